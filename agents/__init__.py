@@ -1,0 +1,1 @@
+"""What works out: the Faust app and its agents, thin shells over streams/."""

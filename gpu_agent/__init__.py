@@ -1,0 +1,1 @@
+"""What measures: the worker, its engines, its meters and its workloads."""

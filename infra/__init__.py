@@ -1,0 +1,1 @@
+"""What Assay reaches: settings, Kafka, ClickHouse, the harness, and the embedded stack."""

@@ -1,0 +1,61 @@
+"""The registry's client: looks up the ids of our schemas at start, and writers' schemas when one turns up.
+
+Speaks the REST interface that every registry has. Source: Confluent Schema Registry API,
+https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+"""
+
+import json
+from typing import Any
+
+import httpx
+
+from schemas.avro import avro_schema
+from schemas.codec import Codec, UnknownSchema
+from streams.errors import Permanent, Unavailable
+from streams.topics import TOPICS
+
+
+class Registry:
+    """A registry at `url`."""
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
+        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+        self._url = url
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._client.aclose()
+
+    async def codec(self) -> Codec:
+        """A codec with the ids of every topic's schema. Raises: Unavailable, Permanent where a schema is refused."""
+        ids: dict[str, int] = {}
+        for topic in TOPICS:
+            ids[topic.event.__name__] = await self._register(topic.subject, avro_schema(topic.event))
+        codec = Codec(ids)
+        for topic in TOPICS:
+            codec.learn(ids[topic.event.__name__], avro_schema(topic.event))
+        return codec
+
+    async def schema(self, schema_id: int) -> dict[str, Any]:
+        """The schema of an id. Raises: UnknownSchema, Unavailable."""
+        response = await self._send("GET", f"/schemas/ids/{schema_id}")
+        if response.status_code == 404:
+            raise UnknownSchema(schema_id)
+        schema = json.loads(response.json()["schema"])
+        assert isinstance(schema, dict)
+        return schema
+
+    async def _register(self, subject: str, schema: dict[str, Any]) -> int:
+        response = await self._send("POST", f"/subjects/{subject}/versions", {"schema": json.dumps(schema)})
+        if response.is_error:
+            raise Permanent(f"the registry refuses {subject}: {response.text}; run `make schemas`, or mend the change")
+        return int(response.json()["id"])
+
+    async def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        try:
+            response = await self._client.request(method, path, json=body)
+        except httpx.TransportError as error:
+            raise Unavailable(f"no schema registry at {self._url} ({error}); is the stack up? `assay status`") from error
+        if response.status_code >= 500:
+            raise Unavailable(f"the schema registry at {self._url} answers {response.status_code}")
+        return response

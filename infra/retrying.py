@@ -1,0 +1,27 @@
+"""Trying again with back-off, for what may not be there yet."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from streams.errors import Temporary
+
+T = TypeVar("T")
+LONGEST_PAUSE_S = 10.0
+
+
+async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, give_up_after: int | None = None) -> T:
+    """What `attempt` returns once it no longer raises Temporary; pauses grow from 0.2 to 10 s and are logged."""
+    pause_s, failures = 0.2, 0
+    while True:
+        try:
+            return await attempt()
+        except Temporary as error:
+            failures += 1
+            if give_up_after is not None and failures >= give_up_after:
+                raise
+            structlog.get_logger().warning("waiting", what=what, reason=str(error), failures=failures, again_in_s=pause_s)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.7, LONGEST_PAUSE_S)

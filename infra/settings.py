@@ -1,0 +1,37 @@
+"""Every setting of every process, read once in its `__main__` and passed down."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of all processes; each is an environment variable `ASSAY_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="ASSAY_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
+    organisation: str = Field("local", description="Organisation that this process's own events belong to.")
+    kafka: str = Field("127.0.0.1:19092", description="Bootstrap servers of Kafka, host:port, comma-separated.")
+    registry: str = Field("http://127.0.0.1:18081", description="Address of the schema registry.")
+    clickhouse: str = Field("http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
+    clickhouse_user: str = Field("default", description="ClickHouse user.")
+    clickhouse_password: str = Field("", description="ClickHouse password.")
+    database: str = Field("assay", description="ClickHouse database of the projections.")
+    api: str = Field("http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
+    datasets: Path | None = Field(
+        None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
+    )
+    pool: str = Field("default", description="Pool that a gpu_agent or dispatcher works for.")
+    agent_id: str = Field("", description="Name of a gpu_agent; empty: the host's name and a number.")
+    device: str = Field("auto", description="Device that engines run on: auto, cpu, cuda, mps.")
+    beat_s: float = Field(1.0, description="Seconds between two heartbeats of a gpu_agent.")
+    lease_s: float = Field(8.0, description="Seconds of silence after which an agent counts as dead.")
+    max_attempts: int = Field(3, description="Attempts of a job before its run fails.")
+    samples_per_job: int = Field(256, description="Samples of a task that one job takes at most.")
+    batch_events: int = Field(2000, description="Events that a stream processor takes at once, at most.")
+    batch_s: float = Field(0.25, description="Seconds that a stream processor waits for a batch to fill.")
+    score_processes: int = Field(1, description="Processes that score answers, beside the event loop.")
+    log_level: str = Field("info", description="Least severe level that is logged: debug, info, warning, error.")
+    log_json: bool | None = Field(None, description="Log lines as JSON; unset: JSON unless on a terminal.")

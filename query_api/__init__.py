@@ -1,0 +1,1 @@
+"""What answers: the HTTP API, the dashboard and the command line."""

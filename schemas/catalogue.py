@@ -1,0 +1,45 @@
+"""Every event, in the order in which a run meets them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from schemas import builds, jobs, measurements, requests, results, runs, trust
+from schemas.event import Event
+
+EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
+    {
+        event.__name__: event
+        for event in (
+            requests.EvaluationRequested,
+            requests.CancellationRequested,
+            runs.RunChanged,
+            builds.TaskBuilt,
+            builds.ContentPublished,
+            builds.SampleBuilt,
+            jobs.JobPlanned,
+            jobs.DispatcherTook,
+            jobs.JobReleased,
+            jobs.JobChanged,
+            jobs.ModelLoaded,
+            jobs.EnvironmentSeen,
+            jobs.AgentBeat,
+            measurements.SampleAnswered,
+            measurements.RequestTimed,
+            measurements.TokensTimed,
+            measurements.ResourceRead,
+            results.SampleScored,
+            results.SampleNotScored,
+            results.RunScored,
+            results.PerformanceSummarised,
+            results.CostSummarised,
+            results.RankingChanged,
+            results.PricePublished,
+            trust.RunSealed,
+            trust.RunAudited,
+            trust.RunRetracted,
+            trust.AccessChanged,
+            trust.DeadLettered,
+        )
+    }
+)

@@ -1,0 +1,93 @@
+"""Events to bytes and back, framed as the ecosystem reads them: 0x00, a 4-byte schema id, the Avro body.
+
+Source: Confluent wire format, https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop
+"""
+
+import io
+import struct
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import fastavro
+from pydantic import ValidationError
+
+from schemas.avro import avro_schema
+from schemas.event import Event
+
+E = TypeVar("E", bound=Event)
+_FRAME = struct.Struct(">bI")
+
+
+class Undecodable(ValueError):
+    """Bytes that are not an event of the type wanted. `code` names the reason for the dead letter."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownSchema(Undecodable):
+    """A schema id that this codec has not been told of."""
+
+    def __init__(self, schema_id: int) -> None:
+        super().__init__("unknown-schema", f"schema id {schema_id} is not in the registry; register the writer's schema first")
+        self.schema_id = schema_id
+
+
+class Codec:
+    """Encodes with the ids that a registry gave to our schemas; decodes whatever writer schema it was told of."""
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        """`ids`: event name → schema id of its current schema."""
+        self._ids = dict(ids)
+        self._writers: dict[int, Any] = {}
+        self._readers: dict[str, Any] = {}
+
+    def learn(self, schema_id: int, schema: dict[str, Any]) -> None:
+        """From now on bytes written under `schema_id` can be decoded."""
+        self._writers[schema_id] = fastavro.parse_schema(schema)
+
+    def encode(self, event: Event) -> bytes:
+        """The framed bytes of an event. Raises: KeyError where its schema has no id."""
+        name = type(event).__name__
+        out = io.BytesIO()
+        out.write(_FRAME.pack(0, self._ids[name]))
+        fastavro.schemaless_writer(out, self._reader(type(event)), event.model_dump())
+        return out.getvalue()
+
+    def decode(self, payload: bytes, event: type[E]) -> E:
+        """The event in framed bytes. Raises: Undecodable with the reason."""
+        schema_id = self.schema_id(payload)
+        if schema_id not in self._writers:
+            raise UnknownSchema(schema_id)
+        return self._validated(self._fields(payload, schema_id, event), event)
+
+    @staticmethod
+    def schema_id(payload: bytes) -> int:
+        """The schema id in a frame. Raises: Undecodable where there is no frame."""
+        if len(payload) < _FRAME.size or payload[0] != 0:
+            raise Undecodable("not-avro", "not a framed Avro record: it must start with 0x00 and a 4-byte schema id")
+        return int(_FRAME.unpack_from(payload)[1])
+
+    def _reader(self, event: type[Event]) -> Any:
+        if event.__name__ not in self._readers:
+            self._readers[event.__name__] = fastavro.parse_schema(avro_schema(event))
+        return self._readers[event.__name__]
+
+    def _fields(self, payload: bytes, schema_id: int, event: type[Event]) -> Any:
+        body = io.BytesIO(payload)
+        body.seek(_FRAME.size)
+        own = self._ids.get(event.__name__) == schema_id
+        try:
+            return fastavro.schemaless_reader(body, self._writers[schema_id], None if own else self._reader(event))
+        except Exception as error:  # fastavro raises whatever the bytes led it to: EOFError, IndexError, UnicodeDecodeError …
+            raise Undecodable("corrupt-avro", f"not a {event.__name__}: {type(error).__name__}: {error}") from error
+
+    @staticmethod
+    def _validated(fields: Any, event: type[E]) -> E:
+        try:
+            return event.model_validate(fields)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "(the whole)"
+            raise Undecodable("invalid-event", f"{event.__name__}.{where}: {first['msg']}") from error

@@ -1,0 +1,218 @@
+"""Work: planned, leased to an agent, reported on. The dispatcher's own succession is part of the record."""
+
+from typing import ClassVar, Literal
+
+from schemas.builds import ContentPlace
+from schemas.event import Event, Record
+from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+
+JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
+JobState = Literal["loading", "running", "finished", "failed", "cancelled", "out_of_memory_retried"]
+
+
+class Need(Record):
+    """What an agent must have to run a job."""
+
+    devices: int = 0
+    memory_bytes: int = 0
+    capabilities: tuple[str, ...] = ()
+
+
+class BuildPlace(Record):
+    """Where in the log the samples of a build lie."""
+
+    build_id: str
+    task: str
+    partition: int
+    first_offset: int
+    last_offset: int
+    contents: tuple[ContentPlace, ...] = ()
+
+
+class Job(Record):
+    """Minutes of work for one agent, with all that the agent must know. `count` samples from `first_ordinal`."""
+
+    run_id: str
+    job_id: str
+    kind: JobKind
+    pool: str
+    submitter: str
+    organisation_id: str
+    priority: int
+    model: ModelRef
+    engine: EngineChoice
+    chat: Chat
+    build: BuildPlace | None = None
+    first_ordinal: int = 0
+    count: int = 0
+    repeat: int = 0
+    seed: int = 1234
+    workload: Workload | None = None
+    generation_json: str = "{}"
+    need: Need = Need()
+    depends_on: tuple[str, ...] = ()
+
+
+class JobPlanned(Event):
+    """A job waits for an agent of its pool."""
+
+    identity: ClassVar[tuple[str, ...]] = ("job_id",)
+    key: ClassVar[tuple[str, ...]] = ("pool",)
+
+    pool: str
+    job_id: str
+    run_id: str
+    job: Job
+
+
+class DispatcherTook(Event):
+    """A dispatcher took a pool; this record's offset is its term."""
+
+    identity: ClassVar[tuple[str, ...]] = ("pool", "nonce")
+    key: ClassVar[tuple[str, ...]] = ("pool",)
+
+    pool: str
+    nonce: str
+
+
+class JobReleased(Event):
+    """A lease, or its end, addressed to one incarnation of one agent. Without a job it is a dispatcher's mark."""
+
+    identity: ClassVar[tuple[str, ...]] = ("term", "kind", "job_id", "attempt", "agent_id", "nonce")
+    key: ClassVar[tuple[str, ...]] = ("agent_id",)
+
+    pool: str
+    term: int
+    kind: Literal["mark", "release", "cancel"]
+    run_id: str | None = None
+    job_id: str | None = None
+    job: Job | None = None
+    attempt: int = 0
+    agent_id: str = ""
+    incarnation: int = 0
+    done: bytes = b""
+    not_before_us: int | None = None
+    deadline_us: int | None = None
+    nonce: str = ""
+
+
+class JobError(Record):
+    """Why a job ended badly. `permanent`: another attempt would end the same way."""
+
+    code: str
+    message: str
+    permanent: bool
+
+
+class EngineUsed(Record):
+    """The engine as it really ran."""
+
+    name: str
+    version: str
+    dtype: str
+    quantisation: str | None = None
+    tp: int = 1
+    pp: int = 1
+    batch: str = "1"
+    compile: bool = False
+    max_len: int = 0
+    device: str = "cpu"
+
+
+class JobChanged(Event):
+    """A job's attempt took a step. `done` is the bitset of samples (relative to the job's first) already published.
+
+    The dispatcher writes the final failure: `agent_id` is then empty.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("job_id", "attempt", "agent_id", "state", "sequence")
+    key: ClassVar[tuple[str, ...]] = ("pool",)
+
+    pool: str
+    run_id: str
+    job_id: str
+    attempt: int
+    agent_id: str
+    incarnation: int
+    state: JobState
+    sequence: int = 0
+    final: bool = False
+    done: bytes = b""
+    error: JobError | None = None
+    environment_sha: str | None = None
+    engine: EngineUsed | None = None
+    counts: dict[str, int] = {}
+    merkle_root: str | None = None
+
+
+class Device(Record):
+    """A device as its driver describes it."""
+
+    uuid: str
+    name: str
+    memory_bytes: int
+    power_limit_w: float | None = None
+
+
+class Running(Record):
+    """An attempt that an agent is busy with."""
+
+    job_id: str
+    attempt: int
+
+
+class AgentBeat(Event):
+    """An agent is alive. An agent that stays silent is dead: its jobs are released again."""
+
+    identity: ClassVar[tuple[str, ...]] = ("agent_id", "incarnation", "sequence")
+    key: ClassVar[tuple[str, ...]] = ("pool",)
+
+    pool: str
+    agent_id: str
+    incarnation: int
+    sequence: int
+    devices: tuple[Device, ...] = ()
+    capabilities: tuple[str, ...] = ()
+    free_bytes: int = 0
+    total_bytes: int = 0
+    models_held: tuple[str, ...] = ()
+    running: tuple[Running, ...] = ()
+    draining: bool = False
+
+
+class ModelLoaded(Event):
+    """How long a model took from nothing to its first answer, and the memory that it took."""
+
+    identity: ClassVar[tuple[str, ...]] = ("job_id", "attempt")
+    key: ClassVar[tuple[str, ...]] = ("job_id",)
+
+    run_id: str
+    job_id: str
+    attempt: int
+    download_ns: int
+    load_ns: int
+    warmup_ns: int
+    first_answer_ns: int | None
+    weights_bytes: int
+    kv_bytes: int | None
+    peak_bytes: int | None
+    parameters: int | None = None
+    cache_hit: bool
+
+
+class EnvironmentSeen(Event):
+    """Where a job ran, named by its hash."""
+
+    identity: ClassVar[tuple[str, ...]] = ("sha",)
+    key: ClassVar[tuple[str, ...]] = ("sha",)
+
+    sha: str
+    packages: dict[str, str]
+    driver: str | None
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    memory_bytes: int
+    devices: tuple[Device, ...]
+    container_digest: str | None
+    os: str

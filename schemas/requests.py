@@ -1,0 +1,134 @@
+"""What clients say: evaluate this, cancel that. And the shapes that a request shares with its jobs."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from schemas.event import Event, Record
+
+Purpose = Literal["evaluate", "audit", "train"]
+Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
+
+
+class Adapter(Record):
+    """A fine-tuned adapter on top of a base model."""
+
+    uri: str
+    method: str
+
+
+class ModelRef(Record):
+    """A model: a folder, or a hub name with its revision. `sha256` is over its weights and tokenizer."""
+
+    uri: str
+    revision: str | None = None
+    sha256: str | None = None
+    format: str | None = None
+    base: str | None = None
+    adapter: Adapter | None = None
+    dtype: str | None = None
+    quantisation: str | None = None
+    trust_code: bool = False
+
+
+class EngineChoice(Record):
+    """An engine by name, with options of its own (strings; each engine documents and validates them)."""
+
+    name: str = "transformers"
+    options: dict[str, str] = Field(default_factory=dict)
+
+
+class Generation(Record):
+    """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
+
+    json_text: str = "{}"
+
+
+class TaskChoice(Record):
+    """A task as it is asked for. `limit` takes the first samples of the whole build."""
+
+    name: str
+    version: str | None = None
+    data_revision: str | None = None
+    fewshot: int | None = None
+    limit: int | None = None
+    repeats: int = 1
+    seeds: tuple[int, ...] = (1234,)
+    generation: Generation | None = None
+
+
+class Chat(Record):
+    """How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text."""
+
+    template: str | None = None
+    system: str | None = None
+    multiturn: bool = False
+    thinking: bool | None = None
+
+
+class Workload(Record):
+    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
+
+    profile: Profile = "single"
+    rate_per_s: float | None = None
+    concurrency: int | None = None
+    duration_s: float | None = None
+    requests: int | None = None
+    warmup_requests: int = 2
+    input_tokens: int = 64
+    output_tokens: int = 32
+    url: str | None = None
+
+
+class Objective(Record):
+    """A service level that a measured run is held to."""
+
+    ttft_ns: int | None = None
+    itl_ns: int | None = None
+    e2e_ns: int | None = None
+    ratio: float = 0.95
+
+
+class Budget(Record):
+    """What a run may cost before it stops; null is no limit."""
+
+    usd_nano: int | None = None
+    s: float | None = None
+
+
+class EvaluationRequested(Event):
+    """Somebody wants a model evaluated. `run_id` is a UUIDv7 that the client draws; it is the idempotency key."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    submitter: str = "anonymous"
+    purpose: Purpose = "evaluate"
+    parent_run: str | None = None
+    campaign: str | None = None
+    model: ModelRef
+    engine: EngineChoice = EngineChoice()
+    suite: str | None = None
+    tasks: tuple[TaskChoice, ...] = ()
+    chat: Chat = Chat()
+    workload: Workload | None = None
+    slo: Objective | None = None
+    judges: tuple[str, ...] = ()
+    stop_rule: str | None = None
+    priority: int = 0
+    budget: Budget = Budget()
+    credential_ref: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    pool: str = "default"
+
+
+class CancellationRequested(Event):
+    """Somebody wants a run stopped; what it has measured so far stays."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    by: str
+    message: str = ""

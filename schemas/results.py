@@ -1,0 +1,172 @@
+"""What is derived: scores of samples and runs, speed, cost, rankings. All of it can be rebuilt from the log."""
+
+from typing import ClassVar
+
+from schemas.event import Double, Event, Record
+
+
+class JudgeUsed(Record):
+    """The model that judged, and at which position the answer stood."""
+
+    model: str
+    position: int
+
+
+class SampleScored(Event):
+    """One metric of one sample under one filter. `parts_json` is what the task's aggregation takes."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
+    key: ClassVar[tuple[str, ...]] = ("run_id", "task")
+
+    run_id: str
+    task: str
+    ordinal: int
+    doc_id: int
+    repeat: int
+    scorer_version: str
+    filter: str
+    metric: str
+    value: Double | None
+    parts_json: str | None = None
+    judge: JudgeUsed | None = None
+
+
+class SampleNotScored(Event):
+    """A sample that cannot be scored, and why."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version")
+    key: ClassVar[tuple[str, ...]] = ("run_id", "task")
+
+    run_id: str
+    task: str
+    ordinal: int
+    repeat: int
+    scorer_version: str
+    reason: str
+    dead_letter_ref: str | None = None
+
+
+class Figure(Record):
+    """A derived number. `low` and `high` bound it with 95 % confidence; an undefined value says why."""
+
+    metric: str
+    filter: str = "none"
+    value: Double | None
+    stderr: Double | None = None
+    low: Double | None = None
+    high: Double | None = None
+    n: int
+    not_scored: int = 0
+    unit: str | None = None
+    origin: str | None = None
+    why_undefined: str | None = None
+
+
+class Histogram(Record):
+    """Counts in fixed integer buckets: `counts[i]` values lie below or at `bounds[i]`, the last above them all."""
+
+    metric: str
+    unit: str
+    bounds: tuple[int, ...]
+    counts: tuple[int, ...]
+
+
+class RunScored(Event):
+    """The figures of one task of a run. Provisional until `complete`."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "scorer_version", "inputs_digest")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    task: str
+    scorer_version: str
+    complete: bool
+    scored: int
+    expected: int
+    inputs_digest: str
+    figures: tuple[Figure, ...]
+
+
+class PerformanceSummarised(Event):
+    """The speed, and the energy where a meter is, of a run's workload."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "formula_version", "inputs_digest")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    formula_version: str
+    complete: bool
+    inputs_digest: str
+    figures: tuple[Figure, ...]
+    histograms: tuple[Histogram, ...] = ()
+
+
+class CostSummarised(Event):
+    """What a run cost, under one version of the price book."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "formula_version", "price_version", "inputs_digest")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    formula_version: str
+    price_version: str
+    complete: bool
+    inputs_digest: str
+    figures: tuple[Figure, ...]
+
+
+class RankingRow(Record):
+    """A model's place. A row without a rank lacks a task of the board; `missing` names it."""
+
+    model: str
+    model_sha: str
+    engine: str
+    hardware: str
+    run_id: str
+    rank: int | None
+    score: Double | None
+    low: Double | None
+    high: Double | None
+    rank_low: int | None
+    rank_high: int | None
+    samples: int
+    output_tokens_per_s: Double | None = None
+    ttft_p50_ns: int | None = None
+    joules_per_token: Double | None = None
+    energy_grade: str | None = None
+    missing: tuple[str, ...] = ()
+    sealed: bool = False
+    audited: bool = False
+    environment_sha: str | None = None
+
+
+class RankingChanged(Event):
+    """A board's whole order as of the runs named. A task's own board is called `task:<name>`."""
+
+    identity: ClassVar[tuple[str, ...]] = ("board", "version", "inputs_digest")
+    key: ClassVar[tuple[str, ...]] = ("board",)
+
+    board: str
+    version: str
+    tasks: tuple[str, ...]
+    runs: tuple[str, ...]
+    inputs_digest: str
+    provisional: bool
+    rows: tuple[RankingRow, ...]
+
+
+class PricePublished(Event):
+    """A price, from when on it holds, and who says so."""
+
+    identity: ClassVar[tuple[str, ...]] = ("item", "region", "version", "valid_from_us")
+    key: ClassVar[tuple[str, ...]] = ("item",)
+
+    item: str
+    region: str
+    currency: str
+    amount_nano: int
+    unit: str
+    valid_from_us: int
+    valid_to_us: int | None
+    source: str
+    version: str

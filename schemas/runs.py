@@ -1,0 +1,82 @@
+"""The life of a run as the log tells it. Of two terminal events, the first in the log counts."""
+
+from typing import ClassVar, Literal
+
+from schemas.event import Event, Record
+from schemas.requests import Chat, EngineChoice, ModelRef
+
+RunState = Literal["planned", "rejected", "running", "completed", "failed", "cancelled"]
+
+
+class ExpectedMetric(Record):
+    """A metric that every sample of a task will have, under one filter."""
+
+    filter: str
+    metric: str
+    higher_is_better: bool = True
+    aggregation: str = "mean"
+
+
+class PlannedTask(Record):
+    """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing."""
+
+    task: str
+    task_version: str
+    build_id: str
+    samples: int
+    repeats: int
+    expected: tuple[ExpectedMetric, ...]
+    main_metric: str
+    main_filter: str
+    chance: float | None = None
+
+
+class SkippedTask(Record):
+    """A task of the request that will not run, and why."""
+
+    task: str
+    reason: str
+
+
+class Estimate(Record):
+    """What the planner thinks the run will need."""
+
+    weights_bytes: int = 0
+    kv_bytes: int = 0
+    activation_bytes: int = 0
+    overhead_bytes: int = 0
+    s: float | None = None
+    usd_nano: int | None = None
+
+
+class Plan(Record):
+    """Everything that is known of a run before it starts; it makes the run readable without its request."""
+
+    submitter: str
+    model: ModelRef
+    model_sha: str
+    tokenizer_sha: str
+    chat_template_sha: str
+    engine: EngineChoice
+    chat: Chat
+    suite: str | None
+    tasks: tuple[PlannedTask, ...]
+    licences: tuple[str, ...]
+    skipped: tuple[SkippedTask, ...]
+    estimate: Estimate
+    jobs: int
+    perf_requests: int | None = None
+    parameters: int | None = None
+
+
+class RunChanged(Event):
+    """A run took a step. `plan` is there when the state is planned."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "state")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    state: RunState
+    reason_code: str | None = None
+    message: str | None = None
+    plan: Plan | None = None

@@ -1,0 +1,1 @@
+"""What the events mean: topics, the run's state machine, and the pure folds and rules. No clock, chance, I/O or framework."""

@@ -1,0 +1,82 @@
+"""Every topic, in the order in which a run meets them. A topic's partition count is fixed for life."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from schemas import builds, jobs, measurements, requests, results, runs, trust
+from schemas.event import Event
+
+FOREVER_MS: Final = -1
+WEEK_MS: Final = 7 * 24 * 3600 * 1000
+JOB_PARTITIONS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic, its one event type, how many partitions it has, and how long it is kept (-1: for ever)."""
+
+    name: str
+    event: type[Event]
+    partitions: int = 4
+    retention_ms: int = FOREVER_MS
+
+    @property
+    def subject(self) -> str:
+        """The registry subject of its values."""
+        return f"{self.name}-value"
+
+
+REQUESTS: Final = Topic("assay.requests.v1", requests.EvaluationRequested)
+CANCELLATIONS: Final = Topic("assay.cancellations.v1", requests.CancellationRequested)
+RUNS: Final = Topic("assay.runs.v1", runs.RunChanged)
+BUILDS: Final = Topic("assay.builds.v1", builds.TaskBuilt)
+CONTENTS: Final = Topic("assay.contents.v1", builds.ContentPublished)
+SAMPLES: Final = Topic("assay.samples.v1", builds.SampleBuilt)
+JOBS_PLANNED: Final = Topic("assay.jobs-planned.v1", jobs.JobPlanned)
+DISPATCHERS: Final = Topic("assay.dispatchers.v1", jobs.DispatcherTook)
+JOB_STATUS: Final = Topic("assay.job-status.v1", jobs.JobChanged)
+MODEL_LOADS: Final = Topic("assay.model-loads.v1", jobs.ModelLoaded)
+ENVIRONMENTS: Final = Topic("assay.environments.v1", jobs.EnvironmentSeen)
+HEARTBEATS: Final = Topic("assay.heartbeats.v1", jobs.AgentBeat, retention_ms=WEEK_MS)
+ANSWERS: Final = Topic("assay.answers.v1", measurements.SampleAnswered)
+REQUEST_TIMINGS: Final = Topic("assay.request-timings.v1", measurements.RequestTimed)
+TOKEN_TIMINGS: Final = Topic("assay.token-timings.v1", measurements.TokensTimed)
+RESOURCES: Final = Topic("assay.resources.v1", measurements.ResourceRead)
+SCORES: Final = Topic("assay.scores.v1", results.SampleScored)
+NOT_SCORED: Final = Topic("assay.not-scored.v1", results.SampleNotScored)
+RUN_SCORES: Final = Topic("assay.run-scores.v1", results.RunScored)
+PERFORMANCE: Final = Topic("assay.performance.v1", results.PerformanceSummarised)
+COSTS: Final = Topic("assay.costs.v1", results.CostSummarised)
+RANKINGS: Final = Topic("assay.rankings.v1", results.RankingChanged)
+PRICES: Final = Topic("assay.prices.v1", results.PricePublished)
+SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
+AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
+RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)
+ACCESS: Final = Topic("assay.access.v1", trust.AccessChanged)
+DEAD_LETTERS: Final = Topic("assay.dead-letters.v1", trust.DeadLettered)
+
+
+def jobs_topic(pool: str) -> Topic:
+    """The topic on which a pool's leases are written; an agent reads just its own partition of it."""
+    return Topic(f"assay.jobs.{pool}.v1", jobs.JobReleased, partitions=JOB_PARTITIONS)
+
+
+JOBS_DEFAULT: Final = jobs_topic("default")
+TOPICS: Final[tuple[Topic, ...]] = tuple(value for value in list(globals().values()) if isinstance(value, Topic))
+BY_NAME: Final = {topic.name: topic for topic in TOPICS}
+BY_EVENT: Final = {topic.event: topic for topic in TOPICS}
+
+
+def topic_named(name: str) -> Topic | None:
+    """The topic of that name, job topics of any pool included; None where there is none."""
+    if name in BY_NAME:
+        return BY_NAME[name]
+    pool = name.removeprefix("assay.jobs.").removesuffix(".v1")
+    return jobs_topic(pool) if name == f"assay.jobs.{pool}.v1" else None
+
+
+def topic_of(event: Event) -> Topic:
+    """The topic that an event is written to."""
+    if isinstance(event, jobs.JobReleased):
+        return jobs_topic(event.pool)
+    return BY_EVENT[type(event)]
