@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from schemas.builds import ContentPlace
 from schemas.event import Event, Record
 from schemas.requests import Chat, EngineChoice, ModelRef, Workload
@@ -141,7 +143,7 @@ class JobChanged(Event):
     error: JobError | None = None
     environment_sha: str | None = None
     engine: EngineUsed | None = None
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
     merkle_root: str | None = None
 
 
