@@ -1,0 +1,50 @@
+# What people, hooks and CI call. `make help` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+bin := .venv/bin
+locks := infra/requirements/uv.txt infra/requirements/dev.txt
+# Written when a lock has been installed, so that an unchanged lock costs nothing.
+installed := .venv/.installed
+not_here := not gpu and not kill$(if $(ASSAY_DATASETS),, and not datasets)
+
+.PHONY: help setup check test test-unit test-kill schemas lock clean
+
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
+
+$(installed): $(locks) pyproject.toml
+	test -x $(bin)/python || python3 -m venv .venv
+	$(bin)/pip install --quiet --require-hashes -r infra/requirements/uv.txt
+	$(bin)/uv pip sync --quiet --require-hashes infra/requirements/dev.txt
+	# The build backend is in the lock: isolation would fetch one that is not.
+	$(bin)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+check: setup ## Format, lint, types, import rule, schema drift
+	$(bin)/ruff format --check .
+	$(bin)/ruff check .
+	$(bin)/mypy
+	$(bin)/lint-imports
+	$(bin)/python -m schemas.released --check
+
+test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
+	$(bin)/pytest -m "$(not_here)"
+
+test-unit: setup ## The unit tests
+	$(bin)/pytest tests/unit
+
+test-kill: setup ## The tests that kill processes at random moments
+	$(bin)/pytest -m kill
+
+schemas: setup ## Writes schemas/avsc from the models
+	$(bin)/python -m schemas.released
+
+lock: setup ## Resolves infra/requirements anew
+	infra/requirements/lock
+
+clean: ## Removes caches; .venv and .assay stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
