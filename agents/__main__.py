@@ -1,0 +1,31 @@
+"""`python -m agents NAME` runs one stream processor. Each is a module with `async def main(settings)`."""
+
+import argparse
+import asyncio
+import importlib
+
+from infra.logging import configure
+from infra.settings import Settings
+
+AGENTS = {
+    "plan": "resolves requests, builds tasks, splits runs into jobs",
+    "dispatch": "leases jobs of a pool to its gpu_agents",
+    "score": "scores answers",
+    "rank": "keeps run scores, performance and rankings",
+    "project": "writes facts to ClickHouse",
+}
+
+
+def main() -> None:
+    """Runs the agent that is named, until SIGTERM."""
+    described = "\n".join(f"  {name:10} {what}" for name, what in AGENTS.items())
+    parser = argparse.ArgumentParser("python -m agents", description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("agent", choices=list(AGENTS))
+    chosen: str = parser.parse_args().agent
+    settings = Settings()
+    configure(settings, process=f"agents.{chosen}")
+    asyncio.run(importlib.import_module(f"agents.{chosen}").main(settings))
+
+
+if __name__ == "__main__":
+    main()

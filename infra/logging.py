@@ -1,0 +1,32 @@
+"""Log lines: one canonical line per handled batch or request, on a console when there is one, else JSON."""
+
+import logging
+import sys
+
+import structlog
+
+from infra.settings import Settings
+
+
+def configure(settings: Settings, *, process: str) -> None:
+    """Sets up structlog and the standard library's logging for a process; every line says which process wrote it."""
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    as_json = settings.log_json if settings.log_json is not None else not sys.stderr.isatty()
+    last = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if as_json else _as_it_is,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+def _as_it_is(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    return line
