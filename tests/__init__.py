@@ -1,1 +1,1 @@
-"""What proves."""
+"""What proves it: unit, contract, integration, end to end."""
