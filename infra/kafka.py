@@ -132,7 +132,7 @@ class Log:
         try:
             offsets = await consumer.end_offsets(_partitions(topics))
         finally:
-            await consumer.stop()
+            await _stop(consumer)
         return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
 
     async def read(
@@ -165,7 +165,7 @@ class Log:
             async for record in self._records(consumer, partitions, until):
                 yield record
         finally:
-            await consumer.stop()
+            await _stop(consumer)
 
     async def _records(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None) -> AsyncIterator[Record]:
         left = set(partitions)
@@ -198,7 +198,7 @@ class Log:
             found = await consumer.offsets_for_times(dict.fromkeys(_partitions(topics), written_us // 1000))
             ends = await consumer.end_offsets(list(found))
         finally:
-            await consumer.stop()
+            await _stop(consumer)
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
 
     async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int = 1) -> None:
@@ -236,6 +236,12 @@ def dead_letter(place: Place, payload: bytes, *, code: str, message: str, servic
         occurred_us=now_us(), producer=producer(service), topic=place.topic, partition=place.partition, offset=place.offset,
         reason_code=code, message=message, payload=payload,
     )  # fmt: skip
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    # One turn of the loop first: aiokafka cancels a task of its own there, and one that never ran yet would cancel us.
+    await asyncio.sleep(0)
+    await consumer.stop()
 
 
 def _partitions(topics: Sequence[Topic]) -> list[TopicPartition]:

@@ -1,0 +1,18 @@
+"""`python -m gpu_agent`: an agent of the pool that ASSAY_POOL names, until SIGTERM."""
+
+import asyncio
+
+from gpu_agent.worker import main as work
+from infra.logging import configure
+from infra.settings import Settings
+
+
+def main() -> None:
+    """Runs one agent."""
+    settings = Settings()
+    configure(settings, process="gpu_agent")
+    asyncio.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""A fake that ships: its answers are a hash of the request and the model's name, so they are always the same. For tests of all
+that is not a model: kills, retries, failures.
+
+Options: `delay_ms` before each answer; `fail` = `load` (permanent), `oom` (temporary), `crash` (the process dies); `fail_after`
+answers of this process (default 0).
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
+from schemas.jobs import EngineUsed
+from schemas.requests import ModelRef
+from streams.errors import Invalid, Temporary
+
+OPTIONS = frozenset({"delay_ms", "fail", "fail_after"})
+FAILURES = frozenset({"", "load", "oom", "crash"})
+
+
+class Echo:
+    """The fake engine."""
+
+    def __init__(self) -> None:
+        self._model = ""
+        self._delay_s = 0.0
+        self._fail = ""
+        self._fail_after = 0
+        self._answered = 0
+
+    def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
+        """Nothing to load; checks the options."""
+        if unknown := set(options) - OPTIONS:
+            raise Invalid(f"engine echo has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(OPTIONS))}")
+        self._model, self._fail = model.uri, options.get("fail", "")
+        if self._fail not in FAILURES:
+            raise Invalid(f"engine echo cannot fail by {self._fail!r}; it can by {', '.join(sorted(FAILURES - {''}))}")
+        self._delay_s = float(options.get("delay_ms", "0")) / 1e3
+        self._fail_after = int(options.get("fail_after", "0"))
+        if self._fail == "load":
+            raise Invalid("asked to fail at loading", code="asked-to-fail")
+        used = EngineUsed(name="echo", version="1", dtype="none", device="cpu")
+        return Loaded(used=used, download_ns=0, load_ns=0, warmup_ns=0, weights_bytes=0)
+
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
+        """Answers in order."""
+        for request in requests:
+            time.sleep(self._delay_s)
+            if self._fail and self._answered >= self._fail_after:
+                self._break()
+            self._answered += 1
+            yield self._one(request)
+
+    def _break(self) -> None:
+        if self._fail == "crash":
+            os._exit(139)
+        raise Temporary("asked to run out of memory", code="out-of-memory")
+
+    def _one(self, request: EngineRequest) -> EngineAnswer:
+        told = "\x1f".join([self._model, request.request_type, request.context, request.continuation or "", str(request.draw)])
+        digest = hashlib.sha256(told.encode()).digest()
+        words = len(request.context.split())
+        if request.request_type == "generate_until":
+            output = request.context.splitlines()[-1] if request.context else ""
+            return EngineAnswer(request.index, request.draw, "stop", words, output=output, output_tokens=len(output.split()))
+        likelihood = -int.from_bytes(digest[:4], "big") / 2**28
+        return EngineAnswer(request.index, request.draw, "none", words, loglikelihood=likelihood, is_greedy=digest[4] % 2 == 0)
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,86 @@
+"""What an engine is: it loads one model and answers requests. In-process engines and served ones look the same from outside.
+
+Engines run in a child process of the worker (gpu_agent/runner.py): a crash of the device's libraries is a failed attempt, no more.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from schemas.jobs import EngineUsed
+from schemas.requests import ModelRef
+from streams.errors import Invalid
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRequest:
+    """One request. `generation` holds normalised `generation_kwargs`; `draw` tells repetitions of one request apart."""
+
+    index: int
+    request_type: str
+    context: str
+    continuation: str | None = None
+    generation: Mapping[str, Any] = field(default_factory=dict)
+    draw: int = 0
+    seed: int = 1234
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAnswer:
+    """The answer to the request of that index and draw; log-likelihoods in nats, token_logprobs as float32 bytes."""
+
+    index: int
+    draw: int
+    finish_reason: str
+    prompt_tokens: int
+    output: str | None = None
+    loglikelihood: float | None = None
+    is_greedy: bool | None = None
+    token_logprobs: bytes | None = None
+    output_tokens: int = 0
+    truncated_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What loading took, and what the engine really is."""
+
+    used: EngineUsed
+    download_ns: int
+    load_ns: int
+    warmup_ns: int
+    weights_bytes: int
+    parameters: int | None = None
+    kv_bytes: int | None = None
+    peak_bytes: int | None = None
+    cache_hit: bool = False
+
+
+class Engine(Protocol):
+    """One engine with at most one model. Its methods raise Permanent where another attempt would end the same, else Temporary."""
+
+    def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
+        """Loads the model. Raises: Invalid for an unknown option or a model that cannot be read."""
+        ...
+
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
+        """Answers, each as soon as it is known, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        ...
+
+
+# Imported only when chosen, so that no engine's libraries burden another.
+ENGINES = {"echo": "gpu_agent.engines.echo:Echo"}
+
+
+def engine_named(name: str) -> Engine:
+    """A new engine of that name. Raises: Invalid where there is none."""
+    if name not in ENGINES:
+        raise Invalid(f"no engine {name!r} here; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
+    module, _, factory = ENGINES[name].partition(":")
+    engine: Engine = getattr(importlib.import_module(module), factory)()
+    return engine

@@ -1,0 +1,58 @@
+"""Where an agent runs: the facts that a measurement depends on, named by their hash."""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import socket
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from infra.identity import now_us, producer
+from schemas.jobs import EnvironmentSeen
+
+NAMED = frozenset({"assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka"})
+
+
+def environment(organisation: str) -> EnvironmentSeen:
+    """This machine as an event."""
+    facts = {
+        "packages": {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in NAMED},
+        "driver": None,
+        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
+        "cpu_flags": tuple(sorted(_cpu("flags").split())),
+        "cores": os.cpu_count() or 1,
+        "memory_bytes": psutil.virtual_memory().total,
+        "devices": (),
+        "container_digest": None,
+        "os": platform.platform(),
+    }
+    sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    stamp = producer("gpu_agent").model_dump()
+    return EnvironmentSeen.model_validate(facts | {"sha": sha, "occurred_us": now_us(), "producer": stamp, "organisation_id": organisation})
+
+
+def _cpu(field: str) -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
+
+
+def own_name(home: Path) -> tuple[str, IO[str]]:
+    """A name for this agent: the host's with the lowest number that no other agent of this home holds; and the lock that holds it."""
+    folder = home / "agents"
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        lock = (folder / f"{number}.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            number += 1
+            continue
+        return f"{socket.gethostname()}-{number}", lock

@@ -1,0 +1,120 @@
+"""The engine's process: `python -m gpu_agent.runner` reads calls from its standard input and writes replies to its output.
+
+A frame is a 4-byte length and a pickle; both ends are one program on one machine. `Engines` is the worker's end of it.
+"""
+
+import asyncio
+import os
+import pickle
+import struct
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, BinaryIO
+
+from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Loaded, engine_named
+from schemas.requests import EngineChoice, ModelRef
+from streams.errors import AssayError, Permanent, Temporary
+
+LENGTH = struct.Struct(">I")
+
+
+def _frame(value: object) -> bytes:
+    body = pickle.dumps(value)
+    return LENGTH.pack(len(body)) + body
+
+
+class Engines:
+    """At most one engine process with one model loaded; a new one is started when another model is wanted or it has died."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._process: Process | None = None
+        self._held: tuple[ModelRef, EngineChoice] | None = None
+        self._loaded: Loaded | None = None
+
+    @property
+    def held(self) -> ModelRef | None:
+        """The model that is loaded."""
+        return self._held[0] if self._held else None
+
+    async def load(self, model: ModelRef, engine: EngineChoice) -> tuple[Loaded, bool]:
+        """What is loaded, and whether it was already. Raises: Permanent, Temporary."""
+        if self._held == (model, engine) and self._loaded and self._process and self._process.returncode is None:
+            return self._loaded, True
+        await self.close()
+        self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gpu_agent.runner", stdin=PIPE, stdout=PIPE)
+        async for reply in self._call("load", model, engine, self._device):
+            assert isinstance(reply, Loaded)
+            self._held, self._loaded = (model, engine), reply
+        assert self._loaded is not None
+        return self._loaded, False
+
+    async def answer(self, requests: Sequence[EngineRequest]) -> AsyncIterator[EngineAnswer]:
+        """Answers as they come. Raises: Permanent, Temporary (also where the process died)."""
+        async for reply in self._call("answer", list(requests)):
+            yield reply
+
+    async def _call(self, *call: object) -> AsyncIterator[Any]:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise Temporary("no engine process", code="engine-died")
+        try:
+            process.stdin.write(_frame(call))
+            await process.stdin.drain()
+            while True:
+                (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
+                kind, value = pickle.loads(await process.stdout.readexactly(length))
+                if kind == "end":
+                    return
+                if kind == "error":
+                    raise value
+                yield value
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            code = await process.wait()
+            await self.close()
+            raise Temporary(f"the engine's process ended with {code} in the middle of its work", code="engine-died") from error
+
+    async def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        process, self._process, self._held, self._loaded = self._process, None, None, None
+        if process is None:
+            return
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
+    engine: Engine | None = None
+    while head := calls.read(LENGTH.size):
+        name, *arguments = pickle.loads(calls.read(LENGTH.unpack(head)[0]))
+        try:
+            if name == "load":
+                model, choice, device = arguments
+                engine = engine_named(choice.name)
+                replies.write(_frame(("value", engine.load(model, options=choice.options, device=device))))
+            elif engine is not None:
+                for answer in engine.answer(arguments[0]):
+                    replies.write(_frame(("value", answer)))
+                    replies.flush()
+            replies.write(_frame(("end", None)))
+        except AssayError as error:
+            replies.write(_frame(("error", _plain(error))))
+        replies.flush()
+
+
+def _plain(error: AssayError) -> AssayError:
+    kind = Permanent if isinstance(error, Permanent) else Temporary
+    return kind(str(error), code=error.code)
+
+
+def main() -> None:
+    """Serves until its input ends. What a library prints goes to standard error, never among the replies."""
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _serve(sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

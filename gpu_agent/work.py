@@ -1,0 +1,150 @@
+"""One attempt of one job: samples from the log, answers from the engine, events to the log. It measures; it never scores."""
+
+import json
+import time
+from collections.abc import Iterator
+
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
+from gpu_agent.runner import Engines
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from schemas.builds import ContentPublished, SampleBuilt
+from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
+from schemas.measurements import Answer, SampleAnswered
+from streams.bits import pack, unpack
+from streams.errors import AssayError, Invalid, Permanent
+from streams.topics import CONTENTS, SAMPLES
+
+SAMPLES_AT_ONCE = 16
+REPORT_EVERY_S = 1.0
+
+
+class Attempt:
+    """A lease at work. `run` returns when the job has finished or failed, and has said so."""
+
+    def __init__(self, lease: JobReleased, *, agent_id: str, log: Log, engines: Engines, environment_sha: str) -> None:
+        if lease.job is None:
+            raise Invalid("a release without a job")
+        self.lease = lease
+        self.job: Job = lease.job
+        self._agent_id = agent_id
+        self._log = log
+        self._engines = engines
+        self._environment_sha = environment_sha
+        self._used: EngineUsed | None = None
+        self._done = set(unpack(lease.done))
+        self._sequence = 0
+        self._reported_s = 0.0
+
+    async def run(self) -> None:
+        """Runs the job; what goes wrong is reported, and the dispatcher decides what follows."""
+        try:
+            if self.job.kind != "answer" or self.job.build is None:
+                raise Invalid(f"this agent runs jobs of kind answer, not {self.job.kind}", code="job-kind")
+            await self.report("loading")
+            self._used = await self._load()
+            await self._answer_all(self.job.build)
+            await self.report("finished")
+        except AssayError as error:
+            permanent = isinstance(error, Permanent)
+            await self.report("failed", error=JobError(code=error.code, message=str(error), permanent=permanent))
+
+    async def report(self, state: str, *, error: JobError | None = None) -> None:
+        """Says where the attempt stands; samples count as done only once the broker has their answers."""
+        self._sequence += 1
+        self._reported_s = time.monotonic()
+        await self._log.publish(JobChanged.model_validate(self._header() | {
+            "pool": self.job.pool, "agent_id": self._agent_id, "incarnation": self.lease.incarnation, "state": state,
+            "sequence": self._sequence, "done": pack(self._done), "error": error, "environment_sha": self._environment_sha,
+            "engine": self._used, "counts": {"samples": self.job.count, "answered": len(self._done)},
+        }))  # fmt: skip
+
+    def _header(self) -> dict[str, object]:
+        return {
+            "occurred_us": now_us(), "producer": producer("gpu_agent"), "organisation_id": self.job.organisation_id,
+            "run_id": self.job.run_id, "job_id": self.job.job_id, "attempt": self.lease.attempt,
+        }  # fmt: skip
+
+    async def _load(self) -> EngineUsed:
+        loaded, held = await self._engines.load(self.job.model, self.job.engine)
+        await self._log.publish(self._model_loaded(loaded, held=held))
+        return loaded.used
+
+    def _model_loaded(self, loaded: Loaded, *, held: bool) -> ModelLoaded:
+        spent = {name: 0 if held else getattr(loaded, name) for name in ("download_ns", "load_ns", "warmup_ns")}
+        sizes = {name: getattr(loaded, name) for name in ("weights_bytes", "kv_bytes", "peak_bytes", "parameters")}
+        facts = {"first_answer_ns": None, "cache_hit": held or loaded.cache_hit}
+        return ModelLoaded.model_validate(self._header() | spent | sizes | facts)
+
+    async def _answer_all(self, build: BuildPlace) -> None:
+        samples = await self._samples(build)
+        prefixes = await self._prefixes(build)
+        for first in range(0, len(samples), SAMPLES_AT_ONCE):
+            chunk = samples[first : first + SAMPLES_AT_ONCE]
+            await self._answer(chunk, prefixes)
+            if time.monotonic() - self._reported_s > REPORT_EVERY_S:
+                await self.report("running")
+
+    async def _samples(self, build: BuildPlace) -> list[SampleBuilt]:
+        """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
+        wanted = {self.job.first_ordinal + member for member in range(self.job.count)}
+        found: dict[int, SampleBuilt] = {}
+        async for record in self._log.read_span(SAMPLES, partition=build.partition, first=build.first_offset, last=build.last_offset):
+            event = record.event
+            if isinstance(event, SampleBuilt) and event.build_id == build.build_id and event.ordinal in wanted:
+                found.setdefault(event.ordinal, event)
+        if missing := wanted - found.keys():
+            raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
+        return [found[ordinal] for ordinal in sorted(wanted) if ordinal - self.job.first_ordinal not in self._done]
+
+    async def _prefixes(self, build: BuildPlace) -> dict[str, str]:
+        """Content id → text, of the few-shot prefixes that the build refers to."""
+        chunks: dict[str, dict[int, bytes]] = {}
+        for place in build.contents:
+            async for record in self._log.read_span(CONTENTS, partition=place.partition, first=place.first_offset, last=place.last_offset):
+                event = record.event
+                if isinstance(event, ContentPublished) and event.content_id == place.content_id:
+                    chunks.setdefault(event.content_id, {}).setdefault(event.chunk, event.text.bytes)
+        return {name: b"".join(parts[chunk] for chunk in sorted(parts)).decode() for name, parts in chunks.items()}
+
+    async def _answer(self, samples: list[SampleBuilt], prefixes: dict[str, str]) -> None:
+        requests = [request for position, sample in enumerate(samples) for request in self._requests(position, sample, prefixes)]
+        answers: dict[int, list[EngineAnswer]] = {position: [] for position in range(len(samples))}
+        async for answer in self._engines.answer(requests):
+            answers[answer.index // WIDTH].append(answer)
+        events = [self._answered(sample, answers[position]) for position, sample in enumerate(samples)]
+        await self._log.publish_all(events)
+        self._done |= {sample.ordinal - self.job.first_ordinal for sample in samples}
+
+    def _requests(self, position: int, sample: SampleBuilt, prefixes: dict[str, str]) -> Iterator[EngineRequest]:
+        for number, built in enumerate(sample.requests):
+            prefix = prefixes[built.prefix_ref] if built.prefix_ref else ""
+            generation = json.loads(built.generation_json or "{}") | json.loads(self.job.generation_json)
+            for draw in range(built.repeats):
+                yield EngineRequest(
+                    index=position * WIDTH + number, request_type=built.request_type, context=prefix + built.context.read(),
+                    continuation=built.continuation.read() if built.continuation else None, generation=generation, draw=draw,
+                    seed=self.job.seed + self.job.repeat,
+                )  # fmt: skip
+
+    def _answered(self, sample: SampleBuilt, answers: list[EngineAnswer]) -> SampleAnswered:
+        ordered = sorted(answers, key=lambda answer: (answer.index, answer.draw))
+        told = tuple(_answer_of(answer, sample.requests[answer.index % WIDTH].request_type) for answer in ordered)
+        return SampleAnswered.model_validate(self._header() | {
+            "task": self.job.build.task if self.job.build else "", "build_id": sample.build_id, "ordinal": sample.ordinal,
+            "repeat": self.job.repeat, "seed": self.job.seed, "arguments_sha": sample.arguments_sha, "answers": told,
+        })  # fmt: skip
+
+
+# A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
+WIDTH = 1 << 20
+
+
+def _answer_of(answer: EngineAnswer, request_type: str) -> Answer:
+    output = {"bytes": answer.output.encode()} if answer.output is not None else None
+    return Answer.model_validate({
+        "request_index": answer.index % WIDTH, "request_type": request_type, "draw": answer.draw, "output": output,
+        "loglikelihood": answer.loglikelihood, "is_greedy": answer.is_greedy, "token_logprobs": answer.token_logprobs,
+        "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens,
+        "truncated_tokens": answer.truncated_tokens,
+    })  # fmt: skip

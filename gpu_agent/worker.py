@@ -1,0 +1,136 @@
+"""The agent: it says that it lives, takes what its pool's dispatcher leases to it, and gives back what it could not end.
+
+It reads its own partition of the pool's job topic by assignment: no consumer group, hence no rebalance when others come and go.
+Its position is fixed before its first heartbeat, so that nothing can be leased to it that it would not read.
+"""
+
+import asyncio
+import signal
+import time
+import zlib
+
+import psutil
+import structlog
+
+from gpu_agent.engines.engine import ENGINES
+from gpu_agent.environment import environment, own_name
+from gpu_agent.runner import Engines
+from gpu_agent.work import Attempt
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from infra.retrying import until_available
+from infra.settings import Settings
+from schemas.jobs import AgentBeat, JobError, JobReleased, Running
+from streams.queueing import model_key
+from streams.topics import JOB_PARTITIONS, TOPICS, jobs_topic
+
+log_line = structlog.get_logger()
+
+
+class Worker:
+    """One incarnation of one agent."""
+
+    def __init__(self, log: Log, settings: Settings, *, agent_id: str) -> None:
+        self._log = log
+        self._settings = settings
+        self._agent_id = agent_id
+        self._incarnation = time.time_ns()
+        self._topic = jobs_topic(settings.pool)
+        self._partition = zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
+        self._engines = Engines(settings.device)
+        self._environment = environment(settings.organisation)
+        self._term = -1
+        self._attempt: Attempt | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._draining = False
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Works until told to stop, then gives back what it holds."""
+        since = await self._log.ends([self._topic])
+        await self._log.publish(self._environment)
+        beating = asyncio.create_task(self._beats())
+        following = asyncio.create_task(self._follow(since))
+        stopping = asyncio.create_task(stopped.wait())
+        log_line.info("ready", agent_id=self._agent_id, pool=self._settings.pool, partition=self._partition)
+        done, _ = await asyncio.wait([beating, following, stopping], return_when=asyncio.FIRST_COMPLETED)
+        following.cancel()
+        self._draining = True
+        await self._drop("the agent was stopped", state="failed")
+        beating.cancel()
+        stopping.cancel()
+        await asyncio.gather(beating, following, stopping, return_exceptions=True)
+        await self._engines.close()
+        for task in done - {stopping}:
+            task.result()
+
+    async def _beats(self) -> None:
+        sequence = 0
+        while True:
+            sequence += 1
+            await self._log.publish(self._beat(sequence))
+            await asyncio.sleep(self._settings.beat_s)
+
+    def _beat(self, sequence: int) -> AgentBeat:
+        memory, attempt, held = psutil.virtual_memory(), self._attempt, self._engines.held
+        return AgentBeat(
+            occurred_us=now_us(), producer=producer("gpu_agent"), organisation_id=self._settings.organisation,
+            pool=self._settings.pool, agent_id=self._agent_id, incarnation=self._incarnation, sequence=sequence,
+            capabilities=tuple(sorted(f"engine:{name}" for name in ENGINES)), free_bytes=memory.available, total_bytes=memory.total,
+            models_held=(model_key(held),) if held else (), draining=self._draining,
+            running=(Running(job_id=attempt.job.job_id, attempt=attempt.lease.attempt),) if attempt else (),
+        )  # fmt: skip
+
+    async def _follow(self, since: dict[tuple[str, int], int]) -> None:
+        async for record in self._log.follow([self._topic], since=since):
+            event = record.event
+            if record.place.partition != self._partition or not isinstance(event, JobReleased) or event.term < self._term:
+                continue
+            self._term = event.term
+            if (event.agent_id, event.incarnation) == (self._agent_id, self._incarnation):
+                await self._obey(event)
+
+    async def _obey(self, lease: JobReleased) -> None:
+        """The newest release wins; a cancellation ends the attempt that it names."""
+        holds = self._attempt and (self._attempt.job.job_id, self._attempt.lease.attempt) == (lease.job_id, lease.attempt)
+        if lease.kind == "cancel":
+            if holds:
+                await self._drop("cancelled", state="cancelled")
+            return
+        if holds:
+            return
+        await self._drop("another job was leased to this agent", state="failed")
+        self._attempt = Attempt(lease, agent_id=self._agent_id, log=self._log, engines=self._engines, environment_sha=self._environment.sha)
+        self._task = asyncio.create_task(self._work(self._attempt))
+
+    async def _work(self, attempt: Attempt) -> None:
+        started = time.perf_counter()
+        await attempt.run()
+        self._attempt = None
+        took_s = round(time.perf_counter() - started, 3)
+        log_line.info("attempt ended", job_id=attempt.job.job_id, attempt=attempt.lease.attempt, took_s=took_s)
+
+    async def _drop(self, reason: str, *, state: str) -> None:
+        """Ends the running attempt, with the engine's process, and says so."""
+        attempt, task, self._attempt, self._task = self._attempt, self._task, None, None
+        if attempt is None or task is None or task.done():
+            return
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await self._engines.close()
+        error = None if state == "cancelled" else JobError(code="agent-stopped", message=reason, permanent=False)
+        await attempt.report(state, error=error)
+
+
+async def main(settings: Settings) -> None:
+    """Works until SIGTERM. An error that is not expected ends the process; its supervisor starts another incarnation."""
+    stopped = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    agent_id, lock = (settings.agent_id, None) if settings.agent_id else own_name(settings.home)
+    try:
+        async with Log(settings, client_id=f"gpu_agent.{agent_id}") as log:
+            await until_available(lambda: log.create_topics((*TOPICS, jobs_topic(settings.pool))), what="topics")
+            await Worker(log, settings, agent_id=agent_id).run(stopped)
+    finally:
+        if lock:
+            lock.close()

@@ -1,0 +1,191 @@
+"""Jobs through a real dispatcher and real agents, with the echo engine: all answered, nothing lost, nothing counted twice."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from infra.settings import Settings
+from schemas.builds import BuiltRequest, SampleBuilt
+from schemas.event import Event, Text
+from schemas.jobs import BuildPlace, Job, JobChanged, JobPlanned
+from schemas.measurements import SampleAnswered
+from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
+from schemas.runs import RunChanged
+from streams.topics import ANSWERS, JOB_STATUS, RUNS, Topic
+from tests.conftest import end, spawn
+
+pytestmark = pytest.mark.integration
+PATIENCE_S = 60
+
+
+@contextmanager
+def children(stack: Settings, *, agents: int = 1) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
+    """A dispatcher and agents, as users run them, of a pool of their own."""
+    names = [f"agent-{number}" for number in range(agents)]
+    running = {"dispatch": spawn("agents", "dispatch", settings=stack)}
+    running |= {name: spawn("gpu_agent", settings=stack.model_copy(update={"agent_id": name})) for name in names}
+    try:
+        yield running
+    finally:
+        for child in running.values():
+            end(child)
+
+
+@pytest.fixture
+def pool(stack: Settings) -> Settings:
+    """The stack with a fresh pool."""
+    return stack.model_copy(update={"pool": f"pool-{uuid.uuid4().hex[:8]}"})
+
+
+def planned(pool: Settings, *, run_id: str, place: BuildPlace, first: int, count: int, options: dict[str, str]) -> JobPlanned:
+    """The plan of a job on a stretch of the build."""
+    job = Job(
+        run_id=run_id, job_id=f"{run_id}-{first}", kind="answer", pool=pool.pool, submitter="test", organisation_id="local", priority=0,
+        model=ModelRef(uri="echo"), engine=EngineChoice(name="echo", options=options), chat=Chat(), build=place,
+        first_ordinal=first, count=count,
+    )  # fmt: skip
+    return JobPlanned(occurred_us=now_us(), producer=producer("test"), pool=pool.pool, job_id=job.job_id, run_id=run_id, job=job)
+
+
+async def plan(log: Log, pool: Settings, *, samples: int, jobs: int, options: dict[str, str] | None = None) -> str:
+    """Publishes a build and a run of it; returns the run's id."""
+    build_id, run_id = uuid.uuid4().hex, uuid.uuid4().hex
+    built = [
+        SampleBuilt(
+            occurred_us=now_us(), producer=producer("test"), build_id=build_id, ordinal=n, doc_id=n, document=Text.plain("{}"),
+            requests=(BuiltRequest(request_type="loglikelihood", context=Text.plain(f"q{n}"), continuation=Text.plain(" a")),),
+            arguments_sha=f"{n}",
+        )
+        for n in range(samples)
+    ]  # fmt: skip
+    places = await log.publish_all(built)
+    place = BuildPlace(
+        build_id=build_id, task="t", partition=places[0].partition, first_offset=places[0].offset, last_offset=places[-1].offset
+    )
+    size = samples // jobs
+    await log.publish_all(
+        planned(pool, run_id=run_id, place=place, first=number * size, count=size, options=options or {}) for number in range(jobs)
+    )
+    return run_id
+
+
+async def seen(log: Log, topic: Topic, run_id: str) -> list[Event]:
+    """A run's events on a topic so far."""
+    return [record.event async for record in log.read([topic]) if record.event and getattr(record.event, "run_id", "") == run_id]
+
+
+async def until(log: Log, topic: Topic, run_id: str, *, holds: Callable[[list[Event]], bool]) -> list[Event]:
+    """The run's events on a topic once they are as wanted."""
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
+        events = await seen(log, topic, run_id)
+        if holds(events):
+            return events
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"not within {PATIENCE_S} s: {len(events)} events on {topic.name}, the last {events[-1:]}")
+
+
+def finished(jobs: int) -> Callable[[list[Event]], bool]:
+    """That many jobs have finished."""
+    return lambda events: len({event.job_id for event in events if isinstance(event, JobChanged) and event.state == "finished"}) == jobs
+
+
+def answered(events: list[Event]) -> Counter[int]:
+    """How often each ordinal was answered."""
+    return Counter(event.ordinal for event in events if isinstance(event, SampleAnswered))
+
+
+def test_two_agents_share_a_run_and_answer_each_sample_once(pool: Settings) -> None:
+    """Every sample is answered, once; both agents had a part; the run was said to run."""
+
+    async def act() -> None:
+        with children(pool, agents=2):
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=80, jobs=8, options={"delay_ms": "10"})
+                status = await until(log, JOB_STATUS, run_id, holds=finished(8))
+                assert answered(await seen(log, ANSWERS, run_id)) == Counter(range(80))
+                assert {event.agent_id for event in status if isinstance(event, JobChanged)} == {"agent-0", "agent-1"}
+                assert [event.state for event in await seen(log, RUNS, run_id) if isinstance(event, RunChanged)] == ["running"]
+
+    asyncio.run(act())
+
+
+def test_an_agent_that_is_killed_loses_nothing(pool: Settings) -> None:
+    """The other takes over; ids are counted once, and only a few samples are answered again."""
+
+    async def act() -> None:
+        with children(pool, agents=2) as running:
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=400, jobs=4, options={"delay_ms": "10"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 60)
+                os.kill(running["agent-0"].pid, signal.SIGKILL)
+                await until(log, JOB_STATUS, run_id, holds=finished(4))
+                events = await seen(log, ANSWERS, run_id)
+                assert set(answered(events)) == set(range(400))
+                assert len({event.event_id for event in events}) == 400
+                assert len(events) - 400 <= 150
+
+    asyncio.run(act())
+
+
+def test_a_dispatcher_that_is_killed_loses_nothing(pool: Settings) -> None:
+    """Another takes the pool from the log, and the run goes on."""
+
+    async def act() -> None:
+        with children(pool) as running:
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=120, jobs=6, options={"delay_ms": "5"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 20)
+                running["dispatch"].kill()
+                running["dispatch"].wait()
+                running["dispatch"] = spawn("agents", "dispatch", settings=pool)
+                await until(log, JOB_STATUS, run_id, holds=finished(6))
+                assert set(answered(await seen(log, ANSWERS, run_id))) == set(range(120))
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    ("fail", "attempts", "code"), [("load", 1, "asked-to-fail"), ("oom", 2, "out-of-memory"), ("crash", 2, "engine-died")]
+)
+def test_what_fails_fails_its_run_with_the_reason(pool: Settings, fail: str, attempts: int, code: str) -> None:
+    """A permanent failure at once, a temporary one after the last attempt; a crash of the engine is a failed attempt."""
+
+    async def act() -> None:
+        with children(pool.model_copy(update={"max_attempts": 2})):
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=4, jobs=1, options={"fail": fail})
+                steps = await until(log, RUNS, run_id, holds=lambda events: len(events) == 2)
+                assert [step.state for step in steps if isinstance(step, RunChanged)] == ["running", "failed"]
+                assert getattr(steps[-1], "reason_code", "") == code
+                status = [event for event in await seen(log, JOB_STATUS, run_id) if isinstance(event, JobChanged)]
+                assert (status[-1].final, max(event.attempt for event in status)) == (True, attempts)
+
+    asyncio.run(act())
+
+
+def test_a_cancelled_run_stops_and_keeps_what_it_has(pool: Settings) -> None:
+    """The agent drops the job and says so; its answers stay; it is free for the next."""
+
+    async def act() -> None:
+        with children(pool):
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=1000, jobs=1, options={"delay_ms": "10"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 10)
+                await log.publish(CancellationRequested(occurred_us=now_us(), producer=producer("test"), run_id=run_id, by="me"))
+                await until(log, JOB_STATUS, run_id, holds=lambda events: any(getattr(e, "state", "") == "cancelled" for e in events))
+                assert 10 < len(await seen(log, ANSWERS, run_id)) < 1000
+                following = await plan(log, pool, samples=4, jobs=1)
+                await until(log, JOB_STATUS, following, holds=finished(1))
+
+    asyncio.run(act())
