@@ -2,7 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Event, Record, Text
+from schemas.event import Double, Event, Record, Text
+from schemas.runs import ExpectedMetric
 
 RequestType = Literal["loglikelihood", "loglikelihood_rolling", "generate_until", "multiple_choice"]
 
@@ -17,7 +18,10 @@ class ContentPlace(Record):
 
 
 class TaskBuilt(Event):
-    """A finished build. Its samples lie in one partition, between (and including) the two offsets."""
+    """A finished build. Its samples lie in one partition, between (and including) the two offsets.
+
+    `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
     key: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -37,6 +41,10 @@ class TaskBuilt(Event):
     first_offset: int
     last_offset: int
     contents: tuple[ContentPlace, ...] = ()
+    expected: tuple[ExpectedMetric, ...] = ()
+    main_metric: str = ""
+    main_filter: str = "none"
+    chance: Double | None = None
     config_json: str = "{}"
 
 

@@ -13,7 +13,10 @@ class JudgeUsed(Record):
 
 
 class SampleScored(Event):
-    """One metric of one sample under one filter. `parts_json` is what the task's aggregation takes."""
+    """One metric of one sample under one filter. `parts_json` is what the task's aggregation takes.
+
+    `metrics` says how many such events the sample has in all: only with the last of them is it scored.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
     key: ClassVar[tuple[str, ...]] = ("run_id", "task")
@@ -28,6 +31,7 @@ class SampleScored(Event):
     metric: str
     value: Double | None
     parts_json: str | None = None
+    metrics: int = 1
     judge: JudgeUsed | None = None
 
 

@@ -1,0 +1,132 @@
+"""How a request becomes a plan: its jobs, what each needs, and what it is estimated to take. Pure; agents/plan.py does the reaching."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.jobs import BuildPlace, Job, Need
+from schemas.requests import EvaluationRequested, TaskChoice, Workload
+from schemas.runs import Estimate
+from streams.errors import Invalid
+
+# The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
+ENGINES = frozenset({"echo", "transformers"})
+PERF = "/perf"
+OVERHEAD_BYTES = 512 * 2**20
+LONGEST_INLINE = 200_000
+CHUNK_BYTES = 2**20
+LONGEST_CONTENT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A task of a request with the build that serves it; `samples` of it will be run."""
+
+    choice: TaskChoice
+    place: BuildPlace
+    samples: int
+
+
+def check(request: EvaluationRequested) -> None:
+    """Raises: Invalid, saying what to change, where a request can be seen to be impossible without looking at anything else."""
+    if not request.tasks and request.workload is None:
+        raise Invalid("nothing to do: name at least one task, or a workload", code="nothing-to-do")
+    names = [choice.name for choice in request.tasks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Invalid(f"task {twice[0]!r} is asked for twice; use repeats instead", code="task-twice")
+    if request.engine.name not in ENGINES:
+        raise Invalid(f"unknown engine {request.engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
+    for choice in request.tasks:
+        _check_choice(choice)
+    if request.workload:
+        _check_workload(request.workload)
+
+
+def _check_choice(choice: TaskChoice) -> None:
+    if choice.limit is not None and choice.limit < 1:
+        raise Invalid(f"limit {choice.limit} of task {choice.name!r}: give 1 or more, or none for all samples", code="limit")
+    if choice.repeats < 1 or not choice.seeds:
+        raise Invalid(f"task {choice.name!r} needs at least one repeat and one seed", code="repeats")
+    if choice.fewshot is not None and choice.fewshot < 0:
+        raise Invalid(f"fewshot {choice.fewshot} of task {choice.name!r}: give 0 or more", code="fewshot")
+
+
+def _check_workload(workload: Workload) -> None:
+    if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
+        raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
+    if workload.profile == "concurrent" and not (workload.concurrency and workload.concurrency > 0):
+        raise Invalid("profile concurrent needs a concurrency above 0", code="workload")
+    if workload.requests is None and workload.duration_s is None:
+        raise Invalid("a workload needs requests or duration_s, or it would never end", code="workload")
+    if workload.input_tokens < 1 or workload.output_tokens < 1:
+        raise Invalid("input_tokens and output_tokens must be 1 or more", code="workload")
+
+
+def board_of(request_suite: str | None, tasks: list[str]) -> str | None:
+    """The board of a run: its suite, or its tasks' names joined; None for a run of a single task, which has its task's board."""
+    return request_suite or ("+".join(sorted(tasks)) if len(tasks) > 1 else None)
+
+
+def content_id(text: str) -> str:
+    """The name of a content: the SHA-256 of its UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def chunks(text: str) -> list[bytes]:
+    """A content's bytes in pieces of at most 1 MiB. Raises: Invalid above 64 MiB."""
+    body = text.encode()
+    if len(body) > LONGEST_CONTENT_BYTES:
+        raise Invalid(f"a text of {len(body) / 2**20:.0f} MiB is too long; 64 MiB is the most", code="content-too-long")
+    return [body[first : first + CHUNK_BYTES] for first in range(0, len(body), CHUNK_BYTES)] or [b""]
+
+
+def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need) -> list[Job]:
+    """The run's jobs, in the order in which they should run; a workload waits for the answers, so that it has the agent to itself."""
+    answers = [job for one in chosen for job in _answer_jobs(request, one, per_job=per_job, need=need)]
+    if request.workload is None:
+        return answers
+    perf_need = need if request.workload.url is None else Need()
+    perf = _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
+        update={"workload": request.workload, "depends_on": tuple(job.job_id for job in answers)}
+    )
+    return [*answers, perf]
+
+
+def _answer_jobs(request: EvaluationRequested, one: Chosen, *, per_job: int, need: Need) -> Iterator[Job]:
+    choice = one.choice
+    for repeat in range(choice.repeats):
+        for first in range(0, one.samples, per_job):
+            job = _job(request, job_id=f"{request.run_id}/{choice.name}/{repeat}/{first}", kind="answer", need=need)
+            yield job.model_copy(update={
+                "build": one.place, "first_ordinal": first, "count": min(per_job, one.samples - first), "repeat": repeat,
+                "seed": choice.seeds[repeat % len(choice.seeds)],
+                "generation_json": choice.generation.json_text if choice.generation else "{}",
+            })  # fmt: skip
+
+
+def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) -> Job:
+    return Job.model_validate({
+        "run_id": request.run_id, "job_id": job_id, "kind": kind, "pool": request.pool, "submitter": request.submitter,
+        "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
+        "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
+    })  # fmt: skip
+
+
+def perf_requests(workload: Workload | None) -> int | None:
+    """How many steady requests a workload will send, where that is known before; 0 where only its end is; None without one."""
+    if workload is None:
+        return None
+    if workload.requests is not None:
+        return workload.requests
+    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if workload.profile == "constant" else 0
+
+
+def estimate(*, weights_bytes: int, kv_bytes_per_token: int, max_len: int) -> Estimate:
+    """What a model will take in memory: weights, one full-length sequence's keys and values, and the runtime."""
+    return Estimate(weights_bytes=weights_bytes, kv_bytes=kv_bytes_per_token * max_len, overhead_bytes=OVERHEAD_BYTES)
+
+
+def need_of(request: EvaluationRequested, guess: Estimate) -> Need:
+    """What an agent must have to run the request's jobs."""
+    memory = guess.weights_bytes + guess.kv_bytes + guess.activation_bytes + guess.overhead_bytes
+    return Need(memory_bytes=memory if guess.weights_bytes else 0, capabilities=(f"engine:{request.engine.name}",))

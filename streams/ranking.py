@@ -1,0 +1,193 @@
+"""Boards: which of the runs that count stands where, and how surely.
+
+A board is a suite (or the tasks of a run, joined), plus one board for every task. Its version names the builds and sample counts of
+its newest complete run: runs on other data are not compared with it. Of a model's runs the newest completed one counts.
+
+The score of a suite is the mean over its tasks of the task's main metric, chance-corrected where the task has a chance level:
+(value - chance) / (1 - chance). Only means over samples where more is better enter a suite; any other metric has its task's board.
+Intervals of scores and ranks come from a paired bootstrap: every draw takes the same samples for all models.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.results import Figure, RankingRow
+from schemas.runs import PlannedTask
+from streams.planning import board_of
+from streams.results import Run
+from streams.statistics import Floats, percentile_interval, resampled_means
+
+FiguresOf = Callable[[Run, str], Sequence[Figure]]
+Data = tuple[str, str, int]  # task, build, samples
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A run on a board, with what is joined to its row."""
+
+    run: Run
+    hardware: str
+    speed: Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board's state: everything that a RankingChanged says beside its header."""
+
+    name: str
+    version: str
+    tasks: tuple[str, ...]
+    runs: tuple[str, ...]
+    rows: tuple[RankingRow, ...]
+
+    @property
+    def digest(self) -> str:
+        """A name of the rows and of what they rest on."""
+        told = [self.name, self.version, *self.runs, *(row.model_dump_json() for row in self.rows)]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def boards_of(run: Run) -> dict[str, tuple[str, ...]]:
+    """The boards on which a run stands, each with its tasks."""
+    if run.plan is None:
+        return {}
+    names = [planned.task for planned in run.plan.tasks]
+    boards = {f"task:{name}": (name,) for name in names}
+    suite = board_of(run.plan.suite, names)
+    in_suite = tuple(sorted(planned.task for planned in run.plan.tasks if _adds_up(planned)))
+    return boards | ({suite: in_suite} if suite and in_suite else {})
+
+
+def _adds_up(planned: PlannedTask) -> bool:
+    main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
+    return main is not None and main.higher_is_better and main.aggregation == "mean"
+
+
+def model_of(run: Run) -> tuple[str, ...]:
+    """What makes two runs runs of one model: its weights, engine, precision and prompt dress."""
+    plan = run.plan
+    assert plan is not None
+    options = ",".join(f"{name}={value}" for name, value in sorted(plan.engine.options.items()))
+    return (plan.model.uri, plan.model_sha, plan.engine.name, options, plan.model.dtype or "", plan.model.quantisation or "",
+            plan.chat.template or "", plan.chat.system or "", plan.chat_template_sha)  # fmt: skip
+
+
+def _data(run: Run, tasks: Iterable[str]) -> frozenset[Data]:
+    planned = [found for task in tasks if (found := run.planned(task))]
+    return frozenset((one.task, one.build_id, one.samples) for one in planned)
+
+
+def _age(run: Run) -> tuple[int, str]:
+    return run.changed_us, run.run_id
+
+
+def rank(name: str, entries: Sequence[Entry], *, figures: FiguresOf) -> Board:
+    """The board of that name from the completed runs that stand on it."""
+    newest = max(entries, key=lambda entry: (len(boards_of(entry.run)[name]), _age(entry.run)))
+    tasks = boards_of(newest.run)[name]
+    data = _data(newest.run, tasks)
+    fitting = [entry for entry in entries if _data(entry.run, tasks) <= data]
+    counting = {model_of(entry.run): entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
+    chosen = sorted(counting.values(), key=lambda entry: entry.run.run_id)
+    full = [entry for entry in chosen if _data(entry.run, tasks) == data]
+    rows = _single(full, tasks[0], figures) if name.startswith("task:") else _suite(full, tasks)
+    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in chosen if entry not in full]
+    version = hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12]
+    return Board(name, version, tasks, tuple(entry.run.run_id for entry in chosen), tuple(rows))
+
+
+def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
+    return tuple(task for task in tasks if entry.run.planned(task) is None)
+
+
+def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
+    """Rows from the paired bootstrap over every task's shared samples."""
+    drawn, scores = [], []
+    for position, task in enumerate(tasks):
+        matrix = _matrix(entries, task)
+        chance = next((planned.chance for entry in entries if (planned := entry.run.planned(task))), None) or 0.0
+        scores.append((matrix.mean(axis=1) - chance) / (1 - chance))
+        drawn.append((resampled_means(matrix, stream=position) - chance) / (1 - chance))
+    return _ordered(entries, np.mean(scores, axis=0), np.mean(drawn, axis=0), samples=[_samples(entry, tasks) for entry in entries])
+
+
+def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[RankingRow]:
+    """Rows of one task's main metric, as it is: not chance-corrected, and of any kind."""
+    planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
+    samples = [_samples(entry, (task,)) for entry in entries]
+    if _adds_up(planned):
+        matrix = _matrix(entries, task)
+        return _ordered(entries, matrix.mean(axis=1), resampled_means(matrix, stream=0), samples=samples)
+    main = [_main(figures(entry.run, task), planned) for entry in entries]
+    better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
+    known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
+    known.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
+    rows = [
+        _row(entry, rank=place, score=figure.value, low=figure.low, high=figure.high, samples=n)
+        for place, (entry, figure, n) in enumerate(known, start=1)
+    ]
+    there = {row.run_id for row in rows}
+    return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
+
+
+def _main(figures: Sequence[Figure], planned: PlannedTask) -> Figure | None:
+    return next((f for f in figures if (f.metric, f.filter) == (planned.main_metric, planned.main_filter)), None)
+
+
+def _matrix(entries: Sequence[Entry], task: str) -> Floats:
+    """The main metric's values, shape [entries, shared samples]."""
+    columns: list[dict[int, float]] = []
+    for entry in entries:
+        planned, found = entry.run.planned(task), entry.run.complete_scores(task)
+        assert planned is not None and found is not None
+        columns.append(found[1].values((planned.main_filter, planned.main_metric)))
+    shared = sorted(set.intersection(*(set(column) for column in columns)))
+    if not shared:
+        return np.full((len(entries), 1), np.nan)
+    return np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
+
+
+def _samples(entry: Entry, tasks: Sequence[str]) -> int:
+    return sum(planned.samples for task in tasks if (planned := entry.run.planned(task)))
+
+
+def _ordered(entries: Sequence[Entry], scores: Floats, drawn: Floats, *, samples: Sequence[int]) -> list[RankingRow]:
+    """Rows in the order of their scores. `scores`: shape [entries]; `drawn`: shape [entries, draws]."""
+    if np.isnan(scores).any():
+        return [_row(entry, missing=("a sample that all share",)) for entry in entries]
+    places = 1 + (drawn[np.newaxis] > drawn[:, np.newaxis]).sum(axis=1)  # of each entry, in each draw
+    rows = []
+    for place, index in enumerate(sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)), start=1):
+        low, high = percentile_interval(drawn[index])
+        best, worst = np.percentile(places[index], [2.5, 97.5], method="nearest")
+        rows.append(
+            _row(
+                entries[index], rank=place, score=float(scores[index]), low=low, high=high,
+                rank_low=int(best), rank_high=int(worst), samples=samples[index],
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _row(entry: Entry, **told: object) -> RankingRow:
+    plan = entry.run.plan
+    assert plan is not None
+    nothing = {"rank": None, "score": None, "low": None, "high": None, "rank_low": None, "rank_high": None, "samples": 0}
+    ttft, energy = entry.speed.get("ttft_p50"), entry.speed.get("energy_per_output_token_uj")
+    speed = {
+        "output_tokens_per_s": _value(entry.speed.get("output_tokens_per_s")),
+        "ttft_p50_ns": round(ttft.value) if ttft and ttft.value is not None else None,
+        "joules_per_token": energy.value / 1e6 if energy and energy.value is not None else None,
+        "energy_grade": energy.origin if energy else None,
+    }
+    return RankingRow.model_validate(nothing | speed | {
+        "model": plan.model.uri, "model_sha": plan.model_sha, "engine": plan.engine.name, "hardware": entry.hardware,
+        "run_id": entry.run.run_id, "environment_sha": entry.run.environment_sha,
+    } | told)  # fmt: skip
+
+
+def _value(figure: Figure | None) -> float | None:
+    return figure.value if figure else None

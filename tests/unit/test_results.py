@@ -1,0 +1,246 @@
+"""Folds of scores and timings: any interleaving, any redelivery, conflicting attempts → the same figures; and what they are."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import Event, Producer
+from schemas.jobs import JobChanged
+from schemas.measurements import Clock, LoadClient, Phase, RequestTimed, ResourceRead, TokensTimed
+from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.results import Figure, SampleNotScored, SampleScored
+from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
+from streams.ranking import Board, Entry, boards_of, rank
+from streams.results import Results
+from streams.scores import Key
+
+STAMP = Producer(service="test", version="1")
+HEADER: dict[str, Any] = {"occurred_us": 1, "producer": STAMP}
+
+
+def scored(run: str, ordinal: int, value: float, *, metric: str = "acc", task: str = "t", metrics: int = 1) -> SampleScored:
+    """One score."""
+    return SampleScored(
+        **HEADER, run_id=run, task=task, ordinal=ordinal, doc_id=ordinal, repeat=0, scorer_version="1", filter="none", metric=metric,
+        value=value, parts_json=repr(value), metrics=metrics,
+    )  # fmt: skip
+
+
+def planned(
+    run: str, *, samples: int, model: str = "m", tasks: tuple[str, ...] = ("t",), chance: float | None = None, perf: int | None = None
+) -> RunChanged:
+    """A run's plan."""
+    accuracy = ExpectedMetric(filter="none", metric="acc")
+    told = [
+        PlannedTask(
+            task=task, task_version="1", build_id=f"build-{task}", samples=samples, repeats=1, expected=(accuracy,),
+            main_metric="acc", main_filter="none", chance=chance,
+        )
+        for task in tasks
+    ]  # fmt: skip
+    plan = Plan(
+        submitter="s", model=ModelRef(uri=model), model_sha=model, tokenizer_sha="", chat_template_sha="", chat=Chat(),
+        engine=EngineChoice(name="echo"), suite=None, tasks=tuple(told), licences=(), skipped=(), estimate=Estimate(), jobs=1,
+        perf_requests=perf,
+    )  # fmt: skip
+    return RunChanged(**HEADER, run_id=run, state="planned", plan=plan)
+
+
+def of_mean(_key: Key, parts: list[str]) -> tuple[float | None, float | None]:
+    """The mean of plain parts."""
+    return sum(map(float, parts)) / len(parts), None
+
+
+def interleaved(partitions: list[list[Event]], *, seed: int) -> list[Event]:
+    """Any order that keeps each partition's, with stretches delivered again."""
+    draw, places, told = random.Random(seed), [0] * len(partitions), []
+    while any(place < len(part) for place, part in zip(places, partitions, strict=True)):
+        index = draw.choice([i for i, part in enumerate(partitions) if places[i] < len(part)])
+        told.append(partitions[index][places[index]])
+        places[index] += 1
+        if draw.random() < 0.15:
+            places[index] = max(0, places[index] - draw.randint(1, 5))
+        if len(told) > 5000:
+            break
+    return told
+
+
+@given(seed=st.integers(0, 10**6), values=st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=20), data=st.data())
+def test_any_interleaving_gives_the_same_scores(seed: int, values: list[float], data: st.DataObject) -> None:
+    """Conflicting attempts included: of two scores of one sample, the first in the partition counts."""
+    events: list[Event] = [scored("r", n, value) for n, value in enumerate(values)]
+    again = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=5))
+    events += [scored("r", n, 1.0 - values[n]) for n in again]
+    results = Results()
+    for event in interleaved([events, [planned("r", samples=len(values))]], seed=seed):
+        results.fold(event)
+    run = results.run("r")
+    found = run.complete_scores("t")
+    assert run.complete and found is not None
+    (figure,) = found[1].figures(of_mean)
+    assert figure.value == pytest.approx(sum(values) / len(values))
+    assert figure.n == len(values)
+    assert found[1].digest() == _digest(values)
+
+
+def _digest(values: list[float]) -> str:
+    results = Results()
+    for n, value in enumerate(values):
+        results.fold(scored("r", n, value))
+    return results.run("r").scores["t", "1"].digest()
+
+
+def test_a_task_is_complete_only_with_the_last_metric_of_its_last_sample() -> None:
+    """A batch may end in the middle of a sample."""
+    results = Results()
+    results.fold(planned("r", samples=1))
+    results.fold(scored("r", 0, 1.0, metrics=2))
+    assert not results.run("r").complete
+    results.fold(scored("r", 0, 0.5, metric="acc_norm", metrics=2))
+    assert results.run("r").complete
+
+
+def test_a_sample_that_cannot_be_scored_is_counted_not_hidden() -> None:
+    """The task completes; its figure says how many are missing."""
+    results = Results()
+    results.fold(planned("r", samples=2))
+    results.fold(scored("r", 0, 1.0))
+    results.fold(SampleNotScored(**HEADER, run_id="r", task="t", ordinal=1, repeat=0, scorer_version="1", reason="no"))
+    found = results.run("r").complete_scores("t")
+    assert found is not None
+    (figure,) = found[1].figures(of_mean)
+    assert (figure.value, figure.n, figure.not_scored) == (1.0, 1, 1)
+
+
+def timed(index: int, *, sent: int, first: int, ended: int, tokens: int, phase: Phase = "steady", attempt: int = 1) -> RequestTimed:
+    """One request, in milliseconds."""
+    ms = 1_000_000
+    return RequestTimed(
+        **HEADER, run_id="r", job_id="r/perf", attempt=attempt, request_index=index, phase=phase,
+        clock=Clock(host="h", boot_id="b", mono_epoch_ns=0, utc_us=0, uncertainty_us=1), scheduled_ns=sent * ms, queued_ns=None,
+        sent_ns=sent * ms, first_byte_ns=first * ms, ended_ns=ended * ms, status="ok", prompt_tokens=8, output_tokens=tokens,
+        client=LoadClient(lag_ns=0, pacing_error_ns=1000, in_flight=1),
+    )  # fmt: skip
+
+
+def arrived(index: int, arrivals: list[int], counts: list[int], *, attempt: int = 1) -> TokensTimed:
+    """Arrivals of one request, in milliseconds."""
+    return TokensTimed(
+        **HEADER, run_id="r", job_id="r/perf", attempt=attempt, request_index=index, sequence=0, chunk=0, first_token=0,
+        arrival_ns=tuple(at * 1_000_000 for at in arrivals), tokens_per_arrival=tuple(counts),
+    )  # fmt: skip
+
+
+def finished(attempt: int = 1, **counts: int) -> JobChanged:
+    """The workload's job has finished."""
+    return JobChanged(
+        **HEADER, pool="p", run_id="r", job_id="r/perf", attempt=attempt, agent_id="a", incarnation=1, state="finished", counts=counts
+    )  # fmt: skip
+
+
+def reading(at: int, energy: int) -> ResourceRead:
+    """An energy counter's reading."""
+    return ResourceRead(
+        **HEADER, agent_id="a", host="h", boot_id="b", mono_ns=at * 1_000_000, device_uuid="gpu", scope="device", jobs_active=("r/perf",),
+        energy_uj=energy, method="counter", sensor="nvml-total-energy", own_cost_ns=1,
+    )  # fmt: skip
+
+
+def figures_of(results: Results) -> dict[str, Figure]:
+    """The workload's figures by name."""
+    return {figure.metric: figure for figure in results.run("r").speeds["r/perf"].summary()[0]}
+
+
+@given(seed=st.integers(0, 10**6))
+def test_speed_by_hand(seed: int) -> None:
+    """Two steady requests and a warm-up one, whose figures can be reckoned on paper; in any order of the partitions."""
+    timings: list[Event] = [
+        timed(0, sent=0, first=500, ended=900, tokens=2, phase="warmup"),
+        timed(1, sent=1000, first=1100, ended=1300, tokens=3),
+        timed(2, sent=1500, first=1700, ended=2000, tokens=4),
+        timed(2, sent=1500, first=1999, ended=3000, tokens=4, attempt=2),
+    ]
+    tokens: list[Event] = [arrived(1, [1100, 1200, 1300], [1, 1, 1]), arrived(2, [1700, 1850, 2000], [1, 1, 2])]
+    meter: list[Event] = [reading(0, 0), reading(1000, 100), reading(2000, 1100), reading(3000, 1200)]
+    results = Results()
+    for event in interleaved([timings, tokens, meter, [finished(requests=3, token_timings=2, readings=4)]], seed=seed):
+        results.fold(event)
+    assert results.run("r").speeds["r/perf"].complete
+    found = {name: figure.value for name, figure in figures_of(results).items()}
+    assert (found["requests"], found["errors"]) == (2, 0)
+    assert found["requests_per_s"] == pytest.approx(2.0)
+    assert found["output_tokens_per_s"] == pytest.approx(7.0)
+    assert found["ttft_mean"] == pytest.approx(150e6)
+    assert found["itl_mean"] == pytest.approx((100 + 100 + 150 + 75 + 75) / 5 * 1e6)
+    assert found["tpot_mean"] == pytest.approx((100e6 + 100e6) / 2)
+    assert found["e2e_p50"] == pytest.approx(400e6)
+    assert found["energy_uj"] == pytest.approx(1000)
+    assert figures_of(results)["energy_uj"].origin == "A"
+
+
+def test_without_a_meter_energy_is_undefined_and_says_so() -> None:
+    """Never 0, never invented."""
+    results = Results()
+    results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
+    results.fold(finished(requests=1))
+    energy = figures_of(results)["energy_uj"]
+    assert (energy.value, energy.why_undefined) == (None, "no meter here")
+
+
+def test_a_workload_is_complete_only_with_all_that_its_agent_published() -> None:
+    """The report of the end may overtake the timings."""
+    results = Results()
+    results.fold(finished(requests=1))
+    assert not results.run("r").speeds["r/perf"].complete
+    results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
+    assert results.run("r").speeds["r/perf"].complete
+
+
+def board(results: Results, name: str) -> Board:
+    """The board of that name."""
+    runs = [run for run in results.runs.values() if name in boards_of(run)]
+    return rank(name, [Entry(run, hardware="h", speed={}) for run in runs], figures=lambda _run, _task: ())
+
+
+def told(results: Results, run: str, values: dict[str, list[float]], **plan: Any) -> None:
+    """A completed run."""
+    (samples,) = {len(found) for found in values.values()}
+    results.fold(planned(run, samples=samples, tasks=tuple(values), **plan))
+    for task, found in values.items():
+        for n, value in enumerate(found):
+            results.fold(scored(run, n, value, task=task))
+    results.fold(RunChanged(**HEADER, run_id=run, state="completed"))
+
+
+def test_a_suite_is_the_mean_of_chance_corrected_tasks() -> None:
+    """(0.75 - 0.5) / 0.5 and (1 - 0.5) / 0.5 make 0.75; the better model is surely first."""
+    results = Results()
+    told(results, "1", {"t": [1.0] * 75 + [0.0] * 25, "u": [1.0] * 100}, model="good", chance=0.5)
+    told(results, "2", {"t": [1.0] * 50 + [0.0] * 50, "u": [0.0, 1.0] * 50}, model="guesses", chance=0.5)
+    rows = board(results, "t+u").rows
+    assert [(row.model, row.rank) for row in rows] == [("good", 1), ("guesses", 2)]
+    assert [row.score for row in rows] == pytest.approx([0.75, 0.0])
+    assert [(row.rank_low, row.rank_high) for row in rows] == [(1, 1), (2, 2)]
+    assert rows[0].low is not None and rows[1].high is not None and rows[0].low > rows[1].high
+
+
+def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:
+    """Their rank intervals say so."""
+    results = Results()
+    told(results, "1", {"t": [1.0, 0.0] * 20}, model="a")
+    told(results, "2", {"t": [0.0, 1.0] * 20}, model="b")
+    assert [(row.rank_low, row.rank_high) for row in board(results, "task:t").rows] == [(1, 2), (1, 2)]
+
+
+def test_the_newest_run_of_a_model_counts_and_other_data_is_another_board() -> None:
+    """A run over fewer samples does not stand beside one over more."""
+    results = Results()
+    told(results, "1", {"t": [0.0] * 10}, model="a")
+    told(results, "2", {"t": [1.0] * 10}, model="a")
+    assert [(row.run_id, row.score) for row in board(results, "task:t").rows] == [("2", 1.0)]
+    told(results, "3", {"t": [1.0] * 5}, model="b")
+    found = board(results, "task:t")
+    assert [row.model for row in found.rows] == ["b"]

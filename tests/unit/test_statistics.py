@@ -1,0 +1,67 @@
+"""Statistics against scipy and against published figures."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from streams.statistics import mean, mean_interval, percentile_interval, percentiles, resampled_means, wilson
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilson_is_scipys(given_: tuple[int, int]) -> None:
+    """The interval of any proportion."""
+    successes, n = given_
+    expected = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    found = wilson(successes, n)
+    assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_wilson_at_a_published_figure() -> None:
+    """81 of 263: 0.2553 to 0.3662. Source: R. G. Newcombe, Statist. Med. 17 (1998) 857–872, table I, method 3."""
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+
+
+def test_wilson_of_nothing_is_undefined() -> None:
+    """No samples, no interval."""
+    assert wilson(0, 0) is None
+    assert mean([]) is None
+    assert mean_interval([0.5]) is None
+
+
+@given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=50), st.sampled_from([0.0, 12.5, 50.0, 95.0, 99.0, 100.0]))
+def test_percentiles_interpolate_between_closest_ranks(values: list[int], share: float) -> None:
+    """As Hyndman and Fan's type 7 says."""
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * share / 100
+    low, high = ordered[math.floor(place)], ordered[math.ceil(place)]
+    assert percentiles(values, [share])[0] == pytest.approx(low + (high - low) * (place - math.floor(place)), rel=1e-9, abs=1e-6)
+
+
+def test_a_bootstrap_interval_agrees_with_scipys() -> None:
+    """Two bootstraps of one mean differ by chance only."""
+    values = np.random.default_rng(1).gamma(2.0, 3.0, 400)
+    reference = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(2))
+    found = mean_interval(list(values))
+    width = reference.confidence_interval.high - reference.confidence_interval.low
+    assert found is not None
+    assert found[0] == pytest.approx(reference.confidence_interval.low, abs=0.08 * width)
+    assert found[1] == pytest.approx(reference.confidence_interval.high, abs=0.08 * width)
+
+
+def test_a_paired_bootstrap_draws_the_same_samples_for_all_rows() -> None:
+    """A row that is another plus a constant differs by that constant in every draw."""
+    values = np.random.default_rng(3).normal(size=300)
+    drawn = resampled_means(np.stack([values, values + 0.25]), stream=0)
+    assert drawn[1] - drawn[0] == pytest.approx(0.25)
+    assert percentile_interval(drawn[1] - drawn[0]) == pytest.approx((0.25, 0.25))
+
+
+def test_draws_are_the_same_every_time_and_differ_between_streams() -> None:
+    """A replay gives the same figures; tasks are drawn independently."""
+    values = np.random.default_rng(4).normal(size=(2, 50))
+    assert (resampled_means(values, stream=1) == resampled_means(values, stream=1)).all()
+    assert not np.allclose(resampled_means(values, stream=1), resampled_means(values, stream=2))
