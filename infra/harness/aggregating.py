@@ -1,0 +1,41 @@
+"""A task's own aggregation of its samples' scores, with lm-eval's standard error."""
+
+import json
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from infra.harness.tasks import without_data
+
+# As lm_eval.simple_evaluate has them.
+DRAWS = 100_000
+DRAWS_OF_SLOW = 100
+SLOW = frozenset({"bleu", "chrf", "chrf++", "ter"})
+
+
+def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[float | None, float | None]:
+    """Value and standard error of a metric over samples' parts, in the samples' order; None where undefined.
+
+    Source: lm-eval 0.4.13, evaluator_utils._compute_task_aggregations.
+    """
+    if not parts:
+        return None, None
+    from lm_eval.api.metrics import mean, stderr_for_metric
+
+    # Its bootstrap then runs in this process, with the same seeds and hence the same result.
+    os.environ["DISABLE_MULTIPROC"] = "1"
+    items = [_item(part) for part in parts]
+    function = without_data(config_json).aggregation().get(metric, mean)
+    stderr_of = stderr_for_metric(metric=function, bootstrap_iters=DRAWS_OF_SLOW if metric in SLOW else DRAWS)
+    return _finite(function(items)), _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
+
+
+def _item(part: str) -> Any:
+    item = json.loads(part)
+    return tuple(item) if isinstance(item, list) else item
+
+
+def _finite(value: Any) -> float | None:
+    number = float(value)
+    return None if math.isnan(number) else number

@@ -1,0 +1,226 @@
+"""A task built once, whole: every document with its requests, exactly as lm-eval makes them.
+
+Few-shot examples are drawn by one sequential generator, so a build is always of the whole task, on a fresh task object; whoever wants
+fewer samples takes the first ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
+from infra.harness.chat import renderer
+from infra.harness.data import Used
+from infra.harness.tasks import FEWSHOT_SEED, with_data
+from infra.settings import Settings
+from schemas.builds import RequestType
+from schemas.requests import Chat, TaskChoice
+from schemas.runs import ExpectedMetric
+from streams.errors import AssayError, Invalid
+
+SHORTEST_PREFIX = 200
+PREFERRED = ("acc_norm", "acc", "exact_match")
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltCall:
+    """One request; its whole context is `prefix + context`."""
+
+    request_type: RequestType
+    prefix: str
+    context: str
+    continuation: str | None
+    generation_json: str | None
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSample:
+    """One document with its requests."""
+
+    ordinal: int
+    doc_id: int
+    document: str
+    requests: tuple[BuiltCall, ...]
+    arguments_sha: str
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A whole task."""
+
+    build_id: str
+    task: str
+    task_version: str
+    harness_version: str
+    data_sha: str
+    data_source: str
+    licence: str | None
+    fewshot: int
+    seed: int
+    chat_sha: str
+    samples: list[BuiltSample]
+    expected: tuple[ExpectedMetric, ...]
+    main_metric: str
+    main_filter: str
+    chance: float | None
+    config_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How prompts are dressed: the chat settings, with the template's text and the special tokens that it may name."""
+
+    chat: Chat
+    template: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def sha(self) -> str:
+        """A name of it."""
+        told = [self.chat.model_dump(), self.template, self.variables]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+# The task object that `identify` made last, with its key, so that `build` need not make it again.
+_last: dict[tuple[TaskChoice, Settings], tuple[Any, Used]] = {}
+
+
+def identify(choice: TaskChoice, *, dress: Dress, settings: Settings) -> str:
+    """The id that the task's build has: a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
+
+    Raises: NotFound, Invalid.
+    """
+    task, used = with_data(choice, settings)
+    _last.clear()
+    _last[_key(choice), settings] = (task, used)
+    return _build_id(task, used, dress)
+
+
+def build(choice: TaskChoice, *, dress: Dress, settings: Settings) -> Build:
+    """The whole build. Raises: NotFound, Invalid."""
+    key = (_key(choice), settings)
+    task, used = _last.pop(key) if key in _last else with_data(choice, settings)
+    try:
+        task.build_all_requests(
+            system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,
+            chat_template=renderer(dress.template, dict(dress.variables)) if dress.template is not None else None,
+        )  # fmt: skip
+        samples = list(_samples(task))
+    except AssayError:
+        raise
+    except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
+        raise Invalid(f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken") from error
+    expected = _expected(task)
+    main_metric, main_filter = _main(expected)
+    return Build(
+        build_id=_build_id(task, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
+        data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else None,
+        fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
+        main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples), config_json=_config_json(task, choice, samples[0]),
+    )  # fmt: skip
+
+
+def _key(choice: TaskChoice) -> TaskChoice:
+    """The choice without what does not change the build."""
+    return TaskChoice(name=choice.name, fewshot=choice.fewshot)
+
+
+def _build_id(task: Any, used: Used, dress: Dress) -> str:
+    config = task.dump_config()
+    config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
+    told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _samples(task: Any) -> Iterator[BuiltSample]:
+    for ordinal, (doc_id, group) in enumerate(groupby(task.instances, key=lambda instance: instance.doc_id)):
+        instances = list(group)
+        if [instance.idx for instance in instances] != sorted(instance.idx for instance in instances):
+            instances.sort(key=lambda instance: instance.idx)
+        calls = tuple(_call(instance) for instance in instances)
+        told = json.dumps([[call.context, call.continuation, call.generation_json] for call in calls], ensure_ascii=False)
+        sha = hashlib.sha256(told.encode()).hexdigest()
+        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc), calls, sha)
+
+
+def _call(instance: Any) -> BuiltCall:
+    context, *rest = instance.args
+    if any(isinstance(argument, dict) and ("visual" in argument or "audio" in argument) for argument in rest):
+        raise Invalid("this task shows pictures or plays sounds, which is not supported yet", code="multimodal")
+    generation = rest[0] if instance.request_type == "generate_until" else None
+    continuation = str(rest[0]) if instance.request_type == "loglikelihood" else None
+    return BuiltCall(
+        instance.request_type, "", context, continuation, json.dumps(generation, sort_keys=True) if generation is not None else None,
+        instance.repeats or 1,
+    )  # fmt: skip
+
+
+def _document(document: Any) -> str:
+    try:
+        return json.dumps(document, ensure_ascii=False)
+    except TypeError as error:
+        raise Invalid(f"a document of this task holds what JSON cannot: {error}", code="document") from error
+
+
+def _with_prefix(samples: list[BuiltSample]) -> list[BuiltSample]:
+    """The samples with what all contexts begin with split off: fixed few-shot examples are then published once."""
+    contexts = [call.context for sample in samples for call in sample.requests]
+    prefix = _common_start(min(contexts), max(contexts)) if len(samples) > 1 else ""
+    if len(prefix) < SHORTEST_PREFIX:
+        return samples
+    cut = len(prefix)
+    return [
+        replace(sample, requests=tuple(replace(call, prefix=prefix, context=call.context[cut:]) for call in sample.requests))
+        for sample in samples
+    ]
+
+
+def _common_start(first: str, last: str) -> str:
+    """What two texts begin with; of the least and the greatest of many it is what all begin with."""
+    length = next(
+        (place for place, (left, right) in enumerate(zip(first, last, strict=False)) if left != right), min(len(first), len(last))
+    )
+    return first[:length]
+
+
+def _expected(task: Any) -> tuple[ExpectedMetric, ...]:
+    from lm_eval.api.registry import AGGREGATION_REGISTRY
+
+    names = {function: name for name, function in AGGREGATION_REGISTRY.items()}
+    better, aggregations = task.higher_is_better(), task.aggregation()
+    return tuple(
+        ExpectedMetric(
+            filter=ensemble.name, metric=metric, higher_is_better=bool(better.get(metric, True)),
+            aggregation=names.get(function, getattr(function, "__name__", "custom")),
+        )
+        for ensemble in task._filters for metric, function in aggregations.items()
+    )  # fmt: skip
+
+
+def _main(expected: tuple[ExpectedMetric, ...]) -> tuple[str, str]:
+    """The metric that rankings use: length-normalised accuracy where the task has it, else accuracy, else its first."""
+    for name in PREFERRED:
+        for one in expected:
+            if one.metric == name:
+                return one.metric, one.filter
+    return expected[0].metric, expected[0].filter
+
+
+def _chance(task: Any, samples: list[BuiltSample]) -> float | None:
+    """The accuracy of guessing: the mean of 1 / (number of choices); None for anything but multiple choice."""
+    if task.OUTPUT_TYPE != "multiple_choice":
+        return None
+    twice = 2 if "acc_mutual_info" in task.aggregation() else 1
+    return sum(twice / len(sample.requests) for sample in samples) / len(samples)
+
+
+def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:
+    """What scoring makes the task from again. lm-eval looks at the first document to tell what kind of task it is: it is kept here."""
+    return json.dumps({
+        "task": choice.name, "harness_version": HARNESS_VERSION, "yaml": type(task).__name__ == "ConfigurableTask",
+        "custom_dataset": callable(getattr(task.config, "custom_dataset", None)), "document": json.loads(first.document),
+    }, ensure_ascii=False)  # fmt: skip

@@ -1,0 +1,69 @@
+"""The documents of the bundled tasks, made anew each time, always the same. lm-eval calls these as `custom_dataset`."""
+
+import random
+from typing import Any
+
+from datasets import Dataset, DatasetDict
+
+from infra.harness.bundled import corpus
+
+COUNT = 200
+
+
+def arithmetic(**_: Any) -> DatasetDict:
+    """Sums with four choices: the right one, and others near it."""
+    draw = random.Random("arithmetic-1")
+    pairs = [pair for pair in corpus.sums() if corpus.held_out(*pair)]
+    return _test([_sum(draw, *pair) for pair in draw.sample(pairs, COUNT)])
+
+
+def _sum(draw: random.Random, left: int, right: int) -> dict[str, Any]:
+    right_answer = left + right
+    near = [right_answer + step for step in (-10, -2, -1, 1, 2, 10) if right_answer + step >= 0]
+    choices = [right_answer, *draw.sample(near, 3)]
+    draw.shuffle(choices)
+    return {"question": f"sum: {left}+{right}=", "choices": [str(choice) for choice in choices], "answer": choices.index(right_answer)}
+
+
+def agreement(**_: Any) -> DatasetDict:
+    """Sentences with two forms of the verb; half of the time the nearest noun misleads."""
+    draw = random.Random("agreement-1")
+    told = [one for one in corpus.sentences() if corpus.held_out(*one)]
+    misleading, plain = [one for one in told if one[1] != one[4]], [one for one in told if one[1] == one[4]]
+    chosen = draw.sample(misleading, COUNT // 2) + draw.sample(plain, COUNT // 2)
+    draw.shuffle(chosen)
+    return _test([_sentence(one) for one in chosen])
+
+
+def _sentence(told: corpus.Sentence) -> dict[str, Any]:
+    start, many, stem = corpus.sentence(told), told[1], told[5]
+    return {"start": f"say: {start}", "choices": [corpus.verb(stem, many=False), corpus.verb(stem, many=True)], "answer": int(many)}
+
+
+def copying(**_: Any) -> DatasetDict:
+    """Letters to copy."""
+    draw = random.Random("copy-1")
+    words: dict[str, None] = {}
+    while len(words) < COUNT:
+        letters = corpus.word(draw)
+        if corpus.held_out(letters):
+            words[letters] = None
+    return _test([{"letters": letters} for letters in words])
+
+
+def text(**_: Any) -> DatasetDict:
+    """Pages of held-out lines, whose likelihood is measured."""
+    draw = random.Random("text-1")
+    pairs = [pair for pair in corpus.sums() if corpus.held_out(*pair)]
+    told = [one for one in corpus.sentences() if corpus.held_out(*one)]
+    pages = []
+    for _ in range(COUNT // 4):
+        lines = [corpus.sum_line(*pair) for pair in draw.sample(pairs, 3)]
+        lines += [f"say: {corpus.sentence(one)} {corpus.verb(one[5], many=one[1])}" for one in draw.sample(told, 3)]
+        draw.shuffle(lines)
+        pages.append({"page": "\n".join(lines) + "\n"})
+    return _test(pages)
+
+
+def _test(rows: list[dict[str, Any]]) -> DatasetDict:
+    return DatasetDict({"test": Dataset.from_list(rows)})

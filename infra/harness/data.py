@@ -1,0 +1,134 @@
+"""Where a task's data come from: a folder of JSON Lines (an air-gapped mirror), or the hub; and what exactly was read.
+
+The folder's layout is `<organisation>__<name>/<configuration or default>/<split>.jsonl[.gz]`.
+"""
+
+import functools
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+from streams.errors import Invalid
+
+FORMATS = frozenset({"json", "csv", "parquet", "text"})
+SUFFIXES = (".jsonl", ".jsonl.gz")
+
+
+@dataclass(slots=True)
+class Used:
+    """What was read: file (or data set) → hash of its content; and splits that were asked for and are not there."""
+
+    content: dict[str, str] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    source: str = "generated"
+
+    @property
+    def sha(self) -> str:
+        """A name of all that was read."""
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()
+
+
+class Splits(datasets.DatasetDict):  # type: ignore[misc]  # datasets is untyped here
+    """A data set's splits. One that the folder lacks is empty: some tasks touch their training split and draw nothing from it."""
+
+    def __init__(self, splits: dict[str, Any], used: Used) -> None:
+        super().__init__(splits)
+        self._used = used
+
+    def __missing__(self, split: str) -> Any:
+        self._used.missing.add(split)
+        return next(iter(self.values())).select([])
+
+    def __getitem__(self, split: Any) -> Any:
+        return super().__getitem__(split) if split in self.keys() else self.__missing__(split)
+
+
+@contextmanager
+def reading(root: Path | None) -> Iterator[Used]:
+    """While it lasts, `datasets.load_dataset` reads the folder `root` (the hub, where it is None), and what it reads is noted."""
+    used, load, was_offline = Used(), datasets.load_dataset, os.environ.get("HF_HUB_OFFLINE")
+    datasets.load_dataset = functools.partial(_from_folder, root, used, load) if root else functools.partial(_from_hub, used, load)
+    if root:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        yield used
+    finally:
+        datasets.load_dataset = load
+        if root:
+            os.environ.pop("HF_HUB_OFFLINE") if was_offline is None else os.environ.update(HF_HUB_OFFLINE=was_offline)
+
+
+@contextmanager
+def standing_in(document: dict[str, Any]) -> Iterator[None]:
+    """While it lasts, every data set is this one document, in every split: enough to make a task again for scoring."""
+    load = datasets.load_dataset
+    only = datasets.Dataset.from_list([document])
+    datasets.load_dataset = lambda *_args, **_named: _Everywhere(only)
+    try:
+        yield
+    finally:
+        datasets.load_dataset = load
+
+
+class _Everywhere(dict[str, Any]):
+    def __init__(self, only: Any) -> None:
+        super().__init__()
+        self._only = only
+
+    def __missing__(self, _split: str) -> Any:
+        return self._only
+
+
+def _from_hub(used: Used, load: Any, path: str, name: str | None = None, **named: Any) -> Any:
+    try:
+        loaded = load(path, name, **named)
+    except (OSError, ValueError) as error:
+        raise Invalid(
+            f"data set {path} ({name or 'default'}) cannot be loaded: {error}; set ASSAY_DATASETS to a folder that holds it", code="no-data"
+        ) from error
+    splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
+    used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
+    used.source = f"hub:{path}"
+    return loaded
+
+
+def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
+    if path in FORMATS or named.get("data_files"):
+        return load(path, name, *more, **named)
+    folder = root / path.replace("/", "__") / (name or "default")
+    files = {file.name.split(".")[0]: file for suffix in SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))}
+    if not files:
+        raise Invalid(f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.name}/*.jsonl for it", code="no-data")
+    wanted = named.get("split")
+    splits = {split: _rows(file, used) for split, file in files.items() if wanted is None or split == wanted}
+    used.source = f"folder:{path.replace('/', '__')}"
+    found = Splits(splits, used)
+    return found[wanted] if wanted else found
+
+
+def _rows(file: Path, used: Used) -> Any:
+    body = file.read_bytes()
+    used.content["/".join(file.parts[-3:])] = hashlib.sha256(body).hexdigest()
+    try:
+        plain = gzip.decompress(body) if file.suffix == ".gz" else body
+    except (OSError, EOFError) as error:
+        raise Invalid(f"{file} is truncated or no gzip file ({error}); fetch it again", code="data-truncated") from error
+    rows = [_row(line, number, file) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
+    if not rows:
+        raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
+    return datasets.Dataset.from_list(rows)
+
+
+def _row(line: bytes, number: int, file: Path) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise Invalid(f"{file}, line {number}: not JSON ({error}); is the file truncated? fetch it again", code="data-truncated") from error

@@ -1,0 +1,52 @@
+"""What scoring processes run: samples with their answers in, scores out. A refusal is an outcome, never an exception."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infra.harness.scoring import Score, Scorer
+from schemas.builds import BuiltRequest
+from schemas.measurements import Answer
+from streams.errors import Permanent
+
+
+@dataclass(frozen=True, slots=True)
+class ToScore:
+    """One sample with its answers, and all that scoring it needs."""
+
+    config_json: str
+    document: str
+    doc_id: int
+    requests: tuple[BuiltRequest, ...]
+    prefixes: Mapping[str, str]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A sample's scores; none of them, and the reason, where it cannot be scored."""
+
+    doc_id: int
+    scores: tuple[Score, ...]
+    reason: str | None = None
+
+
+@functools.lru_cache(maxsize=32)
+def _scorer(config_json: str) -> Scorer:
+    return Scorer(config_json)
+
+
+def score_all(work: Sequence[ToScore]) -> list[Scored]:
+    """The outcome of every sample, in order."""
+    return [_score(one) for one in work]
+
+
+def _score(one: ToScore) -> Scored:
+    if errors := [answer.error for answer in one.answers if answer.error]:
+        return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
+    try:
+        scorer = _scorer(one.config_json)
+        scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers)
+    except Permanent as error:
+        return Scored(one.doc_id, (), str(error))
+    return Scored(one.doc_id, tuple(scores))

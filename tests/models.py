@@ -1,0 +1,44 @@
+"""Small models that tests make themselves: ordinary Hugging Face folders."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.harness.bundled import corpus
+
+TEXT = "Question: What is it that grows in the garden, and why? Answer: A tree, a flower, or 12 apples; (see [title]) ünïcödé — ok.\n"
+
+
+def _lines() -> Iterator[str]:
+    yield from corpus.lines(seed=1, count=500)
+    yield from [TEXT] * 20
+
+
+def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False) -> Path:
+    """A random Llama of some 100,000 parameters with its own tokenizer, saved in `folder`."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=512, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    tokenizer.train_from_iterator(_lines(), trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    if template:
+        fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}\n{% endfor %}assistant:"
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    # Random weights of the usual size say next to nothing; larger ones give answers that differ.
+    for parameter in model.parameters():
+        if parameter.dim() > 1:
+            parameter.data.mul_(8)
+    model.save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
