@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.clickhouse import migrate
 from infra.kafka import Log
 from infra.retrying import until_available
 from infra.settings import Settings
@@ -70,6 +71,7 @@ async def ready(settings: Settings) -> None:
         await until_available(clickhouse, what="clickhouse")
         async with Log(settings, client_id="tests") as log:
             await until_available(log.create_topics, what="topics")
+        await until_available(lambda: migrate(settings), what="database")
 
 
 @pytest.fixture(scope="session")

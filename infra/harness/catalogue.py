@@ -6,7 +6,7 @@ lm-eval's index takes some ten seconds to make, so it is made once and kept as a
 import difflib
 import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -91,7 +91,7 @@ def _scan() -> Iterator[Found]:
 
 
 def _members(config: dict[str, Any]) -> Iterator[str]:
-    told: Sequence[Any] = config.get("task") or ()
+    told = config.get("task") or []
     for member in told if isinstance(told, list) else [told]:
         name = member if isinstance(member, str) else member.get("task") or member.get("group")
         if isinstance(name, str):

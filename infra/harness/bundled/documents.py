@@ -57,7 +57,7 @@ def text(**_: Any) -> DatasetDict:
     pairs = [pair for pair in corpus.sums() if corpus.held_out(*pair)]
     told = [one for one in corpus.sentences() if corpus.held_out(*one)]
     pages = []
-    for _ in range(COUNT // 4):
+    for _page in range(COUNT // 4):
         lines = [corpus.sum_line(*pair) for pair in draw.sample(pairs, 3)]
         lines += [f"say: {corpus.sentence(one)} {corpus.verb(one[5], many=one[1])}" for one in draw.sample(told, 3)]
         draw.shuffle(lines)

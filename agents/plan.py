@@ -1,0 +1,297 @@
+"""Turns requests into builds, plans and jobs, or says why not: the reaching around streams/planning.py.
+
+Planning the same request twice writes the same events again, which readers pass over; so a crash anywhere in between is mended by
+the request's redelivery.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+import structlog
+
+from agents.app import consume
+from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
+from infra.harness.catalogue import resolve
+from infra.identity import now_us, producer
+from infra.kafka import Log, Place, Record
+from infra.models import ModelFacts, inspect
+from infra.retrying import until_available
+from infra.settings import Settings
+from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
+from schemas.event import Text
+from schemas.jobs import BuildPlace, JobPlanned
+from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
+from streams import planning
+from streams.errors import Conflict, Invalid, NotFound, Permanent
+from streams.planning import Chosen
+from streams.topics import BUILDS, REQUESTS, TOPICS
+
+SAMPLES_AT_ONCE = 1000
+T = TypeVar("T")
+log_line = structlog.get_logger()
+NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A task that can run: what of it the plan says, and where its samples lie."""
+
+    chosen: Chosen
+    planned: PlannedTask
+    licence: str | None
+
+
+class Planner:
+    """The builds that the log holds, and the first request of every run."""
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        self._log = log
+        self._settings = settings
+        self._processes = _process()
+        self._builds: dict[str, TaskBuilt] = {}
+        self._first: dict[str, tuple[Place, dict[str, Any]]] = {}
+
+    async def rebuild(self) -> None:
+        """Folds builds and requests from the log."""
+        started = time.perf_counter()
+        async for record in self._log.read((BUILDS, REQUESTS)):
+            if isinstance(record.event, TaskBuilt):
+                self._builds.setdefault(record.event.build_id, record.event)
+            elif isinstance(record.event, EvaluationRequested):
+                self._remember(record.event, record.place)
+        log_line.info("rebuilt", builds=len(self._builds), requests=len(self._first), took_s=round(time.perf_counter() - started, 3))
+
+    def _remember(self, request: EvaluationRequested, place: Place) -> tuple[Place, dict[str, Any]]:
+        body = request.model_dump(exclude=NOT_THE_BODY)
+        known = self._first.setdefault(request.run_id, (place, body))
+        if place.offset < known[0].offset:
+            self._first[request.run_id] = known = (place, body)
+        return known
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Plans a batch of requests, one after the other. Raises: Conflict for a second request of another content under one id."""
+        for record in records:
+            if isinstance(record.event, EvaluationRequested):
+                await self._request(record.event, record.place)
+
+    async def _request(self, request: EvaluationRequested, place: Place) -> None:
+        first, body = self._remember(request, place)
+        if first != place:
+            if body != request.model_dump(exclude=NOT_THE_BODY):
+                raise Conflict(f"run_id {request.run_id} was used before for another request; draw a new one", code="run-id-used")
+            return
+        started = time.perf_counter()
+        try:
+            jobs = await self._plan(request)
+        except Permanent as error:
+            await self._log.publish(_changed(request, "rejected", reason_code=error.code, message=str(error)))
+            log_line.info("rejected", run_id=request.run_id, reason_code=error.code, message=str(error))
+            return
+        log_line.info("planned", run_id=request.run_id, jobs=jobs, took_s=round(time.perf_counter() - started, 3))
+
+    async def _plan(self, request: EvaluationRequested) -> int:
+        planning.check(request)
+        facts = await self._facts(request)
+        names = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
+        prepared, skipped = await self._prepare_all(request, _expanded(request.tasks, names), facts)
+        guess = _estimate(facts)
+        need = planning.need_of(request, guess)
+        jobs = planning.jobs(request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=need)
+        plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs))
+        await self._log.publish(_changed(request, "planned", plan=plan))
+        stamp, when = producer("agents.plan"), request.occurred_us
+        await self._log.publish_all(
+            JobPlanned(occurred_us=when, producer=stamp, organisation_id=request.organisation_id, pool=job.pool, job_id=job.job_id,
+                       run_id=job.run_id, job=job)
+            for job in jobs
+        )  # fmt: skip
+        return len(jobs)
+
+    async def _facts(self, request: EvaluationRequested) -> ModelFacts | None:
+        """What the model's files say; None for a model without files: a fake, or one behind an address."""
+        if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
+            return None
+        return await asyncio.to_thread(inspect, request.model)
+
+    async def _prepare_all(
+        self, request: EvaluationRequested, choices: list[TaskChoice], facts: ModelFacts | None
+    ) -> tuple[list[Prepared], list[SkippedTask]]:
+        prepared: list[Prepared] = []
+        skipped: list[SkippedTask] = []
+        errors: list[Permanent] = []
+        for choice in choices:
+            try:
+                prepared.append(await self._prepare(request, choice, facts))
+            except NotFound:
+                raise
+            except Permanent as error:
+                errors.append(error)
+                skipped.append(SkippedTask(task=choice.name, reason=str(error)))
+        if errors and not prepared:
+            raise errors[0]
+        return prepared, skipped
+
+    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, facts: ModelFacts | None) -> Prepared:
+        given = {"dress": _dress(request, facts), "settings": self._settings}
+        build_id = await self._in_process(identify, choice, **given)
+        built = self._builds.get(build_id)
+        if built is None:
+            made = await self._in_process(build, choice, **given)
+            built = await self._publish(made, request)
+            self._builds.setdefault(built.build_id, built)
+        samples = min(choice.limit or built.samples, built.samples)
+        place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
+                           last_offset=built.last_offset, contents=built.contents)  # fmt: skip
+        planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
+                              repeats=choice.repeats, expected=built.expected, main_metric=built.main_metric,
+                              main_filter=built.main_filter, chance=built.chance)  # fmt: skip
+        return Prepared(Chosen(choice.model_copy(update={"name": built.task}), place, samples), planned, built.licence)
+
+    async def _publish(self, made: Build, request: EvaluationRequested) -> TaskBuilt:
+        """Writes a build to the log: contents, samples, and last the event that says it is whole."""
+        started = time.perf_counter()
+        header = {"occurred_us": now_us(), "producer": producer("agents.plan"), "organisation_id": request.organisation_id}
+        contents = await self._publish_contents(made, header)
+        places: list[Place] = []
+        for first in range(0, len(made.samples), SAMPLES_AT_ONCE):
+            chunk = made.samples[first : first + SAMPLES_AT_ONCE]
+            places += await self._log.publish_all(_sample(made.build_id, sample, contents, header) for sample in chunk)
+        used = {place.content_id: place for place in contents.values()}
+        named = ("build_id", "task", "task_version", "harness_version", "data_sha", "data_source", "licence", "fewshot", "seed", "chat_sha",
+                 "expected", "main_metric", "main_filter", "chance", "config_json")  # fmt: skip
+        built = TaskBuilt.model_validate(header | {name: getattr(made, name) for name in named} | {
+            "samples": len(made.samples), "partition": places[0].partition, "contents": tuple(used.values()),
+            "first_offset": min(place.offset for place in places), "last_offset": max(place.offset for place in places),
+        })  # fmt: skip
+        await self._log.publish(built)
+        log_line.info("built", task=made.task, samples=len(made.samples), took_s=round(time.perf_counter() - started, 3))
+        return built
+
+    async def _publish_contents(self, made: Build, header: dict[str, Any]) -> dict[str, ContentPlace]:
+        """Text → its place, for every text that samples refer to."""
+        texts = dict.fromkeys(text for sample in made.samples for call in sample.requests if (text := _apart(call)))
+        found: dict[str, ContentPlace] = {}
+        for text in texts:
+            name, pieces = planning.content_id(text), planning.chunks(text)
+            places = await self._log.publish_all(
+                ContentPublished(
+                    **header, content_id=name, media_type="text/plain", chunk=number, chunks=len(pieces), text=Text(bytes=piece)
+                )
+                for number, piece in enumerate(pieces)
+            )
+            offsets = [place.offset for place in places]
+            found[text] = ContentPlace(content_id=name, partition=places[0].partition, first_offset=min(offsets), last_offset=max(offsets))
+        return found
+
+    async def _in_process(self, function: Any, *arguments: Any, **named: Any) -> Any:
+        """Runs in the builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._processes, _call, function, arguments, named)
+        except BrokenProcessPool as error:
+            self._processes = _process()
+            raise Invalid(f"the builder's process died at {arguments[0]!r}; is there memory enough?", code="builder-died") from error
+
+    def close(self) -> None:
+        """Ends the builder's process."""
+        self._processes.shutdown(cancel_futures=True)
+
+
+def _process() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+
+
+def _call(function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    return function(*arguments, **named)
+
+
+def _apart(call: BuiltCall) -> str:
+    """The text of a request that is published once by itself: the shared prefix, or all of a context too long for an event."""
+    return call.prefix + call.context if len(call.context) > planning.LONGEST_INLINE else call.prefix
+
+
+def _sample(build_id: str, sample: BuiltSample, contents: dict[str, ContentPlace], header: dict[str, Any]) -> SampleBuilt:
+    return SampleBuilt(
+        **header, build_id=build_id, ordinal=sample.ordinal, doc_id=sample.doc_id, document=Text.plain(sample.document),
+        requests=tuple(_request(call, contents) for call in sample.requests), arguments_sha=sample.arguments_sha,
+    )  # fmt: skip
+
+
+def _request(call: BuiltCall, contents: dict[str, ContentPlace]) -> BuiltRequest:
+    apart = _apart(call)
+    return BuiltRequest(
+        request_type=call.request_type, prefix_ref=contents[apart].content_id if apart else None,
+        context=Text.plain("" if len(call.context) > planning.LONGEST_INLINE else call.context),
+        continuation=Text.plain(call.continuation) if call.continuation is not None else None,
+        generation_json=call.generation_json, repeats=call.repeats,
+    )  # fmt: skip
+
+
+def _expanded(choices: Sequence[TaskChoice], names: list[list[str]]) -> list[TaskChoice]:
+    """The choices with groups replaced by their tasks, each task once."""
+    found: dict[str, TaskChoice] = {}
+    for choice, leaves in zip(choices, names, strict=True):
+        for name in leaves:
+            found.setdefault(name, choice.model_copy(update={"name": name}))
+    return list(found.values())
+
+
+def _dress(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
+    """How prompts are dressed. Raises: Invalid where the model's own template is wanted and it has none."""
+    variables = tuple(sorted(facts.special_tokens.items())) if facts and request.chat.template else ()
+    if request.chat.template != "model":
+        return Dress(request.chat, request.chat.template, variables)
+    if facts is None or facts.chat_template is None:
+        raise Invalid(f"{request.model.uri} has no chat template; leave chat.template out, or give one", code="no-chat-template")
+    return Dress(request.chat, facts.chat_template, variables)
+
+
+def _estimate(facts: ModelFacts | None) -> Estimate:
+    if facts is None:
+        return Estimate()
+    return planning.estimate(weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=facts.max_len)
+
+
+def _plan(
+    request: EvaluationRequested,
+    prepared: list[Prepared],
+    skipped: list[SkippedTask],
+    *,
+    facts: ModelFacts | None,
+    estimate: Estimate,
+    jobs: int,
+) -> Plan:
+    name = planning.content_id(request.model.uri)
+    return Plan(
+        submitter=request.submitter, model=request.model, engine=request.engine, chat=request.chat, suite=request.suite,
+        model_sha=facts.model_sha if facts else name, tokenizer_sha=facts.tokenizer_sha if facts else name,
+        chat_template_sha=_dress(request, facts).sha, tasks=tuple(one.planned for one in prepared),
+        licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
+        perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
+    )  # fmt: skip
+
+
+def _changed(request: EvaluationRequested, state: str, **told: Any) -> RunChanged:
+    return RunChanged.model_validate({
+        "occurred_us": request.occurred_us, "producer": producer("agents.plan"), "organisation_id": request.organisation_id,
+        "run_id": request.run_id, "state": state,
+    } | told)  # fmt: skip
+
+
+async def main(settings: Settings) -> None:
+    """Plans until SIGTERM."""
+    async with Log(settings, client_id="agents.plan") as log:
+        await until_available(lambda: log.create_topics(TOPICS), what="topics")
+        planner = Planner(log, settings)
+        try:
+            await planner.rebuild()
+            await consume("plan", (REQUESTS,), planner.handle, log=log, settings=settings)
+        finally:
+            planner.close()

@@ -1,0 +1,232 @@
+"""Keeps run scores, performance and rankings, and says when a run is complete: the shell of streams/results.py and streams/ranking.py.
+
+One process only: a ranking needs every run. Its state is in memory, and is folded from the log anew at every start.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import structlog
+
+from agents.app import CRASHED, consume
+from infra.harness.aggregating import aggregate
+from infra.identity import producer
+from infra.kafka import Log, Record
+from infra.retrying import until_available
+from infra.settings import Settings
+from schemas.event import Event
+from schemas.results import Figure, PerformanceSummarised, RankingChanged, RunScored
+from schemas.runs import RunChanged
+from streams.performance import FORMULA_VERSION
+from streams.ranking import Board, Entry, boards_of, model_of, rank
+from streams.results import Results, Run
+from streams.scores import Key, TaskScores
+from streams.topics import (
+    BUILDS,
+    ENVIRONMENTS,
+    JOB_STATUS,
+    NOT_SCORED,
+    PERFORMANCE,
+    RANKINGS,
+    REQUEST_TIMINGS,
+    RESOURCES,
+    RUN_SCORES,
+    RUNS,
+    SCORES,
+    TOKEN_TIMINGS,
+    TOPICS,
+)
+
+INPUTS = (BUILDS, ENVIRONMENTS, RUNS, SCORES, NOT_SCORED, JOB_STATUS, REQUEST_TIMINGS, TOKEN_TIMINGS, RESOURCES)
+OWN = (RUN_SCORES, PERFORMANCE, RANKINGS)
+PROVISIONAL_EVERY_S = 1.0
+log_line = structlog.get_logger()
+
+
+class Ranker:
+    """The results of all runs, and what has been said of them."""
+
+    def __init__(self, log: Log, processes: ProcessPoolExecutor) -> None:
+        self._log = log
+        self._processes = processes
+        self._results = Results()
+        self._said: set[str] = set()
+        self._figures: dict[tuple[str, str], tuple[Figure, ...]] = {}
+        self._dirty: set[str] = set()
+        self._lock = asyncio.Lock()
+
+    async def rebuild(self) -> None:
+        """Folds the log's past, then says what an earlier process had no time to say."""
+        started, events = time.perf_counter(), 0
+        async for record in self._log.read((*INPUTS, *OWN)):
+            events += 1
+            self._recall(record.event)
+            if record.event:
+                self._results.fold(record.event)
+        for run in list(self._results.runs.values()):
+            await self._settle(run)
+        await self._rank_all(self._results.runs.values())
+        log_line.info("rebuilt", events=events, runs=len(self._results.runs), took_s=round(time.perf_counter() - started, 3))
+
+    def _recall(self, event: Event | None) -> None:
+        if isinstance(event, (RunScored, PerformanceSummarised, RankingChanged)):
+            self._said.add(event.event_id)
+        if isinstance(event, RunScored) and event.complete:
+            self._figures.setdefault((event.run_id, event.task), event.figures)
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Folds a batch, and says what has become final with it."""
+        touched: set[str] = set()
+        for record in records:
+            if record.event:
+                touched |= self._results.fold(record.event)
+        async with self._lock:
+            for run_id in sorted(touched):
+                run = self._results.run(run_id)
+                if not await self._settle(run):
+                    self._dirty.add(run_id)
+
+    async def provisional(self) -> None:
+        """Says once a second where unfinished runs stand."""
+        while True:
+            await asyncio.sleep(PROVISIONAL_EVERY_S)
+            async with self._lock:
+                dirty, self._dirty = self._dirty, set()
+                for run_id in sorted(dirty):
+                    run = self._results.run(run_id)
+                    scores = [self._provisional(run, task, version, found) for (task, version), found in run.scores.items()]
+                    await self._say([event for event in scores if event])
+
+    def _provisional(self, run: Run, task: str, version: str, scores: TaskScores) -> RunScored | None:
+        expected = run.expected(task)
+        if expected is None or scores.complete(expected):
+            return None
+        return self._scored(run, task, version=version, figures=scores.figures(_plain_mean))
+
+    async def _settle(self, run: Run) -> bool:
+        """Says what is final of a run; True where nothing more is to come."""
+        if run.plan is None:
+            return False
+        for planned in run.plan.tasks:
+            await self._settle_task(run, planned.task)
+        await self._say(event for job_id in sorted(run.speeds) if (event := self._summary(run, job_id)))
+        if run.complete and not run.over:
+            await self._complete(run)
+        return run.over and run.complete
+
+    async def _settle_task(self, run: Run, task: str) -> None:
+        found = run.complete_scores(task)
+        if found is None or (run.run_id, task) in self._figures:
+            return
+        version, scores = found
+        planned, loop = run.planned(task), asyncio.get_running_loop()
+        built = self._results.builds.get(planned.build_id) if planned else None
+        config = built.config_json if built else "{}"
+        parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in scores.cells.items()}
+        waiting = {key: loop.run_in_executor(self._processes, aggregate, config, key[1], parts[key]) for key in parts}
+        known = {key: await value for key, value in waiting.items()}
+        figures = scores.figures(lambda key, _parts: known[key])
+        await self._say([self._scored(run, task, version=version, figures=figures)])
+        self._figures[run.run_id, task] = figures
+
+    def _scored(self, run: Run, task: str, *, version: str, figures: tuple[Figure, ...]) -> RunScored:
+        scores, expected = run.scores[task, version], run.expected(task) or 0
+        return RunScored(
+            occurred_us=scores.latest_us, producer=producer("agents.rank"), organisation_id=run.organisation_id, run_id=run.run_id,
+            task=task, scorer_version=version, complete=scores.complete(expected), scored=scores.scored, expected=expected,
+            inputs_digest=scores.digest(), figures=figures,
+        )  # fmt: skip
+
+    def _summary(self, run: Run, job_id: str) -> PerformanceSummarised | None:
+        speed = run.speeds[job_id]
+        if not speed.complete:
+            return None
+        figures, histograms = speed.summary()
+        return PerformanceSummarised(
+            occurred_us=speed.latest_us, producer=producer("agents.rank"), organisation_id=run.organisation_id, run_id=run.run_id,
+            formula_version=FORMULA_VERSION, complete=True, inputs_digest=speed.digest(), figures=figures, histograms=histograms,
+        )  # fmt: skip
+
+    async def _complete(self, run: Run) -> None:
+        change = RunChanged(
+            occurred_us=run.latest_us, producer=producer("agents.rank"), organisation_id=run.organisation_id,
+            run_id=run.run_id, state="completed",
+        )  # fmt: skip
+        await self._log.publish(change)
+        self._results.fold(change)
+        log_line.info("run completed", run_id=run.run_id)
+        await self._rank_all([run])
+
+    async def _rank_all(self, runs: Iterable[Run]) -> None:
+        """Says how the boards stand on which these runs are."""
+        names = sorted({name for run in runs if run.state == "completed" and run.complete for name in boards_of(run)})
+        await self._say([self._ranking(self._board(name)) for name in names])
+
+    def _board(self, name: str) -> Board:
+        runs = [run for run in self._results.runs.values() if run.state == "completed" and run.complete and name in boards_of(run)]
+        return rank(name, [self._entry(run) for run in runs], figures=lambda run, task: self._figures.get((run.run_id, task), ()))
+
+    def _entry(self, run: Run) -> Entry:
+        seen = self._results.environments.get(run.environment_sha or "")
+        return Entry(run, hardware=_hardware(seen), speed=self._speed(run))
+
+    def _speed(self, run: Run) -> dict[str, Figure]:
+        """The newest speed of the very same model, engine and environment."""
+        measured = [other for other in self._results.runs.values() if other.plan and any(speed.complete for speed in other.speeds.values())]
+        alike = [other for other in measured if model_of(other) == model_of(run) and other.engine == run.engine]
+        newest = max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
+        speeds = [speed for speed in newest.speeds.values() if speed.complete] if newest else []
+        return {figure.metric: figure for speed in speeds for figure in speed.summary()[0]}
+
+    def _ranking(self, board: Board) -> RankingChanged:
+        runs = [self._results.run(run_id) for run_id in board.runs]
+        return RankingChanged(
+            occurred_us=max(run.latest_us for run in runs), producer=producer("agents.rank"), organisation_id=runs[0].organisation_id,
+            board=board.name, version=board.version, tasks=board.tasks, runs=board.runs, inputs_digest=board.digest,
+            provisional=False, rows=board.rows,
+        )  # fmt: skip
+
+    async def _say(self, events: Iterable[Event]) -> None:
+        new = [event for event in events if event.event_id not in self._said]
+        await self._log.publish_all(new)
+        self._said |= {event.event_id for event in new}
+
+
+def _plain_mean(_key: Key, parts: list[str]) -> tuple[float | None, float | None]:
+    """A provisional value: the mean, where parts are plain numbers."""
+    try:
+        values = [float(part) for part in parts]
+    except ValueError:
+        return None, None
+    return (sum(values) / len(values) if values else None), None
+
+
+def _hardware(seen: object) -> str:
+    devices = getattr(seen, "devices", ())
+    return ", ".join(device.name for device in devices) or getattr(seen, "cpu", "")
+
+
+async def _supervised(ranker: Ranker) -> None:
+    try:
+        await ranker.provisional()
+    except asyncio.CancelledError:
+        raise
+    except Exception:  # this task's one supervised loop: it ends the process like the consumer's
+        log_line.exception("provisional scores failed")
+        os._exit(CRASHED)
+
+
+async def main(settings: Settings) -> None:
+    """Ranks until SIGTERM."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        async with Log(settings, client_id="agents.rank") as log:
+            await until_available(lambda: log.create_topics(TOPICS), what="topics")
+            ranker = Ranker(log, processes)
+            await ranker.rebuild()
+            ticking = asyncio.create_task(_supervised(ranker))
+            await consume("rank", INPUTS, ranker.handle, log=log, settings=settings)
+            ticking.cancel()

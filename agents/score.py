@@ -1,0 +1,143 @@
+"""Turns answers into scores. It keeps no state: a sample's document and its answers are all in the log.
+
+Scoring runs in processes of its own, outside the event loop; it needs no data set.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from agents.app import consume
+from infra.harness.processes import Scored, ToScore, score_all
+from infra.harness.scoring import SCORER_VERSION
+from infra.identity import producer
+from infra.kafka import Log, Record
+from infra.settings import Settings
+from schemas.builds import ContentPublished, SampleBuilt, TaskBuilt
+from schemas.measurements import SampleAnswered
+from schemas.results import SampleNotScored, SampleScored
+from streams.errors import Permanent
+from streams.topics import ANSWERS, BUILDS, CONTENTS, SAMPLES
+
+BUILDS_HELD = 8
+AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A build as scoring needs it."""
+
+    built: TaskBuilt
+    samples: Mapping[int, SampleBuilt]
+    prefixes: Mapping[str, str]
+
+
+class Scorer:
+    """The scoring processes, and the builds used last."""
+
+    def __init__(self, log: Log, *, processes: int) -> None:
+        self._log = log
+        self._count = processes
+        self._processes = self._start()
+        self._held: OrderedDict[str, Material] = OrderedDict()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._count, mp_context=get_context("spawn"))
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Scores a batch of answers. Raises: Permanent where an answer's build is not in the log."""
+        answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
+        for first in range(0, len(answers), AT_ONCE):
+            chunk = answers[first : first + AT_ONCE]
+            scored = await self._score(chunk)
+            events = [event for answered, outcome in zip(chunk, scored, strict=True) for event in _events(answered, outcome)]
+            await self._log.publish_all(events)
+
+    async def _score(self, answers: Sequence[SampleAnswered]) -> list[Scored]:
+        work = [await self._to_score(answered) for answered in answers]
+        loop, size = asyncio.get_running_loop(), -(-len(work) // self._count)
+        parts = [work[first : first + size] for first in range(0, len(work), size)]
+        try:
+            done = await asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part) for part in parts])
+        except BrokenProcessPool as error:
+            self._processes = self._start()
+            raise Permanent("the scoring process died over these answers", code="scorer-died") from error
+        return [outcome for part in done for outcome in part]
+
+    async def _to_score(self, answered: SampleAnswered) -> ToScore:
+        material = await self._material(answered.build_id)
+        sample = material.samples.get(answered.ordinal)
+        if sample is None:
+            raise Permanent(f"build {answered.build_id} has no sample {answered.ordinal}", code="sample-missing")
+        if sample.arguments_sha != answered.arguments_sha:
+            raise Permanent(f"sample {answered.ordinal} of {answered.task} was answered for other arguments", code="other-arguments")
+        wanted = {name for request in sample.requests if (name := request.prefix_ref)}
+        return ToScore(
+            material.built.config_json, sample.document.read(), sample.doc_id, sample.requests,
+            {name: material.prefixes[name] for name in wanted}, answered.answers,
+        )  # fmt: skip
+
+    async def _material(self, build_id: str) -> Material:
+        if build_id not in self._held:
+            self._held[build_id] = await self._read(build_id)
+            while len(self._held) > BUILDS_HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(build_id)
+        return self._held[build_id]
+
+    async def _read(self, build_id: str) -> Material:
+        built = await self._built(build_id)
+        samples: dict[int, SampleBuilt] = {}
+        async for record in self._log.read_span(SAMPLES, partition=built.partition, first=built.first_offset, last=built.last_offset):
+            if isinstance(record.event, SampleBuilt) and record.event.build_id == build_id:
+                samples.setdefault(record.event.ordinal, record.event)
+        return Material(built, samples, await self._prefixes(built))
+
+    async def _built(self, build_id: str) -> TaskBuilt:
+        async for record in self._log.read((BUILDS,)):
+            if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
+                return record.event
+        raise Permanent(f"no build {build_id} in the log", code="build-missing")
+
+    async def _prefixes(self, built: TaskBuilt) -> dict[str, str]:
+        pieces: dict[str, dict[int, bytes]] = {}
+        for place in built.contents:
+            async for record in self._log.read_span(CONTENTS, partition=place.partition, first=place.first_offset, last=place.last_offset):
+                if isinstance(record.event, ContentPublished) and record.event.content_id == place.content_id:
+                    pieces.setdefault(record.event.content_id, {}).setdefault(record.event.chunk, record.event.text.bytes)
+        return {name: b"".join(parts[number] for number in sorted(parts)).decode() for name, parts in pieces.items()}
+
+    def close(self) -> None:
+        """Ends the scoring processes."""
+        self._processes.shutdown(cancel_futures=True)
+
+
+def _events(answered: SampleAnswered, outcome: Scored) -> list[SampleScored | SampleNotScored]:
+    header = {
+        "occurred_us": answered.occurred_us, "producer": producer("agents.score"), "organisation_id": answered.organisation_id,
+        "run_id": answered.run_id, "task": answered.task, "ordinal": answered.ordinal, "repeat": answered.repeat,
+        "scorer_version": SCORER_VERSION,
+    }  # fmt: skip
+    if not outcome.scores:
+        return [SampleNotScored.model_validate(header | {"reason": outcome.reason or "the task gave no metric for this sample"})]
+    return [
+        SampleScored.model_validate(header | {
+            "doc_id": outcome.doc_id, "filter": score.filter, "metric": score.metric, "value": score.value,
+            "parts_json": score.parts_json, "metrics": len(outcome.scores),
+        })
+        for score in outcome.scores
+    ]  # fmt: skip
+
+
+async def main(settings: Settings) -> None:
+    """Scores until SIGTERM."""
+    async with Log(settings, client_id="agents.score") as log:
+        scorer = Scorer(log, processes=settings.score_processes)
+        try:
+            await consume("score", (ANSWERS,), scorer.handle, log=log, settings=settings)
+        finally:
+            scorer.close()

@@ -1,0 +1,108 @@
+"""ClickHouse: the schema's migrations, inserts and queries. `python -m infra.clickhouse` writes the facts' DDL from the models."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
+from clickhouse_connect.driver.exceptions import OperationalError
+
+from infra.identity import now_us
+from infra.settings import Settings
+from schemas.catalogue import EVENTS
+from streams.errors import AssayError, Unavailable
+from streams.projection import Table, facts_ddl
+
+DDL = Path(__file__).parent / "ddl"
+FACTS = DDL / "0001_facts.sql"
+Rows = list[dict[str, Any]]
+
+
+class ClickHouseError(AssayError):
+    """What ClickHouse says is wrong with a statement: ours to mend."""
+
+    code = "clickhouse"
+
+
+class ClickHouse:
+    """A connection to one database. Use it as an async context manager."""
+
+    def __init__(self, settings: Settings, *, database: str | None = None) -> None:
+        self._settings = settings
+        self.database = database or settings.database
+        self._client: Any = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
+        """The rows as dicts. Parameters are bound as `{name:Type}`. Raises: Unavailable, ClickHouseError."""
+        result = await self._do("query", sql, parameters=dict(parameters or {}))
+        return [dict(zip(result.column_names, values, strict=True)) for values in result.result_rows]
+
+    async def command(self, sql: str) -> None:
+        """Runs a statement that has no rows. Raises: Unavailable, ClickHouseError."""
+        await self._do("command", sql)
+
+    async def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Inserts rows in the table's column order; they are durable when this returns. Raises: Unavailable, ClickHouseError."""
+        names, types = list(table.columns), list(table.columns.values())
+        await self._do("insert", table.name, rows, column_names=names, column_type_names=types)
+
+    async def _do(self, method: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            if self._client is None:
+                self._client = await self._connect()
+            return await getattr(self._client, method)(*arguments, **named)
+        except (OperationalError, OSError) as error:
+            raise Unavailable(f"no ClickHouse at {self._settings.clickhouse} ({_first(error)}); is the stack up? `assay status`") from error
+        except DriverError as error:
+            raise ClickHouseError(_first(error)) from error
+
+    async def _connect(self) -> Any:
+        address, settings = urlsplit(self._settings.clickhouse), self._settings
+        return await clickhouse_connect.get_async_client(
+            host=address.hostname, port=address.port, secure=address.scheme == "https", username=settings.clickhouse_user,
+            password=settings.clickhouse_password, database=self.database, autogenerate_session_id=False,
+        )  # fmt: skip
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def statements(sql: str) -> list[str]:
+    """The statements of a file, without comments."""
+    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
+    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
+
+
+async def migrate(settings: Settings, *, database: str | None = None) -> None:
+    """Brings a database to the newest schema; does nothing where it is there. Raises: Unavailable, ClickHouseError."""
+    name = database or settings.database
+    async with ClickHouse(settings, database="default") as server:
+        await server.command(f"CREATE DATABASE IF NOT EXISTS {name}")
+    async with ClickHouse(settings, database=name) as own:
+        await own.command(
+            "CREATE TABLE IF NOT EXISTS migrations (name String, sha String, applied_us Int64) ENGINE = MergeTree ORDER BY name"
+        )
+        applied = {(row["name"], row["sha"]) for row in await own.query("SELECT name, sha FROM migrations")}
+        for path in sorted(DDL.glob("*.sql")):
+            sha = hashlib.sha256(path.read_bytes()).hexdigest()
+            if (path.name, sha) in applied:
+                continue
+            for statement in statements(path.read_text()):
+                await own.command(statement)
+            await own.command(f"INSERT INTO migrations VALUES ('{path.name}', '{sha}', {now_us()})")
+
+
+if __name__ == "__main__":
+    FACTS.write_text(facts_ddl(list(EVENTS.values())))

@@ -1,0 +1,183 @@
+"""What a model's files say, without loading it: its hashes, size, length, licence; and whether they are whole.
+
+Source: safetensors format (an 8-byte length, a JSON header, the tensors), https://github.com/huggingface/safetensors#format
+"""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from schemas.requests import ModelRef
+from streams.errors import Invalid
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
+LONGEST_HEADER_BYTES = 100 * 2**20
+DEFAULT_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for."""
+
+    folder: Path
+    model_sha: str
+    tokenizer_sha: str
+    chat_template: str | None
+    weights_bytes: int
+    parameters: int
+    kv_bytes_per_token: int
+    max_len: int
+    dtype: str
+    licence: str | None
+    format: str
+    special_tokens: dict[str, str] = field(default_factory=dict)
+
+
+def inspect(model: ModelRef) -> ModelFacts:
+    """The model's facts. Raises: Invalid, where it is not there, not whole, or cannot be told apart."""
+    folder = locate(model)
+    config = _json(folder / "config.json", code="model-no-config")
+    tokenizer = [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise Invalid(
+            f"{folder} has no tokenizer (one of {', '.join(TOKENIZER_FILES)}); save it beside the model", code="model-no-tokenizer"
+        )
+    weights = _weights(folder)
+    parameters, stored_bytes = _counted(weights)
+    dtype = model.dtype or str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    if dtype not in DTYPE_BYTES:
+        raise Invalid(f"dtype {dtype!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
+    settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    return ModelFacts(
+        folder=folder, model_sha=_sha([folder / "config.json", *weights, *tokenizer]), tokenizer_sha=_sha(tokenizer),
+        chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
+        kv_bytes_per_token=_kv_bytes(config, DTYPE_BYTES[dtype]), max_len=_max_len(config), dtype=dtype, licence=_licence(folder),
+        format=weights[0].suffix.removeprefix("."), special_tokens=_special(settings),
+    )  # fmt: skip
+
+
+def locate(model: ModelRef) -> Path:
+    """The folder of a model: itself, or the hub's snapshot of its name. Raises: Invalid where neither is there."""
+    folder = Path(model.uri).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.is_absolute() or model.uri.startswith((".", "~")) or model.uri.count("/") != 1:
+        raise Invalid(f"no model at {model.uri}: there is no such folder here", code="model-not-found")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model.uri, revision=model.revision))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise Invalid(f"no model {model.uri}: no such folder here, and the hub says: {first}", code="model-not-found") from error
+
+
+def _json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
+    if not path.exists():
+        raise Invalid(f"{path.parent} has no {path.name}; is it a Hugging Face model folder?", code=code)
+    try:
+        read = json.loads(path.read_text())
+    except ValueError as error:
+        raise Invalid(f"{path} is not JSON ({error}); fetch the model again", code="model-broken") from error
+    if not isinstance(read, dict):
+        raise Invalid(f"{path} is not a JSON object; fetch the model again", code="model-broken")
+    return read
+
+
+def _weights(folder: Path) -> list[Path]:
+    for pattern in ("*.safetensors", "pytorch_model*.bin"):
+        if found := sorted(folder.glob(pattern)):
+            missing = [name for name in _indexed(folder) if not (folder / name).exists()]
+            if missing:
+                raise Invalid(f"{folder} lacks {missing[0]}, which its index names; fetch the model again", code="model-truncated")
+            return found
+    raise Invalid(f"{folder} has no weights (*.safetensors); fetch the model again", code="model-no-weights")
+
+
+def _indexed(folder: Path) -> list[str]:
+    index = folder / "model.safetensors.index.json"
+    return sorted(set(_json(index).get("weight_map", {}).values())) if index.exists() else []
+
+
+def _counted(weights: list[Path]) -> tuple[int, int]:
+    """Parameters and bytes of the tensors. The number of parameters is 0 where the format does not say it."""
+    parameters = stored = 0
+    for path in weights:
+        if path.suffix != ".safetensors":
+            stored += path.stat().st_size
+            continue
+        for tensor in _tensors(path):
+            parameters += math.prod(tensor["shape"])
+            first, last = tensor["data_offsets"]
+            stored += last - first
+    return parameters, stored
+
+
+def _tensors(path: Path) -> Iterator[dict[str, Any]]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(8)
+        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
+        if not 0 < length <= min(LONGEST_HEADER_BYTES, size - 8):
+            raise Invalid(f"{path} is no whole safetensors file; fetch the model again", code="model-truncated")
+        try:
+            header = json.loads(file.read(length))
+        except ValueError as error:
+            raise Invalid(f"{path} has a broken header ({error}); fetch the model again", code="model-truncated") from error
+    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+    needed = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    if size < needed:
+        raise Invalid(f"{path} has {size} of {needed} bytes; fetch the model again", code="model-truncated")
+    yield from tensors
+
+
+def _kv_bytes(config: dict[str, Any], width: int) -> int:
+    """Bytes of keys and values per token: 2 * layers * key-value heads * head size * bytes of a number."""
+    heads = config.get("num_attention_heads") or config.get("n_head") or 0
+    layers = config.get("num_hidden_layers") or config.get("n_layer") or 0
+    hidden = config.get("hidden_size") or config.get("n_embd") or 0
+    size = config.get("head_dim") or (hidden // heads if heads else 0)
+    return int(2 * layers * (config.get("num_key_value_heads") or heads) * size * width)
+
+
+def _max_len(config: dict[str, Any]) -> int:
+    return int(config.get("max_position_embeddings") or config.get("n_positions") or config.get("n_ctx") or DEFAULT_LENGTH)
+
+
+def _template(folder: Path, settings: dict[str, Any]) -> str | None:
+    if (folder / "chat_template.jinja").exists():
+        return (folder / "chat_template.jinja").read_text()
+    template = settings.get("chat_template")
+    return template if isinstance(template, str) else None
+
+
+def _special(settings: dict[str, Any]) -> dict[str, str]:
+    told = {name: settings.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+    texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in told.items()}
+    return {name: text for name, text in texts.items() if isinstance(text, str)}
+
+
+def _licence(folder: Path) -> str | None:
+    card = folder / "README.md"
+    lines = card.read_text(errors="replace").splitlines() if card.exists() else []
+    if not lines or lines[0].strip() != "---":
+        return None
+    told = (line.partition(":")[2].strip() for line in lines[1:60] if line.startswith("license:"))
+    return next((licence for licence in told if licence), None)
+
+
+def _sha(files: list[Path]) -> str:
+    """A hash over the files' names and contents, in the order of their names."""
+    whole = hashlib.sha256()
+    for path in sorted(files, key=lambda path: path.name):
+        with path.open("rb") as file:
+            whole.update(f"{path.name}\x1f{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()

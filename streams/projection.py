@@ -1,0 +1,110 @@
+"""How an event becomes a row: one fact table per event, its columns the event's fields.
+
+Texts are Strings of their UTF-8, bytes are base64, nested records, arrays and maps are JSON. To the fields come the place in the
+log and Kafka's time; `log_version` is the inverted offset, so that of several rows of one id the first in the log is kept.
+"""
+
+import base64
+import json
+import math
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+from schemas.event import Event, Record, Text
+from schemas.jobs import AgentBeat, JobReleased
+from streams.topics import JOBS_DEFAULT, TOPICS, Topic
+
+PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
+PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}
+LARGEST: Final = 2**64 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A fact table: its name, its columns with their types, and the columns that it is ordered by."""
+
+    name: str
+    columns: Mapping[str, str]
+    order: tuple[str, ...]
+
+
+def name_of(topic: Topic) -> str:
+    """The public name of a topic's facts: `assay.run-scores.v1` → `run_scores`; all job topics share `jobs_released`."""
+    if topic.event is JobReleased:
+        return "jobs_released"
+    return topic.name.removeprefix("assay.").removesuffix(".v1").replace("-", "_")
+
+
+@cache
+def table_of(event: type[Event]) -> Table:
+    """The fact table of an event."""
+    topic = JOBS_DEFAULT if event is JobReleased else next(topic for topic in TOPICS if topic.event is event)
+    columns = {name: _type(info.annotation) for name, info in event.model_fields.items()}
+    order = ("run_id", "event_id") if columns.get("run_id") == "String" else ("event_id",)
+    return Table(f"fact_{name_of(topic)}", columns | PLACE, order)
+
+
+def _type(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return "LowCardinality(String)"
+    if origin in (Union, types.UnionType):
+        inner = _type(next(argument for argument in arguments if argument is not type(None)))
+        return f"Nullable({inner.removeprefix('LowCardinality(').removesuffix(')') if inner.startswith('Low') else inner})"
+    return PLAIN.get(hint, "String")
+
+
+def row(event: Event, *, partition: int, offset: int, written_us: int) -> list[Any]:
+    """The event as its table's row, in the order of its columns."""
+    fields = [_cell(getattr(event, name)) for name in type(event).model_fields]
+    return [*fields, partition, offset, LARGEST - offset, written_us]
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, (Text, bytes)):
+        return _plain(value)
+    if isinstance(value, (Record, tuple, dict)):
+        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON can have it; infinities are the strings that ClickHouse reads as such."""
+    match value:
+        case Text():
+            return value.read() if value.key_id is None else base64.b64encode(value.bytes).decode()
+        case Record():
+            return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+        case bytes():
+            return base64.b64encode(value).decode()
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {name: _plain(item) for name, item in value.items()}
+        case float() if math.isinf(value):
+            return "inf" if value > 0 else "-inf"
+    return value
+
+
+def ddl(event: type[Event]) -> str:
+    """The statements that create an event's fact table and its public view."""
+    table = table_of(event)
+    columns = ",\n".join(f"    {name} {kind}" for name, kind in table.columns.items())
+    expires = "\nTTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 7 DAY" if event is AgentBeat else ""
+    public = table.name.removeprefix("fact_")
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table.name} (\n{columns}\n)\nENGINE = ReplacingMergeTree(log_version)\n"
+        f"ORDER BY ({', '.join(table.order)}){expires};\n\n"
+        f"CREATE VIEW IF NOT EXISTS {public} AS SELECT * EXCEPT (log_version) FROM {table.name} FINAL;\n"
+    )
+
+
+def facts_ddl(events: Sequence[type[Event]]) -> str:
+    """The statements for all events."""
+    head = "-- One fact table per event, and the view that people read. Written from the models by `python -m infra.clickhouse`.\n\n"
+    return head + "\n".join(ddl(event) for event in events)

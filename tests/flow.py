@@ -1,0 +1,73 @@
+"""Runs through real processes: what tests of the whole way need."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from subprocess import Popen
+from typing import Any
+
+from uuid6 import uuid7
+
+from infra.clickhouse import ClickHouse
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from infra.settings import Settings
+from schemas.event import Event
+from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskChoice
+from streams.topics import Topic
+from tests.conftest import end, spawn
+
+PATIENCE_S = 90
+AGENTS = ("plan", "dispatch", "score", "rank", "project")
+
+
+@contextmanager
+def processes(
+    settings: Settings, *, agents: Sequence[str] = AGENTS, workers: Sequence[str] = ("agent-1",)
+) -> Iterator[dict[str, Popen[bytes]]]:
+    """Stream processors and gpu_agents, as users run them."""
+    running = {name: spawn("agents", name, settings=settings) for name in agents}
+    running |= {name: spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": name})) for name in workers}
+    try:
+        yield running
+    finally:
+        for child in running.values():
+            end(child)
+
+
+def request(*tasks: str, limit: int | None = 20, model: str = "echo", **told: Any) -> EvaluationRequested:
+    """A request with a fresh id; the echo engine, unless told otherwise."""
+    choices = tuple(TaskChoice(name=task, limit=limit) for task in tasks)
+    given: dict[str, Any] = {"engine": EngineChoice(name="echo"), "tasks": choices} | told
+    return EvaluationRequested(occurred_us=now_us(), producer=producer("test"), run_id=str(uuid7()), model=ModelRef(uri=model), **given)
+
+
+async def events_of(log: Log, topic: Topic, run_id: str) -> list[Any]:
+    """A run's events on a topic, so far; the first of each id."""
+    found: dict[str, Event] = {}
+    async for record in log.read([topic]):
+        if record.event and getattr(record.event, "run_id", None) == run_id:
+            found.setdefault(record.event.event_id, record.event)
+    return list(found.values())
+
+
+async def until_row(
+    settings: Settings, sql: str, *, holds: Callable[[list[dict[str, Any]]], bool], **parameters: Any
+) -> list[dict[str, Any]]:
+    """The query's rows once they are as wanted."""
+    give_up, rows = time.monotonic() + PATIENCE_S, []
+    async with ClickHouse(settings) as clickhouse:
+        while time.monotonic() < give_up:
+            rows = await clickhouse.query(sql, parameters)
+            if holds(rows):
+                return rows
+            await asyncio.sleep(0.2)
+    raise AssertionError(f"not within {PATIENCE_S} s: {sql}: {rows[:5]}")
+
+
+async def until_state(settings: Settings, run_id: str, *states: str) -> dict[str, Any]:
+    """The run's row once it is in one of the states."""
+    sql = "SELECT * FROM run_states WHERE run_id = {run_id:String}"
+    rows = await until_row(settings, sql, holds=lambda rows: bool(rows) and rows[0]["state"] in states, run_id=run_id)
+    return rows[0]

@@ -1,0 +1,127 @@
+"""From a request on Kafka to a ranking in ClickHouse, through every process, with the echo engine."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from infra.clickhouse import ClickHouse
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from infra.settings import Settings
+from schemas.requests import CancellationRequested, EngineChoice
+from streams.topics import REQUESTS
+from tests.flow import processes, request, until_row, until_state
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def flow(stack: Settings) -> Iterator[Settings]:
+    """The stack with all processors and two agents."""
+    with processes(stack, workers=("agent-1", "agent-2")):
+        yield stack
+
+
+def test_a_request_on_kafka_ends_in_a_ranking(flow: Settings) -> None:
+    """Two models on two tasks: planned, answered by both agents, scored, ranked, all to be asked of ClickHouse."""
+
+    async def act() -> None:
+        asked = [request("assay_arithmetic", "assay_agreement", limit=40, model=model) for model in ("echo-a", "echo-b")]
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all(asked)
+        for one in asked:
+            state = await until_state(flow, one.run_id, "completed", "failed", "rejected")
+            assert (state["state"], state["expected"], state["model"]) == ("completed", 80, one.model.uri)
+        board = "assay_agreement+assay_arithmetic"
+        sql = "SELECT * FROM ranking_rows WHERE board = {board:String} ORDER BY position"
+        rows = await until_row(flow, sql, holds=lambda rows: len(rows) == 2, board=board)
+        assert [row["rank"] for row in rows] == [1, 2]
+        assert {row["model"] for row in rows} == {"echo-a", "echo-b"}
+        assert all(row["low"] <= row["score"] <= row["high"] for row in rows)
+        async with ClickHouse(flow) as clickhouse:
+            progress = await clickhouse.query("SELECT * FROM run_progress WHERE run_id = {r:String} ORDER BY task", {"r": asked[0].run_id})
+            assert [(row["task"], row["expected"], row["answered"], row["scored"]) for row in progress] == [
+                ("assay_agreement", 40, 40, 40), ("assay_arithmetic", 40, 40, 40),
+            ]  # fmt: skip
+            figures = await clickhouse.query("SELECT * FROM run_figures WHERE run_id = {r:String}", {"r": asked[0].run_id})
+            scores = await clickhouse.query(
+                "SELECT task, avg(value) AS v FROM sample_scores WHERE run_id = {r:String} GROUP BY task", {"r": asked[0].run_id}
+            )
+            assert {row["task"]: row["value"] for row in figures} == pytest.approx({row["task"]: row["v"] for row in scores})
+
+    asyncio.run(act())
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "message"),
+    [
+        ({"tasks": ("assay_arithmetics",)}, "unknown-task", "did you mean assay_arithmetic"),
+        ({"tasks": ()}, "nothing-to-do", "name at least one task"),
+        ({"tasks": ("assay_copy",), "engine": EngineChoice(name="warp")}, "unknown-engine", "there are echo, transformers"),
+        ({"tasks": ("assay_copy",), "engine": EngineChoice(), "model": "/nowhere"}, "model-not-found", "no such folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_rejected_with_its_reason(flow: Settings, told: dict[str, object], code: str, message: str) -> None:
+    """The run says why; nothing waits for ever."""
+
+    async def act() -> None:
+        given = dict(told)
+        asked = request(*given.pop("tasks"), **given)  # type: ignore[misc, arg-type]
+        async with Log(flow, client_id="test") as log:
+            await log.publish(asked)
+        state = await until_state(flow, asked.run_id, "rejected", "completed", "failed")
+        assert (state["state"], state["reason_code"]) == ("rejected", code)
+        assert message in state["message"]
+
+    asyncio.run(act())
+
+
+def test_what_is_not_avro_becomes_a_dead_letter_and_stops_nobody(flow: Settings) -> None:
+    """Rubbish, an unknown schema id, a torn record: each is kept whole, with its reason; the next request runs."""
+
+    async def act() -> None:
+        asked = request("assay_copy", limit=4)
+        async with Log(flow, client_id="test") as log:
+            whole = log.codec.encode(asked)
+            for payload in (b"{}", b"\x00\x00\x00\x27\x0fxx", whole[:-30]):
+                await log.publish_raw(REQUESTS.name, payload, key=asked.run_id.encode())
+            await log.publish(asked)
+        await until_state(flow, asked.run_id, "completed")
+        sql = "SELECT DISTINCT reason_code FROM dead_letters WHERE topic = {topic:String} ORDER BY reason_code"
+        rows = await until_row(flow, sql, holds=lambda rows: len(rows) >= 3, topic=REQUESTS.name)
+        assert {"not-avro", "unknown-schema", "corrupt-avro"} <= {row["reason_code"] for row in rows}
+
+    asyncio.run(act())
+
+
+def test_a_run_id_is_an_idempotency_key(flow: Settings) -> None:
+    """The same request twice is one run; another under its id is a dead letter."""
+
+    async def act() -> None:
+        asked = request("assay_copy", limit=4)
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all([asked, asked, asked.model_copy(update={"priority": 7})])
+        state = await until_state(flow, asked.run_id, "completed")
+        assert state["expected"] == 4
+        sql = "SELECT reason_code FROM dead_letters WHERE message LIKE {like:String}"
+        rows = await until_row(flow, sql, holds=bool, like=f"%{asked.run_id}%")
+        assert [row["reason_code"] for row in rows] == ["run-id-used"]
+
+    asyncio.run(act())
+
+
+def test_a_cancelled_run_keeps_what_it_has(flow: Settings) -> None:
+    """It is cancelled, with some answers, and says so."""
+
+    async def act() -> None:
+        asked = request("assay_arithmetic", limit=200, engine=EngineChoice(name="echo", options={"delay_ms": "20"}))
+        async with Log(flow, client_id="test") as log:
+            await log.publish(asked)
+            sql = "SELECT answered FROM run_progress WHERE run_id = {r:String}"
+            await until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["answered"] > 0, r=asked.run_id)
+            await log.publish(CancellationRequested(occurred_us=now_us(), producer=producer("test"), run_id=asked.run_id, by="me"))
+        state = await until_state(flow, asked.run_id, "cancelled", "completed")
+        assert state["state"] == "cancelled"
+
+    asyncio.run(act())
