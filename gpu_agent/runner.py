@@ -9,11 +9,15 @@ import pickle
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO
 
 from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Loaded, engine_named
-from schemas.requests import EngineChoice, ModelRef
+from gpu_agent.workloads.drive import MANY, Timed, drive
+from gpu_agent.workloads.schedule import Planned
+from gpu_agent.workloads.served import stream_of
+from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import AssayError, Permanent, Temporary
 
 LENGTH = struct.Struct(">I")
@@ -38,12 +42,16 @@ class Engines:
         """The model that is loaded."""
         return self._held[0] if self._held else None
 
+    async def start(self) -> None:
+        """Starts a new process, with no model: all that a workload against an address needs."""
+        await self.close()
+        self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gpu_agent.runner", stdin=PIPE, stdout=PIPE)
+
     async def load(self, model: ModelRef, engine: EngineChoice) -> tuple[Loaded, bool]:
         """What is loaded, and whether it was already. Raises: Permanent, Temporary."""
         if self._held == (model, engine) and self._loaded and self._process and self._process.returncode is None:
             return self._loaded, True
-        await self.close()
-        self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gpu_agent.runner", stdin=PIPE, stdout=PIPE)
+        await self.start()
         async for reply in self._call("load", model, engine, self._device):
             assert isinstance(reply, Loaded)
             self._held, self._loaded = (model, engine), reply
@@ -54,6 +62,16 @@ class Engines:
         """Answers as they come. Raises: Permanent, Temporary (also where the process died)."""
         async for reply in self._call("answer", list(requests)):
             yield reply
+
+    async def measure(self, workload: Workload, *, seed: int) -> AsyncIterator[Timed]:
+        """A workload's requests as they end. Raises: Permanent, Temporary."""
+        async for reply in self._call("measure", workload, seed):
+            yield reply
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process."""
+        return self._process.pid if self._process else None
 
     async def _call(self, *call: object) -> AsyncIterator[Any]:
         process = self._process
@@ -86,22 +104,40 @@ class Engines:
 
 
 def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
-    engine: Engine | None = None
+    server = _Server()
     while head := calls.read(LENGTH.size):
         name, *arguments = pickle.loads(calls.read(LENGTH.unpack(head)[0]))
         try:
-            if name == "load":
-                model, choice, device = arguments
-                engine = engine_named(choice.name)
-                replies.write(_frame(("value", engine.load(model, options=choice.options, device=device))))
-            elif engine is not None:
-                for answer in engine.answer(arguments[0]):
-                    replies.write(_frame(("value", answer)))
-                    replies.flush()
+            for value in getattr(server, name)(*arguments):
+                replies.write(_frame(("value", value)))
+                replies.flush()
             replies.write(_frame(("end", None)))
         except AssayError as error:
             replies.write(_frame(("error", _plain(error))))
         replies.flush()
+
+
+class _Server:
+    """The calls: each yields its replies."""
+
+    def __init__(self) -> None:
+        self._engine: Engine
+        self._model = ""
+
+    def load(self, model: ModelRef, choice: EngineChoice, device: str) -> Iterator[Loaded]:
+        self._engine, self._model = engine_named(choice.name), model.uri
+        yield self._engine.load(model, options=choice.options, device=device)
+
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
+        yield from self._engine.answer(requests)
+
+    def measure(self, workload: Workload, seed: int) -> Iterator[Timed]:
+        if workload.url is not None:
+            return drive(workload, partial(stream_of, workload.url, self._model), seed=seed, at_once=MANY)
+        return drive(workload, self._stream, seed=seed, at_once=1)
+
+    def _stream(self, planned: Planned) -> Iterator[int]:
+        return self._engine.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)
 
 
 def _plain(error: AssayError) -> AssayError:

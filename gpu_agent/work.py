@@ -5,17 +5,22 @@ import time
 from collections.abc import Iterator
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
+from gpu_agent.metering import metering
+from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
+from gpu_agent.workloads.drive import Timed
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from schemas.builds import ContentPublished, SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
-from schemas.measurements import Answer, SampleAnswered
+from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
+from schemas.requests import Workload
 from streams.bits import pack, unpack
 from streams.errors import AssayError, Invalid, Permanent
 from streams.topics import CONTENTS, SAMPLES
 
 SAMPLES_AT_ONCE = 16
+ARRIVALS = 64
 REPORT_EVERY_S = 1.0
 
 
@@ -33,21 +38,63 @@ class Attempt:
         self._environment_sha = environment_sha
         self._used: EngineUsed | None = None
         self._done = set(unpack(lease.done))
+        self._counts: dict[str, int] = {}
+        self._readings: list[str] = []
         self._sequence = 0
         self._reported_s = 0.0
 
     async def run(self) -> None:
         """Runs the job; what goes wrong is reported, and the dispatcher decides what follows."""
         try:
-            if self.job.kind != "answer" or self.job.build is None:
-                raise Invalid(f"this agent runs jobs of kind answer, not {self.job.kind}", code="job-kind")
-            await self.report("loading")
-            self._used = await self._load()
-            await self._answer_all(self.job.build)
+            async with metering(self._log, self._engines, job=self.job, agent_id=self._agent_id) as self._readings:
+                await self._run()
             await self.report("finished")
         except AssayError as error:
             permanent = isinstance(error, Permanent)
             await self.report("failed", error=JobError(code=error.code, message=str(error), permanent=permanent))
+
+    async def _run(self) -> None:
+        await self.report("loading")
+        if self.job.workload is None or self.job.workload.url is None:
+            self._used = await self._load()
+        else:
+            await self._engines.start()
+        if self.job.kind == "answer" and self.job.build is not None:
+            await self._answer_all(self.job.build)
+        elif self.job.kind == "perf" and self.job.workload is not None:
+            await self._measure(self.job.workload)
+        else:
+            raise Invalid(f"this agent runs jobs of kind answer and perf, not {self.job.kind}", code="job-kind")
+
+    async def _measure(self, workload: Workload) -> None:
+        """Runs the workload, and publishes every request's times as it ends."""
+        stamp = clock()
+        async for timed in self._engines.measure(workload, seed=self.job.seed):
+            tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
+            await self._log.publish_all([self._timed(timed, stamp), *tokens])
+            self._counts["requests"] = self._counts.get("requests", 0) + 1
+            self._counts["token_timings"] = self._counts.get("token_timings", 0) + len(tokens)
+            if time.monotonic() - self._reported_s > REPORT_EVERY_S:
+                await self.report("running")
+
+    def _timed(self, timed: Timed, stamp: Clock) -> RequestTimed:
+        planned, pacing = timed.planned, timed.sent_ns - timed.scheduled_ns
+        return RequestTimed.model_validate(self._header() | {
+            "request_index": planned.index, "phase": planned.phase, "clock": stamp, "scheduled_ns": timed.scheduled_ns,
+            "queued_ns": timed.queued_ns, "sent_ns": timed.sent_ns, "first_byte_ns": timed.arrivals[0][0] if timed.arrivals else None,
+            "ended_ns": timed.ended_ns, "status": "error" if timed.error else "ok", "prompt_tokens": planned.input_tokens,
+            "output_tokens": sum(count for _, count in timed.arrivals), "error_kind": timed.error,
+            "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight),
+        })  # fmt: skip
+
+    def _tokens(self, timed: Timed, chunk: int) -> TokensTimed:
+        first = chunk * ARRIVALS
+        arrivals = timed.arrivals[first : first + ARRIVALS]
+        return TokensTimed.model_validate(self._header() | {
+            "request_index": timed.planned.index, "sequence": 0, "chunk": chunk,
+            "first_token": sum(count for _, count in timed.arrivals[:first]), "arrival_ns": tuple(at for at, _ in arrivals),
+            "tokens_per_arrival": tuple(count for _, count in arrivals),
+        })  # fmt: skip
 
     async def report(self, state: str, *, error: JobError | None = None) -> None:
         """Says where the attempt stands; samples count as done only once the broker has their answers."""
@@ -56,8 +103,14 @@ class Attempt:
         await self._log.publish(JobChanged.model_validate(self._header() | {
             "pool": self.job.pool, "agent_id": self._agent_id, "incarnation": self.lease.incarnation, "state": state,
             "sequence": self._sequence, "done": pack(self._done), "error": error, "environment_sha": self._environment_sha,
-            "engine": self._used, "counts": {"samples": self.job.count, "answered": len(self._done)},
+            "engine": self._used, "counts": self._progress(),
         }))  # fmt: skip
+
+    def _progress(self) -> dict[str, int]:
+        """What the attempt says to have published: readers wait for as much before they call it whole."""
+        if self.job.kind == "perf":
+            return self._counts | {"readings": len(self._readings)}
+        return {"samples": self.job.count, "answered": len(self._done)}
 
     def _header(self) -> dict[str, object]:
         return {

@@ -67,5 +67,11 @@ class Echo:
         likelihood = -int.from_bytes(digest[:4], "big") / 2**28
         return EngineAnswer(request.index, request.draw, "none", words, loglikelihood=likelihood, is_greedy=digest[4] % 2 == 0)
 
+    def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
+        """A token after every delay."""
+        for _ in range(output_tokens):
+            time.sleep(self._delay_s)
+            yield 1
+
     def close(self) -> None:
         """Nothing to give back."""

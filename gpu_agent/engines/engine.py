@@ -68,13 +68,17 @@ class Engine(Protocol):
         """Answers, each as soon as it is known, in any order."""
         ...
 
+    def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
+        """Generates after a prompt of that length; yields, at each arrival, how many tokens came."""
+        ...
+
     def close(self) -> None:
         """Gives the model's memory back."""
         ...
 
 
 # Imported only when chosen, so that no engine's libraries burden another.
-ENGINES = {"echo": "gpu_agent.engines.echo:Echo"}
+ENGINES = {"echo": "gpu_agent.engines.echo:Echo", "transformers": "gpu_agent.engines.transformers:Transformers"}
 
 
 def engine_named(name: str) -> Engine:

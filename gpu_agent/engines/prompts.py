@@ -1,0 +1,80 @@
+"""Requests as tokens, exactly as lm-eval's HFLM makes them: where context ends, how rolling windows lie, when generation stops.
+
+Source: lm-eval 0.4.13, api/model.py (TemplateLM._encode_pair, loglikelihood), utils.py (get_rolling_token_windows,
+make_disjoint_window), models/utils.py (normalize_gen_kwargs, handle_stop_sequences, postprocess_generated_text).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Encode = Callable[..., list[int]]
+DEFAULT_GENERATED = 256
+LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Tokens to condition on, and tokens whose likelihood is wanted."""
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+
+
+def encode_pair(context: str, continuation: str, *, encode: Encode, prefix_token: int) -> Scored:
+    """The pair as tokens. Trailing spaces of the context belong to the continuation; an empty context is the prefix token."""
+    if not context:
+        tokens = encode(continuation, add_special_tokens=False)
+        if tokens[0] == prefix_token:
+            return Scored(tuple(tokens[:1]), tuple(tokens[1:]))
+        return Scored((prefix_token,), tuple(tokens))
+    kept = context.rstrip()
+    spaces = context[len(kept) :]
+    whole, first = encode(kept + spaces + continuation), encode(kept)
+    return Scored(tuple(first), tuple(whole[len(first) :]))
+
+
+def rolling(tokens: Sequence[int], *, prefix_token: int, max_len: int) -> Iterator[Scored]:
+    """Disjoint windows over a text's tokens, each with as much before it as fits; together they score every token once."""
+    if not tokens:
+        return
+    first = min(max_len, len(tokens))
+    yield Scored((prefix_token,), tuple(tokens[:first]))
+    done = first
+    while done < len(tokens):
+        length = min(len(tokens) - done, max_len)
+        end = done + length
+        before = tokens[end - max_len - 1 : end - 1]
+        yield Scored(tuple(before[: len(before) - (length - 1)]), tuple(tokens[done:end]))
+        done = end
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How to generate: texts that stop it, how many tokens at most, and what else the model's `generate` is told."""
+
+    until: tuple[str, ...]
+    max_tokens: int
+    rest: Mapping[str, Any] = field(default_factory=dict)
+
+
+def generation(told: Mapping[str, Any], *, eos: str) -> Generation:
+    """A request's `generation_kwargs`, normalised; greedy unless a temperature above 0 or `do_sample` says otherwise."""
+    rest = dict(told)
+    until = rest.pop("until", None) or []
+    until = [until] if isinstance(until, str) else list(until)
+    lengths = [rest.pop(name) for name in LENGTHS if rest.get(name) is not None]
+    temperature = float(rest.get("temperature") or 0.0)
+    rest["do_sample"] = bool(rest["do_sample"]) if rest.get("do_sample") is not None else temperature > 0
+    if not rest["do_sample"]:
+        rest.pop("temperature", None)
+    max_tokens = int(lengths[0]) if lengths else DEFAULT_GENERATED
+    return Generation(tuple(until) if eos in until else (*until, eos), max_tokens, {n: v for n, v in rest.items() if n not in LENGTHS})
+
+
+def cut(text: str, until: Sequence[str]) -> str:
+    """The text up to the first of the stop texts."""
+    for stop in until:
+        if stop:
+            text = text.split(stop, maxsplit=1)[0]
+    return text

@@ -1,0 +1,1 @@
+"""Loads to measure speed under."""

@@ -1,0 +1,258 @@
+"""The transformers engine against lm-eval's HFLM, and what it says of models that cannot be run."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpu_agent.engines.engine import EngineRequest
+from gpu_agent.engines.transformers import Transformers
+from gpu_agent.meters.clock import clock
+from gpu_agent.meters.meters import find_meters, read_all
+from gpu_agent.workloads.drive import Timed, drive
+from gpu_agent.workloads.schedule import Planned
+from infra.models import inspect
+from schemas.requests import ModelRef, Workload
+from streams.errors import AssayError, Invalid, Temporary
+from tests.models import tiny_llama
+
+# What transformers and torch warn of is not ours to mend.
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+LENGTH = 128
+QUESTION = "Question: What is it that grows in the garden, and why? Answer:"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small random model with room for 128 tokens."""
+    return tiny_llama(tmp_path_factory.mktemp("model"), max_length=LENGTH)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[Transformers]:
+    """Ours."""
+    ours = Transformers()
+    ours.load(ModelRef(uri=str(folder)), options={}, device="cpu")
+    yield ours
+    ours.close()
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> Any:
+    """lm-eval's."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=1)
+
+
+def theirs(reference: Any, kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    """What lm-eval answers."""
+    from lm_eval.api.instance import Instance
+
+    told = [Instance(request_type=kind, doc={}, arguments=one, idx=n, metadata=("t", n, 1)) for n, one in enumerate(arguments)]
+    return list(getattr(reference, kind)(told, disable_tqdm=True))
+
+
+PAIRS = [
+    (QUESTION, " a tree"), (QUESTION, " a flower"), (QUESTION, " 12 apples, or more of them than that"), (QUESTION + "  ", "b"),
+    ("", " alone"), ("", "x"), ("ünïcödé — ok", " schön 🌱"), ("one", "\n\n"), ("<s>sum: 1+2=", "3"), ("a b c " * 100, " cut on the left"),
+    ("a b c " * 100, "cut"), ("q", "w " * 40),
+]  # fmt: skip
+
+
+def test_likelihoods_are_lm_evals(engine: Transformers, reference: Any) -> None:
+    """Shared contexts, trailing spaces, no context, special tokens in the text, too long ones; greedy exactly, values within 1e-4."""
+    expected = theirs(reference, "loglikelihood", list(PAIRS))
+    requests = [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(PAIRS)]
+    found = {answer.index: answer for answer in engine.answer(requests)}
+    for n, (total, greedy) in enumerate(expected):
+        assert found[n].loglikelihood == pytest.approx(total, rel=1e-4)
+        assert found[n].is_greedy == greedy
+        assert np.frombuffer(found[n].token_logprobs or b"", "<f4").sum() == pytest.approx(total, rel=1e-4)
+    assert found[9].truncated_tokens > 0
+
+
+def test_rolling_likelihoods_are_lm_evals(engine: Transformers, reference: Any) -> None:
+    """Texts below, at and far above the model's length."""
+    texts = ["short", QUESTION * 3, "the dogs near the cat run. " * 60, "x"]
+    expected = theirs(reference, "loglikelihood_rolling", [(text,) for text in texts])
+    requests = [EngineRequest(index=n, request_type="loglikelihood_rolling", context=text) for n, text in enumerate(texts)]
+    found = {answer.index: answer.loglikelihood for answer in engine.answer(requests)}
+    assert [found[n] for n in range(len(texts))] == pytest.approx(expected, rel=1e-4)
+
+
+def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> None:
+    """Stop texts, lengths, a prompt that must be cut."""
+    told = [
+        (QUESTION, {"until": ["\n"], "max_gen_toks": 24, "do_sample": False}),
+        (QUESTION, {"until": ["e"], "max_gen_toks": 24}),
+        ("copy: abc=", {"until": ["\n\n", "the"], "max_new_tokens": 16, "temperature": 0.0}),
+        ("a b c " * 100, {"until": ["zzz"], "max_gen_toks": 32}),
+    ]
+    expected = theirs(reference, "generate_until", [(text, dict(settings)) for text, settings in told])
+    requests = [EngineRequest(index=n, request_type="generate_until", context=c, generation=g) for n, (c, g) in enumerate(told)]
+    found = {answer.index: answer for answer in engine.answer(requests)}
+    assert [found[n].output for n in range(len(told))] == expected
+    assert found[3].truncated_tokens > 0
+
+
+def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
+    """The same seed gives the same text; another draw another one."""
+    settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}
+    draws = [EngineRequest(index=0, request_type="generate_until", context=QUESTION, generation=settings, draw=n) for n in (0, 0, 1)]
+    first, again, other = (next(iter(engine.answer([request]))).output for request in draws)
+    assert first == again
+    assert first != other
+
+
+def test_a_stream_has_as_many_tokens_as_asked_for(engine: Transformers) -> None:
+    """Also where prompt and tokens together are longer than the model."""
+    assert list(engine.stream(input_tokens=20, output_tokens=9, seed=1)) == [1] * 9
+    assert sum(engine.stream(input_tokens=500, output_tokens=30, seed=1)) == 30
+
+
+def broken(folder: Path, into: Path, *, without: str = "") -> Path:
+    """A copy of the model, without a file."""
+    shutil.copytree(folder, into)
+    for path in into.glob(without or "nothing"):
+        path.unlink()
+    return into
+
+
+@pytest.mark.parametrize(
+    ("without", "code"), [("config.json", "model-no-config"), ("tokenizer*", "model-no-tokenizer"), ("*.safetensors", "model-no-weights")]
+)
+def test_a_folder_that_lacks_something_says_what(folder: Path, tmp_path: Path, without: str, code: str) -> None:
+    """And the code names it."""
+    with pytest.raises(Invalid) as caught:
+        inspect(ModelRef(uri=str(broken(folder, tmp_path / "m", without=without))))
+    assert caught.value.code == code
+
+
+def test_truncated_weights_are_found_without_loading_them(folder: Path, tmp_path: Path) -> None:
+    """By the header's own sizes."""
+    copy = broken(folder, tmp_path / "m")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(Invalid, match="bytes; fetch the model again") as caught:
+        inspect(ModelRef(uri=str(copy)))
+    assert caught.value.code == "model-truncated"
+
+
+def test_nan_weights_are_named(folder: Path, tmp_path: Path) -> None:
+    """The first tensor that holds one."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    copy = broken(folder, tmp_path / "m")
+    tensors = load_file(copy / "model.safetensors")
+    tensors["model.layers.1.mlp.up_proj.weight"][3, 4] = torch.nan
+    save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Invalid, match=r"layers\.1\.mlp\.up_proj\.weight") as caught:
+        Transformers().load(ModelRef(uri=str(copy)), options={}, device="cpu")
+    assert caught.value.code == "model-nan-weights"
+
+
+def test_a_model_too_large_for_the_machine_is_not_loaded(folder: Path, tmp_path: Path) -> None:
+    """Its header says so: a file with a hole stands for its weights."""
+    copy = broken(folder, tmp_path / "m", without="*.safetensors")
+    size = 2**42
+    header = json.dumps({"w": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}).encode()
+    with (copy / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + size)
+    facts = inspect_without_reading(copy)
+    with pytest.raises(Invalid, match=r"needs 4096\.2 GiB") as caught:
+        Transformers()._check_memory(facts)
+    assert caught.value.code == "model-too-large"
+
+
+def inspect_without_reading(folder: Path) -> Any:
+    """The facts, without hashing four terabytes of nothing."""
+    from infra import models
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "_sha", lambda _files: "")
+        return inspect(ModelRef(uri=str(folder)))
+
+
+def test_an_unknown_option_is_refused(folder: Path) -> None:
+    """With those that there are."""
+    with pytest.raises(Invalid, match="max_length"):
+        Transformers().load(ModelRef(uri=str(folder)), options={"speed": "ludicrous"}, device="cpu")
+
+
+def test_facts_of_a_model(folder: Path) -> None:
+    """Counted from the files, and equal to what is loaded."""
+    facts = inspect(ModelRef(uri=str(folder)))
+    loaded = Transformers().load(ModelRef(uri=str(folder)), options={}, device="cpu")
+    assert (facts.parameters, facts.weights_bytes) == (loaded.parameters, loaded.weights_bytes)
+    assert (facts.max_len, facts.special_tokens["bos_token"], facts.kv_bytes_per_token) == (LENGTH, "<s>", 2 * 2 * 2 * 16 * 4)
+
+
+def paced(planned: Planned, *, first_s: float = 0.02) -> Iterator[int]:
+    """A stand-in for an engine whose speed is known."""
+    time.sleep(first_s)
+    for _ in range(planned.output_tokens):
+        yield 1
+
+
+def run(**told: Any) -> list[Timed]:
+    """The steady requests of a workload."""
+    workload = Workload.model_validate({"output_tokens": 3, "warmup_requests": 1} | told)
+    return [
+        timed for timed in drive(workload, partial(paced), seed=1, at_once=told.get("concurrency") or 1) if timed.planned.phase == "steady"
+    ]
+
+
+def test_an_open_load_keeps_its_schedule_and_measures_the_queue() -> None:
+    """At twice the rate that one at a time can bear, sends keep to the schedule and the wait grows."""
+    timed = run(profile="constant", rate_per_s=100.0, requests=20)
+    assert len(timed) == 20
+    assert sorted(abs(one.sent_ns - one.scheduled_ns) for one in timed)[10] < 5e6
+    assert timed[-1].queued_ns > 5 * timed[1].queued_ns
+    assert all(len(one.arrivals) == 3 and one.ended_ns >= one.arrivals[-1][0] > one.sent_ns for one in timed)
+
+
+def test_a_closed_load_holds_its_concurrency() -> None:
+    """Never more in flight than asked for."""
+    timed = run(profile="concurrent", concurrency=4, requests=24)
+    assert len(timed) == 24
+    assert max(one.in_flight for one in timed) <= 4
+
+
+def test_a_load_by_time_ends() -> None:
+    """After its duration no request is sent."""
+    timed = run(profile="single", duration_s=0.3)
+    assert 5 <= len(timed) <= 20
+
+
+def _refused() -> Iterator[int]:
+    raise Temporary("refused", code="connection")
+
+
+def test_a_load_that_never_succeeds_fails_instead_of_running_on() -> None:
+    """With the last reason."""
+
+    def fails(_planned: Planned) -> Iterator[int]:
+        yield from _refused()
+
+    with pytest.raises(AssayError, match="refused"):
+        list(drive(Workload(profile="constant", rate_per_s=200.0, requests=500), fails, seed=1, at_once=1))
+
+
+def test_meters_read_what_is_here_and_name_what_is_not() -> None:
+    """This process's memory is known; a missing meter has its reason."""
+    import os
+
+    meters, missing = find_meters(os.getpid)
+    readings = {reading["sensor"]: reading for reading in read_all(meters)}
+    assert readings["psutil-process"]["memory_bytes"] > 10 * 2**20
+    assert len(missing) + sum("energy_uj" in reading for reading in readings.values()) >= 1
+    assert clock().uncertainty_us < 100_000

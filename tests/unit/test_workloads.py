@@ -1,0 +1,89 @@
+"""Schedules: fixed before the start, right in their rate, the same for the same seed; and prompts as tokens."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpu_agent.engines.engine import ENGINES as OFFERED
+from gpu_agent.engines.prompts import cut, generation, rolling
+from gpu_agent.workloads.schedule import schedule
+from schemas.requests import Workload
+from streams.errors import Invalid
+from streams.planning import ENGINES
+
+
+@given(st.floats(0.5, 200), st.integers(1, 60))
+def test_a_constant_rate_is_constant(rate: float, requests: int) -> None:
+    """Request k is due at k / rate; none after the duration."""
+    warmup, steady = schedule(Workload(profile="constant", rate_per_s=rate, requests=requests, duration_s=2.0), seed=1)
+    due = [planned.at_s for planned in steady]
+    assert len(warmup) == 2
+    assert all(at is not None and at < 2.0 for at in due)
+    assert due == pytest.approx([k / rate for k in range(len(due))])
+    assert len(due) == requests or len(due) >= 2.0 * rate - 1
+
+
+def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() -> None:
+    """The mean gap is 1 / rate, and so is its standard deviation."""
+    _, steady = schedule(Workload(profile="poisson", rate_per_s=50.0, requests=4000), seed=7)
+    due = [planned.at_s or 0.0 for planned in steady]
+    gaps = [after - before for before, after in itertools.pairwise(due)]
+    mean = sum(gaps) / len(gaps)
+    spread = (sum((gap - mean) ** 2 for gap in gaps) / len(gaps)) ** 0.5
+    assert mean == pytest.approx(0.02, rel=0.06)
+    assert spread == pytest.approx(0.02, rel=0.08)
+
+
+@pytest.mark.parametrize("profile", ["constant", "poisson", "concurrent", "single"])
+def test_the_same_seed_gives_the_same_schedule(profile: str) -> None:
+    """Every request with its own number and seed."""
+    told = Workload.model_validate({"profile": profile, "rate_per_s": 5.0, "concurrency": 3, "requests": 20})
+    first, second, other = (list(schedule(told, seed=seed)[1]) for seed in (3, 3, 4))
+    assert first == second
+    assert first != other
+    assert [planned.index for planned in first] == list(range(2, 22))
+
+
+def test_a_profile_without_its_rate_is_refused() -> None:
+    """It would never send, or all at once."""
+    with pytest.raises(Invalid, match="rate"):
+        list(schedule(Workload(profile="constant", requests=3), seed=1)[1])
+
+
+def test_the_planner_knows_the_engines_that_agents_offer() -> None:
+    """A request for any other is rejected at once, rather than waiting for ever."""
+    assert set(OFFERED) == ENGINES
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(2, 12))
+def test_rolling_windows_score_every_token_once(tokens: list[int], length: int) -> None:
+    """In order, each window within the model's length, each with a token before it."""
+    windows = list(rolling(tokens, prefix_token=99, max_len=length))
+    assert [token for window in windows for token in window.continuation] == tokens
+    assert all(window.context and len(window.context) + len(window.continuation) <= length + 1 for window in windows)
+
+
+@pytest.mark.parametrize(
+    ("told", "until", "tokens", "samples"),
+    [
+        ({}, ("</s>",), 256, False),
+        ({"until": "\n", "max_new_tokens": 7}, ("\n", "</s>"), 7, False),
+        ({"until": ["a", "</s>"], "max_gen_toks": 3, "max_tokens": 9, "temperature": 0.5}, ("a", "</s>"), 3, True),
+        ({"do_sample": False, "temperature": 0.8}, ("</s>",), 256, False),
+    ],
+)
+def test_generation_settings_are_normalised(told: dict[str, object], until: tuple[str, ...], tokens: int, samples: bool) -> None:
+    """Aliases by their priority, end of text always, greedy unless told otherwise."""
+    found = generation(told, eos="</s>")
+    assert (found.until, found.max_tokens, found.rest["do_sample"]) == (until, tokens, samples)
+
+
+@given(st.text("ab\n", max_size=20))
+def test_text_is_cut_at_the_first_stop(text: str) -> None:
+    """Nothing of a stop text is left."""
+    found: Callable[[str], bool] = cut(text, ["\n", "bb", ""]).__contains__
+    assert not found("\n")
+    assert not found("bb")
