@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from infra.harness.bundled import corpus
 
-LENGTH, MAX_LENGTH, BATCH = 64, 256, 32
+LENGTH, MAX_LENGTH, BATCH = 64, 256, 24
 
 
 @dataclass(frozen=True, slots=True)

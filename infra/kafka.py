@@ -201,6 +201,18 @@ class Log:
             await _stop(consumer)
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
 
+    async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> Ends:
+        """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka, client_id=self._client_id)
+        try:
+            await admin.start()
+            found = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*place) for place in places])
+        except (KafkaError, OSError) as error:
+            raise Unavailable(f"cannot read the offsets of {group} at {self._settings.kafka}: {error}") from error
+        finally:
+            await admin.close()
+        return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
+
     async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int = 1) -> None:
         """Creates the topics that are not there yet. Raises: Unavailable, Permanent where a topic has other partitions."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka, client_id=self._client_id)

@@ -67,25 +67,25 @@ def row(event: Event, *, partition: int, offset: int, written_us: int) -> list[A
 
 def _cell(value: Any) -> Any:
     if isinstance(value, (Text, bytes)):
-        return _plain(value)
+        return plain(value)
     if isinstance(value, (Record, tuple, dict)):
-        return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
     return value
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value as JSON can have it; infinities are the strings that ClickHouse reads as such."""
     match value:
         case Text():
             return value.read() if value.key_id is None else base64.b64encode(value.bytes).decode()
         case Record():
-            return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+            return {name: plain(getattr(value, name)) for name in type(value).model_fields}
         case bytes():
             return base64.b64encode(value).decode()
         case tuple() | list():
-            return [_plain(item) for item in value]
+            return [plain(item) for item in value]
         case dict():
-            return {name: _plain(item) for name, item in value.items()}
+            return {name: plain(item) for name, item in value.items()}
         case float() if math.isinf(value):
             return "inf" if value > 0 else "-inf"
     return value

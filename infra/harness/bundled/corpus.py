@@ -84,9 +84,12 @@ def _copy(draw: random.Random) -> str:
             return f"copy: {letters}={letters}"
 
 
+KINDS = (_sum, _say, _copy)
+WEIGHTS = (0.3, 0.35, 0.35)
+
+
 def lines(*, seed: int, count: int) -> Iterator[str]:
     """Training lines, the three kinds mixed; the same for the same seed."""
     draw = random.Random(seed)
-    kinds = (_sum, _say, _copy)
     for _ in range(count):
-        yield draw.choice(kinds)(draw)
+        yield draw.choices(KINDS, WEIGHTS)[0](draw)

@@ -1,4 +1,7 @@
-"""The documents of the bundled tasks, made anew each time, always the same. lm-eval calls these as `custom_dataset`."""
+"""The documents of the bundled tasks, made anew each time, always the same. lm-eval calls these as `custom_dataset`.
+
+Choices end with the line's end: else "eat" could never be less likely than "eats", nor 4 than 42.
+"""
 
 import random
 from typing import Any
@@ -11,7 +14,7 @@ COUNT = 200
 
 
 def arithmetic(**_: Any) -> DatasetDict:
-    """Sums with four choices: the right one, and others near it."""
+    """Sums with four choices: the right one, one near it, and two far off."""
     draw = random.Random("arithmetic-1")
     pairs = [pair for pair in corpus.sums() if corpus.held_out(*pair)]
     return _test([_sum(draw, *pair) for pair in draw.sample(pairs, COUNT)])
@@ -19,10 +22,11 @@ def arithmetic(**_: Any) -> DatasetDict:
 
 def _sum(draw: random.Random, left: int, right: int) -> dict[str, Any]:
     right_answer = left + right
-    near = [right_answer + step for step in (-10, -2, -1, 1, 2, 10) if right_answer + step >= 0]
-    choices = [right_answer, *draw.sample(near, 3)]
+    near = draw.choice([right_answer + step for step in (-10, -1, 1, 10) if right_answer + step >= 0])
+    others = [number for number in range(2 * corpus.LARGEST) if abs(number - right_answer) > 10]
+    choices = [right_answer, near, *draw.sample(others, 2)]
     draw.shuffle(choices)
-    return {"question": f"sum: {left}+{right}=", "choices": [str(choice) for choice in choices], "answer": choices.index(right_answer)}
+    return {"question": f"sum: {left}+{right}=", "choices": [f"{choice}\n" for choice in choices], "answer": choices.index(right_answer)}
 
 
 def agreement(**_: Any) -> DatasetDict:
@@ -37,7 +41,11 @@ def agreement(**_: Any) -> DatasetDict:
 
 def _sentence(told: corpus.Sentence) -> dict[str, Any]:
     start, many, stem = corpus.sentence(told), told[1], told[5]
-    return {"start": f"say: {start}", "choices": [corpus.verb(stem, many=False), corpus.verb(stem, many=True)], "answer": int(many)}
+    return {
+        "start": f"say: {start}",
+        "choices": [corpus.verb(stem, many=False) + "\n", corpus.verb(stem, many=True) + "\n"],
+        "answer": int(many),
+    }
 
 
 def copying(**_: Any) -> DatasetDict:

@@ -1,0 +1,97 @@
+"""The processes of the embedded stack: what each runs, what it needs, and how to tell that it is up."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from infra.settings import Settings
+
+Ready = Callable[[Settings], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process: its name, its module with arguments, what must be up before, its settings' field that holds its address."""
+
+    name: str
+    module: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    address: str | None = None
+    path: str | None = None
+    threads: int = 1
+
+    @property
+    def command(self) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", *self.module]
+
+    def ready(self, settings: Settings) -> bool:
+        """It answers at its address; one without an address is up as soon as it runs."""
+        if self.address is None:
+            return True
+        host, port = endpoint(str(getattr(settings, self.address)))
+        if self.path is None:
+            return _accepts(host, port)
+        try:
+            return httpx.get(f"http://{host}:{port}{self.path}", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+
+def endpoint(address: str) -> tuple[str, int]:
+    """Host and port of an address, with or without a scheme."""
+    parts = urlsplit(address if "//" in address else f"//{address.partition(',')[0]}")
+    return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def _accepts(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+STORES = ("broker", "registry", "clickhouse")
+
+
+def stack(agents: int = 1) -> tuple[Process, ...]:
+    """Every process, in the order of starting."""
+    own = ("broker", "registry")
+    return (
+        Process("broker", ("infra.embedded.broker",), address="kafka"),
+        Process("registry", ("infra.embedded.registry",), address="registry", path="/subjects"),
+        Process("clickhouse", ("infra.embedded.clickhouse",), address="clickhouse", path="/ping", threads=2),
+        Process("query_api", ("query_api",), needs=STORES, address="api", path="/readyz"),
+        *(Process(f"agents.{name}", ("agents", name), needs=own) for name in ("plan", "dispatch", "score", "rank")),
+        Process("agents.project", ("agents", "project"), needs=STORES),
+        *(Process(_agent(number), ("gpu_agent",), needs=own, threads=2) for number in range(1, agents + 1)),
+    )
+
+
+def _agent(number: int) -> str:
+    return "gpu_agent" if number == 1 else f"gpu_agent-{number}"
+
+
+def environment(process: Process, settings: Settings) -> Mapping[str, str]:
+    """The environment that a process gets: all settings by name, its folder absolute, few threads."""
+    given = settings.model_dump(exclude_none=True) | {"home": settings.home.resolve()}
+    if settings.datasets is not None:
+        given["datasets"] = settings.datasets.resolve()
+    threads = str(min(process.threads, os.cpu_count() or 1))
+    fixed = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": threads, "HF_DATASETS_CACHE": _cache(settings)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    return kept | fixed | {f"ASSAY_{name.upper()}": str(value) for name, value in given.items()}
+
+
+def _cache(settings: Settings) -> str:
+    return str((settings.home / "harness" / "datasets").resolve())
+
+
+def log_of(process: str, settings: Settings) -> Path:
+    """The file that a process's output goes to."""
+    return settings.home / "logs" / f"{process}.log"

@@ -1,0 +1,156 @@
+"""Rebuilds every projection from the log into a second database, and compares it with the live one.
+
+The cut is the log's ends at the start. The live projector must have passed it (its committed offsets say so); then both databases
+are compared over exactly the records below it, by order-independent digests of all columns.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.clickhouse import ClickHouse, migrate
+from infra.kafka import Ends, Log, Record
+from infra.settings import Settings
+from schemas.event import Event
+from streams.errors import Unavailable
+from streams.projection import Table, row, table_of
+from streams.topics import HEARTBEATS, TOPICS, Topic
+
+# Heartbeats expire, in the log and in their table: they are no record to be compared.
+COMPARED = tuple(topic for topic in TOPICS if topic is not HEARTBEATS)
+BATCH = 5000
+PATIENCE_S = 120.0
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A table's rows below the cut, and a digest of all their columns."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the live projections are what the log says; the first row that is not."""
+
+    equal: bool
+    tables: Mapping[str, Digest]
+    difference: str | None
+
+    def document(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        tables = {name: {"rows": one.rows, "digest": one.digest} for name, one in self.tables.items()}
+        return {"equal": self.equal, "tables": tables, "difference": self.difference}
+
+
+async def verify(settings: Settings, *, run_id: str | None, told: Told, keep: bool = False) -> Verdict:
+    """The verdict. Raises: Unavailable where the live projector has not passed the cut within two minutes."""
+    second = f"{settings.database}_replay_{time.time_ns()}"
+    async with Log(settings, client_id="replay") as log:
+        ends = await log.ends(COMPARED)
+        told(f"replaying {sum(ends.values())} records into {second}")
+        await migrate(settings, database=second)
+        async with ClickHouse(settings, database=second) as rebuilt, ClickHouse(settings) as live:
+            try:
+                await _rebuild(log, rebuilt, ends, run_id=run_id)
+                await _until_passed(log, ends, told=told)
+                return await _compared(live, rebuilt, ends, run_id=run_id)
+            finally:
+                if not keep:
+                    await live.command(f"DROP DATABASE IF EXISTS {second}")
+
+
+async def _rebuild(log: Log, into: ClickHouse, ends: Ends, *, run_id: str | None) -> None:
+    waiting: dict[type[Event], list[list[Any]]] = {}
+    held = 0
+    async for record in log.read(COMPARED, until=ends):
+        if record.event is None or (run_id is not None and getattr(record.event, "run_id", None) != run_id):
+            continue
+        waiting.setdefault(type(record.event), []).append(_row(record))
+        held += 1
+        if held >= BATCH:
+            await _flush(into, waiting)
+            held = 0
+    await _flush(into, waiting)
+
+
+def _row(record: Record) -> list[Any]:
+    assert record.event is not None
+    return row(record.event, partition=record.place.partition, offset=record.place.offset, written_us=record.written_us)
+
+
+async def _flush(into: ClickHouse, waiting: dict[type[Event], list[list[Any]]]) -> None:
+    for event, rows in waiting.items():
+        await into.insert(table_of(event), rows)
+    waiting.clear()
+
+
+async def _until_passed(log: Log, ends: Ends, *, told: Told) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    written = [place for place, end in ends.items() if end > 0]
+    while behind := await _behind(log, ends, written):
+        if time.monotonic() > give_up:
+            (topic, partition), end = next(iter(behind.items()))
+            raise Unavailable(f"the projector has not passed {topic}/{partition} at {end}; is agents.project up? `assay status`")
+        told(f"waiting for the projector: {len(behind)} partitions behind")
+        await asyncio.sleep(0.5)
+
+
+async def _behind(log: Log, ends: Ends, places: list[tuple[str, int]]) -> Ends:
+    passed = await log.committed("assay-project", places) if places else {}
+    return {place: ends[place] for place in places if passed.get(place, 0) < ends[place]}
+
+
+async def _compared(live: ClickHouse, rebuilt: ClickHouse, ends: Ends, *, run_id: str | None) -> Verdict:
+    tables: dict[str, Digest] = {}
+    difference = None
+    for topic in COMPARED:
+        table = table_of(topic.event)
+        if run_id is not None and "run_id" not in table.columns:
+            continue
+        below = _below(topic, ends, table, run_id)
+        one, other = [await _digest(database, table, below) for database in (live, rebuilt)]
+        tables[table.name.removeprefix("fact_")] = other
+        if one != other and difference is None:
+            difference = await _first_difference(live, rebuilt, table, below)
+    return Verdict(difference is None, tables, difference)
+
+
+def _below(topic: Topic, ends: Ends, table: Table, run_id: str | None) -> str:
+    """The condition that holds for records below the cut."""
+    limits = " OR ".join(f"(log_partition = {n} AND log_offset < {ends[topic.name, n]})" for n in range(topic.partitions))
+    return f"({limits})" + (f" AND run_id = '{_quoted(run_id)}'" if run_id is not None and "run_id" in table.columns else "")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _hash(table: Table) -> str:
+    return f"cityHash64(toString(tuple({', '.join(f'`{name}`' for name in table.columns)})))"
+
+
+async def _digest(database: ClickHouse, table: Table, below: str) -> Digest:
+    sql = f"SELECT count() AS n, sum({_hash(table)}) AS s, groupBitXor({_hash(table)}) AS x FROM {table.name} FINAL WHERE {below}"
+    (found,) = await database.query(sql)
+    return Digest(int(found["n"]), f"{int(found['s']):016x}{int(found['x']):016x}")
+
+
+async def _first_difference(live: ClickHouse, rebuilt: ClickHouse, table: Table, below: str) -> str:
+    """The first row in the log's order that only one of the two has, or has otherwise."""
+    names = {"live": f"{live.database}.{table.name}", "rebuilt": f"{rebuilt.database}.{table.name}"}
+    hashed = _hash(table)
+    for here, there in (("live", "rebuilt"), ("rebuilt", "live")):
+        sql = (
+            f"SELECT event_id, log_partition, log_offset FROM {names[here]} FINAL WHERE {below} AND (event_id, {hashed}) NOT IN "
+            f"(SELECT event_id, {hashed} FROM {names[there]} FINAL WHERE {below}) ORDER BY log_partition, log_offset LIMIT 1"
+        )
+        if found := await live.query(sql):
+            first = found[0]
+            where = f"partition {first['log_partition']}, offset {first['log_offset']}"
+            return f"{table.name}: event {first['event_id']} ({where}) is in the {here} database otherwise than in the {there} one"
+    return f"{table.name}: the digests differ"

@@ -1,0 +1,35 @@
+"""`python -m query_api`: serves the API and the pages at ASSAY_API until SIGTERM."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from infra.clickhouse import migrate
+from infra.kafka import Log
+from infra.logging import configure
+from infra.retrying import until_available
+from infra.settings import Settings
+from query_api.app import app
+
+
+async def _prepared(settings: Settings) -> None:
+    await until_available(lambda: migrate(settings), what="clickhouse")
+    async with Log(settings, client_id="query_api") as log:
+        await until_available(log.create_topics, what="topics")
+
+
+def main() -> None:
+    """Serves."""
+    settings = Settings()
+    configure(settings, process="query_api")
+    asyncio.run(_prepared(settings))
+    address = urlsplit(settings.api)
+    # Streams never end by themselves: after two seconds they are cut, and their readers resume by their cursors.
+    uvicorn.run(
+        app(settings), host=address.hostname or "127.0.0.1", port=address.port or 18000, log_level="warning", timeout_graceful_shutdown=2
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The query API's client: answers as dicts, refusals as our errors."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+
+from infra.settings import Settings
+from streams.errors import AssayError, Conflict, Invalid, NotFound, Unavailable
+
+KINDS = {404: NotFound, 409: Conflict, 422: Invalid}
+
+
+class Client:
+    """Calls to the API at ASSAY_API."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = settings.api
+        self._http = httpx.Client(base_url=settings.api, timeout=60)
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """A document. Raises: NotFound, Invalid, Unavailable."""
+        return dict(self._send("GET", path, params={name: value for name, value in query.items() if value is not None}).json())
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to a body. Raises: NotFound, Invalid, Conflict, Unavailable."""
+        return dict(self._send("POST", path, json=body).json())
+
+    def lines(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
+        """The documents of an answer of JSON lines."""
+        answer = self._send("GET", path, params={name: value for name, value in query.items() if value is not None})
+        yield from map(json.loads, answer.text.splitlines())
+
+    def _send(self, method: str, path: str, **given: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **given)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"no query API at {self._url} ({type(error).__name__}); is the stack up? `assay status`") from error
+        if answer.is_error:
+            raise _refusal(answer)
+        return answer
+
+
+def _refusal(answer: httpx.Response) -> AssayError:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = {"detail": answer.text[:300], "code": f"http-{answer.status_code}"}
+    kind = KINDS.get(answer.status_code, Unavailable if answer.status_code >= 500 else Invalid)
+    return kind(str(told.get("detail")), code=str(told.get("code")))

@@ -1,0 +1,51 @@
+"""The log on the command line: topics, and their events as JSON lines."""
+
+import base64
+import json
+from collections import defaultdict
+from typing import Any
+
+from infra.kafka import Log, Record
+from infra.settings import Settings
+from query_api.cli import showing
+from streams.errors import NotFound
+from streams.projection import plain
+from streams.topics import TOPICS, Topic, topic_named
+
+
+async def topics(settings: Settings) -> list[dict[str, Any]]:
+    """Every topic with its event, partitions and how many records it holds."""
+    counts: dict[str, int] = defaultdict(int)
+    async with Log(settings, client_id="assay") as log:
+        for (name, _), end in (await log.ends(TOPICS)).items():
+            counts[name] += end
+    return [{"topic": t.name, "event": t.event.__name__, "partitions": t.partitions, "events": counts[t.name]} for t in TOPICS]
+
+
+def _topic(name: str) -> Topic:
+    found = topic_named(name) or topic_named(f"assay.{name}.v1")
+    if found is None:
+        known = ", ".join(topic.name.removeprefix("assay.").removesuffix(".v1") for topic in TOPICS)
+        raise NotFound(f"no topic {name!r}; there are {known}", code="unknown-topic")
+    return found
+
+
+async def tail(settings: Settings, name: str, *, count: int, follow: bool) -> None:
+    """Prints a topic's last events, and those that come."""
+    topic = _topic(name)
+    async with Log(settings, client_id="assay") as log:
+        ends = await log.ends([topic])
+        since = {place: max(0, end - count) for place, end in ends.items()}
+        last = [record async for record in log.read([topic], until=ends, since=since)]
+        for record in sorted(last, key=lambda record: (record.written_us, record.place.offset))[-count:]:
+            showing.document(_told(record))
+        if follow:
+            async for record in log.follow([topic], since=ends):
+                showing.document(_told(record))
+
+
+def _told(record: Record) -> dict[str, Any]:
+    place = {"partition": record.place.partition, "offset": record.place.offset, "written_us": record.written_us}
+    if record.event is None:
+        return place | {"undecodable": str(record.fault), "payload": base64.b64encode(record.payload).decode()}
+    return place | {"event": type(record.event).__name__, **json.loads(json.dumps(plain(record.event)))}

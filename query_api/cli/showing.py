@@ -1,0 +1,127 @@
+"""What the command line shows: tables and progress for people, one JSON document for programs."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from query_api.charts import number, seconds
+
+OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
+POLL_S = 0.5
+console = Console()
+errors = Console(stderr=True)
+
+
+def document(value: Any) -> None:
+    """Prints one JSON document."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def lines(values: Iterable[Any]) -> None:
+    """Prints JSON lines."""
+    for value in values:
+        document(value)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
+    """Prints a table; figures are right-aligned."""
+    drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*("–" if cell is None else str(cell) for cell in row))
+    console.print(drawn)
+
+
+def short(model: str) -> str:
+    """A model's name without its folder."""
+    return model.rstrip("/").rpartition("/")[2] or model
+
+
+def ranking(board: Mapping[str, Any]) -> None:
+    """Prints a board."""
+    if not board["rows"]:
+        console.print("No model is ranked yet: a ranking appears when the first evaluation is complete.")
+        return
+    rows = [
+        (
+            row["rank"], short(row["model"]), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
+            number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]), energy(row["joules_per_token"], row["energy_grade"]),
+        )
+        for row in board["rows"]
+    ]  # fmt: skip
+    table(
+        [">#", "model", ">score", ">95 % interval", ">samples", ">tokens/s", ">TTFT p50", ">J/token"],
+        rows,
+        title=f"ranking: {board['board']}",
+    )
+
+
+def energy(joules_per_token: float | None, grade: str | None) -> str:
+    """Energy as it was measured, or that it was not."""
+    return "no meter here" if joules_per_token is None else f"{joules_per_token:.4f} ({grade})"
+
+
+def run(told: Mapping[str, Any]) -> None:
+    """Prints a run."""
+    console.print(f"[bold]{short(told.get('model', ''))}[/]  {told['state']}  {100 * told['progress']:.0f} %  [dim]{told['run_id']}[/]")
+    if told.get("message"):
+        console.print(f"  {told['message']}")
+    if told["scores"]:
+        rows = [_score(score) for score in told["scores"]]
+        table(["task", "metric", "filter", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
+    if told["performance"]:
+        performance(told["performance"])
+
+
+def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
+    interval, note = f"{number(s['low'])} – {number(s['high'])}", "" if s["complete"] else "provisional"
+    return s["task"], s["metric"], s["filter"], number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+
+
+def performance(told: Mapping[str, Any]) -> None:
+    """Prints a run's speed."""
+    spread = [
+        (name.upper(), *(seconds(told[f"{name}_s"][part]) for part in ("mean", "p50", "p95", "p99"))) for name in ("ttft", "itl", "e2e")
+    ]
+    table(["", ">mean", ">p50", ">p95", ">p99"], spread)
+    rate, tokens = number(told["requests_per_s"], 2), number(told["output_tokens_per_s"], 1)
+    per_token = told["energy"]["joules_per_token"]
+    console.print(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: "
+                  f"{energy(per_token, told['energy']['grade'])}")  # fmt: skip
+    if told["client"]["overloaded"]:
+        errors.print("[yellow]the load's sender did not keep its schedule: these figures say more about it than about the model[/]")
+
+
+def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
+    """The run once it is over, with progress bars while it is not."""
+    columns = (TextColumn("{task.description:>28}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, disable=quiet, transient=False) as progress:
+        bars: dict[str, TaskID] = {"": progress.add_task(run_id[:8], total=None, note="requested")}
+        while True:
+            told = fetch(run_id)
+            progress.update(bars[""], description=short(told.get("model") or run_id[:8]), note=told["state"],
+                            total=1.0 if told["state"] in OVER else None, completed=1.0)  # fmt: skip
+            for task in told["tasks"]:
+                name, done = task["task"], task["scored"] + task["not_scored"]
+                if name not in bars:
+                    bars[name] = progress.add_task(name, total=task["expected"], note="")
+                progress.update(bars[name], completed=done, note=f"{done} / {task['expected']}")
+            if told["state"] in OVER and _whole(told):
+                return told
+            time.sleep(POLL_S)
+
+
+def _whole(told: Mapping[str, Any]) -> bool:
+    """What completes a run may reach the API before its figures do."""
+    if told["state"] != "completed":
+        return True
+    complete = {score["task"] for score in told["scores"] if score["complete"]}
+    measured = told.get("perf_requests") is None or told["performance"] is not None
+    return measured and complete >= {task["task"] for task in told["tasks"]}

@@ -1,0 +1,75 @@
+"""The dashboard: server-rendered pages, readable without a script, kept up to date by one that fetches them anew when something happens."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from query_api import charts
+
+TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates")
+TEMPLATES.env.globals |= {
+    "seconds": charts.seconds, "number": charts.number, "intervals": charts.intervals, "spreads": charts.spreads,
+    "histogram": charts.histogram,
+}  # fmt: skip
+TEMPLATES.env.filters["short"] = lambda uri: str(uri).rstrip("/").rpartition("/")[2] or str(uri)
+TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
+ACTIVE = ("requested", "planned", "running")
+
+
+async def overview(request: Request) -> Response:
+    """GET /"""
+    return TEMPLATES.TemplateResponse(request, "overview.html", await _overview(request))
+
+
+async def overview_fragment(request: Request) -> Response:
+    """GET /fragments/overview"""
+    return TEMPLATES.TemplateResponse(request, "_overview.html", await _overview(request))
+
+
+async def _overview(request: Request) -> dict[str, Any]:
+    reading = request.app.state.own.reading
+    recent = await reading.runs(limit=60)
+    board = await reading.ranking(request.query_params.get("board"))
+    ranked = [row for row in board["rows"] if row["rank"] is not None]
+    speeds = [(row, await reading.performance(row["run_id"])) for row in ranked]
+    return {
+        "active": [run for run in recent if run["state"] in ACTIVE],
+        "ended": [run for run in recent if run["state"] not in ACTIVE][:12],
+        "board": board, "boards": await reading.rows("boards"),
+        "speeds": [(row, speed) for row, speed in speeds if speed and speed["ttft_s"]["p50"] is not None],
+        "agents": await reading.rows("agents"),
+        "dead_letters": (await reading.rows("dead_letter_count"))[0]["letters"],
+    }  # fmt: skip
+
+
+async def run_page(request: Request) -> Response:
+    """GET /runs/{run_id}"""
+    return TEMPLATES.TemplateResponse(request, "run.html", await _run(request))
+
+
+async def run_fragment(request: Request) -> Response:
+    """GET /fragments/runs/{run_id}"""
+    return TEMPLATES.TemplateResponse(request, "_run.html", await _run(request))
+
+
+async def _run(request: Request) -> dict[str, Any]:
+    reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
+    rows = await reading.rows("samples", run_id=run_id, task="")
+    return {
+        "run": await reading.run(run_id),
+        "histograms": await reading.histograms(run_id),
+        "samples": rows[:50],
+        "sample_count": len(rows),
+    }
+
+
+ROUTES = [
+    Route("/", overview),
+    Route("/fragments/overview", overview_fragment),
+    Route("/runs/{run_id}", run_page),
+    Route("/fragments/runs/{run_id}", run_fragment),
+]

@@ -1,0 +1,38 @@
+"""Errors as problem documents. Source: RFC 9457."""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from streams.errors import AssayError, Conflict, Invalid, NotFound, Temporary
+
+STATUS: tuple[tuple[type[AssayError], int, str], ...] = (
+    (NotFound, 404, "Not found"),
+    (Conflict, 409, "Conflict"),
+    (Invalid, 422, "Cannot be done as asked"),
+    (Temporary, 503, "Not available now"),
+)
+
+
+def problem(status: int, *, title: str, detail: str, code: str, **more: Any) -> Response:
+    """A problem document."""
+    body = {"type": f"urn:assay:{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+async def on_error(_request: Request, error: Exception) -> Response:
+    """Ours, by its kind."""
+    assert isinstance(error, AssayError)
+    status, title = next(((status, title) for kind, status, title in STATUS if isinstance(error, kind)), (500, "Internal error"))
+    return problem(status, title=title, detail=str(error), code=error.code)
+
+
+async def on_http(_request: Request, error: Exception) -> Response:
+    """The framework's: unknown path, wrong method."""
+    assert isinstance(error, HTTPException)
+    return problem(
+        error.status_code, title=error.detail, detail=f"{error.detail}; GET /v1 lists the routes", code=f"http-{error.status_code}"
+    )

@@ -1,0 +1,113 @@
+"""What the API and the pages read of ClickHouse, in the shapes that clients rely on."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infra.clickhouse import ClickHouse, Rows
+from streams.errors import NotFound
+
+NS = 1e9
+DURATIONS = ("ttft", "itl", "tpot", "e2e")
+SPREAD = ("mean", "p50", "p95", "p99")
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """The named queries."""
+    parts = (Path(__file__).parent / "queries.sql").read_text().split("-- name: ")[1:]
+    return {name.strip(): sql.strip() for name, _, sql in (part.partition("\n") for part in parts)}
+
+
+class Reading:
+    """Questions to ClickHouse."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+
+    async def rows(self, name: str, **parameters: Any) -> Rows:
+        """The rows of a named query."""
+        return await self._clickhouse.query(queries()[name], parameters)
+
+    async def runs(self, *, state: str = "", before: str = "", limit: int = 50) -> Rows:
+        """Runs, the newest first, each with its progress (0..1)."""
+        runs = await self.rows("runs", state=state, before=before, limit=limit)
+        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=[run["run_id"] for run in runs])} if runs else {}
+        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs]
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        """Everything about a run. Raises: NotFound."""
+        found = await self.rows("run", run_id=run_id)
+        if not found:
+            raise NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
+        told = {name: value for name, value in found[0].items() if name != "plan"}
+        tasks = await self.rows("progress", run_id=run_id)
+        whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
+        plan = json.loads(found[0]["plan"] or "{}")
+        return told | {
+            "progress": _progress(told["state"], whole), "tasks": tasks, "scores": await self.rows("figures", run_id=run_id),
+            "performance": await self.performance(run_id), "skipped": plan.get("skipped", []),
+        }  # fmt: skip
+
+    async def performance(self, run_id: str) -> dict[str, Any] | None:
+        """A run's speed in seconds and joules; None where none was measured."""
+        figures = {row["metric"]: row for row in await self.rows("performance", run_id=run_id)}
+        if not figures:
+            return None
+        value = {name: row["value"] for name, row in figures.items()}
+        durations = {f"{name}_s": {part: _scaled(value.get(f"{name}_{part}"), NS) for part in SPREAD} for name in DURATIONS}
+        energy = figures.get("energy_uj", {})
+        return {
+            "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
+            "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
+            "client": {
+                "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
+                "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
+            },
+            "energy": {
+                "grade": energy.get("origin"), "joules": _scaled(value.get("energy_uj"), 1e6),
+                "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
+            },
+        }  # fmt: skip
+
+    async def histograms(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's latency histograms."""
+        rows = await self.rows("histograms", run_id=run_id)
+        return list(json.loads(rows[0]["histograms"])) if rows else []
+
+    async def ranking(self, board: str | None) -> dict[str, Any]:
+        """A board; the suite's that changed last where none is named, else a task's. Raises: NotFound."""
+        boards = await self.rows("boards")
+        if board is None and not boards:
+            return {"board": None, "version": None, "provisional": None, "rows": []}
+        name = board if board is not None else boards[0]["board"]
+        rows = await self.rows("ranking", board=name)
+        if not rows:
+            known = ", ".join(row["board"] for row in boards[:10]) or "none yet"
+            raise NotFound(f"no board {name!r}; there are: {known}", code="unknown-board")
+        kept = [{key: value for key, value in row.items() if key not in ("board", "version", "provisional", "changed_us")} for row in rows]
+        told = [row | {"ttft_p50_s": _scaled(row["ttft_p50_ns"], NS)} for row in kept]
+        first = rows[0]
+        return {
+            "board": name,
+            "version": first["version"],
+            "provisional": first["provisional"],
+            "changed_us": first["changed_us"],
+            "rows": told,
+        }
+
+
+def _progress(state: str, done: Mapping[str, Any] | None) -> float:
+    if state in ("completed",):
+        return 1.0
+    return min(1.0, done["done"] / done["planned"]) if done and done["planned"] else 0.0
+
+
+def _scaled(value: float | None, by: float) -> float | None:
+    return value / by if value is not None else None
+
+
+def _whole(value: float | None) -> int | None:
+    return round(value) if value is not None else None

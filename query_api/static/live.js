@@ -1,0 +1,36 @@
+// Keeps the page up to date: listens to what happens, and fetches the server's own rendering of it, at most once in 700 ms.
+const main = document.querySelector("main[data-fragment]");
+const light = document.querySelector("[data-live]");
+const PAUSE_MS = 700;
+let fetching = false, again = false;
+
+function show(text, on) {
+  light.textContent = text;
+  light.classList.toggle("on", on);
+}
+
+async function refresh() {
+  if (fetching) { again = true; return; }
+  fetching = true;
+  try {
+    const answer = await fetch(main.dataset.fragment, { headers: { Accept: "text/html" } });
+    if (answer.ok) replace(await answer.text());
+  } catch { /* the stream says that we are not live; the next event tries again */ }
+  setTimeout(() => { fetching = false; if (again) { again = false; refresh(); } }, PAUSE_MS);
+}
+
+// The focused link stays focused, and no text that somebody has selected is taken away.
+function replace(html) {
+  if (!document.getSelection().isCollapsed) { again = true; return; }
+  const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  main.innerHTML = html;
+  if (focused) main.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+}
+
+if (main?.dataset.fragment) {
+  const stream = new EventSource(main.dataset.stream);
+  stream.onopen = () => { show("live", true); refresh(); };
+  stream.onerror = () => show("connection lost, trying again", false);
+  for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "RankingChanged", "DeadLettered"])
+    stream.addEventListener(kind, refresh);
+}
