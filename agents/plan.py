@@ -18,6 +18,7 @@ import structlog
 from agents.app import consume
 from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
 from infra.harness.catalogue import resolve
+from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
 from infra.models import ModelFacts, inspect
@@ -199,6 +200,10 @@ class Planner:
             self._processes = _process()
             raise Invalid(f"the builder's process died at {arguments[0]!r}; is there memory enough?", code="builder-died") from error
 
+    def prepare(self) -> None:
+        """Lets the builder's process import what it needs, while others start."""
+        asyncio.get_running_loop().run_in_executor(self._processes, prepare)
+
     def close(self) -> None:
         """Ends the builder's process."""
         self._processes.shutdown(cancel_futures=True)
@@ -291,6 +296,7 @@ async def main(settings: Settings) -> None:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
         planner = Planner(log, settings)
         try:
+            planner.prepare()
             await planner.rebuild()
             await consume("plan", (REQUESTS,), planner.handle, log=log, settings=settings)
         finally:

@@ -14,6 +14,7 @@ import structlog
 
 from agents.app import CRASHED, consume
 from infra.harness.aggregating import aggregate
+from infra.harness.processes import prepare
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.retrying import until_available
@@ -159,7 +160,8 @@ class Ranker:
         await self._log.publish(change)
         self._results.fold(change)
         log_line.info("run completed", run_id=run.run_id)
-        await self._rank_all([run])
+        # A speed measured now belongs to every row of the same model.
+        await self._rank_all(other for other in self._results.runs.values() if other.plan and model_of(other) == model_of(run))
 
     async def _rank_all(self, runs: Iterable[Run]) -> None:
         """Says how the boards stand on which these runs are."""
@@ -226,6 +228,7 @@ async def main(settings: Settings) -> None:
         async with Log(settings, client_id="agents.rank") as log:
             await until_available(lambda: log.create_topics(TOPICS), what="topics")
             ranker = Ranker(log, processes)
+            asyncio.get_running_loop().run_in_executor(processes, prepare)
             await ranker.rebuild()
             ticking = asyncio.create_task(_supervised(ranker))
             await consume("rank", INPUTS, ranker.handle, log=log, settings=settings)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 
 from agents.app import consume
-from infra.harness.processes import Scored, ToScore, score_all
+from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import SCORER_VERSION
 from infra.identity import producer
 from infra.kafka import Log, Record
@@ -111,6 +111,11 @@ class Scorer:
                     pieces.setdefault(record.event.content_id, {}).setdefault(record.event.chunk, record.event.text.bytes)
         return {name: b"".join(parts[number] for number in sorted(parts)).decode() for name, parts in pieces.items()}
 
+    def prepare(self) -> None:
+        """Lets the scoring processes import what they need, while others start."""
+        for _ in range(self._count):
+            asyncio.get_running_loop().run_in_executor(self._processes, prepare)
+
     def close(self) -> None:
         """Ends the scoring processes."""
         self._processes.shutdown(cancel_futures=True)
@@ -137,6 +142,7 @@ async def main(settings: Settings) -> None:
     """Scores until SIGTERM."""
     async with Log(settings, client_id="agents.score") as log:
         scorer = Scorer(log, processes=settings.score_processes)
+        scorer.prepare()
         try:
             await consume("score", (ANSWERS,), scorer.handle, log=log, settings=settings)
         finally:

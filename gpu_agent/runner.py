@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
-from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Loaded, engine_named
+from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Loaded, engine_named
 from gpu_agent.workloads.drive import MANY, Timed, drive
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.served import stream_of
@@ -31,8 +31,9 @@ def _frame(value: object) -> bytes:
 class Engines:
     """At most one engine process with one model loaded; a new one is started when another model is wanted or it has died."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, *, preload: str = "") -> None:
         self._device = device
+        self._preload = preload
         self._process: Process | None = None
         self._held: tuple[ModelRef, EngineChoice] | None = None
         self._loaded: Loaded | None = None
@@ -45,13 +46,18 @@ class Engines:
     async def start(self) -> None:
         """Starts a new process, with no model: all that a workload against an address needs."""
         await self.close()
-        self._process = await asyncio.create_subprocess_exec(sys.executable, "-m", "gpu_agent.runner", stdin=PIPE, stdout=PIPE)
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gpu_agent.runner", self._preload, stdin=PIPE, stdout=PIPE
+        )
 
     async def load(self, model: ModelRef, engine: EngineChoice) -> tuple[Loaded, bool]:
-        """What is loaded, and whether it was already. Raises: Permanent, Temporary."""
-        if self._held == (model, engine) and self._loaded and self._process and self._process.returncode is None:
+        """What is loaded, and whether it was already. Another model takes the place of the one before. Raises: Permanent, Temporary."""
+        alive = self._process is not None and self._process.returncode is None
+        if alive and self._loaded and self._held == (model, engine):
             return self._loaded, True
-        await self.start()
+        self._held = self._loaded = None
+        if not alive:
+            await self.start()
         async for reply in self._call("load", model, engine, self._device):
             assert isinstance(reply, Loaded)
             self._held, self._loaded = (model, engine), reply
@@ -121,15 +127,26 @@ class _Server:
     """The calls: each yields its replies."""
 
     def __init__(self) -> None:
-        self._engine: Engine
+        self._engine: Engine | None = None
         self._model = ""
 
     def load(self, model: ModelRef, choice: EngineChoice, device: str) -> Iterator[Loaded]:
-        self._engine, self._model = engine_named(choice.name), model.uri
-        yield self._engine.load(model, options=choice.options, device=device)
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        engine = engine_named(choice.name)
+        loaded = engine.load(model, options=choice.options, device=device)
+        self._engine, self._model = engine, model.uri
+        yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
-        yield from self._engine.answer(requests)
+        yield from self._ready.answer(requests)
+
+    @property
+    def _ready(self) -> Engine:
+        if self._engine is None:
+            raise Temporary("no model is loaded", code="engine-died")
+        return self._engine
 
     def measure(self, workload: Workload, seed: int) -> Iterator[Timed]:
         if workload.url is not None:
@@ -137,7 +154,7 @@ class _Server:
         return drive(workload, self._stream, seed=seed, at_once=1)
 
     def _stream(self, planned: Planned) -> Iterator[int]:
-        return self._engine.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)
+        return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)
 
 
 def _plain(error: AssayError) -> AssayError:
@@ -149,6 +166,8 @@ def main() -> None:
     """Serves until its input ends. What a library prints goes to standard error, never among the replies."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    if sys.argv[1:] and sys.argv[1] in ENGINES:
+        engine_named(sys.argv[1])
     _serve(sys.stdin.buffer, replies)
 
 

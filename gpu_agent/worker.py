@@ -37,7 +37,7 @@ class Worker:
         self._incarnation = time.time_ns()
         self._topic = jobs_topic(settings.pool)
         self._partition = zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
-        self._engines = Engines(settings.device)
+        self._engines = Engines(settings.device, preload=settings.engine)
         self._environment = environment(settings.organisation)
         self._term = -1
         self._attempt: Attempt | None = None
@@ -51,6 +51,7 @@ class Worker:
         beating = asyncio.create_task(self._beats())
         following = asyncio.create_task(self._follow(since))
         stopping = asyncio.create_task(stopped.wait())
+        await self._engines.start()
         log_line.info("ready", agent_id=self._agent_id, pool=self._settings.pool, partition=self._partition)
         done, _ = await asyncio.wait([beating, following, stopping], return_when=asyncio.FIRST_COMPLETED)
         following.cancel()

@@ -32,8 +32,8 @@ WHERE run_id = {run_id:String} AND ({task:String} = '' OR task = {task:String})
 ORDER BY task, ordinal, repeat, filter, metric
 
 -- name: boards
-SELECT board, any(version) AS version, any(provisional) AS provisional, any(changed_us) AS changed_us, count() AS models
-FROM ranking_rows GROUP BY board ORDER BY startsWith(board, 'task:'), any(changed_us) DESC
+SELECT board, any(version) AS versions, max(changed_us) AS newest_us, count() AS models
+FROM ranking_rows GROUP BY board ORDER BY startsWith(board, 'task:'), newest_us DESC, board
 
 -- name: ranking
 SELECT * FROM ranking_rows WHERE board = {board:String} ORDER BY position

@@ -33,7 +33,8 @@ def wilson(successes: int, n: int) -> Interval | None:
     centre = share + square / (2 * n)
     half = Z95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     scale = 1 + square / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    # At the ends the formula is exactly 0 and 1, which floating point misses by a hair.
+    return (centre - half) / scale if successes else 0.0, (centre + half) / scale if successes < n else 1.0
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:

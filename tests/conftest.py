@@ -81,7 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     home: Path = tmp_path_factory.mktemp("assay")
     settings = Settings(
         home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}",
-        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=3.0,
+        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=3.0, engine="",
     )  # fmt: skip
     children = [spawn(f"infra.embedded.{name}", settings=settings) for name in ("broker", "registry", "clickhouse")]
     try:

@@ -31,6 +31,11 @@ class Scored:
     reason: str | None = None
 
 
+def prepare() -> None:
+    """Imports what takes long, so that the first work does not wait for it."""
+    import lm_eval.tasks  # noqa: F401
+
+
 @functools.lru_cache(maxsize=32)
 def _scorer(config_json: str) -> Scorer:
     return Scorer(config_json)

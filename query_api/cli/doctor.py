@@ -22,7 +22,7 @@ def examined(settings: Settings) -> list[dict[str, Any]]:
         _module("vllm", "engine vLLM, on a GPU (to come)"),
         _either("GPU", shutil.which("nvidia-smi") is not None, "NVIDIA's driver", "no NVIDIA driver: engines run on the CPU"),
         _either("energy meter", _meter(), "a counter of the device or processor", "no meter here: energy is undefined, never guessed"),
-        _either("data sets", bool(settings.datasets and settings.datasets.is_dir()), str(settings.datasets), "the hub; or set ASSAY_DATASETS"),
+        _datasets(settings.datasets),
         _row("memory", True, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"),
         _row("query API", _answers(settings.api), settings.api),
     ]  # fmt: skip
@@ -30,6 +30,11 @@ def examined(settings: Settings) -> list[dict[str, Any]]:
 
 def _row(what: str, here: bool, note: str) -> dict[str, Any]:
     return {"what": what, "here": here, "note": note}
+
+
+def _datasets(folder: Path | None) -> dict[str, Any]:
+    here = folder is not None and folder.is_dir()
+    return _either("data sets", here, str(folder), "from the Hugging Face hub; or set ASSAY_DATASETS to a folder that holds them")
 
 
 def _either(what: str, here: bool, note: str, otherwise: str) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     """Prints a table; figures are right-aligned."""
     drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
-        drawn.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+        right = column.startswith(">")
+        drawn.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right or column == "run")
     for row in rows:
         drawn.add_row(*("–" if cell is None else str(cell) for cell in row))
     console.print(drawn)
