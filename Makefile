@@ -6,9 +6,10 @@ bin := .venv/bin
 locks := infra/requirements/uv.txt infra/requirements/dev.txt
 # Written when a lock has been installed, so that an unchanged lock costs nothing.
 installed := .venv/.installed
+SEED ?= 1
 not_here := not gpu and not kill$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup check test test-unit test-kill schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +23,12 @@ $(installed): $(locks) pyproject.toml
 	# The build backend is in the lock: isolation would fetch one that is not.
 	$(bin)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+demo: setup ## Three small models, made here, evaluated and ranked on the embedded stack (SEED=1)
+	$(bin)/python examples/demo.py --seed $(SEED)
+
+down: ## Ends what the demo (or assay up) started
+	$(bin)/assay down
 
 check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/ruff format --check .

@@ -69,6 +69,7 @@ def rows(encode: Callable[[str], list[int]], *, seed: int, begin: int) -> Iterat
 def train(shape: Shape, folder: Path, *, seed: int, seconds: float, told: Callable[[float, str], None]) -> dict[str, float]:
     """Trains for that long and saves; returns steps, loss in nats a token, and parameters."""
     import torch
+    import transformers
     from transformers import LlamaConfig, LlamaForCausalLM
 
     fast = tokenizer()
@@ -94,6 +95,7 @@ def train(shape: Shape, folder: Path, *, seed: int, seconds: float, told: Callab
         optimiser.step()
         steps, loss = steps + 1, cost.item()
         told(spent, f"loss {loss:.2f}")
+    transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return {"steps": steps, "loss": loss, "parameters": model.num_parameters()}

@@ -34,8 +34,7 @@ async def _overview(request: Request) -> dict[str, Any]:
     reading = request.app.state.own.reading
     recent = await reading.runs(limit=60)
     board = await reading.ranking(request.query_params.get("board"))
-    ranked = [row for row in board["rows"] if row["rank"] is not None]
-    speeds = [(row, await reading.performance(row["run_id"])) for row in ranked]
+    speeds = [(row, await reading.performance(row["newest"])) for row in await reading.rows("measured")]
     return {
         "active": [run for run in recent if run["state"] in ACTIVE],
         "ended": [run for run in recent if run["state"] not in ACTIVE][:12],
@@ -62,7 +61,7 @@ async def _run(request: Request) -> dict[str, Any]:
     return {
         "run": await reading.run(run_id),
         "histograms": await reading.histograms(run_id),
-        "samples": rows[:50],
+        "samples": rows[:12],
         "sample_count": len(rows),
     }
 

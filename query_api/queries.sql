@@ -22,6 +22,14 @@ FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 -- name: performance
 SELECT metric, value, low, high, n, unit, origin, why_undefined, complete FROM performance_figures WHERE run_id = {run_id:String}
 
+-- name: measured
+SELECT model, argMax(run_id, changed_us) AS newest
+FROM run_states
+WHERE run_id IN (SELECT run_id FROM fact_performance) AND state = 'completed'
+GROUP BY model, model_sha
+ORDER BY model
+LIMIT 12
+
 -- name: histograms
 SELECT argMax(histograms, (complete, log_offset)) AS histograms FROM fact_performance WHERE run_id = {run_id:String} HAVING count() > 0
 

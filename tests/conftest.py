@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,6 +88,32 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     try:
         asyncio.run(ready(settings))
         yield settings
+    finally:
+        for child in children:
+            end(child)
+
+
+def api_ready(settings: Settings) -> None:
+    """Waits until the API reaches ClickHouse and follows the log."""
+    give_up = time.monotonic() + READY_S
+    while time.monotonic() < give_up:
+        try:
+            if httpx.get(f"{settings.api}/readyz", timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.2)
+    raise AssertionError(f"the query API is not ready after {READY_S} s")
+
+
+@pytest.fixture(scope="session")
+def flow(stack: Settings) -> Iterator[Settings]:
+    """The stack with every processor, two agents and the query API, as users run them."""
+    children = [spawn("agents", name, settings=stack) for name in ("plan", "dispatch", "score", "rank", "project")]
+    children += [spawn("gpu_agent", settings=stack.model_copy(update={"agent_id": f"agent-{n}"})) for n in (1, 2)]
+    children.append(spawn("query_api", settings=stack))
+    try:
+        api_ready(stack)
+        yield stack
     finally:
         for child in children:
             end(child)

@@ -76,14 +76,15 @@ def run(told: Mapping[str, Any]) -> None:
         console.print(f"  {told['message']}")
     if told["scores"]:
         rows = [_score(score) for score in told["scores"]]
-        table(["task", "metric", "filter", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
+        table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
     if told["performance"]:
         performance(told["performance"])
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
     interval, note = f"{number(s['low'])} – {number(s['high'])}", "" if s["complete"] else "provisional"
-    return s["task"], s["metric"], s["filter"], number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+    metric = s["metric"] if s["filter"] == "none" else f"{s['metric']} ({s['filter']})"
+    return s["task"], metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
 
 
 def performance(told: Mapping[str, Any]) -> None:

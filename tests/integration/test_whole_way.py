@@ -1,7 +1,6 @@
 """From a request on Kafka to a ranking in ClickHouse, through every process, with the echo engine."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,16 +10,9 @@ from infra.kafka import Log
 from infra.settings import Settings
 from schemas.requests import CancellationRequested, EngineChoice
 from streams.topics import REQUESTS
-from tests.flow import processes, request, until_row, until_state
+from tests.flow import request, until_row, until_state
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def flow(stack: Settings) -> Iterator[Settings]:
-    """The stack with all processors and two agents."""
-    with processes(stack, workers=("agent-1", "agent-2")):
-        yield stack
 
 
 def test_a_request_on_kafka_ends_in_a_ranking(flow: Settings) -> None:

@@ -1,0 +1,117 @@
+"""`replay --verify`: the projections are what the log says; and where one is not, its first row is named."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from infra.clickhouse import ClickHouse, statements
+from infra.kafka import Log
+from infra.replay import Verdict, verify
+from infra.settings import Settings
+from schemas.catalogue import EVENTS
+from schemas.event import Event
+from streams.projection import facts_ddl, row, table_of
+from tests.flow import request, until_state
+from tests.strategies import events
+
+pytestmark = pytest.mark.integration
+
+
+def verdict(flow: Settings, run_id: str | None = None) -> Verdict:
+    """What verify says."""
+    return asyncio.run(verify(flow, run_id=run_id, told=lambda _text: None))
+
+
+def test_the_live_projections_equal_the_log(flow: Settings) -> None:
+    """After a run, with its request delivered twice; and no database is left behind."""
+
+    async def act() -> str:
+        asked = request("assay_agreement", limit=10)
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all([asked, asked])
+        await until_state(flow, asked.run_id, "completed")
+        return asked.run_id
+
+    run_id = asyncio.run(act())
+    whole = verdict(flow)
+    assert whole.equal, whole.difference
+    assert whole.tables["scores"].rows >= 10
+    one = verdict(flow, run_id)
+    assert one.equal
+    assert (one.tables["requests"].rows, one.tables["scores"].rows) == (1, 10)
+    left = asyncio.run(asked_of(flow, "SELECT name FROM system.databases WHERE name LIKE '%replay%'"))
+    assert left == []
+
+
+async def asked_of(flow: Settings, sql: str) -> list[dict[str, Any]]:
+    """A query's rows."""
+    async with ClickHouse(flow) as clickhouse:
+        return await clickhouse.query(sql)
+
+
+def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
+    """A score is made better than the log says; verify names its event; mended, it is equal again."""
+
+    async def act() -> str:
+        asked = request("assay_agreement", limit=5)
+        async with Log(flow, client_id="test") as log:
+            await log.publish(asked)
+        await until_state(flow, asked.run_id, "completed")
+        return asked.run_id
+
+    run_id = asyncio.run(act())
+    find = f"SELECT event_id FROM fact_scores WHERE run_id = '{run_id}' ORDER BY log_offset LIMIT 1"
+    event_id = asyncio.run(asked_of(flow, find))[0]["event_id"]
+
+    async def change(by: float) -> None:
+        where = f"run_id = '{run_id}' AND event_id = '{event_id}'"
+        async with ClickHouse(flow) as clickhouse:
+            await clickhouse.command(f"ALTER TABLE fact_scores UPDATE value = value + {by} WHERE {where} SETTINGS mutations_sync = 1")
+
+    asyncio.run(change(0.5))
+    found = verdict(flow, run_id)
+    asyncio.run(change(-0.5))
+    assert not found.equal
+    assert found.difference is not None and event_id in found.difference
+    assert verdict(flow, run_id).equal
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_any_event_is_a_row_that_clickhouse_takes_and_gives_back(stack: Settings, name: str) -> None:
+    """Every event type, with any content: texts, infinities, nulls."""
+    table = table_of(EVENTS[name])
+
+    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(events(EVENTS[name]), min_size=1, max_size=4))
+    def check(made: list[Event]) -> None:
+        asyncio.run(inserted(made))
+
+    async def inserted(made: list[Event]) -> None:
+        database = f"{stack.database}_rows"
+        async with ClickHouse(stack, database="default") as server:
+            await server.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        async with ClickHouse(stack, database=database) as own:
+            for statement in statements(facts_ddl([EVENTS[name]])):
+                await own.command(statement)
+            await own.command(f"TRUNCATE TABLE {table.name}")
+            rows = [row(event, partition=0, offset=n, written_us=1) for n, event in enumerate(made)]
+            await own.insert(table, rows)
+            back = await own.query(f"SELECT * FROM {table.name} ORDER BY log_offset")
+        first = {values[-3]: values for values in reversed(rows)}
+        kept = {one["event_id"]: one for one in back}
+        assert kept.keys() == {event.event_id for event in made}
+        for offset, values in sorted(first.items()):
+            known = kept[values[0]]
+            if known["log_offset"] == offset:
+                assert [told for told in known.values()] == [same(value) for value in values]
+
+    check()
+
+
+def same(value: Any) -> Any:
+    """A value as it comes back."""
+    return float(value) if isinstance(value, float) and not math.isnan(value) else value
