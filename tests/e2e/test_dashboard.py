@@ -16,6 +16,8 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE_MS = 60_000
+BAR = "document.querySelector(\"progress[aria-label='progress of live-model']\")"
+MOVED = f"first => !{BAR} || {BAR}.value > first"
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +65,7 @@ def test_a_run_appears_moves_and_is_ranked_without_a_reload(flow: Settings, brow
     running = opened.locator(".runs progress[aria-label='progress of live-model']")
     expect(running).to_be_visible(timeout=PATIENCE_MS)
     first = int(running.get_attribute("value") or 0)
-    opened.wait_for_function(
-        "first => { const bar = document.querySelector(\"progress[aria-label='progress of live-model']\"); return !bar || bar.value > first }",
-        arg=first, timeout=PATIENCE_MS,
-    )  # fmt: skip
+    opened.wait_for_function(MOVED, arg=first, timeout=PATIENCE_MS)
     expect(opened.locator("section[aria-labelledby=h-ended]")).to_contain_text("live-model", timeout=PATIENCE_MS)
     opened.goto(f"{flow.api}/?board=task:assay_copy")
     row = opened.locator(".ranking tbody tr", has_text="live-model")

@@ -156,7 +156,8 @@ def test_a_stream_that_is_cut_again_and_again_misses_nothing_and_repeats_nothing
     got: list[tuple[str, int]] = []
     cuts = 0
     while len(got) < count:
-        for kind, cursor, data in heard(url, cursor=cursor, at_most=70):
+        for kind, newest, data in heard(url, cursor=cursor, at_most=70):
+            cursor = newest
             if kind == "JobChanged":
                 got.append((data["pool"], data["sequence"]))
         cuts += 1
