@@ -46,8 +46,10 @@ test-unit: setup ## The unit tests
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
 
-schemas: setup ## Writes schemas/avsc from the models
+schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page
 	$(bin)/python -m schemas.released
+	$(bin)/python -m infra.clickhouse
+	$(bin)/python -m infra.describe
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

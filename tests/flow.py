@@ -2,9 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from subprocess import Popen
+from collections.abc import Callable
 from typing import Any
 
 from uuid6 import uuid7
@@ -16,24 +14,8 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskChoice
 from streams.topics import Topic
-from tests.conftest import end, spawn
 
 PATIENCE_S = 90
-AGENTS = ("plan", "dispatch", "score", "rank", "project")
-
-
-@contextmanager
-def processes(
-    settings: Settings, *, agents: Sequence[str] = AGENTS, workers: Sequence[str] = ("agent-1",)
-) -> Iterator[dict[str, Popen[bytes]]]:
-    """Stream processors and gpu_agents, as users run them."""
-    running = {name: spawn("agents", name, settings=settings) for name in agents}
-    running |= {name: spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": name})) for name in workers}
-    try:
-        yield running
-    finally:
-        for child in running.values():
-            end(child)
 
 
 def request(*tasks: str, limit: int | None = 20, model: str = "echo", **told: Any) -> EvaluationRequested:
@@ -53,21 +35,25 @@ async def events_of(log: Log, topic: Topic, run_id: str) -> list[Any]:
 
 
 async def until_row(
-    settings: Settings, sql: str, *, holds: Callable[[list[dict[str, Any]]], bool], **parameters: Any
+    settings: Settings, sql: str, *, holds: Callable[[list[dict[str, Any]]], bool], patience_s: float = PATIENCE_S, **parameters: Any
 ) -> list[dict[str, Any]]:
     """The query's rows once they are as wanted."""
-    give_up, rows = time.monotonic() + PATIENCE_S, []
+    give_up, rows = time.monotonic() + patience_s, list[dict[str, Any]]()
     async with ClickHouse(settings) as clickhouse:
         while time.monotonic() < give_up:
             rows = await clickhouse.query(sql, parameters)
             if holds(rows):
                 return rows
             await asyncio.sleep(0.2)
-    raise AssertionError(f"not within {PATIENCE_S} s: {sql}: {rows[:5]}")
+    raise AssertionError(f"not within {patience_s} s: {sql}: {rows[:5]}")
 
 
-async def until_state(settings: Settings, run_id: str, *states: str) -> dict[str, Any]:
+async def until_state(settings: Settings, run_id: str, *states: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
     """The run's row once it is in one of the states."""
     sql = "SELECT * FROM run_states WHERE run_id = {run_id:String}"
-    rows = await until_row(settings, sql, holds=lambda rows: bool(rows) and rows[0]["state"] in states, run_id=run_id)
+    rows = await until_row(settings, sql, holds=lambda found: _in(found, states), patience_s=patience_s, run_id=run_id)
     return rows[0]
+
+
+def _in(rows: list[dict[str, Any]], states: tuple[str, ...]) -> bool:
+    return bool(rows) and rows[0]["state"] in states

@@ -1,0 +1,110 @@
+"""Every stream processor killed at random moments, ten times each: no sample is lost, none counts twice, and replay says equal."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.clickhouse import ClickHouse
+from infra.kafka import Log
+from infra.replay import verify
+from infra.settings import Settings
+from schemas.requests import EngineChoice, EvaluationRequested
+from streams.topics import ANSWERS, SCORES
+from tests.conftest import end, spawn
+from tests.flow import events_of, request, until_state
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
+KILLS, SAMPLES = 10, 160
+SLOW = EngineChoice(name="echo", options={"delay_ms": "25"})
+PROCESSES = ("plan", "dispatch", "score", "rank", "project", "gpu_agent")
+
+
+class Herd:
+    """The processes, each of which is started again as soon as it is found dead."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def keep(self) -> None:
+        """Starts what does not run."""
+        for name in PROCESSES:
+            if name not in self._running or self._running[name].poll() is not None:
+                command = ("gpu_agent",) if name == "gpu_agent" else ("agents", name)
+                self._running[name] = spawn(*command, settings=self._settings)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL, as the kernel or a person would."""
+        os.kill(self._running[name].pid, signal.SIGKILL)
+        self._running[name].wait()
+
+    def end(self) -> None:
+        """Ends all of them."""
+        for child in self._running.values():
+            end(child)
+
+
+@pytest.fixture(scope="module")
+def herd(stack: Settings) -> Iterator[Herd]:
+    """All processors and one agent."""
+    kept = Herd(stack)
+    kept.keep()
+    yield kept
+    kept.end()
+
+
+def lifetime_s(name: str) -> tuple[float, float]:
+    """Between two kills of a process: long enough that it gets to its work now and then, short enough to be in the middle of it."""
+    return (0.5, 9.0) if name in ("plan", "score", "rank") else (0.3, 5.0)
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
+    stack: Settings, herd: Herd, name: str, tmp_path: Path
+) -> None:
+    """Runs go on being submitted while it is killed; all complete, with every sample scored once."""
+    chance = random.Random(os.environ.get("ASSAY_TEST_SEED", name))
+
+    async def act() -> None:
+        asked: list[EvaluationRequested] = []
+        async with Log(stack, client_id="test") as log:
+            for _ in range(KILLS):
+                if len(asked) < 3:
+                    asked.append(request("assay_arithmetic", limit=SAMPLES, engine=SLOW, model=f"echo-{name}-{len(asked)}"))
+                    await log.publish(asked[-1])
+                await asyncio.sleep(chance.uniform(*lifetime_s(name)))  # the random moment itself: nothing to wait for
+                herd.kill(name)
+                herd.keep()
+            for one in asked:
+                state = await until_state(stack, one.run_id, "completed", "failed", "rejected", patience_s=300)
+                assert (state["state"], state["message"]) == ("completed", None)
+                answered = await events_of(log, ANSWERS, one.run_id)
+                scored = await events_of(log, SCORES, one.run_id)
+                assert sorted(event.ordinal for event in answered) == list(range(SAMPLES))
+                assert sorted(event.ordinal for event in scored) == list(range(SAMPLES))
+                await until_stored(stack, one.run_id)
+
+    asyncio.run(act())
+    verdict = asyncio.run(verify(stack, run_id=None, told=lambda _text: None))
+    assert verdict.equal, verdict.difference
+
+
+async def until_stored(stack: Settings, run_id: str) -> None:
+    """Stored is checked against sent, by distinct ids."""
+    give_up = time.monotonic() + 60
+    sql = "SELECT uniqExact(event_id) AS ids, count() AS n FROM scores WHERE run_id = {run_id:String}"
+    async with ClickHouse(stack) as clickhouse:
+        while time.monotonic() < give_up:
+            (found,) = await clickhouse.query(sql, {"run_id": run_id})
+            if found["ids"] == SAMPLES:
+                assert found["n"] == SAMPLES
+                return
+            await asyncio.sleep(0.2)
+    raise AssertionError(f"{found} of {SAMPLES} scores are stored")

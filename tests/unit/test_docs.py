@@ -1,0 +1,88 @@
+"""The documents name what there is: every topic, event, setting, make target; and the two commands stand first."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infra.describe import example, settings_page, shown
+from infra.embedded.processes import stack
+from infra.settings import Settings
+from schemas.catalogue import EVENTS
+from streams.projection import name_of
+from streams.topics import TOPICS, Topic, jobs_topic
+
+ROOT = Path(__file__).parents[2]
+LONGEST_README = 150
+
+
+def text(*parts: str) -> str:
+    """A document."""
+    return ROOT.joinpath(*parts).read_text()
+
+
+def test_readme_is_short_and_begins_with_the_two_commands() -> None:
+    """Whoever arrives can begin."""
+    lines = text("README.md").splitlines()
+    assert len(lines) < LONGEST_README
+    commands = [line.split("#")[0].strip() for line in lines[:12] if line.startswith("    make")]
+    assert commands == ["make demo", "make test"]
+
+
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.name != jobs_topic("default").name], ids=lambda topic: topic.name)
+def test_the_architecture_names_every_topic_and_event(topic: Topic) -> None:
+    """In the life of an evaluation, or among what comes later."""
+    told = text("ARCHITECTURE.md")
+    assert f"`{topic.name}`" in told
+    assert f"`{topic.event.__name__}" in told
+
+
+def test_every_event_has_a_topic_and_a_table_that_is_named() -> None:
+    """None is written nowhere."""
+    told = text("docs", "tables.md")
+    assert {topic.event for topic in TOPICS} == set(EVENTS.values())
+    assert [name_of(topic) for topic in TOPICS if f"`{name_of(topic)}`" not in told] == []
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_described_with_itsshown(name: str) -> None:
+    """In docs/settings.md and in .env.example."""
+    info = Settings.model_fields[name]
+    assert f"| `ASSAY_{name.upper()}` | `{shown(info.default)}` | {info.description} |" in text("docs", "settings.md")
+    assert text("docs", "settings.md") == settings_page()
+    assert text(".env.example") == example()
+
+
+def test_no_setting_is_described_that_is_not_there() -> None:
+    """A renamed one leaves no ghost."""
+    known = {f"ASSAY_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"\bASSAY_[A-Z_]+", text(".env.example"))) == known
+
+
+def test_make_help_lists_every_target() -> None:
+    """Each has its sentence."""
+    told = text("Makefile")
+    targets = set(re.search(r"^\.PHONY: (.+)$", told, re.MULTILINE)[1].split())  # type: ignore[index]
+    described = set(re.findall(r"^([a-z-]+):.*## ", told, re.MULTILINE))
+    assert targets == described
+
+
+def test_the_stack_has_the_processes_that_compose_has() -> None:
+    """Two sizes of one thing: neither has what the other lacks."""
+    import yaml
+
+    services = set(yaml.safe_load(text("docker-compose.yml"))["services"])
+    assert services == {process.name.replace("agents.", "") for process in stack()}
+
+
+def test_compose_sets_only_settings_that_there_are() -> None:
+    """By their names."""
+    known = {f"ASSAY_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"\bASSAY_[A-Z_]+", text("docker-compose.yml"))) <= known
+
+
+def test_decision_records_are_numbered_without_gaps() -> None:
+    """And each has its reasons."""
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    assert all("**Why.**" in path.read_text() for path in records)
