@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from infra.harness.bundled import corpus
 
-LENGTH, MAX_LENGTH, BATCH = 64, 256, 24
+LENGTH, MAX_LENGTH, BATCH = 64, 2048, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def train_all(out: Path, *, seed: int, seconds: float) -> None:
     """Trains every shape into its folder under `out`; models that are there from the same settings stay."""
     with Progress(TextColumn("{task.description:>22}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()) as progress:
         for shape in SHAPES:
-            recipe = json.dumps({**asdict(shape), "seed": seed, "seconds": seconds})
+            recipe = json.dumps({**asdict(shape), "seed": seed, "seconds": seconds, "lengths": [LENGTH, MAX_LENGTH], "batch": BATCH})
             note, folder = out / shape.name / "recipe.json", out / shape.name
             budget = seconds * shape.share
             task = progress.add_task(f"training {shape.name}", total=budget, note="")

