@@ -48,6 +48,7 @@ test-kill: setup ## The tests that kill processes at random moments
 
 schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page
 	$(bin)/python -m schemas.released
+	$(bin)/python -m tests.stored.write
 	$(bin)/python -m infra.clickhouse
 	$(bin)/python -m infra.describe
 

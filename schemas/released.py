@@ -14,6 +14,7 @@ from typing import Any
 from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
 from schemas.codec import Codec
+from schemas.compatibility import conflicts
 
 FOLDER = Path(__file__).parent / "avsc"
 INDEX = FOLDER / "index.json"
@@ -61,10 +62,23 @@ def _next_version(rows: list[dict[str, Any]], event: str, *, frozen: bool) -> No
     rows.append({"event": event, "version": len(versions) + 1, "schema_id": len(rows) + 1})
 
 
+def refused() -> tuple[str, ...]:
+    """Why the models' schemas cannot follow the released ones: FULL_TRANSITIVE, with every version."""
+    return tuple(
+        f"{found} (against version {release.version})"
+        for release in releases() for found in conflicts(release.schema, avro_schema(EVENTS[release.event]))
+    )  # fmt: skip
+
+
 def write() -> tuple[str, ...]:
-    """Writes what is stale: over its newest version while the index says that nothing is frozen, else as the next one."""
+    """Writes what is stale: over its newest version while the index says that nothing is frozen, else as the next one.
+
+    Raises: ValueError where a frozen version and the model cannot read each other.
+    """
     changed = stale()
     index: dict[str, Any] = json.loads(INDEX.read_text()) if INDEX.exists() else {"frozen": False, "releases": []}
+    if index["frozen"] and (reasons := refused()):
+        raise ValueError(f"not FULL_TRANSITIVE: {'; '.join(reasons)}; give new fields a default, or make a .v2 topic")
     for event in changed:
         _next_version(index["releases"], event, frozen=index["frozen"])
         newest = [row for row in index["releases"] if row["event"] == event][-1]

@@ -1,0 +1,52 @@
+"""`python -m tests.stored.write` stores an event of every released version that has none yet; what is stored is never changed."""
+
+import base64
+import json
+import types
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from schemas.catalogue import EVENTS
+from schemas.event import Record
+from schemas.released import released_codec, releases
+from streams.projection import plain
+
+FILE = Path(__file__).parent / "events.json"
+PLAIN: dict[Any, Any] = {str: "text ü", bytes: b"\x00\xff", int: 2**40, float: 0.1, bool: True}
+
+
+def _value(hint: Any) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _value(arguments[0])
+    if origin is Literal:
+        return arguments[-1]
+    if origin in (Union, types.UnionType):
+        return _value(next(argument for argument in arguments if argument is not type(None)))
+    if origin is tuple:
+        return (_value(arguments[0]),)
+    if origin is dict:
+        return {"key": _value(arguments[1])}
+    return _record(hint) if isinstance(hint, type) and issubclass(hint, Record) else PLAIN[hint]
+
+
+def _record(model: type[Record]) -> Record:
+    return model.model_validate({name: _value(info.annotation) for name, info in model.model_fields.items() if name != "event_id"})
+
+
+def main() -> None:
+    """Writes."""
+    stored: list[dict[str, Any]] = json.loads(FILE.read_text()) if FILE.exists() else []
+    known = {(row["event"], row["version"]) for row in stored}
+    codec = released_codec()
+    newest = {release.event: release.version for release in releases()}
+    for name, version in newest.items():
+        if (name, version) not in known:
+            event = _record(EVENTS[name])
+            payload = base64.b64encode(codec.encode(event)).decode()  # type: ignore[arg-type]
+            stored.append({"event": name, "version": version, "payload": payload, "fields": plain(event)})
+    FILE.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
