@@ -7,10 +7,8 @@ the request's redelivery.
 import asyncio
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any, TypeVar
 
 import structlog
@@ -22,6 +20,7 @@ from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
 from infra.models import ModelFacts, inspect
+from infra.pools import pool
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
@@ -55,7 +54,7 @@ class Planner:
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
         self._settings = settings
-        self._processes = _process()
+        self._processes = pool(1)
         self._builds: dict[str, TaskBuilt] = {}
         self._first: dict[str, tuple[Place, dict[str, Any]]] = {}
 
@@ -197,7 +196,7 @@ class Planner:
         try:
             return await loop.run_in_executor(self._processes, _call, function, arguments, named)
         except BrokenProcessPool as error:
-            self._processes = _process()
+            self._processes = pool(1)
             raise Invalid(f"the builder's process died at {arguments[0]!r}; is there memory enough?", code="builder-died") from error
 
     def prepare(self) -> None:
@@ -207,10 +206,6 @@ class Planner:
     def close(self) -> None:
         """Ends the builder's process."""
         self._processes.shutdown(cancel_futures=True)
-
-
-def _process() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
 def _call(function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import structlog
 
@@ -17,6 +16,7 @@ from infra.harness.aggregating import aggregate
 from infra.harness.processes import prepare
 from infra.identity import producer
 from infra.kafka import Log, Record
+from infra.pools import pool
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
@@ -224,7 +224,7 @@ async def _supervised(ranker: Ranker) -> None:
 
 async def main(settings: Settings) -> None:
     """Ranks until SIGTERM."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+    with pool(1) as processes:
         async with Log(settings, client_id="agents.rank") as log:
             await until_available(lambda: log.create_topics(TOPICS), what="topics")
             ranker = Ranker(log, processes)

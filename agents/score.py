@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from agents.app import consume
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import SCORER_VERSION
 from infra.identity import producer
 from infra.kafka import Log, Record
+from infra.pools import pool
 from infra.settings import Settings
 from schemas.builds import ContentPublished, SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
@@ -46,7 +46,7 @@ class Scorer:
         self._held: OrderedDict[str, Material] = OrderedDict()
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._count, mp_context=get_context("spawn"))
+        return pool(self._count)
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Scores a batch of answers. Raises: Permanent where an answer's build is not in the log."""
