@@ -54,7 +54,8 @@ class Herd:
 @pytest.fixture(scope="module")
 def herd(stack: Settings) -> Iterator[Herd]:
     """All processors and one agent."""
-    kept = Herd(stack)
+    # A job that meets ten kills is otherwise given up, with that reason, after its third attempt.
+    kept = Herd(stack.model_copy(update={"max_attempts": 3 * KILLS}))
     kept.keep()
     yield kept
     kept.end()

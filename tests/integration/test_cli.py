@@ -1,0 +1,151 @@
+"""The command line as people and scripts use it, on the real stack: one JSON document on stdout, one line on stderr, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.settings import Settings
+from tests.conftest import environment
+
+pytestmark = pytest.mark.integration
+ECHO = ("--engine", "echo", "--model", "echo-cli")
+
+
+def assay(flow: Settings, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """A command's end."""
+    command = [sys.executable, "-m", "query_api.cli.main", *arguments]
+    return subprocess.run(command, env=environment(flow), capture_output=True, text=True, timeout=120, check=False, input=stdin)
+
+
+def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The one document of a command that succeeded."""
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return dict(json.loads(done.stdout))
+
+
+def test_submit_wait_samples_and_rank(flow: Settings) -> None:
+    """The shapes that scripts rely on."""
+    told = document(assay(flow, "submit", *ECHO, "--task", "assay_copy", "--limit", "8", "--wait", "--json"))
+    assert told["state"] == "completed"
+    (score,) = told["scores"]
+    assert {"task", "metric", "filter", "value", "stderr", "samples", "not_scored"} <= score.keys()
+    assert (score["task"], score["samples"]) == ("assay_copy", 8)
+    run = document(assay(flow, "run", told["run_id"], "--json"))
+    assert (run["state"], run["progress"]) == ("completed", 1.0)
+    lines = assay(flow, "samples", told["run_id"], "--json").stdout.splitlines()
+    assert [json.loads(line)["doc_id"] for line in lines] == list(range(8))
+    board = document(assay(flow, "rank", "--task", "assay_copy", "--json"))
+    assert {"rank", "model", "score", "low", "high", "sealed", "audited"} <= board["rows"][0].keys()
+    assert told["run_id"] in {one["run_id"] for one in document(assay(flow, "runs", "--json"))["runs"]}
+
+
+def test_perf_has_its_shape(flow: Settings) -> None:
+    """Figures in seconds; what is undefined is null."""
+    told = document(
+        assay(flow, "perf", *ECHO, "--profile", "constant", "--rate", "20", "--requests", "10", "--output-tokens", "4", "--wait", "--json")
+    )
+    assert (told["requests"], told["errors"], told["energy"]["joules"]) == (10, 0, None)
+    assert {"mean", "p50", "p95", "p99"} == told["ttft_s"].keys() == told["itl_s"].keys() == told["e2e_s"].keys()
+    assert told["client"]["overloaded"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("submit", "--task", "assay_copy"), "which model?"),
+        (("submit", *ECHO, "--task", "assay_copi", "--wait", "--json"), "did you mean assay_copy"),
+        (("submit", "--model", "/nowhere/model", "--task", "assay_copy", "--wait", "--json"), "no such folder"),
+        (("submit", *ECHO, "--task", "assay_copy", "--option", "fast"), "write name=value"),
+        (("submit", "/nowhere.yaml"), "there is no file"),
+        (("run", "none"), "no run none"),
+        (("rank", "--board", "none"), "no board 'none'"),
+        (("tail", "none"), "no topic 'none'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(flow: Settings, arguments: tuple[str, ...], says: str) -> None:
+    """On stderr, with exit code 1 and no traceback."""
+    done = assay(flow, *arguments)
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_yaml_error_names_its_line(flow: Settings, tmp_path: Path) -> None:
+    """Where to look."""
+    path = tmp_path / "request.yaml"
+    path.write_text("model: echo\ntasks: [assay_copy\nengine: {name: echo}\n")
+    assert f"{path}, line 3" in assay(flow, "submit", str(path)).stderr
+
+
+def test_a_request_file_runs(flow: Settings, tmp_path: Path) -> None:
+    """Tasks by name or with settings, and a workload."""
+    path = tmp_path / "request.yaml"
+    path.write_text(
+        "model: echo-file\nengine: {name: echo}\ntasks: [{name: assay_copy, limit: 3}, assay_text]\n"
+        "workload: {profile: single, requests: 3, output_tokens: 2}\n"
+    )
+    told = document(assay(flow, "submit", str(path), "--wait", "--json"))
+    assert {score["task"] for score in told["scores"]} == {"assay_copy", "assay_text"}
+
+
+def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(flow: Settings) -> None:
+    """How to follow it, how to cancel it."""
+    command = [sys.executable, "-m", "query_api.cli.main", "submit", *ECHO, "--option", "delay_ms=40", "--task", "assay_copy", "--wait"]
+    with subprocess.Popen(command, env=environment(flow), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        known: list[dict[str, Any]] = []
+        give_up = time.monotonic() + 60
+        while not known and time.monotonic() < give_up:
+            known = [run for run in document(assay(flow, "runs", "--state", "running", "--json"))["runs"] if run["model"] == "echo-cli"]
+        os.kill(waiting.pid, signal.SIGINT)
+        _, errors = waiting.communicate(timeout=30)
+    run_id = known[0]["run_id"]
+    assert waiting.returncode == 130
+    assert f"assay run {run_id}" in errors and f"assay cancel {run_id}" in errors
+    assert assay(flow, "cancel", run_id).returncode == 0
+
+
+def test_topics_and_tail_read_the_log(flow: Settings) -> None:
+    """Counts, and events as JSON lines."""
+    rows = document(assay(flow, "topics", "--json"))["topics"]
+    assert {row["topic"] for row in rows} >= {"assay.requests.v1", "assay.scores.v1"}
+    told = assay(flow, "tail", "runs", "-n", "3").stdout.splitlines()
+    assert [json.loads(line)["event"] for line in told] == ["RunChanged"] * len(told)
+
+
+def test_without_an_api_the_reason_is_said(flow: Settings) -> None:
+    """And what to look at."""
+    done = assay(flow.model_copy(update={"api": "http://127.0.0.1:9"}), "runs")
+    assert (done.returncode, "is the stack up? `assay status`" in done.stderr) == (1, True)
+
+
+def test_every_command_has_help_with_its_purpose(flow: Settings) -> None:
+    """None is left undescribed."""
+    told = assay(flow, "--help").stdout
+    for name in (
+        "up",
+        "down",
+        "status",
+        "submit",
+        "perf",
+        "runs",
+        "run",
+        "samples",
+        "cancel",
+        "rank",
+        "tasks",
+        "topics",
+        "tail",
+        "replay",
+        "doctor",
+    ):
+        assert name in told
+        assert "--help" in assay(flow, name, "--help").stdout
