@@ -19,9 +19,9 @@ setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 $(installed): $(locks) pyproject.toml
 	test -x $(bin)/python || python3 -m venv .venv
 	$(bin)/pip install --quiet --require-hashes -r infra/requirements/uv.txt
-	$(bin)/uv pip sync --quiet --require-hashes infra/requirements/dev.txt
+	$(bin)/uv pip sync --quiet --system-certs --require-hashes infra/requirements/dev.txt
 	# The build backend is in the lock: isolation would fetch one that is not.
-	$(bin)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: setup ## Three small models, made here, evaluated and ranked on the embedded stack (SEED=1)

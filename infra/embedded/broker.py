@@ -16,6 +16,7 @@ import jgo
 from infra.settings import Settings
 
 KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
 
 
@@ -36,10 +37,17 @@ def class_path(home: Path) -> str:
             if jars and all(Path(jar).exists() for jar in jars):
                 return ":".join(jars)
         # One resolution at a time on a machine: its cache is shared by all homes.
+        _trust_what_the_machine_trusts()
         with _locked(Path.home() / ".cache" / "assay" / "jars.lock"):
             jars = [str(jar) for jar in jgo.build(KAFKA).all_jars]
         known.write_text(json.dumps(jars))
     return ":".join(jars)
+
+
+def _trust_what_the_machine_trusts() -> None:
+    """Behind a company's proxy the machine's own certificates hold; the library that fetches brings others."""
+    if CERTIFICATES.exists():
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", str(CERTIFICATES))
 
 
 def _free_port() -> int:
