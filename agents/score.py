@@ -24,6 +24,7 @@ from streams.errors import Permanent
 from streams.topics import ANSWERS, BUILDS, CONTENTS, SAMPLES
 
 BUILDS_HELD = 8
+BUILD_MISSING = "build-missing"
 AT_ONCE = 200
 
 
@@ -49,7 +50,7 @@ class Scorer:
         return pool(self._count)
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Scores a batch of answers. Raises: Permanent where an answer's build is not in the log."""
+        """Scores a batch of answers. Raises: Permanent where the scoring process died over them."""
         answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
         for first in range(0, len(answers), AT_ONCE):
             chunk = answers[first : first + AT_ONCE]
@@ -58,7 +59,25 @@ class Scorer:
             await self._log.publish_all(events)
 
     async def _score(self, answers: Sequence[SampleAnswered]) -> list[Scored]:
-        work = [await self._to_score(answered) for answered in answers]
+        """Outcomes in the order of the answers; one whose build or sample is not in the log cannot be scored, and says so."""
+        outcomes: dict[int, Scored] = {}
+        work: dict[int, ToScore] = {}
+        missing: dict[str, Permanent] = {}
+        for number, answered in enumerate(answers):
+            try:
+                if answered.build_id in missing:
+                    raise missing[answered.build_id]
+                work[number] = await self._to_score(answered)
+            except Permanent as error:
+                if error.code == BUILD_MISSING:
+                    missing[answered.build_id] = error
+                outcomes[number] = Scored(0, (), str(error))
+        outcomes |= dict(zip(work, await self._run(list(work.values())), strict=True))
+        return [outcomes[number] for number in range(len(answers))]
+
+    async def _run(self, work: list[ToScore]) -> list[Scored]:
+        if not work:
+            return []
         loop, size = asyncio.get_running_loop(), -(-len(work) // self._count)
         parts = [work[first : first + size] for first in range(0, len(work), size)]
         try:
@@ -101,7 +120,7 @@ class Scorer:
         async for record in self._log.read((BUILDS,)):
             if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
                 return record.event
-        raise Permanent(f"no build {build_id} in the log", code="build-missing")
+        raise Permanent(f"no build {build_id} in the log", code=BUILD_MISSING)
 
     async def _prefixes(self, built: TaskBuilt) -> dict[str, str]:
         pieces: dict[str, dict[int, bytes]] = {}

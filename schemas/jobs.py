@@ -58,7 +58,7 @@ class Job(Record):
 class JobPlanned(Event):
     """A job waits for an agent of its pool."""
 
-    identity: ClassVar[tuple[str, ...]] = ("job_id",)
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id")
     key: ClassVar[tuple[str, ...]] = ("pool",)
 
     pool: str
@@ -127,7 +127,7 @@ class JobChanged(Event):
     The dispatcher writes the final failure: `agent_id` is then empty.
     """
 
-    identity: ClassVar[tuple[str, ...]] = ("job_id", "attempt", "agent_id", "state", "sequence")
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "agent_id", "state", "sequence")
     key: ClassVar[tuple[str, ...]] = ("pool",)
 
     pool: str
@@ -185,7 +185,7 @@ class AgentBeat(Event):
 class ModelLoaded(Event):
     """How long a model took from nothing to its first answer, and the memory that it took."""
 
-    identity: ClassVar[tuple[str, ...]] = ("job_id", "attempt")
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
 
     run_id: str

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -75,11 +76,10 @@ async def ready(settings: Settings) -> None:
         await until_available(lambda: migrate(settings), what="database")
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Settings of a stack that runs."""
+@contextmanager
+def stack_in(home: Path) -> Iterator[Settings]:
+    """Settings of a stack of stores that runs in a folder, on ports of its own."""
     kafka, registry, clickhouse, api = free_ports(4)
-    home: Path = tmp_path_factory.mktemp("assay")
     settings = Settings(
         home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}",
         clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=3.0, engine="",
@@ -91,6 +91,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     finally:
         for child in children:
             end(child)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a stack that runs, for the whole session."""
+    with stack_in(tmp_path_factory.mktemp("assay")) as settings:
+        yield settings
 
 
 def api_ready(settings: Settings) -> None:

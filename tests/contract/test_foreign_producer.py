@@ -16,6 +16,7 @@ from infra.kafka import Log, Record
 from infra.settings import Settings
 from schemas.requests import EvaluationRequested
 from streams.topics import REQUESTS
+from tests.flow import until_state
 
 # Confluent's registry client leaves its connections to the garbage collector.
 UNCLOSED = ("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -55,6 +56,17 @@ def test_a_request_from_confluents_serializer_is_read_as_ours(stack: Settings) -
     assert isinstance(event, EvaluationRequested)
     assert (event.model.uri, event.tasks[0].limit, event.priority, event.budget.usd_nano) == ("echo", 4, 0, None)
     assert event.event_id == EvaluationRequested.model_validate(BODY | {"run_id": run_id}).event_id
+
+
+def test_a_request_from_confluents_serializer_runs_like_any_other(flow: Settings) -> None:
+    """To its end, with its scores in ClickHouse."""
+    run_id = str(uuid7())
+    payload = serializer(flow)(BODY | {"run_id": run_id}, SerializationContext(REQUESTS.name, MessageField.VALUE))
+    sender = Producer({"bootstrap.servers": flow.kafka})
+    sender.produce(REQUESTS.name, payload, key=run_id.encode())
+    assert sender.flush(30) == 0
+    state = asyncio.run(until_state(flow, run_id, "completed", "rejected", "failed"))
+    assert (state["state"], state["expected"]) == ("completed", 4)
 
 
 def test_a_field_that_is_not_in_the_schema_is_refused_at_the_sender(stack: Settings) -> None:

@@ -8,6 +8,7 @@ from infra.clickhouse import ClickHouse
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
+from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, EngineChoice
 from streams.topics import REQUESTS
 from tests.flow import request, until_row, until_state
@@ -115,5 +116,29 @@ def test_a_cancelled_run_keeps_what_it_has(flow: Settings) -> None:
             await log.publish(CancellationRequested(occurred_us=now_us(), producer=producer("test"), run_id=asked.run_id, by="me"))
         state = await until_state(flow, asked.run_id, "cancelled", "completed")
         assert state["state"] == "cancelled"
+
+    asyncio.run(act())
+
+
+def test_answers_of_a_build_that_is_not_there_are_said_to_be_not_scorable_and_hold_up_nobody(flow: Settings) -> None:
+    """A thousand of them, and the next run is scored as ever."""
+
+    async def act() -> None:
+        run_id = "no-such-run"
+        stray = [
+            SampleAnswered(
+                occurred_us=now_us(), producer=producer("test"), run_id=run_id, job_id=run_id, attempt=1, task="t",
+                build_id=f"none-{n % 3}", ordinal=n, repeat=0, seed=1, arguments_sha="", answers=(),
+            )
+            for n in range(1000)
+        ]  # fmt: skip
+        asked = request("assay_copy", limit=4)
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all(stray)
+            await log.publish(asked)
+        await until_state(flow, asked.run_id, "completed")
+        sql = "SELECT count() AS n, any(reason) AS reason FROM not_scored WHERE run_id = {r:String}"
+        rows = await until_row(flow, sql, holds=lambda rows: rows[0]["n"] == 1000, r=run_id)
+        assert "no build none-" in rows[0]["reason"]
 
     asyncio.run(act())
