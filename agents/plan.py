@@ -15,7 +15,7 @@ import structlog
 
 from agents.app import consume
 from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
-from infra.harness.catalogue import resolve
+from infra.harness.catalogue import Leaf, resolve
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
@@ -99,8 +99,8 @@ class Planner:
     async def _plan(self, request: EvaluationRequested) -> int:
         planning.check(request)
         facts = await self._facts(request)
-        names = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
-        prepared, skipped = await self._prepare_all(request, _expanded(request.tasks, names), facts)
+        leaves = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
+        prepared, skipped = await self._prepare_all(request, _expanded(request.tasks, leaves), facts)
         guess = _estimate(facts)
         need = planning.need_of(request, guess)
         jobs = planning.jobs(request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=need)
@@ -234,12 +234,13 @@ def _request(call: BuiltCall, contents: dict[str, ContentPlace]) -> BuiltRequest
     )  # fmt: skip
 
 
-def _expanded(choices: Sequence[TaskChoice], names: list[list[str]]) -> list[TaskChoice]:
-    """The choices with groups replaced by their tasks, each task once."""
+def _expanded(choices: Sequence[TaskChoice], leaves: list[list[Leaf]]) -> list[TaskChoice]:
+    """The choices with groups replaced by their tasks, each task once; few-shot as asked for, else as the group wants it."""
     found: dict[str, TaskChoice] = {}
-    for choice, leaves in zip(choices, names, strict=True):
-        for name in leaves:
-            found.setdefault(name, choice.model_copy(update={"name": name}))
+    for choice, members in zip(choices, leaves, strict=True):
+        for leaf in members:
+            fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
+            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot}))
     return list(found.values())
 
 

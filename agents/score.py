@@ -11,17 +11,18 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from agents.app import consume
+from infra.builds import contents_of, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import SCORER_VERSION
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.pools import pool
 from infra.settings import Settings
-from schemas.builds import ContentPublished, SampleBuilt, TaskBuilt
+from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.topics import ANSWERS, BUILDS, CONTENTS, SAMPLES
+from streams.topics import ANSWERS, BUILDS
 
 BUILDS_HELD = 8
 BUILD_MISSING = "build-missing"
@@ -110,25 +111,13 @@ class Scorer:
 
     async def _read(self, build_id: str) -> Material:
         built = await self._built(build_id)
-        samples: dict[int, SampleBuilt] = {}
-        async for record in self._log.read_span(SAMPLES, partition=built.partition, first=built.first_offset, last=built.last_offset):
-            if isinstance(record.event, SampleBuilt) and record.event.build_id == build_id:
-                samples.setdefault(record.event.ordinal, record.event)
-        return Material(built, samples, await self._prefixes(built))
+        return Material(built, await samples_of(self._log, built), await contents_of(self._log, built.contents))
 
     async def _built(self, build_id: str) -> TaskBuilt:
         async for record in self._log.read((BUILDS,)):
             if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
                 return record.event
         raise Permanent(f"no build {build_id} in the log", code=BUILD_MISSING)
-
-    async def _prefixes(self, built: TaskBuilt) -> dict[str, str]:
-        pieces: dict[str, dict[int, bytes]] = {}
-        for place in built.contents:
-            async for record in self._log.read_span(CONTENTS, partition=place.partition, first=place.first_offset, last=place.last_offset):
-                if isinstance(record.event, ContentPublished) and record.event.content_id == place.content_id:
-                    pieces.setdefault(record.event.content_id, {}).setdefault(record.event.chunk, record.event.text.bytes)
-        return {name: b"".join(parts[number] for number in sorted(parts)).decode() for name, parts in pieces.items()}
 
     def prepare(self) -> None:
         """Lets the scoring processes import what they need, while others start."""

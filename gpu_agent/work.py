@@ -9,15 +9,15 @@ from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
 from gpu_agent.workloads.drive import Timed
+from infra.builds import contents_of, samples_of
 from infra.identity import now_us, producer
 from infra.kafka import Log
-from schemas.builds import ContentPublished, SampleBuilt
+from schemas.builds import SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
 from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
 from schemas.requests import Workload
 from streams.bits import pack, unpack
 from streams.errors import AssayError, Invalid, Permanent
-from streams.topics import CONTENTS, SAMPLES
 
 SAMPLES_AT_ONCE = 16
 ARRIVALS = 64
@@ -131,7 +131,7 @@ class Attempt:
 
     async def _answer_all(self, build: BuildPlace) -> None:
         samples = await self._samples(build)
-        prefixes = await self._prefixes(build)
+        prefixes = await contents_of(self._log, build.contents)
         for first in range(0, len(samples), SAMPLES_AT_ONCE):
             chunk = samples[first : first + SAMPLES_AT_ONCE]
             await self._answer(chunk, prefixes)
@@ -140,25 +140,11 @@ class Attempt:
 
     async def _samples(self, build: BuildPlace) -> list[SampleBuilt]:
         """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
-        wanted = {self.job.first_ordinal + member for member in range(self.job.count)}
-        found: dict[int, SampleBuilt] = {}
-        async for record in self._log.read_span(SAMPLES, partition=build.partition, first=build.first_offset, last=build.last_offset):
-            event = record.event
-            if isinstance(event, SampleBuilt) and event.build_id == build.build_id and event.ordinal in wanted:
-                found.setdefault(event.ordinal, event)
-        if missing := wanted - found.keys():
+        wanted = range(self.job.first_ordinal, self.job.first_ordinal + self.job.count)
+        found = await samples_of(self._log, build, wanted=wanted)
+        if missing := set(wanted) - found.keys():
             raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
-        return [found[ordinal] for ordinal in sorted(wanted) if ordinal - self.job.first_ordinal not in self._done]
-
-    async def _prefixes(self, build: BuildPlace) -> dict[str, str]:
-        """Content id → text, of the few-shot prefixes that the build refers to."""
-        chunks: dict[str, dict[int, bytes]] = {}
-        for place in build.contents:
-            async for record in self._log.read_span(CONTENTS, partition=place.partition, first=place.first_offset, last=place.last_offset):
-                event = record.event
-                if isinstance(event, ContentPublished) and event.content_id == place.content_id:
-                    chunks.setdefault(event.content_id, {}).setdefault(event.chunk, event.text.bytes)
-        return {name: b"".join(parts[chunk] for chunk in sorted(parts)).decode() for name, parts in chunks.items()}
+        return [found[ordinal] for ordinal in wanted if ordinal - self.job.first_ordinal not in self._done]
 
     async def _answer(self, samples: list[SampleBuilt], prefixes: dict[str, str]) -> None:
         requests = [request for position, sample in enumerate(samples) for request in self._requests(position, sample, prefixes)]

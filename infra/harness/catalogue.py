@@ -13,11 +13,23 @@ from pathlib import Path
 from typing import Any
 
 from infra.settings import Settings
-from streams.errors import NotFound
+from streams.errors import Invalid, NotFound
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_TASKS = tuple(sorted(path.stem for path in BUNDLED.glob("assay_*.yaml")))
 HARNESS_VERSION = version("lm-eval")
+LAYOUT = 2  # of the index's file
+# What a group says of a member that does not change how it is evaluated.
+COSMETIC = {"task", "group", "task_alias", "group_alias", "aggregate_metric_list", "metadata"}
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A task that a name stands for; `fewshot` and `changed` fields are what the group wants otherwise than the task itself."""
+
+    name: str
+    fewshot: int | None = None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,7 @@ class Found:
 
     name: str
     folder: str | None
-    members: tuple[str, ...] = ()
+    members: tuple[Leaf, ...] = ()
 
 
 def known_tasks(settings: Settings) -> list[str]:
@@ -46,22 +58,36 @@ def find(name: str, settings: Settings) -> Found:
     return index[name]
 
 
-def resolve(name: str, settings: Settings) -> list[str]:
-    """The tasks that a name stands for, in order: itself, or a group's or tag's tasks. Raises: NotFound."""
-    return list(dict.fromkeys(_leaves(name, settings)))
+def resolve(name: str, settings: Settings) -> list[Leaf]:
+    """The tasks that a name stands for, in order: itself, or a group's or tag's tasks. Raises: NotFound, Invalid.
+
+    A group may want other few-shot examples of a member than the member itself; one that changes more of it is refused.
+    """
+    leaves: dict[str, Leaf] = {}
+    for leaf in _leaves(Leaf(name), settings):
+        leaves.setdefault(leaf.name, leaf)
+        if leaf.changed:
+            raise Invalid(
+                f"group {name!r} changes {', '.join(leaf.changed)} of its task {leaf.name!r}, which is not supported; name its tasks",
+                code="group-changes-tasks",
+            )
+    return list(leaves.values())
 
 
-def _leaves(name: str, settings: Settings) -> Iterator[str]:
-    found = find(name, settings)
+def _leaves(member: Leaf, settings: Settings) -> Iterator[Leaf]:
+    if member.changed:
+        yield member
+        return
+    found = find(member.name, settings)
     if found.folder is not None:
-        yield name
-    for member in found.members:
-        yield from _leaves(member, settings)
+        yield member
+    for one in found.members:
+        yield from _leaves(Leaf(one.name, one.fewshot if one.fewshot is not None else member.fewshot, one.changed), settings)
 
 
 @functools.cache
 def _index(settings: Settings) -> dict[str, Found]:
-    path = settings.home / "harness" / f"catalogue-{HARNESS_VERSION}.json"
+    path = settings.home / "harness" / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".new")
@@ -69,10 +95,12 @@ def _index(settings: Settings) -> dict[str, Found]:
         written.replace(path)
     rows = json.loads(path.read_text())
     root = _root()
-    return {
-        row["name"]: Found(row["name"], str(root / row["folder"]) if row["folder"] is not None else None, tuple(row["members"]))
-        for row in rows
-    }
+    return {row["name"]: _found(row, root) for row in rows}
+
+
+def _found(row: dict[str, Any], root: Path) -> Found:
+    members = tuple(Leaf(one["name"], one["fewshot"], tuple(one["changed"])) for one in row["members"])
+    return Found(row["name"], str(root / row["folder"]) if row["folder"] is not None else None, members)
 
 
 def _root() -> Path:
@@ -85,14 +113,18 @@ def _scan() -> Iterator[Found]:
     from lm_eval.tasks import TaskManager
 
     for name, entry in TaskManager().task_index.items():
-        members = tuple(_members(entry.cfg or {})) if entry.kind.name == "GROUP" else tuple(sorted(entry.tags))
+        members = tuple(_members((entry.cfg or {}).get("task"))) if entry.kind.name == "GROUP" else tuple(map(Leaf, sorted(entry.tags)))
         is_task = entry.kind.name in ("TASK", "PY_TASK")
         yield Found(name, str(entry.yaml_path.parent.relative_to(_root())), ()) if is_task else Found(name, None, members)
 
 
-def _members(config: dict[str, Any]) -> Iterator[str]:
-    told = config.get("task") or []
+def _members(told: Any) -> Iterator[Leaf]:
+    """A group's members: names, names with changes, and groups within it."""
     for member in told if isinstance(told, list) else [told]:
-        name = member if isinstance(member, str) else member.get("task") or member.get("group")
-        if isinstance(name, str):
-            yield name
+        if isinstance(member, str):
+            yield Leaf(member)
+        elif isinstance(member, dict) and isinstance(member.get("task"), (list, dict)):
+            yield from _members(member["task"])
+        elif isinstance(member, dict):
+            changed = tuple(sorted(set(member) - COSMETIC - {"num_fewshot"}))
+            yield Leaf(str(member.get("task") or member.get("group") or member.get("dataset_name")), member.get("num_fewshot"), changed)

@@ -12,7 +12,7 @@ import pytest
 
 from infra.harness.aggregating import aggregate
 from infra.harness.building import Build, BuiltSample, Dress, build, identify
-from infra.harness.catalogue import BUNDLED, BUNDLED_TASKS, find, resolve
+from infra.harness.catalogue import BUNDLED, BUNDLED_TASKS, Leaf, find, resolve
 from infra.harness.data import reading
 from infra.harness.scoring import Scorer
 from infra.settings import Settings
@@ -213,6 +213,15 @@ def test_an_unknown_task_names_its_neighbours(mirrored: Settings) -> None:
     with pytest.raises(NotFound, match="did you mean hellaswag"):
         resolve("helaswag", mirrored)
     assert len(resolve("mmlu", mirrored)) == 57
+
+
+def test_a_group_is_its_members_as_it_wants_them(mirrored: Settings) -> None:
+    """Groups in groups are opened; few-shot examples that a group asks for are kept; a group that changes more is refused."""
+    assert Leaf("tinyArc", fewshot=25) in resolve("tinyBenchmarks", mirrored)
+    assert len(resolve("mmlu_generative", mirrored)) == 57
+    assert {leaf.fewshot for leaf in resolve("mmlu", mirrored)} == {None}
+    with pytest.raises(Invalid, match="group 'openllm' changes fewshot_split of its task 'arc_challenge'"):
+        resolve("openllm", mirrored)
 
 
 def test_code_of_a_model_is_not_run(mirrored: Settings) -> None:
