@@ -9,6 +9,17 @@ import httpx
 import psutil
 
 from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.options import AsJson
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Shows which engines, devices, meters and data are here, and what is missing."""
+    rows = examined(Settings())
+    if as_json:
+        showing.document({"checks": rows})
+        return
+    showing.table(["what", "here", ""], [(row["what"], "yes" if row["here"] else "no", row["note"]) for row in rows])
 
 
 def examined(settings: Settings) -> list[dict[str, Any]]:

@@ -1,0 +1,73 @@
+"""Looking at what there is: runs, samples, rankings, tasks; and ending a run."""
+
+from typing import Annotated
+
+import typer
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.options import ME, AsJson, RunId, Wait
+from query_api.cli.submitting import followed
+
+
+def runs(
+    state: Annotated[str | None, typer.Option(help="only those in this state")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists runs, the newest first."""
+    found = Client(Settings()).get("/v1/runs", state=state, limit=limit)
+    if as_json:
+        showing.document(found)
+        return
+    rows = [
+        (run["run_id"], showing.short(run["model"]), run["state"], f"{100 * run['progress']:.0f} %", ", ".join(run["tasks"]))
+        for run in found["runs"]
+    ]
+    showing.table(["run", "model", "state", ">progress", "tasks"], rows)
+
+
+def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
+    """Shows a run: state, progress, scores with intervals, speed."""
+    client = Client(Settings())
+    told = followed(client, run_id, quiet=as_json) if wait else client.get(f"/v1/runs/{run_id}")
+    showing.document(told) if as_json else showing.run(told)
+
+
+def samples(run_id: RunId, task: Annotated[str | None, typer.Option(help="only this task's")] = None, as_json: AsJson = False) -> None:
+    """Lists the scores of a run's samples; with --json one JSON document a line."""
+    rows = Client(Settings()).lines(f"/v1/runs/{run_id}/samples", task=task)
+    if as_json:
+        showing.lines(rows)
+        return
+    showing.table(
+        ["task", ">document", "metric", "filter", ">value"], [(r["task"], r["doc_id"], r["metric"], r["filter"], r["value"]) for r in rows]
+    )
+
+
+def cancel(run_id: RunId, message: Annotated[str, typer.Option(help="why")] = "") -> None:
+    """Stops a run; what it has measured stays."""
+    Client(Settings()).post(f"/v1/runs/{run_id}/cancel", {"by": ME, "message": message})
+    showing.errors.print(f"asked {run_id} to stop; `assay run {run_id}` shows when it has", highlight=False)
+
+
+def rank(
+    task: Annotated[str | None, typer.Option(help="one task's board")] = None,
+    board: Annotated[str | None, typer.Option(help="a board by name (default: the one that changed last)")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows a ranking with its intervals.
+
+    Examples: `assay rank` · `assay rank --task hellaswag --json`
+    """
+    found = Client(Settings()).get("/v1/rankings", task=task, board=board)
+    showing.document(found) if as_json else showing.ranking(found)
+
+
+def tasks(match: Annotated[str, typer.Argument(help="part of a name")] = "", as_json: AsJson = False) -> None:
+    """Lists the tasks that can be asked for (the first time takes some ten seconds)."""
+    from infra.harness.catalogue import known_tasks
+
+    names = [name for name in known_tasks(Settings()) if match in name]
+    showing.document({"tasks": names}) if as_json else typer.echo("\n".join(names))

@@ -1,0 +1,12 @@
+"""Options that many commands share."""
+
+import os
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, nothing else")]
+Wait = Annotated[bool, typer.Option("--wait", help="follow the run to its end")]
+RunId = Annotated[str, typer.Argument(help="the run's id, as `assay runs` shows it")]
+Submitter = Annotated[str, typer.Option(help="who asks")]
+ME = os.environ.get("USER", "anonymous")

@@ -1,0 +1,122 @@
+"""Asking for evaluations and measurements."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.options import ME, AsJson, Submitter, Wait
+from query_api.cli.request_files import from_file, model_named
+from streams.errors import Invalid
+
+
+def _options(told: list[str]) -> dict[str, str]:
+    for one in told:
+        if "=" not in one:
+            raise Invalid(f"--option {one!r}: write name=value", code="option")
+    return dict(one.split("=", 1) for one in told)
+
+
+def submit(
+    file: Annotated[Path | None, typer.Argument(help="a request as YAML")] = None,
+    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times")] = None,
+    limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
+    fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
+    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
+    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
+    priority: Annotated[int, typer.Option(help="higher goes first")] = 0,
+    suite: Annotated[str | None, typer.Option(help="the board on which the run is ranked")] = None,
+    submitter: Submitter = ME,
+    chat: Annotated[bool, typer.Option(help="dress prompts in the model's own chat template")] = False,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Asks for an evaluation.
+
+    Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
+    · `assay submit request.yaml --wait --json`
+    """
+    body = from_file(file) if file else {}
+    if model:
+        body["model"] = model_named(model)
+    if "model" not in body:
+        raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
+    if task:
+        body["tasks"] = [{"name": name, "limit": limit, "fewshot": fewshot} for name in task]
+    if not file:
+        body |= {
+            "engine": {"name": engine, "options": _options(option or [])},
+            "priority": priority,
+            "suite": suite,
+            "submitter": submitter,
+        }
+        body |= {"chat": {"template": "model"}} if chat else {}
+    _submit(body, wait=wait, as_json=as_json, shape=_scores)
+
+
+def _scores(told: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), "scores": told["scores"]}
+
+
+def _speed(told: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), **(told["performance"] or {})}
+
+
+def _submit(body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    client = Client(Settings())
+    run_id = client.post("/v1/evaluations", body)["run_id"]
+    if not wait:
+        showing.document({"run_id": run_id}) if as_json else showing.console.print(
+            f"{run_id}\nfollow it: assay run {run_id}", highlight=False
+        )
+        return
+    told = followed(client, run_id, quiet=as_json)
+    showing.document(shape(told)) if as_json else showing.run(told)
+    if told["state"] != "completed":
+        raise Invalid(f"run {run_id} is {told['state']}: {told.get('message') or told.get('reason_code') or 'no reason given'}", code="run")
+
+
+def followed(client: Client, run_id: str, *, quiet: bool) -> dict[str, Any]:
+    """The run once it is over; Ctrl-C leaves it, and says how to go on."""
+    try:
+        return showing.followed(run_id, lambda one: client.get(f"/v1/runs/{one}"), quiet=quiet)
+    except KeyboardInterrupt:
+        showing.errors.print(f"\nthe run goes on. Follow it: assay run {run_id} · cancel it: assay cancel {run_id}", highlight=False)
+        raise typer.Exit(130) from None
+
+
+def perf(
+    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    url: Annotated[str | None, typer.Option(help="a server with OpenAI's completions interface")] = None,
+    profile: Annotated[str, typer.Option(help="single, constant, poisson or concurrent")] = "single",
+    rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson)")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
+    duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
+    requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
+    input_tokens: Annotated[int, typer.Option(help="tokens of each prompt")] = 64,
+    output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
+    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
+    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
+    submitter: Submitter = ME,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measures speed under a load.
+
+    Examples: `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
+    """
+    if model is None:
+        raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
+    if duration is None and requests is None:
+        duration = 10.0
+    workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
+                "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url}  # fmt: skip
+    named = {"uri": model} if url else model_named(model)
+    body = {"model": named, "engine": {"name": engine, "options": _options(option or [])}, "workload": workload, "submitter": submitter}
+    _submit(body, wait=wait, as_json=as_json, shape=_speed)
