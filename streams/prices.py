@@ -1,0 +1,169 @@
+"""The price book: what a thing costs, where, from when on, and who says so; and what follows for an hour of an agent.
+
+A price is a `PricePublished`. Its item says what is priced and fixes the unit; behind a colon stands the name of the device or model.
+
+    gpu_hour:<device's name>     USD a device-hour            kwh             USD a kWh
+    cpu_hour                     USD a core-hour              gco2_per_kwh    g/kWh of CO2 (equivalent)
+    api_input_token:<model>      USD a million tokens         pue             facility's energy / the devices' (1 or more)
+    api_output_token:<model>     USD a million tokens
+
+Amounts are integers of billionths. All versions of the book live side by side. At a time and in a region that price of an item holds which
+is valid then, of the newest version that has one; a price of the very region goes before one of `any`. A version is as new as its
+first price. So a later version may name just what has changed, and the book as of an older version is still there to reckon with.
+"""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from schemas.jobs import Device
+from schemas.results import PricePublished
+from streams.errors import Invalid, Permanent
+
+NANO: Final = 10**9
+ANYWHERE: Final = "any"
+CURRENCY: Final = "USD"
+S_PER_HOUR: Final = 3600
+
+
+class Undefined(Permanent):
+    """A figure has no value; the message says why."""
+
+    code = "undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What holds for all items of a kind. `named`: what stands behind the colon; `money`: the amount is in a currency."""
+
+    unit: str
+    named: str | None = None
+    money: bool = True
+    least_nano: int = 0
+
+
+KINDS: Final = MappingProxyType({
+    "gpu_hour": Kind("device-hour", named="device"),
+    "cpu_hour": Kind("core-hour"),
+    "kwh": Kind("kWh"),
+    "gco2_per_kwh": Kind("g/kWh", money=False),
+    "pue": Kind("1", money=False, least_nano=NANO),
+    "api_input_token": Kind("1M tokens", named="model"),
+    "api_output_token": Kind("1M tokens", named="model"),
+})  # fmt: skip
+
+
+def kind_of(item: str) -> Kind:
+    """The item's kind. Raises: Invalid, naming what there is."""
+    name, colon, rest = item.partition(":")
+    kind = KINDS.get(name)
+    if kind is None:
+        near = difflib.get_close_matches(name, KINDS, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise Invalid(f"unknown item {item!r}; {meant}there are {', '.join(map(_shown, KINDS))}", code="price-item")
+    if bool(colon and rest.strip()) != bool(kind.named):
+        raise Invalid(f"item {item!r}: write it as {_shown(name)}", code="price-item")
+    return kind
+
+
+def _shown(name: str) -> str:
+    return f"{name}:<{named}>" if (named := KINDS[name].named) else name
+
+
+def check(price: PricePublished) -> None:
+    """Raises: Invalid, saying what to change, where a price cannot be reckoned with."""
+    kind = kind_of(price.item)
+    if price.unit != kind.unit:
+        told = f"unit {price.unit!r}" if price.unit else "no unit"
+        raise Invalid(f"{price.item} has {told}; its unit is {kind.unit!r}", code="price-unit")
+    currency = CURRENCY if kind.money else ""
+    if price.currency != currency:
+        wanted = "convert it to USD, and say the rate in source" if kind.money else "leave it empty: this is no money"
+        raise Invalid(f"{price.item} has currency {price.currency!r}; {wanted}", code="price-currency")
+    if price.amount_nano < kind.least_nano:
+        raise Invalid(f"{price.item} has amount {price.amount_nano / NANO:g}; the least is {kind.least_nano // NANO}", code="price-amount")
+    if price.valid_to_us is not None and price.valid_to_us <= price.valid_from_us:
+        raise Invalid(
+            f"{price.item} ends on {day(price.valid_to_us)}, not after it begins on {day(price.valid_from_us)}", code="price-dates"
+        )
+    if empty := next((name for name in ("region", "source", "version") if not getattr(price, name).strip()), None):
+        raise Invalid(f"{price.item} has no {empty}; who says so, where and in which version must be told", code="price-field")
+
+
+def day(time_us: int) -> str:
+    """A time's date in UTC; years that no calendar has are shown as microseconds."""
+    try:
+        return datetime.fromtimestamp(time_us / 1e6, UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return f"{time_us} µs"
+
+
+@dataclass(slots=True)
+class PriceBook:
+    """Every price published: a fold whose result any order of items and any redelivery gives alike."""
+
+    prices: dict[tuple[str, str], dict[tuple[str, int], PricePublished]] = field(default_factory=dict)
+    born_us: dict[str, int] = field(default_factory=dict)
+
+    def fold(self, price: PricePublished) -> None:
+        """Folds a price in; the first of an item, region, version and begin counts. Raises: Invalid, and leaves the book as it was."""
+        check(price)
+        known = self.prices.setdefault((price.item, price.region), {})
+        if (price.version, price.valid_from_us) not in known:
+            known[price.version, price.valid_from_us] = price
+            self.born_us[price.version] = min(price.occurred_us, self.born_us.get(price.version, price.occurred_us))
+
+    def _age(self, version: str) -> tuple[int, str]:
+        return self.born_us[version], version
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version, the oldest first."""
+        return tuple(sorted(self.born_us, key=self._age))
+
+    def at(self, item: str, *, at_us: int, region: str, version: str | None = None) -> PricePublished:
+        """The price that holds, in the book as of a version (the newest, where none is named). Raises: Undefined."""
+        for place in dict.fromkeys((region, ANYWHERE)):
+            known = self.prices.get((item, place), {}).values()
+            holding = [price for price in known if self._is_in(price, version) and _holds(price, at_us)]
+            if holding:
+                return max(holding, key=lambda price: (self._age(price.version), price.valid_from_us))
+        raise Undefined(f"no price of {item} holds on {day(at_us)} in region {region}", code="no-price")
+
+    def _is_in(self, price: PricePublished, version: str | None) -> bool:
+        return version is None or self._age(price.version) <= self._age(version)
+
+
+def _holds(price: PricePublished, at_us: int) -> bool:
+    return price.valid_from_us <= at_us and (price.valid_to_us is None or at_us < price.valid_to_us)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHour:
+    """What an hour of an agent costs, exactly, and the prices that it rests on."""
+
+    usd_nano: int
+    prices: tuple[PricePublished, ...]
+
+    @property
+    def second_usd_nano(self) -> Fraction:
+        """What a second costs, exactly; round at the end of a reckoning, once."""
+        return Fraction(self.usd_nano, S_PER_HOUR)
+
+
+def agent_hour(
+    devices: Sequence[Device], cores: int, *, book: PriceBook, at_us: int, region: str = ANYWHERE, version: str | None = None
+) -> AgentHour:
+    """What an hour of an agent costs: the sum over its devices; without one, its cores. Raises: Undefined where a price is missing.
+
+    A rented device's price includes its host, so cores beside devices cost nothing more.
+    """
+    items = [f"gpu_hour:{device.name}" for device in devices] or ["cpu_hour"] * cores
+    if not items:
+        raise Undefined("an agent without devices and without cores cannot be priced", code="no-price")
+    found = {item: book.at(item, at_us=at_us, region=region, version=version) for item in dict.fromkeys(items)}
+    return AgentHour(sum(found[item].amount_nano for item in items), tuple(found.values()))
