@@ -20,6 +20,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             jobs.JobPlanned,
             jobs.DispatcherTook,
             jobs.JobReleased,
+            runs.RunDelayed,
             jobs.JobChanged,
             jobs.ModelLoaded,
             jobs.EnvironmentSeen,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from schemas.builds import ContentPlace
 from schemas.event import Event, Record
-from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
 JobState = Literal["loading", "running", "finished", "failed", "cancelled", "out_of_memory_retried"]
@@ -53,6 +53,7 @@ class Job(Record):
     generation_json: str = "{}"
     need: Need = Need()
     depends_on: tuple[str, ...] = ()
+    budget: Budget = Budget()
 
 
 class JobPlanned(Event):

@@ -90,10 +90,11 @@ class Objective(Record):
 
 
 class Budget(Record):
-    """What a run may cost before it stops; null is no limit."""
+    """What a run may take before it stops; null is no limit. `s` counts from when it first ran; `deadline_us` is UTC."""
 
     usd_nano: int | None = None
     s: float | None = None
+    deadline_us: int | None = None
 
 
 class EvaluationRequested(Event):

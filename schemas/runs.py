@@ -80,3 +80,21 @@ class RunChanged(Event):
     reason_code: str | None = None
     message: str | None = None
     plan: Plan | None = None
+
+
+class RunDelayed(Event):
+    """What a run waits for from now on; all null: it waits no longer. `ahead` counts the jobs that go first.
+
+    Written when the answer changes. Of several, the highest (`term`, `sequence`) holds.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "term", "sequence")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    pool: str
+    term: int
+    sequence: int
+    reason_code: str | None = None
+    waits_for: str | None = None
+    ahead: int | None = None

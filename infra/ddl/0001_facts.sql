@@ -230,6 +230,30 @@ ORDER BY (event_id);
 
 CREATE VIEW IF NOT EXISTS jobs_released AS SELECT * EXCEPT (log_version) FROM fact_jobs_released FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_delays (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    pool String,
+    term Int64,
+    sequence Int64,
+    reason_code Nullable(String),
+    waits_for Nullable(String),
+    ahead Nullable(Int64),
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id);
+
+CREATE VIEW IF NOT EXISTS delays AS SELECT * EXCEPT (log_version) FROM fact_delays FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_job_status (
     event_id String,
     organisation_id String,
