@@ -174,15 +174,16 @@ class Ranker:
 
     def _entry(self, run: Run) -> Entry:
         seen = self._results.environments.get(run.environment_sha or "")
-        return Entry(run, hardware=_hardware(seen), speed=self._speed(run))
+        measured = self._measured(run)
+        speeds = [speed for speed in measured.speeds.values() if speed.complete] if measured else []
+        figures = {figure.metric: figure for speed in speeds for figure in speed.summary()[0]}
+        return Entry(run, hardware=_hardware(seen), speed=figures, speed_run=measured.run_id if measured else None)
 
-    def _speed(self, run: Run) -> dict[str, Figure]:
-        """The newest speed of the very same model, engine and environment."""
+    def _measured(self, run: Run) -> Run | None:
+        """The newest run with a speed of the very same model, engine and environment."""
         measured = [other for other in self._results.runs.values() if other.plan and any(speed.complete for speed in other.speeds.values())]
         alike = [other for other in measured if model_of(other) == model_of(run) and other.engine == run.engine]
-        newest = max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
-        speeds = [speed for speed in newest.speeds.values() if speed.complete] if newest else []
-        return {figure.metric: figure for speed in speeds for figure in speed.summary()[0]}
+        return max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
 
     def _ranking(self, board: Board) -> RankingChanged:
         runs = [self._results.run(run_id) for run_id in board.runs]

@@ -12,24 +12,27 @@ from typing import IO
 
 import psutil
 
+from gpu_agent.devices import devices
 from infra.identity import now_us, producer
 from schemas.jobs import EnvironmentSeen
 
 NAMED = frozenset({"assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka"})
 
 
-def environment(organisation: str) -> EnvironmentSeen:
+def environment(organisation: str, *, region: str) -> EnvironmentSeen:
     """This machine as an event."""
+    found, driver = devices()
     facts = {
         "packages": {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in NAMED},
-        "driver": None,
+        "driver": driver,
         "cpu": _cpu("model name") or platform.processor() or platform.machine(),
         "cpu_flags": tuple(sorted(_cpu("flags").split())),
         "cores": os.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
-        "devices": (),
+        "devices": tuple(device.model_dump() for device in found),
         "container_digest": None,
         "os": platform.platform(),
+        "region": region,
     }
     sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     stamp = producer("gpu_agent").model_dump()

@@ -38,7 +38,7 @@ class Worker:
         self._topic = jobs_topic(settings.pool)
         self._partition = zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
         self._engines = Engines(settings.device, preload=settings.engine)
-        self._environment = environment(settings.organisation)
+        self._environment = environment(settings.organisation, region=settings.region)
         self._term = -1
         self._attempt: Attempt | None = None
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +77,7 @@ class Worker:
             occurred_us=now_us(), producer=producer("gpu_agent"), organisation_id=self._settings.organisation,
             pool=self._settings.pool, agent_id=self._agent_id, incarnation=self._incarnation, sequence=sequence,
             capabilities=tuple(sorted(f"engine:{name}" for name in ENGINES)), free_bytes=memory.available, total_bytes=memory.total,
-            models_held=(model_key(held),) if held else (), draining=self._draining,
+            devices=self._environment.devices, models_held=(model_key(held),) if held else (), draining=self._draining,
             running=(Running(job_id=attempt.job.job_id, attempt=attempt.lease.attempt),) if attempt else (),
         )  # fmt: skip
 

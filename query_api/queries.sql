@@ -21,6 +21,7 @@ FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance
 SELECT metric, value, low, high, n, unit, origin, why_undefined, complete FROM performance_figures WHERE run_id = {run_id:String}
+ORDER BY formula_version
 
 -- name: measured
 SELECT model, argMax(run_id, changed_us) AS newest

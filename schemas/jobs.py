@@ -204,7 +204,7 @@ class ModelLoaded(Event):
 
 
 class EnvironmentSeen(Event):
-    """Where a job ran, named by its hash."""
+    """Where a job ran, named by its hash. `region` is where its prices are looked up; `any`: prices without a region."""
 
     identity: ClassVar[tuple[str, ...]] = ("sha",)
     key: ClassVar[tuple[str, ...]] = ("sha",)
@@ -219,3 +219,4 @@ class EnvironmentSeen(Event):
     devices: tuple[Device, ...]
     container_digest: str | None
     os: str
+    region: str = "any"

@@ -120,7 +120,7 @@ class CostSummarised(Event):
 
 
 class RankingRow(Record):
-    """A model's place. A row without a rank lacks a task of the board; `missing` names it."""
+    """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined."""
 
     model: str
     model_sha: str
@@ -142,6 +142,7 @@ class RankingRow(Record):
     sealed: bool = False
     audited: bool = False
     environment_sha: str | None = None
+    speed_run: str | None = None
 
 
 class RankingChanged(Event):

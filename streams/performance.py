@@ -5,7 +5,7 @@ monotonic clock. What is measured from where:
 
 - TTFT = first token's arrival - send. ITL = a gap between arrivals / the tokens that the later one brought, once for each of them.
 - TPOT = (last arrival - first arrival) / (output tokens - 1). E2E = end - send.
-- requests/s and output tokens/s: of steady requests, over the time from the first steady send to the last steady end.
+- requests/s, input and output tokens/s: of steady requests, over the time from the first steady send to the last steady end.
 - pacing error = |send - schedule|; the client is overloaded where its 99th percentile is above 10 ms and 10 % of the mean gap
   between scheduled sends: the figures then say more about the client than about the model.
 
@@ -24,10 +24,11 @@ from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.results import Figure, Histogram
 from streams.statistics import mean, mean_interval, percentiles
 
-FORMULA_VERSION = "performance-1"
+FORMULA_VERSION = "performance-2"
 PERCENTILES = (50.0, 95.0, 99.0)
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
 BOUNDS_NS = (*(step * 10**power for power in range(4, 11) for step in (1, 2, 5)), 10**11)
+RATES = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 GRADES = {"nvml-total-energy": "A", "rapl-package": "B"}
 Tokens = dict[tuple[int, int, int], TokensTimed]
 
@@ -139,14 +140,14 @@ def _rates(steady: Sequence[RequestTimed], good: Sequence[RequestTimed]) -> list
     ]
     if not good:
         why = "no steady request has succeeded"
-        return counts + [Figure(metric=name, value=None, n=0, why_undefined=why) for name in ("requests_per_s", "output_tokens_per_s")]
+        return counts + [Figure(metric=name, value=None, n=0, why_undefined=why) for name in RATES]
     window_s = (max(request.ended_ns for request in good) - min(request.sent_ns for request in good)) / 1e9
-    output = sum(request.output_tokens for request in good)
-    return [
-        *counts,
-        Figure(metric="requests_per_s", value=len(good) / window_s, n=len(good), unit="1/s"),
-        Figure(metric="output_tokens_per_s", value=output / window_s, n=output, unit="tokens/s"),
+    counted = len(good), sum(request.prompt_tokens for request in good), sum(request.output_tokens for request in good)
+    rates = [
+        Figure(metric=name, value=n / window_s, n=n, unit="1/s" if name == "requests_per_s" else "tokens/s")
+        for name, n in zip(RATES, counted, strict=True)
     ]
+    return counts + rates
 
 
 def _client(steady: Sequence[RequestTimed]) -> list[Figure]:

@@ -26,11 +26,12 @@ Data = tuple[str, str, int]  # task, build, samples
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run on a board, with what is joined to its row."""
+    """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in."""
 
     run: Run
     hardware: str
     speed: Mapping[str, Figure]
+    speed_run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def _row(entry: Entry, **told: object) -> RankingRow:
     }
     return RankingRow.model_validate(nothing | speed | {
         "model": plan.model.uri, "model_sha": plan.model_sha, "engine": plan.engine.name, "hardware": entry.hardware,
-        "run_id": entry.run.run_id, "environment_sha": entry.run.environment_sha,
+        "run_id": entry.run.run_id, "environment_sha": entry.run.environment_sha, "speed_run": entry.speed_run,
     } | told)  # fmt: skip
 
 

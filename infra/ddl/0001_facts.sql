@@ -332,6 +332,7 @@ CREATE TABLE IF NOT EXISTS fact_environments (
     devices String,
     container_digest Nullable(String),
     os String,
+    region String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -142,7 +142,8 @@ SELECT
     JSONExtract(r, 'energy_grade', 'Nullable(String)') AS energy_grade,
     JSONExtract(r, 'missing', 'Array(String)') AS missing,
     JSONExtractBool(r, 'sealed') AS sealed,
-    JSONExtractBool(r, 'audited') AS audited
+    JSONExtractBool(r, 'audited') AS audited,
+    JSONExtract(r, 'speed_run', 'Nullable(String)') AS speed_run
 FROM
 (
     SELECT board, argMax((version, provisional, occurred_us, rows), log_offset) AS newest

@@ -1,0 +1,28 @@
+"""The devices of this machine, as their driver describes them."""
+
+from contextlib import suppress
+
+from schemas.jobs import Device
+
+
+def devices() -> tuple[tuple[Device, ...], str | None]:
+    """The NVIDIA devices with memory in bytes and power limit in watts, and the driver's version; none, where NVML finds none.
+
+    Source: NVML API reference, nvmlDeviceGetName, nvmlDeviceGetEnforcedPowerLimit (mW).
+    """
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return (), None
+    found = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        limit_w = None
+        with suppress(pynvml.NVMLError):
+            limit_w = pynvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1e3
+        memory_bytes = pynvml.nvmlDeviceGetMemoryInfo(handle).total
+        uuid, name = pynvml.nvmlDeviceGetUUID(handle), pynvml.nvmlDeviceGetName(handle)
+        found.append(Device(uuid=uuid, name=name, memory_bytes=memory_bytes, power_limit_w=limit_w))
+    return tuple(found), str(pynvml.nvmlSystemGetDriverVersion())
