@@ -36,6 +36,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/python -m schemas.released --check
+	$(bin)/python -m query_api.description --check
 
 test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest -m "$(not_here)"
@@ -46,11 +47,12 @@ test-unit: setup ## The unit tests
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
 
-schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page
+schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description
 	$(bin)/python -m schemas.released
 	$(bin)/python -m tests.stored.write
 	$(bin)/python -m infra.clickhouse
 	$(bin)/python -m infra.describe
+	$(bin)/python -m query_api.description
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

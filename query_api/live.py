@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.kafka import Ends, Log, Record
-from streams.errors import Invalid
+from query_api.problems import Malformed
 from streams.projection import name_of, plain
 from streams.topics import DEAD_LETTERS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
 
@@ -31,12 +31,12 @@ def cursor_of(ends: Ends) -> str:
 
 
 def ends_of(cursor: str) -> Ends:
-    """The next offsets in a cursor. Raises: Invalid."""
+    """The next offsets in a cursor. Raises: Malformed."""
     try:
         packed = zlib.decompress(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         return dict(zip(PLACES, SPAN.unpack(packed), strict=True))
     except (ValueError, zlib.error, struct.error) as error:
-        raise Invalid(f"{cursor[:40]!r} is no cursor of this stream; leave it out to begin now", code="bad-cursor") from error
+        raise Malformed(f"{cursor[:40]!r} is no cursor of this stream; leave it out to begin now", code="bad-cursor") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Wanted:
 
 
 def wanted(topics: Sequence[str], *, run_id: str | None, board: str | None) -> Wanted:
-    """A listener's wish. Raises: Invalid for a topic that is not told live."""
+    """A listener's wish. Raises: Malformed for a topic that is not told live."""
     if unknown := sorted(set(topics) - BY_NAME.keys()):
-        raise Invalid(f"topic {unknown[0]!r} is not told live; there are {', '.join(BY_NAME)}", code="unknown-topic")
+        raise Malformed(f"topic {unknown[0]!r} is not told live; there are {', '.join(BY_NAME)}", code="unknown-topic")
     chosen: Iterator[Topic] = (BY_NAME[name] for name in topics) if topics else iter(TOPICS)
     return Wanted(frozenset(topic.name for topic in chosen), run_id, board)
 

@@ -1,26 +1,32 @@
 """Errors as problem documents. Source: RFC 9457."""
 
-from typing import Any
-
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streams.errors import AssayError, Conflict, Invalid, NotFound, Temporary
 
+
+class Malformed(Invalid):
+    """The address itself is wrong: a parameter, a cursor."""
+
+    code = "malformed"
+
+
 STATUS: tuple[tuple[type[AssayError], int, str], ...] = (
     (NotFound, 404, "Not found"),
     (Conflict, 409, "Conflict"),
+    (Malformed, 400, "Cannot be read"),
     (Invalid, 422, "Cannot be done as asked"),
     (Temporary, 503, "Not available now"),
 )
 
 
-def problem(status: int, *, title: str, detail: str, code: str, **more: Any) -> Response:
+def problem(status: int, *, title: str, detail: str, code: str, headers: dict[str, str] | None = None) -> Response:
     """A problem document."""
-    body = {"type": f"urn:assay:{code}", "title": title, "status": status, "detail": detail, "code": code, **more}
-    headers = {"Retry-After": "1"} if status == 503 else {}
-    return JSONResponse(body, status, headers, media_type="application/problem+json")
+    body = {"type": f"urn:assay:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    told = dict(headers or {}) | ({"Retry-After": "1"} if status == 503 else {})
+    return JSONResponse(body, status, told, media_type="application/problem+json")
 
 
 async def on_error(_request: Request, error: Exception) -> Response:
@@ -33,6 +39,5 @@ async def on_error(_request: Request, error: Exception) -> Response:
 async def on_http(_request: Request, error: Exception) -> Response:
     """The framework's: unknown path, wrong method."""
     assert isinstance(error, HTTPException)
-    return problem(
-        error.status_code, title=error.detail, detail=f"{error.detail}; GET /v1 lists the routes", code=f"http-{error.status_code}"
-    )
+    detail, status = f"{error.detail}; GET /v1 lists the routes", error.status_code
+    return problem(status, title=error.detail, detail=detail, code=f"http-{status}", headers=dict(error.headers or {}))

@@ -1,57 +1,70 @@
-"""Requests from bodies: validated here, produced to Kafka, and no more."""
+"""Evaluations as clients ask for them: validated here, produced to Kafka, and no more."""
 
-import json
 from typing import Any
 
-from pydantic import ValidationError
-from starlette.requests import Request
+from pydantic import Field
 from uuid6 import uuid7
 
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from query_api.shapes import Shape
 from schemas.event import Event
-from schemas.requests import CancellationRequested, EvaluationRequested
-from streams.errors import Conflict, Invalid
+from schemas.requests import (
+    Budget,
+    CancellationRequested,
+    Chat,
+    EngineChoice,
+    EvaluationRequested,
+    ModelRef,
+    Objective,
+    Purpose,
+    TaskChoice,
+    Workload,
+)
+from streams.errors import Conflict
 from streams.planning import check
 from streams.topics import REQUESTS
 
-HEADER = frozenset(Event.model_fields) - {"organisation_id"}
-LARGEST_BODY_BYTES = 2**20
+HEADER = frozenset(Event.model_fields)
 
 
-async def body_of(request: Request) -> dict[str, Any]:
-    """A request's JSON object. Raises: Invalid."""
-    raw = await request.body()
-    if len(raw) > LARGEST_BODY_BYTES:
-        raise Invalid(f"the body has {len(raw)} bytes; 1 MiB is the most", code="body-too-long")
-    try:
-        body = json.loads(raw or b"{}")
-    except ValueError as error:
-        raise Invalid(f"the body is not JSON: {error}", code="not-json") from error
-    if not isinstance(body, dict):
-        raise Invalid("the body must be a JSON object", code="not-json")
-    return body
+class Terms(Shape):
+    """What an evaluation asks for, beside its model. A test holds the fields to those of the event."""
+
+    submitter: str = Field(default="anonymous", description="who asks; agents are shared fairly between submitters")
+    purpose: Purpose = "evaluate"
+    parent_run: str | None = None
+    campaign: str | None = Field(default=None, description="a name that several runs share")
+    engine: EngineChoice = EngineChoice()
+    suite: str | None = Field(default=None, description="the board on which the run is ranked")
+    tasks: tuple[TaskChoice, ...] = Field(default=(), description="tasks by lm-eval's names")
+    chat: Chat = Chat()
+    workload: Workload | None = Field(default=None, description="a load to measure speed under")
+    slo: Objective | None = None
+    judges: tuple[str, ...] = ()
+    stop_rule: str | None = None
+    priority: int = Field(default=0, description="higher goes first")
+    budget: Budget = Budget()
+    credential_ref: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    pool: str = "default"
 
 
-def requested(body: dict[str, Any], *, organisation: str) -> EvaluationRequested:
-    """The event that a body asks for; `run_id` is drawn where there is none. Raises: Invalid, naming the field."""
-    if header := sorted(HEADER & body.keys()):
-        raise Invalid(
-            f"{header[0]} is not for clients to set; leave it out",
-            code="unknown-field",
-        )
-    drawn = {"run_id": str(uuid7()), "organisation_id": organisation}
-    try:
-        event = EvaluationRequested.model_validate(drawn | body | {"occurred_us": now_us(), "producer": producer("query_api")})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        known = (
-            f"; the fields are {', '.join(sorted(set(EvaluationRequested.model_fields) - HEADER))}"
-            if first["type"] == "extra_forbidden"
-            else ""
-        )
-        raise Invalid(f"{field}: {first['msg']}{known}", code="unknown-field" if known else "invalid-field") from error
+class Submission(Terms):
+    """An evaluation of one model."""
+
+    run_id: str = Field(
+        default_factory=lambda: str(uuid7()),
+        pattern=r"^[0-9A-Za-z_.-]{1,64}$",
+        description="the idempotency key, best a UUIDv7; drawn where it is left out",
+    )
+    model: ModelRef
+
+
+def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
+    """The event that a submission asks for. Raises: Invalid, where it can be seen to be impossible."""
+    header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
+    event = EvaluationRequested.model_validate(asked.model_dump() | header)
     check(event)
     return event
 
@@ -79,9 +92,9 @@ class Submissions:
                 return record.event.model_dump(exclude=set(HEADER))
         return None
 
-    def remembers(self, run_id: str) -> bool:
-        """The run was submitted here."""
-        return run_id in self._bodies
+    def remembered(self, run_id: str) -> dict[str, Any] | None:
+        """What was submitted here under this id."""
+        return self._bodies.get(run_id)
 
     async def cancel(self, run_id: str, *, by: str, message: str) -> None:
         """Asks for a run to stop."""

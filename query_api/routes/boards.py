@@ -1,0 +1,85 @@
+"""Rankings: the boards, and one board's rows."""
+
+from pydantic import Field
+
+from query_api.problems import Malformed
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+
+class BoardRow(Shape):
+    """A board. A task's own is called `task:<name>`."""
+
+    board: str
+    versions: str
+    newest_us: int
+    models: int
+
+
+class Boards(Shape):
+    """All boards: suites first, those that changed last first."""
+
+    boards: tuple[BoardRow, ...]
+
+
+class RankingAsked(Shape):
+    """Which board."""
+
+    board: str | None = Field(default=None, description="a board by name; without one, the suite's that changed last")
+    task: str | None = Field(default=None, description="a task's own board")
+
+
+class RankingRow(Shape):
+    """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
+
+    position: int
+    rank: int | None
+    model: str
+    model_sha: str
+    engine: str
+    hardware: str
+    run_id: str
+    score: float | None
+    low: float | None
+    high: float | None
+    rank_low: int | None
+    rank_high: int | None
+    samples: int
+    output_tokens_per_s: float | None
+    ttft_p50_ns: int | None
+    ttft_p50_s: float | None
+    joules_per_token: float | None
+    energy_grade: str | None
+    missing: tuple[str, ...]
+    sealed: bool
+    audited: bool
+
+
+class Ranking(Shape):
+    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+
+    board: str | None
+    version: str | None = None
+    provisional: bool | None = None
+    changed_us: int | None = None
+    rows: tuple[RankingRow, ...] = ()
+
+
+async def boards(call: Call[Nothing, Nothing]) -> Boards:
+    """Lists the boards."""
+    return Boards.model_validate({"boards": await call.state.reading.rows("boards")})
+
+
+async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
+    """Shows a ranking with its intervals."""
+    asked = call.query
+    if asked.board and asked.task:
+        raise Malformed(f"board={asked.board!r} and task={asked.task!r}: give one of them", code="board-and-task")
+    board = f"task:{asked.task}" if asked.task else asked.board
+    return Ranking.model_validate(await call.state.reading.ranking(board))
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/boards", boards, tag="rankings"),
+    Operation("GET", "/v1/rankings", ranking, tag="rankings", refuses=(404,)),
+)

@@ -1,0 +1,221 @@
+"""Runs: asking for one, listing them, one with its scores and speed, stopping it."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+from query_api.submitting import Submission, requested
+from streams.errors import NotFound
+
+State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+
+
+class Submitted(Shape):
+    """A run that was asked for."""
+
+    run_id: str
+    state: Literal["requested"] = "requested"
+
+
+class RunsAsked(Shape):
+    """Which runs."""
+
+    state: State | None = Field(default=None, description="only those in this state")
+    before: str = Field(default="", description="only those whose run_id is below this one")
+    limit: int = Field(default=50, ge=1, le=500, description="how many at most")
+
+
+class RunRow(Shape):
+    """A run, as lists show it."""
+
+    run_id: str
+    state: State
+    reason_code: str | None
+    message: str | None
+    model: str
+    engine: str
+    suite: str
+    submitter: str
+    jobs: int
+    expected: int = Field(description="samples that will be scored, repeats included")
+    tasks: tuple[str, ...]
+    parameters: int | None
+    requested_us: int
+    changed_us: int
+    progress: float = Field(description="0..1")
+
+
+class RunPage(Shape):
+    """Runs, the newest first."""
+
+    runs: tuple[RunRow, ...]
+    next: str | None
+
+
+class TaskProgress(Shape):
+    """How far a task of a run is, in samples."""
+
+    task: str
+    expected: int
+    answered: int
+    scored: int
+    not_scored: int
+
+
+class Score(Shape):
+    """A metric of a task of a run, with its 95 % interval. Undefined is null, with its reason."""
+
+    task: str
+    metric: str
+    filter: str
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    complete: bool
+    why_undefined: str | None
+
+
+class Spread(Shape):
+    """How a duration was distributed, in seconds."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class LoadSender(Shape):
+    """Whether the load's sender kept its schedule."""
+
+    overloaded: bool | None
+    pacing_error_p99_s: float | None
+
+
+class Energy(Shape):
+    """What it took, where a meter is; the grade says how it was read."""
+
+    grade: str | None
+    joules: float | None
+    joules_per_token: float | None
+    why_undefined: str | None
+
+
+class Speed(Shape):
+    """A run's measured speed."""
+
+    requests: int | None
+    errors: int | None
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    ttft_s: Spread
+    itl_s: Spread
+    tpot_s: Spread
+    e2e_s: Spread
+    client: LoadSender
+    energy: Energy
+
+
+class Skipped(Shape):
+    """A task that was left out, and why."""
+
+    task: str
+    reason: str
+
+
+class Run(Shape):
+    """A run with all that is known of it."""
+
+    run_id: str
+    state: State
+    reason_code: str | None = None
+    message: str | None = None
+    model: str = ""
+    model_sha: str = ""
+    engine: str = ""
+    suite: str = ""
+    submitter: str = ""
+    organisation_id: str = ""
+    jobs: int = 0
+    expected: int = 0
+    perf_requests: int | None = None
+    parameters: int | None = None
+    requested_us: int = 0
+    planned_us: int = 0
+    changed_us: int = 0
+    progress: float = 0.0
+    tasks: tuple[TaskProgress, ...] = ()
+    scores: tuple[Score, ...] = ()
+    performance: Speed | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
+class Cancellation(Shape):
+    """Who stops a run, and why."""
+
+    by: str = "api"
+    message: str = ""
+
+
+class Cancelling(Shape):
+    """A run that was asked to stop."""
+
+    run_id: str
+    state: Literal["cancelling"] = "cancelling"
+
+
+async def submit(call: Call[Nothing, Submission]) -> Submitted:
+    """Asks for an evaluation.
+
+    The answer says that the request is on the log, no more; the run's address tells how it goes. The same body under the same
+    `run_id` again is the same run; another one is refused with 409.
+    """
+    event = requested(call.body, organisation=call.state.settings.organisation)
+    await call.state.submissions.submit(event)
+    return Submitted(run_id=event.run_id)
+
+
+async def runs(call: Call[RunsAsked, Nothing]) -> RunPage:
+    """Lists runs, the newest first, each with its progress."""
+    asked = call.query
+    found = await call.state.reading.runs(state=asked.state or "", before=asked.before, limit=asked.limit)
+    return RunPage.model_validate({"runs": found, "next": found[-1]["run_id"] if len(found) == asked.limit else None})
+
+
+async def run(call: Call[Nothing, Nothing]) -> Run:
+    """Shows a run: its state, progress, scores with intervals, speed."""
+    run_id = call.path["run_id"]
+    try:
+        return Run.model_validate(await call.state.reading.run(run_id))
+    except NotFound:
+        asked = call.state.submissions.remembered(run_id)
+        if asked is None:
+            raise
+        return _on_its_way(run_id, asked)
+
+
+def _on_its_way(run_id: str, asked: dict[str, Any]) -> Run:
+    """A run that was produced, and is not yet in ClickHouse."""
+    model, engine = asked["model"]["uri"], asked["engine"]["name"]
+    return Run(run_id=run_id, state="requested", model=model, engine=engine, suite=asked["suite"] or "", submitter=asked["submitter"])
+
+
+async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:
+    """Stops a run; what it has measured stays."""
+    run_id = call.path["run_id"]
+    if call.state.submissions.remembered(run_id) is None:
+        await call.state.reading.run(run_id)
+    await call.state.submissions.cancel(run_id, by=call.body.by, message=call.body.message)
+    return Cancelling(run_id=run_id)
+
+
+OPERATIONS = (
+    Operation("POST", "/v1/evaluations", submit, tag="runs", status=202, refuses=(409,), location="/v1/runs/{run_id}"),
+    Operation("GET", "/v1/runs", runs, tag="runs"),
+    Operation("GET", "/v1/runs/{run_id}", run, tag="runs"),
+    Operation("POST", "/v1/runs/{run_id}/cancel", cancel, tag="runs", status=202),
+)

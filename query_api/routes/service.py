@@ -1,0 +1,62 @@
+"""The service itself: its routes, its description, whether it lives, whether it is ready."""
+
+import asyncio
+
+from starlette.responses import JSONResponse, Response
+
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+READY_S = 5
+
+
+class Alive(Shape):
+    """The process is alive."""
+
+    alive: bool = True
+
+
+class Ready(Shape):
+    """It reaches ClickHouse and follows the log."""
+
+    ready: bool = True
+
+
+class Index(Shape):
+    """The addresses, each with its method and what it does."""
+
+    routes: tuple[str, ...]
+
+
+async def index(call: Call[Nothing, Nothing]) -> Index:
+    """Lists the addresses."""
+    paths = call.request.app.state.description["paths"]
+    return Index(
+        routes=tuple(f"{method.upper()} {path}: {told['summary']}" for path, item in paths.items() for method, told in item.items())
+    )
+
+
+async def description(call: Call[Nothing, Nothing]) -> Response:
+    """Describes all of this as an OpenAPI 3.1 document."""
+    return JSONResponse(call.request.app.state.description)
+
+
+async def health(_call: Call[Nothing, Nothing]) -> Alive:
+    """Says that the process is alive."""
+    return Alive()
+
+
+async def ready(call: Call[Nothing, Nothing]) -> Ready:
+    """Says that the API reaches ClickHouse and follows the log."""
+    await call.state.clickhouse.query("SELECT 1 FROM run_states LIMIT 1")
+    async with asyncio.timeout(READY_S):
+        await call.state.live.ready.wait()
+    return Ready()
+
+
+OPERATIONS = (
+    Operation("GET", "/v1", index, tag="service"),
+    Operation("GET", "/v1/openapi.json", description, tag="service", streams={"application/json": None}),
+    Operation("GET", "/healthz", health, tag="service"),
+    Operation("GET", "/readyz", ready, tag="service"),
+)

@@ -1,0 +1,50 @@
+"""What happens, told as it happens: server-sent events."""
+
+from collections.abc import AsyncIterator
+
+from pydantic import Field
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+
+from query_api.live import Live, Wanted, ends_of, wanted
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+HEARTBEAT_S = 10
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class LiveAsked(Shape):
+    """What to hear, and from where on."""
+
+    topics: str = Field(default="", description="topics by name, with commas between them; none: all that are told live")
+    run: str | None = Field(default=None, description="only this run's events")
+    board: str | None = Field(default=None, description="only this board's events")
+    cursor: str = Field(default="", description="resumes behind the event with this id, as the header Last-Event-ID does")
+
+
+async def live(call: Call[LiveAsked, Nothing]) -> Response:
+    """Tells events as they happen.
+
+    A stream of server-sent events: `event` is the event's type, `data` the event as JSON, `id` a cursor. Whoever comes back with the
+    last id, in the header `Last-Event-ID` or as `cursor`, gets exactly what followed.
+    """
+    asked = call.query
+    wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board)
+    cursor = call.request.headers.get("last-event-id") or asked.cursor
+    if cursor:
+        ends_of(cursor)
+    told = _told(call.state.live, wish, cursor or None)
+    return EventSourceResponse(told, ping=HEARTBEAT_S, ping_message_factory=_still_here, headers=HEADERS)
+
+
+def _still_here() -> ServerSentEvent:
+    return ServerSentEvent(comment="still here")
+
+
+async def _told(source: Live, wish: Wanted, cursor: str | None) -> AsyncIterator[ServerSentEvent]:
+    async for told in source.listen(wish, cursor=cursor):
+        yield ServerSentEvent(told.data, event=told.kind, id=told.cursor)
+
+
+OPERATIONS = (Operation("GET", "/v1/live", live, tag="live", streams={"text/event-stream": None}),)

@@ -1,0 +1,20 @@
+"""What the routes and the pages share, for as long as the process serves."""
+
+from infra.clickhouse import ClickHouse
+from infra.kafka import Log
+from infra.settings import Settings
+from query_api.live import Live
+from query_api.reading import Reading
+from query_api.submitting import Submissions
+
+
+class State:
+    """The stores, and what stands on them."""
+
+    def __init__(self, settings: Settings, *, log: Log, clickhouse: ClickHouse) -> None:
+        self.settings = settings
+        self.clickhouse = clickhouse
+        self.reading = Reading(clickhouse)
+        self.log = log
+        self.live = Live(log)
+        self.submissions = Submissions(log)

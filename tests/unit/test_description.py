@@ -1,0 +1,48 @@
+"""The API's description: true to the operations, whole, and without two shapes of one name."""
+
+import pytest
+
+from query_api.description import PLACES, WRITTEN, document, written
+from query_api.routes import OPERATIONS
+from query_api.routing import Operation
+from query_api.submitting import HEADER, Submission
+from schemas.requests import EvaluationRequested
+
+
+def test_the_committed_copy_is_what_the_operations_say() -> None:
+    """`make schemas` writes it."""
+    assert WRITTEN.read_text() == written()
+
+
+def test_no_two_shapes_share_a_name() -> None:
+    """Pydantic would tell them apart by their modules' names, and no client wants to see those."""
+    names = document(OPERATIONS)["components"]["schemas"]
+    assert [name for name in names if "__" in name] == []
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
+def test_every_operation_says_what_it_does_and_takes(operation: Operation) -> None:
+    """One sentence, and one for each parameter."""
+    told = document(OPERATIONS)["paths"][operation.path][operation.method.lower()]
+    assert told["summary"].endswith(".")
+    assert [parameter["name"] for parameter in told["parameters"] if not parameter["description"]] == []
+    assert operation.answer or operation.streams
+
+
+def test_an_operation_has_a_name_of_its_own() -> None:
+    """Clients call it by that."""
+    names = [operation.handler.__name__ for operation in OPERATIONS]
+    assert len(set(names)) == len(names)
+    assert all(operation.path.count("{") == sum(f"{{{name}}}" in operation.path for name in PLACES) for operation in OPERATIONS)
+
+
+def test_a_submission_has_the_fields_of_the_event() -> None:
+    """All but the header, with the same types and defaults."""
+    fields = {name: info for name, info in EvaluationRequested.model_fields.items() if name not in HEADER}
+    assert Submission.model_fields.keys() == fields.keys()
+    for name, info in fields.items():
+        mine = Submission.model_fields[name]
+        assert mine.annotation == info.annotation
+        assert name == "run_id" or mine.get_default(call_default_factory=True, validated_data={}) == info.get_default(
+            call_default_factory=True, validated_data={}
+        )
