@@ -12,6 +12,7 @@ AGENTS = {
     "dispatch": "leases jobs of a pool to its gpu_agents",
     "score": "scores answers",
     "rank": "keeps run scores, performance and rankings",
+    "cost": "says what runs cost, under every version of the price book",
     "project": "writes facts to ClickHouse",
 }
 

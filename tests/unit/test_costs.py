@@ -1,0 +1,246 @@
+"""Costs: by hand, under any interleaving and redelivery, monotone in prices; and what cannot be reckoned says why."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import Event
+from schemas.jobs import Device, EnvironmentSeen, Job, JobChanged, JobPlanned
+from schemas.measurements import ResourceRead
+from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+from schemas.results import Figure, PerformanceSummarised, PricePublished, RunScored
+from schemas.runs import RunChanged
+from streams.costs import Summary, summaries
+from streams.prices import NANO
+from streams.spending import Ledger
+from tests.unit.test_prices import price
+from tests.unit.test_results import HEADER, interleaved, planned
+
+S_US = 10**6
+HEAD = HEADER | {"occurred_us": 500 * S_US}
+ANSWER, PERF = "r/t/0/0", "r/perf"
+
+
+def reported(at_s: int, state: str, *, job: str = ANSWER, attempt: int = 1, agent: str = "a", sha: str = "cpu") -> JobChanged:
+    """An agent's report, so many seconds after the epoch."""
+    return JobChanged.model_validate(HEAD | {
+        "occurred_us": at_s * S_US, "pool": "p", "run_id": "r", "job_id": job, "attempt": attempt, "agent_id": agent, "incarnation": 1,
+        "state": state, "environment_sha": sha, "sequence": at_s,
+    })  # fmt: skip
+
+
+def environment(sha: str = "cpu", *, gpus: int = 0, region: str = "any") -> EnvironmentSeen:
+    """A machine of four cores."""
+    devices = tuple(Device(uuid=str(n), name="H100", memory_bytes=1) for n in range(gpus))
+    return EnvironmentSeen(
+        **HEAD, sha=sha, packages={}, driver=None, cpu="c", cpu_flags=(), cores=4, memory_bytes=1, devices=devices, container_digest=None,
+        os="o", region=region,
+    )  # fmt: skip
+
+
+def scored(value: float | None, n: int) -> RunScored:
+    """The task's accuracy."""
+    figure = Figure(metric="acc", value=value, n=n)
+    return RunScored(
+        **HEAD, run_id="r", task="t", scorer_version="1", complete=True, scored=n, expected=n, inputs_digest="", figures=(figure,)
+    )
+
+
+def fast(**values: tuple[float | None, int]) -> PerformanceSummarised:
+    """Ten requests in 20 s that read 1000 tokens and wrote 500; a fifth of their time was prefill."""
+    told: dict[str, tuple[float | None, int]] = {
+        "requests_per_s": (0.5, 10), "input_tokens_per_s": (50.0, 1000), "output_tokens_per_s": (25.0, 500), "ttft_mean": (4e8, 10),
+        "e2e_mean": (2e9, 10),
+    } | values  # fmt: skip
+    figures = tuple(Figure(metric=name, value=value, n=n) for name, (value, n) in told.items())
+    return PerformanceSummarised(**HEAD, run_id="r", formula_version="1", complete=True, inputs_digest=str(values), figures=figures)
+
+
+def metered(at_s: float, uj: int, *jobs: str, agent: str = "a", sensor: str = "nvml-total-energy") -> ResourceRead:
+    """A counter's reading while these jobs were active."""
+    return ResourceRead(
+        **HEAD, agent_id=agent, host="h", boot_id="b", mono_ns=round(at_s * 1e9), device_uuid="d", scope="device", jobs_active=jobs,
+        energy_uj=uj, method="counter", sensor=sensor, own_cost_ns=1,
+    )  # fmt: skip
+
+
+def over(state: str = "completed") -> RunChanged:
+    """The run's end."""
+    return RunChanged.model_validate(HEAD | {"run_id": "r", "state": state})
+
+
+RUN: list[Event] = [planned("r", samples=8, perf=10), over()]
+REPORTS: list[Event] = [
+    reported(100, "loading"), reported(110, "failed"),  # ten seconds for nothing, which cost too
+    reported(120, "loading", attempt=2), reported(140, "finished", attempt=2),
+    reported(150, "loading", job=PERF), reported(180, "finished", job=PERF),
+]  # fmt: skip
+READINGS: list[Event] = [
+    metered(0, 0, ANSWER),
+    metered(1, 2000, ANSWER),
+    metered(2, 9000),
+    metered(3, 10_000, PERF),
+    metered(4, 11_600, PERF),
+]
+POWER: list[Event] = [
+    price("kwh", 0.1, unit="kWh"), price("pue", 1.5, unit="1", currency=""), price("gco2_per_kwh", 400, unit="g/kWh", currency=""),
+]  # fmt: skip
+PRICES: list[Event] = [price(usd=0.09), *POWER]
+PARTITIONS: list[list[Event]] = [
+    RUN, REPORTS, READINGS, [scored(0.75, 8)], [fast()], [environment()], [price(usd=0.09), price(usd=0.18, version="2", published_us=2)],
+    POWER,
+]  # fmt: skip
+
+
+def ledger_of(*events: Event) -> Ledger:
+    """What these say."""
+    ledger = Ledger()
+    for event in events:
+        ledger.fold(event)
+    return ledger
+
+
+def told(*events: Event) -> tuple[Summary, ...]:
+    """The run's summaries."""
+    ledger = ledger_of(*events)
+    return summaries(ledger.run("r"), ledger)
+
+
+def values(summary: Summary) -> dict[str, float | None]:
+    """Figures by name."""
+    return {figure.metric: figure.value for figure in summary.figures}
+
+
+def whys(*events: Event) -> dict[str, str | None]:
+    """Why figures are undefined."""
+    (summary,) = told(*events)
+    return {figure.metric: figure.why_undefined for figure in summary.figures}
+
+
+def usual(*others: Event, without: Any = ()) -> list[Event]:
+    """A whole run with these events instead of others of their types."""
+    types = tuple({type(event) for event in others}) + (without if isinstance(without, tuple) else (without,))
+    kept: list[Event] = [*RUN, *REPORTS, *READINGS, scored(0.75, 8), fast(), environment(), *PRICES]
+    return [event for event in kept if not isinstance(event, types)] + list(others)
+
+
+def test_a_run_by_hand() -> None:
+    """Four cores at 0.09 USD cost 0.36 an hour, 0.0001 a second: 60 s of attempts, 30 s of them for 6 right answers, 20 s of window."""
+    (summary,) = told(*usual())
+    per_s = 100_000
+    assert values(summary) == {
+        "run_usd_nano": 60 * per_s, "per_correct_answer_usd_nano": 30 * per_s / 6,
+        "per_1m_input_tokens_usd_nano": 20 * per_s * 0.2 / 1000 * 1e6, "per_1m_output_tokens_usd_nano": 20 * per_s * 0.8 / 500 * 1e6,
+        "per_1m_tokens_usd_nano": round(20 * per_s / 1500 * 1e6), "energy_uj": 3600,
+        "energy_usd_nano": round(3600 * 1.5 * 0.1 * NANO / 3.6e12), "co2e_ug": round(3600 * 1.5 * 400 * 1e6 / 3.6e12),
+    }  # fmt: skip
+    origins = {figure.metric: figure.origin for figure in summary.figures}
+    assert (origins["energy_uj"], origins["energy_usd_nano"], origins["run_usd_nano"]) == ("A", "A", "cpu_hour (1)")
+
+
+@given(seed=st.integers(0, 10**6))
+def test_any_interleaving_and_redelivery_gives_the_same_figures(seed: int) -> None:
+    """Both versions of the book, each with its own figures and digest."""
+    assert told(*interleaved(PARTITIONS, seed=seed)) == told(*(event for part in PARTITIONS for event in part))
+    assert [summary.price_version for summary in told(*interleaved(PARTITIONS, seed=seed))] == ["1", "2"]
+
+
+def test_a_later_price_makes_a_summary_of_its_own_beside_the_old_one() -> None:
+    """Twice the price, twice the cost; energy is as before. A version that changes nothing of the run's adds nothing."""
+    old, new = told(*usual(), price(usd=0.18, version="2", published_us=2), price("gpu_hour:H100", 2, version="3", published_us=3))
+    assert (old, new.price_version) == (told(*usual())[0], "2")
+    assert values(new)["run_usd_nano"] == 2 * (values(old)["run_usd_nano"] or 0)
+    assert values(new)["energy_usd_nano"] == values(old)["energy_usd_nano"]
+    later = price(usd=9, version="4", published_us=4, valid_from_us=101 * S_US)
+    assert told(*usual(), later) == told(*usual())
+
+
+@given(st.lists(st.integers(0, 10**12), min_size=2, max_size=2).map(sorted), st.sampled_from(["cpu_hour", "kwh", "pue", "gco2_per_kwh"]))
+def test_cost_is_monotone_in_every_price(amounts: list[int], item: str) -> None:
+    """A dearer price makes no figure cheaper."""
+    low, high = (
+        values(told(*usual(*(_with(one, item, amount + NANO) for one in PRICES)))[0]) for amount in amounts
+    )  # fmt: skip
+    assert all((low[name] or 0) <= (high[name] or 0) for name in low)
+
+
+def _with(event: Event, item: str, amount_nano: int) -> Event:
+    assert isinstance(event, PricePublished)
+    return event.model_copy(update={"amount_nano": amount_nano}) if event.item == item else event
+
+
+@given(read=st.integers(1, 10**6), written=st.integers(1, 10**6), share=st.floats(0.01, 0.99), requests=st.integers(1, 1000))
+def test_what_was_read_and_written_costs_the_window_together(read: int, written: int, share: float, requests: int) -> None:
+    """The split of time between prefill and decode loses nothing."""
+    speed = fast(
+        requests_per_s=(requests / 20, requests), input_tokens_per_s=(read / 20, read), output_tokens_per_s=(written / 20, written),
+        ttft_mean=(share * 1e9, requests), e2e_mean=(1e9, requests),
+    )  # fmt: skip
+    found = values(told(*usual(speed))[0])
+    into, out = found["per_1m_input_tokens_usd_nano"] or 0, found["per_1m_output_tokens_usd_nano"] or 0
+    assert into * read / 1e6 + out * written / 1e6 == pytest.approx(20 * 100_000, abs=(read + written) / 1e6 + 1)
+
+
+def test_an_agent_with_devices_is_priced_by_them_and_in_its_region() -> None:
+    """Two devices; the price of the region goes before the one of any."""
+    book = [price("gpu_hour:H100", 3.6), price("gpu_hour:H100", 7.2, region="eu")]
+    for region, usd in (("any", 7.2), ("eu", 14.4)):
+        (summary,) = told(*usual(environment(gpus=2, region=region), *book))
+        assert values(summary)["run_usd_nano"] == 60 * usd * NANO / 3600
+
+
+def test_what_cannot_be_reckoned_says_why() -> None:
+    """Figure by figure; never 0, never invented."""
+    no_price = whys(*usual(environment(gpus=1)))
+    assert no_price["run_usd_nano"] == "no price of gpu_hour:H100 holds on 1970-01-01 in region any"
+    assert no_price["energy_usd_nano"] is None
+    assert whys(*usual(scored(0.0, 8)))["per_correct_answer_usd_nano"] == "no answer was correct"
+    assert whys(*usual(fast(ttft_mean=(2e9, 10))))["per_1m_output_tokens_usd_nano"] == (
+        "each answer came all at once, so that prefill and decode cannot be told apart"
+    )
+    assert whys(*usual(fast(ttft_mean=(2e9, 10))))["per_1m_tokens_usd_nano"] is None
+    assert whys(*usual(without=ResourceRead))["energy_uj"] == "no meter here"
+    assert whys(*usual(price(usd=1)))["co2e_ug"] == "no price of pue holds on 1970-01-01 in region any"
+    elsewhere = reported(190, "finished", job="r/t/0/8", agent="b")
+    assert whys(*usual(), elsewhere)["energy_uj"] == "no meter where r/t/0/8 ran, on b"
+    quality = usual(planned("r", samples=8), over(), without=PerformanceSummarised)
+    assert whys(*quality)["per_1m_tokens_usd_nano"] == "no speed was measured; ask for a workload"
+    assert "environment cpu has not been seen" in (whys(*usual(without=EnvironmentSeen))["run_usd_nano"] or "")
+
+
+def test_energy_goes_to_the_job_that_was_active_and_not_over_gaps() -> None:
+    """A counter that began anew, a long silence and another's work add nothing; two kinds of counters have the worse's grade."""
+    readings = [
+        metered(0, 100, ANSWER), metered(1, 150, ANSWER), metered(2, 10, ANSWER), metered(3, 30, ANSWER), metered(60, 500, ANSWER),
+        metered(61, 600, "other/t/0/0"), metered(62, 700, ANSWER), metered(0, 0, PERF, sensor="rapl-package"),
+        metered(1, 5, PERF, sensor="rapl-package"),
+    ]  # fmt: skip
+    ledger = ledger_of(*readings, *readings)
+    energy = {where: (one.uj, one.grade) for where, one in ledger.run("r").energy.items()}
+    assert energy == {(ANSWER, "a"): (70, "A"), (PERF, "a"): (5, "B")}
+
+
+def test_a_run_that_was_cut_off_has_cost_what_it_used_and_one_that_goes_on_nothing_yet() -> None:
+    """Failed and cancelled runs too; a completed one waits for its scores and its speed."""
+    failed = usual(planned("r", samples=8, perf=10), over("failed"), without=(RunScored, PerformanceSummarised))
+    assert values(told(*failed)[0])["run_usd_nano"] == 6_000_000
+    assert told(*usual(planned("r", samples=8, perf=10))) == ()
+    assert told(*usual(without=RunScored)) == ()
+    assert told(*usual(without=PerformanceSummarised)) == ()
+
+
+def test_a_server_elsewhere_costs_what_it_bills_for_tokens() -> None:
+    """Its devices are not the agent's."""
+    job = Job(
+        run_id="r", job_id=PERF, kind="perf", pool="p", submitter="s", organisation_id="o", priority=0, model=ModelRef(uri="m"),
+        engine=EngineChoice(), chat=Chat(), workload=Workload(profile="single", url="http://127.0.0.1:1"),
+    )  # fmt: skip
+    away = JobPlanned(**HEAD, pool="p", job_id=PERF, run_id="r", job=job)
+    bills = [price("api_input_token:m", 0.5, unit="1M tokens"), price("api_output_token:m", 2, unit="1M tokens")]
+    (summary,) = told(*usual(), away, *bills)
+    found = values(summary)
+    assert (found["per_1m_input_tokens_usd_nano"], found["per_1m_output_tokens_usd_nano"]) == (NANO / 2, 2 * NANO)
+    assert found["per_1m_tokens_usd_nano"] == NANO
+    assert (found["run_usd_nano"], found["energy_uj"]) == (None, None)
