@@ -11,19 +11,23 @@ from pathlib import Path
 
 import pytest
 
+from agents.cost import INPUTS
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
 from schemas.requests import EngineChoice, EvaluationRequested
-from streams.topics import ANSWERS, SCORES
+from streams.costs import summaries
+from streams.spending import Ledger
+from streams.topics import ANSWERS, COSTS, SCORES
 from tests.conftest import end, spawn
 from tests.flow import events_of, request, until_state
+from tests.unit.test_prices import price
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 KILLS, SAMPLES = 10, 160
 SLOW = EngineChoice(name="echo", options={"delay_ms": "25"})
-PROCESSES = ("plan", "dispatch", "score", "rank", "project", "gpu_agent")
+PROCESSES = ("plan", "dispatch", "score", "rank", "cost", "project", "gpu_agent")
 
 
 class Herd:
@@ -63,7 +67,7 @@ def herd(stack: Settings) -> Iterator[Herd]:
 
 def lifetime_s(name: str) -> tuple[float, float]:
     """Between two kills of a process: long enough that it gets to its work now and then, short enough to be in the middle of it."""
-    return (0.5, 9.0) if name in ("plan", "score", "rank") else (0.3, 5.0)
+    return (0.5, 9.0) if name in ("plan", "score", "rank", "cost") else (0.3, 5.0)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -76,6 +80,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
     async def act() -> None:
         asked: list[EvaluationRequested] = []
         async with Log(stack, client_id="test") as log:
+            await log.publish(price(version=name))
             for _ in range(KILLS):
                 if len(asked) < 3:
                     asked.append(request("assay_arithmetic", limit=SAMPLES, engine=SLOW, model=f"echo-{name}-{len(asked)}"))
@@ -91,10 +96,27 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
                 assert sorted(event.ordinal for event in answered) == list(range(SAMPLES))
                 assert sorted(event.ordinal for event in scored) == list(range(SAMPLES))
                 await until_stored(stack, one.run_id)
+                await until_reckoned(log, one.run_id)
 
     asyncio.run(act())
     verdict = asyncio.run(verify(stack, run_id=None, told=lambda _text: None))
     assert verdict.equal, verdict.difference
+
+
+async def until_reckoned(log: Log, run_id: str) -> None:
+    """What was said of a run's costs comes to be what the whole log gives, under every version of the price book."""
+    give_up, wanted, said = time.monotonic() + 60, set[str](), set[str]()
+    while time.monotonic() < give_up:
+        ledger = Ledger()
+        async for record in log.read(INPUTS):
+            if record.event:
+                ledger.fold(record.event)
+        wanted = {summary.digest for summary in summaries(ledger.run(run_id), ledger)}
+        said = {event.inputs_digest for event in await events_of(log, COSTS, run_id)}
+        if wanted and wanted <= said:
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"costs of {run_id}: said {sorted(said)}, the log gives {sorted(wanted)}")
 
 
 async def until_stored(stack: Settings, run_id: str) -> None:
