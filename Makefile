@@ -7,6 +7,8 @@ locks := infra/requirements/uv.txt infra/requirements/dev.txt
 # Written when a lock has been installed, so that an unchanged lock costs nothing.
 installed := .venv/.installed
 SEED ?= 1
+# Threads that wait for others sleep: the cores are shared with the stack (spinning cost up to five times the time).
+export OMP_WAIT_POLICY ?= PASSIVE
 not_here := not gpu and not kill$(if $(ASSAY_DATASETS),, and not datasets)
 
 .PHONY: help setup demo down check test test-unit test-kill schemas lock clean

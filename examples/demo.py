@@ -80,14 +80,13 @@ def main() -> None:
     """Runs the demo; exits 1 where a run did not complete."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="of the models' weights and training (default 1)")
-    parser.add_argument("--seconds", type=float, default=75.0, help="of training in all (default 75)")
     given = parser.parse_args()
     settings, started = Settings(), time.monotonic()
     try:
         start(settings)
         models = settings.home / "models" / f"seed-{given.seed}"
         step("training three small models of different size (kept for the next time)")
-        train_all(models, seed=given.seed, seconds=given.seconds)
+        train_all(models, seed=given.seed)
         step("evaluating them: four tasks each, and a constant load of 4 requests/s")
         runs = evaluate(settings, models)
         report(settings, runs, took_s=time.monotonic() - started)

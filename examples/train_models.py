@@ -8,7 +8,6 @@ The demo evaluates them: a text of sums, sentences and words to copy, learned fr
 import argparse
 import itertools
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,20 +22,20 @@ LENGTH, MAX_LENGTH, BATCH = 64, 2048, 24
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """A model to train: its size, and its part of the seconds."""
+    """A model to train: its size, and for how many steps: what it learns depends on the seed, never on how busy the machine is."""
 
     name: str
     layers: int
     hidden: int
     heads: int
-    share: float
+    steps: int
     rate: float
 
 
 SHAPES = (
-    Shape("small", layers=1, hidden=32, heads=2, share=0.10, rate=4e-3),
-    Shape("medium", layers=2, hidden=64, heads=4, share=0.25, rate=3e-3),
-    Shape("large", layers=3, hidden=128, heads=4, share=0.65, rate=2e-3),
+    Shape("small", layers=1, hidden=32, heads=2, steps=250, rate=4e-3),
+    Shape("medium", layers=2, hidden=64, heads=4, steps=400, rate=3e-3),
+    Shape("large", layers=3, hidden=128, heads=4, steps=450, rate=2e-3),
 )
 
 
@@ -66,8 +65,8 @@ def rows(encode: Callable[[str], list[int]], *, seed: int, begin: int) -> Iterat
             row = []
 
 
-def train(shape: Shape, folder: Path, *, seed: int, seconds: float, told: Callable[[float, str], None]) -> dict[str, float]:
-    """Trains for that long and saves; returns steps, loss in nats a token, and parameters."""
+def train(shape: Shape, folder: Path, *, seed: int, told: Callable[[int, str], None]) -> dict[str, float]:
+    """Trains and saves; returns the last loss in nats a token, and the parameters."""
     import torch
     import transformers
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -82,10 +81,10 @@ def train(shape: Shape, folder: Path, *, seed: int, seconds: float, told: Callab
     model = LlamaForCausalLM(config)
     optimiser = torch.optim.AdamW(model.parameters(), lr=shape.rate, betas=(0.9, 0.98), weight_decay=0.01)
     source = rows(lambda text: list(fast.encode(text)), seed=seed, begin=fast.bos_token_id)
-    started, steps, loss = time.perf_counter(), 0, float("nan")
-    while (spent := time.perf_counter() - started) < seconds:
+    loss = float("nan")
+    for step in range(shape.steps):
         for group in optimiser.param_groups:
-            group["lr"] = shape.rate * min(1.0, (steps + 1) / 50) * max(0.05, 1 - spent / seconds)
+            group["lr"] = shape.rate * min(1.0, (step + 1) / 50) * max(0.05, 1 - step / shape.steps)
         batch = torch.tensor(list(itertools.islice(source, BATCH)))
         logits = model(batch[:, :-1]).logits
         cost = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
@@ -93,30 +92,27 @@ def train(shape: Shape, folder: Path, *, seed: int, seconds: float, told: Callab
         cost.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
-        steps, loss = steps + 1, cost.item()
-        told(spent, f"loss {loss:.2f}")
+        loss = cost.item()
+        told(step + 1, f"loss {loss:.2f}")
     transformers.utils.logging.disable_progress_bar()
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
-    return {"steps": steps, "loss": loss, "parameters": model.num_parameters()}
+    return {"loss": loss, "parameters": model.num_parameters()}
 
 
-def train_all(out: Path, *, seed: int, seconds: float) -> None:
-    """Trains every shape into its folder under `out`; models that are there from the same settings stay."""
+def train_all(out: Path, *, seed: int) -> None:
+    """Trains every shape into its folder under `out`; models that are there from the same recipe stay."""
     with Progress(TextColumn("{task.description:>22}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()) as progress:
         for shape in SHAPES:
-            recipe = json.dumps({**asdict(shape), "seed": seed, "seconds": seconds, "lengths": [LENGTH, MAX_LENGTH], "batch": BATCH})
+            recipe = json.dumps({**asdict(shape), "seed": seed, "lengths": [LENGTH, MAX_LENGTH], "batch": BATCH})
             note, folder = out / shape.name / "recipe.json", out / shape.name
-            budget = seconds * shape.share
-            task = progress.add_task(f"training {shape.name}", total=budget, note="")
+            task = progress.add_task(f"training {shape.name}", total=shape.steps, note="")
             if note.exists() and json.loads(note.read_text())["recipe"] == recipe:
-                progress.update(task, completed=budget, note="is there")
+                progress.update(task, completed=shape.steps, note="is there")
                 continue
-            found = train(shape, folder, seed=seed, seconds=budget, told=lambda s, text, t=task: progress.update(t, completed=s, note=text))  # type: ignore[misc]
+            found = train(shape, folder, seed=seed, told=lambda step, text, t=task: progress.update(t, completed=step, note=text))  # type: ignore[misc]
             note.write_text(json.dumps({"recipe": recipe, **found}))
-            progress.update(
-                task, completed=budget, note=f"{found['parameters']:,} parameters, {found['steps']} steps, loss {found['loss']:.2f}"
-            )
+            progress.update(task, note=f"{found['parameters']:,} parameters, {shape.steps} steps, loss {found['loss']:.2f}")
 
 
 def main() -> None:
@@ -124,9 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for the three model folders")
     parser.add_argument("--seed", type=int, default=1, help="of weights and training lines (default 1)")
-    parser.add_argument("--seconds", type=float, default=75.0, help="of training in all (default 75)")
     given = parser.parse_args()
-    train_all(given.out, seed=given.seed, seconds=given.seconds)
+    train_all(given.out, seed=given.seed)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import AssayError, Permanent, Temporary
 
 LENGTH = struct.Struct(">I")
+# OpenMP's threads sleep while they wait: on cores that others use too, spinning made torch up to five times slower.
+SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def _frame(value: object) -> bytes:
@@ -47,7 +49,7 @@ class Engines:
         """Starts a new process, with no model: all that a workload against an address needs."""
         await self.close()
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gpu_agent.runner", self._preload, stdin=PIPE, stdout=PIPE
+            sys.executable, "-m", "gpu_agent.runner", self._preload, stdin=PIPE, stdout=PIPE, env=SHARING_CORES | os.environ
         )
 
     async def load(self, model: ModelRef, engine: EngineChoice) -> tuple[Loaded, bool]:
