@@ -5,7 +5,8 @@ its newest complete run: runs on other data are not compared with it. Of a model
 
 The score of a suite is the mean over its tasks of the task's main metric, chance-corrected where the task has a chance level:
 (value - chance) / (1 - chance). Only means over samples where more is better enter a suite; any other metric has its task's board.
-Intervals of scores and ranks come from a paired bootstrap: every draw takes the same samples for all models.
+A task's score has the interval of its mean (Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which
+places a model may have comes from a paired bootstrap: every draw takes the same samples for all models. Equal scores share a place.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
 from streams.planning import board_of
 from streams.results import Run
-from streams.statistics import Floats, percentile_interval, resampled_means
+from streams.statistics import Floats, Interval, mean_interval, mean_of_independent, resampled_means
 
 FiguresOf = Callable[[Run, str], Sequence[Figure]]
 Data = tuple[str, str, int]  # task, build, samples
@@ -105,14 +106,32 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
-    """Rows from the paired bootstrap over every task's shared samples."""
-    drawn, scores = [], []
+    """Rows from every task's shared samples, each task chance-corrected."""
+    drawn, scores, intervals = [], [], []
     for position, task in enumerate(tasks):
         matrix = _matrix(entries, task)
         chance = next((planned.chance for entry in entries if (planned := entry.run.planned(task))), None) or 0.0
         scores.append((matrix.mean(axis=1) - chance) / (1 - chance))
+        intervals.append([_corrected(interval, chance) for interval in _intervals(matrix)])
         drawn.append((resampled_means(matrix, stream=position) - chance) / (1 - chance))
-    return _ordered(entries, np.mean(scores, axis=0), np.mean(drawn, axis=0), samples=[_samples(entry, tasks) for entry in entries])
+    joined = [
+        _joined([float(task[n]) for task in scores], [task[n] for task in intervals]) for n in range(len(entries))
+    ]  # fmt: skip
+    samples = [_samples(entry, tasks) for entry in entries]
+    return _ordered(entries, np.mean(scores, axis=0), np.mean(drawn, axis=0), intervals=joined, samples=samples)
+
+
+def _intervals(matrix: Floats) -> list[Interval | None]:
+    return [mean_interval(row.tolist()) for row in matrix]
+
+
+def _corrected(interval: Interval | None, chance: float) -> Interval | None:
+    return ((interval[0] - chance) / (1 - chance), (interval[1] - chance) / (1 - chance)) if interval else None
+
+
+def _joined(scores: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
+    known = [interval for interval in intervals if interval]
+    return mean_of_independent(scores, known) if len(known) == len(scores) else None
 
 
 def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[RankingRow]:
@@ -121,7 +140,7 @@ def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[Ran
     samples = [_samples(entry, (task,)) for entry in entries]
     if _adds_up(planned):
         matrix = _matrix(entries, task)
-        return _ordered(entries, matrix.mean(axis=1), resampled_means(matrix, stream=0), samples=samples)
+        return _ordered(entries, matrix.mean(axis=1), resampled_means(matrix, stream=0), intervals=_intervals(matrix), samples=samples)
     main = [_main(figures(entry.run, task), planned) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
@@ -155,18 +174,20 @@ def _samples(entry: Entry, tasks: Sequence[str]) -> int:
     return sum(planned.samples for task in tasks if (planned := entry.run.planned(task)))
 
 
-def _ordered(entries: Sequence[Entry], scores: Floats, drawn: Floats, *, samples: Sequence[int]) -> list[RankingRow]:
+def _ordered(
+    entries: Sequence[Entry], scores: Floats, drawn: Floats, *, intervals: Sequence[Interval | None], samples: Sequence[int]
+) -> list[RankingRow]:
     """Rows in the order of their scores. `scores`: shape [entries]; `drawn`: shape [entries, draws]."""
     if np.isnan(scores).any():
         return [_row(entry, missing=("a sample that all share",)) for entry in entries]
     places = 1 + (drawn[np.newaxis] > drawn[:, np.newaxis]).sum(axis=1)  # of each entry, in each draw
     rows = []
-    for place, index in enumerate(sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)), start=1):
-        low, high = percentile_interval(drawn[index])
+    for index in sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)):
+        low, high = intervals[index] or (None, None)
         best, worst = np.percentile(places[index], [2.5, 97.5], method="nearest")
         rows.append(
             _row(
-                entries[index], rank=place, score=float(scores[index]), low=low, high=high,
+                entries[index], rank=1 + int((scores > scores[index]).sum()), score=float(scores[index]), low=low, high=high,
                 rank_low=int(best), rank_high=int(worst), samples=samples[index],
             )
         )  # fmt: skip

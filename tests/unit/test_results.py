@@ -235,6 +235,19 @@ def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:
     assert [(row.rank_low, row.rank_high) for row in board(results, "task:t").rows] == [(1, 2), (1, 2)]
 
 
+def test_a_score_of_nothing_or_everything_is_not_certain() -> None:
+    """None of 100 right still may be a few in a hundred; equal scores share their place, on a task's board and on a suite's."""
+    results = Results()
+    for run, model in (("1", "a"), ("2", "b")):
+        told(results, run, {"t": [0.0] * 100, "u": [1.0] * 100}, model=model)
+    for row in board(results, "task:t").rows:
+        assert (row.rank, row.score, row.low) == (1, 0.0, 0.0)
+        assert row.high == pytest.approx(0.0370, abs=1e-4)  # Wilson: z² / (n + z²)
+    for row in board(results, "t+u").rows:
+        assert (row.rank, row.score) == (1, 0.5)
+        assert (row.low, row.high) == pytest.approx((0.5 - 0.0370 / 2, 0.5 + 0.0370 / 2), abs=1e-4)
+
+
 def test_the_newest_run_of_a_model_counts_and_other_data_is_another_board() -> None:
     """A run over fewer samples does not stand beside one over more."""
     results = Results()
