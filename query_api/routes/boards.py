@@ -53,6 +53,7 @@ class RankingRow(Shape):
     missing: tuple[str, ...]
     sealed: bool
     audited: bool
+    speed_run: str | None = Field(description="the run that the speed was measured in")
 
 
 class Ranking(Shape):
