@@ -15,6 +15,7 @@ import structlog
 
 from infra.identity import now_us, producer
 from infra.kafka import Log, Record
+from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
@@ -82,10 +83,18 @@ class Dispatcher:
         async for record in self._log.follow(self._topics, since=since):
             self._fold(record, at_us=now_us())
 
+    async def check(self) -> None:
+        """Returns once the log has answered. Raises: Unavailable."""
+        await self._log.check()
+
     @property
     def active(self) -> bool:
         """Nobody has taken the pool since."""
         return self.newest_term == self.term
+
+    def restart_clocks(self) -> None:
+        """No agent was silent while nobody could be heard."""
+        self.pool.took_over(now_us=now_us())
 
     async def decide(self) -> None:
         """Decides once, writes what follows, and folds it in at once."""
@@ -153,10 +162,14 @@ async def _act(dispatcher: Dispatcher, stopped: asyncio.Event) -> None:
     """Decides while active; stands by while not, until work has long been waiting for a free agent."""
     since = await dispatcher.take()
     following = asyncio.create_task(dispatcher.follow(since))
+    reach = Reach(dispatcher.check)
+    watching = asyncio.create_task(reach.watch(dispatcher.restart_clocks))
     patience_us, idle_since_us = 3 * dispatcher.pool.lease_us, 0
     async for _ in _ticks(stopped):
         if following.done():
             following.result()
+        if reach.away_since_us is not None:
+            continue
         if dispatcher.active:
             await dispatcher.decide()
             continue
@@ -165,7 +178,8 @@ async def _act(dispatcher: Dispatcher, stopped: asyncio.Event) -> None:
         if idle_since_us and now_us() - idle_since_us > patience_us:
             break
     following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
+    watching.cancel()
+    await asyncio.gather(following, watching, return_exceptions=True)
 
 
 async def main(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import signal
 import time
 import zlib
+from typing import Any
 
 import psutil
 import structlog
@@ -42,6 +43,7 @@ class Worker:
         self._term = -1
         self._attempt: Attempt | None = None
         self._task: asyncio.Task[None] | None = None
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._draining = False
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -53,7 +55,8 @@ class Worker:
         stopping = asyncio.create_task(stopped.wait())
         await self._engines.start()
         log_line.info("ready", agent_id=self._agent_id, pool=self._settings.pool, partition=self._partition)
-        done, _ = await asyncio.wait([beating, following, stopping], return_when=asyncio.FIRST_COMPLETED)
+        all_of_it: list[asyncio.Future[Any]] = [beating, following, stopping, self._broken]
+        done, _ = await asyncio.wait(all_of_it, return_when=asyncio.FIRST_COMPLETED)
         following.cancel()
         self._draining = True
         await self._drop("the agent was stopped", state="failed")
@@ -102,6 +105,7 @@ class Worker:
         await self._drop("another job was leased to this agent", state="failed")
         self._attempt = Attempt(lease, agent_id=self._agent_id, log=self._log, engines=self._engines, environment_sha=self._environment.sha)
         self._task = asyncio.create_task(self._work(self._attempt))
+        self._task.add_done_callback(self._worked)
 
     async def _work(self, attempt: Attempt) -> None:
         started = time.perf_counter()
@@ -109,6 +113,11 @@ class Worker:
         self._attempt = None
         took_s = round(time.perf_counter() - started, 3)
         log_line.info("attempt ended", job_id=attempt.job.job_id, attempt=attempt.lease.attempt, took_s=took_s)
+
+    def _worked(self, task: "asyncio.Task[None]") -> None:
+        """An attempt that could not even report ends the process: else it would be beaten for, and never end."""
+        if not task.cancelled() and (error := task.exception()) is not None and not self._broken.done():
+            self._broken.set_exception(error)
 
     async def _drop(self, reason: str, *, state: str) -> None:
         """Ends the running attempt, with the engine's process, and says so."""

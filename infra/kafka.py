@@ -1,18 +1,19 @@
 """The log: publishing events, reading them by place, following topics. No consumer groups (those are Faust's)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, TopicAlreadyExistsError
 
 from infra.identity import now_us, producer
 from infra.registry import Registry
-from infra.retrying import until_available
+from infra.retrying import noticed, until_available
 from infra.settings import Settings
 from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.event import Event
@@ -21,6 +22,8 @@ from streams.errors import Permanent, Unavailable
 from streams.topics import TOPICS, Topic, topic_named, topic_of
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024
+CHECK_S, CLOSE_S = 3.0, 5.0
+TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 Ends = dict[tuple[str, int], int]
 
 
@@ -46,14 +49,20 @@ class Record:
 
 
 class Log:
-    """A connection to the log: one producer, any number of readers. Use it as an async context manager."""
+    """A connection to the log: one producer, any number of readers. Use it as an async context manager.
 
-    def __init__(self, settings: Settings, *, client_id: str) -> None:
+    While the broker is away, events wait here and are delivered in their order when it is back. `patience_s` is how long a caller
+    waits for that before it is told: None is for ever, as a processor wants it, for whatever comes next waits for the same broker.
+    """
+
+    def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None) -> None:
         self._settings = settings
         self._client_id = client_id
+        self._patience_s = patience_s
         self._registry = Registry(settings.registry)
         self.codec: Codec
         self._producer: AIOKafkaProducer
+        self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self.codec = await until_available(self._registry.codec, what="schema registry")
@@ -61,7 +70,7 @@ class Log:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._producer.stop()
+        await _closed(self._producer)
         await self._registry.close()
 
     async def _start_producer(self) -> AIOKafkaProducer:
@@ -73,34 +82,64 @@ class Log:
             await producer.start()
         except (KafkaError, OSError) as error:
             await producer.stop()
-            raise Unavailable(f"no Kafka broker at {self._settings.kafka} ({error}); is the stack up? `assay status`") from error
+            raise self._away(error) from error
         return producer
 
+    async def check(self) -> None:
+        """Returns once the broker has answered. Raises: Unavailable."""
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await self._producer.client.fetch_all_metadata()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self._away(error) from error
+
+    def _away(self, error: BaseException) -> Unavailable:
+        told = str(error) or type(error).__name__
+        hint = "`assay status` says whether it is up, and its log why not: a full disk, for one"
+        return Unavailable(f"the Kafka broker at {self._settings.kafka} does not answer ({told}); {hint}", code="log-away")
+
     async def publish(self, event: Event) -> Place:
-        """Where the event lies, once the broker has acknowledged it."""
+        """Where the event lies, once the broker has acknowledged it. Raises: as `publish_all`."""
         return (await self.publish_all([event]))[0]
 
     async def publish_all(self, events: Iterable[Event]) -> list[Place]:
-        """Where the events lie, in their order, once the broker has acknowledged all of them."""
-        acks = [await self._send(event) for event in events]
-        done = await asyncio.gather(*acks)
-        return [Place(meta.topic, meta.partition, meta.offset) for meta in done]
+        """Where the events lie, in their order, once the broker has acknowledged all of them.
 
-    async def _send(self, event: Event) -> asyncio.Future:  # type: ignore[type-arg]  # aiokafka's metadata is untyped
-        topic = topic_of(event)
-        return await self._producer.send(topic.name, self.codec.encode(event), key=event.partition_key())  # type: ignore[no-any-return]
+        Raises: Unavailable (they may still arrive), Permanent where one is too large.
+        """
+        return await self._delivered(self._sent([(topic_of(e).name, self.codec.encode(e), e.partition_key(), None) for e in events]))
 
     async def publish_to(self, event: Event, *, partition: int) -> Place:
         """Like `publish`, to a partition of the caller's choice: leases and marks."""
-        meta = await self._producer.send_and_wait(
-            topic_of(event).name, self.codec.encode(event), key=event.partition_key(), partition=partition
-        )
-        return Place(meta.topic, meta.partition, meta.offset)
+        return (await self._delivered(self._sent([(topic_of(event).name, self.codec.encode(event), event.partition_key(), partition)])))[0]
 
     async def publish_raw(self, topic: str, payload: bytes, *, key: bytes | None) -> Place:
         """Puts bytes on a topic as they are: requeued dead letters."""
-        meta = await self._producer.send_and_wait(topic, payload, key=key)
-        return Place(meta.topic, meta.partition, meta.offset)
+        return (await self._delivered(self._sent([(topic, payload, key, None)])))[0]
+
+    async def _sent(self, records: list[tuple[str, bytes, bytes | None, int | None]]) -> list[Place]:
+        acks = [await self._producer.send(topic, value, key=key, partition=place) for topic, value, key, place in records]
+        done = await asyncio.gather(*acks)
+        return [Place(meta.topic, meta.partition, meta.offset) for meta in done]
+
+    async def _delivered(self, sending: Awaitable[list[Place]]) -> list[Place]:
+        producer = self._producer
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await noticed(sending, what="kafka")
+        except TimeoutError as error:
+            raise self._away(TimeoutError(f"nothing acknowledged for {self._patience_s} s")) from error
+        except TOO_LARGE as error:
+            raise Permanent(f"a record is larger than {MAX_RECORD_BYTES} bytes; make it smaller", code="record-too-large") from error
+        except KafkaError as error:
+            await self._renew(producer)
+            raise self._away(error) from error
+
+    async def _renew(self, failed: AIOKafkaProducer) -> None:
+        """Another producer in the place of one that failed: the numbers that it gives its records have a gap now, which brokers refuse."""
+        if self._producer is failed:
+            self._producer = await self._start_producer()
+            self._closing = asyncio.create_task(_closed(failed))
 
     async def decode(self, topic: str, payload: bytes) -> Event:
         """The event in a record's bytes; asks the registry for schemas not yet seen. Raises: Undecodable, Unavailable."""
@@ -123,14 +162,16 @@ class Log:
             await consumer.start()
         except (KafkaError, OSError) as error:
             await consumer.stop()
-            raise Unavailable(f"no Kafka broker at {self._settings.kafka} ({error})") from error
+            raise self._away(error) from error
         return consumer
 
     async def ends(self, topics: Sequence[Topic]) -> Ends:
-        """The next offset of every partition of the topics, as of now."""
+        """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
         consumer = await self.reader()
         try:
             offsets = await consumer.end_offsets(_partitions(topics))
+        except KafkaError as error:
+            raise self._away(error) from error
         finally:
             await _stop(consumer)
         return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
@@ -197,6 +238,8 @@ class Log:
         try:
             found = await consumer.offsets_for_times(dict.fromkeys(_partitions(topics), written_us // 1000))
             ends = await consumer.end_offsets(list(found))
+        except KafkaError as error:
+            raise self._away(error) from error
         finally:
             await _stop(consumer)
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
@@ -248,6 +291,12 @@ def dead_letter(place: Place, payload: bytes, *, code: str, message: str, servic
         occurred_us=now_us(), producer=producer(service), topic=place.topic, partition=place.partition, offset=place.offset,
         reason_code=code, message=message, payload=payload,
     )  # fmt: skip
+
+
+async def _closed(producer: AIOKafkaProducer) -> None:
+    with suppress(KafkaError, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await producer.stop()
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

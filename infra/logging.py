@@ -2,10 +2,13 @@
 
 import logging
 import sys
+import time
 
 import structlog
 
 from infra.settings import Settings
+
+SELDOM_S = 10.0
 
 
 def configure(settings: Settings, *, process: str) -> None:
@@ -25,7 +28,23 @@ def configure(settings: Settings, *, process: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger().handlers[0].addFilter(_Seldom())
     structlog.contextvars.bind_contextvars(process=process)
+
+
+class _Seldom(logging.Filter):
+    """Lets a library's line through once in ten seconds: while a broker is away, clients complain a hundred times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_s: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place, now_s = (record.pathname, record.lineno), time.monotonic()
+        if now_s - self._told_s.get(place, -SELDOM_S) < SELDOM_S:
+            return False
+        self._told_s[place] = now_s
+        return True
 
 
 def _as_it_is(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:

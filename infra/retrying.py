@@ -1,4 +1,4 @@
-"""Trying again with back-off, for what may not be there yet."""
+"""Waiting for what may not be there yet, and saying so."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,6 +10,7 @@ from streams.errors import Temporary
 
 T = TypeVar("T")
 LONGEST_PAUSE_S = 10.0
+NOTICE_S = 5.0
 
 
 async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, give_up_after: int | None = None) -> T:
@@ -25,3 +26,15 @@ async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, giv
             structlog.get_logger().warning("waiting", what=what, reason=str(error), failures=failures, again_in_s=pause_s)
         await asyncio.sleep(pause_s)
         pause_s = min(pause_s * 1.7, LONGEST_PAUSE_S)
+
+
+async def noticed(awaitable: Awaitable[T], *, what: str) -> T:
+    """What the awaitable gives; while that takes long, a log line says so every five seconds."""
+    task, waited_s = asyncio.ensure_future(awaitable), 0.0
+    try:
+        while not (await asyncio.wait([task], timeout=NOTICE_S))[0]:
+            waited_s += NOTICE_S
+            structlog.get_logger().warning("waiting", what=what, for_s=waited_s)
+        return task.result()
+    finally:
+        task.cancel()

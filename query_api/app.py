@@ -16,11 +16,14 @@ from infra.kafka import Log
 from infra.settings import Settings
 from query_api import pages
 from query_api.description import document
+from query_api.lasting import lasting
 from query_api.problems import on_error, on_http
 from query_api.routes import OPERATIONS
 from query_api.routing import route
 from query_api.state import State
 from streams.errors import AssayError
+
+PATIENCE_S = 5.0
 
 
 def app(settings: Settings) -> Starlette:
@@ -28,15 +31,17 @@ def app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncIterator[None]:
-        async with Log(settings, client_id="query_api") as log, ClickHouse(settings) as clickhouse:
+        async with Log(settings, client_id="query_api", patience_s=PATIENCE_S) as log, ClickHouse(settings) as clickhouse:
             state = application.state.own = State(settings, log=log, clickhouse=clickhouse)
-            following = asyncio.create_task(state.live.follow())
-            following.add_done_callback(_end_with)
+            tasks = [asyncio.create_task(state.live.follow()), asyncio.create_task(state.live.watch())]
+            for task in tasks:
+                task.add_done_callback(_end_with)
             yield
-            following.cancel()
+            for task in tasks:
+                task.cancel()
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    routes = [*(route(operation) for operation in OPERATIONS), *pages.ROUTES, static]
+    routes = [*(route(operation) for operation in OPERATIONS), *lasting(pages.ROUTES), static]
     handlers: Any = {AssayError: on_error, HTTPException: on_http}
     application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     application.state.description = document(OPERATIONS)

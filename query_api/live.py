@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.kafka import Ends, Log, Record
+from infra.reach import Reach
+from infra.retrying import until_available
 from query_api.problems import Malformed
 from streams.projection import name_of, plain
 from streams.topics import DEAD_LETTERS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
@@ -82,20 +84,33 @@ class Live:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._listeners: set[asyncio.Queue[Record | None]] = set()
+        self._listeners: set[asyncio.Queue[Record | str | None]] = set()
+        self.reach = Reach(log.check)
         self._next: Ends = {}
         self.ready = asyncio.Event()
 
     async def follow(self) -> None:
         """Follows the log for ever, and tells every listener."""
-        self._next = await self._log.ends(TOPICS)
+        self._next = await until_available(lambda: self._log.ends(TOPICS), what="kafka")
         self.ready.set()
         async for record in self._log.follow(TOPICS, since=self._next):
             self._next[record.place.topic, record.place.partition] = record.place.offset + 1
             for listener in list(self._listeners):
                 self._tell(listener, record)
 
-    def _tell(self, listener: asyncio.Queue[Record | None], record: Record) -> None:
+    async def watch(self) -> None:
+        """Watches the log for ever, and tells every listener when it has gone or has come back."""
+        await self.reach.watch(self._notify)
+
+    def _notify(self) -> None:
+        for listener in list(self._listeners):
+            self._tell(listener, self._reached)
+
+    @property
+    def _reached(self) -> str:
+        return "back" if self.reach.away_since_us is None else "away"
+
+    def _tell(self, listener: asyncio.Queue[Record | str | None], record: Record | str) -> None:
         if listener.qsize() < WAITING:
             listener.put_nowait(record)
             return
@@ -106,20 +121,27 @@ class Live:
         """What the listener wants, from its cursor (or from now). Ends where it does not keep up."""
         await self.ready.wait()
         since = ends_of(cursor) if cursor else None
-        queue: asyncio.Queue[Record | None] = asyncio.Queue()
+        queue: asyncio.Queue[Record | str | None] = asyncio.Queue()
         self._listeners.add(queue)
         position = dict(since or self._next)
         joined = dict(self._next)
         try:
             yield Told("cursor", cursor_of(position), "{}")
+            if self._reached == "away":
+                yield self._notice("away", position)
             if since is not None:
                 async for told in self._past(wish, position, until=joined):
                     yield told
             while (record := await queue.get()) is not None:
-                if told_now := self._advance(wish, position, record):
+                if isinstance(record, str):
+                    yield self._notice(record, position)
+                elif told_now := self._advance(wish, position, record):
                     yield told_now
         finally:
             self._listeners.discard(queue)
+
+    def _notice(self, kind: str, position: Ends) -> Told:
+        return Told(kind, cursor_of(position), json.dumps({"since_us": self.reach.away_since_us}))
 
     async def _past(self, wish: Wanted, position: Ends, *, until: Ends) -> AsyncIterator[Told]:
         behind = {place: end for place, end in until.items() if position.get(place, 0) < end}

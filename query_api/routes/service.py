@@ -4,8 +4,10 @@ import asyncio
 
 from starlette.responses import JSONResponse, Response
 
+from query_api.pages import clock
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+from streams.errors import Unavailable
 
 READY_S = 5
 
@@ -51,6 +53,8 @@ async def ready(call: Call[Nothing, Nothing]) -> Ready:
     await call.state.clickhouse.query("SELECT 1 FROM run_states LIMIT 1")
     async with asyncio.timeout(READY_S):
         await call.state.live.ready.wait()
+    if (away_us := call.state.live.reach.away_since_us) is not None:
+        raise Unavailable(f"the log has not answered since {clock(away_us)} UTC; `assay status` says more", code="log-away")
     return Ready()
 
 

@@ -2,11 +2,23 @@
 const main = document.querySelector("main[data-fragment]");
 const light = document.querySelector("[data-live]");
 const PAUSE_MS = 700;
-let fetching = false, again = false;
+const AGAIN_MS = 3000;
+let fetching = false, again = false, away = false, since = null;
 
 function show(text, on) {
   light.textContent = text;
   light.classList.toggle("on", on);
+}
+
+// What is on the screen stays there while a store is away; the line says of when it is.
+function stale(when = new Date()) {
+  since ??= when;
+  show(`data as of ${since.toLocaleTimeString("en-GB")}, trying again`, false);
+}
+
+function current() {
+  since = null;
+  show("live", true);
 }
 
 async function refresh() {
@@ -14,7 +26,13 @@ async function refresh() {
   fetching = true;
   try {
     const answer = await fetch(main.dataset.fragment, { headers: { Accept: "text/html" } });
-    if (answer.ok) replace(await answer.text());
+    if (answer.ok) {
+      replace(await answer.text());
+      if (!away) current();
+    } else if (answer.status === 503) {
+      stale();
+      setTimeout(refresh, AGAIN_MS);
+    }
   } catch { /* the stream says that we are not live; the next event tries again */ }
   setTimeout(() => { fetching = false; if (again) { again = false; refresh(); } }, PAUSE_MS);
 }
@@ -29,8 +47,10 @@ function replace(html) {
 
 if (main?.dataset.fragment) {
   const stream = new EventSource(main.dataset.stream);
-  stream.onopen = () => { show("live", true); refresh(); };
-  stream.onerror = () => show("connection lost, trying again", false);
+  stream.onopen = () => { away = false; refresh(); };
+  stream.onerror = () => stale();
+  stream.addEventListener("away", event => { away = true; stale(new Date(JSON.parse(event.data).since_us / 1000)); });
+  stream.addEventListener("back", () => { away = false; refresh(); });
   for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "RankingChanged", "DeadLettered"])
     stream.addEventListener(kind, refresh);
 }

@@ -1,0 +1,129 @@
+"""Stores that are not there: at the start, and gone in the middle of a run. Nothing is lost, nothing counts twice, and it goes on."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from infra.kafka import Log
+from infra.replay import verify
+from streams.topics import ANSWERS, SCORES
+from tests.e2e.test_dashboard import CHROMIUM, FLAGS
+from tests.faults import PROCESSES, STORES, Stack, faulty
+from tests.flow import events_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+SAMPLES = 160
+AS_OF = re.compile(r"data as of \d\d:\d\d:\d\d")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose processes were all there before its stores, and whose API is ready by now."""
+    with faulty(tmp_path_factory.mktemp("faults")) as made:
+        made.start(*PROCESSES)
+        for name in PROCESSES:
+            made.until(lambda name=name: '"waiting"' in made.log_of(name), what=f"{name} waits")  # type: ignore[misc]
+        made.start(*STORES)
+        made.until(made.ready, what="the API is ready")
+        yield made
+
+
+def submit(stack: Stack, *, delay_ms: int = 25) -> str:
+    """A run of the echo engine that takes some seconds."""
+    engine = {"name": "echo", "options": {"delay_ms": str(delay_ms)}}
+    body = {"model": {"uri": "echo"}, "engine": engine, "tasks": [{"name": "assay_arithmetic", "limit": SAMPLES}]}
+    return str(httpx.post(f"{stack.settings.api}/v1/evaluations", json=body, timeout=30).raise_for_status().json()["run_id"])
+
+
+def under_way(stack: Stack) -> str:
+    """A run with some of its answers given, and most not."""
+    run_id = submit(stack)
+    stack.until(lambda: 0 < answered(stack, run_id) < SAMPLES // 2, what="first answers")
+    return run_id
+
+
+def told(stack: Stack, run_id: str) -> dict[str, Any]:
+    """The run as the API tells it; empty while it cannot."""
+    answer = stack.get(f"/v1/runs/{run_id}")
+    return dict(answer.json()) if answer is not None and answer.is_success else {}
+
+
+def answered(stack: Stack, run_id: str) -> int:
+    """Samples that ClickHouse knows to be answered."""
+    return sum(task["answered"] for task in told(stack, run_id).get("tasks", []))
+
+
+def whole(stack: Stack, run_id: str) -> None:
+    """Waits until the run has completed; every sample was answered and scored, and counts once, in the log and in ClickHouse."""
+    stack.until(lambda: told(stack, run_id).get("state") not in (None, "requested", "planned", "running"), what="the run's end")
+    assert (told(stack, run_id)["state"], told(stack, run_id)["message"]) == ("completed", None)
+
+    async def counted() -> None:
+        async with Log(stack.settings, client_id="test") as log:
+            for topic in (ANSWERS, SCORES):
+                assert sorted(event.ordinal for event in await events_of(log, topic, run_id)) == list(range(SAMPLES))
+        verdict = await verify(stack.settings, run_id=None, told=lambda _text: None)
+        assert verdict.equal, verdict.difference
+
+    asyncio.run(counted())
+    assert [(task["expected"], task["scored"]) for task in told(stack, run_id)["tasks"]] == [(SAMPLES, SAMPLES)]
+
+
+def refused(answer: httpx.Response | None, *, says: str) -> None:
+    """The answer is a problem document: not now, try again after a while, for this reason."""
+    assert answer is not None
+    assert (answer.status_code, answer.headers["content-type"]) == (503, "application/problem+json")
+    assert int(answer.headers["retry-after"]) >= 1
+    assert says in answer.json()["detail"]
+
+
+def test_processes_that_started_before_the_stores_wait_and_complete_a_run(stack: Stack) -> None:
+    """None of them has ended."""
+    whole(stack, submit(stack, delay_ms=0))
+    assert stack.ended == []
+
+
+def test_a_broker_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) -> None:
+    """Nobody ends; the API says so meanwhile; no attempt is spent on an outage; then the run goes on from where it was."""
+    run_id = under_way(stack)
+    stack.kill("broker")
+    stack.until(lambda: not stack.ready(), what="the API says that the log is away")
+    refused(stack.get("/readyz"), says="the log has not answered since")
+    body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 2}]}
+    refused(httpx.post(f"{stack.settings.api}/v1/evaluations", json=body, timeout=30), says="a full disk, for one")
+    page = stack.get("/")
+    assert page is not None and AS_OF.search(page.text)
+    stack.start("broker")
+    whole(stack, run_id)
+    assert stack.ended == []
+    assert '"attempt": 2' not in stack.log_of("agents.dispatch")
+
+
+def test_a_clickhouse_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) -> None:
+    """The run goes on meanwhile and the tables catch up; an open page keeps what it shows and says of when that is."""
+    run_id = under_way(stack)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page()
+        page.goto(f"{stack.settings.api}/runs/{run_id}")
+        live = page.locator("[data-live]")
+        expect(live).to_have_text("live", timeout=60_000)
+        stack.kill("clickhouse")
+        stack.until(lambda: not stack.ready(), what="the API says that ClickHouse is away")
+        refused(stack.get(f"/v1/runs/{run_id}"), says="no ClickHouse at")
+        expect(live).to_have_text(AS_OF, timeout=60_000)
+        expect(page.locator("h1")).to_contain_text("echo")
+        reloaded = page.reload()
+        assert reloaded is not None and reloaded.status == 503
+        expect(page.locator("h1")).to_contain_text("echo")
+        expect(live).to_have_text(AS_OF)
+        stack.start("clickhouse")
+        expect(live).to_have_text("live", timeout=60_000)
+        browser.close()
+    whole(stack, run_id)
+    assert stack.ended == []
