@@ -221,6 +221,7 @@ def _sample(build_id: str, sample: BuiltSample, contents: dict[str, ContentPlace
     return SampleBuilt(
         **header, build_id=build_id, ordinal=sample.ordinal, doc_id=sample.doc_id, document=Text.plain(sample.document),
         requests=tuple(_request(call, contents) for call in sample.requests), arguments_sha=sample.arguments_sha,
+        target=Text.plain(sample.target) if sample.target is not None else None,
     )  # fmt: skip
 
 

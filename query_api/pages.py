@@ -10,6 +10,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from query_api import charts
+from query_api.reading_samples import LINE_FILTERS
 
 
 def clock(when_us: int) -> str:
@@ -45,7 +46,7 @@ async def overview_fragment(request: Request) -> Response:
 
 async def _overview(request: Request) -> dict[str, Any]:
     reading = request.app.state.own.reading
-    recent = await reading.runs(limit=60)
+    recent, _ = await reading.runs(limit=60)
     board = await reading.ranking(request.query_params.get("board"))
     speeds = [(row, await reading.performance(row["newest"])) for row in await reading.rows("measured")]
     return {
@@ -70,7 +71,7 @@ async def run_fragment(request: Request) -> Response:
 
 async def _run(request: Request) -> dict[str, Any]:
     reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
-    rows = await reading.rows("samples", run_id=run_id, task="")
+    rows = await reading.rows("sample_lines", run_id=run_id, **LINE_FILTERS)
     return {
         "run": await reading.run(run_id),
         "histograms": await reading.histograms(run_id),

@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 from infra.clickhouse import ClickHouse, Rows
+from query_api.paging import Listing, after, following, span
 from streams.errors import NotFound
 
 NS = 1e9
 DURATIONS = ("ttft", "itl", "tpot", "e2e")
 SPREAD = ("mean", "p50", "p95", "p99")
+RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
+RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
 
 
 @cache
 def queries() -> Mapping[str, str]:
-    """The named queries."""
-    parts = (Path(__file__).parent / "queries.sql").read_text().split("-- name: ")[1:]
-    return {name.strip(): sql.strip() for name, _, sql in (part.partition("\n") for part in parts)}
+    """The named queries of query_api/queries."""
+    texts = [path.read_text() for path in sorted((Path(__file__).parent / "queries").glob("*.sql"))]
+    parts = [part.partition("\n") for text in texts for part in text.split("-- name: ")[1:]]
+    return {name.strip(): sql.strip() for name, _, sql in parts}
 
 
 class Reading:
@@ -31,21 +35,32 @@ class Reading:
         """The rows of a named query."""
         return await self._clickhouse.query(queries()[name], parameters)
 
-    async def runs(self, *, state: str = "", before: str = "", limit: int = 50) -> Rows:
-        """Runs, the newest first, each with its progress (0..1)."""
-        runs = await self.rows("runs", state=state, before=before, limit=limit)
-        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=[run["run_id"] for run in runs])} if runs else {}
-        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs]
+    async def page(self, listing: Listing, *, sort: str, limit: int, cursor: str = "", **filters: Any) -> tuple[Rows, str | None]:
+        """A page of a list, and the cursor of the next (None at the end). Raises: Malformed for a cursor that is not of this question."""
+        place = span(listing, sort, after=after(cursor, listing, sort, asked=filters), limit=limit)
+        rows = await self._clickhouse.query(f"SELECT * FROM ({queries()[listing.query]}){place.sql}", filters | dict(place.parameters))
+        return following(rows, listing, sort, asked=filters, limit=limit)
 
-    async def run(self, run_id: str) -> dict[str, Any]:
-        """Everything about a run. Raises: NotFound."""
+    async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
+        """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""
+        runs, next_page = await self.page(RUNS, sort=sort, limit=limit, cursor=cursor, **(RUN_FILTERS | filters))
+        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=[run["run_id"] for run in runs])} if runs else {}
+        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs], next_page
+
+    async def state(self, run_id: str) -> dict[str, Any]:
+        """A run's row of `run_states`. Raises: NotFound."""
         found = await self.rows("run", run_id=run_id)
         if not found:
             raise NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
-        told = {name: value for name, value in found[0].items() if name != "plan"}
+        return found[0]
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        """Everything about a run. Raises: NotFound."""
+        found = await self.state(run_id)
+        told = {name: value for name, value in found.items() if name != "plan"}
         tasks = await self.rows("progress", run_id=run_id)
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
-        plan = json.loads(found[0]["plan"] or "{}")
+        plan = json.loads(found["plan"] or "{}")
         return told | {
             "progress": _progress(told["state"], whole), "tasks": tasks, "scores": await self.rows("figures", run_id=run_id),
             "performance": await self.performance(run_id), "skipped": plan.get("skipped", []),

@@ -76,7 +76,7 @@ class BuiltRequest(Record):
 
 
 class SampleBuilt(Event):
-    """One document of a task with all of its requests, in the task's own order."""
+    """One document of a task with all of its requests, in the task's own order. `target` is the expected answer, where the task has one."""
 
     identity: ClassVar[tuple[str, ...]] = ("build_id", "ordinal")
     key: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -87,3 +87,4 @@ class SampleBuilt(Event):
     document: Text
     requests: tuple[BuiltRequest, ...]
     arguments_sha: str
+    target: Text | None = None

@@ -150,6 +150,7 @@ CREATE TABLE IF NOT EXISTS fact_samples (
     document String,
     requests String,
     arguments_sha String,
+    target Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

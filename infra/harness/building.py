@@ -46,6 +46,7 @@ class BuiltSample:
     document: str
     requests: tuple[BuiltCall, ...]
     arguments_sha: str
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,18 @@ def _samples(task: Any) -> Iterator[BuiltSample]:
         calls = tuple(_call(instance) for instance in instances)
         told = json.dumps([[call.context, call.continuation, call.generation_json] for call in calls], ensure_ascii=False)
         sha = hashlib.sha256(told.encode()).hexdigest()
-        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc), calls, sha)
+        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc), calls, sha, _target(task, instances[0].doc))
+
+
+def _target(task: Any, doc: Any) -> str | None:
+    """The expected answer as people read it: a choice's text, several right ones each on a line; None where the task has none."""
+    try:
+        told = task.doc_to_target(doc)
+        if isinstance(told, int) and task.OUTPUT_TYPE == "multiple_choice":
+            told = task.doc_to_choice(doc)[told]
+    except Exception:  # noqa: BLE001  a task's definition is code of others, and no score hangs on this text
+        return None
+    return ("\n".join(map(str, told)) if isinstance(told, list | tuple) else str(told)) or None
 
 
 def _call(instance: Any) -> BuiltCall:

@@ -29,7 +29,8 @@ class Client:
 
     def lines(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The documents of an answer of JSON lines."""
-        answer = self._send("GET", path, params={name: value for name, value in query.items() if value is not None})
+        given = {name: value for name, value in query.items() if value is not None}
+        answer = self._send("GET", path, params=given, headers={"Accept": "application/x-ndjson"})
         yield from map(json.loads, answer.text.splitlines())
 
     def _send(self, method: str, path: str, **given: Any) -> httpx.Response:

@@ -1,10 +1,15 @@
 """Rankings: the boards, and one board's rows."""
 
+from typing import Final, Literal
+
 from pydantic import Field
 
+from query_api.paging import Listing, Paged
 from query_api.problems import Malformed
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+
+LISTING: Final = Listing("board_list", sorts={"board": "String", "newest_us": "Int64"}, key={"board": "String"})
 
 
 class BoardRow(Shape):
@@ -16,10 +21,18 @@ class BoardRow(Shape):
     models: int
 
 
-class Boards(Shape):
-    """All boards: suites first, those that changed last first."""
+class BoardsAsked(Paged):
+    """Which boards."""
+
+    match: str = Field(default="", description="only those whose name has this in it")
+    sort: Literal["board", "-board", "newest_us", "-newest_us"] = Field(default="-newest_us", description="by name, or by when it changed")
+
+
+class BoardPage(Shape):
+    """Boards, in the order asked for."""
 
     boards: tuple[BoardRow, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
 class RankingAsked(Shape):
@@ -66,9 +79,10 @@ class Ranking(Shape):
     rows: tuple[RankingRow, ...] = ()
 
 
-async def boards(call: Call[Nothing, Nothing]) -> Boards:
-    """Lists the boards."""
-    return Boards.model_validate({"boards": await call.state.reading.rows("boards")})
+async def boards(call: Call[BoardsAsked, Nothing]) -> BoardPage:
+    """Lists the boards, those that changed last first."""
+    found, next_page = await call.state.reading.page(LISTING, **call.query.model_dump())
+    return BoardPage.model_validate({"boards": found, "next": next_page})
 
 
 async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:

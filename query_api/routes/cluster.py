@@ -1,38 +1,59 @@
 """The machinery: agents that are alive, and records that could not be processed."""
 
-from pydantic import Field
+from typing import Final, Literal
 
+from pydantic import Field, Json
+
+from query_api.paging import Listing, Paged
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+from schemas.jobs import Device, Running
+
+AGENTS: Final = Listing("agent_list", sorts={"pool": "String", "seen_us": "Int64"}, key={"pool": "String", "agent_id": "String"})
+LETTERS: Final = Listing(
+    "dead_letter_list",
+    sorts={"written_us": "Int64"},
+    key={"topic": "String", "partition": "Int64", "offset": "Int64", "reason_code": "String"},
+)
+
+
+class AgentsAsked(Paged):
+    """Which agents."""
+
+    pool: str = Field(default="", description="only those of this pool")
+    sort: Literal["pool", "-pool", "seen_us", "-seen_us"] = Field(default="pool", description="by pool and name, or by the last heartbeat")
 
 
 class AgentRow(Shape):
-    """An agent as its last heartbeat told it; `running`, `models_held`, `devices` and `capabilities` are JSON."""
+    """An agent as its last heartbeat told it."""
 
     pool: str
     agent_id: str
     incarnation: int
     seen_us: int
     alive: bool
-    running: str
-    models_held: str
-    devices: str
+    running: Json[tuple[Running, ...]]
+    models_held: Json[tuple[str, ...]]
+    devices: Json[tuple[Device, ...]]
     free_bytes: int
     total_bytes: int
     draining: bool
-    capabilities: str
+    capabilities: Json[tuple[str, ...]]
 
 
-class Agents(Shape):
-    """The agents that are alive."""
+class AgentPage(Shape):
+    """Agents that are alive."""
 
     agents: tuple[AgentRow, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
-class LettersAsked(Shape):
+class LettersAsked(Paged):
     """Which dead letters."""
 
-    limit: int = Field(default=50, ge=1, le=500, description="how many at most")
+    topic: str = Field(default="", description="only those that came from this topic")
+    reason_code: str = Field(default="", description="only those with this reason")
+    sort: Literal["written_us", "-written_us"] = Field(default="-written_us", description="by when it was said")
 
 
 class Letter(Shape):
@@ -47,20 +68,23 @@ class Letter(Shape):
     payload: str
 
 
-class Letters(Shape):
-    """Dead letters, the newest first."""
+class LetterPage(Shape):
+    """Dead letters, in the order asked for."""
 
     dead_letters: tuple[Letter, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
-async def agents(call: Call[Nothing, Nothing]) -> Agents:
+async def agents(call: Call[AgentsAsked, Nothing]) -> AgentPage:
     """Lists the agents that are alive."""
-    return Agents.model_validate({"agents": await call.state.reading.rows("agents")})
+    found, next_page = await call.state.reading.page(AGENTS, **call.query.model_dump())
+    return AgentPage.model_validate({"agents": found, "next": next_page})
 
 
-async def dead_letters(call: Call[LettersAsked, Nothing]) -> Letters:
+async def dead_letters(call: Call[LettersAsked, Nothing]) -> LetterPage:
     """Lists the records that could not be processed, the newest first."""
-    return Letters.model_validate({"dead_letters": await call.state.reading.rows("dead_letters", limit=call.query.limit)})
+    found, next_page = await call.state.reading.page(LETTERS, **call.query.model_dump())
+    return LetterPage.model_validate({"dead_letters": found, "next": next_page})
 
 
 OPERATIONS = (

@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from query_api.paging import Paged
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 from query_api.submitting import Submission, requested
@@ -19,12 +20,18 @@ class Submitted(Shape):
     state: Literal["requested"] = "requested"
 
 
-class RunsAsked(Shape):
+class RunsAsked(Paged):
     """Which runs."""
 
     state: State | None = Field(default=None, description="only those in this state")
-    before: str = Field(default="", description="only those whose run_id is below this one")
-    limit: int = Field(default=50, ge=1, le=500, description="how many at most")
+    model: str = Field(default="", description="only of this model: its whole address, or the last part of it")
+    task: str = Field(default="", description="only those that run this task")
+    suite: str = Field(default="", description="only those ranked on this board")
+    submitter: str = Field(default="", description="only those that this one asked for")
+    campaign: str = Field(default="", description="only those of this campaign")
+    sort: Literal["-requested_us", "requested_us", "-changed_us", "changed_us", "model", "-model"] = Field(
+        default="-requested_us", description="by what; a minus: the greatest first"
+    )
 
 
 class RunRow(Shape):
@@ -48,10 +55,10 @@ class RunRow(Shape):
 
 
 class RunPage(Shape):
-    """Runs, the newest first."""
+    """Runs, in the order asked for."""
 
     runs: tuple[RunRow, ...]
-    next: str | None
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
 class TaskProgress(Shape):
@@ -181,9 +188,8 @@ async def submit(call: Call[Nothing, Submission]) -> Submitted:
 
 async def runs(call: Call[RunsAsked, Nothing]) -> RunPage:
     """Lists runs, the newest first, each with its progress."""
-    asked = call.query
-    found = await call.state.reading.runs(state=asked.state or "", before=asked.before, limit=asked.limit)
-    return RunPage.model_validate({"runs": found, "next": found[-1]["run_id"] if len(found) == asked.limit else None})
+    found, next_page = await call.state.reading.runs(**(call.query.model_dump() | {"state": call.query.state or ""}))
+    return RunPage.model_validate({"runs": found, "next": next_page})
 
 
 async def run(call: Call[Nothing, Nothing]) -> Run:
@@ -208,7 +214,7 @@ async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:
     """Stops a run; what it has measured stays."""
     run_id = call.path["run_id"]
     if call.state.submissions.remembered(run_id) is None:
-        await call.state.reading.run(run_id)
+        await call.state.reading.state(run_id)
     await call.state.submissions.cancel(run_id, by=call.body.by, message=call.body.message)
     return Cancelling(run_id=run_id)
 

@@ -113,6 +113,11 @@ def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot:
         samples = sorted((s for s in reference["samples"][name] if s["filter"] == filter_name), key=lambda s: s["doc_id"])
         if not isinstance(samples[0][metric], tuple):
             assert values[key] == [float(sample[metric]) for sample in samples]
+        for mine, sample in zip(made.samples, samples, strict=False):
+            if isinstance(sample["target"], str):
+                assert mine.target == (sample["target"] or None)
+            elif mine.requests[0].continuation is not None:
+                assert mine.target
 
 
 @pytest.mark.parametrize("name", BUNDLED_TASKS)

@@ -1,9 +1,12 @@
 -- name: runs
 SELECT run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us
 FROM run_states
-WHERE ({state:String} = '' OR state = {state:String}) AND ({before:String} = '' OR run_id < {before:String})
-ORDER BY run_id DESC
-LIMIT {limit:UInt32}
+WHERE ({state:String} = '' OR state = {state:String})
+    AND ({model:String} = '' OR model = {model:String} OR endsWith(model, concat('/', {model:String})))
+    AND ({task:String} = '' OR has(tasks, {task:String}))
+    AND ({suite:String} = '' OR suite = {suite:String})
+    AND ({submitter:String} = '' OR submitter = {submitter:String})
+    AND ({campaign:String} = '' OR run_id IN (SELECT run_id FROM fact_requests WHERE campaign = {campaign:String}))
 
 -- name: run
 SELECT * FROM run_states WHERE run_id = {run_id:String}
@@ -33,26 +36,3 @@ LIMIT 12
 
 -- name: histograms
 SELECT argMax(histograms, (complete, log_offset)) AS histograms FROM fact_performance WHERE run_id = {run_id:String} HAVING count() > 0
-
--- name: samples
-SELECT task, doc_id, ordinal, repeat, metric, filter, value
-FROM sample_scores
-WHERE run_id = {run_id:String} AND ({task:String} = '' OR task = {task:String})
-ORDER BY task, ordinal, repeat, filter, metric
-
--- name: boards
-SELECT board, any(version) AS versions, max(changed_us) AS newest_us, count() AS models
-FROM ranking_rows GROUP BY board ORDER BY startsWith(board, 'task:'), newest_us DESC, board
-
--- name: ranking
-SELECT * FROM ranking_rows WHERE board = {board:String} ORDER BY position
-
--- name: agents
-SELECT * FROM agents_alive WHERE alive ORDER BY pool, agent_id
-
--- name: dead_letter_count
-SELECT uniqExact(event_id) AS letters FROM fact_dead_letters
-
--- name: dead_letters
-SELECT topic, `partition`, `offset`, reason_code, message, written_us, payload
-FROM dead_letters ORDER BY written_us DESC LIMIT {limit:UInt32}

@@ -1,0 +1,122 @@
+"""Pages of a list: a page begins behind the last row of the one before it, whatever has come since (keyset paging).
+
+A cursor holds that row's sort values, and a digest of the question that it belongs to: the list, its filters, its order.
+"""
+
+import base64
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import Field
+
+from infra.clickhouse import Rows
+from query_api.problems import Malformed
+from query_api.shapes import Shape
+
+LIMIT: Final = 500
+LONGEST_INTEGER: Final = 2**63
+
+
+class Paged(Shape):
+    """How much of a list, and from where on. A list adds its filters and its `sort`."""
+
+    limit: int = Field(default=50, ge=1, le=LIMIT, description="how many at most")
+    cursor: str = Field(default="", description="`next` of the page before, with the same filters and order")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list: its named query, the columns that it can be sorted by with their types, and the columns that tell its rows apart."""
+
+    query: str
+    sorts: Mapping[str, str]
+    key: Mapping[str, str]
+
+    def columns(self, sort: str) -> dict[str, str]:
+        """The columns that order it, with their types."""
+        name = sort.removeprefix("-")
+        return {name: self.sorts[name]} | dict(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A page's place in a list, as SQL: what comes behind the query, and its parameters."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+
+
+def span(listing: Listing, sort: str, *, after: Sequence[Any] | None, limit: int) -> Span:
+    """What a query needs to answer one page, and one row more, which says whether another page follows."""
+    columns, down = listing.columns(sort), sort.startswith("-")
+    order = ", ".join(f"`{name}`{' DESC' if down else ''}" for name in columns)
+    where, parameters = "", dict[str, Any]()
+    if after is not None:
+        places = ", ".join(_bound(f"after_{index}", kind) for index, kind in enumerate(columns.values()))
+        where = f" WHERE ({', '.join(f'`{name}`' for name in columns)}) {'<' if down else '>'} ({places})"
+        parameters = {f"after_{index}": _sent(value) for index, value in enumerate(after)}
+    return Span(f"{where} ORDER BY {order} LIMIT {limit + 1}", parameters)
+
+
+def _bound(name: str, kind: str) -> str:
+    # A double goes as its bits: read from decimal digits it may differ in the last, and a row would be skipped or shown twice.
+    return f"reinterpretAsFloat64({{{name}:Int64}})" if kind == "Float64" else f"{{{name}:{kind}}}"
+
+
+def _sent(value: Any) -> Any:
+    return struct.unpack("<q", struct.pack("<d", value))[0] if isinstance(value, float) else value
+
+
+def after(cursor: str, listing: Listing, sort: str, *, asked: Mapping[str, Any]) -> list[Any] | None:
+    """The sort values behind which the page begins; None at the beginning. Raises: Malformed."""
+    if not cursor:
+        return None
+    digest, values = _read(cursor)
+    if digest != digest_of(listing, sort, asked):
+        raise Malformed(
+            f"cursor {cursor[:20]!r}… belongs to another query: ask with the filters and the sort that it came from, or leave it out",
+            code="cursor-of-another-query",
+        )
+    kinds = list(listing.columns(sort).values())
+    if len(kinds) != len(values) or not all(_is(value, kind) for value, kind in zip(values, kinds, strict=True)):
+        raise _unreadable(cursor)
+    return values
+
+
+def following(rows: Rows, listing: Listing, sort: str, *, asked: Mapping[str, Any], limit: int) -> tuple[Rows, str | None]:
+    """The page of these rows (one more than asked for, where more follow), and the cursor of the next page."""
+    page = rows[:limit]
+    if len(rows) <= limit:
+        return page, None
+    told = [digest_of(listing, sort, asked), *(page[-1][name] for name in listing.columns(sort))]
+    return page, base64.urlsafe_b64encode(json.dumps(told, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def digest_of(listing: Listing, sort: str, asked: Mapping[str, Any]) -> str:
+    """A short name of the question."""
+    told = json.dumps([listing.query, sort, dict(asked)], sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
+def _read(cursor: str) -> tuple[Any, list[Any]]:
+    try:
+        digest, *values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(cursor) from error
+    return digest, values
+
+
+def _is(value: Any, kind: str) -> bool:
+    if kind == "String":
+        return isinstance(value, str)
+    if kind == "Float64":
+        return isinstance(value, float)
+    return isinstance(value, int) and not isinstance(value, bool) and -LONGEST_INTEGER <= value < LONGEST_INTEGER
+
+
+def _unreadable(cursor: str) -> Malformed:
+    return Malformed(f"{cursor[:40]!r} is no cursor of this list; leave it out to begin at its first page", code="bad-cursor")
