@@ -1,5 +1,6 @@
 """Evaluations as clients ask for them: validated here, produced to Kafka, and no more."""
 
+from collections.abc import Sequence, Set
 from typing import Any
 
 from pydantic import Field
@@ -8,7 +9,7 @@ from uuid6 import uuid7
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from query_api.shapes import Shape
-from schemas.event import Event
+from schemas.event import Event, derive_id
 from schemas.requests import (
     Budget,
     CancellationRequested,
@@ -26,6 +27,7 @@ from streams.planning import check
 from streams.topics import REQUESTS
 
 HEADER = frozenset(Event.model_fields)
+NAME = r"^[0-9A-Za-z_.-]{1,64}$"
 
 
 class Terms(Shape):
@@ -54,11 +56,29 @@ class Submission(Terms):
     """An evaluation of one model."""
 
     run_id: str = Field(
-        default_factory=lambda: str(uuid7()),
-        pattern=r"^[0-9A-Za-z_.-]{1,64}$",
-        description="the idempotency key, best a UUIDv7; drawn where it is left out",
+        default_factory=lambda: str(uuid7()), pattern=NAME, description="the idempotency key, best a UUIDv7; drawn where it is left out"
     )
     model: ModelRef
+
+
+class Batch(Terms):
+    """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
+
+    campaign: str = Field(
+        default_factory=lambda: str(uuid7()),
+        pattern=NAME,
+        description="the name that its runs share, and the idempotency key; drawn where it is left out",
+    )
+    models: tuple[ModelRef, ...] = Field(min_length=1, max_length=100)
+
+
+def submissions_of(batch: Batch) -> list[Submission]:
+    """A batch's evaluations. Their run ids are derived from the campaign, so that the same batch again is the same runs."""
+    terms = batch.model_dump(exclude={"models"})
+    return [
+        Submission.model_validate(terms | {"model": model.model_dump(), "run_id": derive_id("Batch", batch.campaign, place)})
+        for place, model in enumerate(batch.models)
+    ]
 
 
 def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
@@ -76,27 +96,35 @@ class Submissions:
         self._log = log
         self._bodies: dict[str, dict[str, Any]] = {}
 
-    async def submit(self, event: EvaluationRequested) -> None:
-        """Produces a request; the same again is the same run. Raises: Conflict where its run_id was used for another."""
-        body = event.model_dump(exclude=set(HEADER))
-        known = self._bodies.get(event.run_id) or await self._in_log(event.run_id)
-        if known is not None and known != body:
-            raise Conflict(f"run_id {event.run_id} was used before for another request; draw a new one", code="run-id-used")
-        if known is None:
-            await self._publish(event)
-        self._bodies[event.run_id] = body
+    async def submit(self, events: Sequence[EvaluationRequested], *, fresh: bool) -> None:
+        """Produces requests, all or (where one of them cannot be) none; the same again is the same run.
 
-    async def _publish(self, event: EvaluationRequested) -> None:
+        `fresh`: their ids were drawn a moment ago, so that the log need not be searched for them.
+        Raises: Conflict where a run_id was used for another request.
+        """
+        bodies = {event.run_id: _body(event) for event in events}
+        unknown = set() if fresh else bodies.keys() - self._bodies.keys()
+        known = self._bodies | (await self._in_log(unknown) if unknown else {})
+        for run_id, body in bodies.items():
+            if known.get(run_id, body) != body:
+                raise Conflict(f"run_id {run_id} was used before for another request; draw a new one", code="run-id-used")
+        await self._publish([event for event in events if event.run_id not in known])
+        self._bodies |= bodies
+
+    async def _publish(self, events: Sequence[EvaluationRequested]) -> None:
         try:
-            await self._log.publish(event)
+            await self._log.publish_all(events)
         except Unavailable as error:
-            raise Unavailable(f"{error}. It may still arrive: to ask again, send run_id {event.run_id}", code=error.code) from error
+            names = f"run_id {events[0].run_id}" if len(events) == 1 else f"campaign {events[0].campaign}"
+            raise Unavailable(f"{error}. It may still arrive: to ask again, send {names}", code=error.code) from error
 
-    async def _in_log(self, run_id: str) -> dict[str, Any] | None:
+    async def _in_log(self, run_ids: Set[str]) -> dict[str, dict[str, Any]]:
+        """What was asked for under these ids; of several requests the first counts."""
+        found: dict[str, dict[str, Any]] = {}
         async for record in self._log.read([REQUESTS]):
-            if isinstance(record.event, EvaluationRequested) and record.event.run_id == run_id:
-                return record.event.model_dump(exclude=set(HEADER))
-        return None
+            if isinstance(record.event, EvaluationRequested) and record.event.run_id in run_ids:
+                found.setdefault(record.event.run_id, _body(record.event))
+        return found
 
     def remembered(self, run_id: str) -> dict[str, Any] | None:
         """What was submitted here under this id."""
@@ -107,3 +135,7 @@ class Submissions:
         await self._log.publish(
             CancellationRequested(occurred_us=now_us(), producer=producer("query_api"), run_id=run_id, by=by, message=message)
         )
+
+
+def _body(event: EvaluationRequested) -> dict[str, Any]:
+    return event.model_dump(exclude=set(HEADER))

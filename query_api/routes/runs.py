@@ -7,7 +7,7 @@ from pydantic import Field
 from query_api.paging import Paged
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
-from query_api.submitting import Submission, requested
+from query_api.submitting import Batch, Submission, requested, submissions_of
 from streams.errors import NotFound
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -18,6 +18,20 @@ class Submitted(Shape):
 
     run_id: str
     state: Literal["requested"] = "requested"
+
+
+class Asked(Shape):
+    """A run of a batch."""
+
+    run_id: str
+    model: str
+
+
+class BatchSubmitted(Shape):
+    """The runs of a batch, in the order of its models."""
+
+    campaign: str
+    runs: tuple[Asked, ...]
 
 
 class RunsAsked(Paged):
@@ -182,8 +196,19 @@ async def submit(call: Call[Nothing, Submission]) -> Submitted:
     `run_id` again is the same run; another one is refused with 409.
     """
     event = requested(call.body, organisation=call.state.settings.organisation)
-    await call.state.submissions.submit(event)
+    await call.state.submissions.submit([event], fresh="run_id" not in call.body.model_fields_set)
     return Submitted(run_id=event.run_id)
+
+
+async def submit_batch(call: Call[Nothing, Batch]) -> BatchSubmitted:
+    """Asks for the same evaluation of several models: a run for each, under one campaign.
+
+    Where one of them cannot be, none is asked for. The same body under the same `campaign` again is the same runs, so that a batch
+    whose answer was lost can be sent again. `GET /v1/runs?campaign=` lists its runs.
+    """
+    events = [requested(one, organisation=call.state.settings.organisation) for one in submissions_of(call.body)]
+    await call.state.submissions.submit(events, fresh="campaign" not in call.body.model_fields_set)
+    return BatchSubmitted(campaign=call.body.campaign, runs=tuple(Asked(run_id=one.run_id, model=one.model.uri) for one in events))
 
 
 async def runs(call: Call[RunsAsked, Nothing]) -> RunPage:
@@ -221,6 +246,7 @@ async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:
 
 OPERATIONS = (
     Operation("POST", "/v1/evaluations", submit, tag="runs", status=202, refuses=(409,), location="/v1/runs/{run_id}"),
+    Operation("POST", "/v1/batches", submit_batch, tag="runs", status=202, refuses=(409,), location="/v1/runs?campaign={campaign}"),
     Operation("GET", "/v1/runs", runs, tag="runs"),
     Operation("GET", "/v1/runs/{run_id}", run, tag="runs"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, tag="runs", status=202),

@@ -47,7 +47,8 @@ def test_an_evaluation_from_its_submission_to_its_samples(flow: Settings) -> Non
     speed = told["performance"]
     assert (speed["requests"], speed["errors"], speed["energy"]["joules"]) == (5, 0, None)
     assert 0 < speed["ttft_s"]["p50"] <= speed["e2e_s"]["p50"] < 5
-    rows = [json.loads(line) for line in httpx.get(f"{flow.api}/v1/runs/{run_id}/samples").text.splitlines()]
+    lines = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    rows = [json.loads(line) for line in lines]
     assert len(rows) == 12
     assert {"task", "doc_id", "metric", "filter", "value"} <= rows[0].keys()
     board = until(flow.api, "/v1/rankings?task=assay_copy", holds=lambda found: any(row["run_id"] == run_id for row in found["rows"]))
@@ -116,6 +117,23 @@ def test_the_same_submission_twice_is_one_run(flow: Settings) -> None:
     assert first.json() == again.json()
     other = httpx.post(f"{flow.api}/v1/evaluations", json=body | {"priority": 3})
     assert (other.status_code, other.json()["code"]) == (409, "run-id-used")
+
+
+def test_a_batch_is_a_run_for_each_model_under_one_campaign(flow: Settings) -> None:
+    """Sent again it is the same; another under its campaign is a conflict; where one model's run cannot be, there is none."""
+    body: dict[str, Any] = {"models": [{"uri": "echo-a"}, {"uri": "echo-b"}], "engine": {"name": "echo"}, "campaign": f"c-{uuid7()}",
+                            "tasks": [{"name": "assay_copy", "limit": 2}]}  # fmt: skip
+    first, again = (httpx.post(f"{flow.api}/v1/batches", json=body) for _ in range(2))
+    assert (first.status_code, first.json()) == (202, again.json())
+    runs = first.json()["runs"]
+    assert [run["model"] for run in runs] == ["echo-a", "echo-b"]
+    listed = until(flow.api, first.headers["location"], holds=lambda told: len(told["runs"]) == 2)
+    assert {run["run_id"] for run in listed["runs"]} == {run["run_id"] for run in runs}
+    other = httpx.post(f"{flow.api}/v1/batches", json=body | {"priority": 1})
+    assert (other.status_code, other.json()["code"]) == (409, "run-id-used")
+    none = httpx.post(f"{flow.api}/v1/batches", json=body | {"campaign": "never", "tasks": [{"name": "assay_copy", "limit": 0}]})
+    assert none.status_code == 422
+    assert httpx.get(f"{flow.api}/v1/runs?campaign=never").json() == {"runs": [], "next": None}
 
 
 def test_a_run_is_cancelled_by_its_address(flow: Settings) -> None:
