@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 
 from query_api.routes import OPERATIONS
 from query_api.routing import Operation
@@ -35,10 +35,24 @@ ABOUT = (
 )
 
 
+class Schemas(GenerateJsonSchema):
+    """JSON Schema as the description has it: without titles that only repeat names, and with answers that may get more fields later."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """No."""
+        return False
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """A model: closed where it is taken, open where it is given."""
+        told = super().model_schema(schema)
+        del told["title"]
+        return {name: value for name, value in told.items() if name != "additionalProperties"} if self.mode == "serialization" else told
+
+
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """The description as an OpenAPI 3.1 document."""
     shapes = list(dict.fromkeys(_shapes(operations)))
-    references, schemas = models_json_schema(shapes, ref_template=REFERENCE)
+    references, schemas = models_json_schema(shapes, ref_template=REFERENCE, schema_generator=Schemas)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
@@ -88,7 +102,7 @@ def _place_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _query_parameters(shape: type[Shape]) -> list[dict[str, Any]]:
-    properties = shape.model_json_schema(mode="validation").get("properties", {})
+    properties = shape.model_json_schema(mode="validation", schema_generator=Schemas).get("properties", {})
     return [_query_parameter(name, told, required=shape.model_fields[name].is_required()) for name, told in properties.items()]
 
 

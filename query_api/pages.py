@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
-from query_api import charts
+from query_api import charts, manual
 from query_api.reading_samples import LINE_FILTERS
 
 
@@ -80,7 +80,19 @@ async def _run(request: Request) -> dict[str, Any]:
     }
 
 
+async def docs(request: Request) -> Response:
+    """GET /docs"""
+    described = request.app.state.description
+    told = {
+        "about": described["info"]["description"],
+        "entries": manual.entries(described, address=request.app.state.own.settings.api),
+        "shapes": manual.shapes(described),
+    }
+    return TEMPLATES.TemplateResponse(request, "docs.html", told)
+
+
 ROUTES = [
+    Route("/docs", docs),
     Route("/", overview),
     Route("/fragments/overview", overview_fragment),
     Route("/runs/{run_id}", run_page),

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Shape(BaseModel):
     """Anything that the API takes or gives: frozen, and closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
 class Nothing(Shape):

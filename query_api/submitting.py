@@ -3,7 +3,7 @@
 from collections.abc import Sequence, Set
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from uuid6 import uuid7
 
 from infra.identity import now_us, producer
@@ -28,6 +28,8 @@ from streams.topics import REQUESTS
 
 HEADER = frozenset(Event.model_fields)
 NAME = r"^[0-9A-Za-z_.-]{1,64}$"
+
+EXAMPLE: dict[str, Any] = {"tasks": [{"name": "hellaswag", "limit": 200}, {"name": "arc_easy"}]}
 
 
 class Terms(Shape):
@@ -55,6 +57,8 @@ class Terms(Shape):
 class Submission(Terms):
     """An evaluation of one model."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": {"uri": "org/name"}, **EXAMPLE}]})
+
     run_id: str = Field(
         default_factory=lambda: str(uuid7()), pattern=NAME, description="the idempotency key, best a UUIDv7; drawn where it is left out"
     )
@@ -63,6 +67,8 @@ class Submission(Terms):
 
 class Batch(Terms):
     """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"models": [{"uri": "org/name"}, {"uri": "org/other"}], **EXAMPLE}]})
 
     campaign: str = Field(
         default_factory=lambda: str(uuid7()),

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from query_api.paging import Paged
 from query_api.routing import Call, Operation
@@ -177,6 +177,8 @@ class Run(Shape):
 
 class Cancellation(Shape):
     """Who stops a run, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "me", "message": "the wrong model"}]})
 
     by: str = "api"
     message: str = ""

@@ -1,0 +1,123 @@
+"""The awaiting client. The blocking one (client.py) is made from it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from assay_client import calls, models, steps
+from assay_client.calls import ADDRESS
+from assay_client.errors import refusal
+from assay_client.listening import TIMEOUT, Listening, LiveEvent
+from assay_client.steps import Ask, Back, Steps
+from assay_client.tables import Table
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Assay's API. Terms and filters are those of the API's description, by name: `priority=1`, `state="completed"`."""
+
+    def __init__(self, url: str = ADDRESS, *, timeout_s: float = 60.0) -> None:
+        self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes its connections."""
+        await self._http.aclose()
+
+    async def submit(
+        self, model: calls.Model, tasks: Sequence[calls.Task] = (), *, run_id: str | None = None, **terms: Any
+    ) -> models.Submitted:
+        """Asks for an evaluation. Asking again under the same `run_id` is the same run."""
+        return await self._do(calls.submit(model, tasks, run_id=run_id, terms=terms))
+
+    async def submit_batch(
+        self, given: Sequence[calls.Model], tasks: Sequence[calls.Task], *, campaign: str | None = None, **terms: Any
+    ) -> models.BatchSubmitted:
+        """Asks for the same evaluation of several models, under one campaign."""
+        return await self._do(calls.submit_batch(given, tasks, campaign=campaign, terms=terms))
+
+    async def wait(self, run_id: str, *, timeout_s: float | None = None) -> models.Run:
+        """The run once it is completed. Raises: Unsuccessful where it ends otherwise, TimedOut."""
+        return await self._do(steps.over(run_id, timeout_s=timeout_s))
+
+    async def cancel(self, run_id: str, *, by: str = "assay-client", message: str = "") -> models.Cancelling:
+        """Stops a run; what it has measured stays."""
+        return await self._do(calls.cancel(run_id, by=by, message=message))
+
+    async def run(self, run_id: str) -> models.Run:
+        """A run with all that is known of it."""
+        return await self._do(calls.run(run_id))
+
+    async def runs(self, *, most: int | None = None, **filters: Any) -> Table[models.RunRow]:
+        """Runs, the newest first: all, or the first `most`."""
+        return await self._do(calls.runs(most=most, filters=filters))
+
+    async def samples(self, run_id: str, *, most: int | None = None, **filters: Any) -> Table[models.Sample]:
+        """A run's samples with prompt, answer, expected answer and scores."""
+        return await self._do(calls.samples(run_id, most=most, filters=filters))
+
+    async def scores(self, run_id: str, **filters: Any) -> Table[models.SampleLine]:
+        """The scores of all samples of a run, one metric a row."""
+        return await self._do(calls.scores(run_id, filters=filters))
+
+    async def ranking(self, board: str | None = None, *, task: str | None = None) -> models.Ranking:
+        """A board as it stands; without a name, the suite's that changed last."""
+        return await self._do(calls.ranking(board=board, task=task))
+
+    async def boards(self, *, most: int | None = None, **filters: Any) -> Table[models.BoardRow]:
+        """The boards."""
+        return await self._do(calls.boards(most=most, filters=filters))
+
+    async def agents(self, *, most: int | None = None, **filters: Any) -> Table[models.AgentRow]:
+        """The agents that are alive."""
+        return await self._do(calls.agents(most=most, filters=filters))
+
+    async def live(
+        self, *, run: str | None = None, topics: str | None = None, board: str | None = None, cursor: str | None = None
+    ) -> AsyncIterator[LiveEvent]:
+        """Events as they happen, for ever: a connection that breaks is made again, and nothing is missed."""
+        listening = Listening({"run": run, "topics": topics, "board": board}, cursor=cursor)
+        while True:
+            try:
+                async with self._http.stream(
+                    "GET", "/v1/live", params=listening.query, headers=listening.headers(), timeout=TIMEOUT
+                ) as answer:
+                    if answer.is_client_error:
+                        await answer.aread()
+                        raise refusal(answer)
+                    if answer.is_success:
+                        async for line in answer.aiter_lines():
+                            if told := listening.feed(line):
+                                yield told
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(listening.pause_s())
+
+    async def _do(self, call: Steps[T]) -> T:
+        back: Back = None
+        while True:
+            try:
+                step = call.send(back)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Ask):
+                back = await self._sent(step)
+            else:
+                await asyncio.sleep(step.seconds)
+                back = None
+
+    async def _sent(self, ask: Ask) -> Back:
+        try:
+            return await self._http.request(ask.method, ask.path, params=ask.query, json=ask.body, headers={"Accept": ask.accept})
+        except httpx.TransportError as error:
+            return error

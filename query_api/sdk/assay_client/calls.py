@@ -1,0 +1,113 @@
+"""What the API can be asked for, as steps: the one list that both clients have."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from assay_client import models, steps
+from assay_client.steps import Ask, Steps
+from assay_client.tables import Table
+
+ADDRESS = "http://127.0.0.1:18000"
+Model: TypeAlias = str | Path | Mapping[str, Any] | models.ModelRef
+Task: TypeAlias = str | Mapping[str, Any] | models.TaskChoice
+
+
+def submit(model: Model, tasks: Sequence[Task], *, run_id: str | None, terms: Mapping[str, Any]) -> Steps[models.Submitted]:
+    """Asks for an evaluation; its id is drawn here, so that asking again is no second run."""
+    body = {"run_id": run_id or steps.new_id(), "model": _model(model), **_terms(tasks, terms)}
+    return steps.document(Ask("POST", "/v1/evaluations", body=body), models.Submitted)
+
+
+def submit_batch(
+    given: Sequence[Model], tasks: Sequence[Task], *, campaign: str | None, terms: Mapping[str, Any]
+) -> Steps[models.BatchSubmitted]:
+    """Asks for the same evaluation of several models."""
+    body = {"campaign": campaign or steps.new_id(), "models": [_model(one) for one in given], **_terms(tasks, terms)}
+    return steps.document(Ask("POST", "/v1/batches", body=body), models.BatchSubmitted)
+
+
+def cancel(run_id: str, *, by: str, message: str) -> Steps[models.Cancelling]:
+    """Stops a run."""
+    return steps.document(Ask("POST", f"/v1/runs/{run_id}/cancel", body={"by": by, "message": message}), models.Cancelling)
+
+
+def run(run_id: str) -> Steps[models.Run]:
+    """A run with all that is known of it."""
+    return steps.document(Ask("GET", f"/v1/runs/{run_id}"), models.Run)
+
+
+def runs(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.RunRow]]:
+    """Runs, the newest first."""
+    return _table("/v1/runs", models.RunPage, "runs", most=most, filters=filters)
+
+
+def samples(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.Sample]]:
+    """A run's samples with prompt, answer, expected answer and scores; the prompt's beginning is joined to its context."""
+    found: list[Any] = yield from steps.listed(_get(f"/v1/runs/{run_id}/samples", filters), _Joined, rows="whole", most=most)
+    return Table(found)
+
+
+def scores(run_id: str, *, filters: Mapping[str, Any]) -> Steps[Table[models.SampleLine]]:
+    """The scores of all samples of a run, one metric a row."""
+    given = _get(f"/v1/runs/{run_id}/samples", filters)
+    return Table((yield from steps.lines(Ask("GET", given.path, given.query, accept=steps.LINES), models.SampleLine)))
+
+
+def ranking(*, board: str | None, task: str | None) -> Steps[models.Ranking]:
+    """A board as it stands."""
+    return steps.document(_get("/v1/rankings", {"board": board, "task": task}), models.Ranking)
+
+
+def boards(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.BoardRow]]:
+    """The boards."""
+    return _table("/v1/boards", models.BoardPage, "boards", most=most, filters=filters)
+
+
+def agents(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.AgentRow]]:
+    """The agents that are alive."""
+    return _table("/v1/agents", models.AgentPage, "agents", most=most, filters=filters)
+
+
+class _Joined(models.SamplePage):
+    """A page whose prompts are whole: what they begin with is sent once a page."""
+
+    @property
+    def whole(self) -> list[models.Sample]:
+        """The samples; no request of them refers to anything."""
+        return [sample.model_copy(update={"requests": [self._joined(one) for one in sample.requests]}) for sample in self.samples]
+
+    def _joined(self, one: models.SampleRequest) -> models.SampleRequest:
+        if one.prefix_ref is None:
+            return one
+        return one.model_copy(update={"context": self.contents[one.prefix_ref] + one.context, "prefix_ref": None})
+
+
+def _table(path: str, page: type[Any], rows: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[Any]]:
+    return Table((yield from steps.listed(_get(path, filters), page, rows=rows, most=most)))
+
+
+def _get(path: str, filters: Mapping[str, Any]) -> Ask:
+    return Ask("GET", path, {name: value for name, value in filters.items() if value is not None})
+
+
+def _terms(tasks: Sequence[Task], terms: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tasks": [_task(task) for task in tasks], **{name: _plain(value) for name, value in terms.items()}}
+
+
+def _model(model: Model) -> Any:
+    """A model as the API takes it; a folder by its full path, for the agent has a working directory of its own."""
+    if isinstance(model, Path) or (isinstance(model, str) and Path(model).is_dir()):
+        return {"uri": str(Path(model).resolve())}
+    if isinstance(model, str):
+        uri, _, revision = model.partition("@")
+        return {"uri": uri, "revision": revision or None}
+    return _plain(model)
+
+
+def _task(task: Task) -> Any:
+    return {"name": task} if isinstance(task, str) else _plain(task)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, models.Shape) else value

@@ -1,0 +1,119 @@
+"""The blocking client. Made from asynchronous.py by `make schemas`."""
+
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from assay_client import calls, models, steps
+from assay_client.calls import ADDRESS
+from assay_client.errors import refusal
+from assay_client.listening import TIMEOUT, Listening, LiveEvent
+from assay_client.steps import Ask, Back, Steps
+from assay_client.tables import Table
+
+T = TypeVar("T")
+
+
+class Client:
+    """Assay's API. Terms and filters are those of the API's description, by name: `priority=1`, `state="completed"`."""
+
+    def __init__(self, url: str = ADDRESS, *, timeout_s: float = 60.0) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes its connections."""
+        self._http.close()
+
+    def submit(self, model: calls.Model, tasks: Sequence[calls.Task] = (), *, run_id: str | None = None, **terms: Any) -> models.Submitted:
+        """Asks for an evaluation. Asking again under the same `run_id` is the same run."""
+        return self._do(calls.submit(model, tasks, run_id=run_id, terms=terms))
+
+    def submit_batch(
+        self, given: Sequence[calls.Model], tasks: Sequence[calls.Task], *, campaign: str | None = None, **terms: Any
+    ) -> models.BatchSubmitted:
+        """Asks for the same evaluation of several models, under one campaign."""
+        return self._do(calls.submit_batch(given, tasks, campaign=campaign, terms=terms))
+
+    def wait(self, run_id: str, *, timeout_s: float | None = None) -> models.Run:
+        """The run once it is completed. Raises: Unsuccessful where it ends otherwise, TimedOut."""
+        return self._do(steps.over(run_id, timeout_s=timeout_s))
+
+    def cancel(self, run_id: str, *, by: str = "assay-client", message: str = "") -> models.Cancelling:
+        """Stops a run; what it has measured stays."""
+        return self._do(calls.cancel(run_id, by=by, message=message))
+
+    def run(self, run_id: str) -> models.Run:
+        """A run with all that is known of it."""
+        return self._do(calls.run(run_id))
+
+    def runs(self, *, most: int | None = None, **filters: Any) -> Table[models.RunRow]:
+        """Runs, the newest first: all, or the first `most`."""
+        return self._do(calls.runs(most=most, filters=filters))
+
+    def samples(self, run_id: str, *, most: int | None = None, **filters: Any) -> Table[models.Sample]:
+        """A run's samples with prompt, answer, expected answer and scores."""
+        return self._do(calls.samples(run_id, most=most, filters=filters))
+
+    def scores(self, run_id: str, **filters: Any) -> Table[models.SampleLine]:
+        """The scores of all samples of a run, one metric a row."""
+        return self._do(calls.scores(run_id, filters=filters))
+
+    def ranking(self, board: str | None = None, *, task: str | None = None) -> models.Ranking:
+        """A board as it stands; without a name, the suite's that changed last."""
+        return self._do(calls.ranking(board=board, task=task))
+
+    def boards(self, *, most: int | None = None, **filters: Any) -> Table[models.BoardRow]:
+        """The boards."""
+        return self._do(calls.boards(most=most, filters=filters))
+
+    def agents(self, *, most: int | None = None, **filters: Any) -> Table[models.AgentRow]:
+        """The agents that are alive."""
+        return self._do(calls.agents(most=most, filters=filters))
+
+    def live(
+        self, *, run: str | None = None, topics: str | None = None, board: str | None = None, cursor: str | None = None
+    ) -> Iterator[LiveEvent]:
+        """Events as they happen, for ever: a connection that breaks is made again, and nothing is missed."""
+        listening = Listening({"run": run, "topics": topics, "board": board}, cursor=cursor)
+        while True:
+            try:
+                with self._http.stream("GET", "/v1/live", params=listening.query, headers=listening.headers(), timeout=TIMEOUT) as answer:
+                    if answer.is_client_error:
+                        answer.read()
+                        raise refusal(answer)
+                    if answer.is_success:
+                        for line in answer.iter_lines():
+                            if told := listening.feed(line):
+                                yield told
+            except httpx.TransportError:
+                pass
+            time.sleep(listening.pause_s())
+
+    def _do(self, call: Steps[T]) -> T:
+        back: Back = None
+        while True:
+            try:
+                step = call.send(back)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            if isinstance(step, Ask):
+                back = self._sent(step)
+            else:
+                time.sleep(step.seconds)
+                back = None
+
+    def _sent(self, ask: Ask) -> Back:
+        try:
+            return self._http.request(ask.method, ask.path, params=ask.query, json=ask.body, headers={"Accept": ask.accept})
+        except httpx.TransportError as error:
+            return error

@@ -1,0 +1,577 @@
+"""What the API takes and answers. Made from docs/openapi.json by `make schemas`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from assay_client.shape import Shape
+
+
+class Adapter(Shape):
+    """A fine-tuned adapter on top of a base model."""
+
+    model_config = ConfigDict(extra="forbid")
+    uri: str
+    method: str
+
+
+class Alive(Shape):
+    """The process is alive."""
+
+    alive: bool
+
+
+class Asked(Shape):
+    """A run of a batch."""
+
+    run_id: str
+    model: str
+
+
+class BatchSubmitted(Shape):
+    """The runs of a batch, in the order of its models."""
+
+    campaign: str
+    runs: list[Asked]
+
+
+class BoardRow(Shape):
+    """A board. A task's own is called `task:<name>`."""
+
+    board: str
+    versions: str
+    newest_us: int
+    models: int
+
+
+class Budget(Shape):
+    """What a run may take before it stops; null is no limit. `s` counts from when it first ran; `deadline_us` is UTC."""
+
+    model_config = ConfigDict(extra="forbid")
+    usd_nano: int | None = None
+    s: float | None = None
+    deadline_us: int | None = None
+
+
+class Cancellation(Shape):
+    """Who stops a run, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: str = "api"
+    message: str = ""
+
+
+class Cancelling(Shape):
+    """A run that was asked to stop."""
+
+    run_id: str
+    state: Literal["cancelling"]
+
+
+class Chat(Shape):
+    """How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text."""
+
+    model_config = ConfigDict(extra="forbid")
+    template: str | None = None
+    system: str | None = None
+    multiturn: bool = False
+    thinking: bool | None = None
+
+
+class Device(Shape):
+    """A device as its driver describes it."""
+
+    uuid: str
+    name: str
+    memory_bytes: int
+    power_limit_w: float | None = None
+
+
+class Energy(Shape):
+    """What it took, where a meter is; the grade says how it was read."""
+
+    grade: str | None
+    joules: float | None
+    joules_per_token: float | None
+    why_undefined: str | None
+
+
+class EngineChoice(Shape):
+    """An engine by name, with options of its own (strings; each engine documents and validates them)."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = "transformers"
+    options: dict[str, str] | None = None
+
+
+class Generation(Shape):
+    """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+    json_text: str = "{}"
+
+
+class Index(Shape):
+    """The addresses, each with its method and what it does."""
+
+    routes: list[str]
+
+
+class Letter(Shape):
+    """A record that could not be decoded or processed: where it lies, why, and its bytes (base64)."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason_code: str
+    message: str
+    written_us: int
+    payload: str
+
+
+class LetterPage(Shape):
+    """Dead letters, in the order asked for."""
+
+    dead_letters: list[Letter]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class LoadSender(Shape):
+    """Whether the load's sender kept its schedule."""
+
+    overloaded: bool | None
+    pacing_error_p99_s: float | None
+
+
+class ModelRef(Shape):
+    """A model: a folder, or a hub name with its revision. `sha256` is over its weights and tokenizer."""
+
+    model_config = ConfigDict(extra="forbid")
+    uri: str
+    revision: str | None = None
+    sha256: str | None = None
+    format: str | None = None
+    base: str | None = None
+    adapter: Adapter | None = None
+    dtype: str | None = None
+    quantisation: str | None = None
+    trust_code: bool = False
+
+
+class Objective(Shape):
+    """A service level that a measured run is held to."""
+
+    model_config = ConfigDict(extra="forbid")
+    ttft_ns: int | None = None
+    itl_ns: int | None = None
+    e2e_ns: int | None = None
+    ratio: float = 0.95
+
+
+class Problem(Shape):
+    """What is wrong, and what to do (RFC 9457)."""
+
+    type: str
+    """urn:assay: and the code"""
+    title: str
+    status: int
+    detail: str
+    """what is wrong, the value, and what to do"""
+    code: str
+    """short and stable"""
+
+
+class RankingRow(Shape):
+    """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
+
+    position: int
+    rank: int | None
+    model: str
+    model_sha: str
+    engine: str
+    hardware: str
+    run_id: str
+    score: float | None
+    low: float | None
+    high: float | None
+    rank_low: int | None
+    rank_high: int | None
+    samples: int
+    output_tokens_per_s: float | None
+    ttft_p50_ns: int | None
+    ttft_p50_s: float | None
+    joules_per_token: float | None
+    energy_grade: str | None
+    missing: list[str]
+    sealed: bool
+    audited: bool
+
+
+class Ready(Shape):
+    """It reaches ClickHouse and follows the log."""
+
+    ready: bool
+
+
+class RunRow(Shape):
+    """A run, as lists show it."""
+
+    run_id: str
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+    reason_code: str | None
+    message: str | None
+    model: str
+    engine: str
+    suite: str
+    submitter: str
+    jobs: int
+    expected: int
+    """samples that will be scored, repeats included"""
+    tasks: list[str]
+    parameters: int | None
+    requested_us: int
+    changed_us: int
+    progress: float
+    """0..1"""
+
+
+class Running(Shape):
+    """An attempt that an agent is busy with."""
+
+    job_id: str
+    attempt: int
+
+
+class SampleAnswer(Shape):
+    """What the model answered to a request. `draw` counts the answers to one request."""
+
+    draw: int
+    output: str | None
+    loglikelihood: float | None
+    is_greedy: bool | None
+    finish_reason: str
+    prompt_tokens: int
+    output_tokens: int
+    truncated_tokens: int
+    error: str | None
+
+
+class SampleLine(Shape):
+    """One metric of one sample under one filter, on a line of its own."""
+
+    task: str
+    doc_id: int
+    ordinal: int
+    repeat: int
+    metric: str
+    filter: str
+    value: float | None
+
+
+class SampleRequest(Shape):
+    """
+    What the model was asked. The prompt is the content `prefix_ref`, where there is one, and then `context`.
+
+    Of a multiple choice each choice is a request, and its `continuation` the choice.
+    """
+
+    request_type: str
+    prefix_ref: str | None
+    context: str
+    continuation: str | None
+    generation_json: str | None
+    repeats: int
+    answers: list[SampleAnswer]
+
+
+class SampleValue(Shape):
+    """One metric of a sample under one filter."""
+
+    metric: str
+    filter: str
+    value: float | None
+
+
+class Score(Shape):
+    """A metric of a task of a run, with its 95 % interval. Undefined is null, with its reason."""
+
+    task: str
+    metric: str
+    filter: str
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    complete: bool
+    why_undefined: str | None
+
+
+class Skipped(Shape):
+    """A task that was left out, and why."""
+
+    task: str
+    reason: str
+
+
+class Spread(Shape):
+    """How a duration was distributed, in seconds."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Submitted(Shape):
+    """A run that was asked for."""
+
+    run_id: str
+    state: Literal["requested"]
+
+
+class TaskChoice(Shape):
+    """A task as it is asked for. `limit` takes the first samples of the whole build."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    version: str | None = None
+    data_revision: str | None = None
+    fewshot: int | None = None
+    limit: int | None = None
+    repeats: int = 1
+    seeds: list[int] = [1234]
+    generation: Generation | None = None
+
+
+class TaskProgress(Shape):
+    """How far a task of a run is, in samples."""
+
+    task: str
+    expected: int
+    answered: int
+    scored: int
+    not_scored: int
+
+
+class Workload(Shape):
+    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
+
+    model_config = ConfigDict(extra="forbid")
+    profile: Literal["single", "constant", "poisson", "concurrent", "sweep"] = "single"
+    rate_per_s: float | None = None
+    concurrency: int | None = None
+    duration_s: float | None = None
+    requests: int | None = None
+    warmup_requests: int = 2
+    input_tokens: int = 64
+    output_tokens: int = 32
+    url: str | None = None
+
+
+class AgentRow(Shape):
+    """An agent as its last heartbeat told it."""
+
+    pool: str
+    agent_id: str
+    incarnation: int
+    seen_us: int
+    alive: bool
+    running: list[Running]
+    models_held: list[str]
+    devices: list[Device]
+    free_bytes: int
+    total_bytes: int
+    draining: bool
+    capabilities: list[str]
+
+
+class Batch(Shape):
+    """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
+
+    model_config = ConfigDict(extra="forbid")
+    submitter: str = "anonymous"
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
+    parent_run: str | None = None
+    campaign: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
+    """the name that its runs share, and the idempotency key; drawn where it is left out"""
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    suite: str | None = None
+    """the board on which the run is ranked"""
+    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
+    """tasks by lm-eval's names"""
+    chat: Annotated[Chat, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+    }
+    workload: Workload | None = None
+    """a load to measure speed under"""
+    slo: Objective | None = None
+    judges: list[str] = []
+    stop_rule: str | None = None
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+    credential_ref: str | None = None
+    labels: dict[str, str] | None = None
+    pool: str = "default"
+    models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
+
+
+class BoardPage(Shape):
+    """Boards, in the order asked for."""
+
+    boards: list[BoardRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Ranking(Shape):
+    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+
+    board: str | None
+    version: str | None
+    provisional: bool | None
+    changed_us: int | None
+    rows: list[RankingRow]
+
+
+class RunPage(Shape):
+    """Runs, in the order asked for."""
+
+    runs: list[RunRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Sample(Shape):
+    """A sample, whole. `target` is the expected answer, where the task has one; `not_scored` says why there is no score."""
+
+    task: str
+    ordinal: int
+    repeat: int
+    build_id: str
+    seed: int
+    doc_id: int | None
+    document: Any
+    target: str | None
+    requests: list[SampleRequest]
+    scores: list[SampleValue]
+    not_scored: str | None
+
+
+class SamplePage(Shape):
+    """Samples, and the contents that their prompts begin with."""
+
+    samples: list[Sample]
+    contents: dict[str, str]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Speed(Shape):
+    """A run's measured speed."""
+
+    requests: int | None
+    errors: int | None
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    ttft_s: Spread
+    itl_s: Spread
+    tpot_s: Spread
+    e2e_s: Spread
+    client: LoadSender
+    energy: Energy
+
+
+class Submission(Shape):
+    """An evaluation of one model."""
+
+    model_config = ConfigDict(extra="forbid")
+    submitter: str = "anonymous"
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
+    parent_run: str | None = None
+    campaign: str | None = None
+    """a name that several runs share"""
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    suite: str | None = None
+    """the board on which the run is ranked"""
+    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
+    """tasks by lm-eval's names"""
+    chat: Annotated[Chat, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+    }
+    workload: Workload | None = None
+    """a load to measure speed under"""
+    slo: Objective | None = None
+    judges: list[str] = []
+    stop_rule: str | None = None
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+    credential_ref: str | None = None
+    labels: dict[str, str] | None = None
+    pool: str = "default"
+    run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
+    """the idempotency key, best a UUIDv7; drawn where it is left out"""
+    model: ModelRef
+
+
+class AgentPage(Shape):
+    """Agents that are alive."""
+
+    agents: list[AgentRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Run(Shape):
+    """A run with all that is known of it."""
+
+    run_id: str
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+    reason_code: str | None
+    message: str | None
+    model: str
+    model_sha: str
+    engine: str
+    suite: str
+    submitter: str
+    organisation_id: str
+    jobs: int
+    expected: int
+    perf_requests: int | None
+    parameters: int | None
+    requested_us: int
+    planned_us: int
+    changed_us: int
+    progress: float
+    tasks: list[TaskProgress]
+    scores: list[Score]
+    performance: Speed | None
+    skipped: list[Skipped]
