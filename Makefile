@@ -18,12 +18,12 @@ help: ## Lists the targets
 
 setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 
-$(installed): $(locks) pyproject.toml
+$(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml
 	test -x $(bin)/python || python3 -m venv .venv
 	$(bin)/pip install --quiet --require-hashes -r infra/requirements/uv.txt
 	$(bin)/uv pip sync --quiet --system-certs --require-hashes infra/requirements/dev.txt
 	# The build backend is in the lock: isolation would fetch one that is not.
-	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable .
+	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk
 	touch $@
 
 demo: setup ## Three small models, made here, evaluated and ranked on the embedded stack (SEED=1)
@@ -39,6 +39,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/lint-imports
 	$(bin)/python -m schemas.released --check
 	$(bin)/python -m query_api.description --check
+	$(bin)/python query_api/sdk/generate.py --check
 
 test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest -m "$(not_here)"
@@ -49,12 +50,13 @@ test-unit: setup ## The unit tests
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
 
-schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description
+schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description, its client's models
 	$(bin)/python -m schemas.released
 	$(bin)/python -m tests.stored.write
 	$(bin)/python -m infra.clickhouse
 	$(bin)/python -m infra.describe
 	$(bin)/python -m query_api.description
+	$(bin)/python query_api/sdk/generate.py
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

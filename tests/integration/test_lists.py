@@ -94,7 +94,7 @@ def test_a_sample_has_all_its_texts(flow: Settings, runs: tuple[str, str]) -> No
     (sample,) = told["samples"]
     assert len(sample["requests"]) >= 2
     assert all(request["answers"][0]["loglikelihood"] < 0 for request in sample["requests"])
-    assert sample["target"] in [request["continuation"].strip() for request in sample["requests"]]
+    assert sample["target"].strip() in [request["continuation"].strip() for request in sample["requests"]]
 
 
 @pytest.mark.parametrize("sort", ["task", "-task", "value", "-value"])

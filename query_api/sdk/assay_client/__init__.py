@@ -7,5 +7,6 @@ from assay_client.listening import LiveEvent
 from assay_client.tables import Table
 
 __all__ = [
-    "AssayError", "AsyncClient", "Client", "Conflict", "Invalid", "LiveEvent", "NotFound", "Table", "TimedOut", "Unavailable", "Unsuccessful",
+    "AssayError", "AsyncClient", "Client", "Conflict", "Invalid", "LiveEvent", "NotFound", "Table", "TimedOut", "Unavailable",
+    "Unsuccessful",
 ]  # fmt: skip

@@ -1,0 +1,45 @@
+"""The API held to its own description on the real stack: whatever that allows, no server error, and answers as described."""
+
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from infra.settings import Settings
+from query_api.description import document
+from query_api.routes import OPERATIONS
+
+pytestmark = pytest.mark.integration
+EXAMPLES = 30
+DESCRIBED = document(OPERATIONS)
+# A stream has no end that a single answer could be held to; tests/integration/test_api.py hears it.
+schema = schemathesis.openapi.from_dict(DESCRIBED).exclude(path="/v1/live")
+
+
+def test_the_description_is_openapi() -> None:
+    """By the specification's own schema."""
+    validate(DESCRIBED, cls=OpenAPIV31SpecValidator)
+
+
+def test_the_api_serves_its_description(flow: Settings) -> None:
+    """The very one, and a page of it that names every address."""
+    assert httpx.get(f"{flow.api}/v1/openapi.json").json() == DESCRIBED
+    page = httpx.get(f"{flow.api}/docs").text
+    assert all(operation.path in page for operation in OPERATIONS)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+def test_no_question_breaks_it(case: schemathesis.Case[Any], flow: Settings) -> None:
+    """Parameters and bodies of every kind that the description allows, the same ones every time.
+
+    What a body says may be impossible though its form is right (a limit of 0): that is 422, and no fault.
+    """
+    case.call_and_validate(base_url=flow.api, timeout=30, excluded_checks=[positive_data_acceptance])
