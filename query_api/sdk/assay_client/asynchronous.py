@@ -1,7 +1,7 @@
 """The awaiting client. The blocking one (client.py) is made from it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -83,7 +83,7 @@ class AsyncClient:
 
     async def live(
         self, *, run: str | None = None, topics: str | None = None, board: str | None = None, cursor: str | None = None
-    ) -> AsyncIterator[LiveEvent]:
+    ) -> AsyncGenerator[LiveEvent, None]:
         """Events as they happen, for ever: a connection that breaks is made again, and nothing is missed."""
         listening = Listening({"run": run, "topics": topics, "board": board}, cursor=cursor)
         while True:

@@ -1,7 +1,7 @@
 """The blocking client. Made from asynchronous.py by `make schemas`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -81,7 +81,7 @@ class Client:
 
     def live(
         self, *, run: str | None = None, topics: str | None = None, board: str | None = None, cursor: str | None = None
-    ) -> Iterator[LiveEvent]:
+    ) -> Generator[LiveEvent, None, None]:
         """Events as they happen, for ever: a connection that breaks is made again, and nothing is missed."""
         listening = Listening({"run": run, "topics": topics, "board": board}, cursor=cursor)
         while True:
