@@ -22,7 +22,8 @@ OPTIONS = (
 SHORTER = ((r'"""\n +(.+)\n +"""', r'"""\1"""'), (r"ConfigDict\(\n +(.+),\n +\)", r"ConfigDict(\1)"))
 # The awaiting client's words, and the blocking one's.
 BLOCKING = (
-    (r"\basync (def|with|for)\b", r"\1"), (r"\bawait ", ""), (r"\bAsyncClient\b", "Client"), (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"), (r"\bAsyncGenerator\b", "Generator"),
+    (r"\basync (def|with|for)\b", r"\1"), (r"\bawait ", ""), (r"\bAsyncClient\b", "Client"),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"), (r"\bAsyncGenerator\b", "Generator"),
     (r"\b__a(enter|exit)__\b", r"__\1__"), (r"\ba(close|read|iter_lines)\(", r"\1("), (r"\basyncio\b", "time"),
 )  # fmt: skip
 

@@ -208,6 +208,8 @@ class RankingRow(Shape):
     missing: list[str]
     sealed: bool
     audited: bool
+    speed_run: str | None
+    """the run that the speed was measured in"""
 
 
 class Ready(Shape):
