@@ -17,7 +17,7 @@ from infra.settings import Settings
 from query_api import pages
 from query_api.description import document
 from query_api.lasting import lasting
-from query_api.problems import on_error, on_http
+from query_api.problems import on_error, on_fault, on_http
 from query_api.routes import OPERATIONS
 from query_api.routing import route
 from query_api.state import State
@@ -42,7 +42,7 @@ def app(settings: Settings) -> Starlette:
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     routes = [*(route(operation) for operation in OPERATIONS), *lasting(pages.ROUTES), static]
-    handlers: Any = {AssayError: on_error, HTTPException: on_http}
+    handlers: Any = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
     application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     application.state.description = document(OPERATIONS)
     return application

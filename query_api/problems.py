@@ -41,3 +41,9 @@ async def on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail, status = f"{error.detail}; GET /v1 lists the routes", error.status_code
     return problem(status, title=error.detail, detail=detail, code=f"http-{status}", headers=dict(error.headers or {}))
+
+
+async def on_fault(_request: Request, error: Exception) -> Response:
+    """What nobody expected: a fault of ours. The log has it; the client is told no more than that."""
+    detail = f"{type(error).__name__} in the API itself; its log says where"
+    return problem(500, title="Internal error", detail=detail, code="internal-error")
