@@ -1,6 +1,6 @@
 """A run of Assay's against lm_eval.simple_evaluate: the same model, data and samples; every value compared, times side by side.
 
-    python benchmarks/against_lm_eval.py --model FOLDER --task hellaswag --task arc_easy --task gsm8k --limit 200
+    python -m benchmarks.against_lm_eval --model FOLDER --task hellaswag --task arc_easy --task gsm8k --limit 200
 
 The stack must be up, with ASSAY_DATASETS set. Discrete per-sample values must be equal, continuous ones within 1e-4 relative; an answer
 that differs is listed with its margin. Writes benchmarks/results/against_lm_eval.json.
@@ -8,19 +8,18 @@ that differs is listed with its margin. Writes benchmarks/results/against_lm_eva
 
 import argparse
 import json
-import platform
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness import write
 from infra.harness.catalogue import find
 from infra.harness.data import reading
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 
-RESULT = Path(__file__).parent / "results" / "against_lm_eval.json"
 CLOSE = 1e-4
 
 
@@ -91,10 +90,9 @@ def main() -> None:
     reference, their_s = theirs(given.model, given.task, given.limit)
     told = compare(run, samples, reference) | {
         "tasks": given.task, "limit": given.limit, "parameters": run["parameters"], "ours_s": own_s, "lm_eval_s": their_s,
-        "ratio": their_s / own_s, "machine": {"cpu": platform.processor() or platform.machine(), "python": platform.python_version()},
+        "ratio": their_s / own_s,
     }  # fmt: skip
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(told, indent=1) + "\n")
+    write("against_lm_eval", told)
     print(json.dumps({name: told[name] for name in ("compared", "differences", "ours_s", "lm_eval_s", "ratio")}))
     if told["differences"] or not all(one["equal"] for one in told["aggregates"]):
         sys.exit("values differ")
