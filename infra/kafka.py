@@ -225,12 +225,13 @@ class Log:
         """A consumer's message as a Record, decoded, or with the fault that says why not."""
         m: object = message
         place = Place(m.topic, m.partition, m.offset)  # type: ignore[attr-defined]  # aiokafka's ConsumerRecord is untyped
+        payload: bytes = m.value or b""  # type: ignore[attr-defined]  # a null value is no event either
         event, fault = None, None
         try:
-            event = await self.decode(place.topic, m.value)  # type: ignore[attr-defined]
+            event = await self.decode(place.topic, payload)
         except Undecodable as undecodable:
             fault = undecodable
-        return Record(place, m.key, m.value, m.timestamp * 1000, event, fault)  # type: ignore[attr-defined]
+        return Record(place, m.key, payload, m.timestamp * 1000, event, fault)  # type: ignore[attr-defined]
 
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offset of every partition whose record was written at that time or later (the end, where none was)."""

@@ -1,0 +1,126 @@
+"""Batches of Faust's consumer: nothing is lost when workers come, go or die; what was done at a gentle end is not done again."""
+
+import asyncio
+import random
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from infra.identity import producer
+from infra.kafka import Log, Place
+from infra.settings import Settings
+from schemas.requests import CancellationRequested
+from schemas.trust import DeadLettered
+from streams.topics import CANCELLATIONS, DEAD_LETTERS
+from tests.conftest import end, spawn
+
+pytestmark = pytest.mark.integration
+PATIENCE_S = 90
+Lines = Counter[tuple[int, int]]
+
+
+async def published(log: Log, count: int) -> list[Place]:
+    """Where that many new events lie, spread over the partitions."""
+    stamp = producer("test")
+    return await log.publish_all(
+        CancellationRequested(occurred_us=n, producer=stamp, run_id=uuid.uuid4().hex, by="test") for n in range(count)
+    )
+
+
+def recorded(files: Sequence[Path]) -> Lines:
+    """How often each place was handled."""
+    lines = [line.split() for file in files if file.exists() for line in file.read_text().splitlines()]
+    return Counter((int(partition), int(offset)) for partition, offset in lines)
+
+
+async def until_recorded(files: Sequence[Path], places: Sequence[Place]) -> Lines:
+    """What was handled, once every place was."""
+    wanted, give_up = {(place.partition, place.offset) for place in places}, time.monotonic() + PATIENCE_S
+    while missing := wanted - (found := recorded(files)).keys():
+        assert time.monotonic() < give_up, f"{len(missing)} of {len(wanted)} not handled, the first {min(missing)}"
+        await asyncio.sleep(0.1)
+    return found
+
+
+@contextmanager
+def worker(settings: Settings, group: str, file: Path) -> Iterator[None]:
+    """A processor of the group, ended gently."""
+    child = spawn("tests.recording", group, file.name, settings=settings)
+    try:
+        yield
+    finally:
+        end(child)
+        assert child.returncode == 0
+
+
+def test_what_is_done_at_a_gentle_end_is_committed_and_not_done_again(stack: Settings) -> None:
+    """Every event is handled once over three lives of a worker, ended in the middle of its work."""
+    settings, group = stack.model_copy(update={"batch_events": 20}), f"gentle-{uuid.uuid4().hex}"
+    file = stack.home / group
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            places = await published(log, 1500)
+            for lives in range(1, 4):
+                with worker(settings, group, file):
+                    await until_recorded([file], [place for place in places if place.partition == 0][: 90 * lives])
+            with worker(settings, group, file):
+                handled = await until_recorded([file], places)
+        assert max(handled.values()) == 1
+
+    asyncio.run(act())
+
+
+def test_nothing_is_lost_when_workers_of_a_group_come_and_go_and_die(stack: Settings) -> None:
+    """Partitions move between three workers, some killed, while events come; each event is handled by one of them, at least once."""
+    settings, group = stack.model_copy(update={"batch_events": 20}), f"herd-{uuid.uuid4().hex}"
+    files, chance = [stack.home / f"{group}-{n}" for n in range(3)], random.Random(5)
+
+    async def act() -> None:
+        places: list[Place] = []
+        children = {file: spawn("tests.recording", group, file.name, settings=settings) for file in files}
+        try:
+            async with Log(stack, client_id="test") as log:
+                for turn in range(6):
+                    places += await published(log, 400)
+                    file = files[turn % 3]
+                    await asyncio.sleep(chance.uniform(0.5, 4.0))  # the random moment itself: nothing to wait for
+                    children[file].kill() if turn % 2 else children[file].terminate()
+                    children[file].wait(30)
+                    children[file] = spawn("tests.recording", group, file.name, settings=settings)
+                await until_recorded(files, places)
+        finally:
+            for child in children.values():
+                end(child)
+
+    asyncio.run(act())
+
+
+def test_a_record_without_a_value_is_a_dead_letter_and_stops_nobody(stack: Settings) -> None:
+    """What a foreign producer may send by mistake, with the events behind it."""
+    group = f"null-{uuid.uuid4().hex}"
+    file = stack.home / group
+
+    async def act() -> None:
+        foreign = AIOKafkaProducer(bootstrap_servers=stack.kafka)
+        await foreign.start()
+        try:
+            null = await foreign.send_and_wait(CANCELLATIONS.name, value=None, key=b"x", partition=0)
+        finally:
+            await foreign.stop()
+        async with Log(stack, client_id="test") as log:
+            places = await published(log, 20)
+            with worker(stack, group, file):
+                handled = await until_recorded([file], places)
+            assert (0, null.offset) not in handled
+            letters = [record.event async for record in log.read([DEAD_LETTERS])]
+        told = [one for one in letters if isinstance(one, DeadLettered) and one.producer.service == group]
+        assert (CANCELLATIONS.name, 0, null.offset, "not-avro") in [(one.topic, one.partition, one.offset, one.reason_code) for one in told]
+
+    asyncio.run(act())

@@ -1,0 +1,29 @@
+"""`python -m tests.recording GROUP NAME`: a processor whose effect is a line `partition offset` per event, in the home's file NAME."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from agents.app import consume
+from infra.kafka import Log, Record
+from infra.settings import Settings
+from streams.topics import CANCELLATIONS
+
+
+async def main(group: str, name: str) -> None:
+    """Records until SIGTERM."""
+    settings = Settings()
+
+    async def handle(records: Sequence[Record]) -> None:
+        assert len(records) <= settings.batch_events
+        await asyncio.sleep(0.01)  # the batch is in hand for a while: that is when processes are ended
+        lines = [f"{record.place.partition} {record.place.offset}\n" for record in records]
+        with (settings.home / name).open("a") as out:
+            out.write("".join(lines))
+
+    async with Log(settings, client_id=group) as log:
+        await consume(group, (CANCELLATIONS,), handle, log=log, settings=settings)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
