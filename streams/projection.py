@@ -8,18 +8,20 @@ import base64
 import json
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from schemas.event import Event, Record, Text
+from schemas.event import Event, Producer, Record, Text
 from schemas.jobs import AgentBeat, JobReleased
 from streams.topics import JOBS_DEFAULT, TOPICS, Topic
 
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
 PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}
 LARGEST: Final = 2**64 - 1
+JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,50 @@ def _type(hint: Any) -> str:
 
 def row(event: Event, *, partition: int, offset: int, written_us: int) -> list[Any]:
     """The event as its table's row, in the order of its columns."""
-    fields = [_cell(getattr(event, name)) for name in type(event).model_fields]
-    return [*fields, partition, offset, LARGEST - offset, written_us]
+    read, nested = _cells_of(type(event))
+    cells = list(read(event))
+    for index in nested:
+        cells[index] = _cell(cells[index])
+    return [*cells, partition, offset, LARGEST - offset, written_us]
+
+
+@cache
+def _cells_of(event: type[Event]) -> tuple[Callable[[Event], tuple[Any, ...]], tuple[int, ...]]:
+    """What reads all fields of an event, and which of them are no plain values: most are, and go into the row as they are."""
+    hints = [info.annotation for info in event.model_fields.values()]
+    return attrgetter(*event.model_fields), tuple(index for index, hint in enumerate(hints) if not _is_plain(hint))
+
+
+def _is_plain(hint: Any) -> bool:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _is_plain(arguments[0])
+    if origin in (Union, types.UnionType):
+        return all(_is_plain(argument) for argument in arguments)
+    return origin is Literal or hint in (str, int, float, bool, type(None))
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, (Text, bytes)):
-        return plain(value)
-    if isinstance(value, (Record, tuple, dict)):
-        return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
-    return value
+    match value:
+        case None:
+            return None
+        case Producer():
+            return _shown(value)
+        case Text() | bytes():
+            return plain(value)
+    return _written(value)
+
+
+def _written(value: Any) -> str:
+    """A nested value as JSON."""
+    flat = isinstance(value, tuple) and all(type(item) is int for item in value)
+    return JSON.encode(value if flat else plain(value))
+
+
+@lru_cache(maxsize=256)
+def _shown(producer: Producer) -> str:
+    """A producer as JSON: few of them write all events."""
+    return _written(producer)
 
 
 def plain(value: Any) -> Any:

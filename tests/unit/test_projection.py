@@ -1,0 +1,55 @@
+"""An event's row: every field in its column, nested ones as JSON, with its place and the version that makes the first of an id win."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.catalogue import EVENTS
+from schemas.event import Event, Producer, Record, Text
+from schemas.measurements import TokensTimed
+from schemas.requests import CancellationRequested
+from streams.projection import LARGEST, plain, row, table_of
+from tests.strategies import events
+
+
+def expected(value: Any) -> Any:
+    """A cell, told field by field."""
+    if isinstance(value, (Text, bytes)):
+        return plain(value)
+    nested = isinstance(value, (Record, tuple, dict))
+    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")) if nested else value
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+@settings(max_examples=15)
+@given(data=st.data())
+def test_a_row_holds_every_field_as_its_column_says(event: type[Event], data: st.DataObject) -> None:
+    """In the order of the table's columns."""
+    one = data.draw(events(event))
+    cells = dict(zip(table_of(event).columns, row(one, partition=3, offset=7, written_us=9), strict=True))
+    assert [cells[name] for name in event.model_fields] == [expected(getattr(one, name)) for name in event.model_fields]
+    assert [cells[name] for name in ("log_partition", "log_offset", "log_version", "written_us")] == [3, 7, LARGEST - 7, 9]
+
+
+def test_whole_numbers_are_a_json_array() -> None:
+    """As ClickHouse reads it with JSONExtract."""
+    stamp = Producer(service="test", version="1")
+    one = TokensTimed(
+        occurred_us=1, producer=stamp, run_id="r", job_id="j", attempt=1, request_index=0, sequence=0, chunk=0, first_token=0,
+        arrival_ns=(5, -6), tokens_per_arrival=(),
+    )  # fmt: skip
+    cells = dict(zip(table_of(TokensTimed).columns, row(one, partition=0, offset=0, written_us=0), strict=True))
+    assert (cells["arrival_ns"], cells["tokens_per_arrival"]) == ("[5,-6]", "[]")
+
+
+def test_producers_that_differ_are_told_apart() -> None:
+    """Though what is written of one is kept for the next event."""
+    stamps = [Producer(service="test", version=version) for version in ("1", "2", "1")]
+    made = [CancellationRequested(occurred_us=1, producer=stamp, run_id="r", by="me") for stamp in stamps]
+    written = [
+        row(one, partition=0, offset=0, written_us=0)[list(table_of(CancellationRequested).columns).index("producer")] for one in made
+    ]
+    assert [json.loads(cell)["version"] for cell in written] == ["1", "2", "1"]
