@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from infra.kafka import Ends, Log, Record
 from infra.reach import Reach
@@ -41,13 +42,9 @@ def ends_of(cursor: str) -> Ends:
         raise Malformed(f"{cursor[:40]!r} is no cursor of this stream; leave it out to begin now", code="bad-cursor") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One event for listeners: `cursor` resumes behind it."""
-
-    kind: str
-    cursor: str
-    data: str
+def _framed(kind: str, cursor: str, data: str) -> bytes:
+    """An event as listeners get it; data is one line. Source: HTML Standard, Server-sent events."""
+    return f"id: {cursor}\r\nevent: {kind}\r\ndata: {data}\r\n\r\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +72,50 @@ def wanted(topics: Sequence[str], *, run_id: str | None, board: str | None) -> W
     return Wanted(frozenset(topic.name for topic in chosen), run_id, board)
 
 
-class Behind(Exception):
-    """A listener did not keep up."""
+class Heard:
+    """A record as the follower heard it, and the next offsets behind it. What is told of it is made once for all listeners."""
+
+    def __init__(self, record: Record, ends: Ends) -> None:
+        self.record = record
+        self.ends = ends
+
+    def told(self, wish: Wanted, position: Ends) -> bytes:
+        """Moves a listener's position past the record; the event, where it wants it and has not had it, else nothing."""
+        place = (self.record.place.topic, self.record.place.partition)
+        if self.record.place.offset < position.get(place, 0):
+            return b""
+        position[place] = self.record.place.offset + 1
+        if not wish.takes(self.record):
+            return b""
+        # A listener's cursor may have been ahead of the follower: then it keeps its own.
+        return self._frame if position == self.ends else _framed(self._kind, cursor_of(position), self._data)
+
+    @property
+    def _kind(self) -> str:
+        return type(self.record.event).__name__
+
+    @cached_property
+    def _data(self) -> str:
+        return json.dumps(plain(self.record.event), ensure_ascii=False)
+
+    @cached_property
+    def _frame(self) -> bytes:
+        return _framed(self._kind, cursor_of(self.ends), self._data)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The log has gone (`away`), or has come `back`."""
+
+    kind: str
+    since_us: int | None
+
+    def told(self, _wish: Wanted, position: Ends) -> bytes:
+        """For every listener."""
+        return _framed(self.kind, cursor_of(position), json.dumps({"since_us": self.since_us}))
+
+
+Waiting = asyncio.Queue[Heard | Notice | None]
 
 
 class Live:
@@ -84,7 +123,7 @@ class Live:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._listeners: set[asyncio.Queue[Record | str | None]] = set()
+        self._listeners: set[Waiting] = set()
         self.reach = Reach(log.check)
         self._next: Ends = {}
         self.ready = asyncio.Event()
@@ -95,8 +134,9 @@ class Live:
         self.ready.set()
         async for record in self._log.follow(TOPICS, since=self._next):
             self._next[record.place.topic, record.place.partition] = record.place.offset + 1
+            heard = Heard(record, dict(self._next))
             for listener in list(self._listeners):
-                self._tell(listener, record)
+                self._tell(listener, heard)
 
     async def watch(self) -> None:
         """Watches the log for ever, and tells every listener when it has gone or has come back."""
@@ -107,58 +147,51 @@ class Live:
             self._tell(listener, self._reached)
 
     @property
-    def _reached(self) -> str:
-        return "back" if self.reach.away_since_us is None else "away"
+    def _reached(self) -> Notice:
+        since_us = self.reach.away_since_us
+        return Notice("back" if since_us is None else "away", since_us)
 
-    def _tell(self, listener: asyncio.Queue[Record | str | None], record: Record | str) -> None:
+    def _tell(self, listener: Waiting, what: Heard | Notice) -> None:
         if listener.qsize() < WAITING:
-            listener.put_nowait(record)
+            listener.put_nowait(what)
             return
         self._listeners.discard(listener)
         listener.put_nowait(None)
 
-    async def listen(self, wish: Wanted, *, cursor: str | None) -> AsyncIterator[Told]:
-        """What the listener wants, from its cursor (or from now). Ends where it does not keep up."""
+    async def listen(self, wish: Wanted, *, cursor: str | None) -> AsyncIterator[bytes]:
+        """What the listener wants, from its cursor (or from now): whole events, as many as wait. Ends where it does not keep up."""
         await self.ready.wait()
         since = ends_of(cursor) if cursor else None
-        queue: asyncio.Queue[Record | str | None] = asyncio.Queue()
+        queue: Waiting = asyncio.Queue()
         self._listeners.add(queue)
         position = dict(since or self._next)
         joined = dict(self._next)
         try:
-            yield Told("cursor", cursor_of(position), "{}")
-            if self._reached == "away":
-                yield self._notice("away", position)
+            yield _framed("cursor", cursor_of(position), "{}")
+            if self._reached.kind == "away":
+                yield self._reached.told(wish, position)
             if since is not None:
-                async for told in self._past(wish, position, until=joined):
+                async for heard in self._past(position, until=joined):
+                    if told := heard.told(wish, position):
+                        yield told
+            while waiting := await _all_that_waits(queue):
+                if told := b"".join([what.told(wish, position) for what in waiting]):
                     yield told
-            while (record := await queue.get()) is not None:
-                if isinstance(record, str):
-                    yield self._notice(record, position)
-                elif told_now := self._advance(wish, position, record):
-                    yield told_now
         finally:
             self._listeners.discard(queue)
 
-    def _notice(self, kind: str, position: Ends) -> Told:
-        return Told(kind, cursor_of(position), json.dumps({"since_us": self.reach.away_since_us}))
-
-    async def _past(self, wish: Wanted, position: Ends, *, until: Ends) -> AsyncIterator[Told]:
+    async def _past(self, position: Ends, *, until: Ends) -> AsyncIterator[Heard]:
         behind = {place: end for place, end in until.items() if position.get(place, 0) < end}
-        if not behind:
-            return
-        async for record in self._log.follow(TOPICS, since=dict(position), until=behind):
-            if told := self._advance(wish, position, record):
-                yield told
+        if behind:
+            async for record in self._log.follow(TOPICS, since=dict(position), until=behind):
+                yield Heard(record, {})
 
-    @staticmethod
-    def _advance(wish: Wanted, position: Ends, record: Record) -> Told | None:
-        """Moves the position past the record; the event for the listener, where it wants it and has not had it."""
-        place = (record.place.topic, record.place.partition)
-        if record.place.offset < position.get(place, 0):
-            return None
-        position[place] = record.place.offset + 1
-        if not wish.takes(record) or record.event is None:
-            return None
-        kind = type(record.event).__name__
-        return Told(kind, cursor_of(position), json.dumps(plain(record.event), ensure_ascii=False))
+
+async def _all_that_waits(queue: Waiting) -> list[Heard | Notice]:
+    """Everything in the queue, at least one; nothing, once the listener was cut off and has had the rest."""
+    waiting = [await queue.get()]
+    while not queue.empty() and waiting[-1] is not None:
+        waiting.append(queue.get_nowait())
+    if waiting[-1] is None and len(waiting) > 1:
+        queue.put_nowait(None)
+    return [what for what in waiting if what is not None]

@@ -1,12 +1,10 @@
 """What happens, told as it happens: server-sent events."""
 
-from collections.abc import AsyncIterator
-
 from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from query_api.live import Live, Wanted, ends_of, wanted
+from query_api.live import ends_of, wanted
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 
@@ -34,17 +32,12 @@ async def live(call: Call[LiveAsked, Nothing]) -> Response:
     cursor = call.request.headers.get("last-event-id") or asked.cursor
     if cursor:
         ends_of(cursor)
-    told = _told(call.state.live, wish, cursor or None)
+    told = call.state.live.listen(wish, cursor=cursor or None)
     return EventSourceResponse(told, ping=HEARTBEAT_S, ping_message_factory=_still_here, headers=HEADERS)
 
 
 def _still_here() -> ServerSentEvent:
     return ServerSentEvent(comment="still here")
-
-
-async def _told(source: Live, wish: Wanted, cursor: str | None) -> AsyncIterator[ServerSentEvent]:
-    async for told in source.listen(wish, cursor=cursor):
-        yield ServerSentEvent(told.data, event=told.kind, id=told.cursor)
 
 
 OPERATIONS = (Operation("GET", "/v1/live", live, tag="live", streams={"text/event-stream": None}),)
