@@ -174,5 +174,7 @@ FROM
     SELECT pool, agent_id, max(incarnation) AS newest_incarnation, max(occurred_us) AS seen_us,
         argMax((running, models_held, devices, free_bytes, total_bytes, draining, capabilities), (incarnation, sequence)) AS newest
     FROM fact_heartbeats
+    -- A week of beats is kept; who has been silent for an hour is no longer shown, and all but that hour is never read.
+    PREWHERE occurred_us > toUnixTimestamp64Micro(now64(6)) - 3600000000
     GROUP BY pool, agent_id
 );
