@@ -1,0 +1,120 @@
+"""Events as runs make them, to be measured with."""
+
+from collections.abc import Iterator, Sequence
+
+from schemas.event import Event, Producer, derive_id
+from schemas.measurements import Answer, SampleAnswered, TokensTimed
+from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, TaskChoice
+from schemas.results import Figure, RankingChanged, RankingRow, RunScored, SampleScored
+from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged, RunState
+
+FROM = Producer(service="benchmark", version="0", commit="")
+BEGAN_US = 1_790_000_000_000_000
+ARRIVALS = 16
+
+
+def run_id(number: int) -> str:
+    """The id of the run of that number."""
+    return derive_id("benchmark-run", number)
+
+
+def scored(number: int, *, run: int, task: str = "benchmark") -> SampleScored:
+    """One score of a sample."""
+    return SampleScored(
+        occurred_us=BEGAN_US + number, producer=FROM, run_id=run_id(run), task=task, ordinal=number, doc_id=number, repeat=0,
+        scorer_version="0.4.13+1", filter="none", metric="acc", value=float(number % 2), parts_json=str(float(number % 2)),
+    )  # fmt: skip
+
+
+def timed(number: int, *, run: int) -> TokensTimed:
+    """The arrivals of 16 tokens of one request."""
+    sent_ns = number * 1_000_000
+    return TokensTimed(
+        occurred_us=BEGAN_US + number, producer=FROM, run_id=run_id(run), job_id=f"{run_id(run)}/perf", attempt=1, request_index=number,
+        sequence=0, chunk=0, first_token=0, arrival_ns=tuple(sent_ns + 17_000 * n for n in range(ARRIVALS)),
+        tokens_per_arrival=(1,) * ARRIVALS,
+    )  # fmt: skip
+
+
+def answered(number: int, *, run: int, task: str = "benchmark") -> SampleAnswered:
+    """The answers to the four choices of a sample."""
+    answers = tuple(
+        Answer(
+            request_index=n, request_type="loglikelihood", loglikelihood=-1.5 - n, is_greedy=n == 0, finish_reason="stop", prompt_tokens=64
+        )
+        for n in range(4)
+    )
+    return SampleAnswered(
+        occurred_us=BEGAN_US + number, producer=FROM, run_id=run_id(run), job_id=f"{run_id(run)}/{task}/0/0", attempt=1, task=task,
+        build_id="benchmark", ordinal=number, repeat=0, seed=1234, arguments_sha="0" * 64, answers=answers,
+    )  # fmt: skip
+
+
+def mixed(count: int, *, runs: int = 200) -> Iterator[Event]:
+    """Scores and token timings in turn, of many runs."""
+    for number in range(count):
+        yield scored(number, run=number % runs) if number % 2 else timed(number, run=number % runs)
+
+
+def life(run: int, *, tasks: int, samples: int) -> Iterator[Event]:
+    """Everything that a completed run of several tasks leaves behind, and the boards as they stand after it."""
+    names = [f"task-{n}" for n in range(tasks)]
+    yield EvaluationRequested(
+        occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), model=ModelRef(uri=f"model-{run}"), suite="suite",
+        tasks=tuple(TaskChoice(name=name) for name in names),
+    )  # fmt: skip
+    yield _changed(run, "planned", plan=_plan(run, names, samples))
+    for name in names:
+        for number in range(samples):
+            yield answered(number, run=run, task=name)
+            yield scored(number, run=run, task=name)
+        yield _figures(run, name, samples)
+    yield _changed(run, "completed")
+    for board in ("suite", *(f"task:{name}" for name in names)):
+        yield _ranking(board, run, names, samples)
+
+
+def _changed(run: int, state: RunState, *, plan: Plan | None = None) -> RunChanged:
+    return RunChanged(occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), state=state, plan=plan)
+
+
+def _plan(run: int, names: Sequence[str], samples: int) -> Plan:
+    metrics = (ExpectedMetric(filter="none", metric="acc"),)
+    tasks = tuple(
+        PlannedTask(
+            task=name,
+            task_version="1",
+            build_id="benchmark",
+            samples=samples,
+            repeats=1,
+            expected=metrics,
+            main_metric="acc",
+            main_filter="none",
+        )
+        for name in names
+    )
+    return Plan(
+        submitter="benchmark", model=ModelRef(uri=f"model-{run}"), model_sha=f"{run:064}", tokenizer_sha="", chat_template_sha="",
+        engine=EngineChoice(), chat=Chat(), suite="suite", tasks=tasks, licences=(), skipped=(), estimate=Estimate(), jobs=len(names) * 4,
+    )  # fmt: skip
+
+
+def _figures(run: int, task: str, samples: int) -> RunScored:
+    return RunScored(
+        occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), task=task, scorer_version="0.4.13+1", complete=True, scored=samples,
+        expected=samples, inputs_digest="whole", figures=(Figure(metric="acc", value=0.5, stderr=0.01, low=0.48, high=0.52, n=samples),),
+    )  # fmt: skip
+
+
+def _ranking(board: str, run: int, names: Sequence[str], samples: int) -> RankingChanged:
+    rows = tuple(
+        RankingRow(
+            model=f"model-{n}", model_sha=f"{n:064}", engine="transformers", hardware="", run_id=run_id(n), rank=n + 1, score=0.5, low=0.48,
+            high=0.52, rank_low=1, rank_high=run + 1, samples=samples,
+        )
+        for n in range(run + 1)
+    )  # fmt: skip
+    return RankingChanged(
+        occurred_us=BEGAN_US + run, producer=FROM, board=board, version="1", tasks=tuple(names), runs=tuple(row.run_id for row in rows),
+        inputs_digest=str(run), provisional=False, rows=rows,
+    )  # fmt: skip
