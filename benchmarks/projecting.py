@@ -77,14 +77,21 @@ async def floor(settings: Settings, name: str, meter: Meter) -> None:
         consumer = await log.reader()
         consumer.assign([partition for partition in await _partitions(log)])
         while not stopped.is_set():
-            fetched = await consumer.getmany(timeout_ms=100, max_records=settings.batch_events)
             rows: dict[str, list[list[Any]]] = defaultdict(list)
-            for message in (message for messages in fetched.values() for message in messages):
+            for message in await _batch(consumer, settings.batch_events):
                 fields = fastavro.schemaless_reader(io.BytesIO(message.value[FRAME_BYTES:]), schemas[message.topic][1])
                 rows[message.topic].append(_row(fields, message))
             if rows:
                 await meter.measured(sum(map(len, rows.values())), lambda: _insert(clickhouse, schemas, rows))  # noqa: B023
         await consumer.stop()
+
+
+async def _batch(consumer: Any, most: int) -> list[Any]:
+    """As many records as are wanted, or as come within a tenth of a second."""
+    batch: list[Any] = []
+    while len(batch) < most and (fetched := await consumer.getmany(timeout_ms=100, max_records=most - len(batch))):
+        batch += [message for messages in fetched.values() for message in messages]
+    return batch
 
 
 async def _partitions(log: Log) -> list[Any]:
