@@ -28,7 +28,7 @@ async def until_projected(settings: Settings) -> None:
     async with Log(settings, client_id="benchmark") as log, asyncio.timeout(PATIENCE_S):
         ends = await log.ends((SCORES, TOKEN_TIMINGS))
         written = {place: end for place, end in ends.items() if end}
-        while await until_available(lambda: log.committed("assay-project", list(written)), what="projector") != written:
+        while await until_available(lambda: log.committed("assay-project", list(written)), what="projector") != written:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
 
