@@ -11,6 +11,10 @@ from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
 FROM = Producer(service="benchmark", version="0", commit="")
 BEGAN_US = 1_790_000_000_000_000
 ARRIVALS = 16
+CHOICES = tuple(
+    Answer(request_index=n, request_type="loglikelihood", loglikelihood=-1.5 - n, is_greedy=n == 0, finish_reason="stop", prompt_tokens=64)
+    for n in range(4)
+)
 
 
 def run_id(number: int) -> str:
@@ -38,15 +42,9 @@ def timed(number: int, *, run: int) -> TokensTimed:
 
 def answered(number: int, *, run: int, task: str = "benchmark") -> SampleAnswered:
     """The answers to the four choices of a sample."""
-    answers = tuple(
-        Answer(
-            request_index=n, request_type="loglikelihood", loglikelihood=-1.5 - n, is_greedy=n == 0, finish_reason="stop", prompt_tokens=64
-        )
-        for n in range(4)
-    )
     return SampleAnswered(
         occurred_us=BEGAN_US + number, producer=FROM, run_id=run_id(run), job_id=f"{run_id(run)}/{task}/0/0", attempt=1, task=task,
-        build_id="benchmark", ordinal=number, repeat=0, seed=1234, arguments_sha="0" * 64, answers=answers,
+        build_id="benchmark", ordinal=number, repeat=0, seed=1234, arguments_sha="0" * 64, answers=CHOICES,
     )  # fmt: skip
 
 

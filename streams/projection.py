@@ -21,7 +21,6 @@ from streams.topics import JOBS_DEFAULT, TOPICS, Topic
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
 PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}
 LARGEST: Final = 2**64 - 1
-JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +97,11 @@ def _cell(value: Any) -> Any:
 
 
 def _written(value: Any) -> str:
-    """A nested value as JSON."""
-    flat = isinstance(value, tuple) and all(type(item) is int for item in value)
-    return JSON.encode(value if flat else plain(value))
+    """A nested value as JSON: `plain`, written as it is walked. Only an infinity needs the walk first: JSON has none."""
+    try:
+        return JSON.encode(value)
+    except ValueError:
+        return JSON.encode(plain(value))
 
 
 @lru_cache(maxsize=256)
@@ -126,6 +127,14 @@ def plain(value: Any) -> Any:
         case float() if math.isinf(value):
             return "inf" if value > 0 else "-inf"
     return value
+
+
+def _shape(value: Any) -> Any:
+    """What the encoder writes for a value that JSON does not know."""
+    return value.__dict__ if isinstance(value, Record) and not isinstance(value, Text) else plain(value)
+
+
+JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_shape)
 
 
 def ddl(event: type[Event]) -> str:
