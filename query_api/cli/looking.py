@@ -7,8 +7,8 @@ import typer
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
+from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, Wait
-from query_api.cli.submitting import followed
 
 
 def runs(

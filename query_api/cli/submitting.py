@@ -8,7 +8,9 @@ import typer
 
 from infra.settings import Settings
 from query_api.cli import showing
+from query_api.cli.batches import submit_batch
 from query_api.cli.client import Client
+from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, Submitter, Wait
 from query_api.cli.request_files import from_file, model_named
 from streams.errors import Invalid
@@ -23,7 +25,7 @@ def _options(told: list[str]) -> dict[str, str]:
 
 def submit(
     file: Annotated[Path | None, typer.Argument(help="a request as YAML")] = None,
-    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times")] = None,
     limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
@@ -40,10 +42,11 @@ def submit(
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
     · `assay submit request.yaml --wait --json`
+    · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     """
     body = from_file(file) if file else {}
     if model:
-        body["model"] = model_named(model)
+        body["model"] = model_named(model[0])
     if "model" not in body:
         raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
     if task:
@@ -56,6 +59,9 @@ def submit(
             "submitter": submitter,
         }
         body |= {"chat": {"template": "model"}} if chat else {}
+    if model and len(model) > 1:
+        submit_batch(body, model, wait=wait, as_json=as_json)
+        return
     _submit(body, wait=wait, as_json=as_json, shape=_scores)
 
 
@@ -79,15 +85,6 @@ def _submit(body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[
     showing.document(shape(told)) if as_json else showing.run(told)
     if told["state"] != "completed":
         raise Invalid(f"run {run_id} is {told['state']}: {told.get('message') or told.get('reason_code') or 'no reason given'}", code="run")
-
-
-def followed(client: Client, run_id: str, *, quiet: bool) -> dict[str, Any]:
-    """The run once it is over; Ctrl-C leaves it, and says how to go on."""
-    try:
-        return showing.followed(run_id, lambda one: client.get(f"/v1/runs/{one}"), quiet=quiet)
-    except KeyboardInterrupt:
-        showing.errors.print(f"\nthe run goes on. Follow it: assay run {run_id} · cancel it: assay cancel {run_id}", highlight=False)
-        raise typer.Exit(130) from None
 
 
 def perf(

@@ -94,7 +94,7 @@ def test_no_page_is_wider_than_its_screen(flow: Settings, browser: Browser, widt
     run_id = submit(flow, model=f"model-with-a-rather-long-name-{width}")
     completed(flow, run_id)
     opened = page(browser, width=width)
-    for path in ("/", f"/runs/{run_id}"):
+    for path in ("/", f"/runs/{run_id}", "/docs"):
         opened.goto(f"{flow.api}{path}")
         opened.screenshot(path=tmp_path / "page.png", full_page=True)
         assert opened.evaluate("document.documentElement.scrollWidth") <= width

@@ -47,6 +47,16 @@ def test_submit_wait_samples_and_rank(flow: Settings) -> None:
     assert told["run_id"] in {one["run_id"] for one in document(assay(flow, "runs", "--json"))["runs"]}
 
 
+def test_several_models_are_a_batch(flow: Settings) -> None:
+    """A run for each, followed to its end."""
+    told = document(
+        assay(flow, "submit", "--engine", "echo", "--model", "cli-a", "--model", "cli-b", "--task", "assay_copy", "--limit", "2", "--wait",
+              "--json")
+    )  # fmt: skip
+    assert [(run["model"], run["state"]) for run in told["runs"]] == [("cli-a", "completed"), ("cli-b", "completed")]
+    assert all(run["scores"] for run in told["runs"])
+
+
 def test_perf_has_its_shape(flow: Settings) -> None:
     """Figures in seconds; what is undefined is null."""
     told = document(
