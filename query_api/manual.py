@@ -1,10 +1,13 @@
 """The API's description as the page /docs shows it: operations with curl examples, shapes with their fields. From the description alone."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from markupsafe import Markup, escape
 
 Document = Mapping[str, Any]
 
@@ -114,6 +117,11 @@ def type_of(schema: Mapping[str, Any]) -> str:
         case str(kind):
             return f"{kind}{_bounds(schema)}"
     return "anything"
+
+
+def prose(text: str) -> Markup:
+    """A sentence with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ TEMPLATES.env.globals |= {
     "histogram": charts.histogram,
 }  # fmt: skip
 TEMPLATES.env.filters["short"] = lambda uri: str(uri).rstrip("/").rpartition("/")[2] or str(uri)
+TEMPLATES.env.filters["prose"] = manual.prose
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 ACTIVE = ("requested", "planned", "running")
 

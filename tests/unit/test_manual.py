@@ -35,3 +35,8 @@ def test_types_are_words() -> None:
     assert manual.type_of({"enum": ["a", "b"]}) == '"a" · "b"'
     assert manual.type_of({"type": "object", "additionalProperties": {"type": "string"}}) == "map to string"
     assert manual.type_of({}) == "anything"
+
+
+def test_prose_is_escaped_but_for_its_code() -> None:
+    """A description is no markup."""
+    assert manual.prose("the `next` of <page> & more") == "the <code>next</code> of &lt;page&gt; &amp; more"
