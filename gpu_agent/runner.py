@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
-from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Loaded, engine_named
+from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
 from gpu_agent.workloads.drive import MANY, Timed, drive
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.served import stream_of
@@ -66,7 +66,7 @@ class Engines:
         assert self._loaded is not None
         return self._loaded, False
 
-    async def answer(self, requests: Sequence[EngineRequest]) -> AsyncIterator[EngineAnswer]:
+    async def answer(self, requests: Sequence[EngineRequest]) -> AsyncIterator[EngineAnswer | Halved]:
         """Answers as they come. Raises: Permanent, Temporary (also where the process died)."""
         async for reply in self._call("answer", list(requests)):
             yield reply
@@ -141,7 +141,7 @@ class _Server:
         self._engine, self._model = engine, model.uri
         yield loaded
 
-    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
         yield from self._ready.answer(requests)
 
     @property

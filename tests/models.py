@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from infra.harness.bundled import corpus
 
@@ -13,11 +14,10 @@ def _lines() -> Iterator[str]:
     yield from [TEXT] * 20
 
 
-def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False) -> Path:
-    """A random Llama of some 100,000 parameters with its own tokenizer, saved in `folder`."""
-    import torch
+def tiny_tokenizer() -> Any:
+    """A byte-level BPE of 512 tokens, trained on the spot."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -26,19 +26,34 @@ def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: 
         vocab_size=512, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator(_lines(), trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+
+
+def save(config: Any, folder: Path, *, seed: int = 0, template: bool = False) -> Path:
+    """A random model of that configuration with its tokenizer, saved in `folder`."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = tiny_tokenizer()
     if template:
-        fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}\n{% endfor %}assistant:"
+        tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}\n{% endfor %}assistant:"
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     # Random weights of the usual size say next to nothing; larger ones give answers that differ.
     for parameter in model.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(8)
     model.save_pretrained(folder)
-    fast.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
+
+
+def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False) -> Path:
+    """A random Llama of some 100,000 parameters with its own tokenizer, saved in `folder`."""
+    from transformers import LlamaConfig
+
+    config = LlamaConfig(
+        vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
+    )  # fmt: skip
+    return save(config, folder, seed=seed, template=template)

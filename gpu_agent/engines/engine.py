@@ -43,6 +43,13 @@ class EngineAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Halved:
+    """Memory ran out; the engine goes on with smaller batches, `batch` as in EngineUsed."""
+
+    batch: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What loading took, and what the engine really is."""
 
@@ -64,8 +71,8 @@ class Engine(Protocol):
         """Loads the model. Raises: Invalid for an unknown option or a model that cannot be read."""
         ...
 
-    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
-        """Answers, each as soon as it is known, in any order."""
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
+        """Answers, each as soon as it is known, in any order. The more it is given at once, the more it can do together."""
         ...
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-Encode = Callable[..., list[int]]
+# Texts, and whether special tokens are added (None: the tokenizer's own way).
+EncodeAll = Callable[[list[str], bool | None], list[list[int]]]
 DEFAULT_GENERATED = 256
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
@@ -21,17 +22,27 @@ class Scored:
     continuation: tuple[int, ...]
 
 
-def encode_pair(context: str, continuation: str, *, encode: Encode, prefix_token: int) -> Scored:
-    """The pair as tokens. Trailing spaces of the context belong to the continuation; an empty context is the prefix token."""
-    if not context:
-        tokens = encode(continuation, add_special_tokens=False)
-        if tokens[0] == prefix_token:
-            return Scored(tuple(tokens[:1]), tuple(tokens[1:]))
-        return Scored((prefix_token,), tuple(tokens))
-    kept = context.rstrip()
-    spaces = context[len(kept) :]
-    whole, first = encode(kept + spaces + continuation), encode(kept)
+def encode_pairs(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, prefix_token: int) -> list[Scored]:
+    """Contexts and continuations as tokens. Trailing spaces of a context belong to the continuation; no context is the prefix token."""
+    kept = [context.rstrip() for context, _ in pairs]
+    texts = dict.fromkeys(text for one, pair in zip(kept, pairs, strict=True) if pair[0] for text in (one, "".join(pair)))
+    tokens = dict(zip(texts, encode_all(list(texts), None), strict=True))
+    alone = dict.fromkeys(continuation for context, continuation in pairs if not context)
+    tokens_alone = dict(zip(alone, encode_all(list(alone), False), strict=True))
+    return [
+        _split(tokens[one], tokens["".join(pair)]) if pair[0] else _begun(tokens_alone[pair[1]], prefix_token)
+        for one, pair in zip(kept, pairs, strict=True)
+    ]
+
+
+def _split(first: list[int], whole: list[int]) -> Scored:
     return Scored(tuple(first), tuple(whole[len(first) :]))
+
+
+def _begun(tokens: list[int], prefix_token: int) -> Scored:
+    if tokens[:1] == [prefix_token]:
+        return Scored(tuple(tokens[:1]), tuple(tokens[1:]))
+    return Scored((prefix_token,), tuple(tokens))
 
 
 def rolling(tokens: Sequence[int], *, prefix_token: int, max_len: int) -> Iterator[Scored]:

@@ -1,14 +1,12 @@
-"""Models of the Hugging Face format through transformers and torch, on any device; the same values as lm-eval's HFLM.
+"""Models of the Hugging Face format through transformers and torch, on any device; the same values as lm-eval's HFLM, sooner.
 
-What is shared is computed once: choices of one context run as one batch over that context's keys and values.
-
-Options: `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU).
+Options: `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself).
 """
 
-import inspect as signatures
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,28 +14,20 @@ import psutil
 import torch
 import transformers
 
-from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
-from gpu_agent.engines.prompts import Scored, cut, encode_pair, generation, rolling
-from infra.models import ModelFacts, inspect
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
+from gpu_agent.engines.generation import Prompt, Texts
+from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keeping, wanted
+from gpu_agent.engines.loading import check_memory, load
+from gpu_agent.engines.memory import Budget, budget_of, memory_errors
+from gpu_agent.engines.prompts import cut, encode_pairs, generation, rolling
+from infra.models import inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
-from streams.errors import Invalid, Temporary
+from streams.errors import Invalid
 
-OPTIONS = frozenset({"max_length", "threads"})
-# Beyond the weights themselves, in which loading and running must fit.
-HEADROOM_BYTES = 256 * 2**20
-LOOK_BACK = 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Likelihood:
-    """Log-likelihood of a continuation in nats, whether each token is the likeliest, each token's own, and tokens cut off."""
-
-    total: float
-    greedy: bool
-    tokens: bytes
-    prompt_tokens: int
-    truncated: int
+OPTIONS = frozenset({"max_length", "threads", "batch_tokens"})
+# Requests that are tokenised and laid out together: enough that their rows pack well, few enough that first answers are early.
+WINDOW = 256
 
 
 class Transformers:
@@ -48,7 +38,9 @@ class Transformers:
         self._tokenizer: Any = None
         self._device = torch.device("cpu")
         self._max_len = 0
-        self._keeps_last = False
+        self._budget = Budget(1)
+        self._likelihoods: Likelihoods
+        self._texts: Texts
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs one token. Raises: Invalid, Temporary where memory ran out."""
@@ -58,17 +50,22 @@ class Transformers:
             torch.set_num_threads(int(options["threads"]))
         facts = inspect(model)
         self._device = _device(device)
-        self._check_memory(facts)
+        check_memory(facts, self._device)
         started = time.perf_counter_ns()
-        self._load(facts, model)
+        whole = load(facts, model, device=self._device)
+        self._model, self._tokenizer = whole.network, whole.tokenizer
         loaded = time.perf_counter_ns()
         self._max_len = min(int(options.get("max_length", facts.max_len)), facts.max_len)
-        with torch.inference_mode(), _memory_errors():
+        self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
+        self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
+        self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
+        with torch.inference_mode(), memory_errors():
             self._model(torch.tensor([[self._prefix_token]], device=self._device))
         return Loaded(
             used=EngineUsed(
                 name="transformers", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
                 quantisation=model.quantisation, max_len=self._max_len, device=str(self._device),
+                batch=self._budget.text if self.sees_trees else "1",
             ),
             download_ns=0, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
             weights_bytes=sum(p.numel() * p.element_size() for p in self._model.parameters()),
@@ -76,145 +73,98 @@ class Transformers:
             peak_bytes=torch.cuda.max_memory_allocated() if self._device.type == "cuda" else psutil.Process().memory_info().rss,
         )  # fmt: skip
 
-    def _check_memory(self, facts: ModelFacts) -> None:
-        free = torch.cuda.mem_get_info()[0] if self._device.type == "cuda" else psutil.virtual_memory().available
-        needed = facts.weights_bytes + HEADROOM_BYTES
-        if needed > free:
-            raise Invalid(
-                f"the model needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free on this {self._device.type}; "
-                "take a smaller model or dtype, or an agent with more memory",
-                code="model-too-large",
-            )
-
-    def _load(self, facts: ModelFacts, model: ModelRef) -> None:
-        try:
-            with _memory_errors():
-                self._tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code)
-                self._model = transformers.AutoModelForCausalLM.from_pretrained(
-                    facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code
-                )
-                self._model.to(self._device).eval()
-        except (ValueError, OSError, KeyError, ImportError) as error:
-            first = (str(error).strip().splitlines() or [""])[0]
-            raise Invalid(f"{facts.folder} cannot be loaded: {type(error).__name__}: {first}", code="model-broken") from error
-        for name, parameter in self._model.named_parameters():
-            if not torch.isfinite(parameter).all():
-                raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
-        self._keeps_last = "logits_to_keep" in signatures.signature(self._model.forward).parameters
+    @property
+    def sees_trees(self) -> bool:
+        """Whether what requests share is computed once."""
+        return self._likelihoods.shares
 
     @property
     def _prefix_token(self) -> int:
         bos = self._tokenizer.bos_token_id
         return int(bos if bos is not None else self._tokenizer.eos_token_id)
 
-    def _encode(self, text: str, add_special_tokens: bool | None = None) -> list[int]:
+    def _encode_all(self, texts: list[str], special: bool | None = None) -> list[list[int]]:
         """Tokens as HFLM has them: the tokenizer's own special tokens, unless the text begins with the first of them already."""
-        if add_special_tokens is None and text.startswith(self._tokenizer.decode([self._prefix_token])):
-            add_special_tokens = False
-        told = {} if add_special_tokens is None else {"add_special_tokens": add_special_tokens}
-        return list(self._tokenizer.encode(text, **told))
+        return self._tokens(texts, special, begun=self._tokenizer.decode([self._prefix_token]))
 
-    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
-        """Answers, those that share a context together. Raises: Temporary where memory ran out."""
-        kinds: dict[str, list[EngineRequest]] = {}
-        for request in requests:
-            kinds.setdefault(request.request_type, []).append(request)
-        with torch.inference_mode(), _memory_errors():
-            yield from self._answer_pairs(kinds.get("loglikelihood", []))
-            yield from map(self._answer_rolling, kinds.get("loglikelihood_rolling", []))
-            yield from map(self._generate, kinds.get("generate_until", []))
+    def _tokens(self, texts: Sequence[str], special: bool | None, *, begun: str | None) -> list[list[int]]:
+        found: list[list[int]] = []
+        for bare, several in groupby(texts, key=lambda text: special is None and bool(begun) and text.startswith(begun or "")):
+            told = {"add_special_tokens": False} if bare else {} if special is None else {"add_special_tokens": special}
+            found += self._tokenizer(list(several), **told)["input_ids"]
+        return found
 
-    def _answer_pairs(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
-        groups: dict[tuple[int, ...], list[tuple[EngineRequest, Scored]]] = {}
-        for request in requests:
-            scored = encode_pair(request.context, request.continuation or "", encode=self._encode, prefix_token=self._prefix_token)
-            groups.setdefault(scored.context, []).append((request, scored))
-        for group in groups.values():
-            found = self._likelihoods([scored for _, scored in group])
-            for (request, _), likelihood in zip(group, found, strict=True):
-                yield EngineAnswer(
-                    request.index, request.draw, "none", likelihood.prompt_tokens, loglikelihood=likelihood.total,
-                    is_greedy=likelihood.greedy, token_logprobs=likelihood.tokens, truncated_tokens=likelihood.truncated,
-                )  # fmt: skip
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
+        """Answers, those that share a beginning together. Raises: Temporary where memory ran out."""
+        texts = [request for request in requests if request.request_type == "generate_until"]
+        scored = [request for request in requests if request.request_type != "generate_until"]
+        with torch.inference_mode(), memory_errors():
+            for first in range(0, len(scored), WINDOW):
+                yield from self._score(scored[first : first + WINDOW])
+            yield from self._generate(texts)
 
-    def _answer_rolling(self, request: EngineRequest) -> EngineAnswer:
-        windows = list(rolling(self._encode(request.context), prefix_token=self._prefix_token, max_len=self._max_len))
-        found = [self._likelihoods([window])[0] for window in windows]
-        return EngineAnswer(
-            request.index, request.draw, "none", sum(len(window.continuation) for window in windows),
-            loglikelihood=float(sum(likelihood.total for likelihood in found)), is_greedy=all(likelihood.greedy for likelihood in found),
-        )  # fmt: skip
+    def _score(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
+        several = self._wanted(requests)
+        of = [number for number, parts in enumerate(several) for _ in parts]
+        found: dict[int, list[Likelihood]] = {number: [] for number in range(len(requests))}
+        yield from (_scored(requests[number], [], []) for number, parts in enumerate(several) if not parts)
+        for one in self._likelihoods.of([part for parts in several for part in parts]):
+            if isinstance(one, Halved):
+                yield one
+                continue
+            number = of[one[0]]
+            found[number].append(one[1])
+            if len(found[number]) == len(several[number]):
+                yield _scored(requests[number], several[number], found[number])
 
-    def _likelihoods(self, group: Sequence[Scored]) -> list[_Likelihood]:
-        """Likelihoods of continuations of one context."""
-        longest = max(len(scored.context) + len(scored.continuation) for scored in group)
-        if len(group) > 1 and len(group[0].context) > 1 and longest <= self._max_len + 1:
-            return self._shared(group)
-        return [self._alone(scored) for scored in group]
+    def _wanted(self, requests: Sequence[EngineRequest]) -> list[list[Wanted]]:
+        """What must be scored to answer each: a pair, or the windows over a text."""
+        pairs = [(request.context, request.continuation or "") for request in requests if request.request_type == "loglikelihood"]
+        texts = [request.context for request in requests if request.request_type != "loglikelihood"]
+        scored = iter(encode_pairs(pairs, encode_all=self._encode_all, prefix_token=self._prefix_token))
+        tokens = iter(self._encode_all(texts))
+        return [
+            [wanted(one, max_len=self._max_len) for one in (
+                [next(scored)] if request.request_type == "loglikelihood"
+                else rolling(next(tokens), prefix_token=self._prefix_token, max_len=self._max_len)
+            )]
+            for request in requests
+        ]  # fmt: skip
 
-    def _alone(self, scored: Scored) -> _Likelihood:
-        whole = scored.context + scored.continuation
-        tokens = torch.tensor([whole[-(self._max_len + 1) :][:-1]], device=self._device)
-        kept = {"logits_to_keep": len(scored.continuation)} if self._keeps_last else {}
-        logits = self._model(tokens, **kept).logits[0, -len(scored.continuation) :]
-        return _likelihood(logits, scored, truncated=max(0, len(whole) - self._max_len - 1))
+    def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
+        tokens = self._tokens([request.context for request in requests], None, begun=self._tokenizer.bos_token)
+        prompts = [self._prompt(request, own) for request, own in zip(requests, tokens, strict=True)]
+        for one in self._texts.of(prompts):
+            if isinstance(one, Halved):
+                yield one
+                continue
+            number, new = one
+            prompt, request = prompts[number], requests[number]
+            yield EngineAnswer(
+                request.index, request.draw, "length" if len(new) >= prompt.limit else "stop", len(prompt.tokens),
+                output=cut(self._tokenizer.decode(new, skip_special_tokens=True), prompt.told.until), output_tokens=len(new),
+                truncated_tokens=len(tokens[number]) - len(prompt.tokens),
+            )  # fmt: skip
 
-    def _shared(self, group: Sequence[Scored]) -> list[_Likelihood]:
-        """One pass over the context but its last token, then one batch of all continuations on its keys and values."""
-        context = group[0].context
-        kept = {"logits_to_keep": 1} if self._keeps_last else {}
-        cache = self._model(torch.tensor([context[:-1]], device=self._device), use_cache=True, **kept).past_key_values
-        cache.batch_repeat_interleave(len(group))
-        rows = [(context[-1], *scored.continuation[:-1]) for scored in group]
-        width = max(map(len, rows))
-        batch = torch.tensor([row + (0,) * (width - len(row)) for row in rows], device=self._device)
-        # Padding stands behind everything that is scored, so that no mask is needed.
-        logits = self._model(batch, past_key_values=cache, use_cache=True).logits
-        return [_likelihood(logits[n, : len(scored.continuation)], scored, truncated=0) for n, scored in enumerate(group)]
-
-    def _generate(self, request: EngineRequest) -> EngineAnswer:
+    def _prompt(self, request: EngineRequest, tokens: Sequence[int]) -> Prompt:
         told = generation(request.generation, eos=self._tokenizer.decode([self._tokenizer.eos_token_id]))
         room = self._max_len - told.max_tokens
         if room <= 0:
             raise Invalid(f"{told.max_tokens} tokens are to be generated, and the model's length is {self._max_len}", code="too-long")
-        tokens = self._encode_prompt(request.context)
-        prompt = tokens[-room:]
-        torch.manual_seed(request.seed + request.draw)
-        stops = transformers.StoppingCriteriaList([_Stops(self._tokenizer, told.until, len(prompt))])
-        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
-        limit = int(told.rest.get("max_length", len(prompt) + told.max_tokens))
-        rest = {name: value for name, value in told.rest.items() if name != "max_length"}
-        given = torch.tensor([prompt], device=self._device)
-        whole = self._model.generate(
-            input_ids=given, attention_mask=torch.ones_like(given), max_length=limit, stopping_criteria=stops, pad_token_id=pad, **rest
-        )
-        new = whole[0, len(prompt) :].tolist()
-        output = cut(self._tokenizer.decode(new, skip_special_tokens=True), told.until)
-        finish = "length" if len(prompt) + len(new) >= limit else "stop"
-        return EngineAnswer(
-            request.index,
-            request.draw,
-            finish,
-            len(prompt),
-            output=output,
-            output_tokens=len(new),
-            truncated_tokens=len(tokens) - len(prompt),
-        )
-
-    def _encode_prompt(self, text: str) -> list[int]:
-        bos = self._tokenizer.bos_token
-        told = {"add_special_tokens": False} if bos and text.startswith(bos) else {}
-        return list(self._tokenizer(text, **told)["input_ids"])
+        kept = tuple(tokens[-room:])
+        limit = int(told.rest["max_length"]) - len(kept) if "max_length" in told.rest else told.max_tokens
+        return Prompt(kept, told, limit, request.seed + request.draw)
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""
         draw = np.random.default_rng(seed)
         fits = max(1, self._max_len - output_tokens)
         prompt = draw.integers(0, len(self._tokenizer), min(input_tokens, fits))
-        with torch.inference_mode(), _memory_errors():
+        with torch.inference_mode(), memory_errors():
+            kept = keeping(self._model, 1)
             token, cache = torch.tensor(prompt[np.newaxis], device=self._device), None
             for _ in range(output_tokens):
-                out = self._model(token, past_key_values=cache, use_cache=True, **({"logits_to_keep": 1} if self._keeps_last else {}))
+                out = self._model(token, past_key_values=cache, use_cache=True, **kept)
                 token, cache = out.logits[:, -1:].argmax(-1), out.past_key_values
                 token.tolist()  # waits for the device: a token has arrived when a reader could have it
                 yield 1
@@ -222,47 +172,26 @@ class Transformers:
     def close(self) -> None:
         """Gives the model's memory back."""
         self._model = self._tokenizer = None
+        del self._likelihoods, self._texts
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _likelihood(logits: torch.Tensor, scored: Scored, *, truncated: int) -> _Likelihood:
-    """`logits`: shape [continuation, vocabulary]."""
-    wanted = torch.tensor(scored.continuation, device=logits.device)
-    every = torch.log_softmax(logits, dim=-1).gather(1, wanted[:, None])[:, 0]
-    greedy = bool((logits.argmax(-1) == wanted).all())
-    length = len(scored.context) + len(scored.continuation)
-    return _Likelihood(float(every.sum()), greedy, every.float().cpu().numpy().astype("<f4").tobytes(), length - truncated, truncated)
+def _scored(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Likelihood]) -> EngineAnswer:
+    """The answer; a text's windows add up, and only a pair's own tokens are told one by one."""
+    total, greedy = math.fsum(one.total for one in found), all(one.greedy for one in found)
+    if request.request_type != "loglikelihood":
+        prompt_tokens = sum(len(part.targets) for part in parts)
+        return EngineAnswer(request.index, request.draw, "none", prompt_tokens, loglikelihood=total, is_greedy=greedy)
+    return EngineAnswer(
+        request.index, request.draw, "none", len(parts[0].tokens) + 1, loglikelihood=total, is_greedy=greedy,
+        token_logprobs=found[0].tokens, truncated_tokens=parts[0].truncated,
+    )  # fmt: skip
 
 
-def _device(wanted: str) -> torch.device:
-    if wanted != "auto":
-        return torch.device(wanted)
+def _device(wanted_device: str) -> torch.device:
+    if wanted_device != "auto":
+        return torch.device(wanted_device)
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-class _memory_errors:  # noqa: N801  # used as a function is
-    """Turns the device's out-of-memory into ours: another attempt, or another agent, may have more."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (isinstance(error, RuntimeError) and "can't allocate" in str(error)):
-            raise Temporary(f"out of memory: {str(error).splitlines()[0]}", code="out-of-memory") from error
-
-
-class _Stops(transformers.StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
-    """Stops where the newest tokens, as text, hold a stop text. Source: lm-eval 0.4.13, models/utils_hf.py, MultiTokenEOSCriteria."""
-
-    def __init__(self, tokenizer: Any, until: Sequence[str], prompt: int) -> None:
-        self._tokenizer = tokenizer
-        self._prompt = prompt
-        self._until = [(text, len(tokenizer.encode(text, add_special_tokens=False)) + LOOK_BACK) for text in until if text]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        new = input_ids[:, self._prompt :]
-        done = [any(text in self._tokenizer.decode(row[-span:]) for text, span in self._until) for row in new]
-        return torch.tensor(done, device=input_ids.device)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from gpu_agent.engines.engine import EngineRequest
+from gpu_agent.engines.loading import check_memory
 from gpu_agent.engines.transformers import Transformers
 from gpu_agent.meters.clock import clock
 from gpu_agent.meters.meters import find_meters, read_all
@@ -167,9 +168,11 @@ def test_a_model_too_large_for_the_machine_is_not_loaded(folder: Path, tmp_path:
     with (copy / "model.safetensors").open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         file.truncate(8 + len(header) + size)
+    import torch
+
     facts = inspect_without_reading(copy)
     with pytest.raises(Invalid, match=r"needs 4096\.2 GiB") as caught:
-        Transformers()._check_memory(facts)
+        check_memory(facts, torch.device("cpu"))
     assert caught.value.code == "model-too-large"
 
 

@@ -1,0 +1,270 @@
+"""Greedy texts, many at once: every text has a slot of keys and values, written in place; a text that ends makes room for the next.
+
+Prompts go through the model packed, without padding, and what they share is computed once. What is not plain greedy search (sampling,
+beams, penalties) is left to the model's own `generate`, one request at a time, so that its draws depend on its seed alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import transformers
+
+from gpu_agent.engines.engine import Halved
+from gpu_agent.engines.likelihood import Roots, forward
+from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes, is_out_of_memory
+from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
+from gpu_agent.engines.prompts import Generation
+from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, pack_of, partial
+
+# Slots: as many as the tokens at once, divided by this. Each step's weights are read once for all of them.
+TOKENS_PER_SLOT = 32
+LOOK_BACK = 2
+# Settings of a model that alter greedy search, with what leaves it as it is.
+PLAIN: Mapping[str, Any] = {
+    "num_beams": 1, "num_beam_groups": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
+    "min_length": 0, "min_new_tokens": 0, "guidance_scale": 1.0, "penalty_alpha": 0.0, "bad_words_ids": None, "forced_bos_token_id": None,
+    "forced_eos_token_id": None, "suppress_tokens": None, "begin_suppress_tokens": None, "sequence_bias": None,
+    "exponential_decay_length_penalty": None, "dola_layers": None, "watermarking_config": None, "prompt_lookup_num_tokens": None,
+    "stop_strings": None,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Tokens to go on from, and how; `limit`: new tokens at most."""
+
+    tokens: Tokens
+    told: Generation
+    limit: int
+    seed: int
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether nothing but the likeliest token is asked for."""
+        return not self.told.rest.get("do_sample") and set(self.told.rest) <= {"do_sample", "max_length"}
+
+
+@dataclass(slots=True)
+class Text:
+    """A prompt's text as it grows; `waiting` are the numbers of the requests that want it."""
+
+    prompt: Prompt
+    waiting: list[int]
+    tokens: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Slots:
+    """Keys and values of the texts under way, by layer [slots, heads, places, size]; `lengths`: how many places each has filled."""
+
+    count: int
+    places: int
+    layers: KeyValues = field(default_factory=dict)
+    lengths: list[int] = field(default_factory=list)
+    masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
+    at: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, layer: Layer) -> torch.Tensor:
+        """One step of every text: its new token's keys and values take their place, and it sees all that is filled."""
+        keys, values = self.layers[layer.number]
+        rows, heads, _, size = query.shape
+        slot = torch.arange(rows, device=query.device)
+        keys[slot, :, self.at], values[slot, :, self.at] = key[:, :, 0], value[:, :, 0]
+        width = max(self.lengths) + 1
+        folded = query.view(rows, key.shape[1], heads // key.shape[1], size)
+        mask = self._mask(layer.window, width=width, like=query)
+        output, _ = partial(folded, keys[:rows, :, :width], values[:rows, :, :width], mask=mask, scale=layer.scale)
+        return output.reshape(rows, heads, 1, -1)
+
+    def _mask(self, window: int | None, *, width: int, like: torch.Tensor) -> torch.Tensor:
+        if window not in self.masks:
+            behind = self.at[:, None] - torch.arange(width, device=like.device)
+            seen = behind >= 0 if window is None else (behind >= 0) & (behind < window)
+            self.masks[window] = additive(seen, like)[:, None, None]
+        return self.masks[window]
+
+    def step(self, device: torch.device) -> None:
+        """Before each step: where the new tokens go."""
+        self.at = torch.tensor(self.lengths, device=device)
+        self.masks.clear()
+
+    def fill(self, kept: KeyValues, root: KeyValues, *, starts: Sequence[int], lengths: Sequence[int]) -> None:
+        """Takes texts from a pack into the next free slots: the root's keys and values, and each text's own behind them."""
+        first = len(self.lengths)
+        base = next(iter(root.values()))[0].shape[2] if root else 0
+        for layer, own in kept.items():
+            if layer not in self.layers:
+                made = (part.new_zeros(self.count, part.shape[1], self.places, part.shape[3]) for part in own)
+                self.layers[layer] = (next(made), next(made))
+            for n, part in enumerate(own):
+                store = self.layers[layer][n]
+                if base:
+                    store[first : first + len(starts), :, :base] = root[layer][n]
+                for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
+                    store[first + number, :, base : base + length] = part[0, :, start : start + length]
+        self.lengths += [base + length for length in lengths]
+
+    def drop(self, slot: int) -> None:
+        """Frees a slot; the last one's text moves into it."""
+        last = len(self.lengths) - 1
+        if slot != last:
+            for store in (part for own in self.layers.values() for part in own):
+                store[slot, :, : self.lengths[last]] = store[last, :, : self.lengths[last]]
+            self.lengths[slot] = self.lengths[last]
+        self.lengths.pop()
+
+
+class Texts:
+    """Generates with one model."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, device: torch.device, budget: Budget, roots: Roots | None) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._device = device
+        self._budget = budget
+        self._roots = roots if _is_plain(model.generation_config) else None
+        ends = model.generation_config.eos_token_id
+        self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
+        self._spans: dict[tuple[str, ...], int] = {}
+
+    def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int]] | Halved]:
+        """Each prompt's new tokens, with its number, as they come; where memory runs out, fewer at once go on. Raises: Temporary."""
+        together: dict[object, Text] = {}
+        for number, prompt in enumerate(prompts):
+            if self._roots is None or not prompt.is_greedy:
+                yield number, self._alone(prompt)
+            else:
+                same = (prompt.tokens, prompt.told.until, prompt.limit)
+                together.setdefault(same, Text(prompt, [])).waiting.append(number)
+        left = sorted(together.values(), key=lambda text: -len(text.prompt.tokens) - text.prompt.limit)
+        while left and self._roots is not None:
+            try:
+                for text in self._greedy([Text(text.prompt, text.waiting) for text in left], self._roots):
+                    left = [other for other in left if other.waiting is not text.waiting]
+                    yield from ((number, text.tokens) for number in text.waiting)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            if left:
+                self._budget.halve(self._device)
+                yield Halved(self._budget.text)
+
+    def _greedy(self, waiting: list[Text], roots: Roots) -> Iterator[Text]:
+        """The texts as they end. Free slots are filled again as soon as a quarter of them is free."""
+        slots, under_way = self._slots(waiting), list[Text]()
+        prompts = [text.prompt.tokens for text in waiting]
+        root = roots.of(prompts, most=min(map(len, prompts)) - 1)
+        while waiting or under_way:
+            if waiting and (slots.count - len(under_way)) * 4 >= slots.count:
+                begun, waiting = self._together(waiting, free=slots.count - len(under_way))
+                logits = self._prefill(begun, slots, root)
+                first, under_way = len(under_way), under_way + begun
+            else:
+                logits, first = self._step(under_way, slots), 0
+            for slot, token in reversed(list(enumerate(logits.argmax(-1).tolist(), start=first))):
+                under_way[slot].tokens.append(token)
+                if self._ended(under_way[slot]):
+                    yield under_way[slot]
+                    slots.drop(slot)
+                    under_way[slot] = under_way[-1]
+                    under_way.pop()
+
+    def _slots(self, waiting: Sequence[Text]) -> Slots:
+        places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting)
+        fit = int(free_bytes(self._device) * FREE_RATIO) // (places * self._bytes_per_place())
+        return Slots(max(1, min(len(waiting), fit, self._budget.tokens // TOKENS_PER_SLOT)), places)
+
+    def _bytes_per_place(self) -> int:
+        """Keys and values of one token: at most two numbers of the hidden width a layer."""
+        config = self._model.config.get_text_config()
+        return max(1, int(2 * config.num_hidden_layers * config.hidden_size * self._model.dtype.itemsize))
+
+    def _together(self, waiting: list[Text], *, free: int) -> tuple[list[Text], list[Text]]:
+        """The next prompts to go through the model at once: no more than slots are free and the budget bears; and the rest."""
+        count, tokens = 0, 0
+        for text in waiting[:free]:
+            tokens += len(text.prompt.tokens)
+            if count and tokens > self._budget.tokens:
+                break
+            count += 1
+        return waiting[:count], waiting[count:]
+
+    def _prefill(self, begun: Sequence[Text], slots: Slots, root: tuple[int, KeyValues]) -> torch.Tensor:
+        """Logits behind each prompt, whose keys and values have gone to the next free slots."""
+        base, shared = root
+        pack = pack_of([_chain(text.prompt.tokens, root=base) for text in begun], device=self._device)
+        pack.root, pack.keep = shared, True
+        lengths = [len(text.prompt.tokens) - base for text in begun]
+        ends = torch.tensor(lengths, device=self._device).cumsum(0)
+        logits = forward(self._model, pack, keep=ends - 1)
+        slots.fill(pack.kept, shared, starts=[end - length for end, length in zip(ends.tolist(), lengths, strict=True)], lengths=lengths)
+        return logits
+
+    def _step(self, under_way: Sequence[Text], slots: Slots) -> torch.Tensor:
+        slots.step(self._device)
+        tokens = torch.tensor([text.tokens[-1:] for text in under_way], device=self._device)
+        none = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
+        out = self._model(
+            input_ids=tokens, position_ids=slots.at[:, None], attention_mask=none, use_cache=False, pack=slots, logits_to_keep=1
+        )
+        slots.lengths = [length + 1 for length in slots.lengths]
+        logits: torch.Tensor = out.logits[:, -1]
+        return logits
+
+    def _ended(self, text: Text) -> bool:
+        """Whether the newest token ends the text, or completes one of its stop texts."""
+        if text.tokens[-1] in self._ends or len(text.tokens) >= text.prompt.limit:
+            return True
+        newest = self._tokenizer.decode(text.tokens[-self._span(text.prompt.told.until) :])
+        return any(stop and stop in newest for stop in text.prompt.told.until)
+
+    def _span(self, until: tuple[str, ...]) -> int:
+        if until not in self._spans:
+            self._spans[until] = look_back(self._tokenizer, until)
+        return self._spans[until]
+
+    def _alone(self, prompt: Prompt) -> list[int]:
+        """The new tokens by the model's own `generate`."""
+        torch.manual_seed(prompt.seed)
+        count = len(prompt.tokens)
+        stops = transformers.StoppingCriteriaList([_Stops(self._tokenizer, prompt.told.until, count)])
+        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
+        rest = {name: value for name, value in prompt.told.rest.items() if name != "max_length"}
+        given = torch.tensor([prompt.tokens], device=self._device)
+        whole = self._model.generate(
+            input_ids=given, attention_mask=torch.ones_like(given), max_length=count + prompt.limit, stopping_criteria=stops,
+            pad_token_id=pad, **rest,
+        )  # fmt: skip
+        new: list[int] = whole[0, count:].tolist()
+        return new
+
+
+def look_back(tokenizer: Any, until: Sequence[str]) -> int:
+    """How many of the newest tokens can hold a stop text. Source: lm-eval 0.4.13, models/utils_hf.py, MultiTokenEOSCriteria."""
+    return max((len(tokenizer.encode(stop, add_special_tokens=False)) + LOOK_BACK for stop in until if stop), default=1)
+
+
+def _chain(tokens: Tokens, *, root: int) -> Row:
+    return Row((Segment(0, root, tokens[root:], -1),), {tokens: 0}, len(tokens) - root)
+
+
+def _is_plain(config: Any) -> bool:
+    """Whether the model's own settings leave greedy search as it is."""
+    return all(getattr(config, name, None) in (None, plain) for name, plain in PLAIN.items())
+
+
+class _Stops(transformers.StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
+    """Stops where the newest tokens, as text, hold a stop text."""
+
+    def __init__(self, tokenizer: Any, until: Sequence[str], prompt: int) -> None:
+        self._tokenizer = tokenizer
+        self._prompt = prompt
+        self._until = until
+        self._span = look_back(tokenizer, until)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        new = input_ids[:, self._prompt :]
+        done = [any(stop and stop in self._tokenizer.decode(row[-self._span :]) for stop in self._until) for row in new]
+        return torch.tensor(done, device=input_ids.device)

@@ -1,0 +1,106 @@
+"""A model and its tokenizer from their files: checked before, whole after, and tried on how its attention can be had."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+
+from gpu_agent.engines.likelihood import Roots, forward
+from gpu_agent.engines.memory import free_bytes, memory_errors
+from gpu_agent.engines.prefix_tree import rows
+from gpu_agent.engines.tree_attention import NAME, pack_of
+from infra.models import ModelFacts
+from schemas.requests import ModelRef
+from streams.errors import Invalid
+
+# Beyond the weights themselves, in which loading and running must fit.
+HEADROOM_BYTES = 256 * 2**20
+# How layers attend that a pack can be told to: all that is before, or the nearest of it.
+KINDS = frozenset({"full_attention", "sliding_attention"})
+# Rotary positions that depend on how long the whole input is.
+LENGTH_ROPES = frozenset({"dynamic", "longrope"})
+# Logits may differ by this part of the largest one: two orders of the dtype's rounding, far below what a wrong mask does.
+CLOSE_RATIO = {torch.float32: 1e-3, torch.float64: 1e-3}
+CLOSE_RATIO_HALF = 5e-2
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is loaded; `roots` is None where the model takes the plain path."""
+
+    network: Any
+    tokenizer: Any
+    roots: Roots | None
+
+
+def check_memory(facts: ModelFacts, device: torch.device) -> None:
+    """Raises: Invalid where the weights do not fit into the free memory."""
+    free, needed = free_bytes(device), facts.weights_bytes + HEADROOM_BYTES
+    if needed > free:
+        raise Invalid(
+            f"the model needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free on this {device.type}; "
+            "take a smaller model or dtype, or an agent with more memory",
+            code="model-too-large",
+        )
+
+
+def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
+    """The model on its device. Raises: Invalid where its files cannot be read or hold NaN, Temporary where memory ran out."""
+    try:
+        with memory_errors():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code)
+            network = transformers.AutoModelForCausalLM.from_pretrained(
+                facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code
+            )
+            network.to(device).eval()
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise Invalid(f"{facts.folder} cannot be loaded: {type(error).__name__}: {first}", code="model-broken") from error
+    for name, parameter in network.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
+    return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
+
+
+@torch.inference_mode()
+def sees_trees(network: Any, device: torch.device) -> bool:
+    """Whether the model's answers over a packed tree are those of plain forwards; if not, it is left as it was."""
+    before = network.config._attn_implementation
+    if not _may(network.config.get_text_config()):
+        return False
+    try:
+        network.set_attn_implementation(NAME)
+        if _agrees(network, device):
+            return True
+    # What a model does with arguments that it does not know is its own affair.
+    except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError, NotImplementedError):
+        pass
+    network.set_attn_implementation(before)
+    return False
+
+
+def _may(config: Any) -> bool:
+    kinds = set(getattr(config, "layer_types", None) or ())
+    rope = getattr(config, "rope_parameters", None) or {}
+    ropes = {part.get("rope_type") for part in (rope, *rope.values()) if isinstance(part, dict)}
+    return kinds <= KINDS and not ropes & LENGTH_ROPES
+
+
+def _agrees(network: Any, device: torch.device) -> bool:
+    """Tries a tree of a root, a trunk and two branches, and another row, against the sequences one by one."""
+    size = network.config.get_text_config().vocab_size
+    root, trunk, *ends = (tuple((17 * n * n + 5 * n + 3 * k) % size for n in range(length)) for k, length in enumerate((8, 6, 3, 4, 7)))
+    sequences = [root + trunk + ends[0], root + trunk + ends[1], root + ends[2]]
+    first = pack_of(rows([root], root=0, longest=99), device=device)
+    first.keep = True
+    forward(network, first, keep=1)
+    found = rows(sequences, root=len(root), longest=99)
+    pack = pack_of(found, device=device)
+    pack.root = first.kept
+    starts = [sum(row.length for row in found[:number]) for number in range(len(found))]
+    at = {seq: start + row.places(seq, last=1)[0] for row, start in zip(found, starts, strict=True) for seq in row.leaves}
+    packed = forward(network, pack, keep=torch.tensor([at[sequence] for sequence in sequences], device=device)).float()
+    alone = torch.stack([network(torch.tensor([sequence], device=device)).logits[0, -1] for sequence in sequences]).float()
+    close = CLOSE_RATIO.get(network.dtype, CLOSE_RATIO_HALF)
+    return bool((packed - alone).abs().max() <= close * alone.abs().max())
