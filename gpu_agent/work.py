@@ -1,15 +1,15 @@
 """One attempt of one job: samples from the log, answers from the engine, events to the log. It measures; it never scores."""
 
-import json
+import asyncio
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 
-from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
+from gpu_agent.engines.engine import Halved, Loaded
 from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
+from gpu_agent.samples import Open, read_prefixes, read_samples
 from gpu_agent.workloads.drive import Timed
-from infra.builds import contents_of, samples_of
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from schemas.builds import SampleBuilt
@@ -19,7 +19,7 @@ from schemas.requests import Workload
 from streams.bits import pack, unpack
 from streams.errors import AssayError, Invalid, Permanent
 
-SAMPLES_AT_ONCE = 16
+PUBLISH_EVERY_S = 0.2
 ARRIVALS = 64
 REPORT_EVERY_S = 1.0
 
@@ -130,60 +130,40 @@ class Attempt:
         return ModelLoaded.model_validate(self._header() | spent | sizes | facts)
 
     async def _answer_all(self, build: BuildPlace) -> None:
-        samples = await self._samples(build)
-        prefixes = await contents_of(self._log, build.contents)
-        for first in range(0, len(samples), SAMPLES_AT_ONCE):
-            chunk = samples[first : first + SAMPLES_AT_ONCE]
-            await self._answer(chunk, prefixes)
-            if time.monotonic() - self._reported_s > REPORT_EVERY_S:
+        """Gives the engine all that is left to answer, and publishes what is whole while it works."""
+        samples = await read_samples(self._log, self.job, build, done=self._done)
+        prefixes = await read_prefixes(self._log, build, samples)
+        open_, ended = Open(samples), asyncio.Event()
+        publishing = asyncio.create_task(self._publish(open_, build, ended))
+        try:
+            async for reply in self._engines.answer(list(open_.requests(self.job, prefixes))):
+                if isinstance(reply, Halved):
+                    await self._halved(reply)
+                else:
+                    open_.take(reply)
+        finally:
+            # However it ends, what is whole is not lost.
+            ended.set()
+            await publishing
+
+    async def _publish(self, open_: Open, build: BuildPlace, ended: asyncio.Event) -> None:
+        """Until the end, publishes samples as they become whole."""
+        while not ended.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), PUBLISH_EVERY_S)
+            if events := [self._answered(sample, answers, build) for sample, answers in open_.whole()]:
+                await self._log.publish_all(events)
+                self._done |= {ordinal - self.job.first_ordinal for ordinal in open_.told(len(events))}
+            if not ended.is_set() and time.monotonic() - self._reported_s > REPORT_EVERY_S:
                 await self.report("running")
 
-    async def _samples(self, build: BuildPlace) -> list[SampleBuilt]:
-        """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
-        wanted = range(self.job.first_ordinal, self.job.first_ordinal + self.job.count)
-        found = await samples_of(self._log, build, wanted=wanted)
-        if missing := set(wanted) - found.keys():
-            raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
-        return [found[ordinal] for ordinal in wanted if ordinal - self.job.first_ordinal not in self._done]
+    async def _halved(self, reply: Halved) -> None:
+        if self._used is not None:
+            self._used = self._used.model_copy(update={"batch": reply.batch})
+        await self.report("out_of_memory_retried")
 
-    async def _answer(self, samples: list[SampleBuilt], prefixes: dict[str, str]) -> None:
-        requests = [request for position, sample in enumerate(samples) for request in self._requests(position, sample, prefixes)]
-        answers: dict[int, list[EngineAnswer]] = {position: [] for position in range(len(samples))}
-        async for answer in self._engines.answer(requests):
-            answers[answer.index // WIDTH].append(answer)
-        events = [self._answered(sample, answers[position]) for position, sample in enumerate(samples)]
-        await self._log.publish_all(events)
-        self._done |= {sample.ordinal - self.job.first_ordinal for sample in samples}
-
-    def _requests(self, position: int, sample: SampleBuilt, prefixes: dict[str, str]) -> Iterator[EngineRequest]:
-        for number, built in enumerate(sample.requests):
-            prefix = prefixes[built.prefix_ref] if built.prefix_ref else ""
-            generation = json.loads(built.generation_json or "{}") | json.loads(self.job.generation_json)
-            for draw in range(built.repeats):
-                yield EngineRequest(
-                    index=position * WIDTH + number, request_type=built.request_type, context=prefix + built.context.read(),
-                    continuation=built.continuation.read() if built.continuation else None, generation=generation, draw=draw,
-                    seed=self.job.seed + self.job.repeat,
-                )  # fmt: skip
-
-    def _answered(self, sample: SampleBuilt, answers: list[EngineAnswer]) -> SampleAnswered:
-        ordered = sorted(answers, key=lambda answer: (answer.index, answer.draw))
-        told = tuple(_answer_of(answer, sample.requests[answer.index % WIDTH].request_type) for answer in ordered)
+    def _answered(self, sample: SampleBuilt, answers: tuple[Answer, ...], build: BuildPlace) -> SampleAnswered:
         return SampleAnswered.model_validate(self._header() | {
-            "task": self.job.build.task if self.job.build else "", "build_id": sample.build_id, "ordinal": sample.ordinal,
-            "repeat": self.job.repeat, "seed": self.job.seed, "arguments_sha": sample.arguments_sha, "answers": told,
+            "task": build.task, "build_id": sample.build_id, "ordinal": sample.ordinal, "repeat": self.job.repeat, "seed": self.job.seed,
+            "arguments_sha": sample.arguments_sha, "answers": answers,
         })  # fmt: skip
-
-
-# A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
-WIDTH = 1 << 20
-
-
-def _answer_of(answer: EngineAnswer, request_type: str) -> Answer:
-    output = {"bytes": answer.output.encode()} if answer.output is not None else None
-    return Answer.model_validate({
-        "request_index": answer.index % WIDTH, "request_type": request_type, "draw": answer.draw, "output": output,
-        "loglikelihood": answer.loglikelihood, "is_greedy": answer.is_greedy, "token_logprobs": answer.token_logprobs,
-        "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens,
-        "truncated_tokens": answer.truncated_tokens,
-    })  # fmt: skip

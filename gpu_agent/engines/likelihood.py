@@ -138,11 +138,11 @@ class Likelihoods:
         """Likelihoods of all that a pack of rows holds, from one forward."""
         pack = pack_of(together, device=self._device)
         pack.root = root
-        start, row_of = 0, {}
+        start, row_of = 0, dict[Tokens, tuple[int, Row]]()
         for row in together:
-            row_of |= {sequence: (row, start) for sequence in row.leaves}
+            row_of |= {sequence: (start, row) for sequence in row.leaves}
             start += row.length
-        places = [_places(*row_of[one.tokens], one) for one in asked]
+        places = [_places(*row_of[one.tokens], one=one) for one in asked]
         kept = sorted({place for several in places for place in several})
         number = {place: n for n, place in enumerate(kept)}
         logits = forward(self._model, pack, keep=torch.tensor(kept, dtype=torch.long, device=self._device))
@@ -156,7 +156,7 @@ class Likelihoods:
         return _likelihoods(logits, [list(range(count))], [one.targets])[0]
 
 
-def _places(row: Row, start: int, one: Wanted) -> list[int]:
+def _places(start: int, row: Row, *, one: Wanted) -> list[int]:
     return [start + place for place in row.places(one.tokens, last=len(one.targets))]
 
 

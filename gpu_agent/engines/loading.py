@@ -63,7 +63,6 @@ def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
     return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
 
 
-@torch.inference_mode()
 def sees_trees(network: Any, device: torch.device) -> bool:
     """Whether the model's answers over a packed tree are those of plain forwards; if not, it is left as it was."""
     before = network.config._attn_implementation
@@ -71,8 +70,9 @@ def sees_trees(network: Any, device: torch.device) -> bool:
         return False
     try:
         network.set_attn_implementation(NAME)
-        if _agrees(network, device):
-            return True
+        with torch.inference_mode():
+            if _agrees(network, device):
+                return True
     # What a model does with arguments that it does not know is its own affair.
     except (TypeError, ValueError, RuntimeError, AttributeError, KeyError, IndexError, NotImplementedError):
         pass

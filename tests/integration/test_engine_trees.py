@@ -13,6 +13,7 @@ from gpu_agent.engines.transformers import Transformers
 from gpu_agent.runner import Engines
 from schemas.requests import EngineChoice, ModelRef
 from tests.models import save
+from tests.reference import hflm, ours, theirs
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 LENGTH = 160
@@ -61,28 +62,6 @@ def engine_of(kind: str, folder: Path, **options: str) -> Transformers:
     return engine
 
 
-def reference_of(folder: Path) -> Any:
-    """lm-eval's."""
-    from lm_eval.models.huggingface import HFLM
-
-    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=1, max_length=LENGTH)
-
-
-def theirs(reference: Any, kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """What lm-eval answers."""
-    from lm_eval.api.instance import Instance
-
-    told = [Instance(request_type=kind, doc={}, arguments=one, idx=n, metadata=("t", n, 1)) for n, one in enumerate(arguments)]
-    return list(getattr(reference, kind)(told, disable_tqdm=True))
-
-
-def answers(engine: Transformers, requests: list[EngineRequest]) -> list[EngineAnswer]:
-    """Ours, in the requests' order; each exactly once."""
-    found = [answer for answer in engine.answer(requests) if isinstance(answer, EngineAnswer)]
-    assert sorted(answer.index for answer in found) == list(range(len(requests)))
-    return sorted(found, key=lambda answer: answer.index)
-
-
 def pairs() -> list[EngineRequest]:
     """The pairs as requests."""
     return [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(PAIRS)]
@@ -93,27 +72,27 @@ def test_every_kind_of_model_has_lm_evals_values(kind: str, tmp_path: Path) -> N
     """Likelihoods within 1e-4, greedy and texts equal; the tree is taken exactly where attention is standard."""
     engine = engine_of(kind, tmp_path)
     assert (engine.sees_trees, kind) == (KINDS[kind][2], kind)
-    reference = reference_of(tmp_path)
-    found = answers(engine, pairs())
+    reference = hflm(tmp_path, max_length=LENGTH)
+    found = ours(engine, pairs())
     expected = theirs(reference, "loglikelihood", list(PAIRS))
     assert [answer.loglikelihood for answer in found] == pytest.approx([total for total, _ in expected], rel=1e-4)
     assert [answer.is_greedy for answer in found] == [greedy for _, greedy in expected]
     told = [(SHOTS + f"Q: and {n}?\nA:", {"until": ["\n\n", "Q"], "max_gen_toks": 6 + n % 9, "do_sample": False}) for n in range(12)]
     requests = [EngineRequest(index=n, request_type="generate_until", context=c, generation=g) for n, (c, g) in enumerate(told)]
-    assert [answer.output for answer in answers(engine, requests)] == theirs(reference, "generate_until", [(c, dict(g)) for c, g in told])
+    assert [answer.output for answer in ours(engine, requests)] == theirs(reference, "generate_until", [(c, dict(g)) for c, g in told])
 
 
 def test_values_do_not_depend_on_what_is_computed_together(tmp_path: Path) -> None:
     """One sequence at a time, all in one pack, or in another order, with a root kept from other requests: the same values."""
     engine = engine_of("llama", tmp_path / "m")
-    expected = [answer.loglikelihood for answer in answers(engine, pairs())]
+    expected = [answer.loglikelihood for answer in ours(engine, pairs())]
     mixed = random.Random(1).sample(pairs(), len(PAIRS))
     found = {answer.index: answer.loglikelihood for answer in engine.answer(mixed) if isinstance(answer, EngineAnswer)}
     assert [found[n] for n in range(len(PAIRS))] == pytest.approx(expected, rel=1e-5)
     for tokens in ("16", "100", "9999"):
         other = Transformers()
         other.load(ModelRef(uri=str(tmp_path / "m")), options={"max_length": str(LENGTH), "batch_tokens": tokens}, device="cpu")
-        assert [answer.loglikelihood for answer in answers(other, pairs())] == pytest.approx(expected, rel=1e-5)
+        assert [answer.loglikelihood for answer in ours(other, pairs())] == pytest.approx(expected, rel=1e-5)
 
 
 def test_texts_do_not_depend_on_what_is_generated_together(tmp_path: Path) -> None:
@@ -124,8 +103,8 @@ def test_texts_do_not_depend_on_what_is_generated_together(tmp_path: Path) -> No
         EngineRequest(index=n, request_type="generate_until", context=f"{SHOTS}Q{n // 2}: {'so ' * (n % 5)}", generation=told[n // 2])
         for n in range(30)
     ]
-    alone = [answers(engine, [EngineRequest(0, "generate_until", one.context, generation=one.generation)])[0] for one in requests]
-    together = answers(engine, requests)
+    alone = [ours(engine, [EngineRequest(0, "generate_until", one.context, generation=one.generation)])[0] for one in requests]
+    together = ours(engine, requests)
     assert [answer.output for answer in together] == [answer.output for answer in alone]
     assert [answer.finish_reason for answer in together] == [answer.finish_reason for answer in alone]
     assert {answer.finish_reason for answer in together} == {"stop", "length"}

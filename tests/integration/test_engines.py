@@ -22,6 +22,7 @@ from infra.models import inspect
 from schemas.requests import ModelRef, Workload
 from streams.errors import AssayError, Invalid, Temporary
 from tests.models import tiny_llama
+from tests.reference import hflm, ours, theirs
 
 # What transformers and torch warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
@@ -47,17 +48,7 @@ def engine(folder: Path) -> Iterator[Transformers]:
 @pytest.fixture(scope="module")
 def reference(folder: Path) -> Any:
     """lm-eval's."""
-    from lm_eval.models.huggingface import HFLM
-
-    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=1)
-
-
-def theirs(reference: Any, kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
-    """What lm-eval answers."""
-    from lm_eval.api.instance import Instance
-
-    told = [Instance(request_type=kind, doc={}, arguments=one, idx=n, metadata=("t", n, 1)) for n, one in enumerate(arguments)]
-    return list(getattr(reference, kind)(told, disable_tqdm=True))
+    return hflm(folder)
 
 
 PAIRS = [
@@ -71,7 +62,7 @@ def test_likelihoods_are_lm_evals(engine: Transformers, reference: Any) -> None:
     """Shared contexts, trailing spaces, no context, special tokens in the text, too long ones; greedy exactly, values within 1e-4."""
     expected = theirs(reference, "loglikelihood", list(PAIRS))
     requests = [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(PAIRS)]
-    found = {answer.index: answer for answer in engine.answer(requests)}
+    found = ours(engine, requests)
     for n, (total, greedy) in enumerate(expected):
         assert found[n].loglikelihood == pytest.approx(total, rel=1e-4)
         assert found[n].is_greedy == greedy
@@ -84,8 +75,8 @@ def test_rolling_likelihoods_are_lm_evals(engine: Transformers, reference: Any) 
     texts = ["short", QUESTION * 3, "the dogs near the cat run. " * 60, "x"]
     expected = theirs(reference, "loglikelihood_rolling", [(text,) for text in texts])
     requests = [EngineRequest(index=n, request_type="loglikelihood_rolling", context=text) for n, text in enumerate(texts)]
-    found = {answer.index: answer.loglikelihood for answer in engine.answer(requests)}
-    assert [found[n] for n in range(len(texts))] == pytest.approx(expected, rel=1e-4)
+    found = [answer.loglikelihood for answer in ours(engine, requests)]
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> None:
@@ -98,7 +89,7 @@ def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> N
     ]
     expected = theirs(reference, "generate_until", [(text, dict(settings)) for text, settings in told])
     requests = [EngineRequest(index=n, request_type="generate_until", context=c, generation=g) for n, (c, g) in enumerate(told)]
-    found = {answer.index: answer for answer in engine.answer(requests)}
+    found = ours(engine, requests)
     assert [found[n].output for n in range(len(told))] == expected
     assert found[3].truncated_tokens > 0
 
@@ -107,7 +98,7 @@ def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
     """The same seed gives the same text; another draw another one."""
     settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}
     draws = [EngineRequest(index=0, request_type="generate_until", context=QUESTION, generation=settings, draw=n) for n in (0, 0, 1)]
-    first, again, other = (next(iter(engine.answer([request]))).output for request in draws)
+    first, again, other = (ours(engine, [request])[0].output for request in draws)
     assert first == again
     assert first != other
 

@@ -1,0 +1,94 @@
+"""A job's samples: read from the log, turned into the engine's requests, and put together again from its answers."""
+
+import json
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest
+from infra.builds import contents_of, samples_of
+from infra.kafka import Log
+from schemas.builds import BuiltRequest, SampleBuilt
+from schemas.jobs import BuildPlace, Job
+from schemas.measurements import Answer
+from streams.errors import Invalid
+
+# A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
+WIDTH = 1 << 20
+
+
+async def read_samples(log: Log, job: Job, build: BuildPlace, *, done: Container[int]) -> list[SampleBuilt]:
+    """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
+    wanted = range(job.first_ordinal, job.first_ordinal + job.count)
+    found = await samples_of(log, build, wanted=wanted)
+    if missing := set(wanted) - found.keys():
+        raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
+    return [found[ordinal] for ordinal in wanted if ordinal - job.first_ordinal not in done]
+
+
+async def read_prefixes(log: Log, build: BuildPlace, samples: Sequence[SampleBuilt]) -> dict[str, str]:
+    """Content id → text, of the few-shot prefixes that the samples refer to."""
+    named = {request.prefix_ref for sample in samples for request in sample.requests}
+    return await contents_of(log, [place for place in build.contents if place.content_id in named])
+
+
+@dataclass(slots=True)
+class Open:
+    """Samples whose answers come in; `ready` are those that are whole and not yet published."""
+
+    samples: Sequence[SampleBuilt]
+    answers: dict[int, list[EngineAnswer]] = field(default_factory=dict)
+    ready: list[int] = field(default_factory=list)
+
+    def requests(self, job: Job, prefixes: dict[str, str]) -> Iterator[EngineRequest]:
+        """All that the engine must answer."""
+        for position, sample in enumerate(self.samples):
+            if not any(built.repeats for built in sample.requests):
+                self.ready.append(position)
+            for number, built in enumerate(sample.requests):
+                yield from _requests(
+                    built, job, index=position * WIDTH + number, prefix=prefixes[built.prefix_ref] if built.prefix_ref else ""
+                )
+
+    def take(self, answer: EngineAnswer) -> None:
+        """Takes an answer in, of whichever sample."""
+        position = answer.index // WIDTH
+        own = self.answers.setdefault(position, [])
+        own.append(answer)
+        if len(own) == sum(built.repeats for built in self.samples[position].requests):
+            self.ready.append(position)
+
+    def whole(self) -> list[tuple[SampleBuilt, tuple[Answer, ...]]]:
+        """The samples that are ready, each with its answers in order; they stay ready until they are `told`."""
+        return [(self.samples[position], _ordered(self.samples[position], self.answers.get(position, []))) for position in self.ready]
+
+    def told(self, count: int) -> set[int]:
+        """The ordinals of the first that were ready, which are published now."""
+        gone, self.ready = self.ready[:count], self.ready[count:]
+        for position in gone:
+            self.answers.pop(position, None)
+        return {self.samples[position].ordinal for position in gone}
+
+
+def _requests(built: BuiltRequest, job: Job, *, index: int, prefix: str) -> Iterator[EngineRequest]:
+    generation = json.loads(built.generation_json or "{}") | json.loads(job.generation_json)
+    for draw in range(built.repeats):
+        yield EngineRequest(
+            index=index, request_type=built.request_type, context=prefix + built.context.read(),
+            continuation=built.continuation.read() if built.continuation else None, generation=generation, draw=draw,
+            seed=job.seed + job.repeat,
+        )  # fmt: skip
+
+
+def _ordered(sample: SampleBuilt, answers: Sequence[EngineAnswer]) -> tuple[Answer, ...]:
+    ordered = sorted(answers, key=lambda answer: (answer.index, answer.draw))
+    return tuple(_answer_of(answer, sample.requests[answer.index % WIDTH].request_type) for answer in ordered)
+
+
+def _answer_of(answer: EngineAnswer, request_type: str) -> Answer:
+    output = {"bytes": answer.output.encode()} if answer.output is not None else None
+    return Answer.model_validate({
+        "request_index": answer.index % WIDTH, "request_type": request_type, "draw": answer.draw, "output": output,
+        "loglikelihood": answer.loglikelihood, "is_greedy": answer.is_greedy, "token_logprobs": answer.token_logprobs,
+        "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens,
+        "truncated_tokens": answer.truncated_tokens,
+    })  # fmt: skip
