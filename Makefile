@@ -11,7 +11,7 @@ SEED ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 not_here := not gpu and not kill$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill bench schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill bench bench-quality schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ test-kill: setup ## The tests that kill processes at random moments
 
 bench: setup ## Projector, live stream, replay and query API, measured; writes benchmarks/results
 	for name in projector live replay api; do $(bin)/python -m benchmarks.$$name; done
+
+bench-quality: setup ## The transformers engine against lm-eval's HFLM at its best batch size, with the floor; writes benchmarks/results
+	$(bin)/python -m benchmarks.quality
 
 schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description, its client's models
 	$(bin)/python -m schemas.released

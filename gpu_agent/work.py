@@ -17,7 +17,7 @@ from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobR
 from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
 from schemas.requests import Workload
 from streams.bits import pack, unpack
-from streams.errors import AssayError, Invalid, Permanent
+from streams.errors import AssayError, Invalid, Permanent, Temporary
 
 PUBLISH_EVERY_S = 0.2
 ARRIVALS = 64
@@ -145,16 +145,20 @@ class Attempt:
             # However it ends, what is whole is not lost.
             ended.set()
             await publishing
+        if open_.answers:
+            raise Temporary(f"the engine ended with {len(open_.answers)} samples half answered", code="engine-answers")
 
     async def _publish(self, open_: Open, build: BuildPlace, ended: asyncio.Event) -> None:
         """Until the end, publishes samples as they become whole."""
-        while not ended.is_set():
+        last = False
+        while not last:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), PUBLISH_EVERY_S)
+            last = ended.is_set()
             if events := [self._answered(sample, answers, build) for sample, answers in open_.whole()]:
                 await self._log.publish_all(events)
                 self._done |= {ordinal - self.job.first_ordinal for ordinal in open_.told(len(events))}
-            if not ended.is_set() and time.monotonic() - self._reported_s > REPORT_EVERY_S:
+            if not last and time.monotonic() - self._reported_s > REPORT_EVERY_S:
                 await self.report("running")
 
     async def _halved(self, reply: Halved) -> None:

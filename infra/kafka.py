@@ -1,7 +1,7 @@
 """The log: publishing events, reading them by place, following topics. No consumer groups (those are Faust's)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -192,7 +192,7 @@ class Log:
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Mapping[tuple[str, int], int] | None = None, until: Ends | None = None
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
         With `until`, only its partitions are read.

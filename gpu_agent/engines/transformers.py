@@ -74,6 +74,11 @@ class Transformers:
         )  # fmt: skip
 
     @property
+    def network(self) -> Any:
+        """The model's module."""
+        return self._model
+
+    @property
     def sees_trees(self) -> bool:
         """Whether what requests share is computed once."""
         return self._likelihoods.shares
