@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import importlib
 
+from infra.health import observed
 from infra.logging import configure
 from infra.settings import Settings
 
@@ -25,7 +26,7 @@ def main() -> None:
     chosen: str = parser.parse_args().agent
     settings = Settings()
     configure(settings, process=f"agents.{chosen}")
-    asyncio.run(importlib.import_module(f"agents.{chosen}").main(settings))
+    asyncio.run(observed(settings, importlib.import_module(f"agents.{chosen}").main))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,8 @@ import structlog
 
 from agents.batches import App, batches
 from infra.kafka import Log, Record
+from infra.lag import measure_lag
+from infra.metrics import BATCH, DEAD_LETTERS, EVENTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
 from streams.errors import Permanent
@@ -75,6 +78,8 @@ async def consume(worker: str, topics: Sequence[Topic], handle: Handler, *, log:
     app.finalize()
     await app.start()
     _collect_seldom()
+    READY.set(1)
+    lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
     watch = asyncio.create_task(_until_it_ends(app))
     await asyncio.wait([watch, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
@@ -82,6 +87,7 @@ async def consume(worker: str, topics: Sequence[Topic], handle: Handler, *, log:
         structlog.get_logger().error("the consumer ended by itself", crash=repr(app.crash_reason))
         os._exit(CRASHED)
     watch.cancel()
+    lagging.cancel()
     with suppress(TimeoutError):
         await asyncio.wait_for(ended.wait(), ENDING_S)  # the batch in hand
     await app.stop()
@@ -104,16 +110,24 @@ async def _supervised(taken: AsyncIterator[Sequence[Any]], *, handle: Handler, l
     try:
         async for batch in taken:
             started, first = time.perf_counter(), f"{batch[0].topic}/{batch[0].partition} at {batch[0].offset}"
-            await _handle([await log.record(message) for message in batch], handle=handle, log=log)
-            structlog.get_logger().debug("handled", events=len(batch), first=first, took_s=round(time.perf_counter() - started, 3))
+            records = [await log.record(message) for message in batch]
+            await _handle(records, handle=handle, log=log)
+            took_s = time.perf_counter() - started
+            _count(records, took_s=took_s)
+            structlog.get_logger().debug("handled", events=len(batch), first=first, took_s=round(took_s, 3))
     except Exception:  # noqa: BLE001  # the process's one supervised loop
         structlog.get_logger().exception("not handled, ending at the last commit", first=first)
         os._exit(CRASHED)
 
 
+def _count(records: Sequence[Record], *, took_s: float) -> None:
+    BATCH.observe(took_s)
+    for topic, events in Counter(record.place.topic for record in records).items():
+        EVENTS.labels(topic).inc(events)
+
+
 async def _handle(records: Sequence[Record], *, handle: Handler, log: Log) -> None:
-    faults = [record for record in records if record.fault is not None]
-    await log.publish_all(log.dead_letter(r, code=r.fault.code, message=str(r.fault)) for r in faults if r.fault is not None)
+    await _give_up([(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None], log=log)
     await _in_parts([record for record in records if record.fault is None], handle=handle, log=log)
 
 
@@ -122,12 +136,20 @@ async def _in_parts(records: Sequence[Record], *, handle: Handler, log: Log) -> 
     if not records:
         return
     try:
-        await until_available(lambda: handle(records), what=f"effect of {len(records)} events")
+        await until_available(lambda: handle(records), what="effect of a batch")
     except Permanent as error:
         if len(records) == 1:
-            await log.publish(log.dead_letter(records[0], code=error.code, message=str(error)))
-            structlog.get_logger().warning("dead letter", place=records[0].place, code=error.code, message=str(error))
+            await _give_up([(records[0], error.code, str(error))], log=log)
             return
         middle = len(records) // 2
         await _in_parts(records[:middle], handle=handle, log=log)
         await _in_parts(records[middle:], handle=handle, log=log)
+
+
+async def _give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> None:
+    """Writes the dead letters of records, each with its code and message."""
+    letters = [log.dead_letter(record, code=code, message=message) for record, code, message in refused]
+    await until_available(lambda: log.publish_all(letters), what="kafka")
+    for record, code, message in refused:
+        DEAD_LETTERS.labels(record.place.topic, code).inc()
+        structlog.get_logger().warning("dead letter", place=record.place, code=code, message=message)

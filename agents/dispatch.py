@@ -15,6 +15,7 @@ import structlog
 
 from infra.identity import now_us, producer
 from infra.kafka import Log, Record
+from infra.metrics import AGENTS, LEASES, QUEUE, READY
 from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
@@ -24,7 +25,7 @@ from schemas.runs import RunChanged
 from streams.dispatch import Abandon, Cancel, Decision, Pool, Release, Step
 from streams.topics import CANCELLATIONS, DISPATCHERS, HEARTBEATS, JOB_PARTITIONS, JOB_STATUS, JOBS_PLANNED, RUNS, TOPICS, jobs_topic
 
-TICK_S = 0.1
+TICK_S, COUNT_S = 0.1, 1.0
 log_line = structlog.get_logger()
 
 
@@ -91,6 +92,14 @@ class Dispatcher:
     def active(self) -> bool:
         """Nobody has taken the pool since."""
         return self.newest_term == self.term
+
+    async def count(self) -> None:
+        """Keeps the pool's figures as metrics, for ever."""
+        while True:
+            queued, leased = self.pool.counts(now_us=now_us())
+            for metric, value in ((QUEUE, queued), (LEASES, leased), (AGENTS, len(self.pool.alive(now_us=now_us())))):
+                metric.labels(self.pool.name).set(value)
+            await asyncio.sleep(COUNT_S)
 
     def restart_clocks(self) -> None:
         """No agent was silent while nobody could be heard."""
@@ -163,7 +172,8 @@ async def _act(dispatcher: Dispatcher, stopped: asyncio.Event) -> None:
     since = await dispatcher.take()
     following = asyncio.create_task(dispatcher.follow(since))
     reach = Reach(dispatcher.check)
-    watching = asyncio.create_task(reach.watch(dispatcher.restart_clocks))
+    tasks = [following, asyncio.create_task(reach.watch(dispatcher.restart_clocks)), asyncio.create_task(dispatcher.count())]
+    READY.set(1)
     patience_us, idle_since_us = 3 * dispatcher.pool.lease_us, 0
     async for _ in _ticks(stopped):
         if following.done():
@@ -177,9 +187,9 @@ async def _act(dispatcher: Dispatcher, stopped: asyncio.Event) -> None:
         idle_since_us = (idle_since_us or now_us()) if undone else 0
         if idle_since_us and now_us() - idle_since_us > patience_us:
             break
-    following.cancel()
-    watching.cancel()
-    await asyncio.gather(following, watching, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def main(settings: Settings) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from agents.app import consume
 from infra.clickhouse import ClickHouse, migrate
+from infra.identity import now_us
 from infra.kafka import Log, Record
+from infra.metrics import INSERT_DELAY, LAST_INSERT_DELAY
 from infra.retrying import until_available
 from infra.settings import Settings
 from streams.projection import row, table_of
@@ -22,6 +24,10 @@ async def insert_all(clickhouse: ClickHouse, records: Sequence[Record]) -> None:
             rows[type(record.event)].append(row(record.event, partition=place.partition, offset=place.offset, written_us=record.written_us))
     for event, values in rows.items():
         await clickhouse.insert(table_of(event), values)
+    if records:
+        delay_s = (now_us() - min(record.written_us for record in records)) / 1e6
+        INSERT_DELAY.observe(delay_s)
+        LAST_INSERT_DELAY.set(delay_s)
 
 
 async def main(settings: Settings) -> None:

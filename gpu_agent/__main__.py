@@ -3,6 +3,7 @@
 import asyncio
 
 from gpu_agent.worker import main as work
+from infra.health import observed
 from infra.logging import configure
 from infra.settings import Settings
 
@@ -11,7 +12,7 @@ def main() -> None:
     """Runs one agent."""
     settings = Settings()
     configure(settings, process="gpu_agent")
-    asyncio.run(work(settings))
+    asyncio.run(observed(settings, work))
 
 
 if __name__ == "__main__":

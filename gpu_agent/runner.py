@@ -17,6 +17,7 @@ from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineReques
 from gpu_agent.workloads.drive import MANY, Timed, drive
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.served import stream_of
+from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import AssayError, Permanent, Temporary
 
@@ -56,14 +57,17 @@ class Engines:
         """What is loaded, and whether it was already. Another model takes the place of the one before. Raises: Permanent, Temporary."""
         alive = self._process is not None and self._process.returncode is None
         if alive and self._loaded and self._held == (model, engine):
+            MODEL_LOADS.labels("held").inc()
             return self._loaded, True
         self._held = self._loaded = None
         if not alive:
             await self.start()
-        async for reply in self._call("load", model, engine, self._device):
-            assert isinstance(reply, Loaded)
-            self._held, self._loaded = (model, engine), reply
+        with MODEL_LOAD.time(), MODEL_LOADS.labels("failed").count_exceptions():
+            async for reply in self._call("load", model, engine, self._device):
+                assert isinstance(reply, Loaded)
+                self._held, self._loaded = (model, engine), reply
         assert self._loaded is not None
+        MODEL_LOADS.labels("loaded").inc()
         return self._loaded, False
 
     async def answer(self, requests: Sequence[EngineRequest]) -> AsyncIterator[EngineAnswer | Halved]:
@@ -85,6 +89,7 @@ class Engines:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise Temporary("no engine process", code="engine-died")
+        ENGINE.state("loading" if call[0] == "load" else "working")
         try:
             process.stdin.write(_frame(call))
             await process.stdin.drain()
@@ -100,6 +105,8 @@ class Engines:
             code = await process.wait()
             await self.close()
             raise Temporary(f"the engine's process ended with {code} in the middle of its work", code="engine-died") from error
+        finally:
+            ENGINE.state("idle" if self._process else "none")
 
     async def close(self) -> None:
         """Ends the process, whatever it is doing."""

@@ -12,6 +12,7 @@ from gpu_agent.samples import Open, read_prefixes, read_samples
 from gpu_agent.workloads.drive import Timed
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from infra.metrics import ATTEMPTS
 from schemas.builds import SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
 from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
@@ -49,8 +50,10 @@ class Attempt:
             async with metering(self._log, self._engines, job=self.job, agent_id=self._agent_id) as self._readings:
                 await self._run()
             await self.report("finished")
+            ATTEMPTS.labels("finished").inc()
         except AssayError as error:
             permanent = isinstance(error, Permanent)
+            ATTEMPTS.labels("failed").inc()
             await self.report("failed", error=JobError(code=error.code, message=str(error), permanent=permanent))
 
     async def _run(self) -> None:

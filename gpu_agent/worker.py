@@ -19,6 +19,7 @@ from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from infra.metrics import ATTEMPTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.jobs import AgentBeat, JobError, JobReleased, Running
@@ -54,6 +55,7 @@ class Worker:
         following = asyncio.create_task(self._follow(since))
         stopping = asyncio.create_task(stopped.wait())
         await self._engines.start()
+        READY.set(1)
         log_line.info("ready", agent_id=self._agent_id, pool=self._settings.pool, partition=self._partition)
         all_of_it: list[asyncio.Future[Any]] = [beating, following, stopping, self._broken]
         done, _ = await asyncio.wait(all_of_it, return_when=asyncio.FIRST_COMPLETED)
@@ -128,6 +130,7 @@ class Worker:
         await asyncio.gather(task, return_exceptions=True)
         await self._engines.close()
         error = None if state == "cancelled" else JobError(code="agent-stopped", message=reason, permanent=False)
+        ATTEMPTS.labels(state).inc()
         await attempt.report(state, error=error)
 
 

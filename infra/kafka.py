@@ -9,7 +9,7 @@ from typing import Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError, TopicAlreadyExistsError, for_code
 
 from infra.identity import now_us, producer
 from infra.registry import Registry
@@ -263,11 +263,11 @@ class Log:
         try:
             await admin.start()
             there = set(await admin.list_topics())
-            missing = [topic for topic in topics if topic.name not in there]
-            await admin.create_topics([_new_topic(topic, replication) for topic in missing])
+            # A request that names a topic twice creates it not at all.
+            missing = {topic.name: topic for topic in topics if topic.name not in there}
+            answer = await admin.create_topics([_new_topic(topic, replication) for topic in missing.values()])
+            _check_created(answer.topic_errors)
             await self._check_partitions(admin, [topic for topic in topics if topic.name in there])
-        except TopicAlreadyExistsError:
-            return
         except (KafkaError, OSError) as error:
             raise Unavailable(f"cannot create topics at {self._settings.kafka}: {error}") from error
         finally:
@@ -308,6 +308,13 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
 
 def _partitions(topics: Sequence[Topic]) -> list[TopicPartition]:
     return [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
+
+
+def _check_created(answers: Iterable[tuple[str, int, str | None]]) -> None:
+    """Raises: KafkaError of the first topic that was refused; another process may have been faster, which is as good."""
+    for topic, code, message in answers:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise for_code(code)(f"{topic}: {message}")
 
 
 def _new_topic(topic: Topic, replication: int) -> NewTopic:

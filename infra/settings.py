@@ -35,5 +35,8 @@ class Settings(BaseSettings):
     batch_events: int = Field(default=2000, description="Events that a stream processor takes at once, at most.")
     batch_s: float = Field(default=0.25, description="Seconds that a stream processor waits for a batch to fill.")
     score_processes: int = Field(default=1, description="Processes that score answers, beside the event loop.")
+    metrics: str = Field(
+        default="", description="Where a process serves its own /metrics, /healthz and /readyz, host:port; the embedded stack chooses."
+    )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -17,6 +18,7 @@ from infra.settings import Settings
 from query_api import pages
 from query_api.description import document
 from query_api.lasting import lasting
+from query_api.measured import Measured
 from query_api.problems import on_error, on_fault, on_http
 from query_api.routes import OPERATIONS
 from query_api.routing import route
@@ -43,7 +45,7 @@ def app(settings: Settings) -> Starlette:
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     routes = [*(route(operation) for operation in OPERATIONS), *lasting(pages.ROUTES), static]
     handlers: Any = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
-    application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured)])
     application.state.description = document(OPERATIONS)
     return application
 

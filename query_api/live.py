@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from infra.kafka import Ends, Log, Record
+from infra.metrics import LISTENERS
 from infra.reach import Reach
 from infra.retrying import until_available
 from query_api.problems import Malformed
@@ -164,6 +165,7 @@ class Live:
         since = ends_of(cursor) if cursor else None
         queue: Waiting = asyncio.Queue()
         self._listeners.add(queue)
+        LISTENERS.inc()
         position = dict(since or self._next)
         joined = dict(self._next)
         try:
@@ -178,6 +180,7 @@ class Live:
                 if told := b"".join([what.told(wish, position) for what in waiting]):
                     yield told
         finally:
+            LISTENERS.dec()
             self._listeners.discard(queue)
 
     async def _past(self, position: Ends, *, until: Ends) -> AsyncIterator[Heard]:

@@ -295,6 +295,11 @@ class Pool:
         busy = {lease.agent_id for lease in holders if lease}
         return [beat for beat in self.alive(now_us=now_us) if beat.agent_id not in busy and not beat.running]
 
+    def counts(self, *, now_us: int) -> tuple[int, int]:
+        """Jobs that wait for an agent, and leases that run."""
+        held = [self._held(entry, now_us) for entry in self._open()]
+        return held.count(False), held.count(True)
+
     def waiting(self, *, now_us: int) -> dict[str, str]:
         """Run id → what its first waiting job waits for."""
         agents = self.alive(now_us=now_us)

@@ -27,11 +27,15 @@ class Stack:
         self.settings = settings
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ended: list[tuple[str, int]] = []
+        self.metrics: dict[str, str] = {}
 
     def start(self, *names: str) -> None:
         """Starts what is named."""
         for name in names:
-            self._running[name] = spawn(*(STORES | PROCESSES)[name], settings=self.settings)
+            self.metrics[name] = f"127.0.0.1:{free_ports(1)[0]}" if name in PROCESSES else ""
+            self._running[name] = spawn(
+                *(STORES | PROCESSES)[name], settings=self.settings.model_copy(update={"metrics": self.metrics[name]})
+            )
 
     def code(self, name: str) -> int:
         """The exit code of a child that ends by itself."""

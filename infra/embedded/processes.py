@@ -17,7 +17,10 @@ Ready = Callable[[Settings], bool]
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process: its name, its module with arguments, what must be up before, its settings' field that holds its address."""
+    """A process: its name, its module with arguments, what must be up before, its settings' field that holds its address.
+
+    One without an address of its own serves its state where the supervisor tells it to (ASSAY_METRICS).
+    """
 
     name: str
     module: tuple[str, ...]
@@ -31,15 +34,14 @@ class Process:
         """The command line."""
         return [sys.executable, "-m", *self.module]
 
-    def ready(self, settings: Settings) -> bool:
-        """It answers at its address; one without an address is up as soon as it runs."""
-        if self.address is None:
-            return True
-        host, port = endpoint(str(getattr(settings, self.address)))
-        if self.path is None:
+    def ready(self, settings: Settings, *, metrics: str) -> bool:
+        """It answers at its address; one without is ready when it says so at the address of its metrics."""
+        host, port = endpoint(str(getattr(settings, self.address)) if self.address else metrics)
+        path = self.path if self.address else "/readyz"
+        if path is None:
             return _accepts(host, port)
         try:
-            return httpx.get(f"http://{host}:{port}{self.path}", timeout=2).is_success
+            return httpx.get(f"http://{host}:{port}{path}", timeout=2).is_success
         except httpx.HTTPError:
             return False
 
@@ -48,6 +50,13 @@ def endpoint(address: str) -> tuple[str, int]:
     """Host and port of an address, with or without a scheme."""
     parts = urlsplit(address if "//" in address else f"//{address.partition(',')[0]}")
     return parts.hostname or "127.0.0.1", parts.port or 80
+
+
+def free_address() -> str:
+    """An address on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
 def _accepts(host: str, port: int) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from infra.embedded.processes import Process, endpoint, environment, log_of, stack
+from infra.embedded.processes import Process, endpoint, environment, free_address, log_of, stack
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound, Unavailable
 
@@ -33,7 +33,7 @@ Told = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class Status:
-    """A process as the state file has it. `state`: starting, up, restarting, down."""
+    """A process as the state file has it. `state`: starting, up, restarting, down. `metrics`: where it serves its state."""
 
     name: str
     state: str = "down"
@@ -42,6 +42,7 @@ class Status:
     since: float = 0.0
     restarts: int = 0
     last_exit: int | None = None
+    metrics: str = ""
 
     @property
     def alive(self) -> bool:
@@ -130,7 +131,7 @@ class Supervisor:
         code = child.popen.poll()
         if code is not None:
             return self._died(child, code)
-        if child.status.state == "starting" and child.process.ready(self._settings):
+        if child.status.state == "starting" and child.process.ready(self._settings, metrics=child.status.metrics):
             return self._change(child, "up")
         if child.status.state == "up" and time.time() - child.status.since > STEADY_S:
             child.pause_s = FIRST_PAUSE_S
@@ -143,9 +144,12 @@ class Supervisor:
     def _start(self, child: _Child) -> bool:
         log = log_of(child.process.name, self._settings)
         log.parent.mkdir(parents=True, exist_ok=True)
+        if child.process.address is None:
+            child.status.metrics = free_address()
+        settings = self._settings.model_copy(update={"metrics": child.status.metrics})
         with log.open("ab") as out:
             child.popen = subprocess.Popen(
-                child.process.command, env=environment(child.process, self._settings), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                child.process.command, env=environment(child.process, settings), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 cwd=Path.cwd(), start_new_session=True,
             )  # fmt: skip
         child.status.pid = child.popen.pid
@@ -293,10 +297,11 @@ def wait_until_up(settings: Settings, *, agents: int, told: Told) -> None:
             return
         time.sleep(TICK_S)
     late = next((name for name in names if seen.get(name) != "up"), "supervisor")
-    raise Unavailable(f"{late} is not up after {START_S:.0f} s; its log ends: {_tail(late, settings)}", code="not-up")
+    raise Unavailable(f"{late} is not up after {START_S:.0f} s; its log ends: {last_line(late, settings)}", code="not-up")
 
 
-def _tail(name: str, settings: Settings) -> str:
+def last_line(name: str, settings: Settings) -> str:
+    """The last line of a process's log."""
     path = log_of(name, settings)
     lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
     return lines[-1][:300] if lines else f"nothing ({path})"

@@ -1,13 +1,16 @@
 """The embedded stack on the command line: up, down, status."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from infra.settings import Settings
+from query_api.charts import seconds
 from query_api.cli import showing
 from query_api.cli.options import AsJson
 from streams.errors import Invalid
+
+COUNTED = {"queue_jobs": "jobs wait", "leases": "run", "agents": "agents", "dead_letters": "dead letters"}
 
 
 def _told(name: str, what: str) -> None:
@@ -39,18 +42,26 @@ def down() -> None:
     supervisor.down(Settings(), told=_told)
 
 
-def status(as_json: AsJson = False) -> None:
-    """Shows the stack's processes; exits 0 only when every one is up."""
-    from infra.embedded import supervisor
+def _shown(told: dict[str, Any]) -> None:
+    columns = ("name", "state", "pid", "restarts", "last_exit", "lag", "note")
+    showing.table(
+        ["process", "state", ">pid", ">restarts", ">last exit", ">lag", "note"],
+        [[one[column] if column != "note" else one[column] or "" for column in columns] for one in told["processes"]],
+    )
+    delay = seconds(told["insert_delay_s"])
+    counts = [f"{'–' if told[name] is None else told[name]} {what}" for name, what in COUNTED.items()]
+    showing.console.print(f"{', '.join(counts)}; newest rows queryable after {delay}", highlight=False)
 
-    rows = supervisor.status(Settings())
-    if as_json:
-        showing.document({"processes": [{"name": one.name, "state": one.state, "pid": one.pid, "restarts": one.restarts,
-                                         "last_exit": one.last_exit} for one in rows]})  # fmt: skip
-    else:
-        showing.table(
-            ["process", "state", ">pid", ">restarts", ">last exit"], [(r.name, r.state, r.pid, r.restarts, r.last_exit) for r in rows]
-        )
+
+def status(as_json: AsJson = False) -> None:
+    """Shows the stack's processes with their lag, the queue, dead letters and the insert delay; exits 0 only when every process is up."""
+    from infra.embedded import supervisor
+    from query_api.cli.figures import figures
+
+    settings = Settings()
+    rows = supervisor.status(settings)
+    told = figures(settings, rows)
+    showing.document(told) if as_json else _shown(told)
     if not rows:
         raise Invalid("nothing was started here; `assay up --detach`", code="not-up")
     if late := [one.name for one in rows if one.state != "up"]:

@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.responses import JSONResponse, Response
 
+from infra.health import exposition
 from query_api.pages import clock
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
@@ -43,6 +44,12 @@ async def description(call: Call[Nothing, Nothing]) -> Response:
     return JSONResponse(call.request.app.state.description)
 
 
+async def metrics(_call: Call[Nothing, Nothing]) -> Response:
+    """Shows this process's metrics, as Prometheus reads them."""
+    kind, body = exposition()
+    return Response(body, media_type=kind)
+
+
 async def health(_call: Call[Nothing, Nothing]) -> Alive:
     """Says that the process is alive."""
     return Alive()
@@ -61,6 +68,7 @@ async def ready(call: Call[Nothing, Nothing]) -> Ready:
 OPERATIONS = (
     Operation("GET", "/v1", index, tag="service"),
     Operation("GET", "/v1/openapi.json", description, tag="service", streams={"application/json": None}),
+    Operation("GET", "/metrics", metrics, tag="service", streams={"text/plain": None}),
     Operation("GET", "/healthz", health, tag="service"),
     Operation("GET", "/readyz", ready, tag="service"),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from prometheus_client.parser import text_string_to_metric_families
 
 from infra.kafka import Log
 from infra.replay import verify
@@ -74,6 +75,22 @@ def whole(stack: Stack, run_id: str) -> None:
     assert [(task["expected"], task["scored"]) for task in told(stack, run_id)["tasks"]] == [(SAMPLES, SAMPLES)]
 
 
+def waits(stack: Stack, name: str) -> list[str]:
+    """What a process says that it waits for."""
+    return list(httpx.get(f"http://{stack.metrics[name]}/readyz", timeout=10).json()["waits_for_s"])
+
+
+def measured(stack: Stack) -> dict[str, float]:
+    """Every process's metrics, the sum of each one's series."""
+    addresses = [f"http://{stack.metrics[name]}" for name in PROCESSES if name != "query_api"] + [stack.settings.api]
+    found: dict[str, float] = {}
+    for address in addresses:
+        for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", timeout=10).text):
+            for sample in family.samples:
+                found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    return found
+
+
 def refused(answer: httpx.Response | None, *, says: str) -> None:
     """The answer is a problem document: not now, try again after a while, for this reason."""
     assert answer is not None
@@ -115,6 +132,7 @@ def test_a_clickhouse_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) 
         expect(live).to_have_text("live", timeout=60_000)
         stack.kill("clickhouse")
         stack.until(lambda: not stack.ready(), what="the API says that ClickHouse is away")
+        stack.until(lambda: waits(stack, "agents.project") == ["effect of a batch"], what="the projector says that it waits")
         refused(stack.get(f"/v1/runs/{run_id}"), says="no ClickHouse at")
         expect(live).to_have_text(AS_OF, timeout=60_000)
         expect(page.locator("h1")).to_contain_text("echo")
@@ -127,3 +145,17 @@ def test_a_clickhouse_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) 
         browser.close()
     whole(stack, run_id)
     assert stack.ended == []
+
+
+def test_every_process_has_measured_what_it_did(stack: Stack) -> None:
+    """Three runs: all handled, nothing left behind, nothing refused."""
+    stack.until(lambda: measured(stack)["assay_consumer_lag_events"] < 20, what="the lag is gone, but for heartbeats")
+    found = measured(stack)
+    assert found["assay_events_handled_total"] > 3 * 2 * SAMPLES
+    assert found["assay_ready"] == len(PROCESSES) - 1
+    assert (found["assay_queue_jobs"], found["assay_leases"], found["assay_agents"]) == (0, 0, 1)
+    assert (found["assay_attempts_total"], found["assay_model_loads_total"]) == (3, 3)
+    assert found["assay_batch_seconds_count"] > 0 and found["assay_insert_delay_seconds_count"] > 0
+    assert found["assay_last_insert_delay_seconds"] < 60
+    assert found["assay_request_seconds_count"] > 0
+    assert "assay_dead_letters_total" not in found
