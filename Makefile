@@ -9,9 +9,9 @@ installed := .venv/.installed
 SEED ?= 1
 # Threads that wait for others sleep: the cores are shared with the stack (spinning cost up to five times the time).
 export OMP_WAIT_POLICY ?= PASSIVE
-not_here := not gpu and not kill$(if $(ASSAY_DATASETS),, and not datasets)
+not_here := not gpu and not kill and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill bench bench-quality schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-images bench bench-quality schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' 
 	$(bin)/python -m infra.describe
 	$(bin)/python -m query_api.description
 	$(bin)/python query_api/sdk/generate.py
+
+test-images: setup ## The images' own commands, run in a clean folder
+	$(bin)/pytest -m images
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

