@@ -102,6 +102,14 @@ def seconds(value: float | None) -> str:
     return f"{value:.1e} s"
 
 
+def usd(value: float | None) -> str:
+    """Dollars for people, to four digits that count."""
+    if value is None:
+        return "–"
+    places = 2 if abs(value) >= 100 or not value else min(9, 3 - math.floor(math.log10(abs(value))))
+    return f"${value:,.{max(2, places)}f}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A figure with so many digits behind the point; an en dash for none."""
     return "–" if value is None else f"{value:.{digits}f}"

@@ -26,7 +26,7 @@ def _as_of(request: Request) -> dict[str, Any]:
 
 TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates", context_processors=[_as_of])
 TEMPLATES.env.globals |= {
-    "seconds": charts.seconds, "number": charts.number, "intervals": charts.intervals, "spreads": charts.spreads,
+    "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "intervals": charts.intervals, "spreads": charts.spreads,
     "histogram": charts.histogram,
 }  # fmt: skip
 TEMPLATES.env.filters["short"] = lambda uri: str(uri).rstrip("/").rpartition("/")[2] or str(uri)
@@ -75,6 +75,7 @@ async def _run(request: Request) -> dict[str, Any]:
     rows = await reading.rows("sample_lines", run_id=run_id, **LINE_FILTERS)
     return {
         "run": await reading.run(run_id),
+        "cost": await request.app.state.own.costs.run(run_id),
         "histograms": await reading.histograms(run_id),
         "samples": rows[:12],
         "sample_count": len(rows),

@@ -5,6 +5,7 @@ from infra.kafka import Log
 from infra.settings import Settings
 from query_api.live import Live
 from query_api.reading import Reading
+from query_api.reading_costs import Costs
 from query_api.submitting import Submissions
 
 
@@ -15,6 +16,7 @@ class State:
         self.settings = settings
         self.clickhouse = clickhouse
         self.reading = Reading(clickhouse)
+        self.costs = Costs(self.reading)
         self.log = log
         self.live = Live(log)
         self.submissions = Submissions(log)

@@ -5,12 +5,20 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from schemas.results import PricePublished
 from streams.errors import Invalid
-from streams.prices import ANYWHERE, CURRENCY, NANO, kind_of
+from streams.prices import ANYWHERE, CURRENCY, NANO, check, kind_of
 
 NEEDED: Final = ("item", "amount", "unit", "valid_from", "source", "version")
 FIELDS: Final = (*NEEDED, "region", "currency", "valid_to")
 LARGEST_NANO: Final = 2**63 - 1
+
+
+def price_of(row: Mapping[str, Any], header: Mapping[str, Any]) -> PricePublished:
+    """The price that a row tells, as an event with this header. Raises: Invalid, saying what is wrong, its value and what to write."""
+    price = PricePublished.model_validate({**header, **price_fields(row)})
+    check(price)
+    return price
 
 
 def price_fields(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,18 @@
 
 import typer
 
-from query_api.cli import doctor, looking, record, stack, submitting
+from query_api.cli import costs, doctor, looking, prices, record, stack, submitting
 from streams.errors import AssayError
 
 # Every command, in the order of --help.
 COMMANDS = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
     "Evaluate": (submitting.submit, submitting.perf, looking.cancel),
-    "Look": (looking.runs, looking.run, looking.samples, looking.rank, looking.tasks),
+    "Look": (looking.runs, looking.run, looking.samples, looking.rank, costs.cost, looking.tasks),
     "The log": (record.topics, record.tail, record.replay),
 }
+# Commands with commands of their own: what the bare name does, and the others by name.
+GROUPS = {"Look": ((prices.prices, {"import": prices.import_prices}),)}
 
 
 def assembled() -> typer.Typer:
@@ -21,6 +23,12 @@ def assembled() -> typer.Typer:
     for panel, commands in COMMANDS.items():
         for command in commands:
             app.command(rich_help_panel=panel)(command)
+        for bare, named in GROUPS.get(panel, ()):
+            group = typer.Typer(rich_markup_mode="markdown")
+            group.callback(invoke_without_command=True)(bare)
+            for name, command in named.items():
+                group.command(name)(command)
+            app.add_typer(group, name=bare.__name__.replace("_", "-"), rich_help_panel=panel)
     return app
 
 

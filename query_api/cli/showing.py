@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from query_api.charts import number, seconds
+from query_api.charts import number, seconds, usd
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
@@ -40,6 +40,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     console.print(drawn)
 
 
+def note(text: str) -> None:
+    """Prints a remark, as it is."""
+    console.print(text, style="dim", highlight=False, markup=False)
+
+
 def short(model: str) -> str:
     """A model's name without its folder."""
     return model.rstrip("/").rpartition("/")[2] or model
@@ -54,14 +59,17 @@ def ranking(board: Mapping[str, Any]) -> None:
         (
             row["rank"], short(row["model"]), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
             number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]), energy(row["joules_per_token"], row["energy_grade"]),
+            usd((row["cost"] or {}).get("per_1m_output_tokens_usd")),
         )
         for row in board["rows"]
     ]  # fmt: skip
     table(
-        [">#", "model", ">score", ">95 % interval", ">samples", ">tokens/s", ">TTFT p50", ">J/token"],
+        [">#", "model", ">score", ">95 % interval", ">samples", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
         rows,
         title=f"ranking: {board['board']}",
     )
+    if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
+        note(f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`")
 
 
 def energy(joules_per_token: float | None, grade: str | None) -> str:

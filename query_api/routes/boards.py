@@ -42,6 +42,15 @@ class RankingAsked(Shape):
     task: str | None = Field(default=None, description="a task's own board")
 
 
+class TokenCost(Shape):
+    """What a million tokens cost in the run that the row's speed was measured in, under the newest version of the price book."""
+
+    price_version: str
+    per_1m_input_tokens_usd: float | None
+    per_1m_output_tokens_usd: float | None
+    per_1m_tokens_usd: float | None
+
+
 class RankingRow(Shape):
     """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
 
@@ -67,6 +76,7 @@ class RankingRow(Shape):
     sealed: bool
     audited: bool
     speed_run: str | None = Field(description="the run that the speed was measured in")
+    cost: TokenCost | None
 
 
 class Ranking(Shape):
@@ -91,7 +101,9 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     if asked.board and asked.task:
         raise Malformed(f"board={asked.board!r} and task={asked.task!r}: give one of them", code="board-and-task")
     board = f"task:{asked.task}" if asked.task else asked.board
-    return Ranking.model_validate(await call.state.reading.ranking(board))
+    found = await call.state.reading.ranking(board)
+    costs = await call.state.costs.of_rows(found["rows"])
+    return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
 
 
 OPERATIONS = (

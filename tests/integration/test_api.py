@@ -25,7 +25,7 @@ def until(url: str, path: str, *, holds: Any) -> dict[str, Any]:
     """The document at a path once it is as wanted."""
     give_up, told = time.monotonic() + PATIENCE_S, {}
     while time.monotonic() < give_up:
-        answer = httpx.get(f"{url}{path}")
+        answer = httpx.get(f"{url}{path}", timeout=30)
         told = dict(answer.json())
         if answer.is_success and holds(told):
             return told

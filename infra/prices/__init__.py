@@ -1,0 +1,65 @@
+"""Price books as files: the bundled example, and reading a CSV or JSON file row by row with its lines."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from streams.errors import Invalid
+
+EXAMPLE = Path(__file__).parent / "example-2026.csv"
+Line = tuple[int, dict[str, Any]]
+
+
+def rows_of(path: Path) -> list[Line]:
+    """The prices in a file as texts by field, each with its line. Raises: Invalid, naming file and line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} cannot be read: {error}", code="no-file") from error
+    readers = {".csv": _csv, ".json": _json}
+    if path.suffix.lower() not in readers:
+        raise Invalid(f"{path}: a price book is a file that ends in .csv or .json", code="price-file")
+    rows = list(readers[path.suffix.lower()](path, text))
+    if not rows:
+        raise Invalid(f"{path} has no price in it", code="price-file")
+    return rows
+
+
+def _csv(path: Path, text: str) -> Iterator[Line]:
+    """Rows below a head with the fields' names; lines that begin with # are comments."""
+    reader, head = csv.reader(text.splitlines()), None
+    for cells in reader:
+        if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
+            continue
+        if head is None:
+            head = [cell.strip() for cell in cells]
+        elif len(cells) != len(head):
+            raise Invalid(f"{path}, line {reader.line_num}: {len(cells)} cells under a head of {len(head)}", code="price-file")
+        else:
+            yield reader.line_num, dict(zip(head, cells, strict=True))
+
+
+def _json(path: Path, text: str) -> Iterator[Line]:
+    """An array of objects, or an object with the array `prices`. JSON is YAML, whose parser knows lines and keeps decimals as written."""
+    import yaml
+
+    try:
+        node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise Invalid(f"{path}{where}: not JSON: {getattr(error, 'problem', error)}", code="not-json") from error
+    if isinstance(node, yaml.MappingNode):
+        node = next((value for key, value in node.value if key.value == "prices"), None)
+    if not isinstance(node, yaml.SequenceNode):
+        raise Invalid(f"{path} must be an array of prices, or an object with the array 'prices'", code="price-file")
+    for entry in node.value:
+        line = entry.start_mark.line + 1
+        if not isinstance(entry, yaml.MappingNode) or not all(isinstance(value, yaml.ScalarNode) for _, value in entry.value):
+            raise Invalid(f"{path}, line {line}: a price is an object of plain values", code="price-file")
+        yield line, {key.value: _plain(value) for key, value in entry.value}
+
+
+def _plain(node: Any) -> str | None:
+    return None if node.tag.endswith(":null") else str(node.value)

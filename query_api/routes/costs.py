@@ -1,0 +1,43 @@
+"""What a run cost."""
+
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+
+class VersionCost(Shape):
+    """A run's cost under one version of the price book. Undefined is null; `why_undefined` has the reason by the field's name.
+
+    `prices` names what each figure rests on; `newest` is true of the version to go by.
+    """
+
+    price_version: str
+    formula_version: str
+    published_us: int
+    newest: bool
+    run_usd: float | None
+    per_1m_input_tokens_usd: float | None
+    per_1m_output_tokens_usd: float | None
+    per_1m_tokens_usd: float | None
+    per_correct_answer_usd: float | None
+    energy_j: float | None
+    energy_usd: float | None
+    co2e_g: float | None
+    energy_grade: str | None
+    prices: dict[str, str]
+    why_undefined: dict[str, str]
+
+
+class RunCost(Shape):
+    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without one, `why`."""
+
+    run_id: str
+    versions: tuple[VersionCost, ...]
+    why: str | None
+
+
+async def cost(call: Call[Nothing, Nothing]) -> RunCost:
+    """Shows what a run cost."""
+    return RunCost.model_validate(await call.state.costs.run(call.path["run_id"]))
+
+
+OPERATIONS = (Operation("GET", "/v1/runs/{run_id}/cost", cost, tag="costs"),)
