@@ -21,7 +21,7 @@ from streams.spending import Ledger, Spending
 from streams.topics import COSTS, ENVIRONMENTS, JOB_STATUS, JOBS_PLANNED, PERFORMANCE, PRICES, RESOURCES, RUN_SCORES, RUNS, TOPICS
 
 INPUTS = (PRICES, ENVIRONMENTS, RUNS, JOBS_PLANNED, JOB_STATUS, RESOURCES, RUN_SCORES, PERFORMANCE)
-RUNS_AT_ONCE = 200
+RUNS_AT_ONCE = 20  # between them the event loop has its turn
 log_line = structlog.get_logger()
 
 

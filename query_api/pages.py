@@ -49,11 +49,12 @@ async def _overview(request: Request) -> dict[str, Any]:
     reading = request.app.state.own.reading
     recent, _ = await reading.runs(limit=60)
     board = await reading.ranking(request.query_params.get("board"))
+    costs = await request.app.state.own.costs.of_rows(board["rows"])
     speeds = [(row, await reading.performance(row["newest"])) for row in await reading.rows("measured")]
     return {
         "active": [run for run in recent if run["state"] in ACTIVE],
         "ended": [run for run in recent if run["state"] not in ACTIVE][:12],
-        "board": board, "boards": await reading.rows("boards"),
+        "board": board, "costs": costs, "boards": await reading.rows("boards"),
         "speeds": [(row, speed) for row, speed in speeds if speed and speed["ttft_s"]["p50"] is not None],
         "agents": await reading.rows("agents"),
         "dead_letters": (await reading.rows("dead_letter_count"))[0]["letters"],
