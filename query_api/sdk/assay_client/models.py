@@ -171,6 +171,50 @@ class Objective(Shape):
     ratio: float = 0.95
 
 
+class PriceRow(Shape):
+    """A price. Money and other amounts are integers of billionths; `valid_to_us` is null where no end is known."""
+
+    item: str
+    region: str
+    currency: str
+    amount_nano: int
+    unit: str
+    valid_from_us: int
+    valid_to_us: int | None
+    source: str
+    version: str
+    published_us: int
+
+
+class PriceTold(Shape):
+    """A price as people write it: a decimal amount of the item's unit, and dates (UTC) or times with their zone."""
+
+    model_config = ConfigDict(extra="forbid")
+    item: str
+    """cpu_hour, gpu_hour:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:<model>"""
+    amount: str | int | float
+    """as text it keeps all of its digits, nine behind the point at most"""
+    unit: str
+    """the item's own: core-hour, device-hour, kWh, g/kWh, 1, 1M tokens"""
+    valid_from: str
+    source: str
+    """who says so, and when"""
+    version: str
+    """the book's version; of several the one published last wins"""
+    region: str | None = None
+    """any, where it is left out"""
+    currency: str | None = None
+    """USD, or nothing for what is no money"""
+    valid_to: str | None = None
+
+
+class PricesTold(Shape):
+    """Prices to publish, all or none."""
+
+    model_config = ConfigDict(extra="forbid")
+    prices: Annotated[list[PriceTold], Field(max_length=1000, min_length=1)]
+
+
 class Problem(Shape):
     """What is wrong, and what to do (RFC 9457)."""
 
@@ -184,32 +228,10 @@ class Problem(Shape):
     """short and stable"""
 
 
-class RankingRow(Shape):
-    """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
+class Published(Shape):
+    """How many prices were new; the others had been published before, alike."""
 
-    position: int
-    rank: int | None
-    model: str
-    model_sha: str
-    engine: str
-    hardware: str
-    run_id: str
-    score: float | None
-    low: float | None
-    high: float | None
-    rank_low: int | None
-    rank_high: int | None
-    samples: int
-    output_tokens_per_s: float | None
-    ttft_p50_ns: int | None
-    ttft_p50_s: float | None
-    joules_per_token: float | None
-    energy_grade: str | None
-    missing: list[str]
-    sealed: bool
-    audited: bool
-    speed_run: str | None
-    """the run that the speed was measured in"""
+    published: int
 
 
 class Ready(Shape):
@@ -360,6 +382,39 @@ class TaskProgress(Shape):
     not_scored: int
 
 
+class TokenCost(Shape):
+    """What a million tokens cost in the run that the row's speed was measured in, under the newest version of the price book."""
+
+    price_version: str
+    per_1m_input_tokens_usd: float | None
+    per_1m_output_tokens_usd: float | None
+    per_1m_tokens_usd: float | None
+
+
+class VersionCost(Shape):
+    """
+    A run's cost under one version of the price book. Undefined is null; `why_undefined` has the reason by the field's name.
+
+    `prices` names what each figure rests on; `newest` is true of the version to go by.
+    """
+
+    price_version: str
+    formula_version: str
+    published_us: int
+    newest: bool
+    run_usd: float | None
+    per_1m_input_tokens_usd: float | None
+    per_1m_output_tokens_usd: float | None
+    per_1m_tokens_usd: float | None
+    per_correct_answer_usd: float | None
+    energy_j: float | None
+    energy_usd: float | None
+    co2e_g: float | None
+    energy_grade: str | None
+    prices: dict[str, str]
+    why_undefined: dict[str, str]
+
+
 class Workload(Shape):
     """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
 
@@ -442,14 +497,49 @@ class BoardPage(Shape):
     """the next page's cursor; null at the end"""
 
 
-class Ranking(Shape):
-    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+class PricePage(Shape):
+    """Prices, in the order asked for."""
 
-    board: str | None
-    version: str | None
-    provisional: bool | None
-    changed_us: int | None
-    rows: list[RankingRow]
+    prices: list[PriceRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class RankingRow(Shape):
+    """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
+
+    position: int
+    rank: int | None
+    model: str
+    model_sha: str
+    engine: str
+    hardware: str
+    run_id: str
+    score: float | None
+    low: float | None
+    high: float | None
+    rank_low: int | None
+    rank_high: int | None
+    samples: int
+    output_tokens_per_s: float | None
+    ttft_p50_ns: int | None
+    ttft_p50_s: float | None
+    joules_per_token: float | None
+    energy_grade: str | None
+    missing: list[str]
+    sealed: bool
+    audited: bool
+    speed_run: str | None
+    """the run that the speed was measured in"""
+    cost: TokenCost | None
+
+
+class RunCost(Shape):
+    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without one, `why`."""
+
+    run_id: str
+    versions: list[VersionCost]
+    why: str | None
 
 
 class RunPage(Shape):
@@ -550,6 +640,16 @@ class AgentPage(Shape):
     agents: list[AgentRow]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Ranking(Shape):
+    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+
+    board: str | None
+    version: str | None
+    provisional: bool | None
+    changed_us: int | None
+    rows: list[RankingRow]
 
 
 class Run(Shape):
