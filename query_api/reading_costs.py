@@ -30,7 +30,7 @@ class Costs:
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """What a run cost, by versions of the price book; the newest first. Raises: NotFound."""
-        run, versions = await self._reading.run(run_id), dict[tuple[str, str], Rows]()
+        run, versions = await self._reading.state(run_id), dict[tuple[str, str], Rows]()
         for figure in await self._reading.rows("cost_figures", run_id=run_id):
             versions.setdefault((figure["price_version"], figure["formula_version"]), []).append(figure)
         why = None if versions else _why(run["state"])
