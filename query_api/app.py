@@ -19,6 +19,7 @@ from query_api import pages
 from query_api.description import document
 from query_api.lasting import lasting
 from query_api.measured import Measured
+from query_api.pages.faults import readable
 from query_api.problems import on_error, on_fault, on_http
 from query_api.routes import OPERATIONS
 from query_api.routing import route
@@ -44,7 +45,8 @@ def app(settings: Settings) -> Starlette:
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     routes = [*(route(operation) for operation in OPERATIONS), *lasting(pages.ROUTES), static]
-    handlers: Any = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
+    told = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
+    handlers: Any = {kind: readable(handler) for kind, handler in told.items()}
     application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured)])
     application.state.description = document(OPERATIONS)
     return application

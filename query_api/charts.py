@@ -33,9 +33,9 @@ class Tick:
     label: str
 
 
-def intervals(rows: Sequence[Mapping[str, Any]]) -> list[Span | None]:
-    """A span for each ranking row on one common scale; None where it has no score."""
-    ends = [_ends(row) for row in rows]
+def intervals(rows: Sequence[Mapping[str, Any]], name: str = "score") -> list[Span | None]:
+    """A span for each row on one common scale; None where it has no value of that name."""
+    ends = [_ends(row, name) for row in rows]
     known = [end for end in ends if end is not None]
     least = min([0.0, *(low for low, _, _ in known)])
     most = max([1.0 if all(high <= 1 for _, _, high in known) else 0.0, *(high for _, _, high in known)])
@@ -43,12 +43,18 @@ def intervals(rows: Sequence[Mapping[str, Any]]) -> list[Span | None]:
     return [Span(*(100 * (value - least) / size for value in end)) if end else None for end in ends]
 
 
-def _ends(row: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Low end, score and high end of a row; its score stands for an end that is not known."""
-    score = row["score"]
-    if score is None:
+def shares(rows: Sequence[Mapping[str, Any]], name: str = "value") -> list[Span | None]:
+    """A span for each row that is a share with its whole interval within 0 and 1; None for any other, whose scale is its own."""
+    ends = [_ends(row, name) for row in rows]
+    return [Span(*(100 * value for value in end)) if end and end[0] >= 0 and end[2] <= 1 else None for end in ends]
+
+
+def _ends(row: Mapping[str, Any], name: str) -> tuple[float, float, float] | None:
+    """Low end, value and high end of a row; its value stands for an end that is not known."""
+    value = row[name]
+    if value is None or not math.isfinite(value):
         return None
-    return (row["low"] if row["low"] is not None else score, score, row["high"] if row["high"] is not None else score)
+    return (row["low"] if row["low"] is not None else value, value, row["high"] if row["high"] is not None else value)
 
 
 def spreads(values: Sequence[Mapping[str, float | None]]) -> tuple[list[Span | None], list[Tick]]:
@@ -77,7 +83,8 @@ def histogram(told: Mapping[str, Any]) -> tuple[list[Bar], list[Tick]]:
     filled = [index for index, count in enumerate(counts) if count]
     if not filled:
         return [], []
-    first, last = filled[0], filled[-1]
+    # An empty bucket on either side, where there is one, shows where the measurements end.
+    first, last = max(0, filled[0] - 1), min(len(counts) - 1, filled[-1] + 1)
     width, most = 100 / (last - first + 1), max(counts)
     bars = [
         Bar((index - first) * width, width, 100 * counts[index] / most, f"{counts[index]} up to {_bound(bounds, index)}")
@@ -113,3 +120,13 @@ def usd(value: float | None) -> str:
 def number(value: float | None, digits: int = 3) -> str:
     """A figure with so many digits behind the point; an en dash for none."""
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def size(value: float | None) -> str:
+    """Bytes as people read them, in powers of 1024; an en dash for none."""
+    if value is None:
+        return "–"
+    for unit, least in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if value >= least:
+            return f"{value / least:.3g} {unit}" if value < 999 * least else f"{value / least:,.0f} {unit}"
+    return f"{value:.0f} B"

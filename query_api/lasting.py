@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from infra.identity import now_us
-from query_api.pages import clock
+from query_api.pages.rendering import clock
 from streams.errors import Unavailable
 
 PAGES_HELD = 64

@@ -36,3 +36,37 @@ LIMIT 12
 
 -- name: histograms
 SELECT argMax(histograms, (complete, log_offset)) AS histograms FROM fact_performance WHERE run_id = {run_id:String} HAVING count() > 0
+
+-- name: main_figures
+SELECT run_id, task, metric, value, low, high, n
+FROM (SELECT * FROM run_figures WHERE run_id IN {run_ids:Array(String)}) AS told
+JOIN
+(
+    SELECT run_id, JSONExtractString(t, 'task') AS task, JSONExtractString(t, 'main_metric') AS metric, JSONExtractString(t, 'main_filter') AS filter
+    FROM fact_runs ARRAY JOIN JSONExtractArrayRaw(ifNull(plan, ''), 'tasks') AS t
+    WHERE state = 'planned' AND run_id IN {run_ids:Array(String)}
+) AS main USING (run_id, task, metric, filter)
+ORDER BY run_id, task
+
+-- name: jobs_of
+SELECT run_id, uniqExactIf(job_id, state = 'finished') AS finished, groupUniqArrayIf(agent_id, agent_id != '') AS agents
+FROM fact_job_status
+WHERE run_id IN {run_ids:Array(String)}
+GROUP BY run_id
+
+-- name: request
+SELECT * FROM fact_requests FINAL WHERE run_id = {run_id:String}
+
+-- name: builds_of
+SELECT build_id, task, task_version, harness_version, data_sha, data_source, licence, fewshot, seed, chat_sha
+FROM fact_builds FINAL
+WHERE build_id IN {build_ids:Array(String)}
+ORDER BY task
+
+-- name: environments_of
+SELECT sha, packages, driver, cpu, cores, memory_bytes, devices, os
+FROM fact_environments FINAL
+WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id:String} AND environment_sha IS NOT NULL)
+
+-- name: sample_count
+SELECT count() AS samples FROM (SELECT DISTINCT event_id FROM fact_answers WHERE run_id = {run_id:String})

@@ -5,7 +5,7 @@ import asyncio
 from starlette.responses import JSONResponse, Response
 
 from infra.health import exposition
-from query_api.pages import clock
+from query_api.pages.rendering import clock
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 from streams.errors import Unavailable

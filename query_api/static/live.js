@@ -37,11 +37,29 @@ async function refresh() {
   setTimeout(() => { fetching = false; if (again) { again = false; refresh(); } }, PAUSE_MS);
 }
 
-// The focused link stays focused, and no text that somebody has selected is taken away.
+// Only sections that changed are exchanged: what somebody reads, has opened, selected or focused elsewhere stays as it is.
 function replace(html) {
-  if (!document.getSelection().isCollapsed) { again = true; return; }
-  const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-  main.innerHTML = html;
+  const fresh = document.createElement("template");
+  fresh.innerHTML = html;
+  const [now, next] = [main, fresh.content].map(parent => [...parent.children]);
+  if (now.map(one => one.id).join() !== next.map(one => one.id).join()) return exchange(main, () => main.replaceChildren(...next));
+  now.forEach((old, place) => {
+    keepOpen(old, next[place]);
+    if (!old.isEqualNode(next[place])) exchange(old, () => old.replaceWith(next[place]));
+  });
+}
+
+function keepOpen(old, fresh) {
+  const opened = [...old.querySelectorAll("details")];
+  fresh.querySelectorAll("details").forEach((one, place) => { one.open = opened[place]?.open ?? false; });
+}
+
+// The focused link stays focused, and no text that somebody has selected is taken away.
+function exchange(part, act) {
+  const selection = document.getSelection();
+  if (!selection.isCollapsed && part.contains(selection.anchorNode)) { again = true; return; }
+  const focused = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  act();
   if (focused) main.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -51,6 +69,7 @@ if (main?.dataset.fragment) {
   stream.onerror = () => stale();
   stream.addEventListener("away", event => { away = true; stale(new Date(JSON.parse(event.data).since_us / 1000)); });
   stream.addEventListener("back", () => { away = false; refresh(); });
-  for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "RankingChanged", "DeadLettered"])
+  for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "CostSummarised", "RankingChanged", "RunDelayed", "DeadLettered"])
     stream.addEventListener(kind, refresh);
+  if (main.dataset.everyS) setInterval(refresh, 1000 * main.dataset.everyS);
 }

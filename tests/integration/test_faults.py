@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra.kafka import Log
 from infra.replay import verify
 from streams.topics import ANSWERS, SCORES
-from tests.e2e.test_dashboard import CHROMIUM, FLAGS
+from tests.e2e.pages import CHROMIUM, FLAGS
 from tests.faults import PROCESSES, STORES, Stack, faulty
 from tests.flow import events_of
 

@@ -1,0 +1,18 @@
+"""The dashboard: server-rendered pages, readable without a script, kept up to date by one that fetches them anew when something happens."""
+
+from starlette.routing import Route
+
+from query_api.pages import cluster, dead_letters, leaderboard, overview, reference, run, samples
+from query_api.pages.rendering import TEMPLATES
+
+__all__ = ["ROUTES", "TEMPLATES"]
+
+ROUTES: list[Route] = [
+    *overview.ROUTES,
+    *leaderboard.ROUTES,
+    *samples.ROUTES,
+    *run.ROUTES,
+    *cluster.ROUTES,
+    *dead_letters.ROUTES,
+    *reference.ROUTES,
+]

@@ -1,0 +1,26 @@
+"""What is wrong, as a page: where a person asked for a page, a problem document is shown in the dashboard's own style."""
+
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from query_api.pages.rendering import TEMPLATES
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+FOR_PROGRAMS = ("/v1", "/fragments/", "/static/")
+
+
+def readable(handler: Handler) -> Handler:
+    """The handler, its problem documents shown as pages to those who asked for one."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        answer = await handler(request, error)
+        if request.url.path.startswith(FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
+            return answer
+        told = {"content": "problem.html", "fragment": "", "problem": json.loads(bytes(answer.body))}
+        kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
+        return TEMPLATES.TemplateResponse(request, "base.html", told | {"title": told["problem"]["title"]}, answer.status_code, kept)
+
+    return handle

@@ -1,0 +1,76 @@
+"""The leaderboard: every board, and one board's models in the order asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from query_api.charts import intervals
+from query_api.pages.rendering import Content, page, short
+
+LISTED = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column that the board can be sorted by: its name in the address, its heading, the row's field, whether more is better."""
+
+    name: str
+    heading: str
+    field: str
+    more: bool = False
+
+
+COLUMNS = (
+    Column("rank", "#", "rank"),
+    Column("model", "Model", "model"),
+    Column("score", "Score", "score", more=True),
+    Column("tokens", "Tokens/s", "output_tokens_per_s", more=True),
+    Column("ttft", "TTFT p50", "ttft_p50_s"),
+    Column("energy", "J/token", "joules_per_token"),
+    Column("cost", "$/1M out", "usd"),
+)
+
+
+async def load(request: Request) -> Content:
+    """What the leaderboard shows; the board that changed last, where the address names none."""
+    reading, asked = request.app.state.own.reading, request.query_params
+    board = await reading.ranking(asked.get("board"))
+    match = asked.get("match", "").strip()
+    boards = [one for one in await reading.rows("boards") if match.lower() in one["board"].lower()]
+    sort = asked.get("sort", "rank")
+    costs = await request.app.state.own.costs.of_rows(board["rows"])
+    rows = ordered([row | _cost(costs[row["run_id"]]) for row in board["rows"]], sort)
+    return {
+        "title": "Leaderboard", "board": board, "rows": rows, "spans": intervals(rows), "match": match, "boards": boards[:LISTED],
+        "more_boards": max(0, len(boards) - LISTED), "heads": [_head(column, sort, board["board"], match) for column in COLUMNS],
+    }  # fmt: skip
+
+
+def _cost(cost: Mapping[str, Any] | None) -> dict[str, Any]:
+    told = cost or {}
+    return {"usd": told.get("per_1m_output_tokens_usd"), "prices": told.get("price_version")}
+
+
+def ordered(rows: Sequence[Mapping[str, Any]], sort: str) -> list[Mapping[str, Any]]:
+    """The rows by a column, its best first; a minus turns that round. What is not known comes last either way."""
+    column = next((one for one in COLUMNS if one.name == sort.removeprefix("-")), COLUMNS[0])
+    known = [row for row in rows if row[column.field] is not None]
+    down = column.more != sort.startswith("-")
+    known.sort(key=lambda row: short(row["model"]) if column.field == "model" else row[column.field], reverse=down)
+    return [*known, *(row for row in rows if row[column.field] is None)]
+
+
+def _head(column: Column, sort: str, board: str | None, match: str) -> dict[str, Any]:
+    """A column's heading: the link that sorts by it (again: the other way), and how it is sorted now."""
+    chosen = sort.removeprefix("-") == column.name
+    turned = f"-{column.name}" if chosen and not sort.startswith("-") else column.name
+    down = column.more != sort.startswith("-")
+    link = {"board": board or "", "sort": turned} | ({"match": match} if match else {})
+    sorted_now = ("descending" if down else "ascending") if chosen else None
+    return {"name": column.name, "heading": column.heading, "link": f"/leaderboard?{urlencode(link)}", "sorted": sorted_now}
+
+
+ROUTES = page("/leaderboard", "leaderboard.html", load)

@@ -1,0 +1,66 @@
+"""How pages are rendered: each is one template, whole at its address, and alone at its fragment's, which its script fetches anew."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
+
+from query_api import charts, manual
+
+Content = dict[str, Any]
+Load = Callable[[Request], Awaitable[Content]]
+MENU = (
+    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/cluster", "Cluster"),
+    ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
+)  # fmt: skip
+
+
+def short(uri: object) -> str:
+    """A model's name without its folder."""
+    return str(uri).rstrip("/").rpartition("/")[2] or str(uri)
+
+
+def moment(time_us: int | None) -> str:
+    """A time as people read it, UTC, to the second; an en dash for none."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S") if time_us else "–"
+
+
+def clock(time_us: int) -> str:
+    """A moment of today as HH:MM:SS, UTC."""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%H:%M:%S")
+
+
+def _as_of(request: Request) -> Content:
+    """Of when a page's data are, where the log is away: null while it is there."""
+    away_us = request.app.state.own.live.reach.away_since_us
+    return {"as_of": clock(away_us) if away_us is not None else None}
+
+
+TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of])
+TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
+TEMPLATES.env.filters |= {"short": short, "moment": moment, "prose": manual.prose}
+TEMPLATES.env.globals |= {
+    "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size,
+    "spreads": charts.spreads, "histogram": charts.histogram,
+}  # fmt: skip
+
+
+def page(path: str, template: str, load: Load, *, live: bool = True) -> list[Route]:
+    """The routes of a page and, where it is `live`, of its fragment. `load` gives what the template shows, and its `title`."""
+
+    async def whole(request: Request) -> Response:
+        query = f"?{request.url.query}" if request.url.query else ""
+        fragment = f"/fragments{request.url.path}{query}" if live else ""
+        return TEMPLATES.TemplateResponse(request, "base.html", {"content": template, "fragment": fragment} | await load(request))
+
+    async def alone(request: Request) -> Response:
+        return TEMPLATES.TemplateResponse(request, template, await load(request))
+
+    name = template.removesuffix(".html")
+    routes = [Route(path, whole, name=f"page-{name}")]
+    return [*routes, Route(f"/fragments{path}", alone, name=f"fragment-{name}")] if live else routes

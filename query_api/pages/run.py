@@ -1,0 +1,47 @@
+"""The page of a run: how it goes, what came of it, what happened when, and exactly what was asked."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from query_api.asking import command
+from query_api.charts import shares
+from query_api.pages.rendering import Content, page, short
+from query_api.reading import Reading
+from query_api.reading_timelines import history
+from query_api.timelines import timeline
+
+
+async def load(request: Request) -> Content:
+    """What the page of a run shows."""
+    reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
+    run = await reading.run(run_id)
+    told, cost, histograms, samples, asked, pins = await asyncio.gather(
+        history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
+        reading.rows("sample_count", run_id=run_id), reading.rows("request", run_id=run_id), _pins(reading, run_id),
+    )  # fmt: skip
+    return {
+        "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
+        "run": run, "spans": shares(run["scores"]), "cost": cost, "histograms": histograms, "timeline": timeline(told) if told else None,
+        "sample_count": samples[0]["samples"], "command": command(asked[0]) if asked else None, **pins,
+    }  # fmt: skip
+
+
+async def _pins(reading: Reading, run_id: str) -> dict[str, Any]:
+    """What the run was planned with, name by name; its builds; and where it ran."""
+    plan = json.loads((await reading.state(run_id))["plan"] or "{}")
+    builds = [task["build_id"] for task in plan.get("tasks", ())]
+    found, environments = await asyncio.gather(reading.rows("builds_of", build_ids=builds), reading.rows("environments_of", run_id=run_id))
+    pins = {name: plan[name] for name in ("model_sha", "tokenizer_sha", "chat_template_sha") if plan.get(name)}
+    told = [_environment(row) for row in environments]
+    return {"pins": pins, "builds": found, "environments": told, "licences": plan.get("licences", [])}
+
+
+def _environment(row: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(row) | {name: json.loads(row[name]) for name in ("packages", "devices")}
+
+
+ROUTES = page("/runs/{run_id}", "run.html", load)

@@ -1,0 +1,39 @@
+"""The browser, runs to look at, and a dead letter; once a session."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from playwright.sync_api import Browser, sync_playwright
+
+from infra.settings import Settings
+from streams.topics import REQUESTS
+from tests.e2e.pages import CHROMIUM, FLAGS, completed, submit
+from tests.flow import until_row
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, with a fresh profile."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield started
+        started.close()
+
+
+async def _spoil(settings: Settings) -> None:
+    """Puts a record that is no event on the requests' topic, and waits until it is said to be one."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
+    await producer.start()
+    await producer.send_and_wait(REQUESTS.name, b"no event at all")
+    await producer.stop()
+    await until_row(settings, "SELECT topic FROM dead_letters", holds=bool)
+
+
+@pytest.fixture(scope="session")
+def shown(flow: Settings) -> tuple[str, str]:
+    """Two completed runs, beside a dead letter."""
+    runs = [submit(flow, model=f"shown-model-with-a-rather-long-name-{letter}") for letter in "ab"]
+    asyncio.run(_spoil(flow))
+    return completed(flow, runs[0]), completed(flow, runs[1])

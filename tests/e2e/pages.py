@@ -1,0 +1,63 @@
+"""What tests of the dashboard share: a browser that reaches nothing but the stack, runs to look at, and waiting for them."""
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page
+
+from infra.settings import Settings
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+PATIENCE_MS = 60_000
+PATIENCE_S = 120  # the first scoring loads lm-eval, on a machine that may be busy
+WIDTHS = (1280, 390)
+
+
+def opened(browser: Browser, flow: Settings, *, width: int = 1280, script: bool = True, scheme: Any = "light") -> Page:
+    """A page that fails the test on an error of its script, and on a request to anywhere but the API."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, java_script_enabled=script, color_scheme=scheme)
+    page = context.new_page()
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.on("request", lambda request: _own(request.url, flow))
+    return page
+
+
+def _own(url: str, flow: Settings) -> None:
+    if urlsplit(url).scheme != "data" and urlsplit(url).netloc != urlsplit(flow.api).netloc:
+        pytest.fail(f"a page asks for something elsewhere: {url}")
+
+
+def submit(flow: Settings, *, model: str, delay_ms: int = 0, limit: int = 20, perf: bool = True) -> str:
+    """A run of the echo engine on two tasks."""
+    body: dict[str, Any] = {
+        "model": {"uri": model}, "engine": {"name": "echo", "options": {"delay_ms": str(delay_ms)}},
+        "tasks": [{"name": "assay_copy", "limit": limit}, {"name": "assay_agreement", "limit": limit}],
+    }  # fmt: skip
+    if perf:
+        body["workload"] = {"profile": "constant", "rate_per_s": 10, "duration_s": 3, "output_tokens": 6}
+    return str(httpx.post(f"{flow.api}/v1/evaluations", json=body).raise_for_status().json()["run_id"])
+
+
+def completed(flow: Settings, run_id: str) -> str:
+    """The run's id, once it has ended and its scores and figures are there."""
+    give_up, told = time.monotonic() + PATIENCE_S, {}
+    while time.monotonic() < give_up:
+        told = httpx.get(f"{flow.api}/v1/runs/{run_id}").json()
+        if told["state"] == "completed" and len(told["scores"]) >= len(told["tasks"]) and told["performance"]:
+            return run_id
+        time.sleep(0.2)
+    raise AssertionError(f"{run_id} is not completed: {told}")
+
+
+def addresses(run_id: str, other: str) -> dict[str, str]:
+    """Every page with something on it, by name."""
+    return {
+        "overview": "/", "leaderboard": "/leaderboard", "board": "/leaderboard?board=task:assay_copy&sort=-score",
+        "run": f"/runs/{run_id}", "samples": f"/runs/{run_id}/samples", "choices": f"/runs/{run_id}/samples?task=assay_agreement",
+        "cluster": "/cluster", "dead letters": "/dead-letters", "docs": "/docs", "missing": "/runs/none",
+    }  # fmt: skip

@@ -1,0 +1,117 @@
+"""Every page in a real browser: on a desk and on a phone, in light and dark, with and without its script."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from infra.settings import Settings
+from tests.e2e.pages import WIDTHS, addresses, opened
+
+pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+PAGES = tuple(addresses("run", "other"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing(flow: Settings, browser: Browser, shown: tuple[str, str], name: str, scheme: Any) -> None:
+    """Neither on a desk nor on a phone."""
+    for width in WIDTHS:
+        page = opened(browser, flow, width=width, scheme=scheme)
+        page.goto(f"{flow.api}{addresses(*shown)[name]}")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_page_is_wider_than_its_screen(flow: Settings, browser: Browser, shown: tuple[str, str], width: int) -> None:
+    """Wide tables scroll in themselves."""
+    page = opened(browser, flow, width=width)
+    for path in addresses(*shown).values():
+        page.goto(f"{flow.api}{path}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_every_page_is_whole_without_a_script(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """With a heading of its own, and what it is about."""
+    page, found = opened(browser, flow, script=False), {}
+    for name, path in addresses(*shown).items():
+        page.goto(f"{flow.api}{path}")
+        found[name] = page.locator("h1").inner_text()
+        assert page.locator("main section").count() >= 1
+    assert len(set(found.values())) >= len(found) - 2  # two pages of samples and two boards share theirs
+
+
+def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """Scores with intervals, speed with histograms, strips on one axis, each with a table; what was asked, and where it ran."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/runs/{shown[0]}")
+    expect(page.locator("#scores tbody tr")).to_have_count(2)
+    expect(page.locator("#scores svg.interval")).to_have_count(2)
+    expect(page.locator("#speed")).to_contain_text("no meter here")
+    assert page.locator("#speed svg.histogram").count() == 3
+    for name in ("Requests in flight", "Time to first token", "Between tokens", "Samples answered", "Utilisation", "Memory"):
+        expect(page.locator("#timeline .strip .what", has_text=name).first).to_be_visible()
+    assert page.locator("#timeline .attempt.finished").count() == 3
+    expect(page.locator("#pins")).to_contain_text("assay submit /dev/stdin")
+    expect(page.locator("#pins")).to_contain_text("name: assay_agreement")
+    expect(page.locator("#pins summary", has_text="Where it ran")).to_be_visible()
+
+
+def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """Wrong ones only, page by page, each with its prompt, answer and what was expected."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/runs/{shown[0]}/samples")
+    page.locator("[name=task]").select_option("assay_copy")
+    page.locator("[name=outcome]").select_option("wrong")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator(".sample")).to_have_count(10)
+    first = page.locator(".sample").first
+    for heading in ("Prompt", "Answer", "Expected"):
+        expect(first.locator("h3", has_text=heading)).to_be_visible()
+    expect(first.locator(".values .bad")).to_have_text("wrong")
+    page.get_by_role("link", name="Next page").click()
+    expect(page.locator(".sample h2").first).to_contain_text("sample 10")
+    page.goto(f"{flow.api}/runs/{shown[0]}/samples?task=assay_agreement")
+    expect(page.locator(".sample").first.locator(".choices tbody tr")).to_have_count(2)
+    expect(page.locator(".sample").first.get_by_text("expected")).to_be_visible()
+
+
+def test_a_board_is_sorted_by_its_headings_without_a_script(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """Again the other way round."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/leaderboard?board=task:assay_copy")
+    for direction in ("descending", "ascending"):
+        page.locator("thead a", has_text="Tokens/s").click()
+        expect(page.locator("th", has_text="Tokens/s")).to_have_attribute("aria-sort", direction)
+    assert page.locator(".ranking tbody tr").count() >= 2
+
+
+def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """With the way to put them back."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/dead-letters")
+    letter = page.locator(".letter", has_text="assay.requests.v1").first
+    letter.locator("summary").click()
+    expect(letter.locator("pre")).to_have_text("no event at all")
+    expect(page.locator("#letters")).to_contain_text("requeue")
+
+
+def test_the_cluster_shows_its_agents(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """By name, with their memory."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/cluster")
+    expect(page.locator(".agent h2")).to_contain_text(["agent-1", "agent-2"])
+    expect(page.locator(".agent").first).to_contain_text("GiB free")
+
+
+def test_what_is_not_there_is_said_on_a_page(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """In the dashboard's own style, with the status; programs get the document."""
+    page = opened(browser, flow)
+    for path, says in (("/runs/none", "no run none"), ("/leaderboard?board=none", "no board"), ("/nowhere", "Not Found")):
+        answer = page.goto(f"{flow.api}{path}")
+        assert answer is not None and answer.status == 404
+        expect(page.locator("main")).to_contain_text(says)
+        expect(page.get_by_role("link", name="Back to the overview")).to_be_visible()
