@@ -25,7 +25,7 @@ from infra.embedded.processes import Process, endpoint, environment, free_addres
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound, Unavailable
 
-START_S, END_S, DOWN_S = 120.0, 12.0, 30.0
+START_S, END_S, DOWN_S = 240.0, 12.0, 30.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S = 0.5, 10.0, 30.0
 TICK_S = 0.2
 Told = Callable[[str, str], None]
@@ -285,7 +285,7 @@ def up(settings: Settings, *, agents: int, told: Told) -> None:
 
 
 def wait_until_up(settings: Settings, *, agents: int, told: Told) -> None:
-    """Returns when every process is up. Raises: Unavailable after two minutes, naming the first that is not."""
+    """Returns when every process is up. Raises: Unavailable after four minutes, naming the first that is not."""
     give_up, seen, names = time.monotonic() + START_S, {}, [process.name for process in stack(agents)]  # type: ignore[var-annotated]
     while time.monotonic() < give_up:
         states = {one.name: one.state for one in status(settings)}

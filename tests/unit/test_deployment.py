@@ -101,6 +101,13 @@ def test_a_service_of_ours_may_do_little(name: str) -> None:
     assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
 
 
+def test_the_operations_page_scrapes_every_service_that_measures() -> None:
+    """At its port."""
+    (targets,) = re.findall(r"targets: \[(.+)\]", (ROOT / "docs" / "operations.md").read_text())
+    measuring = {f"{name}:{18000 if name == 'query_api' else 9100}" for name in OURS if name not in (*STORES, "cpu_agent")}
+    assert set(targets.split(", ")) == measuring
+
+
 def test_images_that_are_not_ours_are_pinned() -> None:
     """By digest, the base of ours too."""
     images = [service["image"] for name, service in SERVICES.items() if name not in OURS] + [base_image()]
