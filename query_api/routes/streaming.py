@@ -26,6 +26,8 @@ async def live(call: Call[LiveAsked, Nothing]) -> Response:
 
     A stream of server-sent events: `event` is the event's type, `data` the event as JSON, `id` a cursor. Whoever comes back with the
     last id, in the header `Last-Event-ID` or as `cursor`, gets exactly what followed.
+    Beside the log's events there are the stream's own: `cursor` says where it stands, `away` that the log has not answered since
+    `since_us`, `back` that it does again.
     """
     asked = call.query
     wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board)

@@ -89,6 +89,12 @@ def test_the_light_image_runs_the_api_and_the_registry(installed: Path, stack: S
     assert not probed(installed, settings)
 
 
+def test_the_gpu_images_lock_can_be_had_whole(installed: Path) -> None:
+    """Every package by its hash, found; gigabytes of them are not fetched."""
+    for line in stages()["gpu_agent-packages"].told("RUN"):
+        run(line.replace(" sync ", " sync --dry-run "), installed)
+
+
 def test_the_agents_image_runs_a_processor(installed: Path, stack: Settings, tmp_path: Path) -> None:
     """Its lock is installed over the light one's; the dispatcher comes up, and stops being healthy when it is ended."""
     for line in stages()["agents-packages"].told("RUN"):

@@ -14,6 +14,8 @@ from assay_client.steps import pause_s
 
 # The server sends a comment every 10 s; three that do not come mean that nobody is there.
 SILENCE_S = 30.0
+# What the stream says of itself, and the log does not hold.
+OF_THE_STREAM = frozenset({"cursor", "away", "back"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Listening:
             return None
         self.cursor, self._failures = told["id"], 0
         kind = told.get("event", "message")
-        return LiveEvent(kind, json.loads(told["data"]), told["id"]) if kind != "cursor" else None
+        return LiveEvent(kind, json.loads(told["data"]), told["id"]) if kind not in OF_THE_STREAM else None
 
     def pause_s(self) -> float:
         """How long to wait before the next connection."""
