@@ -40,6 +40,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python -m schemas.released --check
 	$(bin)/python -m query_api.description --check
 	$(bin)/python query_api/sdk/generate.py --check
+	$(bin)/python -m query_api.cli.manual --check
 
 test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest -m "$(not_here)"
@@ -63,6 +64,7 @@ schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' 
 	$(bin)/python -m infra.describe
 	$(bin)/python -m query_api.description
 	$(bin)/python query_api/sdk/generate.py
+	$(bin)/python -m query_api.cli.manual
 
 test-images: setup ## The images' own commands, run in a clean folder
 	$(bin)/pytest -m images

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 import structlog
 
 from agents.app import consume
-from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
-from infra.harness.catalogue import Leaf, resolve
+from infra.harness.building import Build, BuiltCall, BuiltSample, build, identify
+from infra.harness.catalogue import resolve
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
-from infra.models import ModelFacts, inspect
+from infra.models import ModelFacts
 from infra.pools import pool
+from infra.preparing import dress_of, estimate_of, expanded, facts_of
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
@@ -98,10 +99,10 @@ class Planner:
 
     async def _plan(self, request: EvaluationRequested) -> int:
         planning.check(request)
-        facts = await self._facts(request)
+        facts = await asyncio.to_thread(facts_of, request)
         leaves = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
-        prepared, skipped = await self._prepare_all(request, _expanded(request.tasks, leaves), facts)
-        guess = _estimate(facts)
+        prepared, skipped = await self._prepare_all(request, expanded(request.tasks, leaves), facts)
+        guess = estimate_of(facts)
         need = planning.need_of(request, guess)
         jobs = planning.jobs(request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=need)
         plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs))
@@ -113,12 +114,6 @@ class Planner:
             for job in jobs
         )  # fmt: skip
         return len(jobs)
-
-    async def _facts(self, request: EvaluationRequested) -> ModelFacts | None:
-        """What the model's files say; None for a model without files: a fake, or one behind an address."""
-        if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
-            return None
-        return await asyncio.to_thread(inspect, request.model)
 
     async def _prepare_all(
         self, request: EvaluationRequested, choices: list[TaskChoice], facts: ModelFacts | None
@@ -139,7 +134,7 @@ class Planner:
         return prepared, skipped
 
     async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, facts: ModelFacts | None) -> Prepared:
-        given = {"dress": _dress(request, facts), "settings": self._settings}
+        given = {"dress": dress_of(request, facts), "settings": self._settings}
         build_id = await self._in_process(identify, choice, **given)
         built = self._builds.get(build_id)
         if built is None:
@@ -235,32 +230,6 @@ def _request(call: BuiltCall, contents: dict[str, ContentPlace]) -> BuiltRequest
     )  # fmt: skip
 
 
-def _expanded(choices: Sequence[TaskChoice], leaves: list[list[Leaf]]) -> list[TaskChoice]:
-    """The choices with groups replaced by their tasks, each task once; few-shot as asked for, else as the group wants it."""
-    found: dict[str, TaskChoice] = {}
-    for choice, members in zip(choices, leaves, strict=True):
-        for leaf in members:
-            fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
-            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot}))
-    return list(found.values())
-
-
-def _dress(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
-    """How prompts are dressed. Raises: Invalid where the model's own template is wanted and it has none."""
-    variables = tuple(sorted(facts.special_tokens.items())) if facts and request.chat.template else ()
-    if request.chat.template != "model":
-        return Dress(request.chat, request.chat.template, variables)
-    if facts is None or facts.chat_template is None:
-        raise Invalid(f"{request.model.uri} has no chat template; leave chat.template out, or give one", code="no-chat-template")
-    return Dress(request.chat, facts.chat_template, variables)
-
-
-def _estimate(facts: ModelFacts | None) -> Estimate:
-    if facts is None:
-        return Estimate()
-    return planning.estimate(weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=facts.max_len)
-
-
 def _plan(
     request: EvaluationRequested,
     prepared: list[Prepared],
@@ -274,7 +243,7 @@ def _plan(
     return Plan(
         submitter=request.submitter, model=request.model, engine=request.engine, chat=request.chat, suite=request.suite,
         model_sha=facts.model_sha if facts else name, tokenizer_sha=facts.tokenizer_sha if facts else name,
-        chat_template_sha=_dress(request, facts).sha, tasks=tuple(one.planned for one in prepared),
+        chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
         perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
     )  # fmt: skip

@@ -140,7 +140,7 @@ def _events(answered: SampleAnswered, outcome: Scored) -> list[SampleScored | Sa
     return [
         SampleScored.model_validate(header | {
             "doc_id": outcome.doc_id, "filter": score.filter, "metric": score.metric, "value": score.value,
-            "parts_json": score.parts_json, "metrics": len(outcome.scores),
+            "parts_json": score.parts_json, "metrics": len(outcome.scores), "cluster": outcome.cluster,
         })
         for score in outcome.scores
     ]  # fmt: skip

@@ -53,20 +53,22 @@ class Log:
 
     While the broker is away, events wait here and are delivered in their order when it is back. `patience_s` is how long a caller
     waits for that before it is told: None is for ever, as a processor wants it, for whatever comes next waits for the same broker.
+    `attempts` are those to reach registry and broker at the start; None is for ever again, 1 is for a command that a person waits for.
     """
 
-    def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None) -> None:
+    def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None, attempts: int | None = None) -> None:
         self._settings = settings
         self._client_id = client_id
         self._patience_s = patience_s
+        self._attempts = attempts
         self._registry = Registry(settings.registry)
         self.codec: Codec
         self._producer: AIOKafkaProducer
         self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self.codec = await until_available(self._registry.codec, what="schema registry")
-        self._producer = await until_available(self._start_producer, what="kafka")
+        self.codec = await until_available(self._registry.codec, what="schema registry", give_up_after=self._attempts)
+        self._producer = await until_available(self._start_producer, what="kafka", give_up_after=self._attempts)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

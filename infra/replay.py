@@ -50,7 +50,7 @@ class Verdict:
 async def verify(settings: Settings, *, run_id: str | None, told: Told, keep: bool = False) -> Verdict:
     """The verdict. Raises: Unavailable where the live projector has not passed the cut within two minutes."""
     second = f"{settings.database}_replay_{time.time_ns()}"
-    async with Log(settings, client_id="replay") as log:
+    async with Log(settings, client_id="replay", attempts=1) as log:
         ends = await log.ends(COMPARED)
         told(f"replaying {sum(ends.values())} records into {second}")
         await migrate(settings, database=second)

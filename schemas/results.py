@@ -15,7 +15,8 @@ class JudgeUsed(Record):
 class SampleScored(Event):
     """One metric of one sample under one filter. `parts_json` is what the task's aggregation takes.
 
-    `metrics` says how many such events the sample has in all: only with the last of them is it scored.
+    `metrics` says how many such events the sample has in all: only with the last of them is it scored. Samples of one `cluster` are about
+    one passage, and depend on one another.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
@@ -33,6 +34,7 @@ class SampleScored(Event):
     parts_json: str | None = None
     metrics: int = 1
     judge: JudgeUsed | None = None
+    cluster: str | None = None
 
 
 class SampleNotScored(Event):

@@ -6,11 +6,12 @@ its newest complete run: runs on other data are not compared with it. Of a model
 The score of a suite is the mean over its tasks of the task's main metric, chance-corrected where the task has a chance level:
 (value - chance) / (1 - chance). Only means over samples where more is better enter a suite; any other metric has its task's board.
 A task's score has the interval of its mean (Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which
-places a model may have comes from a paired bootstrap: every draw takes the same samples for all models. Equal scores share a place.
+places a model may have comes from a paired bootstrap: every draw takes the same samples (whole clusters of those that share a passage)
+for all models. Equal scores share a place.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
 from streams.planning import board_of
 from streams.results import Run
-from streams.statistics import Floats, Interval, mean_interval, mean_of_independent, resampled_means
+from streams.statistics import Clusters, Floats, Interval, mean_interval, mean_of_independent, resampled_means
 
 FiguresOf = Callable[[Run, str], Sequence[Figure]]
 Data = tuple[str, str, int]  # task, build, samples
@@ -33,6 +34,14 @@ class Entry:
     hardware: str
     speed: Mapping[str, Figure]
     speed_run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Values of the samples that all entries have, shape [entries, samples], and the cluster of each sample."""
+
+    values: Floats
+    clusters: Clusters
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +118,11 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     drawn, scores, intervals = [], [], []
     for position, task in enumerate(tasks):
-        matrix = _matrix(entries, task)
+        shared = _shared(entries, task)
         chance = next((planned.chance for entry in entries if (planned := entry.run.planned(task))), None) or 0.0
-        scores.append((matrix.mean(axis=1) - chance) / (1 - chance))
-        intervals.append([_corrected(interval, chance) for interval in _intervals(matrix)])
-        drawn.append((resampled_means(matrix, stream=position) - chance) / (1 - chance))
+        scores.append((shared.values.mean(axis=1) - chance) / (1 - chance))
+        intervals.append([_corrected(interval, chance) for interval in _intervals(shared)])
+        drawn.append((_drawn(shared, stream=position) - chance) / (1 - chance))
     joined = [
         _joined([float(task[n]) for task in scores], [task[n] for task in intervals]) for n in range(len(entries))
     ]  # fmt: skip
@@ -121,8 +130,12 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     return _ordered(entries, np.mean(scores, axis=0), np.mean(drawn, axis=0), intervals=joined, samples=samples)
 
 
-def _intervals(matrix: Floats) -> list[Interval | None]:
-    return [mean_interval(row.tolist()) for row in matrix]
+def _intervals(shared: Shared) -> list[Interval | None]:
+    return [mean_interval(row.tolist(), shared.clusters) for row in shared.values]
+
+
+def _drawn(shared: Shared, *, stream: int) -> Floats:
+    return resampled_means(shared.values, stream=stream, clusters=shared.clusters)
 
 
 def _corrected(interval: Interval | None, chance: float) -> Interval | None:
@@ -139,8 +152,8 @@ def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[Ran
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples = [_samples(entry, (task,)) for entry in entries]
     if _adds_up(planned):
-        matrix = _matrix(entries, task)
-        return _ordered(entries, matrix.mean(axis=1), resampled_means(matrix, stream=0), intervals=_intervals(matrix), samples=samples)
+        shared = _shared(entries, task)
+        return _ordered(entries, shared.values.mean(axis=1), _drawn(shared, stream=0), intervals=_intervals(shared), samples=samples)
     main = [_main(figures(entry.run, task), planned) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
@@ -157,17 +170,20 @@ def _main(figures: Sequence[Figure], planned: PlannedTask) -> Figure | None:
     return next((f for f in figures if (f.metric, f.filter) == (planned.main_metric, planned.main_filter)), None)
 
 
-def _matrix(entries: Sequence[Entry], task: str) -> Floats:
-    """The main metric's values, shape [entries, shared samples]."""
-    columns: list[dict[int, float]] = []
+def _shared(entries: Sequence[Entry], task: str) -> Shared:
+    """The main metric's values of the samples that all entries have."""
+    columns, clusters = list[dict[int, float]](), dict[int, Hashable]()
     for entry in entries:
         planned, found = entry.run.planned(task), entry.run.complete_scores(task)
         assert planned is not None and found is not None
-        columns.append(found[1].values((planned.main_filter, planned.main_metric)))
+        key = (planned.main_filter, planned.main_metric)
+        columns.append(found[1].values(key))
+        clusters |= found[1].clusters(key)
     shared = sorted(set.intersection(*(set(column) for column in columns)))
     if not shared:
-        return np.full((len(entries), 1), np.nan)
-    return np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
+        return Shared(np.full((len(entries), 1), np.nan), (0,))
+    values = np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
+    return Shared(values, [clusters[ordinal] for ordinal in shared])
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:

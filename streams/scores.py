@@ -5,7 +5,7 @@ or is said to be not scorable; the task is complete when every expected sample i
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 from schemas.results import Figure, SampleNotScored, SampleScored
@@ -22,6 +22,7 @@ class Cell:
 
     value: float | None
     parts_json: str | None
+    cluster: str | None = None
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class TaskScores:
             if sample not in self.missing:
                 self.not_scored.setdefault(sample, event.reason)
         elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
-            self.cells[event.filter, event.metric][sample] = Cell(event.value, event.parts_json)
+            self.cells[event.filter, event.metric][sample] = Cell(event.value, event.parts_json, event.cluster)
             self.missing[sample] = self.missing.get(sample, event.metrics) - 1
             self.not_scored.pop(sample, None)
         self.latest_us = max(self.latest_us, event.occurred_us)
@@ -59,7 +60,7 @@ class TaskScores:
         hashed = hashlib.sha256()
         for key in sorted(self.cells):
             for sample, cell in sorted(self.cells[key].items()):
-                hashed.update(repr((key, sample, cell.value, cell.parts_json)).encode())
+                hashed.update(repr((key, sample, cell.value, cell.parts_json, *filter(None, [cell.cluster]))).encode())
         hashed.update(repr(sorted(self.not_scored.items())).encode())
         return hashed.hexdigest()
 
@@ -70,6 +71,10 @@ class TaskScores:
             if cell.value is not None:
                 by_ordinal.setdefault(ordinal, []).append(cell.value)
         return {ordinal: value for ordinal, values in by_ordinal.items() if (value := mean(values)) is not None}
+
+    def clusters(self, key: Key) -> dict[int, Hashable]:
+        """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
+        return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
 
     def figures(self, aggregate: Aggregate) -> tuple[Figure, ...]:
         """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples."""
@@ -86,8 +91,9 @@ class TaskScores:
 
     def _interval(self, key: Key, value: float | None, stderr: float | None) -> Interval | None:
         """Of a mean over samples, from the samples; of anything else the normal interval of its standard error, where it has one."""
-        values = list(self.values(key).values())
-        plain = mean(values)
+        values = self.values(key)
+        plain = mean(list(values.values()))
         if value is not None and plain is not None and abs(plain - value) <= 1e-12 * max(1.0, abs(value)):
-            return mean_interval(values)
+            clusters = self.clusters(key)
+            return mean_interval(list(values.values()), [clusters[ordinal] for ordinal in values])
         return (value - Z95 * stderr, value + Z95 * stderr) if value is not None and stderr is not None else None

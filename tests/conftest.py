@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 
 from infra.clickhouse import migrate
@@ -20,6 +21,9 @@ from infra.settings import Settings
 from streams.errors import Unavailable
 
 READY_S = 90
+# How long an example takes is the machine's matter, and no property.
+hypothesis.settings.register_profile("assay", deadline=None)
+hypothesis.settings.load_profile("assay")
 
 
 def free_ports(count: int) -> list[int]:

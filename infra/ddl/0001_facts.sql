@@ -515,6 +515,7 @@ CREATE TABLE IF NOT EXISTS fact_scores (
     parts_json Nullable(String),
     metrics Int64,
     judge Nullable(String),
+    cluster Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

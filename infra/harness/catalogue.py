@@ -46,6 +46,13 @@ def known_tasks(settings: Settings) -> list[str]:
     return sorted({*BUNDLED_TASKS, *_index(settings)})
 
 
+def known_at_once(settings: Settings) -> list[str]:
+    """The names that can be told without loading lm-eval: the bundled ones, and all once they were listed here."""
+    path = _written(settings)
+    rows = json.loads(path.read_text()) if path.exists() else []
+    return sorted({*BUNDLED_TASKS, *(row["name"] for row in rows)})
+
+
 def find(name: str, settings: Settings) -> Found:
     """The task or group of that name. Raises: NotFound with names like it."""
     if name in BUNDLED_TASKS:
@@ -85,9 +92,13 @@ def _leaves(member: Leaf, settings: Settings) -> Iterator[Leaf]:
         yield from _leaves(Leaf(one.name, one.fewshot if one.fewshot is not None else member.fewshot, one.changed), settings)
 
 
+def _written(settings: Settings) -> Path:
+    return settings.home / "harness" / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
+
+
 @functools.cache
 def _index(settings: Settings) -> dict[str, Found]:
-    path = settings.home / "harness" / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
+    path = _written(settings)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         written = path.with_suffix(".new")

@@ -1,12 +1,14 @@
 """What scoring processes run: samples with their answers in, scores out. A refusal is an outcome, never an exception."""
 
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.harness.scoring import Score, Scorer
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
+from streams.clusters import cluster_of
 from streams.errors import Permanent
 
 
@@ -24,11 +26,12 @@ class ToScore:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A sample's scores; none of them, and the reason, where it cannot be scored."""
+    """A sample's scores and the cluster it belongs to; no scores, and the reason, where it cannot be scored."""
 
     doc_id: int
     scores: tuple[Score, ...]
     reason: str | None = None
+    cluster: str | None = None
 
 
 def prepare() -> None:
@@ -54,4 +57,5 @@ def _score(one: ToScore) -> Scored:
         scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers)
     except Permanent as error:
         return Scored(one.doc_id, (), str(error))
-    return Scored(one.doc_id, tuple(scores))
+    document = json.loads(one.document)
+    return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)

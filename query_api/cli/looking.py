@@ -8,7 +8,7 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
-from query_api.cli.options import ME, AsJson, RunId, Wait
+from query_api.cli.options import ME, AsJson, RunId, TaskOnly, Wait
 
 
 def runs(
@@ -16,7 +16,10 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Lists runs, the newest first."""
+    """Lists runs, the newest first.
+
+    Examples: `assay runs` · `assay runs --state running --limit 5 --json`
+    """
     found = Client(Settings()).get("/v1/runs", state=state, limit=limit)
     if as_json:
         showing.document(found)
@@ -29,14 +32,20 @@ def runs(
 
 
 def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
-    """Shows a run: state, progress, scores with intervals, speed."""
+    """Shows a run: state, progress, scores with intervals, speed.
+
+    Examples: `assay run RUN_ID` · `assay run RUN_ID --wait --json`
+    """
     client = Client(Settings())
     told = followed(client, run_id, quiet=as_json) if wait else client.get(f"/v1/runs/{run_id}")
     showing.document(told) if as_json else showing.run(told)
 
 
-def samples(run_id: RunId, task: Annotated[str | None, typer.Option(help="only this task's")] = None, as_json: AsJson = False) -> None:
-    """Lists the scores of a run's samples; with --json one JSON document a line."""
+def samples(run_id: RunId, task: TaskOnly = None, as_json: AsJson = False) -> None:
+    """Lists the scores of a run's samples; with --json one JSON document a line.
+
+    Examples: `assay samples RUN_ID --task hellaswag` · `assay samples RUN_ID --json`
+    """
     rows = Client(Settings()).lines(f"/v1/runs/{run_id}/samples", task=task)
     if as_json:
         showing.lines(rows)
@@ -47,13 +56,16 @@ def samples(run_id: RunId, task: Annotated[str | None, typer.Option(help="only t
 
 
 def cancel(run_id: RunId, message: Annotated[str, typer.Option(help="why")] = "") -> None:
-    """Stops a run; what it has measured stays."""
+    """Stops a run; what it has measured stays.
+
+    Example: `assay cancel RUN_ID --message "the wrong model"`
+    """
     Client(Settings()).post(f"/v1/runs/{run_id}/cancel", {"by": ME, "message": message})
     showing.errors.print(f"asked {run_id} to stop; `assay run {run_id}` shows when it has", highlight=False)
 
 
 def rank(
-    task: Annotated[str | None, typer.Option(help="one task's board")] = None,
+    task: TaskOnly = None,
     board: Annotated[str | None, typer.Option(help="a board by name (default: the one that changed last)")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +78,10 @@ def rank(
 
 
 def tasks(match: Annotated[str, typer.Argument(help="part of a name")] = "", as_json: AsJson = False) -> None:
-    """Lists the tasks that can be asked for (the first time takes some ten seconds)."""
+    """Lists the tasks that can be asked for (the first time takes some ten seconds).
+
+    Examples: `assay tasks` · `assay tasks mmlu --json`
+    """
     from infra.harness.catalogue import known_tasks
 
     names = [name for name in known_tasks(Settings()) if match in name]

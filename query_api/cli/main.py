@@ -1,19 +1,25 @@
 """`assay`: the command line. Each command with --json prints one document and nothing else; errors are one line on stderr."""
 
+from collections.abc import Callable
+
 import typer
 
-from query_api.cli import costs, doctor, looking, prices, record, stack, submitting
+from query_api.cli import comparing, costs, dead_letters, doctor, looking, prices, record, stack, submitting
 from streams.errors import AssayError
 
+Command = Callable[..., None]
 # Every command, in the order of --help.
-COMMANDS = {
+COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
     "Evaluate": (submitting.submit, submitting.perf, looking.cancel),
-    "Look": (looking.runs, looking.run, looking.samples, looking.rank, costs.cost, looking.tasks),
+    "Look": (looking.runs, looking.run, looking.samples, comparing.compare, looking.rank, costs.cost, looking.tasks),
     "The log": (record.topics, record.tail, record.replay),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
-GROUPS = {"Look": ((prices.prices, {"import": prices.import_prices}),)}
+GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
+    "Look": ((prices.prices, {"import": prices.import_prices}),),
+    "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
+}
 
 
 def assembled() -> typer.Typer:
@@ -33,12 +39,31 @@ def assembled() -> typer.Typer:
 
 
 def main() -> None:
-    """Runs the command; an error of ours is one line on stderr, and exit code 1."""
+    """Runs the command; an error is one line on stderr: exit code 1, and 2 where the command was not understood."""
     try:
-        assembled()()
+        code = assembled()(prog_name="assay", standalone_mode=False)
     except AssayError as error:
-        typer.echo(f"assay: {error}", err=True)
-        raise SystemExit(1) from None
+        _end(str(error), 1)
+    except typer.TyperException as error:
+        if not error.format_message():  # the help was shown in its place
+            raise SystemExit(error.exit_code) from None
+        _end(_understood(error), error.exit_code)
+    except typer.Abort:
+        _end("given up", 1)
+    else:
+        raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _end(message: str, code: int) -> None:
+    typer.echo(f"assay: {message}", err=True)
+    raise SystemExit(code)
+
+
+def _understood(error: typer.TyperException) -> str:
+    """A usage error in a line, with the help that explains it."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "assay"
+    return f"{' '.join(error.format_message().split()).rstrip('.')}; see `{path} --help`"
 
 
 if __name__ == "__main__":

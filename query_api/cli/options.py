@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from query_api.cli.completing import run_ids, task_names
+
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, nothing else")]
 Wait = Annotated[bool, typer.Option("--wait", help="follow the run to its end")]
-RunId = Annotated[str, typer.Argument(help="the run's id, as `assay runs` shows it")]
+RunId = Annotated[str, typer.Argument(help="the run's id, as `assay runs` shows it", autocompletion=run_ids)]
+TaskOnly = Annotated[str | None, typer.Option("--task", help="only this task", autocompletion=task_names)]
 Submitter = Annotated[str, typer.Option(help="who asks")]
 ME = os.environ.get("USER", "anonymous")

@@ -7,12 +7,16 @@ import typer
 
 from infra.settings import Settings
 from query_api.cli import showing
+from query_api.cli.completing import run_ids, topic_names
 from query_api.cli.options import AsJson
 from streams.errors import Invalid
 
 
 def topics(as_json: AsJson = False) -> None:
-    """Lists the topics, with how many events each holds."""
+    """Lists the topics, with how many events each holds.
+
+    Examples: `assay topics` · `assay topics --json`
+    """
     from query_api.cli import logs
 
     rows = asyncio.run(logs.topics(Settings()))
@@ -23,11 +27,16 @@ def topics(as_json: AsJson = False) -> None:
 
 
 def tail(
-    topic: Annotated[str, typer.Argument(help="a topic, by its whole name or its middle part: runs, run-scores …")],
+    topic: Annotated[
+        str, typer.Argument(help="a topic, by its whole name or its middle part: runs, run-scores …", autocompletion=topic_names)
+    ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on with what comes")] = False,
     count: Annotated[int, typer.Option("-n", help="the last so many events")] = 10,
 ) -> None:
-    """Decodes a topic's events to JSON lines. Example: `assay tail runs -n 5 --follow`"""
+    """Decodes a topic's events to JSON lines.
+
+    Examples: `assay tail runs -n 5` · `assay tail assay.scores.v1 --follow`
+    """
     from query_api.cli import logs
 
     asyncio.run(logs.tail(Settings(), topic, count=count, follow=follow))
@@ -35,11 +44,14 @@ def tail(
 
 def replay(
     verify: Annotated[bool, typer.Option("--verify", help="compare the rebuilt projections with the live ones")] = False,
-    run_id: Annotated[str | None, typer.Option("--run", help="only this run's events")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="only this run's events", autocompletion=run_ids)] = None,
     keep: Annotated[bool, typer.Option(help="leave the second database there")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Rebuilds the projections from the log into a second database, compares, and says equal or where not."""
+    """Rebuilds the projections from the log into a second database, compares, and says equal or where not.
+
+    Examples: `assay replay --verify` · `assay replay --verify --run RUN_ID --json`
+    """
     from infra.replay import verify as verified
 
     if not verify:

@@ -1,9 +1,16 @@
-"""Requests as YAML files."""
+"""Requests as YAML files. What is wrong in one is said with its file and line, and an unknown field with the one that was meant."""
 
+import difflib
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
 
 from streams.errors import Invalid
+
+Loc = Sequence[int | str]
 
 
 def model_named(uri: str) -> dict[str, Any]:
@@ -17,16 +24,80 @@ def from_file(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        body = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise Invalid(f"there is no file {path}", code="no-file") from error
+        text = path.read_text()
+        body, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
+        raise Invalid(f"{reason} {path}", code="no-file") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         raise Invalid(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}", code="not-yaml") from error
     if not isinstance(body, dict):
-        raise Invalid(f"{path} must be a mapping of fields such as model and tasks", code="not-yaml")
-    if isinstance(body.get("model"), str):
-        body["model"] = model_named(body["model"])
-    body["tasks"] = [{"name": task} if isinstance(task, str) else task for task in body.get("tasks") or []]
-    return body
+        raise Invalid(f"{path}, line 1: must be a mapping of fields such as model and tasks", code="not-yaml")
+    completed = _completed(body)
+    _check(completed, path, root)
+    return completed
+
+
+def _completed(body: dict[str, Any]) -> dict[str, Any]:
+    """The body with a model and tasks that are given by their names alone written out."""
+    tasks = body.get("tasks") or []
+    named = [{"name": task} if isinstance(task, str) else task for task in tasks] if isinstance(tasks, list) else tasks
+    model = {"model": model_named(body["model"])} if isinstance(body.get("model"), str) else {}
+    return body | model | {"tasks": named}
+
+
+def _check(body: dict[str, Any], path: Path, root: Any) -> None:
+    from query_api.submitting import Submission
+
+    try:
+        Submission.model_validate_json(json.dumps(body, default=str), strict=True)
+    except ValidationError as error:
+        # A model that is missing may be named on the command line.
+        wrong = [one for one in error.errors() if (one["loc"], one["type"]) != (("model",), "missing")]
+        if not wrong:
+            return
+        first = wrong[0]
+        name = ".".join(map(str, first["loc"]))
+        raise Invalid(f"{path}, line {_line(root, first['loc'])}: {name}: {_said(first, Submission)}", code="invalid-field") from error
+
+
+def _said(error: Any, shape: type[BaseModel]) -> str:
+    if error["type"] != "extra_forbidden":
+        return f"{error['msg'].replace('Input should', 'it should')}, not {json.dumps(error['input'], default=str)}"
+    known = _fields(shape, error["loc"][:-1])
+    close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+    return "there is no such field; " + (f"did you mean {close[0]}?" if close else f"the fields are {', '.join(sorted(known))}")
+
+
+def _fields(shape: type[BaseModel], loc: Loc) -> list[str]:
+    """The fields of the model that lies at that place."""
+    for name in loc:
+        if isinstance(name, str):
+            shape = _model_in(shape.model_fields[name].annotation) or shape
+    return list(shape.model_fields)
+
+
+def _model_in(hint: Any) -> type[BaseModel] | None:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint
+    return next((found for part in get_args(hint) if (found := _model_in(part))), None)
+
+
+def _line(node: Any, loc: Loc) -> int:
+    """The line, from 1, of the deepest part of the file on the way to that place."""
+    line: int = node.start_mark.line
+    for name in loc:
+        step = _step(node, name)
+        if step is None:
+            break
+        node, line = step
+    return line + 1
+
+
+def _step(node: Any, name: int | str) -> tuple[Any, int] | None:
+    if isinstance(node.value, list) and isinstance(name, int) and name < len(node.value) and not isinstance(node.value[name], tuple):
+        return node.value[name], node.value[name].start_mark.line
+    pairs = [pair for pair in node.value if isinstance(pair, tuple)] if isinstance(node.value, list) else []
+    return next(((value, key.start_mark.line) for key, value in pairs if key.value == name), None)

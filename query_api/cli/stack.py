@@ -36,7 +36,10 @@ def up(
 
 
 def down() -> None:
-    """Ends the stack, with every process that it started."""
+    """Ends the stack, with every process that it started.
+
+    Example: `assay down`
+    """
     from infra.embedded import supervisor
 
     supervisor.down(Settings(), told=_told)
@@ -54,7 +57,10 @@ def _shown(told: dict[str, Any]) -> None:
 
 
 def status(as_json: AsJson = False) -> None:
-    """Shows the stack's processes with their lag, the queue, dead letters and the insert delay; exits 0 only when every process is up."""
+    """Shows the stack's processes with their lag, the queue, dead letters and the insert delay; exits 0 only when every process is up.
+
+    Examples: `assay status` · `assay status --json`
+    """
     from infra.embedded import supervisor
     from query_api.cli.figures import figures
 

@@ -10,6 +10,8 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.batches import submit_batch
 from query_api.cli.client import Client
+from query_api.cli.completing import task_names
+from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, Submitter, Wait
 from query_api.cli.request_files import from_file, model_named
@@ -26,7 +28,7 @@ def _options(told: list[str]) -> dict[str, str]:
 def submit(
     file: Annotated[Path | None, typer.Argument(help="a request as YAML")] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
     limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
     engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
@@ -35,13 +37,14 @@ def submit(
     suite: Annotated[str | None, typer.Option(help="the board on which the run is ranked")] = None,
     submitter: Submitter = ME,
     chat: Annotated[bool, typer.Option(help="dress prompts in the model's own chat template")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and what it would take; produce nothing")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
     """Asks for an evaluation.
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
-    · `assay submit request.yaml --wait --json`
+    · `assay submit request.yaml --wait --json` · `assay submit request.yaml --dry-run`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     """
     body = from_file(file) if file else {}
@@ -49,6 +52,8 @@ def submit(
         body["model"] = model_named(model[0])
     if "model" not in body:
         raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
+    if file and not task and (limit is not None or fewshot is not None):
+        raise Invalid("--limit and --fewshot go with --task; in a request file they stand beside each task", code="option")
     if task:
         body["tasks"] = [{"name": name, "limit": limit, "fewshot": fewshot} for name in task]
     if not file:
@@ -59,6 +64,9 @@ def submit(
             "submitter": submitter,
         }
         body |= {"chat": {"template": "model"}} if chat else {}
+    if dry_run:
+        try_dry(body, model or [], as_json=as_json)
+        return
     if model and len(model) > 1:
         submit_batch(body, model, wait=wait, as_json=as_json)
         return

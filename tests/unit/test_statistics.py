@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streams.statistics import mean, mean_interval, mean_of_independent, percentile_interval, percentiles, resampled_means, wilson
+from streams.clusters import cluster_of
+from streams.statistics import (
+    clustered_t,
+    mean,
+    mean_interval,
+    mean_of_independent,
+    percentile_interval,
+    percentiles,
+    resampled_means,
+    standard_error,
+    t95,
+    wilson,
+)
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -57,7 +69,7 @@ def test_a_paired_bootstrap_draws_the_same_samples_for_all_rows() -> None:
     values = np.random.default_rng(3).normal(size=300)
     drawn = resampled_means(np.stack([values, values + 0.25]), stream=0)
     assert drawn[1] - drawn[0] == pytest.approx(0.25)
-    assert percentile_interval(drawn[1] - drawn[0]) == pytest.approx((0.25, 0.25))
+    assert percentile_interval(drawn[1] - drawn[0], n=300) == pytest.approx((0.25, 0.25))
 
 
 def test_the_interval_of_a_mean_of_proportions_covers_what_is_true() -> None:
@@ -77,3 +89,68 @@ def test_draws_are_the_same_every_time_and_differ_between_streams() -> None:
     values = np.random.default_rng(4).normal(size=(2, 50))
     assert (resampled_means(values, stream=1) == resampled_means(values, stream=1)).all()
     assert not np.allclose(resampled_means(values, stream=1), resampled_means(values, stream=2))
+
+
+def test_students_quantile_is_the_published_one() -> None:
+    """2.228 for 10, 2.042 for 30 degrees of freedom. Source: any table since Student, Metron 5 (1925) 105–120."""
+    assert (round(t95(10), 3), round(t95(30), 3)) == (2.228, 2.042)
+
+
+def test_a_clustered_error_is_the_published_double_sum() -> None:
+    """Miller (2024), equation 4, written out, with the factor G/(G-1)."""
+    draw = np.random.default_rng(5)
+    values, clusters = draw.random(40), list(draw.integers(0, 9, 40))
+    centred, n, count = values - values.mean(), 40, len(set(clusters))
+    plain = math.fsum(centred**2) / n**2
+    cross = math.fsum(
+        centred[i] * centred[j] for i in range(n) for j in range(n) if i != j and clusters[i] == clusters[j]
+    ) / n**2  # fmt: skip
+    assert standard_error(values, clusters) == pytest.approx(math.sqrt((plain + cross) * count / (count - 1)))
+
+
+def test_a_clustered_interval_is_scipys_of_the_cluster_means() -> None:
+    """Where all clusters are of one size."""
+    values = np.random.default_rng(6).random((12, 5))
+    means = values.mean(axis=1)
+    expected = stats.t.interval(0.95, 11, loc=means.mean(), scale=stats.sem(means))
+    assert clustered_t(values.ravel(), [number for number in range(12) for _ in range(5)]) == pytest.approx(expected)
+
+
+def test_without_shared_clusters_the_error_is_scipys() -> None:
+    """s/√n."""
+    values = np.random.default_rng(7).random(30)
+    assert standard_error(values) == pytest.approx(stats.sem(values))
+    assert standard_error(values, list(range(30))) == pytest.approx(stats.sem(values))
+    assert standard_error(values[:1]) is None
+
+
+def test_passages_widen_the_interval_of_their_questions() -> None:
+    """Ten passages with eight equal answers each say about as much as ten samples."""
+    passages = [float(number % 2) for number in range(10) for _ in range(8)]
+    names = [f"passage {number}" for number in range(10) for _ in range(8)]
+    plain, clustered = mean_interval(passages), mean_interval(passages, names)
+    assert plain is not None and clustered is not None
+    assert clustered[1] - clustered[0] > 2.5 * (plain[1] - plain[0])
+    assert mean_interval([1.0] * 80, names) == wilson(10, 10)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=6))
+def test_a_mean_of_intervals_keeps_its_place_and_narrows(given_: list[tuple[float, float, float]]) -> None:
+    """It holds the mean; it is no wider than the mean of the widths, and with one it is that one."""
+    values, intervals = [v for v, _, _ in given_], [(v - below, v + above) for v, below, above in given_]
+    low, high = mean_of_independent(values, intervals)
+    centre = math.fsum(values) / len(values)
+    assert low - 1e-9 <= centre <= high + 1e-9
+    assert high - low <= math.fsum(top - bottom for bottom, top in intervals) / len(values) + 1e-9
+    if len(values) == 1:
+        assert (low, high) == pytest.approx(intervals[0])
+
+
+def test_documents_on_one_passage_share_a_cluster() -> None:
+    """Whatever they ask; what has no passage, or only a label in its place, has none."""
+    passage = "The river rises in the hills above the town, and it reaches the sea at the old harbour."
+    first, second = cluster_of({"passage": passage, "question": "Where?"}), cluster_of({"passage": passage, "question": "Whence?"})
+    assert first is not None and first == second
+    assert cluster_of({"passage": passage + "!", "question": "Where?"}) != first
+    assert cluster_of({"context": "physics"}) is None
+    assert cluster_of({"question": passage, "passage": ["no", "text"]}) is None

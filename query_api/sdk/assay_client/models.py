@@ -89,6 +89,15 @@ class Device(Shape):
     power_limit_w: float | None = None
 
 
+class DifferingSample(Shape):
+    """A sample on which the runs differ, with its value in each."""
+
+    ordinal: int
+    doc_id: int
+    a: float
+    b: float
+
+
 class Energy(Shape):
     """What it took, where a meter is; the grade says how it was read."""
 
@@ -161,6 +170,13 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NotCompared(Shape):
+    """A task that cannot be compared, and why."""
+
+    task: str
+    reason: str
+
+
 class Objective(Shape):
     """A service level that a measured run is held to."""
 
@@ -169,6 +185,36 @@ class Objective(Shape):
     itl_ns: int | None = None
     e2e_ns: int | None = None
     ratio: float = 0.95
+
+
+class Overall(Shape):
+    """The mean over tasks of the differences, positive where a is better, with its 95 % interval."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    tasks: int
+
+
+class PairedDifference(Shape):
+    """
+    The mean of a - b over paired samples, with its 95 % interval and the p-value of no difference.
+
+    `detectable` is the smallest true difference that so many samples would find with power 0.8, `deciding` how many samples would find
+    one as large as was observed.
+    """
+
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    p: float
+    test: str
+    n: int
+    clusters: int
+    """samples that share a passage count as one"""
+    detectable: float | None
+    deciding: int | None
 
 
 class PriceRow(Shape):
@@ -335,6 +381,14 @@ class Score(Shape):
     why_undefined: str | None
 
 
+class Side(Shape):
+    """A run that is compared. While it is not completed, its figures are provisional."""
+
+    run_id: str
+    model: str
+    state: str
+
+
 class Skipped(Shape):
     """A task that was left out, and why."""
 
@@ -370,6 +424,28 @@ class TaskChoice(Shape):
     repeats: int = 1
     seeds: list[int] = [1234]
     generation: Generation | None = None
+
+
+class TaskDifference(Shape):
+    """A task's main metric in both runs. `better` is null where no difference is shown."""
+
+    task: str
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: PairedDifference
+    p_holm: float
+    """p after Holm's correction over the tasks"""
+    better: Literal["a", "b"] | None
+    words: str
+    differing: int
+    """samples on which the runs differ"""
+    samples: list[DifferingSample]
+    """those that differ most"""
+    only_a: int
+    only_b: int
 
 
 class TaskProgress(Shape):
@@ -495,6 +571,17 @@ class BoardPage(Shape):
     boards: list[BoardRow]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Compared(Shape):
+    """Two runs compared, task by task."""
+
+    a: Side
+    b: Side
+    summary: str
+    overall: Overall
+    tasks: list[TaskDifference]
+    skipped: list[NotCompared]
 
 
 class PricePage(Shape):

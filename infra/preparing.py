@@ -1,0 +1,45 @@
+"""What a request comes to before anything runs: its model's facts, how its prompts are dressed, its tasks with groups taken apart."""
+
+from collections.abc import Sequence
+
+from infra.harness.building import Dress
+from infra.harness.catalogue import Leaf
+from infra.models import ModelFacts, inspect
+from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.runs import Estimate
+from streams import planning
+from streams.errors import Invalid
+
+
+def facts_of(request: EvaluationRequested) -> ModelFacts | None:
+    """What the model's files say; None for a model without files: a fake, or one behind an address. Raises: NotFound, Invalid."""
+    if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
+        return None
+    return inspect(request.model)
+
+
+def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
+    """The choices with groups replaced by their tasks, each task once; few-shot as asked for, else as the group wants it."""
+    found: dict[str, TaskChoice] = {}
+    for choice, members in zip(choices, leaves, strict=True):
+        for leaf in members:
+            fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
+            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot}))
+    return list(found.values())
+
+
+def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
+    """How prompts are dressed. Raises: Invalid where the model's own template is wanted and it has none."""
+    variables = tuple(sorted(facts.special_tokens.items())) if facts and request.chat.template else ()
+    if request.chat.template != "model":
+        return Dress(request.chat, request.chat.template, variables)
+    if facts is None or facts.chat_template is None:
+        raise Invalid(f"{request.model.uri} has no chat template; leave chat.template out, or give one", code="no-chat-template")
+    return Dress(request.chat, facts.chat_template, variables)
+
+
+def estimate_of(facts: ModelFacts | None) -> Estimate:
+    """What the model will take in memory; nothing where it has no files."""
+    if facts is None:
+        return Estimate()
+    return planning.estimate(weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=facts.max_len)

@@ -1,0 +1,130 @@
+"""Dead letters on the command line: list, show, requeue. They are read from the log, so that they can be seen when nothing else is up."""
+
+import asyncio
+import base64
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.completing import letter_ids
+from query_api.cli.options import ME, AsJson
+from streams.dead_letters import Letter, check_requeue, chosen, letters, requeued
+
+SHOWN_BYTES = 400
+LetterId = Annotated[
+    str, typer.Argument(help="the letter's id, as `assay dead-letters list` shows it, or its beginning", autocompletion=letter_ids)
+]
+
+
+def dead_letters(context: typer.Context) -> None:
+    """Records that could not be decoded or processed: list them, show one, requeue one. Alone it lists them.
+
+    Examples: `assay dead-letters` · `assay dead-letters show 3f2a` · `assay dead-letters requeue 3f2a`
+    """
+    if context.invoked_subcommand is None:
+        listed()
+
+
+def listed(
+    count: Annotated[int, typer.Option("-n", min=1, help="the last so many")] = 20,
+    requeued_too: Annotated[bool, typer.Option("--all", help="with those that were requeued")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the records that could not be decoded or processed, the newest last.
+
+    Examples: `assay dead-letters list` · `assay dead-letters list --all -n 100 --json`
+    """
+    found = asyncio.run(known(Settings()))
+    kept = [letter for letter in found if requeued_too or letter.requeued_as is None][-count:]
+    if as_json:
+        showing.document({"dead_letters": [_document(letter) for letter in kept]})
+        return
+    if not kept:
+        showing.console.print("no dead letters" + ("" if requeued_too or not found else "; those requeued are shown by --all"))
+        return
+    rows = [(letter.letter_id, _place(letter), letter.event.reason_code, letter.event.message) for letter in kept]
+    showing.table(["run", "record", "reason", "message"], rows)
+
+
+def show(letter_id: LetterId, as_json: AsJson = False) -> None:
+    """Shows a dead letter whole: where it came from, why it is here, and its payload.
+
+    Examples: `assay dead-letters show 3f2a` · `assay dead-letters show 3f2a --json`
+    """
+    letter = chosen(asyncio.run(known(Settings())), letter_id)
+    told = _document(letter) | {"payload": base64.b64encode(letter.event.payload).decode()}
+    if as_json:
+        showing.document(told)
+        return
+    payload = letter.event.payload
+    more = f" … ({len(payload)} bytes; --json has all of them)" if len(payload) > SHOWN_BYTES else ""
+    told["payload"] = f"{payload[:SHOWN_BYTES]!r}{more}"
+    showing.table(["field", "value"], list(told.items()))
+
+
+def requeue(letter_id: LetterId, as_json: AsJson = False) -> None:
+    """Puts a dead letter's payload back on its origin topic, once, and says where. Mend the cause first.
+
+    Example: `assay dead-letters requeue 3f2a`
+    """
+    told = asyncio.run(_requeue(Settings(), letter_id))
+    showing.document(told) if as_json else showing.console.print(f"requeued as {told['requeued_as']}", highlight=False)
+
+
+async def known(settings: Settings) -> list[Letter]:
+    """Every letter in the log, the oldest first. Raises: Unavailable."""
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        return await _read(log)
+
+
+async def _read(log: Any) -> list[Letter]:
+    from schemas.trust import DeadLettered
+    from streams.topics import DEAD_LETTERS
+
+    found = [record async for record in log.read([DEAD_LETTERS]) if isinstance(record.event, DeadLettered)]
+    return letters(record.event for record in sorted(found, key=lambda record: record.written_us))
+
+
+async def _requeue(settings: Settings, letter_id: str) -> dict[str, Any]:
+    """The payload first, then the event that says so: a letter is never called requeued that is not on its topic."""
+    from infra.identity import now_us, producer
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        letter = chosen(await _read(log), letter_id)
+        check_requeue(letter)
+        new = await log.publish_raw(letter.event.topic, letter.event.payload, key=await _key(log, letter))
+        place = f"{new.topic}/{new.partition}@{new.offset}"
+        await log.publish(requeued(letter, place=place, by=ME, occurred_us=now_us(), producer=producer("assay")))
+    return {"letter_id": letter.letter_id, "requeued_as": place}
+
+
+async def _key(log: Any, letter: Letter) -> bytes | None:
+    """The key that the record has in the log, so that it goes to the same partition; None where the log no longer has it."""
+    from streams.topics import topic_named
+
+    topic, own = topic_named(letter.event.topic), letter.event
+    if topic is None:
+        return None
+    async for record in log.read_span(topic, partition=own.partition, first=own.offset, last=own.offset):
+        key: bytes | None = record.key
+        return key
+    return None
+
+
+def _place(letter: Letter) -> str:
+    return f"{letter.event.topic}/{letter.event.partition}@{letter.event.offset}"
+
+
+def _document(letter: Letter) -> dict[str, Any]:
+    own = letter.event
+    at = datetime.fromtimestamp(own.occurred_us / 1e6, UTC).isoformat(timespec="seconds")
+    return {
+        "letter_id": letter.letter_id, "topic": own.topic, "partition": own.partition, "offset": own.offset, "by": own.producer.service,
+        "at": at, "reason_code": own.reason_code, "message": own.message, "bytes": len(own.payload), "requeued_as": letter.requeued_as,
+    }  # fmt: skip

@@ -1,0 +1,137 @@
+"""What a request would come to, with nothing produced: its tasks, requests, jobs, memory, and, where a like run was measured, its time.
+
+What `agents.plan` would reject is refused here with the same reason.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.request_files import model_named
+from streams.errors import AssayError, NotFound, Permanent
+
+Told = Callable[[str], None]
+
+
+def try_dry(body: dict[str, Any], models: Sequence[str], *, as_json: bool) -> None:
+    """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
+    bodies = [body | {"model": model_named(model)} for model in models] or [body]
+    plans = [
+        estimated(one, Settings(), told=lambda text: None if as_json else showing.errors.print(text, highlight=False)) for one in bodies
+    ]
+    if as_json:
+        showing.document(plans[0] if len(plans) == 1 else {"plans": plans})
+        return
+    for plan in plans:
+        shown(plan)
+
+
+def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
+    """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
+    from infra.harness.catalogue import resolve
+    from infra.preparing import dress_of, estimate_of, expanded, facts_of
+    from query_api.parsing import validated
+    from query_api.submitting import Submission, requested
+    from streams.planning import need_of, perf_requests
+
+    request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
+    facts = facts_of(request)
+    choices = expanded(request.tasks, [resolve(choice.name, settings) for choice in request.tasks])
+    tasks, skipped = _built(choices, dress_of(request, facts), settings, told=told)
+    guess = estimate_of(facts)
+    samples = sum(task["samples"] * task["repeats"] for task in tasks)
+    jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
+    return {
+        "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
+        "tasks": tasks, "skipped": skipped, "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
+        "jobs": jobs + (1 if request.workload else 0), "perf_requests": perf_requests(request.workload),
+        "memory": {"weights_bytes": guess.weights_bytes, "kv_bytes": guess.kv_bytes, "overhead_bytes": guess.overhead_bytes,
+                   "needed_bytes": need_of(request, guess).memory_bytes},
+        **_measured(request.model.uri, request.engine.name, samples, settings),
+    }  # fmt: skip
+
+
+def _built(choices: Any, dress: Any, settings: Settings, *, told: Told) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The tasks as they would be built, and those that would be skipped. Raises: the first reason, where none is left."""
+    os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
+    from infra.harness.building import build
+
+    tasks, skipped, errors = list[dict[str, Any]](), list[dict[str, Any]](), list[Permanent]()
+    for choice in choices:
+        told(f"building {choice.name} …")
+        try:
+            made = build(choice, dress=dress, settings=settings)
+        except NotFound:
+            raise
+        except Permanent as error:
+            errors.append(error)
+            skipped.append({"task": choice.name, "reason": str(error)})
+            continue
+        kept = made.samples[: choice.limit]
+        tasks.append({
+            "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
+            "requests": sum(len(sample.requests) for sample in kept), "metric": made.main_metric, "filter": made.main_filter,
+            "data_source": made.data_source, "licence": made.licence,
+        })  # fmt: skip
+    if errors and not tasks:
+        raise errors[0]
+    return tasks, skipped
+
+
+def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
+    """Seconds by the rate of the newest completed run of this model, and what the agents that are alive lack; null where not known."""
+    nothing: dict[str, Any] = {"s": None, "s_from_run": None, "largest_agent_bytes": None}
+    client = Client(settings)
+    try:
+        runs = client.get("/v1/runs", state="completed", limit=500)["runs"]
+        agents = client.get("/v1/agents")["agents"]
+    except AssayError:
+        return nothing
+    largest = max((agent["total_bytes"] for agent in agents), default=None)
+    like = next((run for run in runs if (run["model"], run["engine"]) == (model, engine) and run["expected"]), None)
+    if like is None or not samples:
+        return nothing | {"largest_agent_bytes": largest}
+    took_s = (like["changed_us"] - like["requested_us"]) / 1e6
+    return {"s": samples * took_s / like["expected"], "s_from_run": like["run_id"], "largest_agent_bytes": largest}
+
+
+def shown(plan: dict[str, Any]) -> None:
+    """Prints the plan."""
+    rows = [
+        (t["task"], t["fewshot"], t["samples"], t["repeats"], t["requests"] * t["repeats"], t["metric"], t["data_source"])
+        for t in plan["tasks"]
+    ]
+    showing.console.print(f"[bold]{showing.short(plan['model'])}[/] by {plan['engine']}", highlight=False)
+    showing.table(["task", ">few-shot", ">samples", ">repeats", ">requests", "metric", "data"], rows)
+    for line in _lines(plan):
+        showing.console.print(line, highlight=False)
+
+
+def _lines(plan: dict[str, Any]) -> Iterator[str]:
+    yield from (f"[yellow]{one['task']} would be skipped: {one['reason']}[/]" for one in plan["skipped"])
+    load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
+    yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"
+    memory, largest = plan["memory"], plan["largest_agent_bytes"]
+    parts = " + ".join(
+        f"{memory[f'{name}_bytes'] / 2**30:.2f} {what}"
+        for name, what in (("weights", "weights"), ("kv", "keys and values"), ("overhead", "runtime"))
+    )
+    yield (
+        f"memory: {memory['needed_bytes'] / 2**30:.2f} GiB ({parts})"
+        if memory["needed_bytes"]
+        else "memory: not known; the model has no files here"
+    )
+    if largest is not None and largest < memory["needed_bytes"]:
+        yield f"[yellow]no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one[/]"
+    known = (
+        f"about {plan['s']:.0f} s, by the rate of run {plan['s_from_run']}"
+        if plan["s"] is not None
+        else "not known; no run of this model is measured yet"
+    )
+    yield f"time: {known}"
+    yield "nothing was produced"

@@ -1,0 +1,112 @@
+"""Comparing two runs on the samples that both have."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from query_api.comparing import compared
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+
+class CompareAsked(Shape):
+    """Which two runs."""
+
+    a: str = Field(description="the one run's id")
+    b: str = Field(description="the other's")
+    task: str | None = Field(default=None, description="only this task")
+    limit: int = Field(default=50, ge=1, le=500, description="how many differing samples of each task at most")
+
+
+class Side(Shape):
+    """A run that is compared. While it is not completed, its figures are provisional."""
+
+    run_id: str
+    model: str
+    state: str
+
+
+class Overall(Shape):
+    """The mean over tasks of the differences, positive where a is better, with its 95 % interval."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    tasks: int
+
+
+class PairedDifference(Shape):
+    """The mean of a - b over paired samples, with its 95 % interval and the p-value of no difference.
+
+    `detectable` is the smallest true difference that so many samples would find with power 0.8, `deciding` how many samples would find
+    one as large as was observed.
+    """
+
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    p: float
+    test: str
+    n: int
+    clusters: int = Field(description="samples that share a passage count as one")
+    detectable: float | None
+    deciding: int | None
+
+
+class DifferingSample(Shape):
+    """A sample on which the runs differ, with its value in each."""
+
+    ordinal: int
+    doc_id: int
+    a: float
+    b: float
+
+
+class TaskDifference(Shape):
+    """A task's main metric in both runs. `better` is null where no difference is shown."""
+
+    task: str
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: PairedDifference
+    p_holm: float = Field(description="p after Holm's correction over the tasks")
+    better: Literal["a", "b"] | None
+    words: str
+    differing: int = Field(description="samples on which the runs differ")
+    samples: tuple[DifferingSample, ...] = Field(description="those that differ most")
+    only_a: int
+    only_b: int
+
+
+class NotCompared(Shape):
+    """A task that cannot be compared, and why."""
+
+    task: str
+    reason: str
+
+
+class Compared(Shape):
+    """Two runs compared, task by task."""
+
+    a: Side
+    b: Side
+    summary: str
+    overall: Overall
+    tasks: tuple[TaskDifference, ...]
+    skipped: tuple[NotCompared, ...]
+
+
+async def compare(call: Call[CompareAsked, Nothing]) -> Compared:
+    """Compares two runs on the samples that both have, with intervals, and says whether the difference is real.
+
+    Samples are the same where their build and ordinal are. Two runs that share none are refused with 422 and the reason.
+    """
+    asked = call.query
+    return Compared.model_validate(await compared(call.state.reading, asked.a, asked.b, task=asked.task, limit=asked.limit))
+
+
+OPERATIONS = (Operation("GET", "/v1/compare", compare, tag="comparisons", refuses=(404, 422)),)

@@ -1,0 +1,93 @@
+"""Dead letters put back, and requests tried dry, on the real stack by the command line."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.kafka import Log
+from infra.settings import Settings
+from streams.topics import REQUESTS
+from tests.flow import request
+from tests.integration.test_cli import ECHO, assay, document
+
+pytestmark = pytest.mark.integration
+PATIENCE_S = 90
+
+
+def letters(flow: Settings, *, at_least: int, holding: str) -> list[dict[str, Any]]:
+    """The dead letters about that place's topic and reason, once there are so many."""
+    give_up = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up:
+        found = document(assay(flow, "dead-letters", "list", "--all", "-n", "1000", "--json"))["dead_letters"]
+        kept = [one for one in found if one["reason_code"] == holding]
+        if len(kept) >= at_least:
+            return kept
+    raise AssertionError(f"not {at_least} letters within {PATIENCE_S} s")
+
+
+def broken(flow: Settings) -> None:
+    """Puts a torn request on the log."""
+
+    async def act() -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish_raw(REQUESTS.name, log.codec.encode(request("assay_copy"))[:-30], key=b"torn")
+
+    asyncio.run(act())
+
+
+def test_a_dead_letter_is_listed_shown_and_requeued_once(flow: Settings) -> None:
+    """On its own topic, at a new place; a second time is refused; as it fails again, it is a letter of its own."""
+    broken(flow)
+    first = letters(flow, at_least=1, holding="corrupt-avro")[0]
+    shown = document(assay(flow, "dead-letters", "show", first["letter_id"][:18], "--json"))
+    assert (shown["letter_id"], shown["topic"], shown["requeued_as"]) == (first["letter_id"], REQUESTS.name, None)
+    told = document(assay(flow, "dead-letters", "requeue", first["letter_id"], "--json"))
+    assert told["requeued_as"].startswith(f"{REQUESTS.name}/{first['partition']}@")
+    again = assay(flow, "dead-letters", "requeue", first["letter_id"])
+    assert (again.returncode, len(again.stderr.splitlines())) == (1, 1)
+    assert f"was requeued before, as {told['requeued_as']}" in again.stderr
+    found = {f"{one['topic']}/{one['partition']}@{one['offset']}": one for one in letters(flow, at_least=2, holding="corrupt-avro")}
+    assert found[told["requeued_as"]]["requeued_as"] is None
+    left = document(assay(flow, "dead-letters", "list", "--json"))["dead_letters"]
+    assert first["letter_id"] not in {one["letter_id"] for one in left}
+
+
+def test_a_dry_run_plans_and_produces_nothing(flow: Settings, tmp_path: Path) -> None:
+    """Samples, requests and jobs as the planner would have them; no request reaches the log."""
+    path = tmp_path / "request.yaml"
+    path.write_text("model: echo-dry\nengine: {name: echo}\ntasks: [{name: assay_agreement, limit: 30, repeats: 2}, assay_copy]\n")
+    before = asked(flow)
+    plan = document(assay(flow, "submit", str(path), "--dry-run", "--json"))
+    tasks = {task["task"]: task for task in plan["tasks"]}
+    assert (tasks["assay_agreement"]["samples"], tasks["assay_agreement"]["requests"]) == (30, 60)
+    assert plan["samples"] == 2 * 30 + tasks["assay_copy"]["samples"]
+    assert plan["jobs"] == 2 + -(-tasks["assay_copy"]["samples"] // flow.samples_per_job)
+    assert plan["s"] is None
+    assert asked(flow) == before
+
+
+def asked(flow: Settings) -> int:
+    """How many requests the log holds."""
+    rows = document(assay(flow, "topics", "--json"))["topics"]
+    return int(next(row["events"] for row in rows if row["topic"] == REQUESTS.name))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((*ECHO, "--task", "assay_copi"), "did you mean assay_copy"),
+        (("--model", "/nowhere/model", "--task", "assay_copy"), "no such folder"),
+        ((*ECHO, "--task", "assay_copy", "--limit", "0"), "give 1 or more"),
+        (("--engine", "ecko", "--model", "echo", "--task", "assay_copy"), "unknown engine 'ecko'"),
+        (ECHO, "nothing to do"),
+    ],
+)
+def test_a_dry_run_refuses_what_would_be_rejected(flow: Settings, arguments: tuple[str, ...], says: str) -> None:
+    """With the planner's reason, in one line."""
+    done = assay(flow, "submit", *arguments, "--dry-run", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert says in done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("assay:")]) == 1

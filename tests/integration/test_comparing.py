@@ -1,0 +1,116 @@
+"""Comparing two runs, from requests to the sentence that says whether they differ, on the real stack."""
+
+import json
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.harness.building import BuiltSample, Dress, build
+from infra.harness.processes import ToScore, score_all
+from infra.settings import Settings
+from schemas.measurements import Answer
+from schemas.requests import Chat, TaskChoice
+from streams.comparison import Measured, Sample, compare, in_words
+from tests.integration.test_cli import assay, document
+from tests.integration.test_harness import on_the_wire
+
+pytestmark = pytest.mark.integration
+TASKS = ("--task", "assay_agreement", "--task", "assay_copy", "--limit", "60")
+
+
+@pytest.fixture(scope="module")
+def runs(flow: Settings) -> tuple[str, str]:
+    """Two runs of the same tasks by models that answer unlike."""
+    told = [
+        document(assay(flow, "submit", "--engine", "echo", "--model", name, *TASKS, "--wait", "--json"))
+        for name in ("echo-one", "echo-two")
+    ]
+    return told[0]["run_id"], told[1]["run_id"]
+
+
+def values(flow: Settings, run_id: str, task: str) -> Measured:
+    """A run's values as the list of its samples has them."""
+    rows = [json.loads(line) for line in httpx.get(f"{flow.api}/v1/runs/{run_id}/samples?task={task}").text.splitlines()]
+    return Measured("build", "acc", "none", True, "mean", {row["ordinal"]: Sample(row["doc_id"], row["value"])
+                                                           for row in rows if row["metric"] == "acc"})  # fmt: skip
+
+
+def test_the_comparison_is_that_of_the_samples_values(flow: Settings, runs: tuple[str, str]) -> None:
+    """Every figure, with Holm over both tasks; the samples that differ are those that differ."""
+    told = document(assay(flow, "compare", *runs, "--samples", "500", "--json"))
+    assert (told["a"]["run_id"], told["b"]["run_id"]) == runs
+    assert [one["task"] for one in told["tasks"]] == ["assay_agreement", "assay_copy"]
+    own = told["tasks"][0]
+    (expected,) = compare(*({"t": values(flow, run_id, "assay_agreement")} for run_id in runs)).tasks
+    assert own["difference"]["value"] == expected.difference.value
+    assert (own["difference"]["low"], own["difference"]["high"]) == (expected.difference.low, expected.difference.high)
+    assert own["p_holm"] == min(1.0, 2 * expected.difference.p)
+    assert [one["ordinal"] for one in own["samples"]] == [one.ordinal for one in expected.differing]
+    assert own["differing"] == len(own["samples"]) > 0
+
+
+def test_people_read_whether_the_difference_is_real(flow: Settings, runs: tuple[str, str]) -> None:
+    """A table, the words for each task, and samples that differ."""
+    done = assay(flow, "compare", *runs, "--task", "assay_agreement")
+    assert done.returncode == 0, done.stderr
+    (expected,) = compare(*({"t": values(flow, run_id, "assay_agreement")} for run_id in runs)).tasks
+    assert f"assay_agreement: {in_words(expected)}" in " ".join(done.stdout.split())
+    assert "samples that differ most" in done.stdout
+
+
+def test_a_run_is_the_same_as_itself(flow: Settings, runs: tuple[str, str]) -> None:
+    """Nothing differs."""
+    told = document(assay(flow, "compare", runs[0], runs[0], "--json"))
+    assert [(one["differing"], one["better"]) for one in told["tasks"]] == [(0, None), (0, None)]
+    assert told["overall"]["difference"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("0", "1"), "no run 0; `assay runs` lists them"),
+        (("A", "B", "--task", "hellaswag"), "neither run has a task 'hellaswag'; they have: assay_agreement, assay_copy"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(flow: Settings, runs: tuple[str, str], arguments: tuple[str, ...], says: str) -> None:
+    """In one line."""
+    named = {"A": runs[0], "B": runs[1]}
+    done = assay(flow, "compare", *(named.get(one, one) for one in arguments))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert says in done.stderr
+
+
+def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, str]) -> None:
+    """With the reason of each task."""
+    other = document(assay(flow, "submit", "--engine", "echo", "--model", "echo", "--task", "assay_agreement", "--fewshot", "2",
+                           "--limit", "5", "--wait", "--json"))  # fmt: skip
+    answer = httpx.get(f"{flow.api}/v1/compare", params={"a": runs[0], "b": other["run_id"]})
+    assert (answer.status_code, answer.json()["code"]) == (422, "nothing-shared")
+    assert "assay_agreement: built differently" in answer.json()["detail"]
+    assert "assay_copy: only run A has it" in answer.json()["detail"]
+    assert httpx.get(f"{flow.api}/v1/compare", params={"a": runs[0]}).status_code == 400
+
+
+@pytest.mark.datasets
+@pytest.mark.filterwarnings("ignore")
+def test_questions_on_one_passage_are_scored_as_one_cluster(tmp_path: Path) -> None:
+    """boolq asks several questions about some of its passages."""
+    settings = Settings(home=tmp_path, datasets=Path(os.environ["ASSAY_DATASETS"]))
+    made = build(TaskChoice(name="boolq"), dress=Dress(Chat()), settings=settings)
+    scored = score_all([_unlikely(made.config_json, sample) for sample in made.samples[:600]])
+    passages = {json.loads(sample.document)["passage"] for sample in made.samples[:600]}
+    assert len({one.cluster for one in scored}) == len(passages) < 600
+
+
+def _unlikely(config_json: str, sample: BuiltSample) -> ToScore:
+    """The sample with every answer as unlikely as any other."""
+    requests, prefixes = on_the_wire(sample)
+    answers = tuple(
+        Answer(
+            request_index=index, request_type="loglikelihood", finish_reason="none", prompt_tokens=0, loglikelihood=-1.0, is_greedy=False
+        )
+        for index in range(len(requests))
+    )
+    return ToScore(config_json, sample.document, sample.doc_id, requests, prefixes, answers)
