@@ -1,5 +1,6 @@
 """ClickHouse: the schema's migrations, inserts and queries. `python -m infra.clickhouse` writes the facts' DDL from the models."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,6 +36,7 @@ class ClickHouse:
         self._settings = settings
         self.database = database or settings.database
         self._client: Any = None
+        self._connecting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,8 +61,8 @@ class ClickHouse:
 
     async def _do(self, method: str, *arguments: Any, **named: Any) -> Any:
         try:
-            if self._client is None:
-                self._client = await self._connect()
+            async with self._connecting:  # of several first statements at once, one connects
+                self._client = self._client or await self._connect()
             return await getattr(self._client, method)(*arguments, **named)
         except (OperationalError, OSError) as error:
             raise Unavailable(f"no ClickHouse at {self._settings.clickhouse} ({_first(error)}); is the stack up? `assay status`") from error

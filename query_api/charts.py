@@ -90,7 +90,7 @@ def histogram(told: Mapping[str, Any]) -> tuple[list[Bar], list[Tick]]:
         Bar((index - first) * width, width, 100 * counts[index] / most, f"{counts[index]} up to {_bound(bounds, index)}")
         for index in range(first, last + 1)
     ]
-    shown = range(first, last + 1, max(1, (last - first + 1) // 4))
+    shown = range(first, last + 1, -(-(last - first + 1) // 4))
     return bars, [Tick((index - first + 1) * width, _bound(bounds, index)) for index in shown]
 
 

@@ -1,5 +1,6 @@
 """What the API and the pages read of ClickHouse, in the shapes that clients rely on."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -44,8 +45,15 @@ class Reading:
     async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
         """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""
         runs, next_page = await self.page(RUNS, sort=sort, limit=limit, cursor=cursor, **(RUN_FILTERS | filters))
+        return await self._moving(runs), next_page
+
+    async def active(self) -> Rows:
+        """Runs that are not over, each with its progress (0..1): those that run first, then those that wait the longest."""
+        return await self._moving(await self.rows("active_runs"))
+
+    async def _moving(self, runs: Rows) -> Rows:
         done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=[run["run_id"] for run in runs])} if runs else {}
-        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs], next_page
+        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs]
 
     async def state(self, run_id: str) -> dict[str, Any]:
         """A run's row of `run_states`. Raises: NotFound."""
@@ -58,12 +66,14 @@ class Reading:
         """Everything about a run. Raises: NotFound."""
         found = await self.state(run_id)
         told = {name: value for name, value in found.items() if name != "plan"}
-        tasks = await self.rows("progress", run_id=run_id)
+        tasks, scores, performance = await asyncio.gather(
+            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id)
+        )
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
         plan = json.loads(found["plan"] or "{}")
         return told | {
-            "progress": _progress(told["state"], whole), "tasks": tasks, "scores": await self.rows("figures", run_id=run_id),
-            "performance": await self.performance(run_id), "skipped": plan.get("skipped", []),
+            "progress": _progress(told["state"], whole), "tasks": tasks, "scores": scores, "performance": performance,
+            "skipped": plan.get("skipped", []),
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:

@@ -1,26 +1,24 @@
 """The cluster: agents with their devices, what each runs and holds; and the queue, with what each run waits for."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
 
-from query_api.pages.overview import ACTIVE
 from query_api.pages.rendering import Content, page
 
-QUEUED = 100
 NESTED = ("running", "models_held", "devices", "capabilities")
 
 
 async def load(request: Request) -> Content:
     """What the cluster's page shows."""
     reading = request.app.state.own.reading
-    agents = [_agent(row) for row in await reading.rows("agents")]
-    queue = [run for state in reversed(ACTIVE) for run in (await reading.runs(limit=QUEUED, state=state))[0]]
+    alive, queue = await asyncio.gather(reading.rows("agents"), reading.active())
     names = {run["run_id"]: run["model"] for run in queue}
     jobs = {row["run_id"]: row for row in await reading.rows("jobs_of", run_ids=list(names))}
-    return {"title": "Cluster", "agents": agents, "queue": queue, "names": names, "jobs": jobs, "every_s": 5}
+    return {"title": "Cluster", "agents": [_agent(row) for row in alive], "queue": queue, "names": names, "jobs": jobs, "every_s": 5}
 
 
 def _agent(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The overview: what runs and waits, what came of the newest runs, the board that changed last."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,28 +9,32 @@ from starlette.requests import Request
 from infra.clickhouse import Rows
 from query_api.charts import intervals
 from query_api.pages.rendering import Content, page
+from query_api.reading import Reading
 
-ACTIVE = ("requested", "planned", "running")
-RECENT, ENDED, RANKED = 60, 12, 5
+ENDED, RANKED = 12, 5
 
 
 async def load(request: Request) -> Content:
     """What the overview shows."""
     reading = request.app.state.own.reading
-    recent, _ = await reading.runs(limit=RECENT)
-    ended = [run for run in recent if run["state"] not in ACTIVE][:ENDED]
-    board = await reading.ranking(None)
+    active, ended, board, measured, agents, letters = await asyncio.gather(
+        reading.active(), reading.rows("ended_runs", limit=ENDED), reading.ranking(None), _measured(reading), reading.rows("agents"),
+        reading.rows("dead_letter_count"),
+    )  # fmt: skip
     top = board["rows"][:RANKED]
-    measured = [(row, await reading.performance(row["newest"])) for row in await reading.rows("measured")]
     return {
         "title": "Overview",
-        "active": [run for run in recent if run["state"] in ACTIVE],
-        "ended": ended, "results": _by_run(await reading.rows("main_figures", run_ids=[run["run_id"] for run in ended])),
+        "active": active, "ended": ended, "results": _by_run(await reading.rows("main_figures", run_ids=[run["run_id"] for run in ended])),
         "board": board, "top": top, "spans": intervals(top),
-        "speeds": [(row, speed) for row, speed in measured if speed and speed["ttft_s"]["p50"] is not None],
-        "agents": await reading.rows("agents"),
-        "dead_letters": (await reading.rows("dead_letter_count"))[0]["letters"],
+        "speeds": measured, "agents": agents, "dead_letters": letters[0]["letters"],
     }  # fmt: skip
+
+
+async def _measured(reading: Reading) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Models whose time to first token is known, each with the speed of its newest workload."""
+    rows = await reading.rows("measured")
+    speeds = await asyncio.gather(*(reading.performance(row["newest"]) for row in rows))
+    return [(row, speed) for row, speed in zip(rows, speeds, strict=True) if speed and speed["ttft_s"]["p50"] is not None]
 
 
 def _by_run(figures: Rows) -> Mapping[str, list[dict[str, Any]]]:

@@ -70,3 +70,17 @@ WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id
 
 -- name: sample_count
 SELECT count() AS samples FROM (SELECT DISTINCT event_id FROM fact_answers WHERE run_id = {run_id:String})
+
+-- name: active_runs
+SELECT * EXCEPT (plan)
+FROM run_states
+WHERE state IN ('requested', 'planned', 'running')
+ORDER BY state = 'running' DESC, requested_us, run_id
+LIMIT 200
+
+-- name: ended_runs
+SELECT * EXCEPT (plan)
+FROM run_states
+WHERE state NOT IN ('requested', 'planned', 'running')
+ORDER BY changed_us DESC, run_id
+LIMIT {limit:UInt32}
