@@ -3,19 +3,28 @@
 import functools
 import os
 import time
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from schemas.event import Producer
+
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
+
+
+@functools.cache
+def release() -> str:
+    """The version of this code: that of the installed distribution, or of the folder that it runs from, as in the images."""
+    try:
+        return version("assay")
+    except PackageNotFoundError:
+        return str(tomllib.loads(PROJECT.read_text())["project"]["version"])
 
 
 @functools.cache
 def producer(service: str) -> Producer:
     """The producer stamp of this process's events."""
-    try:
-        release = version("assay")
-    except PackageNotFoundError:
-        release = "0+unknown"
-    return Producer(service=service, version=release, commit=os.environ.get("ASSAY_COMMIT", ""))
+    return Producer(service=service, version=release(), commit=os.environ.get("ASSAY_COMMIT", ""))
 
 
 def now_us() -> int:

@@ -6,12 +6,12 @@ Source: OpenAPI Specification 3.1.0, https://spec.openapis.org/oas/v3.1.0
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, models_json_schema
 
+from infra.identity import release
 from query_api.routes import OPERATIONS
 from query_api.routing import Operation
 from query_api.shapes import Nothing, Problem, Shape
@@ -58,7 +58,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, references)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Assay", "version": version("assay"), "description": ABOUT},
+        "info": {"title": "Assay", "version": release(), "description": ABOUT},
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,

@@ -89,6 +89,14 @@ def test_the_light_image_runs_the_api_and_the_registry(installed: Path, stack: S
     assert not probed(installed, settings)
 
 
+def test_an_image_knows_its_version(installed: Path) -> None:
+    """Though it is no installed distribution."""
+    python, line = installed / "opt/assay/bin/python", "from infra.identity import release; print(release())"
+    place = str(installed / "srv" / "assay")
+    told = subprocess.run([python, "-c", line], env={"PYTHONPATH": place}, cwd=place, capture_output=True, text=True, check=True).stdout
+    assert f'version = "{told.strip()}"' in (ROOT / "pyproject.toml").read_text()
+
+
 def test_the_gpu_images_lock_can_be_had_whole(installed: Path) -> None:
     """Every package by its hash, found; gigabytes of them are not fetched."""
     for line in stages()["gpu_agent-packages"].told("RUN"):

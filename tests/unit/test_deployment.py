@@ -139,8 +139,8 @@ def test_an_image_has_its_own_packages_and_no_tools(kind: str) -> None:
     assert [stage.told("USER") for stage in line] == [["assay"], []]
     assert all("pip install" not in run for stage in line for run in stage.told("RUN"))
     copied = [words.split()[0] for stage in line for words in stage.told("COPY") if not words.startswith("--from")]
-    assert copied == ["schemas", "streams", "infra", KINDS[kind][1]]
-    assert all((ROOT / folder).is_dir() for folder in copied)
+    assert copied == ["pyproject.toml", "schemas", "streams", "infra", KINDS[kind][1]]
+    assert all((ROOT / name).exists() for name in copied)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,4 +159,4 @@ def test_the_build_is_sent_what_it_copies_and_no_more() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in lines
     sent = {line.removeprefix("!") for line in lines if line.startswith("!")}
-    assert sent == {"schemas", "streams", "infra", "agents", "gpu_agent", "query_api"}
+    assert sent == {"pyproject.toml", "schemas", "streams", "infra", "agents", "gpu_agent", "query_api"}
