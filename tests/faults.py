@@ -17,7 +17,7 @@ from tests.conftest import end, free_ports, spawn
 STORES: dict[str, tuple[str, ...]] = {name: (f"infra.embedded.{name}",) for name in ("broker", "registry", "clickhouse")}
 PROCESSES: dict[str, tuple[str, ...]] = {f"agents.{name}": ("agents", name) for name in AGENTS}
 PROCESSES |= {"gpu_agent": ("gpu_agent",), "query_api": ("query_api",)}
-PATIENCE_S = 400
+PATIENCE_S = 600
 
 
 class Stack:
