@@ -47,9 +47,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copied(kind: str, root: Path) -> None:
     """The image's packages of ours, and no other."""
     place = root / "srv" / "assay"
-    place.mkdir(parents=True)
-    for words in (words for stage in lineage(kind) for words in stage.told("COPY") if not words.startswith("--from")):
-        (place / words.split()[1]).symlink_to(ROOT / words.split()[0])
+    place.mkdir(parents=True, exist_ok=True)
+    for source, name in (words.split() for stage in lineage(kind) for words in stage.told("COPY") if not words.startswith("--from")):
+        if not (place / name).exists():
+            (place / name).symlink_to(ROOT / source)
 
 
 @contextmanager
@@ -66,6 +67,15 @@ def started(words: list[str], root: Path, settings: Settings, log: Path) -> Iter
         end(child)
 
 
+def version(root: Path) -> str:
+    """What the image's code says that it is, though it is no installed distribution."""
+    line, place = "from infra.identity import release; print(release())", root / "srv" / "assay"
+    told = subprocess.run(
+        [root / "opt/assay/bin/python", "-c", line], env={"PYTHONPATH": str(place)}, cwd=place, stdout=subprocess.PIPE, check=True
+    )
+    return told.stdout.decode().strip()
+
+
 def probed(root: Path, settings: Settings, *address: str) -> bool:
     """What the health check says."""
     python = str(root / "opt/assay/bin/python")
@@ -78,6 +88,7 @@ def test_the_light_image_runs_the_api_and_the_registry(installed: Path, stack: S
     for line in stages()["api-packages"].told("RUN"):
         run(line, installed)
     copied("api", installed)
+    assert f'version = "{version(installed)}"' in (ROOT / "pyproject.toml").read_text()
     registry, api = free_ports(2)
     settings = stack.model_copy(update={"api": f"http://127.0.0.1:{api}"})
     with started(command("api"), installed, settings, tmp_path / "api.log") as child:
@@ -87,14 +98,6 @@ def test_the_light_image_runs_the_api_and_the_registry(installed: Path, stack: S
     with started(["python", "-m", "infra.embedded.registry"], installed, elsewhere, tmp_path / "registry.log"):
         until(lambda: probed(installed, elsewhere, f"{elsewhere.registry}/subjects"))
     assert not probed(installed, settings)
-
-
-def test_an_image_knows_its_version(installed: Path) -> None:
-    """Though it is no installed distribution."""
-    python, line = installed / "opt/assay/bin/python", "from infra.identity import release; print(release())"
-    place = str(installed / "srv" / "assay")
-    told = subprocess.run([python, "-c", line], env={"PYTHONPATH": place}, cwd=place, capture_output=True, text=True, check=True).stdout
-    assert f'version = "{told.strip()}"' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_gpu_images_lock_can_be_had_whole(installed: Path) -> None:
@@ -107,7 +110,7 @@ def test_the_agents_image_runs_a_processor(installed: Path, stack: Settings, tmp
     """Its lock is installed over the light one's; the dispatcher comes up, and stops being healthy when it is ended."""
     for line in stages()["agents-packages"].told("RUN"):
         run(line, installed)
-    (installed / "srv" / "assay" / "agents").symlink_to(ROOT / "agents")
+    copied("agents", installed)
     settings = stack.model_copy(update={"metrics": f"127.0.0.1:{free_ports(1)[0]}", "pool": "images"})
     with started([*command("agents"), "dispatch"], installed, settings, tmp_path / "agents.log") as child:
         until(lambda: probed(installed, settings) or child.poll() is not None)
