@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from typing import Any
+from uuid import UUID
 
 from pydantic import ConfigDict, Field
 from uuid6 import uuid7
@@ -27,6 +28,8 @@ from streams.planning import check
 from streams.topics import REQUESTS
 
 HEADER = frozenset(Event.model_fields)
+REMEMBERED = 10_000
+DAY_US = 24 * 3600 * 10**6
 NAME = r"^[0-9A-Za-z_.-]{1,64}$"
 
 EXAMPLE: dict[str, Any] = {"tasks": [{"name": "hellaswag", "limit": 200}, {"name": "arc_easy"}]}
@@ -102,20 +105,20 @@ class Submissions:
         self._log = log
         self._bodies: dict[str, dict[str, Any]] = {}
 
-    async def submit(self, events: Sequence[EvaluationRequested], *, fresh: bool) -> None:
+    async def submit(self, events: Sequence[EvaluationRequested], *, key: str | None) -> None:
         """Produces requests, all or (where one of them cannot be) none; the same again is the same run.
 
-        `fresh`: their ids were drawn a moment ago, so that the log need not be searched for them.
+        `key` is the client's idempotency key; None where their ids were drawn a moment ago, and need not be looked for.
         Raises: Conflict where a run_id was used for another request.
         """
         bodies = {event.run_id: _body(event) for event in events}
-        unknown = set() if fresh else bodies.keys() - self._bodies.keys()
-        known = self._bodies | (await self._in_log(unknown) if unknown else {})
+        unknown = bodies.keys() - self._bodies.keys() if key is not None else set()
+        known = self._bodies | (await self._in_log(unknown, since_us=drawn_us(key or "")) if unknown else {})
         for run_id, body in bodies.items():
             if known.get(run_id, body) != body:
                 raise Conflict(f"run_id {run_id} was used before for another request; draw a new one", code="run-id-used")
         await self._publish([event for event in events if event.run_id not in known])
-        self._bodies |= bodies
+        self._bodies = dict(list((self._bodies | bodies).items())[-REMEMBERED:])
 
     async def _publish(self, events: Sequence[EvaluationRequested]) -> None:
         try:
@@ -124,10 +127,11 @@ class Submissions:
             names = f"run_id {events[0].run_id}" if len(events) == 1 else f"campaign {events[0].campaign}"
             raise Unavailable(f"{error}. It may still arrive: to ask again, send {names}", code=error.code) from error
 
-    async def _in_log(self, run_ids: Set[str]) -> dict[str, dict[str, Any]]:
+    async def _in_log(self, run_ids: Set[str], *, since_us: int) -> dict[str, dict[str, Any]]:
         """What was asked for under these ids; of several requests the first counts."""
         found: dict[str, dict[str, Any]] = {}
-        async for record in self._log.read([REQUESTS]):
+        since = await self._log.offsets_at([REQUESTS], written_us=since_us) if since_us else None
+        async for record in self._log.read([REQUESTS], since=since):
             if isinstance(record.event, EvaluationRequested) and record.event.run_id in run_ids:
                 found.setdefault(record.event.run_id, _body(record.event))
         return found
@@ -141,6 +145,15 @@ class Submissions:
         await self._log.publish(
             CancellationRequested(occurred_us=now_us(), producer=producer("query_api"), run_id=run_id, by=by, message=message)
         )
+
+
+def drawn_us(key: str) -> int:
+    """When a UUIDv7 was drawn, less a day for clocks that differ; 0 for any other name. Nothing was asked for under it before."""
+    try:
+        drawn = UUID(key)
+    except ValueError:
+        return 0
+    return max(0, (drawn.int >> 80) * 1000 - DAY_US) if drawn.version == 7 else 0
 
 
 def _body(event: EvaluationRequested) -> dict[str, Any]:

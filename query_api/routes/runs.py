@@ -198,8 +198,13 @@ async def submit(call: Call[Nothing, Submission]) -> Submitted:
     `run_id` again is the same run; another one is refused with 409.
     """
     event = requested(call.body, organisation=call.state.settings.organisation)
-    await call.state.submissions.submit([event], fresh="run_id" not in call.body.model_fields_set)
+    await call.state.submissions.submit([event], key=_given(call.body, "run_id"))
     return Submitted(run_id=event.run_id)
+
+
+def _given(body: Shape, name: str) -> str | None:
+    """The field where the client gave it; None where it was drawn here."""
+    return getattr(body, name) if name in body.model_fields_set else None
 
 
 async def submit_batch(call: Call[Nothing, Batch]) -> BatchSubmitted:
@@ -209,7 +214,7 @@ async def submit_batch(call: Call[Nothing, Batch]) -> BatchSubmitted:
     whose answer was lost can be sent again. `GET /v1/runs?campaign=` lists its runs.
     """
     events = [requested(one, organisation=call.state.settings.organisation) for one in submissions_of(call.body)]
-    await call.state.submissions.submit(events, fresh="campaign" not in call.body.model_fields_set)
+    await call.state.submissions.submit(events, key=_given(call.body, "campaign"))
     return BatchSubmitted(campaign=call.body.campaign, runs=tuple(Asked(run_id=one.run_id, model=one.model.uri) for one in events))
 
 

@@ -6,7 +6,6 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from infra.settings import Settings
@@ -18,11 +17,6 @@ EXAMPLES = 30
 DESCRIBED = document(OPERATIONS)
 # A stream has no end that a single answer could be held to; tests/integration/test_api.py hears it.
 schema = schemathesis.openapi.from_dict(DESCRIBED).exclude(path="/v1/live")
-
-
-def test_the_description_is_openapi() -> None:
-    """By the specification's own schema."""
-    validate(DESCRIBED, cls=OpenAPIV31SpecValidator)
 
 
 def test_the_api_serves_its_description(flow: Settings) -> None:

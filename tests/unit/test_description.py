@@ -1,17 +1,23 @@
 """The API's description: true to the operations, whole, and without two shapes of one name."""
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from query_api.description import PLACES, WRITTEN, document, written
 from query_api.routes import OPERATIONS
 from query_api.routing import Operation
-from query_api.submitting import HEADER, Submission
+from query_api.submitting import DAY_US, HEADER, Submission, drawn_us
 from schemas.requests import EvaluationRequested
 
 
 def test_the_committed_copy_is_what_the_operations_say() -> None:
     """`make schemas` writes it."""
     assert WRITTEN.read_text() == written()
+
+
+def test_it_is_openapi() -> None:
+    """By the specification's own schema."""
+    validate(document(OPERATIONS), cls=OpenAPIV31SpecValidator)
 
 
 def test_no_two_shapes_share_a_name() -> None:
@@ -46,3 +52,9 @@ def test_a_submission_has_the_fields_of_the_event() -> None:
         assert name == "run_id" or mine.get_default(call_default_factory=True, validated_data={}) == info.get_default(
             call_default_factory=True, validated_data={}
         )
+
+
+def test_a_key_says_since_when_it_can_have_been_used() -> None:
+    """A UUIDv7 a day before it was drawn; any other name for ever."""
+    assert drawn_us("01890a5d-ac96-774b-bcce-b302099a8057") == 0x01890A5DAC96 * 1000 - DAY_US
+    assert drawn_us("mine") == drawn_us("5adb1f10-61c2-5d9b-9b55-0a1d090383a3") == drawn_us("00000000-0000-7000-8000-000000000000") == 0
