@@ -7,7 +7,9 @@ import httpx
 import pytest
 
 from infra.settings import Settings
-from tests.integration.test_api import until
+from query_api.paging import following
+from query_api.reading import RUN_FILTERS, RUNS
+from tests.integration.test_api import get, post, until
 
 pytestmark = pytest.mark.integration
 TASKS = [{"name": "assay_copy", "limit": 6}, {"name": "assay_agreement", "limit": 6}]
@@ -18,7 +20,7 @@ def runs(flow: Settings) -> tuple[str, str]:
     """Two completed runs of one campaign: the same tasks, two models."""
     body = {"models": [{"uri": "list-a"}, {"uri": "list-b"}], "engine": {"name": "echo"}, "tasks": TASKS, "campaign": "lists",
             "submitter": "lister"}  # fmt: skip
-    first, second = (run["run_id"] for run in httpx.post(f"{flow.api}/v1/batches", json=body).raise_for_status().json()["runs"])
+    first, second = (run["run_id"] for run in post(f"{flow.api}/v1/batches", json=body).raise_for_status().json()["runs"])
     for run_id in (first, second):
         until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] == "completed" and run["progress"] == 1.0)
         until(flow.api, f"/v1/runs/{run_id}/samples", holds=lambda told: _whole(told["samples"]))
@@ -33,7 +35,7 @@ def pages(url: str, path: str, name: str, **query: Any) -> Iterator[list[dict[st
     """The pages of a list, to its end."""
     cursor: str | None = ""
     while cursor is not None:
-        told = httpx.get(f"{url}{path}", params=query | {"cursor": cursor}).raise_for_status().json()
+        told = get(f"{url}{path}", params=query | {"cursor": cursor}).raise_for_status().json()
         yield told[name]
         cursor = told["next"]
 
@@ -42,7 +44,7 @@ def pages(url: str, path: str, name: str, **query: Any) -> Iterator[list[dict[st
 def test_pages_of_one_give_every_run_once_in_order(flow: Settings, runs: tuple[str, str], sort: str) -> None:
     """In each order, and one page of all is the same."""
     one_by_one = [row for page in pages(flow.api, "/v1/runs", "runs", limit=1, sort=sort, campaign="lists") for row in page]
-    whole = httpx.get(f"{flow.api}/v1/runs", params={"sort": sort, "campaign": "lists"}).json()
+    whole = get(f"{flow.api}/v1/runs", params={"sort": sort, "campaign": "lists"}).json()
     assert [row["run_id"] for row in one_by_one] == [row["run_id"] for row in whole["runs"]]
     assert {row["run_id"] for row in one_by_one} == set(runs)
     name = sort.removeprefix("-")
@@ -55,7 +57,7 @@ def test_filters_of_runs(flow: Settings, runs: tuple[str, str]) -> None:
     """Each takes away what does not fit."""
 
     def found(**query: str) -> set[str]:
-        return {row["run_id"] for row in httpx.get(f"{flow.api}/v1/runs", params={"submitter": "lister"} | query).json()["runs"]}
+        return {row["run_id"] for row in get(f"{flow.api}/v1/runs", params={"submitter": "lister"} | query).json()["runs"]}
 
     assert found() == found(task="assay_copy") == found(state="completed") == set(runs)
     assert found(model="list-a") == {runs[0]}
@@ -74,15 +76,15 @@ def test_filters_of_runs(flow: Settings, runs: tuple[str, str]) -> None:
 )
 def test_a_cursor_of_another_question_is_refused(flow: Settings, runs: tuple[str, str], path: str, cursor: str | None, code: str) -> None:
     """And so is what is none."""
-    given = cursor or httpx.get(f"{flow.api}/v1/runs?limit=1&submitter=lister").json()["next"]
-    answer = httpx.get(f"{flow.api}{path}", params=dict(httpx.URL(path).params) | {"cursor": given})
+    given = cursor or get(f"{flow.api}/v1/runs?limit=1&submitter=lister").json()["next"]
+    answer = get(f"{flow.api}{path}", params=dict(httpx.URL(path).params) | {"cursor": given})
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert "leave it out" in answer.json()["detail"]
 
 
 def test_a_sample_has_all_its_texts(flow: Settings, runs: tuple[str, str]) -> None:
     """What was asked, answered and expected, and the scores: of a generation, and of a choice."""
-    told = httpx.get(f"{flow.api}/v1/runs/{runs[0]}/samples", params={"task": "assay_copy", "limit": 1}).json()
+    told = get(f"{flow.api}/v1/runs/{runs[0]}/samples", params={"task": "assay_copy", "limit": 1}).json()
     (sample,) = told["samples"]
     (request,) = sample["requests"]
     prompt = told["contents"].get(request["prefix_ref"], "") + request["context"]
@@ -90,7 +92,7 @@ def test_a_sample_has_all_its_texts(flow: Settings, runs: tuple[str, str]) -> No
     assert answer["output"] == prompt.splitlines()[-1]  # what echo answers
     assert sample["target"] and sample["target"] in str(sample["document"])
     assert sample["scores"] == [{"metric": "exact_match", "filter": "none", "value": 0.0}]
-    told = httpx.get(f"{flow.api}/v1/runs/{runs[0]}/samples", params={"task": "assay_agreement", "limit": 1}).json()
+    told = get(f"{flow.api}/v1/runs/{runs[0]}/samples", params={"task": "assay_agreement", "limit": 1}).json()
     (sample,) = told["samples"]
     assert len(sample["requests"]) >= 2
     assert all(request["answers"][0]["loglikelihood"] < 0 for request in sample["requests"])
@@ -112,7 +114,7 @@ def test_filters_of_samples(flow: Settings, runs: tuple[str, str]) -> None:
     """By document, by value, by difference."""
 
     def found(run_id: str, **query: Any) -> list[dict[str, Any]]:
-        told = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", params={"task": "assay_agreement", "metric": "acc"} | query)
+        told = get(f"{flow.api}/v1/runs/{run_id}/samples", params={"task": "assay_agreement", "metric": "acc"} | query)
         return list(told.raise_for_status().json()["samples"])
 
     def right(run_id: str) -> set[int]:
@@ -126,14 +128,12 @@ def test_filters_of_samples(flow: Settings, runs: tuple[str, str]) -> None:
 
 
 def test_a_page_behind_the_end_is_empty(flow: Settings, runs: tuple[str, str]) -> None:
-    """What a cursor led to may be gone from its filter; that is no error."""
-    given = httpx.get(f"{flow.api}/v1/runs?state=completed&limit=1&sort=requested_us").json()["next"]
-    while given:
-        told = httpx.get(f"{flow.api}/v1/runs", params={"state": "completed", "limit": 1, "sort": "requested_us", "cursor": given}).json()
-        last, given = given, told["next"]
-    assert told["next"] is None and len(told["runs"]) == 1
-    assert httpx.get(f"{flow.api}/v1/agents?pool=none").json() == {"agents": [], "next": None}
-    assert last
+    """What a cursor led to may be gone; that is no error."""
+    first = [{"requested_us": 1, "run_id": "0"}]
+    asked = RUN_FILTERS | {"campaign": "lists"}
+    _, cursor = following(first * 2, RUNS, "-requested_us", asked=asked, limit=1)
+    answer = get(f"{flow.api}/v1/runs", params={"campaign": "lists", "cursor": str(cursor)})
+    assert (answer.status_code, answer.json()) == (200, {"runs": [], "next": None})
 
 
 def test_agents_and_boards_are_lists_too(flow: Settings, runs: tuple[str, str]) -> None:
