@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from infra.settings import Settings
 from query_api.description import document
 from query_api.routes import OPERATIONS
-from tests.integration.test_api import get
+from tests.integration.test_api import get, post, until
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 30
@@ -26,14 +26,34 @@ def test_the_api_serves_its_description(flow: Settings) -> None:
     assert all(operation.path in page for operation in OPERATIONS)
 
 
-@schema.parametrize()
-@settings(
+ASKED = settings(
     max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
+
+
+@schema.parametrize()
+@ASKED
 def test_no_question_breaks_it(case: schemathesis.Case[Any], flow: Settings) -> None:
     """Parameters and bodies of every kind that the description allows, the same ones every time.
 
     What a body says may be impossible though its form is right (a limit of 0): that is 422, and no fault.
     """
     case.call_and_validate(base_url=flow.api, timeout=60, excluded_checks=[positive_data_acceptance])
+
+
+@pytest.fixture(scope="module")
+def run_id(flow: Settings) -> str:
+    """A run that has samples."""
+    body = {"model": {"uri": "asked-about"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 3}]}
+    asked = str(post(f"{flow.api}/v1/evaluations", json=body).json()["run_id"])
+    until(flow.api, f"/v1/runs/{asked}/samples", holds=lambda told: len(told["samples"]) == 3)
+    return asked
+
+
+@schema.include(path_regex="run_id", method="GET").parametrize()
+@ASKED
+def test_no_question_about_a_run_breaks_it(case: schemathesis.Case[Any], flow: Settings, run_id: str) -> None:
+    """The same, of a run that there is: what was wrong about its id no longer is."""
+    case.path_parameters = {"run_id": run_id}
+    case.call_and_validate(base_url=flow.api, timeout=60, excluded_checks=[positive_data_acceptance, negative_data_rejection])
