@@ -87,8 +87,8 @@ def test_a_wrong_body_is_told_what_is_wrong(flow: Settings, body: bytes, status:
     ("path", "status", "says"),
     [
         ("/v1/runs/none", 404, "no run none"), ("/v1/rankings?board=none", 404, "no board"), ("/v1/runs?limit=all", 400, "limit='all'"),
-        ("/v1/runs?stat=running", 400, "this address takes: state"), ("/v1/runs?limit=1&limit=2", 400, "twice"),
-        ("/v1/agents?x=1", 400, "takes: none"), ("/v1/rankings?task=a&board=b", 400, "one of them"),
+        ("/v1/runs?stat=running", 400, "this address takes: limit"), ("/v1/runs?limit=1&limit=2", 400, "twice"),
+        ("/v1?x=1", 400, "takes: none"), ("/v1/rankings?task=a&board=b", 400, "one of them"),
         ("/v1/live?topics=none", 400, "not told live"), ("/v1/live?cursor=none", 400, "no cursor"), ("/v1/nowhere", 404, "GET /v1"),
     ],
 )  # fmt: skip
@@ -110,7 +110,7 @@ def test_an_answer_that_the_client_has_is_not_sent_again(flow: Settings) -> None
 def test_a_wrong_method_says_which_are_right(flow: Settings) -> None:
     """In its header."""
     answer = httpx.delete(f"{flow.api}/v1/boards")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
 def test_the_same_submission_twice_is_one_run(flow: Settings) -> None:
