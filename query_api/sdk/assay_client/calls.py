@@ -54,6 +54,16 @@ def scores(run_id: str, *, filters: Mapping[str, Any]) -> Steps[Table[models.Sam
     return Table((yield from steps.lines(Ask("GET", given.path, given.query, accept=steps.LINES), models.SampleLine)))
 
 
+def cost(run_id: str) -> Steps[models.RunCost]:
+    """What a run cost."""
+    return steps.document(Ask("GET", f"/v1/runs/{run_id}/cost"), models.RunCost)
+
+
+def prices(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.PriceRow]]:
+    """The price book."""
+    return _table("/v1/prices", models.PricePage, "prices", most=most, filters=filters)
+
+
 def ranking(*, board: str | None, task: str | None) -> Steps[models.Ranking]:
     """A board as it stands."""
     return steps.document(_get("/v1/rankings", {"board": board, "task": task}), models.Ranking)

@@ -67,6 +67,14 @@ class Client:
         """The scores of all samples of a run, one metric a row."""
         return self._do(calls.scores(run_id, filters=filters))
 
+    def cost(self, run_id: str) -> models.RunCost:
+        """What a run cost, under every version of the price book."""
+        return self._do(calls.cost(run_id))
+
+    def prices(self, *, most: int | None = None, **filters: Any) -> Table[models.PriceRow]:
+        """The price book."""
+        return self._do(calls.prices(most=most, filters=filters))
+
     def ranking(self, board: str | None = None, *, task: str | None = None) -> models.Ranking:
         """A board as it stands; without a name, the suite's that changed last."""
         return self._do(calls.ranking(board=board, task=task))
