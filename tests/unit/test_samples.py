@@ -1,0 +1,54 @@
+"""Samples while their answers come in: whole only with every answer, in order, and ready until it is said that they are published."""
+
+import random
+
+from gpu_agent.engines.engine import EngineAnswer
+from gpu_agent.samples import Open
+from schemas.builds import BuiltRequest, SampleBuilt
+from schemas.event import Producer, Text
+from schemas.jobs import Job
+from schemas.requests import Chat, EngineChoice, ModelRef
+
+FROM = Producer(service="test", version="0", commit="")
+
+
+def sample(ordinal: int, *repeats: int) -> SampleBuilt:
+    """A sample with a request for each number, asked for so many times."""
+    requests = tuple(BuiltRequest(request_type="generate_until", context=Text.plain(f"q{ordinal}"), repeats=count) for count in repeats)
+    return SampleBuilt(
+        occurred_us=1, producer=FROM, build_id="b", ordinal=ordinal, doc_id=ordinal, document=Text.plain("{}"), requests=requests,
+        arguments_sha="",
+    )  # fmt: skip
+
+
+def job() -> Job:
+    """A job of whichever samples."""
+    return Job(
+        run_id="r", job_id="r/t/0/0", kind="answer", pool="p", submitter="me", organisation_id="local", priority=0,
+        model=ModelRef(uri="m"), engine=EngineChoice(name="echo"), chat=Chat(),
+    )  # fmt: skip
+
+
+def test_a_sample_is_whole_with_its_last_answer_whatever_their_order() -> None:
+    """Answers of all samples come mixed; each sample's are told in the order of its requests and draws."""
+    open_ = Open([sample(7, 2, 1), sample(9, 1)])
+    requests = list(open_.requests(job(), {}))
+    for request in random.Random(1).sample(requests, len(requests)):
+        before = len(open_.ready)
+        open_.take(EngineAnswer(request.index, request.draw, "stop", 1, output=f"{request.draw}"))
+        assert len(open_.ready) - before in (0, 1)
+    told = {built.ordinal: [(answer.request_index, answer.draw) for answer in answers] for built, answers in open_.whole()}
+    assert told == {7: [(0, 0), (0, 1), (1, 0)], 9: [(0, 0)]}
+
+
+def test_what_is_ready_stays_so_until_it_is_published() -> None:
+    """What comes while others are published is not forgotten; a sample that asks nothing is whole at once."""
+    open_ = Open([sample(0, 1), sample(1, 1), sample(2)])
+    first, second = open_.requests(job(), {})
+    open_.take(EngineAnswer(first.index, 0, "stop", 1, output=""))
+    published = len(open_.whole())
+    open_.take(EngineAnswer(second.index, 0, "stop", 1, output=""))
+    assert open_.told(published) == {0, 2}
+    assert [built.ordinal for built, _ in open_.whole()] == [1]
+    assert open_.told(1) == {1}
+    assert (open_.ready, open_.answers) == ([], {})
