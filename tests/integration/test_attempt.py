@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from gpu_agent.engines.engine import EngineRequest
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.identity import now_us, producer
@@ -63,6 +64,9 @@ def test_a_job_outlives_running_out_of_memory_and_says_so(stack: Settings, tmp_p
             async with Log(stack, client_id="test") as log:
                 lease = await lease_on(log, model, engine)
                 await engines.load(model, engine)
+                # What libraries take once, for their threads, is taken before the limit.
+                async for _ in engines.answer([EngineRequest(0, "loglikelihood", "a garden", continuation=" yes")] * 2):
+                    pass
                 process = psutil.Process(engines.pid)
                 limit = process.memory_info().vms + 32 * 2**20
                 process.rlimit(psutil.RLIMIT_AS, (limit, limit))
