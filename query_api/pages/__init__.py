@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from query_api.pages import cluster, dead_letters, leaderboard, overview, reference, run, samples
+from query_api.pages import cluster, comparison, dead_letters, leaderboard, overview, reference, run, samples
 from query_api.pages.rendering import TEMPLATES
 
 __all__ = ["ROUTES", "TEMPLATES"]
@@ -10,6 +10,7 @@ __all__ = ["ROUTES", "TEMPLATES"]
 ROUTES: list[Route] = [
     *overview.ROUTES,
     *leaderboard.ROUTES,
+    *comparison.ROUTES,
     *samples.ROUTES,
     *run.ROUTES,
     *cluster.ROUTES,

@@ -8,6 +8,8 @@ from starlette.requests import Request
 
 from query_api.pages.rendering import Content, page
 from query_api.routes.cluster import LETTERS
+from schemas.event import derive_id
+from schemas.trust import DeadLettered
 
 SHOWN, SHOWN_BYTES = 25, 600
 
@@ -23,7 +25,13 @@ async def load(request: Request) -> Content:
 
 def _letter(row: Mapping[str, Any]) -> dict[str, Any]:
     payload = base64.b64decode(row["payload"])
-    return dict(row) | {"shown": as_text(payload[:SHOWN_BYTES]), "bytes": len(payload), "cut": len(payload) > SHOWN_BYTES}
+    letter_id = derive_id("DeadLettered", *(row[name] for name in DeadLettered.identity))
+    return dict(row) | {
+        "letter_id": letter_id,
+        "shown": as_text(payload[:SHOWN_BYTES]),
+        "bytes": len(payload),
+        "cut": len(payload) > SHOWN_BYTES,
+    }
 
 
 def as_text(payload: bytes) -> str:

@@ -15,7 +15,7 @@ from query_api import charts, manual
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
 MENU = (
-    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/cluster", "Cluster"),
+    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/cluster", "Cluster"),
     ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
 )  # fmt: skip
 

@@ -59,5 +59,6 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
     return {
         "overview": "/", "leaderboard": "/leaderboard", "board": "/leaderboard?board=task:assay_copy&sort=-score",
         "run": f"/runs/{run_id}", "samples": f"/runs/{run_id}/samples", "choices": f"/runs/{run_id}/samples?task=assay_agreement",
+        "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "cluster": "/cluster", "dead letters": "/dead-letters", "docs": "/docs", "missing": "/runs/none",
     }  # fmt: skip

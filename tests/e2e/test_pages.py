@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
@@ -96,7 +97,9 @@ def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browse
     letter = page.locator(".letter", has_text="assay.requests.v1").first
     letter.locator("summary").click()
     expect(letter.locator("pre")).to_have_text("no event at all")
-    expect(page.locator("#letters")).to_contain_text("requeue")
+    expect(page.locator("#letters")).to_contain_text("assay dead-letters requeue ID")
+    known = httpx.get(flow.clickhouse, params={"query": f"SELECT event_id FROM {flow.database}.dead_letters"}).text.split()
+    assert letter.locator("code").first.inner_text() in known
 
 
 def test_the_cluster_shows_its_agents(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
@@ -115,3 +118,26 @@ def test_what_is_not_there_is_said_on_a_page(flow: Settings, browser: Browser, s
         assert answer is not None and answer.status == 404
         expect(page.locator("main")).to_contain_text(says)
         expect(page.get_by_role("link", name="Back to the overview")).to_be_visible()
+
+
+def test_two_runs_are_compared_side_by_side(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """Chosen in a form, told in words, with each task's difference."""
+    page = opened(browser, flow, script=False)
+    page.goto(f"{flow.api}/compare?a={shown[0]}")
+    expect(page.locator("[name=a]")).to_have_value(shown[0])
+    page.locator("[name=b]").select_option(shown[1])
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("#result tbody tr")).to_have_count(2)
+    expect(page.locator("#result svg.interval")).to_have_count(2)
+    expect(page.locator(".verdicts li", has_text="assay_copy")).to_contain_text("the same on all 20 shared samples")
+    first = page.locator(".sample", has_text="assay_agreement").first
+    expect(first.locator(".sides > div")).to_have_count(2)
+    assert sorted(first.locator(".values b").all_inner_texts()) == ["right", "wrong"]
+
+
+def test_runs_that_cannot_be_compared_are_told_why(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """Beside the way back."""
+    page = opened(browser, flow)
+    answer = page.goto(f"{flow.api}/compare?a={shown[0]}&b=none")
+    assert answer is not None and answer.status == 404
+    expect(page.locator("main")).to_contain_text("no run none")

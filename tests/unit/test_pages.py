@@ -9,6 +9,7 @@ import pytest
 from query_api.asking import command, request_of
 from query_api.charts import histogram, shares, size
 from query_api.cli.request_files import from_file
+from query_api.pages.comparison import differences
 from query_api.pages.dead_letters import as_text
 from query_api.pages.leaderboard import ordered
 from query_api.pages.samples import filters, shown
@@ -108,6 +109,15 @@ def test_shares_have_spans_and_other_scales_have_none() -> None:
     first, *others = shares(rows)
     assert first is not None and (first.low, first.point, first.high) == (40.0, 50.0, 50.0)
     assert others == [None, None]
+
+
+def test_differences_lie_around_a_zero_in_the_middle() -> None:
+    """On one scale, whichever side they are on."""
+    rows: list[dict[str, Any]] = [{"value": 0.1, "low": -0.1, "high": 0.2}, {"value": -0.4, "low": None, "high": None}]
+    (first, second), zero = differences(rows)
+    assert zero == 50
+    assert (first.low, first.point, first.high) == (37.5, 62.5, 75.0)
+    assert (second.low, second.point, second.high) == (0.0, 0.0, 0.0)
 
 
 def test_a_histogram_shows_where_its_measurements_end() -> None:

@@ -1,0 +1,69 @@
+"""Two runs compared: the paired difference of each task with its interval, what it means in words, and the samples that differ."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from query_api import comparing, reading_samples
+from query_api.charts import Span
+from query_api.pages.rendering import Content, page
+from query_api.pages.samples import SHOWN, shown
+from query_api.reading import Reading
+from streams.errors import Invalid
+
+CHOICES = 100
+
+
+async def load(request: Request) -> Content:
+    """The form, and where it names two runs, what comes of comparing them."""
+    reading, asked = request.app.state.own.reading, request.query_params
+    recent, _ = await reading.runs(limit=CHOICES)
+    chosen = {side: asked.get(side, "") for side in ("a", "b")}
+    told = {"title": "Compare", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None}
+    if not all(chosen.values()):
+        return told
+    try:
+        found = await comparing.compared(reading, chosen["a"], chosen["b"], limit=1)
+    except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
+        return told | {"why": str(error)}
+    spans, zero = differences([one["difference"] for one in found["tasks"]])
+    task = asked.get("task") or next((one["task"] for one in found["tasks"] if one["differing"]), "")
+    about = next((one for one in found["tasks"] if one["task"] == task), None)
+    cursors = {side: asked.get(f"cursor_{side}", "") for side in ("a", "b")}
+    pairs, following = await differing(reading, chosen, about, cursors) if about else ([], None)
+    return told | {
+        "title": "Two runs compared", "found": found, "spans": spans, "zero": zero, "task": task, "pairs": pairs, "about": about,
+        "paged": bool(cursors["a"]), "next": following, "first": f"/compare?{urlencode(chosen | {'task': task})}",
+    }  # fmt: skip
+
+
+def differences(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Span], float]:
+    """A span for each difference on one scale with its zero in the middle, and that zero's place, in percent."""
+    ends = [(row["low"] if row["low"] is not None else row["value"], row["value"],
+             row["high"] if row["high"] is not None else row["value"]) for row in rows]  # fmt: skip
+    most = max((abs(value) for end in ends for value in end), default=0.0) or 1.0
+    return [Span(*(50 + 50 * value / most for value in end)) for end in ends], 50.0
+
+
+async def differing(
+    reading: Reading, chosen: Mapping[str, str], about: Mapping[str, Any], cursors: Mapping[str, str]
+) -> tuple[list[tuple[Any, Any]], str | None]:
+    """Samples of a task that the runs scored otherwise, each from both sides, and the address of the next page."""
+    asked = {"task": about["task"], "metric": about["metric"], "filter": about["filter"], "doc_id": None, "min_value": None,
+             "max_value": None, "sort": "task", "limit": SHOWN}  # fmt: skip
+    a, b = await asyncio.gather(
+        reading_samples.page(reading, chosen["a"], differs_from=chosen["b"], cursor=cursors["a"], **asked),
+        reading_samples.page(reading, chosen["b"], differs_from=chosen["a"], cursor=cursors["b"], **asked),
+    )
+    others = {(sample["ordinal"], sample["repeat"]): shown(sample, b["contents"]) for sample in b["samples"]}
+    pairs = [(shown(sample, a["contents"]), others.get((sample["ordinal"], sample["repeat"]))) for sample in a["samples"]]
+    if not a["next"] or not b["next"]:
+        return pairs, None
+    place = dict(chosen) | {"task": about["task"], "cursor_a": a["next"], "cursor_b": b["next"]}
+    return pairs, f"/compare?{urlencode(place)}"
+
+
+ROUTES = page("/compare", "compare.html", load, live=False)
