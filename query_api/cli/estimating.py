@@ -20,6 +20,7 @@ Told = Callable[[str], None]
 
 def try_dry(body: dict[str, Any], models: Sequence[str], *, as_json: bool) -> None:
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
+    os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     bodies = [body | {"model": model_named(model)} for model in models] or [body]
     plans = [
         estimated(one, Settings(), told=lambda text: None if as_json else showing.errors.print(text, highlight=False)) for one in bodies
@@ -58,7 +59,6 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
 
 def _built(choices: Any, dress: Any, settings: Settings, *, told: Told) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The tasks as they would be built, and those that would be skipped. Raises: the first reason, where none is left."""
-    os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     from infra.harness.building import build
 
     tasks, skipped, errors = list[dict[str, Any]](), list[dict[str, Any]](), list[Permanent]()
@@ -84,20 +84,26 @@ def _built(choices: Any, dress: Any, settings: Settings, *, told: Told) -> tuple
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
-    """Seconds by the rate of the newest completed run of this model, and what the agents that are alive lack; null where not known."""
-    nothing: dict[str, Any] = {"s": None, "s_from_run": None, "largest_agent_bytes": None}
+    """Seconds and USD by the newest completed run of this model, and the largest agent's memory; null where not known."""
+    told: dict[str, Any] = {"s": None, "usd": None, "price_version": None, "from_run": None, "largest_agent_bytes": None}
     client = Client(settings)
     try:
-        runs = client.get("/v1/runs", state="completed", limit=500)["runs"]
         agents = client.get("/v1/agents")["agents"]
+        told["largest_agent_bytes"] = max((agent["total_bytes"] for agent in agents), default=None)
+        runs = client.get("/v1/runs", state="completed", limit=500)["runs"]
+        like = next((run for run in runs if (run["model"], run["engine"]) == (model, engine) and run["expected"]), None)
+        return told | _as(like, samples, client) if like and samples else told
     except AssayError:
-        return nothing
-    largest = max((agent["total_bytes"] for agent in agents), default=None)
-    like = next((run for run in runs if (run["model"], run["engine"]) == (model, engine) and run["expected"]), None)
-    if like is None or not samples:
-        return nothing | {"largest_agent_bytes": largest}
-    took_s = (like["changed_us"] - like["requested_us"]) / 1e6
-    return {"s": samples * took_s / like["expected"], "s_from_run": like["run_id"], "largest_agent_bytes": largest}
+        return told
+
+
+def _as(run: dict[str, Any], samples: int, client: Client) -> dict[str, Any]:
+    """What so many samples take and cost if each is as this run's were."""
+    share = samples / run["expected"]
+    newest = next((one for one in client.get(f"/v1/runs/{run['run_id']}/cost")["versions"] if one["newest"]), None)
+    usd = newest["run_usd"] * share if newest and newest["run_usd"] is not None else None
+    took_s = (run["changed_us"] - run["requested_us"]) / 1e6
+    return {"s": took_s * share, "usd": usd, "price_version": newest and newest["price_version"], "from_run": run["run_id"]}
 
 
 def shown(plan: dict[str, Any]) -> None:
@@ -128,10 +134,13 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
     )
     if largest is not None and largest < memory["needed_bytes"]:
         yield f"[yellow]no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one[/]"
-    known = (
-        f"about {plan['s']:.0f} s, by the rate of run {plan['s_from_run']}"
-        if plan["s"] is not None
-        else "not known; no run of this model is measured yet"
-    )
-    yield f"time: {known}"
+    yield _time_and_cost(plan)
     yield "nothing was produced"
+
+
+def _time_and_cost(plan: dict[str, Any]) -> str:
+    if plan["s"] is None:
+        return "time and cost: not known; no run of this model is measured yet"
+    priced = plan["usd"] is not None
+    cost = f"about {plan['usd']:.6f} USD by prices {plan['price_version']}" if priced else "not known; `assay prices` lists the prices"
+    return f"time: about {plan['s']:.0f} s; cost: {cost}; both as run {plan['from_run']} was"
