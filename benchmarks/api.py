@@ -3,7 +3,8 @@
     python -m benchmarks.api [--runs N] [--requests N]
 
 A run has 10 tasks of 1,000 samples; all its facts (request, plan, answers, scores, figures, rankings) go in by the projector's own
-insert. Then one client asks, route by route in turn, about runs drawn by chance. Writes results/api.json.
+insert, as do the tasks' builds and a day's beats of four agents. Then one client asks, route by route in turn, about runs drawn by
+chance. Writes results/api.json.
 """
 
 import argparse
@@ -13,14 +14,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 import httpx
 
 from agents.project import insert_all
 from benchmarks.harness import percentile, show, write
-from benchmarks.making import life, run_id
+from benchmarks.making import life, run_id, surroundings
 from infra.clickhouse import ClickHouse
 from infra.kafka import Place, Record
 from infra.settings import Settings
@@ -28,15 +29,15 @@ from streams.topics import topic_of
 from tests.conftest import api_ready, end, spawn, stack_in
 
 AIM_P99_S = 0.1
-TASKS, SAMPLES = 10, 1000
+TASKS, SAMPLES, AGENTS, BEATS = 10, 1000, 4, 86_400
 ROUTES = (
-    "/v1/runs", "/v1/runs?state=completed", "/v1/runs/{run}", "/v1/runs/{run}/samples?task=task-3", "/v1/rankings",
-    "/v1/rankings?task=task-3", "/v1/boards", "/v1/agents", "/v1/dead-letters", "/", "/runs/{run}",
+    "/v1/runs", "/v1/runs?state=completed&sort=model", "/v1/runs/{run}", "/v1/runs/{run}/samples", "/v1/runs/{run}/samples?task=task-3",
+    "/v1/rankings", "/v1/rankings?task=task-3", "/v1/boards", "/v1/agents", "/v1/dead-letters", "/", "/runs/{run}",
 )  # fmt: skip
 
 
 async def load(settings: Settings, runs: range) -> None:
-    """Inserts all facts of the runs."""
+    """Inserts all facts of the runs; with the first run those that are no run's."""
     records = _records(runs)
     async with ClickHouse(settings) as clickhouse:
         while some := list(islice(records, 20_000)):
@@ -45,9 +46,11 @@ async def load(settings: Settings, runs: range) -> None:
 
 def _records(runs: range) -> Iterator[Record]:
     offsets = count(runs.start * 10_000_000)
-    for run in runs:
-        for event in life(run, tasks=TASKS, samples=SAMPLES):
-            yield Record(Place(topic_of(event).name, run % 4, next(offsets)), None, b"", event.occurred_us, event)
+    events = chain.from_iterable(life(run, tasks=TASKS, samples=SAMPLES) for run in runs)
+    if runs.start == 0:
+        events = chain(surroundings(tasks=TASKS, samples=SAMPLES, agents=AGENTS, beats=BEATS), events)
+    for event in events:
+        yield Record(Place(topic_of(event).name, 0, next(offsets)), None, b"", event.occurred_us, event)
 
 
 def _loaded(settings: Settings, runs: range) -> None:

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from schemas.event import Event, Producer, derive_id
+from infra.identity import now_us
+from schemas.builds import BuiltRequest, SampleBuilt
+from schemas.event import Event, Producer, Text, derive_id
+from schemas.jobs import AgentBeat
 from schemas.measurements import Answer, SampleAnswered, TokensTimed
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, TaskChoice
 from schemas.results import Figure, RankingChanged, RankingRow, RunScored, SampleScored
@@ -44,7 +47,7 @@ def answered(number: int, *, run: int, task: str = "benchmark") -> SampleAnswere
     """The answers to the four choices of a sample."""
     return SampleAnswered(
         occurred_us=BEGAN_US + number, producer=FROM, run_id=run_id(run), job_id=f"{run_id(run)}/{task}/0/0", attempt=1, task=task,
-        build_id="benchmark", ordinal=number, repeat=0, seed=1234, arguments_sha="0" * 64, answers=CHOICES,
+        build_id=f"build-{task}", ordinal=number, repeat=0, seed=1234, arguments_sha="0" * 64, answers=CHOICES,
     )  # fmt: skip
 
 
@@ -52,6 +55,31 @@ def mixed(count: int, *, runs: int = 200) -> Iterator[Event]:
     """Scores and token timings in turn, of many runs."""
     for number in range(count):
         yield scored(number, run=number % runs) if number % 2 else timed(number, run=number % runs)
+
+
+def surroundings(*, tasks: int, samples: int, agents: int, beats: int) -> Iterator[Event]:
+    """What no run of its own leaves behind: the builds of the tasks, and what agents say once a second."""
+    for task in range(tasks):
+        for number in range(samples):
+            yield _built(f"build-task-{task}", number)
+    newest_us = now_us()
+    for number in range(agents * beats):
+        agent, ago = number % agents, number // agents
+        yield AgentBeat(
+            occurred_us=newest_us - ago * 1_000_000, producer=FROM, pool="default", agent_id=f"agent-{agent}", incarnation=1,
+            sequence=beats - ago, free_bytes=2**34, total_bytes=2**35, models_held=("model-1",),
+        )  # fmt: skip
+
+
+def _built(build_id: str, number: int) -> SampleBuilt:
+    question = Text.plain(f"Question {number}: which of the four is it? " + "Some words of context. " * 20)
+    requests = tuple(
+        BuiltRequest(request_type="loglikelihood", context=question, continuation=Text.plain(f" answer {choice}")) for choice in range(4)
+    )
+    return SampleBuilt(
+        occurred_us=BEGAN_US, producer=FROM, build_id=build_id, ordinal=number, doc_id=number, document=Text.plain('{"question": "?"}'),
+        requests=requests, arguments_sha="0" * 64, target=Text.plain("answer 1"),
+    )  # fmt: skip
 
 
 def life(run: int, *, tasks: int, samples: int) -> Iterator[Event]:

@@ -52,7 +52,8 @@ class Reading:
         return await self._moving(await self.rows("active_runs"))
 
     async def _moving(self, runs: Rows) -> Rows:
-        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=[run["run_id"] for run in runs])} if runs else {}
+        counted = [run["run_id"] for run in runs if run["state"] != "completed"]  # what is complete needs no count of its samples
+        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=counted)} if counted else {}
         return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs]
 
     async def state(self, run_id: str) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class Reading:
 
 
 def _progress(state: str, done: Mapping[str, Any] | None) -> float:
-    if state in ("completed",):
+    if state == "completed":
         return 1.0
     return min(1.0, done["done"] / done["planned"]) if done and done["planned"] else 0.0
 
