@@ -3,7 +3,7 @@
     python -m benchmarks.api [--runs N] [--requests N]
 
 A run has 10 tasks of 1,000 samples; all its facts (request, plan, answers, scores, figures, rankings) go in by the projector's own
-insert, as do the tasks' builds and a day's beats of four agents. Then one client asks, route by route in turn, about runs drawn by
+insert, as do the tasks' builds and ten hours' beats of four agents. Then one client asks, route by route in turn, about runs drawn by
 chance. Writes results/api.json.
 """
 
@@ -29,7 +29,7 @@ from streams.topics import topic_of
 from tests.conftest import api_ready, end, spawn, stack_in
 
 AIM_P99_S = 0.1
-TASKS, SAMPLES, AGENTS, BEATS = 10, 1000, 4, 86_400
+TASKS, SAMPLES, AGENTS, BEATS = 10, 1000, 4, 36_000
 ROUTES = (
     "/v1/runs", "/v1/runs?state=completed&sort=model", "/v1/runs/{run}", "/v1/runs/{run}/samples", "/v1/runs/{run}/samples?task=task-3",
     "/v1/rankings", "/v1/rankings?task=task-3", "/v1/boards", "/v1/agents", "/v1/dead-letters", "/", "/runs/{run}",
