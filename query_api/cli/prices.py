@@ -1,6 +1,7 @@
 """The price book on the command line: listing it, and importing prices from a file."""
 
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,16 +41,17 @@ def prices(
             "no price is published yet: `assay prices import FILE`, or the bundled example: `assay prices import --example`"
         )
         return
-    showing.table(["version", "item", ">amount", "for", "region", "from", "to", "source"], map(_row, found["prices"]))
+    for name, rows in groupby(found["prices"], key=lambda price: price["version"]):
+        told = list(rows)
+        showing.table(["item", ">amount", "for", "region", ">from", ">to"], map(_row, told), title=f"version {name}")
+        for source in dict.fromkeys(price["source"] for price in told):
+            showing.note(f"{', '.join(price['item'] for price in told if price['source'] == source)}: {source}")
 
 
 def _row(price: dict[str, Any]) -> tuple[Any, ...]:
     amount = f"{price['amount_nano'] / 1e9:.9f}".rstrip("0").rstrip(".")
     unit = f"{price['currency']} / {price['unit']}" if price["currency"] else price["unit"]
-    return (
-        price["version"], price["item"], amount, unit, price["region"], _date(price["valid_from_us"]), _date(price["valid_to_us"]),
-        price["source"],
-    )  # fmt: skip
+    return price["item"], amount, unit, price["region"], _date(price["valid_from_us"]), _date(price["valid_to_us"])
 
 
 def _date(time_us: int | None) -> str | None:

@@ -58,7 +58,8 @@ def ranking(board: Mapping[str, Any]) -> None:
     rows = [
         (
             row["rank"], short(row["model"]), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
-            number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]), energy(row["joules_per_token"], row["energy_grade"]),
+            number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
+            energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
             usd((row["cost"] or {}).get("per_1m_output_tokens_usd")),
         )
         for row in board["rows"]
@@ -68,6 +69,8 @@ def ranking(board: Mapping[str, Any]) -> None:
         rows,
         title=f"ranking: {board['board']}",
     )
+    if all(row["joules_per_token"] is None for row in board["rows"]):
+        note("energy: no meter here")
     if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
         note(f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`")
 
