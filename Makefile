@@ -11,10 +11,10 @@ SEED ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 not_here := not gpu and not kill and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-images bench bench-quality schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-images bench bench-quality bench-queue schemas lock clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 
@@ -56,6 +56,9 @@ bench: setup ## Projector, live stream, replay and query API, measured; writes b
 
 bench-quality: setup ## The transformers engine against lm-eval's HFLM at its best batch size, with the floor; writes benchmarks/results
 	$(bin)/python -m benchmarks.quality
+
+bench-queue: setup ## The queue policy simulated against first come, first served: 1,000 agents, 10,000 jobs
+	$(bin)/python -m benchmarks.queueing
 
 schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description, its client's models
 	$(bin)/python -m schemas.released

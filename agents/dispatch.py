@@ -21,11 +21,27 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import DispatcherTook, JobChanged, JobReleased
-from schemas.runs import RunChanged
-from streams.dispatch import Abandon, Cancel, Decision, Pool, Release, Step
-from streams.topics import CANCELLATIONS, DISPATCHERS, HEARTBEATS, JOB_PARTITIONS, JOB_STATUS, JOBS_PLANNED, RUNS, TOPICS, jobs_topic
+from schemas.runs import RunChanged, RunDelayed
+from streams.delays import Delay
+from streams.dispatch import Pool
+from streams.leases import Abandon, Cancel, Decision, Release, Step
+from streams.topics import (
+    CANCELLATIONS,
+    DELAYS,
+    DISPATCHERS,
+    ENVIRONMENTS,
+    HEARTBEATS,
+    JOB_PARTITIONS,
+    JOB_STATUS,
+    JOBS_PLANNED,
+    PRICES,
+    RUNS,
+    TOPICS,
+    jobs_topic,
+)  # fmt: skip
 
 TICK_S, COUNT_S = 0.1, 1.0
+TELL_EVERY_US = 1_000_000
 log_line = structlog.get_logger()
 
 
@@ -41,8 +57,19 @@ class Dispatcher:
         self._log = log
         self._settings = settings
         self._nonce = uuid.uuid4().hex
-        self._topics = (JOBS_PLANNED, JOB_STATUS, RUNS, CANCELLATIONS, DISPATCHERS, jobs_topic(settings.pool), HEARTBEATS)
-        self._waits: dict[str, str] = {}
+        self._topics = (
+            JOBS_PLANNED,
+            JOB_STATUS,
+            RUNS,
+            CANCELLATIONS,
+            DISPATCHERS,
+            jobs_topic(settings.pool),
+            HEARTBEATS,
+            DELAYS,
+            ENVIRONMENTS,
+            PRICES,
+        )
+        self._told_us = 0
         self.term = -1
         self.newest_term = -1
         self.pool = self._empty()
@@ -77,7 +104,8 @@ class Dispatcher:
             return
         if isinstance(event, DispatcherTook) and event.pool == self._settings.pool:
             self.newest_term = max(self.newest_term, record.place.offset)
-        self.pool.fold(event, partition=record.place.partition, offset=record.place.offset, at_us=at_us)
+        place = record.place
+        self.pool.fold(event, partition=place.partition, offset=place.offset, written_us=record.written_us, at_us=at_us)
 
     async def follow(self, since: dict[tuple[str, int], int]) -> None:
         """Folds what comes, for ever."""
@@ -96,7 +124,7 @@ class Dispatcher:
     async def count(self) -> None:
         """Keeps the pool's figures as metrics, for ever."""
         while True:
-            queued, leased = self.pool.counts(now_us=now_us())
+            queued, leased = self.pool.counts()
             for metric, value in ((QUEUE, queued), (LEASES, leased), (AGENTS, len(self.pool.alive(now_us=now_us())))):
                 metric.labels(self.pool.name).set(value)
             await asyncio.sleep(COUNT_S)
@@ -106,23 +134,25 @@ class Dispatcher:
         self.pool.took_over(now_us=now_us())
 
     async def decide(self) -> None:
-        """Decides once, writes what follows, and folds it in at once."""
+        """Decides once, writes what follows, and folds it in at once; once a second also what runs wait for."""
         for decision in self.pool.decide(now_us=now_us()):
             if not self.active:
                 return
-            await self._write(decision)
-        waits = self.pool.waiting(now_us=now_us())
-        for run_id in waits.keys() - self._waits.keys():
-            log_line.info("run waits", run_id=run_id, reason=waits[run_id])
-        self._waits = waits
+            await self._write(self._event(decision))
+        if now_us() - self._told_us < TELL_EVERY_US:
+            return
+        self._told_us = now_us()
+        for delay in self.pool.waits(now_us=now_us()):
+            if not self.active:
+                return
+            await self._write(self._delayed(delay))
 
-    async def _write(self, decision: Decision) -> None:
-        event = self._event(decision)
+    async def _write(self, event: Event) -> None:
         if isinstance(event, JobReleased):
             place = await self._log.publish_to(event, partition=partition_of(event.agent_id))
         else:
             place = await self._log.publish(event)
-        self.pool.fold(event, partition=place.partition, offset=place.offset, at_us=now_us())
+        self.pool.fold(event, partition=place.partition, offset=place.offset, written_us=now_us(), at_us=now_us())
         log_line.info(type(event).__name__, **_line(event))
 
     def _event(self, decision: Decision) -> Event:
@@ -143,9 +173,20 @@ class Dispatcher:
                     run_id=run_id, state=state, reason_code=code, message=message,
                 )  # fmt: skip
 
+    def _delayed(self, delay: Delay) -> RunDelayed:
+        reason, sequence = delay.reason, self.pool.delays.next_sequence(delay.run_id, term=self.term)
+        return RunDelayed(
+            occurred_us=now_us(), producer=producer("agents.dispatch"), run_id=delay.run_id, term=self.term, sequence=sequence,
+            organisation_id=self.pool.runs[delay.run_id].organisation_id, pool=self._settings.pool,
+            reason_code=reason.code if reason else None, waits_for=reason.waits_for if reason else None,
+            ahead=reason.ahead if reason else None,
+        )  # fmt: skip
+
     def _lease(self, decision: Release | Cancel, *, kind: str) -> JobReleased:
         job = decision.job
-        released = {"job": job, "done": decision.done} if isinstance(decision, Release) else {}
+        released: dict[str, object] = {}
+        if isinstance(decision, Release):
+            released = {"job": job, "done": decision.done, "deadline_us": job.budget.deadline_us}
         return JobReleased.model_validate({
             "occurred_us": now_us(), "producer": producer("agents.dispatch"), "organisation_id": job.organisation_id,
             "pool": job.pool, "term": self.term, "kind": kind, "run_id": job.run_id, "job_id": job.job_id,
@@ -154,7 +195,7 @@ class Dispatcher:
 
 
 def _line(event: Event) -> dict[str, object]:
-    names = ("run_id", "job_id", "kind", "attempt", "agent_id", "state", "reason_code", "message")
+    names = ("run_id", "job_id", "kind", "attempt", "agent_id", "state", "reason_code", "message", "waits_for")
     return {name: value for name in names if (value := getattr(event, name, None))}
 
 

@@ -29,7 +29,7 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
-from streams import planning
+from streams import limits, planning
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
 from streams.topics import BUILDS, REQUESTS, TOPICS
@@ -80,16 +80,18 @@ class Planner:
         """Plans a batch of requests, one after the other. Raises: Conflict for a second request of another content under one id."""
         for record in records:
             if isinstance(record.event, EvaluationRequested):
-                await self._request(record.event, record.place)
+                await self._request(record.event, record)
 
-    async def _request(self, request: EvaluationRequested, place: Place) -> None:
-        first, body = self._remember(request, place)
-        if first != place:
+    async def _request(self, request: EvaluationRequested, record: Record) -> None:
+        first, body = self._remember(request, record.place)
+        if first != record.place:
             if body != request.model_dump(exclude=NOT_THE_BODY):
                 raise Conflict(f"run_id {request.run_id} was used before for another request; draw a new one", code="run-id-used")
             return
         started = time.perf_counter()
         try:
+            # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
+            limits.check(request, asked_us=record.written_us)
             jobs = await self._plan(request)
         except Permanent as error:
             await self._log.publish(_changed(request, "rejected", reason_code=error.code, message=str(error)))

@@ -19,9 +19,9 @@ from infra.reach import Reach
 from infra.retrying import until_available
 from query_api.problems import Malformed
 from streams.projection import name_of, plain
-from streams.topics import COSTS, DEAD_LETTERS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
+from streams.topics import COSTS, DEAD_LETTERS, DELAYS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
 
-TOPICS = (REQUESTS, RUNS, JOB_STATUS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS)
+TOPICS = (REQUESTS, RUNS, JOB_STATUS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS)
 BY_NAME = {name_of(topic): topic for topic in TOPICS}
 PLACES = tuple((topic.name, partition) for topic in TOPICS for partition in range(topic.partitions))
 WAITING = 10_000

@@ -23,6 +23,7 @@ from schemas.requests import (
     TaskChoice,
     Workload,
 )
+from streams import limits
 from streams.errors import Conflict, Unavailable
 from streams.planning import check
 from streams.topics import REQUESTS
@@ -95,6 +96,7 @@ def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
     header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
     event = EvaluationRequested.model_validate(asked.model_dump() | header)
     check(event)
+    limits.check(event, asked_us=event.occurred_us)
     return event
 
 

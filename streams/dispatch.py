@@ -7,107 +7,50 @@ a release that lies behind a mark of a higher term is void, for agents and dispa
 
 The fold takes events in any interleaving of partitions, any number of times: plans and releases are kept by id (the first
 counts), reports by attempt, samples done as a union. Only the clocks (`seen_us`, `confirmed_us`) depend on when it was told.
+
+Deciding costs what is leased, paused or about to end, not what waits: every entry is on the shelf that the log puts it on, and
+`decide` moves those whose time has come (a lease is lost, a pause is over).
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
 
 from schemas.event import Event
-from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased
-from schemas.requests import CancellationRequested
-from schemas.runs import RunChanged
+from schemas.jobs import AgentBeat, EnvironmentSeen, Job, JobChanged, JobPlanned, JobReleased
+from schemas.requests import Budget, CancellationRequested
+from schemas.results import PricePublished
+from schemas.runs import RunChanged, RunDelayed
 from streams.bits import union
-from streams.queueing import Waiting, assign, waits_for
+from streams.delays import Delay, Delays, reasons, tried_again
+from streams.errors import Invalid
+from streams.leases import Abandon, Alive, Cancel, Decision, Entry, Lease, Release, Shelf, Step, final_error, pause_us
+from streams.limits import Limit, limit_of, money_limit, stopped
+from streams.lines import Lines, Waiting, key_of
+from streams.queueing import USUAL, Policy, assign, kind_of
 from streams.runs import TERMINAL
+from streams.spending import Ledger
 
+UNLIMITED = Budget()
 ENDED = frozenset({"finished", "failed", "cancelled"})
-FIRST_PAUSE_US = 500_000
-LONGEST_PAUSE_US = 30_000_000
 
 
 @dataclass(slots=True)
-class Lease:
-    """One attempt of a job: to whom it was given, and how it ended (None: it has not)."""
-
-    attempt: int
-    term: int
-    agent_id: str
-    incarnation: int
-    confirmed_us: int
-    ended: str | None = None
-    error: JobError | None = None
-    ended_us: int = 0
-    cancelled: bool = False
-
-
-@dataclass(slots=True)
-class Entry:
-    """All that is known of a job. `age` is its place in the order of planning."""
-
-    job_id: str
-    job: Job | None = None
-    age: int = 0
-    leases: dict[int, Lease] = field(default_factory=dict)
-    done: bytes = b""
-    over: Literal["finished", "failed"] | None = None
-
-    @property
-    def lease(self) -> Lease | None:
-        """The newest attempt's."""
-        return self.leases[max(self.leases)] if self.leases else None
-
-
-@dataclass(slots=True)
-class Alive:
-    """An agent's newest heartbeat, and when this process was told of it (0: before it took over)."""
-
-    beat: AgentBeat
-    seen_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """Lease this job's next attempt to this incarnation."""
-
-    job: Job
-    attempt: int
-    agent_id: str
-    incarnation: int
-    done: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """Tell this incarnation to drop this attempt."""
-
-    job: Job
-    attempt: int
-    agent_id: str
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """The job has failed for good."""
-
-    job: Job
-    attempt: int
-    error: JobError
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The run takes this step."""
+class Run:
+    """What a pool knows of a run: its jobs here, its state, and when it first ran."""
 
     run_id: str
-    organisation_id: str
-    state: Literal["running", "failed", "cancelled"]
-    reason_code: str | None = None
-    message: str | None = None
+    organisation_id: str = ""
+    budget: Budget = UNLIMITED
+    job_ids: list[str] = field(default_factory=list)
+    state: str | None = None
+    started_us: int | None = None
 
-
-Decision = Release | Cancel | Abandon | Step
+    @property
+    def over(self) -> bool:
+        """Nothing of it is to be run any more."""
+        return self.state in TERMINAL
 
 
 @dataclass(slots=True)
@@ -117,36 +60,66 @@ class Pool:
     name: str
     lease_us: int = 8_000_000
     max_attempts: int = 3
+    policy: Policy = USUAL
     entries: dict[str, Entry] = field(default_factory=dict)
     agents: dict[str, Alive] = field(default_factory=dict)
-    run_states: dict[str, str] = field(default_factory=dict)
+    runs: dict[str, Run] = field(default_factory=dict)
     cancellations: dict[str, CancellationRequested] = field(default_factory=dict)
     terms: dict[int, int] = field(default_factory=dict)
+    delays: Delays = field(default_factory=Delays)
+    taken_us: int = 0
+    _lines: Lines = field(default_factory=Lines)
+    _leased: dict[str, Entry] = field(default_factory=dict)
+    _paused: dict[str, Entry] = field(default_factory=dict)
+    _dependents: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _stopping: set[str] = field(default_factory=set)
+    _limits: dict[str, Limit] = field(default_factory=dict)
+    _ledger: Ledger = field(default_factory=Ledger)
+    _fruitless: object = None
 
-    def fold(self, event: Event, *, partition: int, offset: int, at_us: int) -> None:
-        """Takes one event in. `at_us` is when this process was told (0 while it reads the past)."""
+    def fold(self, event: Event, *, partition: int, offset: int, written_us: int, at_us: int) -> None:
+        """Takes one event in. `written_us` is the log's time, `at_us` when this process was told (0 while it reads the past)."""
         if isinstance(event, JobPlanned):
-            self._planned(event, offset=offset)
+            self._planned(event, offset=offset, written_us=written_us)
         elif isinstance(event, JobReleased):
             self._released(event, partition=partition, at_us=at_us)
         elif isinstance(event, JobChanged):
             self._changed(event, at_us=at_us)
         elif isinstance(event, AgentBeat):
             self._beat(event, at_us=at_us)
-        elif isinstance(event, RunChanged):
-            self._run(event)
+        else:
+            self._of_run(event)
+
+    def _of_run(self, event: Event) -> None:
+        if isinstance(event, RunChanged):
+            self._run_changed(event)
         elif isinstance(event, CancellationRequested):
             self.cancellations.setdefault(event.run_id, event)
+            self._weigh(self._run(event.run_id))
+        elif isinstance(event, RunDelayed) and event.pool == self.name:
+            self.delays.fold(event)
+        elif isinstance(event, (PricePublished, EnvironmentSeen)):
+            with suppress(Invalid):  # a price that cannot be: agents.cost dead-letters it
+                self._weigh_money(self._ledger.fold(event))
 
     def _entry(self, job_id: str) -> Entry:
         return self.entries.setdefault(job_id, Entry(job_id))
 
-    def _planned(self, event: JobPlanned, *, offset: int) -> None:
-        if event.pool != self.name:
+    def _run(self, run_id: str) -> Run:
+        return self.runs.setdefault(run_id, Run(run_id))
+
+    def _planned(self, event: JobPlanned, *, offset: int, written_us: int) -> None:
+        entry = self._entry(event.job_id) if event.pool == self.name else None
+        if entry is None or entry.job is not None:
             return
-        entry = self._entry(event.job_id)
-        if entry.job is None:
-            entry.job, entry.age = event.job, offset
+        entry.job, entry.age, entry.since_us = event.job, offset, written_us
+        run = self._run(event.run_id)
+        run.job_ids.append(event.job_id)
+        run.organisation_id, run.budget = event.job.organisation_id, event.job.budget
+        for needed in event.job.depends_on:
+            self._dependents[needed].append(event.job_id)
+        self._weigh(run)
+        self._settle(entry)
 
     def _released(self, event: JobReleased, *, partition: int, at_us: int) -> None:
         if event.term < self.terms.get(partition, -1):
@@ -154,17 +127,20 @@ class Pool:
         self.terms[partition] = event.term
         if event.job_id is None:
             return
-        leases = self._entry(event.job_id).leases
-        known = leases.get(event.attempt)
+        entry = self._entry(event.job_id)
+        known = entry.leases.get(event.attempt)
         if event.kind == "cancel":
             if known is not None:
                 known.cancelled = True
             return
+        if event.job:
+            self._lines.served(key_of(event.job), at_us=event.occurred_us)
         if known is None or event.term > known.term:
-            leases[event.attempt] = Lease(
+            entry.leases[event.attempt] = Lease(
                 attempt=event.attempt, term=event.term, agent_id=event.agent_id, incarnation=event.incarnation,
                 confirmed_us=at_us, ended=known.ended if known else None, error=known.error if known else None,
             )  # fmt: skip
+        self._settle(entry)
 
     def _changed(self, event: JobChanged, *, at_us: int) -> None:
         if event.pool != self.name:
@@ -173,11 +149,14 @@ class Pool:
         entry.done = union(entry.done, event.done)
         if event.state == "finished" or event.final:
             entry.over = entry.over or ("finished" if event.state == "finished" else "failed")
-        if event.state not in ENDED:
-            return
-        lease = entry.leases.setdefault(event.attempt, Lease(event.attempt, -1, event.agent_id, event.incarnation, at_us))
-        if lease.ended is None:
-            lease.ended, lease.error, lease.ended_us = event.state, event.error, at_us
+            for job_id in self._dependents.get(event.job_id, ()):
+                self._settle(self.entries[job_id])
+        if event.state in ENDED:
+            lease = entry.leases.setdefault(event.attempt, Lease(event.attempt, -1, event.agent_id, event.incarnation, at_us))
+            if lease.ended is None:
+                lease.ended, lease.error, lease.ended_us = event.state, event.error, at_us
+            self._settle(entry)
+        self._weigh_money(self._ledger.fold(event))
 
     def _beat(self, event: AgentBeat, *, at_us: int) -> None:
         if event.pool != self.name:
@@ -187,103 +166,160 @@ class Pool:
             return
         self.agents[event.agent_id] = Alive(event, at_us)
         for running in event.running:
-            lease = self._entry(running.job_id).leases.get(running.attempt)
+            entry = self._entry(running.job_id)
+            lease = entry.leases.get(running.attempt)
             if lease and (lease.agent_id, lease.incarnation) == (event.agent_id, event.incarnation):
                 lease.confirmed_us = max(lease.confirmed_us, at_us)
+                if entry.shelf != "leased":
+                    self._settle(entry)
 
-    def _run(self, event: RunChanged) -> None:
-        if self.run_states.get(event.run_id) not in TERMINAL and (event.state in TERMINAL or event.state == "running"):
-            self.run_states[event.run_id] = event.state
+    def _run_changed(self, event: RunChanged) -> None:
+        run = self._run(event.run_id)
+        if event.state == "running" and run.started_us is None:
+            run.started_us = event.occurred_us
+        if run.over or (event.state not in TERMINAL and event.state != "running"):
+            return
+        run.state = event.state
+        self._weigh(run)
+        if event.state in TERMINAL:
+            for job_id in run.job_ids:
+                self._settle(self.entries[job_id])
+
+    def _weigh(self, run: Run) -> None:
+        """Notes whether the run was asked to stop, and when it must."""
+        limits = [] if run.over or not run.job_ids else [limit_of(run.budget, started_us=run.started_us), self._money_limit(run)]
+        if found := [limit for limit in limits if limit]:
+            self._limits[run.run_id] = min(found)
+        else:
+            self._limits.pop(run.run_id, None)
+        if run.run_id in self.cancellations and run.job_ids and not run.over:
+            self._stopping.add(run.run_id)
+        else:
+            self._stopping.discard(run.run_id)
+
+    def _money_limit(self, run: Run) -> Limit | None:
+        if run.budget.usd_nano is None:
+            return None
+        leases = [(job_id, entry.lease) for job_id in run.job_ids if (entry := self.entries[job_id]).shelf == "leased"]
+        running = {(job_id, lease.agent_id, lease.attempt) for job_id, lease in leases if lease}
+        return money_limit(run.budget, self._ledger, run_id=run.run_id, running=running)
+
+    def _weigh_money(self, run_ids: Iterable[str]) -> None:
+        """What has been used, or what it costs, is known better."""
+        for run_id in run_ids:
+            if run_id in self.runs and self.runs[run_id].budget.usd_nano is not None:
+                self._weigh(self.runs[run_id])
+
+    def _settle(self, entry: Entry) -> None:
+        """Puts the entry on the shelf where the log says that it belongs; `decide` knows what time has changed since."""
+        lease = entry.lease
+        if entry.over:
+            self._shelve(entry, None)
+        elif lease and not lease.ended:
+            self._shelve(entry, "leased")
+        elif entry.job is None or self._run(entry.job.run_id).over or not self._met(entry.job):
+            self._shelve(entry, None)
+        else:
+            self._shelve(entry, "paused" if lease and lease.ended == "failed" else "waiting")
+
+    def _met(self, job: Job) -> bool:
+        """What the job depends on has finished."""
+        return all(needed in self.entries and self.entries[needed].over == "finished" for needed in job.depends_on)
+
+    def _shelve(self, entry: Entry, shelf: Shelf) -> None:
+        """Moves the entry from the index that it is in to another, or to none."""
+        self._lines.discard(entry.job_id)
+        self._leased.pop(entry.job_id, None)
+        self._paused.pop(entry.job_id, None)
+        entry.shelf = shelf
+        if shelf == "leased":
+            self._leased[entry.job_id] = entry
+        elif shelf == "paused":
+            self._paused[entry.job_id] = entry
+        elif shelf == "waiting" and entry.job:
+            self._lines.add(Waiting(entry.job, entry.age, entry.since_us, entry.lease.agent_id if entry.lease else None))
 
     def took_over(self, *, now_us: int) -> None:
         """Starts the clocks: what the past says of leases holds for one more lease; agents must speak again."""
+        self.taken_us = now_us
         for entry in self.entries.values():
             for lease in entry.leases.values():
                 lease.confirmed_us = now_us
 
     def decide(self, *, now_us: int) -> list[Decision]:
         """What to write now. The caller writes each as an event and folds it in at once."""
-        steps = list(self._endings())
-        ending = {step.run_id for step in steps if isinstance(step, Step)}
-        open_entries = [entry for entry in self._open() if entry.job and entry.job.run_id not in ending]
-        return [*steps, *self._abandons(open_entries, now_us), *self._releases(open_entries, now_us)]
+        stops = list(self._stops(now_us))
+        ending = {stop.run_id for stop in stops}
+        cancels = list(self._cancels(ending))
+        failures = list(self._failures(ending, now_us))
+        ending |= {failure.run_id for failure in failures if isinstance(failure, Step)}
+        return [*stops, *cancels, *failures, *self._releases(ending, now_us)]
 
-    def _open(self) -> Iterator[Entry]:
-        for entry in self.entries.values():
-            if entry.job and not entry.over and self.run_states.get(entry.job.run_id) not in TERMINAL:
-                yield entry
+    def _stops(self, now_us: int) -> Iterator[Step]:
+        """Runs that were asked to stop, or have reached a limit."""
+        for run_id in sorted(self._stopping):
+            asked = self.cancellations[run_id]
+            yield Step(run_id, self.runs[run_id].organisation_id, "cancelled", "cancelled", asked.message or f"cancelled by {asked.by}")
+        for run_id, limit in self._limits.items():
+            if limit.at_us <= now_us and run_id not in self._stopping:
+                run = self.runs[run_id]
+                told = stopped(limit.said, [self.entries[job_id] for job_id in run.job_ids])
+                yield Step(run_id, run.organisation_id, "cancelled", limit.code, told)
 
-    def _endings(self) -> Iterator[Decision]:
-        """Runs that were asked to stop; leases of runs that are over."""
-        said: set[str] = set()
-        for entry in self.entries.values():
-            if entry.job is None:
-                continue
-            run_id, lease = entry.job.run_id, entry.lease
-            over = self.run_states.get(run_id) in TERMINAL
-            if run_id in self.cancellations and not over and run_id not in said:
-                said.add(run_id)
-                asked = self.cancellations[run_id]
-                yield Step(run_id, entry.job.organisation_id, "cancelled", "cancelled", asked.message or f"cancelled by {asked.by}")
-            if (over or run_id in self.cancellations) and not entry.over and lease and not lease.ended and not lease.cancelled:
-                yield Cancel(entry.job, lease.attempt, lease.agent_id, lease.incarnation)
-
-    def _lost(self, lease: Lease, now_us: int) -> bool:
-        """The lease's holder is silent, is another incarnation by now, or never took the job."""
-        alive = self.agents.get(lease.agent_id)
-        return bool(alive and alive.beat.incarnation > lease.incarnation) or now_us - lease.confirmed_us > self.lease_us
+    def _cancels(self, ending: Collection[str]) -> Iterator[Decision]:
+        """Leases of runs that are over, or are about to be."""
+        for entry in self._leased.values():
+            lease, job = entry.lease, entry.job
+            if job and lease and not lease.cancelled and (job.run_id in ending or self._run(job.run_id).over):
+                yield Cancel(job, lease.attempt, lease.agent_id, lease.incarnation)
 
     def _held(self, entry: Entry, now_us: int) -> bool:
-        return bool((lease := entry.lease) and not lease.ended and not self._lost(lease, now_us))
-
-    def _final_error(self, entry: Entry, now_us: int) -> JobError | None:
+        """The newest lease has not ended, and its holder is neither silent nor another incarnation by now."""
         lease = entry.lease
-        if lease is None or self._held(entry, now_us) or lease.ended == "cancelled":
-            return None
-        if lease.error and lease.error.permanent:
-            return lease.error
-        if lease.attempt < self.max_attempts:
-            return None
-        last = lease.error.message if lease.error else f"{lease.agent_id} fell silent"
-        code = lease.error.code if lease.error else "agent-lost"
-        return JobError(code=code, message=f"{lease.attempt} attempts failed, the last: {last}", permanent=True)
+        if lease is None or lease.ended:
+            return False
+        alive = self.agents.get(lease.agent_id)
+        return not (alive and alive.beat.incarnation > lease.incarnation) and now_us - lease.confirmed_us <= self.lease_us
 
-    def _abandons(self, entries: Iterable[Entry], now_us: int) -> Iterator[Decision]:
+    def _failures(self, ending: Collection[str], now_us: int) -> Iterator[Decision]:
+        """Jobs that failed or were lost for the last time, and their runs; those that are to be tried again wait from now on."""
         failed: set[str] = set()
-        for entry in entries:
-            error = self._final_error(entry, now_us)
-            if error is None or entry.job is None or entry.lease is None:
+        for entry in [*self._leased.values(), *self._paused.values()]:
+            lease, job = entry.lease, entry.job
+            if lease is None or job is None or self._held(entry, now_us):
                 continue
-            yield Abandon(entry.job, entry.lease.attempt, error)
-            if entry.job.run_id not in failed:
-                failed.add(entry.job.run_id)
-                yield Step(entry.job.run_id, entry.job.organisation_id, "failed", error.code, error.message)
+            error = final_error(lease, max_attempts=self.max_attempts)
+            if self._run(job.run_id).over:
+                self._shelve(entry, None)
+            elif error is None and (not lease.ended or now_us >= lease.ended_us + pause_us(lease.attempt)):
+                self._shelve(entry, "waiting")
+                self._weigh_money([job.run_id])
+            elif error and job.run_id not in ending:
+                yield Abandon(job, lease.attempt, error)
+                if job.run_id not in failed:
+                    failed.add(job.run_id)
+                    yield Step(job.run_id, job.organisation_id, "failed", error.code, error.message)
 
-    def _releases(self, entries: list[Entry], now_us: int) -> Iterator[Decision]:
-        failing = {entry.job.run_id for entry in entries if entry.job and self._final_error(entry, now_us)}
-        waiting = [Waiting(entry.job, entry.age, _failed_on(entry)) for entry in entries if entry.job and self._due(entry, now_us)]
-        waiting = [item for item in waiting if item.job.run_id not in failing]
-        running = [entry.job for entry in entries if entry.job and self._held(entry, now_us)]
+    def _releases(self, ending: Collection[str], now_us: int) -> Iterator[Decision]:
+        free = self._free(now_us) if len(self._lines) else []
+        # Who fits whom depends on these alone: where nothing could be leased before, nothing can be while they stay the same.
+        scene = (self._lines.version, [(beat.agent_id, *kind_of(beat)) for beat in free])
+        if not free or scene == self._fruitless:
+            return
+        pairs = assign(self._lines.but(ending), free, running=self._shares(), now_us=now_us, policy=self.policy)
+        self._fruitless = None if pairs or ending else scene
         started: set[str] = set()
-        for job, agent in assign(waiting, self._free(now_us), running=running):
-            entry = self.entries[job.job_id]
-            if self.run_states.get(job.run_id) is None and job.run_id not in started:
+        for item, agent in pairs:
+            job, entry = item.job, self.entries[item.job.job_id]
+            if self._run(job.run_id).state is None and job.run_id not in started:
                 started.add(job.run_id)
                 yield Step(job.run_id, job.organisation_id, "running")
             attempt = entry.lease.attempt + 1 if entry.lease else 1
             yield Release(job, attempt, agent.agent_id, agent.incarnation, entry.done)
 
-    def _due(self, entry: Entry, now_us: int) -> bool:
-        """The job waits for an agent, its dependencies are met, and its pause after a failure is over."""
-        assert entry.job is not None
-        if self._held(entry, now_us) or any(self._entry_over(job_id) != "finished" for job_id in entry.job.depends_on):
-            return False
-        lease = entry.lease
-        return lease is None or now_us >= lease.ended_us + (pause_us(lease.attempt) if lease.ended == "failed" else 0)
-
-    def _entry_over(self, job_id: str) -> str | None:
-        entry = self.entries.get(job_id)
-        return entry.over if entry else None
+    def _shares(self) -> Counter[str]:
+        """Submitter → jobs that run."""
+        return Counter(entry.job.submitter for entry in self._leased.values() if entry.job)
 
     def alive(self, *, now_us: int) -> list[AgentBeat]:
         """The agents that were heard lately, by name."""
@@ -291,29 +327,22 @@ class Pool:
         return sorted(heard, key=lambda beat: beat.agent_id)
 
     def _free(self, now_us: int) -> list[AgentBeat]:
-        holders = [entry.lease for entry in self.entries.values() if not entry.over and self._held(entry, now_us)]
-        busy = {lease.agent_id for lease in holders if lease}
+        busy = {entry.lease.agent_id for entry in self._leased.values() if entry.lease and self._held(entry, now_us)}
         return [beat for beat in self.alive(now_us=now_us) if beat.agent_id not in busy and not beat.running]
 
-    def counts(self, *, now_us: int) -> tuple[int, int]:
-        """Jobs that wait for an agent, and leases that run."""
-        held = [self._held(entry, now_us) for entry in self._open()]
-        return held.count(False), held.count(True)
+    def counts(self) -> tuple[int, int]:
+        """Jobs that wait for an agent or for their next attempt, and leases that run."""
+        return len(self._lines) + len(self._paused), len(self._leased)
 
-    def waiting(self, *, now_us: int) -> dict[str, str]:
-        """Run id → what its first waiting job waits for."""
-        agents = self.alive(now_us=now_us)
-        waits: dict[str, str] = {}
-        for entry in self._open():
-            if entry.job and not self._held(entry, now_us):
-                waits.setdefault(entry.job.run_id, waits_for(entry.job, agents))
-        return waits
-
-
-def pause_us(attempt: int) -> int:
-    """Microseconds to wait after that attempt failed: 0.5 s, doubling up to 30 s."""
-    return int(min(FIRST_PAUSE_US * 2 ** (attempt - 1), LONGEST_PAUSE_US))
-
-
-def _failed_on(entry: Entry) -> str | None:
-    return entry.lease.agent_id if entry.lease else None
+    def waits(self, *, now_us: int) -> list[Delay]:
+        """The runs for which what they wait for has changed, with what it is now."""
+        if now_us - self.taken_us <= self.lease_us:
+            return []  # the agents had no time yet to say that they live
+        alive = self.alive(now_us=now_us)
+        found = reasons(self._lines.all(), pool=self.name, alive=alive, running=self._shares(), now_us=now_us, policy=self.policy)
+        paused = [(entry.job, entry.lease) for entry in self._paused.values()]
+        found = {job.run_id: tried_again(lease) for job, lease in paused if job and lease} | found
+        for entry in self._leased.values():
+            if entry.job:
+                found.pop(entry.job.run_id, None)
+        return self.delays.changes(found, over=lambda run_id: self._run(run_id).over, now_us=now_us)

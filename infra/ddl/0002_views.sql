@@ -20,7 +20,10 @@ SELECT
     requested_us,
     planned_us,
     changed_us,
-    plan
+    plan,
+    if(terminal != '', NULL, tupleElement(newest, 1)) AS waits_for,
+    if(terminal != '', NULL, tupleElement(newest, 2)) AS waits_code,
+    if(terminal != '', NULL, tupleElement(newest, 3)) AS jobs_ahead
 FROM
 (
     SELECT
@@ -50,7 +53,12 @@ FROM
         FROM fact_requests
     )
     GROUP BY run_id
-);
+) AS told
+LEFT JOIN
+(
+    -- In a tuple, for argMax passes over nulls, and null is what ends a delay.
+    SELECT run_id, argMax((waits_for, reason_code, ahead), (term, sequence)) AS newest FROM fact_delays GROUP BY run_id
+) AS delay USING (run_id);
 
 CREATE OR REPLACE VIEW run_progress AS
 SELECT

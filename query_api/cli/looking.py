@@ -25,10 +25,17 @@ def runs(
         showing.document(found)
         return
     rows = [
-        (run["run_id"], showing.short(run["model"]), run["state"], f"{100 * run['progress']:.0f} %", ", ".join(run["tasks"]))
+        (
+            run["run_id"],
+            showing.short(run["model"]),
+            run["state"],
+            f"{100 * run['progress']:.0f} %",
+            ", ".join(run["tasks"]),
+            run["waits_for"],
+        )
         for run in found["runs"]
     ]
-    showing.table(["run", "model", "state", ">progress", "tasks"], rows)
+    showing.table(["run", "model", "state", ">progress", "tasks", "waits for"], rows)
 
 
 def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:

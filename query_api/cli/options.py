@@ -13,3 +13,6 @@ RunId = Annotated[str, typer.Argument(help="the run's id, as `assay runs` shows 
 TaskOnly = Annotated[str | None, typer.Option("--task", help="only this task", autocompletion=task_names)]
 Submitter = Annotated[str, typer.Option(help="who asks")]
 ME = os.environ.get("USER", "anonymous")
+BudgetS = Annotated[float | None, typer.Option(help="seconds that it may run; then it stops, and keeps what it has")]
+Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest: 2026-12-01T18:00Z, or 30m, 2h, 1d from now")]
+BudgetUsd = Annotated[float | None, typer.Option(help="what its agents' time may cost by the price book")]

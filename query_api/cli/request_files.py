@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from query_api.cli.budgets import budget
 from streams.errors import Invalid
 
 Loc = Sequence[int | str]
@@ -41,11 +42,12 @@ def from_file(path: Path) -> dict[str, Any]:
 
 
 def _completed(body: dict[str, Any]) -> dict[str, Any]:
-    """The body with a model and tasks that are given by their names alone written out."""
+    """The body with a model, tasks and limits that are given as people write them written out."""
     tasks = body.get("tasks") or []
     named = [{"name": task} if isinstance(task, str) else task for task in tasks] if isinstance(tasks, list) else tasks
     model = {"model": model_named(body["model"])} if isinstance(body.get("model"), str) else {}
-    return body | model | {"tasks": named}
+    limits = {"budget": budget(body["budget"])} if isinstance(body.get("budget"), dict) else {}
+    return body | model | limits | {"tasks": named}
 
 
 def _check(body: dict[str, Any], path: Path, root: Any) -> None:

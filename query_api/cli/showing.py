@@ -85,6 +85,8 @@ def run(told: Mapping[str, Any]) -> None:
     console.print(f"[bold]{short(told.get('model', ''))}[/]  {told['state']}  {100 * told['progress']:.0f} %  [dim]{told['run_id']}[/]")
     if told.get("message"):
         console.print(f"  {told['message']}")
+    if told.get("waits_for"):
+        console.print(f"  waits for {told['waits_for']}")
     if told["scores"]:
         rows = [_score(score) for score in told["scores"]]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
@@ -119,7 +121,7 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
         bars: dict[str, TaskID] = {"": progress.add_task(run_id[:8], total=None, note="requested")}
         while True:
             told = fetch(run_id)
-            progress.update(bars[""], description=short(told.get("model") or run_id[:8]), note=told["state"],
+            progress.update(bars[""], description=short(told.get("model") or run_id[:8]), note=_note(told),
                             total=1.0 if told["state"] in OVER else None, completed=1.0)  # fmt: skip
             for task in told["tasks"]:
                 name, done = task["task"], task["scored"] + task["not_scored"]
@@ -129,6 +131,10 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
             if told["state"] in OVER and _whole(told):
                 return told
             time.sleep(POLL_S)
+
+
+def _note(told: Mapping[str, Any]) -> str:
+    return f"{told['state']}, waits for {told['waits_for']}" if told.get("waits_for") else str(told["state"])
 
 
 def _whole(told: Mapping[str, Any]) -> bool:

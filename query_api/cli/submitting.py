@@ -9,11 +9,12 @@ import typer
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.batches import submit_batch
+from query_api.cli.budgets import budget
 from query_api.cli.client import Client
 from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
-from query_api.cli.options import ME, AsJson, Submitter, Wait
+from query_api.cli.options import ME, AsJson, BudgetS, BudgetUsd, Deadline, Submitter, Wait
 from query_api.cli.request_files import from_file, model_named
 from streams.errors import Invalid
 
@@ -36,6 +37,9 @@ def submit(
     priority: Annotated[int, typer.Option(help="higher goes first")] = 0,
     suite: Annotated[str | None, typer.Option(help="the board on which the run is ranked")] = None,
     submitter: Submitter = ME,
+    budget_s: BudgetS = None,
+    deadline: Deadline = None,
+    budget_usd: BudgetUsd = None,
     chat: Annotated[bool, typer.Option(help="dress prompts in the model's own chat template")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and what it would take; produce nothing")] = False,
     wait: Wait = False,
@@ -45,6 +49,7 @@ def submit(
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
     · `assay submit request.yaml --wait --json` · `assay submit request.yaml --dry-run`
+    · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     """
     body = from_file(file) if file else {}
@@ -64,6 +69,7 @@ def submit(
             "submitter": submitter,
         }
         body |= {"chat": {"template": "model"}} if chat else {}
+    body["budget"] = body.get("budget", {}) | budget({"s": budget_s, "deadline": deadline, "usd": budget_usd})
     if dry_run:
         try_dry(body, model or [], as_json=as_json)
         return

@@ -1,5 +1,5 @@
 -- name: runs
-SELECT run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us
+SELECT run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for
 FROM run_states
 WHERE ({state:String} = '' OR state = {state:String})
     AND ({model:String} = '' OR model = {model:String} OR endsWith(model, concat('/', {model:String})))

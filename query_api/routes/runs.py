@@ -66,6 +66,7 @@ class RunRow(Shape):
     requested_us: int
     changed_us: int
     progress: float = Field(description="0..1")
+    waits_for: str | None = Field(description="what it waits for, in words; null where it does not wait")
 
 
 class RunPage(Shape):
@@ -173,6 +174,9 @@ class Run(Shape):
     scores: tuple[Score, ...] = ()
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()
+    waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
+    waits_code: str | None = Field(default=None, description="no-agent, no-fit, busy or retry")
+    jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
 
 
 class Cancellation(Shape):

@@ -1,76 +1,19 @@
 """Leases: the fold is the same under any interleaving, and a world of crashing agents gets all its work done."""
 
 import random
-from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.event import Event, Producer
-from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased, Running
-from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
+from schemas.event import Event
+from schemas.jobs import Job, JobError, JobReleased, Running
+from schemas.requests import CancellationRequested
 from schemas.runs import RunChanged
 from streams.bits import pack
-from streams.dispatch import Abandon, Cancel, Entry, Lease, Pool, Release, Step, pause_us
-from streams.queueing import Waiting, assign
-
-STAMP = Producer(service="test", version="0")
-SECOND = 1_000_000
-
-
-def job(name: str, *, run: str = "run", priority: int = 0, submitter: str = "me", model: str = "m") -> Job:
-    """A job of four samples."""
-    return Job(
-        run_id=run, job_id=name, kind="answer", pool="default", submitter=submitter, organisation_id="local", priority=priority,
-        model=ModelRef(uri=model), engine=EngineChoice(name="echo"), chat=Chat(), count=4,
-    )  # fmt: skip
-
-
-def planned(work: Job) -> JobPlanned:
-    """The plan of a job."""
-    return JobPlanned(occurred_us=0, producer=STAMP, pool="default", job_id=work.job_id, run_id=work.run_id, job=work)
-
-
-def beat(
-    agent: str, *, incarnation: int = 1, sequence: int = 0, running: tuple[Running, ...] = (), held: tuple[str, ...] = ()
-) -> AgentBeat:
-    """A heartbeat."""
-    return AgentBeat(
-        occurred_us=0, producer=STAMP, pool="default", agent_id=agent, incarnation=incarnation, sequence=sequence,
-        running=running, models_held=held,
-    )  # fmt: skip
-
-
-def changed(work: Job, state: str, *, attempt: int = 1, done: bytes = b"", error: JobError | None = None, sequence: int = 0) -> JobChanged:
-    """A report on a job."""
-    return JobChanged.model_validate({
-        "occurred_us": 0, "producer": STAMP, "pool": "default", "run_id": work.run_id, "job_id": work.job_id, "attempt": attempt,
-        "agent_id": "a", "incarnation": 1, "state": state, "done": done, "error": error, "sequence": sequence,
-    })  # fmt: skip
-
-
-def released(work: Job, *, agent: str = "a", attempt: int = 1, term: int = 0, incarnation: int = 1, kind: str = "release") -> JobReleased:
-    """A lease."""
-    return JobReleased.model_validate({
-        "occurred_us": 0, "producer": STAMP, "pool": "default", "term": term, "kind": kind, "run_id": work.run_id,
-        "job_id": work.job_id, "job": work, "attempt": attempt, "agent_id": agent, "incarnation": incarnation,
-    })  # fmt: skip
-
-
-@dataclass
-class Told:
-    """A pool and the offset of the next event that it is told."""
-
-    pool: Pool = field(default_factory=lambda: Pool("default", lease_us=8 * SECOND))
-    offset: int = 0
-
-    def tell(self, *events: Event, at_us: int = 1) -> "Told":
-        """Folds events in."""
-        for event in events:
-            self.pool.fold(event, partition=0, offset=self.offset, at_us=at_us)
-            self.offset += 1
-        return self
+from streams.dispatch import Pool
+from streams.leases import Abandon, Cancel, Entry, Lease, Release, Step, pause_us
+from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, released
 
 
 def test_a_waiting_job_goes_to_a_free_agent_and_its_run_starts() -> None:
@@ -142,15 +85,6 @@ def test_a_release_behind_a_higher_mark_is_void() -> None:
     assert told.pool.entries["j1"].lease is None
 
 
-def test_priority_then_share_then_age() -> None:
-    """The most urgent first; then whose turn it is; then who waited longest; and a model that is already there is preferred."""
-    waiting = [Waiting(job("old"), 0), Waiting(job("other", submitter="you"), 1), Waiting(job("urgent", priority=5), 2)]
-    pairs = assign(waiting, [beat("a"), beat("b")], running=[])
-    assert [work.job_id for work, _ in pairs] == ["urgent", "other"]
-    (pair,) = assign([Waiting(job("x", model="m"), 0)], [beat("a"), beat("b", held=("m@",))], running=[])
-    assert pair[1].agent_id == "b"
-
-
 def picture(pool: Pool) -> object:
     """What a pool knows, clocks and agents aside."""
     return {
@@ -161,7 +95,7 @@ def picture(pool: Pool) -> object:
             [(lease.attempt, lease.term, lease.agent_id, lease.ended) for lease in sorted_leases(entry)],
         )
         for name, entry in pool.entries.items()
-    }, pool.run_states
+    }, {run_id: run.state for run_id, run in pool.runs.items()}
 
 
 def sorted_leases(entry: Entry) -> list[Lease]:
@@ -194,11 +128,11 @@ def fold(order: list[tuple[str, int]], *, redelivered: random.Random | None = No
         if redelivered and redelivered.random() < 0.3:
             at[place] = redelivered.randrange(at[place] + 1) if place[0] != "jobs" else at[place]
         if at[place] < len(HISTORY[place]):
-            pool.fold(HISTORY[place][at[place]], partition=place[1], offset=at[place], at_us=0)
+            pool.fold(HISTORY[place][at[place]], partition=place[1], offset=at[place], written_us=0, at_us=0)
             at[place] += 1
     for place, events in HISTORY.items():
         for offset in range(at[place], len(events)):
-            pool.fold(events[offset], partition=place[1], offset=offset, at_us=0)
+            pool.fold(events[offset], partition=place[1], offset=offset, written_us=0, at_us=0)
     return picture(pool)
 
 
@@ -239,14 +173,14 @@ class World:
         """A new dispatcher that has read the log."""
         pool = Pool("default", lease_us=3 * SECOND, max_attempts=10_000)
         for offset, (_, event) in enumerate(self.log):
-            pool.fold(event, partition=0, offset=offset, at_us=0)
+            pool.fold(event, partition=0, offset=offset, written_us=0, at_us=0)
         pool.took_over(now_us=self.now)
         return pool
 
     def write(self, topic: str, event: Event) -> None:
         """Appends to the log and tells the dispatcher."""
         self.log.append((topic, event))
-        self.pool.fold(event, partition=0, offset=len(self.log), at_us=self.now)
+        self.pool.fold(event, partition=0, offset=len(self.log), written_us=self.now, at_us=self.now)
 
     def tick(self) -> None:
         """Half a second."""

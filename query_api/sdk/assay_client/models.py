@@ -306,6 +306,8 @@ class RunRow(Shape):
     changed_us: int
     progress: float
     """0..1"""
+    waits_for: str | None
+    """what it waits for, in words; null where it does not wait"""
 
 
 class Running(Shape):
@@ -764,3 +766,9 @@ class Run(Shape):
     scores: list[Score]
     performance: Speed | None
     skipped: list[Skipped]
+    waits_for: str | None
+    """what it waits for, in words; null where it does not wait"""
+    waits_code: str | None
+    """no-agent, no-fit, busy or retry"""
+    jobs_ahead: int | None
+    """jobs that go first, or the step below: 5, 10, 20, 50 …"""

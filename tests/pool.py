@@ -1,0 +1,70 @@
+"""Jobs, agents and what is said of them, for tests of a pool's queue and leases."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas.event import Event, Producer
+from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased
+from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.runs import RunChanged
+from streams.dispatch import Pool
+
+STAMP = Producer(service="test", version="0")
+SECOND = 1_000_000
+
+
+def job(name: str, *, run: str = "run", priority: int = 0, submitter: str = "me", model: str = "m", **more: Any) -> Job:
+    """A job of four samples."""
+    return Job(
+        run_id=run, job_id=name, kind="answer", pool="default", submitter=submitter, organisation_id="local", priority=priority,
+        model=ModelRef(uri=model), engine=EngineChoice(name="echo"), chat=Chat(), count=4, **more,
+    )  # fmt: skip
+
+
+def planned(work: Job) -> JobPlanned:
+    """The plan of a job."""
+    return JobPlanned(occurred_us=0, producer=STAMP, pool="default", job_id=work.job_id, run_id=work.run_id, job=work)
+
+
+def beat(agent: str, *, incarnation: int = 1, sequence: int = 0, held: tuple[str, ...] = (), gib: int = 0, **more: Any) -> AgentBeat:
+    """A heartbeat of an agent with so much memory."""
+    return AgentBeat(
+        occurred_us=0, producer=STAMP, pool="default", agent_id=agent, incarnation=incarnation, sequence=sequence,
+        models_held=held, total_bytes=gib * 2**30, **more,
+    )  # fmt: skip
+
+
+def changed(work: Job, state: str, *, attempt: int = 1, done: bytes = b"", error: JobError | None = None, sequence: int = 0) -> JobChanged:
+    """A report on a job."""
+    return JobChanged.model_validate({
+        "occurred_us": 0, "producer": STAMP, "pool": "default", "run_id": work.run_id, "job_id": work.job_id, "attempt": attempt,
+        "agent_id": "a", "incarnation": 1, "state": state, "done": done, "error": error, "sequence": sequence,
+    })  # fmt: skip
+
+
+def released(work: Job, *, agent: str = "a", attempt: int = 1, term: int = 0, incarnation: int = 1, kind: str = "release") -> JobReleased:
+    """A lease."""
+    return JobReleased.model_validate({
+        "occurred_us": 0, "producer": STAMP, "pool": "default", "term": term, "kind": kind, "run_id": work.run_id,
+        "job_id": work.job_id, "job": work, "attempt": attempt, "agent_id": agent, "incarnation": incarnation,
+    })  # fmt: skip
+
+
+@dataclass
+class Told:
+    """A pool and the offset of the next event that it is told."""
+
+    pool: Pool = field(default_factory=lambda: Pool("default", lease_us=8 * SECOND))
+    offset: int = 0
+
+    def tell(self, *events: Event, at_us: int = 1) -> "Told":
+        """Folds events in."""
+        for event in events:
+            self.pool.fold(event, partition=0, offset=self.offset, written_us=at_us, at_us=at_us)
+            self.offset += 1
+        return self
+
+
+def ran(state: str, *, run: str = "run", occurred_us: int = 0) -> RunChanged:
+    """A step of a run."""
+    return RunChanged.model_validate({"occurred_us": occurred_us, "producer": STAMP, "run_id": run, "state": state})

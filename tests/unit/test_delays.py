@@ -1,0 +1,112 @@
+"""What runs wait for: said in words that name what is missing, said once, taken back when it is over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.jobs import AgentBeat, Device, JobError, Need
+from schemas.runs import RunDelayed
+from streams.delays import GRACE_US, Delay, Delays, Reason, busy, lack
+from streams.queueing import GIB
+from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+
+DEVICE = Device(uuid="d", name="d", memory_bytes=1)
+LATER = 20 * SECOND
+
+
+def delayed(waits_for: str | None, *, term: int = 0, sequence: int = 0) -> RunDelayed:
+    """What was said of the run."""
+    return RunDelayed(
+        occurred_us=0, producer=STAMP, run_id="run", pool="default", term=term, sequence=sequence, waits_for=waits_for
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("need", "agents", "says"),
+    [
+        (Need(), [], "an agent of pool p; none is alive"),
+        (Need(), [beat("a", draining=True)], "an agent of pool p that stays; the only one is draining"),
+        (Need(capabilities=("engine:vllm",)), [beat("a"), beat("b")], "an agent with engine vllm; all 2 are without"),
+        (Need(devices=2), [beat("a", devices=(DEVICE,))], "an agent with 2 devices; the largest has 1"),
+        (Need(devices=1), [beat("a")], "an agent with 1 device; the largest has none"),
+        (Need(memory_bytes=40 * GIB), [beat("a", gib=8), beat("b", gib=2)], "an agent with 40.0 GiB; the largest has 8.0 GiB"),
+        (Need(memory_bytes=8 * GIB + 2**24), [beat("a", gib=8)], "an agent with 8.02 GiB; the largest has 8.00 GiB"),
+        # The large one has no device, the one with a device is small: what counts is what one agent has.
+        (Need(devices=1, memory_bytes=4 * GIB), [beat("a", gib=8), beat("b", gib=2, devices=(DEVICE,))],
+         "an agent with 4.0 GiB; the largest has 2.0 GiB"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_named(need: Need, agents: list[AgentBeat], says: str) -> None:
+    """The value that is wanted, and the best that there is."""
+    reason = lack(need, agents, pool="p")
+    assert reason and reason.waits_for == says
+
+
+def test_nothing_is_missing_where_an_agent_fits_though_it_is_busy() -> None:
+    """Then it is an agent's time that a run waits for."""
+    assert lack(Need(memory_bytes=GIB), [beat("a", gib=8)], pool="p") is None
+
+
+def test_the_place_in_the_queue_is_told_in_steps() -> None:
+    """Exactly while it is near, roughly while it is far: so a place that falls by one brings an event about log n times."""
+    assert [busy(ahead).waits_for for ahead in (0, 1, 5, 6, 11, 1001)] == [
+        "a free agent; it is next", "a free agent; 1 job is ahead", "a free agent; 5 jobs are ahead",
+        "a free agent; more than 5 jobs are ahead", "a free agent; more than 10 jobs are ahead",
+        "a free agent; more than 1000 jobs are ahead",
+    ]  # fmt: skip
+    assert len({busy(ahead) for ahead in range(1001)}) == 6 + len((5, 10, 20, 50, 100, 200, 500))
+
+
+def test_a_run_that_waits_behind_others_says_how_many() -> None:
+    """One agent, taken: the runs behind it count each other, priority first."""
+    told = Told().tell(planned(job("r1/a", run="r1")), beat("a"), released(job("r1/a", run="r1")), ran("running", run="r1"))
+    told.tell(planned(job("r2/a", run="r2")), planned(job("r2/b", run="r2")), planned(job("r3/a", run="r3", priority=1)))
+    told.tell(beat("a", sequence=1), at_us=LATER)
+    told.pool.entries["r1/a"].leases[1].confirmed_us = LATER
+    assert told.pool.waits(now_us=LATER) == []
+    assert told.pool.waits(now_us=LATER + GRACE_US) == [
+        Delay("r2", Reason("busy", "a free agent; 1 job is ahead", 1)),
+        Delay("r3", Reason("busy", "a free agent; it is next", 0)),
+    ]
+
+
+def test_a_run_that_waits_for_its_next_attempt_says_why() -> None:
+    """A pause after a failure is a delay too."""
+    work = job("j1")
+    told = Told().tell(planned(work), beat("a"), released(work), ran("running"))
+    told.tell(changed(work, "failed", error=JobError(code="oom", message="no room", permanent=False)), at_us=LATER)
+    told.pool.waits(now_us=LATER)
+    (delay,) = told.pool.waits(now_us=LATER + GRACE_US)
+    assert delay.reason == Reason("retry", "its job's attempt 2, after: no room")
+
+
+def test_a_dispatcher_that_has_just_taken_over_says_nothing_yet() -> None:
+    """The agents have had no time to say that they live."""
+    told = Told().tell(planned(job("j1")))
+    told.pool.took_over(now_us=LATER)
+    assert told.pool.waits(now_us=LATER + 7 * SECOND) == told.pool.waits(now_us=LATER + 8 * SECOND) == []
+    told.pool.waits(now_us=LATER + 9 * SECOND)
+    assert told.pool.waits(now_us=LATER + 9 * SECOND + GRACE_US)
+
+
+def test_it_is_said_when_it_changes_and_taken_back_when_it_is_over() -> None:
+    """After a grace; not again while it is the same; nothing more of a run that is over."""
+    delays, waits, over = Delays(), {"run": Reason("busy", "x")}, False
+    assert delays.changes(waits, over=lambda _run: over, now_us=0) == []
+    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", Reason("busy", "x"))]
+    delays.fold(delayed("x"))
+    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == []
+    assert delays.changes({"run": Reason("busy", "y")}, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", Reason("busy", "y"))]
+    assert delays.changes({}, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", None)]
+    assert delays.changes({}, over=lambda _run: True, now_us=GRACE_US) == []
+    assert (delays.next_sequence("run", term=0), delays.next_sequence("run", term=5)) == (1, 0)
+
+
+@given(st.permutations([(0, 0, "a"), (0, 1, None), (3, 0, "b"), (3, 1, "c"), (3, 1, "c")]))
+def test_the_newest_that_was_said_holds_in_any_order(order: list[tuple[int, int, str | None]]) -> None:
+    """A fold like every other."""
+    delays = Delays()
+    for term, sequence, waits_for in order:
+        delays.fold(delayed(waits_for, term=term, sequence=sequence))
+    assert delays.told["run"].waits_for == "c"
+    assert delays.changes({}, over=lambda _run: False, now_us=0) == [Delay("run", None)]

@@ -1,0 +1,239 @@
+"""The queue policy: deterministic, work-conserving, fair; nobody starves; affinity breaks neither priority nor share."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.jobs import AgentBeat, Device, Need
+from schemas.requests import Budget
+from streams.lines import Lines, Waiting, lines_of
+from streams.queueing import GIB, Policy, assign, unfit
+from tests.pool import beat, job
+
+POLICY = Policy(ageing_us=10, patience_us=60, slice_us=15)
+NOW = 1000
+
+
+def waiting(name: str, age: int = 0, *, gib: int = 0, devices: int = 0, deadline: int | None = None, **more: Any) -> Waiting:
+    """A waiting job, planned now unless told otherwise."""
+    since, after = more.pop("since", NOW), more.pop("after", None)
+    need = Need(memory_bytes=gib * GIB, devices=devices)
+    return Waiting(job(name, need=need, budget=Budget(deadline_us=deadline), **more), age, since, after)
+
+
+def names(items: list[Waiting], agents: list[AgentBeat], *, running: dict[str, int] | None = None, now: int = NOW) -> list[tuple[str, str]]:
+    """Who gets what."""
+    pairs = assign(lines_of(items), agents, running=running or {}, now_us=now, policy=POLICY)
+    return [(item.job.job_id, agent.agent_id) for item, agent in pairs]
+
+
+@st.composite
+def queues(draw: st.DrawFn) -> list[Waiting]:
+    """Any jobs that wait."""
+    few = st.integers(0, draw(st.integers(0, 3)))
+    return [
+        waiting(
+            f"j{age}", age, gib=draw(few), devices=draw(st.integers(0, 1)), priority=draw(few), submitter=f"s{draw(few)}",
+            model=f"m{draw(few)}", run=f"r{draw(few)}", since=draw(st.integers(NOW - 100, NOW)),
+            deadline=draw(st.sampled_from([None, None, NOW + 5, NOW + 30])), after=draw(st.none() | st.just("a0")),
+        )
+        for age in range(draw(st.integers(0, 12)))
+    ]  # fmt: skip
+
+
+@st.composite
+def crews(draw: st.DrawFn) -> list[AgentBeat]:
+    """Any agents that are free."""
+    device = Device(uuid="d", name="d", memory_bytes=1)
+    return [
+        beat(f"a{n}", gib=draw(st.integers(0, 3)), held=draw(st.sampled_from([(), ("m0@",), ("m1@", "m2@")])),
+             devices=(device,) * draw(st.integers(0, 1)), draining=draw(st.booleans()))
+        for n in range(draw(st.integers(0, 6)))
+    ]  # fmt: skip
+
+
+@given(queues(), crews(), st.randoms(use_true_random=False))
+def test_any_order_of_the_inputs_gives_the_same(items: list[Waiting], agents: list[AgentBeat], chance: random.Random) -> None:
+    """Deterministic: what counts is what is said, not when it came."""
+    straight = names(items, agents)
+    chance.shuffle(items)
+    chance.shuffle(agents)
+    assert names(items, agents) == straight
+
+
+@given(queues(), crews())
+def test_no_agent_stays_free_while_a_job_waits_that_it_fits(items: list[Waiting], agents: list[AgentBeat]) -> None:
+    """Work-conserving; and what is leased fits, once each."""
+    pairs = names(items, agents)
+    need, crew = {item.job.job_id: item.job.need for item in items}, {agent.agent_id: agent for agent in agents}
+    jobs, taken = [name for name, _ in pairs], [name for _, name in pairs]
+    assert len(set(jobs)) == len(set(taken)) == len(pairs)
+    assert all(unfit(need[name], crew[agent]) is None for name, agent in pairs)
+    assert all(unfit(need[name], crew[agent]) for name in need.keys() - set(jobs) for agent in crew.keys() - set(taken))
+
+
+def level(item: Waiting, top: int) -> int:
+    """Priority and age, as the policy's text has it."""
+    return min(top, item.job.priority + (NOW - item.since_us) // POLICY.ageing_us)
+
+
+@given(queues(), st.integers(1, 6), st.sampled_from(["m0@", "m1@"]))
+def test_affinity_breaks_no_priority(items: list[Waiting], agents: int, held: str) -> None:
+    """Where all agents fit all jobs, no line waits whose head has a higher level than a head that was leased."""
+    crew = [beat(f"a{n}", gib=3, held=(held,), devices=(Device(uuid="d", name="d", memory_bytes=1),)) for n in range(agents)]
+    heads = {line.queue[0].job.job_id: line.queue[0] for line in lines_of(items)}
+    leased = {name for name, _ in names(items, crew)}
+    top = max((item.job.priority for item in items), default=0)
+    levels = {name: level(head, top) for name, head in heads.items()}
+    left = [levels[name] for name in heads.keys() - leased]
+    assert all(levels[name] >= max(left, default=0) for name in heads.keys() & leased)
+
+
+def test_priority_then_share_then_deadline_then_age() -> None:
+    """The figures of a rank, in their order."""
+    old, other = waiting("old", 0), waiting("other", 1, submitter="you")
+    late, soon = waiting("late", 2, deadline=NOW + 40), waiting("soon", 3, deadline=NOW + 20)
+    urgent = waiting("urgent", 4, priority=1)
+    one = [beat("a")]
+    assert names([old, other, late, soon, urgent], one, running={"me": 3}) == [("urgent", "a")]
+    assert names([old, other, late, soon], one, running={"me": 3}) == [("other", "a")]
+    assert names([old, late, soon], one) == [("soon", "a")]
+    assert names([old, late], one) == [("late", "a")]
+    assert names([old, waiting("new", 5)], one) == [("old", "a")]
+
+
+def test_a_deadline_in_ten_years_puts_nobody_first() -> None:
+    """Who names none is due after the policy's patience: only what is due before that goes first."""
+    assert names([waiting("old", 0, since=NOW - 1), waiting("far", 1, deadline=NOW * 10**6)], [beat("a")]) == [("old", "a")]
+
+
+def test_the_model_that_an_agent_holds_goes_first_among_equals() -> None:
+    """From both sides: the line whose model is held, and the agent that holds it."""
+    items = [waiting("x", 0, model="x"), waiting("y", 1, model="y")]
+    assert names(items, [beat("a", held=("y@",))]) == [("y", "a")]
+    assert names(items[:1], [beat("a"), beat("b", held=("x@",))]) == [("x", "b")]
+
+
+def test_a_job_leaves_room_and_models_to_those_who_want_them() -> None:
+    """It takes the smallest agent that fits, and none that holds a model that others wait for, where there is another."""
+    assert names([waiting("x", gib=1)], [beat("a", gib=80), beat("b", gib=8)]) == [("x", "b")]
+    wanted = [waiting("x", 0, model="x", priority=1), waiting("y", 1, model="y")]
+    assert names(wanted, [beat("a", held=("y@",)), beat("b", held=("z@",))]) == [("x", "b"), ("y", "a")]
+
+
+def test_a_job_goes_to_another_agent_than_the_one_it_failed_on() -> None:
+    """Unless there is no other, even from one that holds its model."""
+    failed = waiting("x", after="a")
+    assert names([failed], [beat("a", held=("m@",)), beat("b")]) == [("x", "b")]
+    assert names([failed], [beat("a")]) == [("x", "a")]
+
+
+@dataclass
+class Shop:
+    """Lines and agents on a clock that counts the policy's units: jobs run so long as `lasts` says, and end at their deadline."""
+
+    agents: list[AgentBeat]
+    policy: Policy = POLICY
+    lasts: dict[str, int] = field(default_factory=dict)
+    lines: Lines = field(default_factory=Lines)
+    items: dict[str, Waiting] = field(default_factory=dict)
+    busy: dict[str, tuple[Waiting, int]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+
+    def arrive(self, item: Waiting, *, lasts: int) -> None:
+        """A job waits from now on."""
+        self.lines.add(item)
+        self.items[item.job.job_id] = item
+        self.lasts[item.job.job_id] = lasts
+
+    def tick(self, now: int) -> list[str]:
+        """What ends ends, what is past its deadline goes, what can be leased is; its ids."""
+        self.busy = {name: (item, ends) for name, (item, ends) in self.busy.items() if ends > now}
+        for item in [item for item in self.items.values() if (item.job.budget.deadline_us or now + 1) <= now]:
+            self.leave(item)
+        free = [agent.model_copy(update={"models_held": (self.held.get(agent.agent_id, ""),)}) for agent in self.agents
+                if agent.agent_id not in self.busy]  # fmt: skip
+        running = Counter(item.job.submitter for item, _ in self.busy.values())
+        for item, agent in assign(self.lines.all(), free, running=running, now_us=now, policy=self.policy):
+            self.busy[agent.agent_id] = item, now + self.lasts[item.job.job_id]
+            self.held[agent.agent_id] = f"{item.job.model.uri}@"
+            (line,) = [line for line in self.lines.all() if item in line.queue]
+            self.lines.served(line.key, at_us=now)
+            self.leave(item)
+        return [item.job.job_id for item, _ in self.busy.values()]
+
+    def leave(self, item: Waiting) -> None:
+        """A job waits no longer."""
+        self.lines.discard(item.job.job_id)
+        del self.items[item.job.job_id]
+
+
+LONGEST, HIGHEST, AGENTS = 8, 5, 4
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, HIGHEST), st.booleans(), st.randoms(use_true_random=False))
+def test_nobody_starves_whatever_else_comes(priority: int, large: bool, chance: random.Random) -> None:
+    """Leased within the bound of the ageing rate, though others of higher priority, of any name, model and deadline, never cease.
+
+    The bound: max of (highest - own priority) x ageing and patience, one slice, and a round of those who were there already.
+    """
+    shop = Shop([beat(f"a{n}", gib=2 if n == 0 else 1) for n in range(AGENTS)])
+    shop.arrive(waiting("me", 0, since=0, priority=priority, gib=2 if large else 1), lasts=1)
+    others = 2 * AGENTS
+    bound = max((HIGHEST - priority) * POLICY.ageing_us, POLICY.patience_us) + POLICY.slice_us + (others + 1) * LONGEST
+    for now in range(bound + 1):
+        while len(shop.items) <= others:
+            name = f"j{len(shop.lasts)}"
+            another = waiting(
+                name, len(shop.lasts), since=now, priority=HIGHEST, submitter=chance.choice(["me", "you", name]),
+                model=chance.choice(["m", "n"]), gib=chance.randint(1, 2), deadline=chance.choice([None, now + chance.randint(1, 80)]),
+            )  # fmt: skip
+            shop.arrive(another, lasts=chance.randint(1, LONGEST))
+        if "me" in shop.tick(now):
+            return
+    raise AssertionError(f"not leased by {bound}")
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 4), st.integers(2, 9), st.randoms(use_true_random=False))
+def test_shares_converge_however_many_jobs_one_submits(submitters: int, agents: int, chance: random.Random) -> None:
+    """When what ran before others came has ended, shares differ by one job at most, and stay so."""
+    shop = Shop([beat(f"a{n}") for n in range(agents)])
+    for n in range(260):
+        shop.arrive(waiting(f"first{n}", n, since=0, submitter="s0", model=f"m{n % 3}"), lasts=chance.randint(1, LONGEST))
+    for now in range(40):
+        if now == 10:
+            for n in range(1, submitters):
+                for k in range(160):
+                    shop.arrive(waiting(f"s{n}-{k}", 260 + n + k, since=now, submitter=f"s{n}"), lasts=chance.randint(1, LONGEST))
+        shop.tick(now)
+        shares = Counter(item.job.submitter for item, _ in shop.busy.values())
+        if now >= 10 + LONGEST:
+            assert max(shares.values()) - min(shares[f"s{n}"] for n in range(submitters)) <= 1
+
+
+def test_an_agent_stays_with_a_model_for_a_slice_and_no_longer() -> None:
+    """One agent, six models, jobs without end: a load for each slice, not one for each job; and none is forgotten."""
+    shop = Shop([beat("a")], policy=replace(POLICY, patience_us=1000))
+    for n in range(20):
+        for model in "uvwxyz":
+            shop.arrive(waiting(f"{model}{n}", n, since=0, model=model), lasts=3)
+    order = [shop.tick(now)[0][0] for now in range(0, 12 * POLICY.slice_us, 3)]
+    assert 1 + sum(left != right for left, right in pairwise(order)) == 12
+    assert Counter(order) == dict.fromkeys("uvwxyz", 2 * POLICY.slice_us // 3)
+
+
+def test_who_is_due_does_not_wait_for_the_end_of_a_slice() -> None:
+    """A line that an agent is at gives way to one whose time has come, and to nothing else."""
+    (at_it,) = lines_of([waiting("at it", 1, model="x", since=0)])
+    at_it.served_us = NOW
+    for since, first in ((NOW - 50, "due"), (NOW - 40, "at it")):
+        (other,) = lines_of([waiting("due", 0, model="y", since=since, priority=0)])
+        ((item, _),) = assign([at_it, other], [beat("a", held=("x@",))], running={}, now_us=NOW, policy=replace(POLICY, ageing_us=100))
+        assert item.job.job_id == first
