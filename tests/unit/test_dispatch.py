@@ -13,7 +13,7 @@ from schemas.runs import RunChanged
 from streams.bits import pack
 from streams.dispatch import Pool
 from streams.leases import Abandon, Cancel, Entry, Lease, Release, Step, pause_us
-from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, released
+from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
 
 
 def test_a_waiting_job_goes_to_a_free_agent_and_its_run_starts() -> None:
@@ -37,6 +37,17 @@ def test_a_heartbeat_that_names_the_attempt_keeps_the_lease() -> None:
     told = Told().tell(planned(work), beat("a"), beat("b"), released(work))
     told.tell(beat("a", sequence=1, running=(Running(job_id="j1", attempt=1),)), beat("b", sequence=1), at_us=9 * SECOND)
     assert not [decision for decision in told.pool.decide(now_us=10 * SECOND) if isinstance(decision, Release)]
+
+
+def test_an_agent_that_speaks_again_before_another_was_found_keeps_its_lease() -> None:
+    """It was silent for long and its job waited; as nobody had taken it, it goes on."""
+    work = job("j1")
+    told = Told().tell(planned(work), beat("a"), released(work), ran("running"))
+    assert told.pool.decide(now_us=10 * SECOND) == []
+    assert waiting_jobs(told.pool) == {"j1"}
+    told.tell(beat("a", sequence=1, running=(Running(job_id="j1", attempt=1),)), beat("b"), at_us=11 * SECOND)
+    assert told.pool.decide(now_us=11 * SECOND) == []
+    assert waiting_jobs(told.pool) == set()
 
 
 def test_a_new_incarnation_has_lost_what_the_old_one_held() -> None:
@@ -147,7 +158,7 @@ def test_any_interleaving_and_any_redelivery_give_the_same_state(order: list[tup
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_world_of_crashing_agents_and_dispatchers_gets_all_its_work_done(seed: int) -> None:
-    """Every job ends finished, and at no time do two live incarnations hold one job under one term."""
+    """Every job ends finished, no two live incarnations ever hold one under one term, and what waits by index waits by a walk."""
     world = World(random.Random(seed))
     for _ in range(3000):
         world.tick()
@@ -156,12 +167,33 @@ def test_a_world_of_crashing_agents_and_dispatchers_gets_all_its_work_done(seed:
     assert world.finished()
 
 
+def waiting_jobs(pool: Pool) -> set[str]:
+    """The jobs that the pool's index says can be leased."""
+    return {item.job.job_id for line in pool._lines.all() for item in line.queue}
+
+
+def walked(pool: Pool, now_us: int) -> set[str]:
+    """The same, found by a walk over everything that was ever told: what the index must always agree with."""
+    found: set[str] = set()
+    for entry in pool.entries.values():
+        lease, work = entry.lease, entry.job
+        if work is None or entry.over or pool._run(work.run_id).over or pool._held(entry, now_us):
+            continue
+        met = all(pool.entries[needed].over == "finished" for needed in work.depends_on)
+        pausing = lease and lease.ended == "failed" and now_us < lease.ended_us + pause_us(lease.attempt)
+        if met and not pausing:
+            found.add(entry.job_id)
+    return found
+
+
 class World:
     """Simulated agents that work, crash and come back, under dispatchers that are replaced now and then."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance, self.now = chance, SECOND
-        self.log: list[tuple[str, Event]] = [("planned", planned(job(f"j{i}", run=f"r{i % 3}"))) for i in range(12)]
+        self.log: list[tuple[str, Event]] = [
+            ("planned", planned(job(f"j{i}", run=f"r{i % 3}", depends_on=(f"j{i - 6}",) if i > 8 else ()))) for i in range(12)
+        ]
         self.agents: dict[str, dict[str, object]] = {name: self.born(1) for name in "abc"}
         self.term, self.pool = 0, self.rebuilt()
 
@@ -190,7 +222,9 @@ class World:
             self.pool = self.rebuilt()
         for name, agent in self.agents.items():
             self.live(name, agent)
-        for decision in self.pool.decide(now_us=self.now):
+        decisions = self.pool.decide(now_us=self.now)
+        assert waiting_jobs(self.pool) == walked(self.pool, self.now)
+        for decision in decisions:
             self.obey(decision)
 
     def live(self, name: str, agent: dict[str, object]) -> None:
@@ -206,7 +240,8 @@ class World:
             agent["left"] = int(str(agent["left"])) - 1
             if agent["left"] == 0:
                 agent["job"] = None
-                self.write("status", changed(work, "finished", attempt=int(str(agent["attempt"]))))
+                state = "failed" if self.chance.random() < 0.1 else "finished"
+                self.write("status", changed(work, state, attempt=int(str(agent["attempt"]))))
         agent["sequence"] = int(str(agent["sequence"])) + 1
         running = (
             (Running(job_id=work.job_id, attempt=int(str(agent["attempt"]))),)
