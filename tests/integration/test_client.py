@@ -88,6 +88,8 @@ def test_the_awaiting_client_does_the_same(flow: Settings, run: Run) -> None:
             assert [one.model for one in ended] == ["async-a", "async-b"]
             listed = await assay.runs(campaign=batch.campaign, sort="model")
             assert [row.model for row in listed] == ["async-a", "async-b"]
+            compared = await assay.compare(*(one.run_id for one in batch.runs), task="assay_copy")
+            assert compared.summary and {one.task for one in compared.tasks} | {one.task for one in compared.skipped} == {"assay_copy"}
             assert (await assay.run(run.run_id)).scores == run.scores
 
     asyncio.run(act())

@@ -73,6 +73,10 @@ class AsyncClient:
         """What a run cost, under every version of the price book."""
         return await self._do(calls.cost(run_id))
 
+    async def compare(self, a: str, b: str, *, task: str | None = None) -> models.Compared:
+        """Two runs on the samples that both have, with intervals: whether the difference is real."""
+        return await self._do(calls.compare(a, b, task=task))
+
     async def prices(self, *, most: int | None = None, **filters: Any) -> Table[models.PriceRow]:
         """The price book."""
         return await self._do(calls.prices(most=most, filters=filters))

@@ -59,6 +59,11 @@ def cost(run_id: str) -> Steps[models.RunCost]:
     return steps.document(Ask("GET", f"/v1/runs/{run_id}/cost"), models.RunCost)
 
 
+def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
+    """Two runs on the samples that both have."""
+    return steps.document(_get("/v1/compare", {"a": a, "b": b, "task": task}), models.Compared)
+
+
 def prices(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.PriceRow]]:
     """The price book."""
     return _table("/v1/prices", models.PricePage, "prices", most=most, filters=filters)

@@ -71,6 +71,10 @@ class Client:
         """What a run cost, under every version of the price book."""
         return self._do(calls.cost(run_id))
 
+    def compare(self, a: str, b: str, *, task: str | None = None) -> models.Compared:
+        """Two runs on the samples that both have, with intervals: whether the difference is real."""
+        return self._do(calls.compare(a, b, task=task))
+
     def prices(self, *, most: int | None = None, **filters: Any) -> Table[models.PriceRow]:
         """The price book."""
         return self._do(calls.prices(most=most, filters=filters))
