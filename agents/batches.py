@@ -1,7 +1,8 @@
 """Batches straight from the fetch: Faust keeps the group, the partitions and the commits, and a record is no stream event of its own.
 
 Faust's own way to a batch (`Stream.take_events`) takes every record by itself through four futures, a lock, two queues and a list of
-acks: more time than decoding, checking and inserting it. Here the agent asks for a batch, and Faust's consumer fetches it whole. What holds:
+acks: more time than decoding, checking and inserting it. Here the agent asks for a batch, and Faust's consumer fetches it whole.
+What holds:
 
 - A batch is done when the agent asks for the next one: then its effects are durable, and only then may its offsets be committed. An
   agent that is cancelled within a batch has not done it. (`take_events` takes such a batch for done.)
