@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -35,5 +36,6 @@ async def _spoil(settings: Settings) -> None:
 def shown(flow: Settings) -> tuple[str, str]:
     """Two completed runs, beside a dead letter."""
     runs = [submit(flow, model=f"shown-model-with-a-rather-long-name-{letter}") for letter in "ab"]
-    asyncio.run(_spoil(flow))
+    with ThreadPoolExecutor(1) as apart:  # the browser's driver has a loop running in this thread
+        apart.submit(asyncio.run, _spoil(flow)).result()
     return completed(flow, runs[0]), completed(flow, runs[1])

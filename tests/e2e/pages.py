@@ -13,8 +13,8 @@ from infra.settings import Settings
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-PATIENCE_MS = 60_000
-PATIENCE_S = 120  # the first scoring loads lm-eval, on a machine that may be busy
+PATIENCE_MS = 180_000  # a stack that has just started, on a machine that may be busy
+PATIENCE_S = 180
 WIDTHS = (1280, 390)
 
 

@@ -35,7 +35,7 @@ def test_the_page_of_a_run_grows_and_keeps_what_is_open(flow: Settings, browser:
     page.goto(f"{flow.api}/runs/{run_id}")
     table = page.locator("#timeline details", has_text="Attempts as a table")
     table.locator("summary").click(timeout=PATIENCE_MS)
-    page.get_by_role("link", name="As JSON").focus()
+    page.get_by_role("link", name="As JSON", exact=True).focus()
     completed(flow, run_id)
     expect(page.locator("h1 .state")).to_have_text("completed", timeout=PATIENCE_MS)
     expect(page.locator("#scores tbody tr")).to_have_count(2, timeout=PATIENCE_MS)
