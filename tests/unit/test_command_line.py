@@ -1,12 +1,11 @@
 """The commands themselves: each has help with examples, the manual is theirs, and what is not understood is one line."""
 
-import subprocess
 import sys
 
 import pytest
 
 from query_api.cli.completing import topic_names
-from query_api.cli.main import COMMANDS, GROUPS
+from query_api.cli.main import COMMANDS, GROUPS, main
 from query_api.cli.manual import WRITTEN, commands_without_examples, manual
 
 
@@ -36,12 +35,17 @@ def test_the_manual_is_what_the_commands_say() -> None:
         (("dead-letters", "shwo", "a"), "No such command 'shwo'"),
     ],
 )
-def test_what_is_not_understood_is_one_line_with_the_help_to_read(arguments: tuple[str, ...], says: str) -> None:
+def test_what_is_not_understood_is_one_line_with_the_help_to_read(
+    arguments: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit code 2, nothing on stdout."""
-    done = subprocess.run([sys.executable, "-m", "query_api.cli.main", *arguments], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
-    assert says in done.stderr
-    assert "--help`" in done.stderr
+    monkeypatch.setattr(sys, "argv", ["assay", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out, len(told.err.splitlines())) == (2, "", 1)
+    assert says in told.err
+    assert "--help`" in told.err
 
 
 def test_topics_complete_by_their_middle_part_and_whole() -> None:
