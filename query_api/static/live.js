@@ -3,7 +3,9 @@ const main = document.querySelector("main[data-fragment]");
 const light = document.querySelector("[data-live]");
 const PAUSE_MS = 700;
 const AGAIN_MS = 3000;
-let fetching = false, again = false, away = false, since = null;
+// What is shown follows the log by a moment: after the last event the page looks again, ever more seldom.
+const LATER_MS = [1000, 2000, 4000, 8000, 16000];
+let fetching = false, again = false, away = false, since = null, later = [];
 
 function show(text, on) {
   light.textContent = text;
@@ -35,6 +37,12 @@ async function refresh() {
     }
   } catch { /* the stream says that we are not live; the next event tries again */ }
   setTimeout(() => { fetching = false; if (again) { again = false; refresh(); } }, PAUSE_MS);
+}
+
+function heard() {
+  later.forEach(clearTimeout);
+  later = LATER_MS.map(pause => setTimeout(refresh, pause));
+  refresh();
 }
 
 // Only sections that changed are exchanged: what somebody reads, has opened, selected or focused elsewhere stays as it is.
@@ -70,6 +78,6 @@ if (main?.dataset.fragment) {
   stream.addEventListener("away", event => { away = true; stale(new Date(JSON.parse(event.data).since_us / 1000)); });
   stream.addEventListener("back", () => { away = false; refresh(); });
   for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "CostSummarised", "RankingChanged", "RunDelayed", "DeadLettered"])
-    stream.addEventListener(kind, refresh);
+    stream.addEventListener(kind, heard);
   if (main.dataset.everyS) setInterval(refresh, 1000 * main.dataset.everyS);
 }
