@@ -20,7 +20,7 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from streams.errors import Unavailable
 
-READY_S = 90
+READY_S = 180
 # How long an example takes is the machine's matter, and no property.
 hypothesis.settings.register_profile("assay", deadline=None)
 hypothesis.settings.load_profile("assay")

@@ -19,7 +19,9 @@ def readable(handler: Handler) -> Handler:
         answer = await handler(request, error)
         if request.url.path.startswith(FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
             return answer
-        told = {"content": "problem.html", "fragment": "", "problem": json.loads(bytes(answer.body))}
+        # What is not there may be in a moment (a run just asked for): the page becomes what it was asked for as soon as that is there.
+        query = f"?{request.url.query}" if request.url.query else ""
+        told = {"content": "problem.html", "fragment": f"/fragments{request.url.path}{query}", "problem": json.loads(bytes(answer.body))}
         kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
         return TEMPLATES.TemplateResponse(request, "base.html", told | {"title": told["problem"]["title"]}, answer.status_code, kept)
 

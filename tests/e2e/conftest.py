@@ -1,4 +1,4 @@
-"""The browser, runs to look at, and a dead letter; once a session."""
+"""The browser, once a module; runs to look at and a dead letter, once a session."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.e2e.pages import CHROMIUM, FLAGS, completed, submit
 from tests.flow import until_row
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its driver's loop runs in this thread: where it stays, no test after it could run one of its own
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, with a fresh profile."""
     with sync_playwright() as playwright:

@@ -42,7 +42,7 @@ def test_every_page_is_whole_without_a_script(flow: Settings, browser: Browser, 
         page.goto(f"{flow.api}{path}")
         found[name] = page.locator("h1").inner_text()
         assert page.locator("main section").count() >= 1
-    assert len(set(found.values())) >= len(found) - 2  # two pages of samples and two boards share theirs
+    assert len(set(found.values())) >= len(found) - 3  # two pages of samples, two boards and two comparisons share theirs
 
 
 def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:

@@ -32,7 +32,8 @@ def runs(flow: Settings) -> tuple[str, str]:
 
 def values(flow: Settings, run_id: str, task: str) -> Measured:
     """A run's values as the list of its samples has them."""
-    rows = [json.loads(line) for line in httpx.get(f"{flow.api}/v1/runs/{run_id}/samples?task={task}").text.splitlines()]
+    answer = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples?task={task}", headers={"Accept": "application/x-ndjson"})
+    rows = [json.loads(line) for line in answer.text.splitlines()]
     return Measured("build", "acc", "none", True, "mean", {row["ordinal"]: Sample(row["doc_id"], row["value"])
                                                            for row in rows if row["metric"] == "acc"})  # fmt: skip
 
