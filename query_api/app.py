@@ -22,7 +22,7 @@ from query_api.measured import Measured
 from query_api.pages.faults import readable
 from query_api.problems import on_error, on_fault, on_http
 from query_api.routes import OPERATIONS
-from query_api.routing import route
+from query_api.routing import routes
 from query_api.state import State
 from streams.errors import AssayError
 
@@ -44,10 +44,10 @@ def app(settings: Settings) -> Starlette:
                 task.cancel()
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    routes = [*(route(operation) for operation in OPERATIONS), *lasting(pages.ROUTES), static]
+    served = [*routes(OPERATIONS), *lasting(pages.ROUTES), static]
     told = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
     handlers: Any = {kind: readable(handler) for kind, handler in told.items()}
-    application = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured)])
+    application = Starlette(routes=served, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured)])
     application.state.description = document(OPERATIONS)
     return application
 

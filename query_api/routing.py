@@ -6,7 +6,7 @@ other does not do. The docstring is what people read of it.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
@@ -72,8 +72,25 @@ class Operation:
         return query, body
 
 
-def route(operation: Operation) -> Route:
-    """The route that serves an operation."""
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(operations: Iterable[Operation]) -> list[Route]:
+    """A route an address, which serves all of its methods: so what is refused names each of them in `Allow`."""
+    served: dict[str, dict[str, Endpoint]] = {}
+    for operation in operations:
+        served.setdefault(operation.path, {})[operation.method] = _endpoint(operation)
+    return [Route(path, _by_method(endpoints), methods=list(endpoints)) for path, endpoints in served.items()]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
+
+
+def _endpoint(operation: Operation) -> Endpoint:
     query_shape, body_shape = operation.query, operation.body
 
     async def endpoint(request: Request) -> Response:
@@ -82,7 +99,7 @@ def route(operation: Operation) -> Route:
         told = await operation.handler(Call(request.app.state.own, request.path_params, query, body, request))
         return told if isinstance(told, Response) else _answer(operation, request, told)
 
-    return Route(operation.path, endpoint, methods=[operation.method], name=operation.handler.__name__)
+    return endpoint
 
 
 def _answer(operation: Operation, request: Request, told: Shape) -> Response:
