@@ -49,17 +49,18 @@ function heard() {
 function replace(html) {
   const fresh = document.createElement("template");
   fresh.innerHTML = html;
+  keepOpen(main, fresh.content);
   const [now, next] = [main, fresh.content].map(parent => [...parent.children]);
   if (now.map(one => one.id).join() !== next.map(one => one.id).join()) return exchange(main, () => main.replaceChildren(...next));
   now.forEach((old, place) => {
-    keepOpen(old, next[place]);
     if (!old.isEqualNode(next[place])) exchange(old, () => old.replaceWith(next[place]));
   });
 }
 
 function keepOpen(old, fresh) {
-  const opened = [...old.querySelectorAll("details")];
-  fresh.querySelectorAll("details").forEach((one, place) => { one.open = opened[place]?.open ?? false; });
+  const name = one => `${one.closest("section")?.id} ${one.querySelector("summary")?.textContent}`;
+  const opened = new Set([...old.querySelectorAll("details[open]")].map(name));
+  fresh.querySelectorAll("details").forEach(one => { one.open = opened.has(name(one)); });
 }
 
 // The focused link stays focused, and no text that somebody has selected is taken away.
