@@ -25,8 +25,9 @@ from typing import Final
 from schemas.jobs import EnvironmentSeen
 from schemas.results import Figure, PricePublished
 from schemas.runs import PlannedTask
+from streams.planning import is_perf, task_of
 from streams.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
-from streams.spending import Attempt, Energy, Ledger, Spending, Where, is_perf, task_of
+from streams.spending import Attempt, Energy, Ledger, Spending, Where
 
 FORMULA_VERSION: Final = "cost-1"
 MILLION: Final = 10**6

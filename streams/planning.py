@@ -113,6 +113,21 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
     })  # fmt: skip
 
 
+def run_of(job_id: str) -> str:
+    """The run that a job belongs to: its id begins with the run's."""
+    return job_id.partition("/")[0]
+
+
+def is_perf(job_id: str) -> bool:
+    """The job is a run's workload."""
+    return job_id.endswith(PERF)
+
+
+def task_of(job_id: str) -> str:
+    """The task whose samples a job answers."""
+    return job_id.partition("/")[2].rsplit("/", 2)[0]
+
+
 def perf_requests(workload: Workload | None) -> int | None:
     """How many steady requests a workload will send, where that is known before; 0 where only its end is; None without one."""
     if workload is None:

@@ -12,7 +12,7 @@ from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from streams.performance import Speed
-from streams.planning import PERF
+from streams.planning import is_perf, run_of
 from streams.runs import TERMINAL, step
 from streams.scores import TaskScores
 
@@ -98,8 +98,8 @@ class Results:
         """A reading belongs to every workload job that was active; a job id begins with its run's."""
         touched = set()
         for job_id in reading.jobs_active:
-            run_id = job_id.partition("/")[0]
-            if job_id.endswith(PERF):
+            run_id = run_of(job_id)
+            if is_perf(job_id):
                 self.run(run_id).speeds.setdefault(job_id, Speed()).add(reading)
                 touched.add(run_id)
         return frozenset(touched)
@@ -115,7 +115,7 @@ class Results:
                 run.speeds.setdefault(event.job_id, Speed()).add(event)
             case JobChanged(state="finished"):
                 run.engine, run.environment_sha = event.engine or run.engine, event.environment_sha or run.environment_sha
-                if event.job_id.endswith(PERF):
+                if is_perf(event.job_id):
                     run.speeds.setdefault(event.job_id, Speed()).add(event)
 
 

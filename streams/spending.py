@@ -14,7 +14,7 @@ from schemas.measurements import ResourceRead
 from schemas.results import PerformanceSummarised, PricePublished, RunScored
 from schemas.runs import Plan, RunChanged, RunState
 from streams.performance import GRADES
-from streams.planning import PERF
+from streams.planning import run_of
 from streams.prices import PriceBook
 from streams.runs import TERMINAL, step
 
@@ -123,17 +123,13 @@ class Ledger:
             if before and (grown_uj := _grown_uj(before, reading)) is not None:
                 for job_id in set(before.jobs_active) & set(reading.jobs_active):
                     self._add(job_id, reading, grown_uj=grown_uj)
-        return frozenset(_run_of(job_id) for job_id in reading.jobs_active)
+        return frozenset(run_of(job_id) for job_id in reading.jobs_active)
 
     def _add(self, job_id: str, reading: ResourceRead, *, grown_uj: int) -> None:
-        run, where, grade = self.run(_run_of(job_id)), (job_id, reading.agent_id), GRADES[reading.sensor]
+        run, where, grade = self.run(run_of(job_id)), (job_id, reading.agent_id), GRADES[reading.sensor]
         known = run.energy.get(where, Energy(0, grade))
         run.energy[where] = Energy(known.uj + grown_uj, max(known.grade, grade))
         run.latest_us = max(run.latest_us, reading.occurred_us)
-
-
-def _run_of(job_id: str) -> str:
-    return job_id.partition("/")[0]
 
 
 def _grown_uj(before: ResourceRead, reading: ResourceRead) -> int | None:
@@ -164,13 +160,3 @@ def _occupy(run: Spending, event: JobChanged) -> None:
     known = run.attempts.setdefault((event.job_id, event.agent_id, event.attempt), Attempt(at, at, event.environment_sha, finished))
     known.first_us, known.last_us = min(known.first_us, at), max(known.last_us, at)
     known.environment_sha, known.finished = known.environment_sha or event.environment_sha, known.finished or finished
-
-
-def is_perf(job_id: str) -> bool:
-    """The job is a run's workload."""
-    return job_id.endswith(PERF)
-
-
-def task_of(job_id: str) -> str:
-    """The task whose samples a job answers."""
-    return job_id.partition("/")[2].rsplit("/", 2)[0]

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from query_api.pages.rendering import Content, page
+from streams.planning import run_of
 
 NESTED = ("running", "models_held", "devices", "capabilities")
 
@@ -24,7 +25,7 @@ async def load(request: Request) -> Content:
 def _agent(row: Mapping[str, Any]) -> dict[str, Any]:
     told = dict(row) | {name: json.loads(row[name]) for name in NESTED}
     # A job's id begins with its run's.
-    told["running"] = [job | {"run_id": job["job_id"].partition("/")[0]} for job in told["running"]]
+    told["running"] = [job | {"run_id": run_of(job["job_id"])} for job in told["running"]]
     return told
 
 
