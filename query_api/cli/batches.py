@@ -7,15 +7,14 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
-from query_api.cli.request_files import model_named
 from streams.errors import Invalid
 
 
-def submit_batch(terms: Mapping[str, Any], models: Sequence[str], *, wait: bool, as_json: bool) -> None:
+def submit_batch(terms: Mapping[str, Any], models: Sequence[Mapping[str, Any]], *, wait: bool, as_json: bool) -> None:
     """Asks for a run of each model, all or none; with `wait` follows them to their ends. Raises: Invalid where one is not completed."""
     client = Client(Settings())
     body = {name: value for name, value in terms.items() if name not in ("model", "run_id")}
-    told = client.post("/v1/batches", body | {"models": [model_named(model) for model in models]})
+    told = client.post("/v1/batches", body | {"models": list(models)})
     if not wait:
         showing.document(told) if as_json else showing.table(["run", "model"], [(one["run_id"], one["model"]) for one in told["runs"]])
         return

@@ -6,22 +6,21 @@ What `agents.plan` would reject is refused here with the same reason.
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
-from query_api.cli.request_files import model_named
 from streams.errors import AssayError, NotFound, Permanent
 
 Told = Callable[[str], None]
 
 
-def try_dry(body: dict[str, Any], models: Sequence[str], *, as_json: bool) -> None:
+def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
     os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
-    bodies = [body | {"model": model_named(model)} for model in models] or [body]
+    bodies = [body | {"model": model} for model in models] or [body]
     plans = [
         estimated(one, Settings(), told=lambda text: None if as_json else showing.errors.print(text, highlight=False)) for one in bodies
     ]

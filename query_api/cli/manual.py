@@ -75,8 +75,6 @@ def _names(parameter: Any) -> str:
 
 def _default(parameter: Any) -> str:
     value = parameter.default
-    if parameter.name == "submitter":
-        return "you"  # whose name it is depends on who writes this page
     return "" if value in (None, False, "", []) or callable(value) else f"`{'on' if value is True else value}`"
 
 

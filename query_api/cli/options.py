@@ -11,7 +11,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, n
 Wait = Annotated[bool, typer.Option("--wait", help="follow the run to its end")]
 RunId = Annotated[str, typer.Argument(help="the run's id, as `assay runs` shows it", autocompletion=run_ids)]
 TaskOnly = Annotated[str | None, typer.Option("--task", help="only this task", autocompletion=task_names)]
-Submitter = Annotated[str, typer.Option(help="who asks")]
+Submitter = Annotated[str | None, typer.Option(help="who asks; you, where nobody is named")]
 ME = os.environ.get("USER", "anonymous")
 BudgetS = Annotated[float | None, typer.Option(help="seconds that it may run; then it stops, and keeps what it has")]
 Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest: 2026-12-01T18:00Z, or 30m, 2h, 1d from now")]

@@ -15,28 +15,24 @@ from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, BudgetS, BudgetUsd, Deadline, Submitter, Wait
-from query_api.cli.request_files import from_file, model_named
+from query_api.cli.overriding import body_of, engine_said, tasks_over
+from query_api.cli.request_files import model_named
 from streams.errors import Invalid
 
-
-def _options(told: list[str]) -> dict[str, str]:
-    for one in told:
-        if "=" not in one:
-            raise Invalid(f"--option {one!r}: write name=value", code="option")
-    return dict(one.split("=", 1) for one in told)
+A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
 
 
 def submit(
-    file: Annotated[Path | None, typer.Argument(help="a request as YAML")] = None,
+    file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
     limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
-    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
+    engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
-    priority: Annotated[int, typer.Option(help="higher goes first")] = 0,
+    priority: Annotated[int | None, typer.Option(help="higher goes first; 0 where none is given")] = None,
     suite: Annotated[str | None, typer.Option(help="the board on which the run is ranked")] = None,
-    submitter: Submitter = ME,
+    submitter: Submitter = None,
     budget_s: BudgetS = None,
     deadline: Deadline = None,
     budget_usd: BudgetUsd = None,
@@ -48,35 +44,23 @@ def submit(
     """Asks for an evaluation.
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
-    · `assay submit request.yaml --wait --json` · `assay submit request.yaml --dry-run`
+    · `assay submit request.yaml --wait --json` · `assay submit request.yaml --limit 10 --priority 5 --dry-run`
     · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     """
-    body = from_file(file) if file else {}
-    if model:
-        body["model"] = model_named(model[0])
-    if "model" not in body:
-        raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
-    if file and not task and (limit is not None or fewshot is not None):
-        raise Invalid("--limit and --fewshot go with --task; in a request file they stand beside each task", code="option")
-    if task:
-        body["tasks"] = [{"name": name, "limit": limit, "fewshot": fewshot} for name in task]
-    if not file:
-        body |= {
-            "engine": {"name": engine, "options": _options(option or [])},
-            "priority": priority,
-            "suite": suite,
-            "submitter": submitter,
-        }
-        body |= {"chat": {"template": "model"}} if chat else {}
-    body["budget"] = body.get("budget", {}) | budget({"s": budget_s, "deadline": deadline, "usd": budget_usd})
+    models = [model_named(one) for one in model or []]
+    said = {
+        "engine": engine_said(engine, option or []), "priority": priority, "suite": suite, "submitter": submitter,
+        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}), "chat": {"template": "model"} if chat else None,
+    }  # fmt: skip
+    body = body_of(file, models=models, said=said)
+    body["tasks"] = tasks_over(body.get("tasks", []), task or [], {"limit": limit, "fewshot": fewshot})
     if dry_run:
-        try_dry(body, model or [], as_json=as_json)
-        return
-    if model and len(model) > 1:
-        submit_batch(body, model, wait=wait, as_json=as_json)
-        return
-    _submit(body, wait=wait, as_json=as_json, shape=_scores)
+        try_dry(body, models, as_json=as_json)
+    elif len(models) > 1:
+        submit_batch(body, models, wait=wait, as_json=as_json)
+    else:
+        _submit(body, wait=wait, as_json=as_json, shape=_scores)
 
 
 def _scores(told: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +97,7 @@ def perf(
     output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
     engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
-    submitter: Submitter = ME,
+    submitter: Submitter = None,
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
@@ -129,5 +113,5 @@ def perf(
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url}  # fmt: skip
     named = {"uri": model} if url else model_named(model)
-    body = {"model": named, "engine": {"name": engine, "options": _options(option or [])}, "workload": workload, "submitter": submitter}
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
     _submit(body, wait=wait, as_json=as_json, shape=_speed)

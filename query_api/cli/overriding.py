@@ -1,0 +1,44 @@
+"""What the command line says beside a request file: an option that is given counts, in place of the file's field."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from query_api.cli.options import ME
+from query_api.cli.request_files import from_file
+from streams.errors import Invalid
+
+
+def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a request: its file's, where there is one; the first of the models in place of its model, and what is said over that.
+
+    Raises: Invalid, where no model is named or the file cannot be read.
+    """
+    body = {"submitter": ME} | (from_file(file) if file else {}) | ({"model": models[0]} if models else {})
+    if "model" not in body:
+        raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
+    return over(body, said)
+
+
+def over(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The body with what is said in place of its own, record by record; null was not said."""
+    told = dict(body)
+    for name, value in said.items():
+        if isinstance(value, Mapping):
+            told[name] = over(told.get(name) or {}, value)
+        elif value is not None:
+            told[name] = value
+    return told
+
+
+def tasks_over(tasks: Sequence[Mapping[str, Any]], named: Sequence[str], each: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The named tasks, else the file's, each with the settings that are given."""
+    return [over(task, each) for task in ([{"name": name} for name in named] or tasks)]
+
+
+def engine_said(name: str | None, options: Sequence[str]) -> dict[str, Any]:
+    """An engine's name and its options as written on the command line, `name=value`. Raises: Invalid."""
+    for one in options:
+        if "=" not in one:
+            raise Invalid(f"--option {one!r}: write name=value", code="option")
+    return {"name": name, "options": dict(one.split("=", 1) for one in options)}

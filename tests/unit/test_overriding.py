@@ -1,0 +1,67 @@
+"""Options beside a request file: what is given counts, what is not leaves the file's."""
+
+from pathlib import Path
+
+import pytest
+
+from query_api.cli.options import ME
+from query_api.cli.overriding import body_of, engine_said, tasks_over
+from streams.errors import Invalid
+
+FILE = """model: {uri: org/name, revision: main, trust_code: true}
+engine: {name: echo, options: {delay_ms: "4", fail: never}}
+tasks: [hellaswag, {name: arc_easy, limit: 7, fewshot: 2}]
+priority: 3
+budget: {s: 60}
+submitter: their-team
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file."""
+    written = tmp_path / "request.yaml"
+    written.write_text(FILE)
+    return written
+
+
+def test_nothing_said_leaves_the_file_as_it_is(path: Path) -> None:
+    """Its engine, priority and submitter among it."""
+    unsaid = {"engine": engine_said(None, []), "priority": None, "submitter": None, "suite": None, "budget": {}, "chat": None}
+    body = body_of(path, models=[], said=unsaid)
+    assert body["engine"] == {"name": "echo", "options": {"delay_ms": "4", "fail": "never"}}
+    assert (body["priority"], body["submitter"], body["budget"]) == (3, "their-team", {"s": 60})
+    assert "suite" not in body and "chat" not in body
+
+
+def test_what_is_said_counts_field_by_field(path: Path) -> None:
+    """An engine's option beside those of the file, a budget beside its seconds; 0 is said too."""
+    said = {"engine": engine_said("transformers", ["delay_ms=9"]), "priority": 0, "submitter": "me", "budget": {"usd_nano": 5}}
+    body = body_of(path, models=[], said=said)
+    assert body["engine"] == {"name": "transformers", "options": {"delay_ms": "9", "fail": "never"}}
+    assert (body["priority"], body["submitter"], body["budget"]) == (0, "me", {"s": 60, "usd_nano": 5})
+
+
+def test_a_model_that_is_named_is_another_model(path: Path) -> None:
+    """Nothing of the file's stays with it: its revision would be wrong, its code not trusted."""
+    assert body_of(path, models=[{"uri": "org/other", "revision": None}], said={})["model"] == {"uri": "org/other", "revision": None}
+
+
+def test_settings_are_for_each_task(path: Path) -> None:
+    """Of the file, or of those named in their place."""
+    tasks = body_of(path, models=[], said={})["tasks"]
+    assert tasks_over(tasks, [], {"limit": 2, "fewshot": None}) == [
+        {"name": "hellaswag", "limit": 2},
+        {"name": "arc_easy", "limit": 2, "fewshot": 2},
+    ]
+    assert tasks_over(tasks, ["piqa"], {"limit": None, "fewshot": 0}) == [{"name": "piqa", "fewshot": 0}]
+    assert tasks_over(tasks, [], {"limit": None, "fewshot": None}) == tasks
+
+
+def test_without_a_file_who_asks_is_who_runs_it() -> None:
+    """And a model must be named."""
+    assert body_of(None, models=[{"uri": "a"}], said={})["submitter"] == ME
+    with pytest.raises(Invalid, match="which model"):
+        body_of(None, models=[], said={})
+    with pytest.raises(Invalid, match="write name=value"):
+        engine_said("echo", ["fast"])
