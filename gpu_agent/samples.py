@@ -4,7 +4,7 @@ import json
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from gpu_agent.engines.engine import EngineAnswer, EngineRequest
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Thinking
 from infra.builds import contents_of, samples_of
 from infra.kafka import Log
 from schemas.builds import BuiltRequest, SampleBuilt
@@ -71,11 +71,12 @@ class Open:
 
 def _requests(built: BuiltRequest, job: Job, *, index: int, prefix: str) -> Iterator[EngineRequest]:
     generation = json.loads(built.generation_json or "{}") | json.loads(job.generation_json)
+    thinking = Thinking(job.chat.thinking_end, job.chat.thinking_tokens) if job.chat.thinking else None
     for draw in range(built.repeats):
         yield EngineRequest(
             index=index, request_type=built.request_type, context=prefix + built.context.read(),
             continuation=built.continuation.read() if built.continuation else None, generation=generation, draw=draw,
-            seed=job.seed + job.repeat,
+            seed=job.seed + job.repeat, thinking=thinking,
         )  # fmt: skip
 
 
@@ -85,9 +86,10 @@ def _ordered(sample: SampleBuilt, answers: Sequence[EngineAnswer]) -> tuple[Answ
 
 
 def _answer_of(answer: EngineAnswer, request_type: str) -> Answer:
-    output = {"bytes": answer.output.encode()} if answer.output is not None else None
+    output, reasoning = ({"bytes": text.encode()} if text is not None else None for text in (answer.output, answer.reasoning))
     return Answer.model_validate({
         "request_index": answer.index % WIDTH, "request_type": request_type, "draw": answer.draw, "output": output,
+        "reasoning": reasoning, "reasoning_tokens": answer.reasoning_tokens,
         "loglikelihood": answer.loglikelihood, "is_greedy": answer.is_greedy, "token_logprobs": answer.token_logprobs,
         "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens,
         "truncated_tokens": answer.truncated_tokens,

@@ -14,6 +14,7 @@ class Answer(Record):
     request_type: str
     draw: int = 0
     output: Text | None = None
+    reasoning: Text | None = None
     loglikelihood: Double | None = None
     is_greedy: bool | None = None
     token_logprobs: bytes | None = None

@@ -58,12 +58,18 @@ class TaskChoice(Record):
 
 
 class Chat(Record):
-    """How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text."""
+    """How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text.
+
+    `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
+    `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    """
 
     template: str | None = None
     system: str | None = None
     multiturn: bool = False
     thinking: bool | None = None
+    thinking_tokens: int | None = None
+    thinking_end: str = "</think>"
 
 
 class Workload(Record):

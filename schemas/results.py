@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from schemas.event import Double, Event, Record
+from schemas.requests import Chat
 
 
 class JudgeUsed(Record):
@@ -145,6 +146,8 @@ class RankingRow(Record):
     audited: bool = False
     environment_sha: str | None = None
     speed_run: str | None = None
+    chat: Chat = Chat()
+    chat_template_sha: str | None = None
 
 
 class RankingChanged(Event):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from schemas.jobs import BuildPlace, Job, Need
-from schemas.requests import EvaluationRequested, TaskChoice, Workload
+from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate
 from streams.errors import Invalid
 
@@ -38,6 +38,7 @@ def check(request: EvaluationRequested) -> None:
         raise Invalid(f"unknown engine {request.engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
     for choice in request.tasks:
         _check_choice(choice)
+    _check_chat(request.chat)
     if request.workload:
         _check_workload(request.workload)
 
@@ -49,6 +50,17 @@ def _check_choice(choice: TaskChoice) -> None:
         raise Invalid(f"task {choice.name!r} needs at least one repeat and one seed", code="repeats")
     if choice.fewshot is not None and choice.fewshot < 0:
         raise Invalid(f"fewshot {choice.fewshot} of task {choice.name!r}: give 0 or more", code="fewshot")
+
+
+def _check_chat(chat: Chat) -> None:
+    if chat.template is None and (chat.multiturn or chat.thinking is not None):
+        raise Invalid("chat.multiturn and chat.thinking are for a template: give chat.template, \"model\" for the model's own", code="chat")
+    if not chat.thinking and chat.thinking_tokens is not None:
+        raise Invalid("chat.thinking_tokens is how long a model may think: set chat.thinking as well", code="chat")
+    if chat.thinking_tokens is not None and chat.thinking_tokens < 1:
+        raise Invalid(f"chat.thinking_tokens {chat.thinking_tokens}: give 1 or more, or none for no limit of its own", code="chat")
+    if not chat.thinking_end:
+        raise Invalid("chat.thinking_end is empty: give the text that ends the model's thinking, as </think>", code="chat")
 
 
 def _check_workload(workload: Workload) -> None:

@@ -83,7 +83,7 @@ def model_of(run: Run) -> tuple[str, ...]:
     assert plan is not None
     options = ",".join(f"{name}={value}" for name, value in sorted(plan.engine.options.items()))
     return (plan.model.uri, plan.model_sha, plan.engine.name, options, plan.model.dtype or "", plan.model.quantisation or "",
-            plan.chat.template or "", plan.chat.system or "", plan.chat_template_sha)  # fmt: skip
+            plan.chat.model_dump_json(), plan.chat_template_sha)  # fmt: skip
 
 
 def _data(run: Run, tasks: Iterable[str]) -> frozenset[Data]:
@@ -224,6 +224,7 @@ def _row(entry: Entry, **told: object) -> RankingRow:
     return RankingRow.model_validate(nothing | speed | {
         "model": plan.model.uri, "model_sha": plan.model_sha, "engine": plan.engine.name, "hardware": entry.hardware,
         "run_id": entry.run.run_id, "environment_sha": entry.run.environment_sha, "speed_run": entry.speed_run,
+        "chat": plan.chat, "chat_template_sha": plan.chat_template_sha,
     } | told)  # fmt: skip
 
 

@@ -14,6 +14,14 @@ from streams.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
+class Thinking:
+    """That a text is thought before it is answered: `end` ends it, after `tokens` tokens at the latest (None: no limit of its own)."""
+
+    end: str
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One request. `generation` holds normalised `generation_kwargs`; `draw` tells repetitions of one request apart."""
 
@@ -24,6 +32,7 @@ class EngineRequest:
     generation: Mapping[str, Any] = field(default_factory=dict)
     draw: int = 0
     seed: int = 1234
+    thinking: Thinking | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,12 @@ class EngineAnswer:
     finish_reason: str
     prompt_tokens: int
     output: str | None = None
+    reasoning: str | None = None
     loglikelihood: float | None = None
     is_greedy: bool | None = None
     token_logprobs: bytes | None = None
     output_tokens: int = 0
+    reasoning_tokens: int | None = None
     truncated_tokens: int = 0
 
 

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 import transformers
 
-from gpu_agent.engines.engine import Halved
+from gpu_agent.engines.engine import Halved, Thinking
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes, is_out_of_memory
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.prompts import Generation
+from gpu_agent.engines.thinking import LOOK_BACK, Thought
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, pack_of, partial
 
 # Slots: as many as the tokens at once, divided by this. Each step's weights are read once for all of them.
 TOKENS_PER_SLOT = 32
-LOOK_BACK = 2
 # Settings of a model that alter greedy search, with what leaves it as it is.
 PLAIN: Mapping[str, Any] = {
     "num_beams": 1, "num_beam_groups": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
@@ -39,6 +39,7 @@ class Prompt:
     told: Generation
     limit: int
     seed: int
+    thinking: Thinking | None = None
 
     @property
     def is_greedy(self) -> bool:
@@ -46,13 +47,28 @@ class Prompt:
         return not self.told.rest.get("do_sample") and set(self.told.rest) <= {"do_sample", "max_length"}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Written:
+    """New tokens, and where their thinking ends."""
+
+    thought: Thought
+    tokens: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A prompt's text as it grows; `waiting` are the numbers of the requests that want it."""
 
     prompt: Prompt
     waiting: list[int]
-    tokens: list[int] = field(default_factory=list)
+    written: Written
+
+    def write(self, token: int) -> None:
+        """Goes on by the model's likeliest token, or by the one that must come."""
+        tokens, thought = self.written.tokens, self.written.thought
+        forced = thought.forced(len(tokens))
+        tokens.append(token if forced is None else forced)
+        thought.see(tokens)
 
 
 @dataclass(slots=True)
@@ -129,21 +145,21 @@ class Texts:
         self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
         self._spans: dict[tuple[str, ...], int] = {}
 
-    def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[int]] | Halved]:
+    def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Written] | Halved]:
         """Each prompt's new tokens, with its number, as they come; where memory runs out, fewer at once go on. Raises: Temporary."""
-        together: dict[object, Text] = {}
+        together: dict[object, tuple[Prompt, list[int]]] = {}
         for number, prompt in enumerate(prompts):
             if self._roots is None or not prompt.is_greedy:
                 yield number, self._alone(prompt)
             else:
-                same = (prompt.tokens, prompt.told.until, prompt.limit)
-                together.setdefault(same, Text(prompt, [])).waiting.append(number)
-        left = sorted(together.values(), key=lambda text: -len(text.prompt.tokens) - text.prompt.limit)
+                same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking)
+                together.setdefault(same, (prompt, []))[1].append(number)
+        left = sorted(together.values(), key=lambda one: -len(one[0].tokens) - one[0].limit)
         while left and self._roots is not None:
             try:
-                for text in self._greedy([Text(text.prompt, text.waiting) for text in left], self._roots):
-                    left = [other for other in left if other.waiting is not text.waiting]
-                    yield from ((number, text.tokens) for number in text.waiting)
+                for text in self._greedy([Text(prompt, waiting, self._begun(prompt)) for prompt, waiting in left], self._roots):
+                    left = [other for other in left if other[1] is not text.waiting]
+                    yield from ((number, text.written) for number in text.waiting)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -164,12 +180,15 @@ class Texts:
             else:
                 logits, first = self._step(under_way, slots), 0
             for slot, token in reversed(list(enumerate(logits.argmax(-1).tolist(), start=first))):
-                under_way[slot].tokens.append(token)
+                under_way[slot].write(token)
                 if self._ended(under_way[slot]):
                     yield under_way[slot]
                     slots.drop(slot)
                     under_way[slot] = under_way[-1]
                     under_way.pop()
+
+    def _begun(self, prompt: Prompt) -> Written:
+        return Written(Thought(prompt.thinking, self._tokenizer))
 
     def _slots(self, waiting: Sequence[Text]) -> Slots:
         places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting)
@@ -204,7 +223,7 @@ class Texts:
 
     def _step(self, under_way: Sequence[Text], slots: Slots) -> torch.Tensor:
         slots.step(self._device)
-        tokens = torch.tensor([text.tokens[-1:] for text in under_way], device=self._device)
+        tokens = torch.tensor([text.written.tokens[-1:] for text in under_way], device=self._device)
         none = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
         out = self._model(
             input_ids=tokens, position_ids=slots.at[:, None], attention_mask=none, use_cache=False, pack=slots, logits_to_keep=1
@@ -215,30 +234,44 @@ class Texts:
 
     def _ended(self, text: Text) -> bool:
         """Whether the newest token ends the text, or completes one of its stop texts."""
-        if text.tokens[-1] in self._ends or len(text.tokens) >= text.prompt.limit:
+        tokens, thought, until = text.written.tokens, text.written.thought, text.prompt.told.until
+        if tokens[-1] in self._ends or len(tokens) >= text.prompt.limit:
             return True
-        newest = self._tokenizer.decode(text.tokens[-self._span(text.prompt.told.until) :])
-        return any(stop and stop in newest for stop in text.prompt.told.until)
+        return not thought.is_open and self._stops(tokens[thought.ended :], until)
+
+    def _stops(self, tokens: Sequence[int], until: tuple[str, ...]) -> bool:
+        newest = self._tokenizer.decode(tokens[-self._span(until) :])
+        return any(stop and stop in newest for stop in until)
 
     def _span(self, until: tuple[str, ...]) -> int:
         if until not in self._spans:
             self._spans[until] = look_back(self._tokenizer, until)
         return self._spans[until]
 
-    def _alone(self, prompt: Prompt) -> list[int]:
+    def _alone(self, prompt: Prompt) -> Written:
         """The new tokens by the model's own `generate`."""
         torch.manual_seed(prompt.seed)
-        count = len(prompt.tokens)
-        stops = transformers.StoppingCriteriaList([_Stops(self._tokenizer, prompt.told.until, count)])
+        written, count = self._begun(prompt), len(prompt.tokens)
+
+        def ended(input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+            rows, thought = input_ids[:, count:].tolist(), written.thought
+            thought.see(rows[0])
+            over = [not thought.is_open and self._stops(tokens[thought.ended :], prompt.told.until) for tokens in rows]
+            return torch.tensor(over, device=input_ids.device)
+
+        def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            token = written.thought.forced(input_ids.shape[1] - count)
+            return scores if token is None else torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([token], device=scores.device), 0)
+
         pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
         rest = {name: value for name, value in prompt.told.rest.items() if name != "max_length"}
         given = torch.tensor([prompt.tokens], device=self._device)
         whole = self._model.generate(
-            input_ids=given, attention_mask=torch.ones_like(given), max_length=count + prompt.limit, stopping_criteria=stops,
-            pad_token_id=pad, **rest,
+            input_ids=given, attention_mask=torch.ones_like(given), max_length=count + prompt.limit, pad_token_id=pad,
+            stopping_criteria=transformers.StoppingCriteriaList([ended]), logits_processor=transformers.LogitsProcessorList([forced]), **rest,
         )  # fmt: skip
-        new: list[int] = whole[0, count:].tolist()
-        return new
+        written.tokens.extend(whole[0, count:].tolist())
+        return written
 
 
 def look_back(tokenizer: Any, until: Sequence[str]) -> int:
@@ -253,18 +286,3 @@ def _chain(tokens: Tokens, *, root: int) -> Row:
 def _is_plain(config: Any) -> bool:
     """Whether the model's own settings leave greedy search as it is."""
     return all(getattr(config, name, None) in (None, plain) for name, plain in PLAIN.items())
-
-
-class _Stops(transformers.StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here
-    """Stops where the newest tokens, as text, hold a stop text."""
-
-    def __init__(self, tokenizer: Any, until: Sequence[str], prompt: int) -> None:
-        self._tokenizer = tokenizer
-        self._prompt = prompt
-        self._until = until
-        self._span = look_back(tokenizer, until)
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        new = input_ids[:, self._prompt :]
-        done = [any(stop and stop in self._tokenizer.decode(row[-self._span :]) for stop in self._until) for row in new]
-        return torch.tensor(done, device=input_ids.device)

@@ -143,22 +143,26 @@ class Transformers:
             if isinstance(one, Halved):
                 yield one
                 continue
-            number, new = one
-            prompt, request = prompts[number], requests[number]
+            number, written = one
+            prompt, request, parts = prompts[number], requests[number], written.thought.part(written.tokens)
             yield EngineAnswer(
-                request.index, request.draw, "length" if len(new) >= prompt.limit else "stop", len(prompt.tokens),
-                output=cut(self._tokenizer.decode(new, skip_special_tokens=True), prompt.told.until), output_tokens=len(new),
+                request.index, request.draw, "length" if len(written.tokens) >= prompt.limit else "stop", len(prompt.tokens),
+                output=cut(parts.answer, prompt.told.until), reasoning=parts.reasoning, output_tokens=len(written.tokens),
+                reasoning_tokens=written.thought.ended if request.thinking else None,
                 truncated_tokens=len(tokens[number]) - len(prompt.tokens),
             )  # fmt: skip
 
     def _prompt(self, request: EngineRequest, tokens: Sequence[int]) -> Prompt:
         told = generation(request.generation, eos=self._tokenizer.decode([self._tokenizer.eos_token_id]))
-        room = self._max_len - told.max_tokens
+        limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
+        if request.thinking and int(told.rest.get("num_beams") or 1) > 1:
+            raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
+        room = self._max_len - limit
         if room <= 0:
-            raise Invalid(f"{told.max_tokens} tokens are to be generated, and the model's length is {self._max_len}", code="too-long")
+            raise Invalid(f"{limit} tokens are to be generated, and the model's length is {self._max_len}", code="too-long")
         kept = tuple(tokens[-room:])
-        limit = int(told.rest["max_length"]) - len(kept) if "max_length" in told.rest else told.max_tokens
-        return Prompt(kept, told, limit, request.seed + request.draw)
+        limit = int(told.rest["max_length"]) - len(kept) if "max_length" in told.rest else limit
+        return Prompt(kept, told, limit, request.seed + request.draw, request.thinking)
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""

@@ -6,7 +6,7 @@ fewer samples takes the first ones.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -23,6 +23,7 @@ from streams.errors import AssayError, Invalid
 
 SHORTEST_PREFIX = 200
 PREFERRED = ("acc_norm", "acc", "exact_match")
+LIKELIHOODS = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,17 @@ class Dress:
     variables: tuple[tuple[str, str], ...] = ()
 
     @property
+    def render(self) -> Callable[..., str] | None:
+        """The function from messages to the text that a model reads; None without a template."""
+        if self.template is None:
+            return None
+        switches = {} if self.chat.thinking is None else {"enable_thinking": self.chat.thinking}
+        return renderer(self.template, dict(self.variables) | switches)
+
+    @property
     def sha(self) -> str:
-        """A name of it."""
-        told = [self.chat.model_dump(), self.template, self.variables]
+        """A name of it. What happens after the prompt is no part of it."""
+        told = [self.chat.model_dump(exclude={"thinking_tokens", "thinking_end"}), self.template, self.variables]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -96,6 +105,11 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings) -> str:
     Raises: NotFound, Invalid.
     """
     task, used = with_data(choice, settings)
+    if dress.chat.thinking and task.OUTPUT_TYPE in LIKELIHOODS:
+        raise Invalid(
+            f"task {choice.name} asks how likely given answers are, which a model that thinks first is not asked; "
+            "leave the task or chat.thinking out", code="thinking-likelihood",
+        )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings] = (task, used)
     return _build_id(task, used, dress)
@@ -108,7 +122,7 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings) -> Build:
     try:
         task.build_all_requests(
             system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,
-            chat_template=renderer(dress.template, dict(dress.variables)) if dress.template is not None else None,
+            chat_template=dress.render,
         )  # fmt: skip
         samples = list(_samples(task))
     except AssayError:

@@ -33,7 +33,7 @@ def lm(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """lm-eval's own executor on a small random model."""
     from lm_eval.models.huggingface import HFLM
 
-    folder = tiny_llama(tmp_path_factory.mktemp("model"))
+    folder = tiny_llama(tmp_path_factory.mktemp("model"), template=True)
     return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=1)
 
 
@@ -89,21 +89,26 @@ def ours(made: Build, lm: Any, *, limit: int) -> tuple[dict[str, list[float | No
     return values, {key: aggregate(made.config_json, key.partition(",")[0], told) for key, told in parts.items()}
 
 
-def theirs(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None) -> Any:
+def theirs(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None, chat: Chat) -> Any:
     """What lm_eval.simple_evaluate says."""
     import lm_eval
     from lm_eval.tasks import TaskManager
 
     manager = TaskManager(include_defaults=False, include_path=[str(find(name, settings).folder)])
     with reading(settings.datasets):
-        return lm_eval.simple_evaluate(lm, tasks=[name], task_manager=manager, limit=limit, num_fewshot=fewshot, log_samples=True)
+        return lm_eval.simple_evaluate(
+            lm, tasks=[name], task_manager=manager, limit=limit, num_fewshot=fewshot, log_samples=True,
+            apply_chat_template=chat.template is not None, system_instruction=chat.system, fewshot_as_multiturn=chat.multiturn,
+        )  # fmt: skip
 
 
-def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None = None) -> None:
+def assert_equal(
+    name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None = None, dress: Dress = PLAIN
+) -> None:
     """Every per-sample value, every aggregate and every standard error."""
-    made = build(TaskChoice(name=name, fewshot=fewshot), dress=PLAIN, settings=settings)
+    made = build(TaskChoice(name=name, fewshot=fewshot), dress=dress, settings=settings)
     values, aggregates = ours(made, lm, limit=limit)
-    reference = theirs(name, lm, settings, limit=limit, fewshot=fewshot)
+    reference = theirs(name, lm, settings, limit=limit, fewshot=fewshot, chat=dress.chat)
     told = reference["results"][name]
     assert {f"{one.metric},{one.filter}" for one in made.expected} == set(aggregates)
     for key, (value, stderr) in aggregates.items():
@@ -124,6 +129,14 @@ def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot:
 def test_bundled_tasks_equal_the_standard_harness(name: str, lm: Any, settings: Settings) -> None:
     """Multiple choice, generation and rolling likelihood."""
     assert_equal(name, lm, settings, limit=12)
+
+
+@pytest.mark.parametrize("chat", [Chat(template="model"), Chat(template="model", system="Be brief.", multiturn=True)])
+@pytest.mark.parametrize("name", BUNDLED_TASKS)
+def test_dressed_tasks_equal_the_standard_harness(name: str, chat: Chat, lm: Any, settings: Settings) -> None:
+    """In the model's chat template, few-shot examples as text and as turns."""
+    template, variables = lm.tokenizer.chat_template, tuple(sorted(lm.tokenizer.special_tokens_map.items()))
+    assert_equal(name, lm, settings, limit=4, fewshot=2, dress=Dress(chat, template, variables))
 
 
 @pytest.mark.datasets

@@ -71,13 +71,20 @@ class Cancelling(Shape):
 
 
 class Chat(Shape):
-    """How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text."""
+    """
+    How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text.
+
+    `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
+    `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    """
 
     model_config = ConfigDict(extra="forbid")
     template: str | None = None
     system: str | None = None
     multiturn: bool = False
     thinking: bool | None = None
+    thinking_tokens: int | None = None
+    thinking_end: str = "</think>"
 
 
 class Device(Shape):
@@ -548,6 +555,8 @@ class Batch(Shape):
         "system": None,
         "multiturn": False,
         "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
     }
     workload: Workload | None = None
     """a load to measure speed under"""
@@ -702,6 +711,8 @@ class Submission(Shape):
         "system": None,
         "multiturn": False,
         "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
     }
     workload: Workload | None = None
     """a load to measure speed under"""

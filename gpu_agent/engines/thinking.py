@@ -1,0 +1,64 @@
+"""Thinking before the answer: it ends with a text of its own, which is put in where its tokens are spent; the answer is what follows.
+
+Stop texts are looked for in the answer only: reasoning is full of blank lines, and one of them is no end.
+
+Source: lm-eval 0.4.13, models/utils.py, postprocess_generated_text (the answer follows the last end, without leading white space; all
+is the answer where there is none); Muennighoff et al. 2025, s1: Simple test-time scaling, section 3.1 (budget forcing).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gpu_agent.engines.engine import Thinking
+
+LOOK_BACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A text's reasoning, None where it has none, and its answer."""
+
+    reasoning: str | None
+    answer: str
+
+
+class Thought:
+    """Where in one text's tokens its thinking ends. `ended` counts the tokens up to the last end seen, 0 where none was."""
+
+    def __init__(self, thinking: Thinking | None, tokenizer: Any) -> None:
+        self.ended = 0
+        self._thinking = thinking
+        self._tokenizer = tokenizer
+        self._closing: list[int] = tokenizer.encode(thinking.end, add_special_tokens=False) if thinking else []
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the text is still being thought, not answered."""
+        return self._thinking is not None and not self.ended
+
+    def forced(self, count: int) -> int | None:
+        """The token that must come behind so many, because the tokens to think with are spent; None where the model's own comes."""
+        most = self._thinking.tokens if self._thinking else None
+        if most is None or not self.is_open or not 0 <= count - most < len(self._closing):
+            return None
+        return self._closing[count - most]
+
+    def see(self, tokens: Sequence[int]) -> None:
+        """Looks whether the newest of the text's tokens completes an end of thinking."""
+        if self._thinking is None:
+            return
+        newest = tokens[max(self.ended, len(tokens) - len(self._closing) - LOOK_BACK) :]
+        if self._thinking.end in self._tokenizer.decode(newest):
+            self.ended = len(tokens)
+
+    def part(self, tokens: Sequence[int]) -> Parts:
+        """The whole text's parts, without special tokens."""
+        text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+        if self._thinking is None or not self.ended:
+            return Parts(None, text)
+        reasoning, found, answer = text.rpartition(self._thinking.end)
+        if not found:  # the end is a special token
+            reasoning = self._tokenizer.decode(tokens[: self.ended], skip_special_tokens=True)
+            answer = self._tokenizer.decode(tokens[self.ended :], skip_special_tokens=True)
+        return Parts(reasoning, answer.lstrip())
