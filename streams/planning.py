@@ -54,7 +54,7 @@ def _check_choice(choice: TaskChoice) -> None:
 
 def _check_chat(chat: Chat) -> None:
     if chat.template is None and (chat.multiturn or chat.thinking is not None):
-        raise Invalid("chat.multiturn and chat.thinking are for a template: give chat.template, \"model\" for the model's own", code="chat")
+        raise Invalid('chat.multiturn and chat.thinking are for a template: give chat.template, "model" for the model\'s own', code="chat")
     if not chat.thinking and chat.thinking_tokens is not None:
         raise Invalid("chat.thinking_tokens is how long a model may think: set chat.thinking as well", code="chat")
     if chat.thinking_tokens is not None and chat.thinking_tokens < 1:

@@ -261,14 +261,19 @@ class Texts:
 
         def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             token = written.thought.forced(input_ids.shape[1] - count)
-            return scores if token is None else torch.full_like(scores, -torch.inf).index_fill(1, torch.tensor([token], device=scores.device), 0)
+            if token is None:
+                return scores
+            only = torch.full_like(scores, -torch.inf)
+            only[:, token] = 0
+            return only
 
         pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
         rest = {name: value for name, value in prompt.told.rest.items() if name != "max_length"}
         given = torch.tensor([prompt.tokens], device=self._device)
         whole = self._model.generate(
             input_ids=given, attention_mask=torch.ones_like(given), max_length=count + prompt.limit, pad_token_id=pad,
-            stopping_criteria=transformers.StoppingCriteriaList([ended]), logits_processor=transformers.LogitsProcessorList([forced]), **rest,
+            stopping_criteria=transformers.StoppingCriteriaList([ended]),
+            logits_processor=transformers.LogitsProcessorList([forced]), **rest,
         )  # fmt: skip
         written.tokens.extend(whole[0, count:].tolist())
         return written

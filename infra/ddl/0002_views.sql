@@ -151,7 +151,8 @@ SELECT
     JSONExtract(r, 'missing', 'Array(String)') AS missing,
     JSONExtractBool(r, 'sealed') AS sealed,
     JSONExtractBool(r, 'audited') AS audited,
-    JSONExtract(r, 'speed_run', 'Nullable(String)') AS speed_run
+    JSONExtract(r, 'speed_run', 'Nullable(String)') AS speed_run,
+    JSONExtractRaw(r, 'chat') AS chat
 FROM
 (
     SELECT board, argMax((version, provisional, occurred_us, rows), log_offset) AS newest

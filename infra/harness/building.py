@@ -85,8 +85,10 @@ class Dress:
         """The function from messages to the text that a model reads; None without a template."""
         if self.template is None:
             return None
-        switches = {} if self.chat.thinking is None else {"enable_thinking": self.chat.thinking}
-        return renderer(self.template, dict(self.variables) | switches)
+        told: dict[str, object] = dict(self.variables)
+        if self.chat.thinking is not None:
+            told["enable_thinking"] = self.chat.thinking
+        return renderer(self.template, told)
 
     @property
     def sha(self) -> str:

@@ -15,7 +15,6 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from streams.errors import Invalid
 
-
 # Stands behind the text of a turn that is to be continued, to find where the template put its end.
 MARK = "\ue000CONTINUED\ue001 "
 

@@ -16,3 +16,10 @@ ME = os.environ.get("USER", "anonymous")
 BudgetS = Annotated[float | None, typer.Option(help="seconds that it may run; then it stops, and keeps what it has")]
 Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest: 2026-12-01T18:00Z, or 30m, 2h, 1d from now")]
 BudgetUsd = Annotated[float | None, typer.Option(help="what its agents' time may cost by the price book")]
+ChatTemplate = Annotated[bool, typer.Option("--chat", help="dress prompts in the model's own chat template")]
+System = Annotated[str | None, typer.Option(help="a system text before every prompt")]
+Multiturn = Annotated[bool | None, typer.Option("--multiturn/--no-multiturn", help="few-shot examples as turns of the chat")]
+Thinking = Annotated[
+    bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
+]
+ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from query_api.charts import number, seconds, usd
+from query_api.dressing import dressed
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
@@ -57,7 +58,7 @@ def ranking(board: Mapping[str, Any]) -> None:
         return
     rows = [
         (
-            row["rank"], short(row["model"]), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
+            row["rank"], _named(row), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
             number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
             energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
             usd((row["cost"] or {}).get("per_1m_output_tokens_usd")),
@@ -73,6 +74,11 @@ def ranking(board: Mapping[str, Any]) -> None:
         note("energy: no meter here")
     if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
         note(f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`")
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    dress = dressed(row["chat"])
+    return f"{short(row['model'])} ({dress})" if dress else short(row["model"])
 
 
 def energy(joules_per_token: float | None, grade: str | None) -> str:

@@ -14,7 +14,20 @@ from query_api.cli.client import Client
 from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
-from query_api.cli.options import ME, AsJson, BudgetS, BudgetUsd, Deadline, Submitter, Wait
+from query_api.cli.options import (
+    ME,
+    AsJson,
+    BudgetS,
+    BudgetUsd,
+    ChatTemplate,
+    Deadline,
+    Multiturn,
+    Submitter,
+    System,
+    Thinking,
+    ThinkingTokens,
+    Wait,
+)  # fmt: skip
 from query_api.cli.overriding import body_of, engine_said, tasks_over
 from query_api.cli.request_files import model_named
 from streams.errors import Invalid
@@ -36,7 +49,11 @@ def submit(
     budget_s: BudgetS = None,
     deadline: Deadline = None,
     budget_usd: BudgetUsd = None,
-    chat: Annotated[bool, typer.Option(help="dress prompts in the model's own chat template")] = False,
+    chat: ChatTemplate = False,
+    system: System = None,
+    multiturn: Multiturn = None,
+    thinking: Thinking = None,
+    thinking_tokens: ThinkingTokens = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and what it would take; produce nothing")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -47,11 +64,14 @@ def submit(
     · `assay submit request.yaml --wait --json` · `assay submit request.yaml --limit 10 --priority 5 --dry-run`
     · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
+    · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one) for one in model or []]
     said = {
         "engine": engine_said(engine, option or []), "priority": priority, "suite": suite, "submitter": submitter,
-        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}), "chat": {"template": "model"} if chat else None,
+        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}),
+        "chat": {"template": "model" if chat else None, "system": system, "multiturn": multiturn, "thinking": thinking,
+                 "thinking_tokens": thinking_tokens},
     }  # fmt: skip
     body = body_of(file, models=models, said=said)
     body["tasks"] = tasks_over(body.get("tasks", []), task or [], {"limit": limit, "fewshot": fewshot})

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from query_api import charts, manual
+from query_api.dressing import dressed
 
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
@@ -43,7 +44,7 @@ def _as_of(request: Request) -> Content:
 
 TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of])
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
-TEMPLATES.env.filters |= {"short": short, "moment": moment, "prose": manual.prose}
+TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "moment": moment, "prose": manual.prose}
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size,
     "spreads": charts.spreads, "histogram": charts.histogram,

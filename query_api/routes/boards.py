@@ -1,5 +1,6 @@
 """Rankings: the boards, and one board's rows."""
 
+import json
 from typing import Final, Literal
 
 from pydantic import Field
@@ -8,6 +9,7 @@ from query_api.paging import Listing, Paged
 from query_api.problems import Malformed
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+from schemas.requests import Chat
 
 LISTING: Final = Listing("board_list", sorts={"board": "String", "newest_us": "Int64"}, key={"board": "String"})
 
@@ -77,6 +79,7 @@ class RankingRow(Shape):
     audited: bool
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None
+    chat: Chat = Field(description="how prompts were dressed")
 
 
 class Ranking(Shape):
@@ -103,7 +106,8 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     board = f"task:{asked.task}" if asked.task else asked.board
     found = await call.state.reading.ranking(board)
     costs = await call.state.costs.of_rows(found["rows"])
-    return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
+    joined = [row | {"cost": costs[row["run_id"]], "chat": json.loads(row["chat"] or "{}")} for row in found["rows"]]
+    return Ranking.model_validate(found | {"rows": joined})
 
 
 OPERATIONS = (

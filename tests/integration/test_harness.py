@@ -102,9 +102,7 @@ def theirs(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int |
         )  # fmt: skip
 
 
-def assert_equal(
-    name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None = None, dress: Dress = PLAIN
-) -> None:
+def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int | None = None, dress: Dress = PLAIN) -> None:
     """Every per-sample value, every aggregate and every standard error."""
     made = build(TaskChoice(name=name, fewshot=fewshot), dress=dress, settings=settings)
     values, aggregates = ours(made, lm, limit=limit)

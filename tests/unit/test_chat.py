@@ -6,6 +6,7 @@ import pytest
 
 from infra.harness.building import Dress
 from infra.harness.chat import renderer
+from query_api.dressing import dressed
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from streams.errors import Invalid
 from streams.planning import check
@@ -15,8 +16,10 @@ from tests.pool import STAMP
 TURNS = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"
 TEMPLATES = [
     TURNS + "{% if add_generation_prompt %}[bot]{% endif %}",
-    "{%- for m in messages %}\n<|{{ m.role }}|>\n{{ m['content'] | trim }}{{ eos_token }}\n{%- endfor %}{% if add_generation_prompt %}>{% endif %}",
-    TURNS + "{% if tools is not none %}tools{% endif %}{% if add_generation_prompt %}{{ '<think>' if enable_thinking else '<no>' }}{% endif %}",
+    "{%- for m in messages %}\n<|{{ m.role }}|>\n{{ m['content'] | trim }}{{ eos_token }}\n{%- endfor %}"
+    "{% if add_generation_prompt %}>{% endif %}",
+    TURNS
+    + "{% if tools is not none %}tools{% endif %}{% if add_generation_prompt %}{{ '<think>' if enable_thinking else '<no>' }}{% endif %}",
     TURNS + "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}",
 ]
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What grows?"}]
@@ -36,7 +39,12 @@ def test_prompts_are_the_tokenizers(tokenizer: Any, template: str, begun: str | 
     messages = ASKED + ([{"role": "assistant", "content": begun}] if begun else [])
     told = {} if thinking is None else {"enable_thinking": thinking}
     expected = tokenizer.apply_chat_template(
-        messages, chat_template=template, tokenize=False, add_generation_prompt=begun is None, continue_final_message=begun is not None, **told
+        messages,
+        chat_template=template,
+        tokenize=False,
+        add_generation_prompt=begun is None,
+        continue_final_message=begun is not None,
+        **told,
     )
     dress = Dress(Chat(template="model", thinking=thinking), template, tuple(tokenizer.special_tokens_map.items()))
     assert dress.render is not None
@@ -75,7 +83,14 @@ def test_a_dress_that_makes_no_sense_is_refused(chat: Chat, says: str) -> None:
 
 def test_what_happens_after_the_prompt_does_not_make_another_build() -> None:
     """A thinking's limit does not; whether it is switched on does."""
-    plain, limited, off = (
-        Dress(Chat(template="model", thinking=thinking, thinking_tokens=tokens), "x") for thinking, tokens in ((True, None), (True, 9), (False, None))
-    )
+    dresses = ({"thinking": True}, {"thinking": True, "thinking_tokens": 9}, {"thinking": False})
+    plain, limited, off = (Dress(Chat.model_validate({"template": "model"} | told), "x") for told in dresses)
     assert plain.sha == limited.sha != off.sha
+
+
+def test_a_dress_is_said_in_a_few_words() -> None:
+    """Nothing for prompts as the tasks have them."""
+    assert dressed(Chat().model_dump()) == ""
+    chat = Chat(template="model", system="Be brief.", multiturn=True, thinking=True, thinking_tokens=512)
+    assert dressed(chat.model_dump()) == "chat template · system text · examples as turns · thinking, 512 tokens at most"
+    assert dressed(Chat(template="{{ m }}", thinking=False).model_dump()) == "a chat template of its own · thinking off"

@@ -70,7 +70,7 @@ class Cancelling(Shape):
     state: Literal["cancelling"]
 
 
-class Chat(Shape):
+class ChatInput(Shape):
     """
     How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text.
 
@@ -79,6 +79,22 @@ class Chat(Shape):
     """
 
     model_config = ConfigDict(extra="forbid")
+    template: str | None = None
+    system: str | None = None
+    multiturn: bool = False
+    thinking: bool | None = None
+    thinking_tokens: int | None = None
+    thinking_end: str = "</think>"
+
+
+class ChatOutput(Shape):
+    """
+    How prompts are dressed. `template`: null for none, "model" for the tokenizer's own, else a Jinja text.
+
+    `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
+    `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    """
+
     template: str | None = None
     system: str | None = None
     multiturn: bool = False
@@ -550,7 +566,7 @@ class Batch(Shape):
     """the board on which the run is ranked"""
     tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
     """tasks by lm-eval's names"""
-    chat: Annotated[Chat, Field(validate_default=True)] = {
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
         "template": None,
         "system": None,
         "multiturn": False,
@@ -630,6 +646,8 @@ class RankingRow(Shape):
     speed_run: str | None
     """the run that the speed was measured in"""
     cost: TokenCost | None
+    chat: ChatOutput
+    """how prompts were dressed"""
 
 
 class RunCost(Shape):
@@ -706,7 +724,7 @@ class Submission(Shape):
     """the board on which the run is ranked"""
     tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
     """tasks by lm-eval's names"""
-    chat: Annotated[Chat, Field(validate_default=True)] = {
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
         "template": None,
         "system": None,
         "multiturn": False,
