@@ -37,6 +37,7 @@ def worker_app(worker: str, settings: Settings) -> App:
         f"assay-{worker}",
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
         store="memory://",
+        datadir=settings.home / "faust",  # else it makes a folder where the process happens to be
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
