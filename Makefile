@@ -41,6 +41,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python -m query_api.description --check
 	$(bin)/python query_api/sdk/generate.py --check
 	$(bin)/python -m query_api.cli.manual --check
+	$(bin)/python -m infra.suites.page --check
 
 test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest -m "$(not_here)"
@@ -60,7 +61,7 @@ bench-quality: setup ## The transformers engine against lm-eval's HFLM at its be
 bench-queue: setup ## The queue policy simulated against first come, first served: 1,000 agents, 10,000 jobs
 	$(bin)/python -m benchmarks.queueing
 
-schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' page, the API's description, its client's models
+schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' and suites' pages, the API's description, its client's models
 	$(bin)/python -m schemas.released
 	$(bin)/python -m tests.stored.write
 	$(bin)/python -m infra.clickhouse
@@ -68,6 +69,7 @@ schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' 
 	$(bin)/python -m query_api.description
 	$(bin)/python query_api/sdk/generate.py
 	$(bin)/python -m query_api.cli.manual
+	$(bin)/python -m infra.suites.page
 
 test-images: setup ## The images' own commands, run in a clean folder
 	$(bin)/pytest -m images

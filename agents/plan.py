@@ -6,7 +6,7 @@ the request's redelivery.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from agents.app import consume
-from infra.harness.building import Build, BuiltCall, BuiltSample, build, identify
+from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
 from infra.harness.catalogue import resolve
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
@@ -29,7 +29,7 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
-from streams import limits, planning
+from streams import limits, pins, planning
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
 from streams.topics import BUILDS, REQUESTS, TOPICS
@@ -47,6 +47,7 @@ class Prepared:
     chosen: Chosen
     planned: PlannedTask
     licence: str | None
+    differences: tuple[str, ...]
 
 
 class Planner:
@@ -103,7 +104,8 @@ class Planner:
         planning.check(request)
         facts = await asyncio.to_thread(facts_of, request)
         leaves = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
-        prepared, skipped = await self._prepare_all(request, expanded(request.tasks, leaves), facts)
+        prepared, skipped = await self._prepare_all(request, expanded(request.tasks, leaves), dress_of(request, facts))
+        pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts)
         need = planning.need_of(request, guess)
         jobs = planning.jobs(request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=need)
@@ -118,29 +120,26 @@ class Planner:
         return len(jobs)
 
     async def _prepare_all(
-        self, request: EvaluationRequested, choices: list[TaskChoice], facts: ModelFacts | None
+        self, request: EvaluationRequested, choices: list[TaskChoice], dress: Dress
     ) -> tuple[list[Prepared], list[SkippedTask]]:
-        prepared: list[Prepared] = []
-        skipped: list[SkippedTask] = []
-        errors: list[Permanent] = []
-        for choice in choices:
-            try:
-                prepared.append(await self._prepare(request, choice, facts))
-            except NotFound:
-                raise
-            except Permanent as error:
-                errors.append(error)
-                skipped.append(SkippedTask(task=choice.name, reason=str(error)))
-        if errors and not prepared:
-            raise errors[0]
-        return prepared, skipped
+        """The tasks that can run, and those that cannot. That some cannot is found before any is built: building may take minutes.
 
-    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, facts: ModelFacts | None) -> Prepared:
-        given = {"dress": dress_of(request, facts), "settings": self._settings}
-        build_id = await self._in_process(identify, choice, **given)
+        Raises: Permanent, naming every task that cannot run, where the request does not go on without them, or none is left.
+        """
+        errors = dict[str, Permanent]()
+        ids = await _tried(choices, lambda one: self._in_process(identify, one, dress=dress, settings=self._settings), errors)
+        if errors and not request.skip_missing:
+            raise pins.refused(errors, asked=len(choices))
+        there = [choice for choice in choices if choice.name in ids]
+        prepared = await _tried(there, lambda one: self._prepare(request, one, dress, ids[one.name]), errors)
+        if errors and not (request.skip_missing and prepared):
+            raise pins.refused(errors, asked=len(choices))
+        return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
+
+    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, dress: Dress, build_id: str) -> Prepared:
         built = self._builds.get(build_id)
         if built is None:
-            made = await self._in_process(build, choice, **given)
+            made = await self._in_process(build, choice, dress=dress, settings=self._settings)
             built = await self._publish(made, request)
             self._builds.setdefault(built.build_id, built)
         samples = min(choice.limit or built.samples, built.samples)
@@ -148,8 +147,10 @@ class Planner:
                            last_offset=built.last_offset, contents=built.contents)  # fmt: skip
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
                               repeats=choice.repeats, expected=built.expected, main_metric=built.main_metric,
-                              main_filter=built.main_filter, chance=built.chance)  # fmt: skip
-        return Prepared(Chosen(choice.model_copy(update={"name": built.task}), place, samples), planned, built.licence)
+                              main_filter=built.main_filter, chance=built.chance, group=choice.group,
+                              trust_code=choice.trust_code)  # fmt: skip
+        differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
+        return Prepared(Chosen(choice.model_copy(update={"name": built.task}), place, samples), planned, built.licence, differences)
 
     async def _publish(self, made: Build, request: EvaluationRequested) -> TaskBuilt:
         """Writes a build to the log: contents, samples, and last the event that says it is whole."""
@@ -205,6 +206,19 @@ class Planner:
         self._processes.shutdown(cancel_futures=True)
 
 
+async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:
+    """What comes of each task by its name; why nothing does goes to `errors`. Raises: NotFound: a slip of the finger."""
+    done = dict[str, T]()
+    for choice in choices:
+        try:
+            done[choice.name] = await work(choice)
+        except NotFound:
+            raise
+        except Permanent as error:
+            errors[choice.name] = error
+    return done
+
+
 def _call(function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return function(*arguments, **named)
 
@@ -248,6 +262,7 @@ def _plan(
         chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
         perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
+        suite_version=request.suite_version, warnings=tuple(told for one in prepared for told in one.differences),
     )  # fmt: skip
 
 

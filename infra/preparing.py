@@ -19,12 +19,14 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
-    """The choices with groups replaced by their tasks, each task once; few-shot as asked for, else as the group wants it."""
+    """The choices with groups replaced by their tasks, which remember their group; each task once; few-shot as asked for, else as the group
+    wants it."""
     found: dict[str, TaskChoice] = {}
     for choice, members in zip(choices, leaves, strict=True):
         for leaf in members:
             fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
-            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot}))
+            group = choice.group or (choice.name if leaf.name != choice.name else None)
+            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot, "group": group}))
     return list(found.values())
 
 

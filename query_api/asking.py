@@ -13,7 +13,7 @@ NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budg
 
 def request_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row of `requests` asked for, without what is the default anyway."""
-    told = {name: json.loads(row[name]) if name in NESTED and row[name] else row[name] for name in Submission.model_fields}
+    told = {name: json.loads(row[name]) if name in NESTED and row[name] else row[name] for name in Submission.model_fields if name in row}
     return Submission.model_validate_json(json.dumps(told)).model_dump(mode="json", exclude_defaults=True, exclude={"run_id"})
 
 

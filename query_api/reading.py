@@ -74,7 +74,7 @@ class Reading:
         plan = json.loads(found["plan"] or "{}")
         return told | {
             "progress": _progress(told["state"], whole), "tasks": tasks, "scores": scores, "performance": performance,
-            "skipped": plan.get("skipped", []),
+            "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"), "warnings": plan.get("warnings", []),
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:

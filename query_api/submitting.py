@@ -9,6 +9,7 @@ from uuid6 import uuid7
 
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from infra.suites.reading import chosen, suite
 from query_api.shapes import Shape
 from schemas.event import Event, derive_id
 from schemas.requests import (
@@ -44,7 +45,9 @@ class Terms(Shape):
     parent_run: str | None = None
     campaign: str | None = Field(default=None, description="a name that several runs share")
     engine: EngineChoice = EngineChoice()
-    suite: str | None = Field(default=None, description="the board on which the run is ranked")
+    suite: str | None = Field(
+        default=None, description="the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"
+    )
     tasks: tuple[TaskChoice, ...] = Field(default=(), description="tasks by lm-eval's names")
     chat: Chat = Chat()
     workload: Workload | None = Field(default=None, description="a load to measure speed under")
@@ -56,6 +59,10 @@ class Terms(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     pool: str = "default"
+    suite_version: str | None = Field(default=None, description="a suite's version; the project's own suites say theirs")
+    pinned: bool = Field(default=False, description="refuse tasks that differ from what they are pinned to, instead of telling it")
+    skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")
+    limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
 
 
 class Submission(Terms):
@@ -94,7 +101,12 @@ def submissions_of(batch: Batch) -> list[Submission]:
 def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
     """The event that a submission asks for. Raises: Invalid, where it can be seen to be impossible."""
     header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
-    event = EvaluationRequested.model_validate(asked.model_dump() | header)
+    if asked.suite and not asked.tasks and asked.workload is None:
+        suite(asked.suite)  # a slip of the finger is told as such
+    tasks, version = chosen(asked.suite, asked.tasks)
+    limited = [choice if choice.limit is not None else choice.model_copy(update={"limit": asked.limit}) for choice in tasks]
+    told = {"tasks": [choice.model_dump() for choice in limited], "suite_version": version or asked.suite_version}
+    event = EvaluationRequested.model_validate(asked.model_dump(exclude={"limit"}) | told | header)
     check(event)
     limits.check(event, asked_us=event.occurred_us)
     return event

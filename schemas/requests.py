@@ -45,7 +45,11 @@ class Generation(Record):
 
 
 class TaskChoice(Record):
-    """A task as it is asked for. `limit` takes the first samples of the whole build."""
+    """A task as it is asked for. `limit` takes the first samples of the whole build.
+
+    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
+    count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
+    """
 
     name: str
     version: str | None = None
@@ -55,6 +59,9 @@ class TaskChoice(Record):
     repeats: int = 1
     seeds: tuple[int, ...] = (1234,)
     generation: Generation | None = None
+    group: str | None = None
+    definition: str | None = None
+    trust_code: bool = False
 
 
 class Chat(Record):
@@ -104,7 +111,11 @@ class Budget(Record):
 
 
 class EvaluationRequested(Event):
-    """Somebody wants a model evaluated. `run_id` is a UUIDv7 that the client draws; it is the idempotency key."""
+    """Somebody wants a model evaluated. `run_id` is a UUIDv7 that the client draws; it is the idempotency key.
+
+    `suite` is the board; of a suite of the project's, `suite_version` is its version. `pinned`: a task that differs from its pins is
+    refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -128,6 +139,9 @@ class EvaluationRequested(Event):
     credential_ref: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     pool: str = "default"
+    suite_version: str | None = None
+    pinned: bool = False
+    skip_missing: bool = False
 
 
 class CancellationRequested(Event):

@@ -18,7 +18,10 @@ class ExpectedMetric(Record):
 
 
 class PlannedTask(Record):
-    """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing."""
+    """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
+
+    Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
+    """
 
     task: str
     task_version: str
@@ -29,6 +32,8 @@ class PlannedTask(Record):
     main_metric: str
     main_filter: str
     chance: float | None = None
+    group: str | None = None
+    trust_code: bool = False
 
 
 class SkippedTask(Record):
@@ -50,7 +55,10 @@ class Estimate(Record):
 
 
 class Plan(Record):
-    """Everything that is known of a run before it starts; it makes the run readable without its request."""
+    """Everything that is known of a run before it starts; it makes the run readable without its request.
+
+    `warnings`: in what it differs from what its tasks are pinned to.
+    """
 
     submitter: str
     model: ModelRef
@@ -67,6 +75,8 @@ class Plan(Record):
     jobs: int
     perf_requests: int | None = None
     parameters: int | None = None
+    suite_version: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class RunChanged(Event):

@@ -1,12 +1,12 @@
 """How a request becomes a plan: its jobs, what each needs, and what it is estimated to take. Pure; agents/plan.py does the reaching."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
-from schemas.runs import Estimate
+from schemas.runs import Estimate, PlannedTask
 from streams.errors import Invalid
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
@@ -74,9 +74,9 @@ def _check_workload(workload: Workload) -> None:
         raise Invalid("input_tokens and output_tokens must be 1 or more", code="workload")
 
 
-def board_of(request_suite: str | None, tasks: list[str]) -> str | None:
-    """The board of a run: its suite, or its tasks' names joined; None for a run of a single task, which has its task's board."""
-    return request_suite or ("+".join(sorted(tasks)) if len(tasks) > 1 else None)
+def board_of(request_suite: str | None, tasks: Sequence[PlannedTask]) -> str | None:
+    """The board of a run: its suite, or its tasks' and groups' names joined; None for a run of one task, which has its task's board."""
+    return request_suite or ("+".join(sorted({task.group or task.task for task in tasks})) if len(tasks) > 1 else None)
 
 
 def content_id(text: str) -> str:

@@ -4,15 +4,16 @@ A board is a suite (or the tasks of a run, joined), plus one board for every tas
 its newest complete run: runs on other data are not compared with it. Of a model's runs the newest completed one counts.
 
 The score of a suite is the mean over its tasks of the task's main metric, chance-corrected where the task has a chance level:
-(value - chance) / (1 - chance). Only means over samples where more is better enter a suite; any other metric has its task's board.
-A task's score has the interval of its mean (Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which
-places a model may have comes from a paired bootstrap: every draw takes the same samples (whole clusters of those that share a passage)
-for all models. Equal scores share a place.
+(value - chance) / (1 - chance). Tasks of a group count as one, each by its share of the group's samples, as lm-eval has it. Only means
+over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean
+(Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which places a model may have comes from a paired
+bootstrap: every draw takes the same samples (whole clusters of those that share a passage) for all models. Equal scores share a place.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from streams.statistics import Clusters, Floats, Interval, mean_interval, mean_o
 
 FiguresOf = Callable[[Run, str], Sequence[Figure]]
 Data = tuple[str, str, int]  # task, build, samples
+PERCENT = frozenset({"eqbench", "smoothed_bleu_4"})  # means of 0 to 100; in a suite they are ratios like the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def boards_of(run: Run) -> dict[str, tuple[str, ...]]:
         return {}
     names = [planned.task for planned in run.plan.tasks]
     boards = {f"task:{name}": (name,) for name in names}
-    suite = board_of(run.plan.suite, names)
+    suite = board_of(run.plan.suite, run.plan.tasks)
     in_suite = tuple(sorted(planned.task for planned in run.plan.tasks if _adds_up(planned)))
     return boards | ({suite: in_suite} if suite and in_suite else {})
 
@@ -116,18 +118,34 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
-    drawn, scores, intervals = [], [], []
-    for position, task in enumerate(tasks):
-        shared = _shared(entries, task)
-        chance = next((planned.chance for entry in entries if (planned := entry.run.planned(task))), None) or 0.0
+    planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
+    drawn, scores, intervals, weights = [], [], [], _weights(planned)
+    for position, one in enumerate(planned):
+        shared, chance = _in_ratios(_shared(entries, one.task), one.main_metric), one.chance or 0.0
         scores.append((shared.values.mean(axis=1) - chance) / (1 - chance))
         intervals.append([_corrected(interval, chance) for interval in _intervals(shared)])
         drawn.append((_drawn(shared, stream=position) - chance) / (1 - chance))
     joined = [
-        _joined([float(task[n]) for task in scores], [task[n] for task in intervals]) for n in range(len(entries))
+        _joined([float(task[n]) for task in scores], [task[n] for task in intervals], weights) for n in range(len(entries))
     ]  # fmt: skip
     samples = [_samples(entry, tasks) for entry in entries]
-    return _ordered(entries, np.mean(scores, axis=0), np.mean(drawn, axis=0), intervals=joined, samples=samples)
+    return _ordered(entries, _weighted(scores, weights), _weighted(drawn, weights), intervals=joined, samples=samples)
+
+
+def _weights(tasks: Sequence[PlannedTask]) -> list[float]:
+    """Each task's part of a suite, 1 in all: tasks and groups count alike, and within a group the samples."""
+    sizes = Counter[str]()
+    for task in tasks:
+        sizes[task.group or task.task] += task.samples
+    return [task.samples / sizes[task.group or task.task] / len(sizes) for task in tasks]
+
+
+def _weighted(rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
+    return np.asarray(sum(row * weight for row, weight in zip(rows, weights, strict=True)), dtype=np.float64)
+
+
+def _in_ratios(shared: Shared, metric: str) -> Shared:
+    return replace(shared, values=shared.values / 100) if metric in PERCENT else shared
 
 
 def _intervals(shared: Shared) -> list[Interval | None]:
@@ -142,9 +160,9 @@ def _corrected(interval: Interval | None, chance: float) -> Interval | None:
     return ((interval[0] - chance) / (1 - chance), (interval[1] - chance) / (1 - chance)) if interval else None
 
 
-def _joined(scores: Sequence[float], intervals: Sequence[Interval | None]) -> Interval | None:
+def _joined(scores: Sequence[float], intervals: Sequence[Interval | None], weights: Sequence[float]) -> Interval | None:
     known = [interval for interval in intervals if interval]
-    return mean_of_independent(scores, known) if len(known) == len(scores) else None
+    return mean_of_independent(scores, known, weights) if len(known) == len(scores) else None
 
 
 def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[RankingRow]:

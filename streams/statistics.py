@@ -144,16 +144,19 @@ def percentile_interval(draws: Floats, *, n: int) -> Interval:
     return float(low), float(high)
 
 
-def mean_of_independent(estimates: Sequence[float], intervals: Sequence[Interval]) -> Interval:
-    """The 95 % interval of the mean of k independent estimates, from each one's own interval: m - √Σ(e - low)²/k, m + √Σ(high - e)²/k.
+def mean_of_independent(estimates: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None) -> Interval:
+    """The 95 % interval of the weighted mean m of independent estimates, from each one's own: m - √Σ(w·(e - low))², m + √Σ(w·(high - e))².
 
+    `weights`: 1 in all; equal ones where none are given.
     It keeps what each interval knows: a mean of proportions that are all 0 or all 1 still has a width, which a bootstrap's has not.
     Source: Zou and Donner, Statist. Med. 27 (2008) 1693–1702 (MOVER); Zou, Huang and Zhang, CSDA 53 (2009) 1080–1085.
     """
-    k, centre = len(estimates), math.fsum(estimates) / len(estimates)
-    below = math.sqrt(math.fsum((value - low) ** 2 for value, (low, _) in zip(estimates, intervals, strict=True)))
-    above = math.sqrt(math.fsum((high - value) ** 2 for value, (_, high) in zip(estimates, intervals, strict=True)))
-    return centre - below / k, centre + above / k
+    parts = weights or [1 / len(estimates)] * len(estimates)
+    told = list(zip(estimates, intervals, parts, strict=True))
+    centre = math.fsum(weight * value for value, _, weight in told)
+    below = math.sqrt(math.fsum((weight * (value - low)) ** 2 for value, (low, _), weight in told))
+    above = math.sqrt(math.fsum((weight * (high - value)) ** 2 for value, (_, high), weight in told))
+    return centre - below, centre + above
 
 
 def percentiles(values: Sequence[int] | NDArray[Any], shares: Sequence[float]) -> list[float]:

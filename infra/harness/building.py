@@ -6,6 +6,7 @@ fewer samples takes the first ones.
 
 import hashlib
 import json
+import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -16,14 +17,16 @@ from infra.harness.chat import renderer
 from infra.harness.data import Used
 from infra.harness.tasks import FEWSHOT_SEED, with_data
 from infra.settings import Settings
+from infra.suites.reading import licences
 from schemas.builds import RequestType
 from schemas.requests import Chat, TaskChoice
 from schemas.runs import ExpectedMetric
 from streams.errors import AssayError, Invalid
 
 SHORTEST_PREFIX = 200
-PREFERRED = ("acc_norm", "acc", "exact_match")
+PREFERRED = ("acc_norm", "acc", "exact_match", "bleu_acc", "pct_stereotype")
 LIKELIHOODS = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling"})
+GUESSED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +138,10 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings) -> Build:
     main_metric, main_filter = _main(expected)
     return Build(
         build_id=_build_id(task, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
-        data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else None,
+        data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
         fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
-        main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples), config_json=_config_json(task, choice, samples[0]),
+        main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
+        config_json=_config_json(task, choice, samples[0]),
     )  # fmt: skip
 
 
@@ -238,12 +242,27 @@ def _main(expected: tuple[ExpectedMetric, ...]) -> tuple[str, str]:
     return expected[0].metric, expected[0].filter
 
 
-def _chance(task: Any, samples: list[BuiltSample]) -> float | None:
-    """The accuracy of guessing: the mean of 1 / (number of choices); None for anything but multiple choice."""
+def _chance(task: Any, samples: list[BuiltSample], metric: str) -> float | None:
+    """What guessing gives: the mean of 1 / (number of choices); None for anything but multiple choice.
+
+    A task that scores in a way of its own is asked, for each choice, what picking it would give; at some thousand of its samples.
+    """
     if task.OUTPUT_TYPE != "multiple_choice":
         return None
+    if callable(task.config.process_results):
+        told = [value for sample in samples[:: max(1, len(samples) // GUESSED_AT)] for value in _picked(task, sample, metric)]
+        return statistics.fmean(told) if told else None
     twice = 2 if "acc_mutual_info" in task.aggregation() else 1
     return sum(twice / len(sample.requests) for sample in samples) / len(samples)
+
+
+def _picked(task: Any, sample: BuiltSample, metric: str) -> Iterator[float]:
+    """The metric's value with each of the choices certain."""
+    document, choices = json.loads(sample.document), range(len(sample.requests))
+    for choice in choices:
+        told = task.process_results(document, [(0.0 if one == choice else -1000.0, one == choice) for one in choices]).get(metric)
+        if told is not None:
+            yield float(told)
 
 
 def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:

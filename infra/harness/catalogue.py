@@ -1,4 +1,4 @@
-"""Which tasks there are, and in which folder each is defined: the bundled ones, then lm-eval's.
+"""Which tasks there are, and in which folder each is defined: the project's own, then lm-eval's.
 
 lm-eval's index takes some ten seconds to make, so it is made once and kept as a file; loading one task then looks at its folder only.
 """
@@ -17,6 +17,9 @@ from streams.errors import Invalid, NotFound
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_TASKS = tuple(sorted(path.stem for path in BUNDLED.glob("assay_*.yaml")))
+# Tasks of our own over data sets of others.
+DEFINED = Path(__file__).parents[1] / "suites" / "tasks"
+OWN = {name: BUNDLED for name in BUNDLED_TASKS} | {path.stem: DEFINED for path in DEFINED.glob("*.yaml")}
 HARNESS_VERSION = version("lm-eval")
 LAYOUT = 2  # of the index's file
 # What a group says of a member that does not change how it is evaluated.
@@ -43,23 +46,23 @@ class Found:
 
 def known_tasks(settings: Settings) -> list[str]:
     """Every name that can be asked for."""
-    return sorted({*BUNDLED_TASKS, *_index(settings)})
+    return sorted({*OWN, *_index(settings)})
 
 
 def known_at_once(settings: Settings) -> list[str]:
-    """The names that can be told without loading lm-eval: the bundled ones, and all once they were listed here."""
+    """The names that can be told without loading lm-eval: the project's own, and all once they were listed here."""
     path = _written(settings)
     rows = json.loads(path.read_text()) if path.exists() else []
-    return sorted({*BUNDLED_TASKS, *(row["name"] for row in rows)})
+    return sorted({*OWN, *(row["name"] for row in rows)})
 
 
 def find(name: str, settings: Settings) -> Found:
     """The task or group of that name. Raises: NotFound with names like it."""
-    if name in BUNDLED_TASKS:
-        return Found(name, str(BUNDLED))
+    if name in OWN:
+        return Found(name, str(OWN[name]))
     index = _index(settings)
     if name not in index:
-        close = difflib.get_close_matches(name, [*BUNDLED_TASKS, *index], n=3, cutoff=0.7)
+        close = difflib.get_close_matches(name, [*OWN, *index], n=3, cutoff=0.7)
         hint = f"did you mean {' or '.join(close)}?" if close else "`assay tasks` lists them"
         raise NotFound(f"unknown task {name!r}; {hint}", code="unknown-task")
     return index[name]

@@ -6,9 +6,12 @@ What needs a hub while it is only being imported, or runs code that a model wrot
 import functools
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from infra.harness.catalogue import find
 from infra.harness.data import Used, reading, standing_in
@@ -26,6 +29,17 @@ def _fast_templates() -> None:
     from lm_eval import utils
 
     utils.env.from_string = functools.cache(utils.env.from_string)
+
+
+@functools.cache
+def _fast_rouge() -> None:
+    """rouge-score resamples even a single score a thousand times, always to that score; leaving this out is fast, and equal."""
+    from rouge_score import scoring
+
+    resampled = scoring.BootstrapAggregator._bootstrap_resample
+    scoring.BootstrapAggregator._bootstrap_resample = lambda self, scores: (
+        np.repeat(scores, 3, axis=0) if len(scores) == 1 else resampled(self, scores)
+    )
 
 
 @contextmanager
@@ -59,6 +73,8 @@ def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         raise Invalid(f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken") from error
+    if "rouge_score.scoring" in sys.modules:  # its import takes seconds, and few tasks want it
+        _fast_rouge()
     if getattr(task.config, "unsafe_code", False):
         raise Invalid(f"task {name} runs code that the model wrote; it needs the sandbox", code="needs-sandbox")
     return task

@@ -12,6 +12,8 @@ from typing import Any
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
+from schemas.requests import EvaluationRequested, TaskChoice
+from streams import pins
 from streams.errors import AssayError, NotFound, Permanent
 
 Told = Callable[[str], None]
@@ -42,13 +44,14 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
     facts = facts_of(request)
     choices = expanded(request.tasks, [resolve(choice.name, settings) for choice in request.tasks])
-    tasks, skipped = _built(choices, dress_of(request, facts), settings, told=told)
+    tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
-        "tasks": tasks, "skipped": skipped, "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
+        "tasks": tasks, "skipped": skipped, "warnings": warnings,
+        "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": perf_requests(request.workload),
         "memory": {"weights_bytes": guess.weights_bytes, "kv_bytes": guess.kv_bytes, "overhead_bytes": guess.overhead_bytes,
                    "needed_bytes": need_of(request, guess).memory_bytes},
@@ -56,11 +59,13 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     }  # fmt: skip
 
 
-def _built(choices: Any, dress: Any, settings: Settings, *, told: Told) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The tasks as they would be built, and those that would be skipped. Raises: the first reason, where none is left."""
+def _built(
+    request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
+    """The tasks as they would be built, those that would be skipped, and differences from pins. Raises: Permanent, where none would run."""
     from infra.harness.building import build
 
-    tasks, skipped, errors = list[dict[str, Any]](), list[dict[str, Any]](), list[Permanent]()
+    tasks, errors, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
@@ -68,18 +73,19 @@ def _built(choices: Any, dress: Any, settings: Settings, *, told: Told) -> tuple
         except NotFound:
             raise
         except Permanent as error:
-            errors.append(error)
-            skipped.append({"task": choice.name, "reason": str(error)})
+            errors[choice.name] = error
             continue
+        warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
         kept = made.samples[: choice.limit]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
             "requests": sum(len(sample.requests) for sample in kept), "metric": made.main_metric, "filter": made.main_filter,
             "data_source": made.data_source, "licence": made.licence,
         })  # fmt: skip
-    if errors and not tasks:
-        raise errors[0]
-    return tasks, skipped
+    if errors and not (request.skip_missing and tasks):
+        raise pins.refused(errors, asked=len(choices))
+    pins.check(warnings, pinned=request.pinned)
+    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
@@ -118,6 +124,7 @@ def shown(plan: dict[str, Any]) -> None:
 
 
 def _lines(plan: dict[str, Any]) -> Iterator[str]:
+    yield from (f"[yellow]{warning}[/]" for warning in plan["warnings"])
     yield from (f"[yellow]{one['task']} would be skipped: {one['reason']}[/]" for one in plan["skipped"])
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
     yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"

@@ -93,6 +93,10 @@ def run(told: Mapping[str, Any]) -> None:
         console.print(f"  {told['message']}")
     if told.get("waits_for"):
         console.print(f"  waits for {told['waits_for']}")
+    for warning in told["warnings"]:
+        console.print(f"  [yellow]{warning}[/]", highlight=False)
+    for skipped in told["skipped"]:
+        console.print(f"  [yellow]{skipped['task']} was left out: {skipped['reason']}[/]", highlight=False)
     if told["scores"]:
         rows = [_score(score) for score in told["scores"]]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)

@@ -30,9 +30,12 @@ from query_api.cli.options import (
 )  # fmt: skip
 from query_api.cli.overriding import body_of, engine_said, tasks_over
 from query_api.cli.request_files import model_named
+from query_api.cli.suites import suite_names, suite_said
 from streams.errors import Invalid
 
 A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
+
+A_SUITE = "a suite, as `assay suites` lists them; beside tasks of your own, the board that they are ranked on"
 
 
 def submit(
@@ -44,7 +47,9 @@ def submit(
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     priority: Annotated[int | None, typer.Option(help="higher goes first; 0 where none is given")] = None,
-    suite: Annotated[str | None, typer.Option(help="the board on which the run is ranked")] = None,
+    suite: Annotated[str | None, typer.Option(help=A_SUITE, autocompletion=suite_names)] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="refuse tasks and data that differ from the suite's pins")] = False,
+    skip_missing: Annotated[bool, typer.Option("--skip-missing", help="go on without tasks that cannot run here")] = False,
     submitter: Submitter = None,
     budget_s: BudgetS = None,
     deadline: Deadline = None,
@@ -61,6 +66,7 @@ def submit(
     """Asks for an evaluation.
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
+    · `assay submit --model ./my-model --suite reasoning --limit 50 --wait`
     · `assay submit request.yaml --wait --json` · `assay submit request.yaml --limit 10 --priority 5 --dry-run`
     · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
@@ -69,12 +75,14 @@ def submit(
     models = [model_named(one) for one in model or []]
     said = {
         "engine": engine_said(engine, option or []), "priority": priority, "suite": suite, "submitter": submitter,
-        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}),
+        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}), "pinned": pinned or None,
         "chat": {"template": "model" if chat else None, "system": system, "multiturn": multiturn, "thinking": thinking,
                  "thinking_tokens": thinking_tokens},
+        "skip_missing": skip_missing or None,
     }  # fmt: skip
     body = body_of(file, models=models, said=said)
     body["tasks"] = tasks_over(body.get("tasks", []), task or [], {"limit": limit, "fewshot": fewshot})
+    body |= suite_said(body["tasks"], limit=limit, fewshot=fewshot)
     if dry_run:
         try_dry(body, models, as_json=as_json)
     elif len(models) > 1:
@@ -84,7 +92,8 @@ def submit(
 
 
 def _scores(told: dict[str, Any]) -> dict[str, Any]:
-    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), "scores": told["scores"]}
+    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), "scores": told["scores"],
+            "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
 
 
 def _speed(told: dict[str, Any]) -> dict[str, Any]:

@@ -174,6 +174,8 @@ class Run(Shape):
     scores: tuple[Score, ...] = ()
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()
+    suite_version: str | None = Field(default=None, description="the version of the suite that brought the tasks")
+    warnings: tuple[str, ...] = Field(default=(), description="in what its tasks differ from what they are pinned to")
     waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
     waits_code: str | None = Field(default=None, description="no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")

@@ -16,6 +16,7 @@ from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
 from streams.ranking import Board, Entry, boards_of, rank
 from streams.results import Results
 from streams.scores import Key
+from streams.statistics import wilson
 
 STAMP = Producer(service="test", version="1")
 HEADER: dict[str, Any] = {"occurred_us": 1, "producer": STAMP}
@@ -30,14 +31,21 @@ def scored(run: str, ordinal: int, value: float, *, metric: str = "acc", task: s
 
 
 def planned(
-    run: str, *, samples: int, model: str = "m", tasks: tuple[str, ...] = ("t",), chance: float | None = None, perf: int | None = None
+    run: str,
+    *,
+    samples: int,
+    model: str = "m",
+    tasks: tuple[str, ...] = ("t",),
+    chance: float | None = None,
+    perf: int | None = None,
+    groups: dict[str, str] | None = None,
 ) -> RunChanged:
-    """A run's plan."""
+    """A run's plan. `groups`: task → its group."""
     accuracy = ExpectedMetric(filter="none", metric="acc")
     told = [
         PlannedTask(
             task=task, task_version="1", build_id=f"build-{task}", samples=samples, repeats=1, expected=(accuracy,),
-            main_metric="acc", main_filter="none", chance=chance,
+            main_metric="acc", main_filter="none", chance=chance, group=(groups or {}).get(task),
         )
         for task in tasks
     ]  # fmt: skip
@@ -225,6 +233,18 @@ def test_a_suite_is_the_mean_of_chance_corrected_tasks() -> None:
     assert [row.score for row in rows] == pytest.approx([0.75, 0.0])
     assert [(row.rank_low, row.rank_high) for row in rows] == [(1, 1), (2, 2)]
     assert rows[0].low is not None and rows[1].high is not None and rows[0].low > rows[1].high
+
+
+def test_a_group_counts_as_one_task_of_a_suite() -> None:
+    """(0.5 + 0) / 2 for the group and 1 for the task beside it make 0.625, with the interval of that mean."""
+    results, groups = Results(), {"t": "g", "u": "g"}
+    told(results, "1", {"t": [1.0, 0.0] * 20, "u": [0.0] * 40, "v": [1.0] * 40}, groups=groups)
+    (row,) = board(results, "g+v").rows
+    assert row.score == pytest.approx(0.625)
+    half, all_ = wilson(20, 40), wilson(40, 40)
+    assert half and all_
+    below = [0.5 - half[0], 0.0, 1 - all_[0]]
+    assert row.low == pytest.approx(0.625 - sum((part * apart) ** 2 for part, apart in zip([0.25, 0.25, 0.5], below, strict=True)) ** 0.5)
 
 
 def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:

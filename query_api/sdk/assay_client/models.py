@@ -438,7 +438,12 @@ class Submitted(Shape):
 
 
 class TaskChoice(Shape):
-    """A task as it is asked for. `limit` takes the first samples of the whole build."""
+    """
+    A task as it is asked for. `limit` takes the first samples of the whole build.
+
+    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
+    count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
+    """
 
     model_config = ConfigDict(extra="forbid")
     name: str
@@ -449,6 +454,9 @@ class TaskChoice(Shape):
     repeats: int = 1
     seeds: list[int] = [1234]
     generation: Generation | None = None
+    group: str | None = None
+    definition: str | None = None
+    trust_code: bool = False
 
 
 class TaskDifference(Shape):
@@ -563,7 +571,7 @@ class Batch(Shape):
         "options": {},
     }
     suite: str | None = None
-    """the board on which the run is ranked"""
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
     tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
     """tasks by lm-eval's names"""
     chat: Annotated[ChatInput, Field(validate_default=True)] = {
@@ -589,6 +597,14 @@ class Batch(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] | None = None
     pool: str = "default"
+    suite_version: str | None = None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool = False
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool = False
+    """go on without tasks that cannot run here, instead of refusing all"""
+    limit: int | None = None
+    """the first so many samples of each task that has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
 
 
@@ -721,7 +737,7 @@ class Submission(Shape):
         "options": {},
     }
     suite: str | None = None
-    """the board on which the run is ranked"""
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
     tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
     """tasks by lm-eval's names"""
     chat: Annotated[ChatInput, Field(validate_default=True)] = {
@@ -747,6 +763,14 @@ class Submission(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] | None = None
     pool: str = "default"
+    suite_version: str | None = None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool = False
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool = False
+    """go on without tasks that cannot run here, instead of refusing all"""
+    limit: int | None = None
+    """the first so many samples of each task that has no limit of its own"""
     run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
     """the idempotency key, best a UUIDv7; drawn where it is left out"""
     model: ModelRef
@@ -795,6 +819,10 @@ class Run(Shape):
     scores: list[Score]
     performance: Speed | None
     skipped: list[Skipped]
+    suite_version: str | None
+    """the version of the suite that brought the tasks"""
+    warnings: list[str]
+    """in what its tasks differ from what they are pinned to"""
     waits_for: str | None
     """what it waits for, in words; null where it does not wait"""
     waits_code: str | None

@@ -1,0 +1,122 @@
+"""The project's suites as they are written, with the pins of their tasks.
+
+A suite is `<name>.yaml` here. What its tasks are pinned to lies in `pins.json`, which `python -m infra.suites.pinning` measures on a folder
+of data sets. A pin that changes is a new version of every suite that has it.
+"""
+
+import difflib
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schemas.requests import TaskChoice
+from streams.errors import Invalid
+
+FOLDER = Path(__file__).parent
+PINS = FOLDER / "pins.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What a task was when it was pinned. `data` is the data set's name on the hub, `sha256` that of all that was read of it.
+
+    `chance` is what guessing gives by `metric`, the main metric; `samples` is how many there are.
+    """
+
+    version: str
+    data: str
+    sha256: str
+    metric: str
+    chance: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A task of a suite. Tasks of one group count as one; `licence` and `source` are the data's. `pin` is None until there is one."""
+
+    task: str
+    fewshot: int
+    licence: str
+    source: str
+    group: str | None = None
+    pin: Pin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A version of a suite. `seed` is that of sampled generation; few-shot examples are drawn with lm-eval's own."""
+
+    name: str
+    version: str
+    description: str
+    seed: int
+    members: tuple[Member, ...]
+
+    def choices(self) -> tuple[TaskChoice, ...]:
+        """Its tasks as a request names them, with their pins."""
+        return tuple(
+            TaskChoice(
+                name=one.task, fewshot=one.fewshot, group=one.group, seeds=(self.seed,), version=one.pin.version if one.pin else None,
+                data_revision=one.pin.sha256 if one.pin else None,
+            )
+            for one in self.members
+        )  # fmt: skip
+
+
+def names() -> list[str]:
+    """The suites that there are."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@functools.cache
+def suite(name: str) -> Suite:
+    """The suite of that name. Raises: Invalid with the names that there are."""
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names())}"
+        raise Invalid(f"no suite {name!r}; {hint}", code="unknown-suite")
+    told = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
+    members = tuple(member for one in told["tasks"] for member in _members(one))
+    return Suite(name, str(told["version"]), " ".join(told["description"].split()), told["seed"], members)
+
+
+@functools.cache
+def licences() -> Mapping[str, str]:
+    """Task → its data's licence, for every task of every suite."""
+    return {member.task: member.licence for name in names() for member in suite(name).members}
+
+
+def chosen(name: str | None, tasks: tuple[TaskChoice, ...]) -> tuple[tuple[TaskChoice, ...], str | None]:
+    """A request's tasks, and its suite's version: a suite's own where none are named; any other name is but a board's.
+
+    Raises: Invalid where tasks are named that the suite has not: they would stand on its board.
+    """
+    if name not in names():
+        return tasks, None
+    found = suite(name)
+    own = {member.task for member in found.members}
+    if strange := [choice.name for choice in tasks if choice.name not in own]:
+        raise Invalid(
+            f"suite {name!r} has its own tasks, and not {strange[0]!r}: leave tasks out, or name another board", code="suite-tasks"
+        )
+    return tasks or found.choices(), found.version
+
+
+def _members(told: Mapping[str, Any]) -> list[Member]:
+    """A task; or all tasks of a group: lm-eval's, or one that is written out."""
+    pins, groups = _pinned()
+    group = told.get("group") or (told["task"] if told["task"] in groups else None)
+    tasks = told.get("tasks") or groups.get(told["task"], [told["task"]])
+    return [Member(task, told["fewshot"], told["licence"], told["source"], group, pins.get(task)) for task in tasks]
+
+
+@functools.cache
+def _pinned() -> tuple[Mapping[str, Pin], Mapping[str, list[str]]]:
+    told = json.loads(PINS.read_text()) if PINS.exists() else {"groups": {}, "pins": {}}
+    return {task: Pin(**pin) for task, pin in told["pins"].items()}, told["groups"]

@@ -1,0 +1,76 @@
+"""Suites on the command line: listing them, showing one, and asking for one."""
+
+from typing import Annotated, Any
+
+import typer
+
+from infra.suites.reading import Member, Suite, names, suite
+from query_api.charts import number
+from query_api.cli import showing
+from query_api.cli.options import AsJson
+from streams.errors import Invalid
+
+
+def suite_names(incomplete: str) -> list[str]:
+    """Names of suites, for the shell to complete."""
+    return [name for name in names() if name.startswith(incomplete)]
+
+
+def suites(
+    name: Annotated[str | None, typer.Argument(help="one suite, with its tasks", autocompletion=suite_names)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the suites, or shows the tasks of one with what they are pinned to.
+
+    Examples: `assay suites` · `assay suites reasoning` · `assay suites safety --json`
+    """
+    if name:
+        found = suite(name)
+        showing.document(_document(found)) if as_json else _shown(found)
+        return
+    every = [suite(one) for one in names()]
+    if as_json:
+        showing.document({"suites": [_document(one) for one in every]})
+        return
+    showing.table(["suite", "version", ">tasks", ">samples", ""], [_row(one) for one in every])
+
+
+def suite_said(tasks: list[dict[str, Any]], *, limit: int | None, fewshot: int | None) -> dict[str, Any]:
+    """What is said of tasks that are not named, and that a suite brings. Raises: Invalid for few-shot examples that it does not pin."""
+    if tasks:
+        return {}
+    if fewshot is not None:
+        raise Invalid("--fewshot: a suite pins the examples of its tasks; name tasks to choose another number", code="option")
+    return {"limit": limit} if limit is not None else {}
+
+
+def _row(found: Suite) -> tuple[Any, ...]:
+    groups = {member.group or member.task for member in found.members}
+    return found.name, found.version, len(groups), sum(one.pin.samples for one in found.members if one.pin), found.description
+
+
+def _shown(found: Suite) -> None:
+    showing.console.print(f"[bold]{found.name}[/] {found.version}: {found.description}", highlight=False)
+    showing.table(
+        ["task", "version", ">few-shot", "metric", ">chance", ">samples", "data", "licence", "sha256"],
+        [_told(one) for one in found.members],
+    )
+
+
+def _told(one: Member) -> tuple[Any, ...]:
+    pin = one.pin
+    if pin is None:
+        return one.task, None, one.fewshot, "not pinned", None, None, one.source, one.licence, None
+    return one.task, pin.version, one.fewshot, pin.metric, number(pin.chance), pin.samples, pin.data, one.licence, pin.sha256[:12]
+
+
+def _document(found: Suite) -> dict[str, Any]:
+    return {
+        "name": found.name, "version": found.version, "description": found.description, "seed": found.seed,
+        "tasks": [
+            {"task": one.task, "fewshot": one.fewshot, "group": one.group, "licence": one.licence, "source": one.source,
+             "version": one.pin and one.pin.version, "data": one.pin and one.pin.data, "sha256": one.pin and one.pin.sha256,
+             "metric": one.pin and one.pin.metric, "chance": one.pin and one.pin.chance, "samples": one.pin and one.pin.samples}
+            for one in found.members
+        ],
+    }  # fmt: skip
