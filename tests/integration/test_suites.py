@@ -23,7 +23,7 @@ from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from schemas.runs import RunChanged
 from streams.errors import Invalid
 from streams.topics import RUNS
-from tests.conftest import end, spawn
+from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
 from tests.integration.test_harness import mirror, on_the_wire
 
@@ -34,14 +34,15 @@ SAMPLES = 4
 
 
 @pytest.fixture(scope="module")
-def planner(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A planner whose mirror has arc_easy, on data of our own, and nothing else."""
-    settings = stack.model_copy(update={"datasets": mirror(tmp_path_factory.mktemp("data"))})
-    child = spawn("agents", "plan", settings=settings)
-    try:
-        yield settings
-    finally:
-        end(child)
+def planner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A planner whose mirror has arc_easy, on data of our own, and nothing else; in a stack where no other shares its consumer group."""
+    with stack_in(tmp_path_factory.mktemp("home")) as stack:
+        settings = stack.model_copy(update={"datasets": mirror(tmp_path_factory.mktemp("data"))})
+        child = spawn("agents", "plan", settings=settings)
+        try:
+            yield settings
+        finally:
+            end(child)
 
 
 def planned(settings: Settings, *choices: TaskChoice, **told: Any) -> RunChanged:
