@@ -98,6 +98,12 @@ def stack_in(home: Path) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home without a stack, in which lm-eval's tasks are listed once (that takes some ten seconds)."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a stack that runs, for the whole session."""
     with stack_in(tmp_path_factory.mktemp("assay")) as settings:

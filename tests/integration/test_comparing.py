@@ -96,9 +96,9 @@ def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, 
 
 @pytest.mark.datasets
 @pytest.mark.filterwarnings("ignore")
-def test_questions_on_one_passage_are_scored_as_one_cluster(tmp_path: Path) -> None:
+def test_questions_on_one_passage_are_scored_as_one_cluster(home: Path) -> None:
     """boolq asks several questions about some of its passages."""
-    settings = Settings(home=tmp_path, datasets=Path(os.environ["ASSAY_DATASETS"]))
+    settings = Settings(home=home, datasets=Path(os.environ["ASSAY_DATASETS"]))
     made = build(TaskChoice(name="boolq"), dress=Dress(Chat()), settings=settings)
     scored = score_all([_unlikely(made.config_json, sample) for sample in made.samples[:600]])
     passages = {json.loads(sample.document)["passage"] for sample in made.samples[:600]}

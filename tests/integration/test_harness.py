@@ -38,10 +38,10 @@ def lm(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings with a home of its own; data sets where they are."""
+def settings(home: Path) -> Settings:
+    """Settings; data sets where they are."""
     datasets = os.environ.get("ASSAY_DATASETS")
-    return Settings(home=tmp_path, datasets=Path(datasets) if datasets else None)
+    return Settings(home=home, datasets=Path(datasets) if datasets else None)
 
 
 def answered(sample: BuiltSample, lm: Any) -> tuple[Answer, ...]:
@@ -163,9 +163,9 @@ def mirror(folder: Path, rows: int = 30, *, splits: tuple[str, ...] = ("train", 
 
 
 @pytest.fixture
-def mirrored(tmp_path: Path) -> Settings:
+def mirrored(home: Path, tmp_path: Path) -> Settings:
     """Settings with a mirror that the test made."""
-    return Settings(home=tmp_path / "home", datasets=mirror(tmp_path / "data"))
+    return Settings(home=home, datasets=mirror(tmp_path / "data"))
 
 
 def test_a_sample_is_scored_when_the_data_are_gone(mirrored: Settings) -> None:
@@ -211,13 +211,13 @@ def test_a_truncated_file_is_named_with_its_line(mirrored: Settings) -> None:
         build(TaskChoice(name="arc_easy"), dress=PLAIN, settings=mirrored)
 
 
-def test_a_split_that_is_not_there_is_missed_only_where_it_is_needed(tmp_path: Path) -> None:
+def test_a_split_that_is_not_there_is_missed_only_where_it_is_needed(home: Path, tmp_path: Path) -> None:
     """Examples are drawn from the training split; without it, no shots; without the test split, nothing."""
-    settings = Settings(home=tmp_path / "home", datasets=mirror(tmp_path / "data", splits=("validation", "test")))
+    settings = Settings(home=home, datasets=mirror(tmp_path / "data", splits=("validation", "test")))
     assert len(build(TaskChoice(name="arc_easy"), dress=PLAIN, settings=settings).samples) == 30
     with pytest.raises(Invalid, match="draws examples from split train"):
         build(TaskChoice(name="arc_easy", fewshot=2), dress=PLAIN, settings=settings)
-    only = Settings(home=tmp_path / "home", datasets=mirror(tmp_path / "other", splits=("train",)))
+    only = Settings(home=home, datasets=mirror(tmp_path / "other", splits=("train",)))
     with pytest.raises(Invalid, match="needs split"):
         build(TaskChoice(name="arc_easy"), dress=PLAIN, settings=only)
 
