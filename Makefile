@@ -9,9 +9,11 @@ installed := .venv/.installed
 SEED ?= 1
 # Threads that wait for others sleep: the cores are shared with the stack (spinning cost up to five times the time).
 export OMP_WAIT_POLICY ?= PASSIVE
-not_here := not gpu and not kill and not images$(if $(ASSAY_DATASETS),, and not datasets)
+# Files of tests run side by side, each worker with a stack of its own.
+WORKERS ?= 2
+not_here := not gpu and not kill and not faults and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-images bench bench-quality bench-queue schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-images bench bench-quality bench-queue schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,14 +45,17 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python -m query_api.cli.manual --check
 	$(bin)/python -m infra.suites.page --check
 
-test: check ## All tests but gpu and kill; those on data sets where ASSAY_DATASETS is set
-	$(bin)/pytest -m "$(not_here)"
+test: check ## All tests but gpu and the slow suites below; those on data sets where ASSAY_DATASETS is set
+	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile -m "$(not_here)"
 
 test-unit: setup ## The unit tests
 	$(bin)/pytest tests/unit
 
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
+
+test-faults: setup ## The tests in which stores go away and disks are full
+	$(bin)/pytest -m faults
 
 bench: setup ## Projector, live stream, replay and query API, measured; writes benchmarks/results
 	for name in projector live replay api; do $(bin)/python -m benchmarks.$$name; done

@@ -17,7 +17,7 @@ from tests.e2e.pages import CHROMIUM, FLAGS
 from tests.faults import PROCESSES, STORES, Stack, faulty
 from tests.flow import events_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(1800)]
 SAMPLES = 160
 AS_OF = re.compile(r"data as of \d\d:\d\d:\d\d")
 

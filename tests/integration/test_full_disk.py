@@ -16,7 +16,7 @@ from streams.errors import Unavailable
 from streams.topics import CANCELLATIONS
 from tests.faults import Stack, faulty
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.faults]
 LARGE_BYTES = 400_000
 
 
