@@ -114,7 +114,7 @@ class Reading:
             known = ", ".join(row["board"] for row in boards[:10]) or "none yet"
             raise NotFound(f"no board {name!r}; there are: {known}", code="unknown-board")
         kept = [{key: value for key, value in row.items() if key not in ("board", "version", "provisional", "changed_us")} for row in rows]
-        told = [row | {"ttft_p50_s": _scaled(row["ttft_p50_ns"], NS)} for row in kept]
+        told = [row | {"ttft_p50_s": _scaled(row["ttft_p50_ns"], NS), "chat": json.loads(row["chat"] or "{}")} for row in kept]
         first = rows[0]
         return {
             "board": name,

@@ -1,6 +1,5 @@
 """Rankings: the boards, and one board's rows."""
 
-import json
 from typing import Final, Literal
 
 from pydantic import Field
@@ -106,8 +105,7 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     board = f"task:{asked.task}" if asked.task else asked.board
     found = await call.state.reading.ranking(board)
     costs = await call.state.costs.of_rows(found["rows"])
-    joined = [row | {"cost": costs[row["run_id"]], "chat": json.loads(row["chat"] or "{}")} for row in found["rows"]]
-    return Ranking.model_validate(found | {"rows": joined})
+    return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
 
 
 OPERATIONS = (

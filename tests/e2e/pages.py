@@ -54,6 +54,13 @@ def completed(flow: Settings, run_id: str) -> str:
     raise AssertionError(f"{run_id} is not completed: {told}")
 
 
+def visit(page: Page, address: str) -> None:
+    """Opens the page; what the server breaks at is no page to look at."""
+    answer = page.goto(address)
+    assert answer is not None
+    assert answer.status < 500, f"{address}: {answer.status}"
+
+
 def addresses(run_id: str, other: str) -> dict[str, str]:
     """Every page with something on it, by name."""
     return {

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from infra.settings import Settings
-from tests.e2e.pages import PATIENCE_MS, completed, opened, submit
+from tests.e2e.pages import PATIENCE_MS, completed, opened, submit, visit
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 BAR = "document.querySelector(\"progress[aria-label='progress of live-model']\")"
@@ -14,7 +14,7 @@ MOVED = f"first => !{BAR} || {BAR}.value > first"
 def test_a_run_appears_moves_and_is_ranked_without_a_reload(flow: Settings, browser: Browser) -> None:
     """From its submission to its row on the board, on one open page."""
     page = opened(browser, flow)
-    page.goto(flow.api)
+    visit(page, flow.api)
     expect(page.locator("[data-live]")).to_have_text("live", timeout=PATIENCE_MS)
     submit(flow, model="live-model", delay_ms=40, limit=60)
     running = page.locator(".runs progress[aria-label='progress of live-model']")
@@ -22,7 +22,7 @@ def test_a_run_appears_moves_and_is_ranked_without_a_reload(flow: Settings, brow
     first = int(running.get_attribute("value") or 0)
     page.wait_for_function(MOVED, arg=first, timeout=PATIENCE_MS)
     expect(page.locator("#ended")).to_contain_text("live-model", timeout=PATIENCE_MS)
-    page.goto(f"{flow.api}/leaderboard?board=task:assay_copy")
+    visit(page, f"{flow.api}/leaderboard?board=task:assay_copy")
     row = page.locator(".ranking tbody tr", has_text="live-model")
     expect(row).to_be_visible(timeout=PATIENCE_MS)
     expect(row.locator("svg.interval")).to_have_attribute("aria-label", "from 0.000 to 0.060")
@@ -32,7 +32,7 @@ def test_the_page_of_a_run_grows_and_keeps_what_is_open(flow: Settings, browser:
     """Scores and strips come as it runs; an opened table stays open, and the focused link focused."""
     run_id = submit(flow, model="growing-model", delay_ms=60, limit=40)
     page = opened(browser, flow)
-    page.goto(f"{flow.api}/runs/{run_id}")
+    visit(page, f"{flow.api}/runs/{run_id}")
     table = page.locator("#timeline details", has_text="Attempts as a table")
     table.locator("summary").click(timeout=PATIENCE_MS)
     page.get_by_role("link", name="As JSON", exact=True).focus()
@@ -46,7 +46,7 @@ def test_the_page_of_a_run_grows_and_keeps_what_is_open(flow: Settings, browser:
 def test_the_keyboard_reaches_content_first_and_the_menu_next(flow: Settings, browser: Browser) -> None:
     """The first stop skips to the content; then come the pages, in their order."""
     page = opened(browser, flow)
-    page.goto(flow.api)
+    visit(page, flow.api)
     stops = []
     for _ in range(4):
         page.keyboard.press("Tab")

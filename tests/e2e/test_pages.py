@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
 from infra.settings import Settings
-from tests.e2e.pages import WIDTHS, addresses, opened
+from tests.e2e.pages import WIDTHS, addresses, opened, visit
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 PAGES = tuple(addresses("run", "other"))
@@ -20,7 +20,7 @@ def test_axe_finds_nothing(flow: Settings, browser: Browser, shown: tuple[str, s
     """Neither on a desk nor on a phone."""
     for width in WIDTHS:
         page = opened(browser, flow, width=width, scheme=scheme)
-        page.goto(f"{flow.api}{addresses(*shown)[name]}")
+        visit(page, f"{flow.api}{addresses(*shown)[name]}")
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         page.context.close()
@@ -31,7 +31,7 @@ def test_no_page_is_wider_than_its_screen(flow: Settings, browser: Browser, show
     """Wide tables scroll in themselves."""
     page = opened(browser, flow, width=width)
     for path in addresses(*shown).values():
-        page.goto(f"{flow.api}{path}")
+        visit(page, f"{flow.api}{path}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
@@ -39,7 +39,7 @@ def test_every_page_is_whole_without_a_script(flow: Settings, browser: Browser, 
     """With a heading of its own, and what it is about."""
     page, found = opened(browser, flow, script=False), {}
     for name, path in addresses(*shown).items():
-        page.goto(f"{flow.api}{path}")
+        visit(page, f"{flow.api}{path}")
         found[name] = page.locator("h1").inner_text()
         assert page.locator("main section").count() >= 1
     assert len(set(found.values())) >= len(found) - 3  # two pages of samples, two boards and two comparisons share theirs
@@ -48,7 +48,7 @@ def test_every_page_is_whole_without_a_script(flow: Settings, browser: Browser, 
 def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """Scores with intervals, speed with histograms, strips on one axis, each with a table; what was asked, and where it ran."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/runs/{shown[0]}")
+    visit(page, f"{flow.api}/runs/{shown[0]}")
     expect(page.locator("#scores tbody tr")).to_have_count(2)
     expect(page.locator("#scores svg.interval")).to_have_count(2)
     expect(page.locator("#speed")).to_contain_text("no meter here")
@@ -64,7 +64,7 @@ def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, sho
 def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """Wrong ones only, page by page, each with its prompt, answer and what was expected."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/runs/{shown[0]}/samples")
+    visit(page, f"{flow.api}/runs/{shown[0]}/samples")
     page.locator("[name=task]").select_option("assay_copy")
     page.locator("[name=outcome]").select_option("wrong")
     page.get_by_role("button", name="Show").click()
@@ -75,7 +75,7 @@ def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browse
     expect(first.locator(".values .bad")).to_have_text("wrong")
     page.get_by_role("link", name="Next page").click()
     expect(page.locator(".sample h2").first).to_contain_text("sample 10")
-    page.goto(f"{flow.api}/runs/{shown[0]}/samples?task=assay_agreement")
+    visit(page, f"{flow.api}/runs/{shown[0]}/samples?task=assay_agreement")
     expect(page.locator(".sample").first.locator(".choices tbody tr")).to_have_count(2)
     expect(page.locator(".sample").first.get_by_text("expected")).to_be_visible()
 
@@ -83,7 +83,7 @@ def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browse
 def test_a_board_is_sorted_by_its_headings_without_a_script(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """Again the other way round."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/leaderboard?board=task:assay_copy")
+    visit(page, f"{flow.api}/leaderboard?board=task:assay_copy")
     for direction in ("descending", "ascending"):
         page.locator("thead a", has_text="Tokens/s").click()
         expect(page.locator("th", has_text="Tokens/s")).to_have_attribute("aria-sort", direction)
@@ -93,7 +93,7 @@ def test_a_board_is_sorted_by_its_headings_without_a_script(flow: Settings, brow
 def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """With the way to put them back."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/dead-letters")
+    visit(page, f"{flow.api}/dead-letters")
     letter = page.locator(".letter", has_text="assay.requests.v1").first
     letter.locator("summary").click()
     expect(letter.locator("pre")).to_have_text("no event at all")
@@ -105,7 +105,7 @@ def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browse
 def test_the_cluster_shows_its_agents(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """By name, with their memory."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/cluster")
+    visit(page, f"{flow.api}/cluster")
     expect(page.locator(".agent h2")).to_contain_text(["agent-1", "agent-2"])
     expect(page.locator(".agent").first).to_contain_text("GiB free")
 
@@ -123,7 +123,7 @@ def test_what_is_not_there_is_said_on_a_page(flow: Settings, browser: Browser, s
 def test_two_runs_are_compared_side_by_side(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """Chosen in a form, told in words, with each task's difference."""
     page = opened(browser, flow, script=False)
-    page.goto(f"{flow.api}/compare?a={shown[0]}")
+    visit(page, f"{flow.api}/compare?a={shown[0]}")
     expect(page.locator("[name=a]")).to_have_value(shown[0])
     page.locator("[name=b]").select_option(shown[1])
     page.get_by_role("button", name="Compare").click()
