@@ -1,6 +1,6 @@
 """lm-eval's task objects: with their data, for building; and without, for scoring.
 
-What needs a hub while it is only being imported, or runs code that a model wrote, is refused here.
+What needs a hub while it is only being imported is refused here; what runs code that a model wrote gets the sandbox.
 """
 
 import functools
@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from infra.harness import code
 from infra.harness.catalogue import find
+from infra.harness.code import CodeEval
 from infra.harness.data import Used, reading, standing_in
 from infra.settings import Settings
 from schemas.requests import TaskChoice
@@ -44,19 +46,24 @@ def _fast_rouge() -> None:
 
 @contextmanager
 def _no_hub_metrics() -> Iterator[None]:
-    """While it lasts, a metric that would be fetched from the hub is refused."""
+    """While it lasts, a metric that would be fetched from the hub is ours, or refused."""
     import evaluate
 
-    load = evaluate.load
+    load, made = evaluate.load, list[CodeEval]()
 
-    def refuse(path: str, *_args: object, **_named: object) -> None:
-        raise Invalid(f"its metric {path!r} runs what the model wrote, or comes from the hub; it needs the sandbox", code="needs-sandbox")
+    def ours(path: str, *_args: object, **_named: object) -> CodeEval:
+        if path != code.NAME:
+            raise Invalid(f"its metric {path!r} comes from the hub; only {code.NAME!r} is had without it", code="hub-metric")
+        made.append(CodeEval())
+        return made[-1]
 
-    evaluate.load = refuse
+    evaluate.load = ours
     try:
         yield
     finally:
         evaluate.load = load
+        for metric in made:
+            metric.loading = False
 
 
 def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
@@ -75,8 +82,6 @@ def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
         raise Invalid(f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken") from error
     if "rouge_score.scoring" in sys.modules:  # its import takes seconds, and few tasks want it
         _fast_rouge()
-    if getattr(task.config, "unsafe_code", False):
-        raise Invalid(f"task {name} runs code that the model wrote; it needs the sandbox", code="needs-sandbox")
     return task
 
 
