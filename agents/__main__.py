@@ -12,6 +12,7 @@ AGENTS = {
     "plan": "resolves requests, builds tasks, splits runs into jobs",
     "dispatch": "leases jobs of a pool to its gpu_agents",
     "score": "scores answers",
+    "code": "scores answers that are programs, by running them in the sandbox",
     "rank": "keeps run scores, performance and rankings",
     "cost": "says what runs cost, under every version of the price book",
     "project": "writes facts to ClickHouse",

@@ -28,6 +28,7 @@ from streams.topics import TOPICS, Topic
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 ENDING_S = 8.0
+LONGEST_BATCH_S = 4 * 3600.0  # programs of models may take seconds each, and who scores them is alive all the while
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
 
 
@@ -45,6 +46,7 @@ def worker_app(worker: str, settings: Settings) -> App:
         broker_session_timeout=10,
         broker_heartbeat_interval=1,
         broker_request_timeout=30,
+        broker_max_poll_interval=LONGEST_BATCH_S,
         stream_wait_empty=False,
         broker_max_poll_records=settings.batch_events,
         consumer_max_fetch_size=16 * 1024 * 1024,

@@ -1,6 +1,7 @@
 """Turns answers into scores. It keeps no state: a sample's document and its answers are all in the log.
 
-Scoring runs in processes of its own, outside the event loop; it needs no data set.
+Scoring runs in processes of its own, outside the event loop; it needs no data set. Answers that are programs take seconds each, and must
+not hold others up: they are left to agents/code.py.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from agents.app import consume
 from infra.builds import contents_of, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
-from infra.harness.scoring import SCORER_VERSION
+from infra.harness.scoring import SCORER_VERSION, runs_code
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.pools import pool
@@ -39,13 +40,16 @@ class Material:
 
 
 class Scorer:
-    """The scoring processes, and the builds used last."""
+    """The scoring processes, and the builds used last. `code`: it takes the answers that are programs, and only those."""
 
-    def __init__(self, log: Log, *, processes: int) -> None:
+    def __init__(self, log: Log, *, processes: int, code: bool = False, at_once: int = AT_ONCE) -> None:
         self._log = log
         self._count = processes
+        self._code = code
+        self._at_once = at_once
         self._processes = self._start()
         self._held: OrderedDict[str, Material] = OrderedDict()
+        self._known: dict[str, TaskBuilt] = {}
 
     def _start(self) -> ProcessPoolExecutor:
         return pool(self._count)
@@ -53,8 +57,9 @@ class Scorer:
     async def handle(self, records: Sequence[Record]) -> None:
         """Scores a batch of answers. Raises: Permanent where the scoring process died over them."""
         answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
-        for first in range(0, len(answers), AT_ONCE):
-            chunk = answers[first : first + AT_ONCE]
+        answers = [answered for answered in answers if await self._is_code(answered.build_id) == self._code]
+        for first in range(0, len(answers), self._at_once):
+            chunk = answers[first : first + self._at_once]
             scored = await self._score(chunk)
             events = [event for answered, outcome in zip(chunk, scored, strict=True) for event in _events(answered, outcome)]
             await self._log.publish_all(events)
@@ -113,11 +118,21 @@ class Scorer:
         built = await self._built(build_id)
         return Material(built, await samples_of(self._log, built), await contents_of(self._log, built.contents))
 
+    async def _is_code(self, build_id: str) -> bool:
+        """The build's answers are programs. One that is not in the log is not code: that it is missing is said once."""
+        try:
+            return runs_code((await self._built(build_id)).config_json)
+        except Permanent:
+            return False
+
     async def _built(self, build_id: str) -> TaskBuilt:
-        async for record in self._log.read((BUILDS,)):
-            if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
-                return record.event
-        raise Permanent(f"no build {build_id} in the log", code=BUILD_MISSING)
+        if build_id not in self._known:
+            async for record in self._log.read((BUILDS,)):
+                if isinstance(record.event, TaskBuilt):
+                    self._known.setdefault(record.event.build_id, record.event)
+        if build_id not in self._known:
+            raise Permanent(f"no build {build_id} in the log", code=BUILD_MISSING)
+        return self._known[build_id]
 
     def prepare(self) -> None:
         """Lets the scoring processes import what they need, while others start."""
@@ -140,7 +155,7 @@ def _events(answered: SampleAnswered, outcome: Scored) -> list[SampleScored | Sa
     return [
         SampleScored.model_validate(header | {
             "doc_id": outcome.doc_id, "filter": score.filter, "metric": score.metric, "value": score.value,
-            "parts_json": score.parts_json, "metrics": len(outcome.scores), "cluster": outcome.cluster,
+            "parts_json": score.parts_json, "metrics": len(outcome.scores), "cluster": outcome.cluster, "sandbox": score.sandbox,
         })
         for score in outcome.scores
     ]  # fmt: skip

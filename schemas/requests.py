@@ -49,6 +49,7 @@ class TaskChoice(Record):
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
+    `metrics` are computed beside the task's own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TaskChoice(Record):
     group: str | None = None
     definition: str | None = None
     trust_code: bool = False
+    metrics: tuple[str, ...] = ()
 
 
 class Chat(Record):

@@ -17,7 +17,7 @@ class SampleScored(Event):
     """One metric of one sample under one filter. `parts_json` is what the task's aggregation takes.
 
     `metrics` says how many such events the sample has in all: only with the last of them is it scored. Samples of one `cluster` are about
-    one passage, and depend on one another.
+    one passage, and depend on one another. `sandbox`: the walls behind which a program that the model wrote was run.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
@@ -36,6 +36,7 @@ class SampleScored(Event):
     metrics: int = 1
     judge: JudgeUsed | None = None
     cluster: str | None = None
+    sandbox: str | None = None
 
 
 class SampleNotScored(Event):

@@ -519,6 +519,7 @@ CREATE TABLE IF NOT EXISTS fact_scores (
     metrics Int64,
     judge Nullable(String),
     cluster Nullable(String),
+    sandbox Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

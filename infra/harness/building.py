@@ -5,6 +5,7 @@ fewer samples takes the first ones.
 """
 
 import hashlib
+import inspect
 import json
 import statistics
 from collections.abc import Callable, Iterator
@@ -154,7 +155,15 @@ def _build_id(task: Any, used: Used, dress: Dress) -> str:
     config = task.dump_config()
     config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
     told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
+
+
+def _named(value: Any) -> str:
+    """What stands for a value that JSON has no form for; a function's text, for its address is another in every process."""
+    try:
+        return inspect.getsource(value) if callable(value) else str(value)
+    except (OSError, TypeError):
+        return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', type(value).__qualname__)}"
 
 
 def _samples(task: Any) -> Iterator[BuiltSample]:
@@ -226,11 +235,17 @@ def _expected(task: Any) -> tuple[ExpectedMetric, ...]:
     better, aggregations = task.higher_is_better(), task.aggregation()
     return tuple(
         ExpectedMetric(
-            filter=ensemble.name, metric=metric, higher_is_better=bool(better.get(metric, True)),
+            filter=ensemble.name, metric=told, higher_is_better=bool(better.get(metric, True)),
             aggregation=names.get(function, getattr(function, "__name__", "custom")),
         )
-        for ensemble in task._filters for metric, function in aggregations.items()
+        for ensemble in task._filters for metric, function in aggregations.items() for told in _told(task, metric)
     )  # fmt: skip
+
+
+def _told(task: Any, metric: str) -> list[str]:
+    """The names under which a metric's values come: pass@k is one function of several k."""
+    given = (task._metric_fn_kwargs or {}).get(metric, {}) if metric == "pass_at_k" else {}
+    return [f"pass@{k}" for k in given["k"]] if "k" in given else [metric]
 
 
 def _main(expected: tuple[ExpectedMetric, ...]) -> tuple[str, str]:
@@ -270,4 +285,5 @@ def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:
     return json.dumps({
         "task": choice.name, "harness_version": HARNESS_VERSION, "yaml": type(task).__name__ == "ConfigurableTask",
         "custom_dataset": callable(getattr(task.config, "custom_dataset", None)), "document": json.loads(first.document),
+        **({"runs_code": True} if getattr(task.config, "unsafe_code", False) else {}),
     }, ensure_ascii=False)  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from infra.harness import code
 from infra.harness.catalogue import HARNESS_VERSION
 from infra.harness.tasks import without_data
 from schemas.builds import BuiltRequest
@@ -17,14 +18,23 @@ from streams.errors import AssayError, Invalid
 SCORER_VERSION = f"lm-eval-{HARNESS_VERSION}+assay-1"
 
 
+def runs_code(config_json: str) -> bool:
+    """The build's task takes answers for programs, and runs them."""
+    return bool(json.loads(config_json).get("runs_code"))
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric under one filter. `value` is None where only the aggregation of all samples makes a number of the parts."""
+    """One metric under one filter. `value` is None where only the aggregation of all samples makes a number of the parts.
+
+    `sandbox` names the walls behind which programs were run for it.
+    """
 
     filter: str
     metric: str
     value: float | None
     parts_json: str
+    sandbox: str | None = None
 
 
 class Scorer:
@@ -70,9 +80,11 @@ class Scorer:
     def _process(self, doc: Any, instances: list[Any]) -> Iterator[Score]:
         for ensemble in self._task._filters:
             ensemble.apply(instances)
-            found = self._task.process_results(doc, [instance.filtered_resps[ensemble.name] for instance in instances])
+            with code.outcomes() as ran:
+                found = self._task.process_results(doc, [instance.filtered_resps[ensemble.name] for instance in instances])
+            walls = ran[0].walls if ran else None
             for metric, item in found.items():
-                yield Score(ensemble.name, metric, _value(item), json.dumps(item, default=_plain))
+                yield Score(ensemble.name, metric, _value(item), json.dumps(item, default=_plain), walls)
 
 
 def _response(answer: Answer, request_type: str) -> Any:
