@@ -2,20 +2,22 @@
 that is not a model: kills, retries, failures.
 
 Options: `delay_ms` before each answer; `fail` = `load` (permanent), `oom` (temporary), `crash` (the process dies); `fail_after`
-answers of this process (default 0).
+answers of this process (default 0); `answers` is a JSON file {end of a prompt: text generated for it}.
 """
 
 import hashlib
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid, Temporary
 
-OPTIONS = frozenset({"delay_ms", "fail", "fail_after"})
+OPTIONS = frozenset({"answers", "delay_ms", "fail", "fail_after"})
 FAILURES = frozenset({"", "load", "oom", "crash"})
 
 
@@ -28,6 +30,7 @@ class Echo:
         self._fail = ""
         self._fail_after = 0
         self._answered = 0
+        self._answers: dict[str, str] = {}
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Nothing to load; checks the options."""
@@ -38,6 +41,7 @@ class Echo:
             raise Invalid(f"engine echo cannot fail by {self._fail!r}; it can by {', '.join(sorted(FAILURES - {''}))}")
         self._delay_s = float(options.get("delay_ms", "0")) / 1e3
         self._fail_after = int(options.get("fail_after", "0"))
+        self._answers = json.loads(Path(options["answers"]).read_text()) if "answers" in options else {}
         if self._fail == "load":
             raise Invalid("asked to fail at loading", code="asked-to-fail")
         used = EngineUsed(name="echo", version="1", dtype="none", device="cpu")
@@ -62,7 +66,8 @@ class Echo:
         digest = hashlib.sha256(told.encode()).digest()
         words = len(request.context.split())
         if request.request_type == "generate_until":
-            output = request.context.splitlines()[-1] if request.context else ""
+            known = (text for end, text in self._answers.items() if request.context.endswith(end))
+            output = next(known, request.context.splitlines()[-1] if request.context else "")
             return EngineAnswer(request.index, request.draw, "stop", words, output=output, output_tokens=len(output.split()))
         likelihood = -int.from_bytes(digest[:4], "big") / 2**28
         return EngineAnswer(request.index, request.draw, "none", words, loglikelihood=likelihood, is_greedy=digest[4] % 2 == 0)

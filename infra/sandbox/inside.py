@@ -51,8 +51,9 @@ def main() -> None:
     os.dup2(2, 1)
     sys.addaudithook(refuse)
     # Called in turn by C code: where the program raises, the word is never said. Standard input holds the word, so it is closed.
-    list(map(call, [
-        partial(os.write, spoken, BEGUN), partial(os.close, 0), partial(exec, told["program"], {}), partial(os.write, spoken, read(WORD_BYTES)), partial(os._exit, 0)
+    list(map(call, [  # type: ignore[arg-type]  # each is called without arguments
+        partial(os.write, spoken, BEGUN), partial(os.close, 0), partial(exec, told["program"], {}),
+        partial(os.write, spoken, read(WORD_BYTES)), partial(os._exit, 0),
     ]))  # fmt: skip
 
 

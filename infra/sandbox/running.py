@@ -96,7 +96,7 @@ def walls_here() -> Walls:
     raise Invalid(f"programs are not run without a sandbox, and this machine gives none ({'; '.join(reasons)}): {DO}", code="no-sandbox")
 
 
-def run(program: str, *, walls: Walls | None = None, limits: Limits = Limits()) -> Outcome:  # noqa: B008  # it is frozen
+def run(program: str, *, walls: Walls | None = None, limits: Limits = Limits()) -> Outcome:  # it is frozen
     """Runs a program as its own `exec` in an empty namespace. Raises: Unavailable where the sandbox did not start."""
     walls, word = walls or walls_here(), secrets.token_bytes(WORD_BYTES)
     with _started(program, word, walls=walls, limits=limits) as child:

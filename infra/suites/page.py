@@ -48,7 +48,7 @@ def _member(one: Member) -> str:
         else ["", str(one.fewshot), "", "", ""]
     )
     data = f"[{pin.data}]({one.source}) `{pin.sha256[:12]}`" if pin else f"[not pinned]({one.source})"
-    return f"| {' | '.join([one.task, *told, data, one.licence, 'yes' if pin else 'needs a sandbox'])} |"
+    return f"| {' | '.join([one.task, *told, data, one.licence, 'yes' if pin else 'no'])} |"
 
 
 def main() -> None:

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from infra.sandbox.running import walls_here
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.options import AsJson
-from streams.errors import Invalid
+from streams.errors import AssayError, Invalid
 
 LEAST_MEMORY_BYTES = 2 * 2**30
 LEAST_DISK_BYTES = 5 * 2**30
@@ -60,6 +61,7 @@ def examined(settings: Settings) -> list[Check]:
         _module("vllm", "engine vLLM", do="it is not offered yet, so that nothing is missing"),
         _gpu(),
         _meter(),
+        _sandbox(),
         _datasets(settings.datasets),
         _memory(),
         _disk(settings.home),
@@ -101,6 +103,13 @@ def _meter() -> Check:
         return Check("energy meter", True, "the processor package's counter (grade B)")
     do = f"let this user read {counters[0]}" if counters else "nothing to do here: energy is undefined, never guessed"
     return Check("energy meter", False, "no counter can be read", do)
+
+
+def _sandbox() -> Check:
+    try:
+        return Check("sandbox", True, f"programs that models write run behind {walls_here()}")
+    except AssayError as error:
+        return Check("sandbox", False, "such tasks are not scored here", str(error))
 
 
 def _readable(path: Path) -> bool:

@@ -240,12 +240,6 @@ def test_a_group_is_its_members_as_it_wants_them(mirrored: Settings) -> None:
         resolve("openllm", mirrored)
 
 
-def test_code_of_a_model_is_not_run(mirrored: Settings) -> None:
-    """Until there is a sandbox, such a task is refused with the reason."""
-    with pytest.raises(Invalid, match="sandbox"):
-        build(TaskChoice(name="humaneval"), dress=PLAIN, settings=mirrored)
-
-
 def test_a_chat_template_dresses_the_prompt(mirrored: Settings) -> None:
     """System text, turns and the generation prompt, with the tokenizer's special tokens."""
     turns = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}"

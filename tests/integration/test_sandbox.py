@@ -93,7 +93,9 @@ FORGERIES = {
     "leaving at exit": "import atexit, os; atexit.register(os._exit, 0)",
     "silence": "import os\nos.closerange(0, 64)",
     "silence and sleep": "import os, time\nos.closerange(0, 64); time.sleep(1000)",
-    "a word of its own": "import os\nfor n in range(64):\n    try: os.write(n, b'begun ' + bytes(32))\n    except OSError: pass\nprint('passed')",
+    "a word of its own": (
+        "import os\nfor n in range(64):\n    try: os.write(n, b'begun ' + bytes(32))\n    except OSError: pass\nprint('passed')"
+    ),
     "the word as told": (
         "import os\nfor n in range(64):\n    try: word = os.pread(n, 10**6, 0)[-32:]\n    except OSError: continue\n"
         "    [os.write(m, word) for m in range(3, 9)]; os._exit(0)"
@@ -115,7 +117,8 @@ FORGERIES = {
     ),
     "profiling": "import sys\nsys.setprofile(lambda frame, *_: frame.f_globals.update(right=lambda: True))",
     "a thread that patches": (
-        "import threading\ndef patch():\n    while True: globals()['right'] = lambda: True\nthreading.Thread(target=patch, daemon=True).start()"
+        "import threading\ndef patch():\n    while True: globals()['right'] = lambda: True\n"
+        "threading.Thread(target=patch, daemon=True).start()"
     ),
     "other builtins": (
         "import builtins, os\nbuiltins.AssertionError = None\nbuiltins.exec = lambda *_: None\n"
@@ -123,7 +126,9 @@ FORGERIES = {
         "try: __builtins__['__build_class__'] = None\nexcept Exception: pass"
     ),
     "a hook for what is raised": "import sys, os\nsys.excepthook = lambda *_: os._exit(0)",
-    "a crash": "import sys\nsys.setrecursionlimit(10**9)\nx = ()\nfor n in range(10**6): x = (x,)\ntry: hash(x)\nexcept BaseException: pass",
+    "a crash": (
+        "import sys\nsys.setrecursionlimit(10**9)\nx = ()\nfor n in range(10**6): x = (x,)\ntry: hash(x)\nexcept BaseException: pass"
+    ),
 }
 FAILING_TEST = "\ndef right(): return False\nassert right()\n"
 
