@@ -187,8 +187,11 @@ def _row(name: str, figures: dict[str, Any]) -> dict[str, Any]:
 
 def _spread(values: list[int]) -> dict[str, float]:
     marks = sorted(values)
-    at = lambda share: marks[min(len(marks) - 1, int(share * len(marks)))]  # noqa: E731
-    return {"mean": round(statistics.fmean(marks), 1), "p50": at(0.5), "p95": at(0.95), "max": marks[-1]}
+    return {"mean": round(statistics.fmean(marks), 1), "p50": _at(marks, 0.5), "p95": _at(marks, 0.95), "max": marks[-1]}
+
+
+def _at(marks: list[int], share: float) -> int:
+    return marks[min(len(marks) - 1, int(share * len(marks)))]
 
 
 def ticks(agents: int, jobs: list[Arrival]) -> dict[str, float]:
