@@ -44,8 +44,8 @@ def intervals(rows: Sequence[Mapping[str, Any]], name: str = "score") -> list[Sp
 
 
 def shares(rows: Sequence[Mapping[str, Any]], name: str = "value") -> list[Span | None]:
-    """A span for each row that is a share with its whole interval within 0 and 1; None for any other, whose scale is its own."""
-    ends = [_ends(row, name) for row in rows]
+    """A span for each row that is a share with its whole interval within 0 and 1; None for any other: one without, or of its own scale."""
+    ends = [_ends(row, name) if row["low"] is not None or row["high"] is not None else None for row in rows]
     return [Span(*(100 * value for value in end)) if end and end[0] >= 0 and end[2] <= 1 else None for end in ends]
 
 
