@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 WORKERS ?= 2
 not_here := not gpu and not kill and not faults and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-images bench bench-quality bench-queue schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-images bench bench-quality bench-queue conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ bench: setup ## Projector, live stream, replay and query API, measured; writes b
 
 bench-quality: setup ## The transformers engine against lm-eval's HFLM at its best batch size, with the floor; writes benchmarks/results
 	$(bin)/python -m benchmarks.quality
+
+conformance: setup ## Every task of every suite against lm-eval, sample by sample, on the data of ASSAY_DATASETS; writes docs/conformance.md
+	$(bin)/python -m benchmarks.conformance
 
 bench-queue: setup ## The queue policy simulated against first come, first served: 1,000 agents, 10,000 jobs
 	$(bin)/python -m benchmarks.queueing

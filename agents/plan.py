@@ -6,7 +6,7 @@ the request's redelivery.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,13 +15,12 @@ import structlog
 
 from agents.app import consume
 from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
-from infra.harness.catalogue import resolve
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
 from infra.models import ModelFacts
 from infra.pools import pool
-from infra.preparing import dress_of, estimate_of, expanded, facts_of
+from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
@@ -103,7 +102,7 @@ class Planner:
     async def _plan(self, request: EvaluationRequested) -> int:
         planning.check(request)
         facts = await asyncio.to_thread(facts_of, request)
-        leaves = [await self._in_process(resolve, choice.name, self._settings) for choice in request.tasks]
+        leaves = [await self._in_process(leaves_of, choice, self._settings) for choice in request.tasks]
         prepared, skipped = await self._prepare_all(request, expanded(request.tasks, leaves), dress_of(request, facts))
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts)
@@ -195,7 +194,10 @@ class Planner:
             return await loop.run_in_executor(self._processes, _call, function, arguments, named)
         except BrokenProcessPool as error:
             self._processes = pool(1)
-            raise Invalid(f"the builder's process died at {arguments[0]!r}; is there memory enough?", code="builder-died") from error
+            raise Invalid(
+                f"the builder's process died at {getattr(arguments[0], 'name', arguments[0])!r}; is there memory enough?",
+                code="builder-died",
+            ) from error
 
     def prepare(self) -> None:
         """Lets the builder's process import what it needs, while others start."""
@@ -262,8 +264,14 @@ def _plan(
         chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
         perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
-        suite_version=request.suite_version, warnings=tuple(told for one in prepared for told in one.differences),
+        suite_version=request.suite_version, warnings=tuple(told for one in prepared for told in _warnings(one)),
     )  # fmt: skip
+
+
+def _warnings(one: Prepared) -> Iterator[str]:
+    yield from one.differences
+    if one.planned.trust_code:
+        yield f"{one.planned.task} may run Python, and read files where it was planned: its request trusts its definition"
 
 
 def _changed(request: EvaluationRequested, state: str, **told: Any) -> RunChanged:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from infra.harness.building import Dress
-from infra.harness.catalogue import Leaf
+from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.models import ModelFacts, inspect
+from infra.settings import Settings
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams import planning
@@ -16,6 +17,15 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
         return None
     return inspect(request.model)
+
+
+def leaves_of(choice: TaskChoice, settings: Settings) -> list[Leaf]:
+    """The tasks that a choice stands for; one that brings its definition is itself, by a name that is free. Raises: NotFound, Invalid."""
+    if choice.definition is None:
+        return resolve(choice.name, settings)
+    if choice.name in known_tasks(settings):
+        raise Invalid(f"there is a task {choice.name!r} already; give yours another name", code="task-definition")
+    return [Leaf(choice.name)]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:

@@ -44,6 +44,8 @@ def check(request: EvaluationRequested) -> None:
 
 
 def _check_choice(choice: TaskChoice) -> None:
+    if choice.trust_code and choice.definition is None:
+        raise Invalid(f"task {choice.name!r} brings no code to trust: trust_code goes with a definition", code="trust-code")
     if choice.limit is not None and choice.limit < 1:
         raise Invalid(f"limit {choice.limit} of task {choice.name!r}: give 1 or more, or none for all samples", code="limit")
     if choice.repeats < 1 or not choice.seeds:

@@ -148,7 +148,7 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings) -> Build:
 
 def _key(choice: TaskChoice) -> TaskChoice:
     """The choice without what does not change the build."""
-    return TaskChoice(name=choice.name, fewshot=choice.fewshot)
+    return TaskChoice(name=choice.name, fewshot=choice.fewshot, definition=choice.definition, trust_code=choice.trust_code)
 
 
 def _build_id(task: Any, used: Used, dress: Dress) -> str:
@@ -275,14 +275,17 @@ def _picked(task: Any, sample: BuiltSample, metric: str) -> Iterator[float]:
     """The metric's value with each of the choices certain."""
     document, choices = json.loads(sample.document), range(len(sample.requests))
     for choice in choices:
-        told = task.process_results(document, [(0.0 if one == choice else -1000.0, one == choice) for one in choices]).get(metric)
-        if told is not None:
-            yield float(told)
+        try:
+            told = task.process_results(document, [(0.0 if one == choice else -1000.0, one == choice) for one in choices])
+            yield float(told[metric])
+        except Exception:  # noqa: BLE001  a task's scoring is code of others; what it cannot say of guessing is not known
+            continue
 
 
 def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:
     """What scoring makes the task from again. lm-eval looks at the first document to tell what kind of task it is: it is kept here."""
-    return json.dumps({
+    brought = {"definition": choice.definition, "trust_code": choice.trust_code} if choice.definition is not None else {}
+    return json.dumps(brought | {
         "task": choice.name, "harness_version": HARNESS_VERSION, "yaml": type(task).__name__ == "ConfigurableTask",
         "custom_dataset": callable(getattr(task.config, "custom_dataset", None)), "document": json.loads(first.document),
         **({"runs_code": True} if getattr(task.config, "unsafe_code", False) else {}),

@@ -87,22 +87,22 @@ class _Everywhere(dict[str, Any]):
         return self._only
 
 
-def _from_hub(used: Used, load: Any, path: str, name: str | None = None, **named: Any) -> Any:
+def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
     try:
-        loaded = load(path, name, **named)
+        loaded = load(path, name, *more, **named)
     except (OSError, ValueError) as error:
         raise Invalid(
             f"data set {path} ({name or 'default'}) cannot be loaded: {error}; set ASSAY_DATASETS to a folder that holds it", code="no-data"
         ) from error
     splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
     used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
-    used.source = f"hub:{path}"
+    used.source = f"files:{path}" if path in FORMATS else f"hub:{path}"
     return loaded
 
 
 def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
     if path in FORMATS or named.get("data_files"):
-        return load(path, name, *more, **named)
+        return _from_hub(used, load, path, name, *more, **named)
     folder = root / path.replace("/", "__") / (name or "default")
     files = {file.name.split(".")[0]: file for suffix in SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))}
     if not files:

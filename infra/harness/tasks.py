@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from jinja2.sandbox import SandboxedEnvironment
 
 from infra.harness import code
 from infra.harness.catalogue import find
 from infra.harness.code import CodeEval
 from infra.harness.data import Used, reading, standing_in
+from infra.harness.definitions import checked, folder_of
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
@@ -27,9 +29,15 @@ logging.getLogger("lm_eval").setLevel(logging.ERROR)
 
 @functools.cache
 def _fast_templates() -> None:
-    """lm-eval compiles a task's templates anew for every document; compiling each once is 52 times faster on MMLU, and equal."""
+    """lm-eval compiles a task's templates anew for every document; compiling each once is 52 times faster on MMLU, and equal.
+
+    And they are rendered in Jinja's sandbox: a template that a request brought is to run nothing.
+    """
     from lm_eval import utils
 
+    plain = utils.env
+    utils.env = SandboxedEnvironment(loader=plain.loader, undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline)
+    utils.env.filters |= plain.filters
     utils.env.from_string = functools.cache(utils.env.from_string)
 
 
@@ -87,13 +95,25 @@ def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
 
 def with_data(choice: TaskChoice, settings: Settings) -> tuple[Any, Used]:
     """A fresh task object with its data, and what was read for it. Raises: NotFound, Invalid."""
-    found = find(choice.name, settings)
-    if found.folder is None:
-        raise Invalid(f"{choice.name!r} is a group; name its tasks", code="group")
-    with reading(settings.datasets) as used:
-        task = _loaded_or_missing(choice.name, found.folder, used)
+    with _folder(choice.name, choice.definition, settings, trust_code=choice.trust_code) as folder, reading(settings.datasets) as used:
+        task = _loaded_or_missing(choice.name, folder, used)
     _set_fewshot(task, choice, used)
     return task, used
+
+
+@contextmanager
+def _folder(name: str, definition: str | None, settings: Settings, *, trust_code: bool) -> Iterator[str]:
+    """The folder that defines a task: one of its own for a definition that came with the request, once that is checked."""
+    if definition is None:
+        found = find(name, settings)
+        if found.folder is None:
+            raise Invalid(f"{name!r} is a group; name its tasks", code="group")
+        yield found.folder
+        return
+    if (told := checked(definition, trust_code=trust_code)) != name:
+        raise Invalid(f"task {name!r} is asked for with a definition of {told!r}; give it that name", code="task-definition")
+    with folder_of(name, definition) as folder:
+        yield folder
 
 
 def _loaded_or_missing(name: str, folder: str, used: Used) -> Any:
@@ -125,10 +145,9 @@ def _set_fewshot(task: Any, choice: TaskChoice, used: Used) -> None:
 def without_data(config_json: str) -> Any:
     """A task object for scoring and aggregating, made from a build's `config_json` alone."""
     config = json.loads(config_json)
-    settings = Settings()
-    found = find(config["task"], settings)
+    name, definition, trust_code = config["task"], config.get("definition"), config.get("trust_code", False)
     overrides: dict[str, Any] = {"process_docs": None} if config["yaml"] else {}
-    with standing_in(config["document"]):
-        if config["custom_dataset"]:
-            overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}
-        return _loaded(config["task"], str(found.folder), overrides)
+    if config["custom_dataset"]:
+        overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}
+    with _folder(name, definition, Settings(), trust_code=trust_code) as folder, standing_in(config["document"]):
+        return _loaded(name, folder, overrides)

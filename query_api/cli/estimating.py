@@ -35,15 +35,14 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
     """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
-    from infra.harness.catalogue import resolve
-    from infra.preparing import dress_of, estimate_of, expanded, facts_of
+    from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
     from query_api.parsing import validated
     from query_api.submitting import Submission, requested
     from streams.planning import need_of, perf_requests
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
     facts = facts_of(request)
-    choices = expanded(request.tasks, [resolve(choice.name, settings) for choice in request.tasks])
+    choices = expanded(request.tasks, [leaves_of(choice, settings) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)

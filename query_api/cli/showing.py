@@ -15,6 +15,7 @@ from query_api.dressing import dressed
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
+BARS = 12
 console = Console()
 errors = Console(stderr=True)
 
@@ -137,7 +138,8 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
                 name, done = task["task"], task["scored"] + task["not_scored"]
                 if name not in bars:
                     bars[name] = progress.add_task(name, total=task["expected"], note="")
-                progress.update(bars[name], completed=done, note=f"{done} / {task['expected']}")
+                shown = len(told["tasks"]) <= BARS or 0 < done < task["expected"]  # of a suite, what moves
+                progress.update(bars[name], completed=done, note=f"{done} / {task['expected']}", visible=shown)
             if told["state"] in OVER and _whole(told):
                 return told
             time.sleep(POLL_S)

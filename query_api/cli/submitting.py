@@ -31,6 +31,7 @@ from query_api.cli.options import (
 from query_api.cli.overriding import body_of, engine_said, tasks_over
 from query_api.cli.request_files import model_named
 from query_api.cli.suites import suite_names, suite_said
+from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
 
 A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
@@ -42,6 +43,8 @@ def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
+    task_file: Annotated[list[Path] | None, typer.Option(help="a task of your own: a YAML in lm-eval's form")] = None,
+    trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
     limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
@@ -69,6 +72,7 @@ def submit(
     · `assay submit --model ./my-model --suite reasoning --limit 50 --wait`
     · `assay submit request.yaml --wait --json` · `assay submit request.yaml --limit 10 --priority 5 --dry-run`
     · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
+    · `assay submit --model ./my-model --task-file my-task.yaml --wait`
     · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
@@ -81,7 +85,9 @@ def submit(
         "skip_missing": skip_missing or None,
     }  # fmt: skip
     body = body_of(file, models=models, said=said)
-    body["tasks"] = tasks_over(body.get("tasks", []), task or [], {"limit": limit, "fewshot": fewshot})
+    each = {"limit": limit, "fewshot": fewshot}
+    own = tasks_in(task_file or [], trust_code=trust_code)
+    body["tasks"] = tasks_over(body.get("tasks", []), task or [], each) + tasks_over(own, [], each)
     body |= suite_said(body["tasks"], limit=limit, fewshot=fewshot)
     if dry_run:
         try_dry(body, models, as_json=as_json)

@@ -65,12 +65,6 @@ def _told(one: Member) -> tuple[Any, ...]:
 
 
 def _document(found: Suite) -> dict[str, Any]:
-    return {
-        "name": found.name, "version": found.version, "description": found.description, "seed": found.seed,
-        "tasks": [
-            {"task": one.task, "fewshot": one.fewshot, "group": one.group, "licence": one.licence, "source": one.source,
-             "version": one.pin and one.pin.version, "data": one.pin and one.pin.data, "sha256": one.pin and one.pin.sha256,
-             "metric": one.pin and one.pin.metric, "chance": one.pin and one.pin.chance, "samples": one.pin and one.pin.samples}
-            for one in found.members
-        ],
-    }  # fmt: skip
+    from query_api.routes.suites import told
+
+    return told(found).model_dump(mode="json")

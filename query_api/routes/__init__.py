@@ -1,12 +1,13 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
-from query_api.routes import boards, cluster, comparing, costs, prices, runs, samples, service, streaming
+from query_api.routes import boards, cluster, comparing, costs, prices, runs, samples, service, streaming, suites
 from query_api.routing import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
     *samples.OPERATIONS,
     *boards.OPERATIONS,
+    *suites.OPERATIONS,
     *comparing.OPERATIONS,
     *costs.OPERATIONS,
     *prices.OPERATIONS,

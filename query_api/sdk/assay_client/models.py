@@ -437,6 +437,45 @@ class Submitted(Shape):
     state: Literal["requested"]
 
 
+class SuiteTask(Shape):
+    """A task of a suite. What it is pinned to is null where it is not pinned."""
+
+    task: str
+    fewshot: int
+    group: str | None
+    """tasks of one group count as one"""
+    licence: str
+    """the data's"""
+    source: str
+    """where the data come from"""
+    version: str | None
+    data: str | None
+    """the data set's name on the hub"""
+    sha256: str | None
+    """of all that is read of the data"""
+    metric: str | None
+    """the main metric, which rankings use"""
+    chance: float | None
+    """what guessing gives by it"""
+    samples: int | None
+
+
+class SuiteTold(Shape):
+    """A version of a suite."""
+
+    name: str
+    version: str
+    description: str
+    seed: int
+    tasks: list[SuiteTask]
+
+
+class Suites(Shape):
+    """The project's suites, by name."""
+
+    suites: list[SuiteTold]
+
+
 class TaskChoice(Shape):
     """
     A task as it is asked for. `limit` takes the first samples of the whole build.

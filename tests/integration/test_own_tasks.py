@@ -1,0 +1,118 @@
+"""A task that the client brings: planned, answered, scored and aggregated by real processes, from the request alone."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.kafka import Log
+from infra.settings import Settings
+from query_api.cli.task_files import tasks_in
+from schemas.requests import EvaluationRequested, TaskChoice
+from streams.errors import Invalid
+from streams.runs import TERMINAL
+from streams.topics import BUILDS, RUN_SCORES, RUNS
+from tests.conftest import end, spawn, stack_in
+from tests.flow import PATIENCE_S, events_of, request
+
+# What lm-eval and the libraries below it warn of is not ours to mend.
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+TASK = """task: capitals
+dataset_path: me/capitals
+output_type: multiple_choice
+test_split: test
+doc_to_text: "The capital of {{country}} is"
+doc_to_choice: "{{choices}}"
+doc_to_target: answer
+metric_list:
+  - metric: acc
+metadata:
+  version: 2.5
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Processors and an agent with a mirror of one data set; in a stack where no other shares their consumer groups."""
+    folder = tmp_path_factory.mktemp("data") / "me__capitals" / "default"
+    folder.mkdir(parents=True)
+    rows = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} for n in range(20)]
+    (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with stack_in(tmp_path_factory.mktemp("home")) as bare:
+        settings = bare.model_copy(update={"datasets": folder.parents[1]})
+        children = [spawn("agents", name, settings=settings) for name in ("plan", "dispatch", "score", "rank")]
+        children.append(spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": "own"})))
+        try:
+            yield settings
+        finally:
+            for child in children:
+                end(child)
+
+
+async def run_of(settings: Settings, asked: EvaluationRequested) -> tuple[list[Any], list[Any], Any]:
+    """The run's changes and figures once it is over, and the build of its task."""
+    async with Log(settings, client_id="test") as log:
+        await log.publish(asked)
+        give_up = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up:
+            changes = await events_of(log, RUNS, asked.run_id)
+            if any(change.state in TERMINAL for change in changes):
+                built = [record.event async for record in log.read([BUILDS])]
+                return changes, await events_of(log, RUN_SCORES, asked.run_id), built[-1] if built else None
+            await asyncio.sleep(0.2)
+    raise AssertionError(f"not over within {PATIENCE_S} s")
+
+
+def test_a_task_of_ones_own_is_evaluated_from_the_request_alone(stack: Settings, tmp_path: Path) -> None:
+    """Its definition travels in the request and is kept in the build: scoring and aggregating need no file."""
+    file = tmp_path / "capitals.yaml"
+    file.write_text(TASK)
+    (told,) = tasks_in([file], trust_code=False)
+    file.unlink()
+    changes, figures, built = asyncio.run(run_of(stack, request(tasks=(TaskChoice.model_validate(told),))))
+    assert changes[-1].state == "completed"
+    complete = next(event for event in figures if event.complete)
+    assert (complete.task, complete.scored) == ("capitals", 20)
+    assert 0 <= complete.figures[0].value <= 1
+    assert (built.task, built.task_version, json.loads(built.config_json)["definition"]) == ("capitals", "2.5", TASK)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("capitals", ("doc_to_text:", "doc_to_txt:"), "line 5: there is no field 'doc_to_txt'"),
+        ("capitals", ('"{{choices}}"', "!function os.listdir"), "runs Python"),
+        ("arc_easy", ("task: capitals", "task: arc_easy"), "there is a task 'arc_easy' already"),
+        ("capitals", ('{{country}}', '{{ country.__class__.__mro__ }}'), "cannot be"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_definition_rejects_the_run(stack: Settings, name: str, change: tuple[str, str], says: str) -> None:
+    """Also where a foreign producer asked, whom nothing has checked."""
+    changes, _, _ = asyncio.run(run_of(stack, request(tasks=(TaskChoice(name=name, definition=TASK.replace(*change)),))))
+    assert changes[-1].state == "rejected"
+    assert says in changes[-1].message
+
+
+def test_a_run_shows_that_it_trusts(stack: Settings) -> None:
+    """In its plan, among what there is to be said."""
+    trusted = TASK.replace("metadata:", "process_docs: !function copy.copy\nmetadata:").replace("task: capitals", "task: trusted")
+    changes, _, _ = asyncio.run(run_of(stack, request(tasks=(TaskChoice(name="trusted", definition=trusted, trust_code=True),))))
+    plan = changes[0].plan
+    assert plan.tasks[0].trust_code
+    assert [warning for warning in plan.warnings if "trusted may run Python" in warning] == list(plan.warnings) != []
+
+
+def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
+    """Before anything is asked."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(TASK.replace("doc_to_text:", "doc_to_txt:"))
+    with pytest.raises(Invalid, match=r"mine\.yaml, line 5: there is no field 'doc_to_txt'; did you mean doc_to_text\?"):
+        tasks_in([file], trust_code=False)
+    with pytest.raises(Invalid, match="cannot be read"):
+        tasks_in([tmp_path / "none.yaml"], trust_code=False)
+    with pytest.raises(Invalid, match="--trust-code is for the tasks of --task-file"):
+        tasks_in([], trust_code=True)
