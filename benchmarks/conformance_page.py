@@ -14,8 +14,8 @@ HEAD = """# Conformance
 Written by `make conformance`: Assay, through Kafka and its agents with the transformers engine, against `lm_eval.simple_evaluate` with HFLM
 on the same small random model, data and samples. *Argmax or text* counts samples in which another answer is the likeliest, or a text
 differs. *Values* are every metric of every sample: discrete ones (0, 1) must be equal, continuous ones within 1e-4 relative. *Largest
-difference* is that of log-likelihoods, relative. Aggregates and standard errors must agree alike: the main metric's are shown. HumanEval and
-MBPP are left out: lm-eval would run what the model writes on the machine itself.
+difference* is that of log-likelihoods, relative. Aggregates and standard errors must agree alike: the main metric's are shown. Left out
+are HumanEval and MBPP: lm-eval would run what the model writes on the machine itself.
 """
 NAMES = ("task", "few-shot", "samples", "argmax or text", "values equal", "largest difference", "metric", "here", "there", "stderr here",
          "stderr there")  # fmt: skip
