@@ -54,7 +54,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| {' | '.join(NAMES)} |"
     yield "| --- " * len(NAMES) + "|"
     for row in rows:
-        main = next((one for one in row["aggregates"] if one["metric"] == row["main"]), {})
+        main: Mapping[str, Any] = next((one for one in row["aggregates"] if one["metric"] == row["main"]), {})
         argmax = "; ".join(f"document {one['doc_id']}, ahead by {one['margin_nats']:.1e} nats" for one in row["argmax_differ"])
         differ = " ".join(part for part in (argmax, f"{row['texts_differ']} texts" if row["texts_differ"] else "") if part)
         figures = [_number(main.get(name)) for name in ("here", "there", "stderr_here", "stderr_there")]
