@@ -10,16 +10,20 @@ from typing import Any
 import numpy as np
 
 TIMEOUT_S = 3.0
-PROBLEMS: tuple[dict[str, Any], ...] = tuple(
-    {
+
+
+def problem(number: int) -> dict[str, Any]:
+    """A problem as HumanEval's data set has them."""
+    return {
         "task_id": f"Test/{number}",
         "prompt": f'def add{number}(a, b):\n    """The sum of a and b and {number}."""\n',
         "canonical_solution": f"    return a + b + {number}\n",
         "test": f"def check(candidate):\n    assert candidate(1, 2) == {3 + number}\n    assert candidate(0, 0) == {number}\n",
         "entry_point": f"add{number}",
     }
-    for number in range(12)
-)
+
+
+PROBLEMS = tuple(map(problem, range(12)))
 WRONG = (
     "    return a\n",
     "    return a + b - 1\n",
@@ -32,11 +36,11 @@ WRONG = (
 )
 
 
-def mirror(folder: Path) -> Path:
-    """A mirror of the problems as HumanEval's data set."""
+def mirror(folder: Path, *, count: int = len(PROBLEMS)) -> Path:
+    """A mirror of so many problems as HumanEval's data set."""
     place = folder / "openai__openai_humaneval" / "default"
     place.mkdir(parents=True)
-    (place / "test.jsonl").write_text("".join(json.dumps(problem) + "\n" for problem in PROBLEMS))
+    (place / "test.jsonl").write_text("".join(json.dumps(problem(number)) + "\n" for number in range(count)))
     return folder
 
 

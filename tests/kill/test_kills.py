@@ -20,6 +20,7 @@ from schemas.requests import EngineChoice, EvaluationRequested
 from streams.costs import summaries
 from streams.spending import Ledger
 from streams.topics import ANSWERS, COSTS, SCORES
+from tests.code import mirror
 from tests.conftest import end, spawn
 from tests.flow import events_of, request, until_state
 from tests.unit.test_prices import price
@@ -27,7 +28,7 @@ from tests.unit.test_prices import price
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 KILLS, SAMPLES = 10, 160
 SLOW = EngineChoice(name="echo", options={"delay_ms": "25"})
-PROCESSES = ("plan", "dispatch", "score", "rank", "cost", "project", "gpu_agent")
+PROCESSES = ("plan", "dispatch", "score", "code", "rank", "cost", "project", "gpu_agent")
 
 
 class Herd:
@@ -56,10 +57,11 @@ class Herd:
 
 
 @pytest.fixture(scope="module")
-def herd(stack: Settings) -> Iterator[Herd]:
-    """All processors and one agent."""
+def herd(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Herd]:
+    """All processors and one agent, with problems to write programs for."""
     # A job that meets ten kills is otherwise given up, with that reason, after its third attempt.
-    kept = Herd(stack.model_copy(update={"max_attempts": 3 * KILLS}))
+    told = {"max_attempts": 3 * KILLS, "datasets": mirror(tmp_path_factory.mktemp("data"), count=SAMPLES)}
+    kept = Herd(stack.model_copy(update=told))
     kept.keep()
     yield kept
     kept.end()
@@ -67,7 +69,7 @@ def herd(stack: Settings) -> Iterator[Herd]:
 
 def lifetime_s(name: str) -> tuple[float, float]:
     """Between two kills of a process: long enough that it gets to its work now and then, short enough to be in the middle of it."""
-    return (0.5, 9.0) if name in ("plan", "score", "rank", "cost") else (0.3, 5.0)
+    return (0.5, 9.0) if name in ("plan", "score", "code", "rank", "cost") else (0.3, 5.0)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -76,6 +78,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
 ) -> None:
     """Runs go on being submitted while it is killed; all complete, with every sample scored once."""
     chance = random.Random(os.environ.get("ASSAY_TEST_SEED", name))
+    task = "humaneval" if name == "code" else "assay_arithmetic"
 
     async def act() -> None:
         asked: list[EvaluationRequested] = []
@@ -83,7 +86,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
             await log.publish(price(version=name))
             for _ in range(KILLS):
                 if len(asked) < 3:
-                    asked.append(request("assay_arithmetic", limit=SAMPLES, engine=SLOW, model=f"echo-{name}-{len(asked)}"))
+                    asked.append(request(task, limit=SAMPLES, engine=SLOW, model=f"echo-{name}-{len(asked)}"))
                     await log.publish(asked[-1])
                 await asyncio.sleep(chance.uniform(*lifetime_s(name)))  # the random moment itself: nothing to wait for
                 herd.kill(name)
