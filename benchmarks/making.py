@@ -10,11 +10,22 @@ from schemas.event import Event, Producer, Text, derive_id
 from schemas.jobs import AgentBeat
 from schemas.measurements import Answer, SampleAnswered, TokensTimed
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, TaskChoice
-from schemas.results import Figure, RankingChanged, RankingRow, RunScored, SampleScored
+from schemas.results import (
+    CostSummarised,
+    Figure,
+    Histogram,
+    PerformanceSummarised,
+    PricePublished,
+    RankingChanged,
+    RankingRow,
+    RunScored,
+    SampleScored,
+)
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged, RunState
 
 E = TypeVar("E", bound=Event)
 FROM = Producer(service="benchmark", version="0", commit="")
+PRICES = "benchmark-1"
 BEGAN_US = 1_790_000_000_000_000
 ARRIVALS = 16
 CHOICES = tuple(
@@ -67,11 +78,13 @@ def mixed(count: int, *, runs: int = 200) -> Iterator[Event]:
         yield scored(number, run=number % runs) if number % 2 else timed(number, run=number % runs)
 
 
-def surroundings(*, tasks: int, samples: int, agents: int, beats: int) -> Iterator[Event]:
-    """What no run of its own leaves behind: the builds of the tasks, and what agents say once a second."""
-    for task in range(tasks):
-        for number in range(samples):
-            yield _built(f"build-task-{task}", number)
+def surroundings(*, tasks: int, agents: int, beats: int) -> Iterator[Event]:
+    """What no run of its own leaves behind: the first sample of each task, prices, and what agents say once a second."""
+    yield from (_built(f"build-task-{task}", 0) for task in range(tasks))
+    yield PricePublished(
+        occurred_us=BEGAN_US, producer=FROM, item="gpu_hour", region="any", currency="USD", amount_nano=10**9, unit="h", valid_from_us=0,
+        valid_to_us=None, source="benchmark", version=PRICES,
+    )  # fmt: skip
     newest_us = now_us()
     for number in range(agents * beats):
         agent, ago = number % agents, number // agents
@@ -92,8 +105,8 @@ def _built(build_id: str, number: int) -> SampleBuilt:
     )  # fmt: skip
 
 
-def life(run: int, *, tasks: int, samples: int) -> Iterator[Event]:
-    """Everything that a completed run of several tasks leaves behind, and the boards as they stand after it."""
+def life(run: int, *, tasks: int, samples: int, first: int) -> Iterator[Event]:
+    """What a completed run of several tasks leaves behind, of its samples only the first, and the boards as they stand after it."""
     names = [f"task-{n}" for n in range(tasks)]
     yield EvaluationRequested(
         occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), model=ModelRef(uri=f"model-{run}"), suite="suite",
@@ -101,10 +114,12 @@ def life(run: int, *, tasks: int, samples: int) -> Iterator[Event]:
     )  # fmt: skip
     yield _changed(run, "planned", plan=_plan(run, names, samples))
     for name in names:
-        for number in range(samples):
+        for number in range(first):
             yield answered(number, run=run, task=name)
             yield scored(number, run=run, task=name)
         yield _figures(run, name, samples)
+    yield _speed(run)
+    yield _cost(run)
     yield _changed(run, "completed")
     for board in ("suite", *(f"task:{name}" for name in names)):
         yield _ranking(board, run, names, samples)
@@ -139,6 +154,25 @@ def _figures(run: int, task: str, samples: int) -> RunScored:
     return RunScored(
         occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), task=task, scorer_version="0.4.13+1", complete=True, scored=samples,
         expected=samples, inputs_digest="whole", figures=(Figure(metric="acc", value=0.5, stderr=0.01, low=0.48, high=0.52, n=samples),),
+    )  # fmt: skip
+
+
+def _speed(run: int) -> PerformanceSummarised:
+    names = ("requests", "errors", "requests_per_s", "output_tokens_per_s")
+    spreads = tuple(f"{name}_{part}" for name in ("ttft", "itl", "tpot", "e2e") for part in ("mean", "p50", "p95", "p99"))
+    histogram = Histogram(metric="ttft", unit="ns", bounds=tuple(range(1, 200)), counts=(5,) * 200)
+    return PerformanceSummarised(
+        occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), formula_version="performance-2", complete=True,
+        inputs_digest="whole", figures=tuple(Figure(metric=name, value=1.0 + run, n=1000) for name in names + spreads),
+        histograms=(histogram,) * 4,
+    )  # fmt: skip
+
+
+def _cost(run: int) -> CostSummarised:
+    names = ("run_usd_nano", "per_1m_input_tokens_usd_nano", "per_1m_output_tokens_usd_nano", "per_1m_tokens_usd_nano", "energy_uj")
+    return CostSummarised(
+        occurred_us=BEGAN_US + run, producer=FROM, run_id=run_id(run), formula_version="cost-1", price_version=PRICES, complete=True,
+        inputs_digest="whole", figures=tuple(Figure(metric=name, value=1e6 + run, n=1) for name in names),
     )  # fmt: skip
 
 
