@@ -13,8 +13,8 @@ from streams.errors import Invalid, NotFound
 
 async def compared(reading: Reading, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
     """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
-    runs = [await _planned(reading, run_id) for run_id in (a, b)]
-    measured = [await _measured(reading, row["run_id"], plan, task) for row, plan in runs]
+    runs = await asyncio.gather(*(_planned(reading, run_id) for run_id in (a, b)))
+    measured = await asyncio.gather(*(_measured(reading, row["run_id"], plan, task) for row, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({planned.task for _, plan in runs for planned in plan.tasks})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
@@ -33,14 +33,16 @@ async def _planned(reading: Reading, run_id: str) -> tuple[dict[str, Any], Plan]
 
 
 async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None) -> dict[str, Measured]:
-    chosen = [planned for planned in plan.tasks if task in (None, planned.task)]
-    return {planned.task: await _values(reading, run_id, planned) for planned in chosen}
+    planned = [one for one in plan.tasks if task in (None, one.task)]
+    chosen = [(one.task, one.main_metric, one.main_filter) for one in planned]
+    samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}
+    for row in await reading.rows("compared", run_id=run_id, chosen=chosen):
+        samples[row["task"]][row["ordinal"]] = Sample(row["document"], row["mean"], row["passage"])
+    return {one.task: _as_measured(one, samples[one.task]) for one in planned}
 
 
-async def _values(reading: Reading, run_id: str, planned: PlannedTask) -> Measured:
+def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
-    rows = await reading.rows("compared", run_id=run_id, task=planned.task, metric=planned.main_metric, filter=planned.main_filter)
-    samples = {row["ordinal"]: Sample(row["document"], row["mean"], row["passage"]) for row in rows}
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
     return Measured(planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples)
 

@@ -53,13 +53,20 @@ class Span:
 def span(listing: Listing, sort: str, *, after: Sequence[Any] | None, limit: int) -> Span:
     """What a query needs to answer one page, and one row more, which says whether another page follows."""
     columns, down = listing.columns(sort), sort.startswith("-")
-    order = ", ".join(f"`{name}`{' DESC' if down else ''}" for name in columns)
+    # Nulls first, though there are none: only so is the order a table's own, backwards.
+    order = ", ".join(f"`{name}`{' DESC NULLS FIRST' if down else ''}" for name in columns)
     where, parameters = "", dict[str, Any]()
     if after is not None:
-        places = ", ".join(_bound(f"after_{index}", kind) for index, kind in enumerate(columns.values()))
-        where = f" WHERE ({', '.join(f'`{name}`' for name in columns)}) {'<' if down else '>'} ({places})"
+        places = [_bound(f"after_{index}", kind) for index, kind in enumerate(columns.values())]
+        where = f" WHERE {_behind(list(zip(columns, places, strict=True)), '<' if down else '>')}"
         parameters = {f"after_{index}": _sent(value) for index, value in enumerate(after)}
     return Span(f"{where} ORDER BY {order} LIMIT {limit + 1}", parameters)
+
+
+def _behind(columns: Sequence[tuple[str, str]], sign: str) -> str:
+    # Spelt out, for of tuples that are compared the engine reads the whole list.
+    (name, place), *rest = columns
+    return f"`{name}` {sign} {place}" + (f" OR (`{name}` = {place} AND ({_behind(rest, sign)}))" if rest else "")
 
 
 def _bound(name: str, kind: str) -> str:

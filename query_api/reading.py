@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.clickhouse import ClickHouse, Rows
-from query_api.paging import Listing, after, following, span
+from query_api.paging import Listing, Span, after, following, span
 from streams.errors import NotFound
 
 NS = 1e9
@@ -39,8 +39,12 @@ class Reading:
     async def page(self, listing: Listing, *, sort: str, limit: int, cursor: str = "", **filters: Any) -> tuple[Rows, str | None]:
         """A page of a list, and the cursor of the next (None at the end). Raises: Malformed for a cursor that is not of this question."""
         place = span(listing, sort, after=after(cursor, listing, sort, asked=filters), limit=limit)
-        rows = await self._clickhouse.query(f"SELECT * FROM ({queries()[listing.query]}){place.sql}", filters | dict(place.parameters))
+        rows = await self.behind(place, listing.query, **filters)
         return following(rows, listing, sort, asked=filters, limit=limit)
+
+    async def behind(self, place: Span, name: str, **parameters: Any) -> Rows:
+        """The rows of a named query that lie at that place of its list."""
+        return await self._clickhouse.query(f"SELECT * FROM ({queries()[name]}){place.sql}", parameters | dict(place.parameters))
 
     async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
         """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""

@@ -14,13 +14,27 @@ from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
+from schemas.builds import ContentPublished, SampleBuilt
 from schemas.event import Event, Producer, Record, Text
 from schemas.jobs import AgentBeat, JobReleased
+from schemas.measurements import SampleAnswered
+from schemas.results import SampleNotScored, SampleScored
 from streams.topics import JOBS_DEFAULT, TOPICS, Topic
 
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
 PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}
 LARGEST: Final = 2**64 - 1
+# What is read by its place lies by its place: a page is then a few neighbouring rows of a table, however long. All parts of the event's
+# identity are in the order, so that rows of one id are still one.
+BY_PLACE: Final[Mapping[type[Event], tuple[str, ...]]] = {
+    ContentPublished: ("content_id", "chunk"),
+    SampleBuilt: ("build_id", "ordinal"),
+    SampleAnswered: ("run_id", "task", "ordinal", "repeat", "build_id"),
+    SampleScored: ("run_id", "task", "ordinal", "repeat", "filter", "metric", "scorer_version"),
+    SampleNotScored: ("run_id", "task", "ordinal", "repeat", "scorer_version"),
+}
+# How many of their rows are read for one: few, for texts are long, and a page's samples may lie anywhere.
+GRANULE_ROWS: Final[Mapping[type[Event], int]] = {ContentPublished: 64, SampleBuilt: 128, SampleAnswered: 128, SampleScored: 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ def table_of(event: type[Event]) -> Table:
     """The fact table of an event."""
     topic = JOBS_DEFAULT if event is JobReleased else next(topic for topic in TOPICS if topic.event is event)
     columns = {name: _type(info.annotation) for name, info in event.model_fields.items()}
-    order = ("run_id", "event_id") if columns.get("run_id") == "String" else ("event_id",)
+    order = BY_PLACE.get(event) or (("run_id", "event_id") if columns.get("run_id") == "String" else ("event_id",))
     return Table(f"fact_{name_of(topic)}", columns | PLACE, order)
 
 
@@ -142,10 +156,11 @@ def ddl(event: type[Event]) -> str:
     table = table_of(event)
     columns = ",\n".join(f"    {name} {kind}" for name, kind in table.columns.items())
     expires = "\nTTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 7 DAY" if event is AgentBeat else ""
+    granule = f"\nSETTINGS index_granularity = {GRANULE_ROWS[event]}" if event in GRANULE_ROWS else ""
     public = table.name.removeprefix("fact_")
     return (
         f"CREATE TABLE IF NOT EXISTS {table.name} (\n{columns}\n)\nENGINE = ReplacingMergeTree(log_version)\n"
-        f"ORDER BY ({', '.join(table.order)}){expires};\n\n"
+        f"ORDER BY ({', '.join(table.order)}){expires}{granule};\n\n"
         f"CREATE VIEW IF NOT EXISTS {public} AS SELECT * EXCEPT (log_version) FROM {table.name} FINAL;\n"
     )
 

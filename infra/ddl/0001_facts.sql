@@ -136,7 +136,8 @@ CREATE TABLE IF NOT EXISTS fact_contents (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (event_id);
+ORDER BY (content_id, chunk)
+SETTINGS index_granularity = 64;
 
 CREATE VIEW IF NOT EXISTS contents AS SELECT * EXCEPT (log_version) FROM fact_contents FINAL;
 
@@ -160,7 +161,8 @@ CREATE TABLE IF NOT EXISTS fact_samples (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (event_id);
+ORDER BY (build_id, ordinal)
+SETTINGS index_granularity = 128;
 
 CREATE VIEW IF NOT EXISTS samples AS SELECT * EXCEPT (log_version) FROM fact_samples FINAL;
 
@@ -399,7 +401,8 @@ CREATE TABLE IF NOT EXISTS fact_answers (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (run_id, event_id);
+ORDER BY (run_id, task, ordinal, repeat, build_id)
+SETTINGS index_granularity = 128;
 
 CREATE VIEW IF NOT EXISTS answers AS SELECT * EXCEPT (log_version) FROM fact_answers FINAL;
 
@@ -526,7 +529,8 @@ CREATE TABLE IF NOT EXISTS fact_scores (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (run_id, event_id);
+ORDER BY (run_id, task, ordinal, repeat, filter, metric, scorer_version)
+SETTINGS index_granularity = 1024;
 
 CREATE VIEW IF NOT EXISTS scores AS SELECT * EXCEPT (log_version) FROM fact_scores FINAL;
 
@@ -550,7 +554,7 @@ CREATE TABLE IF NOT EXISTS fact_not_scored (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (run_id, event_id);
+ORDER BY (run_id, task, ordinal, repeat, scorer_version);
 
 CREATE VIEW IF NOT EXISTS not_scored AS SELECT * EXCEPT (log_version) FROM fact_not_scored FINAL;
 

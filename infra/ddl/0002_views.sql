@@ -1,4 +1,4 @@
--- What people ask: states, progress, figures, rankings. Every view is right whatever has been inserted twice.
+-- What people ask: states, figures, rankings (progress: 0007). Every view is right whatever has been inserted twice.
 
 CREATE OR REPLACE VIEW run_states AS
 SELECT
@@ -59,25 +59,6 @@ LEFT JOIN
     -- In a tuple, for argMax passes over nulls, and null is what ends a delay.
     SELECT run_id, argMax((waits_for, reason_code, ahead), (term, sequence)) AS newest FROM fact_delays GROUP BY run_id
 ) AS delay USING (run_id);
-
-CREATE OR REPLACE VIEW run_progress AS
-SELECT
-    run_id,
-    task,
-    max(planned) AS expected,
-    uniqExactIf((ordinal, repeat), kind = 'answered') AS answered,
-    uniqExactIf((ordinal, repeat), kind = 'scored') AS scored,
-    uniqExactIf((ordinal, repeat), kind = 'not scored') AS not_scored
-FROM
-(
-    SELECT run_id, JSONExtractString(t, 'task') AS task, JSONExtractUInt(t, 'samples') * JSONExtractUInt(t, 'repeats') AS planned,
-        'planned' AS kind, toInt64(0) AS ordinal, toInt64(0) AS repeat
-    FROM fact_runs ARRAY JOIN JSONExtractArrayRaw(ifNull(plan, ''), 'tasks') AS t WHERE state = 'planned'
-    UNION ALL SELECT run_id, task, 0, 'answered', ordinal, repeat FROM fact_answers
-    UNION ALL SELECT run_id, task, 0, 'scored', ordinal, repeat FROM fact_scores
-    UNION ALL SELECT run_id, task, 0, 'not scored', ordinal, repeat FROM fact_not_scored
-)
-GROUP BY run_id, task;
 
 CREATE OR REPLACE VIEW run_figures AS
 SELECT

@@ -1,8 +1,12 @@
 -- name: compared
-SELECT ordinal, any(doc_id) AS document, avg(value) AS mean, any(cluster) AS passage
+SELECT task, ordinal, any(doc_id) AS document, avg(value) AS mean, any(cluster) AS passage
 FROM fact_scores FINAL
-WHERE run_id = {run_id:String} AND task = {task:String} AND metric = {metric:String} AND filter = {filter:String} AND value IS NOT NULL
-    AND scorer_version = (
-        SELECT argMax(scorer_version, (complete, scorer_version)) FROM run_figures WHERE run_id = {run_id:String} AND task = {task:String}
+WHERE run_id = {run_id:String}
+    AND (task, metric, filter) IN {chosen:Array(Tuple(String, String, String))}
+    AND value IS NOT NULL
+    AND (task, scorer_version) IN
+    (
+        SELECT task, argMax(scorer_version, (complete, scorer_version)) FROM run_figures WHERE run_id = {run_id:String} GROUP BY task
     )
-GROUP BY ordinal ORDER BY ordinal
+GROUP BY task, ordinal
+ORDER BY task, ordinal

@@ -11,6 +11,9 @@ WHERE ({state:String} = '' OR state = {state:String})
 -- name: run
 SELECT * FROM run_states WHERE run_id = {run_id:String}
 
+-- name: planned
+SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
+
 -- name: progress
 SELECT task, expected, answered, scored, not_scored FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
 
@@ -67,9 +70,6 @@ ORDER BY task
 SELECT sha, packages, driver, cpu, cores, memory_bytes, devices, os
 FROM fact_environments FINAL
 WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id:String} AND environment_sha IS NOT NULL)
-
--- name: sample_count
-SELECT count() AS samples FROM (SELECT DISTINCT event_id FROM fact_answers WHERE run_id = {run_id:String})
 
 -- name: active_runs
 SELECT * EXCEPT (plan)

@@ -79,8 +79,8 @@ GROUP BY bucket
 ORDER BY bucket
 
 -- name: answers_over_time
-SELECT intDiv(occurred_us - {first_us:Int64}, {width_us:Int64}) AS bucket, uniqExact(event_id) * 1e6 / {width_us:Int64} AS middle
-FROM fact_answers
+SELECT intDiv(occurred_us - {first_us:Int64}, {width_us:Int64}) AS bucket, count() * 1e6 / {width_us:Int64} AS middle
+FROM fact_answers FINAL
 WHERE run_id = {run_id:String}
 GROUP BY bucket
 ORDER BY bucket

@@ -19,7 +19,7 @@ class SamplesAsked(Paged):
     """Which samples."""
 
     task: str = Field(default="", description="only this task's")
-    metric: str = Field(default="", description="`value`, its bounds and differences are this metric's (else the least of all)")
+    metric: str = Field(default="", description="`value`, its bounds and differences are this metric's (else the task's main one)")
     filter: str = Field(default="", description="the same, under this filter")
     doc_id: int | None = Field(default=None, ge=0, lt=2**63, description="only of this document")
     min_value: float | None = Field(default=None, description="only those whose value is at least this")
@@ -103,6 +103,8 @@ class SampleLine(Shape):
 
 async def samples(call: Call[SamplesAsked, Nothing]) -> SamplePage | Response:
     """Lists a run's samples with their texts, answers and scores.
+
+    A page may have fewer than `limit` samples; `next` alone says whether more follow.
 
     With `Accept: application/x-ndjson` it lists all of the run's scores instead, one a line; the filters hold, pages and order do not.
     """

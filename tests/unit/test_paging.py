@@ -55,9 +55,9 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
 def test_doubles_go_as_their_bits() -> None:
     """So that none is skipped or shown twice for its last decimal digit."""
     place = span(LISTING, "-score", after=[0.1 + 0.2, 7], limit=3)
-    assert place.sql == (
-        " WHERE (`score`, `place`) < (reinterpretAsFloat64({after_0:Int64}), {after_1:Int64}) ORDER BY `score` DESC, `place` DESC LIMIT 4"
-    )
+    first = "reinterpretAsFloat64({after_0:Int64})"
+    behind = f"`score` < {first} OR (`score` = {first} AND (`place` < {{after_1:Int64}}))"
+    assert place.sql == f" WHERE {behind} ORDER BY `score` DESC NULLS FIRST, `place` DESC NULLS FIRST LIMIT 4"
     assert struct.unpack("<d", struct.pack("<q", place.parameters["after_0"])) == (0.1 + 0.2,)
     assert math.isinf(
         struct.unpack("<d", struct.pack("<q", span(LISTING, "score", after=[-math.inf, 1], limit=1).parameters["after_0"]))[0]

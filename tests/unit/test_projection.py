@@ -11,7 +11,7 @@ from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text
 from schemas.measurements import TokensTimed
 from schemas.requests import CancellationRequested
-from streams.projection import LARGEST, plain, row, table_of
+from streams.projection import BY_PLACE, LARGEST, plain, row, table_of
 from tests.strategies import events
 
 
@@ -53,3 +53,11 @@ def test_producers_that_differ_are_told_apart() -> None:
         row(one, partition=0, offset=0, written_us=0)[list(table_of(CancellationRequested).columns).index("producer")] for one in made
     ]
     assert [json.loads(cell)["version"] for cell in written] == ["1", "2", "1"]
+
+
+@pytest.mark.parametrize("event", BY_PLACE, ids=lambda event: event.__name__)
+def test_rows_that_lie_by_place_are_one_where_their_id_is(event: type[Event]) -> None:
+    """The order has every part of the identity, and names columns that are never null."""
+    order, columns = BY_PLACE[event], table_of(event).columns
+    assert set(event.identity) <= set(order) <= columns.keys()
+    assert not [name for name in order if columns[name].startswith("Nullable")]
