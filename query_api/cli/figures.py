@@ -1,5 +1,6 @@
-"""The stack's figures, as its processes' metrics tell them; what a process does not tell is None."""
+"""The stack's figures, as its processes' metrics and its log tell them; what nobody tells is None."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,8 @@ from prometheus_client.samples import Sample
 
 from infra.embedded.supervisor import Status, last_line
 from infra.settings import Settings
-from streams.topics import DEAD_LETTERS
+from query_api.cli.dead_letters import known
+from streams.errors import AssayError
 
 TIMEOUT_S = 2
 
@@ -24,9 +26,19 @@ def figures(settings: Settings, processes: Sequence[Status]) -> dict[str, Any]:
         "queue_jobs": _total(everything, "assay_queue_jobs"),
         "leases": _total(everything, "assay_leases"),
         "agents": _total(everything, "assay_agents"),
-        "dead_letters": _total(everything, "assay_log_events", topic=DEAD_LETTERS.name),
+        "dead_letters": _letters_that_wait(settings, processes),
         "insert_delay_s": _total(everything, "assay_last_insert_delay_seconds") if inserted else None,
     }
+
+
+def _letters_that_wait(settings: Settings, processes: Sequence[Status]) -> int | None:
+    """Dead letters that were not requeued, as the log has them; None where the log cannot be read."""
+    if not any(one.name == "broker" and one.state == "up" for one in processes):
+        return None
+    try:
+        return sum(letter.requeued_as is None for letter in asyncio.run(known(settings)))
+    except AssayError:
+        return None
 
 
 def _scraped(one: Status) -> list[Sample]:

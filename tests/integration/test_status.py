@@ -17,6 +17,9 @@ from infra.kafka import Log
 from infra.settings import Settings
 from schemas.jobs import Job, JobPlanned
 from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.trust import DeadLettered
+from streams.dead_letters import Letter, requeued
+from streams.topics import REQUESTS
 from tests.conftest import environment, free_ports
 from tests.integration.test_supervisor import states, until
 
@@ -71,7 +74,26 @@ def test_jobs_that_wait_are_counted(settings: Settings) -> None:
     asyncio.run(act())
     until(lambda: status(settings)["queue_jobs"] == 3)
     told = status(settings)
-    assert (told["leases"], told["agents"], told["insert_delay_s"], told["dead_letters"]) == (0, 0, None, None)
+    assert (told["leases"], told["agents"], told["insert_delay_s"], told["dead_letters"]) == (0, 0, None, 0)
+
+
+def test_a_dead_letter_waits_until_it_is_requeued(settings: Settings) -> None:
+    """The mark that says so is no letter itself."""
+    first, second = (
+        DeadLettered(occurred_us=now_us(), producer=producer("test"), topic=REQUESTS.name, partition=0, offset=offset,
+                     reason_code="not-avro", message="is no Avro", payload=b"{}")
+        for offset in (1, 2)
+    )  # fmt: skip
+    mark = requeued(Letter(first, None), place="a/0@3", by="me", occurred_us=now_us(), producer=producer("test"))
+
+    async def publish(*events: DeadLettered) -> None:
+        async with Log(settings, client_id="test") as log:
+            await log.publish_all(events)
+
+    asyncio.run(publish(first, second))
+    assert status(settings)["dead_letters"] == 2
+    asyncio.run(publish(mark))
+    assert status(settings)["dead_letters"] == 1
 
 
 def test_a_process_serves_its_metrics_and_its_health(settings: Settings) -> None:
