@@ -48,8 +48,8 @@ check: setup ## Format, lint, types, import rule, schema drift
 test: check ## All tests but gpu and the slow suites below; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile -m "$(not_here)"
 
-test-unit: setup ## The unit tests
-	$(bin)/pytest tests/unit
+test-unit: setup ## The unit tests; without a plugin that takes seconds to load, which they do not need
+	$(bin)/pytest -p no:schemathesis tests/unit
 
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill

@@ -4,13 +4,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.event import Event, Producer
-from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased
-from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased, Need
+from schemas.requests import Budget, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
 from streams.dispatch import Pool
+from streams.lines import Waiting
+from streams.queueing import GIB, Policy
 
 STAMP = Producer(service="test", version="0")
 SECOND = 1_000_000
+# A policy whose times are short, and a moment long after the first.
+POLICY = Policy(ageing_us=10, patience_us=60, slice_us=15)
+NOW = 1000
 
 
 def job(name: str, *, run: str = "run", priority: int = 0, submitter: str = "me", model: str = "m", **more: Any) -> Job:
@@ -19,6 +24,13 @@ def job(name: str, *, run: str = "run", priority: int = 0, submitter: str = "me"
         run_id=run, job_id=name, kind="answer", pool="default", submitter=submitter, organisation_id="local", priority=priority,
         model=ModelRef(uri=model), engine=EngineChoice(name="echo"), chat=Chat(), count=4, **more,
     )  # fmt: skip
+
+
+def waiting(name: str, age: int = 0, *, gib: int = 0, devices: int = 0, deadline: int | None = None, **more: Any) -> Waiting:
+    """A waiting job, planned at NOW unless told otherwise."""
+    since, after = more.pop("since", NOW), more.pop("after", None)
+    need = Need(memory_bytes=gib * GIB, devices=devices)
+    return Waiting(job(name, need=need, budget=Budget(deadline_us=deadline), **more), age, since, after)
 
 
 def planned(work: Job) -> JobPlanned:

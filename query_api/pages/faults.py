@@ -9,6 +9,7 @@ from starlette.responses import Response
 from query_api.pages.rendering import TEMPLATES
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
+AWAY, AGAIN_S = 503, 5
 FOR_PROGRAMS = ("/v1", "/fragments/", "/static/")
 
 
@@ -20,8 +21,16 @@ def readable(handler: Handler) -> Handler:
         if request.url.path.startswith(FOR_PROGRAMS) or "text/html" not in request.headers.get("accept", ""):
             return answer
         # What is not there may be in a moment (a run just asked for): the page becomes what it was asked for as soon as that is there.
+        # While a store is away the page asks for itself again as a whole, for which it needs neither a stream nor a script.
         query = f"?{request.url.query}" if request.url.query else ""
-        told = {"content": "problem.html", "fragment": f"/fragments{request.url.path}{query}", "problem": json.loads(bytes(answer.body))}
+        away = answer.status_code == AWAY
+        fragment = "" if away else f"/fragments{request.url.path}{query}"
+        told = {
+            "content": "problem.html",
+            "fragment": fragment,
+            "problem": json.loads(bytes(answer.body)),
+            "again_s": AGAIN_S if away else 0,
+        }
         kept = {name: value for name, value in answer.headers.items() if name not in ("content-length", "content-type")}
         return TEMPLATES.TemplateResponse(request, "base.html", told | {"title": told["problem"]["title"]}, answer.status_code, kept)
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
+from infra.identity import now_us
 from query_api import charts, manual
 from query_api.dressing import dressed
 
@@ -47,7 +48,7 @@ TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "moment": moment, "prose": manual.prose}
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size,
-    "spreads": charts.spreads, "histogram": charts.histogram,
+    "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
 }  # fmt: skip
 
 

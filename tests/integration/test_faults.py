@@ -129,7 +129,10 @@ def test_a_broker_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) -> N
 
 
 def test_a_clickhouse_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) -> None:
-    """The run goes on meanwhile and the tables catch up; an open page keeps what it shows and says of when that is."""
+    """The run goes on meanwhile and the tables catch up; an open page keeps what it shows and says of when that is.
+
+    A page that nobody has seen yet says what is away, and becomes itself, without a script too.
+    """
     run_id = under_way(stack)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -147,8 +150,14 @@ def test_a_clickhouse_killed_in_the_middle_of_a_run_loses_nothing(stack: Stack) 
         assert reloaded is not None and reloaded.status == 503
         expect(page.locator("h1")).to_contain_text("echo")
         expect(live).to_have_text(AS_OF)
+        other = browser.new_context(java_script_enabled=False).new_page()
+        unseen = other.goto(f"{stack.settings.api}/runs/{run_id}/samples?sort=value")
+        assert unseen is not None and (unseen.status, unseen.headers["content-type"]) == (503, "text/html; charset=utf-8")
+        expect(other.locator("main")).to_contain_text("no ClickHouse at")
+        expect(other.locator("main")).to_contain_text("tries again by itself")
         stack.start("clickhouse")
         expect(live).to_have_text("live", timeout=60_000)
+        expect(other.locator("h1")).to_contain_text("Samples of echo", timeout=60_000)
         browser.close()
     whole(stack, run_id)
     assert stack.ended == []
