@@ -4,7 +4,8 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +23,14 @@ pytestmark = pytest.mark.integration
 PATIENCE_S = 200
 SDK = Path(__file__).parents[2] / "query_api" / "sdk"
 ECHO = {"name": "echo"}
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for it."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +68,26 @@ def test_refusals_are_errors_of_their_kind(flow: Settings, run: Run) -> None:
         with pytest.raises(NotFound, match="no run none"):
             assay.run("none")
         with pytest.raises(Invalid, match="this address takes"):
-            assay.runs(stat="running")
+            assay.runs(stat="running")  # type: ignore[call-arg]  # filters have types, which know it too
         with pytest.raises(Conflict, match="another request"):
             assay.submit("other", TASKS, run_id=run.run_id, engine=ECHO)
         again = assay.submit("client-echo", TASKS, run_id=run.run_id, engine=ECHO, submitter="client")
         assert again.run_id == run.run_id
+
+
+def test_prices_and_costs(flow: Settings, run: Run) -> None:
+    """Published once, however often; the run is reckoned under them. No letters are told as none."""
+    price = {"item": "cpu_hour", "amount": "0.5", "unit": "core-hour", "valid_from": "2020-01-01", "source": "test", "version": "client-1"}
+    with Client(flow.api) as assay:
+        assert [assay.publish_prices([price]) for _ in range(2)] == [1, 0]
+        with pytest.raises(Invalid, match=r"prices\.0: .*unit"):
+            assay.publish_prices([price | {"unit": "fortnight"}])
+        with pytest.raises(Conflict, match="under a new version"):
+            assay.publish_prices([price | {"amount": "0.6"}])
+        until(lambda: len(assay.prices(version="client-1")) == 1)
+        assert [row.amount_nano for row in assay.prices(version="client-1", item="cpu_hour", sort="item")] == [500_000_000]
+        until(lambda: any(one.price_version == "client-1" for one in assay.cost(run.run_id).versions))
+        assert len(assay.dead_letters(topic="none")) == 0
 
 
 def test_a_run_that_fails_or_takes_too_long_says_so(flow: Settings) -> None:

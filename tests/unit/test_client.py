@@ -7,11 +7,17 @@ from typing import Any
 import httpx
 import pytest
 from assay_client import calls, steps
+from assay_client.asked import PriceFilters, Terms
 from assay_client.errors import Conflict, Unavailable
 from assay_client.listening import Listening
+from assay_client.models import PriceTold
 from assay_client.steps import Ask, Back, Pause, Steps
 from hypothesis import given
 from hypothesis import strategies as st
+
+from query_api.description import document
+from query_api.routes import OPERATIONS
+from query_api.submitting import Submission
 
 
 def carried_out(call: Steps[Any], backs: list[Back]) -> tuple[Any, list[Ask], list[float]]:
@@ -75,6 +81,24 @@ def test_all_pages_of_a_list_are_read_or_as_many_rows_as_wanted() -> None:
     assert [(ask.query["cursor"], ask.query["match"]) for ask in sent] == [("", "x"), ("one", "x")]
     told, sent, _ = carried_out(calls.boards(most=2, filters={}), [page("ab", "one")])
     assert ([row.board for row in told], sent[0].query["limit"]) == (["a", "b"], 2)
+
+
+def test_filters_and_terms_are_those_of_the_description() -> None:
+    """Whatever a submission or a list takes has its type; what is null is not asked for."""
+    told = document(OPERATIONS)
+    assert Terms.__annotations__.keys() | {"run_id", "model", "tasks", "campaign"} == Submission.model_fields.keys()
+    parameters = {one["name"] for one in told["paths"]["/v1/prices"]["get"]["parameters"]}
+    assert PriceFilters.__annotations__.keys() | {"limit", "cursor"} == parameters
+    _, sent, _ = carried_out(calls.prices(most=1, filters={"item": "kwh", "version": None}), [answer(200, {"prices": [], "next": None})])
+    assert sent[0].query == {"item": "kwh", "limit": 1, "cursor": ""}
+
+
+def test_prices_are_published_together() -> None:
+    """As they are told, typed or not."""
+    price = {"item": "pue", "amount": "1.2", "unit": "1", "valid_from": "2026-01-01", "source": "us", "version": "1"}
+    told, sent, _ = carried_out(calls.publish_prices([price, PriceTold.model_validate(price)]), [answer(202, {"published": 1})])
+    assert told.published == 1
+    assert sent[0].body == {"prices": [price, price]}
 
 
 def test_ids_are_ordered_by_time() -> None:

@@ -11,6 +11,7 @@ from assay_client.tables import Table
 ADDRESS = "http://127.0.0.1:18000"
 Model: TypeAlias = str | Path | Mapping[str, Any] | models.ModelRef
 Task: TypeAlias = str | Mapping[str, Any] | models.TaskChoice
+Price: TypeAlias = Mapping[str, Any] | models.PriceTold
 
 
 def submit(model: Model, tasks: Sequence[Task], *, run_id: str | None, terms: Mapping[str, Any]) -> Steps[models.Submitted]:
@@ -82,6 +83,16 @@ def boards(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[model
 def agents(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.AgentRow]]:
     """The agents that are alive."""
     return _table("/v1/agents", models.AgentPage, "agents", most=most, filters=filters)
+
+
+def publish_prices(prices: Sequence[Price]) -> Steps[models.Published]:
+    """Publishes prices, all or none; the same again is the same price."""
+    return steps.document(Ask("POST", "/v1/prices", body={"prices": [_plain(one) for one in prices]}), models.Published)
+
+
+def dead_letters(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.Letter]]:
+    """Records that could not be decoded or processed."""
+    return _table("/v1/dead-letters", models.LetterPage, "dead_letters", most=most, filters=filters)
 
 
 class _Joined(models.SamplePage):

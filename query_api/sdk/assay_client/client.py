@@ -3,11 +3,12 @@
 import time
 from collections.abc import Generator, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 import httpx
 
 from assay_client import calls, models, steps
+from assay_client.asked import AgentFilters, BoardFilters, LetterFilters, PriceFilters, RunFilters, SampleFilters, Terms
 from assay_client.calls import ADDRESS
 from assay_client.errors import refusal
 from assay_client.listening import TIMEOUT, Listening, LiveEvent
@@ -33,12 +34,15 @@ class Client:
         """Closes its connections."""
         self._http.close()
 
-    def submit(self, model: calls.Model, tasks: Sequence[calls.Task] = (), *, run_id: str | None = None, **terms: Any) -> models.Submitted:
+    def submit(
+        self, model: calls.Model, tasks: Sequence[calls.Task] = (), *, run_id: str | None = None, campaign: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> models.Submitted:  # fmt: skip
         """Asks for an evaluation. Asking again under the same `run_id` is the same run."""
-        return self._do(calls.submit(model, tasks, run_id=run_id, terms=terms))
+        return self._do(calls.submit(model, tasks, run_id=run_id, terms={"campaign": campaign, **terms}))
 
     def submit_batch(
-        self, given: Sequence[calls.Model], tasks: Sequence[calls.Task], *, campaign: str | None = None, **terms: Any
+        self, given: Sequence[calls.Model], tasks: Sequence[calls.Task], *, campaign: str | None = None, **terms: Unpack[Terms]
     ) -> models.BatchSubmitted:
         """Asks for the same evaluation of several models, under one campaign."""
         return self._do(calls.submit_batch(given, tasks, campaign=campaign, terms=terms))
@@ -55,15 +59,15 @@ class Client:
         """A run with all that is known of it."""
         return self._do(calls.run(run_id))
 
-    def runs(self, *, most: int | None = None, **filters: Any) -> Table[models.RunRow]:
+    def runs(self, *, most: int | None = None, **filters: Unpack[RunFilters]) -> Table[models.RunRow]:
         """Runs, the newest first: all, or the first `most`."""
         return self._do(calls.runs(most=most, filters=filters))
 
-    def samples(self, run_id: str, *, most: int | None = None, **filters: Any) -> Table[models.Sample]:
+    def samples(self, run_id: str, *, most: int | None = None, **filters: Unpack[SampleFilters]) -> Table[models.Sample]:
         """A run's samples with prompt, answer, expected answer and scores."""
         return self._do(calls.samples(run_id, most=most, filters=filters))
 
-    def scores(self, run_id: str, **filters: Any) -> Table[models.SampleLine]:
+    def scores(self, run_id: str, **filters: Unpack[SampleFilters]) -> Table[models.SampleLine]:
         """The scores of all samples of a run, one metric a row."""
         return self._do(calls.scores(run_id, filters=filters))
 
@@ -75,21 +79,29 @@ class Client:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
         return self._do(calls.compare(a, b, task=task))
 
-    def prices(self, *, most: int | None = None, **filters: Any) -> Table[models.PriceRow]:
+    def prices(self, *, most: int | None = None, **filters: Unpack[PriceFilters]) -> Table[models.PriceRow]:
         """The price book."""
         return self._do(calls.prices(most=most, filters=filters))
+
+    def publish_prices(self, prices: Sequence[calls.Price]) -> int:
+        """How many of the prices were new: all are published or none. Raises: Invalid, Conflict where one is known otherwise."""
+        return (self._do(calls.publish_prices(prices))).published
 
     def ranking(self, board: str | None = None, *, task: str | None = None) -> models.Ranking:
         """A board as it stands; without a name, the suite's that changed last."""
         return self._do(calls.ranking(board=board, task=task))
 
-    def boards(self, *, most: int | None = None, **filters: Any) -> Table[models.BoardRow]:
+    def boards(self, *, most: int | None = None, **filters: Unpack[BoardFilters]) -> Table[models.BoardRow]:
         """The boards."""
         return self._do(calls.boards(most=most, filters=filters))
 
-    def agents(self, *, most: int | None = None, **filters: Any) -> Table[models.AgentRow]:
+    def agents(self, *, most: int | None = None, **filters: Unpack[AgentFilters]) -> Table[models.AgentRow]:
         """The agents that are alive."""
         return self._do(calls.agents(most=most, filters=filters))
+
+    def dead_letters(self, *, most: int | None = None, **filters: Unpack[LetterFilters]) -> Table[models.Letter]:
+        """Records that could not be decoded or processed, the newest first."""
+        return self._do(calls.dead_letters(most=most, filters=filters))
 
     def live(
         self, *, run: str | None = None, topics: str | None = None, board: str | None = None, cursor: str | None = None

@@ -1,0 +1,110 @@
+"""What submissions may say and lists be asked for, by name. Made from docs/openapi.json by `make schemas`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from assay_client import models
+
+
+class Terms(TypedDict, total=False):
+    """What a submission asks for, beside its model and tasks."""
+
+    submitter: str
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"]
+    parent_run: str | None
+    engine: models.EngineChoice | Mapping[str, Any]
+    suite: str | None
+    """the board on which the run is ranked"""
+    chat: models.Chat | Mapping[str, Any]
+    workload: models.Workload | Mapping[str, Any] | None
+    """a load to measure speed under"""
+    slo: models.Objective | Mapping[str, Any] | None
+    judges: Sequence[str]
+    stop_rule: str | None
+    priority: int
+    """higher goes first"""
+    budget: models.Budget | Mapping[str, Any]
+    credential_ref: str | None
+    labels: Mapping[str, str]
+    pool: str
+
+
+class RunFilters(TypedDict, total=False):
+    """Filters and order of `/v1/runs`; null is as left out."""
+
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"] | None
+    """only those in this state"""
+    model: str | None
+    """only of this model: its whole address, or the last part of it"""
+    task: str | None
+    """only those that run this task"""
+    suite: str | None
+    """only those ranked on this board"""
+    submitter: str | None
+    """only those that this one asked for"""
+    campaign: str | None
+    """only those of this campaign"""
+    sort: Literal["-requested_us", "requested_us", "-changed_us", "changed_us", "model", "-model"] | None
+    """by what; a minus: the greatest first"""
+
+
+class SampleFilters(TypedDict, total=False):
+    """Filters and order of `/v1/runs/{run_id}/samples`; null is as left out."""
+
+    task: str | None
+    """only this task's"""
+    metric: str | None
+    """`value`, its bounds and differences are this metric's (else the task's main one)"""
+    filter: str | None
+    """the same, under this filter"""
+    doc_id: int | None
+    """only of this document"""
+    min_value: float | None
+    """only those whose value is at least this"""
+    max_value: float | None
+    """only those whose value is at most this"""
+    differs_from: str | None
+    """only those that another run of the same build scored otherwise: its run_id"""
+    sort: Literal["task", "-task", "value", "-value"] | None
+    """task and ordinal, or value"""
+
+
+class BoardFilters(TypedDict, total=False):
+    """Filters and order of `/v1/boards`; null is as left out."""
+
+    match: str | None
+    """only those whose name has this in it"""
+    sort: Literal["board", "-board", "newest_us", "-newest_us"] | None
+    """by name, or by when it changed"""
+
+
+class PriceFilters(TypedDict, total=False):
+    """Filters and order of `/v1/prices`; null is as left out."""
+
+    item: str | None
+    """only this item's"""
+    version: str | None
+    """only those of this version of the book"""
+    sort: Literal["-published_us", "published_us", "item", "-item"] | None
+    """by when, or by what"""
+
+
+class AgentFilters(TypedDict, total=False):
+    """Filters and order of `/v1/agents`; null is as left out."""
+
+    pool: str | None
+    """only those of this pool"""
+    sort: Literal["pool", "-pool", "seen_us", "-seen_us"] | None
+    """by pool and name, or by the last heartbeat"""
+
+
+class LetterFilters(TypedDict, total=False):
+    """Filters and order of `/v1/dead-letters`; null is as left out."""
+
+    topic: str | None
+    """only those that came from this topic"""
+    reason_code: str | None
+    """only those with this reason"""
+    sort: Literal["written_us", "-written_us"] | None
+    """by when it was said"""
