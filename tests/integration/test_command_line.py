@@ -1,6 +1,8 @@
 """Dead letters put back, and requests tried dry, on the real stack by the command line."""
 
 import asyncio
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 from infra.kafka import Log
 from infra.settings import Settings
 from streams.topics import REQUESTS
+from tests.conftest import environment
 from tests.flow import request
 from tests.integration.test_cli import ECHO, assay, document
 
@@ -53,6 +56,28 @@ def test_a_dead_letter_is_listed_shown_and_requeued_once(flow: Settings) -> None
     assert found[told["requeued_as"]]["requeued_as"] is None
     left = document(assay(flow, "dead-letters", "list", "--json"))["dead_letters"]
     assert first["letter_id"] not in {one["letter_id"] for one in left}
+
+
+def completed(flow: Settings, *words: str) -> list[str]:
+    """What the shell is offered for the last word, as bash asks for it."""
+    asked = {"_ASSAY_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("assay", *words)), "COMP_CWORD": str(len(words))}
+    command = [sys.executable, "-c", "import sys; sys.argv[0] = 'assay'; from query_api.cli.main import main; main()"]
+    done = subprocess.run(command, env=environment(flow) | asked, capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+def test_the_shell_completes_runs_and_letters(flow: Settings) -> None:
+    """By their beginning; where there is no API and no log it offers nothing, and says nothing."""
+    before = len(letters(flow, at_least=0, holding="corrupt-avro"))
+    broken(flow)
+    letter = letters(flow, at_least=before + 1, holding="corrupt-avro")[-1]["letter_id"]
+    told = document(assay(flow, "submit", *ECHO, "--task", "assay_copy", "--limit", "1", "--wait", "--json"))
+    assert completed(flow, "run", told["run_id"][:30]) == [told["run_id"]]
+    assert told["run_id"] in completed(flow, "samples", told["run_id"][:2])
+    assert completed(flow, "run", "none") == []
+    assert completed(flow, "dead-letters", "show", letter[:30]) == [letter]
+    away = flow.model_copy(update={"api": "http://127.0.0.1:9", "kafka": "127.0.0.1:9"})
+    assert completed(away, "run", "") == completed(away, "dead-letters", "show", "") == []
 
 
 def test_a_dry_run_plans_and_produces_nothing(flow: Settings, tmp_path: Path) -> None:

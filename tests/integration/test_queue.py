@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -98,6 +100,29 @@ def test_a_run_whose_time_is_over_stops_says_so_and_keeps_what_it_has(flow: Sett
     assert 0 < row["answered"] < 400
     run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}").json()
     assert (run["reason_code"], run["scores"][0]["complete"], run["waits_for"]) == ("budget-time", False, None)
+
+
+def test_a_run_whose_money_is_spent_stops_says_so_and_keeps_what_it_has(flow: Settings, tmp_path: Path) -> None:
+    """A core's second costs a dollar: a run of some four seconds of an agent ends in the midst of its samples."""
+    usd, book = 4 * (os.cpu_count() or 1), tmp_path / "book.csv"
+    version = f"money-{uuid7()}"
+    book.write_text(f"item,amount,unit,valid_from,source,version\ncpu_hour,3600,core-hour,2020-01-01,test,{version}\n")
+    assert assay(flow, "prices", "import", str(book)).returncode == 0
+    asked = assay(flow, "submit", "--engine", "echo", "--option", "delay_ms=50", "--model", "echo-money", "--task", "assay_copy",
+                  "--limit", "400", "--budget-usd", str(usd), "--wait", "--json")  # fmt: skip
+    assert asked.returncode != 0
+    told = json.loads(asked.stdout)
+    assert told["state"] == "cancelled"
+    assert f"its budget of {usd} USD is spent; its agents cost" in told["message"]
+    assert "samples are answered; they are kept" in told["message"] and "budget of" in asked.stderr
+    sql = "SELECT task, answered, scored FROM run_progress WHERE run_id = {run_id:String}"
+    (row,) = asyncio.run(until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["scored"] > 0, run_id=told["run_id"]))
+    assert 0 < row["answered"] < 400
+    run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}", timeout=60).json()
+    assert (run["reason_code"], run["scores"][0]["complete"]) == ("budget-usd", False)
+    sql = "SELECT run_usd FROM run_costs WHERE run_id = {run_id:String} AND price_version = {version:String}"
+    (cost,) = asyncio.run(until_row(flow, sql, holds=bool, run_id=told["run_id"], version=version))
+    assert cost["run_usd"] > 0
 
 
 def test_a_deadline_ends_a_run_at_its_time(flow: Settings) -> None:
