@@ -4,9 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from query_api.cli.budgets import budget
 from query_api.cli.options import ME
 from query_api.cli.request_files import from_file
+from query_api.cli.suites import suite_said
+from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
+
+
+def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
+    each = {name: options[name] for name in ("limit", "fewshot")}
+    body = body_of(options["file"], models=models, said=said_of(options))
+    own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
+    tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
+    return body | {"tasks": tasks} | suite_said(tasks, **each)
 
 
 def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +30,18 @@ def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Map
     if "model" not in body:
         raise Invalid("which model? give --model FOLDER (or org/name), or a request file", code="no-model")
     return over(body, said)
+
+
+def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a submission's options say as fields of its body, by their names; null where an option was not given. Raises: Invalid."""
+    chat = {name: options[name] for name in ("system", "multiturn", "thinking", "thinking_tokens")}
+    return {
+        "engine": engine_said(options["engine"], options["option"] or []),
+        "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
+        "chat": {"template": "model" if options["chat"] else None, **chat},
+        **{name: options[name] for name in ("priority", "suite", "submitter")},
+        **{name: options[name] or None for name in ("pinned", "skip_missing")},
+    }
 
 
 def over(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import typer
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.batches import submit_batch
-from query_api.cli.budgets import budget
 from query_api.cli.client import Client
 from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
@@ -28,10 +27,9 @@ from query_api.cli.options import (
     ThinkingTokens,
     Wait,
 )  # fmt: skip
-from query_api.cli.overriding import body_of, engine_said, tasks_over
+from query_api.cli.overriding import engine_said, submission_of
 from query_api.cli.request_files import model_named
-from query_api.cli.suites import suite_names, suite_said
-from query_api.cli.task_files import tasks_in
+from query_api.cli.suites import suite_names
 from streams.errors import Invalid
 
 A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
@@ -69,26 +67,13 @@ def submit(
     """Asks for an evaluation.
 
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
-    · `assay submit --model ./my-model --suite reasoning --limit 50 --wait`
-    · `assay submit request.yaml --wait --json` · `assay submit request.yaml --limit 10 --priority 5 --dry-run`
-    · `assay submit request.yaml --budget-s 600 --deadline 2h --budget-usd 2.50`
+    · `assay submit --model ./small --model ./large --suite reasoning --limit 50 --wait` · `assay submit request.yaml --wait --json`
+    · `assay submit request.yaml --limit 10 --priority 5 --dry-run` · `assay submit request.yaml --budget-usd 2.50 --deadline 2h`
     · `assay submit --model ./my-model --task-file my-task.yaml --wait`
-    · `assay submit --model ./small --model ./large --task hellaswag --suite sizes --wait`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one) for one in model or []]
-    said = {
-        "engine": engine_said(engine, option or []), "priority": priority, "suite": suite, "submitter": submitter,
-        "budget": budget({"s": budget_s, "deadline": deadline, "usd": budget_usd}), "pinned": pinned or None,
-        "chat": {"template": "model" if chat else None, "system": system, "multiturn": multiturn, "thinking": thinking,
-                 "thinking_tokens": thinking_tokens},
-        "skip_missing": skip_missing or None,
-    }  # fmt: skip
-    body = body_of(file, models=models, said=said)
-    each = {"limit": limit, "fewshot": fewshot}
-    own = tasks_in(task_file or [], trust_code=trust_code)
-    body["tasks"] = tasks_over(body.get("tasks", []), task or [], each) + tasks_over(own, [], each)
-    body |= suite_said(body["tasks"], limit=limit, fewshot=fewshot)
+    body = submission_of(locals(), models=models)
     if dry_run:
         try_dry(body, models, as_json=as_json)
     elif len(models) > 1:

@@ -87,7 +87,7 @@ def _lines(fields: Mapping[str, Any], *, or_null: bool) -> Iterator[str]:
 def _hint(schema: Mapping[str, Any]) -> str:
     """The type that values of a schema have in Python."""
     if "$ref" in schema:
-        return f"models.{schema['$ref'].rpartition('/')[2]} | Mapping[str, Any]"
+        return f"models.{schema['$ref'].rpartition('/')[2].replace('-', '')} | Mapping[str, Any]"
     if "anyOf" in schema:
         return " | ".join(map(_hint, schema["anyOf"]))
     if "enum" in schema:

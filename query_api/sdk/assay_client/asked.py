@@ -15,8 +15,8 @@ class Terms(TypedDict, total=False):
     parent_run: str | None
     engine: models.EngineChoice | Mapping[str, Any]
     suite: str | None
-    """the board on which the run is ranked"""
-    chat: models.Chat | Mapping[str, Any]
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
+    chat: models.ChatInput | Mapping[str, Any]
     workload: models.Workload | Mapping[str, Any] | None
     """a load to measure speed under"""
     slo: models.Objective | Mapping[str, Any] | None
@@ -28,6 +28,14 @@ class Terms(TypedDict, total=False):
     credential_ref: str | None
     labels: Mapping[str, str]
     pool: str
+    suite_version: str | None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool
+    """go on without tasks that cannot run here, instead of refusing all"""
+    limit: int | None
+    """the first so many samples of each task that has no limit of its own"""
 
 
 class RunFilters(TypedDict, total=False):
