@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,16 +64,20 @@ class Reading:
         """A run's row of `run_states`. Raises: NotFound."""
         found = await self.rows("run", run_id=run_id)
         if not found:
-            raise NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
+            raise _unknown(run_id)
         return found[0]
+
+    async def known(self, run_id: str) -> None:
+        """Returns where there is such a run. Raises: NotFound."""
+        if not await self.rows("known", run_id=run_id):
+            raise _unknown(run_id)
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """Everything about a run. Raises: NotFound."""
-        found = await self.state(run_id)
-        told = {name: value for name, value in found.items() if name != "plan"}
-        tasks, scores, performance = await asyncio.gather(
-            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id)
+        found, tasks, scores, performance = await asyncio.gather(
+            self.state(run_id), self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id)
         )
+        told = {name: value for name, value in found.items() if name != "plan"}
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
         plan = json.loads(found["plan"] or "{}")
         return told | {
@@ -83,24 +87,14 @@ class Reading:
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
         """A run's speed in seconds and joules; None where none was measured."""
-        figures = {row["metric"]: row for row in await self.rows("performance", run_id=run_id)}
-        if not figures:
-            return None
-        value = {name: row["value"] for name, row in figures.items()}
-        durations = {f"{name}_s": {part: _scaled(value.get(f"{name}_{part}"), NS) for part in SPREAD} for name in DURATIONS}
-        energy = figures.get("energy_uj", {})
-        return {
-            "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
-            "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
-            "client": {
-                "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
-                "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
-            },
-            "energy": {
-                "grade": energy.get("origin"), "joules": _scaled(value.get("energy_uj"), 1e6),
-                "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
-            },
-        }  # fmt: skip
+        return (await self.performances([run_id])).get(run_id)
+
+    async def performances(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The speeds of those of the runs that measured one."""
+        told: dict[str, dict[str, Any]] = {}
+        for row in await self.rows("performance", run_ids=run_ids):
+            told.setdefault(row["run_id"], {})[row["metric"]] = row
+        return {run_id: _speed(figures) for run_id, figures in told.items()}
 
     async def histograms(self, run_id: str) -> list[dict[str, Any]]:
         """A run's latency histograms."""
@@ -109,13 +103,13 @@ class Reading:
 
     async def ranking(self, board: str | None) -> dict[str, Any]:
         """A board; the suite's that changed last where none is named, else a task's. Raises: NotFound."""
-        boards = await self.rows("boards")
+        boards = await self.rows("boards") if board is None else []
         if board is None and not boards:
             return {"board": None, "version": None, "provisional": None, "rows": []}
         name = board if board is not None else boards[0]["board"]
         rows = await self.rows("ranking", board=name)
         if not rows:
-            known = ", ".join(row["board"] for row in boards[:10]) or "none yet"
+            known = ", ".join(row["board"] for row in (await self.rows("boards"))[:10]) or "none yet"
             raise NotFound(f"no board {name!r}; there are: {known}", code="unknown-board")
         kept = [{key: value for key, value in row.items() if key not in ("board", "version", "provisional", "changed_us")} for row in rows]
         told = [row | {"ttft_p50_s": _scaled(row["ttft_p50_ns"], NS), "chat": json.loads(row["chat"] or "{}")} for row in kept]
@@ -127,6 +121,28 @@ class Reading:
             "changed_us": first["changed_us"],
             "rows": told,
         }
+
+
+def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    value = {name: row["value"] for name, row in figures.items()}
+    durations = {f"{name}_s": {part: _scaled(value.get(f"{name}_{part}"), NS) for part in SPREAD} for name in DURATIONS}
+    energy = figures.get("energy_uj", {})
+    return {
+        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
+        "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
+        "client": {
+            "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
+            "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
+        },
+        "energy": {
+            "grade": energy.get("origin"), "joules": _scaled(value.get("energy_uj"), 1e6),
+            "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
+        },
+    }  # fmt: skip
+
+
+def _unknown(run_id: str) -> NotFound:
+    return NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
 
 
 def _progress(state: str, done: Mapping[str, Any] | None) -> float:

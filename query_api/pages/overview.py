@@ -33,8 +33,9 @@ async def load(request: Request) -> Content:
 async def _measured(reading: Reading) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Models whose time to first token is known, each with the speed of its newest workload."""
     rows = await reading.rows("measured")
-    speeds = await asyncio.gather(*(reading.performance(row["newest"]) for row in rows))
-    return [(row, speed) for row, speed in zip(rows, speeds, strict=True) if speed and speed["ttft_s"]["p50"] is not None]
+    speeds = await reading.performances([row["newest"] for row in rows])
+    told = [(row, speeds[row["newest"]]) for row in rows if row["newest"] in speeds]
+    return [(row, speed) for row, speed in told if speed["ttft_s"]["p50"] is not None]
 
 
 def _by_run(figures: Rows) -> Mapping[str, list[dict[str, Any]]]:

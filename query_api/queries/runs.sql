@@ -11,6 +11,9 @@ WHERE ({state:String} = '' OR state = {state:String})
 -- name: run
 SELECT * FROM run_states WHERE run_id = {run_id:String}
 
+-- name: known
+SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT SELECT run_id FROM fact_runs WHERE run_id = {run_id:String}
+
 -- name: planned
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 
@@ -26,7 +29,9 @@ SELECT task, metric, filter, value, stderr, low, high, n AS samples, not_scored,
 FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance
-SELECT metric, value, low, high, n, unit, origin, why_undefined, complete FROM performance_figures WHERE run_id = {run_id:String}
+SELECT run_id, metric, value, low, high, n, unit, origin, why_undefined, complete
+FROM performance_figures
+WHERE run_id IN {run_ids:Array(String)}
 ORDER BY formula_version
 
 -- name: measured

@@ -109,7 +109,7 @@ async def samples(call: Call[SamplesAsked, Nothing]) -> SamplePage | Response:
     With `Accept: application/x-ndjson` it lists all of the run's scores instead, one a line; the filters hold, pages and order do not.
     """
     run_id = call.path["run_id"]
-    await call.state.reading.state(run_id)
+    await call.state.reading.known(run_id)
     asked = call.query.model_dump()
     if LINES in call.request.headers.get("accept", ""):
         kept = {name: asked[name] for name in reading_samples.LINE_FILTERS}
