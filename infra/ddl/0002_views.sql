@@ -1,4 +1,4 @@
--- What people ask: states, figures, rankings (progress: 0008). Every view is right whatever has been inserted twice.
+-- What people ask: states, figures, rankings (progress: 0009). Every view is right whatever has been inserted twice.
 
 CREATE OR REPLACE VIEW run_states AS
 SELECT
