@@ -1,6 +1,6 @@
 """Asking for evaluations and measurements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,6 +74,11 @@ def submit(
     """
     models = [model_named(one) for one in model or []]
     body = submission_of(locals(), models=models)
+    _send(body, models, dry_run=dry_run, wait=wait, as_json=as_json)
+
+
+def _send(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, dry_run: bool, wait: bool, as_json: bool) -> None:
+    """Tries the request dry, or asks for it: one run, or one for each of several models."""
     if dry_run:
         try_dry(body, models, as_json=as_json)
     elif len(models) > 1:
