@@ -251,13 +251,15 @@ class Texts:
     def _alone(self, prompt: Prompt) -> Written:
         """The new tokens by the model's own `generate`."""
         torch.manual_seed(prompt.seed)
-        written, count = self._begun(prompt), len(prompt.tokens)
+        written, count, over = self._begun(prompt), len(prompt.tokens), False
 
         def ended(input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-            rows, thought = input_ids[:, count:].tolist(), written.thought
-            thought.see(rows[0])
-            over = [not thought.is_open and self._stops(tokens[thought.ended :], prompt.told.until) for tokens in rows]
-            return torch.tensor(over, device=input_ids.device)
+            # Of several beams the first one's stop text ends them all, for good: so lm-eval has it (MultiTokenEOSCriteria).
+            nonlocal over
+            first, thought = input_ids[0, count:].tolist(), written.thought
+            thought.see(first)
+            over = over or (not thought.is_open and self._stops(first[thought.ended :], prompt.told.until))
+            return torch.full((len(input_ids),), over, device=input_ids.device)
 
         def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             token = written.thought.forced(input_ids.shape[1] - count)

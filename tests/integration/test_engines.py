@@ -94,6 +94,19 @@ def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> N
     assert found[3].truncated_tokens > 0
 
 
+def test_texts_searched_by_beams_are_lm_evals(engine: Transformers, reference: Any) -> None:
+    """The first beam's stop text ends them all, as lm-eval has it."""
+    searches = ((["e"], 4), (["</s>"], 10), (["a", "\n"], 3))
+    told: list[tuple[str, dict[str, Any]]] = [
+        (text, {"until": until, "max_gen_toks": 24, "num_beams": beams})
+        for text in (QUESTION, "copy: abc=", "the dogs near the cat run.") for until, beams in searches
+    ]  # fmt: skip
+    expected = theirs(reference, "generate_until", [(text, dict(settings)) for text, settings in told])
+    requests = [EngineRequest(index=n, request_type="generate_until", context=c, generation=g) for n, (c, g) in enumerate(told)]
+    found = ours(engine, requests)
+    assert [found[n].output for n in range(len(told))] == expected
+
+
 def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
     """The same seed gives the same text; another draw another one."""
     settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}

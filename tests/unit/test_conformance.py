@@ -1,8 +1,10 @@
-"""The report of conformance: it finds what differs."""
+"""The report of conformance: it finds what differs, and its page is what its figures say."""
 
 import copy
+import json
 from typing import Any
 
+from benchmarks.conformance_page import SOURCE, WRITTEN, page
 from benchmarks.conforming import Ours, close, compared
 from schemas.event import Text
 from schemas.measurements import Answer
@@ -74,3 +76,8 @@ def test_closeness_is_relative_and_goes_into_sequences() -> None:
     assert not close(None, 1.0)
     assert close(None, None)
     assert not close([1.0], [1.0, 2.0])
+
+
+def test_the_page_is_what_the_figures_say() -> None:
+    """`make conformance` writes both."""
+    assert WRITTEN.read_text() == page(json.loads(SOURCE.read_text()))
