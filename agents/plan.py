@@ -15,6 +15,7 @@ import structlog
 
 from agents.app import consume
 from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
+from infra.harness.metrics.registry import beside
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record
@@ -144,8 +145,9 @@ class Planner:
         samples = min(choice.limit or built.samples, built.samples)
         place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
                            last_offset=built.last_offset, contents=built.contents)  # fmt: skip
+        more = await self._in_process(beside, built.config_json, choice.metrics) if choice.metrics else ()
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
-                              repeats=choice.repeats, expected=built.expected, main_metric=built.main_metric,
+                              repeats=choice.repeats, expected=(*built.expected, *more), main_metric=built.main_metric,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)

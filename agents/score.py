@@ -17,13 +17,14 @@ from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import SCORER_VERSION, runs_code
 from infra.identity import producer
 from infra.kafka import Log, Record
+from infra.plans import Plans
 from infra.pools import pool
 from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.topics import ANSWERS, BUILDS
+from streams.topics import ANSWERS, BUILDS, RUNS
 
 BUILDS_HELD = 8
 BUILD_MISSING = "build-missing"
@@ -50,12 +51,15 @@ class Scorer:
         self._processes = self._start()
         self._held: OrderedDict[str, Material] = OrderedDict()
         self._known: dict[str, TaskBuilt] = {}
+        self._plans = Plans(log)
 
     def _start(self) -> ProcessPoolExecutor:
         return pool(self._count)
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Scores a batch of answers. Raises: Permanent where the scoring process died over them."""
+        for record in records:
+            self._plans.remember(record.event)
         answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
         answers = [answered for answered in answers if await self._is_code(answered.build_id) == self._code]
         for first in range(0, len(answers), self._at_once):
@@ -103,7 +107,7 @@ class Scorer:
         wanted = {name for request in sample.requests if (name := request.prefix_ref)}
         return ToScore(
             material.built.config_json, sample.document.read(), sample.doc_id, sample.requests,
-            {name: material.prefixes[name] for name in wanted}, answered.answers,
+            {name: material.prefixes[name] for name in wanted}, answered.answers, await self._plans.beside(answered.run_id, material.built),
         )  # fmt: skip
 
     async def _material(self, build_id: str) -> Material:
@@ -167,6 +171,6 @@ async def main(settings: Settings) -> None:
         scorer = Scorer(log, processes=settings.score_processes)
         scorer.prepare()
         try:
-            await consume("score", (ANSWERS,), scorer.handle, log=log, settings=settings)
+            await consume("score", (ANSWERS, RUNS), scorer.handle, log=log, settings=settings)
         finally:
             scorer.close()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from infra.harness.metrics.registry import METRICS, total
 from infra.harness.tasks import without_data
 
 # As lm_eval.simple_evaluate has them.
@@ -17,6 +18,7 @@ SLOW = frozenset({"bleu", "chrf", "chrf++", "ter"})
 def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[float | None, float | None]:
     """Value and standard error of a metric over samples' parts, in the samples' order; None where undefined.
 
+    A metric that the task does not have itself is one of those beside it.
     Source: lm-eval 0.4.13, evaluator_utils._compute_task_aggregations.
     """
     if not parts:
@@ -26,7 +28,10 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
     # Its bootstrap then runs in this process, with the same seeds and hence the same result.
     os.environ["DISABLE_MULTIPROC"] = "1"
     items = [_item(part) for part in parts]
-    function = without_data(config_json).aggregation().get(metric, mean)
+    own = without_data(config_json).aggregation()
+    if metric in METRICS and metric not in own:
+        return total(metric, [json.loads(part) for part in parts])
+    function = own.get(metric, mean)
     stderr_of = stderr_for_metric(metric=function, bootstrap_iters=DRAWS_OF_SLOW if metric in SLOW else DRAWS)
     return _finite(function(items)), _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
 

@@ -22,6 +22,7 @@ class ToScore:
     requests: tuple[BuiltRequest, ...]
     prefixes: Mapping[str, str]
     answers: tuple[Answer, ...]
+    beside: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def _score(one: ToScore) -> Scored:
         return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
     try:
         scorer = _scorer(one.config_json)
-        scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers)
+        scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
     except Permanent as error:
         return Scored(one.doc_id, (), str(error))
     document = json.loads(one.document)

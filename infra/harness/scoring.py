@@ -10,6 +10,8 @@ import numpy as np
 
 from infra.harness import code
 from infra.harness.catalogue import HARNESS_VERSION
+from infra.harness.metrics.cases import case_of
+from infra.harness.metrics.registry import measured
 from infra.harness.tasks import without_data
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
@@ -25,7 +27,8 @@ def runs_code(config_json: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric under one filter. `value` is None where only the aggregation of all samples makes a number of the parts.
+    """One metric under one filter. `value` is None where only the aggregation of all samples makes a number of the parts; both are None
+    where a metric beside the task's own is undefined for the sample.
 
     `sandbox` names the walls behind which programs were run for it.
     """
@@ -33,7 +36,7 @@ class Score:
     filter: str
     metric: str
     value: float | None
-    parts_json: str
+    parts_json: str | None
     sandbox: str | None = None
 
 
@@ -46,13 +49,17 @@ class Scorer:
         self._task = without_data(config_json)
 
     def score(
-        self, document: str, doc_id: int, requests: Sequence[BuiltRequest], prefixes: Mapping[str, str], answers: Sequence[Answer]
-    ) -> list[Score]:
-        """Every metric of a sample, under every filter. Raises: Invalid where an answer is missing or the task refuses."""
+        self, document: str, doc_id: int, requests: Sequence[BuiltRequest], prefixes: Mapping[str, str], answers: Sequence[Answer],
+        *, beside: Sequence[tuple[str, str]] = (),
+    ) -> list[Score]:  # fmt: skip
+        """Every metric of a sample, under every filter, and those (filter, metric) that are wanted beside the task's own.
+
+        Raises: Invalid where an answer is missing or the task refuses.
+        """
         doc = json.loads(document)
         instances = list(self._instances(doc, doc_id, requests, prefixes, answers))
         try:
-            return list(self._process(doc, instances))
+            return [*self._process(doc, instances), *self._beside(doc, instances, beside)]
         except AssayError:
             raise
         except Exception as error:  # a task's scoring is code of others: whatever it raises is this sample's refusal
@@ -85,6 +92,11 @@ class Scorer:
             walls = ran[0].walls if ran else None
             for metric, item in found.items():
                 yield Score(ensemble.name, metric, _value(item), json.dumps(item, default=_plain), walls)
+
+    def _beside(self, doc: Any, instances: list[Any], wanted: Sequence[tuple[str, str]]) -> Iterator[Score]:
+        for filter_name, metric in wanted:
+            value, parts = measured(metric, case_of(self._task, doc, instances, filter_name=filter_name))
+            yield Score(filter_name, metric, value, json.dumps(parts) if parts is not None else None)
 
 
 def _response(answer: Answer, request_type: str) -> Any:

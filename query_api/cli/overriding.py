@@ -14,7 +14,7 @@ from streams.errors import Invalid
 
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
-    each = {name: options[name] for name in ("limit", "fewshot")}
+    each = {name: options[name] for name in ("limit", "fewshot", "metrics")}
     body = body_of(options["file"], models=models, said=said_of(options))
     own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
     tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)

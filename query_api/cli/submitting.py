@@ -45,6 +45,7 @@ def submit(
     trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
     limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
+    metrics: Annotated[list[str] | None, typer.Option("--metric", help="one beside the tasks' own: docs/metrics.md; several")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     priority: Annotated[int | None, typer.Option(help="higher goes first; 0 where none is given")] = None,
@@ -69,12 +70,11 @@ def submit(
     Examples: `assay submit --model ./my-model --task hellaswag --task arc_easy --limit 200 --wait`
     · `assay submit --model ./small --model ./large --suite reasoning --limit 50 --wait` · `assay submit request.yaml --wait --json`
     · `assay submit request.yaml --limit 10 --priority 5 --dry-run` · `assay submit request.yaml --budget-usd 2.50 --deadline 2h`
-    · `assay submit --model ./my-model --task-file my-task.yaml --wait`
+    · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one) for one in model or []]
-    body = submission_of(locals(), models=models)
-    _send(body, models, dry_run=dry_run, wait=wait, as_json=as_json)
+    _send(submission_of(locals(), models=models), models, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
 def _send(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, dry_run: bool, wait: bool, as_json: bool) -> None:

@@ -35,12 +35,14 @@ def suites(
     showing.table(["suite", "version", ">tasks", ">samples", ""], [_row(one) for one in every])
 
 
-def suite_said(tasks: list[dict[str, Any]], *, limit: int | None, fewshot: int | None) -> dict[str, Any]:
-    """What is said of tasks that are not named, and that a suite brings. Raises: Invalid for few-shot examples that it does not pin."""
+def suite_said(tasks: list[dict[str, Any]], *, limit: int | None, fewshot: int | None, metrics: list[str] | None = None) -> dict[str, Any]:
+    """What is said of tasks that are not named, and that a suite brings. Raises: Invalid for what a suite does not take."""
     if tasks:
         return {}
     if fewshot is not None:
         raise Invalid("--fewshot: a suite pins the examples of its tasks; name tasks to choose another number", code="option")
+    if metrics:
+        raise Invalid("--metric: a suite's tasks have their own metrics; name tasks to ask for more", code="option")
     return {"limit": limit} if limit is not None else {}
 
 

@@ -126,7 +126,7 @@ def assert_scored(config: str, expected: Sequence[str], samples: Sequence[BuiltS
     for sample in samples:
         requests, prefixes = on_the_wire(sample)
         for score in scorer.score(sample.document, sample.doc_id, requests, prefixes, answers(sample)):
-            parts.setdefault(score.metric, []).append(score.parts_json)
+            parts.setdefault(score.metric, []).append(str(score.parts_json))
     assert parts.keys() <= set(expected)
     values = {metric: aggregate(config, metric, told)[0] for metric, told in parts.items()}
     assert any(value is not None for value in values.values())

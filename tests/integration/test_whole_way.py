@@ -9,7 +9,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.measurements import SampleAnswered
-from schemas.requests import CancellationRequested, EngineChoice
+from schemas.requests import CancellationRequested, EngineChoice, TaskChoice
 from streams.topics import REQUESTS
 from tests.flow import request, until_row, until_state
 
@@ -140,5 +140,30 @@ def test_answers_of_a_build_that_is_not_there_are_said_to_be_not_scorable_and_ho
         sql = "SELECT count() AS n, any(reason) AS reason FROM not_scored WHERE run_id = {r:String}"
         rows = await until_row(flow, sql, holds=lambda rows: rows[0]["n"] == 1000, r=run_id)
         assert "no build none-" in rows[0]["reason"]
+
+    asyncio.run(act())
+
+
+def test_metrics_beside_a_tasks_own_have_figures(flow: Settings) -> None:
+    """Asked for by the request, expected by the plan, computed of each sample, aggregated; what does not fit is refused."""
+    asked = [request(tasks=(TaskChoice(name=name, limit=20, metrics=metrics),)) for name, metrics in (
+        ("assay_copy", ("f1", "rouge", "chrf", "distinct")), ("assay_agreement", ("calibration", "bits_per_byte")),
+        ("assay_agreement", ("rouge",)),
+    )]  # fmt: skip
+
+    async def act() -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all(asked)
+        for one, state in zip(asked, ("completed", "completed", "rejected"), strict=True):
+            assert (await until_state(flow, one.run_id, "completed", "failed", "rejected"))["state"] == state
+        sql = "SELECT metric, value, low, high, n FROM run_figures WHERE run_id = {r:String} AND complete"
+        for one, wanted in (
+            (asked[0], {"f1", "rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "distinct_1", "distinct_2", "distinct_3"}),
+            (asked[1], {"ece", "brier", "bits_per_byte", "acc"}),
+        ):
+            rows = await until_row(flow, sql, holds=bool, r=one.run_id)
+            found = {row["metric"]: row for row in rows}
+            assert wanted <= found.keys()
+            assert all(found[name]["low"] <= found[name]["value"] <= found[name]["high"] for name in wanted if found[name]["n"] == 20)
 
     asyncio.run(act())

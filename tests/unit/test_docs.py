@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.describe import example, settings_page, shown
+from infra.harness.metrics.registry import FAMILIES
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from streams.projection import name_of
@@ -56,6 +57,14 @@ def test_no_setting_is_described_that_is_not_there() -> None:
     """A renamed one leaves no ghost."""
     known = {f"ASSAY_{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall(r"\bASSAY_[A-Z_]+", text(".env.example"))) == known
+
+
+def test_every_metric_beside_a_tasks_own_is_described() -> None:
+    """By the name that it is asked for, with its figures."""
+    told = text("docs", "metrics.md")
+    rows = {name: line for name in FAMILIES for line in told.splitlines() if line.startswith(f"| `{name}` |")}
+    assert rows.keys() == FAMILIES.keys()
+    assert [metric.name for name, family in FAMILIES.items() for metric in family if f"`{metric.name}`" not in rows[name]] == []
 
 
 def test_make_help_lists_every_target() -> None:

@@ -1,0 +1,82 @@
+"""How sure a model is, and with what right: calibration of choices, and how well it foretells text."""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Sequence
+
+from infra.harness.metrics.measure import Case, mean_of, of_sums
+
+BINS = 15
+
+
+def probabilities(loglikelihoods: Sequence[float]) -> list[float]:
+    """The choices' shares e^l / Σ e^l."""
+    highest = max(loglikelihoods)
+    shares = [math.exp(one - highest) for one in loglikelihoods]
+    return [share / math.fsum(shares) for share in shares]
+
+
+def _decided(case: Case) -> bool:
+    return case.right is not None and len(case.choices) > 1 and math.isfinite(max(case.choices))
+
+
+def brier(case: Case) -> float | None:
+    """Σ (p_k - y_k)² over the choices, 0 to 2, y being 1 for the right one. Source: G. W. Brier, Monthly Weather Review 78 (1950) 1–3."""
+    if not _decided(case):
+        return None
+    return math.fsum((share - (place == case.right)) ** 2 for place, share in enumerate(probabilities(case.choices)))
+
+
+def confidence(case: Case) -> list[float] | None:
+    """The highest share, and 1 where it is the right choice's, else 0."""
+    if not _decided(case):
+        return None
+    shares = probabilities(case.choices)
+    highest = max(shares)
+    return [highest, float(shares.index(highest) == case.right)]
+
+
+def binned(parts: list[float]) -> list[float]:
+    """Confidence and rightness in the place of their bin ((m-1)/15, m/15]; two numbers a bin."""
+    bin_of = min(BINS - 1, max(0, math.ceil(parts[0] * BINS) - 1))
+    return [number if place == bin_of else 0.0 for place in range(BINS) for number in (*parts, 1.0)]
+
+
+def ece(sums: list[float]) -> float | None:
+    """Expected calibration error Σ_m n_m/n · |right_m - confidence_m| over 15 bins of equal width, 0 to 1.
+
+    Source: Guo et al., ICML 2017, arXiv 1706.04599, equation 3.
+    """
+    bins = [sums[first : first + 3] for first in range(0, len(sums), 3)]
+    count = math.fsum(one[2] for one in bins)
+    return math.fsum(abs(sure - right) for sure, right, _ in bins) / count if count else None
+
+
+def lengths(case: Case) -> list[float] | None:
+    """Log-likelihood (nats), bytes and words of a text."""
+    if case.likelihood is None or not case.told:
+        return None
+    return [case.likelihood, float(len(case.told.encode())), float(len(re.split(r"\s+", case.told)))]
+
+
+def bits_per_byte(sums: list[float]) -> float | None:
+    """-Σ l / (ln 2 · Σ bytes). Source: lm-eval 0.4.13, api/metrics.py, bits_per_byte; Gao et al., The Pile (2020), section 3.1."""
+    return -sums[0] / (math.log(2) * sums[1]) if sums[1] and math.isfinite(sums[0]) else None
+
+
+def perplexity(unit: int, sums: list[float]) -> float | None:
+    """exp(-Σ l / Σ units), units being bytes (1) or words (2). Source: lm-eval 0.4.13, api/metrics.py, weighted_perplexity."""
+    return math.exp(-sums[0] / sums[unit]) if sums[unit] and math.isfinite(sums[0]) and -sums[0] / sums[unit] < 700 else None
+
+
+_Figure = Callable[[list[float]], float | None]
+CALIBRATION = (
+    of_sums("ece", "choices", confidence, ece, higher_is_better=False, spread=binned),
+    mean_of("brier", "choices", brier, higher_is_better=False),
+)
+BITS_PER_BYTE = (of_sums("bits_per_byte", "likelihood", lengths, bits_per_byte, higher_is_better=False),)
+PERPLEXITY = tuple(
+    of_sums(f"{name}_perplexity", "likelihood", lengths, functools.partial(perplexity, unit), higher_is_better=False)
+    for unit, name in ((1, "byte"), (2, "word"))
+)

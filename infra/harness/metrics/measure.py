@@ -1,0 +1,83 @@
+"""What a metric is: from a sample its parts, and from all samples' parts its value with a standard error.
+
+Three kinds. A *mean* of numbers. A function of *sums*: each sample gives counts, and the value is of their totals (BLEU, a ratio); its
+standard error is that of 2,000 bootstrap draws. A function of all *texts* together (how many different words), whose standard error, where
+it has one, leaves out one text at a time.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from streams.statistics import mean, resampled_means, standard_error
+
+Needs = Literal["answer", "text", "choices", "likelihood"]
+Total = tuple[float | None, float | None]  # value, standard error
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A sample as metrics see it; what its task does not give is empty.
+
+    `text` is what was generated, `references` the right answers. `choices` are the log-likelihoods of choices, `right` is the place of the
+    right one. `likelihood` (nats) is that of the text `told`: the right choice, or the whole document.
+    """
+
+    text: str | None = None
+    references: tuple[str, ...] = ()
+    choices: tuple[float, ...] = ()
+    right: int | None = None
+    likelihood: float | None = None
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric by its figure's name. `parts` gives what is kept of a sample (JSON), None where it is undefined for it."""
+
+    name: str
+    needs: Needs
+    parts: Callable[[Case], Any]
+    value: Callable[[Any], float | None]
+    total: Callable[[list[Any]], Total]
+    higher_is_better: bool = True
+    aggregation: str = "mean"
+
+
+def mean_of(name: str, needs: Needs, measure: Callable[[Case], float | None], *, higher_is_better: bool = True) -> Metric:
+    """The mean over samples of a number, with s/√n."""
+    return Metric(name, needs, measure, float, _mean, higher_is_better)
+
+
+def of_sums(
+    name: str, needs: Needs, parts: Callable[[Case], list[float] | None], figure: Callable[[list[float]], float | None],
+    *, higher_is_better: bool = True, spread: Callable[[list[float]], list[float]] = list,
+) -> Metric:  # fmt: skip
+    """A figure of the sums of samples' counts; `spread` makes counts of parts that are kept shorter."""
+
+    def total(items: list[list[float]]) -> Total:
+        counts = np.asarray([spread(item) for item in items], dtype=np.float64).T
+        value = figure([float(one) for one in counts.sum(axis=1)])
+        if value is None or counts.shape[1] < 2:
+            return value, None
+        draws = resampled_means(counts, stream=0).T * counts.shape[1]
+        found = [drawn for draw in draws if (drawn := figure([float(one) for one in draw])) is not None]
+        return value, float(np.std(found, ddof=1)) if len(found) > 1 else None
+
+    return Metric(name, needs, parts, lambda item: figure(spread(item)), total, higher_is_better, "sums")
+
+
+def of_texts(
+    name: str, value: Callable[[str], float | None], total: Callable[[list[str]], Total], *, higher_is_better: bool = True
+) -> Metric:
+    """A figure of all generated texts together; `value` is that of one alone."""
+    return Metric(name, "text", lambda case: case.text, value, total, higher_is_better, "texts")
+
+
+def _mean(items: Sequence[float]) -> Total:
+    values = np.asarray(items, dtype=np.float64)
+    finite = all(map(math.isfinite, items))
+    return mean([float(item) for item in items]), standard_error(values) if finite and len(items) > 1 else None
