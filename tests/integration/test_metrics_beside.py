@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.harness.aggregating import aggregate
 from infra.harness.building import Build, BuiltSample, Dress, build
-from infra.harness.metrics.registry import beside
+from infra.harness.metrics.measure import Case
+from infra.harness.metrics.registry import beside, measured
 from infra.harness.scoring import Score, Scorer
 from infra.settings import Settings
 from schemas.event import Text
@@ -18,6 +21,7 @@ from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
 from tests.integration.test_harness import on_the_wire
+from tests.unit.test_task_metrics import texts
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
@@ -96,3 +100,13 @@ def test_what_a_task_does_not_give_is_refused(tmp_path: Path) -> None:
         beside(task.config_json, ["rogue"])
     with pytest.raises(Invalid, match="metric calibration needs choices"):
         beside(made("assay_copy", tmp_path).config_json, ["calibration"])
+
+
+@given(texts, st.lists(texts, min_size=1, max_size=3))
+def test_rouge_is_rouge_scores(text: str, right: list[str]) -> None:
+    """The best of several right answers."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    for kind in ("rouge1", "rouge2", "rougeL", "rougeLsum"):
+        expected = max(RougeScorer([kind]).score(one, text)[kind].fmeasure for one in right)
+        assert measured(kind, Case(text=text, references=tuple(right)))[0] == pytest.approx(expected)

@@ -16,6 +16,8 @@ from infra.harness.metrics.registry import FAMILIES, METRICS, measured, total
 words = st.sampled_from(["the", "cat", "sat", "on", "a", "mat,", "Mat.", "dog", "it's", "42", "ünï"])
 texts = st.lists(words, min_size=1, max_size=25).map(" ".join)
 pairs = st.lists(st.tuples(texts, st.lists(texts, min_size=1, max_size=3)), min_size=2, max_size=8)
+# ROUGE's library takes seconds to import: tests/integration/test_metrics_beside.py holds it to that.
+OF_TEXTS = [name for name in METRICS if METRICS[name].needs in ("answer", "text") and not name.startswith("rouge")]
 Pairs = Sequence[tuple[str, Sequence[str]]]
 
 
@@ -36,16 +38,6 @@ def test_of_a_corpus_they_are_sacrebleus(told: list[tuple[str, str, str]], name:
     value, error = total(name, parts(name, [(text, right) for text, *right in told]))
     assert value == pytest.approx(corpus(list(hypotheses), [list(first), list(second)]).score)
     assert error is not None and error >= 0
-
-
-@given(texts, st.lists(texts, min_size=1, max_size=3))
-def test_rouge_is_rouge_scores(text: str, right: list[str]) -> None:
-    """The best of several right answers."""
-    from rouge_score.rouge_scorer import RougeScorer
-
-    for kind in ("rouge1", "rouge2", "rougeL", "rougeLsum"):
-        expected = max(RougeScorer([kind]).score(one, text)[kind].fmeasure for one in right)
-        assert measured(kind, Case(text=text, references=tuple(right)))[0] == pytest.approx(expected)
 
 
 @given(texts, texts)
@@ -146,7 +138,7 @@ def test_bits_and_perplexities_are_lm_evals(told: list[tuple[float, str]]) -> No
 
 
 @settings(max_examples=30)
-@given(pairs, st.sampled_from([name for name in METRICS if METRICS[name].needs in ("answer", "text")]))
+@given(pairs, st.sampled_from(OF_TEXTS))
 def test_a_value_has_its_range_and_does_not_depend_on_chance(told: Pairs, name: str) -> None:
     """Twice the same, with the same error; ratios lie between 0 and 1."""
     found = [one for one in parts(name, told) if one is not None]
@@ -162,7 +154,6 @@ def test_a_value_has_its_range_and_does_not_depend_on_chance(told: Pairs, name: 
 def test_what_repeats_the_right_answer_is_perfect(text: str) -> None:
     """Whatever it is."""
     case = Case(text=text, references=(text,))
-    assert {measured(name, case)[0] for name in ("exact_match", "rouge1", "rougeL")} <= {1.0, 0.0}
     assert measured("exact_match", case)[0] == 1.0
     assert measured("ter", case)[0] == 0.0
     assert measured("chrf", case)[0] == pytest.approx(100.0)
@@ -170,7 +161,7 @@ def test_what_repeats_the_right_answer_is_perfect(text: str) -> None:
 
 def test_what_a_sample_does_not_have_is_undefined() -> None:
     """Never 0, never NaN."""
-    assert {measured(name, Case()) for name in METRICS} == {(None, None)}
+    assert {measured(name, Case()) for name in METRICS} == {(None, None)}  # without right answers no library is asked
     assert measured("brier", Case(choices=(-math.inf, -math.inf), right=0)) == (None, None)
 
 
