@@ -11,9 +11,9 @@ SEED ?= 1
 export OMP_WAIT_POLICY ?= PASSIVE
 # Files of tests run side by side, each worker with a stack of its own.
 WORKERS ?= 2
-not_here := not gpu and not kill and not faults and not images$(if $(ASSAY_DATASETS),, and not datasets)
+not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-images bench bench-quality bench-queue conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-queue conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ test-unit: setup ## The unit tests; without a plugin that takes seconds to load,
 
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
+
+test-suites: setup ## Every task of every suite, and every program of the coding tasks; needs ASSAY_DATASETS
+	$(bin)/pytest --numprocesses $(WORKERS) --dist worksteal -m suites
 
 test-faults: setup ## The tests in which stores go away and disks are full
 	$(bin)/pytest -m faults

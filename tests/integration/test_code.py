@@ -136,6 +136,7 @@ def mbpp() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.datasets
+@pytest.mark.suites
 @pytest.mark.parametrize(("solutions", "count"), [(humaneval, 164), (mbpp, 450)])
 def test_every_canonical_solution_passes(solutions: Any, count: int) -> None:
     """In the sandbox as without it."""

@@ -133,6 +133,7 @@ def assert_scored(config: str, expected: Sequence[str], samples: Sequence[BuiltS
 
 
 @pytest.mark.datasets
+@pytest.mark.suites
 @pytest.mark.parametrize("member", every_member(), ids=lambda member: f"{member.task}-{member.fewshot}")
 def test_every_task_of_every_suite_is_built_as_pinned_and_scored(member: Member, tmp_path_factory: pytest.TempPathFactory) -> None:
     """On the data sets of ASSAY_DATASETS, with the echo engine."""
