@@ -14,7 +14,10 @@ from typing import Any, TypeVar
 import structlog
 
 from agents.app import consume
+from agents.judged import Judged, Judging
 from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
+from infra.harness.catalogue import DERIVED_TASKS
+from infra.harness.data import Given
 from infra.harness.metrics.registry import beside
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
@@ -29,10 +32,10 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
-from streams import limits, pins, planning
+from streams import judging, limits, pins, planning
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
-from streams.topics import BUILDS, REQUESTS, TOPICS
+from streams.topics import BUILDS, REQUESTS, RUNS, TOPICS
 
 SAMPLES_AT_ONCE = 1000
 T = TypeVar("T")
@@ -50,8 +53,25 @@ class Prepared:
     differences: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: its tasks, how their prompts are dressed, and, where they judge, whom."""
+
+    choices: list[TaskChoice]
+    dress: Dress
+    judged: Judged | None = None
+
+    def given(self, choice: TaskChoice) -> Given | None:
+        """The documents of a derived task."""
+        return self.judged.given[choice.name] if self.judged else None
+
+    def build(self, choice: TaskChoice) -> str | None:
+        """The build whose answers a derived task is about."""
+        return self.judged.builds[choice.name] if self.judged else None
+
+
 class Planner:
-    """The builds that the log holds, and the first request of every run."""
+    """The builds that the log holds, the first request of every run, and how the runs stand that may be judged."""
 
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
@@ -59,6 +79,7 @@ class Planner:
         self._processes = pool(1)
         self._builds: dict[str, TaskBuilt] = {}
         self._first: dict[str, tuple[Place, dict[str, Any]]] = {}
+        self._judging = Judging(log, self._builds)
 
     async def rebuild(self) -> None:
         """Folds builds and requests from the log."""
@@ -68,6 +89,7 @@ class Planner:
                 self._builds.setdefault(record.event.build_id, record.event)
             elif isinstance(record.event, EvaluationRequested):
                 self._remember(record.event, record.place)
+        await self._judging.catch_up()
         log_line.info("rebuilt", builds=len(self._builds), requests=len(self._first), took_s=round(time.perf_counter() - started, 3))
 
     def _remember(self, request: EvaluationRequested, place: Place) -> tuple[Place, dict[str, Any]]:
@@ -78,10 +100,28 @@ class Planner:
         return known
 
     async def handle(self, records: Sequence[Record]) -> None:
-        """Plans a batch of requests, one after the other. Raises: Conflict for a second request of another content under one id."""
+        """Plans a batch of requests, one after the other, and asks for judgements of what is complete.
+
+        Raises: Conflict for a second request of another content under one id.
+        """
         for record in records:
             if isinstance(record.event, EvaluationRequested):
                 await self._request(record.event, record)
+            elif isinstance(record.event, RunChanged):
+                self._judging.fold(record)
+                await self._ended(record.event)
+
+    async def _ended(self, change: RunChanged) -> None:
+        """Asks for the judgements that a complete run's request wants; what was asked for before is not asked for again."""
+        if change.state != "completed" or not self._judging.completed(change.run_id) or change.run_id not in self._first:
+            return
+        _, body = self._first[change.run_id]
+        if not body["judgements"] and not body["judges"]:
+            return
+        request = EvaluationRequested.model_validate(body | {"occurred_us": change.occurred_us, "producer": producer("agents.plan")})
+        wanted = judging.requests_of(request, change, stamp=producer("agents.plan"))
+        await self._log.publish_all([one for one in wanted if one.run_id not in self._first])
+        log_line.info("judgements asked for", run_id=change.run_id, judgements=len(wanted))
 
     async def _request(self, request: EvaluationRequested, record: Record) -> None:
         first, body = self._remember(request, record.place)
@@ -102,14 +142,15 @@ class Planner:
 
     async def _plan(self, request: EvaluationRequested) -> int:
         planning.check(request)
+        judging.check_judges(request, DERIVED_TASKS)
         facts = await asyncio.to_thread(facts_of, request)
-        leaves = [await self._in_process(leaves_of, choice, self._settings) for choice in request.tasks]
-        prepared, skipped = await self._prepare_all(request, expanded(request.tasks, leaves), dress_of(request, facts))
+        asked = await self._asked(request, dress_of(request, facts))
+        prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts)
         need = planning.need_of(request, guess)
         jobs = planning.jobs(request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=need)
-        plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs))
+        plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs), judged=asked.judged)
         await self._log.publish(_changed(request, "planned", plan=plan))
         stamp, when = producer("agents.plan"), request.occurred_us
         await self._log.publish_all(
@@ -119,27 +160,35 @@ class Planner:
         )  # fmt: skip
         return len(jobs)
 
-    async def _prepare_all(
-        self, request: EvaluationRequested, choices: list[TaskChoice], dress: Dress
-    ) -> tuple[list[Prepared], list[SkippedTask]]:
+    async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
+        if judging.check_request(request, DERIVED_TASKS):
+            judged = await self._judging.judged(request)
+            return Asked(judged.choices, dress, judged)
+        leaves = [await self._in_process(leaves_of, choice, self._settings) for choice in request.tasks]
+        return Asked(expanded(request.tasks, leaves), dress)
+
+    async def _prepare_all(self, request: EvaluationRequested, asked: Asked) -> tuple[list[Prepared], list[SkippedTask]]:
         """The tasks that can run, and those that cannot. That some cannot is found before any is built: building may take minutes.
 
         Raises: Permanent, naming every task that cannot run, where the request does not go on without them, or none is left.
         """
         errors = dict[str, Permanent]()
-        ids = await _tried(choices, lambda one: self._in_process(identify, one, dress=dress, settings=self._settings), errors)
+        ids = await _tried(asked.choices, lambda one: self._of_task(identify, one, asked), errors)
         if errors and not request.skip_missing:
-            raise pins.refused(errors, asked=len(choices))
-        there = [choice for choice in choices if choice.name in ids]
-        prepared = await _tried(there, lambda one: self._prepare(request, one, dress, ids[one.name]), errors)
+            raise pins.refused(errors, asked=len(asked.choices))
+        there = [choice for choice in asked.choices if choice.name in ids]
+        prepared = await _tried(there, lambda one: self._prepare(request, one, asked, ids[one.name]), errors)
         if errors and not (request.skip_missing and prepared):
-            raise pins.refused(errors, asked=len(choices))
+            raise pins.refused(errors, asked=len(asked.choices))
         return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
 
-    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, dress: Dress, build_id: str) -> Prepared:
+    async def _of_task(self, function: Any, choice: TaskChoice, asked: Asked) -> Any:
+        return await self._in_process(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice))
+
+    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str) -> Prepared:
         built = self._builds.get(build_id)
         if built is None:
-            made = await self._in_process(build, choice, dress=dress, settings=self._settings)
+            made = await self._of_task(build, choice, asked)
             built = await self._publish(made, request)
             self._builds.setdefault(built.build_id, built)
         samples = min(choice.limit or built.samples, built.samples)
@@ -149,7 +198,7 @@ class Planner:
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
                               repeats=choice.repeats, expected=(*built.expected, *more), main_metric=built.main_metric,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
-                              trust_code=choice.trust_code)  # fmt: skip
+                              trust_code=choice.trust_code, judged=asked.build(choice))  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         return Prepared(Chosen(choice.model_copy(update={"name": built.task}), place, samples), planned, built.licence, differences)
 
@@ -258,6 +307,7 @@ def _plan(
     facts: ModelFacts | None,
     estimate: Estimate,
     jobs: int,
+    judged: Judged | None,
 ) -> Plan:
     name = planning.content_id(request.model.uri)
     return Plan(
@@ -267,6 +317,7 @@ def _plan(
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
         perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version, warnings=tuple(told for one in prepared for told in _warnings(one)),
+        subject=judged.subject if judged else None, against=judged.against if judged else None,
     )  # fmt: skip
 
 
@@ -291,6 +342,6 @@ async def main(settings: Settings) -> None:
         try:
             planner.prepare()
             await planner.rebuild()
-            await consume("plan", (REQUESTS,), planner.handle, log=log, settings=settings)
+            await consume("plan", (REQUESTS, RUNS), planner.handle, log=log, settings=settings)
         finally:
             planner.close()

@@ -173,11 +173,13 @@ class Ranker:
         return rank(name, [self._entry(run) for run in runs], figures=lambda run, task: self._figures.get((run.run_id, task), ()))
 
     def _entry(self, run: Run) -> Entry:
-        seen = self._results.environments.get(run.environment_sha or "")
-        measured = self._measured(run)
+        judged = self._results.run(run.plan.subject.run_id) if run.plan and run.plan.subject else None
+        ranked = judged or run
+        seen = self._results.environments.get(ranked.environment_sha or "")
+        measured = self._measured(ranked) if ranked.plan else None
         speeds = [speed for speed in measured.speeds.values() if speed.complete] if measured else []
         figures = {figure.metric: figure for speed in speeds for figure in speed.summary()[0]}
-        return Entry(run, hardware=_hardware(seen), speed=figures, speed_run=measured.run_id if measured else None)
+        return Entry(run, hardware=_hardware(seen), speed=figures, speed_run=measured.run_id if measured else None, judged=judged)
 
     def _measured(self, run: Run) -> Run | None:
         """The newest run with a speed of the very same model, engine and environment."""

@@ -8,12 +8,14 @@ import yaml
 
 from query_api.submitting import Submission
 
-NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels")
+NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements")
 
 
 def request_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a row of `requests` asked for, without what is the default anyway."""
-    told = {name: json.loads(row[name]) if name in NESTED and row[name] else row[name] for name in Submission.model_fields if name in row}
+    # A nested field that is empty is one that its row, an older one, does not have.
+    asked = [name for name in Submission.model_fields if name in row and not (name in NESTED and not row[name])]
+    told = {name: json.loads(row[name]) if name in NESTED else row[name] for name in asked}
     return Submission.model_validate_json(json.dumps(told)).model_dump(mode="json", exclude_defaults=True, exclude={"run_id"})
 
 

@@ -44,7 +44,7 @@ async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None)
 def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
-    return Measured(planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples)
+    return Measured(planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples)
 
 
 def summary(found: Comparison) -> str:

@@ -83,6 +83,7 @@ class Reading:
         return told | {
             "progress": _progress(told["state"], whole), "tasks": tasks, "scores": scores, "performance": performance,
             "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"), "warnings": plan.get("warnings", []),
+            **whom(plan),
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
@@ -143,6 +144,14 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _unknown(run_id: str) -> NotFound:
     return NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
+
+
+def whom(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom a run judges, and with whom it compares, as its plan (as JSON) says; null where it does not."""
+    return {
+        side: {"run_id": told["run_id"], "model": told["model"]["uri"]} if (told := plan.get(side)) else None
+        for side in ("subject", "against")
+    }
 
 
 def _progress(state: str, done: Mapping[str, Any] | None) -> float:

@@ -18,6 +18,7 @@ from schemas.requests import (
     Chat,
     EngineChoice,
     EvaluationRequested,
+    Judgement,
     ModelRef,
     Objective,
     Purpose,
@@ -42,7 +43,7 @@ class Terms(Shape):
 
     submitter: str = Field(default="anonymous", description="who asks; agents are shared fairly between submitters")
     purpose: Purpose = "evaluate"
-    parent_run: str | None = None
+    parent_run: str | None = Field(default=None, description="the run whose answers derived tasks judge")
     campaign: str | None = Field(default=None, description="a name that several runs share")
     engine: EngineChoice = EngineChoice()
     suite: str | None = Field(
@@ -52,7 +53,7 @@ class Terms(Shape):
     chat: Chat = Chat()
     workload: Workload | None = Field(default=None, description="a load to measure speed under")
     slo: Objective | None = None
-    judges: tuple[str, ...] = ()
+    judges: tuple[str, ...] = Field(default=(), description="models that judge the answers by the usual rubric, once they are complete")
     stop_rule: str | None = None
     priority: int = Field(default=0, description="higher goes first")
     budget: Budget = Budget()
@@ -62,6 +63,8 @@ class Terms(Shape):
     suite_version: str | None = Field(default=None, description="a suite's version; the project's own suites say theirs")
     pinned: bool = Field(default=False, description="refuse tasks that differ from what they are pinned to, instead of telling it")
     skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")
+    judgements: tuple[Judgement, ...] = Field(default=(), description="judges of the answers, each in a run of its own")
+    against_run: str | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
 
 

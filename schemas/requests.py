@@ -112,11 +112,21 @@ class Budget(Record):
     deadline_us: int | None = None
 
 
+class Judgement(Record):
+    """A judge of a run's answers: `model` answers the derived task `task` about them, in a run of its own, once it is complete."""
+
+    task: str
+    model: ModelRef
+    engine: EngineChoice = EngineChoice()
+    chat: Chat = Chat()
+
+
 class EvaluationRequested(Event):
     """Somebody wants a model evaluated. `run_id` is a UUIDv7 that the client draws; it is the idempotency key.
 
     `suite` is the board; of a suite of the project's, `suite_version` is its version. `pinned`: a task that differs from its pins is
-    refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused.
+    refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused. Derived tasks are about the
+    answers of `parent_run`; those that compare, also about those of `against_run`. `judges` are models that judge by the usual rubric.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -144,6 +154,8 @@ class EvaluationRequested(Event):
     suite_version: str | None = None
     pinned: bool = False
     skip_missing: bool = False
+    judgements: tuple[Judgement, ...] = ()
+    against_run: str | None = None
 
 
 class CancellationRequested(Event):

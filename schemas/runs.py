@@ -21,6 +21,7 @@ class PlannedTask(Record):
     """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
 
     Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
+    Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
     """
 
     task: str
@@ -34,6 +35,7 @@ class PlannedTask(Record):
     chance: float | None = None
     group: str | None = None
     trust_code: bool = False
+    judged: str | None = None
 
 
 class SkippedTask(Record):
@@ -54,10 +56,21 @@ class Estimate(Record):
     usd_nano: int | None = None
 
 
+class Subject(Record):
+    """Whose answers a run judges: that run, and its model as it was planned."""
+
+    run_id: str
+    model: ModelRef
+    model_sha: str
+    engine: EngineChoice
+    chat: Chat
+    chat_template_sha: str
+
+
 class Plan(Record):
     """Everything that is known of a run before it starts; it makes the run readable without its request.
 
-    `warnings`: in what it differs from what its tasks are pinned to.
+    `warnings`: in what it differs from what its tasks are pinned to. `subject` is whom it judges, `against` whom it compares that one with.
     """
 
     submitter: str
@@ -77,6 +90,8 @@ class Plan(Record):
     parameters: int | None = None
     suite_version: str | None = None
     warnings: tuple[str, ...] = ()
+    subject: Subject | None = None
+    against: Subject | None = None
 
 
 class RunChanged(Event):

@@ -8,10 +8,14 @@ from typing import Any, Final
 PASSAGES: Final = ("passage", "context", "article", "story", "paragraph", "premise", "table")
 # Shorter ones are labels or instructions, not passages.
 SHORTEST: Final = 40
+# The field by which documents that the project makes itself say what they share.
+CLUSTER: Final = "assay_cluster"
 
 
 def cluster_of(document: Mapping[str, Any]) -> str | None:
     """A name of the passage that the document is about; None where it has none. Documents on one passage have one name."""
+    if isinstance(own := document.get(CLUSTER), str):
+        return own
     for field in PASSAGES:
         text = document.get(field)
         if isinstance(text, str) and len(text) >= SHORTEST:

@@ -10,7 +10,7 @@ from schemas.runs import Estimate, PlannedTask
 from streams.errors import Invalid
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
-ENGINES = frozenset({"echo", "transformers"})
+ENGINES = frozenset({"classifier", "echo", "transformers"})
 PERF = "/perf"
 OVERHEAD_BYTES = 512 * 2**20
 LONGEST_INLINE = 200_000
@@ -34,8 +34,9 @@ def check(request: EvaluationRequested) -> None:
     names = [choice.name for choice in request.tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Invalid(f"task {twice[0]!r} is asked for twice; use repeats instead", code="task-twice")
-    if request.engine.name not in ENGINES:
-        raise Invalid(f"unknown engine {request.engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
+    for engine in (request.engine, *(one.engine for one in request.judgements)):
+        if engine.name not in ENGINES:
+            raise Invalid(f"unknown engine {engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
     for choice in request.tasks:
         _check_choice(choice)
     _check_chat(request.chat)

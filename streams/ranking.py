@@ -19,23 +19,29 @@ import numpy as np
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
+from streams.judging import about, by, identity
 from streams.planning import board_of
 from streams.results import Run
 from streams.statistics import Clusters, Floats, Interval, mean_interval, mean_of_independent, resampled_means
 
 FiguresOf = Callable[[Run, str], Sequence[Figure]]
 Data = tuple[str, str, int]  # task, build, samples
-PERCENT = frozenset({"eqbench", "smoothed_bleu_4"})  # means of 0 to 100; in a suite they are ratios like the others
+# The greatest values of means that are not ratios; in a suite they are ratios like the others.
+GREATEST = {"eqbench": 100, "smoothed_bleu_4": 100, "rating": 10}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in."""
+    """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in.
+
+    `judged` is the run whose answers it judges, for its row is that one's.
+    """
 
     run: Run
     hardware: str
     speed: Mapping[str, Figure]
     speed_run: str | None = None
+    judged: Run | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +70,14 @@ class Board:
 
 
 def boards_of(run: Run) -> dict[str, tuple[str, ...]]:
-    """The boards on which a run stands, each with its tasks."""
+    """The boards on which a run stands, each with its tasks. What a judge says stands on boards of that judge's."""
     if run.plan is None:
         return {}
-    names = [planned.task for planned in run.plan.tasks]
-    boards = {f"task:{name}": (name,) for name in names}
+    names, judge = [planned.task for planned in run.plan.tasks], by(run.plan)
+    boards = {f"task:{name}{judge}": (name,) for name in names}
     suite = board_of(run.plan.suite, run.plan.tasks)
     in_suite = tuple(sorted(planned.task for planned in run.plan.tasks if _adds_up(planned)))
-    return boards | ({suite: in_suite} if suite and in_suite else {})
+    return boards | ({f"{suite}{judge}": in_suite} if suite and in_suite else {})
 
 
 def _adds_up(planned: PlannedTask) -> bool:
@@ -80,17 +86,14 @@ def _adds_up(planned: PlannedTask) -> bool:
 
 
 def model_of(run: Run) -> tuple[str, ...]:
-    """What makes two runs runs of one model: its weights, engine, precision and prompt dress."""
-    plan = run.plan
-    assert plan is not None
-    options = ",".join(f"{name}={value}" for name, value in sorted(plan.engine.options.items()))
-    return (plan.model.uri, plan.model_sha, plan.engine.name, options, plan.model.dtype or "", plan.model.quantisation or "",
-            plan.chat.model_dump_json(), plan.chat_template_sha)  # fmt: skip
+    """What makes two runs runs of one model, as `identity` has it; a run that judges is about the model that it judges."""
+    assert run.plan is not None
+    return identity(about(run.plan))
 
 
 def _data(run: Run, tasks: Iterable[str]) -> frozenset[Data]:
     planned = [found for task in tasks if (found := run.planned(task))]
-    return frozenset((one.task, one.build_id, one.samples) for one in planned)
+    return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.build_id, one.samples) for one in planned)
 
 
 def _age(run: Run) -> tuple[int, str]:
@@ -145,7 +148,7 @@ def _weighted(rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
 
 
 def _in_ratios(shared: Shared, metric: str) -> Shared:
-    return replace(shared, values=shared.values / 100) if metric in PERCENT else shared
+    return replace(shared, values=shared.values / GREATEST[metric]) if metric in GREATEST else shared
 
 
 def _intervals(shared: Shared) -> list[Interval | None]:
@@ -229,8 +232,8 @@ def _ordered(
 
 
 def _row(entry: Entry, **told: object) -> RankingRow:
-    plan = entry.run.plan
-    assert plan is not None
+    assert entry.run.plan is not None
+    ranked = about(entry.run.plan)
     nothing = {"rank": None, "score": None, "low": None, "high": None, "rank_low": None, "rank_high": None, "samples": 0}
     ttft, energy = entry.speed.get("ttft_p50"), entry.speed.get("energy_per_output_token_uj")
     speed = {
@@ -240,9 +243,9 @@ def _row(entry: Entry, **told: object) -> RankingRow:
         "energy_grade": energy.origin if energy else None,
     }
     return RankingRow.model_validate(nothing | speed | {
-        "model": plan.model.uri, "model_sha": plan.model_sha, "engine": plan.engine.name, "hardware": entry.hardware,
-        "run_id": entry.run.run_id, "environment_sha": entry.run.environment_sha, "speed_run": entry.speed_run,
-        "chat": plan.chat, "chat_template_sha": plan.chat_template_sha,
+        "model": ranked.model.uri, "model_sha": ranked.model_sha, "engine": ranked.engine.name, "hardware": entry.hardware,
+        "run_id": entry.run.run_id, "environment_sha": (entry.judged or entry.run).environment_sha, "speed_run": entry.speed_run,
+        "chat": ranked.chat, "chat_template_sha": ranked.chat_template_sha,
     } | told)  # fmt: skip
 
 

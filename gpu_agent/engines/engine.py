@@ -96,7 +96,11 @@ class Engine(Protocol):
 
 
 # Imported only when chosen, so that no engine's libraries burden another.
-ENGINES = {"echo": "gpu_agent.engines.echo:Echo", "transformers": "gpu_agent.engines.transformers:Transformers"}
+ENGINES = {
+    "classifier": "gpu_agent.engines.classifier:Classifier",
+    "echo": "gpu_agent.engines.echo:Echo",
+    "transformers": "gpu_agent.engines.transformers:Transformers",
+}
 
 
 def engine_named(name: str) -> Engine:

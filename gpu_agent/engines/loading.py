@@ -46,21 +46,34 @@ def check_memory(facts: ModelFacts, device: torch.device) -> None:
 
 
 def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
-    """The model on its device. Raises: Invalid where its files cannot be read or hold NaN, Temporary where memory ran out."""
+    """A language model on its device. Raises: as `read`."""
+    network, tokenizer = read(facts, model, kind=transformers.AutoModelForCausalLM, device=device)
+    return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
+
+
+def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device) -> tuple[Any, Any]:
+    """A model of that kind (a class of transformers') on its device, and its tokenizer.
+
+    Raises: Invalid where its files cannot be read, lack weights or hold NaN, Temporary where memory ran out.
+    """
     try:
         with memory_errors():
             tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code)
-            network = transformers.AutoModelForCausalLM.from_pretrained(
-                facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code
-            )
+            network, told = kind.from_pretrained(
+                facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code,
+                output_loading_info=True,
+            )  # fmt: skip
             network.to(device).eval()
     except (ValueError, OSError, KeyError, ImportError) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise Invalid(f"{facts.folder} cannot be loaded: {type(error).__name__}: {first}", code="model-broken") from error
+    if lacking := sorted(told["missing_keys"]):
+        # transformers would go on with random numbers in their place.
+        raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")
     for name, parameter in network.named_parameters():
         if not torch.isfinite(parameter).all():
             raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
-    return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
+    return network, tokenizer
 
 
 def sees_trees(network: Any, device: torch.device) -> bool:

@@ -14,6 +14,7 @@ import psutil
 import torch
 import transformers
 
+from gpu_agent.engines.devices import chosen
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Prompt, Texts
 from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keeping, wanted
@@ -49,7 +50,7 @@ class Transformers:
         if "threads" in options:
             torch.set_num_threads(int(options["threads"]))
         facts = inspect(model)
-        self._device = _device(device)
+        self._device = chosen(device)
         check_memory(facts, self._device)
         started = time.perf_counter_ns()
         whole = load(facts, model, device=self._device)
@@ -196,11 +197,3 @@ def _scored(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Lik
         request.index, request.draw, "none", len(parts[0].tokens) + 1, loglikelihood=total, is_greedy=greedy,
         token_logprobs=found[0].tokens, truncated_tokens=parts[0].truncated,
     )  # fmt: skip
-
-
-def _device(wanted_device: str) -> torch.device:
-    if wanted_device != "auto":
-        return torch.device(wanted_device)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS fact_requests (
     suite_version Nullable(String),
     pinned Bool,
     skip_missing Bool,
+    judgements String,
+    against_run Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

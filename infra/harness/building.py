@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import renderer
-from infra.harness.data import Used
+from infra.harness.data import Given, Used
 from infra.harness.tasks import FEWSHOT_SEED, with_data
 from infra.settings import Settings
 from infra.suites.reading import licences
@@ -102,29 +102,29 @@ class Dress:
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
-_last: dict[tuple[TaskChoice, Settings], tuple[Any, Used]] = {}
+_last: dict[tuple[TaskChoice, Settings, Given | None], tuple[Any, Used]] = {}
 
 
-def identify(choice: TaskChoice, *, dress: Dress, settings: Settings) -> str:
+def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> str:
     """The id that the task's build has: a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
 
-    Raises: NotFound, Invalid.
+    `given` are the documents of a derived task. Raises: NotFound, Invalid.
     """
-    task, used = with_data(choice, settings)
+    task, used = with_data(choice, settings, given)
     if dress.chat.thinking and task.OUTPUT_TYPE in LIKELIHOODS:
         raise Invalid(
             f"task {choice.name} asks how likely given answers are, which a model that thinks first is not asked; "
             "leave the task or chat.thinking out", code="thinking-likelihood",
         )  # fmt: skip
     _last.clear()
-    _last[_key(choice), settings] = (task, used)
+    _last[_key(choice), settings, given] = (task, used)
     return _build_id(task, used, dress)
 
 
-def build(choice: TaskChoice, *, dress: Dress, settings: Settings) -> Build:
+def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Build:
     """The whole build. Raises: NotFound, Invalid."""
-    key = (_key(choice), settings)
-    task, used = _last.pop(key) if key in _last else with_data(choice, settings)
+    key = (_key(choice), settings, given)
+    task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
     try:
         task.build_all_requests(
             system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,

@@ -1,5 +1,7 @@
 """Which tasks there are, and in which folder each is defined: the project's own, then lm-eval's.
 
+A derived task is asked for by its name, or as `derived:judged task`, about the answers to that task alone.
+
 lm-eval's index takes some ten seconds to make, so it is made once and kept as a file; loading one task then looks at its folder only.
 """
 
@@ -14,12 +16,17 @@ from typing import Any
 
 from infra.settings import Settings
 from streams.errors import Invalid, NotFound
+from streams.judging import derived_name
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_TASKS = tuple(sorted(path.stem for path in BUNDLED.glob("assay_*.yaml")))
 # Tasks of our own over data sets of others.
 DEFINED = Path(__file__).parents[1] / "suites" / "tasks"
-OWN = {name: BUNDLED for name in BUNDLED_TASKS} | {path.stem: DEFINED for path in DEFINED.glob("*.yaml")}
+# Tasks about the answers of another run.
+DERIVED = Path(__file__).parent / "derived"
+DERIVED_TASKS = frozenset(path.stem for path in DERIVED.glob("*.yaml"))
+FOLDERS = {BUNDLED: BUNDLED_TASKS, DERIVED: DERIVED_TASKS, DEFINED: [path.stem for path in DEFINED.glob("*.yaml")]}
+OWN = {name: folder for folder, names in FOLDERS.items() for name in names}
 HARNESS_VERSION = version("lm-eval")
 LAYOUT = 2  # of the index's file
 # What a group says of a member that does not change how it is evaluated.
@@ -58,8 +65,8 @@ def known_at_once(settings: Settings) -> list[str]:
 
 def find(name: str, settings: Settings) -> Found:
     """The task or group of that name. Raises: NotFound with names like it."""
-    if name in OWN:
-        return Found(name, str(OWN[name]))
+    if (own := derived_name(name)) in (DERIVED_TASKS if own != name else OWN):
+        return Found(own, str(OWN[own]))
     index = _index(settings)
     if name not in index:
         close = difflib.get_close_matches(name, [*OWN, *index], n=3, cutoff=0.7)

@@ -66,6 +66,27 @@ def reading(root: Path | None) -> Iterator[Used]:
             os.environ.pop("HF_HUB_OFFLINE") if was_offline is None else os.environ.update(HF_HUB_OFFLINE=was_offline)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Documents that are given, instead of read from a data set: each as JSON."""
+
+    rows: tuple[str, ...]
+    source: str
+
+
+@contextmanager
+def giving(given: Given) -> Iterator[Used]:
+    """While it lasts, every data set has the given documents as its test split."""
+    sha = hashlib.sha256("\n".join(given.rows).encode()).hexdigest()
+    used, load = Used(content={"given": sha}, source=given.source), datasets.load_dataset
+    rows = datasets.Dataset.from_list([json.loads(row) for row in given.rows])
+    datasets.load_dataset = lambda *_args, **_named: Splits({"test": rows}, used)
+    try:
+        yield used
+    finally:
+        datasets.load_dataset = load
+
+
 @contextmanager
 def standing_in(document: dict[str, Any]) -> Iterator[None]:
     """While it lasts, every data set is this one document, in every split: enough to make a task again for scoring."""

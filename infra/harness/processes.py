@@ -10,6 +10,7 @@ from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
 from streams.clusters import cluster_of
 from streams.errors import Permanent
+from streams.judging import UNANSWERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,12 @@ def score_all(work: Sequence[ToScore]) -> list[Scored]:
 def _score(one: ToScore) -> Scored:
     if errors := [answer.error for answer in one.answers if answer.error]:
         return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
+    document = json.loads(one.document)
+    if isinstance(document, dict) and document.get(UNANSWERED) is True:
+        return Scored(one.doc_id, (), "the judged model gave no answer")
     try:
         scorer = _scorer(one.config_json)
         scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
     except Permanent as error:
         return Scored(one.doc_id, (), str(error))
-    document = json.loads(one.document)
     return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)

@@ -15,13 +15,14 @@ import numpy as np
 from jinja2.sandbox import SandboxedEnvironment
 
 from infra.harness import code
-from infra.harness.catalogue import find
+from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
-from infra.harness.data import Used, reading, standing_in
+from infra.harness.data import Given, Used, giving, reading, standing_in
 from infra.harness.definitions import checked, folder_of
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
+from streams.judging import derived_name
 
 FEWSHOT_SEED = 1234
 logging.getLogger("lm_eval").setLevel(logging.ERROR)
@@ -93,10 +94,14 @@ def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
     return task
 
 
-def with_data(choice: TaskChoice, settings: Settings) -> tuple[Any, Used]:
-    """A fresh task object with its data, and what was read for it. Raises: NotFound, Invalid."""
-    with _folder(choice.name, choice.definition, settings, trust_code=choice.trust_code) as folder, reading(settings.datasets) as used:
-        task = _loaded_or_missing(choice.name, folder, used)
+def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None) -> tuple[Any, Used]:
+    """A fresh task object with its data, and what was read for it; `given` are a derived task's documents. Raises: NotFound, Invalid."""
+    own = _own(choice.name)
+    if given is None and own in DERIVED_TASKS:
+        raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
+    source = giving(given) if given else reading(settings.datasets)
+    with _folder(own, choice.definition, settings, trust_code=choice.trust_code) as folder, source as used:
+        task = _loaded_or_missing(own, folder, used)
     _set_fewshot(task, choice, used)
     return task, used
 
@@ -114,6 +119,11 @@ def _folder(name: str, definition: str | None, settings: Settings, *, trust_code
         raise Invalid(f"task {name!r} is asked for with a definition of {told!r}; give it that name", code="task-definition")
     with folder_of(name, definition) as folder:
         yield folder
+
+
+def _own(name: str) -> str:
+    """The name that a task's definition has: of a derived task, its own without the judged one's."""
+    return own if (own := derived_name(name)) in DERIVED_TASKS else name
 
 
 def _loaded_or_missing(name: str, folder: str, used: Used) -> Any:
@@ -149,5 +159,5 @@ def without_data(config_json: str) -> Any:
     overrides: dict[str, Any] = {"process_docs": None} if config["yaml"] else {}
     if config["custom_dataset"]:
         overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}
-    with _folder(name, definition, Settings(), trust_code=trust_code) as folder, standing_in(config["document"]):
-        return _loaded(name, folder, overrides)
+    with _folder(_own(name), definition, Settings(), trust_code=trust_code) as folder, standing_in(config["document"]):
+        return _loaded(_own(name), folder, overrides)

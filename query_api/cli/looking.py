@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infra.settings import Settings
-from query_api.cli import showing
+from query_api.cli import judging, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, TaskOnly, Wait
@@ -45,7 +45,13 @@ def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
     """
     client = Client(Settings())
     told = followed(client, run_id, quiet=as_json) if wait else client.get(f"/v1/runs/{run_id}")
-    showing.document(told) if as_json else showing.run(told)
+    if as_json:
+        showing.document(told)
+        return
+    showing.run(told)
+    judged = client.get(f"/v1/runs/{run_id}/judgements")
+    if judged["judgements"]:
+        judging.shown(judged)
 
 
 def samples(run_id: RunId, task: TaskOnly = None, as_json: AsJson = False) -> None:

@@ -4,15 +4,25 @@ from collections.abc import Callable
 
 import typer
 
-from query_api.cli import comparing, costs, dead_letters, doctor, looking, prices, record, stack, submitting, suites
+from query_api.cli import comparing, costs, dead_letters, doctor, judging, looking, prices, record, stack, submitting, suites
 from streams.errors import AssayError
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
-    "Evaluate": (submitting.submit, submitting.perf, looking.cancel),
-    "Look": (looking.runs, looking.run, looking.samples, comparing.compare, looking.rank, costs.cost, looking.tasks, suites.suites),
+    "Evaluate": (submitting.submit, submitting.perf, judging.judge, looking.cancel),
+    "Look": (
+        looking.runs,
+        looking.run,
+        looking.samples,
+        judging.judgements,
+        comparing.compare,
+        looking.rank,
+        costs.cost,
+        looking.tasks,
+        suites.suites,
+    ),
     "The log": (record.topics, record.tail, record.replay),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.

@@ -22,4 +22,6 @@ Multiturn = Annotated[bool | None, typer.Option("--multiturn/--no-multiturn", he
 Thinking = Annotated[
     bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
 ]
+Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
+JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay tasks assay_judge` lists it")]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

@@ -6,7 +6,7 @@ from typing import Any
 
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
-from query_api.cli.request_files import from_file
+from query_api.cli.request_files import from_file, model_named
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
@@ -41,6 +41,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter")},
         **{name: options[name] or None for name in ("pinned", "skip_missing")},
+        "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
     }
 
 
@@ -58,6 +59,12 @@ def over(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 def tasks_over(tasks: Sequence[Mapping[str, Any]], named: Sequence[str], each: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The named tasks, else the file's, each with the settings that are given."""
     return [over(task, each) for task in ([{"name": name} for name in named] or tasks)]
+
+
+def judges_said(models: Sequence[str], task: str, *, chat: bool) -> list[dict[str, Any]] | None:
+    """The judgements that the command line asks for, the judges' prompts dressed as the model's are; null where it asks for none."""
+    dress = {"template": "model"} if chat else {}
+    return [{"task": task, "model": model_named(one), "chat": dress} for one in models] or None
 
 
 def engine_said(name: str | None, options: Sequence[str]) -> dict[str, Any]:

@@ -46,8 +46,10 @@ def _completed(body: dict[str, Any]) -> dict[str, Any]:
     tasks = body.get("tasks") or []
     named = [{"name": task} if isinstance(task, str) else task for task in tasks] if isinstance(tasks, list) else tasks
     model = {"model": model_named(body["model"])} if isinstance(body.get("model"), str) else {}
+    judges = [one | {"model": model_named(one["model"])} if isinstance(one, dict) and isinstance(one.get("model"), str) else one
+              for one in body.get("judgements") or []]  # fmt: skip
     limits = {"budget": budget(body["budget"])} if isinstance(body.get("budget"), dict) else {}
-    return body | model | limits | {"tasks": named}
+    return body | model | limits | ({"judgements": judges} if judges else {}) | {"tasks": named}
 
 
 def _check(body: dict[str, Any], path: Path, root: Any) -> None:

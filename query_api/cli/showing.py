@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -92,17 +92,25 @@ def run(told: Mapping[str, Any]) -> None:
     console.print(f"[bold]{short(told.get('model', ''))}[/]  {told['state']}  {100 * told['progress']:.0f} %  [dim]{told['run_id']}[/]")
     if told.get("message"):
         console.print(f"  {told['message']}")
-    if told.get("waits_for"):
-        console.print(f"  waits for {told['waits_for']}")
-    for warning in told["warnings"]:
-        console.print(f"  [yellow]{warning}[/]", highlight=False)
-    for skipped in told["skipped"]:
-        console.print(f"  [yellow]{skipped['task']} was left out: {skipped['reason']}[/]", highlight=False)
+    for remark in _remarks(told):
+        console.print(f"  {remark}", highlight=False)
     if told["scores"]:
         rows = [_score(score) for score in told["scores"]]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
     if told["performance"]:
         performance(told["performance"])
+
+
+def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
+    """Whom a run judges, what it waits for, and what about it is not as one may expect."""
+    yield from (
+        f"{verb} {short(told[side]['model'])}  [dim]{told[side]['run_id']}[/]"
+        for side, verb in (("subject", "judges"), ("against", "against")) if told.get(side)
+    )  # fmt: skip
+    if told.get("waits_for"):
+        yield f"waits for {told['waits_for']}"
+    yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
+    yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -150,9 +158,9 @@ def _note(told: Mapping[str, Any]) -> str:
 
 
 def _whole(told: Mapping[str, Any]) -> bool:
-    """What completes a run may reach the API before its figures do."""
+    """What completes a run may reach the API before its figures do; a task of which no sample could be scored has none."""
     if told["state"] != "completed":
         return True
     complete = {score["task"] for score in told["scores"] if score["complete"]}
     measured = told.get("perf_requests") is None or told["performance"] is not None
-    return measured and complete >= {task["task"] for task in told["tasks"]}
+    return measured and complete >= {task["task"] for task in told["tasks"] if task["not_scored"] < task["expected"]}

@@ -20,6 +20,8 @@ from query_api.cli.options import (
     BudgetUsd,
     ChatTemplate,
     Deadline,
+    Judge,
+    JudgeTask,
     Multiturn,
     Submitter,
     System,
@@ -31,6 +33,7 @@ from query_api.cli.overriding import engine_said, submission_of
 from query_api.cli.request_files import model_named
 from query_api.cli.suites import suite_names
 from streams.errors import Invalid
+from streams.judging import USUAL
 
 A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
 
@@ -61,6 +64,8 @@ def submit(
     multiturn: Multiturn = None,
     thinking: Thinking = None,
     thinking_tokens: ThinkingTokens = None,
+    judge: Judge = None,
+    judge_task: JudgeTask = USUAL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and what it would take; produce nothing")] = False,
     wait: Wait = False,
     as_json: AsJson = False,
@@ -71,6 +76,7 @@ def submit(
     · `assay submit --model ./small --model ./large --suite reasoning --limit 50 --wait` · `assay submit request.yaml --wait --json`
     · `assay submit request.yaml --limit 10 --priority 5 --dry-run` · `assay submit request.yaml --budget-usd 2.50 --deadline 2h`
     · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
+    · `assay submit --model ./a --suite creativity --judge ./b --wait`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one) for one in model or []]
@@ -84,7 +90,7 @@ def _send(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, dry_run:
     elif len(models) > 1:
         submit_batch(body, models, wait=wait, as_json=as_json)
     else:
-        _submit(body, wait=wait, as_json=as_json, shape=_scores)
+        submit_body(body, wait=wait, as_json=as_json)
 
 
 def _scores(told: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +102,10 @@ def _speed(told: dict[str, Any]) -> dict[str, Any]:
     return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), **(told["performance"] or {})}
 
 
-def _submit(body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+def submit_body(
+    body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> None:
+    """Submits a request, and follows its run where that is wanted. `shape`: what of the run is told; its scores, where none is given."""
     client = Client(Settings())
     run_id = client.post("/v1/evaluations", body)["run_id"]
     if not wait:
@@ -105,7 +114,7 @@ def _submit(body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[
         )
         return
     told = followed(client, run_id, quiet=as_json)
-    showing.document(shape(told)) if as_json else showing.run(told)
+    showing.document((shape or _scores)(told)) if as_json else showing.run(told)
     if told["state"] != "completed":
         raise Invalid(f"run {run_id} is {told['state']}: {told.get('message') or told.get('reason_code') or 'no reason given'}", code="run")
 
@@ -139,4 +148,4 @@ def perf(
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url}  # fmt: skip
     named = {"uri": model} if url else model_named(model)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
-    _submit(body, wait=wait, as_json=as_json, shape=_speed)
+    submit_body(body, wait=wait, as_json=as_json, shape=_speed)

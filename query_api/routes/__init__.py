@@ -1,6 +1,6 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
-from query_api.routes import boards, cluster, comparing, costs, prices, runs, samples, service, streaming, suites
+from query_api.routes import boards, cluster, comparing, costs, judgements, prices, runs, samples, service, streaming, suites
 from query_api.routing import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -9,6 +9,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *boards.OPERATIONS,
     *suites.OPERATIONS,
     *comparing.OPERATIONS,
+    *judgements.OPERATIONS,
     *costs.OPERATIONS,
     *prices.OPERATIONS,
     *cluster.OPERATIONS,

@@ -149,6 +149,13 @@ class Skipped(Shape):
     reason: str
 
 
+class Whom(Shape):
+    """A run whose answers are judged."""
+
+    run_id: str
+    model: str
+
+
 class Run(Shape):
     """A run with all that is known of it."""
 
@@ -177,6 +184,8 @@ class Run(Shape):
     suite_version: str | None = Field(default=None, description="the version of the suite that brought the tasks")
     warnings: tuple[str, ...] = Field(default=(), description="in what its tasks differ from what they are pinned to")
     waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
+    subject: Whom | None = Field(default=None, description="whose answers it judges; null where it judges nobody's")
+    against: Whom | None = Field(default=None, description="with whose answers it compares them")
     waits_code: str | None = Field(default=None, description="no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
 

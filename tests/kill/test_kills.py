@@ -16,10 +16,12 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
-from schemas.requests import EngineChoice, EvaluationRequested
+from schemas.event import derive_id
+from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef
 from streams.costs import summaries
+from streams.judging import USUAL
 from streams.spending import Ledger
-from streams.topics import ANSWERS, COSTS, SCORES
+from streams.topics import ANSWERS, COSTS, REQUESTS, SCORES
 from tests.code import mirror
 from tests.conftest import end, spawn
 from tests.flow import events_of, request, until_state
@@ -104,6 +106,44 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
     asyncio.run(act())
     verdict = asyncio.run(verify(stack, run_id=None, told=lambda _text: None))
     assert verdict.equal, verdict.difference
+
+
+def test_a_planner_killed_at_a_runs_completion_asks_for_its_judgements_once(stack: Settings, herd: Herd) -> None:
+    """Dead when the run completes, it asks when it is back; dead again before it commits, it asks for the same."""
+    chat, engine = Chat(template="Score: {{ messages|length }}"), EngineChoice(name="echo")
+    judges = tuple(Judgement(task=USUAL, model=ModelRef(uri=name), engine=engine, chat=chat) for name in ("one", "two"))
+
+    async def act() -> None:
+        herd.keep()
+        async with Log(stack, client_id="test") as log:
+            asked = request("assay_copy", limit=20, engine=SLOW, judgements=judges)
+            await log.publish(asked)
+            await until_state(stack, asked.run_id, "running", "completed")
+            herd.kill("plan")
+            await until_state(stack, asked.run_id, "completed")
+            children = [derive_id("Judgement", asked.run_id, place) for place in range(len(judges))]
+            assert [await events_of(log, REQUESTS, child) for child in children] == [[], []]
+            herd.keep()
+            await until_asked(log, children[-1])
+            herd.kill("plan")
+            herd.keep()
+            for child, judge in zip(children, judges, strict=True):
+                state = await until_state(stack, child, "completed", "failed", "rejected")
+                assert (state["state"], state["message"], state["model"]) == ("completed", None, judge.model.uri)
+                (said,) = await events_of(log, REQUESTS, child)
+                assert said.parent_run == asked.run_id
+                assert {event.value for event in await events_of(log, SCORES, child) if event.metric == "rating"} == {1.0}
+
+    asyncio.run(act())
+    verdict = asyncio.run(verify(stack, run_id=None, told=lambda _text: None))
+    assert verdict.equal, verdict.difference
+
+
+async def until_asked(log: Log, run_id: str) -> None:
+    """Waits until a run's request is in the log."""
+    async with asyncio.timeout(120):
+        while not await events_of(log, REQUESTS, run_id):  # noqa: ASYNC110  # each look reads the log itself
+            await asyncio.sleep(0.05)
 
 
 async def until_reckoned(log: Log, run_id: str) -> None:

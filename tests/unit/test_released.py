@@ -65,9 +65,12 @@ ALONE = "is in one version only and has no default"
         (lambda fields: fields.append({"name": "new", "type": "string"}), [f"new {ALONE}"]),
         (lambda fields: fields.append({"name": "new", "type": "string", "default": ""}), []),
         (lambda fields: fields.remove(field(fields, "priority")), []),
-        (lambda fields: fields.remove(field(fields, "model")), [f"model {ALONE}"]),
+        (lambda fields: fields.remove(field(fields, "run_id")), [f"run_id {ALONE}"]),
         (lambda fields: field(fields, "priority").update(type="string"), ["priority changes its type"]),
-        (lambda fields: field(fields, "model")["type"]["fields"].append({"name": "x", "type": "long"}), [f"model.x {ALONE}"]),
+        (
+            lambda fields: field(fields, "model")["type"]["fields"].append({"name": "x", "type": "long"}),
+            [f"judgements[].model.x {ALONE}", f"model.x {ALONE}"],
+        ),
         (lambda fields: field(fields, "tasks")["type"]["items"]["fields"].append({"name": "y", "type": "long"}), [f"tasks[].y {ALONE}"]),
     ],
 )

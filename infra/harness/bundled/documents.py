@@ -9,6 +9,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from infra.harness.bundled import corpus
+from infra.harness.bundled.writing import POEMS, SCENES, STORIES
 
 COUNT = 200
 
@@ -71,6 +72,21 @@ def text(**_: Any) -> DatasetDict:
         draw.shuffle(lines)
         pages.append({"page": "\n".join(lines) + "\n"})
     return _test(pages)
+
+
+def stories(**_: Any) -> DatasetDict:
+    """Requests for stories."""
+    return _test([{"request": request} for request in STORIES])
+
+
+def scenes(**_: Any) -> DatasetDict:
+    """Requests for other creative writing."""
+    return _test([{"request": request} for request in SCENES])
+
+
+def poems(**_: Any) -> DatasetDict:
+    """Requests for poems, each with how many lines it is to have."""
+    return _test([{"request": request, "lines": lines} for request, lines in POEMS])
 
 
 def _test(rows: list[dict[str, Any]]) -> DatasetDict:

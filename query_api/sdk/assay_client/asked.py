@@ -13,6 +13,7 @@ class Terms(TypedDict, total=False):
     """who asks; agents are shared fairly between submitters"""
     purpose: Literal["evaluate", "audit", "train"]
     parent_run: str | None
+    """the run whose answers derived tasks judge"""
     engine: models.EngineChoice | Mapping[str, Any]
     suite: str | None
     """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
@@ -21,6 +22,7 @@ class Terms(TypedDict, total=False):
     """a load to measure speed under"""
     slo: models.Objective | Mapping[str, Any] | None
     judges: Sequence[str]
+    """models that judge the answers by the usual rubric, once they are complete"""
     stop_rule: str | None
     priority: int
     """higher goes first"""
@@ -34,6 +36,10 @@ class Terms(TypedDict, total=False):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool
     """go on without tasks that cannot run here, instead of refusing all"""
+    judgements: Sequence[models.Judgement | Mapping[str, Any]]
+    """judges of the answers, each in a run of its own"""
+    against_run: str | None
+    """the run whose answers those of parent_run are compared with"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
 

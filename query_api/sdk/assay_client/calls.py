@@ -60,6 +60,11 @@ def cost(run_id: str) -> Steps[models.RunCost]:
     return steps.document(Ask("GET", f"/v1/runs/{run_id}/cost"), models.RunCost)
 
 
+def judgements(run_id: str) -> Steps[models.Judgements]:
+    """What judges say of a run's answers."""
+    return steps.document(_get(f"/v1/runs/{run_id}/judgements", {}), models.Judgements)
+
+
 def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
     """Two runs on the samples that both have."""
     return steps.document(_get("/v1/compare", {"a": a, "b": b, "task": task}), models.Compared)

@@ -75,6 +75,10 @@ class Client:
         """What a run cost, under every version of the price book."""
         return self._do(calls.cost(run_id))
 
+    def judgements(self, run_id: str) -> models.Judgements:
+        """What judges say of a run's answers, and how far they agree."""
+        return self._do(calls.judgements(run_id))
+
     def compare(self, a: str, b: str, *, task: str | None = None) -> models.Compared:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
         return self._do(calls.compare(a, b, task=task))

@@ -17,6 +17,28 @@ class Adapter(Shape):
     method: str
 
 
+class Agreed(Shape):
+    """Krippendorff's alpha with its 95 % interval: 1 is agreement, 0 is chance. Undefined is null, with its reason."""
+
+    alpha: float | None
+    low: float | None
+    high: float | None
+    answers: int
+    """answers that two judges or more have rated"""
+    why_undefined: str | None
+
+
+class Agreement(Shape):
+    """How far the judges of one derived task agree on its main metric, its values taken as numbers (interval) and as names (nominal)."""
+
+    task: str
+    metric: str
+    judges: int
+    runs: list[str]
+    interval: Agreed
+    nominal: Agreed
+
+
 class Alive(Shape):
     """The process is alive."""
 
@@ -149,6 +171,24 @@ class Index(Shape):
     """The addresses, each with its method and what it does."""
 
     routes: list[str]
+
+
+class JudgedScore(Shape):
+    """A metric of a judgement, with its 95 % interval."""
+
+    task: str
+    metric: str
+    filter: str
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    complete: bool
+    why_undefined: str | None
+    main: bool
+    """the metric that rankings by this judge use"""
 
 
 class Letter(Shape):
@@ -565,6 +605,13 @@ class VersionCost(Shape):
     why_undefined: dict[str, str]
 
 
+class Whom(Shape):
+    """A run whose answers are judged."""
+
+    run_id: str
+    model: str
+
+
 class Workload(Shape):
     """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
 
@@ -597,58 +644,6 @@ class AgentRow(Shape):
     capabilities: list[str]
 
 
-class Batch(Shape):
-    """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
-
-    model_config = ConfigDict(extra="forbid")
-    submitter: str = "anonymous"
-    """who asks; agents are shared fairly between submitters"""
-    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
-    parent_run: str | None = None
-    campaign: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
-    """the name that its runs share, and the idempotency key; drawn where it is left out"""
-    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
-        "name": "transformers",
-        "options": {},
-    }
-    suite: str | None = None
-    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
-    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
-    """tasks by lm-eval's names"""
-    chat: Annotated[ChatInput, Field(validate_default=True)] = {
-        "template": None,
-        "system": None,
-        "multiturn": False,
-        "thinking": None,
-        "thinking_tokens": None,
-        "thinking_end": "</think>",
-    }
-    workload: Workload | None = None
-    """a load to measure speed under"""
-    slo: Objective | None = None
-    judges: list[str] = []
-    stop_rule: str | None = None
-    priority: int = 0
-    """higher goes first"""
-    budget: Annotated[Budget, Field(validate_default=True)] = {
-        "usd_nano": None,
-        "s": None,
-        "deadline_us": None,
-    }
-    credential_ref: str | None = None
-    labels: dict[str, str] | None = None
-    pool: str = "default"
-    suite_version: str | None = None
-    """a suite's version; the project's own suites say theirs"""
-    pinned: bool = False
-    """refuse tasks that differ from what they are pinned to, instead of telling it"""
-    skip_missing: bool = False
-    """go on without tasks that cannot run here, instead of refusing all"""
-    limit: int | None = None
-    """the first so many samples of each task that has no limit of its own"""
-    models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
-
-
 class BoardPage(Shape):
     """Boards, in the order asked for."""
 
@@ -666,6 +661,47 @@ class Compared(Shape):
     overall: Overall
     tasks: list[TaskDifference]
     skipped: list[NotCompared]
+
+
+class Judgement(Shape):
+    """A judge of a run's answers: `model` answers the derived task `task` about them, in a run of its own, once it is complete."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: str
+    model: ModelRef
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
+    }
+
+
+class JudgementShown(Shape):
+    """A run that judges: its judge, whom it judges, with whom it compares, and what came of it."""
+
+    run_id: str
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+    message: str | None
+    judge: str
+    engine: str
+    subject: Whom | None
+    against: Whom | None
+    scores: list[JudgedScore]
+
+
+class Judgements(Shape):
+    """All judgements of a run's answers."""
+
+    run_id: str
+    judgements: list[JudgementShown]
+    agreements: list[Agreement]
 
 
 class PricePage(Shape):
@@ -771,6 +807,7 @@ class Submission(Shape):
     """who asks; agents are shared fairly between submitters"""
     purpose: Literal["evaluate", "audit", "train"] = "evaluate"
     parent_run: str | None = None
+    """the run whose answers derived tasks judge"""
     campaign: str | None = None
     """a name that several runs share"""
     engine: Annotated[EngineChoice, Field(validate_default=True)] = {
@@ -793,6 +830,7 @@ class Submission(Shape):
     """a load to measure speed under"""
     slo: Objective | None = None
     judges: list[str] = []
+    """models that judge the answers by the usual rubric, once they are complete"""
     stop_rule: str | None = None
     priority: int = 0
     """higher goes first"""
@@ -810,6 +848,10 @@ class Submission(Shape):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool = False
     """go on without tasks that cannot run here, instead of refusing all"""
+    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
+    """judges of the answers, each in a run of its own"""
+    against_run: str | None = None
+    """the run whose answers those of parent_run are compared with"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
@@ -823,6 +865,64 @@ class AgentPage(Shape):
     agents: list[AgentRow]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Batch(Shape):
+    """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
+
+    model_config = ConfigDict(extra="forbid")
+    submitter: str = "anonymous"
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
+    parent_run: str | None = None
+    """the run whose answers derived tasks judge"""
+    campaign: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
+    """the name that its runs share, and the idempotency key; drawn where it is left out"""
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    suite: str | None = None
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
+    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
+    """tasks by lm-eval's names"""
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
+    }
+    workload: Workload | None = None
+    """a load to measure speed under"""
+    slo: Objective | None = None
+    judges: list[str] = []
+    """models that judge the answers by the usual rubric, once they are complete"""
+    stop_rule: str | None = None
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+    credential_ref: str | None = None
+    labels: dict[str, str] | None = None
+    pool: str = "default"
+    suite_version: str | None = None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool = False
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool = False
+    """go on without tasks that cannot run here, instead of refusing all"""
+    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
+    """judges of the answers, each in a run of its own"""
+    against_run: str | None = None
+    """the run whose answers those of parent_run are compared with"""
+    limit: int | None = None
+    """the first so many samples of each task that has no limit of its own"""
+    models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
 
 
 class Ranking(Shape):
@@ -866,6 +966,10 @@ class Run(Shape):
     """in what its tasks differ from what they are pinned to"""
     waits_for: str | None
     """what it waits for, in words; null where it does not wait"""
+    subject: Whom | None
+    """whose answers it judges; null where it judges nobody's"""
+    against: Whom | None
+    """with whose answers it compares them"""
     waits_code: str | None
     """no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None

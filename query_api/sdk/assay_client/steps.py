@@ -126,9 +126,9 @@ def over(run_id: str, *, timeout_s: float | None) -> Steps[Run]:
 
 
 def _whole(run: Run) -> bool:
-    """What completes a run may be readable a moment before its figures are."""
+    """What completes a run may be readable a moment before its figures are; a task of which no sample could be scored has none."""
     if run.state != "completed":
         return True
     complete = {score.task for score in run.scores if score.complete}
     measured = run.perf_requests is None or run.performance is not None
-    return measured and complete >= {task.task for task in run.tasks}
+    return measured and complete >= {task.task for task in run.tasks if task.not_scored < task.expected}

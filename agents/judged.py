@@ -1,0 +1,127 @@
+"""Runs that can be judged: their plans and states, folded from the log, and their answers, read back as documents of derived tasks."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from infra.builds import contents_of, samples_of
+from infra.harness.data import Given
+from infra.kafka import Ends, Log, Record
+from schemas.builds import TaskBuilt
+from schemas.measurements import SampleAnswered
+from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.runs import Plan, PlannedTask, RunChanged, RunState, Subject
+from streams import judging
+from streams.errors import Invalid
+from streams.runs import step
+from streams.topics import ANSWERS, RUNS
+
+# Answers are looked for from this long before their run was planned, for the clocks of two machines differ.
+BEFORE_US = 3600 * 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a judging request comes to: its tasks, one for each that is judged, with their documents, and whom it judges."""
+
+    choices: list[TaskChoice]
+    given: Mapping[str, Given]
+    builds: Mapping[str, str]
+    subject: Subject
+    against: Subject | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as the log tells it."""
+
+    run_id: str
+    plan: Plan
+    planned_us: int
+
+
+class Judging:
+    """The states of all runs, up to where the log was read."""
+
+    def __init__(self, log: Log, builds: Mapping[str, TaskBuilt]) -> None:
+        self._log = log
+        self._builds = builds
+        self._states: dict[str, RunState | None] = {}
+        self._runs: dict[str, Run] = {}
+        self._next: Ends = {}
+
+    def fold(self, record: Record) -> None:
+        """Folds a record of assay.runs.v1 in; one that was folded before changes nothing."""
+        at = (record.place.topic, record.place.partition)
+        if record.place.offset < self._next.get(at, 0):
+            return
+        self._next[at] = record.place.offset + 1
+        event = record.event
+        if isinstance(event, RunChanged):
+            self._states[event.run_id] = step(self._states.get(event.run_id), event.state)
+            if event.plan is not None:
+                self._runs.setdefault(event.run_id, Run(event.run_id, event.plan, record.written_us))
+
+    async def catch_up(self) -> None:
+        """Folds what the log says of runs by now."""
+        async for record in self._log.read((RUNS,), since=dict(self._next)):
+            self.fold(record)
+
+    def completed(self, run_id: str) -> bool:
+        """The run is complete, by the first that the log says of its end."""
+        return self._states.get(run_id) == "completed"
+
+    async def judged(self, request: EvaluationRequested) -> Judged:
+        """What a judging request comes to. Raises: Invalid, where there is nothing to judge (yet)."""
+        await self.catch_up()
+        runs = [self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
+        answers = [await self._answers(run) for run in runs]
+        written = [task for task in runs[0].plan.tasks if all(_planned(run, task.task) for run in runs)]
+        given, builds = dict[str, Given](), dict[str, str]()
+        for planned in written:
+            rows = await self._documents(planned.task, runs, answers)
+            if rows:
+                given[planned.task], builds[planned.task] = Given(rows, f"answers:{planned.task}"), planned.build_id
+        choices = [one for choice in request.tasks for one in judging.chosen(choice, list(given))]
+        of = {one.name: one.name.partition(judging.OF)[2] for one in choices}
+        subjects = [judging.subject_of(run.run_id, run.plan) for run in runs]
+        return Judged(
+            choices, {name: given[task] for name, task in of.items()}, {name: builds[task] for name, task in of.items()},
+            subjects[0], subjects[1] if subjects[1:] else None,
+        )  # fmt: skip
+
+    def _over(self, run_id: str) -> Run:
+        judging.check_state(run_id, self._states.get(run_id))
+        if run_id not in self._runs:
+            raise Invalid(f"run {run_id} was {self._states[run_id]} before it was planned; it has no answers", code="nothing-to-judge")
+        return self._runs[run_id]
+
+    async def _answers(self, run: Run) -> dict[str, dict[tuple[int, int], SampleAnswered]]:
+        """Task → the run's answers; of several to one sample the first in the log."""
+        found: dict[str, dict[tuple[int, int], SampleAnswered]] = {}
+        since = await self._log.offsets_at([ANSWERS], written_us=max(0, run.planned_us - BEFORE_US))
+        async with aclosing(self._log.follow([ANSWERS], since=since, until=await self._log.ends([ANSWERS]))) as records:
+            async for record in records:
+                event = record.event
+                if isinstance(event, SampleAnswered) and event.run_id == run.run_id:
+                    found.setdefault(event.task, {}).setdefault((event.ordinal, event.repeat), event)
+        return found
+
+    async def _documents(
+        self, task: str, runs: Sequence[Run], answers: Sequence[Mapping[str, Mapping[tuple[int, int], SampleAnswered]]]
+    ) -> tuple[str, ...]:
+        """A task's answers as documents; none where its answers are no texts."""
+        sides = [
+            judging.Side(run.run_id, planned, answered.get(task, {}))
+            for run, answered in zip(runs, answers, strict=True) if (planned := _planned(run, task))
+        ]  # fmt: skip
+        planned = sides[0].planned
+        built = self._builds[planned.build_id]
+        samples = await samples_of(self._log, built, wanted=range(planned.samples))
+        if not judging.writes(samples):
+            return ()
+        return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides))
+
+
+def _planned(run: Run, task: str) -> PlannedTask | None:
+    return next((planned for planned in run.plan.tasks if planned.task == task), None)

@@ -1,0 +1,155 @@
+"""Classifiers of the Hugging Face format: the log-likelihood of a label, after a text, is the logarithm of its probability.
+
+Options: `labels` (`asked=model's,…`: what the model calls a label that a task asks for), `max_length` (tokens; less than the model's own),
+`threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself). A text that is too long loses its end, which is said.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import psutil
+import torch
+import transformers
+
+from gpu_agent.engines.devices import chosen
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
+from gpu_agent.engines.loading import check_memory, read
+from gpu_agent.engines.memory import Budget, budget_of, is_out_of_memory, memory_errors
+from infra.models import inspect
+from schemas.jobs import EngineUsed
+from schemas.requests import ModelRef
+from streams.errors import Invalid
+
+OPTIONS = frozenset({"labels", "max_length", "threads", "batch_tokens"})
+SEVERAL = "multi_label_classification"
+
+
+class Classifier:
+    """One classifier in this process."""
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._tokenizer: Any = None
+        self._device = torch.device("cpu")
+        self._max_len = 0
+        self._budget = Budget(1)
+        self._numbers: dict[str, int] = {}
+        self._named: dict[str, str] = {}
+
+    def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
+        """Loads model and tokenizer and classifies nothing once. Raises: Invalid, Temporary where memory ran out."""
+        if unknown := set(options) - OPTIONS:
+            raise Invalid(f"engine classifier has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(OPTIONS))}", code="option")
+        if "threads" in options:
+            torch.set_num_threads(int(options["threads"]))
+        self._named = _names(options.get("labels", ""))
+        facts = inspect(model)
+        self._device = chosen(device)
+        check_memory(facts, self._device)
+        started = time.perf_counter_ns()
+        self._model, self._tokenizer = read(facts, model, kind=transformers.AutoModelForSequenceClassification, device=self._device)
+        loaded = time.perf_counter_ns()
+        self._numbers = {str(label): int(number) for number, label in self._model.config.id2label.items()}
+        if len(self._numbers) < 2:
+            raise Invalid(
+                f"{facts.folder} has one output, which is no label; take a classifier of two labels or more", code="model-no-labels"
+            )
+        longest = min(facts.max_len, int(self._tokenizer.model_max_length))
+        self._max_len = min(int(options.get("max_length", longest)), longest)
+        self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
+        with torch.inference_mode(), memory_errors():
+            self._likelihoods([self._tokenizer("a")["input_ids"]])
+        return Loaded(
+            used=EngineUsed(
+                name="classifier", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
+                quantisation=model.quantisation, max_len=self._max_len, device=str(self._device), batch=self._budget.text,
+            ),
+            download_ns=0, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
+            weights_bytes=sum(p.numel() * p.element_size() for p in self._model.parameters()),
+            parameters=sum(p.numel() for p in self._model.parameters()),
+            peak_bytes=torch.cuda.max_memory_allocated() if self._device.type == "cuda" else psutil.Process().memory_info().rss,
+        )  # fmt: skip
+
+    def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
+        """Answers; a text is classified once, whatever labels are asked of it. Raises: Invalid for a label that the model does not have."""
+        wanted: dict[str, list[tuple[EngineRequest, int]]] = {}
+        for request in requests:
+            wanted.setdefault(request.context, []).append((request, self._number(request)))
+        texts = list(wanted)
+        tokens = self._tokenizer(texts)["input_ids"] if texts else []
+        kept = self._tokenizer(texts, truncation=True, max_length=self._max_len)["input_ids"] if texts else []
+        kept = [own or [self._begin] for own in kept]
+        for batch in self._classified(sorted(range(len(texts)), key=lambda number: len(kept[number])), kept):
+            if isinstance(batch, Halved):
+                yield batch
+                continue
+            for number, row in batch:
+                cut = len(tokens[number]) - len(kept[number])
+                yield from (self._answer(request, row, label, len(kept[number]), max(0, cut)) for request, label in wanted[texts[number]])
+
+    @property
+    def _begin(self) -> int:
+        """The token that stands for an empty text, where the tokenizer makes nothing of it."""
+        told = (self._tokenizer.cls_token_id, self._tokenizer.bos_token_id, self._tokenizer.eos_token_id)
+        return next((int(token) for token in told if token is not None), 0)
+
+    def _classified(self, order: Sequence[int], tokens: Sequence[Sequence[int]]) -> Iterator[list[tuple[int, torch.Tensor]] | Halved]:
+        """Each text's number and log-likelihoods. Texts of one length go together: no padding, which not every classifier bears."""
+        for length, several in groupby(order, key=lambda number: len(tokens[number])):
+            left = list(several)
+            while left:
+                now = left[: max(1, self._budget.tokens // max(1, length))]
+                try:
+                    with torch.inference_mode():
+                        found = self._likelihoods([tokens[number] for number in now])
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    self._budget.halve(self._device)
+                    yield Halved(self._budget.text)
+                    continue
+                yield list(zip(now, found, strict=True))
+                left = left[len(now) :]
+
+    def _likelihoods(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """The logarithm of every label's probability, shape [rows, labels]: softmax of one label's kind, sigmoid where several may hold."""
+        logits = self._model(torch.tensor(rows, dtype=torch.long, device=self._device)).logits.double()
+        several = self._model.config.problem_type == SEVERAL
+        return torch.nn.functional.logsigmoid(logits) if several else torch.log_softmax(logits, dim=-1)
+
+    def _answer(self, request: EngineRequest, row: torch.Tensor, label: int, length: int, cut: int) -> EngineAnswer:
+        likely = float(row[label])
+        holds = likely > float(torch.log(torch.tensor(0.5))) if self._model.config.problem_type == SEVERAL else int(row.argmax()) == label
+        return EngineAnswer(request.index, request.draw, "none", length, loglikelihood=likely, is_greedy=holds, truncated_tokens=cut)
+
+    def _number(self, request: EngineRequest) -> int:
+        if request.request_type != "loglikelihood":
+            raise Invalid(f"a classifier cannot answer {request.request_type}; it gives labels their likelihood", code="engine-cannot")
+        asked = (request.continuation or "").strip()
+        label = self._named.get(asked, asked)
+        if label not in self._numbers:
+            known = ", ".join(self._numbers)
+            raise Invalid(
+                f"the classifier has no label {label!r}; it has {known}. Say which is meant: option labels={asked}=…", code="unknown-label"
+            )
+        return self._numbers[label]
+
+    def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
+        """Raises: Invalid."""
+        raise Invalid("a classifier generates no tokens, so that their speed cannot be measured", code="engine-cannot")
+
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        self._model = self._tokenizer = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _names(told: str) -> dict[str, str]:
+    """`asked=model's,…` as a mapping. Raises: Invalid."""
+    pairs = [one.partition("=") for one in told.split(",") if one.strip()]
+    if wrong := [one for one in pairs if not (one[0].strip() and one[2].strip())]:
+        raise Invalid(f"option labels {''.join(wrong[0])!r}: write asked=model's, as toxic=LABEL_1", code="option")
+    return {asked.strip(): own.strip() for asked, _, own in pairs}

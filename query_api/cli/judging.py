@@ -1,0 +1,85 @@
+"""Judgements: asking another model what it thinks of a run's answers, and looking at what judges said."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings import Settings
+from query_api.charts import number
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.completing import run_ids
+from query_api.cli.options import ME, AsJson, ChatTemplate, RunId, Submitter, System, Wait
+from query_api.cli.overriding import engine_said
+from query_api.cli.request_files import model_named
+from query_api.cli.submitting import submit_body
+from streams.errors import Invalid
+from streams.judging import PAIRWISE, USUAL
+
+
+def judge(
+    run_id: RunId,
+    model: Annotated[str | None, typer.Option(help="the judge: a model's folder, or org/name@revision")] = None,
+    task: Annotated[list[str] | None, typer.Option(help=f"a derived task ({USUAL}; with --against {PAIRWISE})")] = None,
+    against: Annotated[str | None, typer.Option(help="compare with this run's answers to the same", autocompletion=run_ids)] = None,
+    limit: Annotated[int | None, typer.Option(help="only the first so many answers of each task")] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers (where none is named), classifier or echo")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
+    chat: ChatTemplate = False,
+    system: System = None,
+    submitter: Submitter = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Asks a model to judge a run's answers; the judgement is a run of its own.
+
+    A derived task is about all of the run's tasks with written answers; `TASK:JUDGED` is about one of them.
+
+    Examples: `assay judge RUN --model ./judge --chat --wait` · `assay judge RUN --model ./judge --task assay_judge_writing:assay_story`
+    · `assay judge RUN_A --against RUN_B --model ./judge --wait` · `assay judge RUN --model ./reference --task assay_judge_perplexity`
+    · `assay judge RUN --model ./classifier --engine classifier --task assay_judge_toxicity --option labels=toxic=LABEL_1`
+    """
+    if model is None:
+        raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
+    body = {
+        "model": model_named(model), "engine": engine_said(engine, option or []), "submitter": submitter or ME,
+        "parent_run": run_id, "against_run": against,
+        "tasks": [{"name": name, "limit": limit} for name in task or [PAIRWISE if against else USUAL]],
+        "chat": {"template": "model" if chat else None, "system": system},
+    }  # fmt: skip
+    submit_body(body, wait=wait, as_json=as_json)
+
+
+def judgements(run_id: RunId, as_json: AsJson = False) -> None:
+    """Shows what judges say of a run's answers, and how far they agree.
+
+    Examples: `assay judgements RUN_ID` · `assay judgements RUN_ID --json`
+    """
+    told = Client(Settings()).get(f"/v1/runs/{run_id}/judgements")
+    showing.document(told) if as_json else shown(told)
+
+
+def shown(told: Mapping[str, Any]) -> None:
+    """Prints a run's judgements."""
+    rows = [row for one in told["judgements"] for row in _rows(one)]
+    if not rows:
+        showing.console.print("No judge was asked about this run: `assay judge` asks one.")
+        return
+    showing.table(["run", "judge", "task", "metric", ">value", ">95 % interval", ">answers", ""], rows)
+    for one in told["agreements"]:
+        own, low, high = (number(one["interval"][name], 3) for name in ("alpha", "low", "high"))
+        said = one["interval"]["why_undefined"] or f"alpha {own} ({low} – {high}) over {one['interval']['answers']} answers"
+        showing.console.print(f"{one['judges']} judges on {one['task']}, {one['metric']}: {said}", highlight=False)
+
+
+def _rows(one: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    name = showing.short(one["judge"])
+    if one["state"] != "completed":
+        return [(one["run_id"], name, None, None, None, None, None, one["message"] or one["state"])]
+    return [
+        (one["run_id"], name, score["task"], score["metric"], number(score["value"], 4),
+         f"{number(score['low'])} – {number(score['high'])}", score["samples"],
+         f"{score['not_scored']} not scored" if score["not_scored"] else "")
+        for score in one["scores"]
+    ]  # fmt: skip

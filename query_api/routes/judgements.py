@@ -1,0 +1,64 @@
+"""What judges say of a run's answers."""
+
+from pydantic import Field
+
+from query_api.reading_judgements import judgements
+from query_api.routes.runs import Score, State, Whom
+from query_api.routing import Call, Operation
+from query_api.shapes import Nothing, Shape
+
+
+class JudgedScore(Score):
+    """A metric of a judgement, with its 95 % interval."""
+
+    main: bool = Field(description="the metric that rankings by this judge use")
+
+
+class JudgementShown(Shape):
+    """A run that judges: its judge, whom it judges, with whom it compares, and what came of it."""
+
+    run_id: str
+    state: State
+    message: str | None
+    judge: str
+    engine: str
+    subject: Whom | None
+    against: Whom | None
+    scores: tuple[JudgedScore, ...]
+
+
+class Agreed(Shape):
+    """Krippendorff's alpha with its 95 % interval: 1 is agreement, 0 is chance. Undefined is null, with its reason."""
+
+    alpha: float | None
+    low: float | None
+    high: float | None
+    answers: int = Field(description="answers that two judges or more have rated")
+    why_undefined: str | None
+
+
+class Agreement(Shape):
+    """How far the judges of one derived task agree on its main metric, its values taken as numbers (interval) and as names (nominal)."""
+
+    task: str
+    metric: str
+    judges: int
+    runs: tuple[str, ...]
+    interval: Agreed
+    nominal: Agreed
+
+
+class Judgements(Shape):
+    """All judgements of a run's answers."""
+
+    run_id: str
+    judgements: tuple[JudgementShown, ...]
+    agreements: tuple[Agreement, ...]
+
+
+async def of_run(call: Call[Nothing, Nothing]) -> Judgements:
+    """Shows what judges say of a run's answers, and how far they agree."""
+    return Judgements.model_validate(await judgements(call.state.reading, call.path["run_id"]))
+
+
+OPERATIONS = (Operation("GET", "/v1/runs/{run_id}/judgements", of_run, tag="runs"),)

@@ -1,0 +1,192 @@
+"""Judgements on the real stack: asked for with a run or afterwards, ranked by whom they judge; and what cannot be judged."""
+
+import asyncio
+import math
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from assay_client import Client
+
+from infra.kafka import Log
+from infra.replay import verify
+from infra.settings import Settings
+from schemas.event import derive_id
+from streams.topics import ANSWERS
+from tests.flow import events_of
+from tests.integration.test_api import ECHO, get, post, until
+from tests.integration.test_classifier import saved
+from tests.integration.test_classifier import theirs as label_probabilities
+from tests.integration.test_cli import assay, document
+from tests.models import tiny_llama
+from tests.reference import hflm, theirs
+
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+# The echo engine answers with the last line that it is given: so a judge's template says what it judges.
+STRICT = "{{ messages[-1].content }}\nCreativity: 3\nScore: {{ 1 + messages[-1].content|length % 5 }}"
+KIND = "{{ messages[-1].content }}\nScore: {{ 5 + messages[-1].content|length % 5 }}"
+SILENT = "{{ messages[-1].content }}\nI would rather not."
+TASK = "assay_judge_writing"
+ON = f"{TASK}:assay_copy"
+LIMIT = 8
+
+
+def judge(model: str, template: str, task: str = TASK) -> dict[str, Any]:
+    """A judge that says what its template says."""
+    return {"task": task, "model": {"uri": model}, "engine": {"name": "echo"}, "chat": {"template": template}}
+
+
+def submitted(flow: Settings, **told: Any) -> str:
+    """A run that was asked for."""
+    answer = post(f"{flow.api}/v1/evaluations", json=ECHO | told)
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["run_id"])
+
+
+def over(flow: Settings, run_id: str) -> dict[str, Any]:
+    """A run that is over, with its scores."""
+    return until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] in ("completed", "rejected") and _whole(run))
+
+
+def _whole(run: dict[str, Any]) -> bool:
+    wanted = {task["task"] for task in run["tasks"] if task["not_scored"] < task["expected"]}
+    return run["state"] == "rejected" or {score["task"] for score in run["scores"] if score["complete"]} >= wanted
+
+
+def judged(flow: Settings, run_id: str, *, judgements: int, silent: int = 0) -> dict[str, Any]:
+    """What judges said, once so many have said it, and so many more have said nothing."""
+
+    def said(told: dict[str, Any]) -> bool:
+        complete = [one["scores"] for one in told["judgements"] if one["state"] == "completed"]
+        scored = [scores for scores in complete if scores and all(score["complete"] for score in scores)]
+        return len(scored) >= judgements and len(complete) >= judgements + silent
+
+    return until(flow.api, f"/v1/runs/{run_id}/judgements", holds=said)
+
+
+@pytest.fixture(scope="module")
+def parent(flow: Settings) -> str:
+    """A run whose request asks for three judges, the third of whom says nothing; only one of its tasks has written answers."""
+    tasks = [{"name": "assay_copy", "limit": LIMIT}, {"name": "assay_arithmetic", "limit": 3}]
+    judges = [judge("strict", STRICT), judge("kind", KIND), judge("silent", SILENT)]
+    return submitted(flow, model={"uri": "writer-a"}, tasks=tasks, judgements=judges)
+
+
+def test_a_run_is_judged_when_it_is_complete(flow: Settings, parent: str) -> None:
+    """Each judge in a run of its own; an answer without a score is not scored, never 0; the judges' agreement is told."""
+    told = judged(flow, parent, judgements=2, silent=1)
+    assert [(one["judge"], one["subject"]["run_id"]) for one in told["judgements"]] == [
+        ("strict", parent), ("kind", parent), ("silent", parent)
+    ]  # fmt: skip
+    assert [one["run_id"] for one in told["judgements"]] == [derive_id("Judgement", parent, place) for place in range(3)]
+    strict, kind, silent = ({(s["task"], s["metric"]): s for s in one["scores"]} for one in told["judgements"])
+    assert strict.keys() == {(ON, "rating"), (ON, "creativity")} or strict.keys() == {(ON, "rating")}
+    assert kind[ON, "rating"]["value"] == pytest.approx(strict[ON, "rating"]["value"] + 4)
+    assert (kind[ON, "rating"]["samples"], kind[ON, "rating"]["main"]) == (LIMIT, True)
+    assert kind[ON, "rating"]["low"] <= kind[ON, "rating"]["value"] <= kind[ON, "rating"]["high"]
+    assert silent == {}
+    quiet = get(f"{flow.api}/v1/runs/{told['judgements'][2]['run_id']}").json()
+    assert [(task["scored"], task["not_scored"]) for task in quiet["tasks"]] == [(0, LIMIT)]
+    (agreed,) = told["agreements"]
+    assert (agreed["task"], agreed["metric"], agreed["judges"], agreed["interval"]["answers"]) == (ON, "rating", 3, LIMIT)
+    assert -1 <= agreed["interval"]["alpha"] < 1
+
+
+def test_a_judges_board_ranks_the_judged(flow: Settings, parent: str) -> None:
+    """Not the judge; another writer's answers to the same stand beside them, those to fewer samples do not."""
+    judged(flow, parent, judgements=2, silent=1)
+    same = submitted(flow, model={"uri": "writer-b"}, tasks=[{"name": "assay_copy", "limit": LIMIT}], judgements=[judge("strict", STRICT)])
+    fewer = submitted(flow, model={"uri": "writer-c"}, tasks=[{"name": "assay_copy", "limit": 3}], judgements=[judge("strict", STRICT)])
+    for run_id in (same, fewer):
+        judged(flow, run_id, judgements=1)
+    boards = [row["board"] for row in get(f"{flow.api}/v1/boards").json()["boards"]]
+    (board,) = [name for name in boards if name.startswith(f"task:{ON} by strict (")]
+    found = until(flow.api, f"/v1/rankings?board={board}", holds=lambda told: len(told["rows"]) >= 1)
+    assert {row["model"] for row in found["rows"]} <= {"writer-a", "writer-b", "writer-c"}
+    assert not {"strict"} & {row["model"] for row in get(f"{flow.api}/v1/rankings?board={board}").json()["rows"]}
+
+
+def test_a_judge_can_be_asked_afterwards(flow: Settings, parent: str) -> None:
+    """By the command line, about one of the tasks; pages and commands show whom it judged, also where nothing could be scored."""
+    judged(flow, parent, judgements=2, silent=1)
+    told = document(assay(flow, "judge", parent, "--model", "late", "--engine", "echo", "--task", ON, "--limit", "4", "--wait", "--json"))
+    assert (told["state"], told["scores"]) == ("completed", [])
+    child = over(flow, told["run_id"])
+    assert (child["subject"]["run_id"], child["subject"]["model"], child["against"]) == (parent, "writer-a", None)
+    assert "writer-a" in assay(flow, "run", told["run_id"]).stdout
+    assert "3 judges on" in assay(flow, "judgements", parent).stdout
+    shown = get(f"{flow.api}/runs/{parent}").text
+    assert told["run_id"] in shown and "Krippendorff" in shown
+    assert parent in get(f"{flow.api}/runs/{told['run_id']}").text
+
+
+def test_two_runs_are_compared_in_both_orders(flow: Settings, parent: str) -> None:
+    """A judge that always takes the first place prefers nobody, and is told to be biased; the other run's page shows it too."""
+    judged(flow, parent, judgements=2, silent=1)
+    other = submitted(flow, model={"uri": "writer-d"}, tasks=[{"name": "assay_copy", "limit": LIMIT}])
+    over(flow, other)
+    chat = {"template": "{{ messages[-1].content }}\nVerdict: first"}
+    tasks = [{"name": "assay_judge_pairwise"}]
+    child = submitted(flow, model={"uri": "biased"}, parent_run=parent, against_run=other, tasks=tasks, chat=chat)
+    told = over(flow, child)
+    assert {score["metric"]: score["value"] for score in told["scores"]} == {
+        "preference": 0.5, "position_bias": 1.0, "first_preferred": 1.0
+    }  # fmt: skip
+    assert (told["subject"]["model"], told["against"]["model"]) == ("writer-a", "writer-d")
+    assert child in [one["run_id"] for one in get(f"{flow.api}/v1/runs/{other}/judgements").json()["judgements"]]
+    boards = [row["board"] for row in get(f"{flow.api}/v1/boards").json()["boards"]]
+    assert any(name.startswith("task:assay_judge_pairwise:assay_copy by biased (") and " against writer-d (" in name for name in boards)
+
+
+def test_models_of_other_kinds_judge(flow: Settings, parent: str, tmp_path: Path) -> None:
+    """A reference model by perplexity, which is lm-eval's; a classifier by its label; the client shows both."""
+    judged(flow, parent, judgements=2, silent=1)
+    model, classifier = tiny_llama(tmp_path / "model"), saved(tmp_path / "classifier")
+    about = {"parent_run": parent, "engine": {"name": "transformers"}}
+    by_model = submitted(flow, model={"uri": str(model)}, tasks=[{"name": "assay_judge_perplexity"}], **about)
+    labels = {"name": "classifier", "options": {"labels": "toxic=LABEL_1"}}
+    by_label = submitted(flow, model={"uri": str(classifier)}, tasks=[{"name": "assay_judge_toxicity"}], **about | {"engine": labels})
+    (bits,) = [score["value"] for score in over(flow, by_model)["scores"] if score["metric"] == "bits_per_byte"]
+    texts = asyncio.run(written(flow, parent))
+    likelihoods = theirs(hflm(model), "loglikelihood_rolling", [(text,) for text in texts])
+    assert bits == pytest.approx(-sum(likelihoods) / sum(len(text.encode()) for text in texts) / math.log(2), rel=1e-4)
+    toxicity = {score["metric"]: score for score in over(flow, by_label)["scores"]}
+    expected = [label_probabilities(classifier, text, several=False)[1] for text in texts]
+    assert toxicity["toxicity"]["value"] == pytest.approx(sum(expected) / LIMIT, rel=1e-5)
+    with Client(flow.api) as assay_client:
+        shown = {one.run_id: one for one in assay_client.judgements(parent).judgements}
+    assert (shown[by_label].engine, shown[by_model].judge) == ("classifier", str(model))
+
+
+async def written(flow: Settings, run_id: str) -> list[str]:
+    """A run's written answers, in the order of their samples."""
+    async with Log(flow, client_id="test") as log:
+        found = [one for one in await events_of(log, ANSWERS, run_id) if one.task == "assay_copy"]
+    return [one.answers[0].output.read() for one in sorted(found, key=lambda one: one.ordinal)]
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"tasks": [{"name": TASK}]}, "say whose"),
+        ({"tasks": [{"name": TASK}], "parent_run": "nobody"}, "run nobody is not in the log"),
+        ({"tasks": [{"name": f"{TASK}:assay_arithmetic"}]}, "no written answers to assay_arithmetic; it has them to: assay_copy"),
+        ({"tasks": [{"name": "assay_copy"}], "judgements": [judge("x", KIND, "assay_copy")]}, "'assay_copy' does not judge one run"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(flow: Settings, parent: str, told: dict[str, Any], says: str) -> None:
+    """With its reason."""
+    judged(flow, parent, judgements=2, silent=1)
+    about = {"parent_run": parent} if "arithmetic" in str(told) else {}
+    rejected = over(flow, submitted(flow, **(about | told)))
+    assert rejected["state"] == "rejected"
+    assert says in rejected["message"]
+
+
+def test_the_projections_equal_the_log_with_judgements_in_it(flow: Settings, parent: str) -> None:
+    """Judging runs are runs like others."""
+    judged(flow, parent, judgements=2, silent=1)
+    verdict = asyncio.run(verify(flow, run_id=None, told=lambda _text: None))
+    assert verdict.equal, verdict.difference
+    assert httpx.get(f"{flow.api}/v1/runs/nobody/judgements", timeout=60).status_code == 404

@@ -1,0 +1,90 @@
+"""Krippendorff's alpha: his own worked example, agreement, chance, and what it does not depend on."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.agreement import Level, alpha
+
+# Krippendorff (2011), section C: four observers, twelve units, values missing.
+PUBLISHED = (
+    (1, 2, 3, 3, 2, 1, 4, 1, 2, None, None, None),
+    (1, 2, 3, 3, 2, 2, 4, 1, 2, 5, None, 3),
+    (None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None),
+    (1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None),
+)
+LEVELS = pytest.mark.parametrize("level", ["interval", "nominal"])
+VALUES = st.lists(st.lists(st.integers(1, 10).map(float), min_size=2, max_size=5), min_size=2, max_size=12)
+
+
+@pytest.mark.parametrize(("level", "published"), [("nominal", 0.743), ("interval", 0.849)])
+def test_the_published_example(level: Level, published: float) -> None:
+    """To the digits that are printed; the unit with one value is left out."""
+    units = {number: [float(value) for value in unit if value is not None] for number, unit in enumerate(zip(*PUBLISHED, strict=True))}
+    found = alpha(units, level=level)
+    assert found.value == pytest.approx(published, abs=5e-4)
+    assert found.units == 11
+    assert found.interval is not None and found.interval[0] < published < found.interval[1] <= 1
+
+
+@LEVELS
+@given(values=st.lists(st.integers(1, 10).map(float), min_size=2, max_size=20, unique=True), judges=st.integers(2, 4))
+def test_identical_judges_agree_wholly(level: Level, values: list[float], judges: int) -> None:
+    """Whatever they say."""
+    found = alpha({number: [value] * judges for number, value in enumerate(values)}, level=level)
+    assert found.value == pytest.approx(1)
+
+
+@LEVELS
+def test_independent_judges_agree_by_chance(level: Level) -> None:
+    """Their alpha is near 0, and its interval has it."""
+    draw = random.Random(1)
+    found = alpha({unit: [float(draw.randint(1, 5)) for _ in range(3)] for unit in range(2000)}, level=level)
+    assert found.value == pytest.approx(0, abs=0.04)
+    assert found.interval is not None and found.interval[0] < 0 < found.interval[1]
+
+
+@LEVELS
+@given(values=VALUES, seed=st.integers(0, 1000))
+def test_it_is_the_definition_in_any_order(level: Level, values: list[list[float]], seed: int) -> None:
+    """All pairs within units against all pairs, one by one."""
+    units = dict(enumerate(values))
+    shuffled = [(unit, random.Random(seed).sample(told, len(told))) for unit, told in units.items()]
+    random.Random(seed).shuffle(shuffled)
+    found = alpha(dict(shuffled), level=level).value
+    expected = defined(values, level)
+    assert found == (None if expected is None else pytest.approx(expected, abs=1e-9))
+
+
+def defined(units: list[list[float]], level: Level) -> float | None:
+    """Alpha as its definition has it."""
+    every = [value for unit in units for value in unit]
+    between = pairs(every, level) / (len(every) * (len(every) - 1))
+    within = sum(pairs(unit, level) / (len(unit) - 1) for unit in units) / len(every)
+    return 1 - within / between if between else None
+
+
+def pairs(values: list[float], level: Level) -> float:
+    """The sum of δ² over ordered pairs."""
+    told = [(a, b) for i, a in enumerate(values) for j, b in enumerate(values) if i != j]
+    return sum((a - b) ** 2 if level == "interval" else float(a != b) for a, b in told)
+
+
+@LEVELS
+@pytest.mark.parametrize("units", [{}, {0: [1.0], 1: [2.0]}, {0: [1.0, 1.0], 1: [1.0, 1.0]}])
+def test_where_it_is_undefined_it_says_why(level: Level, units: dict[int, list[float]]) -> None:
+    """No pairs, or nothing to disagree about."""
+    found = alpha(units, level=level)
+    assert (found.value, found.interval) == (None, None)
+    assert found.why
+
+
+@given(values=VALUES)
+def test_clusters_widen_no_value(values: list[list[float]]) -> None:
+    """They are about the interval; one cluster of all has none."""
+    units = dict(enumerate(values))
+    alone, together = alpha(units, level="interval"), alpha(units, level="interval", clusters=dict.fromkeys(units, "one"))
+    assert alone.value == together.value
+    assert together.interval is None
