@@ -1,13 +1,11 @@
 """Judgements: asking another model what it thinks of a run's answers, and looking at what judges said."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from infra.settings import Settings
-from query_api.charts import number
-from query_api.cli import showing
+from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
 from query_api.cli.options import ME, AsJson, ChatTemplate, RunId, Submitter, System, Wait
@@ -57,29 +55,4 @@ def judgements(run_id: RunId, as_json: AsJson = False) -> None:
     Examples: `assay judgements RUN_ID` · `assay judgements RUN_ID --json`
     """
     told = Client(Settings()).get(f"/v1/runs/{run_id}/judgements")
-    showing.document(told) if as_json else shown(told)
-
-
-def shown(told: Mapping[str, Any]) -> None:
-    """Prints a run's judgements."""
-    rows = [row for one in told["judgements"] for row in _rows(one)]
-    if not rows:
-        showing.console.print("No judge was asked about this run: `assay judge` asks one.")
-        return
-    showing.table(["run", "judge", "task", "metric", ">value", ">95 % interval", ">answers", ""], rows)
-    for one in told["agreements"]:
-        own, low, high = (number(one["interval"][name], 3) for name in ("alpha", "low", "high"))
-        said = one["interval"]["why_undefined"] or f"alpha {own} ({low} – {high}) over {one['interval']['answers']} answers"
-        showing.console.print(f"{one['judges']} judges on {one['task']}, {one['metric']}: {said}", highlight=False)
-
-
-def _rows(one: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    name = showing.short(one["judge"])
-    if one["state"] != "completed":
-        return [(one["run_id"], name, None, None, None, None, None, one["message"] or one["state"])]
-    return [
-        (one["run_id"], name, score["task"], score["metric"], number(score["value"], 4),
-         f"{number(score['low'])} – {number(score['high'])}", score["samples"],
-         f"{score['not_scored']} not scored" if score["not_scored"] else "")
-        for score in one["scores"]
-    ]  # fmt: skip
+    showing.document(told) if as_json else judged.shown(told)

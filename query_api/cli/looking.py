@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infra.settings import Settings
-from query_api.cli import judging, showing
+from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, TaskOnly, Wait
@@ -49,9 +49,9 @@ def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
         showing.document(told)
         return
     showing.run(told)
-    judged = client.get(f"/v1/runs/{run_id}/judgements")
-    if judged["judgements"]:
-        judging.shown(judged)
+    said = client.get(f"/v1/runs/{run_id}/judgements")
+    if said["judgements"]:
+        judged.shown(said)
 
 
 def samples(run_id: RunId, task: TaskOnly = None, as_json: AsJson = False) -> None:

@@ -148,7 +148,7 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
                     bars[name] = progress.add_task(name, total=task["expected"], note="")
                 shown = len(told["tasks"]) <= BARS or 0 < done < task["expected"]  # of a suite, what moves
                 progress.update(bars[name], completed=done, note=f"{done} / {task['expected']}", visible=shown)
-            if told["state"] in OVER and _whole(told):
+            if told["state"] in OVER and whole(told):
                 return told
             time.sleep(POLL_S)
 
@@ -157,7 +157,7 @@ def _note(told: Mapping[str, Any]) -> str:
     return f"{told['state']}, waits for {told['waits_for']}" if told.get("waits_for") else str(told["state"])
 
 
-def _whole(told: Mapping[str, Any]) -> bool:
+def whole(told: Mapping[str, Any]) -> bool:
     """What completes a run may reach the API before its figures do; a task of which no sample could be scored has none."""
     if told["state"] != "completed":
         return True

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.settings import Settings
-from query_api.cli import showing
+from query_api.cli import judged, showing
 from query_api.cli.batches import submit_batch
 from query_api.cli.client import Client
 from query_api.cli.completing import task_names
@@ -114,7 +114,14 @@ def submit_body(
         )
         return
     told = followed(client, run_id, quiet=as_json)
-    showing.document((shape or _scores)(told)) if as_json else showing.run(told)
+    judges = len(body.get("judgements") or ()) + len(body.get("judges") or ()) if told["state"] == "completed" else 0
+    said = judged.followed(client, run_id, judgements=judges) if judges else {}
+    if as_json:
+        showing.document((shape or _scores)(told) | ({"judgements": said["judgements"], "agreements": said["agreements"]} if said else {}))
+    else:
+        showing.run(told)
+        if said:
+            judged.shown(said)
     if told["state"] != "completed":
         raise Invalid(f"run {run_id} is {told['state']}: {told.get('message') or told.get('reason_code') or 'no reason given'}", code="run")
 
