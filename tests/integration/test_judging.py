@@ -115,7 +115,7 @@ def test_a_judge_can_be_asked_afterwards(flow: Settings, parent: str) -> None:
     child = over(flow, told["run_id"])
     assert (child["subject"]["run_id"], child["subject"]["model"], child["against"]) == (parent, "writer-a", None)
     assert "writer-a" in assay(flow, "run", told["run_id"]).stdout
-    assert "3 judges on" in assay(flow, "judgements", parent).stdout
+    assert f"judges on {ON}, rating" in assay(flow, "judgements", parent).stdout
     shown = get(f"{flow.api}/runs/{parent}").text
     assert told["run_id"] in shown and "Krippendorff" in shown
     assert parent in get(f"{flow.api}/runs/{told['run_id']}").text
