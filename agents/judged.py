@@ -76,14 +76,11 @@ class Judging:
         await self.catch_up()
         runs = [self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
         answers = [await self._answers(run) for run in runs]
-        written = [task for task in runs[0].plan.tasks if all(_planned(run, task.task) for run in runs)]
-        given, builds = dict[str, Given](), dict[str, str]()
-        for planned in written:
-            rows = await self._documents(planned.task, runs, answers)
-            if rows:
-                given[planned.task], builds[planned.task] = Given(rows, f"answers:{planned.task}"), planned.build_id
-        choices = [one for choice in request.tasks for one in judging.chosen(choice, list(given))]
+        shared = [one for one in runs[0].plan.tasks if all(_planned(run, one.task) for run in runs)]
+        builds = {one.task: one.build_id for one in shared if judging.writes(answers[0].get(one.task, {}))}
+        choices = [one for choice in request.tasks for one in judging.chosen(choice, list(builds))]
         of = {one.name: one.name.partition(judging.OF)[2] for one in choices}
+        given = {task: Given(await self._documents(task, runs, answers), f"answers:{task}") for task in dict.fromkeys(of.values())}
         subjects = [judging.subject_of(run.run_id, run.plan) for run in runs]
         return Judged(
             choices, {name: given[task] for name, task in of.items()}, {name: builds[task] for name, task in of.items()},
@@ -110,7 +107,7 @@ class Judging:
     async def _documents(
         self, task: str, runs: Sequence[Run], answers: Sequence[Mapping[str, Mapping[tuple[int, int], SampleAnswered]]]
     ) -> tuple[str, ...]:
-        """A task's answers as documents; none where its answers are no texts."""
+        """A task's answers as documents."""
         sides = [
             judging.Side(run.run_id, planned, answered.get(task, {}))
             for run, answered in zip(runs, answers, strict=True) if (planned := _planned(run, task))
@@ -118,8 +115,6 @@ class Judging:
         planned = sides[0].planned
         built = self._builds[planned.build_id]
         samples = await samples_of(self._log, built, wanted=range(planned.samples))
-        if not judging.writes(samples):
-            return ()
         return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides))
 
 

@@ -121,9 +121,9 @@ def chosen(choice: TaskChoice, tasks: Sequence[str]) -> list[TaskChoice]:
     return [choice.model_copy(update={"name": f"{name}{OF}{task}", "group": choice.group or group}) for task in meant]
 
 
-def writes(samples: Mapping[int, SampleBuilt]) -> bool:
-    """The task's answers are texts."""
-    return any(request.request_type == WRITTEN for sample in samples.values() for request in sample.requests)
+def writes(answered: Answered) -> bool:
+    """The answers are texts."""
+    return any(answer.request_type == WRITTEN for one in answered.values() for answer in one.answers)
 
 
 def documents(samples: Mapping[int, SampleBuilt], contents: Mapping[str, str], sides: Sequence[Side]) -> Iterator[str]:
