@@ -76,17 +76,18 @@ def parent(flow: Settings) -> str:
 def test_a_run_is_judged_when_it_is_complete(flow: Settings, parent: str) -> None:
     """Each judge in a run of its own; an answer without a score is not scored, never 0; the judges' agreement is told."""
     told = judged(flow, parent, judgements=2, silent=1)
-    assert [(one["judge"], one["subject"]["run_id"]) for one in told["judgements"]] == [
-        ("strict", parent), ("kind", parent), ("silent", parent)
-    ]  # fmt: skip
-    assert [one["run_id"] for one in told["judgements"]] == [derive_id("Judgement", parent, place) for place in range(3)]
-    strict, kind, silent = ({(s["task"], s["metric"]): s for s in one["scores"]} for one in told["judgements"])
+    asked = {derive_id("Judgement", parent, place): judge for place, judge in enumerate(("strict", "kind", "silent"))}
+    said = {asked[one["run_id"]]: one for one in told["judgements"] if one["run_id"] in asked}
+    assert {judge: (one["judge"], one["subject"]["run_id"]) for judge, one in said.items()} == {
+        judge: (judge, parent) for judge in asked.values()
+    }  # fmt: skip
+    strict, kind, silent = ({(s["task"], s["metric"]): s for s in said[judge]["scores"]} for judge in asked.values())
     assert strict.keys() == {(ON, "rating"), (ON, "creativity")} or strict.keys() == {(ON, "rating")}
     assert kind[ON, "rating"]["value"] == pytest.approx(strict[ON, "rating"]["value"] + 4)
     assert (kind[ON, "rating"]["samples"], kind[ON, "rating"]["main"]) == (LIMIT, True)
     assert kind[ON, "rating"]["low"] <= kind[ON, "rating"]["value"] <= kind[ON, "rating"]["high"]
     assert silent == {}
-    quiet = get(f"{flow.api}/v1/runs/{told['judgements'][2]['run_id']}").json()
+    quiet = get(f"{flow.api}/v1/runs/{said['silent']['run_id']}").json()
     assert [(task["scored"], task["not_scored"]) for task in quiet["tasks"]] == [(0, LIMIT)]
     (agreed,) = told["agreements"]
     assert (agreed["task"], agreed["metric"], agreed["judges"], agreed["interval"]["answers"]) == (ON, "rating", 3, LIMIT)
