@@ -56,4 +56,4 @@ def _bits(scorer: Scorer, row: str, likelihood: float | None) -> str:
     request = BuiltRequest(request_type="loglikelihood_rolling", context=Text.plain(json.loads(row)["answer"]))
     told: dict[str, Any] = {"request_index": 0, "request_type": "loglikelihood_rolling", "finish_reason": "none", "prompt_tokens": 1}
     scores = scorer.score(row, 0, [request], {}, [Answer.model_validate(told | {"loglikelihood": likelihood})])
-    return next(score.parts_json for score in scores if score.metric == "bits_per_byte")
+    return next(score.parts_json or "" for score in scores if score.metric == "bits_per_byte")
