@@ -118,6 +118,8 @@ def _started(program: str, word: bytes, *, walls: Walls, limits: Limits) -> Iter
             argv, stdin=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT, pass_fds=(filtering,),
             start_new_session=True, close_fds=True, bufsize=0, cwd="/",
         )  # fmt: skip
+    except OSError as error:  # bubblewrap is not here, or there are too many processes
+        raise Unavailable(f"the sandbox ({walls}) did not start: {error}", code="sandbox") from error
     finally:
         os.close(told)
         os.close(filtering)
