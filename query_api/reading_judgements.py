@@ -53,7 +53,7 @@ async def _agreement(reading: Reading, task: str, judges: Sequence[tuple[str, Pl
     planned = judges[0][1]
     ratings, clusters = dict[int, list[float]](), dict[int, str]()
     for run_id, _ in judges:
-        rows = await reading.rows("compared", run_id=run_id, task=task, metric=planned.main_metric, filter=planned.main_filter)
+        rows = await reading.rows("compared", run_id=run_id, chosen=[(task, planned.main_metric, planned.main_filter)])
         for row in rows:
             ratings.setdefault(row["ordinal"], []).append(row["mean"])
             clusters[row["ordinal"]] = row["passage"] or str(row["ordinal"])
