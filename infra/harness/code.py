@@ -37,8 +37,8 @@ def outcomes() -> Iterator[list[Outcome]]:
 class CodeEval:
     """The metric. While `loading`, nothing is run: tasks try it as they are imported, also where there is no sandbox and no need of one."""
 
-    def __init__(self) -> None:
-        self.loading = True
+    def __init__(self, *, loading: bool) -> None:
+        self.loading = loading
 
     def compute(
         self, *, references: Sequence[str], predictions: Sequence[Sequence[str]], k: Sequence[int] = (1, 10, 100)

@@ -9,6 +9,8 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -55,22 +57,27 @@ def _fast_rouge() -> None:
 
 @contextmanager
 def _no_hub_metrics() -> Iterator[None]:
-    """While it lasts, a metric that would be fetched from the hub is ours, or refused."""
-    import evaluate
+    """While it lasts, a metric that would be fetched from the hub is ours, or refused.
 
-    load, made = evaluate.load, list[CodeEval]()
+    What stands in for the package `evaluate` also keeps it from being imported: that takes twenty seconds and a GiB, for torch.
+    """
+    made, before, stand_in = list[CodeEval](), sys.modules.get("evaluate"), ModuleType("evaluate")
+    stand_in.__spec__ = ModuleSpec("evaluate", None)
 
     def ours(path: str, *_args: object, **_named: object) -> CodeEval:
         if path != code.NAME:
             raise Invalid(f"its metric {path!r} comes from the hub; only {code.NAME!r} is had without it", code="hub-metric")
-        made.append(CodeEval())
+        made.append(CodeEval(loading=sys.modules.get("evaluate") is stand_in))
         return made[-1]
 
-    evaluate.load = ours
+    vars(stand_in)["load"] = ours
+    sys.modules["evaluate"] = stand_in
     try:
         yield
     finally:
-        evaluate.load = load
+        del sys.modules["evaluate"]
+        if before is not None:
+            sys.modules["evaluate"] = before
         for metric in made:
             metric.loading = False
 

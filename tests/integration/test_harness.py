@@ -4,6 +4,8 @@ import gzip
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -266,3 +268,14 @@ def test_bundled_tasks_need_neither_network_nor_files(tmp_path: Path) -> None:
     ]
     assert ids[0] == ids[1]
     assert len(list(bundled_files())) == len(BUNDLED_TASKS) == len(set(ids[0].values()))
+
+
+def test_a_task_is_built_and_scored_without_torch(tmp_path: Path) -> None:
+    """Planning and scoring processes are many and small: what would import the models' libraries is not imported."""
+    program = (
+        "import sys; from pathlib import Path; from infra.harness.building import Dress, build; from infra.harness.scoring import Scorer; "
+        "from infra.settings import Settings; from schemas.requests import Chat, TaskChoice; "
+        "made = build(TaskChoice(name='assay_copy'), dress=Dress(Chat()), settings=Settings(home=Path(sys.argv[1]))); "
+        "Scorer(made.config_json); assert not {'torch', 'transformers', 'evaluate'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program, str(tmp_path)], check=True)

@@ -27,4 +27,4 @@ def test_it_is_the_share_of_draws_that_hold_one_that_passes() -> None:
 
 def test_a_metric_that_is_being_imported_runs_nothing() -> None:
     """A task can be built where there is no sandbox."""
-    assert CodeEval().compute(references=["assert f()"], predictions=[["raise SystemExit"]], k=[1]) == ({"pass@1": 0.0}, {})
+    assert CodeEval(loading=True).compute(references=["assert f()"], predictions=[["raise SystemExit"]], k=[1]) == ({"pass@1": 0.0}, {})
