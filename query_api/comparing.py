@@ -5,6 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from infra.clickhouse import Rows
 from query_api.reading import Reading
 from schemas.runs import Plan, PlannedTask
 from streams.comparison import Comparison, Measured, Sample, TaskCompared, compare, in_words
@@ -13,7 +14,8 @@ from streams.errors import Invalid, NotFound
 
 async def compared(reading: Reading, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
     """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
-    runs = await asyncio.gather(*(_planned(reading, run_id) for run_id in (a, b)))
+    states = await asyncio.gather(*(reading.rows("run", run_id=run_id) for run_id in (a, b)))
+    runs = [_planned(run_id, rows) for run_id, rows in zip((a, b), states, strict=True)]
     measured = await asyncio.gather(*(_measured(reading, row["run_id"], plan, task) for row, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({planned.task for _, plan in runs for planned in plan.tasks})) or "none"
@@ -23,8 +25,7 @@ async def compared(reading: Reading, a: str, b: str, *, task: str | None = None,
     return {"a": sides[0], "b": sides[1], "summary": summary(found), **_document(found, limit=limit)}
 
 
-async def _planned(reading: Reading, run_id: str) -> tuple[dict[str, Any], Plan]:
-    rows = await reading.rows("run", run_id=run_id)
+def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
     if not rows:
         raise NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
     if not rows[0]["plan"]:
