@@ -10,7 +10,7 @@ from infra.kafka import Ends, Log, Record
 from schemas.builds import TaskBuilt
 from schemas.measurements import SampleAnswered
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Plan, PlannedTask, RunChanged, RunState, Subject
+from schemas.runs import Plan, RunChanged, RunState, Subject
 from streams import judging
 from streams.errors import Invalid
 from streams.runs import step
@@ -76,7 +76,7 @@ class Judging:
         await self.catch_up()
         runs = [self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
         answers = [await self._answers(run) for run in runs]
-        shared = [one for one in runs[0].plan.tasks if all(_planned(run, one.task) for run in runs)]
+        shared = [one for one in runs[0].plan.tasks if all(run.plan.planned(one.task) for run in runs)]
         builds = {one.task: one.build_id for one in shared if judging.writes(answers[0].get(one.task, {}))}
         choices = [one for choice in request.tasks for one in judging.chosen(choice, list(builds))]
         of = {one.name: one.name.partition(judging.OF)[2] for one in choices}
@@ -110,13 +110,9 @@ class Judging:
         """A task's answers as documents."""
         sides = [
             judging.Side(run.run_id, planned, answered.get(task, {}))
-            for run, answered in zip(runs, answers, strict=True) if (planned := _planned(run, task))
+            for run, answered in zip(runs, answers, strict=True) if (planned := run.plan.planned(task))
         ]  # fmt: skip
         planned = sides[0].planned
         built = self._builds[planned.build_id]
         samples = await samples_of(self._log, built, wanted=range(planned.samples))
         return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides))
-
-
-def _planned(run: Run, task: str) -> PlannedTask | None:
-    return next((planned for planned in run.plan.tasks if planned.task == task), None)

@@ -61,7 +61,8 @@ class Scorer:
         for record in records:
             self._plans.remember(record.event)
         answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
-        answers = [answered for answered in answers if await self._is_code(answered.build_id) == self._code]
+        own = {build_id for build_id in {answered.build_id for answered in answers} if await self._is_code(build_id) == self._code}
+        answers = [answered for answered in answers if answered.build_id in own]
         for first in range(0, len(answers), self._at_once):
             chunk = answers[first : first + self._at_once]
             scored = await self._score(chunk)

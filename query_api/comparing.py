@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from infra.clickhouse import Rows
-from query_api.reading import Reading
+from query_api.reading import Reading, unknown_run
 from schemas.runs import Plan, PlannedTask
 from streams.comparison import Comparison, Measured, Sample, TaskCompared, compare, in_words
 from streams.errors import Invalid, NotFound
@@ -27,7 +27,7 @@ async def compared(reading: Reading, a: str, b: str, *, task: str | None = None,
 
 def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
     if not rows:
-        raise NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
+        raise unknown_run(run_id)
     if not rows[0]["plan"]:
         raise Invalid(f"run {run_id} is {rows[0]['state']} and has no plan, so there is nothing to compare", code="no-plan")
     return rows[0], Plan.model_validate(json.loads(rows[0]["plan"]))

@@ -64,13 +64,13 @@ class Reading:
         """A run's row of `run_states`. Raises: NotFound."""
         found = await self.rows("run", run_id=run_id)
         if not found:
-            raise _unknown(run_id)
+            raise unknown_run(run_id)
         return found[0]
 
     async def known(self, run_id: str) -> None:
         """Returns where there is such a run. Raises: NotFound."""
         if not await self.rows("known", run_id=run_id):
-            raise _unknown(run_id)
+            raise unknown_run(run_id)
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """Everything about a run. Raises: NotFound."""
@@ -142,7 +142,8 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unknown(run_id: str) -> NotFound:
+def unknown_run(run_id: str) -> NotFound:
+    """What is said of a run that is not there."""
     return NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
 
 

@@ -13,7 +13,7 @@ from streams.judging import by
 
 async def judgements(reading: Reading, run_id: str) -> dict[str, Any]:
     """The runs that judge a run's answers, each with its figures, and how far judges of the same agree. Raises: NotFound."""
-    await reading.state(run_id)
+    await reading.known(run_id)
     rows = await reading.rows("judgements", run_id=run_id)
     plans = {row["run_id"]: Plan.model_validate_json(row["plan"]) for row in rows if row["plan"]}
     told = [row for row in rows if row["run_id"] not in plans or plans[row["run_id"]].subject]

@@ -93,6 +93,10 @@ class Plan(Record):
     subject: Subject | None = None
     against: Subject | None = None
 
+    def planned(self, task: str) -> PlannedTask | None:
+        """The task of that name; None where the run has none."""
+        return next((planned for planned in self.tasks if planned.task == task), None)
+
 
 class RunChanged(Event):
     """A run took a step. `plan` is there when the state is planned."""

@@ -43,7 +43,7 @@ class Run:
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task as planned."""
-        return next((planned for planned in self.plan.tasks if planned.task == task), None) if self.plan else None
+        return self.plan.planned(task) if self.plan else None
 
     def complete_scores(self, task: str) -> tuple[str, TaskScores] | None:
         """The task's complete scores under the newest scorer version that has them."""

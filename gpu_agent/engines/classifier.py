@@ -9,15 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-import psutil
 import torch
 import transformers
 
-from gpu_agent.engines.devices import chosen
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
-from gpu_agent.engines.loading import check_memory, read
+from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.memory import Budget, budget_of, is_out_of_memory, memory_errors
-from infra.models import inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -40,14 +37,8 @@ class Classifier:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and classifies nothing once. Raises: Invalid, Temporary where memory ran out."""
-        if unknown := set(options) - OPTIONS:
-            raise Invalid(f"engine classifier has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(OPTIONS))}", code="option")
-        if "threads" in options:
-            torch.set_num_threads(int(options["threads"]))
         self._named = _names(options.get("labels", ""))
-        facts = inspect(model)
-        self._device = chosen(device)
-        check_memory(facts, self._device)
+        facts, self._device = prepared("classifier", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
         self._model, self._tokenizer = read(facts, model, kind=transformers.AutoModelForSequenceClassification, device=self._device)
         loaded = time.perf_counter_ns()
@@ -61,15 +52,12 @@ class Classifier:
         self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
         with torch.inference_mode(), memory_errors():
             self._likelihoods([self._tokenizer("a")["input_ids"]])
-        return Loaded(
-            used=EngineUsed(
-                name="classifier", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
-                quantisation=model.quantisation, max_len=self._max_len, device=str(self._device), batch=self._budget.text,
-            ),
-            download_ns=0, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
-            weights_bytes=sum(p.numel() * p.element_size() for p in self._model.parameters()),
-            parameters=sum(p.numel() for p in self._model.parameters()),
-            peak_bytes=torch.cuda.max_memory_allocated() if self._device.type == "cuda" else psutil.Process().memory_info().rss,
+        used = EngineUsed(
+            name="classifier", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
+            quantisation=model.quantisation, max_len=self._max_len, device=str(self._device), batch=self._budget.text,
+        )  # fmt: skip
+        return loaded_as(
+            used, self._model, self._device, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
         )  # fmt: skip
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:

@@ -16,7 +16,7 @@ from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes, is_out_of_memory
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.prompts import Generation
-from gpu_agent.engines.thinking import LOOK_BACK, Thought
+from gpu_agent.engines.thinking import Thought, look_back
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, pack_of, partial
 
 # Slots: as many as the tokens at once, divided by this. Each step's weights are read once for all of them.
@@ -279,11 +279,6 @@ class Texts:
         )  # fmt: skip
         written.tokens.extend(whole[0, count:].tolist())
         return written
-
-
-def look_back(tokenizer: Any, until: Sequence[str]) -> int:
-    """How many of the newest tokens can hold a stop text. Source: lm-eval 0.4.13, models/utils_hf.py, MultiTokenEOSCriteria."""
-    return max((len(tokenizer.encode(stop, add_special_tokens=False)) + LOOK_BACK for stop in until if stop), default=1)
 
 
 def _chain(tokens: Tokens, *, root: int) -> Row:

@@ -1,16 +1,21 @@
 """A model and its tokenizer from their files: checked before, whole after, and tried on how its attention can be had."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import torch
 import transformers
 
+from gpu_agent.engines.devices import chosen
+from gpu_agent.engines.engine import Loaded
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import free_bytes, memory_errors
 from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
-from infra.models import ModelFacts
+from infra.models import ModelFacts, inspect
+from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -32,6 +37,32 @@ class Model:
     network: Any
     tokenizer: Any
     roots: Roots | None
+
+
+def prepared(
+    engine: str, model: ModelRef, *, options: Mapping[str, str], known: frozenset[str], device: str
+) -> tuple[ModelFacts, torch.device]:
+    """What the model's files say and the device for it, before it is loaded; torch has the threads that `options` give it.
+
+    Raises: Invalid for an unknown option, or a model that cannot be read or is too large.
+    """
+    if unknown := set(options) - known:
+        raise Invalid(f"engine {engine} has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(known))}", code="option")
+    if "threads" in options:
+        torch.set_num_threads(int(options["threads"]))
+    facts, on = inspect(model), chosen(device)
+    check_memory(facts, on)
+    return facts, on
+
+
+def loaded_as(used: EngineUsed, network: Any, device: torch.device, *, load_ns: int, warmup_ns: int, kv_bytes: int | None = None) -> Loaded:
+    """What is said of a model that was loaded: how long it took, and what it takes."""
+    parameters = list(network.parameters())
+    return Loaded(
+        used=used, download_ns=0, load_ns=load_ns, warmup_ns=warmup_ns, kv_bytes=kv_bytes,
+        weights_bytes=sum(one.numel() * one.element_size() for one in parameters), parameters=sum(one.numel() for one in parameters),
+        peak_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss,
+    )  # fmt: skip
 
 
 def check_memory(facts: ModelFacts, device: torch.device) -> None:

@@ -23,6 +23,11 @@ class Parts:
     answer: str
 
 
+def look_back(tokenizer: Any, until: Sequence[str]) -> int:
+    """How many of the newest tokens can hold one of these texts. Source: lm-eval 0.4.13, models/utils_hf.py, MultiTokenEOSCriteria."""
+    return max((len(tokenizer.encode(stop, add_special_tokens=False)) + LOOK_BACK for stop in until if stop), default=1)
+
+
 class Thought:
     """Where in one text's tokens its thinking ends. `ended` counts the tokens up to the last end seen, 0 where none was."""
 
@@ -31,6 +36,7 @@ class Thought:
         self._thinking = thinking
         self._tokenizer = tokenizer
         self._closing: list[int] = tokenizer.encode(thinking.end, add_special_tokens=False) if thinking else []
+        self._span = look_back(tokenizer, [thinking.end] if thinking else [])
 
     @property
     def is_open(self) -> bool:
@@ -48,7 +54,7 @@ class Thought:
         """Looks whether the newest of the text's tokens completes an end of thinking."""
         if self._thinking is None:
             return
-        newest = tokens[max(self.ended, len(tokens) - len(self._closing) - LOOK_BACK) :]
+        newest = tokens[max(self.ended, len(tokens) - self._span) :]
         if self._thinking.end in self._tokenizer.decode(newest):
             self.ended = len(tokens)
 

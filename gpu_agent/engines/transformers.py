@@ -10,18 +10,15 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 import transformers
 
-from gpu_agent.engines.devices import chosen
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Prompt, Texts
 from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keeping, wanted
-from gpu_agent.engines.loading import check_memory, load
+from gpu_agent.engines.loading import load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.prompts import cut, encode_pairs, generation, rolling
-from infra.models import inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -45,13 +42,7 @@ class Transformers:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs one token. Raises: Invalid, Temporary where memory ran out."""
-        if unknown := set(options) - OPTIONS:
-            raise Invalid(f"engine transformers has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(OPTIONS))}", code="option")
-        if "threads" in options:
-            torch.set_num_threads(int(options["threads"]))
-        facts = inspect(model)
-        self._device = chosen(device)
-        check_memory(facts, self._device)
+        facts, self._device = prepared("transformers", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
         whole = load(facts, model, device=self._device)
         self._model, self._tokenizer = whole.network, whole.tokenizer
@@ -62,16 +53,14 @@ class Transformers:
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
         with torch.inference_mode(), memory_errors():
             self._model(torch.tensor([[self._prefix_token]], device=self._device))
-        return Loaded(
-            used=EngineUsed(
-                name="transformers", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
-                quantisation=model.quantisation, max_len=self._max_len, device=str(self._device),
-                batch=self._budget.text if self.sees_trees else "1",
-            ),
-            download_ns=0, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
-            weights_bytes=sum(p.numel() * p.element_size() for p in self._model.parameters()),
-            parameters=sum(p.numel() for p in self._model.parameters()), kv_bytes=facts.kv_bytes_per_token * self._max_len,
-            peak_bytes=torch.cuda.max_memory_allocated() if self._device.type == "cuda" else psutil.Process().memory_info().rss,
+        used = EngineUsed(
+            name="transformers", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
+            quantisation=model.quantisation, max_len=self._max_len, device=str(self._device),
+            batch=self._budget.text if self.sees_trees else "1",
+        )  # fmt: skip
+        return loaded_as(
+            used, self._model, self._device, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
+            kv_bytes=facts.kv_bytes_per_token * self._max_len,
         )  # fmt: skip
 
     @property

@@ -18,21 +18,11 @@ from streams.runs import TERMINAL
 from streams.topics import BUILDS, RUN_SCORES, RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
+from tests.unit.test_definitions import WHOLE
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
-TASK = """task: capitals
-dataset_path: me/capitals
-output_type: multiple_choice
-test_split: test
-doc_to_text: "The capital of {{country}} is"
-doc_to_choice: "{{choices}}"
-doc_to_target: answer
-metric_list:
-  - metric: acc
-metadata:
-  version: 2.5
-"""
+TASK = WHOLE + "metadata:\n  version: 2.5\n"
 
 
 @pytest.fixture(scope="module")

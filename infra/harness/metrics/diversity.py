@@ -30,8 +30,13 @@ def ngrams(tokens: Sequence[str], n: int) -> list[Ngram]:
 
 
 def distinct(n: int, text: str) -> float | None:
+    """Different n-grams over all n-grams of the text's words, 0 to 1; undefined where there is none."""
+    return different(n, words(text))
+
+
+def different(n: int, tokens: Sequence[str]) -> float | None:
     """Different n-grams over all n-grams, 0 to 1; undefined where there is none. Source: Li et al., NAACL 2016, arXiv 1510.03055."""
-    found = ngrams(words(text), n)
+    found = ngrams(tokens, n)
     return len(set(found)) / len(found) if found else None
 
 

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.harness.metrics.diversity import different
+
 
 def expected(document: Mapping[str, Any]) -> str:
     """TAT-QA's answer as text: its parts, and its scale where it has one."""
@@ -29,14 +31,10 @@ def varied(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, flo
     Source: Li et al., NAACL 2016, section 5.1 (distinct-n); Welleck et al., ICLR 2020, section 6 (seq-rep-4).
     """
     words = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", results[0].lower())
-    if len(words) < 4:
+    pairs, fours = different(2, words), different(4, words)
+    if pairs is None or fours is None:
         raise ValueError(f"a text of {len(words)} words has no runs of 4")
-    return {"distinct_2": _distinct(words, 2), "repetition_4": 1 - _distinct(words, 4), "words": float(len(words))}
-
-
-def _distinct(words: Sequence[str], length: int) -> float:
-    runs = [tuple(words[first : first + length]) for first in range(len(words) - length + 1)]
-    return len(set(runs)) / len(runs)
+    return {"distinct_2": pairs, "repetition_4": 1 - fours, "words": float(len(words))}
 
 
 def _words(text: str) -> list[str]:
