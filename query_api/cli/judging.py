@@ -8,11 +8,9 @@ from infra.settings import Settings
 from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
-from query_api.cli.options import ME, AsJson, ChatTemplate, RunId, Submitter, System, Wait
-from query_api.cli.overriding import engine_said
-from query_api.cli.request_files import model_named
+from query_api.cli.options import AsJson, ChatTemplate, RunId, Submitter, System, Wait
+from query_api.cli.overriding import judgement_of
 from query_api.cli.submitting import submit_body
-from streams.errors import Invalid
 from streams.judging import PAIRWISE, USUAL
 
 
@@ -38,15 +36,7 @@ def judge(
     · `assay judge RUN_A --against RUN_B --model ./judge --wait` · `assay judge RUN --model ./reference --task assay_judge_perplexity`
     · `assay judge RUN --model ./classifier --engine classifier --task assay_judge_toxicity --option labels=toxic=LABEL_1`
     """
-    if model is None:
-        raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
-    body = {
-        "model": model_named(model), "engine": engine_said(engine, option or []), "submitter": submitter or ME,
-        "parent_run": run_id, "against_run": against,
-        "tasks": [{"name": name, "limit": limit} for name in task or [PAIRWISE if against else USUAL]],
-        "chat": {"template": "model" if chat else None, "system": system},
-    }  # fmt: skip
-    submit_body(body, wait=wait, as_json=as_json)
+    submit_body(judgement_of(locals()), wait=wait, as_json=as_json)
 
 
 def judgements(run_id: RunId, as_json: AsJson = False) -> None:

@@ -10,6 +10,7 @@ from query_api.cli.request_files import from_file, model_named
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
+from streams.judging import PAIRWISE, USUAL
 
 
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -19,6 +20,19 @@ def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, A
     own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
     tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
     return body | {"tasks": tasks} | suite_said(tasks, **each)
+
+
+def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The body that the options of `assay judge` ask for, by their names. Raises: Invalid."""
+    if options["model"] is None:
+        raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
+    names = options["task"] or [PAIRWISE if options["against"] else USUAL]
+    said = {
+        "model": model_named(options["model"]), "engine": engine_said(options["engine"], options["option"] or []),
+        "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
+        "chat": {"template": "model" if options["chat"] else None, "system": options["system"]},
+    }  # fmt: skip
+    return over({"tasks": tasks_over([], names, {"limit": options["limit"]})}, said)
 
 
 def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,13 +32,15 @@ def lines(values: Iterable[Any]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Prints a table; figures are right-aligned."""
+    """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
+    told = list(rows)
+    shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
     drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in columns:
+    for column in (columns[at] for at in shown):
         right = column.startswith(">")
         drawn.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right or column == "run")
-    for row in rows:
-        drawn.add_row(*("–" if cell is None else str(cell) for cell in row))
+    for row in told:
+        drawn.add_row(*("–" if row[at] is None else str(row[at]) for at in shown))
     console.print(drawn)
 
 
@@ -62,7 +64,7 @@ def ranking(board: Mapping[str, Any]) -> None:
             row["rank"], _named(row), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
             number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
             energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
-            usd((row["cost"] or {}).get("per_1m_output_tokens_usd")),
+            usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
         )
         for row in board["rows"]
     ]  # fmt: skip

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from query_api.cli.options import ME
-from query_api.cli.overriding import body_of, engine_said, tasks_over
+from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_over
+from query_api.submitting import Submission
 from streams.errors import Invalid
+from streams.judging import PAIRWISE, USUAL
 
 FILE = """model: {uri: org/name, revision: main, trust_code: true}
 engine: {name: echo, options: {delay_ms: "4", fail: never}}
@@ -65,3 +67,17 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
         body_of(None, models=[], said={})
     with pytest.raises(Invalid, match="write name=value"):
         engine_said("echo", ["fast"])
+
+
+def test_a_judgement_says_what_was_given_and_no_more() -> None:
+    """So that the API fills in the rest: the engine among it."""
+    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {"run_id": "r", "chat": False}
+    body = judgement_of(options | {"model": "org/judge"})
+    assert body == {
+        "model": {"uri": "org/judge"}, "engine": {"options": {}}, "submitter": ME, "parent_run": "r",
+        "chat": {}, "tasks": [{"name": USUAL}],
+    }  # fmt: skip
+    assert Submission.model_validate(body).engine.name == "transformers"
+    assert judgement_of(options | {"model": "org/judge", "against": "s"})["tasks"] == [{"name": PAIRWISE}]
+    with pytest.raises(Invalid, match="which judge"):
+        judgement_of(options | {"model": None})
