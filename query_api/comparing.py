@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from infra.clickhouse import Rows
 from query_api.reading import Reading, unknown_run
@@ -11,18 +13,40 @@ from schemas.runs import Plan, PlannedTask
 from streams.comparison import Comparison, Measured, Sample, TaskCompared, compare, in_words
 from streams.errors import Invalid, NotFound
 
+KEPT: Final = 16
+MOST_DIFFERING: Final = 500
 
-async def compared(reading: Reading, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
-    """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
-    states = await asyncio.gather(*(reading.rows("run", run_id=run_id) for run_id in (a, b)))
-    runs = [_planned(run_id, rows) for run_id, rows in zip((a, b), states, strict=True)]
-    measured = await asyncio.gather(*(_measured(reading, row["run_id"], plan, task) for row, plan in runs))
+
+class Comparisons:
+    """Comparisons of two runs. One that was reckoned is kept until either run has other scores, for it is reckoned over all samples."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    async def of(self, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
+        """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
+        states = await asyncio.gather(*(self._reading.rows("run", run_id=run_id) for run_id in (a, b)))
+        runs = [_planned(run_id, rows) for run_id, rows in zip((a, b), states, strict=True)]
+        sides = [{"run_id": row["run_id"], "model": row["model"], "state": row["state"]} for row, _ in runs]
+        scored = await asyncio.gather(*(self._reading.rows("scored_as_of", run_id=run_id) for run_id in (a, b)))
+        key = json.dumps([a, b, task, scored])
+        if key not in self._kept:
+            self._kept[key] = await _reckoned(self._reading, [(run_id, plan) for run_id, (_, plan) in zip((a, b), runs, strict=True)], task)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        told = self._kept[key]
+        tasks = [one | {"samples": one["samples"][:limit]} for one in told["tasks"]]
+        return {"a": sides[0], "b": sides[1]} | told | {"tasks": tasks}
+
+
+async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None) -> dict[str, Any]:
+    measured = await asyncio.gather(*(_measured(reading, run_id, plan, task) for run_id, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({planned.task for _, plan in runs for planned in plan.tasks})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
-    found = await asyncio.to_thread(compare, measured[0], measured[1])
-    sides = [{"run_id": row["run_id"], "model": row["model"], "state": row["state"]} for row, _ in runs]
-    return {"a": sides[0], "b": sides[1], "summary": summary(found), **_document(found, limit=limit)}
+    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1])))
 
 
 def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
@@ -57,15 +81,16 @@ def summary(found: Comparison) -> str:
     return f"of {len(found.tasks)} tasks A is better on {ahead['a']}, B on {ahead['b']}; on {open_} no difference is shown"
 
 
-def _document(found: Comparison, *, limit: int) -> dict[str, Any]:
+def _document(found: Comparison) -> dict[str, Any]:
     low, high = found.overall_interval or (None, None)
     return {
+        "summary": summary(found),
         "overall": {"difference": found.overall, "low": low, "high": high, "tasks": len(found.tasks)},
-        "tasks": [_task(one, limit=limit) for one in found.tasks],
+        "tasks": [_task(one) for one in found.tasks],
         "skipped": [{"task": name, "reason": reason} for name, reason in found.skipped.items()],
     }
 
 
-def _task(one: TaskCompared, *, limit: int) -> dict[str, Any]:
+def _task(one: TaskCompared) -> dict[str, Any]:
     told = asdict(one) | {"words": in_words(one), "differing": len(one.differing)}
-    return told | {"samples": [asdict(sample) for sample in one.differing[:limit]]}
+    return told | {"samples": [asdict(sample) for sample in one.differing[:MOST_DIFFERING]]}

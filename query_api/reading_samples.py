@@ -21,6 +21,8 @@ LISTING: Final = Listing(
 )
 # The filters of `sample_lines`, all open.
 LINE_FILTERS: Final[Mapping[str, Any]] = {"task": "", "metric": "", "filter": "", "doc_id": None, "min_value": None, "max_value": None}
+# So many samples of each of two runs are read before all of them are.
+WINDOW: Final = 2_000
 BOUNDS: Final = ("min_value", "max_value")
 Key = tuple[str, int, int]
 # A task, and the metric and the filter that its samples' value is of.
@@ -30,9 +32,11 @@ Chosen = tuple[str, str, str]
 async def page(reading: Reading, run_id: str, *, sort: str, limit: int, cursor: str, **filters: Any) -> dict[str, Any]:
     """A page of a run's samples, with the texts that their prompts begin with (`contents`, by id), and the next page's cursor."""
     asked = filters | {"run_id": run_id}
-    place = span(LISTING, sort, after=after(cursor, LISTING, sort, asked=asked), limit=limit)
+    begins = after(cursor, LISTING, sort, asked=asked)
     chosen = await _chosen(reading, **asked)
-    proposed = await _proposed(reading, place, sort, chosen=chosen, **asked)
+    proposed = await _near(reading, begins, sort, limit=limit, chosen=chosen, **asked)
+    if proposed is None:
+        proposed = await _proposed(reading, span(LISTING, sort, after=begins, limit=limit), sort, chosen=chosen, **asked)
     found, next_page = following(proposed[: limit + 1], LISTING, sort, asked=asked, limit=limit)
     samples = await _whole(reading, run_id, found, chosen)
     references = {request["prefix_ref"] for sample in samples for request in sample["requests"] if request["prefix_ref"]}
@@ -59,6 +63,32 @@ def measure_of(task: Mapping[str, Any], *, metric: str, filter: str) -> tuple[st
     known = [main, *((one["metric"], one["filter"]) for one in task["expected"])]
     fitting = [one for one in known if metric in ("", one[0]) and filter in ("", one[1])]
     return fitting[0] if fitting else (metric or main[0], filter or main[1])
+
+
+async def _near(
+    reading: Reading, begins: Sequence[Any] | None, sort: str, *, limit: int, run_id: str, differs_from: str, **asked: Any
+) -> Rows | None:
+    """The page of two runs that differ often, from the next samples of both; None where these do not tell, and of other lists."""
+    if not differs_from or sort != "task" or asked["doc_id"] is not None or any(asked[name] is not None for name in BOUNDS):
+        return None
+    window = span(LISTING, sort, after=begins, limit=WINDOW - 1)
+    about = {name: asked[name] for name in ("task", "chosen")}
+    both = (reading.behind(window, "samples_valued", run_id=one, **about) for one in (run_id, differs_from))
+    own, other = await asyncio.gather(*both)
+    # Of the last one that was read there may be more.
+    ends = [_key(rows[-1]) for rows in (own, other) if len(rows) == WINDOW]
+    values, others = _least(own), _least(other)
+    found = [key for key in values if key in others and values[key] != others[key] and all(key < end for end in ends)]
+    if ends and len(found) <= limit:
+        return None
+    return [dict(zip(LISTING.key, key, strict=True)) | {"value": values[key]} for key in found[: limit + 1]]
+
+
+def _least(rows: Rows) -> dict[Key, float]:
+    told: dict[Key, float] = {}
+    for row in rows:
+        told[_key(row)] = min(row["value"], told.get(_key(row), math.inf))
+    return told
 
 
 async def _proposed(reading: Reading, place: Span, sort: str, *, chosen: Sequence[Chosen], **asked: Any) -> Rows:

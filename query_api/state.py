@@ -3,6 +3,7 @@
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
+from query_api.comparing import Comparisons
 from query_api.live import Live
 from query_api.reading import Reading
 from query_api.reading_costs import Costs
@@ -16,6 +17,7 @@ class State:
         self.settings = settings
         self.clickhouse = clickhouse
         self.reading = Reading(clickhouse)
+        self.comparisons = Comparisons(self.reading)
         self.costs = Costs(self.reading)
         self.log = log
         self.live = Live(log)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from query_api import comparing, reading_samples
+from query_api import reading_samples
 from query_api.charts import Span
 from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
@@ -26,7 +26,7 @@ async def load(request: Request) -> Content:
     if not all(chosen.values()):
         return told
     try:
-        found = await comparing.compared(reading, chosen["a"], chosen["b"], limit=1)
+        found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": str(error)}
     spans, zero = differences([one["difference"] for one in found["tasks"]])

@@ -10,3 +10,10 @@ WHERE run_id = {run_id:String}
     )
 GROUP BY task, ordinal
 ORDER BY task, ordinal
+
+-- name: scored_as_of
+SELECT figures.task AS task, argMax(figures.scorer_version, (figures.complete, figures.scorer_version)) AS scorer, any(progress.scored) AS samples
+FROM (SELECT task, scorer_version, complete FROM run_figures WHERE run_id = {run_id:String}) AS figures
+LEFT JOIN (SELECT task, scored FROM run_progress WHERE run_id = {run_id:String}) AS progress ON progress.task = figures.task
+GROUP BY figures.task
+ORDER BY task

@@ -43,6 +43,14 @@ WHERE run_id = {run_id:String}
     AND (isNull({min_value:Nullable(Float64)}) OR fact_scores.value >= {min_value:Nullable(Float64)})
     AND (isNull({max_value:Nullable(Float64)}) OR fact_scores.value <= {max_value:Nullable(Float64)})
 
+-- name: samples_valued
+SELECT task, ordinal, repeat, assumeNotNull(fact_scores.value) AS value
+FROM fact_scores FINAL
+WHERE run_id = {run_id:String}
+    AND ({task:String} = '' OR task = {task:String})
+    AND (task, metric, filter) IN {chosen:Array(Tuple(String, String, String))}
+    AND fact_scores.value IS NOT NULL
+
 -- name: samples_differing
 SELECT task, ordinal, repeat, ifNull(minIf(fact_scores.value, run_id = {run_id:String}), -inf) AS value
 FROM fact_scores FINAL

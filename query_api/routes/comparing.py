@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from query_api.comparing import compared
+from query_api.comparing import MOST_DIFFERING
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 
@@ -15,7 +15,7 @@ class CompareAsked(Shape):
     a: str = Field(description="the one run's id")
     b: str = Field(description="the other's")
     task: str | None = Field(default=None, description="only this task")
-    limit: int = Field(default=50, ge=1, le=500, description="how many differing samples of each task at most")
+    limit: int = Field(default=50, ge=1, le=MOST_DIFFERING, description="how many differing samples of each task at most")
 
 
 class Side(Shape):
@@ -106,7 +106,7 @@ async def compare(call: Call[CompareAsked, Nothing]) -> Compared:
     Samples are the same where their build and ordinal are. Two runs that share none are refused with 422 and the reason.
     """
     asked = call.query
-    return Compared.model_validate(await compared(call.state.reading, asked.a, asked.b, task=asked.task, limit=asked.limit))
+    return Compared.model_validate(await call.state.comparisons.of(asked.a, asked.b, task=asked.task, limit=asked.limit))
 
 
 OPERATIONS = (Operation("GET", "/v1/compare", compare, tag="comparisons", refuses=(404, 422)),)

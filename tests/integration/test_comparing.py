@@ -52,6 +52,16 @@ def test_the_comparison_is_that_of_the_samples_values(flow: Settings, runs: tupl
     assert own["differing"] == len(own["samples"]) > 0
 
 
+def test_a_comparison_that_is_kept_is_the_same(flow: Settings, runs: tuple[str, str]) -> None:
+    """With as many samples as are asked for, whatever was asked before."""
+    asked = {"a": runs[0], "b": runs[1]}
+    many, few, again = (httpx.get(f"{flow.api}/v1/compare", params=asked | {"limit": n}).json() for n in (500, 1, 500))
+    assert many == again
+    assert [len(task["samples"]) for task in few["tasks"]] == [min(1, task["differing"]) for task in many["tasks"]]
+    turned = httpx.get(f"{flow.api}/v1/compare", params={"a": runs[1], "b": runs[0]}).json()
+    assert turned["tasks"][0]["difference"]["value"] == -many["tasks"][0]["difference"]["value"]
+
+
 def test_people_read_whether_the_difference_is_real(flow: Settings, runs: tuple[str, str]) -> None:
     """A table, the words for each task, and samples that differ."""
     done = assay(flow, "compare", *runs, "--task", "assay_agreement")

@@ -18,7 +18,9 @@ from streams.projection import BY_PLACE, table_of
 from streams.topics import topic_of
 
 pytestmark = pytest.mark.integration
-TASKS, SAMPLES, RUN = 2, 7, 0
+TASKS, SAMPLES, RUN, OTHER = 2, 7, 0, 1
+# What another run scored otherwise.
+FLIPPED = [("task-0", 1), ("task-0", 2), ("task-0", 6), ("task-1", 0), ("task-1", 5)]
 OPEN: dict[str, Any] = {**reading_samples.LINE_FILTERS, "differs_from": ""}
 
 
@@ -37,13 +39,15 @@ def database(stack: Settings) -> Iterator[Settings]:
     """A run of two tasks, of which all came twice, two samples were scored a second time otherwise, one has no value, one no score."""
     own = stack.model_copy(update={"database": "sample_lists"})
     events = [one for one in life(RUN, tasks=TASKS, samples=SAMPLES, first=SAMPLES) if one != scored(6, run=RUN, task="task-1")]
+    other = [one for one in life(OTHER, tasks=TASKS, samples=SAMPLES, first=SAMPLES) if one != scored(5, run=OTHER, task="task-0")]
+    flipped = [scored(number, run=OTHER, task=task).model_copy(update={"value": 0.5}) for task, number in FLIPPED]
     late = [value(0, 9.0), value(1, -9.0), answered(2, run=RUN, task="task-1")]
     null = value(6, None)
 
     async def fill() -> None:
         await migrate(own)
         async with ClickHouse(own) as clickhouse:
-            await insert_all(clickhouse, records([null, *events], first=0))
+            await insert_all(clickhouse, records([null, *flipped, *events, *other], first=0))
             await insert_all(clickhouse, records([*late, *events], first=1000))
 
     asyncio.run(fill())
@@ -108,6 +112,17 @@ def test_another_metric_is_another_value(database: Settings) -> None:
 def test_a_run_differs_from_itself_in_nothing(database: Settings) -> None:
     """And from a run that is not there there is nothing to differ."""
     assert listed(database, differs_from=run_id(RUN)) == listed(database, differs_from="none") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+@pytest.mark.parametrize("window", [1, 3, 5, 1000])
+def test_a_run_differs_from_another(database: Settings, monkeypatch: pytest.MonkeyPatch, limit: int, window: int) -> None:
+    """Where both have a value, and another; however many samples are looked at first, and by value too."""
+    monkeypatch.setattr(reading_samples, "WINDOW", window)
+    expected = [one for one in FLIPPED if one not in NONE]
+    assert listed(database, limit=limit, differs_from=run_id(OTHER)) == expected
+    assert listed(database, limit=limit, differs_from=run_id(OTHER), task="task-1") == expected[-2:]
+    assert sorted(listed(database, limit=limit, differs_from=run_id(OTHER), sort="value")) == expected
 
 
 def test_progress_counts_each_sample_once(database: Settings) -> None:
