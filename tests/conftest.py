@@ -21,8 +21,9 @@ from infra.settings import Settings
 from streams.errors import Unavailable
 
 READY_S = 180
-# How long an example takes is the machine's matter, and no property.
-hypothesis.settings.register_profile("assay", deadline=None)
+# How long an example takes is the machine's matter, and no property. Every run draws others; `--hypothesis-profile thorough` draws many.
+hypothesis.settings.register_profile("assay", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("assay")
 
 

@@ -9,6 +9,8 @@ from query_api.routing import Operation
 from query_api.submitting import DAY_US, HEADER, Submission, drawn_us
 from schemas.requests import EvaluationRequested
 
+TOLD = document(OPERATIONS)
+
 
 def test_the_committed_copy_is_what_the_operations_say() -> None:
     """`make schemas` writes it."""
@@ -17,19 +19,19 @@ def test_the_committed_copy_is_what_the_operations_say() -> None:
 
 def test_it_is_openapi() -> None:
     """By the specification's own schema."""
-    validate(document(OPERATIONS), cls=OpenAPIV31SpecValidator)
+    validate(TOLD, cls=OpenAPIV31SpecValidator)
 
 
 def test_no_two_shapes_share_a_name() -> None:
     """Pydantic would tell them apart by their modules' names, and no client wants to see those."""
-    names = document(OPERATIONS)["components"]["schemas"]
+    names = TOLD["components"]["schemas"]
     assert [name for name in names if "__" in name] == []
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
 def test_every_operation_says_what_it_does_and_takes(operation: Operation) -> None:
     """One sentence, and one for each parameter."""
-    told = document(OPERATIONS)["paths"][operation.path][operation.method.lower()]
+    told = TOLD["paths"][operation.path][operation.method.lower()]
     assert told["summary"].endswith(".")
     assert [parameter["name"] for parameter in told["parameters"] if not parameter["description"]] == []
     assert operation.answer or operation.streams
