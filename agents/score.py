@@ -27,7 +27,6 @@ from streams.errors import Permanent
 from streams.topics import ANSWERS, BUILDS, RUNS
 
 BUILDS_HELD = 8
-BUILD_MISSING = "build-missing"
 AT_ONCE = 200
 
 
@@ -51,6 +50,7 @@ class Scorer:
         self._processes = self._start()
         self._held: OrderedDict[str, Material] = OrderedDict()
         self._known: dict[str, TaskBuilt] = {}
+        self._looked = False
         self._plans = Plans(log)
 
     def _start(self) -> ProcessPoolExecutor:
@@ -58,6 +58,7 @@ class Scorer:
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Scores a batch of answers. Raises: Permanent where the scoring process died over them."""
+        self._looked = False
         for record in records:
             self._plans.remember(record.event)
         answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
@@ -73,15 +74,10 @@ class Scorer:
         """Outcomes in the order of the answers; one whose build or sample is not in the log cannot be scored, and says so."""
         outcomes: dict[int, Scored] = {}
         work: dict[int, ToScore] = {}
-        missing: dict[str, Permanent] = {}
         for number, answered in enumerate(answers):
             try:
-                if answered.build_id in missing:
-                    raise missing[answered.build_id]
                 work[number] = await self._to_score(answered)
             except Permanent as error:
-                if error.code == BUILD_MISSING:
-                    missing[answered.build_id] = error
                 outcomes[number] = Scored(0, (), str(error))
         outcomes |= dict(zip(work, await self._run(list(work.values())), strict=True))
         return [outcomes[number] for number in range(len(answers))]
@@ -131,12 +127,13 @@ class Scorer:
             return False
 
     async def _built(self, build_id: str) -> TaskBuilt:
-        if build_id not in self._known:
+        if build_id not in self._known and not self._looked:
+            self._looked = True  # a build is in the log before its answers are: once a batch is enough
             async for record in self._log.read((BUILDS,)):
                 if isinstance(record.event, TaskBuilt):
                     self._known.setdefault(record.event.build_id, record.event)
         if build_id not in self._known:
-            raise Permanent(f"no build {build_id} in the log", code=BUILD_MISSING)
+            raise Permanent(f"no build {build_id} in the log", code="build-missing")
         return self._known[build_id]
 
     def prepare(self) -> None:
