@@ -23,6 +23,7 @@ from infra.lag import measure_lag
 from infra.metrics import BATCH, DEAD_LETTERS, EVENTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
+from schemas.trust import DeadLettered
 from streams.errors import Permanent
 from streams.topics import TOPICS, Topic
 
@@ -130,7 +131,7 @@ def _count(records: Sequence[Record], *, took_s: float) -> None:
 
 
 async def _handle(records: Sequence[Record], *, handle: Handler, log: Log) -> None:
-    await _give_up([(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None], log=log)
+    await give_up([(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None], log=log)
     await _in_parts([record for record in records if record.fault is None], handle=handle, log=log)
 
 
@@ -142,17 +143,18 @@ async def _in_parts(records: Sequence[Record], *, handle: Handler, log: Log) -> 
         await until_available(lambda: handle(records), what="effect of a batch")
     except Permanent as error:
         if len(records) == 1:
-            await _give_up([(records[0], error.code, str(error))], log=log)
+            await give_up([(records[0], error.code, str(error))], log=log)
             return
         middle = len(records) // 2
         await _in_parts(records[:middle], handle=handle, log=log)
         await _in_parts(records[middle:], handle=handle, log=log)
 
 
-async def _give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> None:
-    """Writes the dead letters of records, each with its code and message."""
+async def give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> list[DeadLettered]:
+    """The dead letters of records, each with its code and message, once they are written."""
     letters = [log.dead_letter(record, code=code, message=message) for record, code, message in refused]
     await until_available(lambda: log.publish_all(letters), what="kafka")
     for record, code, message in refused:
         DEAD_LETTERS.labels(record.place.topic, code).inc()
         structlog.get_logger().warning("dead letter", place=record.place, code=code, message=message)
+    return letters

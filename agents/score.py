@@ -1,5 +1,7 @@
 """Turns answers into scores. It keeps no state: a sample's document and its answers are all in the log.
 
+An answer over which scoring breaks is a dead letter, and its sample is said to be not scored: no run waits for it.
+
 Scoring runs in processes of its own, outside the event loop; it needs no data set. Answers that are programs take seconds each, and must
 not hold others up: they are left to agents/code.py.
 """
@@ -11,10 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
-from agents.app import consume
+from agents.app import consume, give_up
 from infra.builds import contents_of, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
-from infra.harness.scoring import SCORER_VERSION, runs_code
+from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.plans import Plans
@@ -61,14 +63,33 @@ class Scorer:
         self._looked = False
         for record in records:
             self._plans.remember(record.event)
-        answers = [record.event for record in records if isinstance(record.event, SampleAnswered)]
-        own = {build_id for build_id in {answered.build_id for answered in answers} if await self._is_code(build_id) == self._code}
-        answers = [answered for answered in answers if answered.build_id in own]
-        for first in range(0, len(answers), self._at_once):
-            chunk = answers[first : first + self._at_once]
-            scored = await self._score(chunk)
-            events = [event for answered, outcome in zip(chunk, scored, strict=True) for event in _events(answered, outcome)]
-            await self._log.publish_all(events)
+        told = [(record, record.event) for record in records if isinstance(record.event, SampleAnswered)]
+        own = {build_id for build_id in {answered.build_id for _, answered in told} if await self._is_code(build_id) == self._code}
+        told = [(record, answered) for record, answered in told if answered.build_id in own]
+        for first in range(0, len(told), self._at_once):
+            chunk = told[first : first + self._at_once]
+            scored = await self._outcomes([answered for _, answered in chunk], alone=len(told) == 1)
+            letters = await self._broken([record for record, _ in chunk], scored)
+            await self._log.publish_all(
+                event
+                for number, ((_, answered), outcome) in enumerate(zip(chunk, scored, strict=True))
+                for event in _events(answered, outcome, letter=letters.get(number))
+            )
+
+    async def _outcomes(self, answers: Sequence[SampleAnswered], *, alone: bool) -> list[Scored]:
+        """Outcomes in the order of the answers. Raises: Permanent where the process died over several of them; one alone broke it."""
+        try:
+            return await self._score(answers)
+        except Permanent as error:
+            if not alone:
+                raise
+            return [Scored(0, (), str(error), broke=True)]
+
+    async def _broken(self, records: Sequence[Record], scored: Sequence[Scored]) -> dict[int, str]:
+        """Number → id of the dead letter, for those answers over which scoring broke."""
+        broken = [number for number, outcome in enumerate(scored) if outcome.broke]
+        letters = await give_up([(records[number], NOT_SCORABLE, scored[number].reason or "") for number in broken], log=self._log)
+        return dict(zip(broken, (letter.event_id for letter in letters), strict=True))
 
     async def _score(self, answers: Sequence[SampleAnswered]) -> list[Scored]:
         """Outcomes in the order of the answers; one whose build or sample is not in the log cannot be scored, and says so."""
@@ -146,14 +167,15 @@ class Scorer:
         self._processes.shutdown(cancel_futures=True)
 
 
-def _events(answered: SampleAnswered, outcome: Scored) -> list[SampleScored | SampleNotScored]:
+def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) -> list[SampleScored | SampleNotScored]:
     header = {
         "occurred_us": answered.occurred_us, "producer": producer("agents.score"), "organisation_id": answered.organisation_id,
         "run_id": answered.run_id, "task": answered.task, "ordinal": answered.ordinal, "repeat": answered.repeat,
         "scorer_version": SCORER_VERSION,
     }  # fmt: skip
     if not outcome.scores:
-        return [SampleNotScored.model_validate(header | {"reason": outcome.reason or "the task gave no metric for this sample"})]
+        reason = outcome.reason or "the task gave no metric for this sample"
+        return [SampleNotScored.model_validate(header | {"reason": reason, "dead_letter_ref": letter})]
     return [
         SampleScored.model_validate(header | {
             "doc_id": outcome.doc_id, "filter": score.filter, "metric": score.metric, "value": score.value,

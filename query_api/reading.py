@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -81,8 +81,8 @@ class Reading:
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
         plan = json.loads(found["plan"] or "{}")
         return told | {
-            "progress": _progress(told["state"], whole), "tasks": tasks, "scores": scores, "performance": performance,
-            "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"), "warnings": plan.get("warnings", []),
+            "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "scores": scores,
+            "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"), "warnings": plan.get("warnings", []),
             **whom(plan),
         }  # fmt: skip
 
@@ -140,6 +140,13 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
         },
     }  # fmt: skip
+
+
+def unscored(tasks: Iterable[Mapping[str, Any]]) -> str | None:
+    """How many of a run's samples cannot be scored, in words: "1 of 14,042 not scored"; None where none is."""
+    counted = [(task["not_scored"], task["expected"]) for task in tasks]
+    missing, expected = (sum(column) for column in zip(*counted, strict=True)) if counted else (0, 0)
+    return f"{missing:,} of {expected:,} not scored" if missing else None
 
 
 def unknown_run(run_id: str) -> NotFound:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from infra.harness.scoring import Score, Scorer
+from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
 from streams.clusters import cluster_of
@@ -28,12 +28,16 @@ class ToScore:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A sample's scores and the cluster it belongs to; no scores, and the reason, where it cannot be scored."""
+    """A sample's scores and the cluster it belongs to; no scores, and the reason, where it cannot be scored.
+
+    `broke`: its task's scoring raised over it, or ended the process.
+    """
 
     doc_id: int
     scores: tuple[Score, ...]
     reason: str | None = None
     cluster: str | None = None
+    broke: bool = False
 
 
 def prepare() -> None:
@@ -61,5 +65,5 @@ def _score(one: ToScore) -> Scored:
         scorer = _scorer(one.config_json)
         scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
     except Permanent as error:
-        return Scored(one.doc_id, (), str(error))
+        return Scored(one.doc_id, (), str(error), broke=error.code == NOT_SCORABLE)
     return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)

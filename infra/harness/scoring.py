@@ -17,6 +17,7 @@ from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
 from streams.errors import AssayError, Invalid
 
+NOT_SCORABLE = "not-scorable"
 SCORER_VERSION = f"lm-eval-{HARNESS_VERSION}+assay-1"
 
 
@@ -64,7 +65,7 @@ class Scorer:
             raise
         except Exception as error:  # a task's scoring is code of others: whatever it raises is this sample's refusal
             raise Invalid(
-                f"task {self._name} cannot score document {doc_id}: {type(error).__name__}: {error}", code="not-scorable"
+                f"task {self._name} cannot score document {doc_id}: {type(error).__name__}: {error}", code=NOT_SCORABLE
             ) from error
 
     def _instances(
@@ -118,4 +119,4 @@ def _plain(item: Any) -> Any:
         return item.tolist()
     if isinstance(item, np.generic):
         return item.item()
-    raise Invalid(f"a metric gave a {type(item).__name__}, which cannot be kept", code="not-scorable")
+    raise Invalid(f"a metric gave a {type(item).__name__}, which cannot be kept", code=NOT_SCORABLE)

@@ -111,6 +111,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
     )  # fmt: skip
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
+    if told.get("unscored"):
+        yield f"[yellow]{told['unscored']}[/]"
     yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
     yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
 

@@ -178,6 +178,7 @@ class Run(Shape):
     changed_us: int = 0
     progress: float = 0.0
     tasks: tuple[TaskProgress, ...] = ()
+    unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
     scores: tuple[Score, ...] = ()
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()

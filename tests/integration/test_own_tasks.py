@@ -15,7 +15,7 @@ from query_api.cli.task_files import tasks_in
 from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import Invalid
 from streams.runs import TERMINAL
-from streams.topics import BUILDS, RUN_SCORES, RUNS
+from streams.topics import BUILDS, DEAD_LETTERS, NOT_SCORED, RUN_SCORES, RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
 from tests.unit.test_definitions import WHOLE
@@ -94,6 +94,25 @@ def test_a_run_shows_that_it_trusts(stack: Settings) -> None:
     plan = changes[0].plan
     assert plan.tasks[0].trust_code
     assert [warning for warning in plan.warnings if "trusted may run Python" in warning] == list(plan.warnings) != []
+
+
+def test_a_document_that_ends_its_scoring_process_holds_up_no_run(stack: Settings) -> None:
+    """It is a dead letter, its sample is said to be not scored, and the others are scored."""
+    definition = TASK.replace("metadata:", "process_results: !function tests.breaking.process_results\nmetadata:")
+    choice = TaskChoice(name="breaking", definition=definition.replace("task: capitals", "task: breaking"), trust_code=True)
+    asked = request(tasks=(choice,))
+    changes, figures, _ = asyncio.run(run_of(stack, asked))
+    assert changes[-1].state == "completed"
+    assert next(event.scored for event in figures if event.complete) == 19
+
+    async def said() -> tuple[list[Any], list[Any]]:
+        async with Log(stack, client_id="test") as log:
+            letters = [record.event async for record in log.read([DEAD_LETTERS])]
+            return await events_of(log, NOT_SCORED, asked.run_id), letters
+
+    (broken,), letters = asyncio.run(said())
+    assert (broken.ordinal, broken.reason) == (7, "the scoring process died over these answers")
+    assert broken.dead_letter_ref in [letter.event_id for letter in letters]
 
 
 def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:

@@ -957,6 +957,8 @@ class Run(Shape):
     changed_us: int
     progress: float
     tasks: list[TaskProgress]
+    unscored: str | None
+    """how many of its samples cannot be scored, in words; null where none is"""
     scores: list[Score]
     performance: Speed | None
     skipped: list[Skipped]
