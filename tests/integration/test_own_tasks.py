@@ -102,7 +102,7 @@ def test_a_document_that_ends_its_scoring_process_holds_up_no_run(stack: Setting
     choice = TaskChoice(name="breaking", definition=definition.replace("task: capitals", "task: breaking"), trust_code=True)
     asked = request(tasks=(choice,))
     changes, figures, _ = asyncio.run(run_of(stack, asked))
-    assert changes[-1].state == "completed"
+    assert (changes[-1].state, changes[-1].message) == ("completed", None)
     assert next(event.scored for event in figures if event.complete) == 19
 
     async def said() -> tuple[list[Any], list[Any]]:
