@@ -82,7 +82,8 @@ class Reading:
         plan = json.loads(found["plan"] or "{}")
         return told | {
             "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "scores": scores,
-            "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"), "warnings": plan.get("warnings", []),
+            "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+            "warnings": plan.get("warnings", []),
             **whom(plan),
         }  # fmt: skip
 
