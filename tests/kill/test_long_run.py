@@ -16,6 +16,7 @@ import pytest
 from infra.kafka import Log
 from infra.replay import verify
 from schemas.requests import EngineChoice, TaskChoice
+from schemas.trust import DeadLettered
 from streams.topics import ANSWERS, DEAD_LETTERS, NOT_SCORED, SCORES
 from tests.conftest import environment
 from tests.faults import Stack, faulty
@@ -103,7 +104,7 @@ async def counted(stack: Stack, run_id: str) -> None:
         (broken,) = await events_of(log, NOT_SCORED, run_id)
         scored = await events_of(log, SCORES, run_id)
         records = [record async for record in log.read([ANSWERS]) if getattr(record.event, "run_id", None) == run_id]
-        letters = [record.event async for record in log.read([DEAD_LETTERS])]
+        letters = [record.event async for record in log.read([DEAD_LETTERS]) if isinstance(record.event, DeadLettered)]
     times = Counter(record.event.ordinal for record in records)  # type: ignore[union-attr]
     assert sorted(times) == list(range(SAMPLES))
     assert sum(times.values()) - SAMPLES < KILLS * stack.settings.samples_per_job
