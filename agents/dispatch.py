@@ -36,6 +36,7 @@ from streams.topics import (
     JOBS_PLANNED,
     PRICES,
     RUNS,
+    STOPS,
     TOPICS,
     jobs_topic,
 )  # fmt: skip
@@ -61,6 +62,7 @@ class Dispatcher:
             JOBS_PLANNED,
             JOB_STATUS,
             RUNS,
+            STOPS,
             CANCELLATIONS,
             DISPATCHERS,
             jobs_topic(settings.pool),

@@ -32,7 +32,7 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
-from streams import judging, limits, pins, planning
+from streams import judging, limits, pins, planning, stopping
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
 from streams.topics import BUILDS, REQUESTS, RUNS, TOPICS
@@ -195,12 +195,16 @@ class Planner:
         place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
                            last_offset=built.last_offset, contents=built.contents)  # fmt: skip
         more = await self._in_process(beside, built.config_json, choice.metrics) if choice.metrics else ()
+        expected = (*built.expected, *more)
+        rule = stopping.rule_of(request.stopping, expected, main=(built.main_filter, built.main_metric))
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
-                              repeats=choice.repeats, expected=(*built.expected, *more), main_metric=built.main_metric,
+                              repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice))  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
-        return Prepared(Chosen(choice.model_copy(update={"name": built.task}), place, samples), planned, built.licence, differences)
+        ordinals = stopping.order(built.build_id, samples) if rule else ()
+        chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
+        return Prepared(chosen, planned, built.licence, differences)
 
     async def _publish(self, made: Build, request: EvaluationRequested) -> TaskBuilt:
         """Writes a build to the log: contents, samples, and last the event that says it is whole."""
@@ -316,7 +320,10 @@ def _plan(
         chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
         perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
-        suite_version=request.suite_version, warnings=tuple(told for one in prepared for told in _warnings(one)),
+        suite_version=request.suite_version,
+        warnings=(
+            *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])
+        ),
         subject=judged.subject if judged else None, against=judged.against if judged else None,
     )  # fmt: skip
 

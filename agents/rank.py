@@ -6,7 +6,7 @@ One process only: a ranking needs every run. Its state is in memory, and is fold
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import structlog
@@ -20,12 +20,14 @@ from infra.pools import pool
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
-from schemas.results import Figure, PerformanceSummarised, RankingChanged, RunScored
+from schemas.results import Figure, PerformanceSummarised, RankingChanged, RunScored, TaskStopped
 from schemas.runs import RunChanged
+from streams import stopping
 from streams.performance import FORMULA_VERSION
 from streams.ranking import Board, Entry, boards_of, model_of, rank
 from streams.results import Results, Run
 from streams.scores import Key, TaskScores
+from streams.statistics import Interval
 from streams.topics import (
     BUILDS,
     ENVIRONMENTS,
@@ -38,12 +40,13 @@ from streams.topics import (
     RUN_SCORES,
     RUNS,
     SCORES,
+    STOPS,
     TOKEN_TIMINGS,
     TOPICS,
 )
 
 INPUTS = (BUILDS, ENVIRONMENTS, RUNS, SCORES, NOT_SCORED, JOB_STATUS, REQUEST_TIMINGS, TOKEN_TIMINGS, RESOURCES)
-OWN = (RUN_SCORES, PERFORMANCE, RANKINGS)
+OWN = (RUN_SCORES, STOPS, PERFORMANCE, RANKINGS)
 PROVISIONAL_EVERY_S = 1.0
 log_line = structlog.get_logger()
 
@@ -103,10 +106,12 @@ class Ranker:
                     await self._say([event for event in scores if event])
 
     def _provisional(self, run: Run, task: str, version: str, scores: TaskScores) -> RunScored | None:
-        expected = run.expected(task)
-        if expected is None or scores.complete(expected):
+        expected, counting = run.expected(task), run.counting(task, scores)
+        if expected is None or counting.complete(expected):
             return None
-        return self._scored(run, task, version=version, figures=scores.figures(_plain_mean))
+        return self._scored(
+            run, task, version=version, scores=counting, figures=counting.figures(_plain_mean, sequential=_sequential(run, task, scores))
+        )
 
     async def _settle(self, run: Run) -> bool:
         """Says what is final of a run; True where nothing more is to come."""
@@ -119,7 +124,27 @@ class Ranker:
             await self._complete(run)
         return run.over and run.complete
 
+    async def _stop(self, run: Run, task: str) -> None:
+        """Says that a task is known well enough, by the scores of the newest scorer."""
+        planned, versions = run.planned(task), [version for name, version in run.scores if name == task]
+        if planned is None or planned.stopping is None or task in run.stops or not versions:
+            return
+        scores = run.scores[task, max(versions)]
+        known = stopping.known(scores, planned)
+        if known is None or known.samples == planned.samples:
+            return
+        counting = scores.of(frozenset(stopping.order(planned.build_id, planned.samples)[: known.samples]))
+        stop = TaskStopped(
+            occurred_us=scores.latest_us, producer=producer("agents.rank"), organisation_id=run.organisation_id, run_id=run.run_id,
+            task=task, scorer_version=max(versions), samples=known.samples * planned.repeats, planned=planned.samples * planned.repeats,
+            not_scored=len(counting.not_scored), half_width=known.half_width, confidence=planned.stopping.confidence,
+        )  # fmt: skip
+        await self._log.publish(stop)
+        self._results.fold(stop)
+        log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
+
     async def _settle_task(self, run: Run, task: str) -> None:
+        await self._stop(run, task)
         found = run.complete_scores(task)
         if found is None or (run.run_id, task) in self._figures:
             return
@@ -130,12 +155,12 @@ class Ranker:
         parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in scores.cells.items()}
         waiting = {key: loop.run_in_executor(self._processes, aggregate, config, key[1], parts[key]) for key in parts}
         known = {key: await value for key, value in waiting.items()}
-        figures = scores.figures(lambda key, _parts: known[key])
-        await self._say([self._scored(run, task, version=version, figures=figures)])
+        figures = scores.figures(lambda key, _parts: known[key], sequential=_sequential(run, task, scores))
+        await self._say([self._scored(run, task, version=version, scores=scores, figures=figures)])
         self._figures[run.run_id, task] = figures
 
-    def _scored(self, run: Run, task: str, *, version: str, figures: tuple[Figure, ...]) -> RunScored:
-        scores, expected = run.scores[task, version], run.expected(task) or 0
+    def _scored(self, run: Run, task: str, *, version: str, scores: TaskScores, figures: tuple[Figure, ...]) -> RunScored:
+        expected = run.expected(task) or 0
         return RunScored(
             occurred_us=scores.latest_us, producer=producer("agents.rank"), organisation_id=run.organisation_id, run_id=run.run_id,
             task=task, scorer_version=version, complete=scores.complete(expected), scored=scores.scored, expected=expected,
@@ -199,6 +224,12 @@ class Ranker:
         new = [event for event in events if event.event_id not in self._said]
         await self._log.publish_all(new)
         self._said |= {event.event_id for event in new}
+
+
+def _sequential(run: Run, task: str, scores: TaskScores) -> Mapping[Key, Interval] | None:
+    """The intervals of a task that may stop early; None of any other."""
+    planned = run.planned(task)
+    return stopping.intervals(scores, planned, run.stretch(task, scores)) if planned and planned.stopping else None
 
 
 def _plain_mean(_key: Key, parts: list[str]) -> tuple[float | None, float | None]:

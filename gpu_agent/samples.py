@@ -18,11 +18,11 @@ WIDTH = 1 << 20
 
 async def read_samples(log: Log, job: Job, build: BuildPlace, *, done: Container[int]) -> list[SampleBuilt]:
     """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
-    wanted = range(job.first_ordinal, job.first_ordinal + job.count)
+    wanted = job.samples
     found = await samples_of(log, build, wanted=wanted)
     if missing := set(wanted) - found.keys():
         raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
-    return [found[ordinal] for ordinal in wanted if ordinal - job.first_ordinal not in done]
+    return [found[ordinal] for place, ordinal in enumerate(wanted) if place not in done]
 
 
 async def read_prefixes(log: Log, build: BuildPlace, samples: Sequence[SampleBuilt]) -> dict[str, str]:

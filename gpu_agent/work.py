@@ -153,14 +153,14 @@ class Attempt:
 
     async def _publish(self, open_: Open, build: BuildPlace, ended: asyncio.Event) -> None:
         """Until the end, publishes samples as they become whole."""
-        last = False
+        last, places = False, {ordinal: place for place, ordinal in enumerate(self.job.samples)}
         while not last:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), PUBLISH_EVERY_S)
             last = ended.is_set()
             if events := [self._answered(sample, answers, build) for sample, answers in open_.whole()]:
                 await self._log.publish_all(events)
-                self._done |= {ordinal - self.job.first_ordinal for ordinal in open_.told(len(events))}
+                self._done |= {places[ordinal] for ordinal in open_.told(len(events))}
             if not last and time.monotonic() - self._reported_s > REPORT_EVERY_S:
                 await self.report("running")
 

@@ -1,6 +1,6 @@
 """A build read back from the log: its samples, and the texts that they refer to."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import aclosing
 
 from infra.kafka import Log
@@ -9,12 +9,13 @@ from schemas.jobs import BuildPlace
 from streams.topics import CONTENTS, SAMPLES
 
 
-async def samples_of(log: Log, build: BuildPlace | TaskBuilt, *, wanted: range | None = None) -> dict[int, SampleBuilt]:
+async def samples_of(log: Log, build: BuildPlace | TaskBuilt, *, wanted: Collection[int] | None = None) -> dict[int, SampleBuilt]:
     """Ordinal → sample, of the wanted ordinals (all of them, where none are named) that the log holds."""
     found: dict[int, SampleBuilt] = {}
+    wanted = frozenset(wanted) if wanted is not None else None
     at = (SAMPLES.name, build.partition)
     # A build is written in the order of its ordinals: each of those before takes an offset, and behind the last nothing is looked for.
-    since, until = {at: build.first_offset + (wanted.start if wanted else 0)}, {at: build.last_offset + 1}
+    since, until = {at: build.first_offset + (min(wanted) if wanted else 0)}, {at: build.last_offset + 1}
     async with aclosing(log.follow([SAMPLES], since=since, until=until)) as records:
         async for record in records:
             event = record.event

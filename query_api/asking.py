@@ -8,7 +8,7 @@ import yaml
 
 from query_api.submitting import Submission
 
-NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements")
+NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping")
 
 
 def request_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from schemas.requests import (
     ModelRef,
     Objective,
     Purpose,
+    Stopping,
     TaskChoice,
     Workload,
 )
@@ -65,6 +66,7 @@ class Terms(Shape):
     skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")
     judgements: tuple[Judgement, ...] = Field(default=(), description="judges of the answers, each in a run of its own")
     against_run: str | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
+    stopping: Stopping | None = Field(default=None, description="when a task is known well enough to stop early; null: it runs whole")
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
 
 

@@ -32,6 +32,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             results.SampleScored,
             results.SampleNotScored,
             results.RunScored,
+            results.TaskStopped,
             results.PerformanceSummarised,
             results.CostSummarised,
             results.RankingChanged,

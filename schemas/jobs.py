@@ -1,5 +1,6 @@
 """Work: planned, leased to an agent, reported on. The dispatcher's own succession is part of the record."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -32,7 +33,10 @@ class BuildPlace(Record):
 
 
 class Job(Record):
-    """Minutes of work for one agent, with all that the agent must know. `count` samples from `first_ordinal`."""
+    """Minutes of work for one agent, with all that the agent must know. `count` samples from `first_ordinal`.
+
+    Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
+    """
 
     run_id: str
     job_id: str
@@ -54,6 +58,12 @@ class Job(Record):
     need: Need = Need()
     depends_on: tuple[str, ...] = ()
     budget: Budget = Budget()
+    ordinals: tuple[int, ...] = ()
+
+    @property
+    def samples(self) -> Sequence[int]:
+        """The ordinals of its samples, in their order."""
+        return self.ordinals or range(self.first_ordinal, self.first_ordinal + self.count)
 
 
 class JobPlanned(Event):

@@ -112,6 +112,13 @@ class Budget(Record):
     deadline_us: int | None = None
 
 
+class Stopping(Record):
+    """When a task is known well enough to stop: each of its figures to ±`half_width`, in the figure's unit, with that confidence."""
+
+    half_width: float
+    confidence: float = 0.95
+
+
 class Judgement(Record):
     """A judge of a run's answers: `model` answers the derived task `task` about them, in a run of its own, once it is complete."""
 
@@ -127,6 +134,7 @@ class EvaluationRequested(Event):
     `suite` is the board; of a suite of the project's, `suite_version` is its version. `pinned`: a task that differs from its pins is
     refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused. Derived tasks are about the
     answers of `parent_run`; those that compare, also about those of `against_run`. `judges` are models that judge by the usual rubric.
+    `stopping`: tasks may end before their last sample; null runs them whole.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -156,6 +164,7 @@ class EvaluationRequested(Event):
     skip_missing: bool = False
     judgements: tuple[Judgement, ...] = ()
     against_run: str | None = None
+    stopping: Stopping | None = None
 
 
 class CancellationRequested(Event):

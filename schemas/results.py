@@ -55,7 +55,10 @@ class SampleNotScored(Event):
 
 
 class Figure(Record):
-    """A derived number. `low` and `high` bound it with 95 % confidence; an undefined value says why."""
+    """A derived number. `low` and `high` bound it with 95 % confidence; an undefined value says why.
+
+    `sequential`: they are a confidence sequence's, which holds however often it was looked at before the samples ended.
+    """
 
     metric: str
     filter: str = "none"
@@ -68,6 +71,7 @@ class Figure(Record):
     unit: str | None = None
     origin: str | None = None
     why_undefined: str | None = None
+    sequential: bool = False
 
 
 class Histogram(Record):
@@ -93,6 +97,26 @@ class RunScored(Event):
     expected: int
     inputs_digest: str
     figures: tuple[Figure, ...]
+
+
+class TaskStopped(Event):
+    """A task is known well enough: its figures are those of the first `samples` of its order, and no more of it is asked.
+
+    `planned` is how many there would have been, `not_scored` how many of the `samples` could not be scored; all count a repeat as one.
+    `half_width` is the widest of its figures', with that `confidence`.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "task")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    task: str
+    scorer_version: str
+    samples: int
+    planned: int
+    not_scored: int
+    half_width: float
+    confidence: float
 
 
 class PerformanceSummarised(Event):
@@ -124,7 +148,10 @@ class CostSummarised(Event):
 
 
 class RankingRow(Record):
-    """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined."""
+    """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined.
+
+    `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's.
+    """
 
     model: str
     model_sha: str
@@ -149,6 +176,7 @@ class RankingRow(Record):
     speed_run: str | None = None
     chat: Chat = Chat()
     chat_template_sha: str | None = None
+    sequential: bool = False
 
 
 class RankingChanged(Event):

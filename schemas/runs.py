@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from schemas.event import Event, Record
-from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.requests import Chat, EngineChoice, ModelRef, Stopping
 
 RunState = Literal["planned", "rejected", "running", "completed", "failed", "cancelled"]
 
@@ -22,6 +22,7 @@ class PlannedTask(Record):
 
     Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
     Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
+    Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/stopping.py fixes.
     """
 
     task: str
@@ -36,6 +37,7 @@ class PlannedTask(Record):
     group: str | None = None
     trust_code: bool = False
     judged: str | None = None
+    stopping: Stopping | None = None
 
 
 class SkippedTask(Record):

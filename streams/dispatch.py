@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from schemas.event import Event
 from schemas.jobs import AgentBeat, EnvironmentSeen, Job, JobChanged, JobPlanned, JobReleased
 from schemas.requests import Budget, CancellationRequested
-from schemas.results import PricePublished
+from schemas.results import PricePublished, TaskStopped
 from schemas.runs import RunChanged, RunDelayed
 from streams.bits import union
 from streams.delays import Delay, Delays, reasons, tried_again
@@ -28,6 +28,7 @@ from streams.errors import Invalid
 from streams.leases import Abandon, Alive, Cancel, Decision, Entry, Lease, Release, Shelf, Step, final_error, pause_us
 from streams.limits import Limit, limit_of, money_limit, stopped
 from streams.lines import Lines, Waiting, key_of
+from streams.planning import task_of
 from streams.queueing import USUAL, Policy, assign, kind_of
 from streams.runs import TERMINAL
 from streams.spending import Ledger
@@ -38,7 +39,7 @@ ENDED = frozenset({"finished", "failed", "cancelled"})
 
 @dataclass(slots=True)
 class Run:
-    """What a pool knows of a run: its jobs here, its state, and when it first ran."""
+    """What a pool knows of a run: its jobs here, its state, when it first ran, and its tasks that are known well enough."""
 
     run_id: str
     organisation_id: str = ""
@@ -46,6 +47,7 @@ class Run:
     job_ids: list[str] = field(default_factory=list)
     state: str | None = None
     started_us: int | None = None
+    stopped: set[str] = field(default_factory=set)
 
     @property
     def over(self) -> bool:
@@ -93,6 +95,8 @@ class Pool:
     def _of_run(self, event: Event) -> None:
         if isinstance(event, RunChanged):
             self._run_changed(event)
+        elif isinstance(event, TaskStopped):
+            self._stopped(event)
         elif isinstance(event, CancellationRequested):
             self.cancellations.setdefault(event.run_id, event)
             self._weigh(self._run(event.run_id))
@@ -185,6 +189,16 @@ class Pool:
             for job_id in run.job_ids:
                 self._settle(self.entries[job_id])
 
+    def _stopped(self, event: TaskStopped) -> None:
+        """A task's jobs that do not run yet are withdrawn; one that runs ends by itself, for to cut it off would cost the loaded model."""
+        run = self._run(event.run_id)
+        run.stopped.add(event.task)
+        for job_id in run.job_ids:
+            self._settle(self.entries[job_id])
+
+    def _withdrawn(self, entry: Entry) -> bool:
+        return entry.job is not None and task_of(entry.job_id) in self._run(entry.job.run_id).stopped
+
     def _weigh(self, run: Run) -> None:
         """Notes whether the run was asked to stop, and when it must."""
         limits = [] if run.over or not run.job_ids else [limit_of(run.budget, started_us=run.started_us), self._money_limit(run)]
@@ -217,14 +231,15 @@ class Pool:
             self._shelve(entry, None)
         elif lease and not lease.ended:
             self._shelve(entry, "leased")
-        elif entry.job is None or self._run(entry.job.run_id).over or not self._met(entry.job):
+        elif entry.job is None or self._run(entry.job.run_id).over or self._withdrawn(entry) or not self._met(entry.job):
             self._shelve(entry, None)
         else:
             self._shelve(entry, "paused" if lease and lease.ended == "failed" else "waiting")
 
     def _met(self, job: Job) -> bool:
-        """What the job depends on has finished."""
-        return all(needed in self.entries and self.entries[needed].over == "finished" for needed in job.depends_on)
+        """What the job depends on has finished, or is not wanted any more."""
+        found = [self.entries.get(needed) for needed in job.depends_on]
+        return all(entry is not None and (entry.over == "finished" or self._withdrawn(entry)) for entry in found)
 
     def _shelve(self, entry: Entry, shelf: Shelf) -> None:
         """Moves the entry from the index that it is in to another, or to none."""
@@ -289,7 +304,7 @@ class Pool:
             if lease is None or job is None or self._held(entry, now_us):
                 continue
             error = final_error(lease, max_attempts=self.max_attempts)
-            if self._run(job.run_id).over:
+            if self._run(job.run_id).over or self._withdrawn(entry):
                 self._shelve(entry, None)
             elif error is None and (not lease.ended or now_us >= lease.ended_us + pause_us(lease.attempt)):
                 self._shelve(entry, "waiting")

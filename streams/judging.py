@@ -139,7 +139,9 @@ def documents(samples: Mapping[int, SampleBuilt], contents: Mapping[str, str], s
     first = sides[0].planned
     for ordinal in range(first.samples):
         for repeat in range(first.repeats):
-            yield from _of_sample(samples[ordinal], repeat, contents, sides)
+            # Of a task that stopped early only what was answered is there to be judged.
+            if not any(side.planned.stopping and (ordinal, repeat) not in side.answered for side in sides):
+                yield from _of_sample(samples[ordinal], repeat, contents, sides)
 
 
 def _of_sample(sample: SampleBuilt, repeat: int, contents: Mapping[str, str], sides: Sequence[Side]) -> Iterator[str]:

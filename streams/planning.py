@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
+from streams import stopping
 from streams.errors import Invalid
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
@@ -20,11 +22,12 @@ LONGEST_CONTENT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A task of a request with the build that serves it; `samples` of it will be run."""
+    """A task of a request with the build that serves it; `samples` of it will be run, in the order of `ordinals` where there are any."""
 
     choice: TaskChoice
     place: BuildPlace
     samples: int
+    ordinals: tuple[int, ...] = ()
 
 
 def check(request: EvaluationRequested) -> None:
@@ -40,6 +43,7 @@ def check(request: EvaluationRequested) -> None:
     for choice in request.tasks:
         _check_choice(choice)
     _check_chat(request.chat)
+    stopping.check(request)
     if request.workload:
         _check_workload(request.workload)
 
@@ -109,14 +113,17 @@ def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, ne
 
 def _answer_jobs(request: EvaluationRequested, one: Chosen, *, per_job: int, need: Need) -> Iterator[Job]:
     choice = one.choice
-    for repeat in range(choice.repeats):
-        for first in range(0, one.samples, per_job):
-            job = _job(request, job_id=f"{request.run_id}/{choice.name}/{repeat}/{first}", kind="answer", need=need)
-            yield job.model_copy(update={
-                "build": one.place, "first_ordinal": first, "count": min(per_job, one.samples - first), "repeat": repeat,
-                "seed": choice.seeds[repeat % len(choice.seeds)],
-                "generation_json": choice.generation.json_text if choice.generation else "{}",
-            })  # fmt: skip
+    firsts, repeats = range(0, one.samples, per_job), range(choice.repeats)
+    # A task that may stop early is known up to where all repeats are: they go together.
+    order = [(repeat, first) for first in firsts for repeat in repeats] if one.ordinals else product(repeats, firsts)
+    for repeat, first in order:
+        job = _job(request, job_id=f"{request.run_id}/{choice.name}/{repeat}/{first}", kind="answer", need=need)
+        yield job.model_copy(update={
+            "build": one.place, "first_ordinal": first, "count": min(per_job, one.samples - first), "repeat": repeat,
+            "seed": choice.seeds[repeat % len(choice.seeds)],
+            "generation_json": choice.generation.json_text if choice.generation else "{}",
+            "ordinals": one.ordinals[first : first + per_job],
+        })  # fmt: skip
 
 
 def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) -> Job:

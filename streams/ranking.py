@@ -8,12 +8,14 @@ The score of a suite is the mean over its tasks of the task's main metric, chanc
 over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean
 (Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which places a model may have comes from a paired
 bootstrap: every draw takes the same samples (whole clusters of those that share a passage) for all models. Equal scores share a place.
+A run that may stop early has the score of its own samples and its confidence sequence as interval; places still come from shared samples.
 """
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,6 +52,15 @@ class Shared:
 
     values: Floats
     clusters: Clusters
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How entries stand on a task: scores, shape [entries], their intervals, and paired draws of the scores, shape [entries, draws]."""
+
+    scores: Floats
+    intervals: list[Interval | None]
+    drawn: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ def rank(name: str, entries: Sequence[Entry], *, figures: FiguresOf) -> Board:
     counting = {model_of(entry.run): entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
     chosen = sorted(counting.values(), key=lambda entry: entry.run.run_id)
     full = [entry for entry in chosen if _data(entry.run, tasks) == data]
-    rows = _single(full, tasks[0], figures) if name.startswith("task:") else _suite(full, tasks)
+    rows = _single(full, tasks[0], figures) if name.startswith("task:") else _suite(full, tasks, figures)
     rows += [_row(entry, missing=_missing(entry, tasks)) for entry in chosen if entry not in full]
     version = hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12]
     return Board(name, version, tasks, tuple(entry.run.run_id for entry in chosen), tuple(rows))
@@ -119,20 +130,20 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(task for task in tasks if entry.run.planned(task) is None)
 
 
-def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
+def _suite(entries: Sequence[Entry], tasks: Sequence[str], figures: FiguresOf) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     drawn, scores, intervals, weights = [], [], [], _weights(planned)
     for position, one in enumerate(planned):
-        shared, chance = _in_ratios(_shared(entries, one.task), one.main_metric), one.chance or 0.0
-        scores.append((shared.values.mean(axis=1) - chance) / (1 - chance))
-        intervals.append([_corrected(interval, chance) for interval in _intervals(shared)])
-        drawn.append((_drawn(shared, stream=position) - chance) / (1 - chance))
+        standing, chance = _standing(entries, one, figures, stream=position, greatest=GREATEST.get(one.main_metric, 1)), one.chance or 0.0
+        scores.append((standing.scores - chance) / (1 - chance))
+        intervals.append([_corrected(interval, chance) for interval in standing.intervals])
+        drawn.append((standing.drawn - chance) / (1 - chance))
     joined = [
         _joined([float(task[n]) for task in scores], [task[n] for task in intervals], weights) for n in range(len(entries))
     ]  # fmt: skip
     samples = [_samples(entry, tasks) for entry in entries]
-    return _ordered(entries, _weighted(scores, weights), _weighted(drawn, weights), intervals=joined, samples=samples)
+    return _ordered(entries, _weighted(scores, weights), _weighted(drawn, weights), intervals=joined, samples=samples, tasks=tasks)
 
 
 def _weights(tasks: Sequence[PlannedTask]) -> list[float]:
@@ -147,8 +158,24 @@ def _weighted(rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
     return np.asarray(sum(row * weight for row, weight in zip(rows, weights, strict=True)), dtype=np.float64)
 
 
-def _in_ratios(shared: Shared, metric: str) -> Shared:
-    return replace(shared, values=shared.values / GREATEST[metric]) if metric in GREATEST else shared
+def _standing(entries: Sequence[Entry], planned: PlannedTask, figures: FiguresOf, *, stream: int, greatest: int = 1) -> Standing:
+    """By the samples that all entries have; one that may stop early by its own samples and its sequence. Draws are of what all have."""
+    task = planned.task
+    whole = [entry for entry in entries if not entry.run.stretches(task)]
+    every = _shared(entries, task, greatest)
+    shared = every if len(whole) == len(entries) else _shared(whole, task, greatest) if whole else None
+    told = zip(whole, shared.values.mean(axis=1).tolist(), _intervals(shared), strict=True) if shared else ()
+    found = {entry.run.run_id: (score, interval) for entry, score, interval in told}
+    found |= {entry.run.run_id: _own(_main(figures(entry.run, task), planned)) for entry in entries if entry.run.run_id not in found}
+    scores, intervals = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), _drawn(every, stream=stream))
+
+
+def _own(figure: Figure | None) -> tuple[float, Interval | None]:
+    """A figure's value (NaN for none) and its interval."""
+    if figure is None or figure.value is None:
+        return math.nan, None
+    return figure.value, (figure.low, figure.high) if figure.low is not None and figure.high is not None else None
 
 
 def _intervals(shared: Shared) -> list[Interval | None]:
@@ -173,8 +200,8 @@ def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[Ran
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples = [_samples(entry, (task,)) for entry in entries]
     if _adds_up(planned):
-        shared = _shared(entries, task)
-        return _ordered(entries, shared.values.mean(axis=1), _drawn(shared, stream=0), intervals=_intervals(shared), samples=samples)
+        standing = _standing(entries, planned, figures, stream=0)
+        return _ordered(entries, standing.scores, standing.drawn, intervals=standing.intervals, samples=samples, tasks=(task,))
     main = [_main(figures(entry.run, task), planned) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
@@ -191,8 +218,8 @@ def _main(figures: Sequence[Figure], planned: PlannedTask) -> Figure | None:
     return next((f for f in figures if (f.metric, f.filter) == (planned.main_metric, planned.main_filter)), None)
 
 
-def _shared(entries: Sequence[Entry], task: str) -> Shared:
-    """The main metric's values of the samples that all entries have."""
+def _shared(entries: Sequence[Entry], task: str, greatest: int = 1) -> Shared:
+    """The main metric's values, over the greatest that there is, of the samples that all entries have."""
     columns, clusters = list[dict[int, float]](), dict[int, Hashable]()
     for entry in entries:
         planned, found = entry.run.planned(task), entry.run.complete_scores(task)
@@ -204,15 +231,22 @@ def _shared(entries: Sequence[Entry], task: str) -> Shared:
     if not shared:
         return Shared(np.full((len(entries), 1), np.nan), (0,))
     values = np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
-    return Shared(values, [clusters[ordinal] for ordinal in shared])
+    return Shared(values / greatest, [clusters[ordinal] for ordinal in shared])
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:
-    return sum(planned.samples for task in tasks if (planned := entry.run.planned(task)))
+    found = [(planned, entry.run.expected(task)) for task in tasks if (planned := entry.run.planned(task))]
+    return sum((expected or 0) // planned.repeats for planned, expected in found)
 
 
 def _ordered(
-    entries: Sequence[Entry], scores: Floats, drawn: Floats, *, intervals: Sequence[Interval | None], samples: Sequence[int]
+    entries: Sequence[Entry],
+    scores: Floats,
+    drawn: Floats,
+    *,
+    intervals: Sequence[Interval | None],
+    samples: Sequence[int],
+    tasks: Sequence[str],
 ) -> list[RankingRow]:
     """Rows in the order of their scores. `scores`: shape [entries]; `drawn`: shape [entries, draws]."""
     if np.isnan(scores).any():
@@ -226,6 +260,7 @@ def _ordered(
             _row(
                 entries[index], rank=1 + int((scores > scores[index]).sum()), score=float(scores[index]), low=low, high=high,
                 rank_low=int(best), rank_high=int(worst), samples=samples[index],
+                sequential=any(entries[index].run.stretches(task) for task in tasks),
             )
         )  # fmt: skip
     return rows

@@ -9,8 +9,9 @@ from schemas.builds import TaskBuilt
 from schemas.event import Event
 from schemas.jobs import EngineUsed, EnvironmentSeen, JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
-from schemas.results import SampleNotScored, SampleScored
+from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
+from streams import stopping
 from streams.performance import Speed
 from streams.planning import is_perf, run_of
 from streams.runs import TERMINAL, step
@@ -19,7 +20,7 @@ from streams.scores import TaskScores
 
 @dataclass(slots=True)
 class Run:
-    """What is known of one run. `scores` is by task and scorer version."""
+    """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough."""
 
     run_id: str
     organisation_id: str = "local"
@@ -30,6 +31,7 @@ class Run:
     speeds: dict[str, Speed] = field(default_factory=dict)
     engine: EngineUsed | None = None
     environment_sha: str | None = None
+    stops: dict[str, TaskStopped] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -39,7 +41,9 @@ class Run:
     def expected(self, task: str) -> int | None:
         """Samples that the task will have, repeats included; None where the plan is not known yet."""
         planned = self.planned(task)
-        return planned.samples * planned.repeats if planned else None
+        if planned is None:
+            return None
+        return self.stops[task].samples if task in self.stops else planned.samples * planned.repeats
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task as planned."""
@@ -48,9 +52,26 @@ class Run:
     def complete_scores(self, task: str) -> tuple[str, TaskScores] | None:
         """The task's complete scores under the newest scorer version that has them."""
         expected = self.expected(task)
-        done = [(version, scores) for (name, version), scores in self.scores.items() if name == task]
+        done = [(version, self.counting(task, scores)) for (name, version), scores in self.scores.items() if name == task]
         done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
         return max(done, key=lambda found: found[0], default=None)
+
+    def counting(self, task: str, scores: TaskScores) -> TaskScores:
+        """The scores that count: of a task that may stop early those of the stretch of its order that is whole, up to where it stops."""
+        return scores.of(frozenset(self.stretch(task, scores))) if self.stretches(task) else scores
+
+    def stretches(self, task: str) -> bool:
+        """The task may stop early."""
+        planned = self.planned(task)
+        return planned is not None and planned.stopping is not None
+
+    def stretch(self, task: str, scores: TaskScores) -> tuple[int, ...]:
+        """The ordinals that count, of a task that may stop early."""
+        planned = self.planned(task)
+        assert planned is not None
+        if task in self.stops:
+            return stopping.order(planned.build_id, planned.samples)[: self.stops[task].samples // planned.repeats]
+        return stopping.stretch(scores, planned)
 
     @property
     def complete(self) -> bool:
@@ -89,6 +110,9 @@ class Results:
                 self.environments.setdefault(event.sha, event)
             case ResourceRead():
                 return self._read(event)
+            case TaskStopped():
+                self.run(event.run_id).stops.setdefault(event.task, event)
+                return frozenset({event.run_id})
             case RunChanged() | SampleScored() | SampleNotScored() | RequestTimed() | TokensTimed() | JobChanged():
                 self._tell(self.run(event.run_id), event)
                 return frozenset({event.run_id})

@@ -5,7 +5,7 @@ or is said to be not scorable; the task is complete when every expected sample i
 """
 
 import hashlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.results import Figure, SampleNotScored, SampleScored
@@ -46,6 +46,18 @@ class TaskScores:
             self.not_scored.pop(sample, None)
         self.latest_us = max(self.latest_us, event.occurred_us)
 
+    def settled(self, sample: Sample) -> bool:
+        """The sample has all of its scores, or is said to be not scorable."""
+        return self.missing.get(sample, 1) <= 0 or sample in self.not_scored
+
+    def of(self, ordinals: Collection[int]) -> "TaskScores":
+        """What is known of these samples alone."""
+        return TaskScores(
+            {key: {sample: cell for sample, cell in cells.items() if sample[0] in ordinals} for key, cells in self.cells.items()},
+            {sample: reason for sample, reason in self.not_scored.items() if sample[0] in ordinals},
+            {sample: left for sample, left in self.missing.items() if sample[0] in ordinals}, self.latest_us,
+        )  # fmt: skip
+
     @property
     def scored(self) -> int:
         """Samples with all of their scores."""
@@ -76,17 +88,21 @@ class TaskScores:
         """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
         return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
 
-    def figures(self, aggregate: Aggregate) -> tuple[Figure, ...]:
-        """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples."""
-        return tuple(self._figure(key, aggregate) for key in sorted(self.cells))
+    def figures(self, aggregate: Aggregate, *, sequential: Mapping[Key, Interval] | None = None) -> tuple[Figure, ...]:
+        """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples.
 
-    def _figure(self, key: Key, aggregate: Aggregate) -> Figure:
+        `sequential`: the intervals of a task that may stop early; what has none there has none.
+        """
+        return tuple(self._figure(key, aggregate, sequential) for key in sorted(self.cells))
+
+    def _figure(self, key: Key, aggregate: Aggregate, sequential: Mapping[Key, Interval] | None) -> Figure:
         cells = [cell for _, cell in sorted(self.cells[key].items()) if cell.parts_json is not None]
         value, stderr = aggregate(key, [cell.parts_json for cell in cells if cell.parts_json is not None])
-        interval = self._interval(key, value, stderr)
+        interval = self._interval(key, value, stderr) if sequential is None else sequential.get(key)
         return Figure(
             metric=key[1], filter=key[0], value=value, stderr=stderr, low=interval and interval[0], high=interval and interval[1],
             n=len(cells), not_scored=len(self.not_scored), why_undefined=None if value is not None else "the metric has no value here",
+            sequential=sequential is not None and interval is not None,
         )  # fmt: skip
 
     def _interval(self, key: Key, value: float | None, stderr: float | None) -> Interval | None:

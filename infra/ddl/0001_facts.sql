@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS fact_requests (
     skip_missing Bool,
     judgements String,
     against_run Nullable(String),
+    stopping Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,
@@ -584,6 +585,31 @@ ENGINE = ReplacingMergeTree(log_version)
 ORDER BY (run_id, event_id);
 
 CREATE VIEW IF NOT EXISTS run_scores AS SELECT * EXCEPT (log_version) FROM fact_run_scores FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_stops (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    task String,
+    scorer_version String,
+    samples Int64,
+    planned Int64,
+    not_scored Int64,
+    half_width Float64,
+    confidence Float64,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id);
+
+CREATE VIEW IF NOT EXISTS stops AS SELECT * EXCEPT (log_version) FROM fact_stops FINAL;
 
 CREATE TABLE IF NOT EXISTS fact_performance (
     event_id String,

@@ -15,6 +15,9 @@ Submitter = Annotated[str | None, typer.Option(help="who asks; you, where nobody
 ME = os.environ.get("USER", "anonymous")
 BudgetS = Annotated[float | None, typer.Option(help="seconds that it may run; then it stops, and keeps what it has")]
 Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest: 2026-12-01T18:00Z, or 30m, 2h, 1d from now")]
+UntilWithin = Annotated[
+    float | None, typer.Option(help="stop a task once each of its figures is known to ± this; however often it is looked at, at 95 %")
+]
 BudgetUsd = Annotated[float | None, typer.Option(help="what its agents' time may cost by the price book")]
 ChatTemplate = Annotated[bool, typer.Option("--chat", help="dress prompts in the model's own chat template")]
 System = Annotated[str | None, typer.Option(help="a system text before every prompt")]

@@ -55,6 +55,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter")},
         **{name: options[name] or None for name in ("pinned", "skip_missing")},
+        "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
     }
 

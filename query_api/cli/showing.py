@@ -61,7 +61,7 @@ def ranking(board: Mapping[str, Any]) -> None:
         return
     rows = [
         (
-            row["rank"], _named(row), number(row["score"]), f"{number(row['low'])} – {number(row['high'])}", row["samples"],
+            row["rank"], _named(row), number(row["score"]), _ends(row), row["samples"],
             number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
             energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
             usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
@@ -75,8 +75,14 @@ def ranking(board: Mapping[str, Any]) -> None:
     )
     if all(row["joules_per_token"] is None for row in board["rows"]):
         note("energy: no meter here")
+    if any(row["sequential"] for row in board["rows"]):
+        note("* a confidence sequence: the run may stop early")
     if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
         note(f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`")
+
+
+def _ends(row: Mapping[str, Any]) -> str:
+    return f"{number(row['low'])} – {number(row['high'])}{'*' if row['sequential'] else ''}"
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -113,14 +119,27 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"waits for {told['waits_for']}"
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
+    yield from (stopped(task) for task in told["tasks"] if task["half_width"] is not None)
     yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
     yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
 
 
+def stopped(task: Mapping[str, Any]) -> str:
+    """What is said of a task that stopped early."""
+    return f"{task['task']} stopped at {task['expected']:,} of {task['planned']:,}: known to ±{task['half_width']:.3g}"
+
+
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
-    interval, note = f"{number(s['low'])} – {number(s['high'])}", "" if s["complete"] else "provisional"
+    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s))
     metric = s["metric"] if s["filter"] == "none" else f"{s['metric']} ({s['filter']})"
     return s["task"], metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+
+
+def _notes(s: Mapping[str, Any]) -> Iterator[str]:
+    if not s["complete"]:
+        yield "provisional"
+    if s["sequential"]:
+        yield "sequence"
 
 
 def performance(told: Mapping[str, Any]) -> None:

@@ -27,6 +27,7 @@ from query_api.cli.options import (
     System,
     Thinking,
     ThinkingTokens,
+    UntilWithin,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import engine_said, submission_of
@@ -59,6 +60,7 @@ def submit(
     budget_s: BudgetS = None,
     deadline: Deadline = None,
     budget_usd: BudgetUsd = None,
+    until_within: UntilWithin = None,
     chat: ChatTemplate = False,
     system: System = None,
     multiturn: Multiturn = None,
@@ -76,7 +78,7 @@ def submit(
     · `assay submit --model ./small --model ./large --suite reasoning --limit 50 --wait` · `assay submit request.yaml --wait --json`
     · `assay submit request.yaml --limit 10 --priority 5 --dry-run` · `assay submit request.yaml --budget-usd 2.50 --deadline 2h`
     · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
-    · `assay submit --model ./a --suite creativity --judge ./b --wait`
+    · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one) for one in model or []]

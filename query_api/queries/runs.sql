@@ -18,14 +18,14 @@ SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT S
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 
 -- name: progress
-SELECT task, expected, answered, scored, not_scored FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
+SELECT task, expected, answered, scored, not_scored, planned, half_width FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
 
 -- name: progress_of
 SELECT run_id, sum(expected) AS planned, sum(answered) AS got, sum(scored) + sum(not_scored) AS done
 FROM run_progress WHERE run_id IN {run_ids:Array(String)} GROUP BY run_id
 
 -- name: figures
-SELECT task, metric, filter, value, stderr, low, high, n AS samples, not_scored, complete, why_undefined
+SELECT task, metric, filter, value, stderr, low, high, n AS samples, not_scored, complete, why_undefined, sequential
 FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance

@@ -79,6 +79,7 @@ class RankingRow(Shape):
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None
     chat: Chat = Field(description="how prompts were dressed")
+    sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
 
 
 class Ranking(Shape):

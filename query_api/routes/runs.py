@@ -84,6 +84,8 @@ class TaskProgress(Shape):
     answered: int
     scored: int
     not_scored: int
+    planned: int = Field(description="more than expected where it stopped early")
+    half_width: float | None = Field(description="what its figures are known to, where it stopped early")
 
 
 class Score(Shape):
@@ -100,6 +102,7 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task may stop early")
 
 
 class Spread(Shape):

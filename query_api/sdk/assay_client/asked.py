@@ -40,6 +40,8 @@ class Terms(TypedDict, total=False):
     """judges of the answers, each in a run of its own"""
     against_run: str | None
     """the run whose answers those of parent_run are compared with"""
+    stopping: models.Stopping | Mapping[str, Any] | None
+    """when a task is known well enough to stop early; null: it runs whole"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
 

@@ -187,6 +187,8 @@ class JudgedScore(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    sequential: bool
+    """the interval is a confidence sequence's: the task may stop early"""
     main: bool
     """the metric that rankings by this judge use"""
 
@@ -444,6 +446,8 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    sequential: bool
+    """the interval is a confidence sequence's: the task may stop early"""
 
 
 class Side(Shape):
@@ -468,6 +472,14 @@ class Spread(Shape):
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+class Stopping(Shape):
+    """When a task is known well enough to stop: each of its figures to ±`half_width`, in the figure's unit, with that confidence."""
+
+    model_config = ConfigDict(extra="forbid")
+    half_width: float
+    confidence: float = 0.95
 
 
 class Submitted(Shape):
@@ -570,6 +582,10 @@ class TaskProgress(Shape):
     answered: int
     scored: int
     not_scored: int
+    planned: int
+    """more than expected where it stopped early"""
+    half_width: float | None
+    """what its figures are known to, where it stopped early"""
 
 
 class TokenCost(Shape):
@@ -741,6 +757,8 @@ class RankingRow(Shape):
     cost: TokenCost | None
     chat: ChatOutput
     """how prompts were dressed"""
+    sequential: bool
+    """a task of it may stop early, and its interval is a confidence sequence's"""
 
 
 class RunCost(Shape):
@@ -852,6 +870,8 @@ class Submission(Shape):
     """judges of the answers, each in a run of its own"""
     against_run: str | None = None
     """the run whose answers those of parent_run are compared with"""
+    stopping: Stopping | None = None
+    """when a task is known well enough to stop early; null: it runs whole"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
@@ -920,6 +940,8 @@ class Batch(Shape):
     """judges of the answers, each in a run of its own"""
     against_run: str | None = None
     """the run whose answers those of parent_run are compared with"""
+    stopping: Stopping | None = None
+    """when a task is known well enough to stop early; null: it runs whole"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]

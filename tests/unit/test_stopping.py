@@ -1,0 +1,218 @@
+"""Tasks that stop early: where they do follows from their scores alone, their jobs are withdrawn, and their figures say what they are."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import Event
+from schemas.jobs import BuildPlace, Need
+from schemas.requests import EvaluationRequested, ModelRef, Stopping, TaskChoice
+from schemas.results import Figure, SampleNotScored, SampleScored, TaskStopped
+from schemas.runs import ExpectedMetric, PlannedTask, RunChanged
+from streams import stopping
+from streams.errors import Invalid
+from streams.leases import Release, Step
+from streams.planning import Chosen, check, jobs
+from streams.ranking import Entry, rank
+from streams.results import Results
+from tests.pool import Told, beat, job, planned, ran, released
+from tests.unit.test_results import HEADER, interleaved, of_mean, scored, told
+from tests.unit.test_results import planned as run_planned
+
+RULE = Stopping(half_width=0.1)
+SAMPLES = 400
+ACC = ("none", "acc")
+
+
+def may_stop(run: str = "r", *, repeats: int = 1) -> RunChanged:
+    """The plan of a run whose task may stop at ±0.1."""
+    change = run_planned(run, samples=SAMPLES, model=run)
+    assert change.plan is not None
+    (task,) = change.plan.tasks
+    stops = task.model_copy(update={"stopping": RULE, "repeats": repeats})
+    return change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": (stops,)})})
+
+
+def task_of(change: RunChanged) -> PlannedTask:
+    """Its one task."""
+    assert change.plan is not None
+    return change.plan.tasks[0]
+
+
+def right(ordinal: int) -> float:
+    """A value for each sample of a sorted data set."""
+    return float(ordinal < 300)
+
+
+def at_end(results: Results) -> stopping.Known | None:
+    """Where the task ends by what has been folded."""
+    return stopping.known(results.run("r").scores["t", "1"], task_of(may_stop()))
+
+
+def test_the_order_is_the_builds_and_of_a_limit_the_first_samples() -> None:
+    """Nobody's clock or chance is in it; another build has another one."""
+    order = stopping.order("build", 50)
+    assert sorted(order) == list(range(50)) and list(order) != sorted(order)
+    assert stopping.order("other", 50) != order
+    assert [ordinal for ordinal in order if ordinal < 20] == list(stopping.order("build", 20))
+
+
+@given(seed=st.integers(0, 10**6), more=st.integers(0, 100))
+def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -> None:
+    """Whatever came when, and how much beyond the end: the same end, and the same figures."""
+    order = stopping.order("build-t", SAMPLES)
+    enough = [scored("r", ordinal, right(ordinal)) for ordinal in order[: 250 + more]]
+    first = Results()
+    for event in [may_stop(), *enough[:250]]:
+        first.fold(event)
+    found = at_end(first)
+    assert found is not None and found.samples < 250 and found.half_width <= 0.1
+    stop = stopped(found.samples)
+    results = Results()
+    for event in interleaved([list[Event](enough), [may_stop()], [stop]], seed=seed):
+        results.fold(event)
+    assert at_end(results) == found
+    run = results.run("r")
+    whole = run.complete_scores("t")
+    assert whole is not None and run.complete
+    sequential = stopping.intervals(whole[1], task_of(may_stop()), run.stretch("t", whole[1]))
+    (figure,) = whole[1].figures(of_mean, sequential=sequential)
+    values = [right(ordinal) for ordinal in order[: found.samples]]
+    assert (figure.n, figure.sequential) == (found.samples, True)
+    assert figure.value == pytest.approx(sum(values) / len(values))
+    assert figure.low is not None and figure.high is not None and figure.high - figure.low <= 0.2
+
+
+def stopped(samples: int) -> TaskStopped:
+    """The task of the run has stopped there."""
+    return TaskStopped(
+        **HEADER, run_id="r", task="t", scorer_version="1", samples=samples, planned=SAMPLES, not_scored=0, half_width=0.1, confidence=0.95
+    )
+
+
+def test_a_gap_holds_the_end_up_and_a_sample_that_cannot_be_scored_does_not() -> None:
+    """Only the stretch without a gap counts: what is missing may be unlike the rest."""
+    order, results = stopping.order("build-t", SAMPLES), Results()
+    results.fold(may_stop())
+    for ordinal in (*order[:3], *order[4:]):
+        results.fold(scored("r", ordinal, right(ordinal)))
+    assert at_end(results) is None
+    results.fold(SampleNotScored(**HEADER, run_id="r", task="t", ordinal=order[3], repeat=0, scorer_version="1", reason="no"))
+    assert at_end(results) is not None
+
+
+def test_values_outside_0_to_1_never_end_a_task() -> None:
+    """The formula would not hold."""
+    results = Results()
+    results.fold(may_stop())
+    for ordinal in range(SAMPLES):
+        results.fold(scored("r", ordinal, 50.0 if ordinal == 7 else 0.0))
+    assert at_end(results) is None
+
+
+def test_repeats_of_a_sample_count_together() -> None:
+    """Until the second repeat is there nothing is."""
+    results, change = Results(), may_stop(repeats=2)
+    results.fold(change)
+    events = [scored("r", ordinal, right(ordinal)) for ordinal in range(SAMPLES)]
+    for event in events:
+        results.fold(event)
+    scores = results.run("r").scores["t", "1"]
+    assert stopping.known(scores, task_of(change)) is None
+    for event in events:
+        results.fold(SampleScored.model_validate(event.model_dump(exclude={"event_id"}) | {"repeat": 1}))
+    assert stopping.known(scores, task_of(change)) is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"stopping": Stopping(half_width=0.0)}, "stopping.half_width 0: give a number above 0 and below 0.5"),
+        ({"stopping": Stopping(half_width=2)}, "stopping.half_width 2"),
+        ({"stopping": Stopping(half_width=0.02, confidence=95)}, "stopping.confidence 95: give a number from 0.5 to below 1"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(told: dict[str, Any], says: str) -> None:
+    """With the value, and what to do."""
+    asked = EvaluationRequested(**HEADER, run_id="r", model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),), **told)
+    with pytest.raises(Invalid) as refused:
+        check(asked)
+    assert says in str(refused.value)
+
+
+def test_figures_that_are_no_means_are_not_waited_for() -> None:
+    """It is said; and where no task can stop the request is refused."""
+    accuracy, other = ExpectedMetric(filter="none", metric="acc"), ExpectedMetric(filter="none", metric="bleu", aggregation="sums")
+    assert stopping.rule_of(RULE, (accuracy, other), main=ACC) == RULE
+    assert stopping.rule_of(RULE, (accuracy, other), main=("none", "bleu")) is None
+    one = task_of(may_stop()).model_copy(update={"expected": (accuracy, other)})
+    whole = one.model_copy(update={"task": "w", "stopping": None, "main_metric": "bleu"})
+    assert list(stopping.told_of(RULE, [one, whole])) == [
+        "t may stop before bleu is known, and gives it no interval: it is no mean of values from 0 to 1",
+        "w is run whole: its main metric bleu is no mean of values from 0 to 1",
+    ]
+    with pytest.raises(Invalid, match="no task can stop early: bleu of w is no mean"):
+        list(stopping.told_of(RULE, [whole]))
+
+
+def test_jobs_go_through_the_order_repeats_together() -> None:
+    """A prefix of the order is whole after a prefix of the jobs."""
+    asked = EvaluationRequested(**HEADER, run_id="r", model=ModelRef(uri="m"), tasks=(TaskChoice(name="t", repeats=2),))
+    place = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9)
+    order = stopping.order("b", 10)
+    made = jobs(asked, [Chosen(asked.tasks[0], place, 10, order)], per_job=4, need=Need())
+    assert [(one.job_id, tuple(one.samples)) for one in made] == [
+        (f"r/t/{repeat}/{first}", order[first : first + 4]) for first in (0, 4, 8) for repeat in (0, 1)
+    ]
+    plain = jobs(asked, [Chosen(asked.tasks[0], place, 10)], per_job=4, need=Need())
+    assert [(one.job_id, tuple(one.samples)) for one in plain][:2] == [("r/t/0/0", (0, 1, 2, 3)), ("r/t/0/4", (4, 5, 6, 7))]
+
+
+def test_a_stopped_tasks_jobs_are_withdrawn_and_what_waits_for_them_goes_on() -> None:
+    """The job that runs ends by itself; the other task's, and the workload behind both, are leased."""
+    known, waits, other = job("run/t/0/0"), job("run/t/0/4"), job("run/u/0/0")
+    load = job("run/perf", depends_on=(known.job_id, waits.job_id))
+    stop = TaskStopped(
+        **HEADER, run_id="run", task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
+    )
+    events: list[Event] = [planned(known), planned(waits), planned(other), planned(load), ran("running"), released(known)]
+    for order in ([*events, stop], [stop, *events]):
+        pool = Told().tell(*order, beat("a"), beat("b"), beat("c"), beat("d")).pool
+        given = [decision.job.job_id for decision in pool.decide(now_us=2) if isinstance(decision, Release)]
+        assert sorted(given) == ["run/perf", "run/u/0/0"]
+
+
+def test_a_stopped_tasks_lost_job_is_not_tried_again_nor_fails_the_run() -> None:
+    """Its agent is silent for good."""
+    work = job("run/t/0/0")
+    stop = TaskStopped(
+        **HEADER, run_id="run", task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
+    )
+    told = Told().tell(planned(work), ran("running"), beat("a"), released(work, attempt=3), stop)
+    told.tell(beat("b"), at_us=10**8)
+    assert not [one for one in told.pool.decide(now_us=10**8) if isinstance(one, Release | Step)]
+
+
+def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
+    """The whole run beside it keeps its score of all samples, and its interval."""
+    results = Results()
+    told(results, "w", {"t": [right(ordinal) for ordinal in range(SAMPLES)]}, model="w")
+    alone = rank("task:t", [Entry(results.run("w"), hardware="h", speed={})], figures=lambda _run, _task: ()).rows
+    results.fold(may_stop())
+    order = stopping.order("build-t", SAMPLES)
+    for ordinal in order[:250]:
+        results.fold(scored("r", ordinal, right(ordinal)))
+    found = at_end(results)
+    assert found is not None
+    results.fold(stopped(found.samples))
+    results.fold(RunChanged(**HEADER, run_id="r", state="completed"))
+    figure = Figure(metric="acc", value=0.7, low=0.6, high=0.8, n=found.samples, sequential=True)
+    entries = [Entry(results.run(name), hardware="h", speed={}) for name in ("r", "w")]
+    rows = {row.run_id: row for row in rank("task:t", entries, figures=lambda run, _task: (figure,) if run.run_id == "r" else ()).rows}
+    early, whole = rows["r"], rows["w"]
+    assert (early.score, early.low, early.high, early.samples, early.sequential) == (0.7, 0.6, 0.8, found.samples, True)
+    assert (whole.score, whole.low, whole.high, whole.samples, whole.sequential) == (
+        alone[0].score, alone[0].low, alone[0].high, SAMPLES, False,
+    )  # fmt: skip
