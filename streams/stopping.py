@@ -110,11 +110,12 @@ def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stoppin
     return np.concatenate([[unknown], highs - lows])[np.cumsum(there)]
 
 
-def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[Floats, Floats]:
-    """Which of the ordinals have a value (0 or 1), and the values."""
+def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list[bool], Floats]:
+    """Which of the ordinals have a value, and the values."""
     values = scores.values(key)
-    there = np.asarray([ordinal in values for ordinal in ordinals], dtype=np.int64)
-    return there, np.asarray([values[ordinal] for ordinal in ordinals if ordinal in values], dtype=np.float64)
+    return [ordinal in values for ordinal in ordinals], np.asarray(
+        [values[ordinal] for ordinal in ordinals if ordinal in values], dtype=np.float64
+    )
 
 
 def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int]) -> Mapping[Key, Interval]:
