@@ -107,7 +107,9 @@ def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stoppin
         return np.full(len(ordinals), np.inf)
     lows, highs = sequence(values, half_width=rule.half_width, confidence=rule.confidence)
     # After an ordinal without a value it is as wide as before it.
-    return np.concatenate([[unknown], highs - lows])[np.cumsum(there)]
+    widths: Floats = np.concatenate([[unknown], highs - lows])
+    after: Floats = widths[np.cumsum(there)]
+    return after
 
 
 def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list[bool], Floats]:
