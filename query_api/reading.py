@@ -105,10 +105,10 @@ class Reading:
 
     async def ranking(self, board: str | None) -> dict[str, Any]:
         """A board; the suite's that changed last where none is named, else a task's. Raises: NotFound."""
-        boards = await self.rows("boards") if board is None else []
-        if board is None and not boards:
+        newest = await self.rows("newest_board") if board is None else []
+        if board is None and not newest:
             return {"board": None, "version": None, "provisional": None, "rows": []}
-        name = board if board is not None else boards[0]["board"]
+        name = board if board is not None else newest[0]["board"]
         rows = await self.rows("ranking", board=name)
         if not rows:
             known = ", ".join(row["board"] for row in (await self.rows("boards"))[:10]) or "none yet"

@@ -22,7 +22,7 @@ LISTING: Final = Listing(
 # The filters of `sample_lines`, all open.
 LINE_FILTERS: Final[Mapping[str, Any]] = {"task": "", "metric": "", "filter": "", "doc_id": None, "min_value": None, "max_value": None}
 # So many samples of each of two runs are read before all of them are.
-WINDOW: Final = 2_000
+WINDOW: Final = 1_000
 BOUNDS: Final = ("min_value", "max_value")
 Key = tuple[str, int, int]
 # A task, and the metric and the filter that its samples' value is of.
