@@ -1,8 +1,9 @@
-"""`python -m benchmarks.projecting WHO NAME DATABASE`: one process that takes scores and token timings from the log to their tables.
+"""`python -m benchmarks.projecting WHO NAME DATABASE [SHARE OF]`: one process that takes scores and token timings to their tables.
 
 WHO is `faust` (the projector as it is shipped, under a group of its own name) or `floor` (aiokafka's getmany, fastavro, and the same
-insert; no group, no validation, no dead letters: what no projector in this language goes below). It waits for a line on stdin before it
-inserts anything, and prints one JSON document at its end: events, and from its first batch to its last the seconds and CPU-seconds.
+insert; no group but every OF-th partition from SHARE on, no validation, no dead letters: what no projector in this language goes below).
+It waits for a line on stdin before it inserts anything, and prints one JSON document at its end: events, and from its first batch to its
+last the seconds and CPU-seconds.
 """
 
 import asyncio
@@ -68,14 +69,14 @@ async def faust(settings: Settings, name: str, meter: Meter) -> None:
         await consume(name, TOPICS, handle, log=log, settings=settings)
 
 
-async def floor(settings: Settings, name: str, meter: Meter) -> None:
-    """The least that can be done: fetch, decode, insert."""
+async def floor(settings: Settings, name: str, meter: Meter, *, share: int, of: int) -> None:
+    """The least that can be done: fetch, decode, insert; of its share of the partitions."""
     schemas = {topic.name: (table_of(topic.event), fastavro.parse_schema(avro_schema(topic.event))) for topic in TOPICS}
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with Log(settings, client_id=name) as log, ClickHouse(settings) as clickhouse:
         consumer = await log.reader()
-        consumer.assign([partition for partition in await _partitions(log)])
+        consumer.assign((await _partitions(log))[share::of])
         while not stopped.is_set():
             rows: dict[str, list[list[Any]]] = defaultdict(list)
             for message in await _batch(consumer, settings.batch_events):
@@ -97,7 +98,7 @@ async def _batch(consumer: Any, most: int) -> list[Any]:
 async def _partitions(log: Log) -> list[Any]:
     from aiokafka import TopicPartition
 
-    return [TopicPartition(*place) for place in await log.ends(TOPICS)]
+    return [TopicPartition(*place) for place in sorted(await log.ends(TOPICS))]
 
 
 def _row(fields: dict[str, Any], message: Any) -> list[Any]:
@@ -110,11 +111,11 @@ async def _insert(clickhouse: ClickHouse, schemas: dict[str, Any], rows: dict[st
         await clickhouse.insert(schemas[topic][0], values)
 
 
-async def main(who: str, name: str, database: str) -> None:
+async def main(who: str, name: str, database: str, share: str = "0", of: str = "1") -> None:
     """Projects until SIGTERM."""
     meter, settings = Meter(), Settings().model_copy(update={"database": database})
     waiting = asyncio.create_task(meter.until_told())
-    await {"faust": faust, "floor": floor}[who](settings, name, meter)
+    await (faust(settings, name, meter) if who == "faust" else floor(settings, name, meter, share=int(share), of=int(of)))
     await waiting
     print(json.dumps(meter.told()), flush=True)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from query_api.paging import Listing, Span, after, following, span
 from streams.errors import NotFound
 
 NS = 1e9
+PLANS_KEPT = 256
 DURATIONS = ("ttft", "itl", "tpot", "e2e")
 SPREAD = ("mean", "p50", "p95", "p99")
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
@@ -31,6 +33,7 @@ class Reading:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
+        self._planned: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
 
     async def rows(self, name: str, **parameters: Any) -> Rows:
         """The rows of a named query."""
@@ -66,6 +69,18 @@ class Reading:
         if not found:
             raise unknown_run(run_id)
         return found[0]
+
+    async def planned(self, run_id: str) -> list[dict[str, Any]]:
+        """The tasks of a run's plan; none where it has none. A plan stays as it is, so those asked for last are kept."""
+        if run_id not in self._planned:
+            rows = await self.rows("planned", run_id=run_id)
+            if not rows:
+                return []
+            self._planned[run_id] = json.loads(rows[0]["plan"])["tasks"]
+        self._planned.move_to_end(run_id)
+        while len(self._planned) > PLANS_KEPT:
+            self._planned.popitem(last=False)
+        return self._planned[run_id]
 
     async def known(self, run_id: str) -> None:
         """Returns where there is such a run. Raises: NotFound."""

@@ -45,16 +45,11 @@ async def page(reading: Reading, run_id: str, *, sort: str, limit: int, cursor: 
 
 async def _chosen(reading: Reading, *, run_id: str, metric: str, filter: str, differs_from: str, **_: Any) -> list[Chosen]:
     """What the value of each task's samples is of. Of a run that is to differ from another, only the tasks that are built alike count."""
-    tasks = await _planned(reading, run_id)
+    tasks = await reading.planned(run_id)
     if differs_from:
-        other = {task["build_id"] for task in await _planned(reading, differs_from)}
+        other = {task["build_id"] for task in await reading.planned(differs_from)}
         tasks = [task for task in tasks if task["build_id"] in other]
     return [(task["task"], *measure_of(task, metric=metric, filter=filter)) for task in tasks]
-
-
-async def _planned(reading: Reading, run_id: str) -> list[dict[str, Any]]:
-    rows = await reading.rows("planned", run_id=run_id)
-    return [task for row in rows[:1] for task in json.loads(row["plan"])["tasks"]]
 
 
 def measure_of(task: Mapping[str, Any], *, metric: str, filter: str) -> tuple[str, str]:
