@@ -18,13 +18,14 @@ from typing import Any
 import structlog
 
 from agents.batches import App, batches
-from infra.kafka import Log, Record
+from infra.kafka import Log, Place, Record
 from infra.lag import measure_lag
 from infra.metrics import BATCH, DEAD_LETTERS, EVENTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.trust import DeadLettered
 from streams.errors import Permanent
+from streams.privacy import told
 from streams.topics import TOPICS, Topic
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
@@ -154,7 +155,8 @@ async def give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> li
     """The dead letters of records, each with its code and message, once they are written."""
     letters = [log.dead_letter(record, code=code, message=message) for record, code, message in refused]
     await until_available(lambda: log.publish_all(letters), what="kafka")
-    for record, code, message in refused:
-        DEAD_LETTERS.labels(record.place.topic, code).inc()
-        structlog.get_logger().warning("dead letter", place=record.place, code=code, message=message)
+    for letter in map(told, letters):
+        DEAD_LETTERS.labels(letter.topic, letter.reason_code).inc()
+        place = Place(letter.topic, letter.partition, letter.offset)
+        structlog.get_logger().warning("dead letter", place=place, code=letter.reason_code, message=letter.message)
     return letters

@@ -165,9 +165,9 @@ class Dispatcher:
                 return self._lease(decision, kind="cancel")
             case Abandon(job=job, attempt=attempt, error=error):
                 return JobChanged(
-                    occurred_us=now_us(), producer=producer("agents.dispatch"), organisation_id=job.organisation_id, pool=job.pool,
-                    run_id=job.run_id, job_id=job.job_id, attempt=attempt, agent_id="", incarnation=0, state="failed",
-                    final=True, error=error,
+                    occurred_us=now_us(), producer=producer("agents.dispatch"), organisation_id=job.organisation_id,
+                    visibility=job.visibility, pool=job.pool, run_id=job.run_id, job_id=job.job_id, attempt=attempt, agent_id="",
+                    incarnation=0, state="failed", final=True, error=error,
                 )  # fmt: skip
             case Step(run_id=run_id, organisation_id=organisation, state=state, reason_code=code, message=message):
                 return RunChanged(
@@ -191,7 +191,7 @@ class Dispatcher:
             released = {"job": job, "done": decision.done, "deadline_us": job.budget.deadline_us}
         return JobReleased.model_validate({
             "occurred_us": now_us(), "producer": producer("agents.dispatch"), "organisation_id": job.organisation_id,
-            "pool": job.pool, "term": self.term, "kind": kind, "run_id": job.run_id, "job_id": job.job_id,
+            "visibility": job.visibility, "pool": job.pool, "term": self.term, "kind": kind, "run_id": job.run_id, "job_id": job.job_id,
             "attempt": decision.attempt, "agent_id": decision.agent_id, "incarnation": decision.incarnation, **released,
         })  # fmt: skip
 

@@ -8,6 +8,7 @@ from infra.builds import contents_of, samples_of
 from infra.harness.data import Given
 from infra.kafka import Ends, Log, Record
 from schemas.builds import TaskBuilt
+from schemas.event import Visibility
 from schemas.measurements import SampleAnswered
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Plan, RunChanged, RunState, Subject
@@ -38,6 +39,7 @@ class Run:
     run_id: str
     plan: Plan
     planned_us: int
+    visibility: Visibility
 
 
 class Judging:
@@ -60,7 +62,7 @@ class Judging:
         if isinstance(event, RunChanged):
             self._states[event.run_id] = step(self._states.get(event.run_id), event.state)
             if event.plan is not None:
-                self._runs.setdefault(event.run_id, Run(event.run_id, event.plan, record.written_us))
+                self._runs.setdefault(event.run_id, Run(event.run_id, event.plan, record.written_us, event.visibility))
 
     async def catch_up(self) -> None:
         """Folds what the log says of runs by now."""
@@ -75,6 +77,8 @@ class Judging:
         """What a judging request comes to. Raises: Invalid, where there is nothing to judge (yet)."""
         await self.catch_up()
         runs = [self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
+        for run in runs:
+            judging.check_visibility(request, run.run_id, run.visibility)
         answers = [await self._answers(run) for run in runs]
         shared = [one for one in runs[0].plan.tasks if all(run.plan.planned(one.task) for run in runs)]
         builds = {one.task: one.build_id for one in shared if judging.writes(answers[0].get(one.task, {}))}

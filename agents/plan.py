@@ -35,6 +35,7 @@ from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
 from streams import judging, limits, pins, planning, stopping
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
+from streams.privacy import PRIVATE, of_build
 from streams.topics import BUILDS, REQUESTS, RUNS, TOPICS
 
 SAMPLES_AT_ONCE = 1000
@@ -136,7 +137,8 @@ class Planner:
             jobs = await self._plan(request)
         except Permanent as error:
             await self._log.publish(_changed(request, "rejected", reason_code=error.code, message=str(error)))
-            log_line.info("rejected", run_id=request.run_id, reason_code=error.code, message=str(error))
+            said = {} if request.visibility == PRIVATE else {"message": str(error)}
+            log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)
             return
         log_line.info("planned", run_id=request.run_id, jobs=jobs, took_s=round(time.perf_counter() - started, 3))
 
@@ -154,8 +156,8 @@ class Planner:
         await self._log.publish(_changed(request, "planned", plan=plan))
         stamp, when = producer("agents.plan"), request.occurred_us
         await self._log.publish_all(
-            JobPlanned(occurred_us=when, producer=stamp, organisation_id=request.organisation_id, pool=job.pool, job_id=job.job_id,
-                       run_id=job.run_id, job=job)
+            JobPlanned(occurred_us=when, producer=stamp, organisation_id=request.organisation_id,
+                       visibility=request.visibility, pool=job.pool, job_id=job.job_id, run_id=job.run_id, job=job)
             for job in jobs
         )  # fmt: skip
         return len(jobs)
@@ -189,7 +191,8 @@ class Planner:
         built = self._builds.get(build_id)
         if built is None:
             made = await self._of_task(build, choice, asked)
-            built = await self._publish(made, request)
+            visibility = of_build(request, choice, judges=asked.judged is not None)
+            built = await self._publish(made, {"organisation_id": request.organisation_id, "visibility": visibility})
             self._builds.setdefault(built.build_id, built)
         samples = min(choice.limit or built.samples, built.samples)
         place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
@@ -206,10 +209,10 @@ class Planner:
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
         return Prepared(chosen, planned, built.licence, differences)
 
-    async def _publish(self, made: Build, request: EvaluationRequested) -> TaskBuilt:
+    async def _publish(self, made: Build, header: dict[str, Any]) -> TaskBuilt:
         """Writes a build to the log: contents, samples, and last the event that says it is whole."""
         started = time.perf_counter()
-        header = {"occurred_us": now_us(), "producer": producer("agents.plan"), "organisation_id": request.organisation_id}
+        header |= {"occurred_us": now_us(), "producer": producer("agents.plan")}
         contents = await self._publish_contents(made, header)
         places: list[Place] = []
         for first in range(0, len(made.samples), SAMPLES_AT_ONCE):
@@ -231,7 +234,9 @@ class Planner:
         texts = dict.fromkeys(text for sample in made.samples for call in sample.requests if (text := _apart(call)))
         found: dict[str, ContentPlace] = {}
         for text in texts:
-            name, pieces = planning.content_id(text), planning.chunks(text)
+            # A private text is another content than the same one in a public build, for the first that is told counts.
+            salt = made.build_id if header["visibility"] == PRIVATE else ""
+            name, pieces = planning.content_id(salt + text), planning.chunks(text)
             places = await self._log.publish_all(
                 ContentPublished(
                     **header, content_id=name, media_type="text/plain", chunk=number, chunks=len(pieces), text=Text(bytes=piece)
@@ -337,7 +342,7 @@ def _warnings(one: Prepared) -> Iterator[str]:
 def _changed(request: EvaluationRequested, state: str, **told: Any) -> RunChanged:
     return RunChanged.model_validate({
         "occurred_us": request.occurred_us, "producer": producer("agents.plan"), "organisation_id": request.organisation_id,
-        "run_id": request.run_id, "state": state,
+        "visibility": request.visibility, "run_id": request.run_id, "state": state,
     } | told)  # fmt: skip
 
 

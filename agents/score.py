@@ -170,8 +170,8 @@ class Scorer:
 def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) -> list[SampleScored | SampleNotScored]:
     header = {
         "occurred_us": answered.occurred_us, "producer": producer("agents.score"), "organisation_id": answered.organisation_id,
-        "run_id": answered.run_id, "task": answered.task, "ordinal": answered.ordinal, "repeat": answered.repeat,
-        "scorer_version": SCORER_VERSION,
+        "visibility": answered.visibility, "run_id": answered.run_id, "task": answered.task, "ordinal": answered.ordinal,
+        "repeat": answered.repeat, "scorer_version": SCORER_VERSION,
     }  # fmt: skip
     if not outcome.scores:
         reason = outcome.reason or "the task gave no metric for this sample"

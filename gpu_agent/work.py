@@ -118,7 +118,7 @@ class Attempt:
     def _header(self) -> dict[str, object]:
         return {
             "occurred_us": now_us(), "producer": producer("gpu_agent"), "organisation_id": self.job.organisation_id,
-            "run_id": self.job.run_id, "job_id": self.job.job_id, "attempt": self.lease.attempt,
+            "visibility": self.job.visibility, "run_id": self.job.run_id, "job_id": self.job.job_id, "attempt": self.lease.attempt,
         }  # fmt: skip
 
     async def _load(self) -> EngineUsed:

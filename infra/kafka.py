@@ -285,7 +285,8 @@ class Log:
 
     def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
         """The dead letter for a record that could not be decoded or processed."""
-        return dead_letter(record.place, record.payload, code=code, message=message, service=self._client_id)
+        letter = dead_letter(record.place, record.payload, code=code, message=message, service=self._client_id)
+        return letter.model_copy(update={"visibility": record.event.visibility}) if record.event else letter
 
 
 def dead_letter(place: Place, payload: bytes, *, code: str, message: str, service: str) -> DeadLettered:

@@ -18,6 +18,7 @@ from infra.metrics import LISTENERS
 from infra.reach import Reach
 from infra.retrying import until_available
 from query_api.problems import Malformed
+from streams.privacy import told
 from streams.projection import name_of, plain
 from streams.topics import COSTS, DEAD_LETTERS, DELAYS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
 
@@ -97,7 +98,8 @@ class Heard:
 
     @cached_property
     def _data(self) -> str:
-        return json.dumps(plain(self.record.event), ensure_ascii=False)
+        event = self.record.event
+        return json.dumps(plain(told(event)) if event else None, ensure_ascii=False)
 
     @cached_property
     def _frame(self) -> bytes:

@@ -89,16 +89,17 @@ class Reading:
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """Everything about a run. Raises: NotFound."""
-        found, tasks, scores, performance = await asyncio.gather(
-            self.state(run_id), self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id)
-        )
+        found, tasks, scores, performance, visibility = await asyncio.gather(
+            self.state(run_id), self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
+            self.rows("visibility", run_id=run_id),
+        )  # fmt: skip
         told = {name: value for name, value in found.items() if name != "plan"}
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
         plan = json.loads(found["plan"] or "{}")
         return told | {
             "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "scores": scores,
             "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
-            "warnings": plan.get("warnings", []),
+            "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
             **whom(plan),
         }  # fmt: skip
 

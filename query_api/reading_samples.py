@@ -15,6 +15,7 @@ from typing import Any, Final
 from infra.clickhouse import Rows
 from query_api.paging import Listing, Span, after, following, span
 from query_api.reading import Reading
+from streams.privacy import PRIVATE
 
 LISTING: Final = Listing(
     query="sample_list", sorts={"task": "String", "value": "Float64"}, key={"task": "String", "ordinal": "Int64", "repeat": "Int64"}
@@ -116,7 +117,7 @@ async def _whole(reading: Reading, run_id: str, found: Rows, chosen: Sequence[Ch
     answers, scores, faults = {_key(row): row for row in told[0]}, _grouped(told[1]), _grouped(told[2])
     true = dict.fromkeys(_key(row) for row in found if _so(row, scores.get(_key(row), ()), chosen))
     kept = [answers[key] for key in true if key in answers]
-    texts = await _texts(reading, kept)
+    texts = await _texts(reading, [row for row in kept if row["visibility"] != PRIVATE])
     return [_sample(row, texts=texts, scores=scores, faults=faults) for row in kept]
 
 
@@ -139,7 +140,7 @@ def _sample(
         "target": text["target"] if text else None,
         "requests": [request | {"answers": _own(answers, index)} for index, request in enumerate(requests)],
         "scores": [{name: score[name] for name in ("metric", "filter", "value")} for score in scores.get(key, ())],
-        "not_scored": fault["reason"] if fault else None,
+        "not_scored": fault["reason"] if fault else None, "private": row["visibility"] == PRIVATE,
     }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.suites.reading import chosen, suite
 from query_api.shapes import Shape
-from schemas.event import Event, derive_id
+from schemas.event import Event, Visibility, derive_id
 from schemas.requests import (
     Budget,
     CancellationRequested,
@@ -31,7 +31,7 @@ from streams.errors import Conflict, Unavailable
 from streams.planning import check
 from streams.topics import REQUESTS
 
-HEADER = frozenset(Event.model_fields)
+HEADER = frozenset(Event.model_fields) - {"visibility"}
 REMEMBERED = 10_000
 DAY_US = 24 * 3600 * 10**6
 NAME = r"^[0-9A-Za-z_.-]{1,64}$"
@@ -61,6 +61,7 @@ class Terms(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     pool: str = "default"
+    visibility: Visibility = Field(default="organisation", description="private: its prompts and answers are told nowhere but in the log")
     suite_version: str | None = Field(default=None, description="a suite's version; the project's own suites say theirs")
     pinned: bool = Field(default=False, description="refuse tasks that differ from what they are pinned to, instead of telling it")
     skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")

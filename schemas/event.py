@@ -32,7 +32,8 @@ def derive_id(kind: str, *parts: object) -> str:
 class Record(BaseModel):
     """Anything on the wire: frozen, and closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # What does not validate may be a text of a private run, and errors are logged.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Producer(Record):

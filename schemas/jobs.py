@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from schemas.builds import ContentPlace
-from schemas.event import Event, Record
+from schemas.event import Event, Record, Visibility
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
@@ -59,6 +59,7 @@ class Job(Record):
     depends_on: tuple[str, ...] = ()
     budget: Budget = Budget()
     ordinals: tuple[int, ...] = ()
+    visibility: Visibility = "organisation"
 
     @property
     def samples(self) -> Sequence[int]:

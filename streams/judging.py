@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.builds import SampleBuilt
-from schemas.event import Producer, derive_id
+from schemas.event import Producer, Visibility, derive_id
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, PlannedTask, RunChanged, Subject
 from streams.clusters import CLUSTER, cluster_of
 from streams.errors import Invalid
+from streams.privacy import PRIVATE
 from streams.runs import TERMINAL
 
 USUAL = "assay_judge_writing"
@@ -108,6 +109,12 @@ def check_state(run_id: str, state: str | None) -> None:
             f"run {run_id} is {state}: its answers can be judged when it is over (`assay run {run_id} --wait`); "
             "or ask for judgements with the run itself", code="not-over",
         )  # fmt: skip
+
+
+def check_visibility(request: EvaluationRequested, run_id: str, visibility: Visibility) -> None:
+    """Raises: Invalid, where a run that is not private would tell a private one's answers."""
+    if visibility == PRIVATE and request.visibility != PRIVATE:
+        raise Invalid(f"run {run_id} is private: ask for its judgement in private too (`assay judge {run_id} --private`)", code="private")
 
 
 def chosen(choice: TaskChoice, tasks: Sequence[str]) -> list[TaskChoice]:

@@ -131,7 +131,7 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "run_id": request.run_id, "job_id": job_id, "kind": kind, "pool": request.pool, "submitter": request.submitter,
         "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
         "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
-        "budget": request.budget.model_dump(),
+        "budget": request.budget.model_dump(), "visibility": request.visibility,
     })  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from schemas.event import Event, Producer, Record, Text
 from schemas.jobs import AgentBeat, JobReleased
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
+from streams.privacy import told
 from streams.topics import JOBS_DEFAULT, TOPICS, Topic
 
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
@@ -75,9 +76,9 @@ def _type(hint: Any) -> str:
 
 
 def row(event: Event, *, partition: int, offset: int, written_us: int) -> list[Any]:
-    """The event as its table's row, in the order of its columns."""
+    """The event as its table's row, in the order of its columns; of a private one without its texts."""
     read, nested = _cells_of(type(event))
-    cells = list(read(event))
+    cells = list(read(told(event)))
     for index in nested:
         cells[index] = _cell(cells[index])
     return [*cells, partition, offset, LARGEST - offset, written_us]

@@ -14,6 +14,7 @@ from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from streams import stopping
 from streams.performance import Speed
 from streams.planning import is_perf, run_of
+from streams.privacy import told
 from streams.runs import TERMINAL, step
 from streams.scores import TaskScores
 
@@ -148,4 +149,5 @@ def _change(run: Run, change: RunChanged) -> None:
     if run.state == change.state:
         run.changed_us = max(run.changed_us, change.occurred_us)
     if change.plan and run.plan is None:
-        run.plan, run.organisation_id = change.plan, change.organisation_id
+        # Rankings tell how prompts were dressed.
+        run.plan, run.organisation_id = told(change).plan, change.organisation_id

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from query_api.cli import showing
 from query_api.cli.completing import letter_ids
 from query_api.cli.options import ME, AsJson
 from streams.dead_letters import Letter, check_requeue, chosen, letters, requeued
+from streams.privacy import told
 
 SHOWN_BYTES = 400
 LetterId = Annotated[
@@ -75,11 +77,11 @@ def requeue(letter_id: LetterId, as_json: AsJson = False) -> None:
 
 
 async def known(settings: Settings) -> list[Letter]:
-    """Every letter in the log, the oldest first. Raises: Unavailable."""
+    """Every letter in the log, the oldest first, as it may be told. Raises: Unavailable."""
     from query_api.cli.logs import opened
 
     async with opened(settings) as log:
-        return await _read(log)
+        return [replace(letter, event=told(letter.event)) for letter in await _read(log)]
 
 
 async def _read(log: Any) -> list[Letter]:

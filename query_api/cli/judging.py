@@ -8,7 +8,7 @@ from infra.settings import Settings
 from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
-from query_api.cli.options import AsJson, ChatTemplate, RunId, Submitter, System, Wait
+from query_api.cli.options import AsJson, ChatTemplate, Private, RunId, Submitter, System, Wait
 from query_api.cli.overriding import judgement_of
 from query_api.cli.submitting import submit_body
 from streams.judging import PAIRWISE, USUAL
@@ -24,6 +24,7 @@ def judge(
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     chat: ChatTemplate = False,
     system: System = None,
+    private: Private = False,
     submitter: Submitter = None,
     wait: Wait = False,
     as_json: AsJson = False,

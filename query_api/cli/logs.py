@@ -10,6 +10,7 @@ from infra.kafka import Log, Record
 from infra.settings import Settings
 from query_api.cli import showing
 from streams.errors import NotFound
+from streams.privacy import told
 from streams.projection import plain
 from streams.topics import TOPICS, Topic, topic_named
 
@@ -39,22 +40,23 @@ def _topic(name: str) -> Topic:
     return found
 
 
-async def tail(settings: Settings, name: str, *, count: int, follow: bool) -> None:
-    """Prints a topic's last events, and those that come."""
+async def tail(settings: Settings, name: str, *, count: int, follow: bool, private: bool) -> None:
+    """Prints a topic's last events, and those that come; `private`: with the texts of private runs, which the log has."""
     topic = _topic(name)
     async with opened(settings) as log:
         ends = await log.ends([topic])
         since = {place: max(0, end - count) for place, end in ends.items()}
         last = [record async for record in log.read([topic], until=ends, since=since)]
         for record in sorted(last, key=lambda record: (record.written_us, record.place.offset))[-count:]:
-            showing.document(_told(record))
+            showing.document(_shown(record, private=private))
         if follow:
             async for record in log.follow([topic], since=ends):
-                showing.document(_told(record))
+                showing.document(_shown(record, private=private))
 
 
-def _told(record: Record) -> dict[str, Any]:
+def _shown(record: Record, *, private: bool) -> dict[str, Any]:
     place = {"partition": record.place.partition, "offset": record.place.offset, "written_us": record.written_us}
     if record.event is None:
         return place | {"undecodable": str(record.fault), "payload": base64.b64encode(record.payload).decode()}
-    return place | {"event": type(record.event).__name__, **json.loads(json.dumps(plain(record.event)))}
+    event = record.event if private else told(record.event)
+    return place | {"event": type(event).__name__, **json.loads(json.dumps(plain(event)))}

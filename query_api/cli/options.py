@@ -25,6 +25,7 @@ Multiturn = Annotated[bool | None, typer.Option("--multiturn/--no-multiturn", he
 Thinking = Annotated[
     bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
 ]
+Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
 JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay tasks assay_judge` lists it")]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

@@ -31,6 +31,7 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "model": model_named(options["model"]), "engine": engine_said(options["engine"], options["option"] or []),
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, "system": options["system"]},
+        "visibility": "private" if options["private"] else None,
     }  # fmt: skip
     return over({"tasks": tasks_over([], names, {"limit": options["limit"]})}, said)
 
@@ -56,6 +57,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         **{name: options[name] for name in ("priority", "suite", "submitter")},
         **{name: options[name] or None for name in ("pinned", "skip_missing")},
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
+        "visibility": "private" if options["private"] else None,
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
     }
 

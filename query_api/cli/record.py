@@ -32,6 +32,7 @@ def tail(
     ],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="go on with what comes")] = False,
     count: Annotated[int, typer.Option("-n", help="the last so many events")] = 10,
+    private: Annotated[bool, typer.Option("--private", help="with the texts of private runs, which else are withheld")] = False,
 ) -> None:
     """Decodes a topic's events to JSON lines.
 
@@ -39,7 +40,7 @@ def tail(
     """
     from query_api.cli import logs
 
-    asyncio.run(logs.tail(Settings(), topic, count=count, follow=follow))
+    asyncio.run(logs.tail(Settings(), topic, count=count, follow=follow, private=private))
 
 
 def replay(

@@ -117,6 +117,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
     )  # fmt: skip
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
+    if told.get("visibility") == "private":
+        yield "private: its prompts and answers are in the log alone"
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
     yield from (stopped(task) for task in told["tasks"] if task["half_width"] is not None)

@@ -14,6 +14,7 @@ from query_api.reading import Reading
 from query_api.reading_judgements import judgements
 from query_api.reading_timelines import history
 from query_api.timelines import timeline
+from streams.privacy import PRIVATE
 
 
 async def load(request: Request) -> Content:
@@ -27,7 +28,8 @@ async def load(request: Request) -> Content:
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
         "run": run, "spans": shares(run["scores"]), "cost": cost, "histograms": histograms, "timeline": timeline(told) if told else None,
-        "sample_count": sum(task["answered"] for task in run["tasks"]), "command": command(asked[0]) if asked else None,
+        "sample_count": sum(task["answered"] for task in run["tasks"]),
+        "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
         "judged": judged, **pins,
     }  # fmt: skip
 

@@ -14,6 +14,9 @@ SELECT * FROM run_states WHERE run_id = {run_id:String}
 -- name: known
 SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT SELECT run_id FROM fact_runs WHERE run_id = {run_id:String}
 
+-- name: visibility
+SELECT visibility FROM fact_requests WHERE run_id = {run_id:String} ORDER BY log_offset LIMIT 1
+
 -- name: planned
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 

@@ -64,7 +64,7 @@ HAVING minIf(fact_scores.value, run_id = {run_id:String}) != minIf(fact_scores.v
     AND (isNull({max_value:Nullable(Float64)}) OR value <= {max_value:Nullable(Float64)})
 
 -- name: sample_answers
-SELECT task, ordinal, repeat, build_id, seed, answers
+SELECT task, ordinal, repeat, build_id, seed, answers, visibility
 FROM fact_answers FINAL
 WHERE run_id = {run_id:String} AND (task, ordinal, repeat) IN {places:Array(Tuple(String, Int64, Int64))}
 

@@ -8,6 +8,7 @@ from query_api.paging import Paged
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 from query_api.submitting import Batch, Submission, requested, submissions_of
+from schemas.event import Visibility
 from streams.errors import NotFound
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -172,6 +173,7 @@ class Run(Shape):
     suite: str = ""
     submitter: str = ""
     organisation_id: str = ""
+    visibility: Visibility = Field(default="organisation", description="private: its prompts and answers are told nowhere but in the log")
     jobs: int = 0
     expected: int = 0
     perf_requests: int | None = None
@@ -258,7 +260,8 @@ async def run(call: Call[Nothing, Nothing]) -> Run:
 def _on_its_way(run_id: str, asked: dict[str, Any]) -> Run:
     """A run that was produced, and is not yet in ClickHouse."""
     model, engine = asked["model"]["uri"], asked["engine"]["name"]
-    return Run(run_id=run_id, state="requested", model=model, engine=engine, suite=asked["suite"] or "", submitter=asked["submitter"])
+    return Run(run_id=run_id, state="requested", model=model, engine=engine, suite=asked["suite"] or "", submitter=asked["submitter"],
+               visibility=asked["visibility"])  # fmt: skip
 
 
 async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:

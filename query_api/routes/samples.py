@@ -79,6 +79,7 @@ class Sample(Shape):
     requests: tuple[SampleRequest, ...]
     scores: tuple[SampleValue, ...]
     not_scored: str | None
+    private: bool = Field(description="its run is private: what was asked and answered is told nowhere but in the log")
 
 
 class SamplePage(Shape):

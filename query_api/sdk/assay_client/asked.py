@@ -30,6 +30,8 @@ class Terms(TypedDict, total=False):
     credential_ref: str | None
     labels: Mapping[str, str]
     pool: str
+    visibility: Literal["public", "organisation", "private"]
+    """private: its prompts and answers are told nowhere but in the log"""
     suite_version: str | None
     """a suite's version; the project's own suites say theirs"""
     pinned: bool

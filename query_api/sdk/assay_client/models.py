@@ -791,6 +791,8 @@ class Sample(Shape):
     requests: list[SampleRequest]
     scores: list[SampleValue]
     not_scored: str | None
+    private: bool
+    """its run is private: what was asked and answered is told nowhere but in the log"""
 
 
 class SamplePage(Shape):
@@ -860,6 +862,8 @@ class Submission(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] | None = None
     pool: str = "default"
+    visibility: Literal["public", "organisation", "private"] = "organisation"
+    """private: its prompts and answers are told nowhere but in the log"""
     suite_version: str | None = None
     """a suite's version; the project's own suites say theirs"""
     pinned: bool = False
@@ -930,6 +934,8 @@ class Batch(Shape):
     credential_ref: str | None = None
     labels: dict[str, str] | None = None
     pool: str = "default"
+    visibility: Literal["public", "organisation", "private"] = "organisation"
+    """private: its prompts and answers are told nowhere but in the log"""
     suite_version: str | None = None
     """a suite's version; the project's own suites say theirs"""
     pinned: bool = False
@@ -970,6 +976,8 @@ class Run(Shape):
     suite: str
     submitter: str
     organisation_id: str
+    visibility: Literal["public", "organisation", "private"]
+    """private: its prompts and answers are told nowhere but in the log"""
     jobs: int
     expected: int
     perf_requests: int | None

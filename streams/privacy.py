@@ -1,0 +1,65 @@
+"""Private runs: their prompts and answers are in the log, and are told nowhere else.
+
+Every event says by its header whether it is private. Whatever leaves the log (rows of ClickHouse, live events, lines of `assay tail`,
+dead letters as they are shown) goes through `told` first; hence no table, page, answer of the API or export has such a text.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from schemas.builds import TaskBuilt
+from schemas.event import Event, Record, Text, Visibility
+from schemas.measurements import Answer
+from schemas.requests import Chat, EvaluationRequested, TaskChoice
+from schemas.results import SampleNotScored, SampleScored
+from schemas.trust import DeadLettered
+
+PRIVATE: Final = "private"
+# A JSON string, quotes and all: some of these texts are read as JSON.
+WITHHELD: Final = '"withheld: the run is private"'
+# Beside every Text: fields that hold prompts or answers, or may quote them, as what an exception says.
+QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
+    Chat: ("system", "template"),
+    TaskChoice: ("definition",),
+    TaskBuilt: ("config_json",),
+    Answer: ("error",),
+    SampleScored: ("parts_json",),
+    SampleNotScored: ("reason",),
+    DeadLettered: ("message", "payload"),
+}
+NOBODYS: Final = (None, "", b"", "model")  # no text of the client's; "model" is the tokenizer's own template
+E = TypeVar("E", bound=Event)
+
+
+def told(event: E) -> E:
+    """The event as it may be told outside the log: of a private one without its texts."""
+    return _without(event) if event.visibility == PRIVATE else event
+
+
+def _without(value: Any) -> Any:
+    match value:
+        case Text():
+            return Text.plain(WITHHELD)
+        case Record():
+            quoting = QUOTING.get(type(value), ())
+            fields = {name: getattr(value, name) for name in type(value).model_fields}
+            return value.model_copy(update={name: _withheld(one) if name in quoting else _without(one) for name, one in fields.items()})
+        case tuple():
+            return tuple(_without(one) for one in value)
+    return value
+
+
+def _withheld(value: Any) -> Any:
+    if value in NOBODYS:
+        return value
+    return WITHHELD.encode() if isinstance(value, bytes) else WITHHELD
+
+
+def of_build(request: EvaluationRequested, choice: TaskChoice, *, judges: bool) -> Visibility:
+    """The visibility of a build that the request makes.
+
+    Private where the texts are the request's own: its task, its system text or template, or answers that it judges. What a public task
+    asks is no secret, and the build is there for any run; that a private run asked it is told by no sample of that run.
+    """
+    own = judges or choice.definition is not None or request.chat.system is not None or request.chat.template not in NOBODYS
+    return PRIVATE if own and request.visibility == PRIVATE else "organisation"

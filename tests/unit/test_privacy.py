@@ -1,0 +1,108 @@
+"""What of an event leaves the log: of a private one no text, of any other all of it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.builds import TaskBuilt
+from schemas.catalogue import EVENTS
+from schemas.event import Event, Producer, Record, Text, Visibility
+from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
+from streams.errors import Invalid
+from streams.judging import check_visibility
+from streams.privacy import NOBODYS, PRIVATE, QUOTING, WITHHELD, of_build, told
+from streams.projection import plain, row
+from tests.strategies import events
+
+MARKER = "sesame-opens-the-mountain"
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """Every record and text within a value, itself too."""
+    yield value
+    if isinstance(value, Record):
+        for name in type(value).model_fields:
+            yield from parts(getattr(value, name))
+    elif isinstance(value, tuple):
+        for one in value:
+            yield from parts(one)
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_of_a_private_event_no_text_is_told(event: type[Event], data: st.DataObject) -> None:
+    """However deep it lies; what is no text stays, and so do its id and its key."""
+    one = data.draw(events(event)).model_copy(update={"visibility": PRIVATE})
+    shown = told(one)
+    texts = [part for part in parts(shown) if isinstance(part, Text)]
+    quoting = [getattr(part, name) for part in parts(shown) for name in QUOTING.get(type(part), ())]
+    assert {text.read() for text in texts} <= {WITHHELD}
+    assert all(said in (*NOBODYS, WITHHELD, WITHHELD.encode()) for said in quoting)
+    assert (shown.event_id, shown.partition_key()) == (one.event_id, one.partition_key())
+    assert told(shown) == shown
+    assert type(one).model_validate(shown.model_dump()) == shown
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
+@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_of_any_other_event_all_is_told(event: type[Event], data: st.DataObject) -> None:
+    """It is told as it is."""
+    one = data.draw(events(event)).model_copy(update={"visibility": "organisation"})
+    assert told(one) is one
+
+
+def asked(visibility: Visibility, *, chat: Chat | None = None, definition: str | None = None) -> EvaluationRequested:
+    """A request of one task."""
+    return EvaluationRequested(
+        occurred_us=1, producer=Producer(service="test", version="1"), run_id="r", model=ModelRef(uri="m"), visibility=visibility,
+        tasks=(TaskChoice(name="t", definition=definition),), chat=chat or Chat(),
+    )  # fmt: skip
+
+
+def test_a_request_tells_its_definition_and_its_system_text_only_where_it_is_not_private() -> None:
+    """Neither as a row nor as JSON; that there was one is told."""
+    chat = Chat(system=MARKER, template="model")
+    for visibility, there in (("organisation", True), ("private", False)):
+        one = asked(visibility, chat=chat, definition=MARKER)  # type: ignore[arg-type]  # a pair's first is a str
+        cells = row(one, partition=0, offset=0, written_us=0)
+        assert (MARKER in str(cells)) is there
+        assert (MARKER in json.dumps(plain(told(one)))) is there
+    assert told(one).chat == Chat(system=WITHHELD, template="model")
+    assert told(one).tasks[0].definition == WITHHELD
+
+
+@pytest.mark.parametrize(
+    ("chat", "definition", "judges", "visibility"),
+    [
+        (Chat(), None, False, "organisation"), (Chat(template="model"), None, False, "organisation"), (Chat(), MARKER, False, "private"),
+        (Chat(system=MARKER), None, False, "private"), (Chat(template=MARKER), None, False, "private"), (Chat(), None, True, "private"),
+    ],
+)  # fmt: skip
+def test_a_build_is_private_where_its_texts_are_the_requests_own(
+    chat: Chat, definition: str | None, judges: bool, visibility: Visibility
+) -> None:
+    """What a public task asks is no secret; for a run that is not private no build is."""
+    for of_request, expected in (("private", visibility), ("organisation", "organisation")):
+        request = asked(of_request, chat=chat, definition=definition)  # type: ignore[arg-type]  # a pair's first is a str
+        assert of_build(request, request.tasks[0], judges=judges) == expected
+
+
+def test_what_a_private_run_answered_is_judged_in_private() -> None:
+    """Any other judgement is refused, with what to do."""
+    check_visibility(asked("private"), "r", "private")
+    check_visibility(asked("organisation"), "r", "organisation")
+    with pytest.raises(Invalid, match="run r is private: ask for its judgement in private too"):
+        check_visibility(asked("organisation"), "r", "private")
+
+
+def test_an_error_of_validation_quotes_nothing() -> None:
+    """For it may be logged."""
+    with pytest.raises(ValueError, match="occurred_us") as refused:
+        TaskBuilt.model_validate({"occurred_us": MARKER})
+    assert MARKER not in str(refused.value)
