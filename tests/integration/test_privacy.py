@@ -51,9 +51,7 @@ metric_list:
 """
 DRESS = Chat(template=MARKER + " {% for message in messages %}{{ message.content }}\n{% endfor %}", system=f"{MARKER} speaks")
 # Where the marker is found of a run that is not private: were the search blind, the test would say so.
-SHOWN = frozenset(
-    {"live", "tables", "samples", "samples page", "compare page", "dead letters", "dead letters page", "tail", "letters", "run page"}
-)
+SHOWN = frozenset({"live", "tables", "samples", "samples page", "dead letters", "tail", "letters", "run page"})
 
 
 @pytest.fixture(scope="module")
