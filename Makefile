@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 WORKERS ?= 2
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-queue conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,9 @@ bench-quality: setup ## The transformers engine against lm-eval's HFLM at its be
 
 conformance: setup ## Every task of every suite against lm-eval, sample by sample, on the data of ASSAY_DATASETS; writes docs/conformance.md
 	$(bin)/python -m benchmarks.conformance
+
+bench-suite: setup ## Suite standard timed on small models, and extrapolated to classes of devices; needs ASSAY_DATASETS
+	$(bin)/python -m benchmarks.suite --skip-missing
 
 bench-queue: setup ## The queue policy simulated against first come, first served: 1,000 agents, 10,000 jobs
 	$(bin)/python -m benchmarks.queueing

@@ -182,7 +182,7 @@ def test_a_private_runs_texts_are_in_the_log_alone(stack: Stack, live: list[str]
 def test_what_a_private_run_answered_is_not_judged_in_the_open(stack: Stack) -> None:
     """The judgement is refused, with what to do."""
     private = evaluated(stack, "kept", "private")
-    asked = request(USUAL, limit=None, parent_run=private, chat=Chat(template="model"))
+    asked = request(USUAL, limit=None, parent_run=private, chat=Chat(template="{{ messages[-1].content }}"))
     publish(stack, asked)
     stack.until(lambda: told(stack, asked.run_id).get("state") == "rejected", what="the judgement is refused")
     assert "--private" in told(stack, asked.run_id)["message"]

@@ -1,0 +1,43 @@
+"""What a few measurements say of a whole: lines through the counts of a task, and seconds fitted to documents and operations."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One measurement: a model answered so many documents of a task; `tokens` went through its layers, `outputs` of them were generated."""
+
+    model: str
+    task: str
+    documents: int
+    tokens: int
+    outputs: int
+    flop: float
+    s: float
+
+
+def whole(few: Point, many: Point, documents: int) -> dict[str, float]:
+    """What all of a task's documents come to: the line through two measurements of it."""
+
+    def at_all(name: str) -> float:
+        least, most = float(getattr(few, name)), float(getattr(many, name))
+        each = (most - least) / (many.documents - few.documents) if many.documents > few.documents else most / many.documents
+        return least + each * (documents - few.documents)
+
+    return {"documents": documents, **{name: at_all(name) for name in ("tokens", "outputs", "flop")}}
+
+
+def fitted(points: Sequence[Point]) -> dict[str, float]:
+    """Seconds a document and FLOP/s that explain the measured seconds best, neither below zero, and what is left unexplained (ratio)."""
+    given = np.array([[one.documents, one.flop] for one in points])
+    seconds = np.array([one.s for one in points])
+    scale = given.max(axis=0)
+    (document_s, flop_s), rest = nnls(given / scale, seconds)
+    return {
+        "s_per_document": document_s / scale[0], "flop_per_s": scale[1] / flop_s if flop_s else float("inf"),
+        "unexplained_ratio": float(rest / np.linalg.norm(seconds)),
+    }  # fmt: skip
