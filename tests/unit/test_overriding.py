@@ -71,7 +71,11 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
 
 def test_a_judgement_says_what_was_given_and_no_more() -> None:
     """So that the API fills in the rest: the engine among it."""
-    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {"run_id": "r", "chat": False}
+    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {
+        "run_id": "r",
+        "chat": False,
+        "private": False,
+    }
     body = judgement_of(options | {"model": "org/judge"})
     assert body == {
         "model": {"uri": "org/judge"}, "engine": {"options": {}}, "submitter": ME, "parent_run": "r",
@@ -79,5 +83,6 @@ def test_a_judgement_says_what_was_given_and_no_more() -> None:
     }  # fmt: skip
     assert Submission.model_validate(body).engine.name == "transformers"
     assert judgement_of(options | {"model": "org/judge", "against": "s"})["tasks"] == [{"name": PAIRWISE}]
+    assert judgement_of(options | {"model": "org/judge", "private": True})["visibility"] == "private"
     with pytest.raises(Invalid, match="which judge"):
         judgement_of(options | {"model": None})
