@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,13 @@ def reading(root: Path | None) -> Iterator[Used]:
         datasets.load_dataset = load
         if root:
             os.environ.pop("HF_HUB_OFFLINE") if was_offline is None else os.environ.update(HF_HUB_OFFLINE=was_offline)
+
+
+def note_generated(used: Used, splits: Mapping[str, Iterable[Any]]) -> None:
+    """Notes the documents of a task that makes them itself; what is read from a data set was noted as it was read."""
+    if not used.content:
+        told = json.dumps({split: list(rows) for split, rows in splits.items()}, sort_keys=True, default=str)
+        used.content["generated"] = hashlib.sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

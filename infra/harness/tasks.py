@@ -19,7 +19,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from infra.harness import code
 from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
-from infra.harness.data import Given, Used, giving, reading, standing_in
+from infra.harness.data import Given, Used, giving, note_generated, reading, standing_in
 from infra.harness.definitions import checked, folder_of
 from infra.settings import Settings
 from schemas.requests import TaskChoice
@@ -109,6 +109,8 @@ def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None
     source = giving(given) if given else reading(settings.datasets)
     with _folder(own, choice.definition, settings, trust_code=choice.trust_code) as folder, source as used:
         task = _loaded_or_missing(own, folder, used)
+        if callable(getattr(task.config, "custom_dataset", None)):
+            note_generated(used, task.dataset)
     _set_fewshot(task, choice, used)
     return task, used
 

@@ -1,4 +1,4 @@
-"""`python -m infra.suites.page` writes docs/suites.md from the suites; `--check` compares."""
+"""`python -m infra.suites.page` writes docs/suites.md from the suites; `--check` compares, and holds each suite to its digest."""
 
 import argparse
 import sys
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from infra.suites.reading import Member, Suite, names, suite
+from infra.suites.reading import Member, Suite, check_version, names, suite
+from streams.errors import Invalid
 
 WRITTEN = Path(__file__).parents[2] / "docs" / "suites.md"
 HEAD = """# Suites
@@ -21,7 +22,10 @@ The sums are of a mirror's files (`ASSAY_DATASETS`); data from the hub have anot
 The score of a suite is the mean over its tasks, chance-corrected; tasks of a group count as one, by their samples. "Tested" tasks are built
 on this data, answered and scored by `make test-suites` where `ASSAY_DATASETS` is set, and compared with lm-eval sample by sample by
 `make conformance` ([figures](conformance.md)); the others wait for what is said there. A licence is that of the data, as its owner is
-known to state it; not every one was read at its source: read it before you rely on it.
+known to state it; not every one was read at its source: read it before you rely on it. "Generated" are our own requests. Metrics after a +
+are computed beside the task's own ([metrics](metrics.md)).
+
+A pin that changes is a new version of its suites: each keeps the digest of what its version pins, and `make check` compares.
 """
 COLUMNS = "| task | version | few-shot | main metric | chance | samples | data, SHA-256 | licence | tested |\n" + "| --- " * 9 + "|"
 
@@ -45,11 +49,18 @@ def _suite(found: Suite) -> Iterator[str]:
 def _member(one: Member) -> str:
     pin = one.pin
     told = (
-        [pin.version, str(one.fewshot), pin.metric, "" if pin.chance is None else f"{pin.chance:.3f}", f"{pin.samples:,}"]
+        [
+            pin.version,
+            str(one.fewshot),
+            " + ".join([pin.metric, *one.metrics]),
+            "" if pin.chance is None else f"{pin.chance:.3f}",
+            f"{pin.samples:,}",
+        ]
         if pin
         else ["", str(one.fewshot), "", "", ""]
     )
-    data = f"[{pin.data}]({one.source}) `{pin.sha256[:12]}`" if pin else f"[not pinned]({one.source})"
+    source = one.source if "://" in one.source else f"../{one.source}"
+    data = f"[{pin.data}]({source}) `{pin.sha256[:12]}`" if pin else f"[not pinned]({source})"
     return f"| {' | '.join([one.task, *told, data, one.licence, 'yes' if pin else 'no'])} |"
 
 
@@ -59,7 +70,13 @@ def main() -> None:
     asked.add_argument("--check", action="store_true")
     if not asked.parse_args().check:
         WRITTEN.write_text(page())
-    elif not WRITTEN.exists() or WRITTEN.read_text() != page():
+        return
+    try:
+        for name in names():
+            check_version(suite(name))
+    except Invalid as error:
+        sys.exit(str(error))
+    if not WRITTEN.exists() or WRITTEN.read_text() != page():
         sys.exit(f"{WRITTEN} is not what infra/suites says; run `make schemas`")
 
 

@@ -24,7 +24,7 @@ def measured(task: str, settings: Settings) -> Pin:
     from infra.harness.building import Dress, build
 
     made = build(TaskChoice(name=task, fewshot=0), dress=Dress(Chat()), settings=settings)
-    hub_name = made.data_source.partition(":")[2].replace("__", "/", 1)
+    hub_name = made.data_source.rpartition(":")[2].replace("__", "/", 1)
     return Pin(made.task_version, hub_name, made.data_sha, made.main_metric, made.chance, len(made.samples))
 
 

@@ -1,14 +1,15 @@
 """The project's suites as they are written, with the pins of their tasks.
 
 A suite is `<name>.yaml` here. What its tasks are pinned to lies in `pins.json`, which `python -m infra.suites.pinning` measures on a folder
-of data sets. A pin that changes is a new version of every suite that has it.
+of data sets. A pin that changes is a new version of every suite that has it: beside its version a suite keeps the digest of what it pins.
 """
 
 import difflib
 import functools
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A task of a suite. Tasks of one group count as one; `licence` and `source` are the data's. `pin` is None until there is one."""
+    """A task of a suite. Tasks of one group count as one; `licence` and `source` are the data's. `pin` is None until there is one.
+
+    `metrics` are computed beside the task's own.
+    """
 
     task: str
     fewshot: int
@@ -46,24 +50,29 @@ class Member:
     source: str
     group: str | None = None
     pin: Pin | None = None
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A version of a suite. `seed` is that of sampled generation; few-shot examples are drawn with lm-eval's own."""
+    """A version of a suite. `seed` is that of sampled generation; few-shot examples are drawn with lm-eval's own.
+
+    `digest` is what `pinned` gave when this version was made.
+    """
 
     name: str
     version: str
     description: str
     seed: int
     members: tuple[Member, ...]
+    digest: str
 
     def choices(self) -> tuple[TaskChoice, ...]:
         """Its tasks as a request names them, with their pins."""
         return tuple(
             TaskChoice(
                 name=one.task, fewshot=one.fewshot, group=one.group, seeds=(self.seed,), version=one.pin.version if one.pin else None,
-                data_revision=one.pin.sha256 if one.pin else None,
+                data_revision=one.pin.sha256 if one.pin else None, metrics=one.metrics,
             )
             for one in self.members
         )  # fmt: skip
@@ -83,7 +92,24 @@ def suite(name: str) -> Suite:
         raise Invalid(f"no suite {name!r}; {hint}", code="unknown-suite")
     told = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
     members = tuple(member for one in told["tasks"] for member in _members(one))
-    return Suite(name, str(told["version"]), " ".join(told["description"].split()), told["seed"], members)
+    return Suite(name, str(told["version"]), " ".join(told["description"].split()), told["seed"], members, str(told.get("digest")))
+
+
+def pinned(found: Suite) -> str:
+    """The digest of what a suite measures: the SHA-256 of its seed and its tasks with their pins, in canonical JSON; its first half."""
+    members = [{name: value for name, value in asdict(one).items() if name not in ("licence", "source")} for one in found.members]
+    told = json.dumps([found.seed, members], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode()).hexdigest()[:32]
+
+
+def check_version(found: Suite) -> None:
+    """Raises: Invalid where the suite no longer pins what its version did."""
+    if (now := pinned(found)) != found.digest:
+        raise Invalid(
+            f"suite {found.name} pins something else than its version {found.version} did (digest {found.digest}): raise `version` in "
+            f"infra/suites/{found.name}.yaml, and write `digest: {now}` there",
+            code="suite-version",
+        )  # fmt: skip
 
 
 @functools.cache
@@ -113,7 +139,8 @@ def _members(told: Mapping[str, Any]) -> list[Member]:
     pins, groups = _pinned()
     group = told.get("group") or (told["task"] if told["task"] in groups else None)
     tasks = told.get("tasks") or groups.get(told["task"], [told["task"]])
-    return [Member(task, told["fewshot"], told["licence"], told["source"], group, pins.get(task)) for task in tasks]
+    metrics = tuple(told.get("metrics", ()))
+    return [Member(task, told["fewshot"], told["licence"], told["source"], group, pins.get(task), metrics) for task in tasks]
 
 
 @functools.cache

@@ -23,6 +23,7 @@ class SuiteTask(Shape):
     metric: str | None = Field(description="the main metric, which rankings use")
     chance: float | None = Field(description="what guessing gives by it")
     samples: int | None
+    metrics: tuple[str, ...] = Field(description="computed beside the task's own")
 
 
 class SuiteTold(Shape):
@@ -52,7 +53,8 @@ def told(found: Suite) -> SuiteTold:
 
 
 def _task(one: Member) -> SuiteTask:
-    own = {"task": one.task, "fewshot": one.fewshot, "group": one.group, "licence": one.licence, "source": one.source}
+    own = {"task": one.task, "fewshot": one.fewshot, "group": one.group, "licence": one.licence, "source": one.source,
+           "metrics": one.metrics}  # fmt: skip
     return SuiteTask.model_validate(own | (asdict(one.pin) if one.pin else NO_PIN))
 
 

@@ -1,8 +1,11 @@
 """Suites: whole, pinned, and asked for by name; what differs from a pin or cannot run is told."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from infra.suites.reading import chosen, licences, names, suite
+from infra.suites.reading import check_version, chosen, licences, names, suite
 from infra.suites.tasks.words import compared, varied
 from query_api.submitting import Submission, requested
 from schemas.requests import ModelRef, TaskChoice
@@ -10,6 +13,7 @@ from streams import pins
 from streams.errors import Invalid, NotFound
 
 MODEL = ModelRef(uri="echo")
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_suites_are_there() -> None:
@@ -38,9 +42,35 @@ def test_every_task_is_pinned_and_licensed(name: str) -> None:
     assert [member.task for member in found.members if member.pin is None] == []
     for member in found.members:
         assert member.licence == licences()[member.task]
-        assert member.source.startswith("https://")
+        assert member.source.startswith("https://") or (ROOT / member.source).exists()
         assert member.pin is None or (len(member.pin.sha256) == 64 and member.pin.samples > 0)
         assert member.pin is None or member.pin.chance is None or 0 < member.pin.chance < 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_suite_pins_what_its_version_says(name: str) -> None:
+    """As `make check` holds it."""
+    check_version(suite(name))
+
+
+def test_a_changed_pin_wants_a_new_version() -> None:
+    """Other data, another seed, another metric beside the tasks' own; the licence's words are nothing that is measured."""
+    found = suite("creativity")
+    first, *others = found.members
+    assert first.pin is not None
+    check_version(replace(found, members=(replace(first, licence="other"), *others)))
+    for changed in (replace(first, pin=replace(first.pin, sha256="0" * 64)), replace(first, metrics=())):
+        with pytest.raises(Invalid, match=f"suite creativity pins something else than its version {found.version} did"):
+            check_version(replace(found, members=(changed, *others)))
+    with pytest.raises(Invalid, match=r"raise `version` in infra/suites/creativity\.yaml, and write `digest: "):
+        check_version(replace(found, seed=1))
+
+
+def test_a_suite_asks_for_metrics_beside_its_tasks_own() -> None:
+    """In the request, task by task."""
+    event = requested(Submission(model=MODEL, suite="creativity"), organisation="o")
+    assert [choice.name for choice in event.tasks] == ["creative_writing", "assay_story", "assay_scene", "assay_poem"]
+    assert {choice.metrics for choice in event.tasks} == {("distinct", "self_bleu", "repetition", "mtld")}
 
 
 def test_a_suite_asked_for_by_name_is_its_tasks_with_their_pins() -> None:

@@ -7,7 +7,7 @@ from infra.harness.bundled.writing import POEMS, SCENES, STORIES, poem
 
 def test_there_are_thirty_and_none_is_there_twice() -> None:
     """In three kinds."""
-    requests = [*STORIES, *SCENES, *(request for request, _ in POEMS)]
+    requests = [*STORIES, *SCENES, *(request for request, *_ in POEMS)]
     assert len(requests) == len(set(requests)) == 30
 
 

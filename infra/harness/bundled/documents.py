@@ -85,8 +85,8 @@ def scenes(**_: Any) -> DatasetDict:
 
 
 def poems(**_: Any) -> DatasetDict:
-    """Requests for poems, each with how many lines it is to have."""
-    return _test([{"request": request, "lines": lines} for request, lines in POEMS])
+    """Requests for poems, each with how many lines it is to have, and how many syllables in each."""
+    return _test([{"request": request, "lines": lines, "syllables": list(syllables)} for request, lines, syllables in POEMS])
 
 
 def _test(rows: list[dict[str, Any]]) -> DatasetDict:

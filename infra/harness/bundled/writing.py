@@ -32,18 +32,18 @@ SCENES: Final = (
     "Describe the same kitchen twice: as seen by who is leaving it, and by who has just come home.",
     "Write a page from the diary of the first person to winter on a new planet. Nothing dramatic happens.",
 )
-# Each with how many lines its form has.
-POEMS: Final = (
-    ("Write a haiku about the first frost: three lines of five, seven and five syllables.", 3),
-    ("Write a haiku about an empty playground: three lines of five, seven and five syllables.", 3),
-    ("Write a limerick about a baker who was afraid of flour: five lines.", 5),
-    ("Write a limerick about a very slow train: five lines.", 5),
-    ("Write a quatrain about the sea at night, in which the first line rhymes with the third and the second with the fourth.", 4),
-    ("Write a poem of two quatrains about a shared umbrella, in rhymed couplets.", 8),
-    ("Write a sonnet of fourteen lines to a worn-out pair of shoes.", 14),
-    ("Write a poem of six lines about waiting for news, without rhyme.", 6),
-    ("Write a poem of five lines whose first letters spell STONE.", 5),
-    ("Write a poem of ten lines about bread, each line a little longer than the one before.", 10),
+# Each with how many lines its form has, and the syllables of each line where the form counts them.
+POEMS: Final[tuple[tuple[str, int, tuple[int, ...]], ...]] = (
+    ("Write a haiku about the first frost: three lines of five, seven and five syllables.", 3, (5, 7, 5)),
+    ("Write a haiku about an empty playground: three lines of five, seven and five syllables.", 3, (5, 7, 5)),
+    ("Write a limerick about a baker who was afraid of flour: five lines.", 5, ()),
+    ("Write a limerick about a very slow train: five lines.", 5, ()),
+    ("Write a quatrain about the sea at night, in which the first line rhymes with the third and the second with the fourth.", 4, ()),
+    ("Write a poem of two quatrains about a shared umbrella, in rhymed couplets.", 8, ()),
+    ("Write a sonnet of fourteen lines to a worn-out pair of shoes.", 14, ()),
+    ("Write a poem of six lines about waiting for news, without rhyme.", 6, ()),
+    ("Write a poem of five lines whose first letters spell STONE.", 5, ()),
+    ("Write a poem of ten lines about bread, each line a little longer than the one before.", 10, ()),
 )
 
 

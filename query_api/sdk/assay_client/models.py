@@ -510,6 +510,8 @@ class SuiteTask(Shape):
     chance: float | None
     """what guessing gives by it"""
     samples: int | None
+    metrics: list[str]
+    """computed beside the task's own"""
 
 
 class SuiteTold(Shape):
