@@ -10,7 +10,7 @@ SELECT
     task,
     if(max(stop_samples) > 0, max(stop_samples), max(plan_samples)) AS expected,
     sumIf(samples, kind = 'answered') AS answered,
-    if(max(stop_samples) > 0, max(stop_samples) - max(stop_not_scored), sumIf(samples, kind = 'scored')) AS scored,
+    if(max(stop_samples) > 0, toUInt64(max(stop_samples) - max(stop_not_scored)), sumIf(samples, kind = 'scored')) AS scored,
     if(max(stop_samples) > 0, max(stop_not_scored), sumIf(samples, kind = 'not scored')) AS not_scored,
     max(plan_samples) AS planned,
     max(stop_half_width) AS half_width
