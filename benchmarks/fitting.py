@@ -32,12 +32,17 @@ def whole(few: Point, many: Point, documents: int) -> dict[str, float]:
 
 
 def fitted(points: Sequence[Point]) -> dict[str, float]:
-    """Seconds a document and FLOP/s that explain the measured seconds best, neither below zero, and what is left unexplained (ratio)."""
-    given = np.array([[one.documents, one.flop] for one in points])
+    """Seconds a document, a generated token and a floating-point operation that explain the measured seconds best, none below zero.
+
+    A text is generated token by token, and a step costs more than its operations. `unexplained_ratio` is what is left, of the seconds' norm.
+    """
+    given = np.array([[one.documents, one.outputs, one.flop] for one in points])
     seconds = np.array([one.s for one in points])
     scale = given.max(axis=0)
-    (document_s, flop_s), rest = nnls(given / scale, seconds)
+    scale[scale == 0] = 1.0
+    found, rest = nnls(given / scale, seconds)
+    each = found / scale
     return {
-        "s_per_document": document_s / scale[0], "flop_per_s": scale[1] / flop_s if flop_s else float("inf"),
+        "s_per_document": float(each[0]), "s_per_output": float(each[1]), "s_per_flop": float(each[2]),
         "unexplained_ratio": float(rest / np.linalg.norm(seconds)),
     }  # fmt: skip

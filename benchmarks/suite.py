@@ -3,7 +3,7 @@
     ASSAY_DATASETS=FOLDER python -m benchmarks.suite [--documents 3] [--skip-missing]
 
 Three models like the demo's, of different size, answer the first documents of every task, fewer and more of them; so what a task takes once
-(its examples) and what each document takes are told apart. Seconds are fitted to documents and floating-point operations. The rest is
+(its examples) and what each document takes are told apart. Seconds are fitted to documents, generated tokens and operations. The rest is
 EXTRAPOLATED: tokens of the whole suite to larger models on published peak rates, at an assumed utilisation. Writes results/suite.json.
 """
 
@@ -151,13 +151,13 @@ def main() -> None:
         each = [whole(few, many, len(task.samples)) for (few, many), task in zip(pairs, tasks, strict=True)]
         total = totals[model] = {name: sum(one[name] for one in each) for name in each[0]}
         fit = fitted([point for pair in pairs for point in pair])
-        s = fit["s_per_document"] * total["documents"] + total["flop"] / fit["flop_per_s"]
+        s = sum(fit[f"s_per_{name}"] * total[of] for name, of in (("document", "documents"), ("output", "outputs"), ("flop", "flop")))
         here.append({
             "model": model, **fit, "documents_per_s": total["documents"] / s, "tokens_per_s": total["tokens"] / s, "hours": s / 3600,
             "models_a_week": WEEK_H * 3600 / s, "points": [asdict(point) for pair in pairs for point in pair],
         })  # fmt: skip
     total, rate = totals["large"], gemm_per_s(1024)
-    columns = ("model", "documents_per_s", "tokens_per_s", "hours", "models_a_week", "s_per_document", "flop_per_s", "unexplained_ratio")
+    columns = ("model", "documents_per_s", "tokens_per_s", "hours", "models_a_week", "s_per_document", "s_per_output", "unexplained_ratio")
     show(f"suite {SUITE} here, from a fit to {2 * len(tasks)} measurements a model; matrix products: {rate / 1e9:.0f} GFLOP/s",
          [{name: one[name] for name in columns} for one in here])  # fmt: skip
     rows = extrapolated(total)

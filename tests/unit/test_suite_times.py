@@ -20,11 +20,12 @@ def test_what_a_task_takes_once_is_not_multiplied() -> None:
 
 
 def test_seconds_are_taken_apart() -> None:
-    """Where they are exactly so many a document and an operation, that is found, and nothing is left."""
-    given = [(1, 5e9), (4, 6e9), (4, 9e9), (2, 1e9)]
-    found = fitted([point(documents=n, flop=flop, s=0.01 * n + flop / 5e10) for n, flop in given])
+    """Where they are exactly so many a document, a generated token and an operation, that is found, and nothing is left."""
+    given = [(1, 0, 5e9), (4, 90, 6e9), (4, 0, 9e9), (2, 30, 1e9)]
+    found = fitted([Point("m", "t", n, 0, outputs, flop, 0.01 * n + 0.002 * outputs + flop / 5e10) for n, outputs, flop in given])
     assert found["s_per_document"] == pytest.approx(0.01)
-    assert found["flop_per_s"] == pytest.approx(5e10)
+    assert found["s_per_output"] == pytest.approx(0.002)
+    assert 1 / found["s_per_flop"] == pytest.approx(5e10)
     assert found["unexplained_ratio"] == pytest.approx(0, abs=1e-9)
 
 
