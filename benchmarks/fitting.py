@@ -34,7 +34,8 @@ def whole(few: Point, many: Point, documents: int) -> dict[str, float]:
 def fitted(points: Sequence[Point]) -> dict[str, float]:
     """Seconds a document, a generated token and a floating-point operation that explain the measured seconds best, none below zero.
 
-    A text is generated token by token, and a step costs more than its operations. `unexplained_ratio` is what is left, of the seconds' norm.
+    A text is generated token by token, and a step costs more than its operations. `unexplained_ratio` is what is left, as a part of the
+    norm of the seconds.
     """
     given = np.array([[one.documents, one.outputs, one.flop] for one in points])
     seconds = np.array([one.s for one in points])
