@@ -1,6 +1,6 @@
 """A sample as metrics see it, from lm-eval's task object and the sample's answered instances."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.harness.metrics.measure import Case
@@ -10,7 +10,7 @@ def case_of(task: Any, doc: Any, instances: Sequence[Any], *, filter_name: str) 
     """What metrics see under a filter. What the task does not tell of this document is empty."""
     answered = [instance.filtered_resps[filter_name] for instance in instances]
     if task.OUTPUT_TYPE == "generate_until":
-        return Case(text=_first(answered[0]), references=_references(task, doc))
+        return Case(text=_first(answered[0]), references=_references(task, doc), form=_form(doc))
     if task.OUTPUT_TYPE == "multiple_choice":
         return _of_choices(task, doc, instances, [float(one[0]) for one in answered])
     if task.OUTPUT_TYPE == "loglikelihood_rolling":
@@ -23,6 +23,11 @@ def _first(answered: Any) -> str | None:
     while isinstance(answered, list | tuple) and answered:
         answered = answered[0]
     return answered if isinstance(answered, str) else None
+
+
+def _form(doc: Any) -> tuple[int, ...]:
+    told = doc.get("syllables") if isinstance(doc, Mapping) else None
+    return tuple(told) if isinstance(told, list) and all(isinstance(one, int) for one in told) else ()
 
 
 def _references(task: Any, doc: Any) -> tuple[str, ...]:

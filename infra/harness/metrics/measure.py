@@ -22,8 +22,9 @@ Total = tuple[float | None, float | None]  # value, standard error
 class Case:
     """A sample as metrics see it; what its task does not give is empty.
 
-    `text` is what was generated, `references` the right answers. `choices` are the log-likelihoods of choices, `right` is the place of the
-    right one. `likelihood` (nats) is that of the text `told`: the right choice, or the whole document.
+    `text` is what was generated, `references` the right answers. `form` is how many syllables each line is asked to have. `choices` are the
+    log-likelihoods of choices, `right` is the place of the right one. `likelihood` (nats) is that of the text `told`: the right choice, or
+    the whole document.
     """
 
     text: str | None = None
@@ -32,6 +33,7 @@ class Case:
     right: int | None = None
     likelihood: float | None = None
     told: str = ""
+    form: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

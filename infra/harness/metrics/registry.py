@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
-from infra.harness.metrics import certainty, diversity, overlap
+from infra.harness.metrics import certainty, diversity, overlap, verse
 from infra.harness.metrics.measure import Case, Metric, Total
 from infra.harness.tasks import without_data
 from schemas.runs import ExpectedMetric
@@ -15,7 +16,7 @@ FAMILIES: dict[str, tuple[Metric, ...]] = {
     "exact_match": overlap.EXACT_MATCH, "f1": overlap.F1, "rouge": overlap.ROUGE, "bleu": overlap.BLEU, "chrf": overlap.CHRF,
     "ter": overlap.TER, "distinct": diversity.DISTINCT, "self_bleu": diversity.SELF_BLEU, "repetition": diversity.REPETITION,
     "mtld": diversity.MTLD, "calibration": certainty.CALIBRATION, "bits_per_byte": certainty.BITS_PER_BYTE,
-    "perplexity": certainty.PERPLEXITY,
+    "perplexity": certainty.PERPLEXITY, "rhyme": verse.RHYME, "syllables": verse.SYLLABLES,
 }  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for family in FAMILIES.values() for metric in family}
 # What tasks of a kind give; the key is lm-eval's output_type.
@@ -24,12 +25,14 @@ GIVEN: dict[str, frozenset[str]] = {
     "loglikelihood": frozenset({"likelihood"}), "loglikelihood_rolling": frozenset({"likelihood"}),
 }  # fmt: skip
 WORDS = {"answer": "generated text", "text": "generated text", "choices": "choices", "likelihood": "log-likelihoods"}
+# A name asked for → the library that only it needs, and the extra that brings this.
+OPTIONAL = dict.fromkeys(("rhyme", "syllables"), (verse.LIBRARY, "poetry"))
 
 
 def expected(task: Any, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
     """The figures that a task (lm-eval's object) will have beside its own, under each of its filters. Its own of that name comes first.
 
-    Raises: Invalid for a name that is none, and for a metric of what the task does not give.
+    Raises: Invalid for a name that is none, for a metric of what the task does not give, and for one whose library is not installed.
     """
     figures = [metric for name in dict.fromkeys(asked) for metric in _family(name, task)]
     return tuple(
@@ -49,6 +52,9 @@ def _family(name: str, task: Any) -> tuple[Metric, ...]:
     needed = FAMILIES[name][0].needs
     if needed not in GIVEN.get(task.OUTPUT_TYPE, frozenset()):
         raise Invalid(f"metric {name} needs {WORDS[needed]}, which task {task.config.task} does not give", code="metric")
+    library, extra = OPTIONAL.get(name, (None, None))
+    if library and find_spec(library) is None:
+        raise Invalid(f"metric {name} needs the library {library}, which is not installed: pip install 'assay[{extra}]'", code="metric")
     return FAMILIES[name]
 
 
