@@ -9,7 +9,7 @@ installed := .venv/.installed
 SEED ?= 1
 # Threads that wait for others sleep: the cores are shared with the stack (spinning cost up to five times the time).
 export OMP_WAIT_POLICY ?= PASSIVE
-# Files of tests run side by side, each worker with a stack of its own.
+# Files of tests run side by side, each worker with a stack of its own; the quick ones come last, so that no worker waits for the other.
 WORKERS ?= 2
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
@@ -46,7 +46,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python -m infra.suites.page --check
 
 test: check ## All tests but gpu and the slow suites below; those on data sets where ASSAY_DATASETS is set
-	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile -m "$(not_here)"
+	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$(not_here)"
 
 test-unit: setup ## The unit tests; without a plugin that takes seconds to load, which they do not need
 	$(bin)/pytest -p no:schemathesis --numprocesses $(WORKERS) --dist worksteal tests/unit
