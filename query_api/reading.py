@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.clickhouse import ClickHouse, Rows
+from query_api.flags import flags
 from query_api.paging import Listing, Span, after, following, span
 from streams.errors import NotFound
 
@@ -97,8 +98,8 @@ class Reading:
         whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
         plan = json.loads(found["plan"] or "{}")
         return told | {
-            "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "scores": scores,
-            "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+            "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "flags": flags(scores),
+            "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
             "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
             **whom(plan),
         }  # fmt: skip

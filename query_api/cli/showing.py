@@ -122,6 +122,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
     yield from (stopped(task) for task in told["tasks"] if task["half_width"] is not None)
+    yield from (f"[yellow]{flag}[/]" for flag in told["flags"])
     yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
     yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
 

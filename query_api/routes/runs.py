@@ -183,6 +183,7 @@ class Run(Shape):
     changed_us: int = 0
     progress: float = 0.0
     tasks: tuple[TaskProgress, ...] = ()
+    flags: tuple[str, ...] = Field(default=(), description="signs of contamination that were found, in words (docs/contamination.md)")
     unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
     scores: tuple[Score, ...] = ()
     performance: Speed | None = None

@@ -25,7 +25,7 @@ from tests.unit.test_task_metrics import texts
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
-GENERATED = ("exact_match", "f1", "rouge", "bleu", "chrf", "ter", "distinct", "self_bleu", "repetition", "mtld")
+GENERATED = ("exact_match", "f1", "rouge", "bleu", "chrf", "ter", "distinct", "self_bleu", "repetition", "mtld", "contamination")
 
 
 def made(name: str, tmp_path: Path) -> Build:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.harness.metrics.contamination import texts_in
 from infra.harness.metrics.measure import Case
 
 
@@ -10,7 +11,10 @@ def case_of(task: Any, doc: Any, instances: Sequence[Any], *, filter_name: str) 
     """What metrics see under a filter. What the task does not tell of this document is empty."""
     answered = [instance.filtered_resps[filter_name] for instance in instances]
     if task.OUTPUT_TYPE == "generate_until":
-        return Case(text=_first(answered[0]), references=_references(task, doc), form=_form(doc))
+        return Case(
+            text=_first(answered[0]), references=_references(task, doc), prompt=str(instances[0].args[0]),
+            output=_first(instances[0].resps), document=tuple(texts_in(doc)), form=_form(doc),
+        )  # fmt: skip
     if task.OUTPUT_TYPE == "multiple_choice":
         return _of_choices(task, doc, instances, [float(one[0]) for one in answered])
     if task.OUTPUT_TYPE == "loglikelihood_rolling":

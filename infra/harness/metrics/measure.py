@@ -25,6 +25,7 @@ class Case:
     `text` is what was generated, `references` the right answers. `form` is how many syllables each line is asked to have. `choices` are the
     log-likelihoods of choices, `right` is the place of the right one. `likelihood` (nats) is that of the text `told`: the right choice, or
     the whole document.
+    `prompt` is what the model read and `output` what it wrote, before any filter; `document` are the texts of its document.
     """
 
     text: str | None = None
@@ -34,6 +35,9 @@ class Case:
     likelihood: float | None = None
     told: str = ""
     form: tuple[int, ...] = ()
+    prompt: str = ""
+    output: str | None = None
+    document: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from infra.harness.metrics import certainty, diversity, overlap, verse
+from infra.harness.metrics import certainty, contamination, diversity, overlap, verse
 from infra.harness.metrics.measure import Case, Metric, Total
 from infra.harness.tasks import without_data
 from schemas.runs import ExpectedMetric
@@ -17,6 +17,7 @@ FAMILIES: dict[str, tuple[Metric, ...]] = {
     "ter": overlap.TER, "distinct": diversity.DISTINCT, "self_bleu": diversity.SELF_BLEU, "repetition": diversity.REPETITION,
     "mtld": diversity.MTLD, "calibration": certainty.CALIBRATION, "bits_per_byte": certainty.BITS_PER_BYTE,
     "perplexity": certainty.PERPLEXITY, "rhyme": verse.RHYME, "syllables": verse.SYLLABLES,
+    "contamination": contamination.CONTAMINATION,
 }  # fmt: skip
 METRICS: dict[str, Metric] = {metric.name: metric for family in FAMILIES.values() for metric in family}
 # What tasks of a kind give; the key is lm-eval's output_type.

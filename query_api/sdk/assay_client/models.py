@@ -989,6 +989,8 @@ class Run(Shape):
     changed_us: int
     progress: float
     tasks: list[TaskProgress]
+    flags: list[str]
+    """signs of contamination that were found, in words (docs/contamination.md)"""
     unscored: str | None
     """how many of its samples cannot be scored, in words; null where none is"""
     scores: list[Score]
