@@ -171,9 +171,9 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
             for task in told["tasks"]:
                 name, done = task["task"], task["scored"] + task["not_scored"]
                 if name not in bars:
-                    bars[name] = progress.add_task(name, total=task["expected"], note="")
+                    bars[name] = progress.add_task(name, note="")
                 shown = len(told["tasks"]) <= BARS or 0 < done < task["expected"]  # of a suite, what moves
-                progress.update(bars[name], completed=done, note=f"{done} / {task['expected']}", visible=shown)
+                progress.update(bars[name], completed=done, total=task["expected"], note=f"{done} / {task['expected']}", visible=shown)
             if told["state"] in OVER and whole(told):
                 return told
             time.sleep(POLL_S)
