@@ -20,6 +20,8 @@ from streams.projection import Table, facts_ddl
 
 DDL = Path(__file__).parent / "ddl"
 FACTS = DDL / "0001_facts.sql"
+# After so long, who began to migrate has ended.
+MIGRATING_S = 300
 Rows = list[dict[str, Any]]
 
 
@@ -88,7 +90,10 @@ def statements(sql: str) -> list[str]:
 
 
 async def migrate(settings: Settings, *, database: str | None = None) -> None:
-    """Brings a database to the newest schema; does nothing where it is there. Raises: Unavailable, ClickHouseError."""
+    """Brings a database to the newest schema; does nothing where it is there.
+
+    Raises: Unavailable, also while another process does it; ClickHouseError.
+    """
     name = database or settings.database
     async with ClickHouse(settings, database="default") as server:
         await server.command(f"CREATE DATABASE IF NOT EXISTS {name}")
@@ -96,14 +101,40 @@ async def migrate(settings: Settings, *, database: str | None = None) -> None:
         await own.command(
             "CREATE TABLE IF NOT EXISTS migrations (name String, sha String, applied_us Int64) ENGINE = MergeTree ORDER BY name"
         )
-        applied = {(row["name"], row["sha"]) for row in await own.query("SELECT name, sha FROM migrations")}
-        for path in sorted(DDL.glob("*.sql")):
-            sha = hashlib.sha256(path.read_bytes()).hexdigest()
-            if (path.name, sha) in applied:
-                continue
-            for statement in statements(path.read_text()):
-                await own.command(statement)
-            await own.command(f"INSERT INTO migrations VALUES ('{path.name}', '{sha}', {now_us()})")
+        if not await _left(own):
+            return
+        await _alone(own)
+        try:
+            for path, sha in await _left(own):
+                for statement in statements(path.read_text()):
+                    await own.command(statement)
+                await own.command(f"INSERT INTO migrations VALUES ('{path.name}', '{sha}', {now_us()})")
+        finally:
+            await own.command("DROP TABLE IF EXISTS migrating")
+
+
+async def _left(own: ClickHouse) -> list[tuple[Path, str]]:
+    """The migrations that the database lacks, each with its SHA-256."""
+    applied = {(row["name"], row["sha"]) for row in await own.query("SELECT name, sha FROM migrations")}
+    every = [(path, hashlib.sha256(path.read_bytes()).hexdigest()) for path in sorted(DDL.glob("*.sql"))]
+    return [(path, sha) for path, sha in every if (path.name, sha) not in applied]
+
+
+async def _alone(own: ClickHouse) -> None:
+    """Takes the database for migrating: some migrations move tables, and two that do would get into each other's way.
+
+    Of several that create one table, one does. A table that was left by a process that ended in the midst goes after a while.
+    Raises: Unavailable, where another has it.
+    """
+    try:
+        await own.command("CREATE TABLE migrating (dummy UInt8) ENGINE = Memory")
+    except ClickHouseError as error:
+        if "TABLE_ALREADY_EXISTS" not in str(error):
+            raise
+        ages = "SELECT now() - metadata_modification_time AS s FROM system.tables WHERE database = currentDatabase() AND name = 'migrating'"
+        if any(row["s"] > MIGRATING_S for row in await own.query(ages)):
+            await own.command("DROP TABLE IF EXISTS migrating")
+        raise Unavailable(f"another process brings database {own.database} to the newest schema") from error
 
 
 if __name__ == "__main__":
