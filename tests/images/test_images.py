@@ -5,6 +5,7 @@ No container engine is needed: paths of the Dockerfile are moved into a folder, 
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +29,10 @@ def moved(text: str, root: Path) -> str:
 
 
 def run(line: str, root: Path) -> None:
-    """A RUN line, in a shell that knows nothing of this environment's packages."""
+    """A RUN line, in a shell that knows nothing of this environment's packages; `python`, which not every machine has, is this one."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "ASSAY_"))}
-    subprocess.run(["bash", "-euc", moved(line, root)], env=clean | {"UV_SYSTEM_CERTS": "1"}, check=True)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-euc", moved(line, root)], env=clean | {"UV_SYSTEM_CERTS": "1", "PATH": path}, check=True)
 
 
 @pytest.fixture(scope="module")
