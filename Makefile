@@ -57,7 +57,7 @@ test-kill: setup ## The tests that kill processes at random moments
 test-suites: setup ## Every task of every suite, and every program of the coding tasks; needs ASSAY_DATASETS
 	$(bin)/pytest --numprocesses $(WORKERS) --dist worksteal -m suites
 
-test-faults: setup ## The tests in which stores go away and disks are full
+test-faults: setup ## The tests on stacks of their own: stores go away, disks are full, private texts are looked for everywhere
 	$(bin)/pytest -m faults
 
 bench: setup ## Projector, live stream, replay and query API, measured; writes benchmarks/results
