@@ -26,7 +26,7 @@ def cancellation(run_id: str = "r1") -> CancellationRequested:
 def test_every_event_survives_the_wire(name: str) -> None:
     """What is encoded is decoded again, equal."""
 
-    @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
     @given(events(EVENTS[name]))
     def check(event: object) -> None:
         assert isinstance(event, EVENTS[name])

@@ -33,7 +33,7 @@ def parts(value: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_of_a_private_event_no_text_is_told(event: type[Event], data: st.DataObject) -> None:
     """However deep it lies; what is no text stays, and so do its id and its key."""
@@ -49,7 +49,7 @@ def test_of_a_private_event_no_text_is_told(event: type[Event], data: st.DataObj
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_of_any_other_event_all_is_told(event: type[Event], data: st.DataObject) -> None:
     """It is told as it is."""

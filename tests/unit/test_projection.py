@@ -25,7 +25,7 @@ def expected(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_row_holds_every_field_as_its_column_says(event: type[Event], data: st.DataObject) -> None:
     """In the order of the table's columns, as it may be told."""
