@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.harness.metrics.contamination import texts_in
 from infra.harness.metrics.measure import Case
 
 
@@ -13,7 +12,7 @@ def case_of(task: Any, doc: Any, instances: Sequence[Any], *, filter_name: str) 
     if task.OUTPUT_TYPE == "generate_until":
         return Case(
             text=_first(answered[0]), references=_references(task, doc), prompt=str(instances[0].args[0]),
-            output=_first(instances[0].resps), document=tuple(texts_in(doc)), form=_form(doc),
+            output=_first(instances[0].resps), document=doc, form=_form(doc),
         )  # fmt: skip
     if task.OUTPUT_TYPE == "multiple_choice":
         return _of_choices(task, doc, instances, [float(one[0]) for one in answered])

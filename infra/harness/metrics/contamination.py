@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from infra.harness.metrics.diversity import Ngram, ngrams
 from infra.harness.metrics.measure import Case, mean_of
 
 N: Final = 8
@@ -32,10 +33,9 @@ def texts_in(document: Any) -> Iterator[str]:
             yield from texts_in(value)
 
 
-def ngrams(text: str) -> list[tuple[str, ...]]:
+def _runs(text: str) -> list[Ngram]:
     """A text's runs of N words, in their order."""
-    words = WORD.findall(text.lower())
-    return [tuple(words[first : first + N]) for first in range(len(words) - N + 1)]
+    return ngrams(WORD.findall(text.lower()), N)
 
 
 def hidden_8gram(case: Case) -> float | None:
@@ -43,14 +43,14 @@ def hidden_8gram(case: Case) -> float | None:
 
     Undefined where the prompt hides no 8 words: there is nothing to give away.
     """
-    hidden = {gram for text in (*case.document, *case.references) for gram in ngrams(text)} - set(ngrams(case.prompt))
-    return None if case.output is None or not hidden else float(not hidden.isdisjoint(ngrams(case.output)))
+    hidden = {gram for text in (*texts_in(case.document), *case.references) for gram in _runs(text)} - set(_runs(case.prompt))
+    return None if case.output is None or not hidden else float(not hidden.isdisjoint(_runs(case.output)))
 
 
 def copied_8gram(case: Case) -> float | None:
     """The share, 0 to 1, of the text's runs of 8 words that stand in its prompt; undefined for fewer than 8 words."""
-    told = ngrams(case.output or "")
-    shown = set(ngrams(case.prompt))
+    told = _runs(case.output or "")
+    shown = set(_runs(case.prompt))
     return sum(gram in shown for gram in told) / len(told) if told else None
 
 
@@ -59,7 +59,7 @@ def canary(case: Case) -> float | None:
     if case.output is None:
         return None
     text = case.output.lower()
-    marks = {found for part in case.document for found in GUID.findall(part.lower())} & set(GUID.findall(text))
+    marks = {found for part in texts_in(case.document) for found in GUID.findall(part.lower())} & set(GUID.findall(text))
     return float(bool((marks | set(CANARY.findall(text))) - set(GUID.findall(case.prompt.lower()))))
 
 

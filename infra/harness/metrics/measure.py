@@ -25,7 +25,7 @@ class Case:
     `text` is what was generated, `references` the right answers. `form` is how many syllables each line is asked to have. `choices` are the
     log-likelihoods of choices, `right` is the place of the right one. `likelihood` (nats) is that of the text `told`: the right choice, or
     the whole document.
-    `prompt` is what the model read and `output` what it wrote, before any filter; `document` are the texts of its document.
+    `prompt` is what the model read and `output` what it wrote, before any filter; `document` is as the task has it.
     """
 
     text: str | None = None
@@ -37,7 +37,7 @@ class Case:
     form: tuple[int, ...] = ()
     prompt: str = ""
     output: str | None = None
-    document: tuple[str, ...] = ()
+    document: Any = None
 
 
 @dataclass(frozen=True, slots=True)
