@@ -7,7 +7,6 @@ not hold others up: they are left to agents/code.py.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -19,6 +18,7 @@ from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
 from infra.identity import producer
 from infra.kafka import Log, Record
+from infra.kept import Kept
 from infra.plans import Plans
 from infra.pools import pool
 from infra.settings import Settings
@@ -50,7 +50,7 @@ class Scorer:
         self._code = code
         self._at_once = at_once
         self._processes = self._start()
-        self._held: OrderedDict[str, Material] = OrderedDict()
+        self._held: Kept[str, Material] = Kept(BUILDS_HELD)
         self._known: dict[str, TaskBuilt] = {}
         self._looked = False
         self._plans = Plans(log)
@@ -129,12 +129,7 @@ class Scorer:
         )  # fmt: skip
 
     async def _material(self, build_id: str) -> Material:
-        if build_id not in self._held:
-            self._held[build_id] = await self._read(build_id)
-            while len(self._held) > BUILDS_HELD:
-                self._held.popitem(last=False)
-        self._held.move_to_end(build_id)
-        return self._held[build_id]
+        return await self._held.of(build_id, lambda: self._read(build_id))
 
     async def _read(self, build_id: str) -> Material:
         built = await self._built(build_id)

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from infra.clickhouse import Rows
+from infra.kept import Kept
 from query_api.reading import Reading, unknown_run
 from schemas.runs import Plan, PlannedTask
 from streams.comparison import Comparison, Measured, Sample, TaskCompared, compare, in_words
@@ -22,7 +22,7 @@ class Comparisons:
 
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
-        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._kept: Kept[str, dict[str, Any]] = Kept(KEPT)
 
     async def of(self, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
         """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
@@ -31,12 +31,8 @@ class Comparisons:
         sides = [{"run_id": row["run_id"], "model": row["model"], "state": row["state"]} for row, _ in runs]
         scored = await asyncio.gather(*(self._reading.rows("scored_as_of", run_id=run_id) for run_id in (a, b)))
         key = json.dumps([a, b, task, scored])
-        if key not in self._kept:
-            self._kept[key] = await _reckoned(self._reading, [(run_id, plan) for run_id, (_, plan) in zip((a, b), runs, strict=True)], task)
-        self._kept.move_to_end(key)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        told = self._kept[key]
+        plans = [(run_id, plan) for run_id, (_, plan) in zip((a, b), runs, strict=True)]
+        told = await self._kept.of(key, lambda: _reckoned(self._reading, plans, task))
         tasks = [one | {"samples": one["samples"][:limit]} for one in told["tasks"]]
         return {"a": sides[0], "b": sides[1]} | told | {"tasks": tasks}
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from infra.clickhouse import ClickHouse, Rows
+from infra.kept import Kept
 from query_api.flags import flags
 from query_api.paging import Listing, Span, after, following, span
 from streams.errors import NotFound
@@ -34,7 +34,7 @@ class Reading:
 
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
-        self._planned: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._planned: Kept[str, list[dict[str, Any]]] = Kept(PLANS_KEPT)
 
     async def rows(self, name: str, **parameters: Any) -> Rows:
         """The rows of a named query."""
@@ -73,15 +73,11 @@ class Reading:
 
     async def planned(self, run_id: str) -> list[dict[str, Any]]:
         """The tasks of a run's plan; none where it has none. A plan stays as it is, so those asked for last are kept."""
-        if run_id not in self._planned:
-            rows = await self.rows("planned", run_id=run_id)
-            if not rows:
-                return []
-            self._planned[run_id] = json.loads(rows[0]["plan"])["tasks"]
-        self._planned.move_to_end(run_id)
-        while len(self._planned) > PLANS_KEPT:
-            self._planned.popitem(last=False)
-        return self._planned[run_id]
+        return await self._planned.of(run_id, lambda: self._tasks(run_id))
+
+    async def _tasks(self, run_id: str) -> list[dict[str, Any]]:
+        rows = await self.rows("planned", run_id=run_id)
+        return [task for row in rows[:1] for task in json.loads(row["plan"])["tasks"]]
 
     async def known(self, run_id: str) -> None:
         """Returns where there is such a run. Raises: NotFound."""
