@@ -122,6 +122,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
+def stopped(task: Mapping[str, Any]) -> str:
+    """Where a task stopped early, and how well it is known."""
+    return f"stopped at {task['expected']:,} of {task['planned']:,}: known to ±{task['half_width']:.3g}"
+
+
 def size(value: float | None) -> str:
     """Bytes as people read them, in powers of 1024; an en dash for none."""
     if value is None:

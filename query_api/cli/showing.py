@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from query_api.charts import number, seconds, usd
+from query_api.charts import number, seconds, stopped, usd
 from query_api.dressing import dressed
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
@@ -121,15 +121,10 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
         yield "private: its prompts and answers are in the log alone"
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
-    yield from (stopped(task) for task in told["tasks"] if task["half_width"] is not None)
+    yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
     yield from (f"[yellow]{flag}[/]" for flag in told["flags"])
     yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
     yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
-
-
-def stopped(task: Mapping[str, Any]) -> str:
-    """What is said of a task that stopped early."""
-    return f"{task['task']} stopped at {task['expected']:,} of {task['planned']:,}: known to ±{task['half_width']:.3g}"
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:

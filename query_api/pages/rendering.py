@@ -47,7 +47,7 @@ TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_pro
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "moment": moment, "prose": manual.prose}
 TEMPLATES.env.globals |= {
-    "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size,
+    "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,
     "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
 }  # fmt: skip
 
