@@ -15,10 +15,10 @@ import structlog
 
 from agents.app import consume
 from agents.judged import Judged, Judging
-from infra.harness.building import Build, BuiltCall, BuiltSample, Dress, build, identify
+from infra.harness.building import Build, BuiltCall, BuiltSample, beside, build, identify
 from infra.harness.catalogue import DERIVED_TASKS
+from infra.harness.chat import Dress
 from infra.harness.data import Given
-from infra.harness.metrics.registry import beside
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place, Record

@@ -27,7 +27,8 @@ from benchmarks.harness import show, write
 from benchmarks.quality import SHAPE, counting, gemm_per_s, model_in
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.transformers import Transformers
-from infra.harness.building import Build, BuiltSample, Dress, build
+from infra.harness.building import Build, BuiltSample, build
+from infra.harness.chat import Dress
 from infra.settings import Settings
 from infra.suites.reading import suite
 from schemas.requests import Chat, ModelRef

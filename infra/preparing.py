@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from infra.harness.building import Dress
 from infra.harness.catalogue import Leaf, known_tasks, resolve
+from infra.harness.chat import Dress
 from infra.models import ModelFacts, inspect
 from infra.settings import Settings
 from schemas.requests import EvaluationRequested, TaskChoice

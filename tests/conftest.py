@@ -21,7 +21,9 @@ from infra.settings import Settings
 from streams.errors import Unavailable
 
 READY_S = 180
-# How long an example takes is the machine's matter, and no property. Every run draws others; `--hypothesis-profile thorough` draws many.
+# How long an example takes is the machine's matter, and no property. Every run draws others: `make test-unit` few, `make test` more,
+# `--hypothesis-profile thorough` many.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=8)
 hypothesis.settings.register_profile("assay", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("assay")

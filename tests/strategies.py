@@ -1,5 +1,6 @@
 """Any event at all, made from its model: what round trips and folds are tested on."""
 
+import functools
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -31,6 +32,7 @@ def _fields(hint: Any) -> st.SearchStrategy[Any]:
     return records(hint) if isinstance(hint, type) and issubclass(hint, Record) else PLAIN[hint]
 
 
+@functools.cache
 def records(model: type[Record]) -> st.SearchStrategy[Any]:
     """Any valid record of the model."""
     fields = {name: _fields(info.annotation) for name, info in model.model_fields.items() if name != "event_id"}

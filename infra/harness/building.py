@@ -8,19 +8,20 @@ import hashlib
 import inspect
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
-from infra.harness.chat import renderer
+from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
-from infra.harness.tasks import FEWSHOT_SEED, with_data
+from infra.harness.metrics import registry
+from infra.harness.tasks import FEWSHOT_SEED, with_data, without_data
 from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
-from schemas.requests import Chat, TaskChoice
+from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric
 from streams.errors import AssayError, Invalid
 
@@ -76,31 +77,6 @@ class Build:
     config_json: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dress:
-    """How prompts are dressed: the chat settings, with the template's text and the special tokens that it may name."""
-
-    chat: Chat
-    template: str | None = None
-    variables: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def render(self) -> Callable[..., str] | None:
-        """The function from messages to the text that a model reads; None without a template."""
-        if self.template is None:
-            return None
-        told: dict[str, object] = dict(self.variables)
-        if self.chat.thinking is not None:
-            told["enable_thinking"] = self.chat.thinking
-        return renderer(self.template, told)
-
-    @property
-    def sha(self) -> str:
-        """A name of it. What happens after the prompt is no part of it."""
-        told = [self.chat.model_dump(exclude={"thinking_tokens", "thinking_end"}), self.template, self.variables]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
 _last: dict[tuple[TaskChoice, Settings, Given | None], tuple[Any, Used]] = {}
 
@@ -144,6 +120,11 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]),
     )  # fmt: skip
+
+
+def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
+    """The figures of the metrics that are asked for beside a built task's own. Raises: Invalid, as `registry.expected`."""
+    return registry.expected(without_data(config_json), asked) if asked else ()
 
 
 def _key(choice: TaskChoice) -> TaskChoice:

@@ -4,8 +4,10 @@ Source: transformers 5.19, utils/chat_template_utils.py: a sandboxed Jinja envir
 that the model is to continue ends where its text does.
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -13,10 +15,36 @@ from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from schemas.requests import Chat
 from streams.errors import Invalid
 
 # Stands behind the text of a turn that is to be continued, to find where the template put its end.
 MARK = "\ue000CONTINUED\ue001 "
+
+
+@dataclass(frozen=True, slots=True)
+class Dress:
+    """How prompts are dressed: the chat settings, with the template's text and the special tokens that it may name."""
+
+    chat: Chat
+    template: str | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def render(self) -> Callable[..., str] | None:
+        """The function from messages to the text that a model reads; None without a template."""
+        if self.template is None:
+            return None
+        told: dict[str, object] = dict(self.variables)
+        if self.chat.thinking is not None:
+            told["enable_thinking"] = self.chat.thinking
+        return renderer(self.template, told)
+
+    @property
+    def sha(self) -> str:
+        """A name of it. What happens after the prompt is no part of it."""
+        told = [self.chat.model_dump(exclude={"thinking_tokens", "thinking_end"}), self.template, self.variables]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., str]:

@@ -16,9 +16,9 @@ from typing import Any
 
 import datasets
 
+from infra.harness.definitions import FORMATS
 from streams.errors import Invalid
 
-FORMATS = frozenset({"json", "csv", "parquet", "text"})
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
 

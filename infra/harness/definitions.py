@@ -18,9 +18,10 @@ import yaml
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.data import FORMATS
 from streams.errors import Invalid
 
+# What `datasets` reads files as, where it is named in a data set's place.
+FORMATS = frozenset({"json", "csv", "parquet", "text"})
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description")

@@ -21,7 +21,8 @@ from streams.errors import Permanent
 
 def measured(task: str, settings: Settings) -> Pin:
     """What the task is here. Raises: NotFound, Invalid."""
-    from infra.harness.building import Dress, build
+    from infra.harness.building import build
+    from infra.harness.chat import Dress
 
     made = build(TaskChoice(name=task, fewshot=0), dress=Dress(Chat()), settings=settings)
     hub_name = made.data_source.rpartition(":")[2].replace("__", "/", 1)

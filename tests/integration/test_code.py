@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.harness.building import Build, Dress, build
+from infra.harness.building import Build, build
+from infra.harness.chat import Dress
 from infra.harness.scoring import Scorer, runs_code
 from infra.pools import pool
 from infra.sandbox import running

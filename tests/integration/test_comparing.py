@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.harness.building import BuiltSample, Dress, build
+from infra.harness.building import BuiltSample, build
+from infra.harness.chat import Dress
 from infra.harness.processes import ToScore, score_all
 from infra.settings import Settings
 from schemas.measurements import Answer

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from infra.harness.aggregating import aggregate
-from infra.harness.building import Build, BuiltSample, Dress, build, identify
+from infra.harness.building import Build, BuiltSample, build, identify
 from infra.harness.catalogue import BUNDLED, BUNDLED_TASKS, Leaf, find, resolve
+from infra.harness.chat import Dress
 from infra.harness.data import reading
 from infra.harness.scoring import Scorer
 from infra.settings import Settings
@@ -273,7 +274,8 @@ def test_bundled_tasks_need_neither_network_nor_files(tmp_path: Path) -> None:
 def test_a_task_is_built_and_scored_without_torch(tmp_path: Path) -> None:
     """Planning and scoring processes are many and small: what would import the models' libraries is not imported."""
     program = (
-        "import sys; from pathlib import Path; from infra.harness.building import Dress, build; from infra.harness.scoring import Scorer; "
+        "import sys; from pathlib import Path; from infra.harness.building import build; from infra.harness.chat import Dress; "
+        "from infra.harness.scoring import Scorer; "
         "from infra.settings import Settings; from schemas.requests import Chat, TaskChoice; "
         "made = build(TaskChoice(name='assay_copy'), dress=Dress(Chat()), settings=Settings(home=Path(sys.argv[1]))); "
         "Scorer(made.config_json); assert not {'torch', 'transformers', 'evaluate'} & sys.modules.keys()"

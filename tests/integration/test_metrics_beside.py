@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.harness.aggregating import aggregate
-from infra.harness.building import Build, BuiltSample, Dress, build
+from infra.harness.building import Build, BuiltSample, beside, build
+from infra.harness.chat import Dress
 from infra.harness.metrics.measure import Case
-from infra.harness.metrics.registry import beside, measured
+from infra.harness.metrics.registry import measured
 from infra.harness.scoring import Score, Scorer
 from infra.settings import Settings
 from schemas.event import Text
@@ -21,7 +22,7 @@ from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
 from tests.integration.test_harness import on_the_wire
-from tests.unit.test_task_metrics import texts
+from tests.texts import texts
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]

@@ -10,7 +10,8 @@ import pytest
 from gpu_agent.engines.engine import EngineRequest
 from gpu_agent.engines.transformers import Transformers
 from infra.harness.aggregating import aggregate
-from infra.harness.building import Dress, build
+from infra.harness.building import build
+from infra.harness.chat import Dress
 from infra.harness.data import Given
 from infra.harness.scoring import Scorer
 from infra.settings import Settings

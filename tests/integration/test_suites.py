@@ -12,7 +12,8 @@ import pytest
 from gpu_agent.engines.echo import Echo
 from gpu_agent.engines.engine import EngineRequest
 from infra.harness.aggregating import aggregate
-from infra.harness.building import BuiltSample, Dress, build
+from infra.harness.building import BuiltSample, build
+from infra.harness.chat import Dress
 from infra.harness.scoring import Scorer
 from infra.kafka import Log
 from infra.settings import Settings

@@ -1,7 +1,6 @@
 """The API's description: true to the operations, whole, and without two shapes of one name."""
 
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from query_api.description import PLACES, WRITTEN, document, written
 from query_api.routes import OPERATIONS
@@ -15,11 +14,6 @@ TOLD = document(OPERATIONS)
 def test_the_committed_copy_is_what_the_operations_say() -> None:
     """`make schemas` writes it."""
     assert WRITTEN.read_text() == written()
-
-
-def test_it_is_openapi() -> None:
-    """By the specification's own schema."""
-    validate(TOLD, cls=OpenAPIV31SpecValidator)
 
 
 def test_no_two_shapes_share_a_name() -> None:

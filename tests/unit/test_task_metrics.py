@@ -1,9 +1,6 @@
-"""Metrics for every task: held to the libraries that are their reference, to plain definitions, and to what must always hold."""
+"""Metrics for every task: held to plain definitions, and to what must always hold."""
 
-import json
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,32 +9,7 @@ from hypothesis import strategies as st
 from infra.harness.metrics import certainty, diversity, overlap
 from infra.harness.metrics.measure import Case
 from infra.harness.metrics.registry import FAMILIES, METRICS, measured, total
-
-words = st.sampled_from(["the", "cat", "sat", "on", "a", "mat,", "Mat.", "dog", "it's", "42", "ünï"])
-texts = st.lists(words, min_size=1, max_size=25).map(" ".join)
-pairs = st.lists(st.tuples(texts, st.lists(texts, min_size=1, max_size=3)), min_size=2, max_size=8)
-# ROUGE's library takes seconds to import: tests/integration/test_metrics_beside.py holds it to that.
-OF_TEXTS = [name for name in METRICS if METRICS[name].needs in ("answer", "text") and not name.startswith("rouge")]
-Pairs = Sequence[tuple[str, Sequence[str]]]
-
-
-def parts(name: str, told: Pairs) -> list[object]:
-    """The parts of generated texts with their right answers, as they come from the log."""
-    found = [measured(name, Case(text=text, references=tuple(right)))[1] for text, right in told]
-    return [json.loads(json.dumps(one)) for one in found]
-
-
-@settings(max_examples=20)
-@given(st.lists(st.tuples(texts, texts, texts), min_size=2, max_size=6), st.sampled_from(["bleu", "chrf", "ter"]))
-def test_of_a_corpus_they_are_sacrebleus(told: list[tuple[str, str, str]], name: str) -> None:
-    """Though only counts are kept of each sample."""
-    import sacrebleu
-
-    corpus: Any = {"bleu": sacrebleu.corpus_bleu, "chrf": sacrebleu.corpus_chrf, "ter": sacrebleu.corpus_ter}[name]
-    hypotheses, first, second = zip(*told, strict=True)
-    value, error = total(name, parts(name, [(text, right) for text, *right in told]))
-    assert value == pytest.approx(corpus(list(hypotheses), [list(first), list(second)]).score)
-    assert error is not None and error >= 0
+from tests.texts import texts
 
 
 @given(texts, texts)
@@ -58,16 +30,6 @@ def test_exact_match_forgives_what_squad_forgives() -> None:
     assert overlap.exact_match(Case(text=" The Eiffel Tower.", references=("no", "eiffel tower"))) == 1.0
     assert overlap.exact_match(Case(text="Eiffel", references=("eiffel tower",))) == 0.0
     assert overlap.exact_match(Case(text="Eiffel")) is None
-
-
-@given(st.lists(texts, min_size=2, max_size=7))
-def test_self_bleu_is_each_text_against_all_others(told: list[str]) -> None:
-    """As sacrebleu has it of a sentence."""
-    import sacrebleu
-
-    bleu = sacrebleu.BLEU(effective_order=True)
-    each = [bleu.sentence_score(text, told[:place] + told[place + 1 :]).score for place, text in enumerate(told)]
-    assert diversity.self_bleu(told)[0] == pytest.approx(sum(each) / len(each))
 
 
 @given(st.lists(texts, min_size=1, max_size=7), st.integers(1, 3))
@@ -120,43 +82,6 @@ def test_one_who_is_always_sure_and_half_right_is_half_wrong() -> None:
     sure = [Case(choices=(0.0, -100.0), right=number % 2) for number in range(10)]
     assert total("ece", [measured("ece", case)[1] for case in sure])[0] == pytest.approx(0.5)
     assert total("brier", [measured("brier", case)[1] for case in sure])[0] == pytest.approx(1.0)
-
-
-@settings(max_examples=25)
-@given(st.lists(st.tuples(st.floats(-200, -0.1), texts), min_size=2, max_size=10))
-def test_bits_and_perplexities_are_lm_evals(told: list[tuple[float, str]]) -> None:
-    """Weighted by length, over all texts."""
-    from lm_eval.api.metrics import bits_per_byte, weighted_perplexity
-
-    cases = [Case(likelihood=likelihood, told=text) for likelihood, text in told]
-    by_bytes = [(likelihood, len(text.encode())) for likelihood, text in told]
-    for name, expected in (
-        ("bits_per_byte", bits_per_byte(by_bytes)), ("byte_perplexity", weighted_perplexity(by_bytes)),
-        ("word_perplexity", weighted_perplexity([(likelihood, len(text.split())) for likelihood, text in told])),
-    ):  # fmt: skip
-        assert total(name, [measured(name, case)[1] for case in cases])[0] == pytest.approx(expected)
-
-
-@settings(max_examples=30)
-@given(pairs, st.sampled_from(OF_TEXTS))
-def test_a_value_has_its_range_and_does_not_depend_on_chance(told: Pairs, name: str) -> None:
-    """Twice the same, with the same error; ratios lie between 0 and 1."""
-    found = [one for one in parts(name, told) if one is not None]
-    assert total(name, found) == total(name, found) if found else True
-    for text, right in told:
-        value, _ = measured(name, Case(text=text, references=tuple(right)))
-        assert value is None or value >= 0
-        if name not in ("bleu", "chrf", "ter", "mtld", "self_bleu", "syllable_error", "syllable_spread") and value is not None:
-            assert value <= 1
-
-
-@given(texts)
-def test_what_repeats_the_right_answer_is_perfect(text: str) -> None:
-    """Whatever it is."""
-    case = Case(text=text, references=(text,))
-    assert measured("exact_match", case)[0] == 1.0
-    assert measured("ter", case)[0] == 0.0
-    assert measured("chrf", case)[0] == pytest.approx(100.0)
 
 
 def test_what_a_sample_does_not_have_is_undefined() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from infra.harness.metrics import certainty, contamination, diversity, overlap, verse
 from infra.harness.metrics.measure import Case, Metric, Total
-from infra.harness.tasks import without_data
 from schemas.runs import ExpectedMetric
 from streams.errors import Invalid
 
@@ -40,11 +39,6 @@ def expected(task: Any, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
         ExpectedMetric(filter=ensemble.name, metric=one.name, higher_is_better=one.higher_is_better, aggregation=one.aggregation)
         for ensemble in task._filters for one in figures if one.name not in task.aggregation()
     )  # fmt: skip
-
-
-def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
-    """The same, of the task that a build's `config_json` tells of."""
-    return expected(without_data(config_json), asked) if asked else ()
 
 
 def _family(name: str, task: Any) -> tuple[Metric, ...]:
