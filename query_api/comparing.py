@@ -10,7 +10,7 @@ from infra.clickhouse import Rows
 from infra.kept import Kept
 from query_api.reading import Reading, unknown_run
 from schemas.runs import Plan, PlannedTask
-from streams.comparison import Comparison, Measured, Sample, TaskCompared, compare, in_words
+from streams.comparison import Comparison, GroupCompared, Measured, Sample, TaskCompared, compare, in_words, of_group
 from streams.errors import Invalid, NotFound
 
 KEPT: Final = 16
@@ -40,7 +40,7 @@ class Comparisons:
 async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None) -> dict[str, Any]:
     measured = await asyncio.gather(*(_measured(reading, run_id, plan, task) for run_id, plan in runs))
     if task is not None and not any(measured):
-        known = ", ".join(sorted({planned.task for _, plan in runs for planned in plan.tasks})) or "none"
+        known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
     return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1])))
 
@@ -54,7 +54,7 @@ def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
 
 
 async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None) -> dict[str, Measured]:
-    planned = [one for one in plan.tasks if task in (None, one.task)]
+    planned = [one for one in plan.tasks if task in (None, one.task, one.group)]
     chosen = [(one.task, one.main_metric, one.main_filter) for one in planned]
     samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}
     for row in await reading.rows("compared", run_id=run_id, chosen=chosen):
@@ -65,7 +65,10 @@ async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None)
 def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
-    return Measured(planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples)
+    return Measured(
+        planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
+        planned.samples,
+    )  # fmt: skip
 
 
 def summary(found: Comparison) -> str:
@@ -81,8 +84,9 @@ def _document(found: Comparison) -> dict[str, Any]:
     low, high = found.overall_interval or (None, None)
     return {
         "summary": summary(found),
-        "overall": {"difference": found.overall, "low": low, "high": high, "tasks": len(found.tasks)},
+        "overall": {"difference": found.overall, "low": low, "high": high, "tasks": len(found.tasks), "units": found.units},
         "tasks": [_task(one) for one in found.tasks],
+        "groups": [_group(one) for one in found.groups],
         "skipped": [{"task": name, "reason": reason} for name, reason in found.skipped.items()],
     }
 
@@ -90,3 +94,9 @@ def _document(found: Comparison) -> dict[str, Any]:
 def _task(one: TaskCompared) -> dict[str, Any]:
     told = asdict(one) | {"words": in_words(one), "differing": len(one.differing)}
     return told | {"samples": [asdict(sample) for sample in one.differing[:MOST_DIFFERING]]}
+
+
+def _group(one: GroupCompared) -> dict[str, Any]:
+    low, high = one.interval or (None, None)
+    told = asdict(one) | {"words": of_group(one), "difference": {"value": one.difference, "low": low, "high": high, "n": one.n}}
+    return {name: value for name, value in told.items() if name not in ("interval", "n")}

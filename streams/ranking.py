@@ -13,7 +13,6 @@ A run that may stop early has the score of its own samples and its confidence se
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,11 +24,10 @@ from streams.judging import about, by, identity
 from streams.planning import board_of
 from streams.results import Run
 from streams.statistics import Clusters, Floats, Interval, mean_interval, mean_of_independent, resampled_means
+from streams.weighing import Counted, greatest, weights
 
 FiguresOf = Callable[[Run, str], Sequence[Figure]]
 Data = tuple[str, str, int]  # task, build, samples
-# The greatest values of means that are not ratios; in a suite they are ratios like the others.
-GREATEST = {"eqbench": 100, "smoothed_bleu_4": 100, "rating": 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,37 +131,30 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 def _suite(entries: Sequence[Entry], tasks: Sequence[str], figures: FiguresOf) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
-    drawn, scores, intervals, weights = [], [], [], _weights(planned)
+    drawn, scores, intervals = [], [], []
+    parts = weights([Counted(one.task, one.group, one.samples) for one in planned])
     for position, one in enumerate(planned):
-        standing, chance = _standing(entries, one, figures, stream=position, greatest=GREATEST.get(one.main_metric, 1)), one.chance or 0.0
+        standing, chance = _standing(entries, one, figures, stream=position, most=greatest(one.main_metric)), one.chance or 0.0
         scores.append((standing.scores - chance) / (1 - chance))
         intervals.append([_corrected(interval, chance) for interval in standing.intervals])
         drawn.append((standing.drawn - chance) / (1 - chance))
     joined = [
-        _joined([float(task[n]) for task in scores], [task[n] for task in intervals], weights) for n in range(len(entries))
+        _joined([float(task[n]) for task in scores], [task[n] for task in intervals], parts) for n in range(len(entries))
     ]  # fmt: skip
     samples = [_samples(entry, tasks) for entry in entries]
-    return _ordered(entries, _weighted(scores, weights), _weighted(drawn, weights), intervals=joined, samples=samples, tasks=tasks)
+    return _ordered(entries, _weighted(scores, parts), _weighted(drawn, parts), intervals=joined, samples=samples, tasks=tasks)
 
 
-def _weights(tasks: Sequence[PlannedTask]) -> list[float]:
-    """Each task's part of a suite, 1 in all: tasks and groups count alike, and within a group the samples."""
-    sizes = Counter[str]()
-    for task in tasks:
-        sizes[task.group or task.task] += task.samples
-    return [task.samples / sizes[task.group or task.task] / len(sizes) for task in tasks]
+def _weighted(rows: Sequence[Floats], parts: Sequence[float]) -> Floats:
+    return np.asarray(sum(row * part for row, part in zip(rows, parts, strict=True)), dtype=np.float64)
 
 
-def _weighted(rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
-    return np.asarray(sum(row * weight for row, weight in zip(rows, weights, strict=True)), dtype=np.float64)
-
-
-def _standing(entries: Sequence[Entry], planned: PlannedTask, figures: FiguresOf, *, stream: int, greatest: int = 1) -> Standing:
+def _standing(entries: Sequence[Entry], planned: PlannedTask, figures: FiguresOf, *, stream: int, most: int = 1) -> Standing:
     """By the samples that all entries have; one that may stop early by its own samples and its sequence. Draws are of what all have."""
     task = planned.task
     whole = [entry for entry in entries if not entry.run.stretches(task)]
-    every = _shared(entries, task, greatest)
-    shared = every if len(whole) == len(entries) else _shared(whole, task, greatest) if whole else None
+    every = _shared(entries, task, most)
+    shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values.mean(axis=1).tolist(), _intervals(shared), strict=True) if shared else ()
     found = {entry.run.run_id: (score, interval) for entry, score, interval in told}
     found |= {entry.run.run_id: _own(_main(figures(entry.run, task), planned)) for entry in entries if entry.run.run_id not in found}
@@ -190,9 +181,9 @@ def _corrected(interval: Interval | None, chance: float) -> Interval | None:
     return ((interval[0] - chance) / (1 - chance), (interval[1] - chance) / (1 - chance)) if interval else None
 
 
-def _joined(scores: Sequence[float], intervals: Sequence[Interval | None], weights: Sequence[float]) -> Interval | None:
+def _joined(scores: Sequence[float], intervals: Sequence[Interval | None], parts: Sequence[float]) -> Interval | None:
     known = [interval for interval in intervals if interval]
-    return mean_of_independent(scores, known, weights) if len(known) == len(scores) else None
+    return mean_of_independent(scores, known, parts) if len(known) == len(scores) else None
 
 
 def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[RankingRow]:
@@ -218,7 +209,7 @@ def _main(figures: Sequence[Figure], planned: PlannedTask) -> Figure | None:
     return next((f for f in figures if (f.metric, f.filter) == (planned.main_metric, planned.main_filter)), None)
 
 
-def _shared(entries: Sequence[Entry], task: str, greatest: int = 1) -> Shared:
+def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all entries have."""
     columns, clusters = list[dict[int, float]](), dict[int, Hashable]()
     for entry in entries:
@@ -231,7 +222,7 @@ def _shared(entries: Sequence[Entry], task: str, greatest: int = 1) -> Shared:
     if not shared:
         return Shared(np.full((len(entries), 1), np.nan), (0,))
     values = np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
-    return Shared(values / greatest, [clusters[ordinal] for ordinal in shared])
+    return Shared(values / most, [clusters[ordinal] for ordinal in shared])
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:

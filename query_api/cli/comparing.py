@@ -9,7 +9,9 @@ from infra.settings import Settings
 from query_api.charts import number
 from query_api.cli import showing
 from query_api.cli.client import Client
-from query_api.cli.options import AsJson, RunId, TaskOnly
+from query_api.cli.completing import task_names
+from query_api.cli.options import AsJson, RunId
+from query_api.grouping import arranged, mean_told
 
 LISTED = 5
 
@@ -17,16 +19,17 @@ LISTED = 5
 def compare(
     a: RunId,
     b: RunId,
-    task: TaskOnly = None,
+    task: Annotated[str | None, typer.Option(help="only this task, or the tasks of this group", autocompletion=task_names)] = None,
     samples: Annotated[int, typer.Option(min=1, max=500, help="list so many differing samples of each task (--json has as many)")] = LISTED,
     as_json: AsJson = False,
 ) -> None:
     """Compares two runs on the samples that both have, and says whether the difference is real.
 
     The difference is of the task's main metric, with its 95 % interval; p is of McNemar's exact test (0/1 values) or of a sign-flip
-    permutation test, after Holm's correction over the tasks. Questions on one passage count as one cluster.
+    permutation test, after Holm's correction over all tasks that are compared, each of a group's too. Questions on one passage count as one
+    cluster. A group of tasks (MMLU's subjects) has a row too, and counts as one in the mean over tasks, as in rankings; neither is tested.
 
-    Examples: `assay compare A B` · `assay compare A B --task hellaswag --samples 20` · `assay compare A B --json`
+    Examples: `assay compare A B` · `assay compare A B --task mmlu --samples 20` · `assay compare A B --json`
     """
     told = Client(Settings()).get("/v1/compare", a=a, b=b, task=task, limit=samples)
     showing.document(told) if as_json else _shown(told)
@@ -37,14 +40,15 @@ def _shown(told: Mapping[str, Any]) -> None:
         one = told[side]
         partly = "" if one["state"] == "completed" else f"  [yellow]{one['state']}: its figures are provisional[/]"
         showing.console.print(f"[bold]{side.upper()}[/]  {showing.short(one['model'])}  [dim]{one['run_id']}[/]{partly}", highlight=False)
-    rows = [_row(one) for one in told["tasks"]]
+    arranged_rows = arranged(told)
+    rows = [_row(one) for one in arranged_rows]
     showing.table(["task", "metric", ">A", ">B", ">A - B", ">95 % interval", ">p (Holm)", ">samples", ">differ"], rows)
-    for one in told["tasks"]:
-        showing.console.print(f"{one['task']}: {one['words']}", highlight=False)
+    for one in arranged_rows:
+        showing.console.print(f"{one['task'] or one['group']}: {one['words']}", highlight=False)
     if len(told["tasks"]) > 1:
         whole = told["overall"]
         interval = f"{number(whole['low'], 3)} to {number(whole['high'], 3)}"
-        means = f"Mean over tasks: {number(whole['difference'], 3)} ({interval}), positive where A is better."
+        means = f"{mean_told(told)}: {number(whole['difference'], 3)} ({interval}), positive where A is better."
         showing.console.print(f"\n{told['summary']}. {means}", highlight=False)
     for one in told["skipped"]:
         showing.console.print(f"[yellow]{one['task']} is not compared: {one['reason']}[/]", highlight=False)
@@ -57,7 +61,9 @@ def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
     interval = f"{number(own['low'], 3)} to {number(own['high'], 3)}"
     metric = one["metric"] if one["filter"] == "none" else f"{one['metric']} ({one['filter']})"
     figures = number(one["a"], 4), number(one["b"], 4), number(own["value"], 4)
-    return one["task"], metric, *figures, interval, f"{one['p_holm']:.2g}", own["n"], one["differing"]
+    name = one["task"] or f"{one['group']} ({one['tasks']} tasks)"
+    p = None if one["p_holm"] is None else f"{one['p_holm']:.2g}"
+    return f"  {name}" if one["task"] and one["group"] else name, metric, *figures, interval, p, own["n"], one["differing"]
 
 
 def _samples(one: Mapping[str, Any]) -> None:

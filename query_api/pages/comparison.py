@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from query_api import reading_samples
 from query_api.charts import Span
+from query_api.grouping import arranged, mean_told
 from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
 from query_api.reading import Reading
@@ -29,14 +30,16 @@ async def load(request: Request) -> Content:
         found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": str(error)}
-    spans, zero = differences([one["difference"] for one in found["tasks"]])
+    rows = arranged(found)
+    spans, zero = differences([one["difference"] for one in rows])
     task = asked.get("task") or next((one["task"] for one in found["tasks"] if one["differing"]), "")
     about = next((one for one in found["tasks"] if one["task"] == task), None)
     cursors = {side: asked.get(f"cursor_{side}", "") for side in ("a", "b")}
     pairs, following = await differing(reading, chosen, about, cursors) if about else ([], None)
     return told | {
-        "title": "Two runs compared", "found": found, "spans": spans, "zero": zero, "task": task, "pairs": pairs, "about": about,
-        "paged": bool(cursors["a"]), "next": following, "first": f"/compare?{urlencode(chosen | {'task': task})}",
+        "title": "Two runs compared", "found": found, "rows": rows, "mean": mean_told(found), "spans": spans, "zero": zero, "task": task,
+        "pairs": pairs, "about": about, "paged": bool(cursors["a"]), "next": following,
+        "first": f"/compare?{urlencode(chosen | {'task': task})}",
     }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ class CompareAsked(Shape):
 
     a: str = Field(description="the one run's id")
     b: str = Field(description="the other's")
-    task: str | None = Field(default=None, description="only this task")
+    task: str | None = Field(default=None, description="only this task, or the tasks of this group")
     limit: int = Field(default=50, ge=1, le=MOST_DIFFERING, description="how many differing samples of each task at most")
 
 
@@ -27,12 +27,16 @@ class Side(Shape):
 
 
 class Overall(Shape):
-    """The mean over tasks of the differences, positive where a is better, with its 95 % interval."""
+    """The mean over tasks of the differences, positive where a is better, with its 95 % interval.
+
+    Tasks of a group count as one, each by its share of the group's samples, as in rankings; metrics of 0 to 100 count as ratios.
+    """
 
     difference: float
     low: float | None
     high: float | None
     tasks: int
+    units: int = Field(description="how many count: tasks, and groups as one")
 
 
 class PairedDifference(Shape):
@@ -73,13 +77,40 @@ class TaskDifference(Shape):
     a: float
     b: float
     difference: PairedDifference
-    p_holm: float = Field(description="p after Holm's correction over the tasks")
+    p_holm: float = Field(description="p after Holm's correction over all tasks that are compared")
     better: Literal["a", "b"] | None
     words: str
     differing: int = Field(description="samples on which the runs differ")
     samples: tuple[DifferingSample, ...] = Field(description="those that differ most")
     only_a: int
     only_b: int
+    group: str | None = Field(description="tasks of one group count as one")
+    weight: float = Field(description="its part of the overall difference; all parts are 1")
+
+
+class JoinedDifference(Shape):
+    """The mean of a - b over a group's tasks, each by its samples, with its 95 % interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int = Field(description="paired samples")
+
+
+class GroupDifference(Shape):
+    """A group's tasks joined. It is not tested; `ahead` is null where the interval, which is corrected for nothing, holds 0."""
+
+    group: str
+    tasks: int
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: JoinedDifference
+    ahead: Literal["a", "b"] | None
+    words: str
+    differing: int
 
 
 class NotCompared(Shape):
@@ -97,6 +128,7 @@ class Compared(Shape):
     summary: str
     overall: Overall
     tasks: tuple[TaskDifference, ...]
+    groups: tuple[GroupDifference, ...]
     skipped: tuple[NotCompared, ...]
 
 

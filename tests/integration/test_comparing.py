@@ -19,6 +19,7 @@ from tests.integration.test_harness import on_the_wire
 
 pytestmark = pytest.mark.integration
 TASKS = ("--task", "assay_agreement", "--task", "assay_copy", "--limit", "60")
+GROUPED = (("assay_agreement", "grammar", 60), ("assay_arithmetic", "grammar", 20), ("assay_copy", None, 40))
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,32 @@ def test_a_run_is_the_same_as_itself(flow: Settings, runs: tuple[str, str]) -> N
     told = document(assay(flow, "compare", runs[0], runs[0], "--json"))
     assert [(one["differing"], one["better"]) for one in told["tasks"]] == [(0, None), (0, None)]
     assert told["overall"]["difference"] == 0.0
+
+
+def test_a_group_has_a_row_and_counts_as_one(flow: Settings, tmp_path: Path) -> None:
+    """In the document, for people, on the page; and its tasks can be compared alone."""
+    request, runs = tmp_path / "request.yaml", []
+    for model in ("echo-one", "echo-two"):
+        tasks = [{"name": name, "group": group, "limit": limit} for name, group, limit in GROUPED]
+        request.write_text(json.dumps({"model": {"uri": model}, "engine": {"name": "echo"}, "tasks": tasks}))
+        runs.append(document(assay(flow, "submit", str(request), "--wait", "--json"))["run_id"])
+    told = document(assay(flow, "compare", *runs, "--json"))
+    parts, (group,) = {one["task"]: one["weight"] for one in told["tasks"]}, told["groups"]
+    assert parts == pytest.approx({"assay_agreement": 0.375, "assay_arithmetic": 0.125, "assay_copy": 0.5})
+    assert (told["overall"]["tasks"], told["overall"]["units"]) == (3, 2)
+    own = {one["task"]: one["difference"]["value"] for one in told["tasks"]}
+    assert told["overall"]["difference"] == pytest.approx(sum(parts[task] * own[task] for task in own))
+    assert group["difference"]["value"] == pytest.approx(0.75 * own["assay_agreement"] + 0.25 * own["assay_arithmetic"])
+    assert (group["group"], group["tasks"], group["difference"]["n"]) == ("grammar", 2, 80)
+    shown = " ".join(assay(flow, "compare", *runs).stdout.split())
+    assert f"grammar: {group['words']}" in shown
+    assert "Mean over tasks, 2 with groups as one: " in shown
+    page = httpx.get(f"{flow.api}/compare", params={"a": runs[0], "b": runs[1]}).text
+    assert page.index('<tr class="group">') < page.index('<tr class="member">') < page.index("<b>grammar</b>")
+    assert "Mean over tasks, 2 with groups as one, positive where A is better" in page
+    alone = document(assay(flow, "compare", *runs, "--task", "grammar", "--json"))
+    assert [one["task"] for one in alone["tasks"]] == ["assay_agreement", "assay_arithmetic"]
+    assert alone["groups"] == [group]
 
 
 @pytest.mark.parametrize(

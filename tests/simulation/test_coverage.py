@@ -1,6 +1,7 @@
 """How often the product's 95 % intervals hold the truth, and how often its tests find what is not there. All draws are seeded."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,16 @@ from scipy import stats
 
 from streams.comparison import Measured, Sample, compare
 from streams.differences import mcnemar, paired_proportions, sign_flip
-from streams.statistics import Floats, clustered_t, mean_interval, mean_of_independent, percentile_interval, resampled_means, wilson
+from streams.statistics import (
+    Floats,
+    Interval,
+    clustered_t,
+    mean_interval,
+    mean_of_independent,
+    percentile_interval,
+    resampled_means,
+    wilson,
+)
 
 LEAST, MOST = 0.94, 0.06
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
@@ -112,9 +122,36 @@ def test_equally_good_runs_are_seldom_called_different_on_any_of_five_tasks() ->
     assert wrong / 400 <= MOST
 
 
-def _answers(draw: np.random.Generator, *, n: int) -> Measured:
-    values = (draw.random(n) < 0.6).astype(np.float64).tolist()
+@pytest.mark.parametrize("sizes", [(20, 60, 200), (30,) * 12])
+def test_a_difference_over_groups_holds_the_truth(sizes: tuple[int, ...]) -> None:
+    """A group of subjects of unlike size, and a task beside it: 1,500 comparisons of a run that gains on some and loses on others."""
+    draw, held, groups = np.random.default_rng(len(sizes)), list[Interval | None](), list[Interval | None]()
+    gains = [0.25 if number % 2 else 0.1 for number in range(len(sizes))]
+    truth = float(np.average([gain - 0.1 for gain in gains], weights=sizes))
+    for _ in range(1500):
+        pairs = {f"g{number}": _pair(draw, n=n, gained=gain) for number, (n, gain) in enumerate(zip(sizes, gains, strict=True))}
+        pairs["t"] = _pair(draw, n=100, gained=0.2)
+        runs = [{task: replace(pair[side], group="g" if task != "t" else None) for task, pair in pairs.items()} for side in (0, 1)]
+        found = compare(*runs)
+        held.append(found.overall_interval)
+        groups.append(found.groups[0].interval)
+    assert _share(groups, truth) >= LEAST
+    assert _share(held, (truth + 0.1) / 2) >= LEAST
+
+
+def _pair(draw: np.random.Generator, *, n: int, gained: float) -> tuple[Measured, Measured]:
+    """Two runs of which the first alone is right on so many, the second alone on a tenth."""
+    drawn = draw.random(n)
+    first, second = (drawn < gained + 0.4).astype(float), ((drawn >= gained) & (drawn < gained + 0.5)).astype(float)
+    return _measured(first.tolist()), _measured(second.tolist())
+
+
+def _measured(values: Sequence[float]) -> Measured:
     return Measured("build", "acc", "none", True, "mean", {ordinal: Sample(ordinal, value) for ordinal, value in enumerate(values)})
+
+
+def _answers(draw: np.random.Generator, *, n: int) -> Measured:
+    return _measured((draw.random(n) < 0.6).astype(np.float64).tolist())
 
 
 def _share(intervals: Sequence[tuple[float, float] | None], truth: float) -> float:

@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from streams.comparison import Measured, Sample, compare, in_words
+from query_api.grouping import arranged, mean_told
+from streams.comparison import Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
+from streams.statistics import mean_of_independent
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:
@@ -99,3 +103,102 @@ def test_a_task_that_cannot_be_compared_holds_up_no_other() -> None:
     found = compare(a, {"x": measured(answers(4, 10)), "y": measured(answers(5, 10), build="other")})
     assert [task.task for task in found.tasks] == ["x"]
     assert found.skipped.keys() == {"y"}
+
+
+def subjects(*sizes: tuple[int, int], **told: Any) -> dict[str, Measured]:
+    """Tasks of one group: (right, of) each."""
+    return {f"g_{number}": measured(answers(*size), group="g", **told) for number, size in enumerate(sizes)}
+
+
+def test_a_group_counts_as_one_by_its_samples() -> None:
+    """(0.5·100 + 0·300) / 400 for the group and 0.2 for the task beside it make 0.1625; before, it was their plain mean."""
+    a = subjects((75, 100), (90, 300)) | {"t": measured(answers(70, 100))}
+    b = subjects((25, 100), (90, 300)) | {"t": measured(answers(50, 100))}
+    found = compare(a, b)
+    assert [task.weight for task in found.tasks] == pytest.approx([0.125, 0.375, 0.5])
+    assert found.overall == pytest.approx((0.125 + 0.2) / 2)
+    assert found.units == 2
+    (group,) = found.groups
+    assert (group.group, group.tasks, group.n, group.differing) == ("g", 2, 400, 50)
+    assert (group.a, group.b, group.difference) == pytest.approx((165 / 400, 115 / 400, 0.125))
+    own = [task.difference for task in found.tasks]
+    bounds = [(one.low, one.high) for one in own if one.low is not None and one.high is not None]
+    assert group.interval == pytest.approx(mean_of_independent([0.5, 0.0], bounds[:2], [0.25, 0.75]))
+    assert found.overall_interval == pytest.approx(mean_of_independent([0.5, 0.0, 0.2], bounds, [0.125, 0.375, 0.5]))
+    assert group.ahead == "a"
+    assert of_group(group).startswith("A is ahead by 0.125 (0.0")
+    assert of_group(group).endswith("over its 2 tasks by their samples (not tested)")
+
+
+def test_a_group_within_chance_is_not_called_ahead() -> None:
+    """Nor one that is the same."""
+    a, b = subjects((52, 100), (51, 100)), subjects((50, 100), (50, 100))
+    assert of_group(compare(a, b).groups[0]).startswith("no difference is shown over its 2 tasks by their samples: A - B is 0.015 (-0.0")
+    assert of_group(compare(a, a).groups[0]) == "the same on all 200 shared samples over its 2 tasks by their samples"
+
+
+def test_where_lower_is_better_the_lower_group_is_ahead() -> None:
+    """Its difference is A - B all the same, the overall one positive where A is better."""
+    low = {f"g_{k}": measured({n: 1.0 + n % 2 for n in range(60)}, metric="loss", higher_is_better=False, group="g") for k in range(2)}
+    high = {f"g_{k}": measured({n: 2.0 + n % 3 for n in range(60)}, metric="loss", higher_is_better=False, group="g") for k in range(2)}
+    found = compare(low, high)
+    assert found.groups[0].ahead == "a"
+    assert (found.groups[0].difference, found.overall) == pytest.approx((-1.5, 1.5))
+    assert "lower loss is better" in of_group(found.groups[0])
+
+
+def test_what_a_run_was_to_have_weighs_not_what_it_has_yet() -> None:
+    """A task that stopped early counts as the ranking counts it; of two limits the lower."""
+    a, b = subjects((5, 10), planned=100) | subjects_of_300(), subjects((4, 10), planned=200) | subjects_of_300()
+    assert [task.weight for task in compare(a, b).tasks] == pytest.approx([0.25, 0.75])
+
+
+def subjects_of_300() -> dict[str, Measured]:
+    """Another task of the group."""
+    return {"g_x": measured(answers(5, 10), group="g", planned=300)}
+
+
+def test_a_group_that_one_run_names_is_one_and_two_names_are_none() -> None:
+    """Whichever run is A."""
+    one, other, none = (subjects((5, 10), (6, 10)) for _ in range(3))
+    other = {name: measured(answers(5, 10), group="h") for name in other}
+    none = {name: measured(answers(5, 10)) for name in none}
+    assert [group.group for group in compare(one, none).groups] == [group.group for group in compare(none, one).groups] == ["g"]
+    assert (compare(one, other).groups, compare(one, other).units) == ((), 2)
+
+
+def test_a_group_of_unlike_metrics_counts_as_one_and_has_no_row() -> None:
+    """For its means have no unit; metrics of 0 to 100 are ratios overall."""
+
+    def tasks(points: float) -> dict[str, Measured]:
+        return {
+            "g_0": measured({n: points for n in range(10)}, metric="eqbench", group="g"),
+            "g_1": measured(answers(5, 10), group="g"),
+        }
+
+    found = compare(tasks(60.0), tasks(40.0))
+    assert (found.groups, found.units) == ((), 1)
+    assert found.overall == pytest.approx(0.2 / 2)
+    assert found.tasks[0].difference.value == 20.0
+
+
+@given(right=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.sampled_from(["g", "h", None])), min_size=1, max_size=6))
+def test_sides_turned_the_overall_difference_turns_too(right: list[tuple[int, int, str | None]]) -> None:
+    """With its interval; and parts are 1 in all."""
+    a = {f"t{n}": measured(answers(one, 30), group=group) for n, (one, _, group) in enumerate(right)}
+    b = {f"t{n}": measured(answers(other, 30), group=group) for n, (_, other, group) in enumerate(right)}
+    found, turned = compare(a, b), compare(b, a)
+    assert found.overall == pytest.approx(-turned.overall)
+    assert found.overall_interval and turned.overall_interval
+    assert found.overall_interval == pytest.approx(tuple(-end for end in reversed(turned.overall_interval)))
+    assert found.overall_interval[0] <= found.overall <= found.overall_interval[1]
+    assert sum(task.weight for task in found.tasks) == pytest.approx(1)
+
+
+def test_rows_of_groups_stand_before_their_tasks() -> None:
+    """A task of a group that has no row stands for itself."""
+    tasks = [{"task": name, "group": group} for name, group in (("a", None), ("g_1", "m"), ("g_2", "m"), ("z", "alone"))]
+    told = {"tasks": tasks, "groups": [{"group": "m", "tasks": 2}], "overall": {"tasks": 4, "units": 3}}
+    assert [(row["group"], row["task"]) for row in arranged(told)] == [(None, "a"), ("m", None), ("m", "g_1"), ("m", "g_2"), (None, "z")]
+    assert mean_told(told) == "Mean over tasks, 3 with groups as one"
+    assert mean_told({"overall": {"tasks": 4, "units": 4}}) == "Mean over tasks"

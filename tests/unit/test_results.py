@@ -13,6 +13,7 @@ from schemas.measurements import Clock, LoadClient, Phase, RequestTimed, Resourc
 from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.results import Figure, SampleNotScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
+from streams.comparison import Measured, Sample, compare
 from streams.ranking import Board, Entry, boards_of, rank
 from streams.results import Results
 from streams.scores import Key
@@ -245,6 +246,24 @@ def test_a_group_counts_as_one_task_of_a_suite() -> None:
     assert half and all_
     below = [0.5 - half[0], 0.0, 1 - all_[0]]
     assert row.low == pytest.approx(0.625 - sum((part * apart) ** 2 for part, apart in zip([0.25, 0.25, 0.5], below, strict=True)) ** 0.5)
+
+
+def test_a_comparison_weighs_as_the_ranking_does() -> None:
+    """Without a chance level the overall difference is that of the two scores on the suite's board."""
+    results, groups = Results(), {"t": "g", "u": "g"}
+    values = {"good": {"t": 30, "u": 25, "v": 20}, "bad": {"t": 10, "u": 24, "v": 22}}
+    for run, (model, right) in enumerate(values.items()):
+        told(results, str(run), {task: [1.0] * n + [0.0] * (40 - n) for task, n in right.items()}, model=model, groups=groups)
+    scores = {row.model: row.score for row in board(results, "g+v").rows}
+    sides = [
+        {
+            task: Measured("b", "acc", "none", True, "mean", {n: Sample(n, float(n < k)) for n in range(40)}, groups.get(task), 40)
+            for task, k in right.items()
+        }
+        for right in values.values()
+    ]
+    assert scores["good"] is not None and scores["bad"] is not None
+    assert compare(*sides).overall == pytest.approx(scores["good"] - scores["bad"])
 
 
 def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:

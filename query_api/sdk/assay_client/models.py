@@ -173,6 +173,16 @@ class Index(Shape):
     routes: list[str]
 
 
+class JoinedDifference(Shape):
+    """The mean of a - b over a group's tasks, each by its samples, with its 95 % interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    """paired samples"""
+
+
 class JudgedScore(Shape):
     """A metric of a judgement, with its 95 % interval."""
 
@@ -253,12 +263,18 @@ class Objective(Shape):
 
 
 class Overall(Shape):
-    """The mean over tasks of the differences, positive where a is better, with its 95 % interval."""
+    """
+    The mean over tasks of the differences, positive where a is better, with its 95 % interval.
+
+    Tasks of a group count as one, each by its share of the group's samples, as in rankings; metrics of 0 to 100 count as ratios.
+    """
 
     difference: float
     low: float | None
     high: float | None
     tasks: int
+    units: int
+    """how many count: tasks, and groups as one"""
 
 
 class PairedDifference(Shape):
@@ -565,7 +581,7 @@ class TaskDifference(Shape):
     b: float
     difference: PairedDifference
     p_holm: float
-    """p after Holm's correction over the tasks"""
+    """p after Holm's correction over all tasks that are compared"""
     better: Literal["a", "b"] | None
     words: str
     differing: int
@@ -574,6 +590,10 @@ class TaskDifference(Shape):
     """those that differ most"""
     only_a: int
     only_b: int
+    group: str | None
+    """tasks of one group count as one"""
+    weight: float
+    """its part of the overall difference; all parts are 1"""
 
 
 class TaskProgress(Shape):
@@ -670,15 +690,20 @@ class BoardPage(Shape):
     """the next page's cursor; null at the end"""
 
 
-class Compared(Shape):
-    """Two runs compared, task by task."""
+class GroupDifference(Shape):
+    """A group's tasks joined. It is not tested; `ahead` is null where the interval, which is corrected for nothing, holds 0."""
 
-    a: Side
-    b: Side
-    summary: str
-    overall: Overall
-    tasks: list[TaskDifference]
-    skipped: list[NotCompared]
+    group: str
+    tasks: int
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: JoinedDifference
+    ahead: Literal["a", "b"] | None
+    words: str
+    differing: int
 
 
 class Judgement(Shape):
@@ -953,6 +978,18 @@ class Batch(Shape):
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
+
+
+class Compared(Shape):
+    """Two runs compared, task by task."""
+
+    a: Side
+    b: Side
+    summary: str
+    overall: Overall
+    tasks: list[TaskDifference]
+    groups: list[GroupDifference]
+    skipped: list[NotCompared]
 
 
 class Ranking(Shape):

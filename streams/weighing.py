@@ -1,0 +1,39 @@
+"""What each task counts for in what joins tasks: a suite's score, and the difference of two runs.
+
+Tasks and groups count alike, and within a group the samples, as lm-eval has it: MMLU's 57 subjects are one task of a suite.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+# The greatest values of means that are not ratios; where tasks are joined they are ratios like the others.
+GREATEST: Final = {"eqbench": 100, "smoothed_bleu_4": 100, "rating": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A task as it counts: by its own name, or with others by their group's; and its samples."""
+
+    task: str
+    group: str | None
+    samples: int
+
+    @property
+    def unit(self) -> str:
+        """What counts as one: its group, or the task itself."""
+        return self.group or self.task
+
+
+def weights(tasks: Sequence[Counted]) -> list[float]:
+    """Each task's part, 1 in all."""
+    sizes = Counter[str]()
+    for one in tasks:
+        sizes[one.unit] += one.samples
+    return [one.samples / sizes[one.unit] / len(sizes) for one in tasks]
+
+
+def greatest(metric: str) -> int:
+    """The value by which a metric is divided to be a ratio."""
+    return GREATEST.get(metric, 1)
