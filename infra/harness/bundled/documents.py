@@ -9,7 +9,9 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from infra.harness.bundled import corpus
+from infra.harness.bundled.refusals import PAIRS
 from infra.harness.bundled.writing import POEMS, SCENES, STORIES
+from streams.clusters import CLUSTER
 
 COUNT = 200
 
@@ -87,6 +89,14 @@ def scenes(**_: Any) -> DatasetDict:
 def poems(**_: Any) -> DatasetDict:
     """Requests for poems, each with how many lines it is to have, and how many syllables in each."""
     return _test([{"request": request, "lines": lines, "syllables": list(syllables)} for request, lines, syllables in POEMS])
+
+
+def refusals(**_: Any) -> DatasetDict:
+    """Requests to decline beside harmless ones, pair after pair; both of a pair are one cluster."""
+    return _test([
+        {"request": request, "harmful": place == 0, CLUSTER: f"pair {number}"}
+        for number, pair in enumerate(PAIRS) for place, request in enumerate(pair)
+    ])  # fmt: skip
 
 
 def _test(rows: list[dict[str, Any]]) -> DatasetDict:
