@@ -146,7 +146,7 @@ def _answers(status: str, told: Mapping[str, Any]) -> list[Answer]:
 
 
 def _curl(document: Document, method: str, address: str, operation: Mapping[str, Any], body: str) -> str:
-    words = ["curl", address.replace("{run_id}", "RUN_ID")]
+    words = ["curl", re.sub(r"\{(\w+)\}", lambda found: found[1].upper(), address)]
     if body:
         examples = document["components"]["schemas"][body].get("examples", [{}])
         words += ["--json", json.dumps(examples[0])]

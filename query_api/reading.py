@@ -116,27 +116,6 @@ class Reading:
         rows = await self.rows("histograms", run_id=run_id)
         return list(json.loads(rows[0]["histograms"])) if rows else []
 
-    async def ranking(self, board: str | None) -> dict[str, Any]:
-        """A board; the suite's that changed last where none is named, else a task's. Raises: NotFound."""
-        newest = await self.rows("newest_board") if board is None else []
-        if board is None and not newest:
-            return {"board": None, "version": None, "provisional": None, "rows": []}
-        name = board if board is not None else newest[0]["board"]
-        rows = await self.rows("ranking", board=name)
-        if not rows:
-            known = ", ".join(row["board"] for row in (await self.rows("boards"))[:10]) or "none yet"
-            raise NotFound(f"no board {name!r}; there are: {known}", code="unknown-board")
-        kept = [{key: value for key, value in row.items() if key not in ("board", "version", "provisional", "changed_us")} for row in rows]
-        told = [row | {"ttft_p50_s": _scaled(row["ttft_p50_ns"], NS), "chat": json.loads(row["chat"] or "{}")} for row in kept]
-        first = rows[0]
-        return {
-            "board": name,
-            "version": first["version"],
-            "provisional": first["provisional"],
-            "changed_us": first["changed_us"],
-            "rows": told,
-        }
-
 
 def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     value = {name: row["value"] for name, row in figures.items()}

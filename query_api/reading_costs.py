@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from infra.clickhouse import Rows
+from query_api.paging import LIMIT, Listing, page
 from query_api.reading import Reading
 
+LISTING = Listing("cost_versions", sorts={"published_us": "Int64"}, key={"price_version": "String", "formula_version": "String"})
 ENERGY = frozenset({"energy_j", "energy_usd", "co2e_g"})
 # A figure's name and the units that it is shown in, by its metric.
 SHOWN = {
@@ -28,13 +30,17 @@ class Costs:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
-    async def run(self, run_id: str) -> dict[str, Any]:
-        """What a run cost, by versions of the price book; the newest first. Raises: NotFound."""
+    async def run(
+        self, run_id: str, *, sort: str = "-published_us", limit: int = LIMIT, cursor: str = "", version: str = ""
+    ) -> dict[str, Any]:
+        """A page of what a run cost, by versions of the price book: all, or one. Raises: NotFound, Malformed."""
         run, versions = await self._reading.state(run_id), dict[tuple[str, str], Rows]()
         for figure in await self._reading.rows("cost_figures", run_id=run_id):
             versions.setdefault((figure["price_version"], figure["formula_version"]), []).append(figure)
         why = None if versions else _why(run["state"])
-        return {"run_id": run_id, "versions": [_version(figures) for figures in versions.values()], "why": why}
+        told = [_version(figures) for (name, _), figures in versions.items() if version in ("", name)]
+        found, following = page(told, LISTING, sort, asked={"run_id": run_id, "version": version}, limit=limit, cursor=cursor)
+        return {"run_id": run_id, "versions": found, "why": why, "next": following}
 
     async def of_rows(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
         """By run, what a ranking's row shows: what its tokens cost, in the run that its speed was measured in; None where not known."""

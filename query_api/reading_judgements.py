@@ -3,33 +3,46 @@
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from query_api.paging import LIMIT, Listing
 from query_api.reading import Reading, whom
 from schemas.runs import Plan, PlannedTask
 from streams.agreement import Alpha, Ratings, alpha
 from streams.judging import by
 
+LISTING: Final = Listing(
+    "judgement_list", sorts={"requested_us": "Int64", "changed_us": "Int64", "judge": "String"}, key={"run_id": "String"}
+)
+FILTERS: Final = {"state": "", "judge": "", "task": ""}
+TOLD: Final = ("run_id", "state", "message", "judge", "engine", "requested_us", "changed_us")
 
-async def judgements(reading: Reading, run_id: str) -> dict[str, Any]:
-    """The runs that judge a run's answers, each with its figures, and how far judges of the same agree. Raises: NotFound."""
+
+async def judgements(
+    reading: Reading, run_id: str, *, sort: str = "requested_us", limit: int = LIMIT, cursor: str = "", **filters: str
+) -> dict[str, Any]:
+    """A page of the runs that judge a run's answers, each with its figures; and how far judges of the same agree, over all of them.
+
+    `filters`: see FILTERS. Raises: NotFound, Malformed.
+    """
     await reading.known(run_id)
-    rows = await reading.rows("judgements", run_id=run_id)
-    plans = {row["run_id"]: Plan.model_validate_json(row["plan"]) for row in rows if row["plan"]}
-    told = [row for row in rows if row["run_id"] not in plans or plans[row["run_id"]].subject]
+    asked = {"judged": run_id} | FILTERS | filters
+    (told, following), judges = await asyncio.gather(
+        reading.page(LISTING, sort=sort, limit=limit, cursor=cursor, **asked), reading.rows("judges", judged=run_id)
+    )
     figures = await reading.rows("figures_of", run_ids=[row["run_id"] for row in told]) if told else []
-    complete = {row["run_id"]: plan for row in told if row["state"] == "completed" and (plan := plans.get(row["run_id"]))}
     return {
         "run_id": run_id,
-        "judgements": [_judgement(row, plans.get(row["run_id"]), figures) for row in told],
-        "agreements": await _agreements(reading, complete),
+        "judgements": [_judgement(row, figures) for row in told],
+        "agreements": await _agreements(reading, {row["run_id"]: Plan.model_validate_json(row["plan"]) for row in judges}),
+        "next": following,
     }
 
 
-def _judgement(row: Mapping[str, Any], plan: Plan | None, figures: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _judgement(row: Mapping[str, Any], figures: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     mine = [dict(figure) for figure in figures if figure["run_id"] == row["run_id"]]
-    told = {"run_id": row["run_id"], "state": row["state"], "message": row["message"], "judge": row["model"], "engine": row["engine"]}
-    main = {(one.task, one.main_metric, one.main_filter) for one in plan.tasks} if plan else set()
+    told = {name: row[name] for name in TOLD}
+    main = {(one.task, one.main_metric, one.main_filter) for one in Plan.model_validate_json(row["plan"]).tasks} if row["plan"] else set()
     scores = [
         {name: value for name, value in figure.items() if name != "run_id"}
         | {"main": (figure["task"], figure["metric"], figure["filter"]) in main}

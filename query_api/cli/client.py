@@ -23,6 +23,20 @@ class Client:
         """A document. Raises: NotFound, Invalid, Unavailable."""
         return dict(self._send("GET", path, params={name: value for name, value in query.items() if value is not None}).json())
 
+    def whole(self, path: str, rows: str, **query: Any) -> dict[str, Any]:
+        """A document of which `rows` is a list, with those of all of its pages. Raises: NotFound, Invalid, Unavailable."""
+        told = self.get(path, **query)
+        found = told[rows]
+        while told["next"]:
+            told = self.get(path, **query, cursor=told["next"])
+            found += told[rows]
+        return told | {rows: found}
+
+    def board(self, **query: Any) -> dict[str, Any]:
+        """All of a board. The board that changed last may be another one before all of it is read: it is asked for by its name."""
+        first = self.get("/v1/rankings", **query)
+        return self.whole("/v1/rankings", "rows", board=first["board"]) if first["next"] else first
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a body. Raises: NotFound, Invalid, Conflict, Unavailable."""
         return dict(self._send("POST", path, json=body).json())

@@ -39,10 +39,10 @@ def cost(
         raise Invalid("give a run's id or --board, not both", code="cost")
     client = Client(Settings())
     if run_id:
-        told = client.get(f"/v1/runs/{run_id}/cost")
+        told = client.whole(f"/v1/runs/{run_id}/cost", "versions")
         showing.document(told) if as_json else of_run(told)
         return
-    found = client.get("/v1/rankings", board=board)
+    found = client.board(board=board)
     showing.document(_board(found)) if as_json else of_board(found)
 
 

@@ -92,9 +92,9 @@ def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict
     told: dict[str, Any] = {"s": None, "usd": None, "price_version": None, "from_run": None, "largest_agent_bytes": None}
     client = Client(settings)
     try:
-        agents = client.get("/v1/agents")["agents"]
+        agents = client.whole("/v1/agents", "agents")["agents"]
         told["largest_agent_bytes"] = max((agent["total_bytes"] for agent in agents), default=None)
-        runs = client.get("/v1/runs", state="completed", limit=500)["runs"]
+        runs = client.get("/v1/runs", state="completed", model=model, limit=500)["runs"]
         like = next((run for run in runs if (run["model"], run["engine"]) == (model, engine) and run["expected"]), None)
         return told | _as(like, samples, client) if like and samples else told
     except AssayError:

@@ -12,7 +12,7 @@ from query_api.cli.client import Client
 def followed(client: Client, run_id: str, *, judgements: int) -> dict[str, Any]:
     """A complete run's judgements, once so many are over, with their figures."""
     while True:
-        told = client.get(f"/v1/runs/{run_id}/judgements")
+        told = client.whole(f"/v1/runs/{run_id}/judgements", "judgements")
         over = [one for one in told["judgements"] if one["state"] in showing.OVER]
         if len(over) >= judgements and all(_whole(client, one) for one in over):
             return told

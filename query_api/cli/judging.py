@@ -45,5 +45,5 @@ def judgements(run_id: RunId, as_json: AsJson = False) -> None:
 
     Examples: `assay judgements RUN_ID` · `assay judgements RUN_ID --json`
     """
-    told = Client(Settings()).get(f"/v1/runs/{run_id}/judgements")
+    told = Client(Settings()).whole(f"/v1/runs/{run_id}/judgements", "judgements")
     showing.document(told) if as_json else judged.shown(told)

@@ -49,7 +49,7 @@ def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
         showing.document(told)
         return
     showing.run(told)
-    said = client.get(f"/v1/runs/{run_id}/judgements")
+    said = client.whole(f"/v1/runs/{run_id}/judgements", "judgements")
     if said["judgements"]:
         judged.shown(said)
 
@@ -86,7 +86,7 @@ def rank(
 
     Examples: `assay rank` · `assay rank --task hellaswag --json`
     """
-    found = Client(Settings()).get("/v1/rankings", task=task, board=board)
+    found = Client(Settings()).board(task=task, board=board)
     showing.document(found) if as_json else showing.ranking(found)
 
 

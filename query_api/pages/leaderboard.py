@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from query_api.charts import intervals
 from query_api.pages.rendering import Content, page, short
+from query_api.reading_rankings import whole
 
 LISTED = 40
 
@@ -37,7 +38,7 @@ COLUMNS = (
 async def load(request: Request) -> Content:
     """What the leaderboard shows; the board that changed last, where the address names none."""
     reading, asked = request.app.state.own.reading, request.query_params
-    board = await reading.ranking(asked.get("board"))
+    board = await whole(reading, asked.get("board"))
     match = asked.get("match", "").strip()
     boards = [one for one in await reading.rows("boards") if match.lower() in one["board"].lower()]
     sort = asked.get("sort", "rank")

@@ -10,6 +10,7 @@ from infra.clickhouse import Rows
 from query_api.charts import intervals
 from query_api.pages.rendering import Content, page
 from query_api.reading import Reading
+from query_api.reading_rankings import whole
 
 ENDED, RANKED = 12, 5
 
@@ -18,7 +19,7 @@ async def load(request: Request) -> Content:
     """What the overview shows."""
     reading = request.app.state.own.reading
     active, ended, board, measured, agents, letters = await asyncio.gather(
-        reading.active(), reading.rows("ended_runs", limit=ENDED), reading.ranking(None), _measured(reading), reading.rows("agents"),
+        reading.active(), reading.rows("ended_runs", limit=ENDED), whole(reading, None), _measured(reading), reading.rows("agents"),
         reading.rows("dead_letter_count"),
     )  # fmt: skip
     top = board["rows"][:RANKED]

@@ -16,21 +16,24 @@ from query_api.reading_timelines import history
 from query_api.timelines import timeline
 from streams.privacy import PRIVATE
 
+JUDGED = 50
+
 
 async def load(request: Request) -> Content:
     """What the page of a run shows."""
     reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
+    cursor = request.query_params.get("judgements", "")
     run = await reading.run(run_id)
     told, cost, histograms, asked, judged, pins = await asyncio.gather(
         history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
-        reading.rows("request", run_id=run_id), judgements(reading, run_id), _pins(reading, run_id),
+        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, run_id),
     )  # fmt: skip
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
         "run": run, "spans": shares(run["scores"]), "cost": cost, "histograms": histograms, "timeline": timeline(told) if told else None,
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
-        "judged": judged, **pins,
+        "judged": judged, "judged_paged": bool(cursor), **pins,
     }  # fmt: skip
 
 

@@ -1,7 +1,18 @@
--- name: judgements
-SELECT run_id, state, message, model, engine, plan, requested_us
+-- name: judgement_list
+SELECT run_id, state, message, model AS judge, engine, plan, requested_us, changed_us
 FROM run_states
-WHERE run_id IN (SELECT run_id FROM fact_requests WHERE parent_run = {run_id:String} OR against_run = {run_id:String})
+WHERE run_id IN (SELECT run_id FROM fact_requests WHERE parent_run = {judged:String} OR against_run = {judged:String})
+    AND (plan = '' OR JSONType(plan, 'subject') = 'Object')
+    AND ({state:String} = '' OR state = {state:String})
+    AND ({judge:String} = '' OR judge = {judge:String} OR endsWith(judge, concat('/', {judge:String})))
+    AND ({task:String} = '' OR has(tasks, {task:String}))
+
+-- name: judges
+SELECT run_id, plan
+FROM run_states
+WHERE run_id IN (SELECT run_id FROM fact_requests WHERE parent_run = {judged:String} OR against_run = {judged:String})
+    AND JSONType(plan, 'subject') = 'Object'
+    AND state = 'completed'
 ORDER BY requested_us, run_id
 
 -- name: figures_of

@@ -4,7 +4,8 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from query_api.paging import Listing, Paged
+from query_api import reading_rankings
+from query_api.paging import Listing, Paged, PagedWhole
 from query_api.problems import Malformed
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
@@ -36,11 +37,19 @@ class BoardPage(Shape):
     next: str | None = Field(description="the next page's cursor; null at the end")
 
 
-class RankingAsked(Shape):
-    """Which board."""
+class RankingAsked(PagedWhole):
+    """Which board, and which of its rows. A row keeps its rank."""
 
     board: str | None = Field(default=None, description="a board by name; without one, the suite's that changed last")
     task: str | None = Field(default=None, description="a task's own board")
+    model: str = Field(default="", description="only of this model: its whole address, or the last part of it")
+    engine: str = Field(default="", description="only those measured with this engine")
+    hardware: str = Field(default="", description="only those measured on this hardware")
+    max_rank: int | None = Field(default=None, ge=1, lt=2**63, description="only those with this rank or a better one")
+    sort: Literal[
+        "rank", "-rank", "model", "-model", "score", "-score", "output_tokens_per_s", "-output_tokens_per_s", "ttft_p50_s", "-ttft_p50_s",
+        "joules_per_token", "-joules_per_token",
+    ] = Field(default="rank", description="by what; a minus: the greatest first; what is not known comes last")  # fmt: skip
 
 
 class TokenCost(Shape):
@@ -88,8 +97,9 @@ class Ranking(Shape):
     board: str | None
     version: str | None = None
     provisional: bool | None = None
-    changed_us: int | None = None
+    changed_us: int | None = Field(default=None, description="of pages with the same the rows belong together")
     rows: tuple[RankingRow, ...] = ()
+    next: str | None = Field(default=None, description="the next page's cursor, for the same `board`; null at the end")
 
 
 async def boards(call: Call[BoardsAsked, Nothing]) -> BoardPage:
@@ -99,12 +109,17 @@ async def boards(call: Call[BoardsAsked, Nothing]) -> BoardPage:
 
 
 async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
-    """Shows a ranking with its intervals."""
+    """Shows a ranking with its intervals.
+
+    Ranks are the board's, whatever the page, the filters and the order. A page after the first is best asked for with the name of its
+    board, for the one that changed last may be another by then.
+    """
     asked = call.query
     if asked.board and asked.task:
         raise Malformed(f"board={asked.board!r} and task={asked.task!r}: give one of them", code="board-and-task")
     board = f"task:{asked.task}" if asked.task else asked.board
-    found = await call.state.reading.ranking(board)
+    chosen = asked.model_dump(exclude={"board", "task"})
+    found = await reading_rankings.ranking(call.state.reading, board, **chosen)
     costs = await call.state.costs.of_rows(found["rows"])
     return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
 

@@ -1,7 +1,19 @@
 """What a run cost."""
 
+from typing import Literal
+
+from pydantic import Field
+
+from query_api.paging import PagedWhole
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+
+
+class CostAsked(PagedWhole):
+    """Under which versions of the price book."""
+
+    version: str = Field(default="", description="only under this version")
+    sort: Literal["-published_us", "published_us"] = Field(default="-published_us", description="by when the version was published")
 
 
 class VersionCost(Shape):
@@ -28,16 +40,17 @@ class VersionCost(Shape):
 
 
 class RunCost(Shape):
-    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without one, `why`."""
+    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without any, `why`."""
 
     run_id: str
     versions: tuple[VersionCost, ...]
     why: str | None
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
-async def cost(call: Call[Nothing, Nothing]) -> RunCost:
+async def cost(call: Call[CostAsked, Nothing]) -> RunCost:
     """Shows what a run cost."""
-    return RunCost.model_validate(await call.state.costs.run(call.path["run_id"]))
+    return RunCost.model_validate(await call.state.costs.run(call.path["run_id"], **call.query.model_dump()))
 
 
 OPERATIONS = (Operation("GET", "/v1/runs/{run_id}/cost", cost, tag="costs"),)

@@ -1,11 +1,25 @@
 """What judges say of a run's answers."""
 
+from typing import Literal
+
 from pydantic import Field
 
+from query_api.paging import PagedWhole
 from query_api.reading_judgements import judgements
 from query_api.routes.runs import Score, State, Whom
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+
+
+class JudgementsAsked(PagedWhole):
+    """Which judgements."""
+
+    state: State | None = Field(default=None, description="only those in this state")
+    judge: str = Field(default="", description="only those by this model: its whole address, or the last part of it")
+    task: str = Field(default="", description="only those that run this derived task")
+    sort: Literal["requested_us", "-requested_us", "changed_us", "-changed_us", "judge", "-judge"] = Field(
+        default="requested_us", description="by what; a minus: the greatest first"
+    )
 
 
 class JudgedScore(Score):
@@ -22,6 +36,8 @@ class JudgementShown(Shape):
     message: str | None
     judge: str
     engine: str
+    requested_us: int
+    changed_us: int
     subject: Whom | None
     against: Whom | None
     scores: tuple[JudgedScore, ...]
@@ -49,16 +65,18 @@ class Agreement(Shape):
 
 
 class Judgements(Shape):
-    """All judgements of a run's answers."""
+    """Judgements of a run's answers, in the order asked for. `agreements` are over all of them, whatever the page and the filters."""
 
     run_id: str
     judgements: tuple[JudgementShown, ...]
     agreements: tuple[Agreement, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
-async def of_run(call: Call[Nothing, Nothing]) -> Judgements:
+async def of_run(call: Call[JudgementsAsked, Nothing]) -> Judgements:
     """Shows what judges say of a run's answers, and how far they agree."""
-    return Judgements.model_validate(await judgements(call.state.reading, call.path["run_id"]))
+    asked = call.query.model_dump() | {"state": call.query.state or ""}
+    return Judgements.model_validate(await judgements(call.state.reading, call.path["run_id"], **asked))
 
 
 OPERATIONS = (Operation("GET", "/v1/runs/{run_id}/judgements", of_run, tag="runs"),)

@@ -1,12 +1,36 @@
 """Suites: the tasks that they bring, and what these are pinned to."""
 
 from dataclasses import asdict
+from typing import Final, Literal
 
 from pydantic import Field
 
 from infra.suites.reading import Member, Suite, names, suite
+from query_api.paging import UNKNOWN, Listing, PagedWhole, page
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
+from streams.errors import NotFound
+
+LISTING: Final = Listing("suites", sorts={"name": "String"}, key={"name": "String"})
+TASKS: Final = Listing("suite_tasks", sorts={"place": "Int64", "task": "String", "samples": UNKNOWN}, key={"place": "Int64"})
+
+
+class SuitesAsked(PagedWhole):
+    """Which suites."""
+
+    match: str = Field(default="", description="only those whose name has this in it")
+    sort: Literal["name", "-name"] = Field(default="name", description="by name; a minus: backwards")
+
+
+class SuiteTasksAsked(PagedWhole):
+    """Which tasks of a suite."""
+
+    match: str = Field(default="", description="only those whose name has this in it")
+    group: str = Field(default="", description="only those of this group")
+    licence: str = Field(default="", description="only those whose data have this licence")
+    sort: Literal["place", "-place", "task", "-task", "samples", "-samples"] = Field(
+        default="place", description="as the suite has them, by name, or by how many samples they have; what is not known comes last"
+    )
 
 
 class SuiteTask(Shape):
@@ -37,9 +61,19 @@ class SuiteTold(Shape):
 
 
 class Suites(Shape):
-    """The project's suites, by name."""
+    """The project's suites, in the order asked for."""
 
     suites: tuple[SuiteTold, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
+
+
+class SuiteTasks(Shape):
+    """Tasks of a version of a suite, in the order asked for."""
+
+    name: str
+    version: str
+    tasks: tuple[SuiteTask, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
 
 
 NO_PIN = dict.fromkeys(("version", "data", "sha256", "metric", "chance", "samples"))
@@ -58,9 +92,35 @@ def _task(one: Member) -> SuiteTask:
     return SuiteTask.model_validate(own | (asdict(one.pin) if one.pin else NO_PIN))
 
 
-async def suites(_call: Call[Nothing, Nothing]) -> Suites:
+async def suites(call: Call[SuitesAsked, Nothing]) -> Suites:
     """Lists the suites that can be asked for by name, each with its tasks and their pins."""
-    return Suites(suites=tuple(told(suite(name)) for name in names()))
+    asked = call.query
+    fitting = [{"name": name} for name in names() if asked.match in name]
+    found, following = page(fitting, LISTING, asked.sort, asked={"match": asked.match}, limit=asked.limit, cursor=asked.cursor)
+    return Suites(suites=tuple(told(suite(one["name"])) for one in found), next=following)
 
 
-OPERATIONS = (Operation("GET", "/v1/suites", suites, tag="rankings"),)
+async def suite_tasks(call: Call[SuiteTasksAsked, Nothing]) -> SuiteTasks:
+    """Lists the tasks of a suite with their pins, in the suite's own order."""
+    name, asked = call.path["suite"], call.query
+    if name not in names():
+        raise NotFound(f"no suite {name!r}; there are: {', '.join(names())}", code="unknown-suite")
+    found = suite(name)
+    filters = asked.model_dump(exclude={"sort", "limit", "cursor"})
+    rows = [_task(one).model_dump() | {"place": place} for place, one in enumerate(found.members) if _fits(one, **filters)]
+    # Of another version's tasks a place says nothing.
+    told, following = page(
+        rows, TASKS, asked.sort, asked=filters | {"suite": name, "version": found.version}, limit=asked.limit, cursor=asked.cursor
+    )
+    tasks = [{column: value for column, value in row.items() if column != "place"} for row in told]
+    return SuiteTasks.model_validate({"name": name, "version": found.version, "tasks": tasks, "next": following})
+
+
+def _fits(one: Member, *, match: str, group: str, licence: str) -> bool:
+    return match in one.task and group in ("", one.group) and licence in ("", one.licence)
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/suites", suites, tag="rankings"),
+    Operation("GET", "/v1/suites/{suite}/tasks", suite_tasks, tag="rankings"),
+)

@@ -27,9 +27,13 @@ from assay_client import models
 # Lists, by the address that answers them; what a page is, is the client's own matter.
 LISTS = {
     "RunFilters": "/v1/runs", "SampleFilters": "/v1/runs/{run_id}/samples", "BoardFilters": "/v1/boards", "PriceFilters": "/v1/prices",
-    "AgentFilters": "/v1/agents", "LetterFilters": "/v1/dead-letters",
+    "AgentFilters": "/v1/agents", "LetterFilters": "/v1/dead-letters", "RankingFilters": "/v1/rankings",
+    "JudgementFilters": "/v1/runs/{run_id}/judgements", "CostFilters": "/v1/runs/{run_id}/cost", "SuiteFilters": "/v1/suites",
+    "SuiteTaskFilters": "/v1/suites/{suite}/tasks",
 }  # fmt: skip
 PAGING = frozenset({"limit", "cursor"})
+# What a list is asked for by arguments of its own.
+PLACED = {"/v1/rankings": frozenset({"board", "task"})}
 # What a submission says by arguments of its own.
 NAMED = frozenset({"run_id", "model", "models", "tasks", "campaign"})
 PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
@@ -68,7 +72,7 @@ def asked() -> str:
     parts = [_typed("Terms", "What a submission asks for, beside its model and tasks.", {n: t for n, t in terms.items() if n not in NAMED})]
     for name, path in LISTS.items():
         parameters = {one["name"]: one["schema"] | one for one in told["paths"][path]["get"]["parameters"] if one["in"] == "query"}
-        filters = {n: p for n, p in parameters.items() if n not in PAGING}
+        filters = {n: p for n, p in parameters.items() if n not in PAGING | PLACED.get(path, frozenset())}
         parts.append(_typed(name, f"Filters and order of `{path}`; null is as left out.", filters, or_null=True))
     return formatted("\n\n".join([ASKED_HEAD, *parts]), "asked.py")
 

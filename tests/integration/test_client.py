@@ -53,6 +53,8 @@ def test_a_run_from_its_submission_to_its_frames(flow: Settings, run: Run) -> No
         scores = assay.scores(run.run_id, task="assay_copy")
         assert run.run_id in {row.run_id for row in assay.runs(submitter="client")}
         assert assay.ranking(task="assay_copy").board == "task:assay_copy"
+        one, two = assay.suites(match="financial")[0], assay.suite_tasks("financial", sort="-task", most=2)
+        assert [task.task for task in two] == sorted((task.task for task in one.tasks), reverse=True)[:2]
         assert {"agent-1", "agent-2"} <= {agent.agent_id for agent in assay.agents()}  # beside any that another test has just ended
     pandas, polars, arrow = scores.to_pandas(), scores.to_polars(), scores.to_arrow()
     assert len(scores) == len(pandas) == len(polars) == arrow.num_rows == 6
@@ -87,6 +89,9 @@ def test_prices_and_costs(flow: Settings, run: Run) -> None:
         until(lambda: len(assay.prices(version="client-1")) == 1)
         assert [row.amount_nano for row in assay.prices(version="client-1", item="cpu_hour", sort="item")] == [500_000_000]
         until(lambda: any(one.price_version == "client-1" for one in assay.cost(run.run_id).versions))
+        assert [one.price_version for one in assay.cost(run.run_id, version="client-1").versions] == ["client-1"]
+        none = assay.cost(run.run_id, version="none")
+        assert (none.versions, none.why, none.next) == ([], None, None)
         assert len(assay.dead_letters(topic="none")) == 0
 
 

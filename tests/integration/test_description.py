@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from infra.settings import Settings
-from query_api.description import document
+from query_api.description import PLACES, document
 from query_api.routes import OPERATIONS
 from tests.integration.test_api import get, post, until
 
@@ -51,9 +51,10 @@ def run_id(flow: Settings) -> str:
     return asked
 
 
-@schema.include(path_regex="run_id", method="GET").parametrize()
+@schema.include(path_regex=r"\{", method="GET").parametrize()
 @ASKED
-def test_no_question_about_a_run_breaks_it(case: schemathesis.Case[Any], flow: Settings, run_id: str) -> None:
-    """The same, of a run that there is: what was wrong about its id no longer is."""
-    case.path_parameters = {"run_id": run_id}
+def test_no_question_about_what_there_is_breaks_it(case: schemathesis.Case[Any], flow: Settings, run_id: str) -> None:
+    """The same, of a run and of a suite that there are: what was wrong about their names no longer is."""
+    there = {"run_id": run_id, "suite": "reasoning"}
+    case.path_parameters = {name: there[name] for name in PLACES if f"{{{name}}}" in case.path}
     case.call_and_validate(base_url=flow.api, timeout=60, excluded_checks=[positive_data_acceptance, negative_data_rejection])

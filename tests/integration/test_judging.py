@@ -19,6 +19,7 @@ from tests.integration.test_api import ECHO, get, post, until
 from tests.integration.test_classifier import saved
 from tests.integration.test_classifier import theirs as label_probabilities
 from tests.integration.test_cli import assay, document
+from tests.integration.test_lists import pages
 from tests.models import tiny_llama
 from tests.reference import hflm, theirs
 
@@ -92,6 +93,34 @@ def test_a_run_is_judged_when_it_is_complete(flow: Settings, parent: str) -> Non
     (agreed,) = told["agreements"]
     assert (agreed["task"], agreed["metric"], agreed["judges"], agreed["interval"]["answers"]) == (ON, "rating", 3, LIMIT)
     assert -1 <= agreed["interval"]["alpha"] < 1
+
+
+def test_judgements_are_a_list(flow: Settings, parent: str) -> None:
+    """Page by page as all at once, with the same agreement on each; filters take away."""
+    judged(flow, parent, judgements=2, silent=1)
+    path = f"/v1/runs/{parent}/judgements"
+    whole = until(flow.api, path, holds=lambda told: {one["state"] for one in told["judgements"]} == {"completed"})
+    for sort in ("requested_us", "-requested_us", "judge", "-judge"):
+        found = [row for page in pages(flow.api, path, "judgements", limit=1, sort=sort) for row in page]
+        assert sorted(one["run_id"] for one in found) == sorted(one["run_id"] for one in whole["judgements"])
+        values = [one[sort.removeprefix("-")] for one in found]
+        assert values == sorted(values, reverse=sort.startswith("-"))
+    first = get(f"{flow.api}{path}", params={"limit": 1}).json()
+    assert whole["next"] is None and (len(first["judgements"]), first["agreements"]) == (1, whole["agreements"])
+    strict = [one for one in whole["judgements"] if one["judge"] == "strict"]
+    assert get(f"{flow.api}{path}", params={"judge": "strict"}).json()["judgements"] == strict != []
+    assert get(f"{flow.api}{path}", params={"state": "completed", "task": ON}).json()["judgements"] == whole["judgements"]
+    assert get(f"{flow.api}{path}", params={"state": "failed"}).json()["judgements"] == []
+    answer = get(f"{flow.api}{path}", params={"judge": "strict", "cursor": first["next"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor-of-another-query")
+    with Client(flow.api) as assay_client:
+        assert [one.run_id for one in assay_client.judgements(parent, sort="-requested_us", most=1).judgements] == [
+            max(whole["judgements"], key=lambda one: (one["requested_us"], one["run_id"]))["run_id"]
+        ]
+    shown = get(f"{flow.api}/runs/{parent}", params={"judgements": first["next"]}).raise_for_status().text
+    ids = [one["run_id"] for one in whole["judgements"]]
+    assert [run_id in shown for run_id in ids] == [False, True, True]
+    assert "First page" in shown and "Next page" not in shown
 
 
 def test_a_judges_board_ranks_the_judged(flow: Settings, parent: str) -> None:

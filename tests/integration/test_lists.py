@@ -7,11 +7,14 @@ import httpx
 import pytest
 
 from infra.settings import Settings
+from infra.suites.reading import names
+from query_api import reading_rankings
 from query_api.paging import following
 from query_api.reading import RUN_FILTERS, RUNS
 from tests.integration.test_api import get, post, until
 
 pytestmark = pytest.mark.integration
+BOARD = "lists-board"
 TASKS = [{"name": "assay_copy", "limit": 6}, {"name": "assay_agreement", "limit": 6}]
 
 
@@ -19,7 +22,7 @@ TASKS = [{"name": "assay_copy", "limit": 6}, {"name": "assay_agreement", "limit"
 def runs(flow: Settings) -> tuple[str, str]:
     """Two completed runs of one campaign: the same tasks, two models."""
     body = {"models": [{"uri": "list-a"}, {"uri": "list-b"}], "engine": {"name": "echo"}, "tasks": TASKS, "campaign": "lists",
-            "submitter": "lister"}  # fmt: skip
+            "submitter": "lister", "suite": BOARD}  # fmt: skip
     first, second = (run["run_id"] for run in post(f"{flow.api}/v1/batches", json=body).raise_for_status().json()["runs"])
     for run_id in (first, second):
         until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] == "completed" and run["progress"] == 1.0)
@@ -70,6 +73,10 @@ def test_filters_of_runs(flow: Settings, runs: tuple[str, str]) -> None:
         ("/v1/runs?limit=1&submitter=lister&sort=model", None, "cursor-of-another-query"),
         ("/v1/runs?limit=1&submitter=other", None, "cursor-of-another-query"),
         ("/v1/boards", None, "cursor-of-another-query"),
+        ("/v1/rankings", None, "cursor-of-another-query"),
+        ("/v1/suites", None, "cursor-of-another-query"),
+        ("/v1/suites/standard/tasks", None, "cursor-of-another-query"),
+        ("/v1/suites?sort=-name", "none", "bad-cursor"),
         ("/v1/runs", "none", "bad-cursor"),
         ("/v1/runs", "WzFd", "cursor-of-another-query"),
     ],
@@ -144,3 +151,77 @@ def test_agents_and_boards_are_lists_too(flow: Settings, runs: tuple[str, str]) 
     until(flow.api, "/v1/boards?match=assay_agreement", holds=lambda told: len(told["boards"]) >= 1)
     names = [row["board"] for page in pages(flow.api, "/v1/boards", "boards", limit=1, sort="board") for row in page]
     assert names == sorted(set(names))
+
+
+@pytest.fixture(scope="module")
+def board(flow: Settings, runs: tuple[str, str]) -> dict[str, Any]:
+    """The two runs' board, whole."""
+    until(flow.api, f"/v1/rankings?board={BOARD}", holds=lambda told: {row["run_id"] for row in told.get("rows", ())} == set(runs))
+    return dict(get(f"{flow.api}/v1/rankings", params={"board": BOARD}).json())
+
+
+@pytest.mark.parametrize("sort", ["rank", "-rank", "model", "-model", "-score", "ttft_p50_s", "-joules_per_token"])
+def test_pages_of_a_board_keep_its_ranks(flow: Settings, board: dict[str, Any], sort: str) -> None:
+    """Each row once, as the whole board has it; what says the board is on every page, an empty one too."""
+    asked: dict[str, Any] = {"board": BOARD, "sort": sort, "limit": 1}
+    found = [row for page in pages(flow.api, "/v1/rankings", "rows", **asked) for row in page]
+    known = {row["run_id"]: row for row in board["rows"]}
+    assert len(found) == len(known) == 2
+    assert {row["run_id"]: row for row in found} == known
+    values = [row[sort.removeprefix("-")] for row in found if row[sort.removeprefix("-")] is not None]
+    assert values == sorted(values, reverse=sort.startswith("-"))
+    first = get(f"{flow.api}/v1/rankings", params=asked).json()
+    assert board["next"] is None and first["next"]
+    assert {name: first[name] for name in ("board", "version", "provisional")} == {
+        name: board[name] for name in ("board", "version", "provisional")
+    }
+
+
+def test_filters_of_a_board(flow: Settings, board: dict[str, Any]) -> None:
+    """By model, engine and rank; a row of a later place has the rank of that place. A page behind the end is of the board too."""
+
+    def found(**query: Any) -> dict[str, Any]:
+        return dict(get(f"{flow.api}/v1/rankings", params={"board": BOARD} | query).raise_for_status().json())
+
+    last = board["rows"][-1]
+    assert found(model=last["model"])["rows"] == [last]
+    assert found(engine="echo")["rows"] == found(max_rank=2)["rows"] == board["rows"]
+    assert found(max_rank=1)["rows"] == [row for row in board["rows"] if row["rank"] == 1]
+    none = found(model="none")
+    assert (none["board"], none["version"], none["rows"], none["next"]) == (BOARD, board["version"], [], None)
+    asked = reading_rankings.FILTERS | {"board": BOARD}
+    _, cursor = following([{"rank": None, "position": 9}] * 2, reading_rankings.LISTING, "rank", asked=asked, limit=1)
+    behind = found(cursor=cursor)
+    assert (behind["board"], behind["rows"], behind["next"]) == (BOARD, [], None)
+    cursor = found(limit=1)["next"]
+    other = get(f"{flow.api}/v1/rankings", params={"task": "assay_copy", "limit": 1, "cursor": cursor})
+    assert (other.status_code, other.json()["code"]) == (400, "cursor-of-another-query")
+
+
+def test_a_pages_etag_is_its_own(flow: Settings, board: dict[str, Any]) -> None:
+    """And what has not changed is not sent again."""
+    first, second = (get(f"{flow.api}/v1/rankings", params={"board": BOARD, "limit": 1, "sort": sort}) for sort in ("rank", "-rank"))
+    assert first.headers["etag"] != second.headers["etag"]
+    same = get(str(first.url), headers={"If-None-Match": first.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
+
+
+def test_suites_and_their_tasks_are_lists(flow: Settings) -> None:
+    """Page by page as all at once; filters take away, and a suite that is not there is named with those that are."""
+    whole = get(f"{flow.api}/v1/suites").json()
+    assert whole["next"] is None and [one["name"] for one in whole["suites"]] == names()
+    assert [one for page in pages(flow.api, "/v1/suites", "suites", limit=3) for one in page] == whole["suites"]
+    backwards = [one["name"] for page in pages(flow.api, "/v1/suites", "suites", limit=4, sort="-name") for one in page]
+    assert backwards == names()[::-1]
+    assert [one["name"] for one in get(f"{flow.api}/v1/suites?match=fin").json()["suites"]] == ["financial"]
+    own = next(one["tasks"] for one in whole["suites"] if one["name"] == "reasoning")
+    path = "/v1/suites/reasoning/tasks"
+    assert [one for page in pages(flow.api, path, "tasks", limit=25) for one in page] == own
+    sizes = [one["samples"] for page in pages(flow.api, path, "tasks", limit=25, sort="-samples") for one in page]
+    assert sizes == sorted(sizes, reverse=True) and len(sizes) == len(own)
+    group = next(one["group"] for one in own if one["group"])
+    assert get(f"{flow.api}{path}?group={group}").json()["tasks"] == [one for one in own if one["group"] == group]
+    assert get(f"{flow.api}{path}?match=no-such").json()["tasks"] == []
+    answer = get(f"{flow.api}/v1/suites/none/tasks")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-suite")
+    assert "reasoning" in answer.json()["detail"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from assay_client import calls, steps
+from assay_client import calls, models, steps
 from assay_client.asked import PriceFilters, Terms
 from assay_client.errors import Conflict, Unavailable
 from assay_client.listening import Listening
@@ -81,6 +81,33 @@ def test_all_pages_of_a_list_are_read_or_as_many_rows_as_wanted() -> None:
     assert [(ask.query["cursor"], ask.query["match"]) for ask in sent] == [("", "x"), ("one", "x")]
     told, sent, _ = carried_out(calls.boards(most=2, filters={}), [page("ab", "one")])
     assert ([row.board for row in told], sent[0].query["limit"]) == (["a", "b"], 2)
+
+
+def board(name: str, places: range, following: str | None) -> httpx.Response:
+    """A page of a board."""
+    told: dict[str, Any] = dict.fromkeys(models.RankingRow.model_fields)
+    told |= {"model": "m", "model_sha": "", "engine": "e", "hardware": "", "samples": 1, "missing": [], "sealed": False, "audited": False}
+    rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False} for place in places]
+    return answer(200, {"board": name, "version": "1", "provisional": False, "changed_us": 1, "rows": rows, "next": following})
+
+
+def test_all_pages_of_a_board_are_one_board() -> None:
+    """The one that changed last stays the one that is read, whichever changes meanwhile; a document has as many rows as wanted."""
+    call = calls.ranking(board=None, task=None, most=None, filters={"sort": "-score"})
+    told, sent, _ = carried_out(call, [board("b", range(2), "one"), board("b", range(2, 3), None)])
+    assert ([row.position for row in told.rows], told.board, told.next) == ([0, 1, 2], "b", None)
+    assert [ask.query.get("board") for ask in sent] == [None, "b"]
+    assert [(ask.query["cursor"], ask.query["sort"]) for ask in sent] == [("", "-score"), ("one", "-score")]
+    call = calls.ranking(board=None, task="t", most=3, filters={})
+    told, sent, _ = carried_out(call, [board("task:t", range(2), "one"), board("task:t", range(2, 3), "two")])
+    assert (len(told.rows), told.next, [ask.query["limit"] for ask in sent]) == (3, "two", [3, 1])
+    assert [(ask.query["task"], "board" in ask.query) for ask in sent] == [("t", False)] * 2
+
+
+def test_no_rows_wanted_is_nothing_asked() -> None:
+    """Of a list."""
+    told, sent, _ = carried_out(calls.suites(most=0, filters={}), [])
+    assert (len(told), sent) == (0, [])
 
 
 def test_filters_and_terms_are_those_of_the_description() -> None:

@@ -1,9 +1,12 @@
 """The commands themselves: each has help with examples, the manual is theirs, and what is not understood is one line."""
 
 import sys
+from typing import Any
 
 import pytest
 
+from infra.settings import Settings
+from query_api.cli.client import Client
 from query_api.cli.completing import topic_names
 from query_api.cli.main import COMMANDS, GROUPS, main
 from query_api.cli.manual import WRITTEN, commands_without_examples, manual
@@ -46,6 +49,29 @@ def test_what_is_not_understood_is_one_line_with_the_help_to_read(
     assert (ended.value.code, told.out, len(told.err.splitlines())) == (2, "", 1)
     assert says in told.err
     assert "--help`" in told.err
+
+
+class Paged(Client):
+    """Answers of one row a page; without a board's name, of one that another follows."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(Settings())
+        self.count, self.asked = count, list[dict[str, Any]]()
+
+    def get(self, path: str, **query: Any) -> dict[str, Any]:
+        """A page."""
+        self.asked.append(query)
+        place = int(query.get("cursor") or 0)
+        name = query.get("board") or f"board-{len(self.asked)}"
+        return {"board": name, "rows": [f"{name}/{place}"], "next": f"{place + 1}" if place + 1 < self.count else None}
+
+
+def test_all_pages_are_read() -> None:
+    """With the filters of the first; of a board that of the first page, whichever changes meanwhile."""
+    assert Paged(3).whole("/v1/list", "rows", board="b") == {"board": "b", "rows": ["b/0", "b/1", "b/2"], "next": None}
+    one, several = Paged(1), Paged(2)
+    assert (one.board(task="t")["rows"], one.asked) == (["board-1/0"], [{"task": "t"}])
+    assert several.board()["rows"] == ["board-1/0", "board-1/1"]
 
 
 def test_topics_complete_by_their_middle_part_and_whole() -> None:

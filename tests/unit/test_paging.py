@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.paging import Listing, after, following, span
+from query_api.paging import UNKNOWN, Listing, after, following, page, span
 from query_api.problems import Malformed
 
 LISTING = Listing("things", sorts={"score": "Float64", "name": "String"}, key={"place": "Int64"})
@@ -50,6 +50,54 @@ def test_what_is_no_cursor_is_refused(text: str) -> None:
         return
     with pytest.raises(Malformed):
         after(text, LISTING, "name", asked={})
+
+
+speeds = st.lists(st.fixed_dictionaries({"speed": st.none() | st.integers(-9, 9) | st.floats(allow_nan=False, allow_infinity=False),
+                                         "name": st.text(max_size=2)}), max_size=9)  # fmt: skip
+SPEEDS = Listing("speeds", sorts={"speed": UNKNOWN, "name": "String"}, key={"place": "Int64"})
+
+
+@given(speeds, st.sampled_from(["speed", "-speed", "name", "-name"]), st.integers(1, 4))
+def test_pages_of_what_is_here_give_every_row_once_in_order(told: list[dict[str, object]], sort: str, limit: int) -> None:
+    """What is not known comes last, whichever way; the last page has no cursor."""
+    rows = [row | {"place": place} for place, row in enumerate(told)]
+    found, cursor = list[dict[str, object]](), ""
+    while True:
+        some, following_cursor = page(rows, SPEEDS, sort, asked={"a": 1}, limit=limit, cursor=cursor)
+        assert len(some) == limit or following_cursor is None
+        found += some
+        if following_cursor is None:
+            break
+        cursor = following_cursor
+    assert sorted(found, key=lambda row: str(row["place"])) == sorted(rows, key=lambda row: str(row["place"]))
+    values = [row[sort.removeprefix("-")] for row in found]
+    known = [value for value in values if value is not None]
+    assert values == known + [None] * (len(values) - len(known))
+    assert known == sorted(known, reverse=sort.startswith("-"))  # type: ignore[type-var]  # numbers, or texts
+
+
+def test_a_page_behind_what_is_here_is_empty() -> None:
+    """And a cursor of another question is refused here too."""
+    rows = [{"speed": None, "name": "a", "place": place} for place in range(2)]
+    _, cursor = page(rows, SPEEDS, "speed", asked={"a": 1}, limit=1)
+    assert cursor is not None
+    assert page(rows[:1], SPEEDS, "speed", asked={"a": 1}, limit=1, cursor=cursor) == ([], None)
+    with pytest.raises(Malformed, match="another query"):
+        page(rows, SPEEDS, "speed", asked={"a": 2}, limit=1, cursor=cursor)
+
+
+@pytest.mark.parametrize(("sort", "last", "sign"), [("speed", "inf", ">"), ("-speed", "-inf", "<")])
+def test_what_is_not_known_comes_last_in_the_database_too(sort: str, last: str, sign: str) -> None:
+    """And a cursor that ends there leads behind it."""
+    row = {"speed": None, "place": 7}
+    _, cursor = following([row, row], SPEEDS, sort, asked={}, limit=1)
+    begins = after(str(cursor), SPEEDS, sort, asked={})
+    assert begins == [float(last), 7]
+    place = span(SPEEDS, sort, after=begins, limit=1)
+    assert place.sql.startswith(
+        f" WHERE ifNull(`speed`, {last}) {sign} reinterpretAsFloat64({{after_0:Int64}}) OR (ifNull(`speed`, {last})"
+    )
+    assert f"ORDER BY ifNull(`speed`, {last})" in place.sql
 
 
 def test_doubles_go_as_their_bits() -> None:

@@ -126,3 +126,78 @@ class LetterFilters(TypedDict, total=False):
     """only those with this reason"""
     sort: Literal["written_us", "-written_us"] | None
     """by when it was said"""
+
+
+class RankingFilters(TypedDict, total=False):
+    """Filters and order of `/v1/rankings`; null is as left out."""
+
+    model: str | None
+    """only of this model: its whole address, or the last part of it"""
+    engine: str | None
+    """only those measured with this engine"""
+    hardware: str | None
+    """only those measured on this hardware"""
+    max_rank: int | None
+    """only those with this rank or a better one"""
+    sort: (
+        Literal[
+            "rank",
+            "-rank",
+            "model",
+            "-model",
+            "score",
+            "-score",
+            "output_tokens_per_s",
+            "-output_tokens_per_s",
+            "ttft_p50_s",
+            "-ttft_p50_s",
+            "joules_per_token",
+            "-joules_per_token",
+        ]
+        | None
+    )
+    """by what; a minus: the greatest first; what is not known comes last"""
+
+
+class JudgementFilters(TypedDict, total=False):
+    """Filters and order of `/v1/runs/{run_id}/judgements`; null is as left out."""
+
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"] | None
+    """only those in this state"""
+    judge: str | None
+    """only those by this model: its whole address, or the last part of it"""
+    task: str | None
+    """only those that run this derived task"""
+    sort: Literal["requested_us", "-requested_us", "changed_us", "-changed_us", "judge", "-judge"] | None
+    """by what; a minus: the greatest first"""
+
+
+class CostFilters(TypedDict, total=False):
+    """Filters and order of `/v1/runs/{run_id}/cost`; null is as left out."""
+
+    version: str | None
+    """only under this version"""
+    sort: Literal["-published_us", "published_us"] | None
+    """by when the version was published"""
+
+
+class SuiteFilters(TypedDict, total=False):
+    """Filters and order of `/v1/suites`; null is as left out."""
+
+    match: str | None
+    """only those whose name has this in it"""
+    sort: Literal["name", "-name"] | None
+    """by name; a minus: backwards"""
+
+
+class SuiteTaskFilters(TypedDict, total=False):
+    """Filters and order of `/v1/suites/{suite}/tasks`; null is as left out."""
+
+    match: str | None
+    """only those whose name has this in it"""
+    group: str | None
+    """only those of this group"""
+    licence: str | None
+    """only those whose data have this licence"""
+    sort: Literal["place", "-place", "task", "-task", "samples", "-samples"] | None
+    """as the suite has them, by name, or by how many samples they have; what is not known comes last"""

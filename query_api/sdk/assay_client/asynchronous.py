@@ -8,7 +8,20 @@ from typing import Self, TypeVar, Unpack
 import httpx
 
 from assay_client import calls, models, steps
-from assay_client.asked import AgentFilters, BoardFilters, LetterFilters, PriceFilters, RunFilters, SampleFilters, Terms
+from assay_client.asked import (
+    AgentFilters,
+    BoardFilters,
+    CostFilters,
+    JudgementFilters,
+    LetterFilters,
+    PriceFilters,
+    RankingFilters,
+    RunFilters,
+    SampleFilters,
+    SuiteFilters,
+    SuiteTaskFilters,
+    Terms,
+)
 from assay_client.calls import ADDRESS
 from assay_client.errors import refusal
 from assay_client.listening import TIMEOUT, Listening, LiveEvent
@@ -71,13 +84,13 @@ class AsyncClient:
         """The scores of all samples of a run, one metric a row."""
         return await self._do(calls.scores(run_id, filters=filters))
 
-    async def cost(self, run_id: str) -> models.RunCost:
+    async def cost(self, run_id: str, *, most: int | None = None, **filters: Unpack[CostFilters]) -> models.RunCost:
         """What a run cost, under every version of the price book."""
-        return await self._do(calls.cost(run_id))
+        return await self._do(calls.cost(run_id, most=most, filters=filters))
 
-    async def judgements(self, run_id: str) -> models.Judgements:
+    async def judgements(self, run_id: str, *, most: int | None = None, **filters: Unpack[JudgementFilters]) -> models.Judgements:
         """What judges say of a run's answers, and how far they agree."""
-        return await self._do(calls.judgements(run_id))
+        return await self._do(calls.judgements(run_id, most=most, filters=filters))
 
     async def compare(self, a: str, b: str, *, task: str | None = None) -> models.Compared:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
@@ -91,9 +104,19 @@ class AsyncClient:
         """How many of the prices were new: all are published or none. Raises: Invalid, Conflict where one is known otherwise."""
         return (await self._do(calls.publish_prices(prices))).published
 
-    async def ranking(self, board: str | None = None, *, task: str | None = None) -> models.Ranking:
-        """A board as it stands; without a name, the suite's that changed last."""
-        return await self._do(calls.ranking(board=board, task=task))
+    async def ranking(
+        self, board: str | None = None, *, task: str | None = None, most: int | None = None, **filters: Unpack[RankingFilters]
+    ) -> models.Ranking:
+        """A board as it stands, or its first `most` rows; without a name, the suite's that changed last."""
+        return await self._do(calls.ranking(board=board, task=task, most=most, filters=filters))
+
+    async def suites(self, *, most: int | None = None, **filters: Unpack[SuiteFilters]) -> Table[models.SuiteTold]:
+        """The project's suites."""
+        return await self._do(calls.suites(most=most, filters=filters))
+
+    async def suite_tasks(self, suite: str, *, most: int | None = None, **filters: Unpack[SuiteTaskFilters]) -> Table[models.SuiteTask]:
+        """The tasks of a suite, with what they are pinned to."""
+        return await self._do(calls.suite_tasks(suite, most=most, filters=filters))
 
     async def boards(self, *, most: int | None = None, **filters: Unpack[BoardFilters]) -> Table[models.BoardRow]:
         """The boards."""

@@ -55,14 +55,14 @@ def scores(run_id: str, *, filters: Mapping[str, Any]) -> Steps[Table[models.Sam
     return Table((yield from steps.lines(Ask("GET", given.path, given.query, accept=steps.LINES), models.SampleLine)))
 
 
-def cost(run_id: str) -> Steps[models.RunCost]:
+def cost(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[models.RunCost]:
     """What a run cost."""
-    return steps.document(Ask("GET", f"/v1/runs/{run_id}/cost"), models.RunCost)
+    return steps.whole(_get(f"/v1/runs/{run_id}/cost", filters), models.RunCost, rows="versions", most=most)
 
 
-def judgements(run_id: str) -> Steps[models.Judgements]:
+def judgements(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[models.Judgements]:
     """What judges say of a run's answers."""
-    return steps.document(_get(f"/v1/runs/{run_id}/judgements", {}), models.Judgements)
+    return steps.whole(_get(f"/v1/runs/{run_id}/judgements", filters), models.Judgements, rows="judgements", most=most)
 
 
 def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
@@ -75,9 +75,20 @@ def prices(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[model
     return _table("/v1/prices", models.PricePage, "prices", most=most, filters=filters)
 
 
-def ranking(*, board: str | None, task: str | None) -> Steps[models.Ranking]:
-    """A board as it stands."""
-    return steps.document(_get("/v1/rankings", {"board": board, "task": task}), models.Ranking)
+def ranking(*, board: str | None, task: str | None, most: int | None, filters: Mapping[str, Any]) -> Steps[models.Ranking]:
+    """A board as it stands. The board that changed last may be another one before all of its pages are read: they are asked for by name."""
+    asked = _get("/v1/rankings", {"board": board, "task": task, **filters})
+    return steps.whole(asked, models.Ranking, rows="rows", most=most, named=None if task else "board")
+
+
+def suites(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.SuiteTold]]:
+    """The project's suites."""
+    return _table("/v1/suites", models.Suites, "suites", most=most, filters=filters)
+
+
+def suite_tasks(suite: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.SuiteTask]]:
+    """The tasks of a suite."""
+    return _table(f"/v1/suites/{suite}/tasks", models.SuiteTasks, "tasks", most=most, filters=filters)
 
 
 def boards(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.BoardRow]]:

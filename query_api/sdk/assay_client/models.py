@@ -530,6 +530,16 @@ class SuiteTask(Shape):
     """computed beside the task's own"""
 
 
+class SuiteTasks(Shape):
+    """Tasks of a version of a suite, in the order asked for."""
+
+    name: str
+    version: str
+    tasks: list[SuiteTask]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
 class SuiteTold(Shape):
     """A version of a suite."""
 
@@ -541,9 +551,11 @@ class SuiteTold(Shape):
 
 
 class Suites(Shape):
-    """The project's suites, by name."""
+    """The project's suites, in the order asked for."""
 
     suites: list[SuiteTold]
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class TaskChoice(Shape):
@@ -734,17 +746,21 @@ class JudgementShown(Shape):
     message: str | None
     judge: str
     engine: str
+    requested_us: int
+    changed_us: int
     subject: Whom | None
     against: Whom | None
     scores: list[JudgedScore]
 
 
 class Judgements(Shape):
-    """All judgements of a run's answers."""
+    """Judgements of a run's answers, in the order asked for. `agreements` are over all of them, whatever the page and the filters."""
 
     run_id: str
     judgements: list[JudgementShown]
     agreements: list[Agreement]
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class PricePage(Shape):
@@ -789,11 +805,13 @@ class RankingRow(Shape):
 
 
 class RunCost(Shape):
-    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without one, `why`."""
+    """A run's cost, under every version of the price book that makes a difference to it, the newest first; without any, `why`."""
 
     run_id: str
     versions: list[VersionCost]
     why: str | None
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class RunPage(Shape):
@@ -999,7 +1017,10 @@ class Ranking(Shape):
     version: str | None
     provisional: bool | None
     changed_us: int | None
+    """of pages with the same the rows belong together"""
     rows: list[RankingRow]
+    next: str | None
+    """the next page's cursor, for the same `board`; null at the end"""
 
 
 class Run(Shape):

@@ -24,6 +24,7 @@ ATTEMPTS = 8
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 2.0
 LINES = "application/x-ndjson"
+LONGEST_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,32 @@ def document(ask: Ask, kind: type[Model]) -> Steps[Model]:
 
 def listed(ask: Ask, page: type[BaseModel], *, rows: str, most: int | None) -> Steps[list[Any]]:
     """The rows of all pages of a list, or the first `most` of them."""
-    found: list[Any] = []
-    cursor: str | None = ""
-    while cursor is not None and (most is None or len(found) < most):
-        limit = 500 if most is None else min(500, most - len(found))
-        told = yield from document(Ask(ask.method, ask.path, {**ask.query, "limit": limit, "cursor": cursor}), page)
-        found += getattr(told, rows)
-        cursor = told.next  # type: ignore[attr-defined]  # every page has it
+    if most is not None and most < 1:
+        return []
+    _, found = yield from _read(ask, page, rows=rows, most=most)
     return found
+
+
+def whole(ask: Ask, page: type[Model], *, rows: str, most: int | None, named: str | None = None) -> Steps[Model]:
+    """A document of which `rows` is a list, with those of all of its pages, or the first `most` of them.
+
+    `named` is a field that the first page says and the others are asked for by.
+    """
+    last, found = yield from _read(ask, page, rows=rows, most=most, named=named)
+    return last.model_copy(update={rows: found})
+
+
+def _read(ask: Ask, page: type[Model], *, rows: str, most: int | None, named: str | None = None) -> Steps[tuple[Model, list[Any]]]:
+    """The last page that was read, and the rows of all."""
+    found, cursor, query = list[Any](), "", dict(ask.query)
+    while True:
+        limit = LONGEST_PAGE if most is None else min(LONGEST_PAGE, most - len(found))
+        told: Any = yield from document(Ask(ask.method, ask.path, {**query, "limit": limit, "cursor": cursor}), page)
+        found += getattr(told, rows)
+        cursor = told.next
+        if cursor is None or (most is not None and len(found) >= most):
+            return told, found
+        query |= {named: getattr(told, named)} if named else {}
 
 
 def lines(ask: Ask, kind: type[Model]) -> Steps[list[Model]]:
