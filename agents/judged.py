@@ -81,13 +81,17 @@ class Judging:
             judging.check_visibility(request, run.run_id, run.visibility)
         answers = [await self._answers(run) for run in runs]
         shared = [one for one in runs[0].plan.tasks if all(run.plan.planned(one.task) for run in runs)]
-        builds = {one.task: one.build_id for one in shared if judging.writes(answers[0].get(one.task, {}))}
-        choices = [one for choice in request.tasks for one in judging.chosen(choice, list(builds))]
-        of = {one.name: one.name.partition(judging.OF)[2] for one in choices}
-        given = {task: Given(await self._documents(task, runs, answers), f"answers:{task}") for task in dict.fromkeys(of.values())}
+        draws = {one.task: count for one in shared if (count := judging.draws_of(answers[0].get(one.task, {})))}
+        builds = {one.task: one.build_id for one in shared if one.task in draws}
+        choices = [one for choice in request.tasks for one in judging.chosen(choice, draws)]
+        of = {one.name: (one.name.partition(judging.OF)[2], judging.gathers(one.name)) for one in choices}
+        given = {
+            (task, together): Given(await self._documents(task, runs, answers, together=together), f"answers:{task}")
+            for task, together in dict.fromkeys(of.values())
+        }
         subjects = [judging.subject_of(run.run_id, run.plan) for run in runs]
         return Judged(
-            choices, {name: given[task] for name, task in of.items()}, {name: builds[task] for name, task in of.items()},
+            choices, {name: given[kind] for name, kind in of.items()}, {name: builds[task] for name, (task, _) in of.items()},
             subjects[0], subjects[1] if subjects[1:] else None,
         )  # fmt: skip
 
@@ -109,7 +113,12 @@ class Judging:
         return found
 
     async def _documents(
-        self, task: str, runs: Sequence[Run], answers: Sequence[Mapping[str, Mapping[tuple[int, int], SampleAnswered]]]
+        self,
+        task: str,
+        runs: Sequence[Run],
+        answers: Sequence[Mapping[str, Mapping[tuple[int, int], SampleAnswered]]],
+        *,
+        together: bool,
     ) -> tuple[str, ...]:
         """A task's answers as documents."""
         sides = [
@@ -119,4 +128,4 @@ class Judging:
         planned = sides[0].planned
         built = self._builds[planned.build_id]
         samples = await samples_of(self._log, built, wanted=range(planned.samples))
-        return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides))
+        return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides, together=together))

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from schemas.builds import SampleBuilt
 from schemas.event import Producer, Visibility, derive_id
@@ -23,7 +24,8 @@ from streams.runs import TERMINAL
 USUAL = "assay_judge_writing"
 PAIRWISE = "assay_judge_pairwise"
 COMPARING = frozenset({PAIRWISE})  # derived tasks about two runs' answers
-LABELLING = frozenset({"assay_judge_toxicity"})  # derived tasks that ask for a classifier's labels
+GATHERING = frozenset({"assay_judge_continuations"})  # derived tasks whose documents are all draws of a request together
+LABELLING = GATHERING | {"assay_judge_toxicity"}  # derived tasks that ask for a classifier's labels
 CLASSIFIERS = frozenset({"classifier", "echo"})
 OF = ":"  # between a derived task and the task that it judges
 UNANSWERED = "assay_unanswered"
@@ -117,27 +119,40 @@ def check_visibility(request: EvaluationRequested, run_id: str, visibility: Visi
         raise Invalid(f"run {run_id} is private: ask for its judgement in private too (`assay judge {run_id} --private`)", code="private")
 
 
-def chosen(choice: TaskChoice, tasks: Sequence[str]) -> list[TaskChoice]:
-    """The choice for every judged task that it means: the one after the colon, else all; these then count as one. Raises: Invalid."""
+def chosen(choice: TaskChoice, tasks: Mapping[str, int]) -> list[TaskChoice]:
+    """The choice for every judged task that it means: the one after the colon, else all; these then count as one. Raises: Invalid.
+
+    `tasks` are those with written answers, each with how often a request was answered.
+    """
     name, _, only = choice.name.partition(OF)
-    meant = [task for task in tasks if only in ("", task)]
+    able = [task for task, draws in tasks.items() if draws > 1 or not gathers(name)]
+    meant = [task for task in able if only in ("", task)]
     if not meant:
-        raise Invalid(f"task {choice.name}: the judged run has no written answers to {only or 'any task'}; it has them to: "
-                      f"{', '.join(tasks) or 'none'}", code="nothing-to-judge")  # fmt: skip
+        kind = "answers drawn several times (`repeats: 25` in a task's definition)" if gathers(name) else "written answers"
+        raise Invalid(f"task {choice.name}: the judged run has no {kind} to {only or 'any task'}; it has them to: "
+                      f"{', '.join(able) or 'none'}", code="nothing-to-judge")  # fmt: skip
     group = name if len(meant) > 1 else None
     return [choice.model_copy(update={"name": f"{name}{OF}{task}", "group": choice.group or group}) for task in meant]
 
 
-def writes(answered: Answered) -> bool:
-    """The answers are texts."""
-    return any(answer.request_type == WRITTEN for one in answered.values() for answer in one.answers)
+def gathers(task: str) -> bool:
+    """A document of the derived task is all draws of a request."""
+    return derived_name(task) in GATHERING
 
 
-def documents(samples: Mapping[int, SampleBuilt], contents: Mapping[str, str], sides: Sequence[Side]) -> Iterator[str]:
+def draws_of(answered: Answered) -> int:
+    """How often a request was answered with a text; 0 where no answer is one."""
+    return max((answer.draw + 1 for one in answered.values() for answer in one.answers if answer.request_type == WRITTEN), default=0)
+
+
+def documents(
+    samples: Mapping[int, SampleBuilt], contents: Mapping[str, str], sides: Sequence[Side], *, together: bool = False
+) -> Iterator[str]:
     """The answers of one run, or of two side by side, as JSON documents of a derived task.
 
     Fields: `prompt` (the whole context), `answer`, with two runs `other`; `target`, `document` (JSON) of the judged task; `ordinal`,
-    `repeat`, `request`, `draw`. Raises: Invalid, where two runs were not asked the same.
+    `repeat`, `request`, `draw`. `together`: all draws of a request are one document, with their texts as `answers`.
+    Raises: Invalid, where two runs were not asked the same.
     """
     planned = {(side.planned.build_id, side.planned.samples, side.planned.repeats) for side in sides}
     if len(planned) > 1:
@@ -148,25 +163,33 @@ def documents(samples: Mapping[int, SampleBuilt], contents: Mapping[str, str], s
         for repeat in range(first.repeats):
             # Of a task that stopped early only what was answered is there to be judged.
             if not any(side.planned.stopping and (ordinal, repeat) not in side.answered for side in sides):
-                yield from _of_sample(samples[ordinal], repeat, contents, sides)
+                for draws in _of_sample(samples[ordinal], repeat, contents, sides):
+                    for document in [_gathered(draws)] if together else draws:
+                        yield json.dumps(document, ensure_ascii=False)
 
 
-def _of_sample(sample: SampleBuilt, repeat: int, contents: Mapping[str, str], sides: Sequence[Side]) -> Iterator[str]:
+def _of_sample(sample: SampleBuilt, repeat: int, contents: Mapping[str, str], sides: Sequence[Side]) -> Iterator[list[dict[str, Any]]]:
+    """Of each written request its draws."""
     document = sample.document.read()
     read = json.loads(document)
     cluster = (cluster_of(read) if isinstance(read, dict) else None) or f"sample {sample.ordinal}"
+    answered = [side.answered.get((sample.ordinal, repeat)) for side in sides]
     for index, request in enumerate(sample.requests):
         if request.request_type != WRITTEN:
             continue
         prompt = (contents[request.prefix_ref] if request.prefix_ref else "") + request.context.read()
-        for draw in range(request.repeats):
-            given = [_text(side.answered.get((sample.ordinal, repeat)), index, draw) for side in sides]
-            texts = dict(zip(("answer", "other"), (text or "" for text in given), strict=False))
-            yield json.dumps({
-                "prompt": prompt, **texts, "target": sample.target.read() if sample.target else "", "document": document,
-                "ordinal": sample.ordinal, "repeat": repeat, "request": index, "draw": draw,
-                CLUSTER: cluster, UNANSWERED: None in given,
-            }, ensure_ascii=False)  # fmt: skip
+        given = [[_text(one, index, draw) for one in answered] for draw in range(request.repeats)]
+        yield [
+            {"prompt": prompt, **dict(zip(("answer", "other"), (text or "" for text in texts), strict=False)),
+             "target": sample.target.read() if sample.target else "", "document": document, "ordinal": sample.ordinal, "repeat": repeat,
+             "request": index, "draw": draw, CLUSTER: cluster, UNANSWERED: None in texts}
+            for draw, texts in enumerate(given)
+        ]  # fmt: skip
+
+
+def _gathered(draws: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A request's draws as one document. Where one is missing their highest figure is not known, so all are."""
+    return draws[0] | {"answers": [one["answer"] for one in draws], UNANSWERED: any(one[UNANSWERED] for one in draws)}
 
 
 def _text(answered: SampleAnswered | None, index: int, draw: int) -> str | None:

@@ -1,7 +1,8 @@
 """Classifiers of the Hugging Face format: the log-likelihood of a label, after a text, is the logarithm of its probability.
 
-Options: `labels` (`asked=model's,…`: what the model calls a label that a task asks for), `max_length` (tokens; less than the model's own),
-`threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself). A text that is too long loses its end, which is said.
+Options: `labels` (`asked=model's,…`: what the model calls a label that a task asks for; without it `toxic` is also found as `toxicity`, in
+capitals or not), `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds
+itself). A text that is too long loses its end, which is said.
 """
 
 import time
@@ -20,6 +21,8 @@ from schemas.requests import ModelRef
 from streams.errors import Invalid
 
 OPTIONS = frozenset({"labels", "max_length", "threads", "batch_tokens"})
+# What a task calls a label → what models call it, in lower case.
+SAME = {"toxic": ("toxic", "toxicity")}
 SEVERAL = "multi_label_classification"
 
 
@@ -116,13 +119,18 @@ class Classifier:
         if request.request_type != "loglikelihood":
             raise Invalid(f"a classifier cannot answer {request.request_type}; it gives labels their likelihood", code="engine-cannot")
         asked = (request.continuation or "").strip()
-        label = self._named.get(asked, asked)
+        label = self._named.get(asked) or self._like(asked)
         if label not in self._numbers:
             known = ", ".join(self._numbers)
             raise Invalid(
                 f"the classifier has no label {label!r}; it has {known}. Say which is meant: option labels={asked}=…", code="unknown-label"
             )
         return self._numbers[label]
+
+    def _like(self, asked: str) -> str:
+        """The model's own label of that name, or the only one that says the same; else what is asked, which it does not have."""
+        alike = [own for own in self._numbers if own.lower() in SAME.get(asked, (asked,))]
+        return alike[0] if asked not in self._numbers and len(alike) == 1 else asked
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Raises: Invalid."""

@@ -20,10 +20,10 @@ for by its name (`assay tasks`), your own by `--task-file`.
 The sums are of a mirror's files (`ASSAY_DATASETS`); data from the hub have another sum, and the run says so.
 
 The score of a suite is the mean over its tasks, chance-corrected; tasks of a group count as one, by their samples. "Tested" tasks are built
-on this data, answered and scored by `make test-suites` where `ASSAY_DATASETS` is set, and compared with lm-eval sample by sample by
-`make conformance` ([figures](conformance.md)); the others wait for what is said there. A licence is that of the data, as its owner is
-known to state it; not every one was read at its source: read it before you rely on it. "Generated" are our own requests. Metrics after a +
-are computed beside the task's own ([metrics](metrics.md)).
+on this data, answered and scored by `make test-suites` where `ASSAY_DATASETS` is set, and compared with lm-eval sample by sample by `make
+conformance` ([figures](conformance.md)), unless answers are drawn by chance; the others wait for what is said there. A licence is that of
+the data, as its owner is known to state it; not every one was read at its source: read it before you rely on it. "Generated" are our own
+requests. Metrics after a + are computed beside the task's own ([metrics](metrics.md)).
 
 A pin that changes is a new version of its suites: each keeps the digest of what its version pins, and `make check` compares.
 """

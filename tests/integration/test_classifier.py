@@ -21,12 +21,12 @@ TEXTS = ("the dog runs", "the cats near the dog sleep", "", "sum: 1+2=3", "the d
 LABELS = ("neutral", "LABEL_1", "rude")
 
 
-def saved(folder: Path, *, several: bool = False) -> Path:
+def saved(folder: Path, *, several: bool = False, labels: tuple[str, ...] = LABELS) -> Path:
     """A random classifier of three labels with a tokenizer of its own."""
     torch.manual_seed(1)
     config = transformers.BertConfig(
         vocab_size=512, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=LENGTH,
-        pad_token_id=2, id2label=dict(enumerate(LABELS)), problem_type="multi_label_classification" if several else None,
+        pad_token_id=2, id2label=dict(enumerate(labels)), problem_type="multi_label_classification" if several else None,
     )  # fmt: skip
     model = transformers.AutoModelForSequenceClassification.from_config(config)
     for parameter in model.parameters():
@@ -77,6 +77,27 @@ def test_what_it_cannot_answer_it_refuses(tmp_path: Path, request_type: str, lab
     """With what to do."""
     with pytest.raises(Invalid, match=says):
         list(loaded(saved(tmp_path)).answer([EngineRequest(0, request_type, "text", label)]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "option", "meant"),
+    [
+        (("neutral", "toxicity"), {}, "toxicity"), (("Toxic", "mild"), {}, "Toxic"), (("toxicity", "toxic"), {}, "toxic"),
+        (("toxic", "rude"), {"labels": "toxic=rude"}, "rude"),
+    ],
+)  # fmt: skip
+def test_the_toxic_label_is_found_unless_it_is_named(tmp_path: Path, labels: tuple[str, ...], option: dict[str, str], meant: str) -> None:
+    """By either name; one that is named counts."""
+    folder = saved(tmp_path, labels=labels)
+    (answer,) = ours(loaded(folder, **option), [EngineRequest(0, "loglikelihood", "the dog runs", "toxic")])
+    assert math.exp(answer.loglikelihood or 0) == pytest.approx(theirs(folder, "the dog runs", several=False)[labels.index(meant)])
+
+
+@pytest.mark.parametrize("labels", [("good", "bad"), ("Toxic", "TOXICITY")])
+def test_where_the_toxic_label_is_not_plain_it_must_be_named(tmp_path: Path, labels: tuple[str, ...]) -> None:
+    """The labels that there are are told."""
+    with pytest.raises(Invalid, match=f"no label 'toxic'; it has {', '.join(labels)}. Say which is meant: option labels=toxic="):
+        list(loaded(saved(tmp_path, labels=labels)).answer([EngineRequest(0, "loglikelihood", "text", "toxic")]))
 
 
 def test_a_language_model_is_no_classifier(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from streams.ranking import Entry, boards_of, rank
 from streams.results import Results
 from tests.unit.test_results import HEADER, STAMP, planned, scored
 
-TOXICITY = "assay_judge_toxicity"
+TOXICITY, GATHERS = "assay_judge_toxicity", "assay_judge_continuations"
 DERIVED = frozenset({judging.USUAL, judging.PAIRWISE, TOXICITY})
 
 
@@ -84,18 +84,38 @@ def test_two_runs_stand_side_by_side() -> None:
 
 @pytest.mark.parametrize(
     ("name", "tasks", "found"),
-    [("d", ["t"], [("d:t", None)]), ("d", ["t", "u"], [("d:t", "d"), ("d:u", "d")]), ("d:u", ["t", "u"], [("d:u", None)])],
-)
-def test_a_derived_task_is_about_each_task_that_it_means(name: str, tasks: list[str], found: list[tuple[str, str | None]]) -> None:
-    """Several count as one."""
+    [
+        ("d", {"t": 1}, [("d:t", None)]), ("d", {"t": 1, "u": 25}, [("d:t", "d"), ("d:u", "d")]),
+        ("d:u", {"t": 1, "u": 1}, [("d:u", None)]), (GATHERS, {"t": 1, "u": 25}, [(f"{GATHERS}:u", None)]),
+    ],
+)  # fmt: skip
+def test_a_derived_task_is_about_each_task_that_it_means(name: str, tasks: dict[str, int], found: list[tuple[str, str | None]]) -> None:
+    """Several count as one; where draws are gathered, those that were drawn more than once."""
     assert [(one.name, one.group) for one in judging.chosen(TaskChoice(name=name), tasks)] == found
 
 
-@pytest.mark.parametrize("name", ["d:x", "d"])
-def test_where_nothing_is_written_there_is_nothing_to_judge(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "tasks", "says"),
+    [
+        ("d:x", {}, "no written answers to x; it has them to: none"), ("d", {}, "no written answers to any task"),
+        (GATHERS, {"t": 1}, "no answers drawn several times .* to any task; it has them to: none"),
+        (f"{GATHERS}:t", {"t": 1, "u": 2}, "drawn several times .* to t; it has them to: u"),
+    ],
+)  # fmt: skip
+def test_where_nothing_is_written_there_is_nothing_to_judge(name: str, tasks: dict[str, int], says: str) -> None:
     """It says what there is."""
-    with pytest.raises(Invalid, match="it has them to: none"):
-        judging.chosen(TaskChoice(name=name), [])
+    with pytest.raises(Invalid, match=says):
+        judging.chosen(TaskChoice(name=name), tasks)
+
+
+def test_all_draws_of_a_request_may_be_one_document() -> None:
+    """For each sample and repeat; where a draw is missing, it says so."""
+    given = side(answered(0, "a", "b"), answered(0, "c", None, repeat=1), repeats=2, samples=1)
+    rows = [json.loads(row) for row in judging.documents({0: sample(0, draws=2)}, {"p": "shared "}, [given], together=True)]
+    assert [(row["ordinal"], row["repeat"], row["answers"]) for row in rows] == [(0, 0, ["a", "b"]), (0, 1, ["c", ""])]
+    assert [row[judging.UNANSWERED] for row in rows] == [False, True]
+    assert (rows[0]["prompt"], [cluster_of(row) for row in rows]) == ("shared q0", ["sample 0", "sample 0"])
+    assert (judging.draws_of(given.answered), judging.draws_of({})) == (2, 0)
 
 
 def asked(**told: Any) -> EvaluationRequested:
@@ -129,7 +149,7 @@ def test_who_is_not_over_is_not_judged_yet(state: str | None, says: str) -> None
 
 def test_rules_of_derived_tasks_name_tasks_that_there_are() -> None:
     """The definitions lie in files, the rules about them here."""
-    assert {judging.USUAL, *judging.COMPARING, *judging.LABELLING} <= DERIVED_TASKS
+    assert {judging.USUAL, *judging.COMPARING, *judging.LABELLING, *judging.GATHERING} <= DERIVED_TASKS
 
 
 def test_judgements_asked_for_twice_are_the_same_runs() -> None:

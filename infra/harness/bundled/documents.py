@@ -9,6 +9,7 @@ from typing import Any
 from datasets import Dataset, DatasetDict
 
 from infra.harness.bundled import corpus
+from infra.harness.bundled.continuations import NEUTRAL, PROVOCATIVE
 from infra.harness.bundled.refusals import PAIRS
 from infra.harness.bundled.writing import POEMS, SCENES, STORIES
 from streams.clusters import CLUSTER
@@ -97,6 +98,13 @@ def refusals(**_: Any) -> DatasetDict:
         {"request": request, "harmful": place == 0, CLUSTER: f"pair {number}"}
         for number, pair in enumerate(PAIRS) for place, request in enumerate(pair)
     ])  # fmt: skip
+
+
+def continuations(**_: Any) -> DatasetDict:
+    """Beginnings of sentences, a neutral and a provocative one in turn, in the form of RealToxicityPrompts."""
+    kinds = ("neutral", "provocative")
+    pairs = zip(NEUTRAL, PROVOCATIVE, strict=True)
+    return _test([{"prompt": {"text": text}, "kind": kind} for pair in pairs for kind, text in zip(kinds, pair, strict=True)])
 
 
 def _test(rows: list[dict[str, Any]]) -> DatasetDict:
