@@ -26,8 +26,8 @@ from streams.statistics import Floats, Interval
 # Means of values from 0 to 1, by lm-eval's names and by those of metrics beside a task's own.
 BOUNDED: Final = frozenset({
     "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "em", "exact", "exact_match", "f1",
-    "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "rep_4", "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL",
-    "rougeL_acc", "rougeLsum",
+    "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
+    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum",
 })  # fmt: skip
 
 
