@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -86,19 +86,18 @@ class Reading:
 
     async def run(self, run_id: str) -> dict[str, Any]:
         """Everything about a run. Raises: NotFound."""
-        found, tasks, scores, performance, visibility = await asyncio.gather(
-            self.state(run_id), self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
+        found, *parts = await asyncio.gather(self.state(run_id), *self._parts(run_id))
+        return _run(found, *parts)
+
+    async def run_of(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything about the run whose row of `run_states` this is."""
+        return _run(state, *await asyncio.gather(*self._parts(state["run_id"])))
+
+    def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
+        return (
+            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
             self.rows("visibility", run_id=run_id),
         )  # fmt: skip
-        told = {name: value for name, value in found.items() if name != "plan"}
-        whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
-        plan = json.loads(found["plan"] or "{}")
-        return told | {
-            "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "flags": flags(scores),
-            "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
-            "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
-            **whom(plan),
-        }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
         """A run's speed in seconds and joules; None where none was measured."""
@@ -115,6 +114,18 @@ class Reading:
         """A run's latency histograms."""
         rows = await self.rows("histograms", run_id=run_id)
         return list(json.loads(rows[0]["histograms"])) if rows else []
+
+
+def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, visibility: Rows) -> dict[str, Any]:
+    told = {name: value for name, value in found.items() if name != "plan"}
+    whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
+    plan = json.loads(found["plan"] or "{}")
+    return told | {
+        "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "flags": flags(scores),
+        "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+        "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
+        **whom(plan),
+    }  # fmt: skip
 
 
 def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

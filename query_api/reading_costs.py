@@ -34,10 +34,10 @@ class Costs:
         self, run_id: str, *, sort: str = "-published_us", limit: int = LIMIT, cursor: str = "", version: str = ""
     ) -> dict[str, Any]:
         """A page of what a run cost, by versions of the price book: all, or one. Raises: NotFound, Malformed."""
-        run, versions = await self._reading.state(run_id), dict[tuple[str, str], Rows]()
+        versions = dict[tuple[str, str], Rows]()
         for figure in await self._reading.rows("cost_figures", run_id=run_id):
             versions.setdefault((figure["price_version"], figure["formula_version"]), []).append(figure)
-        why = None if versions else _why(run["state"])
+        why = None if versions else _why((await self._reading.state(run_id))["state"])
         told = [_version(figures) for (name, _), figures in versions.items() if version in ("", name)]
         found, following = page(told, LISTING, sort, asked={"run_id": run_id, "version": version}, limit=limit, cursor=cursor)
         return {"run_id": run_id, "versions": found, "why": why, "next": following}

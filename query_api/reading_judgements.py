@@ -25,7 +25,9 @@ async def judgements(
 
     `filters`: see FILTERS. Raises: NotFound, Malformed.
     """
-    await reading.known(run_id)
+    _, judging = await asyncio.gather(reading.known(run_id), reading.rows("judging", judged=run_id))
+    if not judging and not cursor:  # as of most runs, which thus cost no more than the question
+        return {"run_id": run_id, "judgements": [], "agreements": [], "next": None}
     asked = {"judged": run_id} | FILTERS | filters
     (told, following), judges = await asyncio.gather(
         reading.page(LISTING, sort=sort, limit=limit, cursor=cursor, **asked), reading.rows("judges", judged=run_id)

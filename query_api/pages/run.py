@@ -23,10 +23,10 @@ async def load(request: Request) -> Content:
     """What the page of a run shows."""
     reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
     cursor = request.query_params.get("judgements", "")
-    run = await reading.run(run_id)
-    told, cost, histograms, asked, judged, pins = await asyncio.gather(
-        history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
-        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, run_id),
+    state = await reading.state(run_id)
+    run, told, cost, histograms, asked, judged, pins = await asyncio.gather(
+        reading.run_of(state), history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
+        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, state),
     )  # fmt: skip
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
@@ -37,9 +37,9 @@ async def load(request: Request) -> Content:
     }  # fmt: skip
 
 
-async def _pins(reading: Reading, run_id: str) -> dict[str, Any]:
+async def _pins(reading: Reading, state: Mapping[str, Any]) -> dict[str, Any]:
     """What the run was planned with, name by name; its builds; and where it ran."""
-    plan = json.loads((await reading.state(run_id))["plan"] or "{}")
+    plan, run_id = json.loads(state["plan"] or "{}"), state["run_id"]
     builds = [task["build_id"] for task in plan.get("tasks", ())]
     found, environments = await asyncio.gather(reading.rows("builds_of", build_ids=builds), reading.rows("environments_of", run_id=run_id))
     pins = {name: plan[name] for name in ("model_sha", "tokenizer_sha", "chat_template_sha") if plan.get(name)}

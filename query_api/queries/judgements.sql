@@ -1,3 +1,6 @@
+-- name: judging
+SELECT run_id FROM fact_requests WHERE parent_run = {judged:String} OR against_run = {judged:String} LIMIT 1
+
 -- name: judgement_list
 SELECT run_id, state, message, model AS judge, engine, plan, requested_us, changed_us
 FROM run_states

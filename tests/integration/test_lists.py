@@ -225,3 +225,10 @@ def test_suites_and_their_tasks_are_lists(flow: Settings) -> None:
     answer = get(f"{flow.api}/v1/suites/none/tasks")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-suite")
     assert "reasoning" in answer.json()["detail"]
+
+
+def test_a_run_that_nobody_judges_has_an_empty_list(flow: Settings, runs: tuple[str, str]) -> None:
+    """Which refuses what is no cursor, as every list does."""
+    path = f"{flow.api}/v1/runs/{runs[0]}/judgements"
+    assert get(path).json() == {"run_id": runs[0], "judgements": [], "agreements": [], "next": None}
+    assert get(path, params={"cursor": "none"}).json()["code"] == "bad-cursor"
