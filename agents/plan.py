@@ -27,11 +27,12 @@ from infra.pools import pool
 from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
 from infra.retrying import until_available
 from infra.settings import Settings
+from infra.suites import reading as suites
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, Plan, PlannedTask, RunChanged, SkippedTask
+from schemas.runs import Estimate, Plan, PlannedTask, Published, RunChanged, SkippedTask
 from streams import judging, limits, pins, planning, stopping
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
@@ -203,7 +204,8 @@ class Planner:
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
-                              trust_code=choice.trust_code, judged=asked.build(choice))  # fmt: skip
+                              trust_code=choice.trust_code, judged=asked.build(choice),
+                              data_published=suites.published().get(built.task))  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
@@ -330,7 +332,15 @@ def _plan(
             *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])
         ),
         subject=judged.subject if judged else None, against=judged.against if judged else None,
+        model_published=_published(request, facts),
     )  # fmt: skip
+
+
+def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Published | None:
+    """When the model was published, by the request, else by its card."""
+    if request.model_published:
+        return Published(date=request.model_published, source="request")
+    return Published(date=facts.published, source="README.md") if facts and facts.published else None
 
 
 def _warnings(one: Prepared) -> Iterator[str]:

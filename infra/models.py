@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.model_cards import licence, published
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -24,7 +25,7 @@ DEFAULT_LENGTH = 2048
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for."""
+    """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says."""
 
     folder: Path
     model_sha: str
@@ -38,6 +39,7 @@ class ModelFacts:
     licence: str | None
     format: str
     special_tokens: dict[str, str] = field(default_factory=dict)
+    published: str | None = None
 
 
 def inspect(model: ModelRef) -> ModelFacts:
@@ -58,8 +60,8 @@ def inspect(model: ModelRef) -> ModelFacts:
     return ModelFacts(
         folder=folder, model_sha=_sha([folder / "config.json", *weights, *tokenizer]), tokenizer_sha=_sha(tokenizer),
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
-        kv_bytes_per_token=_kv_bytes(config, DTYPE_BYTES[dtype]), max_len=_max_len(config), dtype=dtype, licence=_licence(folder),
-        format=weights[0].suffix.removeprefix("."), special_tokens=_special(settings),
+        kv_bytes_per_token=_kv_bytes(config, DTYPE_BYTES[dtype]), max_len=_max_len(config), dtype=dtype, licence=licence(folder),
+        format=weights[0].suffix.removeprefix("."), special_tokens=_special(settings), published=published(folder),
     )  # fmt: skip
 
 
@@ -163,15 +165,6 @@ def _special(settings: dict[str, Any]) -> dict[str, str]:
     told = {name: settings.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in told.items()}
     return {name: text for name, text in texts.items() if isinstance(text, str)}
-
-
-def _licence(folder: Path) -> str | None:
-    card = folder / "README.md"
-    lines = card.read_text(errors="replace").splitlines() if card.exists() else []
-    if not lines or lines[0].strip() != "---":
-        return None
-    told = (line.partition(":")[2].strip() for line in lines[1:60] if line.startswith("license:"))
-    return next((licence for licence in told if licence), None)
 
 
 def _sha(files: list[Path]) -> str:

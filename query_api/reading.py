@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.clickhouse import ClickHouse, Rows
 from infra.kept import Kept
+from query_api.exposure import exposed
 from query_api.flags import flags
 from query_api.paging import Listing, Span, after, following, span
 from streams.errors import NotFound
@@ -121,7 +122,7 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
     return told | {
-        "progress": _progress(told["state"], whole), "tasks": tasks, "unscored": unscored(tasks), "flags": flags(scores),
+        "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
         "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
         **whom(plan),

@@ -27,7 +27,7 @@ from schemas.requests import (
     Workload,
 )
 from streams import limits
-from streams.errors import Conflict, Unavailable
+from streams.errors import Conflict, Invalid, Unavailable
 from streams.planning import check
 from streams.topics import REQUESTS
 
@@ -68,6 +68,10 @@ class Terms(Shape):
     judgements: tuple[Judgement, ...] = Field(default=(), description="judges of the answers, each in a run of its own")
     against_run: str | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
     stopping: Stopping | None = Field(default=None, description="when a task is known well enough to stop early; null: it runs whole")
+    model_published: str | None = Field(
+        default=None,
+        description="when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says",
+    )
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
 
 
@@ -96,7 +100,15 @@ class Batch(Terms):
 
 
 def submissions_of(batch: Batch) -> list[Submission]:
-    """A batch's evaluations. Their run ids are derived from the campaign, so that the same batch again is the same runs."""
+    """A batch's evaluations. Their run ids are derived from the campaign, so that the same batch again is the same runs.
+
+    Raises: Invalid where one date is said of several models.
+    """
+    if batch.model_published is not None and len(batch.models) > 1:
+        raise Invalid(
+            f"model_published {batch.model_published!r} is one model's date, and there are {len(batch.models)}: ask for each by itself",
+            code="model-published",
+        )
     terms = batch.model_dump(exclude={"models"})
     return [
         Submission.model_validate(terms | {"model": model.model_dump(), "run_id": derive_id("Batch", batch.campaign, place)})

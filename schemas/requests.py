@@ -134,7 +134,8 @@ class EvaluationRequested(Event):
     `suite` is the board; of a suite of the project's, `suite_version` is its version. `pinned`: a task that differs from its pins is
     refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused. Derived tasks are about the
     answers of `parent_run`; those that compare, also about those of `against_run`. `judges` are models that judge by the usual rubric.
-    `stopping`: tasks may end before their last sample; null runs them whole.
+    `stopping`: tasks may end before their last sample; null runs them whole. `model_published`: when the model was published, YYYY-MM or
+    YYYY-MM-DD; null leaves it to the model's card.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -165,6 +166,7 @@ class EvaluationRequested(Event):
     judgements: tuple[Judgement, ...] = ()
     against_run: str | None = None
     stopping: Stopping | None = None
+    model_published: str | None = None
 
 
 class CancellationRequested(Event):

@@ -150,7 +150,8 @@ class CostSummarised(Event):
 class RankingRow(Record):
     """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined.
 
-    `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's.
+    `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's. `data_age`: whether the board's data are
+    older than the model, newer, or unknown (streams/exposure.py).
     """
 
     model: str
@@ -177,6 +178,7 @@ class RankingRow(Record):
     chat: Chat = Chat()
     chat_template_sha: str | None = None
     sequential: bool = False
+    data_age: str = "unknown"
 
 
 class RankingChanged(Event):

@@ -17,12 +17,20 @@ class ExpectedMetric(Record):
     aggregation: str = "mean"
 
 
+class Published(Record):
+    """When a model was published, YYYY-MM or YYYY-MM-DD, and what says so: request or README.md."""
+
+    date: str
+    source: str
+
+
 class PlannedTask(Record):
     """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
 
     Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
     Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
     Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/stopping.py fixes.
+    `data_published`: when its data first appeared, YYYY-MM, where that is known.
     """
 
     task: str
@@ -38,6 +46,7 @@ class PlannedTask(Record):
     trust_code: bool = False
     judged: str | None = None
     stopping: Stopping | None = None
+    data_published: str | None = None
 
 
 class SkippedTask(Record):
@@ -94,6 +103,7 @@ class Plan(Record):
     warnings: tuple[str, ...] = ()
     subject: Subject | None = None
     against: Subject | None = None
+    model_published: Published | None = None
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task of that name; None where the run has none."""

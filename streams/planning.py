@@ -10,6 +10,7 @@ from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
 from streams import stopping
 from streams.errors import Invalid
+from streams.exposure import check_date
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
 ENGINES = frozenset({"classifier", "echo", "transformers"})
@@ -43,6 +44,8 @@ def check(request: EvaluationRequested) -> None:
     for choice in request.tasks:
         _check_choice(choice)
     _check_chat(request.chat)
+    if request.model_published is not None:
+        check_date(request.model_published)
     stopping.check(request)
     if request.workload:
         _check_workload(request.workload)

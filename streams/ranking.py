@@ -20,6 +20,7 @@ import numpy as np
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
+from streams.exposure import DataAge, data_age, joined
 from streams.judging import about, by, identity
 from streams.planning import board_of
 from streams.results import Run
@@ -120,8 +121,16 @@ def rank(name: str, entries: Sequence[Entry], *, figures: FiguresOf) -> Board:
     full = [entry for entry in chosen if _data(entry.run, tasks) == data]
     rows = _single(full, tasks[0], figures) if name.startswith("task:") else _suite(full, tasks, figures)
     rows += [_row(entry, missing=_missing(entry, tasks)) for entry in chosen if entry not in full]
+    ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in chosen}
+    rows = [row.model_copy(update={"data_age": ages[row.run_id]}) for row in rows]
     version = hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12]
     return Board(name, version, tasks, tuple(entry.run.run_id for entry in chosen), tuple(rows))
+
+
+def _age_of_data(run: Run, tasks: Iterable[str]) -> DataAge:
+    """How old the tasks' data are beside the run's model."""
+    model = run.plan.model_published.date if run.plan and run.plan.model_published else None
+    return joined(data_age(found.data_published, model) for task in tasks if (found := run.planned(task)))
 
 
 def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS fact_requests (
     judgements String,
     against_run Nullable(String),
     stopping Nullable(String),
+    model_published Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -23,11 +23,15 @@ The score of a suite is the mean over its tasks, chance-corrected; tasks of a gr
 on this data, answered and scored by `make test-suites` where `ASSAY_DATASETS` is set, and compared with lm-eval sample by sample by `make
 conformance` ([figures](conformance.md)), unless answers are drawn by chance; the others wait for what is said there. A licence is that of
 the data, as its owner is known to state it; not every one was read at its source: read it before you rely on it. "Generated" are our own
-requests. Metrics after a + are computed beside the task's own ([metrics](metrics.md)).
+requests. Metrics after a + are computed beside the task's own ([metrics](metrics.md)). "Published" is the month in which the data first
+appeared, with their paper or before it, and empty where that is not surely known; it says whether a model may have seen them
+([how](contamination.md)), and is no pin.
 
 A pin that changes is a new version of its suites: each keeps the digest of what its version pins, and `make check` compares.
 """
-COLUMNS = "| task | version | few-shot | main metric | chance | samples | data, SHA-256 | licence | tested |\n" + "| --- " * 9 + "|"
+COLUMNS = (
+    "| task | version | few-shot | main metric | chance | samples | data, SHA-256 | published | licence | tested |\n" + "| --- " * 10 + "|"
+)
 
 
 def page() -> str:
@@ -41,7 +45,7 @@ def _suite(found: Suite) -> Iterator[str]:
     yield COLUMNS
     for group, members in groupby(found.members, key=lambda member: member.group):
         if group:
-            yield f"| **{group}** (counts as one) | | | | | | | | |"
+            yield f"| **{group}** (counts as one) | | | | | | | | | |"
         yield from map(_member, members)
     yield ""
 
@@ -61,7 +65,7 @@ def _member(one: Member) -> str:
     )
     source = one.source if "://" in one.source else f"../{one.source}"
     data = f"[{pin.data}]({source}) `{pin.sha256[:12]}`" if pin else f"[not pinned]({source})"
-    return f"| {' | '.join([one.task, *told, data, one.licence, 'yes' if pin else 'no'])} |"
+    return f"| {' | '.join([one.task, *told, data, one.published or '', one.licence, 'yes' if pin else 'no'])} |"
 
 
 def main() -> None:

@@ -17,8 +17,10 @@ import yaml
 
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
+from streams.exposure import check_date
 
 FOLDER = Path(__file__).parent
+TOLD = ("licence", "source", "published")  # what is known of a task, and is no part of what is measured
 PINS = FOLDER / "pins.json"
 
 
@@ -41,7 +43,8 @@ class Pin:
 class Member:
     """A task of a suite. Tasks of one group count as one; `licence` and `source` are the data's. `pin` is None until there is one.
 
-    `metrics` are computed beside the task's own.
+    `metrics` are computed beside the task's own. `published` is the month in which the data first appeared, YYYY-MM; None where it is not
+    surely known.
     """
 
     task: str
@@ -51,6 +54,7 @@ class Member:
     group: str | None = None
     pin: Pin | None = None
     metrics: tuple[str, ...] = ()
+    published: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def suite(name: str) -> Suite:
 
 def pinned(found: Suite) -> str:
     """The digest of what a suite measures: the SHA-256 of its seed and its tasks with their pins, in canonical JSON; its first half."""
-    members = [{name: value for name, value in asdict(one).items() if name not in ("licence", "source")} for one in found.members]
+    members = [{name: value for name, value in asdict(one).items() if name not in TOLD} for one in found.members]
     told = json.dumps([found.seed, members], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
@@ -116,6 +120,12 @@ def check_version(found: Suite) -> None:
 def licences() -> Mapping[str, str]:
     """Task → its data's licence, for every task of every suite."""
     return {member.task: member.licence for name in names() for member in suite(name).members}
+
+
+@functools.cache
+def published() -> Mapping[str, str]:
+    """Task → the month in which its data first appeared, for every task of a suite of which that is known."""
+    return {member.task: member.published for name in names() for member in suite(name).members if member.published}
 
 
 def chosen(name: str | None, tasks: tuple[TaskChoice, ...]) -> tuple[tuple[TaskChoice, ...], str | None]:
@@ -139,8 +149,13 @@ def _members(told: Mapping[str, Any]) -> list[Member]:
     pins, groups = _pinned()
     group = told.get("group") or (told["task"] if told["task"] in groups else None)
     tasks = told.get("tasks") or groups.get(told["task"], [told["task"]])
-    metrics = tuple(told.get("metrics", ()))
-    return [Member(task, told["fewshot"], told["licence"], told["source"], group, pins.get(task), metrics) for task in tasks]
+    metrics, month = tuple(told.get("metrics", ())), told.get("published")
+    if month is not None and len(check_date(str(month))) != len("YYYY-MM"):
+        raise Invalid(f"published {month!r} of {group or told['task']}: give a month, YYYY-MM", code="date")
+    return [
+        Member(task, told["fewshot"], told["licence"], told["source"], group, pins.get(task), metrics, month and str(month))
+        for task in tasks
+    ]
 
 
 @functools.cache

@@ -18,6 +18,9 @@ Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest:
 UntilWithin = Annotated[
     float | None, typer.Option(help="stop a task once each of its figures is known to ± this; however often it is looked at, at 95 %")
 ]
+ModelPublished = Annotated[
+    str | None, typer.Option(help="when the model was published, YYYY-MM or YYYY-MM-DD; else its card says: docs/contamination.md")
+]
 BudgetUsd = Annotated[float | None, typer.Option(help="what its agents' time may cost by the price book")]
 ChatTemplate = Annotated[bool, typer.Option("--chat", help="dress prompts in the model's own chat template")]
 System = Annotated[str | None, typer.Option(help="a system text before every prompt")]

@@ -62,6 +62,7 @@ def ranking(board: Mapping[str, Any]) -> None:
     rows = [
         (
             row["rank"], _named(row), number(row["score"]), _ends(row), row["samples"],
+            row["data_age"] if row["data_age"] != "unknown" else None,
             number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
             energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
             usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
@@ -69,12 +70,14 @@ def ranking(board: Mapping[str, Any]) -> None:
         for row in board["rows"]
     ]  # fmt: skip
     table(
-        [">#", "model", ">score", ">95 % interval", ">samples", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
+        [">#", "model", ">score", ">95 % interval", ">samples", "data", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
         rows,
         title=f"ranking: {board['board']}",
     )
     if all(row["joules_per_token"] is None for row in board["rows"]):
         note("energy: no meter here")
+    if any(row["data_age"] != "unknown" for row in board["rows"]):
+        note("data: older than the model, which may have seen them, or newer; – is unknown: docs/contamination.md")
     if any(row["sequential"] for row in board["rows"]):
         note("* a confidence sequence: the run may stop early")
     if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
@@ -123,6 +126,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"[yellow]{told['unscored']}[/]"
     yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
     yield from (f"[yellow]{flag}[/]" for flag in told["flags"])
+    yield from told["exposure"]
     yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
     yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
 

@@ -54,7 +54,7 @@ def _row(found: Suite) -> tuple[Any, ...]:
 def _shown(found: Suite) -> None:
     showing.console.print(f"[bold]{found.name}[/] {found.version}: {found.description}", highlight=False)
     showing.table(
-        ["task", "version", ">few-shot", "metric", ">chance", ">samples", "data", "licence", "sha256"],
+        ["task", "version", ">few-shot", "metric", ">chance", ">samples", "data", "published", "licence", "sha256"],
         [_told(one) for one in found.members],
     )
 
@@ -62,8 +62,19 @@ def _shown(found: Suite) -> None:
 def _told(one: Member) -> tuple[Any, ...]:
     pin = one.pin
     if pin is None:
-        return one.task, None, one.fewshot, "not pinned", None, None, one.source, one.licence, None
-    return one.task, pin.version, one.fewshot, pin.metric, number(pin.chance), pin.samples, pin.data, one.licence, pin.sha256[:12]
+        return one.task, None, one.fewshot, "not pinned", None, None, one.source, one.published, one.licence, None
+    return (
+        one.task,
+        pin.version,
+        one.fewshot,
+        pin.metric,
+        number(pin.chance),
+        pin.samples,
+        pin.data,
+        one.published,
+        one.licence,
+        pin.sha256[:12],
+    )
 
 
 def _document(found: Suite) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from query_api.problems import Malformed
 from query_api.routing import Call, Operation
 from query_api.shapes import Nothing, Shape
 from schemas.requests import Chat
+from streams.exposure import DataAge
 
 LISTING: Final = Listing("board_list", sorts={"board": "String", "newest_us": "Int64"}, key={"board": "String"})
 
@@ -88,6 +89,10 @@ class RankingRow(Shape):
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None
     chat: Chat = Field(description="how prompts were dressed")
+    data_age: DataAge = Field(
+        default="unknown",
+        description="older: data of the board were published before the model, which may have seen them; newer: all after it",
+    )
     sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
 
 

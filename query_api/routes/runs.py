@@ -10,6 +10,7 @@ from query_api.shapes import Nothing, Shape
 from query_api.submitting import Batch, Submission, requested, submissions_of
 from schemas.event import Visibility
 from streams.errors import NotFound
+from streams.exposure import DataAge
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
 
@@ -77,6 +78,13 @@ class RunPage(Shape):
     next: str | None = Field(description="the next page's cursor; null at the end")
 
 
+class ModelPublished(Shape):
+    """When the model was published, and what says so: request or README.md."""
+
+    date: str
+    source: str
+
+
 class TaskProgress(Shape):
     """How far a task of a run is, in samples."""
 
@@ -87,6 +95,8 @@ class TaskProgress(Shape):
     not_scored: int
     planned: int = Field(description="more than expected where it stopped early")
     half_width: float | None = Field(description="what its figures are known to, where it stopped early")
+    data_published: str | None = Field(default=None, description="the month in which its data first appeared; null where that is not known")
+    data_age: DataAge = Field(default="unknown", description="older: the model may have seen its data; newer: they came after the model")
 
 
 class Score(Shape):
@@ -184,6 +194,8 @@ class Run(Shape):
     progress: float = 0.0
     tasks: tuple[TaskProgress, ...] = ()
     flags: tuple[str, ...] = Field(default=(), description="signs of contamination that were found, in words (docs/contamination.md)")
+    model_published: ModelPublished | None = Field(default=None, description="null where neither its request nor its card says it")
+    exposure: tuple[str, ...] = Field(default=(), description="whether the model may have seen the data, in words (docs/contamination.md)")
     unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
     scores: tuple[Score, ...] = ()
     performance: Speed | None = None

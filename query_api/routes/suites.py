@@ -48,6 +48,7 @@ class SuiteTask(Shape):
     chance: float | None = Field(description="what guessing gives by it")
     samples: int | None
     metrics: tuple[str, ...] = Field(description="computed beside the task's own")
+    published: str | None = Field(description="the month in which the data first appeared, YYYY-MM; null where that is not surely known")
 
 
 class SuiteTold(Shape):
@@ -88,7 +89,7 @@ def told(found: Suite) -> SuiteTold:
 
 def _task(one: Member) -> SuiteTask:
     own = {"task": one.task, "fewshot": one.fewshot, "group": one.group, "licence": one.licence, "source": one.source,
-           "metrics": one.metrics}  # fmt: skip
+           "metrics": one.metrics, "published": one.published}  # fmt: skip
     return SuiteTask.model_validate(own | (asdict(one.pin) if one.pin else NO_PIN))
 
 

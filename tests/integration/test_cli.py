@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from infra.settings import Settings
@@ -163,3 +164,21 @@ def test_every_command_has_help_with_its_purpose(flow: Settings) -> None:
     ):
         assert name in told
         assert "--help" in assay(flow, name, "--help").stdout
+
+
+def test_a_run_says_that_its_data_are_older_than_the_model(flow: Settings) -> None:
+    """On the command line, for people and for scripts, on the page, and in its row of the board."""
+    told = document(assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--limit", "4",
+                          "--model-published", "2024-07", "--wait", "--json"))  # fmt: skip
+    run = document(assay(flow, "run", told["run_id"], "--json"))
+    assert run["model_published"] == {"date": "2024-07", "source": "request"}
+    (said,) = run["exposure"]
+    assert said == "whether the model (2024-07, as its request says) has seen assay_copy is unknown: when these data were published is"
+    assert [(task["data_published"], task["data_age"]) for task in run["tasks"]] == [(None, "unknown")]
+    assert said in " ".join(assay(flow, "run", told["run_id"]).stdout.split())
+    assert said in httpx.get(f"{flow.api}/runs/{told['run_id']}").text
+    board = document(assay(flow, "rank", "--task", "assay_copy", "--json"))
+    assert {row["data_age"] for row in board["rows"]} == {"unknown"}
+    refused = assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--model-published", "last July")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1)
+    assert "'last July' is no date; give the month or the day as YYYY-MM or YYYY-MM-DD" in refused.stderr

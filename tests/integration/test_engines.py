@@ -140,6 +140,16 @@ def test_a_folder_that_lacks_something_says_what(folder: Path, tmp_path: Path, w
     assert caught.value.code == code
 
 
+def test_a_folder_says_by_its_card_when_its_model_was_published(folder: Path, tmp_path: Path) -> None:
+    """Which is no part of what the model is."""
+    copy = broken(folder, tmp_path / "m")
+    before = inspect(ModelRef(uri=str(copy)))
+    (copy / "README.md").write_text("---\nlicense: mit\n---\n**Model Release Date:** July 23, 2024\n")
+    after = inspect(ModelRef(uri=str(copy)))
+    assert (before.published, after.published, after.licence) == (None, "2024-07-23", "mit")
+    assert after.model_sha == before.model_sha
+
+
 def test_truncated_weights_are_found_without_loading_them(folder: Path, tmp_path: Path) -> None:
     """By the header's own sizes."""
     copy = broken(folder, tmp_path / "m")

@@ -21,7 +21,8 @@ from infra.suites.reading import Member, names, suite
 from schemas.event import Text
 from schemas.measurements import Answer
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
-from schemas.runs import RunChanged
+from schemas.runs import Published, RunChanged
+from streams.exposure import in_words
 from streams.topics import RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
@@ -97,6 +98,21 @@ def test_a_plan_knows_its_suite_and_groups(planner: Settings) -> None:
     told = planned(planner, MIRRORED.model_copy(update={"group": "g"}), suite="mine", suite_version="3")
     assert told.plan is not None
     assert (told.plan.suite, told.plan.suite_version, told.plan.tasks[0].group) == ("mine", "3", "g")
+
+
+def test_a_plan_knows_when_its_data_and_its_model_were_published(planner: Settings) -> None:
+    """Data by the task's name, in a suite or not; the model by the request. Bundled data and a model without files have no date."""
+    told = planned(planner, MIRRORED, BUNDLED, model_published="2024-07")
+    assert told.plan is not None
+    assert [task.data_published for task in told.plan.tasks] == ["2018-03", None]
+    assert told.plan.model_published == Published(date="2024-07", source="request")
+    older, unknown = in_words(told.plan.model_published, told.plan.tasks)
+    assert older.endswith("it may have seen arc_easy (2018-03)")
+    assert "has seen assay_copy is unknown" in unknown
+    silent = planned(planner, MIRRORED)
+    assert silent.plan is not None and silent.plan.model_published is None
+    refused = planned(planner, BUNDLED, model_published="July")
+    assert (refused.state, refused.reason_code) == ("rejected", "date")
 
 
 def answers(sample: BuiltSample) -> tuple[Answer, ...]:

@@ -12,7 +12,7 @@ from schemas.jobs import JobChanged
 from schemas.measurements import Clock, LoadClient, Phase, RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.results import Figure, SampleNotScored, SampleScored
-from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
+from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published, RunChanged
 from streams.comparison import Measured, Sample, compare
 from streams.ranking import Board, Entry, boards_of, rank
 from streams.results import Results
@@ -40,20 +40,22 @@ def planned(
     chance: float | None = None,
     perf: int | None = None,
     groups: dict[str, str] | None = None,
+    published: tuple[str | None, str | None] = (None, None),
 ) -> RunChanged:
-    """A run's plan. `groups`: task → its group."""
+    """A run's plan. `groups`: task → its group; `published`: the model's date, and that of the data of task t."""
     accuracy = ExpectedMetric(filter="none", metric="acc")
     told = [
         PlannedTask(
             task=task, task_version="1", build_id=f"build-{task}", samples=samples, repeats=1, expected=(accuracy,),
             main_metric="acc", main_filter="none", chance=chance, group=(groups or {}).get(task),
+            data_published=published[1] if task == "t" else None,
         )
         for task in tasks
     ]  # fmt: skip
     plan = Plan(
         submitter="s", model=ModelRef(uri=model), model_sha=model, tokenizer_sha="", chat_template_sha="", chat=Chat(),
         engine=EngineChoice(name="echo"), suite=None, tasks=tuple(told), licences=(), skipped=(), estimate=Estimate(), jobs=1,
-        perf_requests=perf,
+        perf_requests=perf, model_published=Published(date=published[0], source="request") if published[0] else None,
     )  # fmt: skip
     return RunChanged(**HEADER, run_id=run, state="planned", plan=plan)
 
@@ -264,6 +266,23 @@ def test_a_comparison_weighs_as_the_ranking_does() -> None:
     ]
     assert scores["good"] is not None and scores["bad"] is not None
     assert compare(*sides).overall == pytest.approx(scores["good"] - scores["bad"])
+
+
+@pytest.mark.parametrize(
+    ("published", "single", "suite"),
+    [
+        (("2024-07", "2019-05"), "older", "older"),
+        (("2019-01", "2019-05"), "newer", "unknown"),
+        ((None, "2019-05"), "unknown", "unknown"),
+        (("2024-07", None), "unknown", "unknown"),
+    ],
+)
+def test_a_row_says_how_old_the_data_are_beside_its_model(published: tuple[str | None, str | None], single: str, suite: str) -> None:
+    """Of the board's tasks; u's data have no date."""
+    results = Results()
+    told(results, "1", {"t": [1.0, 0.0], "u": [1.0, 0.0]}, published=published)
+    assert [row.data_age for row in board(results, "task:t").rows] == [single]
+    assert [row.data_age for row in board(results, "t+u").rows] == [suite]
 
 
 def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:

@@ -1,8 +1,10 @@
 """How figures are shown to people."""
 
 import pytest
+from rich.console import Console
 
 from query_api.charts import usd
+from query_api.cli import showing
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,22 @@ from query_api.charts import usd
 def test_dollars_have_four_digits_that_count(value: float | None, text: str) -> None:
     """Small amounts are not rounded to nothing."""
     assert usd(value) == text
+
+
+ROW = dict.fromkeys(("rank", "score", "low", "high", "output_tokens_per_s", "ttft_p50_s", "joules_per_token", "energy_grade", "cost"))
+
+
+def test_a_board_marks_rows_by_the_age_of_their_data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what the mark means; where it is known of no row, nothing is said."""
+    rows = [
+        ROW | {"model": model, "samples": 3, "sequential": False, "chat": {}, "data_age": age}
+        for model, age in (("seen", "older"), ("unseen", "newer"), ("dateless", "unknown"))
+    ]
+    monkeypatch.setattr(showing, "console", Console(width=120))
+    showing.ranking({"board": "b", "rows": rows})
+    lines = capsys.readouterr().out.splitlines()
+    marked = {words[0]: words[words.index("3") + 1] for line in lines if "3" in (words := line.split())}
+    assert marked == {"seen": "older", "unseen": "newer", "dateless": "–"}
+    assert any(line.startswith("data: older than the model, which may have seen them") for line in lines)
+    showing.ranking({"board": "b", "rows": rows[2:]})
+    assert "data" not in capsys.readouterr().out.replace("dateless", "")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.suites.reading import check_version, chosen, licences, names, suite
+from infra.suites.reading import check_version, chosen, licences, names, published, suite
 from infra.suites.tasks.words import compared, varied
 from query_api.submitting import Submission, requested
 from schemas.requests import ModelRef, TaskChoice
@@ -58,12 +58,21 @@ def test_a_changed_pin_wants_a_new_version() -> None:
     found = suite("creativity")
     first, *others = found.members
     assert first.pin is not None
-    check_version(replace(found, members=(replace(first, licence="other"), *others)))
+    check_version(replace(found, members=(replace(first, licence="other", published="1999-01"), *others)))
     for changed in (replace(first, pin=replace(first.pin, sha256="0" * 64)), replace(first, metrics=())):
         with pytest.raises(Invalid, match=f"suite creativity pins something else than its version {found.version} did"):
             check_version(replace(found, members=(changed, *others)))
     with pytest.raises(Invalid, match=r"raise `version` in infra/suites/creativity\.yaml, and write `digest: "):
         check_version(replace(found, seed=1))
+
+
+def test_data_have_one_date_in_whichever_suite_they_are() -> None:
+    """Subjects of MMLU too; what is generated here has none."""
+    dated = {(member.task, member.published) for name in names() for member in suite(name).members}
+    assert len(dated) == len({task for task, _ in dated})
+    assert {published()[task] for task, _ in dated if task.startswith("mmlu_")} == {"2020-09"}
+    assert (published()["hellaswag"], published()["gsm8k"]) == ("2019-05", "2021-10")
+    assert not {"assay_story", "creative_writing", "legalbench_proa"} & published().keys()
 
 
 def test_a_suite_asks_for_metrics_beside_its_tasks_own() -> None:

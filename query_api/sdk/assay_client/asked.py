@@ -44,6 +44,8 @@ class Terms(TypedDict, total=False):
     """the run whose answers those of parent_run are compared with"""
     stopping: models.Stopping | Mapping[str, Any] | None
     """when a task is known well enough to stop early; null: it runs whole"""
+    model_published: str | None
+    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
 

@@ -230,6 +230,13 @@ class LoadSender(Shape):
     pacing_error_p99_s: float | None
 
 
+class ModelPublished(Shape):
+    """When the model was published, and what says so: request or README.md."""
+
+    date: str
+    source: str
+
+
 class ModelRef(Shape):
     """A model: a folder, or a hub name with its revision. `sha256` is over its weights and tokenizer."""
 
@@ -528,6 +535,8 @@ class SuiteTask(Shape):
     samples: int | None
     metrics: list[str]
     """computed beside the task's own"""
+    published: str | None
+    """the month in which the data first appeared, YYYY-MM; null where that is not surely known"""
 
 
 class SuiteTasks(Shape):
@@ -620,6 +629,10 @@ class TaskProgress(Shape):
     """more than expected where it stopped early"""
     half_width: float | None
     """what its figures are known to, where it stopped early"""
+    data_published: str | None
+    """the month in which its data first appeared; null where that is not known"""
+    data_age: Literal["older", "newer", "unknown"]
+    """older: the model may have seen its data; newer: they came after the model"""
 
 
 class TokenCost(Shape):
@@ -800,6 +813,8 @@ class RankingRow(Shape):
     cost: TokenCost | None
     chat: ChatOutput
     """how prompts were dressed"""
+    data_age: Literal["older", "newer", "unknown"]
+    """older: data of the board were published before the model, which may have seen them; newer: all after it"""
     sequential: bool
     """a task of it may stop early, and its interval is a confidence sequence's"""
 
@@ -921,6 +936,8 @@ class Submission(Shape):
     """the run whose answers those of parent_run are compared with"""
     stopping: Stopping | None = None
     """when a task is known well enough to stop early; null: it runs whole"""
+    model_published: str | None = None
+    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
@@ -993,6 +1010,8 @@ class Batch(Shape):
     """the run whose answers those of parent_run are compared with"""
     stopping: Stopping | None = None
     """when a task is known well enough to stop early; null: it runs whole"""
+    model_published: str | None = None
+    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
@@ -1049,6 +1068,10 @@ class Run(Shape):
     tasks: list[TaskProgress]
     flags: list[str]
     """signs of contamination that were found, in words (docs/contamination.md)"""
+    model_published: ModelPublished | None
+    """null where neither its request nor its card says it"""
+    exposure: list[str]
+    """whether the model may have seen the data, in words (docs/contamination.md)"""
     unscored: str | None
     """how many of its samples cannot be scored, in words; null where none is"""
     scores: list[Score]
