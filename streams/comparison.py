@@ -155,7 +155,7 @@ def _why_not(a: Measured | None, b: Measured | None) -> str | None:
     if (a.metric, a.filter) != (b.metric, b.filter):
         return f"other main metrics, {a.metric} ({a.filter}) and {b.metric} ({b.filter})"
     if a.aggregation != "mean":
-        return f"{a.metric} is not a mean over samples but {a.aggregation}"
+        return f"{a.metric} is not a mean over samples" + (f" but {a.aggregation}" if a.aggregation != a.metric else "")
     if not a.samples or not b.samples:
         return f"run {'B' if a.samples else 'A'} has no scores yet"
     return None if _paired(a, b) else "no sample has a value in both runs"
