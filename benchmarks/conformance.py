@@ -72,9 +72,9 @@ async def finished(stack: Settings, asked: EvaluationRequested) -> list[Any]:
 
 
 def asking(model: Path, members: Sequence[Member], *, limit: int, chat: Chat, options: dict[str, str]) -> EvaluationRequested:
-    """The request for these tasks; those that cannot run here are left out."""
+    """The request for these tasks, with their own metrics alone, which lm-eval has too; those that cannot run here are left out."""
     choices = tuple(
-        choice.model_copy(update={"limit": limit, "version": None, "data_revision": None})
+        choice.model_copy(update={"limit": limit, "version": None, "data_revision": None, "metrics": ()})
         for member in members for name in names() for choice in suite(name).choices()
         if (choice.name, choice.fewshot) == (member.task, member.fewshot)
     )  # fmt: skip
