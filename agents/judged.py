@@ -1,11 +1,13 @@
 """Runs that can be judged: their plans and states, folded from the log, and their answers, read back as documents of derived tasks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from infra.builds import contents_of, samples_of
 from infra.harness.data import Given
+from infra.harness.derived.likeness import referring
 from infra.kafka import Ends, Log, Record
 from schemas.builds import TaskBuilt
 from schemas.event import Visibility
@@ -94,6 +96,21 @@ class Judging:
             choices, {name: given[kind] for name, kind in of.items()}, {name: builds[task] for name, (task, _) in of.items()},
             subjects[0], subjects[1] if subjects[1:] else None,
         )  # fmt: skip
+
+    async def referring(self, judged: Judged, asked: Sequence[TaskChoice], work: Callable[..., Awaitable[Any]]) -> Judged:
+        """The same, with the right answers in the documents of tasks that compare with them; `work` is done in the builder's process.
+
+        Without the tasks that have none, where one is left that was not asked for by name. Raises: Invalid, where none is left.
+        """
+        told = dict[str, Given | None](judged.given)
+        for name in [name for name in told if judging.derived_name(name) in judging.REFERRING]:
+            told[name] = await work(referring, self._builds[judged.builds[name]].config_json, told[name])
+        given = {name: one for name, one in told.items() if one is not None}
+        without = [name for name in told if name not in given]
+        if refused := [name for name in without if not given or name in {choice.name for choice in asked}]:
+            raise Invalid(f"task {refused[0]}: the judged task has no right answers to compare with; judge tasks that have them",
+                          code="nothing-to-judge")  # fmt: skip
+        return replace(judged, choices=[choice for choice in judged.choices if choice.name in given], given=given)
 
     def _over(self, run_id: str) -> Run:
         judging.check_state(run_id, self._states.get(run_id))

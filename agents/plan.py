@@ -165,7 +165,7 @@ class Planner:
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
         if judging.check_request(request, DERIVED_TASKS):
-            judged = await self._judging.judged(request)
+            judged = await self._judging.referring(await self._judging.judged(request), request.tasks, self._in_process)
             return Asked(judged.choices, dress, judged)
         leaves = [await self._in_process(leaves_of, choice, self._settings) for choice in request.tasks]
         return Asked(expanded(request.tasks, leaves), dress)

@@ -25,8 +25,12 @@ USUAL = "assay_judge_writing"
 PAIRWISE = "assay_judge_pairwise"
 COMPARING = frozenset({PAIRWISE})  # derived tasks about two runs' answers
 GATHERING = frozenset({"assay_judge_continuations"})  # derived tasks whose documents are all draws of a request together
-LABELLING = GATHERING | {"assay_judge_toxicity"}  # derived tasks that ask for a classifier's labels
-CLASSIFIERS = frozenset({"classifier", "echo"})
+REFERRING = frozenset({"assay_judge_bertscore"})  # derived tasks that compare with the judged task's right answers
+# Derived tasks that only one engine can answer, and what they ask of it. The fake engine can stand in for any.
+ENGINES = {
+    **dict.fromkeys(("assay_judge_toxicity", *GATHERING), ("classifier", "a classifier for a label")),
+    "assay_judge_bertscore": ("encoder", "an encoder how alike texts are"),
+}
 OF = ":"  # between a derived task and the task that it judges
 UNANSWERED = "assay_unanswered"
 WRITTEN = "generate_until"
@@ -204,8 +208,9 @@ def judgements_of(request: EvaluationRequested) -> tuple[Judgement, ...]:
 
 
 def _check_engine(task: str, engine: EngineChoice) -> None:
-    if derived_name(task) in LABELLING and engine.name not in CLASSIFIERS:
-        raise Invalid(f"task {task} asks a classifier for a label: give engine classifier, and a model of that kind", code="no-classifier")
+    wanted, asks = ENGINES.get(derived_name(task), (engine.name, ""))
+    if engine.name not in (wanted, "echo"):
+        raise Invalid(f"task {task} asks {asks}: give engine {wanted}, and a model of that kind", code=f"no-{wanted}")
 
 
 def check_judges(request: EvaluationRequested, derived: frozenset[str]) -> None:

@@ -13,7 +13,7 @@ from streams.errors import Invalid
 from streams.exposure import check_date
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
-ENGINES = frozenset({"classifier", "echo", "transformers"})
+ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})
 PERF = "/perf"
 OVERHEAD_BYTES = 512 * 2**20
 LONGEST_INLINE = 200_000

@@ -7,15 +7,15 @@ itself). A text that is too long loses its end, which is said.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
 import transformers
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
+from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
-from gpu_agent.engines.memory import Budget, budget_of, is_out_of_memory, memory_errors
+from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -72,7 +72,7 @@ class Classifier:
         tokens = self._tokenizer(texts)["input_ids"] if texts else []
         kept = self._tokenizer(texts, truncation=True, max_length=self._max_len)["input_ids"] if texts else []
         kept = [own or [self._begin] for own in kept]
-        for batch in self._classified(sorted(range(len(texts)), key=lambda number: len(kept[number])), kept):
+        for batch in by_length(kept, self._likelihoods, budget=self._budget, device=self._device):
             if isinstance(batch, Halved):
                 yield batch
                 continue
@@ -85,24 +85,6 @@ class Classifier:
         """The token that stands for an empty text, where the tokenizer makes nothing of it."""
         told = (self._tokenizer.cls_token_id, self._tokenizer.bos_token_id, self._tokenizer.eos_token_id)
         return next((int(token) for token in told if token is not None), 0)
-
-    def _classified(self, order: Sequence[int], tokens: Sequence[Sequence[int]]) -> Iterator[list[tuple[int, torch.Tensor]] | Halved]:
-        """Each text's number and log-likelihoods. Texts of one length go together: no padding, which not every classifier bears."""
-        for length, several in groupby(order, key=lambda number: len(tokens[number])):
-            left = list(several)
-            while left:
-                now = left[: max(1, self._budget.tokens // max(1, length))]
-                try:
-                    with torch.inference_mode():
-                        found = self._likelihoods([tokens[number] for number in now])
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    self._budget.halve(self._device)
-                    yield Halved(self._budget.text)
-                    continue
-                yield list(zip(now, found, strict=True))
-                left = left[len(now) :]
 
     def _likelihoods(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The logarithm of every label's probability, shape [rows, labels]: softmax of one label's kind, sigmoid where several may hold."""

@@ -99,6 +99,7 @@ class Engine(Protocol):
 ENGINES = {
     "classifier": "gpu_agent.engines.classifier:Classifier",
     "echo": "gpu_agent.engines.echo:Echo",
+    "encoder": "gpu_agent.engines.encoder:Encoder",
     "transformers": "gpu_agent.engines.transformers:Transformers",
 }
 

@@ -82,8 +82,8 @@ def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
     return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
 
 
-def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device) -> tuple[Any, Any]:
-    """A model of that kind (a class of transformers') on its device, and its tokenizer.
+def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device, unused: str | None = None) -> tuple[Any, Any]:
+    """A model of that kind (a class of transformers') on its device, and its tokenizer; weights whose names begin with `unused` may lack.
 
     Raises: Invalid where its files cannot be read, lack weights or hold NaN, Temporary where memory ran out.
     """
@@ -98,7 +98,7 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device)
     except (ValueError, OSError, KeyError, ImportError) as error:
         first = (str(error).strip().splitlines() or [""])[0]
         raise Invalid(f"{facts.folder} cannot be loaded: {type(error).__name__}: {first}", code="model-broken") from error
-    if lacking := sorted(told["missing_keys"]):
+    if lacking := sorted(name for name in told["missing_keys"] if unused is None or not name.startswith(unused)):
         # transformers would go on with random numbers in their place.
         raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")
     for name, parameter in network.named_parameters():

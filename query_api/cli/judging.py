@@ -20,7 +20,7 @@ def judge(
     task: Annotated[list[str] | None, typer.Option(help=f"a derived task ({USUAL}; with --against {PAIRWISE})")] = None,
     against: Annotated[str | None, typer.Option(help="compare with this run's answers to the same", autocompletion=run_ids)] = None,
     limit: Annotated[int | None, typer.Option(help="only the first so many answers of each task")] = None,
-    engine: Annotated[str | None, typer.Option(help="transformers (where none is named), classifier or echo")] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers (where none is named), classifier, encoder or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     chat: ChatTemplate = False,
     system: System = None,
@@ -36,6 +36,7 @@ def judge(
     Examples: `assay judge RUN --model ./judge --chat --wait` · `assay judge RUN --model ./judge --task assay_judge_writing:assay_story`
     · `assay judge RUN_A --against RUN_B --model ./judge --wait` · `assay judge RUN --model ./reference --task assay_judge_perplexity`
     · `assay judge RUN --model ./classifier --engine classifier --task assay_judge_toxicity --option labels=toxic=LABEL_1`
+    · `assay judge RUN --model ./encoder --engine encoder --task assay_judge_bertscore --option layer=9`
     """
     submit_body(judgement_of(locals()), wait=wait, as_json=as_json)
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from assay_client import Client
 
+from infra.harness.bundled.documents import copying
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
@@ -19,8 +20,9 @@ from tests.integration.test_api import ECHO, get, post, until
 from tests.integration.test_classifier import saved
 from tests.integration.test_classifier import theirs as label_probabilities
 from tests.integration.test_cli import assay, document
+from tests.integration.test_encoder import bert_score
 from tests.integration.test_lists import pages
-from tests.models import tiny_llama
+from tests.models import tiny_bert, tiny_llama
 from tests.reference import hflm, theirs
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
@@ -29,6 +31,7 @@ STRICT = "{{ messages[-1].content }}\nCreativity: 3\nScore: {{ 1 + messages[-1].
 KIND = "{{ messages[-1].content }}\nScore: {{ 5 + messages[-1].content|length % 5 }}"
 SILENT = "{{ messages[-1].content }}\nI would rather not."
 TASK = "assay_judge_writing"
+BERTSCORE = "assay_judge_bertscore"
 ON = f"{TASK}:assay_copy"
 LIMIT = 8
 
@@ -187,6 +190,32 @@ def test_models_of_other_kinds_judge(flow: Settings, parent: str, tmp_path: Path
     with Client(flow.api) as assay_client:
         shown = {one.run_id: one for one in assay_client.judgements(parent).judgements}
     assert (shown[by_label].engine, shown[by_model].judge) == ("classifier", str(model))
+
+
+def test_an_encoder_says_how_alike_answers_are_to_the_right_ones(flow: Settings, tmp_path: Path) -> None:
+    """BERTScore as the package has it, with an interval; a task without right answers is left out, and refused where it is asked for."""
+    tasks = [{"name": "assay_copy", "limit": LIMIT}, {"name": "assay_story", "limit": 2}]
+    writer, encoder = submitted(flow, model={"uri": "writer-e"}, tasks=tasks), tiny_bert(tmp_path / "encoder")
+    over(flow, writer)
+    told = document(assay(
+        flow, "judge", writer, "--model", str(encoder), "--engine", "encoder", "--task", BERTSCORE, "--option", "layer=2", "--wait",
+        "--json",
+    ))  # fmt: skip
+    child = over(flow, told["run_id"])
+    assert [(task["task"], task["scored"]) for task in child["tasks"]] == [(f"{BERTSCORE}:assay_copy", LIMIT)]
+    scores = {score["metric"]: score for score in child["scores"]}
+    texts, right = asyncio.run(written(flow, writer)), copying()["test"]["letters"][:LIMIT]
+    expected = bert_score(encoder, list(zip(texts, right, strict=True)), layer=2)
+    means = [sum(column) / LIMIT for column in zip(*expected, strict=True)]
+    names = ("bertscore_precision", "bertscore_recall", "bertscore")
+    assert [scores[name]["value"] for name in names] == pytest.approx(means, abs=1e-5)
+    assert scores["bertscore"]["low"] < means[2] < scores["bertscore"]["high"]
+    (said,) = judged(flow, writer, judgements=1)["judgements"]
+    assert [score["metric"] for score in said["scores"] if score["main"]] == ["bertscore"]
+    asked = {"parent_run": writer, "engine": {"name": "encoder"}, "model": {"uri": str(encoder)}}
+    refused = over(flow, submitted(flow, **asked, tasks=[{"name": f"{BERTSCORE}:assay_story"}]))
+    assert (refused["state"], refused["reason_code"]) == ("rejected", "nothing-to-judge")
+    assert "no right answers to compare with" in refused["message"]
 
 
 async def written(flow: Settings, run_id: str) -> list[str]:

@@ -99,6 +99,8 @@ def test_what_a_task_does_not_give_is_refused(tmp_path: Path) -> None:
         beside(task.config_json, ["rouge"])
     with pytest.raises(Invalid, match="unknown metric 'rogue'; there are bits_per_byte, bleu"):
         beside(task.config_json, ["rogue"])
+    with pytest.raises(Invalid, match=r"metric bertscore needs a model of its own: .*assay judge RUN --task assay_judge_bertscore"):
+        beside(task.config_json, ["bertscore"])
     with pytest.raises(Invalid, match="metric calibration needs choices"):
         beside(made("assay_copy", tmp_path).config_json, ["calibration"])
 

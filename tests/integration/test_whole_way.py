@@ -51,7 +51,7 @@ def test_a_request_on_kafka_ends_in_a_ranking(flow: Settings) -> None:
     [
         ({"tasks": ("assay_arithmetics",)}, "unknown-task", "did you mean assay_arithmetic"),
         ({"tasks": ()}, "nothing-to-do", "name at least one task"),
-        ({"tasks": ("assay_copy",), "engine": EngineChoice(name="warp")}, "unknown-engine", "there are classifier, echo, transformers"),
+        ({"tasks": ("assay_copy",), "engine": EngineChoice(name="warp")}, "unknown-engine", "there are classifier, echo, encoder"),
         ({"tasks": ("assay_copy",), "engine": EngineChoice(), "model": "/nowhere"}, "model-not-found", "no such folder"),
     ],
 )  # fmt: skip

@@ -21,7 +21,8 @@ from streams.results import Results
 from tests.unit.test_results import HEADER, STAMP, planned, scored
 
 TOXICITY, GATHERS = "assay_judge_toxicity", "assay_judge_continuations"
-DERIVED = frozenset({judging.USUAL, judging.PAIRWISE, TOXICITY})
+BERTSCORE = "assay_judge_bertscore"
+DERIVED = frozenset({judging.USUAL, judging.PAIRWISE, TOXICITY, BERTSCORE})
 
 
 def sample(ordinal: int, *, draws: int = 1) -> SampleBuilt:
@@ -132,6 +133,7 @@ def asked(**told: Any) -> EvaluationRequested:
         ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": "r"}, "two runs: give against_run"),
         ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": "r", "against_run": "r"}, "compared with itself"),
         ({"tasks": [{"name": TOXICITY}], "parent_run": "r"}, "give engine classifier"),
+        ({"tasks": [{"name": BERTSCORE}], "parent_run": "r", "engine": {"name": "classifier"}}, "give engine encoder"),
     ],
 )
 def test_a_request_that_cannot_judge_is_told_why(told: dict[str, Any], says: str) -> None:
@@ -149,7 +151,8 @@ def test_who_is_not_over_is_not_judged_yet(state: str | None, says: str) -> None
 
 def test_rules_of_derived_tasks_name_tasks_that_there_are() -> None:
     """The definitions lie in files, the rules about them here."""
-    assert {judging.USUAL, *judging.COMPARING, *judging.LABELLING, *judging.GATHERING} <= DERIVED_TASKS
+    rules = {judging.USUAL, *judging.COMPARING, *judging.GATHERING, *judging.REFERRING, *judging.ENGINES}
+    assert rules <= DERIVED_TASKS
 
 
 def test_judgements_asked_for_twice_are_the_same_runs() -> None:
@@ -230,3 +233,22 @@ def test_without_a_whole_score_nothing_is_scored(text: str, says: str) -> None:
     """Never 0."""
     with pytest.raises(Invalid, match=says):
         points({}, [text])
+
+
+def test_an_encoder_says_its_figures_in_json() -> None:
+    """What it is asked is JSON too."""
+    from infra.harness.derived.likeness import bertscore, texts
+
+    doc = {"answer": 'a "quoted" dög', "references": ["a dog"]}
+    assert json.loads(texts(doc)) == doc
+    found = bertscore(doc, [json.dumps({"precision": 0.5, "recall": 1.0, "f1": 0.6})])
+    assert found == {"bertscore": 0.6, "bertscore_precision": 0.5, "bertscore_recall": 1.0}
+
+
+@pytest.mark.parametrize(("references", "text", "says"), [([], "{}", "no right answer"), (["a"], "a", "as JSON"), (["a"], "{}", "as JSON")])
+def test_without_right_answers_or_figures_nothing_is_scored(references: list[str], text: str, says: str) -> None:
+    """Never 0."""
+    from infra.harness.derived.likeness import bertscore
+
+    with pytest.raises(Invalid, match=says):
+        bertscore({"answer": "a", "references": references}, [text])

@@ -11,7 +11,7 @@ def case_of(task: Any, doc: Any, instances: Sequence[Any], *, filter_name: str) 
     answered = [instance.filtered_resps[filter_name] for instance in instances]
     if task.OUTPUT_TYPE == "generate_until":
         return Case(
-            text=_first(answered[0]), references=_references(task, doc), prompt=str(instances[0].args[0]),
+            text=_first(answered[0]), references=references(task, doc), prompt=str(instances[0].args[0]),
             output=_first(instances[0].resps), document=doc, form=_form(doc),
         )  # fmt: skip
     if task.OUTPUT_TYPE == "multiple_choice":
@@ -33,7 +33,8 @@ def _form(doc: Any) -> tuple[int, ...]:
     return tuple(told) if isinstance(told, list) and all(isinstance(one, int) for one in told) else ()
 
 
-def _references(task: Any, doc: Any) -> tuple[str, ...]:
+def references(task: Any, doc: Any) -> tuple[str, ...]:
+    """The right answers to a document of a task that generates; none where the task does not tell."""
     try:
         told = task.doc_to_target(doc)
         if isinstance(told, int) and task.config.doc_to_choice is not None:

@@ -25,6 +25,8 @@ GIVEN: dict[str, frozenset[str]] = {
     "loglikelihood": frozenset({"likelihood"}), "loglikelihood_rolling": frozenset({"likelihood"}),
 }  # fmt: skip
 WORDS = {"answer": "generated text", "text": "generated text", "choices": "choices", "likelihood": "log-likelihoods"}
+# A name asked for that is had of a judgement instead → the command that asks for it.
+JUDGED = {"bertscore": "assay judge RUN --task assay_judge_bertscore --engine encoder --model ENCODER"}
 # A name asked for → the library that only it needs, and the extra that brings this.
 OPTIONAL = dict.fromkeys(("rhyme", "syllables"), (verse.LIBRARY, "poetry"))
 
@@ -42,6 +44,8 @@ def expected(task: Any, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
 
 
 def _family(name: str, task: Any) -> tuple[Metric, ...]:
+    if name in JUDGED:
+        raise Invalid(f"metric {name} needs a model of its own: ask for it when the run is over, `{JUDGED[name]}`", code="metric")
     if name not in FAMILIES:
         raise Invalid(f"unknown metric {name!r}; there are {', '.join(sorted(FAMILIES))}", code="unknown-metric")
     needed = FAMILIES[name][0].needs
