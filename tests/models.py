@@ -1,6 +1,6 @@
 """Small models that tests make themselves: ordinary Hugging Face folders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,4 +82,41 @@ def tiny_bert(folder: Path, *, seed: int = 0, max_length: int = 32) -> Path:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]", sep_token="[SEP]", model_max_length=max_length
     ).save_pretrained(folder)
+    return folder
+
+
+def taught_llama(folder: Path, lessons: Sequence[tuple[str, str]], *, template: str, seed: int = 0, steps: int = 400) -> Path:
+    """A small Llama that was taught until it writes each lesson's text after its prompt, saved in `folder` with that chat template."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    plain = Tokenizer(models.BPE())
+    plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    plain.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=2048, special_tokens=["<s>", "</s>", "<pad>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    plain.train_from_iterator([text for lesson in lessons for text in lesson], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    tokenizer.chat_template = template
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=2048, bos_token_id=0, eos_token_id=1, pad_token_id=2,
+    ))  # fmt: skip
+    rows = [(tokenizer(prompt)["input_ids"], [*tokenizer(text)["input_ids"], 1]) for prompt, text in lessons]
+    longest = max(len(prompt) + len(text) for prompt, text in rows)
+    given = torch.tensor([[*prompt, *text, *[2] * (longest - len(prompt) - len(text))] for prompt, text in rows])
+    wanted = torch.tensor([[*[-100] * len(prompt), *text, *[-100] * (longest - len(prompt) - len(text))] for prompt, text in rows])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(steps):
+        loss = model(given, labels=wanted).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if loss.item() < 0.01:
+            break
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder

@@ -1,6 +1,7 @@
 """Judgements on the real stack: asked for with a run or afterwards, ranked by whom they judge; and what cannot be judged."""
 
 import asyncio
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,18 @@ import httpx
 import pytest
 from assay_client import Client
 
+from infra.harness.building import build
 from infra.harness.bundled.documents import copying
+from infra.harness.chat import Dress
+from infra.harness.data import Given
+from infra.harness.derived.rubric import points
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
 from schemas.event import derive_id
-from streams.topics import ANSWERS
+from schemas.requests import Chat, TaskChoice
+from streams.errors import Invalid
+from streams.topics import ANSWERS, SCORES
 from tests.flow import events_of
 from tests.integration.test_api import ECHO, get, post, until
 from tests.integration.test_classifier import saved
@@ -22,7 +29,7 @@ from tests.integration.test_classifier import theirs as label_probabilities
 from tests.integration.test_cli import assay, document
 from tests.integration.test_encoder import bert_score
 from tests.integration.test_lists import pages
-from tests.models import tiny_bert, tiny_llama
+from tests.models import taught_llama, tiny_bert, tiny_llama
 from tests.reference import hflm, theirs
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
@@ -34,6 +41,10 @@ TASK = "assay_judge_writing"
 BERTSCORE = "assay_judge_bertscore"
 ON = f"{TASK}:assay_copy"
 LIMIT = 8
+# The chat template of a judge that writes itself.
+WRITING = "{% for m in messages %}<{{ m['role'] }}>\n{{ m['content'] }}{% endfor %}<judge>\n"
+# What the judge is taught to say of each answer; the last follows no form.
+SAYS = ("Style: 4\nScore: 7", "Score: 3", "Style: 9\nScore: 8/10", "Score: 5", "I would rather not.")
 
 
 def judge(model: str, template: str, task: str = TASK) -> dict[str, Any]:
@@ -249,3 +260,67 @@ def test_the_projections_equal_the_log_with_judgements_in_it(flow: Settings, par
     verdict = asyncio.run(verify(flow, run_id=None, told=lambda _text: None))
     assert verdict.equal, verdict.difference
     assert httpx.get(f"{flow.api}/v1/runs/nobody/judgements", timeout=60).status_code == 404
+
+
+def prompts(settings: Settings) -> list[str]:
+    """What the judge will read of answers that repeat what they were asked, as the echo engine's do."""
+    asked = [f"copy: {letters}=" for letters in copying()["test"]["letters"][: len(SAYS)]]
+    rows = tuple(json.dumps({"prompt": text, "answer": text}) for text in asked)
+    made = build(
+        TaskChoice(name="assay_judge_writing:assay_copy"), dress=Dress(Chat(template="model"), WRITING), settings=settings,
+        given=Given(rows, "answers:assay_copy"),
+    )  # fmt: skip
+    return [sample.requests[0].prefix + sample.requests[0].context for sample in made.samples]
+
+
+def generated(folder: Path, texts: list[str]) -> list[str]:
+    """What transformers itself generates after each prompt."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    found = list[str]()
+    for text in texts:
+        given = tokenizer(text, return_tensors="pt", add_special_tokens=False)["input_ids"]
+        with torch.inference_mode():
+            told = model.generate(given, attention_mask=torch.ones_like(given), do_sample=False, max_new_tokens=48)
+        found.append(tokenizer.decode(told[0, given.shape[1] :], skip_special_tokens=True))
+    return found
+
+
+def rated(text: str) -> dict[str, float]:
+    """The points that a judge's text gives; none where it follows no form."""
+    try:
+        return points({}, [text])
+    except Invalid:
+        return {}
+
+
+async def said(flow: Settings, run_id: str) -> tuple[list[str], list[dict[str, float]]]:
+    """What the judge wrote of each answer, and the scores that it came to, by the log."""
+    async with Log(flow, client_id="test") as log:
+        answers, scores = await events_of(log, ANSWERS, run_id), await events_of(log, SCORES, run_id)
+    texts: dict[int, str] = {one.ordinal: one.answers[0].output.read() for one in answers}
+    values: list[dict[str, float]] = [{} for _ in texts]
+    for one in scores:
+        values[one.ordinal][one.metric] = one.value
+    return [texts[ordinal] for ordinal in sorted(texts)], values
+
+
+def test_a_judge_that_writes_gives_what_it_generates(flow: Settings, tmp_path: Path) -> None:
+    """Text by text and point by point; where it follows no form, nothing is scored."""
+    texts = prompts(flow)
+    folder = taught_llama(tmp_path / "judge", list(zip(texts, SAYS, strict=True)), template=WRITING)
+    generates = generated(folder, texts)
+    expected = [rated(text) for text in generates]
+    assert len({one["rating"] for one in expected if one}) > 1
+    parent = submitted(flow, model={"uri": "writer-g"}, tasks=[{"name": "assay_copy", "limit": len(SAYS)}])
+    over(flow, parent)
+    asked = {"engine": {"name": "transformers"}, "chat": {"template": "model"}, "tasks": [{"name": TASK}]}
+    child = over(flow, submitted(flow, model={"uri": str(folder)}, parent_run=parent, **asked))
+    wrote, scored = asyncio.run(said(flow, child["run_id"]))
+    assert wrote == generates
+    assert scored == expected
+    (mean,) = [score["value"] for score in child["scores"] if score["metric"] == "rating"]
+    ratings = [one["rating"] for one in expected if one]
+    assert mean == pytest.approx(sum(ratings) / len(ratings))
