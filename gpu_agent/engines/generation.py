@@ -1,7 +1,7 @@
-"""Greedy texts, many at once: every text has a slot of keys and values, written in place; a text that ends makes room for the next.
+"""Texts, many at once: every text has a slot of keys and values, written in place; a text that ends makes room for the next.
 
-Prompts go through the model packed, without padding, and what they share is computed once. What is not plain greedy search (sampling,
-beams, penalties) is left to the model's own `generate`, one request at a time, so that its draws depend on its seed alone.
+Prompts go through the model packed, without padding, and what they share is computed once. What is neither greedy search nor plain
+sampling (beams, penalties) is left to the model's own `generate`, one request at a time, its draws by its seed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,8 @@ from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes, is_out_of_memory
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.prompts import Generation
+from gpu_agent.engines.sampling import DEFAULTS, Dice, Sampling, chosen
+from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
 from gpu_agent.engines.thinking import Thought, look_back
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, pack_of, partial
 
@@ -42,9 +44,14 @@ class Prompt:
     thinking: Thinking | None = None
 
     @property
-    def is_greedy(self) -> bool:
-        """Whether nothing but the likeliest token is asked for."""
-        return not self.told.rest.get("do_sample") and set(self.told.rest) <= {"do_sample", "max_length"}
+    def is_plain(self) -> bool:
+        """Whether every token follows from its own logits: the likeliest, or drawn from them."""
+        return self.told.rest.keys() <= {"do_sample", "max_length", *DEFAULTS}
+
+    @property
+    def samples(self) -> bool:
+        """Whether tokens are drawn."""
+        return bool(self.told.rest.get("do_sample"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,10 @@ class Text:
     prompt: Prompt
     waiting: list[int]
     written: Written
+    dice: Dice | None
 
     def write(self, token: int) -> None:
-        """Goes on by the model's likeliest token, or by the one that must come."""
+        """Goes on by the token that was chosen, or by the one that must come."""
         tokens, thought = self.written.tokens, self.written.thought
         forced = thought.forced(len(tokens))
         tokens.append(token if forced is None else forced)
@@ -140,7 +148,8 @@ class Texts:
         self._tokenizer = tokenizer
         self._device = device
         self._budget = budget
-        self._roots = roots if _is_plain(model.generation_config) else None
+        self._roots = roots if _leaves(model.generation_config, PLAIN) else None
+        self._draws = _leaves(model.generation_config, PLAIN_SAMPLING)
         ends = model.generation_config.eos_token_id
         self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
         self._spans: dict[tuple[str, ...], int] = {}
@@ -149,15 +158,16 @@ class Texts:
         """Each prompt's new tokens, with its number, as they come; where memory runs out, fewer at once go on. Raises: Temporary."""
         together: dict[object, tuple[Prompt, list[int]]] = {}
         for number, prompt in enumerate(prompts):
-            if self._roots is None or not prompt.is_greedy:
+            if self._roots is None or not prompt.is_plain or (prompt.samples and not self._draws):
                 yield number, self._alone(prompt)
             else:
-                same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking)
+                drawn = (prompt.seed, self._sampling(prompt)) if prompt.samples else None
+                same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking, drawn)
                 together.setdefault(same, (prompt, []))[1].append(number)
         left = sorted(together.values(), key=lambda one: -len(one[0].tokens) - one[0].limit)
         while left and self._roots is not None:
             try:
-                for text in self._greedy([Text(prompt, waiting, self._begun(prompt)) for prompt, waiting in left], self._roots):
+                for text in self._together([self._text(prompt, waiting) for prompt, waiting in left], self._roots):
                     left = [other for other in left if other[1] is not text.waiting]
                     yield from ((number, text.written) for number in text.waiting)
             except (RuntimeError, MemoryError) as error:
@@ -167,25 +177,33 @@ class Texts:
                 self._budget.halve(self._device)
                 yield Halved(self._budget.text)
 
-    def _greedy(self, waiting: list[Text], roots: Roots) -> Iterator[Text]:
+    def _together(self, waiting: list[Text], roots: Roots) -> Iterator[Text]:
         """The texts as they end. Free slots are filled again as soon as a quarter of them is free."""
         slots, under_way = self._slots(waiting), list[Text]()
         prompts = [text.prompt.tokens for text in waiting]
         root = roots.of(prompts, most=min(map(len, prompts)) - 1)
         while waiting or under_way:
             if waiting and (slots.count - len(under_way)) * 4 >= slots.count:
-                begun, waiting = self._together(waiting, free=slots.count - len(under_way))
+                begun, waiting = self._next(waiting, free=slots.count - len(under_way))
                 logits = self._prefill(begun, slots, root)
                 first, under_way = len(under_way), under_way + begun
             else:
                 logits, first = self._step(under_way, slots), 0
-            for slot, token in reversed(list(enumerate(logits.argmax(-1).tolist(), start=first))):
+            tokens = chosen(logits, [text.dice for text in under_way[first:]])
+            for slot, token in reversed(list(enumerate(tokens, start=first))):
                 under_way[slot].write(token)
                 if self._ended(under_way[slot]):
                     yield under_way[slot]
                     slots.drop(slot)
                     under_way[slot] = under_way[-1]
                     under_way.pop()
+
+    def _text(self, prompt: Prompt, waiting: list[int]) -> Text:
+        dice = Dice.of(self._sampling(prompt), seed=prompt.seed, device=self._device)
+        return Text(prompt, waiting, self._begun(prompt), dice)
+
+    def _sampling(self, prompt: Prompt) -> Sampling | None:
+        return Sampling.told(prompt.told.rest, self._model.generation_config)
 
     def _begun(self, prompt: Prompt) -> Written:
         return Written(Thought(prompt.thinking, self._tokenizer))
@@ -200,7 +218,7 @@ class Texts:
         config = self._model.config.get_text_config()
         return max(1, int(2 * config.num_hidden_layers * config.hidden_size * self._model.dtype.itemsize))
 
-    def _together(self, waiting: list[Text], *, free: int) -> tuple[list[Text], list[Text]]:
+    def _next(self, waiting: list[Text], *, free: int) -> tuple[list[Text], list[Text]]:
         """The next prompts to go through the model at once: no more than slots are free and the budget bears; and the rest."""
         count, tokens = 0, 0
         for text in waiting[:free]:
@@ -285,6 +303,6 @@ def _chain(tokens: Tokens, *, root: int) -> Row:
     return Row((Segment(0, root, tokens[root:], -1),), {tokens: 0}, len(tokens) - root)
 
 
-def _is_plain(config: Any) -> bool:
-    """Whether the model's own settings leave greedy search as it is."""
-    return all(getattr(config, name, None) in (None, plain) for name, plain in PLAIN.items())
+def _leaves(config: Any, plain: Mapping[str, Any]) -> bool:
+    """Whether the model's own settings leave it as it is."""
+    return all(getattr(config, name, None) in (None, usual) for name, usual in plain.items())

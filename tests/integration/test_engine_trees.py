@@ -110,6 +110,28 @@ def test_texts_do_not_depend_on_what_is_generated_together(tmp_path: Path) -> No
     assert {answer.finish_reason for answer in together} == {"stop", "length"}
 
 
+def test_draws_are_transformers_and_do_not_depend_on_what_is_drawn_together(tmp_path: Path) -> None:
+    """Whatever the settings: each text is what the model's own `generate` draws by that seed alone."""
+    engine = engine_of("llama", tmp_path, batch_tokens="96")
+    kinds: list[dict[str, Any]] = [{}, {"top_p": 0.6, "top_k": 0}, {"temperature": 0.5, "top_k": 9}, {"temperature": 1.7, "top_k": 0}]
+    requests = [
+        EngineRequest(
+            index=n, request_type="generate_until", context=f"{SHOTS}Q{n // 3}:", draw=n % 3,
+            generation={"until": ["\n"], "max_gen_toks": 4 + 3 * (n % 5), "do_sample": True, **kinds[n % 4]},
+        )
+        for n in range(36)
+    ]  # fmt: skip
+    together = ours(engine, requests)
+    texts = engine._texts
+    assert texts is not None
+    roots, texts._roots = texts._roots, None  # without which every text is `generate`'s
+    alone = ours(engine, requests)
+    texts._roots = roots
+    assert [answer.output for answer in together] == [answer.output for answer in alone]
+    assert [answer.output_tokens for answer in together] == [answer.output_tokens for answer in alone]
+    assert len({answer.output for answer in together}) > 18
+
+
 def test_where_memory_runs_out_smaller_packs_go_on(tmp_path: Path) -> None:
     """The engine's process may not have what its first packs need: it says so, halves them, and answers all the same."""
     engine_of("llama", tmp_path)
