@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ def fitted(points: Sequence[Point]) -> dict[str, float]:
     A text is generated token by token, and a step costs more than its operations. `unexplained_ratio` is what is left, as a part of the
     norm of the seconds.
     """
+    from scipy.optimize import nnls  # half a second to import, which `whole` does not need
+
     given = np.array([[one.documents, one.outputs, one.flop] for one in points])
     seconds = np.array([one.s for one in points])
     scale = given.max(axis=0)

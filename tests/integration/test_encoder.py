@@ -12,7 +12,7 @@ import transformers
 from gpu_agent.engines.encoder import Encoder
 from gpu_agent.engines.engine import EngineRequest
 from infra.harness.data import Given
-from infra.harness.derived.likeness import referring
+from infra.harness.derived.likeness import bertscore, referring, texts
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 from tests.models import tiny_bert, tiny_llama, tiny_tokenizer
@@ -172,3 +172,18 @@ def test_right_answers_are_the_judged_tasks() -> None:
     assert found is not None and found.source == given.source
     assert [json.loads(row)["references"] for row in found.rows] == [["one\ntwo", "2"], []]
     assert referring(json.dumps(config), Given(given.rows[1:], "answers:questions")) is None
+
+
+def test_an_encoder_says_its_figures_in_json() -> None:
+    """What it is asked is JSON too."""
+    doc = {"answer": 'a "quoted" dög', "references": ["a dog"]}
+    assert json.loads(texts(doc)) == doc
+    found = bertscore(doc, [json.dumps({"precision": 0.5, "recall": 1.0, "f1": 0.6})])
+    assert found == {"bertscore": 0.6, "bertscore_precision": 0.5, "bertscore_recall": 1.0}
+
+
+@pytest.mark.parametrize(("references", "text", "says"), [([], "{}", "no right answer"), (["a"], "a", "as JSON"), (["a"], "{}", "as JSON")])
+def test_without_right_answers_or_figures_nothing_is_scored(references: list[str], text: str, says: str) -> None:
+    """Never 0."""
+    with pytest.raises(Invalid, match=says):
+        bertscore({"answer": "a", "references": references}, [text])

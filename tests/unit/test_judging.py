@@ -233,22 +233,3 @@ def test_without_a_whole_score_nothing_is_scored(text: str, says: str) -> None:
     """Never 0."""
     with pytest.raises(Invalid, match=says):
         points({}, [text])
-
-
-def test_an_encoder_says_its_figures_in_json() -> None:
-    """What it is asked is JSON too."""
-    from infra.harness.derived.likeness import bertscore, texts
-
-    doc = {"answer": 'a "quoted" dög', "references": ["a dog"]}
-    assert json.loads(texts(doc)) == doc
-    found = bertscore(doc, [json.dumps({"precision": 0.5, "recall": 1.0, "f1": 0.6})])
-    assert found == {"bertscore": 0.6, "bertscore_precision": 0.5, "bertscore_recall": 1.0}
-
-
-@pytest.mark.parametrize(("references", "text", "says"), [([], "{}", "no right answer"), (["a"], "a", "as JSON"), (["a"], "{}", "as JSON")])
-def test_without_right_answers_or_figures_nothing_is_scored(references: list[str], text: str, says: str) -> None:
-    """Never 0."""
-    from infra.harness.derived.likeness import bertscore
-
-    with pytest.raises(Invalid, match=says):
-        bertscore({"answer": "a", "references": references}, [text])
