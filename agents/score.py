@@ -42,11 +42,15 @@ class Material:
 
 
 class Scorer:
-    """The scoring processes, and the builds used last. `code`: it takes the answers that are programs, and only those."""
+    """The scoring processes, and the builds used last. `code`: it takes the answers that are programs, and only those.
 
-    def __init__(self, log: Log, *, processes: int, code: bool = False, at_once: int = AT_ONCE) -> None:
+    `limit_s`: seconds that scoring one sample may take; None for programs, whose sandbox has limits of its own.
+    """
+
+    def __init__(self, log: Log, *, processes: int, limit_s: float | None = None, code: bool = False, at_once: int = AT_ONCE) -> None:
         self._log = log
         self._count = processes
+        self._limit_s = limit_s
         self._code = code
         self._at_once = at_once
         self._processes = self._start()
@@ -109,7 +113,7 @@ class Scorer:
         loop, size = asyncio.get_running_loop(), -(-len(work) // self._count)
         parts = [work[first : first + size] for first in range(0, len(work), size)]
         try:
-            done = await asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part) for part in parts])
+            done = await asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part, self._limit_s) for part in parts])
         except BrokenProcessPool as error:
             self._processes = self._start()
             raise Permanent("the scoring process died over these answers", code="scorer-died") from error
@@ -183,7 +187,7 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
 async def main(settings: Settings) -> None:
     """Scores until SIGTERM."""
     async with Log(settings, client_id="agents.score") as log:
-        scorer = Scorer(log, processes=settings.score_processes)
+        scorer = Scorer(log, processes=settings.score_processes, limit_s=settings.score_limit_s)
         scorer.prepare()
         try:
             await consume("score", (ANSWERS, RUNS), scorer.handle, log=log, settings=settings)

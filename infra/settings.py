@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     batch_events: int = Field(default=2000, description="Events that a stream processor takes at once, at most.")
     batch_s: float = Field(default=0.25, description="Seconds that a stream processor waits for a batch to fill.")
     score_processes: int = Field(default=1, description="Processes that score answers, beside the event loop.")
+    score_limit_s: float = Field(
+        default=60.0, gt=0, description="Seconds that scoring one sample may take; then it is a dead letter, and said to be not scored."
+    )
     code_processes: int = Field(default=1, description="Programs that models wrote which run at once, each in a sandbox.")
     metrics: str = Field(
         default="", description="Where a process serves its own /metrics, /healthz and /readyz, host:port; the embedded stack chooses."

@@ -1,8 +1,11 @@
 """What scoring processes run: samples with their answers in, scores out. A refusal is an outcome, never an exception."""
 
+import faulthandler
 import functools
 import json
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
@@ -11,6 +14,9 @@ from schemas.measurements import Answer
 from streams.clusters import cluster_of
 from streams.errors import Permanent
 from streams.judging import UNANSWERED
+
+# How long after its time scoring that does not come back to Python ends with its process.
+GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,7 @@ class ToScore:
 class Scored:
     """A sample's scores and the cluster it belongs to; no scores, and the reason, where it cannot be scored.
 
-    `broke`: its task's scoring raised over it, or ended the process.
+    `broke`: its task's scoring raised over it, took too long, or ended the process.
     """
 
     doc_id: int
@@ -50,12 +56,37 @@ def _scorer(config_json: str) -> Scorer:
     return Scorer(config_json)
 
 
-def score_all(work: Sequence[ToScore]) -> list[Scored]:
-    """The outcome of every sample, in order."""
-    return [_score(one) for one in work]
+class Overdue(BaseException):
+    """Scoring takes too long. No `Exception`, or a task's own code might take it for one of its errors."""
 
 
-def _score(one: ToScore) -> Scored:
+@contextmanager
+def _within(limit_s: float | None) -> Iterator[None]:
+    """Ends what goes on in it when its time is over: with Overdue, and where that is not heard, with the process. None: no limit."""
+    if limit_s is None:
+        yield
+        return
+
+    def over(*_: object) -> None:
+        raise Overdue
+
+    handler = signal.signal(signal.SIGALRM, over)
+    before = signal.setitimer(signal.ITIMER_REAL, limit_s)
+    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *before)
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGALRM, handler)
+
+
+def score_all(work: Sequence[ToScore], limit_s: float | None = None) -> list[Scored]:
+    """The outcome of every sample, in order. `limit_s`: seconds that scoring one may take."""
+    return [_score(one, limit_s) for one in work]
+
+
+def _score(one: ToScore, limit_s: float | None) -> Scored:
     if errors := [answer.error for answer in one.answers if answer.error]:
         return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
     document = json.loads(one.document)
@@ -63,7 +94,10 @@ def _score(one: ToScore) -> Scored:
         return Scored(one.doc_id, (), "the judged model gave no answer")
     try:
         scorer = _scorer(one.config_json)
-        scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
+        with _within(limit_s):
+            scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
+    except Overdue:
+        return Scored(one.doc_id, (), f"scoring took longer than {limit_s:g} s", broke=True)
     except Permanent as error:
         return Scored(one.doc_id, (), str(error), broke=error.code == NOT_SCORABLE)
     return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)

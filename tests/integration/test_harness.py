@@ -30,6 +30,7 @@ from tests.models import tiny_llama
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 PLAIN = Dress(Chat())
 LONG = {"assay_poem", "assay_scene", "assay_story"}
+REFUSED = 2  # a harmful request and its harmless twin, each answered at length
 DRAWN = {"assay_continuations"}  # by chance, which lm-eval's executor has of its own; tests/integration/test_safety.py is about it
 
 
@@ -132,7 +133,7 @@ def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot:
 @pytest.mark.parametrize("name", sorted({*BUNDLED_TASKS} - DRAWN))
 def test_bundled_tasks_equal_the_standard_harness(name: str, lm: Any, settings: Settings) -> None:
     """Multiple choice, generation and rolling likelihood; long texts for one sample."""
-    assert_equal(name, lm, settings, limit=1 if name in LONG else 12)
+    assert_equal(name, lm, settings, limit=1 if name in LONG else REFUSED if name == "assay_refusals" else 12)
 
 
 @pytest.mark.parametrize("chat", [Chat(template="model"), Chat(template="model", system="Be brief.", multiturn=True)])
@@ -140,7 +141,7 @@ def test_bundled_tasks_equal_the_standard_harness(name: str, lm: Any, settings: 
 def test_dressed_tasks_equal_the_standard_harness(name: str, chat: Chat, lm: Any, settings: Settings) -> None:
     """In the model's chat template, few-shot examples as text and as turns."""
     template, variables = lm.tokenizer.chat_template, tuple(sorted(lm.tokenizer.special_tokens_map.items()))
-    assert_equal(name, lm, settings, limit=4, fewshot=2, dress=Dress(chat, template, variables))
+    assert_equal(name, lm, settings, limit=REFUSED if name == "assay_refusals" else 4, fewshot=2, dress=Dress(chat, template, variables))
 
 
 @pytest.mark.datasets

@@ -4,25 +4,33 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.harness.building import build
+from infra.harness.chat import Dress
+from infra.harness.processes import ToScore, score_all
 from infra.kafka import Log
+from infra.pools import pool
 from infra.settings import Settings
 from query_api.cli.task_files import tasks_in
-from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.measurements import Answer
+from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from streams.errors import Invalid
 from streams.runs import TERMINAL
 from streams.topics import BUILDS, DEAD_LETTERS, NOT_SCORED, RUN_SCORES, RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
+from tests.integration.test_harness import on_the_wire
 from tests.unit.test_definitions import WHOLE
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 TASK = WHOLE + "metadata:\n  version: 2.5\n"
+LIMIT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     rows = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} for n in range(20)]
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with stack_in(tmp_path_factory.mktemp("home")) as bare:
-        settings = bare.model_copy(update={"datasets": folder.parents[1]})
+        settings = bare.model_copy(update={"datasets": folder.parents[1], "score_limit_s": LIMIT_S})
         children = [spawn("agents", name, settings=settings) for name in ("plan", "dispatch", "score", "rank")]
         children.append(spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": "own"})))
         try:
@@ -96,23 +104,41 @@ def test_a_run_shows_that_it_trusts(stack: Settings) -> None:
     assert [warning for warning in plan.warnings if "trusted may run Python" in warning] == list(plan.warnings) != []
 
 
-def test_a_document_that_ends_its_scoring_process_holds_up_no_run(stack: Settings) -> None:
-    """It is a dead letter, its sample is said to be not scored, and the others are scored."""
+def breaking() -> TaskChoice:
+    """A task that breaks its scorer over some documents."""
     definition = TASK.replace("metadata:", "process_results: !function tests.breaking.process_results\nmetadata:")
-    choice = TaskChoice(name="breaking", definition=definition.replace("task: capitals", "task: breaking"), trust_code=True)
-    asked = request(tasks=(choice,))
+    return TaskChoice(name="breaking", definition=definition.replace("task: capitals", "task: breaking"), trust_code=True)
+
+
+def test_a_document_that_breaks_its_scorer_holds_up_no_run(stack: Settings) -> None:
+    """Whether it ends the process or never ends: it is a dead letter, its sample is said to be not scored, and the others are scored."""
+    asked = request(tasks=(breaking(),))
     changes, figures, _ = asyncio.run(run_of(stack, asked))
     assert (changes[-1].state, changes[-1].message) == ("completed", None)
-    assert next(event.scored for event in figures if event.complete) == 19
+    assert next(event.scored for event in figures if event.complete) == 18
 
     async def said() -> tuple[list[Any], list[Any]]:
         async with Log(stack, client_id="test") as log:
             letters = [record.event async for record in log.read([DEAD_LETTERS])]
             return await events_of(log, NOT_SCORED, asked.run_id), letters
 
-    (broken,), letters = asyncio.run(said())
-    assert (broken.ordinal, broken.reason) == (7, "the scoring process died over these answers")
-    assert broken.dead_letter_ref in [letter.event_id for letter in letters]
+    broken, letters = asyncio.run(said())
+    reasons = {5: "scoring took longer than 3 s", 7: "the scoring process died over these answers"}
+    assert {one.ordinal: one.reason for one in broken} == reasons
+    assert {one.dead_letter_ref for one in broken} <= {letter.event_id for letter in letters}
+
+
+def test_scoring_that_hears_nothing_ends_with_its_process(stack: Settings) -> None:
+    """A limit holds also where code does not come back to Python."""
+    made = build(breaking(), dress=Dress(Chat()), settings=stack)
+    requests, prefixes = on_the_wire(made.samples[0])
+    document = json.dumps(json.loads(made.samples[0].document) | {"country": "Out of Python"})
+    answers = tuple(
+        Answer(request_index=n, request_type="loglikelihood", finish_reason="none", prompt_tokens=0, loglikelihood=-1.0, is_greedy=False)
+        for n in range(len(requests))
+    )
+    with pool(1) as processes, pytest.raises(BrokenProcessPool):
+        processes.submit(score_all, [ToScore(made.config_json, document, 0, requests, prefixes, answers)], 0.5).result(PATIENCE_S)
 
 
 def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
