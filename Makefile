@@ -54,7 +54,7 @@ test-unit: setup ## The unit tests, few examples a property; without a plugin th
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
 
-test-suites: setup ## Every task of every suite, and every program of the coding tasks; needs ASSAY_DATASETS
+test-suites: setup ## Every task of every suite, real tasks beside lm-eval, every program of the coding tasks; needs ASSAY_DATASETS
 	$(bin)/pytest --numprocesses $(WORKERS) --dist worksteal -m suites
 
 test-faults: setup ## The tests on stacks of their own: stores go away, disks are full, private texts are looked for everywhere

@@ -82,7 +82,8 @@ def theirs(name: str, settings: Settings, draws: int) -> dict[int, dict[str, flo
 
 
 @pytest.mark.parametrize(
-    ("name", "draws"), [("humaneval", 1), ("humaneval_instruct", 1), pytest.param("humaneval_64", 64, marks=pytest.mark.suites)]
+    ("name", "draws"),
+    [("humaneval", 1), *(pytest.param(*one, marks=pytest.mark.suites) for one in (("humaneval_instruct", 1), ("humaneval_64", 64)))],
 )
 def test_values_are_those_of_lm_eval(name: str, draws: int, settings: Settings) -> None:
     """On right and wrong answers, and on programs that loop, leave early or do not parse."""

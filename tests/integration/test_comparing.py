@@ -133,6 +133,7 @@ def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, 
 
 
 @pytest.mark.datasets
+@pytest.mark.suites
 @pytest.mark.filterwarnings("ignore")
 def test_questions_on_one_passage_are_scored_as_one_cluster(home: Path) -> None:
     """boolq asks several questions about some of its passages."""

@@ -145,6 +145,7 @@ def test_dressed_tasks_equal_the_standard_harness(name: str, chat: Chat, lm: Any
 
 
 @pytest.mark.datasets
+@pytest.mark.suites
 @pytest.mark.parametrize(
     ("name", "fewshot", "limit"),
     [
