@@ -16,6 +16,7 @@ Source: man-pages user_namespaces(7), pivot_root(2), mount_setattr(2), landlock(
 import ctypes
 import json
 import os
+import stat
 import struct
 import sys
 from typing import Any
@@ -85,7 +86,7 @@ def change_root(plan: dict[str, Any]) -> None:
     mount("none", "/", "none", MS_REC | MS_PRIVATE, "")
     mount("sandbox", root, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     for path, source in held.items():
-        bind(source, root + path, folder=os.path.isdir(path))
+        bind(source, root + path, folder=stat.S_ISDIR(os.fstat(source).st_mode))  # by now the path may lead nowhere
         keep_read_only(root + path, ATTR_NOSUID | (0 if path == "/dev/null" else ATTR_RDONLY | ATTR_NODEV), deep=True)
     os.mkdir(root + "/scratch")
     mount("scratch", root + "/scratch", "tmpfs", MS_NOSUID | MS_NODEV, f"size={plan['files_bytes']},nr_inodes=1000,mode=700")

@@ -15,7 +15,7 @@ import pytest
 from infra.sandbox import running
 from infra.sandbox.running import PROBE, Limits, Outcome, run, walls_here
 from infra.sandbox.syscalls import ALLOWED, MACHINES, seccomp_filter
-from infra.sandbox.walls import KINDS, Walls
+from infra.sandbox.walls import KINDS, Walls, readable
 from streams.errors import AssayError, Invalid
 
 pytestmark = pytest.mark.integration
@@ -222,6 +222,15 @@ def test_nothing_wrong_is_taken_for_right(name: str, walls: Walls) -> None:
     """Whatever it does to its interpreter."""
     assert not run(FORGERIES[name] + FAILING_TEST, walls=walls, limits=SHORT).passed
     assert stays() == []
+
+
+def test_libraries_may_lie_where_the_new_root_is_made(walls: Walls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment under /tmp, say: folders are told from files before the root hides them."""
+    (tmp_path / "said").write_text("here")
+    known = readable()
+    monkeypatch.setattr("infra.sandbox.walls.readable", lambda: (*known, str(tmp_path)))
+    outcome = run(f"assert open({str(tmp_path / 'said')!r}).read() == 'here'", walls=walls)
+    assert outcome.passed, outcome.why
 
 
 def test_where_there_are_no_walls_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
