@@ -25,17 +25,20 @@ class Client:
 
     def whole(self, path: str, rows: str, **query: Any) -> dict[str, Any]:
         """A document of which `rows` is a list, with those of all of its pages. Raises: NotFound, Invalid, Unavailable."""
-        told = self.get(path, **query)
+        return self._to_its_end(self.get(path, **query), path, rows, **query)
+
+    def board(self, **query: Any) -> dict[str, Any]:
+        """All of a board. The board that changed last may be another one before all of it is read: it is asked for by its name."""
+        first = self.get("/v1/rankings", **query)
+        return self._to_its_end(first, "/v1/rankings", "rows", board=first["board"])
+
+    def _to_its_end(self, told: dict[str, Any], path: str, rows: str, **query: Any) -> dict[str, Any]:
+        """The last page, with the rows of all from the first page `told` on."""
         found = told[rows]
         while told["next"]:
             told = self.get(path, **query, cursor=told["next"])
             found += told[rows]
         return told | {rows: found}
-
-    def board(self, **query: Any) -> dict[str, Any]:
-        """All of a board. The board that changed last may be another one before all of it is read: it is asked for by its name."""
-        first = self.get("/v1/rankings", **query)
-        return self.whole("/v1/rankings", "rows", board=first["board"]) if first["next"] else first
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a body. Raises: NotFound, Invalid, Conflict, Unavailable."""
