@@ -16,7 +16,6 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -55,12 +54,9 @@ class Classifier:
         self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
         with torch.inference_mode(), memory_errors():
             self._likelihoods([self._tokenizer("a")["input_ids"]])
-        used = EngineUsed(
-            name="classifier", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
-            quantisation=model.quantisation, max_len=self._max_len, device=str(self._device), batch=self._budget.text,
-        )  # fmt: skip
         return loaded_as(
-            used, self._model, self._device, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
+            "classifier", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text,
+            load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
         )  # fmt: skip
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:

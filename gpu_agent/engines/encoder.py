@@ -21,7 +21,6 @@ from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.matching import Embedded, best, embedded
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -81,12 +80,9 @@ class Encoder:
         self._layer = asked.get("layer", layers)
         if self._layer > layers:
             raise Invalid(f"option layer={self._layer}: {facts.folder} has {layers} layers; give 0 to {layers}", code="option")
-        used = EngineUsed(
-            name="encoder", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
-            quantisation=model.quantisation, max_len=self._max_len, device=str(self._device), batch=self._budget.text,
-        )  # fmt: skip
         return loaded_as(
-            used, self._model, self._device, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
+            "encoder", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text,
+            load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
         )  # fmt: skip
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:

@@ -55,9 +55,16 @@ def prepared(
     return facts, on
 
 
-def loaded_as(used: EngineUsed, network: Any, device: torch.device, *, load_ns: int, warmup_ns: int, kv_bytes: int | None = None) -> Loaded:
-    """What is said of a model that was loaded: how long it took, and what it takes."""
+def loaded_as(
+    name: str, model: ModelRef, network: Any, device: torch.device, *, max_len: int, batch: str, load_ns: int, warmup_ns: int,
+    kv_bytes: int | None = None,
+) -> Loaded:  # fmt: skip
+    """What is said of a model that an engine of transformers' has loaded: how it is used, how long it took, and what it takes."""
     parameters = list(network.parameters())
+    used = EngineUsed(
+        name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=model.quantisation,
+        max_len=max_len, device=str(device), batch=batch,
+    )  # fmt: skip
     return Loaded(
         used=used, download_ns=0, load_ns=load_ns, warmup_ns=warmup_ns, kv_bytes=kv_bytes,
         weights_bytes=sum(one.numel() * one.element_size() for one in parameters), parameters=sum(one.numel() for one in parameters),

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Prompt, Texts
@@ -19,7 +18,6 @@ from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keepin
 from gpu_agent.engines.loading import load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.prompts import cut, encode_pairs, generation, rolling
-from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -53,14 +51,9 @@ class Transformers:
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
         with torch.inference_mode(), memory_errors():
             self._model(torch.tensor([[self._prefix_token]], device=self._device))
-        used = EngineUsed(
-            name="transformers", version=transformers.__version__, dtype=str(self._model.dtype).removeprefix("torch."),
-            quantisation=model.quantisation, max_len=self._max_len, device=str(self._device),
-            batch=self._budget.text if self.sees_trees else "1",
-        )  # fmt: skip
         return loaded_as(
-            used, self._model, self._device, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
-            kv_bytes=facts.kv_bytes_per_token * self._max_len,
+            "transformers", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text if self.sees_trees else "1",
+            load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len,
         )  # fmt: skip
 
     @property
