@@ -5,11 +5,12 @@ the request's redelivery.
 """
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
@@ -41,6 +42,7 @@ from streams.topics import BUILDS, REQUESTS, RUNS, TOPICS
 
 SAMPLES_AT_ONCE = 1000
 T = TypeVar("T")
+P = ParamSpec("P")
 log_line = structlog.get_logger()
 NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
 
@@ -167,7 +169,7 @@ class Planner:
         if judging.check_request(request, DERIVED_TASKS):
             judged = await self._judging.referring(await self._judging.judged(request), request.tasks, self._in_process)
             return Asked(judged.choices, dress, judged)
-        leaves = [await self._in_process(leaves_of, choice, self._settings) for choice in request.tasks]
+        leaves = [await self._in_process(leaves_of, choice) for choice in request.tasks]
         return Asked(expanded(request.tasks, leaves), dress)
 
     async def _prepare_all(self, request: EvaluationRequested, asked: Asked) -> tuple[list[Prepared], list[SkippedTask]]:
@@ -249,11 +251,11 @@ class Planner:
             found[text] = ContentPlace(content_id=name, partition=places[0].partition, first_offset=min(offsets), last_offset=max(offsets))
         return found
 
-    async def _in_process(self, function: Any, *arguments: Any, **named: Any) -> Any:
+    async def _in_process(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in the builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._processes, _call, function, arguments, named)
+            return await loop.run_in_executor(self._processes, functools.partial(function, *arguments, **named))
         except BrokenProcessPool as error:
             self._processes = pool(1)
             raise Invalid(
@@ -281,10 +283,6 @@ async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awa
         except Permanent as error:
             errors[choice.name] = error
     return done
-
-
-def _call(function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    return function(*arguments, **named)
 
 
 def _apart(call: BuiltCall) -> str:

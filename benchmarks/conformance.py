@@ -88,7 +88,7 @@ def theirs(lm: Any, member: Member, *, limit: int, chat: Chat, settings: Setting
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(include_defaults=False, include_path=[str(find(member.task, settings).folder)])
+    manager = TaskManager(include_defaults=False, include_path=[str(find(member.task).folder)])
     with reading(settings.datasets):
         return dict(
             lm_eval.simple_evaluate(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
 from infra.models import ModelFacts, inspect
-from infra.settings import Settings
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams import planning
@@ -19,11 +18,11 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     return inspect(request.model)
 
 
-def leaves_of(choice: TaskChoice, settings: Settings) -> list[Leaf]:
+def leaves_of(choice: TaskChoice) -> list[Leaf]:
     """The tasks that a choice stands for; one that brings its definition is itself, by a name that is free. Raises: NotFound, Invalid."""
     if choice.definition is None:
-        return resolve(choice.name, settings)
-    if choice.name in known_tasks(settings):
+        return resolve(choice.name)
+    if choice.name in known_tasks():
         raise Invalid(f"there is a task {choice.name!r} already; give yours another name", code="task-definition")
     return [Leaf(choice.name)]
 

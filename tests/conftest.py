@@ -44,7 +44,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a child process these settings."""
     given = {f"ASSAY_{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
-    return kept | given | {"PYTHONUNBUFFERED": "1"}
+    # A broker that lives for a minute does not win back what optimising its code costs.
+    return kept | given | {"PYTHONUNBUFFERED": "1", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 
 
 def spawn(*command: str, settings: Settings) -> subprocess.Popen[bytes]:
@@ -102,7 +103,7 @@ def stack_in(home: Path) -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home without a stack, in which lm-eval's tasks are listed once (that takes some ten seconds)."""
+    """A home without a stack."""
     return tmp_path_factory.mktemp("home")
 
 

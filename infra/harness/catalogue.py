@@ -2,7 +2,7 @@
 
 A derived task is asked for by its name, or as `derived:judged task`, about the answers to that task alone.
 
-lm-eval's index takes some ten seconds to make, so it is made once and kept as a file; loading one task then looks at its folder only.
+lm-eval's index takes some ten seconds to make, so it is made once on a machine and kept; loading one task then looks at its folder only.
 """
 
 import difflib
@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra.settings import Settings
+from infra.machine import CACHE, locked
 from streams.errors import Invalid, NotFound
 from streams.judging import derived_name
 
@@ -29,6 +29,7 @@ FOLDERS = {BUNDLED: BUNDLED_TASKS, DERIVED: DERIVED_TASKS, DEFINED: [path.stem f
 OWN = {name: folder for folder, names in FOLDERS.items() for name in names}
 HARNESS_VERSION = version("lm-eval")
 LAYOUT = 2  # of the index's file
+INDEX = CACHE / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
 # What a group says of a member that does not change how it is evaluated.
 COSMETIC = {"task", "group", "task_alias", "group_alias", "aggregate_metric_list", "metadata"}
 
@@ -51,23 +52,22 @@ class Found:
     members: tuple[Leaf, ...] = ()
 
 
-def known_tasks(settings: Settings) -> list[str]:
+def known_tasks() -> list[str]:
     """Every name that can be asked for."""
-    return sorted({*OWN, *_index(settings)})
+    return sorted({*OWN, *_index()})
 
 
-def known_at_once(settings: Settings) -> list[str]:
-    """The names that can be told without loading lm-eval: the project's own, and all once they were listed here."""
-    path = _written(settings)
-    rows = json.loads(path.read_text()) if path.exists() else []
+def known_at_once() -> list[str]:
+    """The names that can be told without loading lm-eval: the project's own, and all once they were listed on this machine."""
+    rows = json.loads(INDEX.read_text()) if INDEX.exists() else []
     return sorted({*OWN, *(row["name"] for row in rows)})
 
 
-def find(name: str, settings: Settings) -> Found:
+def find(name: str) -> Found:
     """The task or group of that name. Raises: NotFound with names like it."""
     if (own := derived_name(name)) in (DERIVED_TASKS if own != name else OWN):
         return Found(own, str(OWN[own]))
-    index = _index(settings)
+    index = _index()
     if name not in index:
         close = difflib.get_close_matches(name, [*OWN, *index], n=3, cutoff=0.7)
         hint = f"did you mean {' or '.join(close)}?" if close else "`assay tasks` lists them"
@@ -75,13 +75,13 @@ def find(name: str, settings: Settings) -> Found:
     return index[name]
 
 
-def resolve(name: str, settings: Settings) -> list[Leaf]:
+def resolve(name: str) -> list[Leaf]:
     """The tasks that a name stands for, in order: itself, or a group's or tag's tasks. Raises: NotFound, Invalid.
 
     A group may want other few-shot examples of a member than the member itself; one that changes more of it is refused.
     """
     leaves: dict[str, Leaf] = {}
-    for leaf in _leaves(Leaf(name), settings):
+    for leaf in _leaves(Leaf(name)):
         leaves.setdefault(leaf.name, leaf)
         if leaf.changed:
             raise Invalid(
@@ -91,30 +91,25 @@ def resolve(name: str, settings: Settings) -> list[Leaf]:
     return list(leaves.values())
 
 
-def _leaves(member: Leaf, settings: Settings) -> Iterator[Leaf]:
+def _leaves(member: Leaf) -> Iterator[Leaf]:
     if member.changed:
         yield member
         return
-    found = find(member.name, settings)
+    found = find(member.name)
     if found.folder is not None:
         yield member
     for one in found.members:
-        yield from _leaves(Leaf(one.name, one.fewshot if one.fewshot is not None else member.fewshot, one.changed), settings)
-
-
-def _written(settings: Settings) -> Path:
-    return settings.home / "harness" / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
+        yield from _leaves(Leaf(one.name, one.fewshot if one.fewshot is not None else member.fewshot, one.changed))
 
 
 @functools.cache
-def _index(settings: Settings) -> dict[str, Found]:
-    path = _written(settings)
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_suffix(".new")
-        written.write_text(json.dumps([asdict(found) for found in _scan()]))
-        written.replace(path)
-    rows = json.loads(path.read_text())
+def _index() -> dict[str, Found]:
+    with locked(INDEX):
+        if not INDEX.exists():
+            written = INDEX.with_suffix(".new")
+            written.write_text(json.dumps([asdict(found) for found in _scan()]))
+            written.replace(INDEX)
+    rows = json.loads(INDEX.read_text())
     root = _root()
     return {row["name"]: _found(row, root) for row in rows}
 

@@ -107,7 +107,7 @@ def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None
     if given is None and own in DERIVED_TASKS:
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
     source = giving(given) if given else reading(settings.datasets)
-    with _folder(own, choice.definition, settings, trust_code=choice.trust_code) as folder, source as used:
+    with _folder(own, choice.definition, trust_code=choice.trust_code) as folder, source as used:
         task = _loaded_or_missing(own, folder, used)
         if callable(getattr(task.config, "custom_dataset", None)):
             note_generated(used, task.dataset)
@@ -116,10 +116,10 @@ def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None
 
 
 @contextmanager
-def _folder(name: str, definition: str | None, settings: Settings, *, trust_code: bool) -> Iterator[str]:
+def _folder(name: str, definition: str | None, *, trust_code: bool) -> Iterator[str]:
     """The folder that defines a task: one of its own for a definition that came with the request, once that is checked."""
     if definition is None:
-        found = find(name, settings)
+        found = find(name)
         if found.folder is None:
             raise Invalid(f"{name!r} is a group; name its tasks", code="group")
         yield found.folder
@@ -168,5 +168,5 @@ def without_data(config_json: str) -> Any:
     overrides: dict[str, Any] = {"process_docs": None} if config["yaml"] else {}
     if config["custom_dataset"]:
         overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}
-    with _folder(_own(name), definition, Settings(), trust_code=trust_code) as folder, standing_in(config["document"]):
+    with _folder(_own(name), definition, trust_code=trust_code) as folder, standing_in(config["document"]):
         return _loaded(_own(name), folder, overrides)

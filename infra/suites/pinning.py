@@ -46,8 +46,8 @@ def main() -> None:
     before = json.loads(PINS.read_text())["pins"] if PINS.exists() else {}
     groups, pins = dict[str, list[str]](), dict[str, Any]()
     for name in _written():
-        tasks = [leaf.name for leaf in resolve(name, settings)]
-        if find(name, settings).folder is None:
+        tasks = [leaf.name for leaf in resolve(name)]
+        if find(name).folder is None:
             groups[name] = tasks
         for task in tasks:
             try:

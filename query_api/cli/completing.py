@@ -26,7 +26,7 @@ def task_names(incomplete: str) -> list[str]:
     """Names of tasks; before `assay tasks` was called, the bundled ones."""
     from infra.harness.catalogue import known_at_once
 
-    return [name for name in known_at_once(Settings()) if name.startswith(incomplete)][:OFFERED]
+    return [name for name in known_at_once() if name.startswith(incomplete)][:OFFERED]
 
 
 def topic_names(incomplete: str) -> list[str]:

@@ -42,7 +42,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
     facts = facts_of(request)
-    choices = expanded(request.tasks, [leaves_of(choice, settings) for choice in request.tasks])
+    choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)

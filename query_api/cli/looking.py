@@ -97,5 +97,5 @@ def tasks(match: Annotated[str, typer.Argument(help="part of a name")] = "", as_
     """
     from infra.harness.catalogue import known_tasks
 
-    names = [name for name in known_tasks(Settings()) if match in name]
+    names = [name for name in known_tasks() if match in name]
     showing.document({"tasks": names}) if as_json else typer.echo("\n".join(names))

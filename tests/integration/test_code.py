@@ -70,7 +70,7 @@ def theirs(name: str, settings: Settings, draws: int) -> dict[int, dict[str, flo
     load, evaluate.load = evaluate.load, lambda *_: Reference()
     try:
         with reading(settings.datasets):
-            (task,) = TaskManager(include_defaults=False, include_path=[find(name, settings).folder]).load(name)["tasks"].values()
+            (task,) = TaskManager(include_defaults=False, include_path=[find(name).folder]).load(name)["tasks"].values()
     finally:
         evaluate.load = load
     task.build_all_requests()

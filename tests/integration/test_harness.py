@@ -100,7 +100,7 @@ def theirs(name: str, lm: Any, settings: Settings, *, limit: int, fewshot: int |
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(include_defaults=False, include_path=[str(find(name, settings).folder)])
+    manager = TaskManager(include_defaults=False, include_path=[str(find(name).folder)])
     with reading(settings.datasets):
         return lm_eval.simple_evaluate(
             lm, tasks=[name], task_manager=manager, limit=limit, num_fewshot=fewshot, log_samples=True,
@@ -230,22 +230,22 @@ def test_a_split_that_is_not_there_is_missed_only_where_it_is_needed(home: Path,
         build(TaskChoice(name="arc_easy"), dress=PLAIN, settings=only)
 
 
-def test_an_unknown_task_names_its_neighbours(mirrored: Settings) -> None:
+def test_an_unknown_task_names_its_neighbours() -> None:
     """A slip of the finger is answered with what was meant."""
     with pytest.raises(NotFound, match="did you mean assay_arithmetic"):
-        resolve("assay_arithmetics", mirrored)
+        resolve("assay_arithmetics")
     with pytest.raises(NotFound, match="did you mean hellaswag"):
-        resolve("helaswag", mirrored)
-    assert len(resolve("mmlu", mirrored)) == 57
+        resolve("helaswag")
+    assert len(resolve("mmlu")) == 57
 
 
-def test_a_group_is_its_members_as_it_wants_them(mirrored: Settings) -> None:
+def test_a_group_is_its_members_as_it_wants_them() -> None:
     """Groups in groups are opened; few-shot examples that a group asks for are kept; a group that changes more is refused."""
-    assert Leaf("tinyArc", fewshot=25) in resolve("tinyBenchmarks", mirrored)
-    assert len(resolve("mmlu_generative", mirrored)) == 57
-    assert {leaf.fewshot for leaf in resolve("mmlu", mirrored)} == {None}
+    assert Leaf("tinyArc", fewshot=25) in resolve("tinyBenchmarks")
+    assert len(resolve("mmlu_generative")) == 57
+    assert {leaf.fewshot for leaf in resolve("mmlu")} == {None}
     with pytest.raises(Invalid, match="group 'openllm' changes fewshot_split of its task 'arc_challenge'"):
-        resolve("openllm", mirrored)
+        resolve("openllm")
 
 
 def test_a_chat_template_dresses_the_prompt(mirrored: Settings) -> None:
