@@ -49,7 +49,7 @@ test: check ## All tests but gpu and the slow suites below; those on data sets w
 	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$(not_here)"
 
 test-unit: setup ## The unit tests, few examples a property; without a plugin that takes seconds to load, which they do not need
-	$(bin)/pytest -p no:schemathesis --hypothesis-profile quick --numprocesses $(WORKERS) --dist worksteal tests/unit
+	$(bin)/pytest -p no:schemathesis --hypothesis-profile quick tests/unit
 
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill
