@@ -17,8 +17,8 @@ PAGES = tuple(addresses("run", "other"))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(flow: Settings, browser: Browser, shown: tuple[str, str], name: str, scheme: Any) -> None:
-    """Neither on a desk nor on a phone."""
-    for width in WIDTHS:
+    """Neither on a desk nor on a phone; what is dark differs in its colours alone, and these are the same on both."""
+    for width in WIDTHS if scheme == "light" else WIDTHS[:1]:
         page = opened(browser, flow, width=width, scheme=scheme)
         visit(page, f"{flow.api}{addresses(*shown)[name]}")
         found = Axe().run(page)

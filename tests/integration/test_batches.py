@@ -86,6 +86,7 @@ def test_what_is_done_at_a_gentle_end_is_committed_and_not_done_again(stack: Set
     asyncio.run(act())
 
 
+@pytest.mark.kill
 def test_nothing_is_lost_when_workers_of_a_group_come_and_go_and_die(stack: Settings) -> None:
     """Partitions move between three workers, some killed, while events come; each event is handled by one of them, at least once."""
     settings, group = stack.model_copy(update={"batch_events": 20}), f"herd-{uuid.uuid4().hex}"
