@@ -157,7 +157,7 @@ def main() -> None:
             loaded.touch()
         api = spawn("query_api", settings=settings)
         try:
-            api_ready(settings)
+            api_ready(settings, [api])
             told = measure(settings, samples=given.samples, requests=given.requests)
         finally:
             end(api)

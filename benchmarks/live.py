@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, stack_in(Path(folder)) as settings:
         api = spawn("query_api", settings=settings)
         try:
-            api_ready(settings)
+            api_ready(settings, [api])
             told = asyncio.run(measure(settings, rate=given.rate, seconds=given.seconds, listeners=given.listeners))
         finally:
             end(api)

@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+import random
+import re
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -19,8 +22,8 @@ from infra.kafka import Log
 from infra.retrying import until_available
 from infra.settings import Settings
 from streams.errors import Unavailable
+from tests.flow import PATIENCE_S
 
-READY_S = 180
 # How long an example takes is the machine's matter, and no property. Every run draws others: `make test-unit` few, `make test` more,
 # `--hypothesis-profile thorough` many.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=8)
@@ -29,15 +32,29 @@ hypothesis.settings.register_profile("thorough", deadline=None, max_examples=100
 hypothesis.settings.load_profile("assay")
 
 
+def _ports() -> Iterator[int]:
+    """Ports that are free, each once: below those that the system gives to whoever connects, and others in each of pytest's workers."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(12_000 + worker % 16, 32_000, 16))
+    random.SystemRandom().shuffle(ports)
+    yield from filter(_is_free, ports)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+_FREE = _ports()
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+    """Ports that nobody listens on, and that nobody else is given."""
+    return list(islice(_FREE, count))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -67,21 +84,47 @@ def end(child: subprocess.Popen[bytes]) -> None:
             child.wait(10)
 
 
-async def ready(settings: Settings) -> None:
+def assert_alive(children: Sequence[subprocess.Popen[bytes]], settings: Settings) -> None:
+    """None has ended; one that has is named, with the end of its log: nobody waits for what cannot come."""
+    for child in children:
+        if (code := child.poll()) is not None:
+            name = "-".join(child.args[2:])  # type: ignore[arg-type, index]
+            raise AssertionError(f"{name} ended with {code}: {(settings.home / 'logs' / f'{name}.log').read_text()[-2000:]}")
+
+
+async def ready(settings: Settings, children: Sequence[subprocess.Popen[bytes]]) -> None:
     """Waits until all three answer and every topic is there."""
 
     async def clickhouse() -> None:
+        assert_alive(children, settings)
         try:
             async with httpx.AsyncClient() as client:
                 (await client.get(f"{settings.clickhouse}/ping", timeout=5)).raise_for_status()
         except httpx.HTTPError as error:
             raise Unavailable(str(error)) from error
 
-    async with asyncio.timeout(READY_S):
+    async with asyncio.timeout(PATIENCE_S):
         await until_available(clickhouse, what="clickhouse")
         async with Log(settings, client_id="tests") as log:
-            await until_available(log.create_topics, what="topics")
+
+            async def topics() -> None:
+                assert_alive(children, settings)
+                await log.create_topics()
+
+            await until_available(topics, what="topics")
         await until_available(lambda: migrate(settings), what="database")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds to the report of a failed test what went wrong in its stack, as the last lines of each log say it."""
+    report = yield
+    if report.failed:
+        homes = {told.home for told in getattr(item, "funcargs", {}).values() if isinstance(told, Settings)}
+        for log in sorted(log for home in homes for log in (home / "logs").glob("*.log")):
+            if wrong := [line[:500] for line in log.read_text(errors="replace").splitlines() if re.search("error|warning", line, re.I)]:
+                report.sections.append((f"last of {log.name}", "\n".join(wrong[-3:])))
+    return report
 
 
 @contextmanager
@@ -90,11 +133,11 @@ def stack_in(home: Path) -> Iterator[Settings]:
     kafka, registry, clickhouse, api = free_ports(4)
     settings = Settings(
         home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}",
-        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=3.0, engine="",
+        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=6.0, engine="",
     )  # fmt: skip
     children = [spawn(f"infra.embedded.{name}", settings=settings) for name in ("broker", "registry", "clickhouse")]
     try:
-        asyncio.run(ready(settings))
+        asyncio.run(ready(settings, children))
         yield settings
     finally:
         for child in children:
@@ -114,16 +157,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings
 
 
-def api_ready(settings: Settings) -> None:
+def api_ready(settings: Settings, children: Sequence[subprocess.Popen[bytes]]) -> None:
     """Waits until the API reaches ClickHouse and follows the log."""
-    give_up = time.monotonic() + READY_S
+    give_up = time.monotonic() + PATIENCE_S
     while time.monotonic() < give_up:
+        assert_alive(children, settings)
         try:
             if httpx.get(f"{settings.api}/readyz", timeout=5).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.2)
-    raise AssertionError(f"the query API is not ready after {READY_S} s")
+    raise AssertionError(f"the query API is not ready after {PATIENCE_S} s")
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +177,7 @@ def flow(stack: Settings) -> Iterator[Settings]:
     children += [spawn("gpu_agent", settings=stack.model_copy(update={"agent_id": f"agent-{n}"})) for n in (1, 2)]
     children.append(spawn("query_api", settings=stack))
     try:
-        api_ready(stack)
+        api_ready(stack, children)
         yield stack
     finally:
         for child in children:

@@ -13,11 +13,11 @@ import httpx
 from agents.__main__ import AGENTS
 from infra.settings import Settings
 from tests.conftest import end, free_ports, spawn
+from tests.flow import PATIENCE_S
 
 STORES: dict[str, tuple[str, ...]] = {name: (f"infra.embedded.{name}",) for name in ("broker", "registry", "clickhouse")}
 PROCESSES: dict[str, tuple[str, ...]] = {f"agents.{name}": ("agents", name) for name in AGENTS}
 PROCESSES |= {"gpu_agent": ("gpu_agent",), "query_api": ("query_api",)}
-PATIENCE_S = 600
 
 
 class Stack:

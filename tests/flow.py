@@ -15,7 +15,7 @@ from schemas.event import Event
 from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskChoice
 from streams.topics import Topic
 
-PATIENCE_S = 200
+PATIENCE_S = 600  # what any test waits at most for what must come, on the slowest machine; it costs nothing where all is well
 
 
 def request(*tasks: str, limit: int | None = 20, model: str = "echo", **told: Any) -> EvaluationRequested:

@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from infra.settings import Settings
+from tests.flow import PATIENCE_S
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 PATIENCE_MS = 180_000  # a stack that has just started, on a machine that may be busy
-PATIENCE_S = 180
 WIDTHS = (1280, 390)
 
 

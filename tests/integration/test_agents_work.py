@@ -23,9 +23,9 @@ from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
 from streams.topics import ANSWERS, JOB_STATUS, RUNS, Topic
 from tests.conftest import end, spawn
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 60
 
 
 @contextmanager

@@ -16,9 +16,9 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.jobs import JobChanged
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 180  # the first scoring loads lm-eval, on a machine that may be busy
 # A machine that is busy may answer late; the client's own five seconds say nothing about the API.
 get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 ECHO = {"model": {"uri": "echo"}, "engine": {"name": "echo"}}

@@ -19,9 +19,9 @@ from schemas.requests import CancellationRequested
 from schemas.trust import DeadLettered
 from streams.topics import CANCELLATIONS, DEAD_LETTERS
 from tests.conftest import end, spawn
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 90
 Lines = Counter[tuple[int, int]]
 
 

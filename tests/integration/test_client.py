@@ -16,11 +16,11 @@ from assay_client import AsyncClient, Client, Conflict, Invalid, NotFound, Table
 from assay_client.models import Run
 
 from infra.settings import Settings
+from tests.flow import PATIENCE_S
 from tests.integration.test_api import publish
 from tests.integration.test_lists import TASKS
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 200
 SDK = Path(__file__).parents[2] / "query_api" / "sdk"
 ECHO = {"name": "echo"}
 

@@ -13,11 +13,10 @@ from infra.kafka import Log
 from infra.settings import Settings
 from streams.topics import REQUESTS
 from tests.conftest import environment
-from tests.flow import request
+from tests.flow import PATIENCE_S, request
 from tests.integration.test_cli import ECHO, assay, document
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 90
 
 
 def letters(flow: Settings, *, at_least: int, holding: str) -> list[dict[str, Any]]:

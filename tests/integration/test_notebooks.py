@@ -8,10 +8,10 @@ from nbclient import NotebookClient
 
 from infra.settings import Settings
 from tests.conftest import environment
+from tests.flow import PATIENCE_S
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
-PATIENCE_S = 220
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

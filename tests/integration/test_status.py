@@ -21,7 +21,7 @@ from schemas.trust import DeadLettered
 from streams.dead_letters import Letter, requeued
 from streams.topics import REQUESTS
 from tests.conftest import environment, free_ports
-from tests.integration.test_supervisor import states, until
+from tests.integration.test_supervisor import until, until_up
 
 pytestmark = pytest.mark.integration
 RUN = (
@@ -39,7 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     given = Settings(home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}")
     popen = subprocess.Popen([sys.executable, "-c", RUN], env=environment(given))
     try:
-        until(lambda: states(given) == dict.fromkeys(("broker", "registry", "agents.dispatch"), "up"))
+        until_up(given, popen, "broker", "registry", "agents.dispatch")
         yield given
     finally:
         popen.terminate()

@@ -16,9 +16,9 @@ from infra.embedded.processes import Process
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound
 from tests.conftest import environment, free_ports
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
-PATIENCE_S = 60
 RUN = (
     "from infra.embedded import supervisor; from infra.embedded.processes import stack; from infra.settings import Settings; "
     "supervisor.run(Settings(), agents=1, told=lambda n, w: print(n, w, flush=True), processes=stack()[1:3])"
@@ -40,7 +40,7 @@ def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor of the registry and the ClickHouse engine, in a process of its own."""
     popen = subprocess.Popen([sys.executable, "-c", RUN], env=environment(settings))
     try:
-        until(lambda: states(settings) == {"registry": "up", "clickhouse": "up"})
+        until_up(settings, popen, "registry", "clickhouse")
         yield popen
     finally:
         if popen.poll() is None:
@@ -58,6 +58,16 @@ def until(holds: Callable[[], bool]) -> None:
     give_up = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < give_up, "not in time"
+        time.sleep(0.1)
+
+
+def until_up(settings: Settings, running: subprocess.Popen[bytes], *names: str) -> None:
+    """Waits until the supervisor has all of its processes up; where that does not come, their logs say why."""
+    give_up = time.monotonic() + PATIENCE_S
+    while (found := states(settings)) != dict.fromkeys(names, "up"):
+        late = {name: supervisor.last_line(name, settings) for name in names if found.get(name) != "up"}
+        assert running.poll() is None, f"the supervisor ended with {running.returncode}: {late}"
+        assert time.monotonic() < give_up, f"{found}: {late}"
         time.sleep(0.1)
 
 
