@@ -4,7 +4,8 @@
 
 Three shapes: 5-shot multiple choice with one letter to score (MMLU's), contexts with four long endings (HellaSwag's), and greedy texts
 behind few-shot prompts (GSM8K's). The floor is what the matrix products alone would take that the engine's tokens cannot do without, at
-the rate measured here on the model's own layers. Values are compared: a difference ends it with 1. Writes benchmarks/results/quality.json.
+the rate measured here on the model's own layers. The work ratio is how much more HFLM asks for of them: what would be gained if both did
+theirs equally well (docs/adr/0015). Values are compared: a difference ends it with 1. Writes benchmarks/results/quality.json.
 """
 
 import argparse
@@ -151,6 +152,12 @@ def counting(network: Any) -> Iterator[dict[str, int]]:
             hook.remove()
 
 
+def work_of(network: Any, counts: dict[str, int]) -> int:
+    """Floating-point operations of the matrix products with weights, for what was counted."""
+    body = sum(p.numel() for name, p in network.named_parameters() if "embed" not in name and "lm_head" not in name)
+    return 2 * int(body * counts["tokens"] + network.get_output_embeddings().weight.numel() * counts["scored"])
+
+
 def gemm_per_s(tokens: int) -> float:
     """Floating-point operations a second of the model's own matrix products, with so many tokens at once; the best of several."""
     hidden, inner = SHAPE["hidden_size"], SHAPE["intermediate_size"]
@@ -171,7 +178,11 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
     network = engine.network
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     plain = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    tries = {batch: timed(lambda batch=batch: theirs(plain, tokenizer, batch, workload))[1] for batch in BATCHES}  # type: ignore[misc]
+    tries, their_work = dict[int, float](), dict[int, int]()
+    for batch in BATCHES:
+        with counting(plain) as counts:
+            tries[batch] = timed(lambda batch=batch: theirs(plain, tokenizer, batch, workload))[1]  # type: ignore[misc]
+        their_work[batch] = work_of(plain, counts)
     best = min(tries, key=lambda batch: tries[batch])
     with counting(network) as counts:
         mine, _ = timed(lambda: ours(engine, workload))
@@ -180,15 +191,13 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
         yours, took_s = timed(lambda: theirs(plain, tokenizer, best, workload))
         their_s.append(took_s)
         own_s.append(timed(lambda: ours(engine, workload))[1])
-    body = sum(p.numel() for name, p in network.named_parameters() if "embed" not in name and "lm_head" not in name)
-    work = 2 * body * counts["tokens"] + 2 * network.get_output_embeddings().weight.numel() * counts["scored"]
-    rate = gemm_per_s(1024)
+    work, rate = work_of(network, counts), gemm_per_s(1024)
     return {
         "shape": workload.name, "requests": len(workload.arguments), "aim": workload.aim, "hflm_batch": best,
         "hflm_tries_s": {str(batch): round(took, 3) for batch, took in tries.items()}, "hflm_s": their_s, "assay_s": own_s,
         "ratio": statistics.median(a / b for a, b in zip(their_s, own_s, strict=True)), "unequal": unequal(mine, yours),
         "tokens": counts["tokens"], "scored": counts["scored"], "gflop_per_s": rate / 1e9, "floor_s": work / rate,
-        "of_floor_ratio": work / rate / statistics.median(own_s),
+        "of_floor_ratio": work / rate / statistics.median(own_s), "work_ratio": their_work[best] / work,
     }  # fmt: skip
 
 
@@ -213,7 +222,7 @@ def main() -> None:
         print(
             f"{one['shape']}: HFLM (batch {one['hflm_batch']}) {statistics.median(one['hflm_s']):.2f} s, Assay "
             f"{statistics.median(one['assay_s']):.2f} s, ratio {one['ratio']:.2f} (aim {one['aim']}), floor {one['floor_s']:.2f} s "
-            f"({one['of_floor_ratio']:.0%} of it reached), {one['unequal']} of {one['requests']} differ"
+            f"({one['of_floor_ratio']:.0%} of it reached), work ratio {one['work_ratio']:.2f}, {one['unequal']} of {one['requests']} differ"
         )
     write("quality", {"model_parameters": loaded.parameters, "batch": loaded.used.batch, "shapes": found})
     if any(one["unequal"] for one in found):
