@@ -30,7 +30,7 @@ def runs(
             showing.short(run["model"]),
             run["state"],
             f"{100 * run['progress']:.0f} %",
-            run["suite"] or ", ".join(run["tasks"]),
+            run["suite"] or ", ".join(run["asked"]),
             run["waits_for"],
         )
         for run in found["runs"]

@@ -16,6 +16,7 @@ from query_api.dressing import dressed
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
 BARS = 12
+NARROWEST, WIDEST = 24, 1000  # of a column of names, and of a table
 console = Console()
 errors = Console(stderr=True)
 
@@ -36,12 +37,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     told = list(rows)
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
     drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    for column in (columns[at] for at in shown):
-        right = column.startswith(">")
-        drawn.add_column(column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right or column == "run")
+    for at in shown:
+        right, longest = columns[at].startswith(">"), max((len(str(row[at])) for row in told), default=0)
+        drawn.add_column(columns[at].removeprefix(">"), justify="right" if right else "left", overflow="fold",
+                         no_wrap=right or columns[at] == "run", min_width=None if right else min(longest, NARROWEST))  # fmt: skip
     for row in told:
         drawn.add_row(*("–" if row[at] is None else str(row[at]) for at in shown))
-    console.print(drawn)
+    whole = console.measure(drawn, options=console.options.update(width=WIDEST)).minimum
+    # A terminal too narrow for that wraps the lines itself: names in pieces of five letters are harder to read.
+    Console(width=max(console.width, whole)).print(drawn, soft_wrap=True)
 
 
 def note(text: str) -> None:

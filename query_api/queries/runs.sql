@@ -1,5 +1,7 @@
 -- name: runs
-SELECT run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for
+SELECT
+    run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for,
+    arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE ({state:String} = '' OR state = {state:String})
     AND ({model:String} = '' OR model = {model:String} OR endsWith(model, concat('/', {model:String})))
@@ -80,14 +82,16 @@ FROM fact_environments FINAL
 WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id:String} AND environment_sha IS NOT NULL)
 
 -- name: active_runs
-SELECT * EXCEPT (plan)
+SELECT * EXCEPT (plan),
+    arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state IN ('requested', 'planned', 'running')
 ORDER BY state = 'running' DESC, requested_us, run_id
 LIMIT 200
 
 -- name: ended_runs
-SELECT * EXCEPT (plan)
+SELECT * EXCEPT (plan),
+    arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state NOT IN ('requested', 'planned', 'running')
 ORDER BY changed_us DESC, run_id

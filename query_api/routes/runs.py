@@ -64,6 +64,7 @@ class RunRow(Shape):
     jobs: int
     expected: int = Field(description="samples that will be scored, repeats included")
     tasks: tuple[str, ...]
+    asked: tuple[str, ...] = Field(description="its tasks, those of a group as the group")
     parameters: int | None
     requested_us: int
     changed_us: int

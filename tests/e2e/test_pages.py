@@ -7,11 +7,19 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from infra.harness.catalogue import BUNDLED_TASKS
 from infra.settings import Settings
 from tests.e2e.pages import WIDTHS, addresses, opened, visit
+from tests.integration.test_supervisor import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 PAGES = tuple(addresses("run", "other"))
+# It takes minutes, and is cancelled: what is not complete is on no board.
+MANY = {
+    "model": {"uri": "echo-many"},
+    "engine": {"name": "echo", "options": {"delay_ms": "1000"}},
+    "tasks": [{"name": name} for name in BUNDLED_TASKS],
+}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -59,6 +67,21 @@ def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, sho
     expect(page.locator("#pins")).to_contain_text("assay submit /dev/stdin")
     expect(page.locator("#pins")).to_contain_text("name: assay_agreement")
     expect(page.locator("#pins summary", has_text="Where it ran")).to_be_visible()
+
+
+def test_a_run_of_many_tasks_shows_them_as_one_until_each_is_asked_for(flow: Settings, browser: Browser) -> None:
+    """On a desk and on a phone."""
+    run_id = str(httpx.post(f"{flow.api}/v1/evaluations", json=MANY, timeout=60).raise_for_status().json()["run_id"])
+    until(lambda: len(httpx.get(f"{flow.api}/v1/runs/{run_id}", timeout=60).json()["tasks"]) == len(BUNDLED_TASKS))
+    for width in WIDTHS:
+        page = opened(browser, flow, width=width)
+        visit(page, f"{flow.api}/runs/{run_id}")
+        expect(page.locator("#run .task:visible")).to_have_count(1)
+        expect(page.locator("#run .task:visible")).to_contain_text("9 tasks")
+        page.locator("#run summary", has_text="Each task").click()
+        expect(page.locator("#run .task:visible")).to_have_count(10)
+        assert Axe().run(page).violations_count == 0
+    httpx.post(f"{flow.api}/v1/runs/{run_id}/cancel", json={"by": "test"}, timeout=60).raise_for_status()
 
 
 def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:

@@ -104,6 +104,9 @@ def test_a_group_has_a_row_and_counts_as_one(flow: Settings, tmp_path: Path) -> 
     alone = document(assay(flow, "compare", *runs, "--task", "grammar", "--json"))
     assert [one["task"] for one in alone["tasks"]] == ["assay_agreement", "assay_arithmetic"]
     assert alone["groups"] == [group]
+    listed = {run["run_id"]: run for run in httpx.get(f"{flow.api}/v1/runs", params={"model": "echo-two"}, timeout=60).json()["runs"]}
+    assert sorted(listed[runs[1]]["asked"]) == ["assay_copy", "grammar"]
+    assert sorted(listed[runs[1]]["tasks"]) == ["assay_agreement", "assay_arithmetic", "assay_copy"]
 
 
 @pytest.mark.parametrize(

@@ -389,6 +389,8 @@ class RunRow(Shape):
     expected: int
     """samples that will be scored, repeats included"""
     tasks: list[str]
+    asked: list[str]
+    """its tasks, those of a group as the group"""
     parameters: int | None
     requested_us: int
     changed_us: int
