@@ -87,6 +87,9 @@ def check_request(request: EvaluationRequested, derived: frozenset[str]) -> bool
     """Whether the request judges. Raises: Invalid, where only part of it does, or it does not say whom. `derived`: the derived tasks."""
     judging = [choice.name for choice in request.tasks if derived_name(choice.name) in derived]
     if not judging:
+        if request.tasks and request.engine.name == "encoder":
+            raise Invalid(f"engine encoder says how alike texts are, which task {request.tasks[0].name} does not ask: give engine "
+                          "transformers", code="engine-cannot")  # fmt: skip
         return False
     if len(judging) < len(request.tasks) or request.workload is not None:
         raise Invalid(
@@ -208,9 +211,12 @@ def judgements_of(request: EvaluationRequested) -> tuple[Judgement, ...]:
 
 
 def _check_engine(task: str, engine: EngineChoice) -> None:
-    wanted, asks = ENGINES.get(derived_name(task), (engine.name, ""))
-    if engine.name not in (wanted, "echo"):
+    wanted, asks = ENGINES.get(derived_name(task), ("", ""))
+    if wanted and engine.name not in (wanted, "echo"):
         raise Invalid(f"task {task} asks {asks}: give engine {wanted}, and a model of that kind", code=f"no-{wanted}")
+    if not wanted and engine.name in {other for other, _ in ENGINES.values()}:
+        raise Invalid(f"task {task} asks a language model, which engine {engine.name} does not run; give engine transformers",
+                      code="engine-cannot")  # fmt: skip
 
 
 def check_judges(request: EvaluationRequested, derived: frozenset[str]) -> None:

@@ -14,6 +14,7 @@ from streams.exposure import check_date
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
 ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})
+SILENT = frozenset({"classifier", "encoder"})  # those that generate no tokens
 PERF = "/perf"
 OVERHEAD_BYTES = 512 * 2**20
 LONGEST_INLINE = 200_000
@@ -48,7 +49,7 @@ def check(request: EvaluationRequested) -> None:
         check_date(request.model_published)
     stopping.check(request)
     if request.workload:
-        _check_workload(request.workload)
+        _check_workload(request.workload, engine=request.engine.name)
 
 
 def _check_choice(choice: TaskChoice) -> None:
@@ -73,7 +74,11 @@ def _check_chat(chat: Chat) -> None:
         raise Invalid("chat.thinking_end is empty: give the text that ends the model's thinking, as </think>", code="chat")
 
 
-def _check_workload(workload: Workload) -> None:
+def _check_workload(workload: Workload, *, engine: str) -> None:
+    if engine in SILENT:
+        raise Invalid(
+            f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
+        )
     if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
         raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
     if workload.profile == "concurrent" and not (workload.concurrency and workload.concurrency > 0):

@@ -156,19 +156,19 @@ class Texts:
 
     def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Written] | Halved]:
         """Each prompt's new tokens, with its number, as they come; where memory runs out, fewer at once go on. Raises: Temporary."""
-        together: dict[object, tuple[Prompt, list[int]]] = {}
+        together: dict[object, tuple[Prompt, Sampling | None, list[int]]] = {}
         for number, prompt in enumerate(prompts):
             if self._roots is None or not prompt.is_plain or (prompt.samples and not self._draws):
                 yield number, self._alone(prompt)
             else:
-                drawn = (prompt.seed, self._sampling(prompt)) if prompt.samples else None
-                same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking, drawn)
-                together.setdefault(same, (prompt, []))[1].append(number)
+                sampling = Sampling.told(prompt.told.rest, self._model.generation_config)
+                same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking, sampling, sampling and prompt.seed)
+                together.setdefault(same, (prompt, sampling, []))[2].append(number)
         left = sorted(together.values(), key=lambda one: -len(one[0].tokens) - one[0].limit)
         while left and self._roots is not None:
             try:
-                for text in self._together([self._text(prompt, waiting) for prompt, waiting in left], self._roots):
-                    left = [other for other in left if other[1] is not text.waiting]
+                for text in self._together([self._text(*one) for one in left], self._roots):
+                    left = [other for other in left if other[2] is not text.waiting]
                     yield from ((number, text.written) for number in text.waiting)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
@@ -198,12 +198,9 @@ class Texts:
                     under_way[slot] = under_way[-1]
                     under_way.pop()
 
-    def _text(self, prompt: Prompt, waiting: list[int]) -> Text:
-        dice = Dice.of(self._sampling(prompt), seed=prompt.seed, device=self._device)
+    def _text(self, prompt: Prompt, sampling: Sampling | None, waiting: list[int]) -> Text:
+        dice = Dice.of(sampling, seed=prompt.seed, device=self._device)
         return Text(prompt, waiting, self._begun(prompt), dice)
-
-    def _sampling(self, prompt: Prompt) -> Sampling | None:
-        return Sampling.told(prompt.told.rest, self._model.generation_config)
 
     def _begun(self, prompt: Prompt) -> Written:
         return Written(Thought(prompt.thinking, self._tokenizer))

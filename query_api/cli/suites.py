@@ -63,18 +63,8 @@ def _told(one: Member) -> tuple[Any, ...]:
     pin = one.pin
     if pin is None:
         return one.task, None, one.fewshot, "not pinned", None, None, one.source, one.published, one.licence, None
-    return (
-        one.task,
-        pin.version,
-        one.fewshot,
-        pin.metric,
-        number(pin.chance),
-        pin.samples,
-        pin.data,
-        one.published,
-        one.licence,
-        pin.sha256[:12],
-    )
+    return (one.task, pin.version, one.fewshot, pin.metric, number(pin.chance), pin.samples, pin.data, one.published, one.licence,
+            pin.sha256[:12])  # fmt: skip
 
 
 def _document(found: Suite) -> dict[str, Any]:

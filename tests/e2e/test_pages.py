@@ -121,7 +121,7 @@ def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browse
     letter.locator("summary").click()
     expect(letter.locator("pre")).to_have_text("no event at all")
     expect(page.locator("#letters")).to_contain_text("assay dead-letters requeue ID")
-    known = httpx.get(flow.clickhouse, params={"query": f"SELECT event_id FROM {flow.database}.dead_letters"}).text.split()
+    known = httpx.get(flow.clickhouse, params={"query": f"SELECT event_id FROM {flow.database}.dead_letters"}, timeout=60).text.split()
     assert letter.locator("code").first.inner_text() in known
 
 

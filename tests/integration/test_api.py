@@ -109,7 +109,7 @@ def test_an_answer_that_the_client_has_is_not_sent_again(flow: Settings) -> None
 
 def test_a_wrong_method_says_which_are_right(flow: Settings) -> None:
     """In its header."""
-    answer = httpx.delete(f"{flow.api}/v1/boards")
+    answer = httpx.delete(f"{flow.api}/v1/boards", timeout=60)
     assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 

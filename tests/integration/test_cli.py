@@ -14,6 +14,7 @@ import pytest
 
 from infra.settings import Settings
 from tests.conftest import environment
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 ECHO = ("--engine", "echo", "--model", "echo-cli")
@@ -22,7 +23,7 @@ ECHO = ("--engine", "echo", "--model", "echo-cli")
 def assay(flow: Settings, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """A command's end."""
     command = [sys.executable, "-m", "query_api.cli.main", *arguments]
-    return subprocess.run(command, env=environment(flow), capture_output=True, text=True, timeout=120, check=False, input=stdin)
+    return subprocess.run(command, env=environment(flow), capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=stdin)
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -110,18 +111,18 @@ def test_a_request_file_runs(flow: Settings, tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_the_run_and_says_how_to_go_on(flow: Settings) -> None:
     """How to follow it, how to cancel it."""
-    command = [sys.executable, "-m", "query_api.cli.main", "submit", *ECHO, "--option", "delay_ms=40", "--task", "assay_copy", "--wait"]
+    command = [sys.executable, "-m", "query_api.cli.main", "submit", *ECHO, "--option", "delay_ms=1000", "--task", "assay_copy", "--wait"]
     # A shell that runs tests in the background has SIGINT ignored, and children inherit that: here is a terminal's child.
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     waiting = subprocess.Popen(command, env=environment(flow), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
     with waiting:
         known: list[dict[str, Any]] = []
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + PATIENCE_S
         while not known and time.monotonic() < give_up:
             known = [run for run in document(assay(flow, "runs", "--state", "running", "--json"))["runs"] if run["model"] == "echo-cli"]
         os.kill(waiting.pid, signal.SIGINT)
-        _, errors = waiting.communicate(timeout=30)
+        _, errors = waiting.communicate(timeout=PATIENCE_S)
     run_id = known[0]["run_id"]
     assert waiting.returncode == 130
     assert f"assay run {run_id}" in errors and f"assay cancel {run_id}" in errors
@@ -176,7 +177,7 @@ def test_a_run_says_that_its_data_are_older_than_the_model(flow: Settings) -> No
     assert said == "whether the model (2024-07, as its request says) has seen assay_copy is unknown: when these data were published is"
     assert [(task["data_published"], task["data_age"]) for task in run["tasks"]] == [(None, "unknown")]
     assert said in " ".join(assay(flow, "run", told["run_id"]).stdout.split())
-    assert said in httpx.get(f"{flow.api}/runs/{told['run_id']}").text
+    assert said in httpx.get(f"{flow.api}/runs/{told['run_id']}", timeout=60).text
     board = document(assay(flow, "rank", "--task", "assay_copy", "--json"))
     assert {row["data_age"] for row in board["rows"]} == {"unknown"}
     refused = assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--model-published", "last July")

@@ -130,10 +130,15 @@ def assert_equal(name: str, lm: Any, settings: Settings, *, limit: int, fewshot:
                 assert mine.target
 
 
+def limit_of(name: str, usual: int) -> int:
+    """How many samples of a task are enough: long texts for one, and refusals of both kinds."""
+    return 1 if name in LONG else REFUSED if name == "assay_refusals" else usual
+
+
 @pytest.mark.parametrize("name", sorted({*BUNDLED_TASKS} - DRAWN))
 def test_bundled_tasks_equal_the_standard_harness(name: str, lm: Any, settings: Settings) -> None:
-    """Multiple choice, generation and rolling likelihood; long texts for one sample."""
-    assert_equal(name, lm, settings, limit=1 if name in LONG else REFUSED if name == "assay_refusals" else 12)
+    """Multiple choice, generation and rolling likelihood."""
+    assert_equal(name, lm, settings, limit=limit_of(name, 12))
 
 
 @pytest.mark.parametrize("chat", [Chat(template="model"), Chat(template="model", system="Be brief.", multiturn=True)])
@@ -141,7 +146,7 @@ def test_bundled_tasks_equal_the_standard_harness(name: str, lm: Any, settings: 
 def test_dressed_tasks_equal_the_standard_harness(name: str, chat: Chat, lm: Any, settings: Settings) -> None:
     """In the model's chat template, few-shot examples as text and as turns."""
     template, variables = lm.tokenizer.chat_template, tuple(sorted(lm.tokenizer.special_tokens_map.items()))
-    assert_equal(name, lm, settings, limit=REFUSED if name == "assay_refusals" else 4, fewshot=2, dress=Dress(chat, template, variables))
+    assert_equal(name, lm, settings, limit=limit_of(name, 4), fewshot=2, dress=Dress(chat, template, variables))
 
 
 @pytest.mark.datasets

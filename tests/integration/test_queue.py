@@ -99,7 +99,7 @@ def test_a_run_whose_time_is_over_stops_says_so_and_keeps_what_it_has(flow: Sett
     sql = "SELECT task, answered, scored FROM run_progress WHERE run_id = {run_id:String}"
     (row,) = asyncio.run(until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["scored"] > 0, run_id=told["run_id"]))
     assert 0 < row["answered"] < 400
-    run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}").json()
+    run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}", timeout=60).json()
     assert (run["reason_code"], run["scores"][0]["complete"], run["waits_for"]) == ("budget-time", False, None)
 
 
@@ -144,7 +144,7 @@ def test_a_deadline_ends_a_run_at_its_time(flow: Settings) -> None:
 def test_a_deadline_that_has_passed_is_refused_on_every_way_in(flow: Settings) -> None:
     """By the API at once, by the planner for who goes straight to Kafka; with the value and what to do."""
     body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy"}], "budget": {"deadline_us": 1}}
-    answer = httpx.post(f"{flow.api}/v1/evaluations", json=body)
+    answer = httpx.post(f"{flow.api}/v1/evaluations", json=body, timeout=60)
     assert answer.status_code == 422
     assert "deadline 1970-01-01T00:00:00Z lies before the request itself" in answer.text
 

@@ -45,7 +45,7 @@ def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         if popen.poll() is None:
             popen.terminate()
-            popen.wait(30)
+            popen.wait(PATIENCE_S)
 
 
 def states(settings: Settings) -> dict[str, str]:
@@ -109,7 +109,7 @@ def test_down_leaves_nothing_behind(settings: Settings, running: subprocess.Pope
     """Neither the supervisor nor a child."""
     pids = [running.pid, *(one.pid for one in supervisor.status(settings))]
     supervisor.down(settings, told=lambda *_: None)
-    running.wait(10)
+    running.wait(PATIENCE_S)
     assert alive(pids) == []
     with pytest.raises(NotFound, match="nothing is up"):
         supervisor.down(settings, told=lambda *_: None)
@@ -119,7 +119,7 @@ def test_down_ends_what_a_killed_supervisor_left(settings: Settings, running: su
     """Its children are known from the state file."""
     pids = [one.pid for one in supervisor.status(settings)]
     running.kill()
-    running.wait(10)
+    running.wait(PATIENCE_S)
     assert len(alive(pids)) == 2
     supervisor.down(settings, told=lambda *_: None)
     assert alive(pids) == []

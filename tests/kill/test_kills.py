@@ -24,7 +24,7 @@ from streams.spending import Ledger
 from streams.topics import ANSWERS, COSTS, REQUESTS, SCORES
 from tests.code import mirror
 from tests.conftest import end, spawn
-from tests.flow import events_of, request, until_state
+from tests.flow import PATIENCE_S, events_of, request, until_state
 from tests.unit.test_prices import price
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
@@ -94,7 +94,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
                 herd.kill(name)
                 herd.keep()
             for one in asked:
-                state = await until_state(stack, one.run_id, "completed", "failed", "rejected", patience_s=300)
+                state = await until_state(stack, one.run_id, "completed", "failed", "rejected", patience_s=2 * PATIENCE_S)
                 assert (state["state"], state["message"]) == ("completed", None)
                 answered = await events_of(log, ANSWERS, one.run_id)
                 scored = await events_of(log, SCORES, one.run_id)
@@ -141,14 +141,14 @@ def test_a_planner_killed_at_a_runs_completion_asks_for_its_judgements_once(stac
 
 async def until_asked(log: Log, run_id: str) -> None:
     """Waits until a run's request is in the log."""
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(PATIENCE_S):
         while not await events_of(log, REQUESTS, run_id):  # noqa: ASYNC110  # each look reads the log itself
             await asyncio.sleep(0.05)
 
 
 async def until_reckoned(log: Log, run_id: str) -> None:
     """What was said of a run's costs comes to be what the whole log gives, under every version of the price book."""
-    give_up, wanted, said = time.monotonic() + 60, set[str](), set[str]()
+    give_up, wanted, said = time.monotonic() + PATIENCE_S, set[str](), set[str]()
     while time.monotonic() < give_up:
         ledger = Ledger()
         async for record in log.read(INPUTS):
@@ -164,7 +164,7 @@ async def until_reckoned(log: Log, run_id: str) -> None:
 
 async def until_stored(stack: Settings, run_id: str) -> None:
     """Stored is checked against sent, by distinct ids."""
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + PATIENCE_S
     sql = "SELECT uniqExact(event_id) AS ids, count() AS n FROM scores WHERE run_id = {run_id:String}"
     async with ClickHouse(stack) as clickhouse:
         while time.monotonic() < give_up:

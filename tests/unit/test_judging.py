@@ -134,6 +134,8 @@ def asked(**told: Any) -> EvaluationRequested:
         ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": "r", "against_run": "r"}, "compared with itself"),
         ({"tasks": [{"name": TOXICITY}], "parent_run": "r"}, "give engine classifier"),
         ({"tasks": [{"name": BERTSCORE}], "parent_run": "r", "engine": {"name": "classifier"}}, "give engine encoder"),
+        ({"tasks": [{"name": judging.USUAL}], "parent_run": "r", "engine": {"name": "encoder"}}, "give engine transformers"),
+        ({"tasks": [{"name": "hellaswag"}], "engine": {"name": "encoder"}}, "which task hellaswag does not ask"),
     ],
 )
 def test_a_request_that_cannot_judge_is_told_why(told: dict[str, Any], says: str) -> None:

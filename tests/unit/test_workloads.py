@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from gpu_agent.engines.engine import ENGINES as OFFERED
 from gpu_agent.engines.prompts import cut, generation, rolling
 from gpu_agent.workloads.schedule import schedule
-from schemas.requests import Workload
+from schemas.requests import EvaluationRequested, Workload
 from streams.errors import Invalid
-from streams.planning import ENGINES
+from streams.planning import ENGINES, check
+from tests.pool import STAMP
 
 
 @given(st.floats(0.5, 200), st.integers(1, 60))
@@ -51,6 +52,23 @@ def test_a_profile_without_its_rate_is_refused() -> None:
     """It would never send, or all at once."""
     with pytest.raises(Invalid, match="rate"):
         list(schedule(Workload(profile="constant", requests=3), seed=1)[1])
+
+
+@pytest.mark.parametrize(
+    ("engine", "told", "says"),
+    [
+        ("encoder", {"profile": "single", "requests": 3}, "generates no tokens"),
+        ("transformers", {"profile": "constant", "requests": 3}, "needs a rate_per_s above 0"),
+        ("transformers", {"profile": "single"}, "would never end"),
+    ],
+)
+def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, told: dict[str, object], says: str) -> None:
+    """With what to change."""
+    request = EvaluationRequested.model_validate(
+        {"occurred_us": 0, "producer": STAMP, "run_id": "r", "model": {"uri": "m"}, "engine": {"name": engine}, "workload": told}
+    )
+    with pytest.raises(Invalid, match=says):
+        check(request)
 
 
 def test_the_planner_knows_the_engines_that_agents_offer() -> None:
