@@ -9,6 +9,7 @@ theirs equally well (docs/adr/0015). Values are compared: a difference ends it w
 """
 
 import argparse
+import functools
 import os
 import random
 import re
@@ -181,7 +182,7 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
     tries, their_work = dict[int, float](), dict[int, int]()
     for batch in BATCHES:
         with counting(plain) as counts:
-            tries[batch] = timed(lambda batch=batch: theirs(plain, tokenizer, batch, workload))[1]  # type: ignore[misc]
+            tries[batch] = timed(functools.partial(theirs, plain, tokenizer, batch, workload))[1]
         their_work[batch] = work_of(plain, counts)
     best = min(tries, key=lambda batch: tries[batch])
     with counting(network) as counts:

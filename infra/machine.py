@@ -1,4 +1,4 @@
-"""What all homes on a machine share: files that take long to make and are the same for each."""
+"""Files that take long to make: each is made by one process at a time, and what is the same for all homes lies in the machine's cache."""
 
 import fcntl
 from collections.abc import Iterator

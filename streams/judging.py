@@ -18,6 +18,7 @@ from schemas.requests import EngineChoice, EvaluationRequested, Judgement, Model
 from schemas.runs import Plan, PlannedTask, RunChanged, Subject
 from streams.clusters import CLUSTER, cluster_of
 from streams.errors import Invalid
+from streams.planning import SILENT
 from streams.privacy import PRIVATE
 from streams.runs import TERMINAL
 
@@ -214,7 +215,7 @@ def _check_engine(task: str, engine: EngineChoice) -> None:
     wanted, asks = ENGINES.get(derived_name(task), ("", ""))
     if wanted and engine.name not in (wanted, "echo"):
         raise Invalid(f"task {task} asks {asks}: give engine {wanted}, and a model of that kind", code=f"no-{wanted}")
-    if not wanted and engine.name in {other for other, _ in ENGINES.values()}:
+    if not wanted and engine.name in SILENT:
         raise Invalid(f"task {task} asks a language model, which engine {engine.name} does not run; give engine transformers",
                       code="engine-cannot")  # fmt: skip
 

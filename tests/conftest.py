@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import hypothesis
@@ -88,7 +89,7 @@ def assert_alive(children: Sequence[subprocess.Popen[bytes]], settings: Settings
     """None has ended; one that has is named, with the end of its log: nobody waits for what cannot come."""
     for child in children:
         if (code := child.poll()) is not None:
-            name = "-".join(child.args[2:])  # type: ignore[arg-type, index]
+            name = "-".join(cast("list[str]", child.args)[2:])
             raise AssertionError(f"{name} ended with {code}: {(settings.home / 'logs' / f'{name}.log').read_text()[-2000:]}")
 
 
@@ -127,14 +128,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def settings_in(home: Path, **told: Any) -> Settings:
+    """Settings of a stack in a folder, on ports of its own, whose agents beat often."""
+    kafka, registry, clickhouse, api = free_ports(4)
+    return Settings.model_validate(
+        {"home": home, "kafka": f"127.0.0.1:{kafka}", "registry": f"http://127.0.0.1:{registry}", "beat_s": 0.3, "engine": "",
+         "clickhouse": f"http://127.0.0.1:{clickhouse}", "api": f"http://127.0.0.1:{api}"} | told
+    )  # fmt: skip
+
+
 @contextmanager
 def stack_in(home: Path) -> Iterator[Settings]:
     """Settings of a stack of stores that runs in a folder, on ports of its own."""
-    kafka, registry, clickhouse, api = free_ports(4)
-    settings = Settings(
-        home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}",
-        clickhouse=f"http://127.0.0.1:{clickhouse}", api=f"http://127.0.0.1:{api}", beat_s=0.3, lease_s=6.0, engine="",
-    )  # fmt: skip
+    settings = settings_in(home, lease_s=6.0)
     children = [spawn(f"infra.embedded.{name}", settings=settings) for name in ("broker", "registry", "clickhouse")]
     try:
         asyncio.run(ready(settings, children))

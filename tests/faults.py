@@ -12,7 +12,7 @@ import httpx
 
 from agents.__main__ import AGENTS
 from infra.settings import Settings
-from tests.conftest import end, free_ports, spawn
+from tests.conftest import end, free_ports, settings_in, spawn
 from tests.flow import PATIENCE_S
 
 STORES: dict[str, tuple[str, ...]] = {name: (f"infra.embedded.{name}",) for name in ("broker", "registry", "clickhouse")}
@@ -88,11 +88,8 @@ class Stack:
 @contextmanager
 def faulty(home: Path, **settings: object) -> Iterator[Stack]:
     """A stack in a folder, on ports of its own, of which nothing runs yet; all that does is ended."""
-    kafka, registry, clickhouse, api = free_ports(4)
-    given = {"home": home, "kafka": f"127.0.0.1:{kafka}", "registry": f"http://127.0.0.1:{registry}", "agent_id": "agent-1",
-             "clickhouse": f"http://127.0.0.1:{clickhouse}", "api": f"http://127.0.0.1:{api}", "beat_s": 0.3, "lease_s": 3.0,
-             "engine": ""}  # fmt: skip
-    stack = Stack(Settings.model_validate(given | settings))
+    given: dict[str, object] = {"agent_id": "agent-1", "lease_s": 3.0}
+    stack = Stack(settings_in(home, **(given | settings)))
     try:
         yield stack
     finally:

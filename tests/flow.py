@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import httpx
 from uuid6 import uuid7
 
 from infra.clickhouse import ClickHouse
@@ -16,6 +18,15 @@ from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskCh
 from streams.topics import Topic
 
 PATIENCE_S = 600  # what any test waits at most for what must come, on the slowest machine; it costs nothing where all is well
+get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Waits for a condition."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < give_up, "not in time"
+        time.sleep(0.1)
 
 
 def request(*tasks: str, limit: int | None = 20, model: str = "echo", **told: Any) -> EvaluationRequested:
@@ -35,23 +46,23 @@ async def events_of(log: Log, topic: Topic, run_id: str) -> list[Any]:
 
 
 async def until_row(
-    settings: Settings, sql: str, *, holds: Callable[[list[dict[str, Any]]], bool], patience_s: float = PATIENCE_S, **parameters: Any
+    settings: Settings, sql: str, *, holds: Callable[[list[dict[str, Any]]], bool], **parameters: Any
 ) -> list[dict[str, Any]]:
     """The query's rows once they are as wanted."""
-    give_up, rows = time.monotonic() + patience_s, list[dict[str, Any]]()
+    give_up, rows = time.monotonic() + PATIENCE_S, list[dict[str, Any]]()
     async with ClickHouse(settings) as clickhouse:
         while time.monotonic() < give_up:
             rows = await clickhouse.query(sql, parameters)
             if holds(rows):
                 return rows
             await asyncio.sleep(0.2)
-    raise AssertionError(f"not within {patience_s} s: {sql}: {rows[:5]}")
+    raise AssertionError(f"not within {PATIENCE_S} s: {sql}: {rows[:5]}")
 
 
-async def until_state(settings: Settings, run_id: str, *states: str, patience_s: float = PATIENCE_S) -> dict[str, Any]:
+async def until_state(settings: Settings, run_id: str, *states: str) -> dict[str, Any]:
     """The run's row once it is in one of the states."""
     sql = "SELECT * FROM run_states WHERE run_id = {run_id:String}"
-    rows = await until_row(settings, sql, holds=lambda found: _in(found, states), patience_s=patience_s, run_id=run_id)
+    rows = await until_row(settings, sql, holds=lambda found: _in(found, states), run_id=run_id)
     return rows[0]
 
 

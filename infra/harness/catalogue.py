@@ -104,14 +104,20 @@ def _leaves(member: Leaf) -> Iterator[Leaf]:
 
 @functools.cache
 def _index() -> dict[str, Found]:
-    with locked(INDEX):
-        if not INDEX.exists():
-            written = INDEX.with_suffix(".new")
-            written.write_text(json.dumps([asdict(found) for found in _scan()]))
-            written.replace(INDEX)
+    if not INDEX.exists():
+        _write()
     rows = json.loads(INDEX.read_text())
     root = _root()
     return {row["name"]: _found(row, root) for row in rows}
+
+
+def _write() -> None:
+    with locked(INDEX):
+        if INDEX.exists():  # by the process that was waited for
+            return
+        written = INDEX.with_suffix(".new")
+        written.write_text(json.dumps([asdict(found) for found in _scan()]))
+        written.replace(INDEX)
 
 
 def _found(row: dict[str, Any], root: Path) -> Found:

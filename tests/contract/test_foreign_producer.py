@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import httpx
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -16,7 +15,7 @@ from infra.kafka import Log, Record
 from infra.settings import Settings
 from schemas.requests import EvaluationRequested
 from streams.topics import REQUESTS
-from tests.flow import until_state
+from tests.flow import get, post, until_state
 
 # Confluent's registry client leaves its connections to the garbage collector.
 UNCLOSED = ("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -79,12 +78,10 @@ def test_a_field_that_is_not_in_the_schema_is_refused_at_the_sender(stack: Setti
 def test_the_registry_refuses_what_is_not_committed_and_says_what_to_do(stack: Settings) -> None:
     """422 and a sentence; an unknown id is 404."""
     subject = REQUESTS.subject
-    answer = httpx.post(
-        f"{stack.registry}/subjects/{subject}/versions", json={"schema": '{"type": "record", "name": "X", "fields": []}'}, timeout=60
-    )
+    answer = post(f"{stack.registry}/subjects/{subject}/versions", json={"schema": '{"type": "record", "name": "X", "fields": []}'})
     assert answer.status_code == 422
     assert "make schemas" in answer.json()["message"]
-    assert httpx.get(f"{stack.registry}/schemas/ids/999", timeout=60).status_code == 404
+    assert get(f"{stack.registry}/schemas/ids/999").status_code == 404
     with pytest.raises(SchemaRegistryError):
         SchemaRegistryClient({"url": stack.registry}).get_latest_version("nothing-value")
 

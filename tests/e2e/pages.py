@@ -4,12 +4,11 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 
 from infra.settings import Settings
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get, post
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -40,14 +39,14 @@ def submit(flow: Settings, *, model: str, delay_ms: int = 0, limit: int = 20, pe
     }  # fmt: skip
     if perf:
         body["workload"] = {"profile": "constant", "rate_per_s": 10, "duration_s": 3, "output_tokens": 6}
-    return str(httpx.post(f"{flow.api}/v1/evaluations", json=body, timeout=60).raise_for_status().json()["run_id"])
+    return str(post(f"{flow.api}/v1/evaluations", json=body).raise_for_status().json()["run_id"])
 
 
 def completed(flow: Settings, run_id: str) -> str:
     """The run's id, once it has ended and its scores and figures are there."""
     give_up, told = time.monotonic() + PATIENCE_S, {}
     while time.monotonic() < give_up:
-        told = httpx.get(f"{flow.api}/v1/runs/{run_id}", timeout=60).json()
+        told = get(f"{flow.api}/v1/runs/{run_id}").json()
         if told["state"] == "completed" and len(told["scores"]) >= len(told["tasks"]) and told["performance"]:
             return run_id
         time.sleep(0.2)

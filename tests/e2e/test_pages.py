@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from infra.harness.catalogue import BUNDLED_TASKS
 from infra.settings import Settings
 from tests.e2e.pages import WIDTHS, addresses, opened, visit
-from tests.integration.test_supervisor import until
+from tests.flow import get, post, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.e2e]
 PAGES = tuple(addresses("run", "other"))
@@ -71,8 +70,8 @@ def test_the_page_of_a_run_tells_all_of_it(flow: Settings, browser: Browser, sho
 
 def test_a_run_of_many_tasks_shows_them_as_one_until_each_is_asked_for(flow: Settings, browser: Browser) -> None:
     """On a desk and on a phone."""
-    run_id = str(httpx.post(f"{flow.api}/v1/evaluations", json=MANY, timeout=60).raise_for_status().json()["run_id"])
-    until(lambda: len(httpx.get(f"{flow.api}/v1/runs/{run_id}", timeout=60).json()["tasks"]) == len(BUNDLED_TASKS))
+    run_id = str(post(f"{flow.api}/v1/evaluations", json=MANY).raise_for_status().json()["run_id"])
+    until(lambda: len(get(f"{flow.api}/v1/runs/{run_id}").json()["tasks"]) == len(BUNDLED_TASKS))
     for width in WIDTHS:
         page = opened(browser, flow, width=width)
         visit(page, f"{flow.api}/runs/{run_id}")
@@ -81,7 +80,7 @@ def test_a_run_of_many_tasks_shows_them_as_one_until_each_is_asked_for(flow: Set
         page.locator("#run summary", has_text="Each task").click()
         expect(page.locator("#run .task:visible")).to_have_count(10)
         assert Axe().run(page).violations_count == 0
-    httpx.post(f"{flow.api}/v1/runs/{run_id}/cancel", json={"by": "test"}, timeout=60).raise_for_status()
+    post(f"{flow.api}/v1/runs/{run_id}/cancel", json={"by": "test"}).raise_for_status()
 
 
 def test_samples_are_browsed_by_task_and_outcome(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
@@ -121,7 +120,7 @@ def test_dead_letters_say_why_and_what_they_hold(flow: Settings, browser: Browse
     letter.locator("summary").click()
     expect(letter.locator("pre")).to_have_text("no event at all")
     expect(page.locator("#letters")).to_contain_text("assay dead-letters requeue ID")
-    known = httpx.get(flow.clickhouse, params={"query": f"SELECT event_id FROM {flow.database}.dead_letters"}, timeout=60).text.split()
+    known = get(flow.clickhouse, params={"query": f"SELECT event_id FROM {flow.database}.dead_letters"}).text.split()
     assert letter.locator("code").first.inner_text() in known
 
 

@@ -15,7 +15,7 @@ import pytest
 from infra.settings import Settings
 from tests.conftest import end, environment, free_ports
 from tests.dockerfile import ROOT, command, lineage, stages
-from tests.integration.test_supervisor import until
+from tests.flow import until
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(1200)]
 MOVED = ("/opt/", "/tmp/requirements", "/srv/assay")

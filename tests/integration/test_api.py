@@ -5,7 +5,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import httpx
@@ -16,11 +15,10 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.jobs import JobChanged
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get, post
 
 pytestmark = pytest.mark.integration
 # A machine that is busy may answer late; the client's own five seconds say nothing about the API.
-get, post = partial(httpx.get, timeout=60), partial(httpx.post, timeout=60)
 ECHO = {"model": {"uri": "echo"}, "engine": {"name": "echo"}}
 
 

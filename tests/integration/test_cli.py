@@ -9,12 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from infra.settings import Settings
 from tests.conftest import environment
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get
 
 pytestmark = pytest.mark.integration
 ECHO = ("--engine", "echo", "--model", "echo-cli")
@@ -177,7 +176,7 @@ def test_a_run_says_that_its_data_are_older_than_the_model(flow: Settings) -> No
     assert said == "whether the model (2024-07, as its request says) has seen assay_copy is unknown: when these data were published is"
     assert [(task["data_published"], task["data_age"]) for task in run["tasks"]] == [(None, "unknown")]
     assert said in " ".join(assay(flow, "run", told["run_id"]).stdout.split())
-    assert said in httpx.get(f"{flow.api}/runs/{told['run_id']}", timeout=60).text
+    assert said in get(f"{flow.api}/runs/{told['run_id']}").text
     board = document(assay(flow, "rank", "--task", "assay_copy", "--json"))
     assert {row["data_age"] for row in board["rows"]} == {"unknown"}
     refused = assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--model-published", "last July")

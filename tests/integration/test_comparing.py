@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 
-import httpx
 import pytest
 
 from infra.harness.building import BuiltSample, build
@@ -14,6 +13,7 @@ from infra.settings import Settings
 from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
 from streams.comparison import Measured, Sample, compare, in_words
+from tests.flow import get
 from tests.integration.test_cli import assay, document
 from tests.integration.test_harness import on_the_wire
 
@@ -34,7 +34,7 @@ def runs(flow: Settings) -> tuple[str, str]:
 
 def values(flow: Settings, run_id: str, task: str) -> Measured:
     """A run's values as the list of its samples has them."""
-    answer = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples?task={task}", headers={"Accept": "application/x-ndjson"}, timeout=60)
+    answer = get(f"{flow.api}/v1/runs/{run_id}/samples?task={task}", headers={"Accept": "application/x-ndjson"})
     rows = [json.loads(line) for line in answer.text.splitlines()]
     return Measured("build", "acc", "none", True, "mean", {row["ordinal"]: Sample(row["doc_id"], row["value"])
                                                            for row in rows if row["metric"] == "acc"})  # fmt: skip
@@ -57,10 +57,10 @@ def test_the_comparison_is_that_of_the_samples_values(flow: Settings, runs: tupl
 def test_a_comparison_that_is_kept_is_the_same(flow: Settings, runs: tuple[str, str]) -> None:
     """With as many samples as are asked for, whatever was asked before."""
     asked = {"a": runs[0], "b": runs[1]}
-    many, few, again = (httpx.get(f"{flow.api}/v1/compare", params=asked | {"limit": n}, timeout=60).json() for n in (500, 1, 500))
+    many, few, again = (get(f"{flow.api}/v1/compare", params=asked | {"limit": n}).json() for n in (500, 1, 500))
     assert many == again
     assert [len(task["samples"]) for task in few["tasks"]] == [min(1, task["differing"]) for task in many["tasks"]]
-    turned = httpx.get(f"{flow.api}/v1/compare", params={"a": runs[1], "b": runs[0]}, timeout=60).json()
+    turned = get(f"{flow.api}/v1/compare", params={"a": runs[1], "b": runs[0]}).json()
     assert turned["tasks"][0]["difference"]["value"] == -many["tasks"][0]["difference"]["value"]
 
 
@@ -98,13 +98,13 @@ def test_a_group_has_a_row_and_counts_as_one(flow: Settings, tmp_path: Path) -> 
     shown = " ".join(assay(flow, "compare", *runs).stdout.split())
     assert f"grammar: {group['words']}" in shown
     assert "Mean over tasks, 2 with groups as one: " in shown
-    page = httpx.get(f"{flow.api}/compare", params={"a": runs[0], "b": runs[1]}, timeout=60).text
+    page = get(f"{flow.api}/compare", params={"a": runs[0], "b": runs[1]}).text
     assert page.index('<tr class="group">') < page.index('<tr class="member">') < page.index("<b>grammar</b>")
     assert "Mean over tasks, 2 with groups as one, positive where A is better" in page
     alone = document(assay(flow, "compare", *runs, "--task", "grammar", "--json"))
     assert [one["task"] for one in alone["tasks"]] == ["assay_agreement", "assay_arithmetic"]
     assert alone["groups"] == [group]
-    listed = {run["run_id"]: run for run in httpx.get(f"{flow.api}/v1/runs", params={"model": "echo-two"}, timeout=60).json()["runs"]}
+    listed = {run["run_id"]: run for run in get(f"{flow.api}/v1/runs", params={"model": "echo-two"}).json()["runs"]}
     assert sorted(listed[runs[1]]["asked"]) == ["assay_copy", "grammar"]
     assert sorted(listed[runs[1]]["tasks"]) == ["assay_agreement", "assay_arithmetic", "assay_copy"]
 
@@ -128,11 +128,11 @@ def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, 
     """With the reason of each task."""
     other = document(assay(flow, "submit", "--engine", "echo", "--model", "echo", "--task", "assay_agreement", "--fewshot", "2",
                            "--limit", "5", "--wait", "--json"))  # fmt: skip
-    answer = httpx.get(f"{flow.api}/v1/compare", params={"a": runs[0], "b": other["run_id"]}, timeout=60)
+    answer = get(f"{flow.api}/v1/compare", params={"a": runs[0], "b": other["run_id"]})
     assert (answer.status_code, answer.json()["code"]) == (422, "nothing-shared")
     assert "assay_agreement: built differently" in answer.json()["detail"]
     assert "assay_copy: only run A has it" in answer.json()["detail"]
-    assert httpx.get(f"{flow.api}/v1/compare", params={"a": runs[0]}, timeout=60).status_code == 400
+    assert get(f"{flow.api}/v1/compare", params={"a": runs[0]}).status_code == 400
 
 
 @pytest.mark.datasets

@@ -14,7 +14,7 @@ from infra.kafka import Log
 from infra.prices import EXAMPLE
 from infra.replay import verify
 from infra.settings import Settings
-from tests.flow import until_row
+from tests.flow import get, post, until_row
 from tests.integration.test_api import ECHO, until
 from tests.integration.test_cli import assay, document
 from tests.unit.test_prices import price
@@ -26,7 +26,7 @@ ROW = {"item": "cpu_hour", "amount": "0.36", "unit": "core-hour", "valid_from": 
 
 def publish(flow: Settings, **told: Any) -> httpx.Response:
     """A price by the API."""
-    return httpx.post(f"{flow.api}/v1/prices", json={"prices": [ROW | told]}, timeout=60)
+    return post(f"{flow.api}/v1/prices", json={"prices": [ROW | told]})
 
 
 def versions_of(flow: Settings, run_id: str, *names: str) -> dict[str, dict[str, Any]]:
@@ -40,7 +40,7 @@ def run_id(flow: Settings) -> str:
     """A run that measured a workload, with a price for its cores."""
     assert publish(flow).json() == {"published": 1}
     body = ECHO | {"workload": WORKLOAD, "engine": {"name": "echo", "options": {"delay_ms": "5"}}}
-    told = str(httpx.post(f"{flow.api}/v1/evaluations", json=body, timeout=60).json()["run_id"])
+    told = str(post(f"{flow.api}/v1/evaluations", json=body).json()["run_id"])
     until(flow.api, f"/v1/runs/{told}", holds=lambda run: run["state"] == "completed" and run["performance"])
     return told
 
@@ -57,7 +57,7 @@ def test_a_run_is_reckoned_and_anew_when_a_price_comes_later(flow: Settings, run
     both = versions_of(flow, run_id, "flow-1", "flow-2")
     assert both["flow-2"]["run_usd"] == pytest.approx(10 * both["flow-1"]["run_usd"], abs=1e-8)  # each is whole nano-USD
     assert [both[name]["newest"] for name in ("flow-1", "flow-2")] == [False, True]
-    shown = httpx.get(f"{flow.api}/runs/{run_id}", timeout=60).text
+    shown = get(f"{flow.api}/runs/{run_id}").text
     assert "flow-1" in shown and "flow-2" in shown
     told = document(assay(flow, "cost", run_id, "--json"))
     assert [one["price_version"] for one in told["versions"]][:2] == ["flow-2", "flow-1"]

@@ -10,7 +10,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from infra.settings import Settings
 from query_api.description import PLACES, document
 from query_api.routes import OPERATIONS
-from tests.integration.test_api import get, post, until
+from tests.flow import get, post
+from tests.integration.test_api import until
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 30

@@ -9,6 +9,7 @@ import lz4.frame
 import pytest
 
 from infra.settings import Settings
+from tests.flow import get, post
 
 pytestmark = pytest.mark.integration
 
@@ -29,12 +30,12 @@ def test_many_compressed_frames_keep_every_row(stack: Settings) -> None:
 
 def test_a_body_that_ends_within_a_frame_is_refused(stack: Settings) -> None:
     """A truncated insert says so and inserts nothing."""
-    httpx.post(stack.clickhouse, content="CREATE TABLE cut (n UInt64) ENGINE = MergeTree ORDER BY n", timeout=60).raise_for_status()
+    post(stack.clickhouse, content="CREATE TABLE cut (n UInt64) ENGINE = MergeTree ORDER BY n").raise_for_status()
     body = lz4.frame.compress(b"".join(f"{n}\n".encode() for n in range(10_000)))
     query = {"query": "INSERT INTO cut FORMAT TabSeparated"}
-    answer = httpx.post(stack.clickhouse, params=query, content=body[:-20], headers={"Content-Encoding": "lz4"}, timeout=60)
+    answer = post(stack.clickhouse, params=query, content=body[:-20], headers={"Content-Encoding": "lz4"})
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "27")
-    assert httpx.get(stack.clickhouse, params={"query": "SELECT count() FROM cut"}, timeout=60).text == "0\n"
+    assert get(stack.clickhouse, params={"query": "SELECT count() FROM cut"}).text == "0\n"
 
 
 def test_parameters_are_bound(stack: Settings) -> None:
@@ -47,38 +48,33 @@ def test_parameters_are_bound(stack: Settings) -> None:
 
 def test_plain_http_answers_in_the_format_asked_for(stack: Settings) -> None:
     """As curl would ask."""
-    assert httpx.get(stack.clickhouse, params={"query": "SELECT 1 AS a FORMAT JSONEachRow"}, timeout=60).text == '{"a":1}\n'
-    assert httpx.post(stack.clickhouse, content="SELECT 1, 'x'", timeout=60).text == "1\tx\n"
-    assert httpx.get(f"{stack.clickhouse}/ping", timeout=60).text == "Ok.\n"
+    assert get(stack.clickhouse, params={"query": "SELECT 1 AS a FORMAT JSONEachRow"}).text == '{"a":1}\n'
+    assert post(stack.clickhouse, content="SELECT 1, 'x'").text == "1\tx\n"
+    assert get(f"{stack.clickhouse}/ping").text == "Ok.\n"
 
 
 def test_rows_in_a_body_behind_their_statement(stack: Settings) -> None:
     """JSON lines, with the statement as a parameter or in the first line."""
-    httpx.post(stack.clickhouse, content="CREATE TABLE lines (n UInt64) ENGINE = MergeTree ORDER BY n", timeout=60).raise_for_status()
-    httpx.post(
-        stack.clickhouse, params={"query": "INSERT INTO lines FORMAT JSONEachRow"}, content='{"n":1}\n{"n":2}\n', timeout=60
-    ).raise_for_status()
-    httpx.post(stack.clickhouse, content='INSERT INTO lines FORMAT JSONEachRow\n{"n":3}\n', timeout=60).raise_for_status()
-    httpx.post(stack.clickhouse, content="INSERT INTO lines VALUES (4), (5)", timeout=60).raise_for_status()
-    assert (
-        httpx.post(stack.clickhouse, content="SELECT groupArray(n) FROM (SELECT n FROM lines ORDER BY n)", timeout=60).text
-        == "[1,2,3,4,5]\n"
-    )
+    post(stack.clickhouse, content="CREATE TABLE lines (n UInt64) ENGINE = MergeTree ORDER BY n").raise_for_status()
+    post(stack.clickhouse, params={"query": "INSERT INTO lines FORMAT JSONEachRow"}, content='{"n":1}\n{"n":2}\n').raise_for_status()
+    post(stack.clickhouse, content='INSERT INTO lines FORMAT JSONEachRow\n{"n":3}\n').raise_for_status()
+    post(stack.clickhouse, content="INSERT INTO lines VALUES (4), (5)").raise_for_status()
+    assert post(stack.clickhouse, content="SELECT groupArray(n) FROM (SELECT n FROM lines ORDER BY n)").text == "[1,2,3,4,5]\n"
 
 
 def test_errors_carry_their_code(stack: Settings) -> None:
     """An unknown table is ClickHouse's code 60."""
-    answer = httpx.post(stack.clickhouse, content="SELECT * FROM nothing_here", timeout=60)
+    answer = post(stack.clickhouse, content="SELECT * FROM nothing_here")
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (404, "60")
     assert "nothing_here" in answer.text
 
 
 def test_a_get_changes_nothing(stack: Settings) -> None:
     """As on a server, GET is read-only; and settings of one request do not stay for the next."""
-    answer = httpx.get(stack.clickhouse, params={"query": "CREATE TABLE by_get (n UInt8) ENGINE = Memory"}, timeout=60)
+    answer = get(stack.clickhouse, params={"query": "CREATE TABLE by_get (n UInt8) ENGINE = Memory"})
     assert answer.headers["X-ClickHouse-Exception-Code"] == "164"
-    assert httpx.post(stack.clickhouse, params={"max_threads": "3"}, content="SELECT getSetting('max_threads')", timeout=60).text == "3\n"
-    assert httpx.post(stack.clickhouse, content="SELECT getSetting('max_threads')", timeout=60).text != "3\n"
+    assert post(stack.clickhouse, params={"max_threads": "3"}, content="SELECT getSetting('max_threads')").text == "3\n"
+    assert post(stack.clickhouse, content="SELECT getSetting('max_threads')").text != "3\n"
 
 
 def test_four_threads_at_once(stack: Settings) -> None:

@@ -6,7 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from assay_client import Client
 
@@ -22,8 +21,8 @@ from schemas.event import derive_id
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
 from streams.topics import ANSWERS, SCORES
-from tests.flow import events_of
-from tests.integration.test_api import ECHO, get, post, until
+from tests.flow import events_of, get, post
+from tests.integration.test_api import ECHO, until
 from tests.integration.test_classifier import saved
 from tests.integration.test_classifier import theirs as label_probabilities
 from tests.integration.test_cli import assay, document
@@ -259,7 +258,7 @@ def test_the_projections_equal_the_log_with_judgements_in_it(flow: Settings, par
     judged(flow, parent, judgements=2, silent=1)
     verdict = asyncio.run(verify(flow, run_id=None, told=lambda _text: None))
     assert verdict.equal, verdict.difference
-    assert httpx.get(f"{flow.api}/v1/runs/nobody/judgements", timeout=60).status_code == 404
+    assert get(f"{flow.api}/v1/runs/nobody/judgements").status_code == 404
 
 
 def prompts(settings: Settings) -> list[str]:

@@ -11,7 +11,8 @@ from infra.suites.reading import names
 from query_api import reading_rankings
 from query_api.paging import following
 from query_api.reading import RUN_FILTERS, RUNS
-from tests.integration.test_api import get, post, until
+from tests.flow import get, post
+from tests.integration.test_api import until
 
 pytestmark = pytest.mark.integration
 BOARD = "lists-board"

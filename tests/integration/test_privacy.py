@@ -17,7 +17,7 @@ from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement,
 from streams.judging import USUAL
 from streams.topics import TOPICS
 from tests.faults import PROCESSES, Stack, faulty
-from tests.flow import request
+from tests.flow import get, request
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
@@ -120,7 +120,7 @@ def told(stack: Stack, run_id: str) -> dict[str, Any]:
 
 def texts(stack: Stack, path: str, **headers: str) -> str:
     """What an address answers."""
-    return httpx.get(f"{stack.settings.api}{path}", headers=headers, timeout=60).raise_for_status().text
+    return get(f"{stack.settings.api}{path}", headers=headers).raise_for_status().text
 
 
 def tables(stack: Stack) -> str:

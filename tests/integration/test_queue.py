@@ -19,7 +19,7 @@ from infra.settings import Settings
 from schemas.requests import Budget, EngineChoice
 from schemas.runs import RunDelayed
 from streams.topics import DELAYS, RUNS
-from tests.flow import events_of, request, until_row, until_state
+from tests.flow import events_of, get, post, request, until_row, until_state
 from tests.integration.test_cli import assay, document
 
 pytestmark = pytest.mark.integration
@@ -99,7 +99,7 @@ def test_a_run_whose_time_is_over_stops_says_so_and_keeps_what_it_has(flow: Sett
     sql = "SELECT task, answered, scored FROM run_progress WHERE run_id = {run_id:String}"
     (row,) = asyncio.run(until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["scored"] > 0, run_id=told["run_id"]))
     assert 0 < row["answered"] < 400
-    run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}", timeout=60).json()
+    run = get(f"{flow.api}/v1/runs/{told['run_id']}").json()
     assert (run["reason_code"], run["scores"][0]["complete"], run["waits_for"]) == ("budget-time", False, None)
 
 
@@ -119,7 +119,7 @@ def test_a_run_whose_money_is_spent_stops_says_so_and_keeps_what_it_has(flow: Se
     sql = "SELECT task, answered, scored FROM run_progress WHERE run_id = {run_id:String}"
     (row,) = asyncio.run(until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["scored"] > 0, run_id=told["run_id"]))
     assert 0 < row["answered"] < 400
-    run = httpx.get(f"{flow.api}/v1/runs/{told['run_id']}", timeout=60).json()
+    run = get(f"{flow.api}/v1/runs/{told['run_id']}").json()
     assert (run["reason_code"], run["scores"][0]["complete"]) == ("budget-usd", False)
     sql = "SELECT run_usd FROM run_costs WHERE run_id = {run_id:String} AND price_version = {version:String}"
     (cost,) = asyncio.run(until_row(flow, sql, holds=bool, run_id=told["run_id"], version=version))
@@ -136,7 +136,7 @@ def test_a_deadline_ends_a_run_at_its_time(flow: Settings) -> None:
             await until_state(flow, run_id, "cancelled")
             (ended,) = [event for event in await events_of(log, RUNS, run_id) if event.state == "cancelled"]
             assert ended.reason_code == "deadline"
-            assert deadline_us <= ended.occurred_us
+            assert deadline_us <= ended.occurred_us < deadline_us + 5_000_000
 
     asyncio.run(act())
 
@@ -144,7 +144,7 @@ def test_a_deadline_ends_a_run_at_its_time(flow: Settings) -> None:
 def test_a_deadline_that_has_passed_is_refused_on_every_way_in(flow: Settings) -> None:
     """By the API at once, by the planner for who goes straight to Kafka; with the value and what to do."""
     body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy"}], "budget": {"deadline_us": 1}}
-    answer = httpx.post(f"{flow.api}/v1/evaluations", json=body, timeout=60)
+    answer = post(f"{flow.api}/v1/evaluations", json=body)
     assert answer.status_code == 422
     assert "deadline 1970-01-01T00:00:00Z lies before the request itself" in answer.text
 

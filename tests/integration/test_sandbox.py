@@ -17,7 +17,6 @@ from infra.sandbox.running import PROBE, Limits, Outcome, run, walls_here
 from infra.sandbox.syscalls import ALLOWED, MACHINES, seccomp_filter
 from infra.sandbox.walls import KINDS, Walls, readable
 from streams.errors import AssayError, Invalid
-from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 SHORT = Limits(processor_s=1, wall_s=8.0, memory_bytes=512 * 2**20, files_bytes=4 * 2**20, output_bytes=2**22)
@@ -170,7 +169,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
 
 def stays() -> list[int]:
     """Processes of the sandbox that still run after a moment: what is killed with its namespace is killed soon, not at once."""
-    give_up, found = time.monotonic() + PATIENCE_S, [0]
+    give_up, found = time.monotonic() + 5, [0]
     while found and time.monotonic() < give_up:
         every = psutil.process_iter(["cmdline"])
         found = [process.pid for process in every if any(WITHIN in part for part in process.info["cmdline"] or ())]

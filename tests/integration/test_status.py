@@ -21,7 +21,8 @@ from schemas.trust import DeadLettered
 from streams.dead_letters import Letter, requeued
 from streams.topics import REQUESTS
 from tests.conftest import environment, free_ports
-from tests.integration.test_supervisor import until, until_up
+from tests.flow import get, until
+from tests.integration.test_supervisor import until_up
 
 pytestmark = pytest.mark.integration
 RUN = (
@@ -99,10 +100,10 @@ def test_a_dead_letter_waits_until_it_is_requeued(settings: Settings) -> None:
 def test_a_process_serves_its_metrics_and_its_health(settings: Settings) -> None:
     """At the address that the status names."""
     address = dispatcher(settings)["metrics"]
-    assert 'assay_queue_jobs{pool="default"}' in httpx.get(f"http://{address}/metrics", timeout=60).text
-    assert httpx.get(f"http://{address}/readyz", timeout=60).json() == {"ready": True, "waits_for_s": {}}
-    assert httpx.get(f"http://{address}/healthz", timeout=60).json() == {"alive": True}
-    assert httpx.get(f"http://{address}/nowhere", timeout=60).status_code == 404
+    assert 'assay_queue_jobs{pool="default"}' in get(f"http://{address}/metrics").text
+    assert get(f"http://{address}/readyz").json() == {"ready": True, "waits_for_s": {}}
+    assert get(f"http://{address}/healthz").json() == {"alive": True}
+    assert get(f"http://{address}/nowhere").status_code == 404
 
 
 def test_a_stuck_process_is_not_healthy_and_a_killed_one_is_started_again(settings: Settings) -> None:
@@ -115,4 +116,4 @@ def test_a_stuck_process_is_not_healthy_and_a_killed_one_is_started_again(settin
     until(lambda: dispatcher(settings)["state"] == "up" and dispatcher(settings)["restarts"] == 1)
     after = dispatcher(settings)
     assert after["last_exit"] == -signal.SIGKILL
-    assert httpx.get(f"http://{after['metrics']}/readyz", timeout=60).is_success
+    assert get(f"http://{after['metrics']}/readyz").is_success

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -16,7 +16,7 @@ from infra.embedded.processes import Process
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound
 from tests.conftest import environment, free_ports
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, until
 
 pytestmark = pytest.mark.integration
 RUN = (
@@ -53,21 +53,13 @@ def states(settings: Settings) -> dict[str, str]:
     return {one.name: one.state for one in supervisor.status(settings)}
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Waits for a condition."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < give_up, "not in time"
-        time.sleep(0.1)
-
-
 def until_up(settings: Settings, running: subprocess.Popen[bytes], *names: str) -> None:
     """Waits until the supervisor has all of its processes up; where that does not come, their logs say why."""
     give_up = time.monotonic() + PATIENCE_S
-    while (found := states(settings)) != dict.fromkeys(names, "up"):
-        late = {name: supervisor.last_line(name, settings) for name in names if found.get(name) != "up"}
-        assert running.poll() is None, f"the supervisor ended with {running.returncode}: {late}"
-        assert time.monotonic() < give_up, f"{found}: {late}"
+    while states(settings) != dict.fromkeys(names, "up"):
+        if running.poll() is not None or time.monotonic() > give_up:
+            logs = {name: supervisor.last_line(name, settings) for name in names}
+            raise AssertionError(f"the supervisor's exit {running.returncode}, {states(settings)}: {logs}")
         time.sleep(0.1)
 
 

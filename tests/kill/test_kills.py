@@ -94,7 +94,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
                 herd.kill(name)
                 herd.keep()
             for one in asked:
-                state = await until_state(stack, one.run_id, "completed", "failed", "rejected", patience_s=2 * PATIENCE_S)
+                state = await until_state(stack, one.run_id, "completed", "failed", "rejected")
                 assert (state["state"], state["message"]) == ("completed", None)
                 answered = await events_of(log, ANSWERS, one.run_id)
                 scored = await events_of(log, SCORES, one.run_id)

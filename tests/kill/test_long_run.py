@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from infra.kafka import Log
@@ -20,7 +19,7 @@ from schemas.trust import DeadLettered
 from streams.topics import ANSWERS, DEAD_LETTERS, NOT_SCORED, SCORES
 from tests.conftest import environment
 from tests.faults import Stack, faulty
-from tests.flow import events_of, request
+from tests.flow import events_of, get, request
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 SAMPLES, KILLS, BROKEN = 14_042, 5, 7_021
@@ -118,8 +117,8 @@ async def counted(stack: Stack, run_id: str) -> None:
 
 def said_everywhere(stack: Stack, run_id: str) -> None:
     """The page and the command line say it in the same words; the page leads to why."""
-    assert SAID in httpx.get(f"{stack.settings.api}/runs/{run_id}", timeout=60).text
-    samples = httpx.get(f"{stack.settings.api}/runs/{run_id}/samples", params={"sort": "value"}, timeout=60).text
+    assert SAID in get(f"{stack.settings.api}/runs/{run_id}").text
+    samples = get(f"{stack.settings.api}/runs/{run_id}/samples", params={"sort": "value"}).text
     assert f"sample {BROKEN}" in samples
     assert "IndexError" in samples
     command = [sys.executable, "-m", "query_api.cli.main", "run", run_id]
