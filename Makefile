@@ -40,7 +40,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/mypy
 	$(bin)/lint-imports
 	$(bin)/python -m schemas.released --check
-	$(bin)/python -m query_api.description --check
+	$(bin)/python -m query_api.operations.description --check
 	$(bin)/python query_api/sdk/generate.py --check
 	$(bin)/python -m query_api.cli.manual --check
 	$(bin)/python -m infra.suites.page --check
@@ -80,7 +80,7 @@ schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' 
 	$(bin)/python -m tests.stored.write
 	$(bin)/python -m infra.clickhouse
 	$(bin)/python -m infra.describe
-	$(bin)/python -m query_api.description
+	$(bin)/python -m query_api.operations.description
 	$(bin)/python query_api/sdk/generate.py
 	$(bin)/python -m query_api.cli.manual
 	$(bin)/python -m infra.suites.page

@@ -25,8 +25,8 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.trust import DeadLettered
 from streams.errors import Permanent
-from streams.privacy import told
 from streams.topics import TOPICS, Topic
+from streams.trust.privacy import told
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 ENDING_S = 8.0

@@ -1,4 +1,4 @@
-"""Says what runs cost, under every version of the price book: the shell of streams/spending.py and streams/costs.py.
+"""Says what runs cost, under every version of the price book: the shell of streams/money/spending.py and streams/money/costs.py.
 
 One process only: a price concerns every run. Its state is in memory, and is folded from the log anew at every start.
 """
@@ -15,9 +15,9 @@ from infra.kafka import Log, Record
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.results import CostSummarised
-from streams.costs import FORMULA_VERSION, summaries
 from streams.errors import Invalid
-from streams.spending import Ledger, Spending
+from streams.money.costs import FORMULA_VERSION, summaries
+from streams.money.spending import Ledger, Spending
 from streams.topics import COSTS, ENVIRONMENTS, JOB_STATUS, JOBS_PLANNED, PERFORMANCE, PRICES, RESOURCES, RUN_SCORES, RUNS, TOPICS
 
 INPUTS = (PRICES, ENVIRONMENTS, RUNS, JOBS_PLANNED, JOB_STATUS, RESOURCES, RUN_SCORES, PERFORMANCE)

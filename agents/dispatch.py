@@ -1,4 +1,4 @@
-"""Leases a pool's jobs to its agents: the loop around `streams/dispatch.py`. No Faust here, and no consumer group.
+"""Leases a pool's jobs to its agents: the loop around `streams/queue/dispatch.py`. No Faust here, and no consumer group.
 
 Several may run. Each takes the pool when it starts; the one before it then stands by, and takes it again only when work
 has been waiting for an agent that is free while nobody released it.
@@ -22,9 +22,9 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import DispatcherTook, JobChanged, JobReleased
 from schemas.runs import RunChanged, RunDelayed
-from streams.delays import Delay
-from streams.dispatch import Pool
-from streams.leases import Abandon, Cancel, Decision, Release, Step
+from streams.queue.delays import Delay
+from streams.queue.dispatch import Pool
+from streams.queue.leases import Abandon, Cancel, Decision, Release, Step
 from streams.topics import (
     CANCELLATIONS,
     DELAYS,

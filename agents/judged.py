@@ -14,8 +14,8 @@ from schemas.event import Visibility
 from schemas.measurements import SampleAnswered
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Plan, RunChanged, RunState, Subject
-from streams import judging
 from streams.errors import Invalid
+from streams.quality import judging
 from streams.runs import step
 from streams.topics import ANSWERS, RUNS
 

@@ -34,11 +34,13 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, JobPlanned
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, Published, RunChanged, SkippedTask
-from streams import judging, limits, pins, planning, stopping
+from streams import planning
 from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.planning import Chosen
-from streams.privacy import PRIVATE, of_build
+from streams.quality import judging, pins, stopping
+from streams.queue import limits
 from streams.topics import BUILDS, REQUESTS, RUNS, TOPICS
+from streams.trust.privacy import PRIVATE, of_build
 
 SAMPLES_AT_ONCE = 1000
 T = TypeVar("T")

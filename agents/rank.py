@@ -1,4 +1,4 @@
-"""Keeps run scores, performance and rankings, and says when a run is complete: the shell of streams/results.py and streams/ranking.py.
+"""Keeps run scores, performance and rankings, and says when a run is complete: the shell of streams/results.py and of boards.
 
 One process only: a ranking needs every run. Its state is in memory, and is folded from the log anew at every start.
 """
@@ -22,12 +22,12 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.results import Figure, PerformanceSummarised, RankingChanged, RunScored, TaskStopped
 from schemas.runs import RunChanged
-from streams import stopping
-from streams.performance import FORMULA_VERSION
-from streams.ranking import Board, Entry, boards_of, model_of, rank
+from streams.boards.ranking import Board, Entry, boards_of, model_of, rank
+from streams.quality import stopping
+from streams.quality.scores import Key, TaskScores
 from streams.results import Results, Run
-from streams.scores import Key, TaskScores
-from streams.statistics import Interval
+from streams.speed.performance import FORMULA_VERSION
+from streams.statistics.intervals import Interval
 from streams.topics import (
     BUILDS,
     ENVIRONMENTS,

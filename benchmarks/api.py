@@ -25,8 +25,8 @@ from benchmarks.making import life, run_id, surroundings
 from infra.clickhouse import ClickHouse
 from infra.kafka import Place, Record
 from infra.settings import Settings
-from query_api.paging import following
-from query_api.reading_samples import LISTING
+from query_api.reading.paging import following
+from query_api.reading.samples import LISTING
 from query_api.routes.samples import SamplesAsked
 from schemas.builds import SampleBuilt
 from schemas.event import NAMESPACE, Event

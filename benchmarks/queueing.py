@@ -20,10 +20,10 @@ from benchmarks.harness import show, write
 from schemas.event import Producer
 from schemas.jobs import AgentBeat, Job, JobPlanned, JobReleased, Need
 from schemas.requests import Chat, EngineChoice, ModelRef
-from streams.dispatch import Pool
-from streams.leases import Release
-from streams.lines import Line, Lines, Waiting, model_key
-from streams.queueing import GIB, assign, unfit
+from streams.queue.dispatch import Pool
+from streams.queue.leases import Release
+from streams.queue.lines import Line, Lines, Waiting, model_key
+from streams.queue.queueing import GIB, assign, unfit
 
 SECOND = 1_000_000
 STAMP = Producer(service="benchmark", version="0")

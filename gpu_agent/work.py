@@ -17,8 +17,8 @@ from schemas.builds import SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
 from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
 from schemas.requests import Workload
-from streams.bits import pack, unpack
 from streams.errors import AssayError, Invalid, Permanent, Temporary
+from streams.queue.bits import pack, unpack
 
 PUBLISH_EVERY_S = 0.2
 ARRIVALS = 64

@@ -23,7 +23,7 @@ from infra.metrics import ATTEMPTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.jobs import AgentBeat, JobError, JobReleased, Running
-from streams.lines import model_key
+from streams.queue.lines import model_key
 from streams.topics import JOB_PARTITIONS, TOPICS, jobs_topic
 
 log_line = structlog.get_logger()

@@ -16,13 +16,13 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
 from query_api import pages
-from query_api.description import document
-from query_api.lasting import lasting
 from query_api.measured import Measured
+from query_api.operations.description import document
+from query_api.operations.problems import on_error, on_fault, on_http
+from query_api.operations.routing import routes
 from query_api.pages.faults import readable
-from query_api.problems import on_error, on_fault, on_http
+from query_api.pages.lasting import lasting
 from query_api.routes import OPERATIONS
-from query_api.routing import routes
 from query_api.state import State
 from streams.errors import AssayError
 

@@ -17,10 +17,10 @@ from infra.kafka import Ends, Log, Record
 from infra.metrics import LISTENERS
 from infra.reach import Reach
 from infra.retrying import until_available
-from query_api.problems import Malformed
-from streams.privacy import told
+from query_api.operations.problems import Malformed
 from streams.projection import name_of, plain
 from streams.topics import COSTS, DEAD_LETTERS, DELAYS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
+from streams.trust.privacy import told
 
 TOPICS = (REQUESTS, RUNS, JOB_STATUS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS)
 BY_NAME = {name_of(topic): topic for topic in TOPICS}

@@ -3,11 +3,11 @@
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
-from query_api.comparing import Comparisons
 from query_api.live import Live
-from query_api.reading import Reading
-from query_api.reading_costs import Costs
-from query_api.submitting import Submissions
+from query_api.producing.submitting import Submissions
+from query_api.reading.comparing import Comparisons
+from query_api.reading.costs import Costs
+from query_api.reading.runs import Reading
 
 
 class State:

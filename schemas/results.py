@@ -151,7 +151,7 @@ class RankingRow(Record):
     """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined.
 
     `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's. `data_age`: whether the board's data are
-    older than the model, newer, or unknown (streams/exposure.py).
+    older than the model, newer, or unknown (streams/quality/exposure.py).
     """
 
     model: str

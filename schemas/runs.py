@@ -29,7 +29,7 @@ class PlannedTask(Record):
 
     Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
     Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
-    Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/stopping.py fixes.
+    Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
     `data_published`: when its data first appeared, YYYY-MM, where that is known.
     """
 

@@ -8,9 +8,9 @@ from itertools import product
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
-from streams import stopping
 from streams.errors import Invalid
-from streams.exposure import check_date
+from streams.quality import stopping
+from streams.quality.exposure import check_date
 
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
 ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})

@@ -19,8 +19,8 @@ from schemas.event import Event, Producer, Record, Text
 from schemas.jobs import AgentBeat, JobReleased
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
-from streams.privacy import told
 from streams.topics import JOBS_DEFAULT, TOPICS, Topic
+from streams.trust.privacy import told
 
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
 PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}

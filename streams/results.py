@@ -11,12 +11,12 @@ from schemas.jobs import EngineUsed, EnvironmentSeen, JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
-from streams import stopping
-from streams.performance import Speed
 from streams.planning import is_perf, run_of
-from streams.privacy import told
+from streams.quality import stopping
+from streams.quality.scores import TaskScores
 from streams.runs import TERMINAL, step
-from streams.scores import TaskScores
+from streams.speed.performance import Speed
+from streams.trust.privacy import told
 
 
 @dataclass(slots=True)

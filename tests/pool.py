@@ -7,9 +7,9 @@ from schemas.event import Event, Producer
 from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased, Need
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
-from streams.dispatch import Pool
-from streams.lines import Waiting
-from streams.queueing import GIB, Policy
+from streams.queue.dispatch import Pool
+from streams.queue.lines import Waiting
+from streams.queue.queueing import GIB, Policy
 
 STAMP = Producer(service="test", version="0")
 SECOND = 1_000_000

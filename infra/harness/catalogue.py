@@ -16,7 +16,7 @@ from typing import Any
 
 from infra.machine import CACHE, locked
 from streams.errors import Invalid, NotFound
-from streams.judging import derived_name
+from streams.quality.judging import derived_name
 
 BUNDLED = Path(__file__).parent / "bundled"
 BUNDLED_TASKS = tuple(sorted(path.stem for path in BUNDLED.glob("assay_*.yaml")))

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
-from streams.clusters import cluster_of
 from streams.errors import Permanent
-from streams.judging import UNANSWERED
+from streams.quality.judging import UNANSWERED
+from streams.statistics.clusters import cluster_of
 
 # How long after its time scoring that does not come back to Python ends with its process.
 GRACE_S = 1.0

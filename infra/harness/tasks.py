@@ -24,7 +24,7 @@ from infra.harness.definitions import checked, folder_of
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
-from streams.judging import derived_name
+from streams.quality.judging import derived_name
 
 FEWSHOT_SEED = 1234
 logging.getLogger("lm_eval").setLevel(logging.ERROR)

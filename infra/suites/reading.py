@@ -17,7 +17,7 @@ import yaml
 
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
-from streams.exposure import check_date
+from streams.quality.exposure import check_date
 
 FOLDER = Path(__file__).parent
 TOLD = ("licence", "source", "published")  # what is known of a task, and is no part of what is measured

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from infra.settings import Settings
-from query_api.charts import number
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.completing import task_names
 from query_api.cli.options import AsJson, RunId
-from query_api.grouping import arranged, mean_told
+from query_api.drawing.charts import number
+from query_api.drawing.grouping import arranged, mean_told
 
 LISTED = 5
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from infra.settings import Settings
-from query_api.charts import number, usd
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import AsJson
+from query_api.drawing.charts import number, usd
 from streams.errors import Invalid
 
 ROWS = (

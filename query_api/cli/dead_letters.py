@@ -12,8 +12,8 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.completing import letter_ids
 from query_api.cli.options import ME, AsJson
-from streams.dead_letters import Letter, check_requeue, chosen, letters, requeued
-from streams.privacy import told
+from streams.trust.dead_letters import Letter, check_requeue, chosen, letters, requeued
+from streams.trust.privacy import told
 
 SHOWN_BYTES = 400
 LetterId = Annotated[

@@ -13,8 +13,8 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from schemas.requests import EvaluationRequested, TaskChoice
-from streams import pins
 from streams.errors import AssayError, NotFound, Permanent
+from streams.quality import pins
 
 Told = Callable[[str], None]
 
@@ -36,8 +36,8 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
     """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
     from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
-    from query_api.parsing import validated
-    from query_api.submitting import Submission, requested
+    from query_api.operations.parsing import validated
+    from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of, perf_requests
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)

@@ -4,9 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from query_api.charts import number
 from query_api.cli import showing
 from query_api.cli.client import Client
+from query_api.drawing.charts import number
 
 
 def followed(client: Client, run_id: str, *, judgements: int) -> dict[str, Any]:

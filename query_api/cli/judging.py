@@ -11,7 +11,7 @@ from query_api.cli.completing import run_ids
 from query_api.cli.options import AsJson, ChatTemplate, Private, RunId, Submitter, System, Wait
 from query_api.cli.overriding import judgement_of
 from query_api.cli.submitting import submit_body
-from streams.judging import PAIRWISE, USUAL
+from streams.quality.judging import PAIRWISE, USUAL
 
 
 def judge(

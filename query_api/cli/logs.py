@@ -10,9 +10,9 @@ from infra.kafka import Log, Record
 from infra.settings import Settings
 from query_api.cli import showing
 from streams.errors import NotFound
-from streams.privacy import told
 from streams.projection import plain
 from streams.topics import TOPICS, Topic, topic_named
+from streams.trust.privacy import told
 
 PATIENCE_S = 20.0
 

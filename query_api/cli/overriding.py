@@ -10,7 +10,7 @@ from query_api.cli.request_files import from_file, model_named
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
-from streams.judging import PAIRWISE, USUAL
+from streams.quality.judging import PAIRWISE, USUAL
 
 
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

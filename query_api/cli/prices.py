@@ -13,7 +13,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import AsJson
 from streams.errors import Invalid
-from streams.price_lists import price_of
+from streams.money.price_lists import price_of
 
 AT_ONCE = 1000
 HEADER = {"occurred_us": 0, "producer": {"service": "assay", "version": "0"}}  # of the check alone: what is published the API stamps

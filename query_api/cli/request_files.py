@@ -53,7 +53,7 @@ def _completed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(body: dict[str, Any], path: Path, root: Any) -> None:
-    from query_api.submitting import Submission
+    from query_api.producing.submitting import Submission
 
     try:
         Submission.model_validate_json(json.dumps(body, default=str), strict=True)

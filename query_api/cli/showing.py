@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from query_api.charts import number, seconds, stopped, usd
-from query_api.dressing import dressed
+from query_api.drawing.charts import number, seconds, stopped, usd
+from query_api.drawing.dressing import dressed
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5

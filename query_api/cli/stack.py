@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from infra.settings import Settings
-from query_api.charts import seconds
 from query_api.cli import showing
 from query_api.cli.options import AsJson
+from query_api.drawing.charts import seconds
 from streams.errors import Invalid
 
 COUNTED = {"queue_jobs": "jobs wait", "leases": "run", "agents": "agents", "dead_letters": "dead letters"}

@@ -36,7 +36,7 @@ from query_api.cli.overriding import engine_said, submission_of
 from query_api.cli.request_files import model_named
 from query_api.cli.suites import suite_names
 from streams.errors import Invalid
-from streams.judging import USUAL
+from streams.quality.judging import USUAL
 
 A_FILE = "a request as YAML; an option beside it counts in place of its field, --limit and --fewshot for each of its tasks"
 

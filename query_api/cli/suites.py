@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from infra.suites.reading import Member, Suite, names, suite
-from query_api.charts import number
 from query_api.cli import showing
 from query_api.cli.options import AsJson
+from query_api.drawing.charts import number
 from streams.errors import Invalid
 
 

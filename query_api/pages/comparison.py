@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from query_api import reading_samples
-from query_api.charts import Span
-from query_api.grouping import arranged, mean_told
+from query_api.drawing.charts import Span
+from query_api.drawing.grouping import arranged, mean_told
 from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
-from query_api.reading import Reading
+from query_api.reading import samples as reading_samples
+from query_api.reading.runs import Reading
 from streams.errors import Invalid
 
 CHOICES = 100

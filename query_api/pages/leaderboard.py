@@ -7,9 +7,9 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from query_api.charts import intervals
+from query_api.drawing.charts import intervals
 from query_api.pages.rendering import Content, page, short
-from query_api.reading_rankings import whole
+from query_api.reading.rankings import whole
 
 LISTED = 40
 

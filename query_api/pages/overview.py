@@ -7,10 +7,10 @@ from typing import Any
 from starlette.requests import Request
 
 from infra.clickhouse import Rows
-from query_api.charts import intervals
+from query_api.drawing.charts import intervals
 from query_api.pages.rendering import Content, page
-from query_api.reading import Reading
-from query_api.reading_rankings import whole
+from query_api.reading.rankings import whole
+from query_api.reading.runs import Reading
 
 ENDED, RANKED = 12, 5
 

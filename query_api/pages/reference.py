@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from query_api import manual
+from query_api.operations import manual
 from query_api.pages.rendering import Content, page
 
 

@@ -11,8 +11,9 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
-from query_api import charts, manual
-from query_api.dressing import dressed
+from query_api.drawing import charts
+from query_api.drawing.dressing import dressed
+from query_api.operations import manual
 
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]

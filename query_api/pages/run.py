@@ -7,14 +7,14 @@ from typing import Any
 
 from starlette.requests import Request
 
-from query_api.asking import command
-from query_api.charts import shares
+from query_api.drawing.asking import command
+from query_api.drawing.charts import shares
+from query_api.drawing.timelines import timeline
 from query_api.pages.rendering import Content, page, short
-from query_api.reading import Reading
-from query_api.reading_judgements import judgements
-from query_api.reading_timelines import history
-from query_api.timelines import timeline
-from streams.privacy import PRIVATE
+from query_api.reading.judgements import judgements
+from query_api.reading.runs import Reading
+from query_api.reading.timelines import history
+from streams.trust.privacy import PRIVATE
 
 JUDGED = 50
 

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from query_api import reading_samples
 from query_api.pages.rendering import Content, page, short
+from query_api.reading import samples as reading_samples
 
 SHOWN = 10
 BELOW_ONE = math.nextafter(1.0, 0.0)

@@ -1,7 +1,7 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
+from query_api.operations.routing import Operation
 from query_api.routes import boards, cluster, comparing, costs, judgements, prices, runs, samples, service, streaming, suites
-from query_api.routing import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,

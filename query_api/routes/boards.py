@@ -4,13 +4,13 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from query_api import reading_rankings
-from query_api.paging import Listing, Paged, PagedWhole
-from query_api.problems import Malformed
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.problems import Malformed
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading import rankings as reading_rankings
+from query_api.reading.paging import Listing, Paged, PagedWhole
 from schemas.requests import Chat
-from streams.exposure import DataAge
+from streams.quality.exposure import DataAge
 
 LISTING: Final = Listing("board_list", sorts={"board": "String", "newest_us": "Int64"}, key={"board": "String"})
 

@@ -4,9 +4,9 @@ from typing import Final, Literal
 
 from pydantic import Field, Json
 
-from query_api.paging import Listing, Paged
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading.paging import Listing, Paged
 from schemas.jobs import Device, Running
 
 AGENTS: Final = Listing("agent_list", sorts={"pool": "String", "seen_us": "Int64"}, key={"pool": "String", "agent_id": "String"})

@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from query_api.comparing import MOST_DIFFERING
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading.comparing import MOST_DIFFERING
 
 
 class CompareAsked(Shape):

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from query_api.paging import PagedWhole
-from query_api.reading_judgements import judgements
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading.judgements import judgements
+from query_api.reading.paging import PagedWhole
 from query_api.routes.runs import Score, State, Whom
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
 
 
 class JudgementsAsked(PagedWhole):

@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from query_api.paging import Listing, Paged
-from query_api.pricing import prices_of, publish
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.producing.pricing import prices_of, publish
+from query_api.reading.paging import Listing, Paged
 
 LIST: dict[str, JsonValue] = {
     "item": "cpu_hour", "amount": "0.0425", "unit": "core-hour", "valid_from": "2026-01-01", "source": "my provider's list of 2026-11-24",

@@ -4,13 +4,13 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from query_api.paging import Paged
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
-from query_api.submitting import Batch, Submission, requested, submissions_of
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.producing.submitting import Batch, Submission, requested, submissions_of
+from query_api.reading.paging import Paged
 from schemas.event import Visibility
 from streams.errors import NotFound
-from streams.exposure import DataAge
+from streams.quality.exposure import DataAge
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
 

@@ -7,10 +7,10 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from infra.clickhouse import Rows
-from query_api import reading_samples
-from query_api.paging import Paged
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading import samples as reading_samples
+from query_api.reading.paging import Paged
 
 LINES = "application/x-ndjson"
 

@@ -5,9 +5,9 @@ import asyncio
 from starlette.responses import JSONResponse, Response
 
 from infra.health import exposition
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
 from query_api.pages.rendering import clock
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
 from streams.errors import Unavailable
 
 READY_S = 5

@@ -5,8 +5,8 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from query_api.live import ends_of, wanted
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
 
 HEARTBEAT_S = 10
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

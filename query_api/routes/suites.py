@@ -6,9 +6,9 @@ from typing import Final, Literal
 from pydantic import Field
 
 from infra.suites.reading import Member, Suite, names, suite
-from query_api.paging import UNKNOWN, Listing, PagedWhole, page
-from query_api.routing import Call, Operation
-from query_api.shapes import Nothing, Shape
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading.paging import UNKNOWN, Listing, PagedWhole, page
 from streams.errors import NotFound
 
 LISTING: Final = Listing("suites", sorts={"name": "String"}, key={"name": "String"})

@@ -2,7 +2,7 @@
 
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from query_api.description import document
+from query_api.operations.description import document
 from query_api.routes import OPERATIONS
 
 

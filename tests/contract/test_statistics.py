@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streams.differences import deciding, detectable, mcnemar, sign_flip
-from streams.statistics import clustered_t, mean_interval, standard_error, wilson
+from streams.statistics.differences import deciding, detectable, mcnemar, sign_flip
+from streams.statistics.intervals import clustered_t, mean_interval, standard_error, wilson
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

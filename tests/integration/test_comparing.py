@@ -12,7 +12,7 @@ from infra.harness.processes import ToScore, score_all
 from infra.settings import Settings
 from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
-from streams.comparison import Measured, Sample, compare, in_words
+from streams.boards.comparison import Measured, Sample, compare, in_words
 from tests.flow import get
 from tests.integration.test_cli import assay, document
 from tests.integration.test_harness import on_the_wire

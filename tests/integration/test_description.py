@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from infra.settings import Settings
-from query_api.description import PLACES, document
+from query_api.operations.description import PLACES, document
 from query_api.routes import OPERATIONS
 from tests.flow import get, post
 from tests.integration.test_api import until

@@ -8,9 +8,9 @@ import pytest
 
 from infra.settings import Settings
 from infra.suites.reading import names
-from query_api import reading_rankings
-from query_api.paging import following
-from query_api.reading import RUN_FILTERS, RUNS
+from query_api.reading import rankings as reading_rankings
+from query_api.reading.paging import following
+from query_api.reading.runs import RUN_FILTERS, RUNS
 from tests.flow import get, post
 from tests.integration.test_api import until
 

@@ -14,7 +14,7 @@ from infra.kafka import Log
 from query_api.cli import dead_letters, logs
 from schemas.event import Visibility, derive_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
-from streams.judging import USUAL
+from streams.quality.judging import USUAL
 from streams.topics import TOPICS
 from tests.faults import PROCESSES, Stack, faulty
 from tests.flow import get, request

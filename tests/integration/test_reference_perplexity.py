@@ -19,8 +19,8 @@ from schemas.builds import BuiltRequest
 from schemas.event import Text
 from schemas.measurements import Answer
 from schemas.requests import Chat, ModelRef, TaskChoice
-from streams.clusters import CLUSTER
-from streams.judging import UNANSWERED
+from streams.quality.judging import UNANSWERED
+from streams.statistics.clusters import CLUSTER
 from tests.models import tiny_llama
 from tests.reference import hflm, ours, theirs
 

@@ -11,8 +11,8 @@ from benchmarks.making import answered, life, run_id, scored
 from infra.clickhouse import DDL, ClickHouse, migrate, statements
 from infra.kafka import Place, Record
 from infra.settings import Settings
-from query_api import reading_samples
-from query_api.reading import Reading
+from query_api.reading import samples as reading_samples
+from query_api.reading.runs import Reading
 from schemas.event import Event
 from streams.projection import BY_PLACE, table_of
 from streams.topics import topic_of

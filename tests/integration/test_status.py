@@ -18,8 +18,8 @@ from infra.settings import Settings
 from schemas.jobs import Job, JobPlanned
 from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.trust import DeadLettered
-from streams.dead_letters import Letter, requeued
 from streams.topics import REQUESTS
+from streams.trust.dead_letters import Letter, requeued
 from tests.conftest import environment, free_ports
 from tests.flow import get, until
 from tests.integration.test_supervisor import until_up

@@ -8,7 +8,7 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
-from query_api.reading import Reading
+from query_api.reading.runs import Reading
 from schemas.requests import EngineChoice, Stopping
 from schemas.results import RunScored, TaskStopped
 from streams.topics import JOBS_PLANNED, RUN_SCORES, STOPS

@@ -22,7 +22,7 @@ from schemas.event import Text
 from schemas.measurements import Answer
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from schemas.runs import Published, RunChanged
-from streams.exposure import in_words
+from streams.quality.exposure import in_words
 from streams.topics import RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request

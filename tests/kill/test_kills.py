@@ -18,9 +18,9 @@ from infra.replay import verify
 from infra.settings import Settings
 from schemas.event import derive_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef
-from streams.costs import summaries
-from streams.judging import USUAL
-from streams.spending import Ledger
+from streams.money.costs import summaries
+from streams.money.spending import Ledger
+from streams.quality.judging import USUAL
 from streams.topics import ANSWERS, COSTS, REQUESTS, SCORES
 from tests.code import mirror
 from tests.conftest import end, spawn

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from streams.comparison import Measured, Sample, compare
-from streams.differences import mcnemar, paired_proportions, sign_flip
-from streams.statistics import (
+from streams.boards.comparison import Measured, Sample, compare
+from streams.statistics.differences import mcnemar, paired_proportions, sign_flip
+from streams.statistics.intervals import (
     Floats,
     Interval,
     clustered_t,

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.jobs import AgentBeat
-from streams.lines import Lines, Waiting
-from streams.queueing import Policy, assign
+from streams.queue.lines import Lines, Waiting
+from streams.queue.queueing import Policy, assign
 from tests.pool import POLICY, beat, waiting
 
 

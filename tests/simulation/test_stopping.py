@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from streams.sequences import sequence
-from streams.statistics import Z95, Floats
+from streams.statistics.intervals import Z95, Floats
+from streams.statistics.sequences import sequence
 
 LEAST = 0.94
 RUNS, WITHIN = 600, 0.05

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.agreement import Level, alpha
+from streams.statistics.agreement import Level, alpha
 
 # Krippendorff (2011), section C: four observers, twelve units, values missing.
 PUBLISHED = (

@@ -3,7 +3,7 @@
 import pytest
 
 from infra.harness.chat import Dress, renderer
-from query_api.dressing import dressed
+from query_api.drawing.dressing import dressed
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from streams.errors import Invalid
 from streams.planning import check

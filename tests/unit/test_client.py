@@ -15,9 +15,9 @@ from assay_client.steps import Ask, Back, Pause, Steps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.description import document
+from query_api.operations.description import document
+from query_api.producing.submitting import Submission
 from query_api.routes import OPERATIONS
-from query_api.submitting import Submission
 
 
 def carried_out(call: Steps[Any], backs: list[Back]) -> tuple[Any, list[Ask], list[float]]:

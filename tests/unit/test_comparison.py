@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.grouping import arranged, mean_told
-from streams.comparison import Measured, Sample, compare, in_words, of_group
+from query_api.drawing.grouping import arranged, mean_told
+from streams.boards.comparison import Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
-from streams.statistics import mean_of_independent
+from streams.statistics.intervals import mean_of_independent
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:

@@ -2,7 +2,7 @@
 
 from infra.harness.metrics.contamination import canary, copied_8gram, hidden_8gram, texts_in
 from infra.harness.metrics.measure import Case
-from query_api.flags import flags
+from query_api.reading.flags import flags
 
 SHOWN = "The old lighthouse keeper climbed the stairs every evening before the sun went down."
 HIDDEN = "On the last night he forgot the lamp, and three ships were lost on the rocks."

@@ -12,9 +12,9 @@ from schemas.measurements import ResourceRead
 from schemas.requests import Chat, EngineChoice, ModelRef, Workload
 from schemas.results import Figure, PerformanceSummarised, PricePublished, RunScored
 from schemas.runs import RunChanged
-from streams.costs import Summary, summaries
-from streams.prices import NANO
-from streams.spending import Ledger
+from streams.money.costs import Summary, summaries
+from streams.money.prices import NANO
+from streams.money.spending import Ledger
 from tests.unit.test_prices import price
 from tests.unit.test_results import HEADER, interleaved, planned
 

@@ -4,8 +4,8 @@ import pytest
 
 from schemas.event import Producer
 from schemas.trust import DeadLettered
-from streams.dead_letters import check_requeue, chosen, letters, requeued
 from streams.errors import Conflict, NotFound
+from streams.trust.dead_letters import check_requeue, chosen, letters, requeued
 
 HERE = Producer(service="test", version="1")
 

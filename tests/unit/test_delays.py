@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from schemas.jobs import AgentBeat, Device, JobError, Need
 from schemas.runs import RunDelayed
-from streams.delays import GRACE_US, Delay, Delays, Reason, busy, lack
-from streams.queueing import GIB
+from streams.queue.delays import GRACE_US, Delay, Delays, Reason, busy, lack
+from streams.queue.queueing import GIB
 from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
 
 DEVICE = Device(uuid="d", name="d", memory_bytes=1)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from query_api.description import PLACES, WRITTEN, document, written
+from query_api.operations.description import PLACES, WRITTEN, document, written
+from query_api.operations.routing import Operation
+from query_api.producing.submitting import DAY_US, HEADER, Submission, drawn_us
 from query_api.routes import OPERATIONS
-from query_api.routing import Operation
-from query_api.submitting import DAY_US, HEADER, Submission, drawn_us
 from schemas.requests import EvaluationRequested
 
 TOLD = document(OPERATIONS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.differences import difference, holm, mcnemar, paired_proportions, sign_flip
+from streams.statistics.differences import difference, holm, mcnemar, paired_proportions, sign_flip
 
 
 def test_a_paired_interval_at_a_published_figure() -> None:

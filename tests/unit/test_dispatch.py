@@ -10,9 +10,9 @@ from schemas.event import Event
 from schemas.jobs import Job, JobError, JobReleased, Running
 from schemas.requests import CancellationRequested
 from schemas.runs import RunChanged
-from streams.bits import pack
-from streams.dispatch import Pool
-from streams.leases import Abandon, Cancel, Entry, Lease, Release, Step, pause_us
+from streams.queue.bits import pack
+from streams.queue.dispatch import Pool
+from streams.queue.leases import Abandon, Cancel, Entry, Lease, Release, Step, pause_us
 from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
 
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.model_cards import dated, licence, published
-from query_api.exposure import exposed
-from query_api.submitting import Batch, Submission, requested, submissions_of
+from query_api.producing.submitting import Batch, Submission, requested, submissions_of
+from query_api.reading.exposure import exposed
 from schemas.requests import ModelRef, TaskChoice
 from schemas.runs import PlannedTask, Published
 from streams.errors import Invalid
-from streams.exposure import check_date, data_age, in_words, joined
+from streams.quality.exposure import check_date, data_age, in_words, joined
 
 TASKS = (TaskChoice(name="t"),)
 

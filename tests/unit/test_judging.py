@@ -13,11 +13,11 @@ from schemas.event import Producer, Text
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, RunChanged
-from streams import judging
-from streams.clusters import cluster_of
+from streams.boards.ranking import Entry, boards_of, rank
 from streams.errors import Invalid
-from streams.ranking import Entry, boards_of, rank
+from streams.quality import judging
 from streams.results import Results
+from streams.statistics.clusters import cluster_of
 from tests.unit.test_results import HEADER, STAMP, planned, scored
 
 TOXICITY, GATHERS = "assay_judge_toxicity", "assay_judge_continuations"

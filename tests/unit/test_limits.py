@@ -9,10 +9,10 @@ from query_api.cli.budgets import budget, deadline_us
 from schemas.jobs import EnvironmentSeen, JobChanged, Running
 from schemas.requests import Budget, EvaluationRequested, ModelRef
 from schemas.results import PricePublished
-from streams.bits import pack
 from streams.errors import Invalid
-from streams.leases import Cancel, Release, Step
-from streams.limits import check
+from streams.queue.bits import pack
+from streams.queue.leases import Cancel, Release, Step
+from streams.queue.limits import check
 from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
 
 DEADLINE = datetime(2026, 12, 1, 18, tzinfo=UTC)

@@ -1,7 +1,7 @@
 """The page /docs says what the description says: every operation, every shape, and no link into nothing."""
 
-from query_api import manual
-from query_api.description import document
+from query_api.operations import manual
+from query_api.operations.description import document
 from query_api.routes import OPERATIONS
 
 DESCRIBED = document(OPERATIONS)

@@ -6,9 +6,9 @@ import pytest
 
 from query_api.cli.options import ME
 from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_over
-from query_api.submitting import Submission
+from query_api.producing.submitting import Submission
 from streams.errors import Invalid
-from streams.judging import PAIRWISE, USUAL
+from streams.quality.judging import PAIRWISE, USUAL
 
 FILE = """model: {uri: org/name, revision: main, trust_code: true}
 engine: {name: echo, options: {delay_ms: "4", fail: never}}

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from query_api.asking import command, request_of
-from query_api.charts import histogram, shares, size
 from query_api.cli.request_files import from_file
+from query_api.drawing.asking import command, request_of
+from query_api.drawing.charts import histogram, shares, size
 from query_api.pages.comparison import differences
 from query_api.pages.dead_letters import as_text
 from query_api.pages.leaderboard import ordered
 from query_api.pages.samples import filters, shown
-from query_api.submitting import Submission, requested
+from query_api.producing.submitting import Submission, requested
 from streams.projection import plain
 
 ROW = {"rank": 1, "model": "/m/b", "score": 0.5, "output_tokens_per_s": None, "ttft_p50_s": 0.2, "joules_per_token": None, "usd": None}

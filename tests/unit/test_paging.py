@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.paging import UNKNOWN, Listing, after, following, page, span
-from query_api.problems import Malformed
+from query_api.operations.problems import Malformed
+from query_api.reading.paging import UNKNOWN, Listing, after, following, page, span
 
 LISTING = Listing("things", sorts={"score": "Float64", "name": "String"}, key={"place": "Int64"})
 rows = st.lists(st.fixed_dictionaries({

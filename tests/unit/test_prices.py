@@ -11,8 +11,8 @@ from schemas.event import Producer
 from schemas.jobs import Device
 from schemas.results import PricePublished
 from streams.errors import Invalid
-from streams.price_lists import price_fields
-from streams.prices import NANO, PriceBook, Undefined, agent_hour
+from streams.money.price_lists import price_fields
+from streams.money.prices import NANO, PriceBook, Undefined, agent_hour
 
 ROW = {"item": "cpu_hour", "amount": "0.0425", "unit": "core-hour", "valid_from": "2026-01-01", "source": "a list", "version": "1"}
 DAY_US = 86_400 * 10**6

@@ -13,9 +13,9 @@ from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text, Visibility
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from streams.errors import Invalid
-from streams.judging import check_visibility
-from streams.privacy import NOBODYS, PRIVATE, QUOTING, WITHHELD, of_build, told
 from streams.projection import plain, row
+from streams.quality.judging import check_visibility
+from streams.trust.privacy import NOBODYS, PRIVATE, QUOTING, WITHHELD, of_build, told
 from tests.strategies import events
 
 MARKER = "sesame-opens-the-mountain"

@@ -11,8 +11,8 @@ from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text
 from schemas.measurements import TokensTimed
 from schemas.requests import CancellationRequested
-from streams.privacy import told
 from streams.projection import BY_PLACE, LARGEST, plain, row, table_of
+from streams.trust.privacy import told
 from tests.strategies import events
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.jobs import AgentBeat, Device
-from streams.lines import Waiting, lines_of
-from streams.queueing import assign, unfit
+from streams.queue.lines import Waiting, lines_of
+from streams.queue.queueing import assign, unfit
 from tests.pool import NOW, POLICY, beat, waiting
 
 

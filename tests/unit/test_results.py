@@ -13,11 +13,11 @@ from schemas.measurements import Clock, LoadClient, Phase, RequestTimed, Resourc
 from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.results import Figure, SampleNotScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published, RunChanged
-from streams.comparison import Measured, Sample, compare
-from streams.ranking import Board, Entry, boards_of, rank
+from streams.boards.comparison import Measured, Sample, compare
+from streams.boards.ranking import Board, Entry, boards_of, rank
+from streams.quality.scores import Key
 from streams.results import Results
-from streams.scores import Key
-from streams.statistics import wilson
+from streams.statistics.intervals import wilson
 
 STAMP = Producer(service="test", version="1")
 HEADER: dict[str, Any] = {"occurred_us": 1, "producer": STAMP}

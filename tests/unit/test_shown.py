@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from query_api.charts import usd
 from query_api.cli import showing
+from query_api.drawing.charts import usd
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.clusters import cluster_of
-from streams.statistics import (
+from streams.statistics.clusters import cluster_of
+from streams.statistics.intervals import (
     mean,
     mean_interval,
     mean_of_independent,

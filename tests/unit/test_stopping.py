@@ -11,11 +11,11 @@ from schemas.jobs import BuildPlace, Need
 from schemas.requests import EvaluationRequested, ModelRef, Stopping, TaskChoice
 from schemas.results import Figure, SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import ExpectedMetric, PlannedTask, RunChanged
-from streams import stopping
+from streams.boards.ranking import Entry, rank
 from streams.errors import Invalid
-from streams.leases import Release, Step
 from streams.planning import Chosen, check, jobs
-from streams.ranking import Entry, rank
+from streams.quality import stopping
+from streams.queue.leases import Release, Step
 from streams.results import Results
 from tests.pool import Told, beat, job, planned, ran, released
 from tests.unit.test_results import HEADER, interleaved, of_mean, scored, told

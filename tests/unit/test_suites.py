@@ -7,10 +7,10 @@ import pytest
 
 from infra.suites.reading import check_version, chosen, licences, names, published, suite
 from infra.suites.tasks.words import compared, varied
-from query_api.submitting import Submission, requested
+from query_api.producing.submitting import Submission, requested
 from schemas.requests import ModelRef, TaskChoice
-from streams import pins
 from streams.errors import Invalid, NotFound
+from streams.quality import pins
 
 MODEL = ModelRef(uri="echo")
 ROOT = Path(__file__).parents[2]

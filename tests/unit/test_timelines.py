@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.reading_timelines import BUCKETS, Axis, History, Point, Series
-from query_api.timelines import HEIGHT, WIDTH, timeline
+from query_api.drawing.timelines import HEIGHT, WIDTH, timeline
+from query_api.reading.timelines import BUCKETS, Axis, History, Point, Series
 
 AXIS = Axis(first_us=1_000_000, last_us=25_000_000, width_us=250_000)
 POINTS = st.lists(

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from schemas.catalogue import EVENTS
 from schemas.event import Producer
 from schemas.runs import RunChanged, RunState
-from streams import bits, topics
+from streams import topics
+from streams.queue import bits
 from streams.runs import TERMINAL, state_of
 
 numbers = st.sets(st.integers(0, 600))

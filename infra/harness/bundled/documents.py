@@ -12,7 +12,7 @@ from infra.harness.bundled import corpus
 from infra.harness.bundled.continuations import NEUTRAL, PROVOCATIVE
 from infra.harness.bundled.refusals import PAIRS
 from infra.harness.bundled.writing import POEMS, SCENES, STORIES
-from streams.clusters import CLUSTER
+from streams.statistics.clusters import CLUSTER
 
 COUNT = 200
 

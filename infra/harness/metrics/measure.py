@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streams.statistics import mean, resampled_means, standard_error
+from streams.statistics.intervals import mean, resampled_means, standard_error
 
 Needs = Literal["answer", "text", "choices", "likelihood"]
 Total = tuple[float | None, float | None]  # value, standard error

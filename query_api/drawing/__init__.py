@@ -1,0 +1,1 @@
+"""What pages draw and say: charts, strips of time, names, groups."""

@@ -1,0 +1,1 @@
+"""How the API's operations are declared, described, parsed and refused."""

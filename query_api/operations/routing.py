@@ -1,0 +1,116 @@
+"""Operations of the API: each declared once, by its address and its handler's annotations.
+
+A handler is `async def name(call: Call[QUERY, BODY]) -> ANSWER`, the three being shapes. From these the route is made (what comes is
+validated, what goes is encoded, with an ETag), and the description (description.py) too, so that neither can say what the other does not
+do. The docstring is what people read of it.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from query_api.operations.parsing import body_of, query_of
+from query_api.operations.shapes import Nothing, Shape
+from query_api.state import State
+
+Q = TypeVar("Q", bound=Shape)
+B = TypeVar("B", bound=Shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """What a handler is given: query and body are validated, `path` holds the address's own parameters."""
+
+    state: State
+    path: Mapping[str, str]
+    query: Q
+    body: B
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one address.
+
+    `refuses` names the statuses beyond those that follow from its shapes; `location` is the address of what was made, with the
+    answer's fields in braces; `streams` are the media types that a Response of the handler may have instead, with the shape of one line.
+    """
+
+    method: str
+    path: str
+    handler: Callable[[Any], Awaitable[Shape | Response]]
+    tag: str
+    status: int = 200
+    refuses: tuple[int, ...] = ()
+    location: str = ""
+    streams: Mapping[str, type[Shape] | None] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def query(self) -> type[Shape]:
+        """The shape of its query parameters."""
+        return self._asks()[0]
+
+    @property
+    def body(self) -> type[Shape]:
+        """The shape of its body; Nothing where it takes none."""
+        return self._asks()[1]
+
+    @property
+    def answer(self) -> type[Shape] | None:
+        """The shape of its JSON answer; None where it only streams."""
+        told = get_type_hints(self.handler)["return"]
+        return next((one for one in get_args(told) or (told,) if issubclass(one, Shape)), None)
+
+    def _asks(self) -> tuple[type[Shape], type[Shape]]:
+        query, body = get_args(next(iter(get_type_hints(self.handler).values())))
+        return query, body
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(operations: Iterable[Operation]) -> list[Route]:
+    """A route an address, which serves all of its methods: so what is refused names each of them in `Allow`."""
+    served: dict[str, dict[str, Endpoint]] = {}
+    for operation in operations:
+        served.setdefault(operation.path, {})[operation.method] = _endpoint(operation)
+    return [Route(path, _by_method(endpoints), methods=list(endpoints)) for path, endpoints in served.items()]
+
+
+def _by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return endpoint
+
+
+def _endpoint(operation: Operation) -> Endpoint:
+    query_shape, body_shape = operation.query, operation.body
+
+    async def endpoint(request: Request) -> Response:
+        query = query_of(request, query_shape)
+        body = await body_of(request, body_shape) if body_shape is not Nothing else Nothing()
+        told = await operation.handler(Call(request.app.state.own, request.path_params, query, body, request))
+        return told if isinstance(told, Response) else _answer(operation, request, told)
+
+    return endpoint
+
+
+def _answer(operation: Operation, request: Request, told: Shape) -> Response:
+    raw = told.model_dump_json().encode()
+    headers = {"Location": operation.location.format(**told.model_dump())} if operation.location else {}
+    if operation.method != "GET":
+        return Response(raw, operation.status, headers, media_type="application/json")
+    # What an answer rests on moves with its bytes, and with nothing else that a client could see.
+    tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
+    headers |= {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept"}
+    asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if asked & {tag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(raw, operation.status, headers, media_type="application/json")

@@ -1,0 +1,1 @@
+"""What clients ask for: validated, produced to Kafka, and no more."""

@@ -1,0 +1,102 @@
+"""Two runs compared, as the API tells it: read from ClickHouse, reckoned by streams.boards.comparison."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from infra.clickhouse import Rows
+from infra.kept import Kept
+from query_api.reading.runs import Reading, unknown_run
+from schemas.runs import Plan, PlannedTask
+from streams.boards.comparison import Comparison, GroupCompared, Measured, Sample, TaskCompared, compare, in_words, of_group
+from streams.errors import Invalid, NotFound
+
+KEPT: Final = 16
+MOST_DIFFERING: Final = 500
+
+
+class Comparisons:
+    """Comparisons of two runs. One that was reckoned is kept until either run has other scores, for it is reckoned over all samples."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._kept: Kept[str, dict[str, Any]] = Kept(KEPT)
+
+    async def of(self, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
+        """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
+        states = await asyncio.gather(*(self._reading.rows("run", run_id=run_id) for run_id in (a, b)))
+        runs = [_planned(run_id, rows) for run_id, rows in zip((a, b), states, strict=True)]
+        sides = [{"run_id": row["run_id"], "model": row["model"], "state": row["state"]} for row, _ in runs]
+        scored = await asyncio.gather(*(self._reading.rows("scored_as_of", run_id=run_id) for run_id in (a, b)))
+        key = json.dumps([a, b, task, scored])
+        plans = [(run_id, plan) for run_id, (_, plan) in zip((a, b), runs, strict=True)]
+        told = await self._kept.of(key, lambda: _reckoned(self._reading, plans, task))
+        tasks = [one | {"samples": one["samples"][:limit]} for one in told["tasks"]]
+        return {"a": sides[0], "b": sides[1]} | told | {"tasks": tasks}
+
+
+async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None) -> dict[str, Any]:
+    measured = await asyncio.gather(*(_measured(reading, run_id, plan, task) for run_id, plan in runs))
+    if task is not None and not any(measured):
+        known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
+        raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
+    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1])))
+
+
+def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
+    if not rows:
+        raise unknown_run(run_id)
+    if not rows[0]["plan"]:
+        raise Invalid(f"run {run_id} is {rows[0]['state']} and has no plan, so there is nothing to compare", code="no-plan")
+    return rows[0], Plan.model_validate(json.loads(rows[0]["plan"]))
+
+
+async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None) -> dict[str, Measured]:
+    planned = [one for one in plan.tasks if task in (None, one.task, one.group)]
+    chosen = [(one.task, one.main_metric, one.main_filter) for one in planned]
+    samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}
+    for row in await reading.rows("compared", run_id=run_id, chosen=chosen):
+        samples[row["task"]][row["ordinal"]] = Sample(row["document"], row["mean"], row["passage"])
+    return {one.task: _as_measured(one, samples[one.task]) for one in planned}
+
+
+def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
+    main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
+    better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
+    return Measured(
+        planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
+        planned.samples,
+    )  # fmt: skip
+
+
+def summary(found: Comparison) -> str:
+    """What came of it, in a sentence."""
+    if len(found.tasks) == 1:
+        return in_words(found.tasks[0])
+    ahead = {side: sum(1 for one in found.tasks if one.better == side) for side in ("a", "b")}
+    open_ = len(found.tasks) - ahead["a"] - ahead["b"]
+    return f"of {len(found.tasks)} tasks A is better on {ahead['a']}, B on {ahead['b']}; on {open_} no difference is shown"
+
+
+def _document(found: Comparison) -> dict[str, Any]:
+    low, high = found.overall_interval or (None, None)
+    return {
+        "summary": summary(found),
+        "overall": {"difference": found.overall, "low": low, "high": high, "tasks": len(found.tasks), "units": found.units},
+        "tasks": [_task(one) for one in found.tasks],
+        "groups": [_group(one) for one in found.groups],
+        "skipped": [{"task": name, "reason": reason} for name, reason in found.skipped.items()],
+    }
+
+
+def _task(one: TaskCompared) -> dict[str, Any]:
+    told = asdict(one) | {"words": in_words(one), "differing": len(one.differing)}
+    return told | {"samples": [asdict(sample) for sample in one.differing[:MOST_DIFFERING]]}
+
+
+def _group(one: GroupCompared) -> dict[str, Any]:
+    low, high = one.interval or (None, None)
+    told = asdict(one) | {"words": of_group(one), "difference": {"value": one.difference, "low": low, "high": high, "n": one.n}}
+    return {name: value for name, value in told.items() if name not in ("interval", "n")}

@@ -1,0 +1,61 @@
+"""Boards as they stand, read from ClickHouse. A row keeps the rank that its board gives it, whatever page or order it is read in."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from query_api.reading.paging import LIMIT, UNKNOWN, Listing
+from query_api.reading.runs import Reading
+from streams.errors import NotFound
+
+LISTING: Final = Listing(
+    "ranking",
+    sorts={
+        "rank": UNKNOWN, "model": "String", "score": UNKNOWN, "output_tokens_per_s": UNKNOWN, "ttft_p50_s": UNKNOWN,
+        "joules_per_token": UNKNOWN,
+    },
+    key={"position": "Int64"},
+)  # fmt: skip
+FILTERS: Final[dict[str, Any]] = {"model": "", "engine": "", "hardware": "", "max_rank": None}
+HEAD: Final = ("board", "version", "provisional", "changed_us")
+
+
+async def ranking(
+    reading: Reading, board: str | None, *, sort: str = "rank", limit: int = LIMIT, cursor: str = "", **filters: Any
+) -> dict[str, Any]:
+    """A page of a board; of the suite's that changed last where none is named, else of a task's. `filters`: see FILTERS.
+
+    Raises: NotFound where there is no such board, Malformed.
+    """
+    name = board if board is not None else await _newest(reading)
+    rows, following = await reading.page(LISTING, sort=sort, limit=limit, cursor=cursor, board=name or "", **(FILTERS | filters))
+    head = {column: rows[0][column] for column in HEAD} if rows else await _head(reading, name)
+    return head | {"rows": [_row(row) for row in rows], "next": following}
+
+
+async def whole(reading: Reading, board: str | None) -> dict[str, Any]:
+    """All of a board. Raises: NotFound."""
+    told = await ranking(reading, board)
+    while told["next"]:
+        page = await ranking(reading, told["board"], cursor=told["next"])
+        told = page | {"rows": told["rows"] + page["rows"]}
+    return told
+
+
+async def _newest(reading: Reading) -> str | None:
+    return next((str(row["board"]) for row in await reading.rows("newest_board")), None)
+
+
+async def _head(reading: Reading, board: str | None) -> dict[str, Any]:
+    """What is said of a board none of whose rows are on the page; of no board where there is none yet. Raises: NotFound."""
+    if board is None:
+        return dict.fromkeys(HEAD)
+    found = await reading.rows("board_head", board=board)
+    if not found:
+        known = ", ".join(row["board"] for row in (await reading.rows("boards"))[:10]) or "none yet"
+        raise NotFound(f"no board {board!r}; there are: {known}", code="unknown-board")
+    return found[0]
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in HEAD} | {"chat": json.loads(row["chat"] or "{}")}

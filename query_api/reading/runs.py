@@ -1,0 +1,181 @@
+"""What the API and the pages read of ClickHouse, in the shapes that clients rely on."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infra.clickhouse import ClickHouse, Rows
+from infra.kept import Kept
+from query_api.reading.exposure import exposed
+from query_api.reading.flags import flags
+from query_api.reading.paging import Listing, Span, after, following, span
+from streams.errors import NotFound
+
+NS = 1e9
+PLANS_KEPT = 256
+DURATIONS = ("ttft", "itl", "tpot", "e2e")
+SPREAD = ("mean", "p50", "p95", "p99")
+RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
+RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
+
+
+@cache
+def queries() -> Mapping[str, str]:
+    """The named queries of query_api/queries."""
+    texts = [path.read_text() for path in sorted((Path(__file__).parents[1] / "queries").glob("*.sql"))]
+    parts = [part.partition("\n") for text in texts for part in text.split("-- name: ")[1:]]
+    return {name.strip(): sql.strip() for name, _, sql in parts}
+
+
+class Reading:
+    """Questions to ClickHouse."""
+
+    def __init__(self, clickhouse: ClickHouse) -> None:
+        self._clickhouse = clickhouse
+        self._planned: Kept[str, list[dict[str, Any]]] = Kept(PLANS_KEPT)
+
+    async def rows(self, name: str, **parameters: Any) -> Rows:
+        """The rows of a named query."""
+        return await self._clickhouse.query(queries()[name], parameters)
+
+    async def page(self, listing: Listing, *, sort: str, limit: int, cursor: str = "", **filters: Any) -> tuple[Rows, str | None]:
+        """A page of a list, and the cursor of the next (None at the end). Raises: Malformed for a cursor that is not of this question."""
+        place = span(listing, sort, after=after(cursor, listing, sort, asked=filters), limit=limit)
+        rows = await self.behind(place, listing.query, **filters)
+        return following(rows, listing, sort, asked=filters, limit=limit)
+
+    async def behind(self, place: Span, name: str, **parameters: Any) -> Rows:
+        """The rows of a named query that lie at that place of its list."""
+        return await self._clickhouse.query(f"SELECT * FROM ({queries()[name]}){place.sql}", parameters | dict(place.parameters))
+
+    async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
+        """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""
+        runs, next_page = await self.page(RUNS, sort=sort, limit=limit, cursor=cursor, **(RUN_FILTERS | filters))
+        return await self._moving(runs), next_page
+
+    async def active(self) -> Rows:
+        """Runs that are not over, each with its progress (0..1): those that run first, then those that wait the longest."""
+        return await self._moving(await self.rows("active_runs"))
+
+    async def _moving(self, runs: Rows) -> Rows:
+        counted = [run["run_id"] for run in runs if run["state"] != "completed"]  # what is complete needs no count of its samples
+        done = {row["run_id"]: row for row in await self.rows("progress_of", run_ids=counted)} if counted else {}
+        return [run | {"progress": _progress(run["state"], done.get(run["run_id"]))} for run in runs]
+
+    async def state(self, run_id: str) -> dict[str, Any]:
+        """A run's row of `run_states`. Raises: NotFound."""
+        found = await self.rows("run", run_id=run_id)
+        if not found:
+            raise unknown_run(run_id)
+        return found[0]
+
+    async def planned(self, run_id: str) -> list[dict[str, Any]]:
+        """The tasks of a run's plan; none where it has none. A plan stays as it is, so those asked for last are kept."""
+        return await self._planned.of(run_id, lambda: self._tasks(run_id))
+
+    async def _tasks(self, run_id: str) -> list[dict[str, Any]]:
+        rows = await self.rows("planned", run_id=run_id)
+        return [task for row in rows[:1] for task in json.loads(row["plan"])["tasks"]]
+
+    async def known(self, run_id: str) -> None:
+        """Returns where there is such a run. Raises: NotFound."""
+        if not await self.rows("known", run_id=run_id):
+            raise unknown_run(run_id)
+
+    async def run(self, run_id: str) -> dict[str, Any]:
+        """Everything about a run. Raises: NotFound."""
+        found, *parts = await asyncio.gather(self.state(run_id), *self._parts(run_id))
+        return _run(found, *parts)
+
+    async def run_of(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything about the run whose row of `run_states` this is."""
+        return _run(state, *await asyncio.gather(*self._parts(state["run_id"])))
+
+    def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
+        return (
+            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
+            self.rows("visibility", run_id=run_id),
+        )  # fmt: skip
+
+    async def performance(self, run_id: str) -> dict[str, Any] | None:
+        """A run's speed in seconds and joules; None where none was measured."""
+        return (await self.performances([run_id])).get(run_id)
+
+    async def performances(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The speeds of those of the runs that measured one."""
+        told: dict[str, dict[str, Any]] = {}
+        for row in await self.rows("performance", run_ids=run_ids):
+            told.setdefault(row["run_id"], {})[row["metric"]] = row
+        return {run_id: _speed(figures) for run_id, figures in told.items()}
+
+    async def histograms(self, run_id: str) -> list[dict[str, Any]]:
+        """A run's latency histograms."""
+        rows = await self.rows("histograms", run_id=run_id)
+        return list(json.loads(rows[0]["histograms"])) if rows else []
+
+
+def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, visibility: Rows) -> dict[str, Any]:
+    told = {name: value for name, value in found.items() if name != "plan"}
+    whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
+    plan = json.loads(found["plan"] or "{}")
+    return told | {
+        "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
+        "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+        "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
+        **whom(plan),
+    }  # fmt: skip
+
+
+def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    value = {name: row["value"] for name, row in figures.items()}
+    durations = {f"{name}_s": {part: _scaled(value.get(f"{name}_{part}"), NS) for part in SPREAD} for name in DURATIONS}
+    energy = figures.get("energy_uj", {})
+    return {
+        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
+        "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
+        "client": {
+            "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
+            "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
+        },
+        "energy": {
+            "grade": energy.get("origin"), "joules": _scaled(value.get("energy_uj"), 1e6),
+            "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
+        },
+    }  # fmt: skip
+
+
+def unscored(tasks: Iterable[Mapping[str, Any]]) -> str | None:
+    """How many of a run's samples cannot be scored, in words: "1 of 14,042 not scored"; None where none is."""
+    counted = [(task["not_scored"], task["expected"]) for task in tasks]
+    missing, expected = (sum(column) for column in zip(*counted, strict=True)) if counted else (0, 0)
+    return f"{missing:,} of {expected:,} not scored" if missing else None
+
+
+def unknown_run(run_id: str) -> NotFound:
+    """What is said of a run that is not there."""
+    return NotFound(f"no run {run_id}; `assay runs` lists them", code="unknown-run")
+
+
+def whom(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Whom a run judges, and with whom it compares, as its plan (as JSON) says; null where it does not."""
+    return {
+        side: {"run_id": told["run_id"], "model": told["model"]["uri"]} if (told := plan.get(side)) else None
+        for side in ("subject", "against")
+    }
+
+
+def _progress(state: str, done: Mapping[str, Any] | None) -> float:
+    if state == "completed":
+        return 1.0
+    return min(1.0, done["done"] / done["planned"]) if done and done["planned"] else 0.0
+
+
+def _scaled(value: float | None, by: float) -> float | None:
+    return value / by if value is not None else None
+
+
+def _whole(value: float | None) -> int | None:
+    return round(value) if value is not None else None

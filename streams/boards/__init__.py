@@ -1,0 +1,1 @@
+"""Boards: who stands where, and how two runs differ."""

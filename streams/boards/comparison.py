@@ -1,0 +1,265 @@
+"""Two runs on the samples that both have: which is better, by how much, and how surely.
+
+Samples are the same where their build and ordinal are. Of each task the main metric is compared, where more samples make its mean more
+sure. A run is called better where Holm's p over the tasks is 0.05 at most and the difference's interval leaves out 0.
+
+Tasks are what is tested, and Holm's family is all tasks that are compared, each of a group's too. A group's difference and that over all
+are joined from the tasks' by the weights of rankings (weighing.py), with the interval that follows from the tasks' as a ranking's
+does; they are not tested: an interval is one of its own, and not corrected for how many there are.
+"""
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from streams.boards.weighing import Counted, greatest, weights
+from streams.errors import Invalid
+from streams.statistics.differences import Difference, difference, holm
+from streams.statistics.intervals import Interval, mean_of_independent
+
+LEVEL = 0.05
+Side = Literal["a", "b"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample's value in one run: the mean over its repeats. Samples of one cluster share a passage."""
+
+    doc_id: int
+    value: float
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A task as one run has it: what it was built from, its main metric, and that metric's value of each sample by ordinal.
+
+    `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one.
+    """
+
+    build_id: str
+    metric: str
+    filter: str
+    higher_is_better: bool
+    aggregation: str
+    samples: Mapping[int, Sample]
+    group: str | None = None
+    planned: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A sample on which the runs differ."""
+
+    ordinal: int
+    doc_id: int
+    a: float
+    b: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompared:
+    """A task's means over the shared samples, and their difference a - b. `better` is None where no difference is shown.
+
+    `weight` is its part of the difference over all tasks.
+    """
+
+    task: str
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: Difference
+    p_holm: float
+    better: Side | None
+    differing: tuple[Differing, ...]
+    only_a: int
+    only_b: int
+    group: str | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCompared:
+    """A group's tasks joined, by their samples: its means, and their difference a - b. `ahead` is None where the interval holds 0."""
+
+    group: str
+    tasks: int
+    metric: str
+    filter: str
+    higher_is_better: bool
+    a: float
+    b: float
+    difference: float
+    interval: Interval | None
+    ahead: Side | None
+    n: int
+    differing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All tasks that could be compared; those that could not, each with its reason; their groups; and all joined.
+
+    `overall` is the mean over tasks, groups as one, in ratios, positive where a is better. A group of one task has no row, and none a
+    group whose tasks have several metrics.
+    """
+
+    tasks: tuple[TaskCompared, ...]
+    groups: tuple[GroupCompared, ...]
+    skipped: Mapping[str, str]
+    overall: float
+    overall_interval: Interval | None
+
+    @property
+    def units(self) -> int:
+        """How many count: tasks, and groups as one."""
+        return len({one.group or one.task for one in self.tasks})
+
+
+def compare(a: Mapping[str, Measured], b: Mapping[str, Measured]) -> Comparison:
+    """Both runs' tasks compared. Raises: Invalid where they share no sample."""
+    reasons = {task: reason for task in sorted(a.keys() | b.keys()) if (reason := _why_not(a.get(task), b.get(task)))}
+    shared = [task for task in sorted(a.keys() & b.keys()) if task not in reasons]
+    if not shared:
+        told = "; ".join(f"{task}: {reason}" for task, reason in reasons.items()) or "neither has a task"
+        raise Invalid(
+            f"the two runs share no sample, so they cannot be compared ({told}); run both on the same tasks", code="nothing-shared"
+        )
+    parts = weights([_counted(task, a[task], b[task]) for task in shared])
+    found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(shared, parts, strict=True)]
+    adjusted = holm([one.difference.p for one in found])
+    tasks = tuple(_judged(replace(one, p_holm=p)) for one, p in zip(found, adjusted, strict=True))
+    return Comparison(tasks, tuple(_groups(tasks)), reasons, *_overall(tasks))
+
+
+def _counted(task: str, a: Measured, b: Measured) -> Counted:
+    """The task as it counts: by the samples that both runs were to have."""
+    return Counted(task, _group(a, b), min(len(one.samples) if one.planned is None else one.planned for one in (a, b)))
+
+
+def _group(a: Measured, b: Measured) -> str | None:
+    """The group that either run names; None where they name two."""
+    named = {one.group for one in (a, b) if one.group}
+    return named.pop() if len(named) == 1 else None
+
+
+def _why_not(a: Measured | None, b: Measured | None) -> str | None:
+    """Why a task cannot be compared; None where it can."""
+    if a is None or b is None:
+        return f"only run {'A' if a else 'B'} has it"
+    if a.build_id != b.build_id:
+        return "built differently (other data, few-shot examples, seed, chat template or version)"
+    if (a.metric, a.filter) != (b.metric, b.filter):
+        return f"other main metrics, {a.metric} ({a.filter}) and {b.metric} ({b.filter})"
+    if a.aggregation != "mean":
+        return f"{a.metric} is not a mean over samples" + (f" but {a.aggregation}" if a.aggregation != a.metric else "")
+    if not a.samples or not b.samples:
+        return f"run {'B' if a.samples else 'A'} has no scores yet"
+    return None if _paired(a, b) else "no sample has a value in both runs"
+
+
+def _paired(a: Measured, b: Measured) -> list[int]:
+    """Ordinals of the samples that have a finite value in both."""
+    both = sorted(a.samples.keys() & b.samples.keys())
+    return [one for one in both if math.isfinite(a.samples[one].value) and math.isfinite(b.samples[one].value)]
+
+
+def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
+    ordinals = _paired(a, b)
+    pairs = [(a.samples[one], b.samples[one]) for one in ordinals]
+    first, second = [one.value for one, _ in pairs], [other.value for _, other in pairs]
+    clusters: list[Hashable] = [one.cluster or other.cluster or number for number, (one, other) in enumerate(pairs)]
+    differing = [
+        Differing(number, one.doc_id, one.value, other.value)
+        for number, (one, other) in zip(ordinals, pairs, strict=True) if one.value != other.value
+    ]  # fmt: skip
+    return TaskCompared(
+        task, a.metric, a.filter, a.higher_is_better, math.fsum(first) / len(first), math.fsum(second) / len(second),
+        difference(first, second, clusters), 1.0, None, tuple(sorted(differing, key=_most_first)),
+        len(a.samples) - len(ordinals), len(b.samples) - len(ordinals), _group(a, b), 0.0,
+    )  # fmt: skip
+
+
+def _most_first(one: Differing) -> tuple[float, int]:
+    return -abs(one.a - one.b), one.ordinal
+
+
+def _judged(one: TaskCompared) -> TaskCompared:
+    own = one.difference
+    apart = own.low is not None and own.high is not None and not own.low <= 0 <= own.high
+    if one.p_holm > LEVEL or not apart:
+        return one
+    return replace(one, better="a" if (own.value > 0) == one.higher_is_better else "b")
+
+
+def _overall(tasks: Sequence[TaskCompared]) -> tuple[float, Interval | None]:
+    """The weighted mean of the differences as ratios, positive where a is better."""
+    scales = [(1 if one.higher_is_better else -1) / greatest(one.metric) for one in tasks]
+    return _joined(tasks, [one.weight for one in tasks], scales)
+
+
+def _joined(tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float]) -> tuple[float, Interval | None]:
+    """The weighted mean of the tasks' differences, each times its scale; None for an interval where a task has none."""
+    values, intervals = list[float](), list[Interval]()
+    for one, scale in zip(tasks, scales, strict=True):
+        own = one.difference
+        values.append(scale * own.value)
+        if own.low is not None and own.high is not None:
+            intervals.append((min(scale * own.low, scale * own.high), max(scale * own.low, scale * own.high)))
+    whole = math.fsum(part * value for part, value in zip(parts, values, strict=True))
+    return whole, mean_of_independent(values, intervals, parts) if len(intervals) == len(values) else None
+
+
+def _groups(tasks: Sequence[TaskCompared]) -> Iterator[GroupCompared]:
+    for name in sorted({one.group for one in tasks if one.group}):
+        own = [one for one in tasks if one.group == name]
+        if len(own) > 1 and len({(one.metric, one.filter, one.higher_is_better) for one in own}) == 1:
+            yield _grouped(name, own)
+
+
+def _grouped(name: str, own: Sequence[TaskCompared]) -> GroupCompared:
+    whole, first = math.fsum(one.weight for one in own), own[0]
+    parts = [one.weight / whole for one in own]
+    value, interval = _joined(own, parts, [1.0] * len(own))
+    a, b = (
+        math.fsum(part * mean for part, mean in zip(parts, means, strict=True))
+        for means in ([one.a for one in own], [one.b for one in own])
+    )
+    apart = interval is not None and not interval[0] <= 0 <= interval[1]
+    ahead: Side | None = ("a" if (value > 0) == first.higher_is_better else "b") if apart else None
+    return GroupCompared(
+        name, len(own), first.metric, first.filter, first.higher_is_better, a, b, value, interval, ahead,
+        sum(one.difference.n for one in own), sum(len(one.differing) for one in own),
+    )  # fmt: skip
+
+
+def in_words(one: TaskCompared) -> str:
+    """The finding about a task as a sentence."""
+    own = one.difference
+    if not one.differing:
+        return f"the same on all {own.n} shared samples"
+    interval = f" ({own.low:.3f} to {own.high:.3f})" if own.low is not None and own.high is not None else ""
+    p = f"p = {one.p_holm:.2g} after Holm"
+    if one.better is None:
+        more = f"; about {own.deciding:,} samples would decide a difference of this size" if own.deciding else ""
+        return f"no difference is shown: A - B is {own.value:.3f}{interval}, {p}{more}"
+    turned = own.value < 0  # words give how far the better is ahead, whichever way the metric counts
+    low, high = (-(own.high or 0), -(own.low or 0)) if turned else (own.low, own.high)
+    lower = "" if one.higher_is_better else f" (lower {one.metric} is better)"
+    return f"{one.better.upper()} is better by {abs(own.value):.3f} ({low:.3f} to {high:.3f}){lower}, {p}"
+
+
+def of_group(one: GroupCompared) -> str:
+    """The finding about a group as a sentence."""
+    over = f"over its {one.tasks} tasks by their samples"
+    if not one.differing:
+        return f"the same on all {one.n:,} shared samples {over}"
+    if one.ahead is None or one.interval is None:
+        interval = f" ({one.interval[0]:.3f} to {one.interval[1]:.3f})" if one.interval else ""
+        return f"no difference is shown {over}: A - B is {one.difference:.3f}{interval}"
+    low, high = sorted(map(abs, one.interval))
+    lower = "" if one.higher_is_better else f", lower {one.metric} is better"
+    return f"{one.ahead.upper()} is ahead by {abs(one.difference):.3f} ({low:.3f} to {high:.3f}) {over}{lower} (not tested)"

@@ -1,0 +1,1 @@
+"""Money: what runs use, what it costs, and the prices."""

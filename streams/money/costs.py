@@ -1,0 +1,273 @@
+"""What a run cost, and what its speed makes tokens cost: the figures that follow from what was used and from the price book.
+
+Money is reckoned exactly, in fractions of a nano-USD, and rounded once, at the end of each figure, half to even. The prices are those that
+held when the run's first attempt began. A figure that cannot be reckoned says why.
+
+- run: over all attempts, (last report - first report) · the price of an hour of the agent / 3600 s.
+- tokens: the workload's steady window costs W = window · the agent's price. Prefill has the share s = mean TTFT / mean E2E of its requests'
+  time, decode the rest. A million input tokens cost W · s / input tokens · 10⁶, a million output tokens W · (1 - s) / output tokens · 10⁶;
+  what was read and what was written thus cost W together. Without a split, a million tokens cost W / (input + output) · 10⁶.
+- correct answer: what the attempts of the tasks that count right answers cost / the right answers; those guessed right are among them.
+- energy: what the meters counted over the whole run, E. It costs E · PUE · price of a kWh and emits E · PUE · g/kWh. It is no part of the
+  run's cost, for the price of a rented device's hour has its energy in it.
+
+Source: cost as device-seconds a token, Pope et al., Efficiently Scaling Transformer Inference (MLSys 2023), section 2; energy and emissions
+by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for Deep Learning in NLP (ACL 2019), section 2.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Final
+
+from schemas.jobs import EnvironmentSeen
+from schemas.results import Figure, PricePublished
+from schemas.runs import PlannedTask
+from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
+from streams.money.spending import Attempt, Energy, Ledger, Spending, Where
+from streams.planning import is_perf, task_of
+
+FORMULA_VERSION: Final = "cost-1"
+MILLION: Final = 10**6
+UJ_PER_KWH: Final = 3_600_000 * MILLION
+Prices = dict[str, PricePublished]  # by event id
+# The main metrics of lm-eval 0.4.13's tasks whose mean is the share of right answers.
+COUNTING: Final = frozenset({"acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "exact", "accuracy", "pass@1", "pass_at_1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An exact value, how many things it rests on, and the prices in it. `grade` is the energy's."""
+
+    value: Fraction
+    n: int
+    prices: tuple[PricePublished, ...] = ()
+    grade: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run under the price book as of a version."""
+
+    run: Spending
+    environments: Mapping[str, EnvironmentSeen]
+    book: PriceBook
+    version: str
+
+    def environment(self, attempt: Attempt) -> EnvironmentSeen:
+        """Where an attempt ran. Raises: Undefined."""
+        found = self.environments.get(attempt.environment_sha or "")
+        if found is None:
+            raise Undefined(f"environment {attempt.environment_sha} has not been seen, so its devices are not known")
+        return found
+
+    def hour(self, attempt: Attempt) -> AgentHour:
+        """What an hour of the attempt's agent costs. Raises: Undefined."""
+        seen, at_us = self.environment(attempt), self.run.began_us
+        return agent_hour(seen.devices, seen.cores, book=self.book, at_us=at_us, region=seen.region, version=self.version)
+
+    def price(self, item: str, *, region: str) -> PricePublished:
+        """The price of an item that holds for the run. Raises: Undefined."""
+        return self.book.at(item, at_us=self.run.began_us, region=region, version=self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A run's figures under one version of the price book; `digest` names exactly what they rest on."""
+
+    price_version: str
+    figures: tuple[Figure, ...]
+    digest: str
+    latest_us: int
+
+
+def summaries(run: Spending, ledger: Ledger) -> tuple[Summary, ...]:
+    """A summary for each version of the price book whose prices make another one than the versions before it; the oldest first."""
+    told: dict[tuple[str, ...], Summary] = {}
+    for version in ledger.book.versions if run.whole else ():
+        figures, prices = reckoned(Case(run, ledger.environments, ledger.book, version))
+        used = tuple(sorted(price.event_id for price in prices))
+        if used not in told:
+            latest_us = max([run.latest_us, *(price.occurred_us for price in prices)])
+            told[used] = Summary(version, figures, _digest(run, figures, used), latest_us)
+    return tuple(told.values())
+
+
+def _digest(run: Spending, figures: Iterable[Figure], used: Iterable[str]) -> str:
+    scores = sorted(scored.event_id for scored in run.scores.values())
+    speeds = sorted(speed.event_id for speed in run.speeds.values())
+    attempts = [repr(found) for found in sorted(run.attempts.items(), key=lambda found: found[0])]
+    energy = [repr(found) for found in sorted(run.energy.items(), key=lambda found: found[0])]
+    told = [FORMULA_VERSION, *(figure.model_dump_json() for figure in figures), *used, *scores, *speeds, *attempts, *energy]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+def reckoned(case: Case) -> tuple[tuple[Figure, ...], tuple[PricePublished, ...]]:
+    """Every figure, and the prices that they rest on."""
+    figures, prices = list[Figure](), Prices()
+    for metric, (unit, reckon) in METRICS.items():
+        try:
+            amount = reckon(case)
+        except Undefined as error:
+            figures.append(Figure(metric=metric, value=None, n=0, unit=unit, why_undefined=str(error)))
+            continue
+        origin = amount.grade or ", ".join(f"{price.item} ({price.version})" for price in amount.prices)
+        figures.append(Figure(metric=metric, value=float(round(amount.value)), n=amount.n, unit=unit, origin=origin))
+        prices |= {price.event_id: price for price in amount.prices}
+    return tuple(figures), tuple(prices.values())
+
+
+def _run(case: Case) -> Amount:
+    if case.run.served_elsewhere:
+        raise Undefined("a server elsewhere answered, and what it bills for a whole run is not known")
+    return _occupied(case, case.run.attempts.values())
+
+
+def _occupied(case: Case, attempts: Iterable[Attempt]) -> Amount:
+    """What the attempts' time costs."""
+    total, count, prices = Fraction(0), 0, Prices()
+    for attempt in attempts:
+        hour, count = case.hour(attempt), count + 1
+        total += hour.second_usd_nano * Fraction(attempt.last_us - attempt.first_us, MILLION)
+        prices |= {price.event_id: price for price in hour.prices}
+    return Amount(total, count, tuple(prices.values()))
+
+
+def _correct_answer(case: Case) -> Amount:
+    plan = case.run.plan
+    counting = [planned for planned in (plan.tasks if plan else ()) if planned.main_metric in COUNTING]
+    if not counting:
+        raise Undefined("no task of the run counts right answers")
+    right = sum(_right(case.run, planned) for planned in counting)
+    if right == 0:
+        raise Undefined("no answer was correct")
+    names = {planned.task for planned in counting}
+    cost = _occupied(case, [at for (job, _, _), at in case.run.attempts.items() if not is_perf(job) and task_of(job) in names])
+    return Amount(cost.value / right, right, cost.prices)
+
+
+def _right(run: Spending, planned: PlannedTask) -> int:
+    scored = run.scored(planned.task)
+    main = (planned.main_filter, planned.main_metric)
+    figure = next((f for f in scored.figures if (f.filter, f.metric) == main), None) if scored else None
+    if figure is None or figure.value is None:
+        raise Undefined(f"{planned.task} has no {planned.main_metric}")
+    return round(figure.value * figure.n)
+
+
+def _speed(run: Spending, metric: str) -> tuple[Fraction, int]:
+    """A figure of the run's speed, and what it rests on. Raises: Undefined."""
+    if run.speed is None:
+        raise Undefined("no speed was measured; ask for a workload")
+    figure = next((figure for figure in run.speed.figures if figure.metric == metric), None)
+    if figure is None or figure.value is None:
+        raise Undefined(f"{metric}: {figure.why_undefined if figure else 'was not measured'}")
+    return Fraction(figure.value), figure.n
+
+
+def _tokens(run: Spending, side: str) -> int:
+    _, tokens = _speed(run, f"{side}_tokens_per_s")
+    if tokens == 0:
+        raise Undefined(f"the workload has no {side} token")
+    return tokens
+
+
+def _window(case: Case) -> Amount:
+    """What the workload's steady window costs."""
+    per_s, requests = _speed(case.run, "requests_per_s")
+    perf = {(job, agent, n): at for (job, agent, n), at in case.run.attempts.items() if is_perf(job) and at.finished}
+    if not perf:
+        raise Undefined("the report that the workload has finished is missing")
+    hour = case.hour(perf[min(perf)])
+    return Amount(hour.second_usd_nano * requests / per_s, requests, hour.prices)
+
+
+def _prefill_share(run: Spending) -> Fraction:
+    (ttft, _), (e2e, _) = _speed(run, "ttft_mean"), _speed(run, "e2e_mean")
+    if not 0 < ttft < e2e:
+        raise Undefined("each answer came all at once, so that prefill and decode cannot be told apart")
+    return ttft / e2e
+
+
+def _input_tokens(case: Case) -> Amount:
+    if case.run.served_elsewhere:
+        return _billed(case, "input")
+    tokens, window = _tokens(case.run, "input"), _window(case)
+    return Amount(window.value * _prefill_share(case.run) / tokens * MILLION, tokens, window.prices)
+
+
+def _output_tokens(case: Case) -> Amount:
+    if case.run.served_elsewhere:
+        return _billed(case, "output")
+    tokens, window = _tokens(case.run, "output"), _window(case)
+    return Amount(window.value * (1 - _prefill_share(case.run)) / tokens * MILLION, tokens, window.prices)
+
+
+def _all_tokens(case: Case) -> Amount:
+    read, written = _tokens(case.run, "input"), _tokens(case.run, "output")
+    if case.run.served_elsewhere:
+        one, other = _billed(case, "input"), _billed(case, "output")
+        return Amount((one.value * read + other.value * written) / (read + written), read + written, (*one.prices, *other.prices))
+    window = _window(case)
+    return Amount(window.value / (read + written) * MILLION, read + written, window.prices)
+
+
+def _billed(case: Case, side: str) -> Amount:
+    """What a server elsewhere bills for a million tokens of the model."""
+    plan = case.run.plan
+    regions = {case.environment(attempt).region for attempt in case.run.attempts.values()}
+    price = case.price(f"api_{side}_token:{plan.model.uri if plan else ''}", region=min(regions))
+    return Amount(Fraction(price.amount_nano), _tokens(case.run, side), (price,))
+
+
+def _metered(case: Case) -> dict[Where, Energy]:
+    """The energy by job and agent. Raises: Undefined where a job was not metered: half of a run's energy is not its energy."""
+    run = case.run
+    if run.served_elsewhere:
+        raise Undefined("a server elsewhere answered; its energy is not metered here")
+    if not run.energy:
+        raise Undefined("no meter here")
+    places = sorted({(job, agent) for job, agent, _ in run.attempts})
+    if missing := next((place for place in places if place not in run.energy), None):
+        raise Undefined(f"no meter where {missing[0]} ran, on {missing[1]}")
+    return {place: run.energy[place] for place in places}
+
+
+def _energy(case: Case) -> Amount:
+    metered = _metered(case).values()
+    return Amount(Fraction(sum(one.uj for one in metered)), len(metered), grade=max(one.grade for one in metered))
+
+
+def _by_energy(case: Case, item: str) -> Amount:
+    """Over where the run ran, the sum of energy · PUE · the item's price a kWh, in nano-units."""
+    energy, metered, prices = _energy(case), _metered(case), Prices()
+    regions = {(job, agent): case.environment(at).region for (job, agent, _), at in case.run.attempts.items()}
+    total = Fraction(0)
+    for where, region in regions.items():
+        pue, rate = case.price("pue", region=region), case.price(item, region=region)
+        total += Fraction(metered[where].uj * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
+        prices |= {price.event_id: price for price in (pue, rate)}
+    return Amount(total, energy.n, tuple(prices.values()), energy.grade)
+
+
+def _energy_cost(case: Case) -> Amount:
+    return _by_energy(case, "kwh")
+
+
+def _emissions(case: Case) -> Amount:
+    nano_g = _by_energy(case, "gco2_per_kwh")
+    return Amount(nano_g.value / 1000, nano_g.n, nano_g.prices, nano_g.grade)
+
+
+METRICS: Final[Mapping[str, tuple[str, Callable[[Case], Amount]]]] = MappingProxyType({
+    "run_usd_nano": ("nUSD", _run),
+    "per_1m_input_tokens_usd_nano": ("nUSD", _input_tokens),
+    "per_1m_output_tokens_usd_nano": ("nUSD", _output_tokens),
+    "per_1m_tokens_usd_nano": ("nUSD", _all_tokens),
+    "per_correct_answer_usd_nano": ("nUSD", _correct_answer),
+    "energy_uj": ("µJ", _energy),
+    "energy_usd_nano": ("nUSD", _energy_cost),
+    "co2e_ug": ("µg", _emissions),
+})  # fmt: skip

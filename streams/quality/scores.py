@@ -1,0 +1,115 @@
+"""The scores of one task of a run: a fold over its samples, and the figures that follow.
+
+Of several events about one (sample, filter, metric) the first counts. A sample is settled when it has as many scores as it says,
+or is said to be not scorable; the task is complete when every expected sample is settled, never because time has passed.
+"""
+
+import hashlib
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.results import Figure, SampleNotScored, SampleScored
+from streams.statistics.intervals import Z95, Interval, mean, mean_interval
+
+Sample = tuple[int, int]  # ordinal, repeat
+Key = tuple[str, str]  # filter, metric
+Aggregate = Callable[[Key, list[str]], tuple[float | None, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One score."""
+
+    value: float | None
+    parts_json: str | None
+    cluster: str | None = None
+
+
+@dataclass(slots=True)
+class TaskScores:
+    """What is known of a task's scores under one scorer version."""
+
+    cells: dict[Key, dict[Sample, Cell]] = field(default_factory=dict)
+    not_scored: dict[Sample, str] = field(default_factory=dict)
+    missing: dict[Sample, int] = field(default_factory=dict)
+    latest_us: int = 0
+
+    def add(self, event: SampleScored | SampleNotScored) -> None:
+        """Folds an event in."""
+        sample = (event.ordinal, event.repeat)
+        if isinstance(event, SampleNotScored):
+            if sample not in self.missing:
+                self.not_scored.setdefault(sample, event.reason)
+        elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
+            self.cells[event.filter, event.metric][sample] = Cell(event.value, event.parts_json, event.cluster)
+            self.missing[sample] = self.missing.get(sample, event.metrics) - 1
+            self.not_scored.pop(sample, None)
+        self.latest_us = max(self.latest_us, event.occurred_us)
+
+    def settled(self, sample: Sample) -> bool:
+        """The sample has all of its scores, or is said to be not scorable."""
+        return self.missing.get(sample, 1) <= 0 or sample in self.not_scored
+
+    def of(self, ordinals: Collection[int]) -> "TaskScores":
+        """What is known of these samples alone."""
+        return TaskScores(
+            {key: {sample: cell for sample, cell in cells.items() if sample[0] in ordinals} for key, cells in self.cells.items()},
+            {sample: reason for sample, reason in self.not_scored.items() if sample[0] in ordinals},
+            {sample: left for sample, left in self.missing.items() if sample[0] in ordinals}, self.latest_us,
+        )  # fmt: skip
+
+    @property
+    def scored(self) -> int:
+        """Samples with all of their scores."""
+        return sum(1 for left in self.missing.values() if left <= 0)
+
+    def complete(self, expected: int) -> bool:
+        """Every expected sample is settled."""
+        return self.scored + len(self.not_scored) >= expected
+
+    def digest(self) -> str:
+        """A name of exactly these inputs."""
+        hashed = hashlib.sha256()
+        for key in sorted(self.cells):
+            for sample, cell in sorted(self.cells[key].items()):
+                hashed.update(repr((key, sample, cell.value, cell.parts_json, *filter(None, [cell.cluster]))).encode())
+        hashed.update(repr(sorted(self.not_scored.items())).encode())
+        return hashed.hexdigest()
+
+    def values(self, key: Key) -> dict[int, float]:
+        """Ordinal → value, the mean over repeats; samples without a value are left out."""
+        by_ordinal: dict[int, list[float]] = {}
+        for (ordinal, _), cell in sorted(self.cells.get(key, {}).items()):
+            if cell.value is not None:
+                by_ordinal.setdefault(ordinal, []).append(cell.value)
+        return {ordinal: value for ordinal, values in by_ordinal.items() if (value := mean(values)) is not None}
+
+    def clusters(self, key: Key) -> dict[int, Hashable]:
+        """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
+        return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
+
+    def figures(self, aggregate: Aggregate, *, sequential: Mapping[Key, Interval] | None = None) -> tuple[Figure, ...]:
+        """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples.
+
+        `sequential`: the intervals of a task that may stop early; what has none there has none.
+        """
+        return tuple(self._figure(key, aggregate, sequential) for key in sorted(self.cells))
+
+    def _figure(self, key: Key, aggregate: Aggregate, sequential: Mapping[Key, Interval] | None) -> Figure:
+        cells = [cell for _, cell in sorted(self.cells[key].items()) if cell.parts_json is not None]
+        value, stderr = aggregate(key, [cell.parts_json for cell in cells if cell.parts_json is not None])
+        interval = self._interval(key, value, stderr) if sequential is None else sequential.get(key)
+        return Figure(
+            metric=key[1], filter=key[0], value=value, stderr=stderr, low=interval and interval[0], high=interval and interval[1],
+            n=len(cells), not_scored=len(self.not_scored), why_undefined=None if value is not None else "the metric has no value here",
+            sequential=sequential is not None and interval is not None,
+        )  # fmt: skip
+
+    def _interval(self, key: Key, value: float | None, stderr: float | None) -> Interval | None:
+        """Of a mean over samples, from the samples; of anything else the normal interval of its standard error, where it has one."""
+        values = self.values(key)
+        plain = mean(list(values.values()))
+        if value is not None and plain is not None and abs(plain - value) <= 1e-12 * max(1.0, abs(value)):
+            clusters = self.clusters(key)
+            return mean_interval(list(values.values()), [clusters[ordinal] for ordinal in values])
+        return (value - Z95 * stderr, value + Z95 * stderr) if value is not None and stderr is not None else None

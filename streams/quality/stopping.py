@@ -1,0 +1,132 @@
+"""When a task is known well enough to stop: in which order its samples count, which figures must be known, and after how many they are.
+
+Data sets are sorted, and quick answers come first: to look at whatever is there would be to look at a part that is not like the rest. So
+the order is fixed by the build's id before anything is asked, the same for every model, and only that stretch of it counts in which nothing
+is missing. Where a task ends thus follows from its scores alone, whatever came when and whoever looked.
+
+The sequence of a figure (sequences.py) holds at whichever sample the task ends; so it needs no share of the error for the other
+figures on which the end depends too: like every interval here, each holds with 95 % for itself.
+"""
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from schemas.requests import EvaluationRequested, Stopping
+from schemas.runs import ExpectedMetric, PlannedTask
+from streams.errors import Invalid
+from streams.quality.scores import Key, TaskScores
+from streams.statistics.intervals import Floats, Interval
+from streams.statistics.sequences import sequence
+
+# Means of values from 0 to 1, by lm-eval's names and by those of metrics beside a task's own.
+BOUNDED: Final = frozenset({
+    "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "em", "exact", "exact_match", "f1",
+    "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
+    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """After so many samples of the order every figure is known to ±half_width or better."""
+
+    samples: int
+    half_width: float
+
+
+def check(request: EvaluationRequested) -> None:
+    """Raises: Invalid, saying what to change, where nothing can be known like that."""
+    rule = request.stopping
+    if rule is None:
+        return
+    if not request.tasks:
+        raise Invalid("stopping is for tasks: name at least one, or leave stopping out", code="stopping")
+    if not 0 < rule.half_width < 0.5:
+        raise Invalid(f"stopping.half_width {rule.half_width:g}: give a number above 0 and below 0.5, such as 0.02", code="stopping")
+    if not 0.5 <= rule.confidence < 1:
+        raise Invalid(f"stopping.confidence {rule.confidence:g}: give a number from 0.5 to below 1, such as 0.95", code="stopping")
+
+
+def rule_of(rule: Stopping | None, expected: Sequence[ExpectedMetric], *, main: Key) -> Stopping | None:
+    """The rule, where the task can stop by it: where its main metric is a mean of values from 0 to 1."""
+    return rule if main in _bounded(expected) else None
+
+
+def told_of(rule: Stopping | None, tasks: Sequence[PlannedTask]) -> Iterator[str]:
+    """What a run that may stop says of tasks and figures that it does not wait for. Raises: Invalid, where no task can stop."""
+    if rule is None:
+        return
+    if not any(task.stopping for task in tasks):
+        told = ", ".join(f"{task.main_metric} of {task.task}" for task in tasks)
+        raise Invalid(f"no task can stop early: {told} is no mean of values from 0 to 1; leave stopping out", code="stopping")
+    for task in tasks:
+        if task.stopping is None:
+            yield f"{task.task} is run whole: its main metric {task.main_metric} is no mean of values from 0 to 1"
+        elif others := sorted({one.metric for one in task.expected} - {metric for _, metric in _bounded(task.expected)}):
+            yield f"{task.task} may stop before {', '.join(others)} is known, and gives it no interval: it is no mean of values from 0 to 1"
+
+
+def _bounded(expected: Sequence[ExpectedMetric]) -> list[Key]:
+    return [(one.filter, one.metric) for one in expected if one.aggregation == "mean" and one.metric in BOUNDED]
+
+
+@functools.lru_cache(maxsize=64)
+def order(build_id: str, samples: int) -> tuple[int, ...]:
+    """The first `samples` ordinals of a build in the order in which they count: by the SHA-256 of build and ordinal."""
+    return tuple(sorted(range(samples), key=lambda ordinal: hashlib.sha256(f"{build_id}/{ordinal}".encode()).digest()))
+
+
+def stretch(scores: TaskScores, planned: PlannedTask) -> tuple[int, ...]:
+    """The ordinals of the order up to the first of which something is missing."""
+    ordinals = order(planned.build_id, planned.samples)
+    whole = (all(scores.settled((ordinal, repeat)) for repeat in range(planned.repeats)) for ordinal in ordinals)
+    return ordinals[: next((place for place, there in enumerate(whole) if not there), len(ordinals))]
+
+
+def known(scores: TaskScores, planned: PlannedTask) -> Known | None:
+    """Where the task ends; None where it is not known well enough yet. A figure that no sample has had so far holds up nothing."""
+    rule, ordinals = planned.stopping, stretch(scores, planned)
+    if rule is None or not ordinals:
+        return None
+    main = (planned.main_filter, planned.main_metric)
+    widths = np.max([_widths(scores, key, ordinals, rule, unknown=np.inf if key == main else 0.0) for key in _bounded(planned.expected)], 0)
+    enough = widths <= 2 * rule.half_width
+    place = int(enough.argmax())
+    return Known(place + 1, float(widths[place]) / 2) if enough[place] else None
+
+
+def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stopping, *, unknown: float) -> Floats:
+    """How wide a figure's interval is after each of the ordinals."""
+    there, values = _series(scores, key, ordinals)
+    if len(values) and (values.min() < 0 or values.max() > 1):
+        return np.full(len(ordinals), np.inf)
+    lows, highs = sequence(values, half_width=rule.half_width, confidence=rule.confidence)
+    # After an ordinal without a value it is as wide as before it.
+    widths: Floats = np.concatenate([[unknown], highs - lows])
+    after: Floats = widths[np.cumsum(there)]
+    return after
+
+
+def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list[bool], Floats]:
+    """Which of the ordinals have a value, and the values."""
+    values = scores.values(key)
+    return [ordinal in values for ordinal in ordinals], np.asarray(
+        [values[ordinal] for ordinal in ordinals if ordinal in values], dtype=np.float64
+    )
+
+
+def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int]) -> Mapping[Key, Interval]:
+    """The 95 % intervals after these ordinals, of the figures that have one."""
+    assert planned.stopping is not None
+    found = dict[Key, Interval]()
+    for key in _bounded(planned.expected):
+        _, values = _series(scores, key, ordinals)
+        if len(values) and values.min() >= 0 and values.max() <= 1:
+            lows, highs = sequence(values, half_width=planned.stopping.half_width)
+            found[key] = float(lows[-1]), float(highs[-1])
+    return found

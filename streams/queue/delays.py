@@ -1,0 +1,147 @@
+"""What runs wait for, in words, instead of silence; and when that has changed, so that it is worth an event.
+
+The place in the queue is told in steps (1, 2, 3, 4, 5, then "more than" 5, 10, 20, 50, …): a run that n jobs are ahead of brings
+about log n events, not n.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from schemas.jobs import AgentBeat, Need
+from schemas.runs import RunDelayed
+from streams.queue.leases import Lease
+from streams.queue.lines import Line
+from streams.queue.queueing import GIB, Policy, served, unfit
+
+# A run between two of its jobs waits for a heartbeat: that is no delay.
+GRACE_US = 2_000_000
+FARTHEST = 1000
+EXACT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a run waits for. `ahead`: jobs that go first, where it is an agent's time that it waits for."""
+
+    code: str
+    waits_for: str
+    ahead: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """The run waits for something else than was said before (None: for nothing)."""
+
+    run_id: str
+    reason: Reason | None
+
+
+@dataclass(slots=True)
+class Delays:
+    """What was said of each run: a fold over `RunDelayed`; and how long this process has seen it wait."""
+
+    told: dict[str, RunDelayed] = field(default_factory=dict)
+    _waiting: set[str] = field(default_factory=set)
+    _since_us: dict[str, int] = field(default_factory=dict)
+
+    def fold(self, event: RunDelayed) -> None:
+        """Takes what was said in; of several, the highest term and sequence holds."""
+        known = self.told.get(event.run_id)
+        if known and (known.term, known.sequence) >= (event.term, event.sequence):
+            return
+        self.told[event.run_id] = event
+        (self._waiting.discard if event.waits_for is None else self._waiting.add)(event.run_id)
+
+    def next_sequence(self, run_id: str, *, term: int) -> int:
+        """The sequence of what is said next of the run in this term."""
+        known = self.told.get(run_id)
+        return known.sequence + 1 if known and known.term == term else 0
+
+    def changes(self, found: Mapping[str, Reason], *, over: Callable[[str], bool], now_us: int) -> list[Delay]:
+        """What is to be said now that runs wait for what was found; of runs that are over nothing is said."""
+        self._since_us = {run_id: self._since_us.get(run_id, now_us) for run_id in found}
+        self._waiting = {run_id for run_id in self._waiting if not over(run_id)}
+        ended = [Delay(run_id, None) for run_id in sorted(self._waiting - found.keys())]
+        return ended + [Delay(run_id, reason) for run_id, reason in sorted(found.items()) if self._is_new(run_id, reason, now_us)]
+
+    def _is_new(self, run_id: str, reason: Reason, now_us: int) -> bool:
+        if run_id not in self._waiting:
+            return now_us - self._since_us[run_id] >= GRACE_US
+        return self.told[run_id].waits_for != reason.waits_for
+
+
+def reasons(
+    lines: Iterable[Line], *, pool: str, alive: Sequence[AgentBeat], running: Mapping[str, int], now_us: int, policy: Policy
+) -> dict[str, Reason]:
+    """Run → what the first of its waiting jobs waits for."""
+    found: dict[str, Reason] = {}
+    lacking: dict[Need, Reason | None] = {}
+    fitting: list[Line] = []
+    for line in lines:
+        if line.key.need not in lacking:
+            lacking[line.key.need] = lack(line.key.need, alive, pool=pool)
+        reason = lacking[line.key.need]
+        if reason is None:
+            fitting.append(line)
+        for item in line.queue if reason else ():
+            found.setdefault(item.job.run_id, reason or busy(0))
+    order = served(fitting, running=running, now_us=now_us, policy=policy)
+    for ahead, (_, item) in enumerate(islice(order, FARTHEST)):
+        found.setdefault(item.job.run_id, busy(ahead))
+    for item in (item for line in fitting for item in line.queue):
+        found.setdefault(item.job.run_id, busy(FARTHEST + 1))
+    return found
+
+
+def lack(need: Need, alive: Sequence[AgentBeat], *, pool: str) -> Reason | None:
+    """What no agent of the pool has; None where one fits, busy or not."""
+    if not alive:
+        return Reason("no-agent", f"an agent of pool {pool}; none is alive")
+    if any(unfit(need, agent) is None for agent in alive):
+        return None
+    staying = [agent for agent in alive if not agent.draining]
+    if not staying:
+        return Reason("no-agent", f"an agent of pool {pool} that stays; {_all(alive)} draining")
+    able = [agent for agent in staying if set(need.capabilities) <= set(agent.capabilities)]
+    if not able:
+        return Reason("no-fit", f"an agent with {_named(need.capabilities)}; {_all(staying)} without")
+    most = max(len(agent.devices) for agent in able)
+    if most < need.devices:
+        return Reason("no-fit", f"an agent with {need.devices} device{'s'[: need.devices > 1]}; the largest has {most or 'none'}")
+    largest = max(agent.total_bytes for agent in able if len(agent.devices) >= need.devices)
+    return Reason("no-fit", f"an agent with {_gib(need.memory_bytes, largest)} GiB; the largest has {_gib(largest, need.memory_bytes)} GiB")
+
+
+def _all(agents: Collection[AgentBeat]) -> str:
+    return "the only one is" if len(agents) == 1 else f"all {len(agents)} are"
+
+
+def _named(capabilities: Iterable[str]) -> str:
+    return ", ".join(sorted(name.replace(":", " ") for name in capabilities))
+
+
+def _gib(size: int, other: int) -> str:
+    """Bytes in GiB with as many digits as tell them from the other."""
+    digits = next((n for n in (1, 2, 3) if f"{size / GIB:.{n}f}" != f"{other / GIB:.{n}f}"), 9)
+    return f"{size / GIB:.{digits}f}"
+
+
+def busy(ahead: int) -> Reason:
+    """An agent would fit, and all that do are busy; so many jobs go first."""
+    if ahead <= EXACT:
+        told = "it is next" if ahead == 0 else "1 job is ahead" if ahead == 1 else f"{ahead} jobs are ahead"
+        return Reason("busy", f"a free agent; {told}", ahead)
+    step = max(step for step in _steps() if step < ahead)
+    return Reason("busy", f"a free agent; more than {step} jobs are ahead", step)
+
+
+def _steps() -> Iterator[int]:
+    """5, 10, 20, 50, … 1000."""
+    return (factor * 10**power for power in range(4) for factor in (1, 2, 5) if EXACT <= factor * 10**power <= FARTHEST)
+
+
+def tried_again(lease: Lease) -> Reason:
+    """A job failed, and its pause is not over."""
+    last = lease.error.message if lease.error else "it failed"
+    return Reason("retry", f"its job's attempt {lease.attempt + 1}, after: {last}")

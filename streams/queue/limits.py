@@ -1,0 +1,94 @@
+"""When a run must stop: at its deadline, or when it has had the time or the money that it may take. What it has measured is kept.
+
+Money is reckoned as `agents.cost` does (money/costs.py): the time of its attempts x the price of their agents' hour when the first began,
+here by the newest version of the price book. While attempts run, the cost grows evenly; so the moment at which it reaches the budget is
+known ahead. What cannot be priced cannot be kept within a budget: such a run stops at once, and says which price is missing.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from math import ceil
+from typing import Literal
+
+from schemas.requests import Budget, EvaluationRequested
+from streams.errors import Invalid
+from streams.money.prices import NANO, Undefined, agent_hour
+from streams.money.spending import Ledger
+from streams.queue.bits import count
+from streams.queue.leases import Entry
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Limit:
+    """A run ends at `at_us` (UTC), for this reason."""
+
+    at_us: int
+    code: Literal["deadline", "budget-time", "budget-usd"]
+    said: str
+
+
+def check(request: EvaluationRequested, *, asked_us: int) -> None:
+    """Raises: Invalid, saying what to change, where the request's budget cannot be kept. `asked_us`: when it came."""
+    budget = request.budget
+    if budget.s is not None and budget.s <= 0:
+        raise Invalid(f"budget.s {budget.s:g}: give seconds above 0, or leave it out", code="budget")
+    if budget.usd_nano is not None and budget.usd_nano <= 0:
+        raise Invalid(f"budget.usd_nano {budget.usd_nano}: give an amount above 0, or leave it out", code="budget")
+    if budget.deadline_us is not None and budget.deadline_us <= asked_us:
+        told = f"deadline {moment(budget.deadline_us)} lies before the request itself ({moment(asked_us)})"
+        raise Invalid(f"{told}; give a later one in microseconds UTC, or leave it out", code="deadline")
+
+
+def limit_of(budget: Budget, *, started_us: int | None) -> Limit | None:
+    """The earliest limit of a run that first ran at `started_us` (None: not yet); None where nothing limits it."""
+    limits: list[Limit] = []
+    if budget.deadline_us is not None:
+        limits.append(Limit(budget.deadline_us, "deadline", f"its deadline, {moment(budget.deadline_us)}, is reached"))
+    if budget.s is not None and started_us is not None:
+        told = f"the {budget.s:g} s that it may run are over; it first ran at {moment(started_us)}"
+        limits.append(Limit(started_us + round(budget.s * 1e6), "budget-time", told))
+    return min(limits, default=None)
+
+
+def money_limit(budget: Budget, ledger: Ledger, *, run_id: str, running: Collection[tuple[str, str, int]]) -> Limit | None:
+    """When the run's attempts will have cost its budget, those that run (job, agent, attempt) going on; None: never, or no limit."""
+    run = ledger.runs.get(run_id)
+    if budget.usd_nano is None or run is None:
+        return None
+    # At time t the cost is spent + rate * t, in nano-USD and µs; t counts from 1970.
+    spent, rate, told = Fraction(0), Fraction(0), f"its budget of {budget.usd_nano / NANO:g} USD"
+    for key, attempt in run.attempts.items():
+        seen = ledger.environments.get(attempt.environment_sha or "")
+        if seen is None:
+            continue  # it is on its way
+        try:
+            hour = agent_hour(seen.devices, seen.cores, book=ledger.book, at_us=run.began_us, region=seen.region)
+        except Undefined as error:
+            return Limit(
+                attempt.first_us, "budget-usd", f"{told} cannot be kept: {error}; publish that price, or leave budget.usd_nano out"
+            )
+        per_us = hour.second_usd_nano / 10**6
+        spent += per_us * ((0 if key in running else attempt.last_us) - attempt.first_us)
+        rate += per_us if key in running else 0
+    if rate:
+        now_usd = float(rate * 3600 * 10**6 / NANO)
+        return Limit(ceil((budget.usd_nano - spent) / rate), "budget-usd", f"{told} is spent; its agents cost {now_usd:g} USD an hour")
+    return Limit(run.latest_us, "budget-usd", f"{told} is spent") if spent >= budget.usd_nano else None
+
+
+def stopped(said: str, jobs: Iterable[Entry]) -> str:
+    """What a run says that a limit ends: the limit, and how far it has come."""
+    known = [(entry, entry.job) for entry in jobs if entry.job]
+    finished = sum(entry.over == "finished" for entry, _ in known)
+    samples, done = sum(job.count for _, job in known), sum(count(entry.done) for entry, _ in known)
+    return f"{said}. {finished} of {len(known)} jobs have finished, {done} of {samples} samples are answered; they are kept"
+
+
+def moment(time_us: int) -> str:
+    """A time in UTC to the second; one that no calendar has is shown as microseconds."""
+    try:
+        return f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return f"{time_us} µs"

@@ -1,0 +1,1 @@
+"""Speed: latencies, rates and the energy of a workload."""

@@ -1,0 +1,1 @@
+"""Statistics: intervals, sequences, clusters, agreement, differences."""

@@ -1,0 +1,1 @@
+"""Trust: what is withheld, and what could not be processed."""
