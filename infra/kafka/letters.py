@@ -1,0 +1,19 @@
+"""Dead letters: what is said of a record that could not be decoded or processed."""
+
+from infra.identity import now_us, producer
+from infra.kafka.records import Place, Record
+from schemas.trust import DeadLettered
+
+
+def dead_letter(place: Place, payload: bytes, *, code: str, message: str, service: str) -> DeadLettered:
+    """A dead letter for the record at `place`; its time is the wall clock's, for it is about this moment's reader."""
+    return DeadLettered(
+        occurred_us=now_us(), producer=producer(service), topic=place.topic, partition=place.partition, offset=place.offset,
+        reason_code=code, message=message, payload=payload,
+    )  # fmt: skip
+
+
+def letter_for(record: Record, *, code: str, message: str, service: str) -> DeadLettered:
+    """The dead letter for a record that was read; a private event's letter is private."""
+    letter = dead_letter(record.place, record.payload, code=code, message=message, service=service)
+    return letter.model_copy(update={"visibility": record.event.visibility}) if record.event else letter

@@ -1,0 +1,133 @@
+"""The log as every process has it: publishing events, reading them by place, following topics."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer
+
+from infra.kafka.administering import Administering
+from infra.kafka.connection import Connection
+from infra.kafka.decoding import Decoding
+from infra.kafka.letters import letter_for
+from infra.kafka.producing import Outgoing, Producing
+from infra.kafka.reading import Reading
+from infra.kafka.records import Ends, Place, Record
+from infra.settings import Settings
+from schemas.codec import Codec
+from schemas.event import Event
+from schemas.trust import DeadLettered
+from streams.topics import TOPICS, Topic, topic_of
+
+
+class Log:
+    """A connection to the log: one producer, any number of readers. Use it as an async context manager.
+
+    While the broker is away, events wait here and are delivered in their order when it is back. `patience_s` is how long a caller
+    waits for that before it is told: None is for ever, as a processor wants it, for whatever comes next waits for the same broker.
+    `attempts` are those to reach registry and broker at the start; None is for ever again, 1 is for a command that a person waits for.
+    """
+
+    def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None, attempts: int | None = None) -> None:
+        connection = Connection(settings, client_id)
+        self._client_id = client_id
+        self._attempts = attempts
+        self._decoding = Decoding(settings.registry)
+        self._producing = Producing(connection, patience_s=patience_s)
+        self._reading = Reading(connection, self._decoding)
+        self._administering = Administering(connection)
+
+    async def __aenter__(self) -> Self:
+        await self._decoding.start(attempts=self._attempts)
+        await self._producing.start(attempts=self._attempts)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._producing.close()
+        await self._decoding.close()
+
+    @property
+    def codec(self) -> Codec:
+        """What encodes and decodes events here."""
+        return self._decoding.codec
+
+    async def check(self) -> None:
+        """Returns once the broker has answered. Raises: Unavailable."""
+        await self._producing.check()
+
+    async def publish(self, event: Event) -> Place:
+        """Where the event lies, once the broker has acknowledged it. Raises: as `publish_all`."""
+        return (await self.publish_all([event]))[0]
+
+    async def publish_all(self, events: Iterable[Event]) -> list[Place]:
+        """Where the events lie, in their order, once the broker has acknowledged all of them.
+
+        Raises: Unavailable (they may still arrive), Permanent where one is too large.
+        """
+        return await self._producing.deliver([self._outgoing(event) for event in events])
+
+    async def publish_to(self, event: Event, *, partition: int) -> Place:
+        """Like `publish`, to a partition of the caller's choice: leases and marks."""
+        return (await self._producing.deliver([self._outgoing(event, partition=partition)]))[0]
+
+    async def publish_raw(self, topic: str, payload: bytes, *, key: bytes | None) -> Place:
+        """Puts bytes on a topic as they are: requeued dead letters."""
+        return (await self._producing.deliver([Outgoing(topic, payload, key)]))[0]
+
+    def _outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+        return Outgoing(topic_of(event).name, self.codec.encode(event), event.partition_key(), partition)
+
+    async def decode(self, topic: str, payload: bytes) -> Event:
+        """The event in a record's bytes; asks the registry for schemas not yet seen. Raises: Undecodable, Unavailable."""
+        return await self._decoding.decode(topic, payload)
+
+    async def record(self, message: object) -> Record:
+        """A consumer's message as a Record, decoded, or with the fault that says why not."""
+        return await self._decoding.record(message)
+
+    async def reader(self, *, max_wait_ms: int = 100) -> AIOKafkaConsumer:
+        """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""
+        return await self._reading.consumer(max_wait_ms=max_wait_ms)
+
+    async def ends(self, topics: Sequence[Topic]) -> Ends:
+        """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
+        return await self._reading.ends(topics)
+
+    async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
+        """The first offset of every partition whose record was written at that time or later (the end, where none was)."""
+        return await self._reading.offsets_at(topics, written_us=written_us)
+
+    async def read(
+        self, topics: Sequence[Topic], *, until: Ends | None = None, since: Mapping[tuple[str, int], int] | None = None
+    ) -> AsyncIterator[Record]:
+        """Every record of the topics from the beginning (or `since`) up to `until` (now, where it is None), then ends."""
+        until = until if until is not None else await self.ends(topics)
+        async for record in self.follow(topics, since=since, until=until):
+            yield record
+
+    async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncIterator[Record]:
+        """The records of one partition between two offsets, both included."""
+        since, until = {(topic.name, partition): first}, {(topic.name, partition): last + 1}
+        async for record in self.follow([topic], since=since, until=until):
+            yield record
+
+    def follow(
+        self, topics: Sequence[Topic], *, since: Mapping[tuple[str, int], int] | None = None, until: Ends | None = None
+    ) -> AsyncGenerator[Record, None]:
+        """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
+
+        With `until`, only its partitions are read.
+        """
+        return self._reading.follow(topics, since=since, until=until)
+
+    async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> Ends:
+        """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""
+        return await self._administering.committed(group, places)
+
+    async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int = 1) -> None:
+        """Creates the topics that are not there yet. Raises: Unavailable, Permanent where a topic has other partitions."""
+        await self._administering.create_topics(topics, replication=replication)
+
+    def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
+        """The dead letter for a record that could not be decoded or processed."""
+        return letter_for(record, code=code, message=message, service=self._client_id)

@@ -1,0 +1,96 @@
+"""Reading the log by place, without a consumer group (those are Faust's)."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from infra.kafka.connection import Connection
+from infra.kafka.decoding import Decoding
+from infra.kafka.records import MAX_RECORD_BYTES, Ends, Record
+from streams.topics import Topic
+
+Since = Mapping[tuple[str, int], int]
+
+
+class Reading:
+    """Readers of the log, as many as are asked for."""
+
+    def __init__(self, connection: Connection, decoding: Decoding) -> None:
+        self._connection = connection
+        self._decoding = decoding
+
+    async def consumer(self, *, max_wait_ms: int = 100) -> AIOKafkaConsumer:
+        """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""
+        consumer = AIOKafkaConsumer(
+            **self._connection.arguments, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=max_wait_ms,
+            max_partition_fetch_bytes=8 * MAX_RECORD_BYTES,
+        )  # fmt: skip
+        try:
+            await consumer.start()
+        except (KafkaError, OSError) as error:
+            await consumer.stop()
+            raise self._connection.away(error) from error
+        return consumer
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """A consumer for one question. Raises: Unavailable where the broker does not answer it."""
+        consumer = await self.consumer()
+        try:
+            yield consumer
+        except KafkaError as error:
+            raise self._connection.away(error) from error
+        finally:
+            await _stop(consumer)
+
+    async def ends(self, topics: Sequence[Topic]) -> Ends:
+        """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
+        async with self._asking() as consumer:
+            offsets = await consumer.end_offsets(_partitions(topics))
+        return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+
+    async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
+        """The first offset of every partition whose record was written at that time or later (the end, where none was)."""
+        async with self._asking() as consumer:
+            found = await consumer.offsets_for_times(dict.fromkeys(_partitions(topics), written_us // 1000))
+            ends = await consumer.end_offsets(list(found))
+        return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
+
+    async def follow(self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None) -> AsyncGenerator[Record, None]:
+        """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read."""
+        consumer = await self.consumer()
+        try:
+            partitions = [TopicPartition(*place) for place in until] if until is not None else _partitions(topics)
+            consumer.assign(partitions)
+            for tp in partitions:
+                consumer.seek(tp, (since or {}).get((tp.topic, tp.partition), 0))
+            async for record in self._records(consumer, partitions, until):
+                yield record
+        finally:
+            await _stop(consumer)
+
+    async def _records(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None) -> AsyncIterator[Record]:
+        left = set(partitions)
+        while True:
+            if until is not None:
+                left = {tp for tp in left if await consumer.position(tp) < until[tp.topic, tp.partition]}
+                if not left:
+                    return
+            batches = await consumer.getmany(timeout_ms=200, max_records=5000)
+            for tp, messages in batches.items():
+                for message in messages:
+                    if until is None or message.offset < until[tp.topic, tp.partition]:
+                        yield await self._decoding.record(message)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    # One turn of the loop first: aiokafka cancels a task of its own there, and one that never ran yet would cancel us.
+    await asyncio.sleep(0)
+    await consumer.stop()
+
+
+def _partitions(topics: Sequence[Topic]) -> list[TopicPartition]:
+    return [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]
