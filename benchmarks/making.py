@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from infra.identity import now_us
 from schemas.builds import BuiltRequest, SampleBuilt
-from schemas.event import Event, Producer, Text, derive_id
+from schemas.event import Event, Producer, Text, derive_id, derive_run_id
 from schemas.jobs import AgentBeat
 from schemas.measurements import Answer, SampleAnswered, TokensTimed
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, TaskChoice
@@ -42,7 +42,7 @@ def _made(event: type[E], **fields: Any) -> E:
 @cache
 def run_id(number: int) -> str:
     """The id of the run of that number."""
-    return derive_id("benchmark-run", number)
+    return derive_run_id("benchmark-run", "", number)
 
 
 def scored(number: int, *, run: int, task: str = "benchmark") -> SampleScored:

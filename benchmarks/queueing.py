@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.harness import show, write
+from benchmarks.making import run_id
 from schemas.event import Producer
 from schemas.jobs import AgentBeat, Job, JobPlanned, JobReleased, Need
 from schemas.requests import Chat, EngineChoice, ModelRef
@@ -64,11 +65,12 @@ def arrivals(jobs: int, chance: random.Random) -> list[Arrival]:
         at_s = 0 if bulk else chance.randrange(ARRIVALS_S)
         model, priority = chance.randrange(len(MODELS_GIB)), chance.choice(PRIORITIES)
         typical_s = chance.lognormvariate(5.5, 0.6)
-        run = f"r{len(found):05}"
+        number = len(found)
         for n in range(min(chance.randint(1, 60), jobs - len(found))):
             job = Job(
-                run_id=run, job_id=f"{run}/{n}", kind="answer", pool="p", submitter=submitter, organisation_id="o", priority=priority,
-                model=ModelRef(uri=f"m{model:02}"), engine=EngineChoice(), chat=Chat(), need=Need(memory_bytes=MODELS_GIB[model] * GIB),
+                run_id=run_id(number), job_id=f"r{number:05}/{n}", kind="answer", pool="p",
+                submitter=submitter, organisation_id="o", priority=priority, model=ModelRef(uri=f"m{model:02}"), engine=EngineChoice(),
+                chat=Chat(), need=Need(memory_bytes=MODELS_GIB[model] * GIB),
             )  # fmt: skip
             found.append(Arrival(job, at_s, max(10, round(typical_s * chance.uniform(0.7, 1.4)))))
     return sorted(found, key=lambda arrival: (arrival.at_s, arrival.job.job_id))

@@ -6,13 +6,30 @@ producer that repeats itself after a crash repeats the same ids, and every reade
 
 import builtins
 import math
+import re
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 NAMESPACE = UUID("6b0e3f6e-8f3a-5d64-9a3c-2f3a4c1f7a10")
 Visibility = Literal["public", "organisation", "private"]
+# A UUIDv7 as it is written: lower-case, with hyphens. Source: RFC 9562, sections 4 and 5.7.
+RUN_ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+_is_run_id = re.compile(RUN_ID).fullmatch
+SHOWN = 60  # characters of a wrong value that its refusal repeats
+
+
+def _run_id(value: str) -> str:
+    if _is_run_id(value) is None:
+        raise ValueError(
+            f"{value[:SHOWN]!r} is no run's id; draw a UUIDv7, in lower case with hyphens, as 01890a5d-ac96-774b-bcce-b302099a8057"
+        )
+    return value
+
+
+# Names of runs are parts of jobs' names, of addresses and of keys: nothing else may stand in their place.
+RunId = Annotated[str, AfterValidator(_run_id), Field(json_schema_extra={"pattern": f"^{RUN_ID}$"})]
 
 
 def _not_nan(value: float) -> float:
@@ -27,6 +44,13 @@ Double = Annotated[float, AfterValidator(_not_nan)]
 def derive_id(kind: str, *parts: object) -> str:
     """A UUIDv5 of a kind and the parts that say what it is about; the same parts give the same id."""
     return str(uuid5(NAMESPACE, "\x1f".join([kind, *("" if part is None else str(part) for part in parts)])))
+
+
+def derive_run_id(kind: str, owner: str, *parts: object) -> str:
+    """The UUIDv7 of a run that another run or a campaign brings about: of its owner's time where that is a UUIDv7, else of time 0."""
+    derived = UUID(derive_id(kind, owner, *parts)).int
+    time = UUID(owner).int >> 80 if _is_run_id(owner) else 0
+    return str(UUID(int=time << 80 | 7 << 76 | derived & ~(~0 << 76)))
 
 
 class Record(BaseModel):

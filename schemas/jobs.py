@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from schemas.builds import ContentPlace
-from schemas.event import Event, Record, Visibility
+from schemas.event import Event, Record, RunId, Visibility
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
@@ -38,7 +38,7 @@ class Job(Record):
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     """
 
-    run_id: str
+    run_id: RunId
     job_id: str
     kind: JobKind
     pool: str
@@ -75,7 +75,7 @@ class JobPlanned(Event):
 
     pool: str
     job_id: str
-    run_id: str
+    run_id: RunId
     job: Job
 
 
@@ -98,7 +98,7 @@ class JobReleased(Event):
     pool: str
     term: int
     kind: Literal["mark", "release", "cancel"]
-    run_id: str | None = None
+    run_id: RunId | None = None
     job_id: str | None = None
     job: Job | None = None
     attempt: int = 0
@@ -143,7 +143,7 @@ class JobChanged(Event):
     key: ClassVar[tuple[str, ...]] = ("pool",)
 
     pool: str
-    run_id: str
+    run_id: RunId
     job_id: str
     attempt: int
     agent_id: str
@@ -200,7 +200,7 @@ class ModelLoaded(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
 
-    run_id: str
+    run_id: RunId
     job_id: str
     attempt: int
     download_ns: int

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Record, Text
+from schemas.event import Double, Event, Record, RunId, Text
 
 Phase = Literal["warmup", "steady", "drain"]
 
@@ -33,7 +33,7 @@ class SampleAnswered(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "build_id", "ordinal", "repeat")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
 
-    run_id: str
+    run_id: RunId
     job_id: str
     attempt: int
     task: str
@@ -69,7 +69,7 @@ class RequestTimed(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
 
-    run_id: str
+    run_id: RunId
     job_id: str
     attempt: int
     request_index: int
@@ -96,7 +96,7 @@ class TokensTimed(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index", "sequence", "chunk")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
 
-    run_id: str
+    run_id: RunId
     job_id: str
     attempt: int
     request_index: int

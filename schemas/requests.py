@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.event import Event, Record
+from schemas.event import Event, Record, RunId
 
 Purpose = Literal["evaluate", "audit", "train"]
 Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
@@ -141,10 +141,10 @@ class EvaluationRequested(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     submitter: str = "anonymous"
     purpose: Purpose = "evaluate"
-    parent_run: str | None = None
+    parent_run: RunId | None = None
     campaign: str | None = None
     model: ModelRef
     engine: EngineChoice = EngineChoice()
@@ -164,7 +164,7 @@ class EvaluationRequested(Event):
     pinned: bool = False
     skip_missing: bool = False
     judgements: tuple[Judgement, ...] = ()
-    against_run: str | None = None
+    against_run: RunId | None = None
     stopping: Stopping | None = None
     model_published: str | None = None
 
@@ -175,6 +175,6 @@ class CancellationRequested(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     by: str
     message: str = ""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from schemas.event import Double, Event, Record
+from schemas.event import Double, Event, Record, RunId
 from schemas.requests import Chat
 
 
@@ -23,7 +23,7 @@ class SampleScored(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
     key: ClassVar[tuple[str, ...]] = ("run_id", "task")
 
-    run_id: str
+    run_id: RunId
     task: str
     ordinal: int
     doc_id: int
@@ -45,7 +45,7 @@ class SampleNotScored(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version")
     key: ClassVar[tuple[str, ...]] = ("run_id", "task")
 
-    run_id: str
+    run_id: RunId
     task: str
     ordinal: int
     repeat: int
@@ -89,7 +89,7 @@ class RunScored(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "scorer_version", "inputs_digest")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     task: str
     scorer_version: str
     complete: bool
@@ -109,7 +109,7 @@ class TaskStopped(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     task: str
     scorer_version: str
     samples: int
@@ -125,7 +125,7 @@ class PerformanceSummarised(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "formula_version", "inputs_digest")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     formula_version: str
     complete: bool
     inputs_digest: str
@@ -139,7 +139,7 @@ class CostSummarised(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "formula_version", "price_version", "inputs_digest")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     formula_version: str
     price_version: str
     complete: bool
@@ -158,7 +158,7 @@ class RankingRow(Record):
     model_sha: str
     engine: str
     hardware: str
-    run_id: str
+    run_id: RunId
     rank: int | None
     score: Double | None
     low: Double | None
@@ -174,7 +174,7 @@ class RankingRow(Record):
     sealed: bool = False
     audited: bool = False
     environment_sha: str | None = None
-    speed_run: str | None = None
+    speed_run: RunId | None = None
     chat: Chat = Chat()
     chat_template_sha: str | None = None
     sequential: bool = False
@@ -190,7 +190,7 @@ class RankingChanged(Event):
     board: str
     version: str
     tasks: tuple[str, ...]
-    runs: tuple[str, ...]
+    runs: tuple[RunId, ...]
     inputs_digest: str
     provisional: bool
     rows: tuple[RankingRow, ...]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Event, Record
+from schemas.event import Event, Record, RunId
 from schemas.requests import Chat, EngineChoice, ModelRef, Stopping
 
 RunState = Literal["planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -70,7 +70,7 @@ class Estimate(Record):
 class Subject(Record):
     """Whose answers a run judges: that run, and its model as it was planned."""
 
-    run_id: str
+    run_id: RunId
     model: ModelRef
     model_sha: str
     engine: EngineChoice
@@ -116,7 +116,7 @@ class RunChanged(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "state")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     state: RunState
     reason_code: str | None = None
     message: str | None = None
@@ -132,7 +132,7 @@ class RunDelayed(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "term", "sequence")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     pool: str
     term: int
     sequence: int

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Visibility
+from schemas.event import Double, Event, RunId, Visibility
 
 
 class RunSealed(Event):
@@ -11,7 +11,7 @@ class RunSealed(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "root")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     job_roots: dict[str, str]
     root: str
     previous_seal: str | None
@@ -25,8 +25,8 @@ class RunAudited(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "audit_run")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
-    audit_run: str
+    run_id: RunId
+    audit_run: RunId
     equal_ratio: Double
     differences: tuple[str, ...]
 
@@ -37,7 +37,7 @@ class RunRetracted(Event):
     identity: ClassVar[tuple[str, ...]] = ("run_id", "by")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
-    run_id: str
+    run_id: RunId
     by: str
     reason: str
 

@@ -10,15 +10,17 @@ from schemas.runs import RunChanged
 from streams.queue.dispatch import Pool
 from streams.queue.lines import Waiting
 from streams.queue.queueing import GIB, Policy
+from tests.runs import run_named
 
 STAMP = Producer(service="test", version="0")
+RUN = run_named("run")
 SECOND = 1_000_000
 # A policy whose times are short, and a moment long after the first.
 POLICY = Policy(ageing_us=10, patience_us=60, slice_us=15)
 NOW = 1000
 
 
-def job(name: str, *, run: str = "run", priority: int = 0, submitter: str = "me", model: str = "m", **more: Any) -> Job:
+def job(name: str, *, run: str = RUN, priority: int = 0, submitter: str = "me", model: str = "m", **more: Any) -> Job:
     """A job of four samples."""
     return Job(
         run_id=run, job_id=name, kind="answer", pool="default", submitter=submitter, organisation_id="local", priority=priority,
@@ -77,6 +79,6 @@ class Told:
         return self
 
 
-def ran(state: str, *, run: str = "run", occurred_us: int = 0) -> RunChanged:
+def ran(state: str, *, run: str = RUN, occurred_us: int = 0) -> RunChanged:
     """A step of a run."""
     return RunChanged.model_validate({"occurred_us": occurred_us, "producer": STAMP, "run_id": run, "state": state})

@@ -2,11 +2,12 @@
 
 import functools
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hypothesis import strategies as st
 
-from schemas.event import Event, Record
+from schemas.event import Event, Record, RunId
+from tests.runs import run_named
 
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: st.text(st.characters(codec="utf-8"), max_size=12),
@@ -19,6 +20,8 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 def _fields(hint: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint == RunId:
+        return st.integers(0, 99).map(run_named)
     if origin is Annotated:
         return _fields(arguments[0])
     if origin is Literal:
@@ -35,7 +38,8 @@ def _fields(hint: Any) -> st.SearchStrategy[Any]:
 @functools.cache
 def records(model: type[Record]) -> st.SearchStrategy[Any]:
     """Any valid record of the model."""
-    fields = {name: _fields(info.annotation) for name, info in model.model_fields.items() if name != "event_id"}
+    hints = get_type_hints(model, include_extras=True)
+    fields = {name: _fields(hints[name]) for name in model.model_fields if name != "event_id"}
     return st.fixed_dictionaries(fields).map(model.model_validate)
 
 

@@ -11,7 +11,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.suites.reading import chosen, suite
 from query_api.operations.shapes import Shape
-from schemas.event import Event, Visibility, derive_id
+from schemas.event import Event, RunId, Visibility, derive_run_id
 from schemas.requests import (
     Budget,
     CancellationRequested,
@@ -44,7 +44,7 @@ class Terms(Shape):
 
     submitter: str = Field(default="anonymous", description="who asks; agents are shared fairly between submitters")
     purpose: Purpose = "evaluate"
-    parent_run: str | None = Field(default=None, description="the run whose answers derived tasks judge")
+    parent_run: RunId | None = Field(default=None, description="the run whose answers derived tasks judge")
     campaign: str | None = Field(default=None, description="a name that several runs share")
     engine: EngineChoice = EngineChoice()
     suite: str | None = Field(
@@ -66,7 +66,7 @@ class Terms(Shape):
     pinned: bool = Field(default=False, description="refuse tasks that differ from what they are pinned to, instead of telling it")
     skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")
     judgements: tuple[Judgement, ...] = Field(default=(), description="judges of the answers, each in a run of its own")
-    against_run: str | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
+    against_run: RunId | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
     stopping: Stopping | None = Field(default=None, description="when a task is known well enough to stop early; null: it runs whole")
     model_published: str | None = Field(
         default=None,
@@ -80,9 +80,7 @@ class Submission(Terms):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": {"uri": "org/name"}, **EXAMPLE}]})
 
-    run_id: str = Field(
-        default_factory=lambda: str(uuid7()), pattern=NAME, description="the idempotency key, best a UUIDv7; drawn where it is left out"
-    )
+    run_id: RunId = Field(default_factory=lambda: str(uuid7()), description="a UUIDv7, the idempotency key; drawn where it is left out")
     model: ModelRef
 
 
@@ -111,7 +109,7 @@ def submissions_of(batch: Batch) -> list[Submission]:
         )
     terms = batch.model_dump(exclude={"models"})
     return [
-        Submission.model_validate(terms | {"model": model.model_dump(), "run_id": derive_id("Batch", batch.campaign, place)})
+        Submission.model_validate(terms | {"model": model.model_dump(), "run_id": derive_run_id("Batch", batch.campaign, place)})
         for place, model in enumerate(batch.models)
     ]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.builds import SampleBuilt
-from schemas.event import Producer, Visibility, derive_id
+from schemas.event import Producer, Visibility, derive_run_id
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, PlannedTask, RunChanged, Subject
@@ -74,11 +74,10 @@ def by(plan: Plan) -> str:
     """What a judging run's boards are called beside their tasks: ` by JUDGE`, with whom it compares; empty for any other run."""
     if plan.subject is None:
         return ""
-    judge = Subject.model_validate({name: getattr(plan, name) for name in Subject.model_fields if name != "run_id"} | {"run_id": ""})
-    return f" by {_named(judge)}" + (f" against {_named(plan.against)}" if plan.against else "")
+    return f" by {_named(plan)}" + (f" against {_named(plan.against)}" if plan.against else "")
 
 
-def _named(told: Subject) -> str:
+def _named(told: Plan | Subject) -> str:
     """A model's short name, with a mark that tells it from others of that name."""
     mark = hashlib.sha256(repr(identity(told)).encode()).hexdigest()[:6]
     return f"{told.model.uri.rstrip('/').rpartition('/')[2] or told.model.uri} ({mark})"
@@ -234,7 +233,7 @@ def requests_of(request: EvaluationRequested, completed: RunChanged, *, stamp: P
     return [
         EvaluationRequested(
             occurred_us=completed.occurred_us, producer=stamp, organisation_id=request.organisation_id, visibility=request.visibility,
-            run_id=derive_id("Judgement", request.run_id, place), parent_run=request.run_id, submitter=request.submitter,
+            run_id=derive_run_id("Judgement", request.run_id, place), parent_run=request.run_id, submitter=request.submitter,
             campaign=request.campaign, model=one.model, engine=one.engine, chat=one.chat, tasks=(TaskChoice(name=one.task),),
             priority=request.priority, pool=request.pool, credential_ref=request.credential_ref,
         )

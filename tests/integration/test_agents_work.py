@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from uuid6 import uuid7
 
 from infra.identity import now_us, producer
 from infra.kafka import Log
@@ -59,7 +60,7 @@ def planned(pool: Settings, *, run_id: str, place: BuildPlace, first: int, count
 
 async def plan(log: Log, pool: Settings, *, samples: int, jobs: int, options: dict[str, str] | None = None) -> str:
     """Publishes a build and a run of it; returns the run's id."""
-    build_id, run_id = uuid.uuid4().hex, uuid.uuid4().hex
+    build_id, run_id = uuid.uuid4().hex, str(uuid7())
     built = [
         SampleBuilt(
             occurred_us=now_us(), producer=producer("test"), build_id=build_id, ordinal=n, doc_id=n, document=Text.plain("{}"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from uuid6 import uuid7
 
 from gpu_agent.engines.engine import EngineRequest
 from gpu_agent.runner import Engines
@@ -27,7 +28,7 @@ SAMPLES = 200
 
 async def lease_on(log: Log, model: ModelRef, engine: EngineChoice) -> JobReleased:
     """A lease of a job of long contexts, whose build is in the log."""
-    build_id, run_id = uuid.uuid4().hex, uuid.uuid4().hex
+    build_id, run_id = uuid.uuid4().hex, str(uuid7())
     built = [
         SampleBuilt(
             occurred_us=now_us(), producer=producer("test"), build_id=build_id, ordinal=n, doc_id=n, document=Text.plain("{}"),

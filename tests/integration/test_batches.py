@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from uuid6 import uuid7
 
 from infra.identity import producer
 from infra.kafka import Log, Place
@@ -28,9 +29,7 @@ Lines = Counter[tuple[int, int]]
 async def published(log: Log, count: int) -> list[Place]:
     """Where that many new events lie, spread over the partitions."""
     stamp = producer("test")
-    return await log.publish_all(
-        CancellationRequested(occurred_us=n, producer=stamp, run_id=uuid.uuid4().hex, by="test") for n in range(count)
-    )
+    return await log.publish_all(CancellationRequested(occurred_us=n, producer=stamp, run_id=str(uuid7()), by="test") for n in range(count))
 
 
 def recorded(files: Sequence[Path]) -> Lines:

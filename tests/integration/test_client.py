@@ -1,7 +1,6 @@
 """The client's distribution on the real stack: both clients, frames, streams that are cut, and its wheel in an environment of its own."""
 
 import asyncio
-import os
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx
 import pytest
 from assay_client import AsyncClient, Client, Conflict, Invalid, NotFound, Table, TimedOut, Unsuccessful
 from assay_client.models import Run
+from uuid6 import uuid7
 
 from infra.settings import Settings
 from tests.flow import PATIENCE_S
@@ -158,7 +158,7 @@ async def cutting(api: str, *, after_bytes: int) -> AsyncIterator[tuple[str, lis
 
 def test_live_events_go_on_where_a_broken_connection_ended(flow: Settings) -> None:
     """Each once, in the order of its partition, over many connections."""
-    count, run_id = 300, f"client-live-{os.getpid()}"
+    count, run_id = 300, str(uuid7())
 
     async def act() -> list[tuple[str, int]]:
         heard: list[tuple[str, int]] = []

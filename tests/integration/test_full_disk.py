@@ -15,6 +15,7 @@ from schemas.requests import CancellationRequested
 from streams.errors import Unavailable
 from streams.topics import CANCELLATIONS
 from tests.faults import Stack, faulty
+from tests.runs import run_named
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults]
 LARGE_BYTES = 400_000
@@ -43,7 +44,7 @@ def make_room(stack: Stack) -> None:
 def event(number: int) -> CancellationRequested:
     """One that does not compress."""
     message = os.urandom(LARGE_BYTES).hex()
-    return CancellationRequested(occurred_us=number, producer=producer("test"), run_id=f"run-{number}", by="me", message=message)
+    return CancellationRequested(occurred_us=number, producer=producer("test"), run_id=run_named(number), by="me", message=message)
 
 
 def test_a_full_disk_loses_nothing_acknowledged_and_is_gone_on_from(stack: Stack) -> None:
@@ -55,7 +56,7 @@ def test_a_full_disk_loses_nothing_acknowledged_and_is_gone_on_from(stack: Stack
             await until_available(log.create_topics, what="topics")
             with pytest.raises(Unavailable, match=r"nothing acknowledged for 5.* a full disk"):
                 for number in range(1000):
-                    acknowledged[await log.publish(event(number))] = f"run-{number}"
+                    acknowledged[await log.publish(event(number))] = run_named(number)
             assert len(acknowledged) > 20
             assert stack.code("broker") == 1
             stack.start("broker")
@@ -67,6 +68,6 @@ def test_a_full_disk_loses_nothing_acknowledged_and_is_gone_on_from(stack: Stack
             await until_available(lambda: log.publish(event(2000)), what="kafka")
             found = {record.place: getattr(record.event, "run_id", "") async for record in log.read([CANCELLATIONS])}
         assert {place: found.get(place) for place in acknowledged} == acknowledged
-        assert {f"run-{len(acknowledged)}", "run-2000"} <= set(found.values())
+        assert {run_named(len(acknowledged)), run_named(2000)} <= set(found.values())
 
     asyncio.run(act())

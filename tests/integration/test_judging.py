@@ -17,7 +17,7 @@ from infra.harness.derived.rubric import points
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
-from schemas.event import derive_id
+from schemas.event import derive_run_id
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
 from streams.topics import ANSWERS, SCORES
@@ -30,6 +30,7 @@ from tests.integration.test_encoder import bert_score
 from tests.integration.test_lists import pages
 from tests.models import taught_llama, tiny_bert, tiny_llama
 from tests.reference import hflm, theirs
+from tests.runs import run_named
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 # The echo engine answers with the last line that it is given: so a judge's template says what it judges.
@@ -40,6 +41,7 @@ TASK = "assay_judge_writing"
 BERTSCORE = "assay_judge_bertscore"
 ON = f"{TASK}:assay_copy"
 LIMIT = 8
+NOBODY = run_named("nobody")
 # The chat template of a judge that writes itself.
 WRITING = "{% for m in messages %}<{{ m['role'] }}>\n{{ m['content'] }}{% endfor %}<judge>\n"
 # What the judge is taught to say of each answer; the last follows no form.
@@ -90,7 +92,7 @@ def parent(flow: Settings) -> str:
 def test_a_run_is_judged_when_it_is_complete(flow: Settings, parent: str) -> None:
     """Each judge in a run of its own; an answer without a score is not scored, never 0; the judges' agreement is told."""
     told = judged(flow, parent, judgements=2, silent=1)
-    asked = {derive_id("Judgement", parent, place): judge for place, judge in enumerate(("strict", "kind", "silent"))}
+    asked = {derive_run_id("Judgement", parent, place): judge for place, judge in enumerate(("strict", "kind", "silent"))}
     said = {asked[one["run_id"]]: one for one in told["judgements"] if one["run_id"] in asked}
     assert {judge: (one["judge"], one["subject"]["run_id"]) for judge, one in said.items()} == {
         judge: (judge, parent) for judge in asked.values()
@@ -239,7 +241,7 @@ async def written(flow: Settings, run_id: str) -> list[str]:
     ("told", "says"),
     [
         ({"tasks": [{"name": TASK}]}, "say whose"),
-        ({"tasks": [{"name": TASK}], "parent_run": "nobody"}, "run nobody is not in the log"),
+        ({"tasks": [{"name": TASK}], "parent_run": NOBODY}, f"run {NOBODY} is not in the log"),
         ({"tasks": [{"name": f"{TASK}:assay_arithmetic"}]}, "no written answers to assay_arithmetic; it has them to: assay_copy"),
         ({"tasks": [{"name": "assay_copy"}], "judgements": [judge("x", KIND, "assay_copy")]}, "'assay_copy' does not judge one run"),
     ],

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import uuid
 
 import pytest
 from confluent_kafka import Producer as ForeignProducer
@@ -10,6 +9,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
+from uuid6 import uuid7
 
 from infra.identity import producer
 from infra.kafka import Log
@@ -25,7 +25,7 @@ def test_what_is_published_is_read_again_in_the_order_of_its_partition(stack: Se
     """Places are those of the acknowledgements."""
 
     async def act() -> None:
-        run_id = uuid.uuid4().hex
+        run_id = str(uuid7())
         events = [CancellationRequested(occurred_us=n, producer=producer("test"), run_id=run_id, by="me") for n in range(50)]
         async with Log(stack, client_id="test") as log:
             places = await log.publish_all(events)
@@ -50,7 +50,7 @@ def test_what_is_no_event_is_read_as_a_fault(stack: Settings) -> None:
 
 def test_a_foreign_avro_producer_is_understood(stack: Settings) -> None:
     """confluent-kafka's serializer finds its schema in the registry, and what it writes is a request."""
-    run_id = uuid.uuid4().hex
+    run_id = str(uuid7())
     request = EvaluationRequested.model_validate({
         "occurred_us": 5, "producer": {"service": "elsewhere", "version": "1"}, "run_id": run_id, "model": {"uri": "m"},
     })  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from infra.kafka import Log
 from query_api.cli import dead_letters, logs
-from schemas.event import Visibility, derive_id
+from schemas.event import Visibility, derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from streams.quality.judging import USUAL
 from streams.topics import TOPICS
@@ -93,7 +93,7 @@ def evaluated(stack: Stack, name: str, visibility: Visibility) -> str:
     choice = TaskChoice(name=name, definition=TASK.replace("NAME", name))
     asked = request(tasks=(choice,), chat=DRESS, visibility=visibility, judgements=(judge,))
     publish(stack, asked)
-    judging = derive_id("Judgement", asked.run_id, 0)
+    judging = derive_run_id("Judgement", asked.run_id, 0)
     for run_id in (asked.run_id, judging):
         stack.until(lambda run_id=run_id: told(stack, run_id).get("state") == "completed", what=f"{name} completes")  # type: ignore[misc]
     stack.until(lambda: told(stack, asked.run_id)["unscored"] == f"1 of {SAMPLES} not scored", what="what was not scored is told")
@@ -134,7 +134,7 @@ def tables(stack: Stack) -> str:
 
 def places(stack: Stack, run_id: str, live: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """All that can be read of a run outside the log, by its name."""
-    judging = derive_id("Judgement", run_id, 0)
+    judging = derive_run_id("Judgement", run_id, 0)
     addresses = {
         "run": f"/v1/runs/{run_id}", "runs": "/v1/runs", "samples": f"/v1/runs/{run_id}/samples?limit=500",
         "judged samples": f"/v1/runs/{judging}/samples?limit=500", "judgements": f"/v1/runs/{run_id}/judgements",

@@ -23,6 +23,7 @@ from streams.trust.dead_letters import Letter, requeued
 from tests.conftest import environment, free_ports
 from tests.flow import get, until
 from tests.integration.test_supervisor import until_up
+from tests.runs import run_named
 
 pytestmark = pytest.mark.integration
 RUN = (
@@ -60,9 +61,10 @@ def dispatcher(settings: Settings) -> dict[str, Any]:
 
 def planned(number: int) -> JobPlanned:
     """A job for which there is no agent."""
-    job = Job(run_id="run", job_id=f"run/t/0/{number}", kind="answer", pool="default", submitter="me", organisation_id="local", priority=0,
-              model=ModelRef(uri="m"), engine=EngineChoice(name="echo"), chat=Chat())  # fmt: skip
-    return JobPlanned(occurred_us=now_us(), producer=producer("test"), pool="default", job_id=job.job_id, run_id="run", job=job)
+    run_id = run_named("queued")
+    job = Job(run_id=run_id, job_id=f"{run_id}/t/0/{number}", kind="answer", pool="default", submitter="me", organisation_id="local",
+              priority=0,               model=ModelRef(uri="m"), engine=EngineChoice(name="echo"), chat=Chat())  # fmt: skip
+    return JobPlanned(occurred_us=now_us(), producer=producer("test"), pool="default", job_id=job.job_id, run_id=run_id, job=job)
 
 
 def test_jobs_that_wait_are_counted(settings: Settings) -> None:

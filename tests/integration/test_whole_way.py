@@ -12,6 +12,7 @@ from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, EngineChoice, TaskChoice
 from streams.topics import REQUESTS
 from tests.flow import request, until_row, until_state
+from tests.runs import run_named
 
 pytestmark = pytest.mark.integration
 
@@ -124,7 +125,7 @@ def test_answers_of_a_build_that_is_not_there_are_said_to_be_not_scorable_and_ho
     """A thousand of them, and the next run is scored as ever."""
 
     async def act() -> None:
-        run_id = "no-such-run"
+        run_id = run_named("no such run")
         stray = [
             SampleAnswered(
                 occurred_us=now_us(), producer=producer("test"), run_id=run_id, job_id=run_id, attempt=1, task="t",

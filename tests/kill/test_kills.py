@@ -16,7 +16,7 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
 from infra.settings import Settings
-from schemas.event import derive_id
+from schemas.event import derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef
 from streams.money.costs import summaries
 from streams.money.spending import Ledger
@@ -121,7 +121,7 @@ def test_a_planner_killed_at_a_runs_completion_asks_for_its_judgements_once(stac
             await until_state(stack, asked.run_id, "running", "completed")
             herd.kill("plan")
             await until_state(stack, asked.run_id, "completed")
-            children = [derive_id("Judgement", asked.run_id, place) for place in range(len(judges))]
+            children = [derive_run_id("Judgement", asked.run_id, place) for place in range(len(judges))]
             assert [await events_of(log, REQUESTS, child) for child in children] == [[], []]
             herd.keep()
             await until_asked(log, children[-1])

@@ -4,12 +4,13 @@ import base64
 import json
 import types
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from schemas.catalogue import EVENTS
-from schemas.event import Record
+from schemas.event import Record, RunId
 from schemas.released import released_codec, releases
 from streams.projection import plain
+from tests.runs import FIRST
 
 FILE = Path(__file__).parent / "events.json"
 PLAIN: dict[Any, Any] = {str: "text ü", bytes: b"\x00\xff", int: 2**40, float: 0.1, bool: True}
@@ -17,6 +18,8 @@ PLAIN: dict[Any, Any] = {str: "text ü", bytes: b"\x00\xff", int: 2**40, float: 
 
 def _value(hint: Any) -> Any:
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint == RunId:
+        return FIRST
     if origin is Annotated:
         return _value(arguments[0])
     if origin is Literal:
@@ -31,7 +34,8 @@ def _value(hint: Any) -> Any:
 
 
 def _record(model: type[Record]) -> Record:
-    return model.model_validate({name: _value(info.annotation) for name, info in model.model_fields.items() if name != "event_id"})
+    hints = get_type_hints(model, include_extras=True)
+    return model.model_validate({name: _value(hints[name]) for name in model.model_fields if name != "event_id"})
 
 
 def main() -> None:

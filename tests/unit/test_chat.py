@@ -8,6 +8,9 @@ from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from streams.errors import Invalid
 from streams.planning import check
 from tests.pool import STAMP
+from tests.runs import run_named
+
+R = run_named("r")
 
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What grows?"}]
 
@@ -35,7 +38,7 @@ def test_a_template_that_refuses_or_drops_is_said() -> None:
 def test_a_dress_that_makes_no_sense_is_refused(chat: Chat, says: str) -> None:
     """With what to change."""
     request = EvaluationRequested(
-        occurred_us=0, producer=STAMP, run_id="r", model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),), chat=chat
+        occurred_us=0, producer=STAMP, run_id=R, model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),), chat=chat
     )  # fmt: skip
     with pytest.raises(Invalid) as refused:
         check(request)

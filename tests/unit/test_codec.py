@@ -1,23 +1,35 @@
 """Events to bytes and back."""
 
+import base64
+import io
+import json
+import re
 import struct
+from typing import Any
+from uuid import UUID
 
+import fastavro
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import EVENTS
 from schemas.codec import Codec, Undecodable, UnknownSchema
-from schemas.event import Producer, Text
-from schemas.released import released_codec, releases, stale
+from schemas.event import Producer, Text, derive_id, derive_run_id
+from schemas.released import Release, released_codec, releases, stale
 from schemas.requests import CancellationRequested, EvaluationRequested, ModelRef
+from tests.runs import run_named
+from tests.stored.write import FILE
 from tests.strategies import events
 
+R = run_named("r")
+
 CODEC = released_codec()
+STORED = json.loads(FILE.read_text())
 STAMP = Producer(service="test", version="0")
 
 
-def cancellation(run_id: str = "r1") -> CancellationRequested:
+def cancellation(run_id: str = R) -> CancellationRequested:
     """A small event."""
     return CancellationRequested(occurred_us=1, producer=STAMP, run_id=run_id, by="me")
 
@@ -72,12 +84,52 @@ def test_bytes_that_are_no_event_are_refused_with_a_reason(payload: bytes) -> No
 
 def test_an_id_is_derived_from_what_the_event_is_about() -> None:
     """The same subject gives the same id, whoever writes it and whenever; another subject another."""
-    again = CancellationRequested(occurred_us=2, producer=Producer(service="other", version="9"), run_id="r1", by="you")
-    assert again.event_id == cancellation().event_id != cancellation("r2").event_id
+    again = CancellationRequested(occurred_us=2, producer=Producer(service="other", version="9"), run_id=R, by="you")
+    assert again.event_id == cancellation().event_id != cancellation(run_named("r2")).event_id
+
+
+IDS = ("run_id", "parent_run", "against_run", "audit_run", "speed_run", "runs")
+
+
+def with_run(told: Any, name: str, value: str) -> Any:
+    """What an event says, with another value wherever it names a run under that name."""
+    if isinstance(told, dict):
+        own = {key: [value] if key == name == "runs" else value if key == name else with_run(one, name, value) for key, one in told.items()}
+        return own
+    return [with_run(one, name, value) for one in told] if isinstance(told, tuple | list) else told
+
+
+WRONG = ("a/b", "", "r1", R.upper(), R.replace("-", ""), f"{{{R}}}", f" {R}", f"{R}\n", derive_id("a run"), str(UUID(int=0)), f"{R}/perf")
+
+
+@pytest.mark.parametrize("release", releases(), ids=lambda one: f"{one.event}.v{one.version}")
+def test_a_run_is_named_by_a_uuid7_in_its_one_form_or_the_event_is_refused(release: Release) -> None:
+    """In every event, under every name that a run has there, of every released version; with the value and what to do."""
+    stored = next(row for row in STORED if (row["event"], row["version"]) == (release.event, release.version))
+    schema = fastavro.parse_schema(release.schema)
+    fields = fastavro.schemaless_reader(io.BytesIO(base64.b64decode(stored["payload"])[5:]), schema, None)
+    for name in IDS:
+        for wrong in WRONG:
+            if (told := with_run(fields, name, wrong)) == fields:
+                continue
+            out = io.BytesIO(struct.pack(">bI", 0, release.schema_id))
+            out.seek(5)
+            fastavro.schemaless_writer(out, schema, told)
+            with pytest.raises(Undecodable, match=re.escape(f"{name}")) as refused:
+                CODEC.decode(out.getvalue(), EVENTS[release.event])
+            assert f"{wrong[:60]!r} is no run's id; draw a UUIDv7" in str(refused.value)
+
+
+def test_a_run_that_another_brings_about_is_of_its_time() -> None:
+    """Else the newest of a model's runs would not be known by its id; what was named by hand has no time."""
+    run_id = derive_run_id("Judgement", R, 0)
+    assert run_id == derive_run_id("Judgement", R, 0) != derive_run_id("Judgement", R, 1)
+    assert (UUID(run_id).version, run_id[:13], run_id == R) == (7, R[:13], False)
+    assert UUID(derive_run_id("Batch", "mine", 0)).int >> 80 == 0
 
 
 def test_a_model_and_its_text_round_trip() -> None:
     """A request with everything left out is whole."""
-    request = EvaluationRequested(occurred_us=1, producer=STAMP, run_id="r", model=ModelRef(uri="m"))
+    request = EvaluationRequested(occurred_us=1, producer=STAMP, run_id=R, model=ModelRef(uri="m"))
     assert CODEC.decode(CODEC.encode(request), EvaluationRequested) == request
     assert Text.plain("grüß").read() == "grüß"

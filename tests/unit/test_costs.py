@@ -15,18 +15,21 @@ from schemas.runs import RunChanged
 from streams.money.costs import Summary, summaries
 from streams.money.prices import NANO
 from streams.money.spending import Ledger
+from tests.runs import run_named
 from tests.unit.test_prices import price
 from tests.unit.test_results import HEADER, interleaved, planned
 
+R = run_named("r")
+
 S_US = 10**6
 HEAD = HEADER | {"occurred_us": 500 * S_US}
-ANSWER, PERF = "r/t/0/0", "r/perf"
+ANSWER, PERF = f"{R}/t/0/0", f"{R}/perf"
 
 
 def reported(at_s: int, state: str, *, job: str = ANSWER, attempt: int = 1, agent: str = "a", sha: str = "cpu") -> JobChanged:
     """An agent's report, so many seconds after the epoch."""
     return JobChanged.model_validate(HEAD | {
-        "occurred_us": at_s * S_US, "pool": "p", "run_id": "r", "job_id": job, "attempt": attempt, "agent_id": agent, "incarnation": 1,
+        "occurred_us": at_s * S_US, "pool": "p", "run_id": R, "job_id": job, "attempt": attempt, "agent_id": agent, "incarnation": 1,
         "state": state, "environment_sha": sha, "sequence": at_s,
     })  # fmt: skip
 
@@ -44,7 +47,7 @@ def scored(value: float | None, n: int) -> RunScored:
     """The task's accuracy."""
     figure = Figure(metric="acc", value=value, n=n)
     return RunScored(
-        **HEAD, run_id="r", task="t", scorer_version="1", complete=True, scored=n, expected=n, inputs_digest="", figures=(figure,)
+        **HEAD, run_id=R, task="t", scorer_version="1", complete=True, scored=n, expected=n, inputs_digest="", figures=(figure,)
     )
 
 
@@ -55,7 +58,7 @@ def fast(**values: tuple[float | None, int]) -> PerformanceSummarised:
         "e2e_mean": (2e9, 10),
     } | values  # fmt: skip
     figures = tuple(Figure(metric=name, value=value, n=n) for name, (value, n) in told.items())
-    return PerformanceSummarised(**HEAD, run_id="r", formula_version="1", complete=True, inputs_digest=str(values), figures=figures)
+    return PerformanceSummarised(**HEAD, run_id=R, formula_version="1", complete=True, inputs_digest=str(values), figures=figures)
 
 
 def metered(at_s: float, uj: int, *jobs: str, agent: str = "a", sensor: str = "nvml-total-energy") -> ResourceRead:
@@ -68,10 +71,10 @@ def metered(at_s: float, uj: int, *jobs: str, agent: str = "a", sensor: str = "n
 
 def over(state: str = "completed") -> RunChanged:
     """The run's end."""
-    return RunChanged.model_validate(HEAD | {"run_id": "r", "state": state})
+    return RunChanged.model_validate(HEAD | {"run_id": R, "state": state})
 
 
-RUN: list[Event] = [planned("r", samples=8, perf=10), over()]
+RUN: list[Event] = [planned(R, samples=8, perf=10), over()]
 REPORTS: list[Event] = [
     reported(100, "loading"), reported(110, "failed"),  # ten seconds for nothing, which cost too
     reported(120, "loading", attempt=2), reported(140, "finished", attempt=2),
@@ -105,7 +108,7 @@ def ledger_of(*events: Event) -> Ledger:
 def told(*events: Event) -> tuple[Summary, ...]:
     """The run's summaries."""
     ledger = ledger_of(*events)
-    return summaries(ledger.run("r"), ledger)
+    return summaries(ledger.run(R), ledger)
 
 
 def values(summary: Summary) -> dict[str, float | None]:
@@ -203,9 +206,9 @@ def test_what_cannot_be_reckoned_says_why() -> None:
     assert whys(*usual(fast(ttft_mean=(2e9, 10))))["per_1m_tokens_usd_nano"] is None
     assert whys(*usual(without=ResourceRead))["energy_uj"] == "no meter here"
     assert whys(*usual(price(usd=1)))["co2e_ug"] == "no price of pue holds on 1970-01-01 in region any"
-    elsewhere = reported(190, "finished", job="r/t/0/8", agent="b")
-    assert whys(*usual(), elsewhere)["energy_uj"] == "no meter where r/t/0/8 ran, on b"
-    quality = usual(planned("r", samples=8), over(), without=PerformanceSummarised)
+    elsewhere = reported(190, "finished", job=f"{R}/t/0/8", agent="b")
+    assert whys(*usual(), elsewhere)["energy_uj"] == f"no meter where {R}/t/0/8 ran, on b"
+    quality = usual(planned(R, samples=8), over(), without=PerformanceSummarised)
     assert whys(*quality)["per_1m_tokens_usd_nano"] == "no speed was measured; ask for a workload"
     assert "environment cpu has not been seen" in (whys(*usual(without=EnvironmentSeen))["run_usd_nano"] or "")
 
@@ -218,15 +221,15 @@ def test_energy_goes_to_the_job_that_was_active_and_not_over_gaps() -> None:
         metered(1, 5, PERF, sensor="rapl-package"),
     ]  # fmt: skip
     ledger = ledger_of(*readings, *readings)
-    energy = {where: (one.uj, one.grade) for where, one in ledger.run("r").energy.items()}
+    energy = {where: (one.uj, one.grade) for where, one in ledger.run(R).energy.items()}
     assert energy == {(ANSWER, "a"): (70, "A"), (PERF, "a"): (5, "B")}
 
 
 def test_a_run_that_was_cut_off_has_cost_what_it_used_and_one_that_goes_on_nothing_yet() -> None:
     """Failed and cancelled runs too; a completed one waits for its scores and its speed."""
-    failed = usual(planned("r", samples=8, perf=10), over("failed"), without=(RunScored, PerformanceSummarised))
+    failed = usual(planned(R, samples=8, perf=10), over("failed"), without=(RunScored, PerformanceSummarised))
     assert values(told(*failed)[0])["run_usd_nano"] == 6_000_000
-    assert told(*usual(planned("r", samples=8, perf=10))) == ()
+    assert told(*usual(planned(R, samples=8, perf=10))) == ()
     assert told(*usual(without=RunScored)) == ()
     assert told(*usual(without=PerformanceSummarised)) == ()
 
@@ -234,10 +237,10 @@ def test_a_run_that_was_cut_off_has_cost_what_it_used_and_one_that_goes_on_nothi
 def test_a_server_elsewhere_costs_what_it_bills_for_tokens() -> None:
     """Its devices are not the agent's."""
     job = Job(
-        run_id="r", job_id=PERF, kind="perf", pool="p", submitter="s", organisation_id="o", priority=0, model=ModelRef(uri="m"),
+        run_id=R, job_id=PERF, kind="perf", pool="p", submitter="s", organisation_id="o", priority=0, model=ModelRef(uri="m"),
         engine=EngineChoice(), chat=Chat(), workload=Workload(profile="single", url="http://127.0.0.1:1"),
     )  # fmt: skip
-    away = JobPlanned(**HEAD, pool="p", job_id=PERF, run_id="r", job=job)
+    away = JobPlanned(**HEAD, pool="p", job_id=PERF, run_id=R, job=job)
     bills = [price("api_input_token:m", 0.5, unit="1M tokens"), price("api_output_token:m", 2, unit="1M tokens")]
     (summary,) = told(*usual(), away, *bills)
     found = values(summary)

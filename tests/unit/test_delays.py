@@ -8,7 +8,8 @@ from schemas.jobs import AgentBeat, Device, JobError, Need
 from schemas.runs import RunDelayed
 from streams.queue.delays import GRACE_US, Delay, Delays, Reason, busy, lack
 from streams.queue.queueing import GIB
-from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.runs import run_named
 
 DEVICE = Device(uuid="d", name="d", memory_bytes=1)
 LATER = 20 * SECOND
@@ -17,7 +18,7 @@ LATER = 20 * SECOND
 def delayed(waits_for: str | None, *, term: int = 0, sequence: int = 0) -> RunDelayed:
     """What was said of the run."""
     return RunDelayed(
-        occurred_us=0, producer=STAMP, run_id="run", pool="default", term=term, sequence=sequence, waits_for=waits_for
+        occurred_us=0, producer=STAMP, run_id=RUN, pool="default", term=term, sequence=sequence, waits_for=waits_for
     )  # fmt: skip
 
 
@@ -59,14 +60,15 @@ def test_the_place_in_the_queue_is_told_in_steps() -> None:
 
 def test_a_run_that_waits_behind_others_says_how_many() -> None:
     """One agent, taken: the runs behind it count each other, priority first."""
-    told = Told().tell(planned(job("r1/a", run="r1")), beat("a"), released(job("r1/a", run="r1")), ran("running", run="r1"))
-    told.tell(planned(job("r2/a", run="r2")), planned(job("r2/b", run="r2")), planned(job("r3/a", run="r3", priority=1)))
+    first, second, third = map(run_named, (1, 2, 3))
+    told = Told().tell(planned(job("r1/a", run=first)), beat("a"), released(job("r1/a", run=first)), ran("running", run=first))
+    told.tell(planned(job("r2/a", run=second)), planned(job("r2/b", run=second)), planned(job("r3/a", run=third, priority=1)))
     told.tell(beat("a", sequence=1), at_us=LATER)
     told.pool.entries["r1/a"].leases[1].confirmed_us = LATER
     assert told.pool.waits(now_us=LATER) == []
     assert told.pool.waits(now_us=LATER + GRACE_US) == [
-        Delay("r2", Reason("busy", "a free agent; 1 job is ahead", 1)),
-        Delay("r3", Reason("busy", "a free agent; it is next", 0)),
+        Delay(second, Reason("busy", "a free agent; 1 job is ahead", 1)),
+        Delay(third, Reason("busy", "a free agent; it is next", 0)),
     ]
 
 
@@ -91,15 +93,15 @@ def test_a_dispatcher_that_has_just_taken_over_says_nothing_yet() -> None:
 
 def test_it_is_said_when_it_changes_and_taken_back_when_it_is_over() -> None:
     """After a grace; not again while it is the same; nothing more of a run that is over."""
-    delays, waits, over = Delays(), {"run": Reason("busy", "x")}, False
+    delays, waits, over = Delays(), {RUN: Reason("busy", "x")}, False
     assert delays.changes(waits, over=lambda _run: over, now_us=0) == []
-    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", Reason("busy", "x"))]
+    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, Reason("busy", "x"))]
     delays.fold(delayed("x"))
     assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == []
-    assert delays.changes({"run": Reason("busy", "y")}, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", Reason("busy", "y"))]
-    assert delays.changes({}, over=lambda _run: over, now_us=GRACE_US) == [Delay("run", None)]
+    assert delays.changes({RUN: Reason("busy", "y")}, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, Reason("busy", "y"))]
+    assert delays.changes({}, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, None)]
     assert delays.changes({}, over=lambda _run: True, now_us=GRACE_US) == []
-    assert (delays.next_sequence("run", term=0), delays.next_sequence("run", term=5)) == (1, 0)
+    assert (delays.next_sequence(RUN, term=0), delays.next_sequence(RUN, term=5)) == (1, 0)
 
 
 @given(st.permutations([(0, 0, "a"), (0, 1, None), (3, 0, "b"), (3, 1, "c"), (3, 1, "c")]))
@@ -108,5 +110,5 @@ def test_the_newest_that_was_said_holds_in_any_order(order: list[tuple[int, int,
     delays = Delays()
     for term, sequence, waits_for in order:
         delays.fold(delayed(waits_for, term=term, sequence=sequence))
-    assert delays.told["run"].waits_for == "c"
-    assert delays.changes({}, over=lambda _run: False, now_us=0) == [Delay("run", None)]
+    assert delays.told[RUN].waits_for == "c"
+    assert delays.changes({}, over=lambda _run: False, now_us=0) == [Delay(RUN, None)]

@@ -13,20 +13,21 @@ from schemas.runs import RunChanged
 from streams.queue.bits import pack
 from streams.queue.dispatch import Pool
 from streams.queue.leases import Abandon, Cancel, Entry, Lease, Release, Step, pause_us
-from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.runs import run_named
 
 
 def test_a_waiting_job_goes_to_a_free_agent_and_its_run_starts() -> None:
     """The first lease of a run says that it runs."""
     told = Told().tell(planned(job("j1")), beat("a"))
-    assert told.pool.decide(now_us=2) == [Step("run", "local", "running"), Release(job("j1"), 1, "a", 1, b"")]
+    assert told.pool.decide(now_us=2) == [Step(RUN, "local", "running"), Release(job("j1"), 1, "a", 1, b"")]
 
 
 def test_a_silent_agent_loses_its_lease_and_the_next_attempt_keeps_what_is_done() -> None:
     """After the lease, another agent gets the job with the samples that are already there."""
     work = job("j1")
     told = Told().tell(planned(work), beat("a"), beat("b"), released(work), changed(work, "running", done=pack({0, 2})))
-    told.tell(RunChanged(occurred_us=0, producer=STAMP, run_id="run", state="running"))
+    told.tell(RunChanged(occurred_us=0, producer=STAMP, run_id=RUN, state="running"))
     told.tell(beat("b", sequence=1), at_us=9 * SECOND)
     assert told.pool.decide(now_us=10 * SECOND) == [Release(work, 2, "b", 1, pack({0, 2}))]
 
@@ -81,10 +82,10 @@ def test_a_permanent_failure_is_not_tried_again() -> None:
 def test_a_cancelled_run_gives_its_leases_back() -> None:
     """The run is cancelled and the agent is told; nothing of it is leased again."""
     work = job("j1")
-    asked = CancellationRequested(occurred_us=0, producer=STAMP, run_id="run", by="me")
+    asked = CancellationRequested(occurred_us=0, producer=STAMP, run_id=RUN, by="me")
     told = Told().tell(planned(work), planned(job("j2")), beat("a"), beat("b"), released(work), asked)
-    assert told.pool.decide(now_us=2) == [Step("run", "local", "cancelled", "cancelled", "cancelled by me"), Cancel(work, 1, "a", 1)]
-    told.tell(RunChanged(occurred_us=0, producer=STAMP, run_id="run", state="cancelled"), released(work, kind="cancel"))
+    assert told.pool.decide(now_us=2) == [Step(RUN, "local", "cancelled", "cancelled", "cancelled by me"), Cancel(work, 1, "a", 1)]
+    told.tell(RunChanged(occurred_us=0, producer=STAMP, run_id=RUN, state="cancelled"), released(work, kind="cancel"))
     assert told.pool.decide(now_us=3) == []
 
 
@@ -128,7 +129,7 @@ HISTORY: dict[tuple[str, int], list[Event]] = {
         changed(job("j1"), "running", done=pack({0, 1})),
         changed(job("j1"), "finished", done=pack({0, 1, 2, 3})),
     ],
-    ("runs", 0): [RunChanged(occurred_us=0, producer=STAMP, run_id="run", state=state) for state in ("planned", "running", "failed")],
+    ("runs", 0): [RunChanged(occurred_us=0, producer=STAMP, run_id=RUN, state=state) for state in ("planned", "running", "failed")],
 }  # fmt: skip
 
 
@@ -192,7 +193,7 @@ class World:
     def __init__(self, chance: random.Random) -> None:
         self.chance, self.now = chance, SECOND
         self.log: list[tuple[str, Event]] = [
-            ("planned", planned(job(f"j{i}", run=f"r{i % 3}", depends_on=(f"j{i - 6}",) if i > 8 else ()))) for i in range(12)
+            ("planned", planned(job(f"j{i}", run=run_named(i % 3), depends_on=(f"j{i - 6}",) if i > 8 else ()))) for i in range(12)
         ]
         self.agents: dict[str, dict[str, object]] = {name: self.born(1) for name in "abc"}
         self.term, self.pool = 0, self.rebuilt()

@@ -18,7 +18,10 @@ from streams.errors import Invalid
 from streams.quality import judging
 from streams.results import Results
 from streams.statistics.clusters import cluster_of
+from tests.runs import run_named
 from tests.unit.test_results import HEADER, STAMP, planned, scored
+
+R, S = run_named("r"), run_named("s")
 
 TOXICITY, GATHERS = "assay_judge_toxicity", "assay_judge_continuations"
 BERTSCORE = "assay_judge_bertscore"
@@ -42,8 +45,8 @@ def answered(ordinal: int, *texts: str | None, repeat: int = 0) -> SampleAnswere
         for draw, text in enumerate(texts)
     )  # fmt: skip
     return SampleAnswered(
-        **HEADER, run_id="r", job_id="r/t/0/0", attempt=1, task="t", build_id="b", ordinal=ordinal, repeat=repeat, seed=1, arguments_sha="",
-        answers=answers,
+        **HEADER, run_id=R, job_id=f"{R}/t/0/0", attempt=1, task="t", build_id="b", ordinal=ordinal, repeat=repeat, seed=1,
+        arguments_sha="", answers=answers,
     )  # fmt: skip
 
 
@@ -53,7 +56,7 @@ def plan_of(change: RunChanged, **told: Any) -> Plan:
     return change.plan.model_copy(update=told)
 
 
-def side(*given: SampleAnswered, run: str = "r", samples: int = 2, repeats: int = 1) -> judging.Side:
+def side(*given: SampleAnswered, run: str = R, samples: int = 2, repeats: int = 1) -> judging.Side:
     """A run's answers."""
     task = plan_of(planned(run, samples=samples)).tasks[0].model_copy(update={"repeats": repeats})
     return judging.Side(run, task, {(one.ordinal, one.repeat): one for one in given})
@@ -77,10 +80,10 @@ def test_every_expected_answer_is_a_document_in_the_samples_order() -> None:
 
 def test_two_runs_stand_side_by_side() -> None:
     """Where they were asked the same; else it is refused."""
-    rows = made({0: sample(0), 1: sample(1)}, side(answered(0, "a"), answered(1, "b")), side(answered(0, "x"), run="s"))
+    rows = made({0: sample(0), 1: sample(1)}, side(answered(0, "a"), answered(1, "b")), side(answered(0, "x"), run=S))
     assert [(row["answer"], row["other"], row[judging.UNANSWERED]) for row in rows] == [("a", "x", False), ("b", "", True)]
     with pytest.raises(Invalid, match="not asked the same"):
-        made({0: sample(0)}, side(), side(run="s", samples=3))
+        made({0: sample(0)}, side(), side(run=S, samples=3))
 
 
 @pytest.mark.parametrize(
@@ -121,20 +124,20 @@ def test_all_draws_of_a_request_may_be_one_document() -> None:
 
 def asked(**told: Any) -> EvaluationRequested:
     """A request."""
-    return EvaluationRequested.model_validate(HEADER | {"run_id": "child", "model": {"uri": "judge"}} | told)
+    return EvaluationRequested.model_validate(HEADER | {"run_id": run_named("child"), "model": {"uri": "judge"}} | told)
 
 
 @pytest.mark.parametrize(
     ("told", "says"),
     [
         ({"tasks": [{"name": judging.USUAL}]}, "say whose"),
-        ({"tasks": [{"name": judging.USUAL}, {"name": "hellaswag"}], "parent_run": "r"}, "run of their own"),
-        ({"tasks": [{"name": judging.USUAL}], "parent_run": "r", "against_run": "s"}, "one run: leave against_run out"),
-        ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": "r"}, "two runs: give against_run"),
-        ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": "r", "against_run": "r"}, "compared with itself"),
-        ({"tasks": [{"name": TOXICITY}], "parent_run": "r"}, "give engine classifier"),
-        ({"tasks": [{"name": BERTSCORE}], "parent_run": "r", "engine": {"name": "classifier"}}, "give engine encoder"),
-        ({"tasks": [{"name": judging.USUAL}], "parent_run": "r", "engine": {"name": "encoder"}}, "give engine transformers"),
+        ({"tasks": [{"name": judging.USUAL}, {"name": "hellaswag"}], "parent_run": R}, "run of their own"),
+        ({"tasks": [{"name": judging.USUAL}], "parent_run": R, "against_run": S}, "one run: leave against_run out"),
+        ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": R}, "two runs: give against_run"),
+        ({"tasks": [{"name": judging.PAIRWISE}], "parent_run": R, "against_run": R}, "compared with itself"),
+        ({"tasks": [{"name": TOXICITY}], "parent_run": R}, "give engine classifier"),
+        ({"tasks": [{"name": BERTSCORE}], "parent_run": R, "engine": {"name": "classifier"}}, "give engine encoder"),
+        ({"tasks": [{"name": judging.USUAL}], "parent_run": R, "engine": {"name": "encoder"}}, "give engine transformers"),
         ({"tasks": [{"name": "hellaswag"}], "engine": {"name": "encoder"}}, "which task hellaswag does not ask"),
     ],
 )
@@ -159,20 +162,21 @@ def test_rules_of_derived_tasks_name_tasks_that_there_are() -> None:
 
 def test_judgements_asked_for_twice_are_the_same_runs() -> None:
     """Derived ids, in the order asked for; a model among `judges` judges by the usual rubric."""
-    request = asked(run_id="parent", judgements=[Judgement(task="a", model=ModelRef(uri="j"))], judges=("k",), priority=3)
-    completed = RunChanged(occurred_us=7, producer=STAMP, run_id="parent", state="completed")
+    request = asked(run_id=R, judgements=[Judgement(task="a", model=ModelRef(uri="j"))], judges=("k",), priority=3)
+    completed = RunChanged(occurred_us=7, producer=STAMP, run_id=R, state="completed")
     first, again = (judging.requests_of(request, completed, stamp=Producer(service=name, version="1")) for name in ("x", "y"))
     assert [(one.tasks[0].name, one.model.uri, one.parent_run, one.priority, one.occurred_us) for one in first] == [
-        ("a", "j", "parent", 3, 7), (judging.USUAL, "k", "parent", 3, 7)
+        ("a", "j", R, 3, 7), (judging.USUAL, "k", R, 3, 7)
     ]  # fmt: skip
     assert [one.event_id for one in first] == [one.event_id for one in again]
-    assert len({one.run_id for one in first} | {"parent"}) == 3
+    assert len({one.run_id for one in first} | {R}) == 3
     assert judging.judgements_of(first[0]) == ()
 
 
 def judged(results: Results, run: str, *, subject: str, judge: str, build: str, values: list[float]) -> None:
-    """A judgement, complete."""
-    whom = judging.subject_of(f"run-of-{subject}", plan_of(planned("x", samples=2, model=subject)))
+    """A judgement of that name, complete."""
+    run = run_named(run)
+    whom = judging.subject_of(run_named(f"of {subject}"), plan_of(planned(R, samples=2, model=subject)))
     change = planned(run, samples=len(values), model=judge)
     tasks = tuple(one.model_copy(update={"build_id": f"answers-of-{subject}", "judged": build}) for one in plan_of(change).tasks)
     results.fold(change.model_copy(update={"plan": plan_of(change, subject=whom, tasks=tasks)}))
@@ -188,12 +192,15 @@ def test_a_judges_board_ranks_whom_it_judges() -> None:
     judged(results, "2", subject="bad", judge="j", build="b", values=[0.0, 1.0])
     judged(results, "3", subject="good", judge="k", build="b", values=[0.0, 0.0])
     judged(results, "4", subject="other", judge="j", build="older", values=[1.0, 1.0])
-    (name,) = boards_of(results.run("1"))
+    (name,) = boards_of(results.run(run_named("1")))
     assert name.startswith("task:t by j (")
-    assert name == next(iter(boards_of(results.run("2")))) != next(iter(boards_of(results.run("3"))))
-    on_it = [run for run in results.runs.values() if name in boards_of(run) and run.run_id != "4"]
+    assert name == next(iter(boards_of(results.run(run_named("2"))))) != next(iter(boards_of(results.run(run_named("3")))))
+    on_it = [run for run in results.runs.values() if name in boards_of(run) and run.run_id != run_named("4")]
     board = rank(name, [Entry(run, hardware="", speed={}) for run in on_it], figures=lambda _run, _task: ())
-    assert [(row.rank, row.model, row.run_id, row.score) for row in board.rows] == [(1, "good", "1", 1.0), (2, "bad", "2", 0.5)]
+    assert [(row.rank, row.model, row.run_id, row.score) for row in board.rows] == [
+        (1, "good", run_named("1"), 1.0),
+        (2, "bad", run_named("2"), 0.5),
+    ]
     newest = [Entry(run, hardware="", speed={}) for run in results.runs.values() if name in boards_of(run)]
     assert [row.model for row in rank(name, newest, figures=lambda _run, _task: ()).rows] == ["other"]
 

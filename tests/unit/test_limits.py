@@ -13,7 +13,10 @@ from streams.errors import Invalid
 from streams.queue.bits import pack
 from streams.queue.leases import Cancel, Release, Step
 from streams.queue.limits import check
-from tests.pool import SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.runs import run_named
+
+R = run_named("r")
 
 DEADLINE = datetime(2026, 12, 1, 18, tzinfo=UTC)
 DEADLINE_US = round(DEADLINE.timestamp() * 1e6)
@@ -21,7 +24,7 @@ DEADLINE_US = round(DEADLINE.timestamp() * 1e6)
 
 def request(**limits: float) -> EvaluationRequested:
     """A request with a budget."""
-    return EvaluationRequested(occurred_us=0, producer=STAMP, run_id="r", model=ModelRef(uri="m"), budget=Budget.model_validate(limits))
+    return EvaluationRequested(occurred_us=0, producer=STAMP, run_id=R, model=ModelRef(uri="m"), budget=Budget.model_validate(limits))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,7 @@ def test_a_run_stops_at_its_deadline_though_it_never_ran() -> None:
     told = Told().tell(planned(job("j1", budget=Budget(deadline_us=DEADLINE_US))))
     assert told.pool.decide(now_us=DEADLINE_US - 1) == []
     says = "its deadline, 2026-12-01T18:00:00Z, is reached. 0 of 1 jobs have finished, 0 of 4 samples are answered; they are kept"
-    assert told.pool.decide(now_us=DEADLINE_US) == [Step("run", "local", "cancelled", "deadline", says)]
+    assert told.pool.decide(now_us=DEADLINE_US) == [Step(RUN, "local", "cancelled", "deadline", says)]
 
 
 def test_a_run_stops_when_its_time_is_over_and_its_agents_are_told() -> None:

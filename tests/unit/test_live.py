@@ -7,8 +7,11 @@ from infra.identity import producer
 from infra.kafka import Place, Record
 from query_api.live import PLACES, Heard, Notice, Waiting, _all_that_waits, cursor_of, ends_of, wanted
 from schemas.requests import CancellationRequested
+from tests.runs import run_named
 
-ONE = CancellationRequested(occurred_us=1, producer=producer("test"), run_id="r", by='a "quoted"\nline')
+R = run_named("r")
+
+ONE = CancellationRequested(occurred_us=1, producer=producer("test"), run_id=R, by='a "quoted"\nline')
 RECORD = Record(Place("assay.runs.v1", 0, 4), b"", b"", 1, ONE)
 BEFORE = dict.fromkeys(PLACES, 0) | {("assay.runs.v1", 0): 4}
 ENDS = BEFORE | {("assay.runs.v1", 0): 5}

@@ -9,6 +9,9 @@ from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_o
 from query_api.producing.submitting import Submission
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
+from tests.runs import run_named
+
+R = run_named("r")
 
 FILE = """model: {uri: org/name, revision: main, trust_code: true}
 engine: {name: echo, options: {delay_ms: "4", fail: never}}
@@ -72,13 +75,13 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
 def test_a_judgement_says_what_was_given_and_no_more() -> None:
     """So that the API fills in the rest: the engine among it."""
     options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {
-        "run_id": "r",
+        "run_id": R,
         "chat": False,
         "private": False,
     }
     body = judgement_of(options | {"model": "org/judge"})
     assert body == {
-        "model": {"uri": "org/judge"}, "engine": {"options": {}}, "submitter": ME, "parent_run": "r",
+        "model": {"uri": "org/judge"}, "engine": {"options": {}}, "submitter": ME, "parent_run": R,
         "chat": {}, "tasks": [{"name": USUAL}],
     }  # fmt: skip
     assert Submission.model_validate(body).engine.name == "transformers"

@@ -15,6 +15,9 @@ from query_api.pages.leaderboard import ordered
 from query_api.pages.samples import filters, shown
 from query_api.producing.submitting import Submission, requested
 from streams.projection import plain
+from tests.runs import run_named
+
+R = run_named("r")
 
 ROW = {"rank": 1, "model": "/m/b", "score": 0.5, "output_tokens_per_s": None, "ttft_p50_s": 0.2, "joules_per_token": None, "usd": None}
 
@@ -27,7 +30,7 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
 
 
 BODY: dict[str, Any] = {
-    "run_id": "r", "submitter": "ana", "suite": "s", "priority": 3, "model": {"uri": "org/name", "revision": "v1"},
+    "run_id": R, "submitter": "ana", "suite": "s", "priority": 3, "model": {"uri": "org/name", "revision": "v1"},
     "tasks": [{"name": "assay_copy", "limit": 5}, {"name": "assay_text", "fewshot": 2}], "chat": {"template": "model"},
     "workload": {"profile": "constant", "rate_per_s": 2.0, "duration_s": 5.0}, "labels": {"why": "yes: \"quoted\" 'text'"},
 }  # fmt: skip
@@ -40,12 +43,12 @@ def test_a_request_can_be_given_again_as_it_was(tmp_path: Path) -> None:
     assert first == "assay submit /dev/stdin <<'END'"
     file = tmp_path / "request.yaml"
     file.write_text(rest.removesuffix("END"))
-    assert request_of(stored(from_file(file) | {"run_id": "other"})) == request_of(stored(BODY))
+    assert request_of(stored(from_file(file) | {"run_id": run_named("other")})) == request_of(stored(BODY))
 
 
 def test_a_request_tells_no_more_than_was_asked() -> None:
     """Defaults stay away."""
-    body = {"run_id": "r", "model": {"uri": "m"}, "tasks": [{"name": "assay_copy"}]}
+    body = {"run_id": R, "model": {"uri": "m"}, "tasks": [{"name": "assay_copy"}]}
     assert request_of(stored(body)) == {"model": {"uri": "m"}, "tasks": [{"name": "assay_copy"}]}
 
 

@@ -16,7 +16,10 @@ from streams.errors import Invalid
 from streams.projection import plain, row
 from streams.quality.judging import check_visibility
 from streams.trust.privacy import NOBODYS, PRIVATE, QUOTING, WITHHELD, of_build, told
+from tests.runs import run_named
 from tests.strategies import events
+
+R = run_named("r")
 
 MARKER = "sesame-opens-the-mountain"
 
@@ -60,7 +63,7 @@ def test_of_any_other_event_all_is_told(event: type[Event], data: st.DataObject)
 def asked(visibility: Visibility, *, chat: Chat | None = None, definition: str | None = None) -> EvaluationRequested:
     """A request of one task."""
     return EvaluationRequested(
-        occurred_us=1, producer=Producer(service="test", version="1"), run_id="r", model=ModelRef(uri="m"), visibility=visibility,
+        occurred_us=1, producer=Producer(service="test", version="1"), run_id=R, model=ModelRef(uri="m"), visibility=visibility,
         tasks=(TaskChoice(name="t", definition=definition),), chat=chat or Chat(),
     )  # fmt: skip
 
@@ -95,10 +98,10 @@ def test_a_build_is_private_where_its_texts_are_the_requests_own(
 
 def test_what_a_private_run_answered_is_judged_in_private() -> None:
     """Any other judgement is refused, with what to do."""
-    check_visibility(asked("private"), "r", "private")
-    check_visibility(asked("organisation"), "r", "organisation")
-    with pytest.raises(Invalid, match="run r is private: ask for its judgement in private too"):
-        check_visibility(asked("organisation"), "r", "private")
+    check_visibility(asked("private"), R, "private")
+    check_visibility(asked("organisation"), R, "organisation")
+    with pytest.raises(Invalid, match=f"run {R} is private: ask for its judgement in private too"):
+        check_visibility(asked("organisation"), R, "private")
 
 
 def test_an_error_of_validation_quotes_nothing() -> None:

@@ -13,7 +13,10 @@ from schemas.measurements import TokensTimed
 from schemas.requests import CancellationRequested
 from streams.projection import BY_PLACE, LARGEST, plain, row, table_of
 from streams.trust.privacy import told
+from tests.runs import run_named
 from tests.strategies import events
+
+R = run_named("r")
 
 
 def expected(value: Any) -> Any:
@@ -39,7 +42,7 @@ def test_whole_numbers_are_a_json_array() -> None:
     """As ClickHouse reads it with JSONExtract."""
     stamp = Producer(service="test", version="1")
     one = TokensTimed(
-        occurred_us=1, producer=stamp, run_id="r", job_id="j", attempt=1, request_index=0, sequence=0, chunk=0, first_token=0,
+        occurred_us=1, producer=stamp, run_id=R, job_id="j", attempt=1, request_index=0, sequence=0, chunk=0, first_token=0,
         arrival_ns=(5, -6), tokens_per_arrival=(),
     )  # fmt: skip
     cells = dict(zip(table_of(TokensTimed).columns, row(one, partition=0, offset=0, written_us=0), strict=True))
@@ -49,7 +52,7 @@ def test_whole_numbers_are_a_json_array() -> None:
 def test_producers_that_differ_are_told_apart() -> None:
     """Though what is written of one is kept for the next event."""
     stamps = [Producer(service="test", version=version) for version in ("1", "2", "1")]
-    made = [CancellationRequested(occurred_us=1, producer=stamp, run_id="r", by="me") for stamp in stamps]
+    made = [CancellationRequested(occurred_us=1, producer=stamp, run_id=R, by="me") for stamp in stamps]
     written = [
         row(one, partition=0, offset=0, written_us=0)[list(table_of(CancellationRequested).columns).index("producer")] for one in made
     ]

@@ -10,6 +10,7 @@ from schemas.jobs import AgentBeat, Device
 from streams.queue.lines import Waiting, lines_of
 from streams.queue.queueing import assign, unfit
 from tests.pool import NOW, POLICY, beat, waiting
+from tests.runs import run_named
 
 
 def names(items: list[Waiting], agents: list[AgentBeat], *, running: dict[str, int] | None = None, now: int = NOW) -> list[tuple[str, str]]:
@@ -25,7 +26,7 @@ def queues(draw: st.DrawFn) -> list[Waiting]:
     return [
         waiting(
             f"j{age}", age, gib=draw(few), devices=draw(st.integers(0, 1)), priority=draw(few), submitter=f"s{draw(few)}",
-            model=f"m{draw(few)}", run=f"r{draw(few)}", since=draw(st.integers(NOW - 100, NOW)),
+            model=f"m{draw(few)}", run=run_named(draw(few)), since=draw(st.integers(NOW - 100, NOW)),
             deadline=draw(st.sampled_from([None, None, NOW + 5, NOW + 30])), after=draw(st.none() | st.just("a0")),
         )
         for age in range(draw(st.integers(0, 12)))

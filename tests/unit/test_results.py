@@ -18,6 +18,9 @@ from streams.boards.ranking import Board, Entry, boards_of, rank
 from streams.quality.scores import Key
 from streams.results import Results
 from streams.statistics.intervals import wilson
+from tests.runs import run_named
+
+R = run_named("r")
 
 STAMP = Producer(service="test", version="1")
 HEADER: dict[str, Any] = {"occurred_us": 1, "producer": STAMP}
@@ -82,13 +85,13 @@ def interleaved(partitions: list[list[Event]], *, seed: int) -> list[Event]:
 @given(seed=st.integers(0, 10**6), values=st.lists(st.sampled_from([0.0, 1.0]), min_size=2, max_size=20), data=st.data())
 def test_any_interleaving_gives_the_same_scores(seed: int, values: list[float], data: st.DataObject) -> None:
     """Conflicting attempts included: of two scores of one sample, the first in the partition counts."""
-    events: list[Event] = [scored("r", n, value) for n, value in enumerate(values)]
+    events: list[Event] = [scored(R, n, value) for n, value in enumerate(values)]
     again = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=5))
-    events += [scored("r", n, 1.0 - values[n]) for n in again]
+    events += [scored(R, n, 1.0 - values[n]) for n in again]
     results = Results()
-    for event in interleaved([events, [planned("r", samples=len(values))]], seed=seed):
+    for event in interleaved([events, [planned(R, samples=len(values))]], seed=seed):
         results.fold(event)
-    run = results.run("r")
+    run = results.run(R)
     found = run.complete_scores("t")
     assert run.complete and found is not None
     (figure,) = found[1].figures(of_mean)
@@ -100,27 +103,27 @@ def test_any_interleaving_gives_the_same_scores(seed: int, values: list[float], 
 def _digest(values: list[float]) -> str:
     results = Results()
     for n, value in enumerate(values):
-        results.fold(scored("r", n, value))
-    return results.run("r").scores["t", "1"].digest()
+        results.fold(scored(R, n, value))
+    return results.run(R).scores["t", "1"].digest()
 
 
 def test_a_task_is_complete_only_with_the_last_metric_of_its_last_sample() -> None:
     """A batch may end in the middle of a sample."""
     results = Results()
-    results.fold(planned("r", samples=1))
-    results.fold(scored("r", 0, 1.0, metrics=2))
-    assert not results.run("r").complete
-    results.fold(scored("r", 0, 0.5, metric="acc_norm", metrics=2))
-    assert results.run("r").complete
+    results.fold(planned(R, samples=1))
+    results.fold(scored(R, 0, 1.0, metrics=2))
+    assert not results.run(R).complete
+    results.fold(scored(R, 0, 0.5, metric="acc_norm", metrics=2))
+    assert results.run(R).complete
 
 
 def test_a_sample_that_cannot_be_scored_is_counted_not_hidden() -> None:
     """The task completes; its figure says how many are missing."""
     results = Results()
-    results.fold(planned("r", samples=2))
-    results.fold(scored("r", 0, 1.0))
-    results.fold(SampleNotScored(**HEADER, run_id="r", task="t", ordinal=1, repeat=0, scorer_version="1", reason="no"))
-    found = results.run("r").complete_scores("t")
+    results.fold(planned(R, samples=2))
+    results.fold(scored(R, 0, 1.0))
+    results.fold(SampleNotScored(**HEADER, run_id=R, task="t", ordinal=1, repeat=0, scorer_version="1", reason="no"))
+    found = results.run(R).complete_scores("t")
     assert found is not None
     (figure,) = found[1].figures(of_mean)
     assert (figure.value, figure.n, figure.not_scored) == (1.0, 1, 1)
@@ -130,7 +133,7 @@ def timed(index: int, *, sent: int, first: int, ended: int, tokens: int, phase: 
     """One request, in milliseconds."""
     ms = 1_000_000
     return RequestTimed(
-        **HEADER, run_id="r", job_id="r/perf", attempt=attempt, request_index=index, phase=phase,
+        **HEADER, run_id=R, job_id=f"{R}/perf", attempt=attempt, request_index=index, phase=phase,
         clock=Clock(host="h", boot_id="b", mono_epoch_ns=0, utc_us=0, uncertainty_us=1), scheduled_ns=sent * ms, queued_ns=None,
         sent_ns=sent * ms, first_byte_ns=first * ms, ended_ns=ended * ms, status="ok", prompt_tokens=8, output_tokens=tokens,
         client=LoadClient(lag_ns=0, pacing_error_ns=1000, in_flight=1),
@@ -140,7 +143,7 @@ def timed(index: int, *, sent: int, first: int, ended: int, tokens: int, phase: 
 def arrived(index: int, arrivals: list[int], counts: list[int], *, attempt: int = 1) -> TokensTimed:
     """Arrivals of one request, in milliseconds."""
     return TokensTimed(
-        **HEADER, run_id="r", job_id="r/perf", attempt=attempt, request_index=index, sequence=0, chunk=0, first_token=0,
+        **HEADER, run_id=R, job_id=f"{R}/perf", attempt=attempt, request_index=index, sequence=0, chunk=0, first_token=0,
         arrival_ns=tuple(at * 1_000_000 for at in arrivals), tokens_per_arrival=tuple(counts),
     )  # fmt: skip
 
@@ -148,21 +151,21 @@ def arrived(index: int, arrivals: list[int], counts: list[int], *, attempt: int 
 def finished(attempt: int = 1, **counts: int) -> JobChanged:
     """The workload's job has finished."""
     return JobChanged(
-        **HEADER, pool="p", run_id="r", job_id="r/perf", attempt=attempt, agent_id="a", incarnation=1, state="finished", counts=counts
+        **HEADER, pool="p", run_id=R, job_id=f"{R}/perf", attempt=attempt, agent_id="a", incarnation=1, state="finished", counts=counts
     )  # fmt: skip
 
 
 def reading(at: int, energy: int) -> ResourceRead:
     """An energy counter's reading."""
     return ResourceRead(
-        **HEADER, agent_id="a", host="h", boot_id="b", mono_ns=at * 1_000_000, device_uuid="gpu", scope="device", jobs_active=("r/perf",),
-        energy_uj=energy, method="counter", sensor="nvml-total-energy", own_cost_ns=1,
+        **HEADER, agent_id="a", host="h", boot_id="b", mono_ns=at * 1_000_000, device_uuid="gpu", scope="device",
+        jobs_active=(f"{R}/perf",), energy_uj=energy, method="counter", sensor="nvml-total-energy", own_cost_ns=1,
     )  # fmt: skip
 
 
 def figures_of(results: Results) -> dict[str, Figure]:
     """The workload's figures by name."""
-    return {figure.metric: figure for figure in results.run("r").speeds["r/perf"].summary()[0]}
+    return {figure.metric: figure for figure in results.run(R).speeds[f"{R}/perf"].summary()[0]}
 
 
 @given(seed=st.integers(0, 10**6))
@@ -179,7 +182,7 @@ def test_speed_by_hand(seed: int) -> None:
     results = Results()
     for event in interleaved([timings, tokens, meter, [finished(requests=3, token_timings=2, readings=4)]], seed=seed):
         results.fold(event)
-    assert results.run("r").speeds["r/perf"].complete
+    assert results.run(R).speeds[f"{R}/perf"].complete
     found = {name: figure.value for name, figure in figures_of(results).items()}
     assert (found["requests"], found["errors"]) == (2, 0)
     assert found["requests_per_s"] == pytest.approx(2.0)
@@ -205,9 +208,9 @@ def test_a_workload_is_complete_only_with_all_that_its_agent_published() -> None
     """The report of the end may overtake the timings."""
     results = Results()
     results.fold(finished(requests=1))
-    assert not results.run("r").speeds["r/perf"].complete
+    assert not results.run(R).speeds[f"{R}/perf"].complete
     results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
-    assert results.run("r").speeds["r/perf"].complete
+    assert results.run(R).speeds[f"{R}/perf"].complete
 
 
 def board(results: Results, name: str) -> Board:
@@ -217,7 +220,8 @@ def board(results: Results, name: str) -> Board:
 
 
 def told(results: Results, run: str, values: dict[str, list[float]], **plan: Any) -> None:
-    """A completed run."""
+    """A completed run of that name."""
+    run = run_named(run)
     (samples,) = {len(found) for found in values.values()}
     results.fold(planned(run, samples=samples, tasks=tuple(values), **plan))
     for task, found in values.items():
@@ -311,7 +315,7 @@ def test_the_newest_run_of_a_model_counts_and_other_data_is_another_board() -> N
     results = Results()
     told(results, "1", {"t": [0.0] * 10}, model="a")
     told(results, "2", {"t": [1.0] * 10}, model="a")
-    assert [(row.run_id, row.score) for row in board(results, "task:t").rows] == [("2", 1.0)]
+    assert [(row.run_id, row.score) for row in board(results, "task:t").rows] == [(run_named("2"), 1.0)]
     told(results, "3", {"t": [1.0] * 5}, model="b")
     found = board(results, "task:t")
     assert [row.model for row in found.rows] == ["b"]

@@ -8,6 +8,9 @@ from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Producer, Text
 from schemas.jobs import Job
 from schemas.requests import Chat, EngineChoice, ModelRef
+from tests.runs import run_named
+
+R = run_named("r")
 
 FROM = Producer(service="test", version="0", commit="")
 
@@ -24,7 +27,7 @@ def sample(ordinal: int, *repeats: int) -> SampleBuilt:
 def job() -> Job:
     """A job of whichever samples."""
     return Job(
-        run_id="r", job_id="r/t/0/0", kind="answer", pool="p", submitter="me", organisation_id="local", priority=0,
+        run_id=R, job_id=f"{R}/t/0/0", kind="answer", pool="p", submitter="me", organisation_id="local", priority=0,
         model=ModelRef(uri="m"), engine=EngineChoice(name="echo"), chat=Chat(),
     )  # fmt: skip
 

@@ -17,16 +17,19 @@ from streams.planning import Chosen, check, jobs
 from streams.quality import stopping
 from streams.queue.leases import Release, Step
 from streams.results import Results
-from tests.pool import Told, beat, job, planned, ran, released
+from tests.pool import RUN, Told, beat, job, planned, ran, released
+from tests.runs import run_named
 from tests.unit.test_results import HEADER, interleaved, of_mean, scored, told
 from tests.unit.test_results import planned as run_planned
+
+R, W = run_named("r"), run_named("w")
 
 RULE = Stopping(half_width=0.1)
 SAMPLES = 400
 ACC = ("none", "acc")
 
 
-def may_stop(run: str = "r", *, repeats: int = 1) -> RunChanged:
+def may_stop(run: str = R, *, repeats: int = 1) -> RunChanged:
     """The plan of a run whose task may stop at ±0.1."""
     change = run_planned(run, samples=SAMPLES, model=run)
     assert change.plan is not None
@@ -48,7 +51,7 @@ def right(ordinal: int) -> float:
 
 def at_end(results: Results) -> stopping.Known | None:
     """Where the task ends by what has been folded."""
-    return stopping.known(results.run("r").scores["t", "1"], task_of(may_stop()))
+    return stopping.known(results.run(R).scores["t", "1"], task_of(may_stop()))
 
 
 def test_the_order_is_the_builds_and_of_a_limit_the_first_samples() -> None:
@@ -63,7 +66,7 @@ def test_the_order_is_the_builds_and_of_a_limit_the_first_samples() -> None:
 def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -> None:
     """Whatever came when, and how much beyond the end: the same end, and the same figures."""
     order = stopping.order("build-t", SAMPLES)
-    enough = [scored("r", ordinal, right(ordinal)) for ordinal in order[: 250 + more]]
+    enough = [scored(R, ordinal, right(ordinal)) for ordinal in order[: 250 + more]]
     first = Results()
     for event in [may_stop(), *enough[:250]]:
         first.fold(event)
@@ -74,7 +77,7 @@ def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -
     for event in interleaved([list[Event](enough), [may_stop()], [stop]], seed=seed):
         results.fold(event)
     assert at_end(results) == found
-    run = results.run("r")
+    run = results.run(R)
     whole = run.complete_scores("t")
     assert whole is not None and run.complete
     sequential = stopping.intervals(whole[1], task_of(may_stop()), run.stretch("t", whole[1]))
@@ -88,7 +91,7 @@ def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -
 def stopped(samples: int) -> TaskStopped:
     """The task of the run has stopped there."""
     return TaskStopped(
-        **HEADER, run_id="r", task="t", scorer_version="1", samples=samples, planned=SAMPLES, not_scored=0, half_width=0.1, confidence=0.95
+        **HEADER, run_id=R, task="t", scorer_version="1", samples=samples, planned=SAMPLES, not_scored=0, half_width=0.1, confidence=0.95
     )
 
 
@@ -97,9 +100,9 @@ def test_a_gap_holds_the_end_up_and_a_sample_that_cannot_be_scored_does_not() ->
     order, results = stopping.order("build-t", SAMPLES), Results()
     results.fold(may_stop())
     for ordinal in (*order[:3], *order[4:]):
-        results.fold(scored("r", ordinal, right(ordinal)))
+        results.fold(scored(R, ordinal, right(ordinal)))
     assert at_end(results) is None
-    results.fold(SampleNotScored(**HEADER, run_id="r", task="t", ordinal=order[3], repeat=0, scorer_version="1", reason="no"))
+    results.fold(SampleNotScored(**HEADER, run_id=R, task="t", ordinal=order[3], repeat=0, scorer_version="1", reason="no"))
     assert at_end(results) is not None
 
 
@@ -108,7 +111,7 @@ def test_values_outside_0_to_1_never_end_a_task() -> None:
     results = Results()
     results.fold(may_stop())
     for ordinal in range(SAMPLES):
-        results.fold(scored("r", ordinal, 50.0 if ordinal == 7 else 0.0))
+        results.fold(scored(R, ordinal, 50.0 if ordinal == 7 else 0.0))
     assert at_end(results) is None
 
 
@@ -116,10 +119,10 @@ def test_repeats_of_a_sample_count_together() -> None:
     """Until the second repeat is there nothing is."""
     results, change = Results(), may_stop(repeats=2)
     results.fold(change)
-    events = [scored("r", ordinal, right(ordinal)) for ordinal in range(SAMPLES)]
+    events = [scored(R, ordinal, right(ordinal)) for ordinal in range(SAMPLES)]
     for event in events:
         results.fold(event)
-    scores = results.run("r").scores["t", "1"]
+    scores = results.run(R).scores["t", "1"]
     assert stopping.known(scores, task_of(change)) is None
     for event in events:
         results.fold(SampleScored.model_validate(event.model_dump(exclude={"event_id"}) | {"repeat": 1}))
@@ -136,7 +139,7 @@ def test_repeats_of_a_sample_count_together() -> None:
 )
 def test_a_rule_that_cannot_be_is_refused(told: dict[str, Any], says: str) -> None:
     """With the value, and what to do."""
-    asked = EvaluationRequested(**HEADER, run_id="r", model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),), **told)
+    asked = EvaluationRequested(**HEADER, run_id=R, model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),), **told)
     with pytest.raises(Invalid) as refused:
         check(asked)
     assert says in str(refused.value)
@@ -159,36 +162,36 @@ def test_figures_that_are_no_means_are_not_waited_for() -> None:
 
 def test_jobs_go_through_the_order_repeats_together() -> None:
     """A prefix of the order is whole after a prefix of the jobs."""
-    asked = EvaluationRequested(**HEADER, run_id="r", model=ModelRef(uri="m"), tasks=(TaskChoice(name="t", repeats=2),))
+    asked = EvaluationRequested(**HEADER, run_id=R, model=ModelRef(uri="m"), tasks=(TaskChoice(name="t", repeats=2),))
     place = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9)
     order = stopping.order("b", 10)
     made = jobs(asked, [Chosen(asked.tasks[0], place, 10, order)], per_job=4, need=Need())
     assert [(one.job_id, tuple(one.samples)) for one in made] == [
-        (f"r/t/{repeat}/{first}", order[first : first + 4]) for first in (0, 4, 8) for repeat in (0, 1)
+        (f"{R}/t/{repeat}/{first}", order[first : first + 4]) for first in (0, 4, 8) for repeat in (0, 1)
     ]
     plain = jobs(asked, [Chosen(asked.tasks[0], place, 10)], per_job=4, need=Need())
-    assert [(one.job_id, tuple(one.samples)) for one in plain][:2] == [("r/t/0/0", (0, 1, 2, 3)), ("r/t/0/4", (4, 5, 6, 7))]
+    assert [(one.job_id, tuple(one.samples)) for one in plain][:2] == [(f"{R}/t/0/0", (0, 1, 2, 3)), (f"{R}/t/0/4", (4, 5, 6, 7))]
 
 
 def test_a_stopped_tasks_jobs_are_withdrawn_and_what_waits_for_them_goes_on() -> None:
     """The job that runs ends by itself; the other task's, and the workload behind both, are leased."""
-    known, waits, other = job("run/t/0/0"), job("run/t/0/4"), job("run/u/0/0")
-    load = job("run/perf", depends_on=(known.job_id, waits.job_id))
+    known, waits, other = job(f"{RUN}/t/0/0"), job(f"{RUN}/t/0/4"), job(f"{RUN}/u/0/0")
+    load = job(f"{RUN}/perf", depends_on=(known.job_id, waits.job_id))
     stop = TaskStopped(
-        **HEADER, run_id="run", task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
+        **HEADER, run_id=RUN, task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
     )
     events: list[Event] = [planned(known), planned(waits), planned(other), planned(load), ran("running"), released(known)]
     for order in ([*events, stop], [stop, *events]):
         pool = Told().tell(*order, beat("a"), beat("b"), beat("c"), beat("d")).pool
         given = [decision.job.job_id for decision in pool.decide(now_us=2) if isinstance(decision, Release)]
-        assert sorted(given) == ["run/perf", "run/u/0/0"]
+        assert sorted(given) == [f"{RUN}/perf", f"{RUN}/u/0/0"]
 
 
 def test_a_stopped_tasks_lost_job_is_not_tried_again_nor_fails_the_run() -> None:
     """Its agent is silent for good."""
-    work = job("run/t/0/0")
+    work = job(f"{RUN}/t/0/0")
     stop = TaskStopped(
-        **HEADER, run_id="run", task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
+        **HEADER, run_id=RUN, task="t", scorer_version="1", samples=4, planned=8, not_scored=0, half_width=0.1, confidence=0.95
     )
     told = Told().tell(planned(work), ran("running"), beat("a"), released(work, attempt=3), stop)
     told.tell(beat("b"), at_us=10**8)
@@ -199,19 +202,19 @@ def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     """The whole run beside it keeps its score of all samples, and its interval."""
     results = Results()
     told(results, "w", {"t": [right(ordinal) for ordinal in range(SAMPLES)]}, model="w")
-    alone = rank("task:t", [Entry(results.run("w"), hardware="h", speed={})], figures=lambda _run, _task: ()).rows
+    alone = rank("task:t", [Entry(results.run(W), hardware="h", speed={})], figures=lambda _run, _task: ()).rows
     results.fold(may_stop())
     order = stopping.order("build-t", SAMPLES)
     for ordinal in order[:250]:
-        results.fold(scored("r", ordinal, right(ordinal)))
+        results.fold(scored(R, ordinal, right(ordinal)))
     found = at_end(results)
     assert found is not None
     results.fold(stopped(found.samples))
-    results.fold(RunChanged(**HEADER, run_id="r", state="completed"))
+    results.fold(RunChanged(**HEADER, run_id=R, state="completed"))
     figure = Figure(metric="acc", value=0.7, low=0.6, high=0.8, n=found.samples, sequential=True)
-    entries = [Entry(results.run(name), hardware="h", speed={}) for name in ("r", "w")]
-    rows = {row.run_id: row for row in rank("task:t", entries, figures=lambda run, _task: (figure,) if run.run_id == "r" else ()).rows}
-    early, whole = rows["r"], rows["w"]
+    entries = [Entry(results.run(name), hardware="h", speed={}) for name in (R, W)]
+    rows = {row.run_id: row for row in rank("task:t", entries, figures=lambda run, _task: (figure,) if run.run_id == R else ()).rows}
+    early, whole = rows[R], rows[W]
     assert (early.score, early.low, early.high, early.samples, early.sequential) == (0.7, 0.6, 0.8, found.samples, True)
     assert (whole.score, whole.low, whole.high, whole.samples, whole.sequential) == (
         alone[0].score, alone[0].low, alone[0].high, SAMPLES, False,

@@ -9,6 +9,9 @@ from schemas.runs import RunChanged, RunState
 from streams import topics
 from streams.queue import bits
 from streams.runs import TERMINAL, state_of
+from tests.runs import run_named
+
+R = run_named("r")
 
 numbers = st.sets(st.integers(0, 600))
 states = st.sampled_from(["planned", "rejected", "running", "completed", "failed", "cancelled"])
@@ -38,7 +41,7 @@ def test_a_bitset_is_a_set(left: set[int], right: set[int]) -> None:
 def test_the_first_terminal_state_wins(wanted: list[RunState]) -> None:
     """Whatever else is written to a run, what ended it first stays."""
     stamp = Producer(service="test", version="0")
-    changes = [RunChanged(occurred_us=i, producer=stamp, run_id="r", state=state) for i, state in enumerate(wanted)]
+    changes = [RunChanged(occurred_us=i, producer=stamp, run_id=R, state=state) for i, state in enumerate(wanted)]
     for cut in range(len(changes)):
         if (state := state_of(changes[:cut])) in TERMINAL:
             assert state_of(changes) == state

@@ -14,6 +14,9 @@ from schemas.requests import EvaluationRequested, Workload
 from streams.errors import Invalid
 from streams.planning import ENGINES, check
 from tests.pool import STAMP
+from tests.runs import run_named
+
+R = run_named("r")
 
 
 @given(st.floats(0.5, 200), st.integers(1, 60))
@@ -65,7 +68,7 @@ def test_a_profile_without_its_rate_is_refused() -> None:
 def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, told: dict[str, object], says: str) -> None:
     """With what to change."""
     request = EvaluationRequested.model_validate(
-        {"occurred_us": 0, "producer": STAMP, "run_id": "r", "model": {"uri": "m"}, "engine": {"name": engine}, "workload": told}
+        {"occurred_us": 0, "producer": STAMP, "run_id": R, "model": {"uri": "m"}, "engine": {"name": engine}, "workload": told}
     )
     with pytest.raises(Invalid, match=says):
         check(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, RootModel
 
 from assay_client.shape import Shape
 
@@ -50,6 +50,22 @@ class Asked(Shape):
 
     run_id: str
     model: str
+
+
+class ParentRun(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """the run whose answers derived tasks judge"""
+
+
+class AgainstRun(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """the run whose answers those of parent_run are compared with"""
 
 
 class BatchSubmitted(Shape):
@@ -888,7 +904,7 @@ class Submission(Shape):
     submitter: str = "anonymous"
     """who asks; agents are shared fairly between submitters"""
     purpose: Literal["evaluate", "audit", "train"] = "evaluate"
-    parent_run: str | None = None
+    parent_run: ParentRun | None = None
     """the run whose answers derived tasks judge"""
     campaign: str | None = None
     """a name that several runs share"""
@@ -934,7 +950,7 @@ class Submission(Shape):
     """go on without tasks that cannot run here, instead of refusing all"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
-    against_run: str | None = None
+    against_run: AgainstRun | None = None
     """the run whose answers those of parent_run are compared with"""
     stopping: Stopping | None = None
     """when a task is known well enough to stop early; null: it runs whole"""
@@ -942,8 +958,11 @@ class Submission(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
-    run_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
-    """the idempotency key, best a UUIDv7; drawn where it is left out"""
+    run_id: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """a UUIDv7, the idempotency key; drawn where it is left out"""
     model: ModelRef
 
 
@@ -962,7 +981,7 @@ class Batch(Shape):
     submitter: str = "anonymous"
     """who asks; agents are shared fairly between submitters"""
     purpose: Literal["evaluate", "audit", "train"] = "evaluate"
-    parent_run: str | None = None
+    parent_run: ParentRun | None = None
     """the run whose answers derived tasks judge"""
     campaign: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
     """the name that its runs share, and the idempotency key; drawn where it is left out"""
@@ -1008,7 +1027,7 @@ class Batch(Shape):
     """go on without tasks that cannot run here, instead of refusing all"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
-    against_run: str | None = None
+    against_run: AgainstRun | None = None
     """the run whose answers those of parent_run are compared with"""
     stopping: Stopping | None = None
     """when a task is known well enough to stop early; null: it runs whole"""
