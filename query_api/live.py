@@ -1,47 +1,30 @@
 """What happens, as it happens: one follower of the log, any number of listeners, each resumable without a gap.
 
-An event's id is a cursor: the next offset of every (topic, partition) of the stream. Whoever comes back with it gets exactly what
-followed: from the log as far as that goes, then live. A listener that does not keep up is cut off; it comes back with its cursor.
+An event's id is a cursor (query_api/positions.py). Whoever comes back with it gets exactly what followed: from the log as far as that
+goes, of the places that it asked for and no others, then live. What is not for a listener moves its position all the same, and now and
+then it is told where it stands. A listener that does not keep up is cut off; it comes back with its cursor.
 """
 
 import asyncio
-import base64
 import json
-import struct
-import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import cached_property
 
+from infra.identity import now_us
 from infra.kafka import Ends, Log, Record
 from infra.metrics import LISTENERS
 from infra.reach import Reach
 from infra.retrying import until_available
-from query_api.operations.problems import Malformed
-from streams.projection import name_of, plain
-from streams.topics import COSTS, DEAD_LETTERS, DELAYS, JOB_STATUS, PERFORMANCE, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
+from query_api.positions import Position, position_of
+from query_api.wanted import BY_NAME, TOPICS, Wanted
+from streams.projection import plain
+from streams.topics import topic_named
 from streams.trust.privacy import told
 
-TOPICS = (REQUESTS, RUNS, JOB_STATUS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS)
-BY_NAME = {name_of(topic): topic for topic in TOPICS}
-PLACES = tuple((topic.name, partition) for topic in TOPICS for partition in range(topic.partitions))
 WAITING = 10_000
-SPAN = struct.Struct(f">{len(PLACES)}Q")
-
-
-def cursor_of(ends: Ends) -> str:
-    """The cursor of these next offsets, safe in an address."""
-    packed = zlib.compress(SPAN.pack(*(ends.get(place, 0) for place in PLACES)), 1)
-    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
-
-
-def ends_of(cursor: str) -> Ends:
-    """The next offsets in a cursor. Raises: Malformed."""
-    try:
-        packed = zlib.decompress(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        return dict(zip(PLACES, SPAN.unpack(packed), strict=True))
-    except (ValueError, zlib.error, struct.error) as error:
-        raise Malformed(f"{cursor[:40]!r} is no cursor of this stream; leave it out to begin now", code="bad-cursor") from error
+CURSOR_EVERY_S = 3.0
 
 
 def _framed(kind: str, cursor: str, data: str) -> bytes:
@@ -49,83 +32,74 @@ def _framed(kind: str, cursor: str, data: str) -> bytes:
     return f"id: {cursor}\r\nevent: {kind}\r\ndata: {data}\r\n\r\n".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a listener wants to hear."""
-
-    topics: frozenset[str]
-    run_id: str | None = None
-    board: str | None = None
-
-    def takes(self, record: Record) -> bool:
-        """The record is for this listener."""
-        if record.event is None or record.place.topic not in self.topics:
-            return False
-        if self.run_id is not None and getattr(record.event, "run_id", None) != self.run_id:
-            return False
-        return self.board is None or getattr(record.event, "board", None) == self.board
-
-
-def wanted(topics: Sequence[str], *, run_id: str | None, board: str | None) -> Wanted:
-    """A listener's wish. Raises: Malformed for a topic that is not told live."""
-    if unknown := sorted(set(topics) - BY_NAME.keys()):
-        raise Malformed(f"topic {unknown[0]!r} is not told live; there are {', '.join(BY_NAME)}", code="unknown-topic")
-    chosen: Iterator[Topic] = (BY_NAME[name] for name in topics) if topics else iter(TOPICS)
-    return Wanted(frozenset(topic.name for topic in chosen), run_id, board)
-
-
 class Heard:
-    """A record as the follower heard it, and the next offsets behind it. What is told of it is made once for all listeners."""
+    """A record as the follower heard it. What is told of it is made once for all listeners who have come equally far."""
 
-    def __init__(self, record: Record, ends: Ends) -> None:
+    def __init__(self, record: Record) -> None:
         self.record = record
-        self.ends = ends
+        self._frames: dict[object, bytes] = {}
 
-    def told(self, wish: Wanted, position: Ends) -> bytes:
+    def told(self, wish: Wanted, position: Position) -> bytes:
         """Moves a listener's position past the record; the event, where it wants it and has not had it, else nothing."""
-        place = (self.record.place.topic, self.record.place.partition)
-        if self.record.place.offset < position.get(place, 0):
+        if not position.passes(self.record) or not wish.takes(self.record):
             return b""
-        position[place] = self.record.place.offset + 1
-        if not wish.takes(self.record):
-            return b""
-        # A listener's cursor may have been ahead of the follower: then it keeps its own.
-        return self._frame if position == self.ends else _framed(self._kind, cursor_of(position), self._data)
-
-    @property
-    def _kind(self) -> str:
-        return type(self.record.event).__name__
+        stand = position.at_us, *position.next.items()
+        if stand not in self._frames:
+            self._frames[stand] = _framed(type(self.record.event).__name__, position.cursor(), self._data)
+        return self._frames[stand]
 
     @cached_property
     def _data(self) -> str:
         event = self.record.event
         return json.dumps(plain(told(event)) if event else None, ensure_ascii=False)
 
-    @cached_property
-    def _frame(self) -> bytes:
-        return _framed(self._kind, cursor_of(self.ends), self._data)
 
-
-@dataclass(frozen=True, slots=True)
 class Notice:
-    """The log has gone (`away`), or has come `back`."""
+    """The log has gone (`away`), or has come `back`; or this is just where the listener stands (`cursor`)."""
 
-    kind: str
-    since_us: int | None
+    def __init__(self, kind: str, **data: int | None) -> None:
+        self.kind = kind
+        self._data = json.dumps(data)
 
-    def told(self, _wish: Wanted, position: Ends) -> bytes:
+    def told(self, _wish: Wanted, position: Position) -> bytes:
         """For every listener."""
-        return _framed(self.kind, cursor_of(position), json.dumps({"since_us": self.since_us}))
+        return _framed(self.kind, position.cursor(), self._data)
 
 
+STAND = Notice("cursor")
 Waiting = asyncio.Queue[Heard | Notice | None]
+
+
+class Telling:
+    """What one listener is told. Where it was told nothing for a while, it is told how far the log was passed over for it."""
+
+    def __init__(self, wish: Wanted, position: Position, *, cursor_every_s: float) -> None:
+        self._wish = wish
+        self._position = position
+        self._every_s = cursor_every_s
+        self._known = dict(position.next)
+        self._told_s = time.monotonic()
+
+    def of(self, *waiting: Heard | Notice) -> bytes:
+        """What to tell of these, and the position where that is due; it may be nothing."""
+        frames = b"".join([what.told(self._wish, self._position) for what in waiting])
+        if not frames and self.due_in_s() == 0:
+            frames = STAND.told(self._wish, self._position)
+        if frames:
+            self._known, self._told_s = dict(self._position.next), time.monotonic()
+        return frames
+
+    def due_in_s(self) -> float | None:
+        """In how long it is to be told its position; None while it knows it."""
+        return max(0.0, self._told_s + self._every_s - time.monotonic()) if self._position.next != self._known else None
 
 
 class Live:
     """The follower, and those who listen."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *, cursor_every_s: float = CURSOR_EVERY_S) -> None:
         self._log = log
+        self._cursor_every_s = cursor_every_s
         self._listeners: set[Waiting] = set()
         self.reach = Reach(log.check)
         self._next: Ends = {}
@@ -137,7 +111,7 @@ class Live:
         self.ready.set()
         async for record in self._log.follow(TOPICS, since=self._next):
             self._next[record.place.topic, record.place.partition] = record.place.offset + 1
-            heard = Heard(record, dict(self._next))
+            heard = Heard(record)
             for listener in list(self._listeners):
                 self._tell(listener, heard)
 
@@ -152,7 +126,7 @@ class Live:
     @property
     def _reached(self) -> Notice:
         since_us = self.reach.away_since_us
-        return Notice("back" if since_us is None else "away", since_us)
+        return Notice("back" if since_us is None else "away", since_us=since_us)
 
     def _tell(self, listener: Waiting, what: Heard | Notice) -> None:
         if listener.qsize() < WAITING:
@@ -161,42 +135,56 @@ class Live:
         self._listeners.discard(listener)
         listener.put_nowait(None)
 
-    async def listen(self, wish: Wanted, *, cursor: str | None) -> AsyncIterator[bytes]:
+    async def listen(self, wish: Wanted, *, cursor: str | None) -> AsyncGenerator[bytes, None]:
         """What the listener wants, from its cursor (or from now): whole events, as many as wait. Ends where it does not keep up."""
         await self.ready.wait()
-        since = ends_of(cursor) if cursor else None
         queue: Waiting = asyncio.Queue()
         self._listeners.add(queue)
         LISTENERS.inc()
-        position = dict(since or self._next)
-        joined = dict(self._next)
+        joined = {place: self._next[place] for place in wish.places(self._next)}
         try:
-            yield _framed("cursor", cursor_of(position), "{}")
+            position = await self._resumed(cursor, joined) if cursor else Position(dict(joined), now_us())
+            yield STAND.told(wish, position)
             if self._reached.kind == "away":
                 yield self._reached.told(wish, position)
-            if since is not None:
-                async for heard in self._past(position, until=joined):
-                    if told := heard.told(wish, position):
+            telling = Telling(wish, position, cursor_every_s=self._cursor_every_s)
+            async with aclosing(self._past(position, until=joined)) as past:
+                async for heard in past:
+                    if told := telling.of(heard):
                         yield told
-            while waiting := await _all_that_waits(queue):
-                if told := b"".join([what.told(wish, position) for what in waiting]):
+            while (waiting := await _all_that_waits(queue, within_s=telling.due_in_s())) is not None:
+                if told := telling.of(*waiting):
                     yield told
         finally:
             LISTENERS.dec()
             self._listeners.discard(queue)
 
-    async def _past(self, position: Ends, *, until: Ends) -> AsyncIterator[Heard]:
-        behind = {place: end for place, end in until.items() if position.get(place, 0) < end}
+    async def _resumed(self, cursor: str, joined: Ends) -> Position:
+        """Where the cursor stands, of the places that are listened to now; those that it lacks begin at its time."""
+        known = position_of(cursor, topics=BY_NAME)
+        lacking = dict.fromkeys(topic for topic, partition in joined if (topic, partition) not in known.next)
+        topics = [topic for name in lacking if (topic := topic_named(name))]
+        written = await self._log.offsets_at(topics, written_us=known.at_us) if topics else {}
+        return Position({place: known.next.get(place, written.get(place, end)) for place, end in joined.items()}, known.at_us)
+
+    async def _past(self, position: Position, *, until: Ends) -> AsyncGenerator[Heard, None]:
+        behind = {place: end for place, end in until.items() if position.next[place] < end}
         if behind:
-            async for record in self._log.follow(TOPICS, since=dict(position), until=behind):
-                yield Heard(record, {})
+            async for record in self._log.follow(TOPICS, since=dict(position.next), until=behind):
+                yield Heard(record)
 
 
-async def _all_that_waits(queue: Waiting) -> list[Heard | Notice]:
-    """Everything in the queue, at least one; nothing, once the listener was cut off and has had the rest."""
-    waiting = [await queue.get()]
+async def _all_that_waits(queue: Waiting, *, within_s: float | None) -> list[Heard | Notice] | None:
+    """Everything in the queue, nothing where nothing comes in that time; None, once the listener was cut off and has had the rest."""
+    try:
+        async with asyncio.timeout(within_s):
+            waiting = [await queue.get()]
+    except TimeoutError:
+        return []
     while not queue.empty() and waiting[-1] is not None:
         waiting.append(queue.get_nowait())
-    if waiting[-1] is None and len(waiting) > 1:
+    if waiting[-1] is not None:
+        return [what for what in waiting if what is not None]
+    if len(waiting) > 1:
         queue.put_nowait(None)
-    return [what for what in waiting if what is not None]
+    return [what for what in waiting if what is not None] or None

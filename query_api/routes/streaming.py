@@ -4,9 +4,10 @@ from pydantic import Field
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
-from query_api.live import ends_of, wanted
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
+from query_api.positions import position_of
+from query_api.wanted import BY_NAME, wanted
 
 HEARTBEAT_S = 10
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -25,15 +26,16 @@ async def live(call: Call[LiveAsked, Nothing]) -> Response:
     """Tells events as they happen.
 
     A stream of server-sent events: `event` is the event's type, `data` the event as JSON, `id` a cursor. Whoever comes back with the
-    last id, in the header `Last-Event-ID` or as `cursor`, gets exactly what followed.
-    Beside the log's events there are the stream's own: `cursor` says where it stands, `away` that the log has not answered since
-    `since_us`, `back` that it does again.
+    last id, in the header `Last-Event-ID` or as `cursor`, gets exactly what followed. A cursor holds what was asked for: of a topic that
+    it lacks one gets what was written since the newest event that the stream had passed.
+    Beside the log's events there are the stream's own: `cursor` says where it stands, at first and every few seconds while others' events
+    are passed over; `away` that the log has not answered since `since_us`, `back` that it does again.
     """
     asked = call.query
     wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board)
     cursor = call.request.headers.get("last-event-id") or asked.cursor
     if cursor:
-        ends_of(cursor)
+        position_of(cursor, topics=BY_NAME)
     told = call.state.live.listen(wish, cursor=cursor or None)
     return EventSourceResponse(told, ping=HEARTBEAT_S, ping_message_factory=_still_here, headers=HEADERS)
 
