@@ -1,11 +1,13 @@
 """The engine's process: `python -m gpu_agent.runner` reads calls from its standard input and writes replies to its output.
 
-A frame is a 4-byte length and a pickle; both ends are one program on one machine. `Engines` is the worker's end of it.
+A frame is a 4-byte length and a pickle; both ends are one program on one machine. `Engines` is the worker's end of it. Whatever an engine
+raises is a reply too, and the process serves on, with the model that it holds; only what loses the device ends it, and what kills it.
 """
 
 import asyncio
 import os
 import pickle
+import signal
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -14,12 +16,13 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
+from gpu_agent.engines.failures import frames_of, is_lost, narrowed, told_of
 from gpu_agent.workloads.drive import MANY, Timed, drive
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.served import stream_of
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
-from streams.errors import AssayError, Permanent, Temporary
+from streams.errors import Invalid, Temporary
 
 LENGTH = struct.Struct(">I")
 # OpenMP's threads sleep while they wait: on cores that others use too, spinning made torch up to five times slower.
@@ -40,6 +43,7 @@ class Engines:
         self._process: Process | None = None
         self._held: tuple[ModelRef, EngineChoice] | None = None
         self._loaded: Loaded | None = None
+        self._midway = False
 
     @property
     def held(self) -> ModelRef | None:
@@ -49,21 +53,27 @@ class Engines:
     async def start(self) -> None:
         """Starts a new process, with no model: all that a workload against an address needs."""
         await self.close()
+        self._midway = False
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gpu_agent.runner", self._preload, stdin=PIPE, stdout=PIPE, env=SHARING_CORES | os.environ
         )
 
-    async def load(self, model: ModelRef, engine: EngineChoice) -> tuple[Loaded, bool]:
-        """What is loaded, and whether it was already. Another model takes the place of the one before. Raises: Permanent, Temporary."""
-        alive = self._process is not None and self._process.returncode is None
-        if alive and self._loaded and self._held == (model, engine):
+    async def load(self, model: ModelRef, engine: EngineChoice, *, model_sha: str | None = None) -> tuple[Loaded, bool]:
+        """What is loaded, and whether it was already. Another model takes the place of the one before; so do other weights of its name.
+
+        Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
+        """
+        # Replies of a call that nobody read to its end would be taken for the next one's.
+        alive = self._process is not None and self._process.returncode is None and not self._midway
+        same = model_sha is None or (self._loaded is not None and self._loaded.model_sha in (None, model_sha))
+        if alive and self._loaded and self._held == (model, engine) and same:
             MODEL_LOADS.labels("held").inc()
             return self._loaded, True
         self._held = self._loaded = None
         if not alive:
             await self.start()
         with MODEL_LOAD.time(), MODEL_LOADS.labels("failed").count_exceptions():
-            async for reply in self._call("load", model, engine, self._device):
+            async for reply in self._call("load", model, engine, self._device, model_sha):
                 assert isinstance(reply, Loaded)
                 self._held, self._loaded = (model, engine), reply
         assert self._loaded is not None
@@ -90,21 +100,25 @@ class Engines:
         if process is None or process.stdin is None or process.stdout is None:
             raise Temporary("no engine process", code="engine-died")
         ENGINE.state("loading" if call[0] == "load" else "working")
+        self._midway = True
         try:
             process.stdin.write(_frame(call))
             await process.stdin.drain()
             while True:
                 (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 kind, value = pickle.loads(await process.stdout.readexactly(length))
+                self._midway = kind == "value"
                 if kind == "end":
                     return
-                if kind == "error":
+                if kind == "lost":
+                    await self.close()
+                if kind != "value":
                     raise value
                 yield value
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             code = await process.wait()
             await self.close()
-            raise Temporary(f"the engine's process ended with {code} in the middle of its work", code="engine-died") from error
+            raise Temporary(f"the engine's process {_ended(code)} in the middle of its work", code="engine-died") from error
         finally:
             ENGINE.state("idle" if self._process else "none")
 
@@ -118,7 +132,15 @@ class Engines:
         await process.communicate()
 
 
+def _ended(code: int) -> str:
+    """How a process ended; a kernel that lacks memory kills."""
+    if code == -signal.SIGKILL:
+        return "was killed, as the system does where memory runs out,"
+    return f"ended by signal {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+
+
 def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
+    """Answers calls until there are no more, or the device is lost."""
     server = _Server()
     while head := calls.read(LENGTH.size):
         name, *arguments = pickle.loads(calls.read(LENGTH.unpack(head)[0]))
@@ -127,8 +149,11 @@ def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
                 replies.write(_frame(("value", value)))
                 replies.flush()
             replies.write(_frame(("end", None)))
-        except AssayError as error:
-            replies.write(_frame(("error", _plain(error))))
+        except (Exception, SystemExit) as error:  # noqa: BLE001  an engine's libraries are code of others: what they raise is a reply
+            frames_of(error)
+            replies.write(_frame(("lost" if is_lost(error) else "error", told_of(error))))
+            if is_lost(error):
+                return
         replies.flush()
 
 
@@ -139,17 +164,23 @@ class _Server:
         self._engine: Engine | None = None
         self._model = ""
 
-    def load(self, model: ModelRef, choice: EngineChoice, device: str) -> Iterator[Loaded]:
+    def load(self, model: ModelRef, choice: EngineChoice, device: str, model_sha: str | None) -> Iterator[Loaded]:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
         engine = engine_named(choice.name)
         loaded = engine.load(model, options=choice.options, device=device)
+        if model_sha is not None and loaded.model_sha not in (None, model_sha):
+            engine.close()
+            raise Invalid(
+                f"{model.uri} is not the model that was submitted: its hash is {loaded.model_sha}, the plan's {model_sha}; submit it again",
+                code="model-changed",
+            )
         self._engine, self._model = engine, model.uri
         yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        yield from self._ready.answer(requests)
+        yield from narrowed(self._ready.answer, requests)
 
     @property
     def _ready(self) -> Engine:
@@ -164,11 +195,6 @@ class _Server:
 
     def _stream(self, planned: Planned) -> Iterator[int]:
         return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)
-
-
-def _plain(error: AssayError) -> AssayError:
-    kind = Permanent if isinstance(error, Permanent) else Temporary
-    return kind(str(error), code=error.code)
 
 
 def main() -> None:

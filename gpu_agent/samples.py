@@ -11,6 +11,7 @@ from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.jobs import BuildPlace, Job
 from schemas.measurements import Answer
 from streams.errors import Invalid
+from streams.quality.generation import arguments, merged
 
 # A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
 WIDTH = 1 << 20
@@ -19,6 +20,8 @@ WIDTH = 1 << 20
 async def read_samples(log: Log, job: Job, build: BuildPlace, *, done: Container[int]) -> list[SampleBuilt]:
     """The job's samples that are not done yet, in order. Raises: Invalid where the log lacks one."""
     wanted = job.samples
+    if (most := build.last_offset - build.first_offset + 1) < len(wanted):
+        raise Invalid(f"the job is of {len(wanted)} samples, and its build of {most} at most", code="samples-missing")
     found = await samples_of(log, build, wanted=wanted)
     if missing := set(wanted) - found.keys():
         raise Invalid(f"build {build.build_id} lacks {len(missing)} samples, the first is {min(missing)}", code="samples-missing")
@@ -70,12 +73,12 @@ class Open:
 
 
 def _requests(built: BuiltRequest, job: Job, *, index: int, prefix: str) -> Iterator[EngineRequest]:
-    generation = json.loads(built.generation_json or "{}") | json.loads(job.generation_json)
+    told = merged(json.loads(built.generation_json or "{}"), arguments(job.generation_json))
     thinking = Thinking(job.chat.thinking_end, job.chat.thinking_tokens) if job.chat.thinking else None
     for draw in range(built.repeats):
         yield EngineRequest(
             index=index, request_type=built.request_type, context=prefix + built.context.read(),
-            continuation=built.continuation.read() if built.continuation else None, generation=generation, draw=draw,
+            continuation=built.continuation.read() if built.continuation else None, generation=told, draw=draw,
             seed=job.seed + job.repeat, thinking=thinking,
         )  # fmt: skip
 
@@ -92,5 +95,5 @@ def _answer_of(answer: EngineAnswer, request_type: str) -> Answer:
         "reasoning": reasoning, "reasoning_tokens": answer.reasoning_tokens,
         "loglikelihood": answer.loglikelihood, "is_greedy": answer.is_greedy, "token_logprobs": answer.token_logprobs,
         "finish_reason": answer.finish_reason, "prompt_tokens": answer.prompt_tokens, "output_tokens": answer.output_tokens,
-        "truncated_tokens": answer.truncated_tokens,
+        "truncated_tokens": answer.truncated_tokens, "error": answer.error,
     })  # fmt: skip

@@ -13,14 +13,30 @@ from pathlib import Path
 from typing import Any
 
 from infra.model_cards import licence, published
+from infra.model_shapes import Shape, shape_of
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+GGUF = ".gguf"
+# Classes of tokenizers that have the special tokens which their files name, and no others: since transformers 5, and before.
+PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 LONGEST_HEADER_BYTES = 100 * 2**20
-DEFAULT_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """What a tokenizer's files say: the number of texts in its own vocabulary, and whether its class brings special tokens of its own.
+
+    `size` is None where only the library can tell. Tokens that were added to it later do not count: many never come up.
+    """
+
+    size: int | None = None
+    brings_special: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +56,14 @@ class ModelFacts:
     format: str
     special_tokens: dict[str, str] = field(default_factory=dict)
     published: str | None = None
+    shape: Shape = field(default_factory=Shape)
+    tokenizer: Tokenizer = field(default_factory=Tokenizer)
 
 
 def inspect(model: ModelRef) -> ModelFacts:
-    """The model's facts. Raises: Invalid, where it is not there, not whole, or cannot be told apart."""
+    """The model's facts. Raises: Invalid, where it is not there, not whole, of another format, or another than `model.sha256` says."""
     folder = locate(model)
+    refuse_other_formats(folder)
     config = _json(folder / "config.json", code="model-no-config")
     tokenizer = [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
     if not any((folder / name).exists() for name in TOKENIZER_FILES):
@@ -57,11 +76,15 @@ def inspect(model: ModelRef) -> ModelFacts:
     if dtype not in DTYPE_BYTES:
         raise Invalid(f"dtype {dtype!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
     settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    shape, sha = shape_of(config), _sha([folder / "config.json", *weights, *tokenizer])
+    if model.sha256 is not None and model.sha256 != sha:
+        raise Invalid(f"{folder} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     return ModelFacts(
-        folder=folder, model_sha=_sha([folder / "config.json", *weights, *tokenizer]), tokenizer_sha=_sha(tokenizer),
+        folder=folder, model_sha=sha, tokenizer_sha=_sha(tokenizer),
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
-        kv_bytes_per_token=_kv_bytes(config, DTYPE_BYTES[dtype]), max_len=_max_len(config), dtype=dtype, licence=licence(folder),
-        format=weights[0].suffix.removeprefix("."), special_tokens=_special(settings), published=published(folder),
+        kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
+        format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
+        tokenizer=_tokenizer(folder, settings),
     )  # fmt: skip
 
 
@@ -70,6 +93,8 @@ def locate(model: ModelRef) -> Path:
     folder = Path(model.uri).expanduser()
     if folder.is_dir():
         return folder
+    if folder.is_file():
+        raise Invalid(f"{model.uri} is a file; {_of_file(folder)}", code="model-not-found")
     if folder.is_absolute() or model.uri.startswith((".", "~")) or model.uri.count("/") != 1:
         raise Invalid(f"no model at {model.uri}: there is no such folder here", code="model-not-found")
     from huggingface_hub import snapshot_download
@@ -80,6 +105,37 @@ def locate(model: ModelRef) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         first = str(error).splitlines()[0]
         raise Invalid(f"no model {model.uri}: no such folder here, and the hub says: {first}", code="model-not-found") from error
+
+
+def _of_file(path: Path) -> str:
+    """What to do about a model that is given as this file."""
+    if path.suffix == GGUF:
+        return f"no engine here reads {GGUF}: name a Hugging Face folder with safetensors weights"
+    return f"name the folder that holds it, with its config.json and its tokenizer: {path.parent}"
+
+
+def refuse_other_formats(folder: Path) -> None:
+    """Raises: Invalid for a folder of an adapter, of GGUF weights, or of full weights with an adapter beside them."""
+    full = any(path.name not in ADAPTER_FILES for pattern in WEIGHTS for path in folder.glob(pattern))
+    adapter = next((name for name in ADAPTER_FILES if (folder / name).exists()), None)
+    if adapter and full:
+        raise Invalid(
+            f"{folder} holds full weights and an adapter ({adapter}), which no engine here puts on top of them; merge them (peft: "
+            "merge_and_unload) and name the result, or move the adapter away", code="model-adapter",
+        )  # fmt: skip
+    if adapter:
+        raise Invalid(
+            f"{folder} is an adapter of {_adapted(folder)}, not a whole model; merge it into that (peft: merge_and_unload), save it with "
+            "its tokenizer, and name the result", code="model-adapter",
+        )  # fmt: skip
+    if not full and any(folder.glob(f"*{GGUF}")):
+        raise Invalid(f"{folder} holds GGUF weights, which no engine here reads; name a folder with safetensors weights", code="model-gguf")
+
+
+def _adapted(folder: Path) -> str:
+    """The model that an adapter is for, as its own settings name it."""
+    told = _json(folder / "adapter_config.json") if (folder / "adapter_config.json").exists() else {}
+    return str(told.get("base_model_name_or_path") or "another model")
 
 
 def _json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
@@ -95,7 +151,7 @@ def _json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
 
 
 def _weights(folder: Path) -> list[Path]:
-    for pattern in ("*.safetensors", "pytorch_model*.bin"):
+    for pattern in WEIGHTS:
         if found := sorted(folder.glob(pattern)):
             missing = [name for name in _indexed(folder) if not (folder / name).exists()]
             if missing:
@@ -141,19 +197,6 @@ def _tensors(path: Path) -> Iterator[dict[str, Any]]:
     yield from tensors
 
 
-def _kv_bytes(config: dict[str, Any], width: int) -> int:
-    """Bytes of keys and values per token: 2 * layers * key-value heads * head size * bytes of a number."""
-    heads = config.get("num_attention_heads") or config.get("n_head") or 0
-    layers = config.get("num_hidden_layers") or config.get("n_layer") or 0
-    hidden = config.get("hidden_size") or config.get("n_embd") or 0
-    size = config.get("head_dim") or (hidden // heads if heads else 0)
-    return int(2 * layers * (config.get("num_key_value_heads") or heads) * size * width)
-
-
-def _max_len(config: dict[str, Any]) -> int:
-    return int(config.get("max_position_embeddings") or config.get("n_positions") or config.get("n_ctx") or DEFAULT_LENGTH)
-
-
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     if (folder / "chat_template.jinja").exists():
         return (folder / "chat_template.jinja").read_text()
@@ -161,10 +204,23 @@ def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     return template if isinstance(template, str) else None
 
 
-def _special(settings: dict[str, Any]) -> dict[str, str]:
-    told = {name: settings.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
+def _special(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    older = _json(folder / "special_tokens_map.json") if (folder / "special_tokens_map.json").exists() else {}
+    told = {name: settings.get(name) or older.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in told.items()}
     return {name: text for name, text in texts.items() if isinstance(text, str)}
+
+
+def _tokenizer(folder: Path, settings: dict[str, Any]) -> Tokenizer:
+    brings = settings.get("tokenizer_class") not in PLAIN_TOKENIZERS
+    if not (folder / "tokenizer.json").exists():
+        return Tokenizer(brings_special=brings)
+    model = _json(folder / "tokenizer.json").get("model")
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(vocabulary, dict):  # text → id
+        ids = [value for value in vocabulary.values() if isinstance(value, int)]
+        return Tokenizer(max(ids, default=-1) + 1, brings)
+    return Tokenizer(len(vocabulary) if isinstance(vocabulary, list) else None, brings)
 
 
 def _sha(files: list[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from infra import model_fitness
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
 from infra.models import ModelFacts, inspect
@@ -9,13 +10,22 @@ from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams import planning
 from streams.errors import Invalid
+from streams.quality import generation
 
 
 def facts_of(request: EvaluationRequested) -> ModelFacts | None:
-    """What the model's files say; None for a model without files: a fake, or one behind an address. Raises: NotFound, Invalid."""
+    """What the model's files say; None for a model without files: a fake, or one behind an address.
+
+    Raises: NotFound, Invalid: also for a model that its engine cannot run, and generation arguments that no engine takes.
+    """
+    for choice in request.tasks:
+        if choice.generation is not None:
+            generation.arguments(choice.generation.json_text)
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
         return None
-    return inspect(request.model)
+    facts = inspect(request.model)
+    model_fitness.check(facts, engine=request.engine.name)
+    return facts
 
 
 def leaves_of(choice: TaskChoice) -> list[Leaf]:

@@ -14,7 +14,7 @@ import transformers
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
-from gpu_agent.engines.loading import loaded_as, prepared, read
+from gpu_agent.engines.loading import loaded_as, numbers, prepared, read
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -39,7 +39,7 @@ class Classifier:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and classifies nothing once. Raises: Invalid, Temporary where memory ran out."""
-        self._named = _names(options.get("labels", ""))
+        self._named, asked = _names(options.get("labels", "")), numbers(options)
         facts, self._device = prepared("classifier", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
         self._model, self._tokenizer = read(facts, model, kind=transformers.AutoModelForSequenceClassification, device=self._device)
@@ -50,12 +50,12 @@ class Classifier:
                 f"{facts.folder} has one output, which is no label; take a classifier of two labels or more", code="model-no-labels"
             )
         longest = min(facts.max_len, int(self._tokenizer.model_max_length))
-        self._max_len = min(int(options.get("max_length", longest)), longest)
-        self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
+        self._max_len = min(asked.get("max_length", longest), longest)
+        self._budget = budget_of(self._model, self._device, asked=asked.get("batch_tokens"))
         with torch.inference_mode(), memory_errors():
             self._likelihoods([self._tokenizer("a")["input_ids"]])
         return loaded_as(
-            "classifier", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text,
+            "classifier", model, self._model, self._device, facts=facts, max_len=self._max_len, batch=self._budget.text,
             load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
         )  # fmt: skip
 
@@ -91,7 +91,8 @@ class Classifier:
     def _answer(self, request: EngineRequest, row: torch.Tensor, label: int, length: int, cut: int) -> EngineAnswer:
         likely = float(row[label])
         holds = likely > float(torch.log(torch.tensor(0.5))) if self._model.config.problem_type == SEVERAL else int(row.argmax()) == label
-        return EngineAnswer(request.index, request.draw, "none", length, loglikelihood=likely, is_greedy=holds, truncated_tokens=cut)
+        reason = "truncated" if cut else "none"
+        return EngineAnswer(request.index, request.draw, reason, length, loglikelihood=likely, is_greedy=holds, truncated_tokens=cut)
 
     def _number(self, request: EngineRequest) -> int:
         if request.request_type != "loglikelihood":

@@ -18,7 +18,7 @@ import transformers
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
-from gpu_agent.engines.loading import loaded_as, prepared, read
+from gpu_agent.engines.loading import LEAST, loaded_as, numbers, prepared, read
 from gpu_agent.engines.matching import Embedded, best, embedded
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from schemas.requests import ModelRef
@@ -67,7 +67,7 @@ class Encoder:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and encodes a text once. Raises: Invalid, Temporary where memory ran out."""
-        asked = {name: _whole(name, options[name]) for name in sorted(OPTIONS & set(options))}
+        asked = numbers(options, least={**LEAST, "layer": 0})
         facts, self._device = prepared("encoder", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
         network, self._tokenizer = read(facts, model, kind=transformers.AutoModel, device=self._device, unused=UNUSED)
@@ -81,7 +81,7 @@ class Encoder:
         if self._layer > layers:
             raise Invalid(f"option layer={self._layer}: {facts.folder} has {layers} layers; give 0 to {layers}", code="option")
         return loaded_as(
-            "encoder", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text,
+            "encoder", model, self._model, self._device, facts=facts, max_len=self._max_len, batch=self._budget.text,
             load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
         )  # fmt: skip
 
@@ -124,10 +124,8 @@ class Encoder:
         for pair in pairs:
             match = best(found[pair.answer], [found[text] for text in pair.references]) if pair.references else None
             tokens, cut = (sum(told) for told in zip(*((len(read_as[one].tokens), read_as[one].cut) for one in pair.texts), strict=True))
-            yield EngineAnswer(
-                pair.request.index, pair.request.draw, "none", tokens, output=json.dumps(asdict(match) if match else {}),
-                truncated_tokens=cut,
-            )  # fmt: skip
+            output, reason = json.dumps(asdict(match) if match else {}), "truncated" if cut else "none"
+            yield EngineAnswer(pair.request.index, pair.request.draw, reason, tokens, output=output, truncated_tokens=cut)
 
     def _layers(self, folder: Path) -> int:
         """How many layers the model has, which it says by encoding a text. Raises: Invalid where it does not."""
@@ -154,13 +152,6 @@ class Encoder:
         self._model = self._tokenizer = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _whole(name: str, told: str) -> int:
-    """An option that is a whole number, 0 or more. Raises: Invalid."""
-    if not told.isdecimal():
-        raise Invalid(f"option {name}={told}: give a whole number", code="option")
-    return int(told)
 
 
 def _pair(request: EngineRequest) -> Pair:

@@ -1,6 +1,7 @@
 """What an engine is: it loads one model and answers requests. In-process engines and served ones look the same from outside.
 
-Engines run in a child process of the worker (gpu_agent/runner.py): a crash of the device's libraries is a failed attempt, no more.
+Engines run in a child process of the worker (gpu_agent/runner.py): a crash of the device's libraries is a failed attempt, no more, and
+what they raise is told (gpu_agent/engines/failures.py).
 """
 
 import importlib
@@ -37,7 +38,10 @@ class EngineRequest:
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """The answer to the request of that index and draw; log-likelihoods in nats, token_logprobs as float32 bytes."""
+    """The answer to the request of that index and draw; log-likelihoods in nats, token_logprobs as float32 bytes.
+
+    `error`: why there is none. `truncated_tokens` of the request were left out, because the model's window is too short for them.
+    """
 
     index: int
     draw: int
@@ -51,6 +55,7 @@ class EngineAnswer:
     output_tokens: int = 0
     reasoning_tokens: int | None = None
     truncated_tokens: int = 0
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Halved:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading took, and what the engine really is."""
+    """What loading took, and what the engine really is. `model_sha` is over the files that were read; None for a model without files."""
 
     used: EngineUsed
     download_ns: int
@@ -73,10 +78,12 @@ class Loaded:
     kv_bytes: int | None = None
     peak_bytes: int | None = None
     cache_hit: bool = False
+    model_sha: str | None = None
 
 
 class Engine(Protocol):
-    """One engine with at most one model. Its methods raise Permanent where another attempt would end the same, else Temporary."""
+    """One engine with at most one model. Its methods raise Temporary where another attempt may end otherwise; else Permanent, or whatever
+    its libraries raise. An engine that raised goes on with its model."""
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads the model. Raises: Invalid for an unknown option or a model that cannot be read."""

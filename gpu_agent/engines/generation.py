@@ -12,8 +12,9 @@ import torch
 import transformers
 
 from gpu_agent.engines.engine import Halved, Thinking
+from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.likelihood import Roots, forward
-from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes, is_out_of_memory
+from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.prompts import Generation
 from gpu_agent.engines.sampling import DEFAULTS, Dice, Sampling, chosen

@@ -6,7 +6,8 @@ from itertools import groupby
 import torch
 
 from gpu_agent.engines.engine import Halved
-from gpu_agent.engines.memory import Budget, is_out_of_memory
+from gpu_agent.engines.failures import is_out_of_memory
+from gpu_agent.engines.memory import Budget
 
 Tokens = Sequence[int]
 

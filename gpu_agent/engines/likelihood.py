@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from gpu_agent.engines.engine import Halved
-from gpu_agent.engines.memory import Budget, is_out_of_memory
+from gpu_agent.engines.failures import is_out_of_memory
+from gpu_agent.engines.memory import Budget
 from gpu_agent.engines.prefix_tree import Row, Tokens, packs, rows, shared
 from gpu_agent.engines.prompts import Scored
 from gpu_agent.engines.tree_attention import KeyValues, Pack, pack_of
@@ -25,11 +26,13 @@ KEPT_RATIO = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Input tokens, and the tokens whose likelihood is wanted behind the last of them; `truncated` tokens were cut off on the left."""
+    """Input tokens, and the tokens whose likelihood is wanted behind the last of them; `truncated` tokens were cut off on the left, of
+    which `lost` are such whose likelihood is wanted."""
 
     tokens: Tokens
     targets: Tokens
     truncated: int
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ def wanted(scored: Scored, *, max_len: int) -> Wanted:
     whole = scored.context + scored.continuation
     tokens = whole[-(max_len + 1) :][:-1]
     count = min(len(scored.continuation), len(tokens))
-    return Wanted(tokens, scored.continuation[len(scored.continuation) - count :], len(whole) - 1 - len(tokens))
+    lost = len(scored.continuation) - count
+    return Wanted(tokens, scored.continuation[lost:], len(whole) - 1 - len(tokens), lost)
 
 
 def forward(model: Any, pack: Pack, *, keep: torch.Tensor | int) -> torch.Tensor:

@@ -10,15 +10,21 @@ import transformers
 
 from gpu_agent.engines.devices import chosen
 from gpu_agent.engines.engine import Loaded
+from gpu_agent.engines.failures import is_lost, words_of
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import free_bytes, memory_errors
 from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
+from infra import model_fitness
 from infra.models import ModelFacts, inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
-from streams.errors import Invalid
+from streams.errors import AssayError, Invalid
 
+# Options of every engine here that are whole numbers, and the least of each.
+LEAST: Mapping[str, int] = {"batch_tokens": 1, "max_length": 1, "threads": 1}
+LONGEST_NUMBER = 12
+MOST_THREADS = 1024
 # Beyond the weights themselves, in which loading and running must fit.
 HEADROOM_BYTES = 256 * 2**20
 # How layers attend that a pack can be told to: all that is before, or the nearest of it.
@@ -44,20 +50,32 @@ def prepared(
 ) -> tuple[ModelFacts, torch.device]:
     """What the model's files say and the device for it, before it is loaded; torch has the threads that `options` give it.
 
-    Raises: Invalid for an unknown option, or a model that cannot be read or is too large.
+    Raises: Invalid for an unknown option, or a model that cannot be read, is too large or not one that the engine can run.
     """
     if unknown := set(options) - known:
         raise Invalid(f"engine {engine} has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(known))}", code="option")
     if "threads" in options:
-        torch.set_num_threads(int(options["threads"]))
+        torch.set_num_threads(min(numbers(options)["threads"], MOST_THREADS))
     facts, on = inspect(model), chosen(device)
+    model_fitness.check(facts, engine=engine)
     check_memory(facts, on)
     return facts, on
 
 
+def numbers(options: Mapping[str, str], *, least: Mapping[str, int] = LEAST) -> dict[str, int]:
+    """The options that are whole numbers, as numbers; `least`: which these are, and the least that each may be. Raises: Invalid."""
+    found = dict[str, int]()
+    for name in sorted(least.keys() & options.keys()):
+        told = options[name]
+        if not (told.isascii() and told.isdecimal() and len(told) < LONGEST_NUMBER and int(told) >= least[name]):
+            raise Invalid(f"option {name}={told[:LONGEST_NUMBER]}: give a whole number, {least[name]} or more", code="option")
+        found[name] = int(told)
+    return found
+
+
 def loaded_as(
-    name: str, model: ModelRef, network: Any, device: torch.device, *, max_len: int, batch: str, load_ns: int, warmup_ns: int,
-    kv_bytes: int | None = None,
+    name: str, model: ModelRef, network: Any, device: torch.device, *, facts: ModelFacts, max_len: int, batch: str, load_ns: int,
+    warmup_ns: int, kv_bytes: int | None = None,
 ) -> Loaded:  # fmt: skip
     """What is said of a model that an engine of transformers' has loaded: how it is used, how long it took, and what it takes."""
     parameters = list(network.parameters())
@@ -68,6 +86,7 @@ def loaded_as(
     return Loaded(
         used=used, download_ns=0, load_ns=load_ns, warmup_ns=warmup_ns, kv_bytes=kv_bytes,
         weights_bytes=sum(one.numel() * one.element_size() for one in parameters), parameters=sum(one.numel() for one in parameters),
+        model_sha=facts.model_sha,
         peak_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss,
     )  # fmt: skip
 
@@ -99,12 +118,21 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
             tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code)
             network, told = kind.from_pretrained(
                 facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code,
-                output_loading_info=True,
+                output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
             network.to(device).eval()
-    except (ValueError, OSError, KeyError, ImportError) as error:
-        first = (str(error).strip().splitlines() or [""])[0]
-        raise Invalid(f"{facts.folder} cannot be loaded: {type(error).__name__}: {first}", code="model-broken") from error
+    except AssayError:
+        raise
+    except Exception as error:  # what libraries raise over a model's files, and its own code, is about this model
+        if is_lost(error):
+            raise
+        raise Invalid(f"{facts.folder} cannot be loaded: {words_of(error)}", code="model-broken") from error
+    if wrong := sorted(told["mismatched_keys"]):
+        name, stored, wanted = wrong[0]
+        raise Invalid(
+            f"{name} of {facts.folder} has the shape {list(stored)}, and its config.json wants {list(wanted)}; take the config.json that "
+            "belongs to these weights", code="model-shape",
+        )  # fmt: skip
     if lacking := sorted(name for name in told["missing_keys"] if unused is None or not name.startswith(unused)):
         # transformers would go on with random numbers in their place.
         raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")

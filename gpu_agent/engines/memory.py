@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import torch
 
+from gpu_agent.engines.failures import is_out_of_memory
 from streams.errors import Temporary
 
 # On a CPU a pack's activations should stay in its caches. Chosen for that, not tuned on any machine.
@@ -57,11 +58,6 @@ def budget_of(model: Any, device: torch.device, *, asked: int | None) -> Budget:
     token_bytes = NUMBERS_PER_WIDTH * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size) * model.dtype.itemsize
     fits = int(free_bytes(device) * FREE_RATIO / token_bytes)
     return Budget(max(LEAST_TOKENS, min(fits, MOST_TOKENS if device.type == "cuda" else CACHE_TOKENS)))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the device's memory, or the process's, ran out."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (isinstance(error, RuntimeError) and "can't allocate" in str(error))
 
 
 @contextmanager

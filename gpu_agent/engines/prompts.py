@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.quality.generation import LENGTHS
+
 # Texts, and whether special tokens are added (None: the tokenizer's own way).
 EncodeAll = Callable[[list[str], bool | None], list[list[int]]]
 DEFAULT_GENERATED = 256
-LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ def generation(told: Mapping[str, Any], *, eos: str) -> Generation:
     if not rest["do_sample"]:
         rest.pop("temperature", None)
     max_tokens = int(lengths[0]) if lengths else DEFAULT_GENERATED
-    return Generation(tuple(until) if eos in until else (*until, eos), max_tokens, {n: v for n, v in rest.items() if n not in LENGTHS})
+    return Generation(
+        tuple(until) if not eos or eos in until else (*until, eos), max_tokens, {n: v for n, v in rest.items() if n not in LENGTHS}
+    )
 
 
 def cut(text: str, until: Sequence[str]) -> str:

@@ -2,8 +2,10 @@
 
 Stop texts are looked for in the answer only: reasoning is full of blank lines, and one of them is no end.
 
-Source: lm-eval 0.4.13, models/utils.py, postprocess_generated_text (the answer follows the last end, without leading white space; all
-is the answer where there is none); Muennighoff et al. 2025, s1: Simple test-time scaling, section 3.1 (budget forcing).
+A text whose thinking never ends has no answer. lm-eval takes all of it for the answer, and scores what was only thought.
+
+Source: lm-eval 0.4.13, models/utils.py, postprocess_generated_text (the answer follows the last end, without leading white space);
+Muennighoff et al. 2025, s1: Simple test-time scaling, section 3.1 (budget forcing).
 """
 
 from collections.abc import Sequence
@@ -17,10 +19,12 @@ LOOK_BACK = 2
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A text's reasoning, None where it has none, and its answer."""
+    """A text's reasoning, None where it has none, and its answer, None where the thinking never ended; `error` says so."""
 
     reasoning: str | None
-    answer: str
+    answer: str | None
+    reasoning_tokens: int | None = None
+    error: str | None = None
 
 
 def look_back(tokenizer: Any, until: Sequence[str]) -> int:
@@ -61,10 +65,19 @@ class Thought:
     def part(self, tokens: Sequence[int]) -> Parts:
         """The whole text's parts, without special tokens."""
         text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-        if self._thinking is None or not self.ended:
+        if self._thinking is None:
             return Parts(None, text)
+        if not self.ended:
+            return Parts(text, None, len(tokens), _never(self._thinking, len(tokens)))
         reasoning, found, answer = text.rpartition(self._thinking.end)
         if not found:  # the end is a special token
             reasoning = self._tokenizer.decode(tokens[: self.ended], skip_special_tokens=True)
             answer = self._tokenizer.decode(tokens[self.ended :], skip_special_tokens=True)
-        return Parts(reasoning, answer.lstrip())
+        return Parts(reasoning, answer.lstrip(), self.ended)
+
+
+def _never(thinking: Thinking, count: int) -> str:
+    return (
+        f"the thinking never ended: {count} tokens without {thinking.end!r}, so that there is no answer; give more room (max_gen_toks), or "
+        "chat.thinking_tokens, after which it is ended"
+    )

@@ -15,11 +15,12 @@ import torch
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Prompt, Texts
 from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keeping, wanted
-from gpu_agent.engines.loading import load, loaded_as, prepared
+from gpu_agent.engines.loading import load, loaded_as, numbers, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.prompts import cut, encode_pairs, generation, rolling
 from schemas.requests import ModelRef
 from streams.errors import Invalid
+from streams.quality.generation import check
 
 OPTIONS = frozenset({"max_length", "threads", "batch_tokens"})
 # Requests that are tokenised and laid out together: enough that their rows pack well, few enough that first answers are early.
@@ -34,26 +35,34 @@ class Transformers:
         self._tokenizer: Any = None
         self._device = torch.device("cpu")
         self._max_len = 0
+        self._rows = 0
         self._budget = Budget(1)
         self._likelihoods: Likelihoods
         self._texts: Texts
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs one token. Raises: Invalid, Temporary where memory ran out."""
+        asked = numbers(options)
         facts, self._device = prepared("transformers", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
         whole = load(facts, model, device=self._device)
         self._model, self._tokenizer = whole.network, whole.tokenizer
         loaded = time.perf_counter_ns()
-        self._max_len = min(int(options.get("max_length", facts.max_len)), facts.max_len)
-        self._budget = budget_of(self._model, self._device, asked=int(options["batch_tokens"]) if "batch_tokens" in options else None)
+        self._rows = _rows(self._model)
+        if self._tokenizer.bos_token_id is None and self._tokenizer.eos_token_id is None:
+            raise Invalid(
+                f"the tokenizer of {facts.folder} has neither a bos_token nor an eos_token; name one", code="model-no-special-tokens"
+            )
+        self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
+        self._budget = budget_of(self._model, self._device, asked=asked.get("batch_tokens"))
         self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
         with torch.inference_mode(), memory_errors():
             self._model(torch.tensor([[self._prefix_token]], device=self._device))
         return loaded_as(
-            "transformers", model, self._model, self._device, max_len=self._max_len, batch=self._budget.text if self.sees_trees else "1",
-            load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len,
+            "transformers", model, self._model, self._device, facts=facts, max_len=self._max_len,
+            batch=self._budget.text if self.sees_trees else "1", load_ns=loaded - started,
+            warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len,
         )  # fmt: skip
 
     @property
@@ -71,6 +80,11 @@ class Transformers:
         bos = self._tokenizer.bos_token_id
         return int(bos if bos is not None else self._tokenizer.eos_token_id)
 
+    @property
+    def _eos(self) -> str:
+        """The text that ends all texts; empty where the tokenizer has none."""
+        return self._tokenizer.decode([self._tokenizer.eos_token_id]) if self._tokenizer.eos_token_id is not None else ""
+
     def _encode_all(self, texts: list[str], special: bool | None = None) -> list[list[int]]:
         """Tokens as HFLM has them: the tokenizer's own special tokens, unless the text begins with the first of them already."""
         return self._tokens(texts, special, begun=self._tokenizer.decode([self._prefix_token]))
@@ -80,6 +94,13 @@ class Transformers:
         for bare, several in groupby(texts, key=lambda text: special is None and bool(begun) and text.startswith(begun or "")):
             told = {"add_special_tokens": False} if bare else {} if special is None else {"add_special_tokens": special}
             found += self._tokenizer(list(several), **told)["input_ids"]
+        for tokens in found:
+            if tokens and max(tokens) >= self._rows:
+                # A device would end the process over it, or give another row's values.
+                raise Invalid(
+                    f"the tokenizer makes token {max(tokens)} of this text, and the model has embeddings for {self._rows}; it is another "
+                    "model's tokenizer, or one with tokens added to it", code="model-tokenizer",
+                )  # fmt: skip
         return found
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
@@ -128,30 +149,35 @@ class Transformers:
                 continue
             number, written = one
             prompt, request, parts = prompts[number], requests[number], written.thought.part(written.tokens)
+            reason = "length" if len(written.tokens) >= prompt.limit else "stop"
             yield EngineAnswer(
-                request.index, request.draw, "length" if len(written.tokens) >= prompt.limit else "stop", len(prompt.tokens),
-                output=cut(parts.answer, prompt.told.until), reasoning=parts.reasoning, output_tokens=len(written.tokens),
-                reasoning_tokens=written.thought.ended if request.thinking else None,
-                truncated_tokens=len(tokens[number]) - len(prompt.tokens),
+                request.index, request.draw, reason if parts.answer is not None else "thinking", len(prompt.tokens),
+                output=cut(parts.answer, prompt.told.until) if parts.answer is not None else None, reasoning=parts.reasoning,
+                output_tokens=len(written.tokens), reasoning_tokens=parts.reasoning_tokens,
+                truncated_tokens=len(tokens[number]) - len(prompt.tokens), error=parts.error,
             )  # fmt: skip
 
     def _prompt(self, request: EngineRequest, tokens: Sequence[int]) -> Prompt:
-        told = generation(request.generation, eos=self._tokenizer.decode([self._tokenizer.eos_token_id]))
+        check(request.generation)
+        told = generation(request.generation, eos=self._eos)
         limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
         if request.thinking and int(told.rest.get("num_beams") or 1) > 1:
             raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
         room = self._max_len - limit
         if room <= 0:
-            raise Invalid(f"{limit} tokens are to be generated, and the model's length is {self._max_len}", code="too-long")
+            raise Invalid(
+                f"{limit} tokens are to be generated, and the model's length is {self._max_len}; give a max_gen_toks below that",
+                code="too-long",
+            )
         kept = tuple(tokens[-room:])
-        limit = int(told.rest["max_length"]) - len(kept) if "max_length" in told.rest else limit
+        limit = _rest_of(int(told.rest["max_length"]), prompt=len(kept)) if told.rest.get("max_length") is not None else limit
         return Prompt(kept, told, limit, request.seed + request.draw, request.thinking)
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""
         draw = np.random.default_rng(seed)
         fits = max(1, self._max_len - output_tokens)
-        prompt = draw.integers(0, len(self._tokenizer), min(input_tokens, fits))
+        prompt = draw.integers(0, min(len(self._tokenizer), self._rows), min(input_tokens, fits))
         with torch.inference_mode(), memory_errors():
             kept = keeping(self._model, 1)
             token, cache = torch.tensor(prompt[np.newaxis], device=self._device), None
@@ -170,12 +196,39 @@ class Transformers:
 
 
 def _scored(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Likelihood]) -> EngineAnswer:
-    """The answer; a text's windows add up, and only a pair's own tokens are told one by one."""
+    """The answer; a text's windows add up, and only a pair's own tokens are told one by one. One cut off itself has no likelihood."""
     total, greedy = math.fsum(one.total for one in found), all(one.greedy for one in found)
     if request.request_type != "loglikelihood":
         prompt_tokens = sum(len(part.targets) for part in parts)
         return EngineAnswer(request.index, request.draw, "none", prompt_tokens, loglikelihood=total, is_greedy=greedy)
+    part = parts[0]
+    if part.lost:
+        return EngineAnswer(
+            request.index, request.draw, "truncated", len(part.tokens) + 1, truncated_tokens=part.truncated,
+            error=f"the answer to be scored has {len(part.targets) + part.lost} tokens, and the model's window {len(part.tokens)}: its "
+            "likelihood is not known; take a model with a longer window",
+        )  # fmt: skip
     return EngineAnswer(
-        request.index, request.draw, "none", len(parts[0].tokens) + 1, loglikelihood=total, is_greedy=greedy,
-        token_logprobs=found[0].tokens, truncated_tokens=parts[0].truncated,
+        request.index, request.draw, "truncated" if part.truncated else "none", len(part.tokens) + 1, loglikelihood=total,
+        is_greedy=greedy, token_logprobs=found[0].tokens, truncated_tokens=part.truncated,
     )  # fmt: skip
+
+
+def _rest_of(max_length: int, *, prompt: int) -> int:
+    """How many tokens are left behind a prompt, of a length that counts it too. Raises: Invalid where none is."""
+    if max_length <= prompt:
+        raise Invalid(
+            f"generation argument max_length {max_length} counts the prompt too, which has {prompt} tokens; give max_gen_toks, which "
+            "counts new tokens alone", code="generation",
+        )  # fmt: skip
+    return max_length - prompt
+
+
+def _rows(network: Any) -> int:
+    """How many tokens the model has embeddings and outputs for."""
+    ends = (network.get_input_embeddings(), network.get_output_embeddings())
+    # Quantised weights are packed, and have other shapes.
+    told = [
+        getattr(one, "num_embeddings", None) or getattr(one, "out_features", None) or len(one.weight) for one in ends if one is not None
+    ]
+    return min(map(int, told))

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from gpu_agent.engines.failures import told_of
 from gpu_agent.workloads.schedule import Planned, schedule
 from schemas.requests import Workload
-from streams.errors import AssayError, Temporary
+from streams.errors import Permanent, Temporary
 
 Stream = Callable[[Planned], Iterator[int]]
 MANY = 64
@@ -30,24 +31,27 @@ class Timed:
     arrivals: list[tuple[int, int]] = field(default_factory=list)
     in_flight: int = 0
     error: str | None = None
+    permanent: bool = False
 
 
 def drive(workload: Workload, stream: Stream, *, seed: int, at_once: int) -> Iterator[Timed]:
     """Every request as it ends. `at_once`: how many the engine can answer side by side.
 
-    Raises: Temporary where no request at all succeeded.
+    Raises: Permanent or Temporary, as the last request failed, where none at all succeeded.
     """
     warmup, steady = schedule(workload, seed=seed)
     for planned in warmup:
         timed = Timed(planned, scheduled_ns=time.perf_counter_ns())
         timed.sent_ns = timed.scheduled_ns
         yield _run(timed, stream)
-    succeeded = 0
+    succeeded, last = 0, None
     for timed in _Load(workload, stream, at_once=at_once).run(steady):
-        succeeded += timed.error is None
+        succeeded, last = succeeded + (timed.error is None), timed
         yield timed
         if succeeded == 0 and timed.planned.index > workload.warmup_requests + 2:
-            raise Temporary(f"no request succeeds: {timed.error}", code="workload-fails")
+            break
+    if last is not None and succeeded == 0:
+        raise (Permanent if last.permanent else Temporary)(f"no request succeeds: {last.error}", code="workload-fails")
 
 
 class _Load:
@@ -118,7 +122,8 @@ def _run(timed: Timed, stream: Stream) -> Timed:
     try:
         for tokens in stream(timed.planned):
             timed.arrivals.append((time.perf_counter_ns(), tokens))
-    except AssayError as error:
-        timed.error = f"{error.code}: {error}"
+    except Exception as error:  # noqa: BLE001  an engine's libraries raise what they like, and a thread that ended would be waited for
+        told = told_of(error)
+        timed.error, timed.permanent = f"{told.code}: {told}", isinstance(told, Permanent)
     timed.ended_ns = time.perf_counter_ns()
     return timed

@@ -45,16 +45,25 @@ def written(engine: Transformers) -> str:
 
 @pytest.mark.parametrize("settings", WAYS)
 def test_the_answer_is_what_lm_eval_takes_for_it(engine: Transformers, folder: Path, settings: dict[str, Any]) -> None:
-    """Behind the last end, without the white space before it; all of the text where no end comes."""
+    """Behind the last end, without the white space before it."""
     text = written(engine)
-    for end in (text[20:26], "never to be seen"):
-        reference = hflm(folder)
-        reference.think_end_token = end
-        (expected,) = theirs(reference, "generate_until", [(PROMPT, dict(PLAIN))])
-        found = answer(engine, settings, Thinking(end))
-        assert found.output == expected
-        assert found.reasoning == (text.rpartition(end)[0] if end in text else None)
-        assert bool(found.reasoning_tokens) == (end in text)
+    end = text[20:26]
+    reference = hflm(folder)
+    reference.think_end_token = end
+    (expected,) = theirs(reference, "generate_until", [(PROMPT, dict(PLAIN))])
+    found = answer(engine, settings, Thinking(end))
+    assert (found.output, found.error) == (expected, None)
+    assert found.reasoning == text.rpartition(end)[0]
+    assert found.reasoning_tokens
+
+
+@pytest.mark.parametrize("settings", WAYS)
+def test_a_thought_that_never_ends_is_no_answer(engine: Transformers, settings: dict[str, Any]) -> None:
+    """It is kept as what was thought, and why there is no answer is said: lm-eval would score it."""
+    found = answer(engine, settings, Thinking("never to be seen"))
+    assert (found.output, found.reasoning, found.finish_reason) == (None, written(engine), "thinking")
+    assert (found.reasoning_tokens, found.output_tokens) == (48, 48)
+    assert "never ended" in (found.error or "")
 
 
 @pytest.mark.parametrize("settings", WAYS)

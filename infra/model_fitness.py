@@ -1,0 +1,65 @@
+"""Whether an engine can run a model, as far as the model's files tell: what would load and then fail, or be another thing than it seems."""
+
+from typing import Final
+
+from infra.models import ModelFacts
+from streams.errors import Invalid
+
+# What numbers can be computed with; others only store weights.
+COMPUTED: Final = ("float64", "float32", "float16", "bfloat16")
+# Families whose models see a whole text at once, unless their configuration makes decoders of them.
+ENCODERS: Final = frozenset({
+    "albert", "bert", "camembert", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert", "flaubert", "fnet",
+    "funnel", "ibert", "layoutlm", "longformer", "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "mra", "nezha", "nomic_bert",
+    "nystromformer", "rembert", "roberta", "roberta-prelayernorm", "roformer", "splinter", "squeezebert", "xlm-roberta", "xlm-roberta-xl",
+    "xmod", "yoso",
+})  # fmt: skip
+CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
+CAUSAL: Final = "transformers"
+
+
+def check(facts: ModelFacts, *, engine: str) -> None:
+    """Raises: Invalid, saying what the model is and what to do, where the engine cannot run it."""
+    if facts.dtype not in COMPUTED:
+        raise Invalid(
+            f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "
+            f"{', '.join(COMPUTED[1:-1])} or {COMPUTED[-1]}", code="model-dtype",
+        )  # fmt: skip
+    _check_tokenizer(facts)
+    if engine == CAUSAL:
+        _check_causal(facts)
+
+
+def _check_tokenizer(facts: ModelFacts) -> None:
+    size, rows = facts.tokenizer.size, facts.shape.vocabulary
+    if size is not None and 0 < rows < size:
+        raise Invalid(
+            f"the tokenizer of {facts.folder} has {size} tokens and the model embeddings for {rows}: it is another model's; save the "
+            "model's own beside it", code="model-tokenizer",
+        )  # fmt: skip
+
+
+def _check_causal(facts: ModelFacts) -> None:
+    """Whether the model goes on from a text, token by token."""
+    shape = facts.shape
+    named = f"{facts.folder} ({', '.join(shape.architectures) or shape.model_type})"
+    if shape.encoder_decoder:
+        raise Invalid(
+            f"{named} has an encoder and a decoder, and engine {CAUSAL} runs models of a decoder alone; take one that goes on from its "
+            "prompt, as Llama or GPT-2 do", code="engine-cannot",
+        )  # fmt: skip
+    if shape.architectures and all(name.endswith(CLASSIFIERS) for name in shape.architectures):
+        raise Invalid(
+            f"{named} classifies texts, and engine {CAUSAL} wants a model that writes them; give engine classifier, or a model for causal "
+            "language modelling", code="engine-cannot",
+        )  # fmt: skip
+    if shape.model_type in ENCODERS and not shape.decoder:
+        raise Invalid(
+            f"{named} is an encoder: it sees what comes after each token, so that no likelihood or text of it means anything; give engine "
+            "encoder, for a task that compares texts, or a model for causal language modelling", code="engine-cannot",
+        )  # fmt: skip
+    if not facts.tokenizer.brings_special and not {"bos_token", "eos_token"} & set(facts.special_tokens):
+        raise Invalid(
+            f"the tokenizer of {facts.folder} has no bos_token and no eos_token, one of which begins a text; name one in its "
+            "tokenizer_config.json", code="model-no-special-tokens",
+        )  # fmt: skip

@@ -1,0 +1,58 @@
+"""What a model's config.json says of its kind and size: which family, how wide, how many layers, how long.
+
+Source: transformers 5.19, PreTrainedConfig and its families' names for the same numbers (GPT-2's n_embd and its like).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+DEFAULT_LENGTH = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A model's kind and size; 0 for a number that its configuration does not tell.
+
+    `kv_numbers`: of a token's keys and values, in all layers; `widest`: of a token's activations, where they are most.
+    """
+
+    model_type: str = ""
+    architectures: tuple[str, ...] = ()
+    encoder_decoder: bool = False
+    decoder: bool = False
+    quantised: bool = False
+    hidden: int = 0
+    widest: int = 0
+    vocabulary: int = 0
+    kv_numbers: int = 0
+    max_len: int = DEFAULT_LENGTH
+
+
+def shape_of(config: Mapping[str, Any]) -> Shape:
+    """The shape of the model, of its part for text where it has others."""
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, dict) else config
+    hidden = _first(text, "hidden_size", "n_embd", "d_model")
+    return Shape(
+        model_type=str(config.get("model_type") or ""), architectures=tuple(map(str, config.get("architectures") or ())),
+        encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=bool(config.get("is_decoder")),
+        quantised=bool(config.get("quantization_config")), hidden=hidden,
+        widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim") or 4 * hidden,
+        vocabulary=_first(text, "vocab_size"), kv_numbers=_kv_numbers(text, hidden),
+        max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or DEFAULT_LENGTH,
+    )  # fmt: skip
+
+
+def _kv_numbers(config: Mapping[str, Any], hidden: int) -> int:
+    """2 * layers * key-value heads * head size."""
+    heads = _first(config, "num_attention_heads", "n_head")
+    layers = _first(config, "num_hidden_layers", "n_layer")
+    size = _first(config, "head_dim") or (hidden // heads if heads else 0)
+    return 2 * layers * (_first(config, "num_key_value_heads") or heads) * size
+
+
+def _first(config: Mapping[str, Any], *names: str) -> int:
+    """The first of these fields that is a number above 0."""
+    told = (config.get(name) for name in names)
+    return next((int(one) for one in told if isinstance(one, int | float) and one > 0), 0)
