@@ -9,13 +9,12 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
-from clickhouse_connect.driver.exceptions import OperationalError
 
+from infra.clickhouse_faults import FAULTS, UNWRITABLE, ClickHouseError, OutOfMemory, fault_of
 from infra.identity import now_us
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
-from streams.errors import AssayError, Unavailable
+from streams.errors import Unavailable
 from streams.projection import Table, facts_ddl
 
 DDL = Path(__file__).parent / "ddl"
@@ -23,12 +22,6 @@ FACTS = DDL / "0001_facts.sql"
 # After so long, who began to migrate has ended.
 MIGRATING_S = 300
 Rows = list[dict[str, Any]]
-
-
-class ClickHouseError(AssayError):
-    """What ClickHouse says is wrong with a statement: ours to mend."""
-
-    code = "clickhouse"
 
 
 class ClickHouse:
@@ -57,19 +50,29 @@ class ClickHouse:
         await self._do("command", sql)
 
     async def insert(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Inserts rows in the table's column order; they are durable when this returns. Raises: Unavailable, ClickHouseError."""
+        """Inserts rows in the table's column order; they are durable when this returns. Where memory runs out, half at a time.
+
+        Raises: Unavailable, RowsRefused where a row itself cannot be stored, ClickHouseError.
+        """
         names, types = list(table.columns), list(table.columns.values())
-        await self._do("insert", table.name, rows, column_names=names, column_type_names=types)
+        try:
+            await self._do("insert", table.name, rows, column_names=names, column_type_names=types)
+        except OutOfMemory:
+            if len(rows) == 1:
+                raise
+            middle = len(rows) // 2
+            await self.insert(table, rows[:middle])
+            await self.insert(table, rows[middle:])
 
     async def _do(self, method: str, *arguments: Any, **named: Any) -> Any:
+        inserting = method == "insert"
+        faults = FAULTS + UNWRITABLE if inserting else FAULTS
         try:
             async with self._connecting:  # of several first statements at once, one connects
                 self._client = self._client or await self._connect()
             return await getattr(self._client, method)(*arguments, **named)
-        except (OperationalError, OSError) as error:
-            raise Unavailable(f"no ClickHouse at {self._settings.clickhouse} ({_first(error)}); is the stack up? `assay status`") from error
-        except DriverError as error:
-            raise ClickHouseError(_first(error)) from error
+        except faults as error:
+            raise fault_of(error, server=self._settings.clickhouse, inserting=inserting) from error
 
     async def _connect(self) -> Any:
         address, settings = urlsplit(self._settings.clickhouse), self._settings
@@ -77,10 +80,6 @@ class ClickHouse:
             host=address.hostname, port=address.port, secure=address.scheme == "https", username=settings.clickhouse_user,
             password=settings.clickhouse_password, database=self.database, autogenerate_session_id=False,
         )  # fmt: skip
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def statements(sql: str) -> list[str]:
