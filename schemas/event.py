@@ -38,7 +38,16 @@ def _not_nan(value: float) -> float:
     return value
 
 
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a value here: give a number, or leave it out for no limit")
+    return value
+
+
+# A figure, which may be infinite: the logarithm of no chance at all is.
 Double = Annotated[float, AfterValidator(_not_nan)]
+# What somebody asks for: a time, a rate, a width.
+Finite = Annotated[float, AfterValidator(_finite)]
 
 
 def derive_id(kind: str, *parts: object) -> str:

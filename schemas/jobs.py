@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from schemas.builds import ContentPlace
-from schemas.event import Event, Record, RunId, Visibility
+from schemas.event import Double, Event, Record, RunId, Visibility
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
@@ -165,7 +165,7 @@ class Device(Record):
     uuid: str
     name: str
     memory_bytes: int
-    power_limit_w: float | None = None
+    power_limit_w: Double | None = None
 
 
 class Running(Record):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.event import Event, Record, RunId
+from schemas.event import Event, Finite, Record, RunId
 
 Purpose = Literal["evaluate", "audit", "train"]
 Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
@@ -85,9 +85,9 @@ class Workload(Record):
     """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
 
     profile: Profile = "single"
-    rate_per_s: float | None = None
+    rate_per_s: Finite | None = None
     concurrency: int | None = None
-    duration_s: float | None = None
+    duration_s: Finite | None = None
     requests: int | None = None
     warmup_requests: int = 2
     input_tokens: int = 64
@@ -101,22 +101,22 @@ class Objective(Record):
     ttft_ns: int | None = None
     itl_ns: int | None = None
     e2e_ns: int | None = None
-    ratio: float = 0.95
+    ratio: Finite = 0.95
 
 
 class Budget(Record):
     """What a run may take before it stops; null is no limit. `s` counts from when it first ran; `deadline_us` is UTC."""
 
     usd_nano: int | None = None
-    s: float | None = None
+    s: Finite | None = None
     deadline_us: int | None = None
 
 
 class Stopping(Record):
     """When a task is known well enough to stop: each of its figures to ±`half_width`, in the figure's unit, with that confidence."""
 
-    half_width: float
-    confidence: float = 0.95
+    half_width: Finite
+    confidence: Finite = 0.95
 
 
 class Judgement(Record):

@@ -115,8 +115,8 @@ class TaskStopped(Event):
     samples: int
     planned: int
     not_scored: int
-    half_width: float
-    confidence: float
+    half_width: Double
+    confidence: Double
 
 
 class PerformanceSummarised(Event):

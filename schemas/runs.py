@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Event, Record, RunId
+from schemas.event import Double, Event, Record, RunId
 from schemas.requests import Chat, EngineChoice, ModelRef, Stopping
 
 RunState = Literal["planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -41,7 +41,7 @@ class PlannedTask(Record):
     expected: tuple[ExpectedMetric, ...]
     main_metric: str
     main_filter: str
-    chance: float | None = None
+    chance: Double | None = None
     group: str | None = None
     trust_code: bool = False
     judged: str | None = None
@@ -63,7 +63,7 @@ class Estimate(Record):
     kv_bytes: int = 0
     activation_bytes: int = 0
     overhead_bytes: int = 0
-    s: float | None = None
+    s: Double | None = None
     usd_nano: int | None = None
 
 

@@ -18,7 +18,8 @@ class AssayError(Exception):
     code = "assay-error"
 
     def __init__(self, message: str, *, code: str | None = None) -> None:
-        super().__init__(message)
+        # It may quote what no UTF-8 can write, as a half of a pair, and goes into events and to terminals.
+        super().__init__(message.encode(errors="backslashreplace").decode())
         if code is not None:
             self.code = code
 

@@ -8,6 +8,7 @@ from itertools import product
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
+from streams import bounds
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.quality.exposure import check_date
@@ -34,6 +35,7 @@ class Chosen:
 
 def check(request: EvaluationRequested) -> None:
     """Raises: Invalid, saying what to change, where a request can be seen to be impossible without looking at anything else."""
+    bounds.check(request)
     if not request.tasks and request.workload is None:
         raise Invalid("nothing to do: name at least one task, or a workload", code="nothing-to-do")
     names = [choice.name for choice in request.tasks]
@@ -44,6 +46,8 @@ def check(request: EvaluationRequested) -> None:
             raise Invalid(f"unknown engine {engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
     for choice in request.tasks:
         _check_choice(choice)
+    asked = sum((choice.limit or 1) * choice.repeats for choice in request.tasks)
+    bounds.check_sum(asked, sum(choice.repeats for choice in request.tasks), load=request.workload is not None)
     _check_chat(request.chat)
     if request.model_published is not None:
         check_date(request.model_published)
@@ -81,12 +85,21 @@ def _check_workload(workload: Workload, *, engine: str) -> None:
         )
     if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
         raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
+    if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
+        raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
+                      "its duration_s", code="out-of-bounds")  # fmt: skip
     if workload.profile == "concurrent" and not (workload.concurrency and workload.concurrency > 0):
         raise Invalid("profile concurrent needs a concurrency above 0", code="workload")
     if workload.requests is None and workload.duration_s is None:
         raise Invalid("a workload needs requests or duration_s, or it would never end", code="workload")
     if workload.input_tokens < 1 or workload.output_tokens < 1:
         raise Invalid("input_tokens and output_tokens must be 1 or more", code="workload")
+
+
+def _sent(workload: Workload) -> int:
+    """How many requests a workload sends where nothing but its rate and its time say it; 0 for others."""
+    paced = workload.requests is None and workload.profile in ("constant", "poisson")
+    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if paced else 0
 
 
 def board_of(request_suite: str | None, tasks: Sequence[PlannedTask]) -> str | None:
@@ -108,7 +121,13 @@ def chunks(text: str) -> list[bytes]:
 
 
 def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need) -> list[Job]:
-    """The run's jobs, in the order in which they should run; a workload waits for the answers, so that it has the agent to itself."""
+    """The run's jobs, in the order in which they should run; a workload waits for the answers, so that it has the agent to itself.
+
+    Raises: Invalid, where they are more than one run may have; before any is made.
+    """
+    samples = sum(one.samples * one.choice.repeats for one in chosen)
+    count = sum(-(-one.samples // per_job) * one.choice.repeats for one in chosen)
+    bounds.check_sum(samples, count, load=request.workload is not None)
     answers = [job for one in chosen for job in _answer_jobs(request, one, per_job=per_job, need=need)]
     if request.workload is None:
         return answers
@@ -123,10 +142,11 @@ def _answer_jobs(request: EvaluationRequested, one: Chosen, *, per_job: int, nee
     choice = one.choice
     firsts, repeats = range(0, one.samples, per_job), range(choice.repeats)
     # A task that may stop early is known up to where all repeats are: they go together.
-    order = [(repeat, first) for first in firsts for repeat in repeats] if one.ordinals else product(repeats, firsts)
+    order = ((repeat, first) for first in firsts for repeat in repeats) if one.ordinals else product(repeats, firsts)
+    alike = _job(request, job_id="", kind="answer", need=need)
     for repeat, first in order:
-        job = _job(request, job_id=f"{request.run_id}/{choice.name}/{repeat}/{first}", kind="answer", need=need)
-        yield job.model_copy(update={
+        yield alike.model_copy(update={
+            "job_id": f"{request.run_id}/{choice.name}/{repeat}/{first}",
             "build": one.place, "first_ordinal": first, "count": min(per_job, one.samples - first), "repeat": repeat,
             "seed": choice.seeds[repeat % len(choice.seeds)],
             "generation_json": choice.generation.json_text if choice.generation else "{}",

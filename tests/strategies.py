@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from hypothesis import strategies as st
 
-from schemas.event import Event, Record, RunId
+from schemas.event import Event, Finite, Record, RunId
 from tests.runs import run_named
 
 PLAIN: dict[Any, st.SearchStrategy[Any]] = {
@@ -22,6 +22,8 @@ def _fields(hint: Any) -> st.SearchStrategy[Any]:
     origin, arguments = get_origin(hint), get_args(hint)
     if hint == RunId:
         return st.integers(0, 99).map(run_named)
+    if hint == Finite:
+        return st.floats(allow_nan=False, allow_infinity=False)
     if origin is Annotated:
         return _fields(arguments[0])
     if origin is Literal:

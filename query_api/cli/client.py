@@ -1,6 +1,7 @@
 """The query API's client: answers as dicts, refusals as our errors."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,6 +43,8 @@ class Client:
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a body. Raises: NotFound, Invalid, Conflict, Unavailable."""
+        if fault := next(_unwritable(body, ()), None):
+            raise Invalid(fault, code="not-json")
         return dict(self._send("POST", path, json=body).json())
 
     def lines(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
@@ -58,6 +61,22 @@ class Client:
         if answer.is_error:
             raise _refusal(answer)
         return answer
+
+
+def _unwritable(told: Any, way: tuple[str, ...]) -> Iterator[str]:
+    """What of a body JSON has no form for, each with its place and what to do."""
+    where = ".".join(way)
+    match told:
+        case float() if not math.isfinite(told):
+            yield f"{where} {told}: give a number, or leave it out"
+        case str() if told != told.encode(errors="replace").decode():
+            yield f"{where} {told!a} is no text in UTF-8: rename it, or write it in a UTF-8 terminal"
+        case dict():
+            for name, value in told.items():
+                yield from _unwritable(value, (*way, str(name)))
+        case list() | tuple():
+            for place, value in enumerate(told):
+                yield from _unwritable(value, (*way, str(place)))
 
 
 def _refusal(answer: httpx.Response) -> AssayError:

@@ -1,5 +1,7 @@
 """`assay`: the command line. Each command with --json prints one document and nothing else; errors are one line on stderr."""
 
+import io
+import sys
 from collections.abc import Callable
 
 import typer
@@ -50,6 +52,9 @@ def assembled() -> typer.Typer:
 
 def main() -> None:
     """Runs the command; an error is one line on stderr: exit code 1, and 2 where the command was not understood."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letters for is shown escaped, and ends nothing
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = assembled()(prog_name="assay", standalone_mode=False)
     except AssayError as error:

@@ -25,12 +25,16 @@ def query_of(request: Request, shape: type[Model]) -> Model:
     if twice := [name for name in names if names.count(name) > 1]:
         raise Malformed(f"query parameter {twice[0]!r} is there twice; give it once", code="parameter-twice")
     try:
-        return shape.model_validate(dict(given))
+        asked = shape.model_validate(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         value = f"={first['input']!r}" if name in names else ""
         raise Malformed(f"query parameter {name}{value}: {_plain(first['msg'])}", code="invalid-parameter") from error
+    for name in names:
+        if isinstance(number := getattr(asked, name), float) and not math.isfinite(number):
+            raise Malformed(f"query parameter {name}={number}: give a number, or leave it out", code="invalid-parameter")
+    return asked
 
 
 async def body_of(request: Request, shape: type[Model]) -> Model:

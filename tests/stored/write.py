@@ -30,10 +30,11 @@ def _value(hint: Any) -> Any:
         return (_value(arguments[0]),)
     if origin is dict:
         return {"key": _value(arguments[1])}
-    return _record(hint) if isinstance(hint, type) and issubclass(hint, Record) else PLAIN[hint]
+    return filled(hint) if isinstance(hint, type) and issubclass(hint, Record) else PLAIN[hint]
 
 
-def _record(model: type[Record]) -> Record:
+def filled(model: type[Record]) -> Record:
+    """A record that has every field, always the same."""
     hints = get_type_hints(model, include_extras=True)
     return model.model_validate({name: _value(hints[name]) for name in model.model_fields if name != "event_id"})
 
@@ -46,7 +47,7 @@ def main() -> None:
     newest = {release.event: release.version for release in releases()}
     for name, version in newest.items():
         if (name, version) not in known:
-            event = _record(EVENTS[name])
+            event = filled(EVENTS[name])
             payload = base64.b64encode(codec.encode(event)).decode()  # type: ignore[arg-type]
             stored.append({"event": name, "version": version, "payload": payload, "fields": plain(event)})
     FILE.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")

@@ -1,5 +1,6 @@
 """The commands themselves: each has help with examples, the manual is theirs, and what is not understood is one line."""
 
+import io
 import sys
 from typing import Any
 
@@ -49,6 +50,47 @@ def test_what_is_not_understood_is_one_line_with_the_help_to_read(
     assert (ended.value.code, told.out, len(told.err.splitlines())) == (2, "", 1)
     assert says in told.err
     assert "--help`" in told.err
+
+
+NAN = ("submit", "--model", "m", "--task", "t", "--budget-s", "nan")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (NAN, "budget of nan s: write a number of seconds"),
+        ((*NAN[:5], "--budget-usd", "inf"), "budget of inf USD: write a number"),
+        ((*NAN[:5], "--until-within", "nan"), "stopping.half_width nan: give a number"),
+        ((*NAN[:5], "--deadline", "9" * 400 + "d"), "write a time such as"),
+        ((*NAN[:5], "--deadline", "2h" * 10**5), "write a time such as"),
+        (("perf", "--model", "m", "--rate", "inf"), "workload.rate_per_s inf: give a number"),
+        (("submit", "--model", "/\udcff", "--task", "t"), "model.uri '/\\udcff' is no text in UTF-8"),
+    ],
+)
+def test_what_json_has_no_form_for_is_one_line(
+    arguments: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is sent: exit code 1."""
+    monkeypatch.setattr(sys, "argv", ["assay", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out, len(told.err.splitlines())) == (1, "", 1)
+    assert says in told.err and len(told.err) < 300
+
+
+def test_a_terminal_without_the_letters_shows_them_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed ends no command."""
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setattr(sys, "argv", ["assay", "submit", "--model", "m", "--task", "t"])
+    monkeypatch.setattr(Client, "post", lambda *_: {"run_id": "модель"})
+    with pytest.raises(SystemExit) as ended:
+        main()
+    written.flush()
+    buffer = written.buffer
+    assert isinstance(buffer, io.BytesIO)
+    assert (ended.value.code, buffer.getvalue().splitlines()[0]) == (0, "модель".encode("ascii", "backslashreplace"))
 
 
 class Paged(Client):

@@ -1,0 +1,149 @@
+"""What a request may ask for at most: one table of every number, text and list in it.
+
+A request that is beyond them would stop others: its plan would fill the planner's memory, or one of its events would be larger than a
+record of Kafka's may be. The API and the command line refuse it before anything is produced, the planner whatever comes by Kafka.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from schemas.event import Producer, Record
+from schemas.requests import (
+    Adapter,
+    Budget,
+    Chat,
+    EngineChoice,
+    EvaluationRequested,
+    Generation,
+    Judgement,
+    ModelRef,
+    Objective,
+    Stopping,
+    TaskChoice,
+    Workload,
+)
+from streams.errors import Invalid
+
+DAY_S: Final = 86_400
+END_US: Final = 253_402_300_800 * 10**6  # the year 10000
+HOUR_NS: Final = 3600 * 10**9
+# In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill.
+MOST_SAMPLES: Final = 10_000_000
+MOST_JOBS: Final = 100_000
+# A workload's job names those that it waits for, in one record.
+MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
+MOST_LOAD_REQUESTS: Final = 1_000_000
+LESS: Final = "lower limit or repeats, or ask for several runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number from `least` to `most`; where `least` is null, a check of its own says what is too little."""
+
+    most: float
+    least: float | None = None
+
+    def fault(self, value: float) -> str | None:
+        """What is wrong with a number; None where nothing is."""
+        if value <= self.most and (self.least is None or value >= self.least):
+            return None
+        shown = value if isinstance(value, int) else f"{value:.15g}"
+        return f" {shown}: give {'at most' if self.least is None else f'{self.least:,} to'} {self.most:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text of so many characters at most."""
+
+    most: int
+
+    def fault(self, value: str) -> str | None:
+        """What is wrong with a text; None where nothing is."""
+        return f" has {len(value):,} characters: give at most {self.most:,}" if len(value) > self.most else None
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A list or a map of so many entries at most; its texts, a map's names among them, have at most `characters` each."""
+
+    most: int
+    characters: int = 1000
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with a list or a map; None where nothing is."""
+        if len(value) > self.most:
+            return f" has {len(value):,} entries: give at most {self.most:,}"
+        texts = (*value, *value.values()) if isinstance(value, Mapping) else value
+        longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
+        return f" has an entry of {longest:,} characters: give at most {self.characters:,}" if longest > self.characters else None
+
+
+NAME, PLACE, LONG = Written(200), Written(4_000), Written(100_000)
+DRESS = Written(30_000)  # every job carries it
+BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] = MappingProxyType({
+    EvaluationRequested: {
+        "event_id": NAME, "organisation_id": NAME, "occurred_us": Number(END_US, 0), "trace_parent": NAME, "submitter": NAME,
+        "campaign": NAME, "suite": NAME, "tasks": Several(1_000), "judges": Several(100, characters=4_000), "stop_rule": NAME,
+        "priority": Number(1_000, -1_000), "credential_ref": NAME, "labels": Several(100), "pool": NAME, "suite_version": NAME,
+        "judgements": Several(100), "model_published": NAME,
+    },
+    Producer: {"service": NAME, "version": NAME, "commit": NAME},
+    ModelRef: {
+        "uri": PLACE, "revision": NAME, "sha256": NAME, "format": NAME, "base": PLACE, "dtype": NAME, "quantisation": NAME,
+    },
+    Adapter: {"uri": PLACE, "method": NAME},
+    EngineChoice: {"name": NAME, "options": Several(100)},
+    Generation: {"json_text": Written(10_000)},
+    TaskChoice: {
+        "name": NAME, "version": NAME, "data_revision": NAME, "fewshot": Number(1_000), "limit": Number(MOST_SAMPLES),
+        "repeats": Number(1_000), "seeds": Several(1_000), "group": NAME, "definition": LONG, "metrics": Several(100),
+    },
+    Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},
+    Workload: {
+        "rate_per_s": Number(10_000), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
+        "requests": Number(MOST_LOAD_REQUESTS, 1), "warmup_requests": Number(10_000, 0), "input_tokens": Number(1_000_000),
+        "output_tokens": Number(1_000_000), "url": PLACE,
+    },
+    Objective: {
+        "ttft_ns": Number(24 * HOUR_NS, 1), "itl_ns": Number(24 * HOUR_NS, 1), "e2e_ns": Number(24 * HOUR_NS, 1), "ratio": Number(1, 0),
+    },
+    Budget: {"usd_nano": Number(10**18), "s": Number(3_650 * DAY_S), "deadline_us": Number(END_US)},
+    Stopping: {"half_width": Number(1_000), "confidence": Number(1_000)},  # its own check is narrower
+    Judgement: {"task": NAME},
+})  # fmt: skip
+
+
+def check(request: EvaluationRequested) -> None:
+    """Raises: Invalid, naming the first field that is beyond its bound, its value and the bound."""
+    for fault in _faults(request, ()):
+        raise Invalid(fault, code="out-of-bounds")
+
+
+def check_sum(samples: int, jobs: int, *, load: bool) -> None:
+    """Raises: Invalid, where all tasks together are more than one run may have. `load`: a workload waits for the jobs."""
+    if samples > MOST_SAMPLES:
+        raise Invalid(f"{samples:,} samples in all, each repeat counted: give at most {MOST_SAMPLES:,}; {LESS}", code="out-of-bounds")
+    most = MOST_JOBS_BEFORE_A_LOAD if load else MOST_JOBS
+    if jobs > most:
+        told = ", where a workload follows" if load else ""
+        raise Invalid(f"{jobs:,} jobs in all: give at most {most:,}{told}; {LESS}", code="out-of-bounds")
+
+
+def _faults(record: Record, way: tuple[str, ...]) -> Iterator[str]:
+    for name, bound in BOUNDS[type(record)].items():
+        value = getattr(record, name)
+        if value is not None and (fault := bound.fault(value)) is not None:
+            yield ".".join((*way, name)) + fault
+    for name in type(record).model_fields:
+        for place, part in _parts(getattr(record, name)):
+            yield from _faults(part, (*way, name, *place))
+
+
+def _parts(value: Any) -> Iterator[tuple[tuple[str, ...], Record]]:
+    """The records that a field holds, each with its place in it."""
+    if isinstance(value, Record):
+        yield (), value
+    elif isinstance(value, tuple):
+        yield from (((str(place),), one) for place, one in enumerate(value) if isinstance(one, Record))

@@ -1,0 +1,105 @@
+"""What a request may ask for at most: every field has its bound, and a refusal names both."""
+
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import pytest
+
+from schemas.event import Record, RunId
+from schemas.jobs import BuildPlace, Need
+from schemas.requests import Budget, EvaluationRequested, ModelRef, TaskChoice, Workload
+from streams import bounds, planning
+from streams.errors import Invalid
+from tests.pool import STAMP
+from tests.runs import run_named
+
+FREE = {"visibility", "purpose", "profile"}  # of few values each
+PLACE = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=1)
+
+
+def asked(**told: Any) -> EvaluationRequested:
+    """A request."""
+    header = {"occurred_us": 1, "producer": STAMP, "run_id": run_named("r"), "model": ModelRef(uri="m")}
+    return EvaluationRequested.model_validate(header | {"tasks": (TaskChoice(name="t"),)} | told)
+
+
+def unbounded(record: type[Record]) -> Iterator[str]:
+    """The fields of a record, and of those within it, that nothing bounds."""
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        if name not in record.model_fields or name in bounds.BOUNDS.get(record, {}) or name in FREE:
+            continue
+        for part in parts(hint):
+            if isinstance(part, type) and issubclass(part, Record):
+                yield from unbounded(part)
+            elif part not in (bool, RunId):
+                yield f"{record.__name__}.{name}"
+
+
+def parts(hint: Any) -> Iterator[Any]:
+    """What a hint is made of; a list, a map and a number stay what they are."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        yield from (part for one in arguments if one is not type(None) for part in parts(one))
+    elif origin is Annotated and hint != RunId:
+        yield from parts(arguments[0])
+    else:
+        yield str if origin is Literal else hint
+
+
+def test_every_field_of_a_request_has_a_bound() -> None:
+    """A list's records are looked into too, and no bound is of a field that there is not."""
+    assert list(unbounded(EvaluationRequested)) == []
+    for record, fields in bounds.BOUNDS.items():
+        assert fields.keys() <= record.model_fields.keys()
+        for hint in get_type_hints(record).values():
+            inner = [one for one in get_args(hint) if isinstance(one, type) and issubclass(one, Record)]
+            assert get_origin(hint) is not tuple or all(one in bounds.BOUNDS for one in inner)
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"tasks": [{"name": "t", "repeats": 100_000_000}]}, "tasks.0.repeats 100000000: give at most 1,000"),
+        ({"tasks": [{"name": "t"}, {"name": "u", "fewshot": 5_000}]}, "tasks.1.fewshot 5000: give at most 1,000"),
+        ({"tasks": [{"name": "t", "limit": 2**63 - 1}]}, "tasks.0.limit 9223372036854775807: give at most 10,000,000"),
+        ({"tasks": [{"name": "t", "seeds": [1] * 1_001}]}, "tasks.0.seeds has 1,001 entries: give at most 1,000"),
+        ({"tasks": [{"name": "t" * 201}]}, "tasks.0.name has 201 characters: give at most 200"),
+        ({"tasks": [{"name": "t", "metrics": ["m" * 1_001]}]}, "tasks.0.metrics has an entry of 1,001 characters: give at most 1,000"),
+        ({"tasks": [{"name": f"{n}"} for n in range(1_001)]}, "tasks has 1,001 entries: give at most 1,000"),
+        ({"tasks": [{"name": "t", "repeats": 1000, "limit": 10_001}]}, "10,001,000 samples in all, each repeat counted: give at most 10,"),
+        ({"labels": {"a": "b" * 1_001}}, "labels has an entry of 1,001 characters"),
+        ({"labels": {f"{n}": "" for n in range(101)}}, "labels has 101 entries: give at most 100"),
+        ({"priority": -(2**63)}, "priority -9223372036854775808: give -1,000 to 1,000"),
+        ({"judgements": [{"task": "t", "model": {"uri": "m" * 4_001}}]}, "judgements.0.model.uri has 4,001 characters: give at most 4,000"),
+        ({"engine": {"name": "x" * 10**6}}, "engine.name has 1,000,000 characters"),
+        ({"budget": Budget(s=1e300)}, "budget.s 1e+300: give at most 315,360,000"),
+        ({"workload": Workload(duration_s=1e9)}, "workload.duration_s 1000000000: give 0.001 to 604,800"),
+        ({"workload": Workload(requests=10, warmup_requests=-1)}, "workload.warmup_requests -1: give 0 to 10,000"),
+        ({"workload": Workload(profile="poisson", rate_per_s=100, duration_s=20_000)}, "send 2,000,000 requests: give at most 1,000,000"),
+        ({"chat": {"template": "t" * 30_001}}, "chat.template has 30,001 characters: give at most 30,000"),
+    ],
+)  # fmt: skip
+def test_what_is_beyond_a_bound_is_refused_with_both(told: dict[str, Any], says: str) -> None:
+    """Before anything of it is repeated or made."""
+    with pytest.raises(Invalid) as refusal:
+        planning.check(asked(**told))
+    assert says in str(refusal.value) and len(str(refusal.value)) < 200
+    assert refusal.value.code == "out-of-bounds"
+
+
+def test_a_plan_of_too_many_jobs_is_refused_before_one_is_made() -> None:
+    """Only the build says how many samples a task without a limit has; a workload waits for fewer jobs than there may be without one."""
+    request = asked(tasks=[{"name": "t", "repeats": 1000}])
+    for request_, samples, says in (
+        (request, 10_001, "10,001,000 samples in all"),
+        (request.model_copy(update={"workload": Workload(requests=1)}), 2_000, "8,000 jobs in all: give at most 5,000, where a workload"),
+    ):
+        with pytest.raises(Invalid, match=says):
+            planning.jobs(request_, [planning.Chosen(request_.tasks[0], PLACE, samples)], per_job=256, need=Need())
+    assert len(planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())) == 1000
+
+
+def test_a_message_can_be_written_whatever_it_quotes() -> None:
+    """Half of a pair is no UTF-8: it is shown escaped."""
+    assert str(Invalid("half \ud800 of it")) == r"half \ud800 of it"

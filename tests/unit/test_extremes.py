@@ -1,0 +1,135 @@
+"""The extremes of every field of every event: refused at decoding with words, or survived by all that is pure behind it."""
+
+import io
+import json
+import math
+import struct
+import types
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import fastavro
+import pytest
+
+from schemas.avro import avro_schema
+from schemas.catalogue import EVENTS
+from schemas.codec import Undecodable
+from schemas.event import Double, Event, Finite, Record, RunId
+from schemas.released import released_codec, releases
+from schemas.requests import EvaluationRequested
+from schemas.trust import DeadLettered
+from streams import planning
+from streams.errors import Invalid
+from streams.money.spending import Ledger
+from streams.projection import plain, row
+from streams.queue import limits
+from streams.queue.dispatch import Pool
+from tests.pool import STAMP
+from tests.stored.write import filled
+
+CODEC = released_codec()
+IDS = {release.event: release.schema_id for release in releases()}
+WHOLE = (2**63 - 1, -(2**63), 0)
+REAL = (math.nan, math.inf, -math.inf, -1.7e308)
+WRITTEN = ("", "x" * 10_000, '\0\U0010ffff/../\n"`{{')
+MANY = 150
+EXTREMES: dict[Any, tuple[Any, ...]] = {int: WHOLE, float: REAL, str: WRITTEN, bytes: (b"", b"\xff\x00" * 5_000)}
+Way = tuple[str | int, ...]
+
+
+def leaves(hint: Any, way: Way) -> Iterator[tuple[Way, Any]]:
+    """The way to every value in a filled record that has a form of its own, with its type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint in (RunId, Double, Finite):
+        yield way, hint
+    elif origin is Annotated:
+        yield from leaves(arguments[0], way)
+    elif origin in (Union, types.UnionType):
+        yield from leaves(next(one for one in arguments if one is not type(None)), way)
+    elif origin in (tuple, dict):
+        yield way, origin
+        yield from leaves(arguments[-1 if origin is dict else 0], (*way, "key" if origin is dict else 0))
+    elif isinstance(hint, type) and issubclass(hint, Record):
+        for name, of in get_type_hints(hint, include_extras=True).items():
+            if name in hint.model_fields:
+                yield from leaves(of, (*way, name))
+    else:
+        yield way, str if origin is Literal else hint
+
+
+def extremes(hint: Any, value: Any) -> tuple[Any, ...]:
+    """What is sent in a value's place."""
+    if hint in (tuple, dict):
+        many = list(value) * MANY if hint is tuple else {f"{n}": next(iter(value.values())) for n in range(MANY)}
+        return (hint(), many)
+    plainly = {RunId: str, Double: float, Finite: float}.get(hint, hint)
+    return EXTREMES.get(plainly, ())
+
+
+def at(told: Any, way: Way) -> Any:
+    """The value that lies there."""
+    return at(told[way[0]], way[1:]) if way else told
+
+
+def put(told: Any, way: Way, value: Any) -> Any:
+    """The same with another value there."""
+    if not way:
+        return value
+    if isinstance(told, dict):
+        return told | {way[0]: put(told[way[0]], way[1:], value)}
+    return [put(one, way[1:], value) if place == way[0] else one for place, one in enumerate(told)]
+
+
+def survived(event: Event) -> None:
+    """Raises, where anything pure breaks over an event that was decoded."""
+    assert CODEC.decode(CODEC.encode(event), type(event)) == event
+    json.dumps(plain(event), allow_nan=False)
+    assert all(isinstance(cell, str | int | float | None) for cell in row(event, partition=0, offset=1, written_us=2))
+    pool, ledger = Pool("text ü", lease_us=1), Ledger()
+    for offset in (0, 1):
+        pool.fold(event, partition=0, offset=offset, written_us=1, at_us=1)
+        with suppress(Invalid):  # a dead letter in its processor
+            ledger.fold(event)
+    pool.decide(now_us=2)
+    pool.waits(now_us=3)
+    if isinstance(event, EvaluationRequested):
+        for check in (planning.check, lambda asked: limits.check(asked, asked_us=1)):
+            try:
+                check(event)
+            except Invalid as refusal:
+                assert str(refusal) and len(str(refusal)) < 1000
+
+
+def refused(payload: bytes, fault: Undecodable) -> None:
+    """Raises, where a refusal does not say why, or its dead letter is no event itself."""
+    assert fault.code == "invalid-event" and 10 < len(str(fault)) < 1000
+    letter = DeadLettered(
+        occurred_us=1, producer=STAMP, topic="t", partition=0, offset=0, reason_code=fault.code, message=str(fault), payload=payload
+    )
+    survived(letter)
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_the_extremes_of_every_field_are_refused_with_words_or_survived(name: str) -> None:
+    """One at a time."""
+    event = EVENTS[name]
+    schema, told = fastavro.parse_schema(avro_schema(event)), filled(event).model_dump() | {"event_id": ""}
+    for way, hint in leaves(event, ()):
+        for extreme in extremes(hint, at(told, way)):
+            out = io.BytesIO(struct.pack(">bI", 0, IDS[name]))
+            out.seek(5)
+            fastavro.schemaless_writer(out, schema, put(told, way, extreme))
+            try:
+                made = CODEC.decode(out.getvalue(), event)
+            except Undecodable as fault:
+                refused(out.getvalue(), fault)
+            else:
+                assert not (isinstance(extreme, float) and math.isnan(extreme)), way
+                assert not (hint is Finite and math.isinf(extreme)), way
+                survived(made)
+
+
+def test_no_number_is_left_without_saying_whether_it_may_be_infinite() -> None:
+    """Else the next that is added would take NaN."""
+    assert [(name, way) for name, event in EVENTS.items() for way, hint in leaves(event, ()) if hint is float] == []
