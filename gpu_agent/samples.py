@@ -60,6 +60,10 @@ class Open:
         if len(own) == sum(built.repeats for built in self.samples[position].requests):
             self.ready.append(position)
 
+    def sample_of(self, index: int) -> SampleBuilt:
+        """The sample that a request of that index is of."""
+        return self.samples[index // WIDTH]
+
     def whole(self) -> list[tuple[SampleBuilt, tuple[Answer, ...]]]:
         """The samples that are ready, each with its answers in order; they stay ready until they are `told`."""
         return [(self.samples[position], _ordered(self.samples[position], self.answers.get(position, []))) for position in self.ready]

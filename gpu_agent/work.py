@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 
 from gpu_agent.engines.engine import Halved, Loaded
+from gpu_agent.engines.failures import FAILED, OfRequest, frames_of, words_of
 from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
@@ -19,10 +20,14 @@ from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, Sample
 from schemas.requests import Workload
 from streams.errors import AssayError, Invalid, Permanent, Temporary
 from streams.queue.bits import pack, unpack
+from streams.trust.privacy import PRIVATE
 
 PUBLISH_EVERY_S = 0.2
 ARRIVALS = 64
 REPORT_EVERY_S = 1.0
+# What reading a job raises where its data is not as it should be: no JSON, no UTF-8, a sealed text, a field that is not there.
+OF_DATA = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+BROKEN = "job-broken"
 
 
 class Attempt:
@@ -48,13 +53,26 @@ class Attempt:
         """Runs the job; what goes wrong is reported, and the dispatcher decides what follows."""
         try:
             async with metering(self._log, self._engines, job=self.job, agent_id=self._agent_id) as self._readings:
-                await self._run()
+                await self._run_whole()
             await self.report("finished")
             ATTEMPTS.labels("finished").inc()
         except AssayError as error:
-            permanent = isinstance(error, Permanent)
             ATTEMPTS.labels("failed").inc()
-            await self.report("failed", error=JobError(code=error.code, message=str(error), permanent=permanent))
+            await self.report("failed", error=self._told(error))
+
+    def _told(self, error: AssayError) -> JobError:
+        """The error as the log has it: of a private job without words that may quote its texts."""
+        quotes = self.job.visibility == PRIVATE and error.code in (FAILED, BROKEN)
+        message = f"{error.code}; more is withheld, for the run is private; the agent's log says where" if quotes else str(error)
+        return JobError(code=error.code, message=message, permanent=isinstance(error, Permanent))
+
+    async def _run_whole(self) -> None:
+        """Runs the job; what it holds is its sender's, and may be anything. Raises: Permanent, Temporary; a fault of ours is neither."""
+        try:
+            await self._run()
+        except OF_DATA as error:
+            frames_of(error)
+            raise Permanent(f"the job holds what cannot be used: {words_of(error)}; submit it again", code=BROKEN) from error
 
     async def _run(self) -> None:
         await self.report("loading")
@@ -144,6 +162,9 @@ class Attempt:
                     await self._halved(reply)
                 else:
                     open_.take(reply)
+        except OfRequest as error:
+            sample = open_.sample_of(error.index)
+            raise Permanent(f"sample {sample.ordinal} of {build.task}: {error}", code=error.code) from error
         finally:
             # However it ends, what is whole is not lost.
             ended.set()

@@ -102,7 +102,7 @@ class Worker:
             if holds:
                 await self._drop("cancelled", state="cancelled")
             return
-        if holds:
+        if holds or lease.job is None:
             return
         await self._drop("another job was leased to this agent", state="failed")
         self._attempt = Attempt(lease, agent_id=self._agent_id, log=self._log, engines=self._engines, environment_sha=self._environment.sha)

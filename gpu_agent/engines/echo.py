@@ -1,8 +1,8 @@
 """A fake that ships: its answers are a hash of the request and the model's name, so they are always the same. For tests of all
 that is not a model: kills, retries, failures.
 
-Options: `delay_ms` before each answer; `fail` = `load` (permanent), `oom` (temporary), `crash` (the process dies); `fail_after`
-answers of this process (default 0); `answers` is a JSON file {end of a prompt: text generated for it}.
+Options: `delay_ms` before each answer; `fail` = `load` (permanent), `oom` (temporary), `crash` (the process dies), `raise` (as a
+library does); `fail_after` answers of this process (default 0); `answers` is a JSON file {end of a prompt: text generated for it}.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from schemas.requests import ModelRef
 from streams.errors import Invalid, Temporary
 
 OPTIONS = frozenset({"answers", "delay_ms", "fail", "fail_after"})
-FAILURES = frozenset({"", "load", "oom", "crash"})
+FAILURES = frozenset({"", "load", "oom", "crash", "raise"})
 
 
 class Echo:
@@ -59,6 +59,8 @@ class Echo:
     def _break(self) -> None:
         if self._fail == "crash":
             os._exit(139)
+        if self._fail == "raise":
+            raise LookupError("asked to raise")
         raise Temporary("asked to run out of memory", code="out-of-memory")
 
     def _one(self, request: EngineRequest) -> EngineAnswer:

@@ -1,8 +1,10 @@
 """One attempt on the real log with the real engine: what it publishes while it works."""
 
 import asyncio
+import re
 import uuid
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -26,19 +28,21 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 SAMPLES = 200
 
 
-async def lease_on(log: Log, model: ModelRef, engine: EngineChoice) -> JobReleased:
-    """A lease of a job of long contexts, whose build is in the log."""
+def _request(number: int, answer: str) -> BuiltRequest:
+    context = Text.plain(f"{number}. " + "a garden " * 40)
+    return BuiltRequest(request_type="loglikelihood", context=context, continuation=Text.plain(answer))
+
+
+async def lease_on(log: Log, model: ModelRef, engine: EngineChoice, *, count: int = SAMPLES, **told: Any) -> JobReleased:
+    """A lease of a job of long contexts, whose build is in the log; `told` are other fields of its requests."""
     build_id, run_id = uuid.uuid4().hex, str(uuid7())
     built = [
         SampleBuilt(
             occurred_us=now_us(), producer=producer("test"), build_id=build_id, ordinal=n, doc_id=n, document=Text.plain("{}"),
-            requests=tuple(
-                BuiltRequest(request_type="loglikelihood", context=Text.plain(f"{n}. " + "a garden " * 40), continuation=Text.plain(answer))
-                for answer in (" yes", " no")
-            ),
+            requests=tuple(_request(n, answer).model_copy(update=told) for answer in (" yes", " no")),
             arguments_sha=f"{n}",
         )
-        for n in range(SAMPLES)
+        for n in range(count)
     ]  # fmt: skip
     places = await log.publish_all(built)
     build = BuildPlace(
@@ -46,12 +50,52 @@ async def lease_on(log: Log, model: ModelRef, engine: EngineChoice) -> JobReleas
     )
     job = Job(
         run_id=run_id, job_id=f"{run_id}/t/0/0", kind="answer", pool="p", submitter="me", organisation_id="local", priority=0, model=model,
-        engine=engine, chat=Chat(), build=build, count=SAMPLES,
+        engine=engine, chat=Chat(), build=build, count=count,
     )  # fmt: skip
     return JobReleased(
         occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
         attempt=1, agent_id="a", incarnation=1,
     )  # fmt: skip
+
+
+def altered(lease: JobReleased, **job: Any) -> JobReleased:
+    """The lease with other fields of its job."""
+    return lease.model_copy(update={"job": lease.job.model_copy(update=job) if lease.job else None})
+
+
+def test_what_a_job_holds_ends_its_attempt_and_nothing_else(stack: Settings) -> None:
+    """Whatever was produced straight to Kafka: the attempt fails for good, in words, and the agent goes on."""
+    model, echo = ModelRef(uri="m"), EngineChoice(name="echo")
+    raising = EngineChoice(name="echo", options={"fail": "raise", "fail_after": "2"})
+    key = {"context": Text(bytes=b"sealed", key_id="k")}
+    hostile: list[tuple[dict[str, Any], dict[str, Any], str, str]] = [
+        ({}, {"generation_json": "no"}, "generation", "no JSON"),
+        ({}, {"generation_json": "[" * 100_000}, "generation", "no JSON"),
+        ({"generation_json": "[1]"}, {}, "job-broken", "submit it again"),
+        ({"context": Text(bytes=b"\xff")}, {}, "job-broken", "UnicodeDecodeError"),
+        (key, {}, "job-broken", "sealed under key k"),
+        (key, {"visibility": "private"}, "job-broken", "withheld"),
+        ({"prefix_ref": "nowhere"}, {}, "job-broken", "KeyError"),
+        ({}, {"count": 10**12}, "samples-missing", "1000000000000 samples"),
+        ({}, {"kind": "perf", "build": None}, "job-kind", "not perf"),
+        ({}, {"engine": raising}, "engine-failed", "sample 1 of t: the engine failed: LookupError"),
+    ]  # fmt: skip
+
+    async def act() -> None:
+        engines = Engines("cpu")
+        try:
+            async with Log(stack, client_id="test") as log:
+                for request, job, code, said in hostile:
+                    lease = altered(await lease_on(log, model, echo, count=8, **request), **job)
+                    await Attempt(lease, agent_id="a", log=log, engines=engines, environment_sha="e").run()
+                    error = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1].error
+                    assert (error.code, error.permanent) == (code, True)
+                    assert re.search(said, error.message)
+                    assert len(error.message) < 1000
+        finally:
+            await engines.close()
+
+    asyncio.run(act())
 
 
 def test_a_job_outlives_running_out_of_memory_and_says_so(stack: Settings, tmp_path: Path) -> None:
