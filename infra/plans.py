@@ -2,14 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import aclosing
+from uuid import UUID
 
 from infra.kafka import Log
+from infra.partitioning import partition_for
 from schemas.builds import TaskBuilt
 from schemas.event import Event
 from schemas.runs import RunChanged
 from streams.topics import RUNS
 
 RUNS_HELD = 1000
+# A run's id says when it was drawn; the clock that drew it may be ahead of those that the log's records have.
+EARLIER_US = 3600 * 1_000_000
 Pair = tuple[str, str]  # filter, metric
 
 
@@ -39,7 +44,24 @@ class Plans:
         return tuple(pair for pair in self._held[run_id].get(built.task, ()) if pair not in own)
 
     async def _look_for(self, run_id: str) -> None:
-        async for record in self._log.read((RUNS,)):
-            if isinstance(record.event, RunChanged) and record.event.run_id == run_id:
-                self.remember(record.event)
+        """Looks in the run's own partition, first from the time on that its id says, then before that; ends where the plan stands."""
+        ends = await self._log.ends((RUNS,))
+        at = (RUNS.name, partition_for(run_id.encode(), len(ends)))
+        drawn = (await self._log.offsets_at((RUNS,), written_us=max(0, drawn_us(run_id) - EARLIER_US)))[at]
+        for first, end in ((drawn, ends[at]), (0, drawn)):
+            if run_id not in self._held and first < end:
+                await self._look_between(run_id, at, first=first, end=end)
         self._hold(run_id, {})
+
+    async def _look_between(self, run_id: str, at: tuple[str, int], *, first: int, end: int) -> None:
+        async with aclosing(self._log.follow((RUNS,), since={at: first}, until={at: end})) as records:
+            async for record in records:
+                if isinstance(record.event, RunChanged) and record.event.run_id == run_id:
+                    self.remember(record.event)
+                if run_id in self._held:
+                    return
+
+
+def drawn_us(run_id: str) -> int:
+    """When a run's id was drawn, by the clock of whoever did. Source: RFC 9562, 5.7: a UUIDv7 begins with 48 bits of milliseconds."""
+    return (UUID(run_id).int >> 80) * 1000

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import cast
 
@@ -22,7 +20,8 @@ from schemas.event import Event
 from schemas.requests import EvaluationRequested, ModelRef
 from schemas.results import RunScored
 from schemas.runs import RunChanged
-from streams.topics import DEAD_LETTERS, RUN_SCORES, RUNS, Topic, topic_of
+from streams.topics import DEAD_LETTERS, RUN_SCORES, RUNS, Topic
+from tests.in_memory import InMemory
 from tests.runs import run_named
 
 R = run_named("r")
@@ -37,7 +36,7 @@ Steps = list[tuple[list[tuple[Topic, str]], int]]  # what is written, and after 
 
 def standing(**ahead: int) -> Position:
     """Before the record, everywhere else at the beginning."""
-    places = {(topic.name, partition): 0 for topic in TOPICS for partition in range(topic.partitions)}
+    places = {(topic.name, partition): 0 for topic in TOPICS for partition in range(4)}
     return Position(places | {("assay.requests.v1", 0): 4} | {(BY_NAME[name].name, 1): offset for name, offset in ahead.items()}, 5)
 
 
@@ -102,54 +101,6 @@ def test_one_run_is_looked_for_in_its_own_partition_and_only_in_topics_that_tell
     assert places == [*(("assay.requests.v1", n) for n in range(4)), (RUNS.name, partition_for(R.encode(), 4))]
     assert list(wanted(["runs", "rankings"], run_id=None, board="b").places(ends)) == [("assay.rankings.v1", partition_for(b"b", 4))]
     assert set(ALL.places(ends)) == set(ends)
-
-
-class InMemory:
-    """A log of records in memory, as far as the follower asks; `read` are the places that somebody resumed in."""
-
-    def __init__(self) -> None:
-        self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
-        self.more = asyncio.Event()
-        self.read: list[Ends] = []
-        self.topics = TOPICS
-
-    def write(self, event: Event) -> Record:
-        """Puts an event at the end of its key's partition, a second after the one before."""
-        name = topic_of(event).name
-        place = Place(name, partition := partition_for(event.partition_key(), 4), len(self.records[name, partition]))
-        record = Record(place, event.partition_key(), b"", self.count() * 1_000_000, event)
-        self.records[name, partition].append(record)
-        self.more.set()
-        return record
-
-    def count(self) -> int:
-        """How many records it has."""
-        return sum(map(len, self.records.values()))
-
-    async def check(self) -> None:
-        """It answers."""
-
-    async def ends(self, topics: Sequence[Topic]) -> Ends:
-        """The next offsets."""
-        return {(topic.name, n): len(self.records[topic.name, n]) for topic in topics for n in range(4)}
-
-    async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
-        """The first offsets of that time or later."""
-        return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
-
-    async def follow(self, topics: Sequence[Topic], *, since: Ends, until: Ends | None = None) -> AsyncIterator[Record]:
-        """As the log does."""
-        position = {place: since[place] for place in until or since}
-        if until:
-            self.read.append(until)
-        while until is None or any(position[place] < until[place] for place in until):
-            self.more.clear()
-            for place, records in list(self.records.items()):
-                while place in position and position[place] < (until[place] if until else len(records)):
-                    position[place] += 1
-                    yield records[position[place] - 1]
-            if not until:
-                await self.more.wait()
 
 
 def changed(topic: Topic, run_id: str, *, number: int) -> Event:

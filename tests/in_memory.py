@@ -1,0 +1,59 @@
+"""A log of records in memory, for those who only read one."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+
+from infra.kafka import Ends, Place, Record
+from infra.partitioning import partition_for
+from schemas.event import Event
+from streams.topics import Topic, topic_of
+
+
+class InMemory:
+    """As much of a log as is followed: `read` has the ends of what somebody read up to, `given` counts the records that were."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self.more = asyncio.Event()
+        self.read: list[Ends] = []
+        self.given = 0
+
+    def write(self, event: Event, *, written_us: int | None = None) -> Record:
+        """Puts an event at the end of its key's partition, a second after the one before unless it is said when."""
+        name = topic_of(event).name
+        place = Place(name, partition := partition_for(event.partition_key(), 4), len(self.records[name, partition]))
+        record = Record(place, event.partition_key(), b"", self.count() * 1_000_000 if written_us is None else written_us, event)
+        self.records[name, partition].append(record)
+        self.more.set()
+        return record
+
+    def count(self) -> int:
+        """How many records it has."""
+        return sum(map(len, self.records.values()))
+
+    async def check(self) -> None:
+        """It answers."""
+
+    async def ends(self, topics: Sequence[Topic]) -> Ends:
+        """The next offsets."""
+        return {(topic.name, n): len(self.records[topic.name, n]) for topic in topics for n in range(4)}
+
+    async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
+        """The first offsets of that time or later."""
+        return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
+
+    async def follow(self, topics: Sequence[Topic], *, since: Ends, until: Ends | None = None) -> AsyncGenerator[Record, None]:
+        """As the log does."""
+        position = {place: since[place] for place in until or since}
+        if until:
+            self.read.append(until)
+        while until is None or any(position[place] < until[place] for place in until):
+            self.more.clear()
+            for place, records in list(self.records.items()):
+                while place in position and position[place] < (until[place] if until else len(records)):
+                    position[place] += 1
+                    self.given += 1
+                    yield records[position[place] - 1]
+            if not until:
+                await self.more.wait()
