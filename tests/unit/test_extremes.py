@@ -23,7 +23,7 @@ from streams.errors import Invalid
 from streams.projection import plain, row
 from streams.queue import limits
 from streams.queue.dispatch import Pool
-from tests.pool import STAMP
+from tests.pool import STAMP, Told
 from tests.stored.write import filled
 
 CODEC = released_codec()
@@ -84,9 +84,7 @@ def survived(event: Event) -> None:
     assert CODEC.decode(CODEC.encode(event), type(event)) == event
     json.dumps(plain(event), allow_nan=False)
     assert all(isinstance(cell, str | int | float | None) for cell in row(event, partition=0, offset=1, written_us=2))
-    pool = Pool("text ü", lease_us=1)
-    for offset in (0, 1):
-        pool.fold(event, partition=0, offset=offset, written_us=1, at_us=1)
+    pool = Told(Pool("text ü", lease_us=1)).tell(event, event).pool
     pool.decide(now_us=2)
     pool.waits(now_us=3)
     if isinstance(event, EvaluationRequested):
