@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from agents.batches import App, batches
+from agents.credentials import credentials
 from infra.kafka import Log, Place, Record
 from infra.lag import measure_lag
 from infra.metrics import BATCH, DEAD_LETTERS, EVENTS, READY
@@ -39,6 +40,7 @@ def worker_app(worker: str, settings: Settings) -> App:
     return App(
         f"assay-{worker}",
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
+        broker_credentials=credentials(settings),
         store="memory://",
         datadir=settings.home / "faust",  # else it makes a folder where the process happens to be
         web_enabled=False,

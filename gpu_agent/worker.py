@@ -87,9 +87,9 @@ class Worker:
         )  # fmt: skip
 
     async def _follow(self, since: dict[tuple[str, int], int]) -> None:
-        async for record in self._log.follow([self._topic], since=since):
+        async for record in self._log.follow([self._topic], since=since, partitions=[self._partition]):
             event = record.event
-            if record.place.partition != self._partition or not isinstance(event, JobReleased) or event.term < self._term:
+            if not isinstance(event, JobReleased) or event.term < self._term:
                 continue
             self._term = event.term
             if (event.agent_id, event.incarnation) == (self._agent_id, self._incarnation):

@@ -122,7 +122,7 @@ async def _compared(live: ClickHouse, rebuilt: ClickHouse, ends: Ends, *, run_id
 
 def _below(topic: Topic, ends: Ends, table: Table, run_id: str | None) -> str:
     """The condition that holds for records below the cut."""
-    limits = " OR ".join(f"(log_partition = {n} AND log_offset < {ends[topic.name, n]})" for n in range(topic.partitions))
+    limits = " OR ".join(f"(log_partition = {n} AND log_offset < {end})" for (name, n), end in ends.items() if name == topic.name)
     return f"({limits})" + (f" AND run_id = '{_quoted(run_id)}'" if run_id is not None and "run_id" in table.columns else "")
 
 

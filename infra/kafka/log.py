@@ -10,6 +10,7 @@ from infra.kafka.administering import Administering
 from infra.kafka.connection import Connection
 from infra.kafka.decoding import Decoding
 from infra.kafka.letters import letter_for
+from infra.kafka.partitions import Partitions
 from infra.kafka.producing import Outgoing, Producing
 from infra.kafka.reading import Reading
 from infra.kafka.records import Ends, Place, Record
@@ -34,12 +35,17 @@ class Log:
         self._attempts = attempts
         self._decoding = Decoding(settings.registry)
         self._producing = Producing(connection, patience_s=patience_s)
-        self._reading = Reading(connection, self._decoding)
+        self._partitions = Partitions(self._producing.counts)
+        self._reading = Reading(connection, self._decoding, self._partitions)
         self._administering = Administering(connection)
 
     async def __aenter__(self) -> Self:
-        await self._decoding.start(attempts=self._attempts)
-        await self._producing.start(attempts=self._attempts)
+        try:
+            await self._decoding.start(attempts=self._attempts)
+            await self._producing.start(attempts=self._attempts)
+        except BaseException:
+            await self._decoding.close()
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -53,7 +59,11 @@ class Log:
 
     async def check(self) -> None:
         """Returns once the broker has answered. Raises: Unavailable."""
-        await self._producing.check()
+        await self._producing.counts(())
+
+    async def partitions(self, topics: Sequence[Topic]) -> Mapping[str, int]:
+        """How many partitions each topic has, by its name, as the broker says. Raises: Unavailable where one is not there."""
+        return await self._partitions.of(topics)
 
     async def publish(self, event: Event) -> Place:
         """Where the event lies, once the broker has acknowledged it. Raises: as `publish_all`."""
@@ -112,20 +122,25 @@ class Log:
             yield record
 
     def follow(
-        self, topics: Sequence[Topic], *, since: Mapping[tuple[str, int], int] | None = None, until: Ends | None = None
+        self,
+        topics: Sequence[Topic],
+        *,
+        since: Mapping[tuple[str, int], int] | None = None,
+        until: Ends | None = None,
+        partitions: Sequence[int] | None = None,
     ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
-        With `until`, only its partitions are read.
+        With `until`, only its partitions are read; else all of each topic, or those `partitions`.
         """
-        return self._reading.follow(topics, since=since, until=until)
+        return self._reading.follow(topics, since=since, until=until, only=partitions)
 
     async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> Ends:
         """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""
         return await self._administering.committed(group, places)
 
-    async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int = 1) -> None:
-        """Creates the topics that are not there yet. Raises: Unavailable, Permanent where a topic has other partitions."""
+    async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int | None = None) -> None:
+        """Creates the topics that are not there yet, as the settings ask. Raises: Unavailable, Permanent where counts differ."""
         await self._administering.create_topics(topics, replication=replication)
 
     def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:

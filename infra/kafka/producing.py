@@ -47,13 +47,14 @@ class Producing:
         """Ends the producer, soon whatever the broker does."""
         await _closed(self._producer)
 
-    async def check(self) -> None:
-        """Returns once the broker has answered. Raises: Unavailable."""
+    async def counts(self, topics: Sequence[str]) -> dict[str, int]:
+        """How many partitions the broker has of each topic, of those that are there. Raises: Unavailable."""
         try:
             async with asyncio.timeout(CHECK_S):
-                await self._producer.client.fetch_all_metadata()
+                cluster = await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as error:
             raise self._connection.away(error) from error
+        return {topic: len(found) for topic in topics if (found := cluster.partitions_for_topic(topic))}
 
     async def deliver(self, records: Sequence[Outgoing]) -> list[Place]:
         """Where the records lie, in their order, once all are acknowledged.
@@ -82,12 +83,7 @@ class Producing:
             **self._connection.arguments, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024,
             max_request_size=MAX_RECORD_BYTES, compression_type="gzip",
         )  # fmt: skip
-        try:
-            await producer.start()
-        except (KafkaError, OSError) as error:
-            await producer.stop()
-            raise self._connection.away(error) from error
-        return producer
+        return await self._connection.started(producer, ending=producer.stop)
 
     async def _renew(self, failed: AIOKafkaProducer) -> None:
         """Another producer in the place of one that failed: the numbers that it gives its records have a gap now, which brokers refuse."""

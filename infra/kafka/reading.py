@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from infra.kafka.connection import Connection
 from infra.kafka.decoding import Decoding
+from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Record
 from streams.topics import Topic
 
@@ -18,9 +19,10 @@ Since = Mapping[tuple[str, int], int]
 class Reading:
     """Readers of the log, as many as are asked for."""
 
-    def __init__(self, connection: Connection, decoding: Decoding) -> None:
+    def __init__(self, connection: Connection, decoding: Decoding, partitions: Partitions) -> None:
         self._connection = connection
         self._decoding = decoding
+        self._partitions = partitions
 
     async def consumer(self, *, max_wait_ms: int = 100) -> AIOKafkaConsumer:
         """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""
@@ -28,12 +30,7 @@ class Reading:
             **self._connection.arguments, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=max_wait_ms,
             max_partition_fetch_bytes=8 * MAX_RECORD_BYTES,
         )  # fmt: skip
-        try:
-            await consumer.start()
-        except (KafkaError, OSError) as error:
-            await consumer.stop()
-            raise self._connection.away(error) from error
-        return consumer
+        return await self._connection.started(consumer, ending=consumer.stop)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -48,22 +45,30 @@ class Reading:
 
     async def ends(self, topics: Sequence[Topic]) -> Ends:
         """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
+        partitions = await self._partitions.all_of(topics)
         async with self._asking() as consumer:
-            offsets = await consumer.end_offsets(_partitions(topics))
+            offsets = await consumer.end_offsets(partitions)
         return {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
 
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offset of every partition whose record was written at that time or later (the end, where none was)."""
+        partitions = await self._partitions.all_of(topics)
         async with self._asking() as consumer:
-            found = await consumer.offsets_for_times(dict.fromkeys(_partitions(topics), written_us // 1000))
+            found = await consumer.offsets_for_times(dict.fromkeys(partitions, written_us // 1000))
             ends = await consumer.end_offsets(list(found))
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
 
-    async def follow(self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None) -> AsyncGenerator[Record, None]:
-        """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read."""
+    async def follow(
+        self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None
+    ) -> AsyncGenerator[Record, None]:
+        """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read.
+
+        Without `until`: those of every partition, or of `only` these.
+        """
+        asked = [TopicPartition(*place) for place in until or ()]
+        partitions = asked if until is not None else await self._partitions.all_of(topics, only=only)
         consumer = await self.consumer()
         try:
-            partitions = [TopicPartition(*place) for place in until] if until is not None else _partitions(topics)
             consumer.assign(partitions)
             for tp in partitions:
                 consumer.seek(tp, (since or {}).get((tp.topic, tp.partition), 0))
@@ -90,7 +95,3 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
     # One turn of the loop first: aiokafka cancels a task of its own there, and one that never ran yet would cancel us.
     await asyncio.sleep(0)
     await consumer.stop()
-
-
-def _partitions(topics: Sequence[Topic]) -> list[TopicPartition]:
-    return [TopicPartition(topic.name, partition) for topic in topics for partition in range(topic.partitions)]

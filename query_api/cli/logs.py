@@ -27,9 +27,10 @@ async def topics(settings: Settings) -> list[dict[str, Any]]:
     """Every topic with its event, partitions and how many records it holds."""
     counts: dict[str, int] = defaultdict(int)
     async with opened(settings) as log:
+        partitions = await log.partitions(TOPICS)
         for (name, _), end in (await log.ends(TOPICS)).items():
             counts[name] += end
-    return [{"topic": t.name, "event": t.event.__name__, "partitions": t.partitions, "events": counts[t.name]} for t in TOPICS]
+    return [{"topic": t.name, "event": t.event.__name__, "partitions": partitions[t.name], "events": counts[t.name]} for t in TOPICS]
 
 
 def _topic(name: str) -> Topic:

@@ -1,7 +1,9 @@
 """The stack has two sizes: compose and images have what the embedded stack and the settings have, and nothing else."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from tests.dockerfile import ROOT, base_image, command, lineage, stages
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
+BROKERS = dict(line.split("=", 1) for line in (ROOT / "infra/images/brokers.env").read_text().splitlines() if not line.startswith("#"))
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 PROCESSES = {process.name: process for process in stack()}
 PINNED = re.compile(r"^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$")
@@ -39,8 +42,8 @@ def module(service: dict[str, Any]) -> tuple[str, ...]:
 
 def process_of(name: str) -> str:
     """The process of the stack that a service is; an agent is one, whatever it runs on."""
-    if name in STORES:
-        return name
+    if name.partition("-")[0] in STORES:
+        return name.partition("-")[0]
     return next(process.name for process in PROCESSES.values() if process.module == module(SERVICES[name]))
 
 
@@ -66,14 +69,20 @@ def test_a_service_is_asked_for_its_health(name: str) -> None:
     if name not in OURS:
         return
     assert asked[1:4] == ["python", "-m", "infra.probe"]
-    told = asked[4] if asked[4:] else readiness(Settings.model_validate(settings(name)))
+    where = asked[4] if asked[4:] else readiness(Settings.model_validate(settings(name)))
     listens = {"registry": LISTENS["registry"], "query_api": 18000}
-    assert urlsplit(told).port == listens.get(name, 9100)
+    assert urlsplit(where).port == listens.get(name, 9100)
 
 
-def settings(name: str) -> dict[str, str]:
+def told(name: str, given: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """A service's variables, as compose works them out with these of its own."""
+    variables = SERVICES[name]["environment"].items()
+    return {variable: re.sub(r"\$\{(\w+):-(.*?)\}", lambda m: given.get(m[1], m[2]), str(value)) for variable, value in variables}
+
+
+def settings(name: str, given: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """A service's variables as fields."""
-    return {variable.removeprefix("ASSAY_").lower(): value for variable, value in SERVICES[name]["environment"].items()}
+    return {variable.removeprefix("ASSAY_").lower(): value for variable, value in told(name, given).items()}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -117,13 +126,29 @@ def test_images_that_are_not_ours_are_pinned() -> None:
 def test_the_brokers_two_sizes_are_configured_alike() -> None:
     """But for where they are."""
     embedded = dict(line.split("=", 1) for line in properties(Path("/x"), address="a:1", controller_port=2).splitlines())
-    told = SERVICES["broker"]["environment"]
-    compose = {name.removeprefix("KAFKA_").replace("_", ".").lower(): str(value) for name, value in told.items()}
+    compose = {name.removeprefix("KAFKA_").replace("_", ".").lower(): value for name, value in told("broker").items()}
     assert {name: compose.get(name) for name in embedded.keys() - OF_THE_PLACE} == {
         name: value for name, value in embedded.items() if name not in OF_THE_PLACE
     }
     assert compose.keys() == embedded.keys()
     assert compose["log.dirs"] in SERVICES["broker"]["volumes"][0]
+
+
+def test_three_brokers_know_each_other_and_keep_every_record_at_two() -> None:
+    """All vote, each has a number, a name and a volume of its own, and topics are made with as many copies as there are brokers."""
+    brokers = [name for name in SERVICES if process_of(name) == "broker"]
+    with_all = [told(name, BROKERS) for name in brokers]
+    assert {f"{one['KAFKA_NODE_ID']}@{name}:9093" for name, one in zip(brokers, with_all, strict=True)} == set(
+        BROKERS["BROKERS"].split(",")
+    )
+    assert {one["KAFKA_ADVERTISED_LISTENERS"] for one in with_all} == {f"CLIENTS://{name}:9092" for name in brokers}
+    assert len({SERVICES[name]["volumes"][0] for name in brokers}) == 3
+    assert {one["KAFKA_CONTROLLER_QUORUM_VOTERS"] for one in with_all} == {BROKERS["BROKERS"]}
+    assert all(one["KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR"] == "3" for one in with_all)
+    ours = Settings.model_validate(settings("plan", BROKERS))
+    assert ours.kafka.split(",") == [f"{name}:9092" for name in brokers]
+    assert (ours.partitions, ours.replication, ours.min_insync) == (64, 3, 2)
+    assert all(SERVICES[name].get("profiles") == (None if name == "broker" else ["brokers"]) for name in brokers)
 
 
 def test_every_kind_of_image_is_used_and_every_one_used_is_there() -> None:
