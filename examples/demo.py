@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.embedded import supervisor
+from infra.embedded import state, supervisor
 from infra.embedded.processes import stack
 from infra.prices import EXAMPLE
 from infra.settings import Settings
@@ -35,8 +35,8 @@ def step(text: str) -> None:
 
 def start(settings: Settings) -> None:
     """Starts the stack, unless all of it is up."""
-    states = [one.state for one in supervisor.status(settings)]
-    if states and all(state == "up" for state in states) and supervisor.supervisor_of(settings):
+    states = [one.state for one in state.status(settings)]
+    if states and all(one == "up" for one in states) and state.supervisor_of(settings):
         step("the stack is up already")
         return
     step(f"starting the stack: {', '.join(process.name for process in stack())}")

@@ -104,3 +104,10 @@ def _cache(settings: Settings) -> str:
 def log_of(process: str, settings: Settings) -> Path:
     """The file that a process's output goes to."""
     return settings.home / "logs" / f"{process}.log"
+
+
+def last_line(name: str, settings: Settings) -> str:
+    """The last line of a process's log."""
+    path = log_of(name, settings)
+    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
+    return lines[-1][:300] if lines else f"nothing ({path})"

@@ -8,7 +8,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from infra.embedded.supervisor import Status, last_line
+from infra.embedded.processes import last_line
+from infra.embedded.state import Status
 from infra.settings import Settings
 from query_api.cli.dead_letters import known
 from streams.errors import AssayError

@@ -61,11 +61,11 @@ def status(as_json: AsJson = False) -> None:
 
     Examples: `assay status` · `assay status --json`
     """
-    from infra.embedded import supervisor
+    from infra.embedded import state
     from query_api.cli.figures import figures
 
     settings = Settings()
-    rows = supervisor.status(settings)
+    rows = state.status(settings)
     told = figures(settings, rows)
     showing.document(told) if as_json else _shown(told)
     if not rows:

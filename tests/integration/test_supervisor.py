@@ -12,7 +12,10 @@ import psutil
 import pytest
 
 from infra.embedded import supervisor
-from infra.embedded.processes import Process
+from infra.embedded.ending import end_all
+from infra.embedded.processes import Process, last_line
+from infra.embedded.state import Status, state_file, status, write
+from infra.embedded.watching import Supervisor
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound
 from tests.conftest import environment, free_ports
@@ -50,7 +53,7 @@ def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 def states(settings: Settings) -> dict[str, str]:
     """Each process's state."""
-    return {one.name: one.state for one in supervisor.status(settings)}
+    return {one.name: one.state for one in status(settings)}
 
 
 def until_up(settings: Settings, running: subprocess.Popen[bytes], *names: str) -> None:
@@ -58,14 +61,14 @@ def until_up(settings: Settings, running: subprocess.Popen[bytes], *names: str) 
     give_up = time.monotonic() + PATIENCE_S
     while states(settings) != dict.fromkeys(names, "up"):
         if running.poll() is not None or time.monotonic() > give_up:
-            logs = {name: supervisor.last_line(name, settings) for name in names}
+            logs = {name: last_line(name, settings) for name in names}
             raise AssertionError(f"the supervisor's exit {running.returncode}, {states(settings)}: {logs}")
         time.sleep(0.1)
 
 
-def of(settings: Settings, name: str) -> supervisor.Status:
+def of(settings: Settings, name: str) -> Status:
     """A process's status."""
-    return next(one for one in supervisor.status(settings) if one.name == name)
+    return next(one for one in status(settings) if one.name == name)
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -99,7 +102,7 @@ def test_a_port_that_is_taken_is_named(settings: Settings, running: subprocess.P
 
 def test_down_leaves_nothing_behind(settings: Settings, running: subprocess.Popen[bytes]) -> None:
     """Neither the supervisor nor a child."""
-    pids = [running.pid, *(one.pid for one in supervisor.status(settings))]
+    pids = [running.pid, *(one.pid for one in status(settings))]
     supervisor.down(settings, told=lambda *_: None)
     running.wait(PATIENCE_S)
     assert alive(pids) == []
@@ -107,23 +110,43 @@ def test_down_leaves_nothing_behind(settings: Settings, running: subprocess.Pope
         supervisor.down(settings, told=lambda *_: None)
 
 
-def test_down_ends_what_a_killed_supervisor_left(settings: Settings, running: subprocess.Popen[bytes]) -> None:
-    """Its children are known from the state file."""
-    pids = [one.pid for one in supervisor.status(settings)]
-    running.kill()
-    running.wait(PATIENCE_S)
-    assert len(alive(pids)) == 2
+def test_a_killed_supervisor_leaves_nothing_that_goes_on_half_alone(settings: Settings) -> None:
+    """Neither Java nor Python, neither a store nor an agent, nor the engine's process below it."""
+    names = ("broker", "registry", "clickhouse", "gpu_agent")
+    chosen = f"processes=[one for one in stack() if one.name in {names}]"
+    given = environment(settings.model_copy(update={"engine": "echo"}))
+    popen = subprocess.Popen([sys.executable, "-c", RUN.replace("processes=stack()[1:3]", chosen)], env=given)
+    try:
+        until_up(settings, popen, *names)
+        family = psutil.Process(popen.pid).children(recursive=True)
+        assert len(family) > len(names)
+    finally:
+        popen.kill()
+        popen.wait(PATIENCE_S)
+    until(lambda: alive([one.pid for one in family]) == [])
+    with pytest.raises(NotFound, match="nothing is up"):
+        supervisor.down(settings, told=lambda *_: None)
+
+
+def test_down_ends_what_a_supervisor_left(settings: Settings) -> None:
+    """As it does where no kernel ends it: its children are known from the state file."""
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    known = Status("registry", state="up", pid=left.pid, started=psutil.Process(left.pid).create_time())
+    gone = psutil.Process()
+    write(settings, gone, [known])
+    state_file(settings).write_text(state_file(settings).read_text().replace(f'"pid": {gone.pid}', '"pid": 0'))
     supervisor.down(settings, told=lambda *_: None)
-    assert alive(pids) == []
+    left.wait(PATIENCE_S)
+    assert alive([left.pid]) == []
 
 
 def test_a_foreign_process_with_a_known_pid_is_left_alone(settings: Settings) -> None:
     """A pid alone is no proof: its start time must fit."""
     foreign = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        told = supervisor.Status("registry", state="up", pid=foreign.pid, started=psutil.Process(foreign.pid).create_time() - 100)
+        told = Status("registry", state="up", pid=foreign.pid, started=psutil.Process(foreign.pid).create_time() - 100)
         assert not told.alive
-        supervisor.end_all([told], told=lambda *_: None)
+        end_all([told], told=lambda *_: None)
         assert foreign.poll() is None
     finally:
         foreign.kill()
@@ -133,7 +156,7 @@ def test_a_foreign_process_with_a_known_pid_is_left_alone(settings: Settings) ->
 def test_a_process_that_never_starts_is_tried_with_growing_pauses(settings: Settings) -> None:
     """Its restarts are counted, its pauses grow."""
     told: list[str] = []
-    own = supervisor.Supervisor(settings, [Process("broken", ("no_such_module",))], told=lambda _, what: told.append(what))
+    own = Supervisor(settings, [Process("broken", ("no_such_module",))], told=lambda _, what: told.append(what))
     give_up = time.monotonic() + PATIENCE_S
     while sum("starts again" in what for what in told) < 3 and time.monotonic() < give_up:
         for child in own._children:
