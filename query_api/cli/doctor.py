@@ -5,7 +5,7 @@ import importlib.util
 import shutil
 import socket
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,23 +17,14 @@ import typer
 from infra.sandbox.running import walls_here
 from infra.settings import Settings
 from query_api.cli import showing
+from query_api.cli.checks import Check
+from query_api.cli.doctor_log import topics_told
 from query_api.cli.options import AsJson
 from query_api.cli.request_files import model_named
 from streams.errors import AssayError, Invalid
 
 LEAST_MEMORY_BYTES = 2 * 2**30
 LEAST_DISK_BYTES = 5 * 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that Assay uses. `do` is what to do where it is not here; `required` ones the stack cannot do without."""
-
-    what: str
-    here: bool
-    note: str
-    do: str = ""
-    required: bool = False
 
 
 def doctor(
@@ -72,6 +63,7 @@ def examined(settings: Settings) -> list[Check]:
         _memory(),
         _disk(settings.home),
         *_ports(settings),
+        *_log(settings),
     ]
 
 
@@ -182,6 +174,16 @@ def _port(name: str, address: str, variable: str, *, up: bool) -> Check:
     state = "up" if taken and up else "taken, and no query API of ours is up" if taken else "free"
     do = f"if `assay status` shows no stack, another program has it: end that, or set {variable}"
     return Check(f"port of {name}", not taken or up, f"{address} is {state}", do)
+
+
+def _log(settings: Settings) -> list[Check]:
+    """The log's topics, where it is up: as they are, and in what they differ from what the settings ask."""
+    where = urlsplit(f"//{settings.kafka.split(',')[0]}")
+    if not _listens(where.hostname or "127.0.0.1", where.port or 9092):
+        return [
+            Check("topics", False, f"no broker at {settings.kafka} to ask", "`assay up` starts one, or set ASSAY_KAFKA; then ask again")
+        ]
+    return topics_told(settings)
 
 
 def _listens(host: str, port: int) -> bool:

@@ -11,8 +11,10 @@ import pytest
 
 from infra.settings import Settings
 from query_api.cli import doctor
-from query_api.cli.doctor import Check, examined
+from query_api.cli.checks import Check
+from query_api.cli.doctor import examined
 from streams.errors import Invalid
+from streams.topics import TOPICS, WEEK_MS
 from tests.conftest import free_ports
 
 pytestmark = pytest.mark.integration
@@ -43,6 +45,30 @@ def test_a_port_that_another_program_has(settings: Settings) -> None:
     with socket.create_server(("127.0.0.1", int(settings.kafka.rpartition(":")[2]))):
         one = found(settings, "port of Kafka")
     assert (one.here, "taken" in one.note, "ASSAY_KAFKA" in one.do) == (False, True, True)
+
+
+def test_without_a_broker_there_are_no_topics_to_tell_of(settings: Settings) -> None:
+    """And it is said how to get one."""
+    one = found(settings, "topics")
+    assert (one.here, "no broker at" in one.note, "assay up" in one.do) == (False, True, True)
+
+
+def test_topics_are_told_as_they_are(stack: Settings) -> None:
+    """Counts, copies, retention and clean-up of the real broker; nothing differs from the settings that they were made with."""
+    one, *others = [check for check in examined(stack) if "topics" in check.what]
+    assert one.here and others == []
+    assert one.note.startswith(f"{len(TOPICS)}: 4 or 16 partitions, 1 copies, min.insync 1, retention ms -1 or ")
+    assert str(WEEK_MS) in one.note and one.note.endswith("cleanup delete")
+
+
+def test_what_topics_have_otherwise_than_asked_is_told_with_what_to_do(stack: Settings) -> None:
+    """Each kind of difference once, however many topics it is at."""
+    asked = stack.model_copy(update={"partitions": 64, "replication": 3, "min_insync": 2})
+    told = {check.what: check for check in examined(asked) if "topics'" in check.what}
+    assert told.keys() == {"topics' partitions", "topics' replication", "topics' min.insync.replicas"}
+    assert "4, not 64, at assay.requests.v1" in told["topics' partitions"].note and "ASSAY_PARTITIONS=4" in told["topics' partitions"].do
+    assert "1, not 3" in told["topics' replication"].note and "kafka-reassign-partitions.sh" in told["topics' replication"].do
+    assert "--add-config min.insync.replicas=2" in told["topics' min.insync.replicas"].do
 
 
 def _no_package(patch: pytest.MonkeyPatch, _folder: Path) -> None:
