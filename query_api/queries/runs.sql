@@ -13,6 +13,11 @@ WHERE ({state:String} = '' OR state = {state:String})
 -- name: run
 SELECT * FROM run_states WHERE run_id = {run_id:String}
 
+-- name: unserved
+SELECT run_id, pool, (SELECT groupUniqArray(pool) FROM fact_dispatchers) AS served
+FROM fact_requests
+WHERE run_id IN {run_ids:Array(String)} AND pool NOT IN (SELECT pool FROM fact_dispatchers)
+
 -- name: known
 SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT SELECT run_id FROM fact_runs WHERE run_id = {run_id:String}
 

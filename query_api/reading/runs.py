@@ -12,6 +12,7 @@ from infra.kept import Kept
 from query_api.reading.exposure import exposed
 from query_api.reading.flags import flags
 from query_api.reading.paging import Listing, Span, after, following, span
+from query_api.reading.pools import BEFORE_ITS_JOBS, nobody
 from streams.errors import NotFound
 
 NS = 1e9
@@ -54,11 +55,17 @@ class Reading:
     async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
         """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""
         runs, next_page = await self.page(RUNS, sort=sort, limit=limit, cursor=cursor, **(RUN_FILTERS | filters))
-        return await self._moving(runs), next_page
+        return await self._moving(await self._unserved(runs)), next_page
 
     async def active(self) -> Rows:
         """Runs that are not over, each with its progress (0..1): those that run first, then those that wait the longest."""
-        return await self._moving(await self.rows("active_runs"))
+        return await self._moving(await self._unserved(await self.rows("active_runs")))
+
+    async def _unserved(self, runs: Rows) -> Rows:
+        """The runs, told what they wait for where their pool has no dispatcher, which else would tell it."""
+        silent = [run["run_id"] for run in runs if run["waits_for"] is None and run["state"] in BEFORE_ITS_JOBS]
+        found = {row["run_id"]: row for row in await self.rows("unserved", run_ids=silent)} if silent else {}
+        return [run | (nobody(found[run["run_id"]]) if run["run_id"] in found else {}) for run in runs]
 
     async def _moving(self, runs: Rows) -> Rows:
         counted = [run["run_id"] for run in runs if run["state"] != "completed"]  # what is complete needs no count of its samples
@@ -70,7 +77,7 @@ class Reading:
         found = await self.rows("run", run_id=run_id)
         if not found:
             raise unknown_run(run_id)
-        return found[0]
+        return (await self._unserved(found))[0]
 
     async def planned(self, run_id: str) -> list[dict[str, Any]]:
         """The tasks of a run's plan; none where it has none. A plan stays as it is, so those asked for last are kept."""

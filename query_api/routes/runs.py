@@ -206,7 +206,7 @@ class Run(Shape):
     waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
     subject: Whom | None = Field(default=None, description="whose answers it judges; null where it judges nobody's")
     against: Whom | None = Field(default=None, description="with whose answers it compares them")
-    waits_code: str | None = Field(default=None, description="no-agent, no-fit, busy or retry")
+    waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
 
 

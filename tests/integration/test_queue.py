@@ -57,6 +57,25 @@ def listening(flow: Settings, run_id: str) -> Iterator[list[dict[str, Any]]]:
                 return
 
 
+def test_a_run_of_a_pool_that_nobody_serves_says_so(flow: Settings) -> None:
+    """It is told by no dispatcher, for there is none: the API and the command line say it, with the pools that there are."""
+    asked = request("assay_arithmetic", limit=2, pool="misspelt")
+
+    async def act() -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish(asked)
+        sql = "SELECT state FROM run_states WHERE run_id = {run_id:String} AND state = 'planned'"
+        await until_row(flow, sql, holds=bool, run_id=asked.run_id)
+
+    asyncio.run(act())
+    says = "a dispatcher of pool 'misspelt': none ever served it, there are default"
+    told = document(assay(flow, "run", asked.run_id, "--json"))
+    assert (told["state"], told["waits_code"]) == ("planned", "no-dispatcher")
+    assert told["waits_for"].startswith(says) and "ASSAY_POOL=misspelt" in told["waits_for"]
+    (listed,) = [run for run in document(assay(flow, "runs", "--json"))["runs"] if run["run_id"] == asked.run_id]
+    assert listed["waits_for"] == told["waits_for"]
+
+
 def test_a_run_that_waits_says_for_what_everywhere_until_it_waits_no_longer(flow: Settings) -> None:
     """Both agents busy: in the API, the list, the page, the command line and the live stream; gone when an agent is free."""
 

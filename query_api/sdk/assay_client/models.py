@@ -1109,6 +1109,6 @@ class Run(Shape):
     against: Whom | None
     """with whose answers it compares them"""
     waits_code: str | None
-    """no-agent, no-fit, busy or retry"""
+    """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None
     """jobs that go first, or the step below: 5, 10, 20, 50 …"""
