@@ -8,7 +8,10 @@ Phase = Literal["warmup", "steady", "drain"]
 
 
 class Answer(Record):
-    """The answer to one request of a sample, of one repetition inside the task (`draw`)."""
+    """The answer to one request of a sample, of one repetition inside the task (`draw`).
+
+    Texts too long for a record are cut in the middle: so many bytes are left out of them.
+    """
 
     request_index: int
     request_type: str
@@ -25,6 +28,8 @@ class Answer(Record):
     reasoning_tokens: int | None = None
     truncated_tokens: int = 0
     error: str | None = None
+    reasoning_cut_bytes: int = 0
+    output_cut_bytes: int = 0
 
 
 class SampleAnswered(Event):

@@ -59,7 +59,10 @@ class AccessChanged(Event):
 
 
 class DeadLettered(Event):
-    """A record that could not be decoded or processed: kept whole, with its origin and the reason."""
+    """A record that could not be decoded or processed, with its origin and the reason: whole, where a record can hold it.
+
+    Else `payload` is its beginning, and the whole, of so many bytes and with that SHA-256, is read from its origin.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("topic", "partition", "offset", "reason_code")
     key: ClassVar[tuple[str, ...]] = ("topic", "partition", "offset")
@@ -71,3 +74,5 @@ class DeadLettered(Event):
     message: str
     payload: bytes
     requeued_as: str | None = None
+    payload_bytes: int | None = None
+    payload_sha256: str | None = None

@@ -811,6 +811,8 @@ CREATE TABLE IF NOT EXISTS fact_dead_letters (
     message String,
     payload String,
     requeued_as Nullable(String),
+    payload_bytes Nullable(Int64),
+    payload_sha256 Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -12,8 +12,8 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.completing import letter_ids
 from query_api.cli.options import ME, AsJson
-from streams.trust.dead_letters import Letter, check_requeue, chosen, letters, requeued
-from streams.trust.privacy import told
+from streams.trust.dead_letters import Letter, check_requeue, chosen, letters, requeued, whole
+from streams.trust.privacy import PRIVATE, told
 
 SHOWN_BYTES = 400
 LetterId = Annotated[
@@ -56,12 +56,11 @@ def show(letter_id: LetterId, as_json: AsJson = False) -> None:
 
     Examples: `assay dead-letters show 3f2a` · `assay dead-letters show 3f2a --json`
     """
-    letter = chosen(asyncio.run(known(Settings())), letter_id)
-    told = _document(letter) | {"payload": base64.b64encode(letter.event.payload).decode()}
+    letter, payload = asyncio.run(_shown(Settings(), letter_id))
+    told = _document(letter) | {"payload": base64.b64encode(payload).decode()}
     if as_json:
         showing.document(told)
         return
-    payload = letter.event.payload
     more = f" … ({len(payload)} bytes; --json has all of them)" if len(payload) > SHOWN_BYTES else ""
     told["payload"] = f"{payload[:SHOWN_BYTES]!r}{more}"
     showing.table(["field", "value"], list(told.items()))
@@ -92,6 +91,17 @@ async def _read(log: Any) -> list[Letter]:
     return letters(record.event for record in sorted(found, key=lambda record: record.written_us))
 
 
+async def _shown(settings: Settings, letter_id: str) -> tuple[Letter, bytes]:
+    """The letter as it may be told, and its record's whole payload: from its origin, where the letter holds its beginning."""
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        letter = chosen(await _read(log), letter_id)
+        own = told(letter.event)
+        origin = None if own.payload_bytes is None or own.visibility == PRIVATE else await _origin(log, letter)
+    return replace(letter, event=own), own.payload if own.visibility == PRIVATE else whole(own, origin=origin.payload if origin else None)
+
+
 async def _requeue(settings: Settings, letter_id: str) -> dict[str, Any]:
     """The payload first, then the event that says so: a letter is never called requeued that is not on its topic."""
     from infra.identity import now_us, producer
@@ -100,22 +110,23 @@ async def _requeue(settings: Settings, letter_id: str) -> dict[str, Any]:
     async with opened(settings) as log:
         letter = chosen(await _read(log), letter_id)
         check_requeue(letter)
-        new = await log.publish_raw(letter.event.topic, letter.event.payload, key=await _key(log, letter))
+        origin = await _origin(log, letter)
+        payload = whole(letter.event, origin=origin.payload if origin else None)
+        new = await log.publish_raw(letter.event.topic, payload, key=origin.key if origin else None)
         place = f"{new.topic}/{new.partition}@{new.offset}"
         await log.publish(requeued(letter, place=place, by=ME, occurred_us=now_us(), producer=producer("assay")))
     return {"letter_id": letter.letter_id, "requeued_as": place}
 
 
-async def _key(log: Any, letter: Letter) -> bytes | None:
-    """The key that the record has in the log, so that it goes to the same partition; None where the log no longer has it."""
+async def _origin(log: Any, letter: Letter) -> Any:
+    """The record as the log has it: its payload, and its key, by which it goes to the same partition. None where it is gone."""
     from streams.topics import topic_named
 
     topic, own = topic_named(letter.event.topic), letter.event
     if topic is None:
         return None
     async for record in log.read_span(topic, partition=own.partition, first=own.offset, last=own.offset):
-        key: bytes | None = record.key
-        return key
+        return record
     return None
 
 
@@ -128,5 +139,6 @@ def _document(letter: Letter) -> dict[str, Any]:
     at = datetime.fromtimestamp(own.occurred_us / 1e6, UTC).isoformat(timespec="seconds")
     return {
         "letter_id": letter.letter_id, "topic": own.topic, "partition": own.partition, "offset": own.offset, "by": own.producer.service,
-        "at": at, "reason_code": own.reason_code, "message": own.message, "bytes": len(own.payload), "requeued_as": letter.requeued_as,
+        "at": at, "reason_code": own.reason_code, "message": own.message, "bytes": letter.size_bytes,
+        "requeued_as": letter.requeued_as,
     }  # fmt: skip

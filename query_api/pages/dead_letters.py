@@ -29,8 +29,8 @@ def _letter(row: Mapping[str, Any]) -> dict[str, Any]:
     return dict(row) | {
         "letter_id": letter_id,
         "shown": as_text(payload[:SHOWN_BYTES]),
-        "bytes": len(payload),
-        "cut": len(payload) > SHOWN_BYTES,
+        "bytes": row["payload_bytes"] or len(payload),
+        "cut": (row["payload_bytes"] or len(payload)) > SHOWN_BYTES,
     }
 
 

@@ -57,7 +57,10 @@ class LettersAsked(Paged):
 
 
 class Letter(Shape):
-    """A record that could not be decoded or processed: where it lies, why, and its bytes (base64)."""
+    """A record that could not be decoded or processed: where it lies, why, and its bytes (base64).
+
+    Of a record that no letter can hold, these are the first; `payload_bytes` says how many there are in all.
+    """
 
     topic: str
     partition: int
@@ -66,6 +69,7 @@ class Letter(Shape):
     message: str
     written_us: int
     payload: str
+    payload_bytes: int | None = Field(default=None, description="the record's size, where `payload` is its beginning only")
 
 
 class LetterPage(Shape):

@@ -2,8 +2,11 @@
 
 Putting a letter's payload back on its origin topic is told by another DeadLettered about the same record, with the reason `requeued`,
 no payload, and the new place as `requeued_as`. As its id is derived from the origin, a second requeue of one record says nothing new.
+
+A record near the size limit does not fit into a letter, which is a record too: the letter holds its beginning, and the origin the whole.
 """
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -11,8 +14,11 @@ from typing import Final
 from schemas.event import Producer
 from schemas.trust import DeadLettered
 from streams.errors import Conflict, NotFound
+from streams.fitting import encoded_bytes, shortened
 
 REQUEUED: Final = "requeued"
+BEGINNING_BYTES: Final = 64 * 1024
+MESSAGE_BYTES: Final = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,36 @@ class Letter:
     def letter_id(self) -> str:
         """The id by which people name it."""
         return self.event.event_id
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the record's payload is, of which the letter may hold the beginning only."""
+        return len(self.event.payload) if self.event.payload_bytes is None else self.event.payload_bytes
+
+
+def bounded(letter: DeadLettered, *, most_bytes: int) -> DeadLettered:
+    """The letter as a record of so many bytes holds it: of a larger payload its beginning, its size and its SHA-256."""
+    message = letter.message.encode(errors="backslashreplace")
+    if len(message) > MESSAGE_BYTES:
+        letter = letter.model_copy(update={"message": shortened(message, most=MESSAGE_BYTES)[0].bytes.decode()})
+    if encoded_bytes(letter) <= most_bytes:
+        return letter
+    payload = letter.payload
+    beginning = {"payload": payload[:BEGINNING_BYTES], "payload_bytes": len(payload), "payload_sha256": hashlib.sha256(payload).hexdigest()}
+    return letter.model_copy(update=beginning)
+
+
+def whole(letter: DeadLettered, *, origin: bytes | None) -> bytes:
+    """The record's whole payload: the letter's own, or what its origin holds. Raises: NotFound where it holds that no longer."""
+    if letter.payload_bytes is None:
+        return letter.payload
+    if origin is None or hashlib.sha256(origin).hexdigest() != letter.payload_sha256:
+        raise NotFound(
+            f"{letter.topic}/{letter.partition}@{letter.offset} is no longer in the log, and its letter holds the first "
+            f"{len(letter.payload)} of its {letter.payload_bytes} bytes; whoever wrote it must write it again",
+            code="payload-gone",
+        )
+    return origin
 
 
 def letters(events: Iterable[DeadLettered]) -> list[Letter]:

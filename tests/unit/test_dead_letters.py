@@ -1,12 +1,16 @@
 """Dead letters and their requeuing, as a fold."""
 
+import random
+
 import pytest
 
 from schemas.event import Producer
+from schemas.released import released_codec
 from schemas.trust import DeadLettered
 from streams.errors import Conflict, NotFound
-from streams.trust.dead_letters import check_requeue, chosen, letters, requeued
+from streams.trust.dead_letters import bounded, check_requeue, chosen, letters, requeued, whole
 
+CODEC = released_codec()
 HERE = Producer(service="test", version="1")
 
 
@@ -55,3 +59,17 @@ def test_a_letter_is_named_by_the_beginning_of_its_id() -> None:
     shared = next(first for first in "0123456789abcdef" if sum(one.letter_id.startswith(first) for one in known) > 1)
     with pytest.raises(Conflict, match="write more of the id"):
         chosen(known, shared)
+
+
+@pytest.mark.parametrize("size", [0, 1000, 1_900_000, 2_097_000, 5_000_000])
+def test_a_letter_is_never_larger_than_a_record_and_tells_the_whole_of_what_it_holds_in_part(size: int) -> None:
+    """Its origin has the rest: of that very record, or of none."""
+    payload = random.Random(size).randbytes(size)
+    made = bounded(letter(1).model_copy(update={"payload": payload, "message": "ü" * size}), most_bytes=2_000_000)
+    assert len(CODEC.encode(made)) <= 2_000_000
+    assert whole(made, origin=payload) == payload
+    assert (made.payload == payload) == (made.payload_bytes is None) == (size < 2_000_000)
+    if made.payload_bytes:
+        for gone in (None, payload[1:]):
+            with pytest.raises(NotFound, match=f"the first 65536 of its {size} bytes; whoever wrote it must write it again"):
+                whole(made, origin=gone)

@@ -25,7 +25,8 @@ PLAN = Plan(
 )  # fmt: skip
 BUILT = TaskBuilt(
     occurred_us=1, producer=HERE, build_id="b", task="t", task_version="1", harness_version="1", data_sha="", data_source="", licence=None,
-    fewshot=0, seed=0, chat_sha="", samples=1, partition=0, first_offset=0, last_offset=0, expected=(ExpectedMetric(filter="none", metric="acc"),),
+    fewshot=0, seed=0, chat_sha="", samples=1, partition=0, first_offset=0, last_offset=0,
+    expected=(ExpectedMetric(filter="none", metric="acc"),),
 )  # fmt: skip
 
 

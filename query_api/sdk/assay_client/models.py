@@ -220,7 +220,11 @@ class JudgedScore(Shape):
 
 
 class Letter(Shape):
-    """A record that could not be decoded or processed: where it lies, why, and its bytes (base64)."""
+    """
+    A record that could not be decoded or processed: where it lies, why, and its bytes (base64).
+
+    Of a record that no letter can hold, these are the first; `payload_bytes` says how many there are in all.
+    """
 
     topic: str
     partition: int
@@ -229,6 +233,8 @@ class Letter(Shape):
     message: str
     written_us: int
     payload: str
+    payload_bytes: int | None
+    """the record's size, where `payload` is its beginning only"""
 
 
 class LetterPage(Shape):
