@@ -13,7 +13,8 @@ AGENTS = {
     "dispatch": "leases jobs of a pool to its gpu_agents",
     "score": "scores answers",
     "code": "scores answers that are programs, by running them in the sandbox",
-    "rank": "keeps run scores, performance and rankings",
+    "settle": "says what runs come to: their scores, speed, completion and results",
+    "rank": "keeps the boards",
     "cost": "says what runs cost, under every version of the price book",
     "project": "writes facts to ClickHouse",
 }

@@ -11,27 +11,32 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from agents.batches import App, batches
 from agents.credentials import credentials
-from infra.kafka import Log, Place, Record
+from agents.care import Care
+from agents.credentials import credentials
+from agents.shards import Shards
+from infra.kafka import Log, Record
 from infra.lag import measure_lag
-from infra.metrics import BATCH, DEAD_LETTERS, EVENTS, READY
+from infra.metrics import BATCH, EVENTS, READY
+from infra.pulse import PULSE
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.trust import DeadLettered
-from streams.errors import Permanent
 from streams.topics import TOPICS, Topic
-from streams.trust.privacy import told
 
 CRASHED = 70  # EX_SOFTWARE of sysexits.h
 ENDING_S = 8.0
-LONGEST_BATCH_S = 4 * 3600.0  # programs of models may take seconds each, and who scores them is alive all the while
+# Kafka's own limit is for one that hangs for hours; who does nothing for minutes (infra/pulse.py) ends long before.
+LONGEST_BATCH_S = 4 * 3600.0
+PULSE_EVERY_S = 1.0
+IN_HAND = asyncio.Event()  # a batch is being handled
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
 
 
@@ -59,13 +64,41 @@ def worker_app(worker: str, settings: Settings) -> App:
     )
 
 
-async def consume(worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings) -> None:
+async def _nothing() -> None:
+    """What a processor without a state does about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A state that follows the group's assignment. `places`: from where its partitions are read, instead of the committed offsets."""
+
+    assigned: Callable[[frozenset[int]], Awaitable[None]]
+    revoked: Callable[[], Awaitable[None]] = _nothing
+    close: Callable[[], Awaitable[None]] = _nothing
+    places: Callable[[], Mapping[tuple[str, int], int]] = dict
+
+
+def of_shards(shards: Shards[Any]) -> Following:
+    """How shards follow."""
+    return Following(shards.assigned, shards.revoked, shards.close, shards.places)
+
+
+async def consume_sharded(worker: str, shards: Shards[Any], *, log: Log, settings: Settings) -> None:
+    """Like `consume`, for a processor with a state by partition."""
+    await consume(worker, shards.topics, shards.handle, log=log, settings=settings, following=of_shards(shards))
+
+
+async def consume(
+    worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings, following: Following | None = None
+) -> None:
     """Runs until SIGTERM or SIGINT: each batch of the topics' records is handled, and committed only then.
 
     `handle` gets decoded records only. It must be idempotent: after a crash it is given again what was not committed.
     """
     await until_available(lambda: log.create_topics(TOPICS), what="topics")
     app = worker_app(worker, settings)
+    if following:
+        _follow_assignment(app, following)
     channel = app.topic(*[topic.name for topic in topics], value_serializer="raw", key_serializer="raw")
 
     stopped, ended = asyncio.Event(), asyncio.Event()
@@ -73,7 +106,7 @@ async def consume(worker: str, topics: Sequence[Topic], handle: Handler, *, log:
     async def agent(_stream: object) -> None:
         taken = batches(app, most=settings.batch_events, within_s=settings.batch_s, until=stopped)
         try:
-            await _supervised(taken, handle=handle, log=log)
+            await _supervised(taken, handle, log=log, care=Care(worker, log, settings))
         finally:
             if not stopped.is_set():
                 os._exit(CRASHED)  # Faust would begin the agent again, without what it had fetched
@@ -85,19 +118,59 @@ async def consume(worker: str, topics: Sequence[Topic], handle: Handler, *, log:
     app.finalize()
     await app.start()
     _collect_seldom()
-    READY.set(1)
+    if following is None:
+        READY.set(1)
     lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
     watch = asyncio.create_task(_until_it_ends(app))
-    await asyncio.wait([watch, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
+    hanging = asyncio.create_task(_until_it_hangs(settings.hang_s))
+    await asyncio.wait([watch, hanging, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not stopped.is_set():
-        structlog.get_logger().error("the consumer ended by itself", crash=repr(app.crash_reason))
+        structlog.get_logger().error("the consumer ended by itself, or hangs", crash=repr(app.crash_reason), silent_s=PULSE.silent_s)
         os._exit(CRASHED)
-    watch.cancel()
-    lagging.cancel()
-    with suppress(TimeoutError):
-        await asyncio.wait_for(ended.wait(), ENDING_S)  # the batch in hand
+    for task in (watch, lagging, hanging):
+        task.cancel()
+    await _in_order(ended, following)
     await app.stop()
+
+
+async def _in_order(ended: asyncio.Event, following: Following | None) -> None:
+    """Lets the batch in hand end, then the state be written down; neither is waited for long."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), ENDING_S)
+        if following:
+            await asyncio.wait_for(following.close(), ENDING_S)
+
+
+def _follow_assignment(app: App, following: Following) -> None:
+    """The state follows the group's assignment, by Faust's own signals: the second is sent before anything is sought or fetched."""
+    app.places = following.places
+
+    async def revoked(_app: object, revoked: object, **_: object) -> None:
+        await _or_end(following.revoked)
+
+    async def assigned(_app: object, **_: object) -> None:
+        partitions = frozenset(tp.partition for tp in app.consumer.assignment())
+        await _or_end(lambda: following.assigned(partitions))
+        READY.set(1)
+
+    app.on_partitions_revoked.connect(revoked)
+    app.on_rebalance_complete.connect(assigned)
+
+
+async def _or_end(follow: Callable[[], Awaitable[None]]) -> None:
+    """Ends the process where the state cannot follow: its supervisor starts it anew."""
+    try:
+        await until_available(follow, what="state of partitions")
+    except Exception:  # noqa: BLE001  # a signal's exceptions would go unseen
+        structlog.get_logger().exception("the state cannot follow its partitions")
+        os._exit(CRASHED)
+
+
+async def _until_it_hangs(longest_s: float) -> None:
+    """Returns when nothing was done for too long while something was in hand."""
+    while not (IN_HAND.is_set() and PULSE.silent_s > longest_s):  # noqa: ASYNC110  # time is what is waited for
+        await asyncio.sleep(PULSE_EVERY_S)
 
 
 def _collect_seldom() -> None:
@@ -111,14 +184,18 @@ async def _until_it_ends(app: Any) -> None:
         await asyncio.sleep(0.5)
 
 
-async def _supervised(taken: AsyncIterator[Sequence[Any]], *, handle: Handler, log: Log) -> None:
+async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, log: Log, care: Care) -> None:
     """Handles batch after batch. Ends the process where one cannot be had or handled: its supervisor starts it at the last commit."""
     first = "none"
     try:
         async for batch in taken:
             started, first = time.perf_counter(), f"{batch[0].topic}/{batch[0].partition} at {batch[0].offset}"
+            PULSE.touch()
+            IN_HAND.set()
             records = [await log.record(message) for message in batch]
-            await _handle(records, handle=handle, log=log)
+            await care.undecodable(records)
+            await care.in_parts([record for record in records if record.fault is None], handle)
+            IN_HAND.clear()
             took_s = time.perf_counter() - started
             _count(records, took_s=took_s)
             structlog.get_logger().debug("handled", events=len(batch), first=first, took_s=round(took_s, 3))
@@ -131,34 +208,3 @@ def _count(records: Sequence[Record], *, took_s: float) -> None:
     BATCH.observe(took_s)
     for topic, events in Counter(record.place.topic for record in records).items():
         EVENTS.labels(topic).inc(events)
-
-
-async def _handle(records: Sequence[Record], *, handle: Handler, log: Log) -> None:
-    await give_up([(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None], log=log)
-    await _in_parts([record for record in records if record.fault is None], handle=handle, log=log)
-
-
-async def _in_parts(records: Sequence[Record], *, handle: Handler, log: Log) -> None:
-    """Handles a batch; where it is refused, halves it until the one record at fault is found and dead-lettered."""
-    if not records:
-        return
-    try:
-        await until_available(lambda: handle(records), what="effect of a batch")
-    except Permanent as error:
-        if len(records) == 1:
-            await give_up([(records[0], error.code, str(error))], log=log)
-            return
-        middle = len(records) // 2
-        await _in_parts(records[:middle], handle=handle, log=log)
-        await _in_parts(records[middle:], handle=handle, log=log)
-
-
-async def give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> list[DeadLettered]:
-    """The dead letters of records, each with its code and message, once they are written."""
-    letters = [log.dead_letter(record, code=code, message=message) for record, code, message in refused]
-    await until_available(lambda: log.publish_all(letters), what="kafka")
-    for letter in map(told, letters):
-        DEAD_LETTERS.labels(letter.topic, letter.reason_code).inc()
-        place = Place(letter.topic, letter.partition, letter.offset)
-        structlog.get_logger().warning("dead letter", place=place, code=letter.reason_code, message=letter.message)
-    return letters

@@ -6,15 +6,17 @@ What holds:
 
 - A batch is done when the agent asks for the next one: then its effects are durable, and only then may its offsets be committed. An
   agent that is cancelled within a batch has not done it. (`take_events` takes such a batch for done.)
-- Whatever was fetched is handed on, in order, whatever the group does meanwhile. So all before what is done is done, without a list of
-  acks; a rebalance costs repeats at most. An agent that ends early must end its process: it may hold a fetch that nobody gets again.
+- Whatever was fetched is handed on, in order. So all before what is done is done, without a list of acks. An agent that ends early must
+  end its process: it may hold a fetch that nobody gets again.
+- After a rebalance every partition is sought anew: to its committed offset, or to where its state stands (`App.places`). What had been
+  fetched before and not yet been handed on is dropped, for it comes again; so a rebalance costs repeats at most, and never a gap.
 
 Written against Faust's internals, hence bound to one version. Source: faust/transport/consumer.py at 0.15.3, Consumer._drain_messages.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,17 +42,28 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         self._opened.set()
         await fetcher.wait_until_stopped()
 
-    async def fetch(self, timeout_s: float) -> list[Any]:
-        """The next records, at most `broker_max_poll_records`; none, where none comes in time."""
+    async def perform_seek(self) -> None:
+        """Seeks what is assigned to its committed offsets; what has a state here, to where the state stands."""
+        await super().perform_seek()
+        assigned = self.assignment()
+        for (topic, partition), offset in self.app.places().items():
+            if TP(topic, partition) in assigned:
+                await self.seek(TP(topic, partition), offset)
+
+    async def fetch(self, timeout_s: float) -> tuple[list[Any], int]:
+        """The next records, at most `broker_max_poll_records` (none, where none comes in time), and the generation that they are of."""
         if not self._opened.is_set():
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._opened.wait(), timeout_s)
-            return []
+            return [], self.app.consumer_generation_id
+        generation = self.app.consumer_generation_id
         fetched, _ = await self._wait_next_records(timeout_s)
+        if generation != self.app.consumer_generation_id:
+            return [], self.app.consumer_generation_id  # fetched before the rebalance: it comes again
         now = time.monotonic()
         for tp in fetched or ():
             self.app.monitor.stream_inbound_time[tp] = now  # Faust's own watch would else say that nothing is processed
-        return [record for records in (fetched or {}).values() for record in records]
+        return [record for records in (fetched or {}).values() for record in records], generation
 
     def done(self, records: Sequence[Any]) -> None:
         """From now on the records' offsets may be committed."""
@@ -69,7 +82,9 @@ class _Transport(driver.Transport):  # type: ignore[misc]  # Faust ships no type
 
 
 class App(faust.App):  # type: ignore[misc]  # Faust ships no types
-    """A Faust app whose agents take `batches`."""
+    """A Faust app whose agents take `batches`. `places` tells from where partitions with a state are read; by itself none has one."""
+
+    places: Callable[[], Mapping[tuple[str, int], int]] = staticmethod(dict)
 
     def _new_transport(self) -> _Transport:
         return _Transport(self.conf.broker_consumer, self)
@@ -80,11 +95,15 @@ async def batches(app: App, *, most: int, within_s: float, until: asyncio.Event)
 
     So a record that comes alone is handed on at once, and many come together. `most` is the app's `broker_max_poll_records` too.
     """
-    consumer, left, due = app.consumer, list[Any](), 0.0
+    consumer, left, due, generation = app.consumer, list[Any](), 0.0, -1
     while not until.is_set():
         batch, left = left[:most], left[most:]
         while not until.is_set() and len(batch) < most and not (batch and time.monotonic() >= due):
-            batch += await consumer.fetch(max(0.0, due - time.monotonic()) if batch else within_s)
+            more, now = await consumer.fetch(max(0.0, due - time.monotonic()) if batch else within_s)
+            batch, generation = ([*batch, *more] if now == generation else more), now
+        if generation != app.consumer_generation_id:
+            left = []  # it is of an assignment that is over, as the batch is: both come again
+            continue
         batch, left = batch[:most], batch[most:] + left
         if batch:
             due = time.monotonic() + within_s

@@ -1,83 +1,204 @@
-"""Says what runs cost, under every version of the price book: the shell of streams/money/spending.py and streams/money/costs.py.
+"""Says what runs cost, under every version of the price book: the shell of streams/money/costs.py.
 
-One process only: a price concerns every run. Its state is in memory, and is folded from the log anew at every start.
+A run's cost follows from its result, the price book and the environments. The last two are small, and every worker has them whole; results
+come by partition, and none is kept: when a price is published, those of the worker's partitions are read again.
 """
 
-import time
-from collections.abc import Sequence
-from contextlib import suppress
+import asyncio
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
 import structlog
 
-from agents.app import consume
+from agents.app import CRASHED, consume, of_shards
+from agents.everywhere import Everywhere
+from agents.shards import Shards
 from infra.identity import producer
-from infra.kafka import Log, Record
+from infra.kafka import Log, Place, Record
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.results import CostSummarised
-from streams.errors import Invalid
+from schemas.catalogue import EVENTS
+from schemas.codec import Codec
+from schemas.event import Event
+from schemas.jobs import EnvironmentSeen
+from schemas.results import CostSummarised, PricePublished
+from schemas.settled import RunSettled
 from streams.money.costs import FORMULA_VERSION, summaries
-from streams.money.spending import Ledger, Spending
-from streams.topics import COSTS, ENVIRONMENTS, JOB_STATUS, JOBS_PLANNED, PERFORMANCE, PRICES, RESOURCES, RUN_SCORES, RUNS, TOPICS
+from streams.money.prices import PriceBook
+from streams.topics import ENVIRONMENTS, PRICES, RESULTS, TOPICS, Topic
 
-INPUTS = (PRICES, ENVIRONMENTS, RUNS, JOBS_PLANNED, JOB_STATUS, RESOURCES, RUN_SCORES, PERFORMANCE)
-RUNS_AT_ONCE = 20  # between them the event loop has its turn
+AT_ONCE = 500
+TOGETHER_S = 0.2  # prices come in lists
 log_line = structlog.get_logger()
 
 
+@dataclass(slots=True)
+class Rates:
+    """The price book, and the environments that it prices."""
+
+    book: PriceBook = field(default_factory=PriceBook)
+    environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
+    folded: dict[str, Event] = field(default_factory=dict)
+
+    def fold(self, event: Event) -> None:
+        """Takes a price or an environment in. Raises: Invalid for a price that cannot be."""
+        if isinstance(event, PricePublished):
+            self.book.fold(event)
+            self.folded.setdefault(event.event_id, event)
+        elif isinstance(event, EnvironmentSeen):
+            self.environments.setdefault(event.sha, event)
+            self.folded.setdefault(event.event_id, event)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every price."""
+        return len(self.folded) - len(self.environments)
+
+
+class Pricing:
+    """The fold of prices and environments."""
+
+    version = "rates-1"
+    topics: Sequence[Topic] = (PRICES, ENVIRONMENTS)
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def empty(self) -> Rates:
+        """No price."""
+        return Rates()
+
+    def dumped(self, state: Rates) -> bytes:
+        """The events that make them."""
+        return json.dumps([[type(one).__name__, b64encode(self._codec.encode(one)).decode()] for one in state.folded.values()]).encode()
+
+    def loaded(self, told: bytes) -> Rates:
+        """The rates in such bytes. Raises: ValueError, KeyError."""
+        state = Rates()
+        for name, payload in json.loads(told):
+            state.fold(self._codec.decode(b64decode(payload), EVENTS[name]))
+        return state
+
+    def fold(self, state: Rates, record: Record) -> None:
+        """Takes a record in."""
+        if record.event:
+            state.fold(record.event)
+
+
+@dataclass(slots=True)
+class Reckoned:
+    """How far a partition's results are reckoned: with which rates, and which results are new."""
+
+    rates: int = 0
+    new: list[RunSettled] = field(default_factory=list)
+
+
 class Accountant:
-    """What all runs have used, and what has been said of it. `_open`: runs of which something new may have to be said."""
+    """The fold of a partition's results: each is reckoned when it comes, and again when a price does."""
 
-    def __init__(self, log: Log) -> None:
+    version = f"costs-1 {FORMULA_VERSION}"
+    inputs: Sequence[Sequence[Topic]] = ((RESULTS,),)
+
+    def __init__(self, log: Log, rates: Everywhere[Rates]) -> None:
         self._log = log
-        self._ledger = Ledger()
-        self._said: set[str] = set()
-        self._open: set[str] = set()
+        self._rates = rates
 
-    async def rebuild(self) -> None:
-        """Folds the log's past, then says what an earlier process had no time to say."""
-        started, events = time.perf_counter(), 0
-        async for record in self._log.read((*INPUTS, COSTS)):
-            events += 1
-            if isinstance(record.event, CostSummarised):
-                self._said.add(record.event.event_id)
-            elif record.event:
-                with suppress(Invalid):  # a price that cannot be: when it came it was dead-lettered
-                    self._open |= self._ledger.fold(record.event)
-        await self._say()
-        log_line.info("rebuilt", events=events, runs=len(self._ledger.runs), took_s=round(time.perf_counter() - started, 3))
+    def empty(self) -> Reckoned:
+        """Nothing is reckoned."""
+        return Reckoned()
 
-    async def handle(self, records: Sequence[Record]) -> None:
-        """Folds a batch, and says what has become known or has another price with it. Raises: Invalid for a price that cannot be."""
-        for record in records:
-            if record.event:
-                self._open |= self._ledger.fold(record.event)
-        await self._say()
+    def dumped(self, state: Reckoned) -> bytes:
+        """With which rates all results so far are reckoned."""
+        return json.dumps({"rates": state.rates}).encode()
 
-    async def _say(self) -> None:
-        while self._open:
-            chosen = sorted(self._open)[:RUNS_AT_ONCE]
-            events = [event for run_id in chosen for event in self._summarised(self._ledger.run(run_id))]
-            new = [event for event in events if event.event_id not in self._said]
-            await self._log.publish_all(new)
-            self._said |= {event.event_id for event in new}
-            self._open -= set(chosen)
+    def loaded(self, told: bytes) -> Reckoned:
+        """The same from such bytes. Raises: ValueError, KeyError."""
+        return Reckoned(json.loads(told)["rates"])
 
-    def _summarised(self, run: Spending) -> list[CostSummarised]:
-        return [
-            CostSummarised(
+    def wanted(self, state: Reckoned, key: bytes | None, place: Place) -> bool:
+        """What is behind a snapshot. Without one all results are read when it is said what they cost."""
+        return state.rates > 0
+
+    async def fold(self, state: Reckoned, record: Record) -> None:
+        """A result is to be reckoned."""
+        if isinstance(record.event, RunSettled):
+            state.new.append(record.event)
+
+    async def say(self, state: Reckoned, partition: int) -> None:
+        """Says what the new results cost; where rates have come since, what all of them cost."""
+        new, state.new = state.new, []
+        await self._reckon(new)
+        if state.rates < (now := self._rates.state.version):
+            await self._again(partition)
+            state.rates = now
+
+    def gone(self, state: Reckoned, partition: int) -> None:
+        """Nothing is held."""
+
+    async def _again(self, partition: int) -> None:
+        ends = await self._log.ends([RESULTS])
+        at, count = (RESULTS.name, partition), 0
+        newest: dict[str, RunSettled] = {}
+        async with aclosing(self._log.follow([RESULTS], until={at: ends[at]})) as records:
+            async for record in records:
+                if isinstance(record.event, RunSettled):
+                    newest[record.event.run_id] = record.event
+                    count += 1
+                if len(newest) >= AT_ONCE:
+                    await self._reckon(newest.values())
+                    newest.clear()
+        await self._reckon(newest.values())
+        log_line.info("reckoned again", partition=partition, results=count)
+
+    async def _reckon(self, results: Iterable[RunSettled]) -> None:
+        results = list(results)
+        if any(one.environment_sha not in self._rates.state.environments for result in results for one in result.attempts):
+            await self._rates.catch_up()  # an environment is in the log before anything has run there
+        events = [event for result in results for event in self._costs(result)]
+        await until_available(lambda: self._log.publish_all(events), what="kafka")
+        await asyncio.sleep(0)
+
+    def _costs(self, run: RunSettled) -> Iterator[CostSummarised]:
+        for summary in summaries(run, self._rates.state.book, self._rates.state.environments):
+            yield CostSummarised(
                 occurred_us=summary.latest_us, producer=producer("agents.cost"), organisation_id=run.organisation_id, run_id=run.run_id,
                 formula_version=FORMULA_VERSION, price_version=summary.price_version, complete=True, inputs_digest=summary.digest,
                 figures=summary.figures,
-            )
-            for summary in summaries(run, self._ledger)
-        ]  # fmt: skip
+            )  # fmt: skip
+
+
+async def _ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    try:
+        await asyncio.gather(*tasks)
+    except Exception:  # these tasks' one supervised loop: it ends the process like the consumer's
+        log_line.exception("prices cannot be followed")
+        os._exit(CRASHED)
 
 
 async def main(settings: Settings) -> None:
     """Reckons until SIGTERM."""
     async with Log(settings, client_id="agents.cost") as log:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
-        accountant = Accountant(log)
-        await accountant.rebuild()
-        await consume("cost", INPUTS, accountant.handle, log=log, settings=settings)
+        rates = Everywhere(log, settings, worker="cost", fold=Pricing(log.codec))
+        await until_available(rates.restore, what="kafka")
+        shards = Shards(log, settings, worker="cost", fold=Accountant(log, rates))
+        priced = asyncio.Event()
+        async with rates.following(lambda _record: priced.set()) as tasks:
+            again = asyncio.create_task(_when(priced, shards.ask))
+            watching = asyncio.create_task(_ended([*tasks, again]))
+            await consume("cost", shards.topics, shards.handle, log=log, settings=settings, following=of_shards(shards))
+            again.cancel()
+            watching.cancel()
+
+
+async def _when(event: asyncio.Event, follow: Callable[[], Awaitable[None]]) -> None:
+    """Does something whenever the event is set, for ever: several at once are one."""
+    while True:
+        await event.wait()
+        await asyncio.sleep(TOGETHER_S)
+        event.clear()
+        await follow()

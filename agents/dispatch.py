@@ -1,7 +1,10 @@
-"""Leases a pool's jobs to its agents: the loop around `streams/queue/dispatch.py`. No Faust here, and no consumer group.
+"""Leases a pool's jobs to its agents: the loop around `streams/queue/`. No Faust here, and no consumer group.
 
-Several may run. Each takes the pool when it starts; the one before it then stands by, and takes it again only when work
-has been waiting for an agent that is free while nobody released it.
+Any number may run. Each folds the log up to its end and goes on to follow it, ready to act. One of them acts, and says about once a second
+that it does (`DispatcherBeat`); another takes the pool only when that one has left, or was not heard for three seconds in which the log
+answered (streams/queue/succession.py). Whoever takes it folds up to its own marks before it acts.
+
+What was decided counts when it comes back from the log: until then nothing else is decided. So the fold is the log's, in every process.
 """
 
 import asyncio
@@ -9,25 +12,31 @@ import signal
 import time
 import uuid
 import zlib
-from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import structlog
 
+from agents.decided import SERVICE, delayed, event_of
+from infra.following import Following
 from infra.identity import now_us, producer
-from infra.kafka import Log, Record
+from infra.kafka import Ends, Log, Place, Record
 from infra.metrics import AGENTS, LEASES, QUEUE, READY
 from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
+from infra.snapshots import Snapshots
 from schemas.event import Event
-from schemas.jobs import DispatcherTook, JobChanged, JobReleased
-from schemas.runs import RunChanged, RunDelayed
-from streams.queue.delays import Delay
+from schemas.jobs import DispatcherBeat, DispatcherTook, JobReleased
+from streams.errors import AssayError
+from streams.queue.clocks import Moment
+from streams.queue.deciding import decide, tidy, waits
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Abandon, Cancel, Decision, Release, Step
+from streams.queue.keeping import VERSION, dumped, loaded, picture
+from streams.queue.succession import RETURN_US
 from streams.topics import (
     CANCELLATIONS,
     DELAYS,
+    DISPATCHER_BEATS,
     DISPATCHERS,
     ENVIRONMENTS,
     HEARTBEATS,
@@ -41,8 +50,11 @@ from streams.topics import (
     jobs_topic,
 )  # fmt: skip
 
-TICK_S, COUNT_S = 0.1, 1.0
-TELL_EVERY_US = 1_000_000
+TICK_S, COUNT_S, BEAT_S, TELL_S = 0.1, 1.0, 1.0, 1.0
+LEAVE_S = 2.0
+# The last beats of a pool's dispatchers: as many as tell who has it, and whether it left.
+LAST_BEATS = 50
+BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DELAYS)})
 log_line = structlog.get_logger()
 
 
@@ -51,149 +63,230 @@ def partition_of(agent_id: str) -> int:
     return zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
 
 
+def steady_us() -> int:
+    """Microseconds on the clock that nobody can turn."""
+    return time.monotonic_ns() // 1000
+
+
+def moment() -> Moment:
+    """This moment, by both clocks."""
+    return Moment(steady_us(), now_us())
+
+
 class Dispatcher:
-    """One dispatcher of one pool. `take` makes it the active one; `run` decides until another takes over."""
+    """One dispatcher of one pool: `run` follows, takes the pool when nobody has it, and acts while it is its own."""
 
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
         self._settings = settings
-        self._nonce = uuid.uuid4().hex
+        self._jobs = jobs_topic(settings.pool)
         self._topics = (
+            RUNS,
             JOBS_PLANNED,
             JOB_STATUS,
-            RUNS,
             STOPS,
             CANCELLATIONS,
             DISPATCHERS,
-            jobs_topic(settings.pool),
+            DISPATCHER_BEATS,
+            self._jobs,
             HEARTBEATS,
             DELAYS,
             ENVIRONMENTS,
             PRICES,
         )
-        self._told_us = 0
-        self.term = -1
-        self.newest_term = -1
+        self._snapshots = Snapshots(log, settings, processor="dispatch", version=VERSION)
+        self._following = Following(log, fold=self._fold, passes=self._passes)
+        self._reach = Reach(log.check)
+        self._past: Ends = {}
+        self._written: Ends = {}
+        self._sequence = 0
+        self._saved = 0
+        self._term = -1
+        self._acts = False
         self.pool = self._empty()
 
     def _empty(self) -> Pool:
         lease_us = int(self._settings.lease_s * 1e6)
         return Pool(self._settings.pool, lease_us=lease_us, max_attempts=self._settings.max_attempts)
 
-    async def take(self) -> dict[tuple[str, int], int]:
-        """Takes the pool and folds its past; returns the offsets from which to follow."""
-        name, stamp, took_us = self._settings.pool, producer("agents.dispatch"), now_us()
-        self._nonce = uuid.uuid4().hex
-        took = await self._log.publish(DispatcherTook(occurred_us=took_us, producer=stamp, pool=name, nonce=self._nonce))
-        self.term = self.newest_term = took.offset
-        for partition in range(JOB_PARTITIONS):
-            mark = JobReleased(occurred_us=took_us, producer=stamp, pool=name, term=self.term, kind="mark", nonce=f"{partition}")
-            await self._log.publish_to(mark, partition=partition)
-        ends = await self._log.ends(self._topics)
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Works until told to stop; then says that it leaves, where it has the pool. Raises: what ended it otherwise."""
+        await self._start()
+        stopping = asyncio.create_task(stopped.wait())
+        works = (self._following.run(), self._reach.watch(self._returned), self._count(), self._work(), self._beats(), self._keep())
+        tasks = [stopping, *map(asyncio.create_task, works)]
+        done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        with suppress(TimeoutError, AssayError):
+            async with asyncio.timeout(LEAVE_S):
+                await self._leave()
+        await self._following.close()
+        for task in done:
+            task.result()
+
+    # --- The past
+
+    async def _start(self) -> None:
+        """Begins to read where the snapshot ends, or where the log begins."""
+        self._past = await self._log.ends(self._topics)
+        self.pool.succession.listens(now_us=steady_us())
+        if found := await self._snapshots.load(self._settings.pool):
+            try:
+                self.pool = await asyncio.to_thread(loaded, found.state, self._empty())
+                self.pool.succession.listens(now_us=steady_us())
+            except (ValueError, KeyError, TypeError) as error:
+                log_line.warning("snapshot not used", why=f"cannot be read: {error}")
+                self.pool = self._empty()
         recent = await self._log.offsets_at([HEARTBEATS], written_us=now_us() - 2 * self.pool.lease_us)
-        self.pool, started = self._empty(), time.perf_counter()
-        async for record in self._log.read(self._topics, until=ends, since=recent):
-            self._fold(record, at_us=0)
-        self.pool.took_over(now_us=now_us())
-        took_s = round(time.perf_counter() - started, 3)
-        log_line.info("took the pool", pool=name, term=self.term, jobs=len(self.pool.entries), took_s=took_s)
-        return ends
+        beats = {place: max(0, end - LAST_BEATS) for place, end in self._past.items() if place[0] == DISPATCHER_BEATS.name}
+        since = dict(self.pool.places.next)
+        since |= {place: max(offset, since.get(place, 0)) for place, offset in (recent | beats).items()}
+        await self._following.start(self._past, since=since)
+        log_line.info("folds the log", pool=self.pool.name, snapshot=found is not None, open_runs=len(self.pool.runs))
 
-    def _fold(self, record: Record, *, at_us: int) -> None:
-        event = record.event
-        if event is None:
-            log_line.warning("cannot be decoded, passed over", place=record.place, reason=str(record.fault))
+    async def _catch_up(self) -> None:
+        """Folds up to where the log ended at the start: first which runs are over, so that what belongs to them is not even decoded."""
+        began_s = time.monotonic()
+        self._following.only([RUNS])
+        await self._following.until({place: end for place, end in self._past.items() if place[0] == RUNS.name}, told="folds runs")
+        self._following.everything()
+        await self._following.until(self._past, told="folds the log")
+        self.pool.listens(now_us=steady_us())
+        READY.set(1)
+        figures = {"open_runs": len(self.pool.runs), "jobs": len(self.pool.entries), "took_s": round(time.monotonic() - began_s, 3)}
+        log_line.info("follows", pool=self.pool.name, **figures)
+
+    def _is_past(self, place: Place) -> bool:
+        return place.offset < self._past.get((place.topic, place.partition), 0)
+
+    def _passes(self, key: bytes | None, place: Place, written_us: int) -> bool:
+        """Something of the past, of a run that is over."""
+        if place.topic not in BY_RUN or not self._is_past(place) or not self.pool.over.holds(key):
+            return False
+        self.pool.places.passes((place.topic, place.partition), offset=place.offset, written_us=written_us)
+        return True
+
+    def _fold(self, record: Record) -> None:
+        place, at = record.place, (record.place.topic, record.place.partition)
+        if record.event is None:
+            log_line.warning("cannot be decoded, passed over", place=place, reason=str(record.fault))
+            self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
             return
-        if isinstance(event, DispatcherTook) and event.pool == self._settings.pool:
-            self.newest_term = max(self.newest_term, record.place.offset)
-        place = record.place
-        self.pool.fold(event, partition=place.partition, offset=place.offset, written_us=record.written_us, at_us=at_us)
+        at_us = 0 if self._is_past(place) else steady_us()
+        self.pool.fold(record.event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
 
-    async def follow(self, since: dict[tuple[str, int], int]) -> None:
-        """Folds what comes, for ever."""
-        async for record in self._log.follow(self._topics, since=since):
-            self._fold(record, at_us=now_us())
-
-    async def check(self) -> None:
-        """Returns once the log has answered. Raises: Unavailable."""
-        await self._log.check()
+    # --- The pool's succession
 
     @property
     def active(self) -> bool:
-        """Nobody has taken the pool since."""
-        return self.newest_term == self.term
+        """This dispatcher has the pool, has folded up to its marks, and nobody has taken it since."""
+        return self._acts and self.pool.succession.term == self._term
 
-    async def count(self) -> None:
-        """Keeps the pool's figures as metrics, for ever."""
+    async def _work(self) -> None:
+        """Catches up, then decides while active, and takes the pool while nobody has it."""
+        await self._catch_up()
+        told_s = 0.0
         while True:
-            queued, leased = self.pool.counts()
-            for metric, value in ((QUEUE, queued), (LEASES, leased), (AGENTS, len(self.pool.alive(now_us=now_us())))):
-                metric.labels(self.pool.name).set(value)
-            await asyncio.sleep(COUNT_S)
+            await asyncio.sleep(TICK_S)
+            if self._reach.away_since_us is not None:
+                continue
+            if self.active:
+                tells = time.monotonic() - told_s >= TELL_S
+                told_s = time.monotonic() if tells else told_s
+                await self._decide(tells=tells)
+            elif self.pool.succession.vacant(now_us=steady_us()):
+                await self._take()
 
-    def restart_clocks(self) -> None:
-        """No agent was silent while nobody could be heard."""
-        self.pool.took_over(now_us=now_us())
-
-    async def decide(self) -> None:
-        """Decides once, writes what follows, and folds it in at once; once a second also what runs wait for."""
-        for decision in self.pool.decide(now_us=now_us()):
-            if not self.active:
-                return
-            await self._write(self._event(decision))
-        if now_us() - self._told_us < TELL_EVERY_US:
+    async def _take(self) -> None:
+        """Takes the pool where really nobody has it: where the silence is the log's, and not only of what this process has read."""
+        await self._following.until(await self._log.ends([DISPATCHERS, DISPATCHER_BEATS]))
+        if not self.pool.succession.vacant(now_us=steady_us()):
             return
-        self._told_us = now_us()
-        for delay in self.pool.waits(now_us=now_us()):
+        self._acts, name, stamp, began_s = False, self._settings.pool, producer(SERVICE), time.monotonic()
+        took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=stamp, pool=name, nonce=uuid.uuid4().hex))
+        self._term, self._sequence = took.offset, 0
+        for partition in range(JOB_PARTITIONS):
+            mark = JobReleased(occurred_us=now_us(), producer=stamp, pool=name, term=self._term, kind="mark", nonce=f"{partition}")
+            await self._log.publish_to(mark, partition=partition)
+        await self._following.until(await self._log.ends(self._topics))
+        self._acts = True
+        took_s = round(time.monotonic() - began_s, 3)
+        log_line.info("took the pool", pool=name, term=self._term, jobs=len(self.pool.entries), took_s=took_s)
+
+    async def _beats(self) -> None:
+        """Says about once a second that it has the pool, from when it took it; for ever."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            if self._term >= 0 and self.pool.succession.term <= self._term:
+                await self._beat()
+
+    async def _beat(self, *, leaving: bool = False) -> None:
+        self._sequence += 1
+        await self._log.publish(DispatcherBeat(
+            occurred_us=now_us(), producer=producer(SERVICE), pool=self._settings.pool, term=self._term, sequence=self._sequence,
+            leaving=leaving,
+        ))  # fmt: skip
+
+    async def _leave(self) -> None:
+        if self.active and self._reach.away_since_us is None:
+            await self._beat(leaving=True)
+            await self._save()
+
+    def _returned(self) -> None:
+        """Nobody was silent while nobody could be heard."""
+        self.pool.listens(now_us=steady_us())
+        self.pool.succession.listens(now_us=steady_us() + RETURN_US)
+
+    # --- What is decided
+
+    async def _decide(self, *, tells: bool) -> None:
+        """Decides once, writes what follows, and waits until it was folded; now and then also what runs wait for."""
+        for decision in decide(self.pool, moment()):
             if not self.active:
                 return
-            await self._write(self._delayed(delay))
+            await self._write(event_of(decision, pool=self.pool.name, term=self._term))
+        for delay in waits(self.pool, moment()) if tells else ():
+            if not self.active:
+                return
+            await self._write(delayed(delay, self.pool, term=self._term))
+        await self._following.until(self._written)
+        self._written = {}
 
     async def _write(self, event: Event) -> None:
         if isinstance(event, JobReleased):
             place = await self._log.publish_to(event, partition=partition_of(event.agent_id))
         else:
             place = await self._log.publish(event)
-        self.pool.fold(event, partition=place.partition, offset=place.offset, written_us=now_us(), at_us=now_us())
+        at = place.topic, place.partition
+        self._written[at] = max(self._written.get(at, 0), place.offset + 1)
         log_line.info(type(event).__name__, **_line(event))
 
-    def _event(self, decision: Decision) -> Event:
-        match decision:
-            case Release():
-                return self._lease(decision, kind="release")
-            case Cancel():
-                return self._lease(decision, kind="cancel")
-            case Abandon(job=job, attempt=attempt, error=error):
-                return JobChanged(
-                    occurred_us=now_us(), producer=producer("agents.dispatch"), organisation_id=job.organisation_id,
-                    visibility=job.visibility, pool=job.pool, run_id=job.run_id, job_id=job.job_id, attempt=attempt, agent_id="",
-                    incarnation=0, state="failed", final=True, error=error,
-                )  # fmt: skip
-            case Step(run_id=run_id, organisation_id=organisation, state=state, reason_code=code, message=message):
-                return RunChanged(
-                    occurred_us=now_us(), producer=producer("agents.dispatch"), organisation_id=organisation,
-                    run_id=run_id, state=state, reason_code=code, message=message,
-                )  # fmt: skip
+    # --- Beside the work
 
-    def _delayed(self, delay: Delay) -> RunDelayed:
-        reason, sequence = delay.reason, self.pool.delays.next_sequence(delay.run_id, term=self.term)
-        return RunDelayed(
-            occurred_us=now_us(), producer=producer("agents.dispatch"), run_id=delay.run_id, term=self.term, sequence=sequence,
-            organisation_id=self.pool.runs[delay.run_id].organisation_id, pool=self._settings.pool,
-            reason_code=reason.code if reason else None, waits_for=reason.waits_for if reason else None,
-            ahead=reason.ahead if reason else None,
-        )  # fmt: skip
+    async def _count(self) -> None:
+        """Keeps the pool's figures as metrics, for ever."""
+        while True:
+            tidy(self.pool, moment())
+            queued, leased = self.pool.counts()
+            for metric, value in ((QUEUE, queued), (LEASES, leased), (AGENTS, len(self.pool.alive(now_us=steady_us())))):
+                metric.labels(self.pool.name).set(value)
+            await asyncio.sleep(COUNT_S)
 
-    def _lease(self, decision: Release | Cancel, *, kind: str) -> JobReleased:
-        job = decision.job
-        released: dict[str, object] = {}
-        if isinstance(decision, Release):
-            released = {"job": job, "done": decision.done, "deadline_us": job.budget.deadline_us}
-        return JobReleased.model_validate({
-            "occurred_us": now_us(), "producer": producer("agents.dispatch"), "organisation_id": job.organisation_id,
-            "visibility": job.visibility, "pool": job.pool, "term": self.term, "kind": kind, "run_id": job.run_id, "job_id": job.job_id,
-            "attempt": decision.attempt, "agent_id": decision.agent_id, "incarnation": decision.incarnation, **released,
-        })  # fmt: skip
+    async def _keep(self) -> None:
+        """Writes a snapshot now and then while active, for ever."""
+        while True:
+            await asyncio.sleep(self._settings.snapshot_s)
+            if self.active:
+                await self._save()
+
+    async def _save(self) -> None:
+        """Writes a snapshot where something has changed since the last; its bytes are made in a thread."""
+        if self.pool.changes == self._saved:
+            return
+        self._saved, taken, places = self.pool.changes, picture(self.pool), dict(self.pool.places.next)
+        await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
 
 
 def _line(event: Event) -> dict[str, object]:
@@ -201,46 +294,12 @@ def _line(event: Event) -> dict[str, object]:
     return {name: value for name in names if (value := getattr(event, name, None))}
 
 
-async def _ticks(stopped: asyncio.Event) -> AsyncIterator[None]:
-    while not stopped.is_set():
-        yield
-        try:
-            await asyncio.wait_for(stopped.wait(), TICK_S)
-        except TimeoutError:
-            continue
-
-
-async def _act(dispatcher: Dispatcher, stopped: asyncio.Event) -> None:
-    """Decides while active; stands by while not, until work has long been waiting for a free agent."""
-    since = await dispatcher.take()
-    following = asyncio.create_task(dispatcher.follow(since))
-    reach = Reach(dispatcher.check)
-    tasks = [following, asyncio.create_task(reach.watch(dispatcher.restart_clocks)), asyncio.create_task(dispatcher.count())]
-    READY.set(1)
-    patience_us, idle_since_us = 3 * dispatcher.pool.lease_us, 0
-    async for _ in _ticks(stopped):
-        if following.done():
-            following.result()
-        if reach.away_since_us is not None:
-            continue
-        if dispatcher.active:
-            await dispatcher.decide()
-            continue
-        undone = any(isinstance(decision, Release) for decision in dispatcher.pool.decide(now_us=now_us()))
-        idle_since_us = (idle_since_us or now_us()) if undone else 0
-        if idle_since_us and now_us() - idle_since_us > patience_us:
-            break
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def main(settings: Settings) -> None:
     """Dispatches until SIGTERM."""
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    async with Log(settings, client_id="agents.dispatch") as log:
+    async with Log(settings, client_id=SERVICE) as log:
         await until_available(lambda: log.create_topics((*TOPICS, jobs_topic(settings.pool))), what="topics")
         while not stopped.is_set():
-            await until_available(lambda: _act(Dispatcher(log, settings), stopped), what="kafka")
+            await until_available(lambda: Dispatcher(log, settings).run(stopped), what="kafka")

@@ -12,7 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
-from agents.app import consume, give_up
+from agents.app import consume
+from agents.care import give_up
 from infra.builds import contents_of, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code

@@ -38,7 +38,7 @@ from tests.models import tiny_llama
 
 PATIENCE_S = 3600
 MAX_LENGTH = 1536
-PROCESSORS = ("plan", "dispatch", "score", "rank")
+PROCESSORS = ("plan", "dispatch", "score", "settle", "rank")
 TEMPLATE = Chat(template="model")
 # lm-eval would run what the model writes on this machine itself; and it draws by another chance.
 LEFT_OUT = frozenset({"humaneval", "mbpp", "assay_continuations"})

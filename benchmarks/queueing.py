@@ -18,13 +18,18 @@ from typing import Any
 
 from benchmarks.harness import show, write
 from benchmarks.making import run_id
-from schemas.event import Producer
+from schemas.event import Event, Producer
 from schemas.jobs import AgentBeat, Job, JobPlanned, JobReleased, Need
 from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.runs import RunChanged
+from streams.queue.clocks import Moment
+from streams.queue.deciding import decide, waits
 from streams.queue.dispatch import Pool
+from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.leases import Release
 from streams.queue.lines import Line, Lines, Waiting, model_key
 from streams.queue.queueing import GIB, assign, unfit
+from streams.topics import topic_of
 
 SECOND = 1_000_000
 STAMP = Producer(service="benchmark", version="0")
@@ -130,7 +135,7 @@ class Simulation:
                 if agent_id:
                     del self.running[agent_id]
                 else:
-                    self.lines.add(Waiting(coming[age].job, age, now_s * SECOND))
+                    self.lines.add(Waiting(coming[age].job, (age, 0, 0), now_s * SECOND))
             for agent_id, ends_s in self._lease(known, now_s):
                 heapq.heappush(events, (ends_s, 0, agent_id))
             self.ends_s = now_s
@@ -196,45 +201,68 @@ def _at(marks: list[int], share: float) -> int:
     return marks[min(len(marks) - 1, int(share * len(marks)))]
 
 
+class Told:
+    """A pool, and the offset of what it is told next; all of it is told at one moment."""
+
+    def __init__(self, now_us: int) -> None:
+        self.pool = Pool("p")
+        self.now = Moment(now_us, now_us)
+        self._offset = 0
+
+    def tell(self, *events: Event) -> None:
+        """Folds events in."""
+        for event in events:
+            at_us = self.now.utc_us
+            self.pool.fold(event, at=(topic_of(event).name, 0), offset=self._offset, written_us=at_us, at_us=at_us)
+            self._offset += 1
+
+
 def ticks(agents: int, jobs: list[Arrival]) -> dict[str, float]:
-    """Milliseconds of `Pool.decide` with all jobs open: agents that fit nothing, the first leases of all, then all busy, and `waits`."""
-    pool, now_us, told = Pool("p"), 10 * SECOND, 0
-    for age, arrival in enumerate(jobs):
-        job = arrival.job
-        event = JobPlanned(occurred_us=0, producer=STAMP, pool="p", job_id=job.job_id, run_id=job.run_id, job=job)
-        pool.fold(event, partition=0, offset=age, written_us=now_us, at_us=now_us)
+    """Milliseconds of `decide` with all jobs open (agents that fit nothing, the first leases of all, all busy), `waits`, a snapshot."""
+    told = Told(10 * SECOND)
+    told.tell(*(RunChanged(occurred_us=0, producer=STAMP, run_id=run, state="planned") for run in {one.job.run_id for one in jobs}))
+    for job in (arrival.job for arrival in jobs):
+        told.tell(JobPlanned(occurred_us=0, producer=STAMP, pool="p", job_id=job.job_id, run_id=job.run_id, job=job))
     large = crew(agents)
-    for small in (agent.model_copy(update={"total_bytes": GIB // 2}) for agent in large):
-        pool.fold(small, partition=0, offset=0, written_us=now_us, at_us=now_us)
-    found = {"first_decide_nothing_fits_ms": _took(pool, now_us), "decide_nothing_fits_ms": _median(pool, now_us)}
-    for agent in large:
-        beat = agent.model_copy(update={"sequence": 1})
-        pool.fold(beat, partition=0, offset=0, written_us=now_us, at_us=now_us)
+    told.tell(*(agent.model_copy(update={"total_bytes": GIB // 2}) for agent in large))
+    found = {"first_decide_nothing_fits_ms": _took(told), "decide_nothing_fits_ms": _median(told)}
+    told.tell(*(agent.model_copy(update={"sequence": 1}) for agent in large))
     started = time.perf_counter()
-    releases = [decision for decision in pool.decide(now_us=now_us) if isinstance(decision, Release)]
+    releases = [decision for decision in decide(told.pool, told.now) if isinstance(decision, Release)]
     found["decide_all_free_ms"] = _ms(started)
-    for told, release in enumerate(releases):
-        lease = JobReleased(
-            occurred_us=now_us, producer=STAMP, pool="p", term=0, kind="release", run_id=release.job.run_id, job_id=release.job.job_id,
-            job=release.job, attempt=release.attempt, agent_id=release.agent_id, incarnation=release.incarnation,
-        )  # fmt: skip
-        pool.fold(lease, partition=0, offset=told, written_us=now_us, at_us=now_us)
-    found["leases"] = len(releases)
-    found["decide_all_busy_ms"] = _median(pool, now_us)
+    for release in releases:
+        told.tell(JobReleased(
+            occurred_us=told.now.utc_us, producer=STAMP, pool="p", term=0, kind="release", run_id=release.job.run_id,
+            job_id=release.job.job_id, job=release.job, attempt=release.attempt, agent_id=release.agent_id,
+            incarnation=release.incarnation,
+        ))  # fmt: skip
+    found |= {"leases": len(releases), "decide_all_busy_ms": _median(told)}
     started = time.perf_counter()
-    pool.waits(now_us=now_us + SECOND)
-    found["waits_ms"] = _ms(started)
-    return found
+    waits(told.pool, Moment(told.now.steady_us + SECOND, told.now.utc_us + SECOND))
+    return found | {"waits_ms": _ms(started)} | _kept(told.pool)
 
 
-def _took(pool: Pool, now_us: int) -> float:
+def _kept(pool: Pool) -> dict[str, float]:
+    """What a snapshot costs: the picture on the event loop, its bytes beside it, and how many; and the way back."""
     started = time.perf_counter()
-    pool.decide(now_us=now_us)
+    taken = picture(pool)
+    found = {"picture_ms": _ms(started)}
+    started = time.perf_counter()
+    state = dumped(taken)
+    found |= {"dumped_ms": _ms(started), "snapshot_bytes": len(state)}
+    started = time.perf_counter()
+    loaded(state, Pool("p"))
+    return found | {"loaded_ms": _ms(started)}
+
+
+def _took(told: Told) -> float:
+    started = time.perf_counter()
+    decide(told.pool, told.now)
     return _ms(started)
 
 
-def _median(pool: Pool, now_us: int) -> float:
-    return statistics.median(_took(pool, now_us) for _ in range(21))
+def _median(told: Told) -> float:
+    return statistics.median(_took(told) for _ in range(21))
 
 
 def _ms(started: float) -> float:

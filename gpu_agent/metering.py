@@ -17,31 +17,31 @@ EVERY_S = 0.5
 
 
 @asynccontextmanager
-async def metering(log: Log, engines: Engines, *, job: Job, agent_id: str) -> AsyncIterator[list[str]]:
+async def metering(log: Log, engines: Engines, *, job: Job, attempt: int, agent_id: str) -> AsyncIterator[list[str]]:
     """While it lasts, readings are published; gives the list of their ids, which grows."""
     meters, _ = find_meters(lambda: engines.pid)
     published: list[str] = []
-    reading = asyncio.create_task(_read(log, meters, job=job, agent_id=agent_id, published=published))
+    reading = asyncio.create_task(_read(log, meters, job=job, attempt=attempt, agent_id=agent_id, published=published))
     try:
         yield published
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
-    await _publish(log, meters, job=job, agent_id=agent_id, published=published)
+    await _publish(log, meters, job=job, attempt=attempt, agent_id=agent_id, published=published)
 
 
-async def _read(log: Log, meters: list[Read], *, job: Job, agent_id: str, published: list[str]) -> None:
+async def _read(log: Log, meters: list[Read], *, job: Job, attempt: int, agent_id: str, published: list[str]) -> None:
     while True:
-        await _publish(log, meters, job=job, agent_id=agent_id, published=published)
+        await _publish(log, meters, job=job, attempt=attempt, agent_id=agent_id, published=published)
         await asyncio.sleep(EVERY_S)
 
 
-async def _publish(log: Log, meters: list[Read], *, job: Job, agent_id: str, published: list[str]) -> None:
+async def _publish(log: Log, meters: list[Read], *, job: Job, attempt: int, agent_id: str, published: list[str]) -> None:
     readings = await asyncio.to_thread(read_all, meters)
     events = [
         ResourceRead.model_validate({
             "occurred_us": now_us(), "producer": producer("gpu_agent"), "organisation_id": job.organisation_id, "agent_id": agent_id,
-            "host": socket.gethostname(), "boot_id": boot_id(), "device_uuid": None, "jobs_active": (job.job_id,),
+            "host": socket.gethostname(), "boot_id": boot_id(), "device_uuid": None, "jobs_active": (job.job_id,), "attempts": (attempt,),
         } | reading)
         for reading in readings
     ]  # fmt: skip

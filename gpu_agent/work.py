@@ -52,7 +52,9 @@ class Attempt:
     async def run(self) -> None:
         """Runs the job; what goes wrong is reported, and the dispatcher decides what follows."""
         try:
-            async with metering(self._log, self._engines, job=self.job, agent_id=self._agent_id) as self._readings:
+            async with metering(
+                self._log, self._engines, job=self.job, attempt=self.lease.attempt, agent_id=self._agent_id
+            ) as self._readings:
                 await self._run_whole()
             await self.report("finished")
             ATTEMPTS.labels("finished").inc()
@@ -140,7 +142,7 @@ class Attempt:
         }  # fmt: skip
 
     async def _load(self) -> EngineUsed:
-        loaded, held = await self._engines.load(self.job.model, self.job.engine)
+        loaded, held = await self._engines.load(self.job.model, self.job.engine, model_sha=self.job.model_sha)
         await self._log.publish(self._model_loaded(loaded, held=held))
         return loaded.used
 

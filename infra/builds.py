@@ -6,12 +6,37 @@ from contextlib import aclosing
 from infra.kafka import Log
 from schemas.builds import ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.jobs import BuildPlace
-from streams.topics import CONTENTS, SAMPLES
+from streams.topics import BUILDS, CONTENTS, SAMPLES
 
+BUILDS_HELD = 500
 # A reader of its own for what lies so far away costs less than reading past what lies between.
 GAP = 500
 # Measured: samples of one to four requests, with texts of 100 to 10,000 bytes, take 600 to 800 for each object, beside their texts.
 RECORD_BYTES = 680
+
+
+class Builds:
+    """The builds asked for lately. One that is not held is looked for in the log, among the records of its own key."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._held: dict[str, TaskBuilt] = {}
+
+    async def of(self, build_id: str) -> TaskBuilt | None:
+        """The build of that id, the first that the log tells; None where it tells none."""
+        if build_id not in self._held:
+            async with aclosing(self._log.of_key(BUILDS, build_id.encode())) as records:
+                async for record in records:
+                    if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
+                        self.hold(record.event)
+                        break
+        return self._held.get(build_id)
+
+    def hold(self, built: TaskBuilt) -> None:
+        """Holds a build that is met elsewhere; the first of an id counts."""
+        self._held.setdefault(built.build_id, built)
+        while len(self._held) > BUILDS_HELD:
+            self._held.pop(next(iter(self._held)))
 
 
 async def samples_of(log: Log, build: BuildPlace | TaskBuilt, *, wanted: Collection[int] | None = None) -> dict[int, SampleBuilt]:

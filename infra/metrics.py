@@ -22,6 +22,7 @@ BATCH = Histogram("assay_batch", "Time that a batch took with its effect", unit=
 LAG = Gauge("assay_consumer_lag", "Events in the log that the processor has not committed", OF_TOPIC, unit="events", registry=REGISTRY)
 LOG = Gauge("assay_log", "Events that the topic holds", OF_TOPIC, unit="events", registry=REGISTRY)
 DEAD_LETTERS = Counter("assay_dead_letters", "Records given to the dead letters", ("topic", "reason"), registry=REGISTRY)
+BOARDS_FAILED = Counter("assay_boards_failed", "Boards that could not be ranked; the log says why", registry=REGISTRY)
 
 INSERT_DELAY = Histogram(
     "assay_insert_delay", "From a record's writing until it can be queried; the oldest of each batch", unit="seconds",

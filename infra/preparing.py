@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from infra import model_fitness
+from infra import model_fitness, model_memory
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
-from infra.models import ModelFacts, inspect
+from infra.models import DTYPE_BYTES, ModelFacts, inspect
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
-from streams import planning
 from streams.errors import Invalid
 from streams.quality import generation
 
@@ -60,7 +59,14 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
 
 
 def estimate_of(facts: ModelFacts | None) -> Estimate:
-    """What the model will take in memory; nothing where it has no files."""
+    """What the model will take in memory, at most; nothing where it has no files."""
     if facts is None:
         return Estimate()
-    return planning.estimate(weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=facts.max_len)
+    shape, weights = facts.shape, facts.weights_bytes
+    return Estimate(
+        weights_bytes=weights, overhead_bytes=model_memory.RUNTIME_BYTES,
+        kv_bytes=model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=facts.max_len, weights_bytes=weights),
+        activation_bytes=model_memory.activation_bytes(
+            widest=shape.widest, vocabulary=shape.vocabulary, itemsize=DTYPE_BYTES[facts.dtype]
+        ),
+    )  # fmt: skip

@@ -16,10 +16,10 @@ from infra.settings import Settings
 from schemas.event import Event
 from streams.errors import Unavailable
 from streams.projection import Table, row, table_of
-from streams.topics import HEARTBEATS, TOPICS, Topic
+from streams.topics import FOREVER_MS, TOPICS, Topic
 
-# Heartbeats expire, in the log and in their table: they are no record to be compared.
-COMPARED = tuple(topic for topic in TOPICS if topic is not HEARTBEATS)
+# What passes expires, in the log and in its table: it is no record to be compared.
+COMPARED = tuple(topic for topic in TOPICS if topic.retention_ms == FOREVER_MS)
 BATCH = 5000
 PATIENCE_S = 120.0
 Told = Callable[[str], None]

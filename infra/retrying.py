@@ -8,6 +8,7 @@ from typing import TypeVar
 import structlog
 
 from infra.metrics import WAITING
+from infra.pulse import PULSE
 from streams.errors import Temporary
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, giv
                     raise
                 structlog.get_logger().warning("waiting", what=what, reason=str(error), failures=failures, again_in_s=round(pause_s, 2))
             WAITING.labels(what).set(time.monotonic() - began_s)
+            PULSE.touch()
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.7, LONGEST_PAUSE_S)
     finally:
@@ -41,6 +43,7 @@ async def noticed(awaitable: Awaitable[T], *, what: str) -> T:
         while not (await asyncio.wait([task], timeout=NOTICE_S))[0]:
             waited_s += NOTICE_S
             WAITING.labels(what).set(waited_s)
+            PULSE.touch()
             structlog.get_logger().warning("waiting", what=what, for_s=waited_s)
         return task.result()
     finally:

@@ -53,6 +53,17 @@ class Settings(BaseSettings):
     samples_per_job: int = Field(default=256, description="Samples of a task that one job takes at most.")
     batch_events: int = Field(default=2000, description="Events that a stream processor takes at once, at most.")
     batch_s: float = Field(default=0.25, description="Seconds that a stream processor waits for a batch to fill.")
+    snapshots: str = Field(
+        default="",
+        description="Where processors keep snapshots of their state: a folder or object storage (file:///…, s3://…); empty: the home.",
+    )
+    aggregate_limit_s: float = Field(
+        default=900.0, gt=0, description="Seconds that aggregating one metric of a task may take; then it has no value, and says so."
+    )
+    hang_s: float = Field(
+        default=300.0, gt=0, description="Seconds in which a stream processor must get anywhere with what it has in hand."
+    )
+    snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
     score_processes: int = Field(default=1, description="Processes that score answers, beside the event loop.")
     score_limit_s: float = Field(
         default=60.0, gt=0, description="Seconds that scoring one sample may take; then it is a dead letter, and said to be not scored."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas import builds, jobs, measurements, requests, results, runs, trust
+from schemas import builds, jobs, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -19,6 +19,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             builds.SampleBuilt,
             jobs.JobPlanned,
             jobs.DispatcherTook,
+            jobs.DispatcherBeat,
             jobs.JobReleased,
             runs.RunDelayed,
             jobs.JobChanged,
@@ -34,6 +35,8 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             results.RunScored,
             results.TaskStopped,
             results.PerformanceSummarised,
+            settled.RunSettled,
+            settled.RunProgressed,
             results.CostSummarised,
             results.RankingChanged,
             results.PricePublished,

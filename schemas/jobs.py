@@ -36,6 +36,7 @@ class Job(Record):
     """Minutes of work for one agent, with all that the agent must know. `count` samples from `first_ordinal`.
 
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
+    `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
     """
 
     run_id: RunId
@@ -60,6 +61,7 @@ class Job(Record):
     budget: Budget = Budget()
     ordinals: tuple[int, ...] = ()
     visibility: Visibility = "organisation"
+    model_sha: str | None = None
 
     @property
     def samples(self) -> Sequence[int]:
@@ -71,7 +73,7 @@ class JobPlanned(Event):
     """A job waits for an agent of its pool."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id")
-    key: ClassVar[tuple[str, ...]] = ("pool",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     pool: str
     job_id: str
@@ -87,6 +89,18 @@ class DispatcherTook(Event):
 
     pool: str
     nonce: str
+
+
+class DispatcherBeat(Event):
+    """The dispatcher of that term has its pool still; `leaving`: it says so for the last time, and another may take the pool at once."""
+
+    identity: ClassVar[tuple[str, ...]] = ("pool", "term", "sequence")
+    key: ClassVar[tuple[str, ...]] = ("pool",)
+
+    pool: str
+    term: int
+    sequence: int
+    leaving: bool = False
 
 
 class JobReleased(Event):
@@ -140,7 +154,7 @@ class JobChanged(Event):
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "agent_id", "state", "sequence")
-    key: ClassVar[tuple[str, ...]] = ("pool",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     pool: str
     run_id: RunId
@@ -179,7 +193,7 @@ class AgentBeat(Event):
     """An agent is alive. An agent that stays silent is dead: its jobs are released again."""
 
     identity: ClassVar[tuple[str, ...]] = ("agent_id", "incarnation", "sequence")
-    key: ClassVar[tuple[str, ...]] = ("pool",)
+    key: ClassVar[tuple[str, ...]] = ("agent_id",)
 
     pool: str
     agent_id: str
@@ -198,7 +212,7 @@ class ModelLoaded(Event):
     """How long a model took from nothing to its first answer, and the memory that it took."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt")
-    key: ClassVar[tuple[str, ...]] = ("job_id",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     job_id: str

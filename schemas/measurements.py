@@ -72,7 +72,7 @@ class RequestTimed(Event):
     """One request of a workload, on its host's monotonic clock. `scheduled_ns` is when it should have been sent."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
-    key: ClassVar[tuple[str, ...]] = ("job_id",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     job_id: str
@@ -99,7 +99,7 @@ class TokensTimed(Event):
     """A run of at most 64 arrivals of one sequence, on the host's monotonic clock."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index", "sequence", "chunk")
-    key: ClassVar[tuple[str, ...]] = ("job_id",)
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     job_id: str
@@ -113,7 +113,10 @@ class TokensTimed(Event):
 
 
 class ResourceRead(Event):
-    """One reading of one sensor. `own_cost_ns` is what taking it took."""
+    """One reading of one sensor, while jobs were active: `attempts` are theirs, in the order of `jobs_active`.
+
+    `own_cost_ns` is what taking it took. It lies where the events of the run lie whose job was active.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("agent_id", "boot_id", "scope", "device_uuid", "sensor", "mono_ns")
     key: ClassVar[tuple[str, ...]] = ("agent_id",)
@@ -135,3 +138,8 @@ class ResourceRead(Event):
     method: str
     sensor: str
     own_cost_ns: int
+    attempts: tuple[int, ...] = ()
+
+    def partition_key(self) -> bytes:
+        """The run of the job that was active (a job's id begins with its run's); the agent, where none was."""
+        return self.jobs_active[0].partition("/")[0].encode() if self.jobs_active else self.agent_id.encode()

@@ -21,7 +21,7 @@ class SampleScored(Event):
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version", "filter", "metric")
-    key: ClassVar[tuple[str, ...]] = ("run_id", "task")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     task: str
@@ -43,7 +43,7 @@ class SampleNotScored(Event):
     """A sample that cannot be scored, and why."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "ordinal", "repeat", "scorer_version")
-    key: ClassVar[tuple[str, ...]] = ("run_id", "task")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     task: str
@@ -83,8 +83,20 @@ class Histogram(Record):
     counts: tuple[int, ...]
 
 
+class Documents(Record):
+    """The main metric of every document of a task, the mean over its repeats: what boards are made from.
+
+    `ordinals` are the zlib-compressed little-endian int32, `values` float64 in the same order, without documents that have no value.
+    `clusters`: zlib-compressed JSON, a list with the cluster of each; null where every document stands for itself.
+    """
+
+    ordinals: bytes
+    values: bytes
+    clusters: bytes | None = None
+
+
 class RunScored(Event):
-    """The figures of one task of a run. Provisional until `complete`."""
+    """The figures of one task of a run. Provisional until `complete`; only then it has its `documents`."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "scorer_version", "inputs_digest")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -97,6 +109,7 @@ class RunScored(Event):
     expected: int
     inputs_digest: str
     figures: tuple[Figure, ...]
+    documents: Documents | None = None
 
 
 class TaskStopped(Event):
@@ -182,9 +195,9 @@ class RankingRow(Record):
 
 
 class RankingChanged(Event):
-    """A board's whole order as of the runs named. A task's own board is called `task:<name>`."""
+    """A board's order as of the runs named, in `parts` events of one digest. A task's own board is called `task:<name>`."""
 
-    identity: ClassVar[tuple[str, ...]] = ("board", "version", "inputs_digest")
+    identity: ClassVar[tuple[str, ...]] = ("board", "version", "inputs_digest", "part")
     key: ClassVar[tuple[str, ...]] = ("board",)
 
     board: str
@@ -194,6 +207,8 @@ class RankingChanged(Event):
     inputs_digest: str
     provisional: bool
     rows: tuple[RankingRow, ...]
+    part: int = 0
+    parts: int = 1
 
 
 class PricePublished(Event):

@@ -120,20 +120,22 @@ def chunks(text: str) -> list[bytes]:
     return [body[first : first + CHUNK_BYTES] for first in range(0, len(body), CHUNK_BYTES)] or [b""]
 
 
-def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need) -> list[Job]:
+def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need, model_sha: str | None = None) -> list[Job]:
     """The run's jobs, in the order in which they should run; a workload waits for the answers, so that it has the agent to itself.
 
+    `model_sha`: the hash of the model that was planned; None where it has no files.
     Raises: Invalid, where they are more than one run may have; before any is made.
     """
     samples = sum(one.samples * one.choice.repeats for one in chosen)
     count = sum(-(-one.samples // per_job) * one.choice.repeats for one in chosen)
     bounds.check_sum(samples, count, load=request.workload is not None)
     answers = [job for one in chosen for job in _answer_jobs(request, one, per_job=per_job, need=need)]
+    answers = [job.model_copy(update={"model_sha": model_sha}) for job in answers]
     if request.workload is None:
         return answers
     perf_need = need if request.workload.url is None else Need()
     perf = _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
-        update={"workload": request.workload, "depends_on": tuple(job.job_id for job in answers)}
+        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(job.job_id for job in answers)}
     )
     return [*answers, perf]
 

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 from schemas.builds import ContentPublished, SampleBuilt
 from schemas.event import Event, Producer, Record, Text
-from schemas.jobs import AgentBeat, JobReleased
+from schemas.jobs import JobReleased
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
-from streams.topics import JOBS_DEFAULT, TOPICS, Topic
+from streams.topics import BY_EVENT, DAY_MS, JOBS_DEFAULT, TOPICS, Topic
 from streams.trust.privacy import told
 
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
@@ -156,7 +156,8 @@ def ddl(event: type[Event]) -> str:
     """The statements that create an event's fact table and its public view."""
     table = table_of(event)
     columns = ",\n".join(f"    {name} {kind}" for name, kind in table.columns.items())
-    expires = "\nTTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 7 DAY" if event is AgentBeat else ""
+    days = BY_EVENT[event].retention_ms // DAY_MS if event in BY_EVENT else 0
+    expires = f"\nTTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL {days} DAY" if days > 0 else ""
     granule = f"\nSETTINGS index_granularity = {GRANULE_ROWS[event]}" if event in GRANULE_ROWS else ""
     public = table.name.removeprefix("fact_")
     return (

@@ -32,8 +32,8 @@ def step(state: RunState | None, wanted: RunState) -> RunState | None:
 
 
 def state_of(changes: Iterable[RunChanged]) -> RunState | None:
-    """A run's state after its changes in the order of the log."""
+    """A run's state after its changes in the order of the log. Of several to one state the first counts, as of all events of one id."""
     state: RunState | None = None
-    for change in changes:
-        state = step(state, change.state)
+    for wanted in dict.fromkeys(change.state for change in changes):
+        state = step(state, wanted)
     return state

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import builds, jobs, measurements, requests, results, runs, trust
+from schemas import builds, jobs, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 FOREVER_MS: Final = -1
-WEEK_MS: Final = 7 * 24 * 3600 * 1000
+DAY_MS: Final = 24 * 3600 * 1000
+WEEK_MS: Final = 7 * DAY_MS
 JOB_PARTITIONS: Final = 16
 
 
@@ -37,7 +38,8 @@ CONTENTS: Final = Topic("assay.contents.v1", builds.ContentPublished)
 SAMPLES: Final = Topic("assay.samples.v1", builds.SampleBuilt)
 JOBS_PLANNED: Final = Topic("assay.jobs-planned.v1", jobs.JobPlanned)
 DISPATCHERS: Final = Topic("assay.dispatchers.v1", jobs.DispatcherTook)
-DELAYS: Final = Topic("assay.delays.v1", runs.RunDelayed)
+DISPATCHER_BEATS: Final = Topic("assay.dispatcher-beats.v1", jobs.DispatcherBeat, retention_ms=DAY_MS)
+DELAYS: Final = Topic("assay.delays.v1", runs.RunDelayed, retention_ms=WEEK_MS)
 JOB_STATUS: Final = Topic("assay.job-status.v1", jobs.JobChanged)
 MODEL_LOADS: Final = Topic("assay.model-loads.v1", jobs.ModelLoaded)
 ENVIRONMENTS: Final = Topic("assay.environments.v1", jobs.EnvironmentSeen)
@@ -51,6 +53,8 @@ NOT_SCORED: Final = Topic("assay.not-scored.v1", results.SampleNotScored)
 RUN_SCORES: Final = Topic("assay.run-scores.v1", results.RunScored)
 STOPS: Final = Topic("assay.stops.v1", results.TaskStopped)
 PERFORMANCE: Final = Topic("assay.performance.v1", results.PerformanceSummarised)
+RESULTS: Final = Topic("assay.results.v1", settled.RunSettled)
+PROGRESS: Final = Topic("assay.progress.v1", settled.RunProgressed, retention_ms=WEEK_MS)
 COSTS: Final = Topic("assay.costs.v1", results.CostSummarised)
 RANKINGS: Final = Topic("assay.rankings.v1", results.RankingChanged)
 PRICES: Final = Topic("assay.prices.v1", results.PricePublished)

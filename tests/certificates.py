@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and a key with a certificate that it signed, as PEM."""
+"""Certificates for tests: an authority, and keys with certificates that it signed, as PEM."""
 
 import datetime
 import ipaddress
@@ -25,13 +25,14 @@ def _signed(subject: x509.Name, key: ec.EllipticCurvePrivateKey, by: ec.Elliptic
     return (extended if subject == issuer else extended.add_extension(here, critical=False)).sign(by, hashes.SHA256())
 
 
-def certificates(folder: Path) -> tuple[Path, Path]:
-    """The authority's certificate, and a file with key and certificate of a server on loopback."""
-    authority, server = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    issuer = _named("authority of the tests")
-    ca, own = _signed(issuer, authority, authority, issuer=issuer), _signed(_named("broker"), server, authority, issuer=issuer)
+def certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """The authority's certificate, and files with key and certificate of a server on loopback and of a client."""
     pem, pkcs8, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    issuer, authority = _named("authority of the tests"), ec.generate_private_key(ec.SECP256R1())
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "ca.pem").write_bytes(ca.public_bytes(pem))
-    (folder / "server.pem").write_bytes(server.private_bytes(pem, pkcs8, plain) + own.public_bytes(pem))
-    return folder / "ca.pem", folder / "server.pem"
+    (folder / "ca.pem").write_bytes(_signed(issuer, authority, authority, issuer=issuer).public_bytes(pem))
+    for name in ("server", "client"):
+        key = ec.generate_private_key(ec.SECP256R1())
+        own = _signed(_named(name), key, authority, issuer=issuer)
+        (folder / f"{name}.pem").write_bytes(key.private_bytes(pem, pkcs8, plain) + own.public_bytes(pem))
+    return folder / "ca.pem", folder / "server.pem", folder / "client.pem"

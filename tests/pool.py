@@ -7,9 +7,14 @@ from schemas.event import Event, Producer
 from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased, Need
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
+from streams.queue.clocks import Moment
+from streams.queue.deciding import decide, waits
+from streams.queue.delays import Delay
 from streams.queue.dispatch import Pool
+from streams.queue.leases import Cancel, Decision
 from streams.queue.lines import Waiting
 from streams.queue.queueing import GIB, Policy
+from streams.topics import topic_of
 from tests.runs import run_named
 
 STAMP = Producer(service="test", version="0")
@@ -32,7 +37,7 @@ def waiting(name: str, age: int = 0, *, gib: int = 0, devices: int = 0, deadline
     """A waiting job, planned at NOW unless told otherwise."""
     since, after = more.pop("since", NOW), more.pop("after", None)
     need = Need(memory_bytes=gib * GIB, devices=devices)
-    return Waiting(job(name, need=need, budget=Budget(deadline_us=deadline), **more), age, since, after)
+    return Waiting(job(name, need=need, budget=Budget(deadline_us=deadline), **more), (age, 0, 0), since, after)
 
 
 def planned(work: Job) -> JobPlanned:
@@ -64,19 +69,39 @@ def released(work: Job, *, agent: str = "a", attempt: int = 1, term: int = 0, in
     })  # fmt: skip
 
 
+def cancel(work: Job, *, agent: str = "a", attempt: int = 1, incarnation: int = 1) -> Cancel:
+    """The decision to end a lease."""
+    return Cancel(work.run_id, work.job_id, attempt, agent, incarnation, work.organisation_id, work.visibility)
+
+
 @dataclass
 class Told:
-    """A pool and the offset of the next event that it is told."""
+    """A pool, and the offset of the next event that it is told. Of a run whose job is planned, it is said before that it is planned."""
 
     pool: Pool = field(default_factory=lambda: Pool("default", lease_us=8 * SECOND))
     offset: int = 0
+    said: set[str] = field(default_factory=set)
 
     def tell(self, *events: Event, at_us: int = 1) -> "Told":
         """Folds events in."""
         for event in events:
-            self.pool.fold(event, partition=0, offset=self.offset, written_us=at_us, at_us=at_us)
-            self.offset += 1
+            if isinstance(event, JobPlanned) and event.run_id not in self.said:
+                self.said.add(event.run_id)
+                self._fold(ran("planned", run=event.run_id), at_us)
+            self._fold(event, at_us)
         return self
+
+    def _fold(self, event: Event, at_us: int) -> None:
+        self.pool.fold(event, at=(topic_of(event).name, 0), offset=self.offset, written_us=at_us, at_us=at_us)
+        self.offset += 1
+
+    def decide(self, at_us: int) -> list[Decision]:
+        """What the pool decides when both clocks say so."""
+        return decide(self.pool, Moment(at_us, at_us))
+
+    def waits(self, at_us: int) -> list[Delay]:
+        """What runs wait for when both clocks say so, as far as it is new."""
+        return waits(self.pool, Moment(at_us, at_us))
 
 
 def ran(state: str, *, run: str = RUN, occurred_us: int = 0) -> RunChanged:

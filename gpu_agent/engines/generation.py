@@ -20,10 +20,10 @@ from gpu_agent.engines.prompts import Generation
 from gpu_agent.engines.sampling import DEFAULTS, Dice, Sampling, chosen
 from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
 from gpu_agent.engines.thinking import Thought, look_back
-from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, pack_of, partial
+from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined, pack_of, partial, rooted
+from infra.model_memory import TOKENS_PER_SLOT, slots_bytes
+from infra.model_shapes import shape_of
 
-# Slots: as many as the tokens at once, divided by this. Each step's weights are read once for all of them.
-TOKENS_PER_SLOT = 32
 # Settings of a model that alter greedy search, with what leaves it as it is.
 PLAIN: Mapping[str, Any] = {
     "num_beams": 1, "num_beam_groups": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
@@ -82,10 +82,15 @@ class Text:
 
 @dataclass(slots=True)
 class Slots:
-    """Keys and values of the texts under way, by layer [slots, heads, places, size]; `lengths`: how many places each has filled."""
+    """Keys and values of the texts under way, by layer [slots, heads, places, size]; `lengths`: how many places each has filled.
+
+    The beginning that all of them share, `base` tokens, is held once, as `root`, and takes no places.
+    """
 
     count: int
     places: int
+    base: int
+    root: KeyValues
     layers: KeyValues = field(default_factory=dict)
     lengths: list[int] = field(default_factory=list)
     masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
@@ -100,8 +105,13 @@ class Slots:
         width = max(self.lengths) + 1
         folded = query.view(rows, key.shape[1], heads // key.shape[1], size)
         mask = self._mask(layer.window, width=width, like=query)
-        output, _ = partial(folded, keys[:rows, :, :width], values[:rows, :, :width], mask=mask, scale=layer.scale)
-        return output.reshape(rows, heads, 1, -1)
+        output, weight = partial(folded, keys[:rows, :, :width], values[:rows, :, :width], mask=mask, scale=layer.scale)
+        output, weight = output.reshape(rows, heads, 1, -1), weight.reshape(rows, heads, 1)
+        if not self.root:
+            return output
+        # To the root the texts' new tokens are as those of one text.
+        shared, total = rooted(query.permute(2, 1, 0, 3), *self.root[layer.number], positions=self.at + self.base, layer=layer)
+        return joined(output, weight, shared.permute(2, 1, 0, 3), total.permute(2, 1, 0))
 
     def _mask(self, window: int | None, *, width: int, like: torch.Tensor) -> torch.Tensor:
         if window not in self.masks:
@@ -115,21 +125,18 @@ class Slots:
         self.at = torch.tensor(self.lengths, device=device)
         self.masks.clear()
 
-    def fill(self, kept: KeyValues, root: KeyValues, *, starts: Sequence[int], lengths: Sequence[int]) -> None:
-        """Takes texts from a pack into the next free slots: the root's keys and values, and each text's own behind them."""
+    def fill(self, kept: KeyValues, *, starts: Sequence[int], lengths: Sequence[int]) -> None:
+        """Takes texts from a pack into the next free slots: what each has behind the root."""
         first = len(self.lengths)
-        base = next(iter(root.values()))[0].shape[2] if root else 0
         for layer, own in kept.items():
             if layer not in self.layers:
                 made = (part.new_zeros(self.count, part.shape[1], self.places, part.shape[3]) for part in own)
                 self.layers[layer] = (next(made), next(made))
             for n, part in enumerate(own):
                 store = self.layers[layer][n]
-                if base:
-                    store[first : first + len(starts), :, :base] = root[layer][n]
                 for number, (start, length) in enumerate(zip(starts, lengths, strict=True)):
-                    store[first + number, :, base : base + length] = part[0, :, start : start + length]
-        self.lengths += [base + length for length in lengths]
+                    store[first + number, :, :length] = part[0, :, start : start + length]
+        self.lengths += lengths
 
     def drop(self, slot: int) -> None:
         """Frees a slot; the last one's text moves into it."""
@@ -154,6 +161,8 @@ class Texts:
         ends = model.generation_config.eos_token_id
         self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
         self._spans: dict[tuple[str, ...], int] = {}
+        self._weights_bytes = sum(one.numel() * one.element_size() for one in model.parameters())
+        self._bytes_per_place = shape_of(model.config.to_dict()).kv_numbers * int(model.dtype.itemsize)
 
     def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Written] | Halved]:
         """Each prompt's new tokens, with its number, as they come; where memory runs out, fewer at once go on. Raises: Temporary."""
@@ -180,13 +189,13 @@ class Texts:
 
     def _together(self, waiting: list[Text], roots: Roots) -> Iterator[Text]:
         """The texts as they end. Free slots are filled again as soon as a quarter of them is free."""
-        slots, under_way = self._slots(waiting), list[Text]()
         prompts = [text.prompt.tokens for text in waiting]
-        root = roots.of(prompts, most=min(map(len, prompts)) - 1)
+        base, root = roots.of(prompts, most=min(map(len, prompts)) - 1)
+        slots, under_way = self._slots(waiting, base, root), list[Text]()
         while waiting or under_way:
             if waiting and (slots.count - len(under_way)) * 4 >= slots.count:
                 begun, waiting = self._next(waiting, free=slots.count - len(under_way))
-                logits = self._prefill(begun, slots, root)
+                logits = self._prefill(begun, slots)
                 first, under_way = len(under_way), under_way + begun
             else:
                 logits, first = self._step(under_way, slots), 0
@@ -206,15 +215,11 @@ class Texts:
     def _begun(self, prompt: Prompt) -> Written:
         return Written(Thought(prompt.thinking, self._tokenizer))
 
-    def _slots(self, waiting: Sequence[Text]) -> Slots:
-        places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting)
-        fit = int(free_bytes(self._device) * FREE_RATIO) // (places * self._bytes_per_place())
-        return Slots(max(1, min(len(waiting), fit, self._budget.tokens // TOKENS_PER_SLOT)), places)
-
-    def _bytes_per_place(self) -> int:
-        """Keys and values of one token: at most two numbers of the hidden width a layer."""
-        config = self._model.config.get_text_config()
-        return max(1, int(2 * config.num_hidden_layers * config.hidden_size * self._model.dtype.itemsize))
+    def _slots(self, waiting: Sequence[Text], base: int, root: KeyValues) -> Slots:
+        places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting) - base
+        most = min(int(free_bytes(self._device) * FREE_RATIO), slots_bytes(self._weights_bytes))
+        fit = most // max(1, places * self._bytes_per_place)
+        return Slots(max(1, min(len(waiting), fit, self._budget.tokens // TOKENS_PER_SLOT)), places, base, root)
 
     def _next(self, waiting: list[Text], *, free: int) -> tuple[list[Text], list[Text]]:
         """The next prompts to go through the model at once: no more than slots are free and the budget bears; and the rest."""
@@ -226,15 +231,14 @@ class Texts:
             count += 1
         return waiting[:count], waiting[count:]
 
-    def _prefill(self, begun: Sequence[Text], slots: Slots, root: tuple[int, KeyValues]) -> torch.Tensor:
+    def _prefill(self, begun: Sequence[Text], slots: Slots) -> torch.Tensor:
         """Logits behind each prompt, whose keys and values have gone to the next free slots."""
-        base, shared = root
-        pack = pack_of([_chain(text.prompt.tokens, root=base) for text in begun], device=self._device)
-        pack.root, pack.keep = shared, True
-        lengths = [len(text.prompt.tokens) - base for text in begun]
+        pack = pack_of([_chain(text.prompt.tokens, root=slots.base) for text in begun], device=self._device)
+        pack.root, pack.keep = slots.root, True
+        lengths = [len(text.prompt.tokens) - slots.base for text in begun]
         ends = torch.tensor(lengths, device=self._device).cumsum(0)
         logits = forward(self._model, pack, keep=ends - 1)
-        slots.fill(pack.kept, shared, starts=[end - length for end, length in zip(ends.tolist(), lengths, strict=True)], lengths=lengths)
+        slots.fill(pack.kept, starts=[end - length for end, length in zip(ends.tolist(), lengths, strict=True)], lengths=lengths)
         return logits
 
     def _step(self, under_way: Sequence[Text], slots: Slots) -> torch.Tensor:
@@ -242,7 +246,12 @@ class Texts:
         tokens = torch.tensor([text.written.tokens[-1:] for text in under_way], device=self._device)
         none = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
         out = self._model(
-            input_ids=tokens, position_ids=slots.at[:, None], attention_mask=none, use_cache=False, pack=slots, logits_to_keep=1
+            input_ids=tokens,
+            position_ids=slots.at[:, None] + slots.base,
+            attention_mask=none,
+            use_cache=False,
+            pack=slots,
+            logits_to_keep=1,
         )
         slots.lengths = [length + 1 for length in slots.lengths]
         logits: torch.Tensor = out.logits[:, -1]

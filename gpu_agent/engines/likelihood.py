@@ -4,7 +4,7 @@ Models that attend otherwise (state spaces, position biases, code of their own) 
 is a model's is tried when it is loaded: both must say the same of a small tree.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -17,11 +17,14 @@ from gpu_agent.engines.memory import Budget
 from gpu_agent.engines.prefix_tree import Row, Tokens, packs, rows, shared
 from gpu_agent.engines.prompts import Scored
 from gpu_agent.engines.tree_attention import KeyValues, Pack, pack_of
+from infra.model_memory import scored_at_once
 
 # A shared beginning shorter than this is not worth a forward of its own.
 SHORTEST_ROOT = 32
 # A root at hand that is this much of the one wanted will do.
 KEPT_RATIO = 0.9
+# Places whose logits become log-likelihoods at once.
+ROWS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Likelihoods:
         self._device = device
         self._budget = budget
         self._roots = roots
+        self._most = scored_at_once(model.config.get_text_config().vocab_size, model.dtype.itemsize)
 
     @property
     def shares(self) -> bool:
@@ -134,7 +138,8 @@ class Likelihoods:
         most = min(len(one.tokens) - len(one.targets) for one in asked)
         root, kept = roots.of(list(numbers), most=most)
         found = rows(list(numbers), root=root, longest=self._budget.tokens)
-        for together in packs(found, budget=self._budget.tokens):
+        targets = {sequence: max(len(asked[number].targets) for number in several) for sequence, several in numbers.items()}
+        for together in _bounded(packs(found, budget=self._budget.tokens), targets, most=self._most):
             members = [number for row in together for sequence in row.leaves for number in numbers[sequence]]
             yield from zip(members, self._scored(together, [asked[number] for number in members], kept), strict=True)
 
@@ -160,6 +165,20 @@ class Likelihoods:
         return _likelihoods(logits, [list(range(count))], [one.targets])[0]
 
 
+def _bounded(packed: Iterable[list[Row]], targets: Mapping[Tokens, int], *, most: int) -> Iterator[list[Row]]:
+    """The packs, those divided in which more than `most` places would be scored; a row is never divided."""
+    for rows_together in packed:
+        part, places = list[Row](), 0
+        for row in rows_together:
+            own = min(row.length, sum(targets[sequence] for sequence in row.leaves))
+            if part and places + own > most:
+                yield part
+                part, places = [], 0
+            part.append(row)
+            places += own
+        yield part
+
+
 def _places(start: int, row: Row, *, one: Wanted) -> list[int]:
     return [start + place for place in row.places(one.tokens, last=len(one.targets))]
 
@@ -168,8 +187,11 @@ def _likelihoods(logits: torch.Tensor, places: Sequence[Sequence[int]], targets:
     """Each sequence's likelihood from its places among the logits, [places, vocabulary]."""
     at = torch.tensor([place for several in places for place in several], dtype=torch.long, device=logits.device)
     token = torch.tensor([token for several in targets for token in several], dtype=torch.long, device=logits.device)
-    every = torch.log_softmax(logits, dim=-1)[at, token].cpu()
-    likeliest = (logits.argmax(-1)[at] == token).tolist()
+    every, likeliest = torch.empty_like(at, dtype=logits.dtype), (logits.argmax(-1)[at] == token).tolist()
+    for first in range(0, len(logits), ROWS_AT_ONCE):  # all at once they would take the logits' memory twice
+        own = (at >= first) & (at < first + ROWS_AT_ONCE)
+        every[own] = torch.log_softmax(logits[first : first + ROWS_AT_ONCE], dim=-1)[at[own] - first, token[own]]
+    every = every.cpu()
     found, begin = [], 0
     for several in targets:
         own, end = every[begin : begin + len(several)], begin + len(several)

@@ -10,15 +10,12 @@ import psutil
 import torch
 
 from gpu_agent.engines.failures import is_out_of_memory
+from infra.model_memory import NUMBERS_PER_WIDTH, TOKENS_AT_ONCE
 from streams.errors import Temporary
 
-# On a CPU a pack's activations should stay in its caches. Chosen for that, not tuned on any machine.
-CACHE_TOKENS = 1024
 MOST_TOKENS = 16_384
 LEAST_TOKENS = 16
 FREE_RATIO = 0.5
-# What a token takes on its way through the model, as a multiple of its widest activations.
-NUMBERS_PER_WIDTH = 16
 
 
 def free_bytes(device: torch.device) -> int:
@@ -57,7 +54,7 @@ def budget_of(model: Any, device: torch.device, *, asked: int | None) -> Budget:
     config = model.config.get_text_config()
     token_bytes = NUMBERS_PER_WIDTH * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size) * model.dtype.itemsize
     fits = int(free_bytes(device) * FREE_RATIO / token_bytes)
-    return Budget(max(LEAST_TOKENS, min(fits, MOST_TOKENS if device.type == "cuda" else CACHE_TOKENS)))
+    return Budget(max(LEAST_TOKENS, min(fits, MOST_TOKENS if device.type == "cuda" else TOKENS_AT_ONCE)))
 
 
 @contextmanager

@@ -64,8 +64,7 @@ class Pack:
             self.kept[layer.number] = (key, value)
         output, weight = _own(self, query, key, value, layer=layer)
         if layer.number in self.root:
-            shared, total = _rooted(self, query, *self.root[layer.number], layer=layer)
-            output = torch.lerp(output, shared, torch.sigmoid(total - weight)[..., None].to(output.dtype))
+            output = joined(output, weight, *rooted(query, *self.root[layer.number], positions=self.positions[0], layer=layer))
         return output
 
     def mask(self, window: int | None, *, like: torch.Tensor) -> torch.Tensor | None:
@@ -142,12 +141,22 @@ def _by_row(pack: Pack, part: torch.Tensor) -> torch.Tensor:
     return part[0].index_select(1, pack.places).view(heads, *pack.shape, size).transpose(0, 1)
 
 
-def _rooted(pack: Pack, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention to the root, [1, heads, T, size], and its log-denominators; heads of one group stand as one long query."""
+def joined(output: torch.Tensor, weight: torch.Tensor, other: torch.Tensor, other_weight: torch.Tensor) -> torch.Tensor:
+    """Attention over two parts, from that over each of them with its log-denominators."""
+    return torch.lerp(output, other, torch.sigmoid(other_weight - weight)[..., None].to(output.dtype))
+
+
+def rooted(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, positions: torch.Tensor, layer: Layer
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention of tokens at those positions to the root, [1, heads, T, size], and its log-denominators, [1, heads, T].
+
+    Heads of one group stand as one long query.
+    """
     _, heads, tokens, size = query.shape
     groups, mask = heads // key.shape[1], None
     if layer.window is not None:
-        near = pack.positions[0][:, None] - torch.arange(key.shape[2], device=query.device) < layer.window
+        near = positions[:, None] - torch.arange(key.shape[2], device=query.device) < layer.window
         mask = additive(near, query).repeat(groups, 1)[None, None]
     folded = query.reshape(1, key.shape[1], groups * tokens, size)
     output, total = partial(folded, key, value, mask=mask, scale=layer.scale)

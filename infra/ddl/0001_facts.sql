@@ -210,6 +210,28 @@ ORDER BY (event_id);
 
 CREATE VIEW IF NOT EXISTS dispatchers AS SELECT * EXCEPT (log_version) FROM fact_dispatchers FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_dispatcher_beats (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    pool String,
+    term Int64,
+    sequence Int64,
+    leaving Bool,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id)
+TTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 1 DAY;
+
+CREATE VIEW IF NOT EXISTS dispatcher_beats AS SELECT * EXCEPT (log_version) FROM fact_dispatcher_beats FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_jobs_released (
     event_id String,
     organisation_id String,
@@ -260,7 +282,8 @@ CREATE TABLE IF NOT EXISTS fact_delays (
     written_us Int64
 )
 ENGINE = ReplacingMergeTree(log_version)
-ORDER BY (run_id, event_id);
+ORDER BY (run_id, event_id)
+TTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 7 DAY;
 
 CREATE VIEW IF NOT EXISTS delays AS SELECT * EXCEPT (log_version) FROM fact_delays FINAL;
 
@@ -496,6 +519,7 @@ CREATE TABLE IF NOT EXISTS fact_resources (
     method String,
     sensor String,
     own_cost_ns Int64,
+    attempts String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,
@@ -577,6 +601,7 @@ CREATE TABLE IF NOT EXISTS fact_run_scores (
     expected Int64,
     inputs_digest String,
     figures String,
+    documents Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,
@@ -635,6 +660,64 @@ ORDER BY (run_id, event_id);
 
 CREATE VIEW IF NOT EXISTS performance AS SELECT * EXCEPT (log_version) FROM fact_performance FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_results (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    state LowCardinality(String),
+    final Bool,
+    inputs_digest String,
+    changed_us Int64,
+    plan Nullable(String),
+    planned_at Nullable(Int64),
+    through String,
+    served_elsewhere Bool,
+    engine Nullable(String),
+    environment_sha Nullable(String),
+    environments String,
+    attempts String,
+    tasks String,
+    speed String,
+    speed_formula Nullable(String),
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id);
+
+CREATE VIEW IF NOT EXISTS results AS SELECT * EXCEPT (log_version) FROM fact_results FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_progress (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    task String,
+    scorer_version String,
+    scored Int64,
+    not_scored Int64,
+    expected Int64,
+    figures String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id)
+TTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL 7 DAY;
+
+CREATE VIEW IF NOT EXISTS progress AS SELECT * EXCEPT (log_version) FROM fact_progress FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_costs (
     event_id String,
     organisation_id String,
@@ -672,6 +755,8 @@ CREATE TABLE IF NOT EXISTS fact_rankings (
     inputs_digest String,
     provisional Bool,
     rows String,
+    part Int64,
+    parts Int64,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -4,14 +4,17 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from infra.harness.limits import Overdue, within
 from infra.harness.metrics.registry import METRICS, total
 from infra.harness.tasks import without_data
 
 # As lm_eval.simple_evaluate has them.
 DRAWS = 100_000
 DRAWS_OF_SLOW = 100
+LONGEST_TOLD = 500
 SLOW = frozenset({"bleu", "chrf", "chrf++", "ter"})
 
 
@@ -34,6 +37,38 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
     function = own.get(metric, mean)
     stderr_of = stderr_for_metric(metric=function, bootstrap_iters=DRAWS_OF_SLOW if metric in SLOW else DRAWS)
     return _finite(function(items)), _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """Value and standard error; or, where there can be none, why."""
+
+    value: float | None
+    stderr: float | None
+    why: str | None = None
+
+
+def aggregated(config_json: str, metric: str, parts: Sequence[str], limit_s: float | None = None) -> Aggregated:
+    """What comes of aggregating. Whatever a task's own function raises is a reason, and so is that it takes longer than `limit_s`."""
+    try:
+        with within(limit_s):
+            return Aggregated(*aggregate(config_json, metric, parts))
+    except Overdue:
+        return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples took longer than {limit_s:g} s")
+    except Exception as error:  # noqa: BLE001  # a task's own code may raise anything
+        return Aggregated(
+            None, None, f"aggregating {metric} over {len(parts)} samples failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+        )
+
+
+def is_quick(config_json: str, metric: str) -> bool:
+    """Whether aggregating is a mean's work: no bootstrap, and no code of a task's own. By the configuration's words alone."""
+    try:
+        lists = json.loads(config_json).get("metric_list") or []
+    except (ValueError, AttributeError):
+        return False
+    named = {one.get("metric"): one.get("aggregation") for one in lists if isinstance(one, dict)}
+    return named.get(metric, "mean") in (None, "mean") and metric not in SLOW
 
 
 def _item(part: str) -> Any:

@@ -1,22 +1,17 @@
 """What scoring processes run: samples with their answers in, scores out. A refusal is an outcome, never an exception."""
 
-import faulthandler
 import functools
 import json
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from infra.harness.limits import Overdue, within
 from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
 from streams.errors import Permanent
 from streams.quality.judging import UNANSWERED
 from streams.statistics.clusters import cluster_of
-
-# How long after its time scoring that does not come back to Python ends with its process.
-GRACE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +51,6 @@ def _scorer(config_json: str) -> Scorer:
     return Scorer(config_json)
 
 
-class Overdue(BaseException):
-    """Scoring takes too long. No `Exception`, or a task's own code might take it for one of its errors."""
-
-
-@contextmanager
-def _within(limit_s: float | None) -> Iterator[None]:
-    """Ends what goes on in it when its time is over: with Overdue, and where that is not heard, with the process. None: no limit."""
-    if limit_s is None:
-        yield
-        return
-
-    def over(*_: object) -> None:
-        raise Overdue
-
-    handler = signal.signal(signal.SIGALRM, over)
-    before = signal.setitimer(signal.ITIMER_REAL, limit_s)
-    faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *before)
-        faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, handler)
-
-
 def score_all(work: Sequence[ToScore], limit_s: float | None = None) -> list[Scored]:
     """The outcome of every sample, in order. `limit_s`: seconds that scoring one may take."""
     return [_score(one, limit_s) for one in work]
@@ -94,7 +64,7 @@ def _score(one: ToScore, limit_s: float | None) -> Scored:
         return Scored(one.doc_id, (), "the judged model gave no answer")
     try:
         scorer = _scorer(one.config_json)
-        with _within(limit_s):
+        with within(limit_s):
             scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
     except Overdue:
         return Scored(one.doc_id, (), f"scoring took longer than {limit_s:g} s", broke=True)

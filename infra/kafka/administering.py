@@ -39,6 +39,11 @@ class Administering:
             found = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*place) for place in places])
         return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
 
+    async def cluster(self) -> str:
+        """The id of the cluster. Raises: Unavailable."""
+        async with self.asking("read the cluster's id") as admin:
+            return str((await admin.describe_cluster())["cluster_id"])
+
     async def create_topics(self, topics: Sequence[Topic], *, replication: int | None) -> None:
         """Creates the topics that are not there yet. Raises: Unavailable, Permanent where counts of partitions differ."""
         settings = self._connection.settings

@@ -1,6 +1,7 @@
 """The log as every process has it: publishing events, reading them by place, following topics."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
@@ -12,8 +13,9 @@ from infra.kafka.decoding import Decoding
 from infra.kafka.letters import letter_for
 from infra.kafka.partitions import Partitions
 from infra.kafka.producing import Outgoing, Producing
-from infra.kafka.reading import Reading
+from infra.kafka.reading import Reading, Wanted
 from infra.kafka.records import Ends, Place, Record
+from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.event import Event
@@ -38,6 +40,7 @@ class Log:
         self._partitions = Partitions(self._producing.counts)
         self._reading = Reading(connection, self._decoding, self._partitions)
         self._administering = Administering(connection)
+        self._cluster = ""
 
     async def __aenter__(self) -> Self:
         try:
@@ -128,12 +131,26 @@ class Log:
         since: Mapping[tuple[str, int], int] | None = None,
         until: Ends | None = None,
         partitions: Sequence[int] | None = None,
+        wanted: Wanted | None = None,
     ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
-        With `until`, only its partitions are read; else all of each topic, or those `partitions`.
+        With `until`, only its partitions are read; else all of each topic, or those `partitions`. `wanted` says by key and place which records are worth decoding.
         """
-        return self._reading.follow(topics, since=since, until=until, only=partitions)
+        return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted)
+
+    async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
+        """Every record of a key, as of now: its partition is read, and nothing else in it is decoded."""
+        ends = await self.ends([topic])
+        at = (topic.name, partition_for(key, len(ends)))
+        async with aclosing(self.follow([topic], until={at: ends[at]}, wanted=lambda found, _: found == key)) as records:
+            async for record in records:
+                yield record
+
+    async def cluster(self) -> str:
+        """The id of the cluster that the log lies in: another log has another one. Raises: Unavailable."""
+        self._cluster = self._cluster or await self._administering.cluster()
+        return self._cluster
 
     async def committed(self, group: str, places: Sequence[tuple[str, int]]) -> Ends:
         """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""

@@ -1,7 +1,7 @@
 """Reading the log by place, without a consumer group (those are Faust's)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,10 +10,11 @@ from aiokafka.errors import KafkaError
 from infra.kafka.connection import Connection
 from infra.kafka.decoding import Decoding
 from infra.kafka.partitions import Partitions
-from infra.kafka.records import MAX_RECORD_BYTES, Ends, Record
+from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
 from streams.topics import Topic
 
 Since = Mapping[tuple[str, int], int]
+Wanted = Callable[[bytes | None, Place], bool]  # by a record's key and place, before it is decoded
 
 
 class Reading:
@@ -59,8 +60,9 @@ class Reading:
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
 
     async def follow(
-        self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None
-    ) -> AsyncGenerator[Record, None]:
+        self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None,
+        wanted: Wanted | None = None,
+    ) -> AsyncGenerator[Record, None]:  # fmt: skip
         """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read.
 
         Without `until`: those of every partition, or of `only` these.
@@ -72,12 +74,14 @@ class Reading:
             consumer.assign(partitions)
             for tp in partitions:
                 consumer.seek(tp, (since or {}).get((tp.topic, tp.partition), 0))
-            async for record in self._records(consumer, partitions, until):
+            async for record in self._records(consumer, partitions, until, wanted):
                 yield record
         finally:
             await _stop(consumer)
 
-    async def _records(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None) -> AsyncIterator[Record]:
+    async def _records(
+        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None, wanted: Wanted | None
+    ) -> AsyncIterator[Record]:
         left = set(partitions)
         while True:
             if until is not None:
@@ -87,7 +91,9 @@ class Reading:
             batches = await consumer.getmany(timeout_ms=200, max_records=5000)
             for tp, messages in batches.items():
                 for message in messages:
-                    if until is None or message.offset < until[tp.topic, tp.partition]:
+                    if until is not None and message.offset >= until[tp.topic, tp.partition]:
+                        continue
+                    if wanted is None or wanted(message.key, Place(tp.topic, tp.partition, message.offset)):
                         yield await self._decoding.record(message)
 
 

@@ -31,6 +31,8 @@ async def refusal(settings: Settings, arguments: dict[str, Any]) -> str | None:
 
 def _hint(settings: Settings, reason: Exception) -> str | None:
     speaks = f"ASSAY_KAFKA_SECURITY, now {settings.kafka_security}, must be what its listener speaks"
+    if settings.kafka_security.endswith("SSL") and settings.kafka_certificate is None:
+        speaks += "; where it asks for a client's certificate, set ASSAY_KAFKA_CERTIFICATE"
     match reason:
         case SaslAuthenticationFailed():
             where = "ASSAY_KAFKA_PASSWORD_FILE" if settings.kafka_password_file else "ASSAY_KAFKA_PASSWORD"
@@ -41,7 +43,7 @@ def _hint(settings: Settings, reason: Exception) -> str | None:
         case ssl.SSLCertVerificationError():
             return f"ASSAY_KAFKA_CA, now {settings.kafka_ca or 'the system list'}, must name who signed its certificate"
         case ssl.SSLError():
-            return f"{speaks}; where it asks for a client's certificate, set ASSAY_KAFKA_CERTIFICATE"
+            return speaks
         case ConnectionRefusedError() | TimeoutError() | ValueError():
             return None
         case ConnectionError() | KafkaError():

@@ -13,21 +13,23 @@ A run that may stop early has the score of its own samples and its confidence se
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
+from streams.boards.results import Result
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
 from streams.quality.exposure import DataAge, data_age, joined
-from streams.quality.judging import about, by, identity
-from streams.results import Run
+from streams.quality.judging import about, by
 from streams.statistics.intervals import Clusters, Floats, Interval, mean_interval, mean_of_independent, resampled_means
 
-FiguresOf = Callable[[Run, str], Sequence[Figure]]
+FORMULA_VERSION = "ranking-3"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -38,11 +40,17 @@ class Entry:
     `judged` is the run whose answers it judges, for its row is that one's.
     """
 
-    run: Run
+    run: Result
     hardware: str
     speed: Mapping[str, Figure]
     speed_run: str | None = None
-    judged: Run | None = None
+    judged: Result | None = None
+
+    @property
+    def digest(self) -> str:
+        """A name of what its row rests on."""
+        joined = self.judged.digest if self.judged else ""
+        return "|".join([self.run.run_id, self.run.digest, self.hardware, self.speed_run or "", repr(sorted(self.speed.items())), joined])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,23 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who stands on a board: every entry, and those that have all of its data; `version` names the data."""
+
+    name: str
+    version: str
+    tasks: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    full: tuple[Entry, ...]
+
+    @property
+    def digest(self) -> str:
+        """A name of all that the board rests on: equal ones have equal rows."""
+        told = [FORMULA_VERSION, self.name, self.version, *(entry.digest for entry in self.entries)]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A board's state: everything that a RankingChanged says beside its header."""
 
@@ -71,18 +96,11 @@ class Board:
     tasks: tuple[str, ...]
     runs: tuple[str, ...]
     rows: tuple[RankingRow, ...]
-
-    @property
-    def digest(self) -> str:
-        """A name of the rows and of what they rest on."""
-        told = [self.name, self.version, *self.runs, *(row.model_dump_json() for row in self.rows)]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+    digest: str
 
 
-def boards_of(run: Run) -> dict[str, tuple[str, ...]]:
+def boards_of(run: Result) -> dict[str, tuple[str, ...]]:
     """The boards on which a run stands, each with its tasks. What a judge says stands on boards of that judge's."""
-    if run.plan is None:
-        return {}
     names, judge = [planned.task for planned in run.plan.tasks], by(run.plan)
     boards = {f"task:{name}{judge}": (name,) for name in names}
     suite = board_of(run.plan.suite, run.plan.tasks)
@@ -95,39 +113,39 @@ def _adds_up(planned: PlannedTask) -> bool:
     return main is not None and main.higher_is_better and main.aggregation == "mean"
 
 
-def model_of(run: Run) -> tuple[str, ...]:
-    """What makes two runs runs of one model, as `identity` has it; a run that judges is about the model that it judges."""
-    assert run.plan is not None
-    return identity(about(run.plan))
-
-
-def _data(run: Run, tasks: Iterable[str]) -> frozenset[Data]:
+def data_of(run: Result, tasks: Iterable[str]) -> frozenset[Data]:
+    """The data of these tasks: what runs must share to be compared."""
     planned = [found for task in tasks if (found := run.planned(task))]
     return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.build_id, one.samples) for one in planned)
 
 
-def _age(run: Run) -> tuple[int, str]:
+def _age(run: Result) -> tuple[int, str]:
     return run.changed_us, run.run_id
 
 
-def rank(name: str, entries: Sequence[Entry], *, figures: FiguresOf) -> Board:
-    """The board of that name from the completed runs that stand on it."""
+def chosen(name: str, entries: Sequence[Entry]) -> Chosen:
+    """Who stands on the board of that name, of the completed runs that could."""
     newest = max(entries, key=lambda entry: (len(boards_of(entry.run)[name]), _age(entry.run)))
     tasks = boards_of(newest.run)[name]
-    data = _data(newest.run, tasks)
-    fitting = [entry for entry in entries if _data(entry.run, tasks) <= data]
-    counting = {model_of(entry.run): entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
-    chosen = sorted(counting.values(), key=lambda entry: entry.run.run_id)
-    full = [entry for entry in chosen if _data(entry.run, tasks) == data]
-    rows = _single(full, tasks[0], figures) if name.startswith("task:") else _suite(full, tasks, figures)
-    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in chosen if entry not in full]
-    ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in chosen}
+    data = data_of(newest.run, tasks)
+    fitting = [entry for entry in entries if data_of(entry.run, tasks) <= data]
+    counting = {entry.run.model: entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
+    every = sorted(counting.values(), key=lambda entry: entry.run.run_id)
+    full = [entry for entry in every if data_of(entry.run, tasks) == data]
+    return Chosen(name, hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12], tasks, tuple(every), tuple(full))
+
+
+def rank(board: Chosen) -> Board:
+    """The board, ranked."""
+    tasks, full = board.tasks, board.full
+    rows = _single(full, tasks[0]) if board.name.startswith("task:") else _suite(full, tasks)
+    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry not in full]
+    ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in board.entries}
     rows = [row.model_copy(update={"data_age": ages[row.run_id]}) for row in rows]
-    version = hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12]
-    return Board(name, version, tasks, tuple(entry.run.run_id for entry in chosen), tuple(rows))
+    return Board(board.name, board.version, tasks, tuple(entry.run.run_id for entry in board.entries), tuple(rows), board.digest)
 
 
-def _age_of_data(run: Run, tasks: Iterable[str]) -> DataAge:
+def _age_of_data(run: Result, tasks: Iterable[str]) -> DataAge:
     """How old the tasks' data are beside the run's model."""
     model = run.plan.model_published.date if run.plan and run.plan.model_published else None
     return joined(data_age(found.data_published, model) for task in tasks if (found := run.planned(task)))
@@ -137,13 +155,13 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(task for task in tasks if entry.run.planned(task) is None)
 
 
-def _suite(entries: Sequence[Entry], tasks: Sequence[str], figures: FiguresOf) -> list[RankingRow]:
+def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     drawn, scores, intervals = [], [], []
     parts = weights([Counted(one.task, one.group, one.samples) for one in planned])
     for position, one in enumerate(planned):
-        standing, chance = _standing(entries, one, figures, stream=position, most=greatest(one.main_metric)), one.chance or 0.0
+        standing, chance = _standing(entries, one, stream=position, most=greatest(one.main_metric)), one.chance or 0.0
         scores.append((standing.scores - chance) / (1 - chance))
         intervals.append([_corrected(interval, chance) for interval in standing.intervals])
         drawn.append((standing.drawn - chance) / (1 - chance))
@@ -158,7 +176,7 @@ def _weighted(rows: Sequence[Floats], parts: Sequence[float]) -> Floats:
     return np.asarray(sum(row * part for row, part in zip(rows, parts, strict=True)), dtype=np.float64)
 
 
-def _standing(entries: Sequence[Entry], planned: PlannedTask, figures: FiguresOf, *, stream: int, most: int = 1) -> Standing:
+def _standing(entries: Sequence[Entry], planned: PlannedTask, *, stream: int, most: int = 1) -> Standing:
     """By the samples that all entries have; one that may stop early by its own samples and its sequence. Draws are of what all have."""
     task = planned.task
     whole = [entry for entry in entries if not entry.run.stretches(task)]
@@ -166,7 +184,7 @@ def _standing(entries: Sequence[Entry], planned: PlannedTask, figures: FiguresOf
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values.mean(axis=1).tolist(), _intervals(shared), strict=True) if shared else ()
     found = {entry.run.run_id: (score, interval) for entry, score, interval in told}
-    found |= {entry.run.run_id: _own(_main(figures(entry.run, task), planned)) for entry in entries if entry.run.run_id not in found}
+    found |= {entry.run.run_id: _own(entry.run.figure(task)) for entry in entries if entry.run.run_id not in found}
     scores, intervals = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
     return Standing(np.asarray(scores, dtype=np.float64), list(intervals), _drawn(every, stream=stream))
 
@@ -195,14 +213,14 @@ def _joined(scores: Sequence[float], intervals: Sequence[Interval | None], parts
     return mean_of_independent(scores, known, parts) if len(known) == len(scores) else None
 
 
-def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[RankingRow]:
+def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples = [_samples(entry, (task,)) for entry in entries]
     if _adds_up(planned):
-        standing = _standing(entries, planned, figures, stream=0)
+        standing = _standing(entries, planned, stream=0)
         return _ordered(entries, standing.scores, standing.drawn, intervals=standing.intervals, samples=samples, tasks=(task,))
-    main = [_main(figures(entry.run, task), planned) for entry in entries]
+    main = [entry.run.figure(task) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
     known.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
@@ -214,29 +232,21 @@ def _single(entries: Sequence[Entry], task: str, figures: FiguresOf) -> list[Ran
     return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
 
 
-def _main(figures: Sequence[Figure], planned: PlannedTask) -> Figure | None:
-    return next((f for f in figures if (f.metric, f.filter) == (planned.main_metric, planned.main_filter)), None)
-
-
 def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all entries have."""
-    columns, clusters = list[dict[int, float]](), dict[int, Hashable]()
-    for entry in entries:
-        planned, found = entry.run.planned(task), entry.run.complete_scores(task)
-        assert planned is not None and found is not None
-        key = (planned.main_filter, planned.main_metric)
-        columns.append(found[1].values(key))
-        clusters |= found[1].clusters(key)
-    shared = sorted(set.intersection(*(set(column) for column in columns)))
-    if not shared:
+    columns = [entry.run.documents[task] for entry in entries]
+    ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
+    if not len(ordinals):
         return Shared(np.full((len(entries), 1), np.nan), (0,))
-    values = np.asarray([[column[ordinal] for ordinal in shared] for column in columns], dtype=np.float64)
-    return Shared(values / most, [clusters[ordinal] for ordinal in shared])
+    values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
+    named = next((column for column in columns if column.clusters is not None), None)
+    if named is None or named.clusters is None:
+        return Shared(values / most, ordinals.tolist())
+    return Shared(values / most, [named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:
-    found = [(planned, entry.run.expected(task)) for task in tasks if (planned := entry.run.planned(task))]
-    return sum((expected or 0) // planned.repeats for planned, expected in found)
+    return sum(entry.run.tasks[task].documents for task in tasks if task in entry.run.tasks)
 
 
 def _ordered(
@@ -251,7 +261,7 @@ def _ordered(
     """Rows in the order of their scores. `scores`: shape [entries]; `drawn`: shape [entries, draws]."""
     if np.isnan(scores).any():
         return [_row(entry, missing=("a sample that all share",)) for entry in entries]
-    places = 1 + (drawn[np.newaxis] > drawn[:, np.newaxis]).sum(axis=1)  # of each entry, in each draw
+    places = _places(drawn)
     rows = []
     for index in sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)):
         low, high = intervals[index] or (None, None)
@@ -266,8 +276,14 @@ def _ordered(
     return rows
 
 
+def _places(drawn: Floats) -> NDArray[np.int64]:
+    """The place of each entry in each draw, shape [entries, draws]: one more than there are entries above it."""
+    ordered = np.sort(drawn, axis=0)
+    above = [len(drawn) - np.searchsorted(ordered[:, draw], drawn[:, draw], side="right") for draw in range(drawn.shape[1])]
+    return 1 + np.stack(above, axis=1)
+
+
 def _row(entry: Entry, **told: object) -> RankingRow:
-    assert entry.run.plan is not None
     ranked = about(entry.run.plan)
     nothing = {"rank": None, "score": None, "low": None, "high": None, "rank_low": None, "rank_high": None, "samples": 0}
     ttft, energy = entry.speed.get("ttft_p50"), entry.speed.get("energy_per_output_token_uj")

@@ -25,8 +25,8 @@ from typing import Final
 from schemas.jobs import EnvironmentSeen
 from schemas.results import Figure, PricePublished
 from schemas.runs import PlannedTask
+from schemas.settled import AttemptUsed, RunSettled
 from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
-from streams.money.spending import Attempt, Energy, Ledger, Spending, Where
 from streams.planning import is_perf, task_of
 
 FORMULA_VERSION: Final = "cost-1"
@@ -51,26 +51,31 @@ class Amount:
 class Case:
     """A run under the price book as of a version."""
 
-    run: Spending
+    run: RunSettled
     environments: Mapping[str, EnvironmentSeen]
     book: PriceBook
     version: str
 
-    def environment(self, attempt: Attempt) -> EnvironmentSeen:
+    def environment(self, attempt: AttemptUsed) -> EnvironmentSeen:
         """Where an attempt ran. Raises: Undefined."""
         found = self.environments.get(attempt.environment_sha or "")
         if found is None:
             raise Undefined(f"environment {attempt.environment_sha} has not been seen, so its devices are not known")
         return found
 
-    def hour(self, attempt: Attempt) -> AgentHour:
+    def hour(self, attempt: AttemptUsed) -> AgentHour:
         """What an hour of the attempt's agent costs. Raises: Undefined."""
-        seen, at_us = self.environment(attempt), self.run.began_us
+        seen, at_us = self.environment(attempt), self.began_us
         return agent_hour(seen.devices, seen.cores, book=self.book, at_us=at_us, region=seen.region, version=self.version)
 
     def price(self, item: str, *, region: str) -> PricePublished:
         """The price of an item that holds for the run. Raises: Undefined."""
-        return self.book.at(item, at_us=self.run.began_us, region=region, version=self.version)
+        return self.book.at(item, at_us=self.began_us, region=region, version=self.version)
+
+    @property
+    def began_us(self) -> int:
+        """When the first attempt began: the time whose prices hold for the whole run."""
+        return min(attempt.first_us for attempt in self.run.attempts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +88,23 @@ class Summary:
     latest_us: int
 
 
-def summaries(run: Spending, ledger: Ledger) -> tuple[Summary, ...]:
-    """A summary for each version of the price book whose prices make another one than the versions before it; the oldest first."""
+def summaries(run: RunSettled, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> tuple[Summary, ...]:
+    """A summary for each version of the price book whose prices make another one than the versions before it; the oldest first.
+
+    None for a run that has no attempt: it has used nothing.
+    """
     told: dict[tuple[str, ...], Summary] = {}
-    for version in ledger.book.versions if run.whole else ():
-        figures, prices = reckoned(Case(run, ledger.environments, ledger.book, version))
+    for version in book.versions if run.attempts and run.plan else ():
+        figures, prices = reckoned(Case(run, environments, book, version))
         used = tuple(sorted(price.event_id for price in prices))
         if used not in told:
-            latest_us = max([run.latest_us, *(price.occurred_us for price in prices)])
+            latest_us = max([run.occurred_us, *(price.occurred_us for price in prices)])
             told[used] = Summary(version, figures, _digest(run, figures, used), latest_us)
     return tuple(told.values())
 
 
-def _digest(run: Spending, figures: Iterable[Figure], used: Iterable[str]) -> str:
-    scores = sorted(scored.event_id for scored in run.scores.values())
-    speeds = sorted(speed.event_id for speed in run.speeds.values())
-    attempts = [repr(found) for found in sorted(run.attempts.items(), key=lambda found: found[0])]
-    energy = [repr(found) for found in sorted(run.energy.items(), key=lambda found: found[0])]
-    told = [FORMULA_VERSION, *(figure.model_dump_json() for figure in figures), *used, *scores, *speeds, *attempts, *energy]
+def _digest(run: RunSettled, figures: Iterable[Figure], used: Iterable[str]) -> str:
+    told = [FORMULA_VERSION, *(figure.model_dump_json() for figure in figures), *used, run.inputs_digest]
     return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
 
@@ -122,10 +126,10 @@ def reckoned(case: Case) -> tuple[tuple[Figure, ...], tuple[PricePublished, ...]
 def _run(case: Case) -> Amount:
     if case.run.served_elsewhere:
         raise Undefined("a server elsewhere answered, and what it bills for a whole run is not known")
-    return _occupied(case, case.run.attempts.values())
+    return _occupied(case, case.run.attempts)
 
 
-def _occupied(case: Case, attempts: Iterable[Attempt]) -> Amount:
+def _occupied(case: Case, attempts: Iterable[AttemptUsed]) -> Amount:
     """What the attempts' time costs."""
     total, count, prices = Fraction(0), 0, Prices()
     for attempt in attempts:
@@ -144,30 +148,28 @@ def _correct_answer(case: Case) -> Amount:
     if right == 0:
         raise Undefined("no answer was correct")
     names = {planned.task for planned in counting}
-    cost = _occupied(case, [at for (job, _, _), at in case.run.attempts.items() if not is_perf(job) and task_of(job) in names])
+    cost = _occupied(case, [one for one in case.run.attempts if not is_perf(one.job_id) and task_of(one.job_id) in names])
     return Amount(cost.value / right, right, cost.prices)
 
 
-def _right(run: Spending, planned: PlannedTask) -> int:
-    scored = run.scored(planned.task)
-    main = (planned.main_filter, planned.main_metric)
-    figure = next((f for f in scored.figures if (f.filter, f.metric) == main), None) if scored else None
+def _right(run: RunSettled, planned: PlannedTask) -> int:
+    figure = next((task.figure for task in run.tasks if task.task == planned.task), None)
     if figure is None or figure.value is None:
         raise Undefined(f"{planned.task} has no {planned.main_metric}")
     return round(figure.value * figure.n)
 
 
-def _speed(run: Spending, metric: str) -> tuple[Fraction, int]:
+def _speed(run: RunSettled, metric: str) -> tuple[Fraction, int]:
     """A figure of the run's speed, and what it rests on. Raises: Undefined."""
-    if run.speed is None:
+    if not run.speed:
         raise Undefined("no speed was measured; ask for a workload")
-    figure = next((figure for figure in run.speed.figures if figure.metric == metric), None)
+    figure = next((figure for figure in run.speed if figure.metric == metric), None)
     if figure is None or figure.value is None:
         raise Undefined(f"{metric}: {figure.why_undefined if figure else 'was not measured'}")
     return Fraction(figure.value), figure.n
 
 
-def _tokens(run: Spending, side: str) -> int:
+def _tokens(run: RunSettled, side: str) -> int:
     _, tokens = _speed(run, f"{side}_tokens_per_s")
     if tokens == 0:
         raise Undefined(f"the workload has no {side} token")
@@ -177,14 +179,14 @@ def _tokens(run: Spending, side: str) -> int:
 def _window(case: Case) -> Amount:
     """What the workload's steady window costs."""
     per_s, requests = _speed(case.run, "requests_per_s")
-    perf = {(job, agent, n): at for (job, agent, n), at in case.run.attempts.items() if is_perf(job) and at.finished}
+    perf = [one for one in case.run.attempts if is_perf(one.job_id) and one.finished]
     if not perf:
         raise Undefined("the report that the workload has finished is missing")
-    hour = case.hour(perf[min(perf)])
+    hour = case.hour(min(perf, key=lambda one: (one.job_id, one.agent_id, one.attempt)))
     return Amount(hour.second_usd_nano * requests / per_s, requests, hour.prices)
 
 
-def _prefill_share(run: Spending) -> Fraction:
+def _prefill_share(run: RunSettled) -> Fraction:
     (ttft, _), (e2e, _) = _speed(run, "ttft_mean"), _speed(run, "e2e_mean")
     if not 0 < ttft < e2e:
         raise Undefined("each answer came all at once, so that prefill and decode cannot be told apart")
@@ -217,37 +219,36 @@ def _all_tokens(case: Case) -> Amount:
 def _billed(case: Case, side: str) -> Amount:
     """What a server elsewhere bills for a million tokens of the model."""
     plan = case.run.plan
-    regions = {case.environment(attempt).region for attempt in case.run.attempts.values()}
+    regions = {case.environment(attempt).region for attempt in case.run.attempts}
     price = case.price(f"api_{side}_token:{plan.model.uri if plan else ''}", region=min(regions))
     return Amount(Fraction(price.amount_nano), _tokens(case.run, side), (price,))
 
 
-def _metered(case: Case) -> dict[Where, Energy]:
-    """The energy by job and agent. Raises: Undefined where a job was not metered: half of a run's energy is not its energy."""
-    run = case.run
-    if run.served_elsewhere:
+def _metered(case: Case) -> list[AttemptUsed]:
+    """The attempts, each metered. Raises: Undefined where one was not: half of a run's energy is not its energy."""
+    attempts = case.run.attempts
+    if case.run.served_elsewhere:
         raise Undefined("a server elsewhere answered; its energy is not metered here")
-    if not run.energy:
+    if all(one.energy_uj is None for one in attempts):
         raise Undefined("no meter here")
-    places = sorted({(job, agent) for job, agent, _ in run.attempts})
-    if missing := next((place for place in places if place not in run.energy), None):
-        raise Undefined(f"no meter where {missing[0]} ran, on {missing[1]}")
-    return {place: run.energy[place] for place in places}
+    if missing := next((one for one in attempts if one.energy_uj is None), None):
+        raise Undefined(f"no meter where {missing.job_id} ran, on {missing.agent_id}")
+    return list(attempts)
 
 
 def _energy(case: Case) -> Amount:
-    metered = _metered(case).values()
-    return Amount(Fraction(sum(one.uj for one in metered)), len(metered), grade=max(one.grade for one in metered))
+    metered = _metered(case)
+    grade = max(one.energy_grade or "" for one in metered)
+    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered)), len(metered), grade=grade)
 
 
 def _by_energy(case: Case, item: str) -> Amount:
     """Over where the run ran, the sum of energy · PUE · the item's price a kWh, in nano-units."""
-    energy, metered, prices = _energy(case), _metered(case), Prices()
-    regions = {(job, agent): case.environment(at).region for (job, agent, _), at in case.run.attempts.items()}
-    total = Fraction(0)
-    for where, region in regions.items():
+    energy, prices, total = _energy(case), Prices(), Fraction(0)
+    for one in _metered(case):
+        region = case.environment(one).region
         pue, rate = case.price("pue", region=region), case.price(item, region=region)
-        total += Fraction(metered[where].uj * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
+        total += Fraction((one.energy_uj or 0) * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
         prices |= {price.event_id: price for price in (pue, rate)}
     return Amount(total, energy.n, tuple(prices.values()), energy.grade)
 

@@ -5,11 +5,13 @@ or is said to be not scorable; the task is complete when every expected sample i
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.results import Figure, SampleNotScored, SampleScored
-from streams.statistics.intervals import Z95, Interval, mean, mean_interval
+from streams.errors import Permanent
+from streams.statistics.intervals import Z95, Interval, mean, mean_interval, wilson
 
 Sample = tuple[int, int]  # ordinal, repeat
 Key = tuple[str, str]  # filter, metric
@@ -26,13 +28,48 @@ class Cell:
 
 
 @dataclass(slots=True)
+class Tally:
+    """Sums of a metric's values, as they come: what a provisional mean is told from, however many there are."""
+
+    n: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+    binary: bool = True
+
+    def add(self, value: float | None) -> None:
+        """Counts a value; a sample without one counts nothing."""
+        if value is None:
+            return
+        self.n, self.total, self.squares = self.n + 1, self.total + value, self.squares + value * value
+        self.binary = self.binary and value in (0.0, 1.0)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean so far."""
+        return self.total / self.n if self.n else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Its 95 % interval, as if samples were independent: Wilson's for 0 and 1, else the normal one."""
+        if self.n < 2 or self.mean is None:
+            return None
+        if self.binary:
+            return wilson(round(self.total), self.n)
+        spread = max(0.0, self.squares - self.n * self.mean**2) / (self.n - 1)
+        half = Z95 * math.sqrt(spread / self.n)
+        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
+
+
+@dataclass(slots=True)
 class TaskScores:
-    """What is known of a task's scores under one scorer version."""
+    """What is known of a task's scores under one scorer version. `tallies` are sums over all of its cells."""
 
     cells: dict[Key, dict[Sample, Cell]] = field(default_factory=dict)
     not_scored: dict[Sample, str] = field(default_factory=dict)
     missing: dict[Sample, int] = field(default_factory=dict)
     latest_us: int = 0
+    scored: int = 0  # samples with all of their scores
+    tallies: dict[Key, Tally] = field(default_factory=dict)
 
     def add(self, event: SampleScored | SampleNotScored) -> None:
         """Folds an event in."""
@@ -42,7 +79,9 @@ class TaskScores:
                 self.not_scored.setdefault(sample, event.reason)
         elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
             self.cells[event.filter, event.metric][sample] = Cell(event.value, event.parts_json, event.cluster)
-            self.missing[sample] = self.missing.get(sample, event.metrics) - 1
+            self.tallies.setdefault((event.filter, event.metric), Tally()).add(event.value)
+            self.missing[sample] = left = self.missing.get(sample, event.metrics) - 1
+            self.scored += left == 0
             self.not_scored.pop(sample, None)
         self.latest_us = max(self.latest_us, event.occurred_us)
 
@@ -52,20 +91,21 @@ class TaskScores:
 
     def of(self, ordinals: Collection[int]) -> "TaskScores":
         """What is known of these samples alone."""
+        missing = {sample: left for sample, left in self.missing.items() if sample[0] in ordinals}
         return TaskScores(
             {key: {sample: cell for sample, cell in cells.items() if sample[0] in ordinals} for key, cells in self.cells.items()},
             {sample: reason for sample, reason in self.not_scored.items() if sample[0] in ordinals},
-            {sample: left for sample, left in self.missing.items() if sample[0] in ordinals}, self.latest_us,
+            missing, self.latest_us, sum(1 for left in missing.values() if left <= 0),
         )  # fmt: skip
 
     @property
-    def scored(self) -> int:
-        """Samples with all of their scores."""
-        return sum(1 for left in self.missing.values() if left <= 0)
+    def settled_samples(self) -> int:
+        """Samples that have all of their scores, or are said to be not scorable."""
+        return self.scored + len(self.not_scored)
 
     def complete(self, expected: int) -> bool:
         """Every expected sample is settled."""
-        return self.scored + len(self.not_scored) >= expected
+        return self.settled_samples >= expected
 
     def digest(self) -> str:
         """A name of exactly these inputs."""
@@ -88,20 +128,36 @@ class TaskScores:
         """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
         return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
 
+    def provisional(self) -> tuple[Figure, ...]:
+        """A figure for each filter and metric from what is here by now: the mean, as if it were one and samples independent."""
+        return tuple(self._provisional(key, tally) for key, tally in sorted(self.tallies.items()))
+
+    def _provisional(self, key: Key, tally: Tally) -> Figure:
+        low, high = tally.interval or (None, None)
+        return Figure(
+            metric=key[1], filter=key[0], value=tally.mean, low=low, high=high, n=tally.n, not_scored=len(self.not_scored),
+            why_undefined=None if tally.n else "known only when all samples are",
+        )  # fmt: skip
+
     def figures(self, aggregate: Aggregate, *, sequential: Mapping[Key, Interval] | None = None) -> tuple[Figure, ...]:
         """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples.
+
+        Where it raises Permanent, the figure has no value, and says why.
 
         `sequential`: the intervals of a task that may stop early; what has none there has none.
         """
         return tuple(self._figure(key, aggregate, sequential) for key in sorted(self.cells))
 
     def _figure(self, key: Key, aggregate: Aggregate, sequential: Mapping[Key, Interval] | None) -> Figure:
-        cells = [cell for _, cell in sorted(self.cells[key].items()) if cell.parts_json is not None]
-        value, stderr = aggregate(key, [cell.parts_json for cell in cells if cell.parts_json is not None])
+        cells, why = [cell for _, cell in sorted(self.cells[key].items()) if cell.parts_json is not None], "the metric has no value here"
+        try:
+            value, stderr = aggregate(key, [cell.parts_json for cell in cells if cell.parts_json is not None])
+        except Permanent as error:
+            value, stderr, why = None, None, str(error)
         interval = self._interval(key, value, stderr) if sequential is None else sequential.get(key)
         return Figure(
             metric=key[1], filter=key[0], value=value, stderr=stderr, low=interval and interval[0], high=interval and interval[1],
-            n=len(cells), not_scored=len(self.not_scored), why_undefined=None if value is not None else "the metric has no value here",
+            n=len(cells), not_scored=len(self.not_scored), why_undefined=None if value is not None else why,
             sequential=sequential is not None and interval is not None,
         )  # fmt: skip
 

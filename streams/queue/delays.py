@@ -1,21 +1,23 @@
 """What runs wait for, in words, instead of silence; and when that has changed, so that it is worth an event.
 
 The place in the queue is told in steps (1, 2, 3, 4, 5, then "more than" 5, 10, 20, 50, …): a run that n jobs are ahead of brings
-about log n events, not n.
+about log n events, not n. What is said expires with its topic: so it is said again once a day, for as long as the run waits.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from schemas.jobs import AgentBeat, Need
 from schemas.runs import RunDelayed
+from streams.queue.clocks import Moment
 from streams.queue.leases import Lease
 from streams.queue.lines import Line
 from streams.queue.queueing import GIB, Policy, served, unfit
 
 # A run between two of its jobs waits for a heartbeat: that is no delay.
 GRACE_US = 2_000_000
+AGAIN_US = 24 * 3600 * 1_000_000
 FARTHEST = 1000
 EXACT = 5
 
@@ -39,36 +41,40 @@ class Delay:
 
 @dataclass(slots=True)
 class Delays:
-    """What was said of each run: a fold over `RunDelayed`; and how long this process has seen it wait."""
+    """What was said of each open run: a fold over `RunDelayed`; and how long this process has seen it wait."""
 
     told: dict[str, RunDelayed] = field(default_factory=dict)
-    _waiting: set[str] = field(default_factory=set)
     _since_us: dict[str, int] = field(default_factory=dict)
 
     def fold(self, event: RunDelayed) -> None:
         """Takes what was said in; of several, the highest term and sequence holds."""
         known = self.told.get(event.run_id)
-        if known and (known.term, known.sequence) >= (event.term, event.sequence):
-            return
-        self.told[event.run_id] = event
-        (self._waiting.discard if event.waits_for is None else self._waiting.add)(event.run_id)
+        if known is None or (known.term, known.sequence) < (event.term, event.sequence):
+            self.told[event.run_id] = event
+
+    def forget(self, run_id: str) -> None:
+        """The run is over: nothing more is said of it."""
+        self.told.pop(run_id, None)
+        self._since_us.pop(run_id, None)
 
     def next_sequence(self, run_id: str, *, term: int) -> int:
         """The sequence of what is said next of the run in this term."""
         known = self.told.get(run_id)
         return known.sequence + 1 if known and known.term == term else 0
 
-    def changes(self, found: Mapping[str, Reason], *, over: Callable[[str], bool], now_us: int) -> list[Delay]:
-        """What is to be said now that runs wait for what was found; of runs that are over nothing is said."""
-        self._since_us = {run_id: self._since_us.get(run_id, now_us) for run_id in found}
-        self._waiting = {run_id for run_id in self._waiting if not over(run_id)}
-        ended = [Delay(run_id, None) for run_id in sorted(self._waiting - found.keys())]
-        return ended + [Delay(run_id, reason) for run_id, reason in sorted(found.items()) if self._is_new(run_id, reason, now_us)]
+    def changes(self, found: Mapping[str, Reason], now: Moment) -> list[Delay]:
+        """What is to be said now that runs wait for what was found."""
+        self._since_us = {run_id: self._since_us.get(run_id, now.steady_us) for run_id in found}
+        waiting = {run_id for run_id, told in self.told.items() if told.waits_for is not None}
+        ended = [Delay(run_id, None) for run_id in sorted(waiting - found.keys())]
+        return ended + [Delay(run_id, reason) for run_id, reason in sorted(found.items()) if self._is_due(run_id, reason, now)]
 
-    def _is_new(self, run_id: str, reason: Reason, now_us: int) -> bool:
-        if run_id not in self._waiting:
-            return now_us - self._since_us[run_id] >= GRACE_US
-        return self.told[run_id].waits_for != reason.waits_for
+    def _is_due(self, run_id: str, reason: Reason, now: Moment) -> bool:
+        """It is new, or was said long ago."""
+        told = self.told.get(run_id)
+        if told is None or told.waits_for is None:
+            return now.steady_us - self._since_us[run_id] >= GRACE_US
+        return told.waits_for != reason.waits_for or now.utc_us - told.occurred_us >= AGAIN_US
 
 
 def reasons(

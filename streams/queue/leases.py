@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from schemas.jobs import AgentBeat, Job, JobError
+from schemas.event import Visibility
+from schemas.jobs import Job, JobError
+from streams.queue.lines import Age
 
 FIRST_PAUSE_US = 500_000
 LONGEST_PAUSE_US = 30_000_000
@@ -12,7 +14,10 @@ Shelf = Literal["leased", "paused", "waiting"] | None
 
 @dataclass(slots=True)
 class Lease:
-    """One attempt of a job: to whom it was given, and how it ended (None: it has not)."""
+    """One attempt of a job: to whom it was given, and how it ended (None: it has not).
+
+    `confirmed_us` and `ended_us` are on the steady clock of the process that was told; 0 is before it listened.
+    """
 
     attempt: int
     term: int
@@ -27,15 +32,15 @@ class Lease:
 
 @dataclass(slots=True)
 class Entry:
-    """All that is known of a job. `age` is its place in the order of planning, `since_us` when it was planned.
+    """All that is known of a job. `age` is its place in the order of planning, the same in every replay.
 
     `shelf` says in which of the pool's indexes it is: leased, paused (it failed, and is to be tried again) or waiting.
     """
 
     job_id: str
+    run_id: str
     job: Job | None = None
-    age: int = 0
-    since_us: int = 0
+    age: Age = (0, 0, 0)
     leases: dict[int, Lease] = field(default_factory=dict)
     done: bytes = b""
     over: Literal["finished", "failed"] | None = None
@@ -48,11 +53,18 @@ class Entry:
 
 
 @dataclass(slots=True)
-class Alive:
-    """An agent's newest heartbeat, and when this process was told of it (0: before it took over)."""
+class Leaving:
+    """A lease whose run is over: its agent is busy until it lets go, or falls silent. `told`: it was asked to."""
 
-    beat: AgentBeat
-    seen_us: int
+    run_id: str
+    job_id: str
+    attempt: int
+    agent_id: str
+    incarnation: int
+    organisation_id: str
+    visibility: Visibility
+    since_us: int
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +82,13 @@ class Release:
 class Cancel:
     """Tell this incarnation to drop this attempt."""
 
-    job: Job
+    run_id: str
+    job_id: str
     attempt: int
     agent_id: str
     incarnation: int
+    organisation_id: str
+    visibility: Visibility
 
 
 @dataclass(frozen=True, slots=True)

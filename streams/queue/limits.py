@@ -1,21 +1,15 @@
 """When a run must stop: at its deadline, or when it has had the time or the money that it may take. What it has measured is kept.
 
-Money is reckoned as `agents.cost` does (money/costs.py): the time of its attempts x the price of their agents' hour when the first began,
-here by the newest version of the price book. While attempts run, the cost grows evenly; so the moment at which it reaches the budget is
-known ahead. What cannot be priced cannot be kept within a budget: such a run stops at once, and says which price is missing.
+The limit of money is found in streams/queue/money.py.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
-from math import ceil
 from typing import Literal
 
 from schemas.requests import Budget, EvaluationRequested
 from streams.errors import Invalid
-from streams.money.prices import NANO, Undefined, agent_hour
-from streams.money.spending import Ledger
 from streams.queue.bits import count
 from streams.queue.leases import Entry
 
@@ -50,32 +44,6 @@ def limit_of(budget: Budget, *, started_us: int | None) -> Limit | None:
         told = f"the {budget.s:g} s that it may run are over; it first ran at {moment(started_us)}"
         limits.append(Limit(started_us + round(budget.s * 1e6), "budget-time", told))
     return min(limits, default=None)
-
-
-def money_limit(budget: Budget, ledger: Ledger, *, run_id: str, running: Collection[tuple[str, str, int]]) -> Limit | None:
-    """When the run's attempts will have cost its budget, those that run (job, agent, attempt) going on; None: never, or no limit."""
-    run = ledger.runs.get(run_id)
-    if budget.usd_nano is None or run is None:
-        return None
-    # At time t the cost is spent + rate * t, in nano-USD and µs; t counts from 1970.
-    spent, rate, told = Fraction(0), Fraction(0), f"its budget of {budget.usd_nano / NANO:g} USD"
-    for key, attempt in run.attempts.items():
-        seen = ledger.environments.get(attempt.environment_sha or "")
-        if seen is None:
-            continue  # it is on its way
-        try:
-            hour = agent_hour(seen.devices, seen.cores, book=ledger.book, at_us=run.began_us, region=seen.region)
-        except Undefined as error:
-            return Limit(
-                attempt.first_us, "budget-usd", f"{told} cannot be kept: {error}; publish that price, or leave budget.usd_nano out"
-            )
-        per_us = hour.second_usd_nano / 10**6
-        spent += per_us * ((0 if key in running else attempt.last_us) - attempt.first_us)
-        rate += per_us if key in running else 0
-    if rate:
-        now_usd = float(rate * 3600 * 10**6 / NANO)
-        return Limit(ceil((budget.usd_nano - spent) / rate), "budget-usd", f"{told} is spent; its agents cost {now_usd:g} USD an hour")
-    return Limit(run.latest_us, "budget-usd", f"{told} is spent") if spent >= budget.usd_nano else None
 
 
 def stopped(said: str, jobs: Iterable[Entry]) -> str:

@@ -7,6 +7,11 @@ from dataclasses import dataclass, field, replace
 from schemas.jobs import Job, Need
 from schemas.requests import ModelRef
 
+# When a job was planned, the partition and the offset of its plan: comparable across partitions, and the same in every replay.
+Age = tuple[int, int, int]
+# Of so many lines it is remembered when they were last served: those served last.
+MARKS = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class LineKey:
@@ -24,7 +29,7 @@ class Waiting:
     """A job that wants an agent; `age` is its place in the order of planning, `after` the agent that it failed on."""
 
     job: Job
-    age: int
+    age: Age
     since_us: int = 0
     after: str | None = None
 
@@ -109,7 +114,15 @@ class Lines:
         self._served_us[key] = max(self._served_us.get(key, 0), at_us)
         if key in self._lines:
             self._lines[key].served_us = self._served_us[key]
+        if len(self._served_us) > MARKS:
+            oldest = min(self._served_us, key=lambda known: (self._served_us[known], repr(known)))
+            del self._served_us[oldest]
+
+    @property
+    def marks(self) -> dict[LineKey, int]:
+        """When lines were last served."""
+        return dict(self._served_us)
 
 
-def _place(item: Waiting) -> tuple[int, str]:
+def _place(item: Waiting) -> tuple[Age, str]:
     return item.age, item.job.job_id

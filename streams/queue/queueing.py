@@ -29,12 +29,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 
 from schemas.jobs import AgentBeat, Need
-from streams.queue.lines import Line, Waiting
+from streams.queue.lines import Age, Line, Waiting
 
 MINUTE_US = 60_000_000
 GIB = 2**30
 Kind = tuple[bool, tuple[str, ...], int, int]
-Rank = tuple[int, int, int, int, int, int, int, str]
+Rank = tuple[int, int, int, int, int, int, Age, str]
 
 
 @dataclass(frozen=True, slots=True)

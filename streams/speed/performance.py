@@ -16,7 +16,7 @@ of coordinated omission (G. Tene, How NOT to Measure Latency, 2013).
 import bisect
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.jobs import JobChanged
@@ -39,15 +39,25 @@ class Attempt:
 
     requests: dict[int, RequestTimed] = field(default_factory=dict)
     tokens: Tokens = field(default_factory=dict)
+    readings: dict[str, ResourceRead] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The attempt that finished, and how much its agent says to have published."""
+
+    attempt: int
+    counts: Mapping[str, int]
 
 
 @dataclass(slots=True)
 class Speed:
-    """What is known of a workload job."""
+    """What is known of a workload job. `job_id` names it in readings; `readings` are those that name no attempt: any may be theirs."""
 
+    job_id: str
     attempts: dict[int, Attempt] = field(default_factory=dict)
     readings: dict[str, ResourceRead] = field(default_factory=dict)
-    finished: JobChanged | None = None
+    finished: Finished | None = None
     latest_us: int = 0
 
     def add(self, event: RequestTimed | TokensTimed | ResourceRead | JobChanged) -> None:
@@ -58,17 +68,19 @@ class Speed:
             case TokensTimed():
                 self._attempt(event.attempt).tokens.setdefault((event.request_index, event.sequence, event.chunk), event)
             case ResourceRead():
-                self.readings.setdefault(event.event_id, event)
-            case JobChanged(state="finished"):
-                self._finish(event)
+                self._read(event)
+            case JobChanged(state="finished") if self.finished is None or event.attempt < self.finished.attempt:
+                self.finished = Finished(event.attempt, event.counts)
         self.latest_us = max(self.latest_us, event.occurred_us)
 
     def _attempt(self, attempt: int) -> Attempt:
         return self.attempts.setdefault(attempt, Attempt())
 
-    def _finish(self, event: JobChanged) -> None:
-        if self.finished is None or event.attempt < self.finished.attempt:
-            self.finished = event
+    def _read(self, event: ResourceRead) -> None:
+        """A reading is that attempt's which was active."""
+        mine = [attempt for job_id, attempt in zip(event.jobs_active, event.attempts, strict=False) if job_id == self.job_id]
+        for readings in [self._attempt(attempt).readings for attempt in mine] or [self.readings]:
+            readings.setdefault(event.event_id, event)
 
     @property
     def complete(self) -> bool:
@@ -76,7 +88,7 @@ class Speed:
         if self.finished is None:
             return False
         attempt, counts = self.attempts.get(self.finished.attempt, Attempt()), self.finished.counts
-        here = {"requests": len(attempt.requests), "token_timings": len(attempt.tokens), "readings": len(self.readings)}
+        here = {"requests": len(attempt.requests), "token_timings": len(attempt.tokens), "readings": len(self.chosen_readings())}
         return all(here[name] >= counts.get(name, 0) for name in here)
 
     def chosen(self) -> Attempt:
@@ -84,10 +96,14 @@ class Speed:
         number = self.finished.attempt if self.finished else max(self.attempts, default=0)
         return self.attempts.get(number, Attempt())
 
+    def chosen_readings(self) -> Mapping[str, ResourceRead]:
+        """Its readings, by their ids."""
+        return self.readings | self.chosen().readings
+
     def digest(self) -> str:
         """A name of exactly these inputs."""
         attempt = self.chosen()
-        ids = [event.event_id for event in (*attempt.requests.values(), *attempt.tokens.values(), *self.readings.values())]
+        ids = [event.event_id for event in (*attempt.requests.values(), *attempt.tokens.values(), *self.chosen_readings().values())]
         return hashlib.sha256("\n".join([FORMULA_VERSION, *sorted(ids)]).encode()).hexdigest()
 
     def summary(self) -> tuple[tuple[Figure, ...], tuple[Histogram, ...]]:
@@ -101,7 +117,7 @@ class Speed:
             "tpot": _per_token(attempt.tokens, good),
             "e2e": [request.ended_ns - request.sent_ns for request in good],
         }
-        figures = [*_rates(steady, good), *_client(steady), *_energy(self.readings.values(), good)]
+        figures = [*_rates(steady, good), *_client(steady), *_energy(self.chosen_readings().values(), good)]
         for name, values in samples.items():
             figures += _spread(name, values)
         histograms = tuple(_histogram(name, samples[name]) for name in ("ttft", "itl", "e2e"))

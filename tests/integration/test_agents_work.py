@@ -18,11 +18,11 @@ from infra.kafka import Log
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Event, Text
-from schemas.jobs import BuildPlace, Job, JobChanged, JobPlanned
+from schemas.jobs import BuildPlace, DispatcherBeat, DispatcherTook, Job, JobChanged, JobPlanned, JobReleased
 from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
-from streams.topics import ANSWERS, JOB_STATUS, RUNS, Topic
+from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_STATUS, RUNS, Topic, jobs_topic
 from tests.conftest import end, spawn
 from tests.flow import PATIENCE_S
 
@@ -51,7 +51,7 @@ def pool(stack: Settings) -> Settings:
 def planned(pool: Settings, *, run_id: str, place: BuildPlace, first: int, count: int, options: dict[str, str]) -> JobPlanned:
     """The plan of a job on a stretch of the build."""
     job = Job(
-        run_id=run_id, job_id=f"{run_id}-{first}", kind="answer", pool=pool.pool, submitter="test", organisation_id="local", priority=0,
+        run_id=run_id, job_id=f"{run_id}/t/0/{first}", kind="answer", pool=pool.pool, submitter="test", organisation_id="local", priority=0,
         model=ModelRef(uri="echo"), engine=EngineChoice(name="echo", options=options), chat=Chat(), build=place,
         first_ordinal=first, count=count,
     )  # fmt: skip
@@ -74,6 +74,7 @@ async def plan(log: Log, pool: Settings, *, samples: int, jobs: int, options: di
         build_id=build_id, task="t", partition=places[0].partition, first_offset=places[0].offset, last_offset=places[-1].offset
     )
     size = samples // jobs
+    await log.publish(RunChanged(occurred_us=now_us(), producer=producer("test"), run_id=run_id, state="planned"))
     await log.publish_all(
         planned(pool, run_id=run_id, place=place, first=number * size, count=size, options=options or {}) for number in range(jobs)
     )
@@ -116,7 +117,7 @@ def test_two_agents_share_a_run_and_answer_each_sample_once(pool: Settings) -> N
                 status = await until(log, JOB_STATUS, run_id, holds=finished(8))
                 assert answered(await seen(log, ANSWERS, run_id)) == Counter(range(80))
                 assert {event.agent_id for event in status if isinstance(event, JobChanged)} == {"agent-0", "agent-1"}
-                assert [event.state for event in await seen(log, RUNS, run_id) if isinstance(event, RunChanged)] == ["running"]
+                assert [event.state for event in await seen(log, RUNS, run_id) if isinstance(event, RunChanged)] == ["planned", "running"]
 
     asyncio.run(act())
 
@@ -139,21 +140,59 @@ def test_an_agent_that_is_killed_loses_nothing(pool: Settings) -> None:
     asyncio.run(act())
 
 
-def test_a_dispatcher_that_is_killed_loses_nothing(pool: Settings) -> None:
-    """Another takes the pool from the log, and the run goes on."""
+def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(pool: Settings) -> None:
+    """It follows and waits; once the active one is killed leases go on within five seconds, and at once when it leaves. Nothing is lost."""
 
     async def act() -> None:
         with children(pool) as running:
             async with Log(pool, client_id="test") as log:
-                run_id = await plan(log, pool, samples=120, jobs=6, options={"delay_ms": "5"})
-                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 20)
+                run_id = await plan(log, pool, samples=240, jobs=120, options={"delay_ms": "100"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 4)
+                running["standby"] = spawn("agents", "dispatch", settings=pool)
+                await until_beats(log, pool, more=10)
+                assert len(await terms(log, pool)) == 1
+
                 running["dispatch"].kill()
-                running["dispatch"].wait()
-                running["dispatch"] = spawn("agents", "dispatch", settings=pool)
-                await until(log, JOB_STATUS, run_id, holds=finished(6))
-                assert set(answered(await seen(log, ANSWERS, run_id))) == set(range(120))
+                killed_us = now_us()
+                running["third"] = spawn("agents", "dispatch", settings=pool)
+                assert await leased_again_us(log, pool, term=1) - killed_us < 5_000_000
+                await until_beats(log, pool, more=10)
+                assert len(await terms(log, pool)) == 2
+
+                running["standby"].terminate()
+                told_us = now_us()
+                assert await leased_again_us(log, pool, term=2) - told_us < 2_000_000
+                await until(log, JOB_STATUS, run_id, holds=finished(120))
+                assert set(answered(await seen(log, ANSWERS, run_id))) == set(range(240))
+                attempts = [event.attempt for event in await seen(log, JOB_STATUS, run_id) if isinstance(event, JobChanged)]
+                assert set(attempts) == {1}
 
     asyncio.run(act())
+
+
+async def terms(log: Log, pool: Settings) -> list[int]:
+    """The terms of the pool, in their order."""
+    records = [record async for record in log.read([DISPATCHERS])]
+    return [record.place.offset for record in records if isinstance(record.event, DispatcherTook) and record.event.pool == pool.pool]
+
+
+async def until_beats(log: Log, pool: Settings, *, more: int) -> None:
+    """Waits until the pool's dispatchers have said so often again that they live: for as many seconds."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for record in log.follow([DISPATCHER_BEATS], since=await log.ends([DISPATCHER_BEATS])):
+            more -= isinstance(record.event, DispatcherBeat) and record.event.pool == pool.pool
+            if not more:
+                return
+
+
+async def leased_again_us(log: Log, pool: Settings, *, term: int) -> int:
+    """When the first lease was written by the dispatcher of the pool's term of that number, from 0."""
+    async with asyncio.timeout(PATIENCE_S):
+        async for record in log.follow([jobs_topic(pool.pool)]):
+            event = record.event
+            if isinstance(event, JobReleased) and event.kind == "release" and [event.term] == (await terms(log, pool))[term : term + 1]:
+                return record.written_us
+    raise AssertionError
 
 
 @pytest.mark.parametrize(
@@ -166,8 +205,8 @@ def test_what_fails_fails_its_run_with_the_reason(pool: Settings, fail: str, att
         with children(pool.model_copy(update={"max_attempts": 2})):
             async with Log(pool, client_id="test") as log:
                 run_id = await plan(log, pool, samples=4, jobs=1, options={"fail": fail})
-                steps = await until(log, RUNS, run_id, holds=lambda events: len(events) == 2)
-                assert [step.state for step in steps if isinstance(step, RunChanged)] == ["running", "failed"]
+                steps = await until(log, RUNS, run_id, holds=lambda events: len(events) == 3)
+                assert [step.state for step in steps if isinstance(step, RunChanged)] == ["planned", "running", "failed"]
                 assert getattr(steps[-1], "reason_code", "") == code
                 status = [event for event in await seen(log, JOB_STATUS, run_id) if isinstance(event, JobChanged)]
                 assert (status[-1].final, max(event.attempt for event in status)) == (True, attempts)

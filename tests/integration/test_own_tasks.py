@@ -42,7 +42,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with stack_in(tmp_path_factory.mktemp("home")) as bare:
         settings = bare.model_copy(update={"datasets": folder.parents[1], "score_limit_s": LIMIT_S})
-        children = [spawn("agents", name, settings=settings) for name in ("plan", "dispatch", "score", "rank")]
+        children = [spawn("agents", name, settings=settings) for name in ("plan", "dispatch", "score", "settle", "rank")]
         children.append(spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": "own"})))
         try:
             yield settings

@@ -32,7 +32,7 @@ def test_scores_from_the_log_are_the_same_when_the_data_are_gone(stack: Settings
     """Answered and scored with the data there; scored again without; equal in every field."""
     data = mirror(tmp_path / "data")
     settings = stack.model_copy(update={"datasets": data})
-    names = ("plan", "dispatch", "score", "rank", "project")
+    names = ("plan", "dispatch", "score", "settle", "rank", "project")
     children = [spawn("agents", name, settings=settings) for name in names]
     children.append(spawn("gpu_agent", settings=settings.model_copy(update={"agent_id": "anew"})))
     asked = request("arc_easy", limit=12)

@@ -1,4 +1,4 @@
-"""A broker that wants TLS and a password, and whose topics were made with other settings: every client of ours works with it."""
+"""A broker that wants TLS, a certificate and a password, and whose topics were made with other settings: every client works with it."""
 
 import asyncio
 import uuid
@@ -23,7 +23,8 @@ from tests.runs import run_named
 
 pytestmark = pytest.mark.integration
 PASSWORD = "the right one"
-OWN = """ssl.keystore.type=PEM
+OWN = """ssl.client.auth=required
+ssl.keystore.type=PEM
 ssl.keystore.location={server}
 ssl.truststore.type=PEM
 ssl.truststore.location={ca}
@@ -39,13 +40,13 @@ listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.sec
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a broker by SASL_SSL, and of a registry; its topics get three partitions."""
     home = tmp_path_factory.mktemp("secured")
-    ca, server = certificates(home / "certificates")
+    ca, server, client = certificates(home / "certificates")
     (home / "password").write_text(PASSWORD)
     (home / "kafka").mkdir()
     (home / "kafka" / "own.properties").write_text(OWN.format(ca=ca, server=server, password=PASSWORD))
     settings = settings_in(
         home, kafka_security="SASL_SSL", kafka_ca=ca, kafka_mechanism="PLAIN", kafka_user="assay", kafka_password_file=home / "password",
-        partitions=3,
+        kafka_certificate=client, partitions=3,
     )  # fmt: skip
     children = [spawn(f"infra.embedded.{name}", settings=settings) for name in ("broker", "registry")]
 
@@ -89,7 +90,7 @@ def refusal(settings: Settings, **other: Any) -> str:
 
 
 def test_every_client_of_the_log_proves_itself(secured: Settings) -> None:
-    """With TLS and the password of the file."""
+    """With TLS, its certificate and the password of the file."""
     asyncio.run(written_and_read(secured))
 
 
@@ -110,6 +111,7 @@ def test_a_password_can_be_proved_without_being_sent(secured: Settings) -> None:
     """By SCRAM, for a user that was added meanwhile."""
     admin = AdminClient({
         "bootstrap.servers": secured.kafka, "security.protocol": "SASL_SSL", "ssl.ca.location": str(secured.kafka_ca),
+        "ssl.certificate.location": str(secured.kafka_certificate), "ssl.key.location": str(secured.kafka_certificate),
         "sasl.mechanism": "PLAIN", "sasl.username": "assay", "sasl.password": PASSWORD,
     })  # fmt: skip
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
@@ -129,6 +131,7 @@ def test_who_is_refused_reads_what_to_do(secured: Settings) -> None:
     assert "wrong one" not in told
     assert "set ASSAY_KAFKA_MECHANISM, now SCRAM-SHA-256" in refusal(secured, kafka_mechanism="SCRAM-SHA-256")
     assert "ASSAY_KAFKA_CA, now the system list, must name who signed" in refusal(secured, kafka_ca=None)
+    assert "set ASSAY_KAFKA_CERTIFICATE" in refusal(secured, kafka_certificate=None)
     assert "ASSAY_KAFKA_SECURITY, now PLAINTEXT, must be what its listener speaks" in refusal(secured, kafka_security="PLAINTEXT")
     assert "does not answer" in refusal(secured, kafka="127.0.0.1:9")
 

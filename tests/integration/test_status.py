@@ -17,6 +17,7 @@ from infra.kafka import Log
 from infra.settings import Settings
 from schemas.jobs import Job, JobPlanned
 from schemas.requests import Chat, EngineChoice, ModelRef
+from schemas.runs import RunChanged
 from schemas.trust import DeadLettered
 from streams.topics import REQUESTS
 from streams.trust.dead_letters import Letter, requeued
@@ -72,6 +73,7 @@ def test_jobs_that_wait_are_counted(settings: Settings) -> None:
 
     async def act() -> None:
         async with Log(settings, client_id="test") as log:
+            await log.publish(RunChanged(occurred_us=now_us(), producer=producer("test"), run_id=run_named("queued"), state="planned"))
             await log.publish_all(planned(number) for number in range(3))
 
     asyncio.run(act())

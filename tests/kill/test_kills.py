@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.cost import INPUTS
+from agents.cost import Rates
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
@@ -19,9 +19,8 @@ from infra.settings import Settings
 from schemas.event import derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef
 from streams.money.costs import summaries
-from streams.money.spending import Ledger
 from streams.quality.judging import USUAL
-from streams.topics import ANSWERS, COSTS, REQUESTS, SCORES
+from streams.topics import ANSWERS, COSTS, ENVIRONMENTS, PRICES, REQUESTS, RESULTS, SCORES
 from tests.code import mirror
 from tests.conftest import end, spawn
 from tests.flow import PATIENCE_S, events_of, request, until_state
@@ -30,7 +29,7 @@ from tests.unit.test_prices import price
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(900)]
 KILLS, SAMPLES = 10, 160
 SLOW = EngineChoice(name="echo", options={"delay_ms": "25"})
-PROCESSES = ("plan", "dispatch", "score", "code", "rank", "cost", "project", "gpu_agent")
+PROCESSES = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "project", "gpu_agent")
 
 
 class Herd:
@@ -71,7 +70,7 @@ def herd(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def lifetime_s(name: str) -> tuple[float, float]:
     """Between two kills of a process: long enough that it gets to its work now and then, short enough to be in the middle of it."""
-    return (0.5, 9.0) if name in ("plan", "score", "code", "rank", "cost") else (0.3, 5.0)
+    return (0.5, 9.0) if name in ("plan", "score", "code", "settle", "rank", "cost") else (0.3, 5.0)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
@@ -150,11 +149,12 @@ async def until_reckoned(log: Log, run_id: str) -> None:
     """What was said of a run's costs comes to be what the whole log gives, under every version of the price book."""
     give_up, wanted, said = time.monotonic() + PATIENCE_S, set[str](), set[str]()
     while time.monotonic() < give_up:
-        ledger = Ledger()
-        async for record in log.read(INPUTS):
+        rates = Rates()
+        async for record in log.read((PRICES, ENVIRONMENTS)):
             if record.event:
-                ledger.fold(record.event)
-        wanted = {summary.digest for summary in summaries(ledger.run(run_id), ledger)}
+                rates.fold(record.event)
+        results = [event for event in await events_of(log, RESULTS, run_id) if event.final]
+        wanted = {summary.digest for summary in summaries(results[-1], rates.book, rates.environments)} if results else set()
         said = {event.inputs_digest for event in await events_of(log, COSTS, run_id)}
         if wanted and wanted <= said:
             return

@@ -43,7 +43,7 @@ filter_list:
 metric_list:
   - metric: exact_match
 """
-PROCESSES = ("agents.plan", "agents.dispatch", "agents.score", "agents.rank", "agents.project", "gpu_agent", "query_api")
+PROCESSES = ("agents.plan", "agents.dispatch", "agents.score", "agents.settle", "agents.rank", "agents.project", "gpu_agent", "query_api")
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,12 @@ from schemas.requests import Chat, EngineChoice, ModelRef, Workload
 from schemas.results import Figure, PerformanceSummarised, PricePublished, RunScored
 from schemas.runs import RunChanged
 from streams.money.costs import Summary, summaries
-from streams.money.prices import NANO
-from streams.money.spending import Ledger
+from streams.money.prices import NANO, PriceBook
+from streams.settling.results import settled
+from streams.settling.runs import OpenRuns, Run
 from tests.runs import run_named
 from tests.unit.test_prices import price
-from tests.unit.test_results import HEADER, interleaved, planned
+from tests.unit.test_results import HEADER, STAMP, interleaved, planned
 
 R = run_named("r")
 
@@ -61,11 +62,11 @@ def fast(**values: tuple[float | None, int]) -> PerformanceSummarised:
     return PerformanceSummarised(**HEAD, run_id=R, formula_version="1", complete=True, inputs_digest=str(values), figures=figures)
 
 
-def metered(at_s: float, uj: int, *jobs: str, agent: str = "a", sensor: str = "nvml-total-energy") -> ResourceRead:
+def metered(at_s: float, uj: int, *jobs: str, agent: str = "a", sensor: str = "nvml-total-energy", attempt: int = 1) -> ResourceRead:
     """A counter's reading while these jobs were active."""
     return ResourceRead(
         **HEAD, agent_id=agent, host="h", boot_id="b", mono_ns=round(at_s * 1e9), device_uuid="d", scope="device", jobs_active=jobs,
-        energy_uj=uj, method="counter", sensor=sensor, own_cost_ns=1,
+        energy_uj=uj, method="counter", sensor=sensor, own_cost_ns=1, attempts=(attempt,) * len(jobs),
     )  # fmt: skip
 
 
@@ -82,8 +83,9 @@ REPORTS: list[Event] = [
 ]  # fmt: skip
 READINGS: list[Event] = [
     metered(0, 0, ANSWER),
-    metered(1, 2000, ANSWER),
-    metered(2, 9000),
+    metered(1, 900, ANSWER),
+    metered(1.5, 1000, ANSWER, attempt=2),
+    metered(2, 2100, ANSWER, attempt=2),
     metered(3, 10_000, PERF),
     metered(4, 11_600, PERF),
 ]
@@ -97,18 +99,34 @@ PARTITIONS: list[list[Event]] = [
 ]  # fmt: skip
 
 
-def ledger_of(*events: Event) -> Ledger:
-    """What these say."""
-    ledger = Ledger()
-    for event in events:
-        ledger.fold(event)
-    return ledger
-
-
 def told(*events: Event) -> tuple[Summary, ...]:
-    """The run's summaries."""
-    ledger = ledger_of(*events)
-    return summaries(ledger.run(R), ledger)
+    """The run's summaries, once it is over."""
+    runs, book, environments = OpenRuns(), PriceBook(), dict[str, EnvironmentSeen]()
+    scores, speeds = dict[str, RunScored](), list[PerformanceSummarised]()
+    for event in events:
+        match event:
+            case PricePublished():
+                book.fold(event)
+            case EnvironmentSeen():
+                environments.setdefault(event.sha, event)
+            case RunScored():
+                scores.setdefault(event.task, event)
+            case PerformanceSummarised():
+                speeds.append(event)
+            case _:
+                runs.fold(event)
+    run = runs.run(R)
+    if not run.over:
+        return ()
+    return summaries(settled(run, scores, speeds[0] if speeds else None, through={}, stamp=STAMP), book, environments)
+
+
+def used(*events: Event) -> Run:
+    """The run that these are about."""
+    runs = OpenRuns()
+    for event in events:
+        runs.fold(event)
+    return runs.run(R)
 
 
 def values(summary: Summary) -> dict[str, float | None]:
@@ -213,25 +231,25 @@ def test_what_cannot_be_reckoned_says_why() -> None:
     assert "environment cpu has not been seen" in (whys(*usual(without=EnvironmentSeen))["run_usd_nano"] or "")
 
 
-def test_energy_goes_to_the_job_that_was_active_and_not_over_gaps() -> None:
-    """A counter that began anew, a long silence and another's work add nothing; two kinds of counters have the worse's grade."""
+def test_energy_goes_to_the_attempt_that_was_active_and_not_over_gaps() -> None:
+    """A counter that began anew, a long silence and another attempt's work add nothing, whatever comes again."""
     readings = [
         metered(0, 100, ANSWER), metered(1, 150, ANSWER), metered(2, 10, ANSWER), metered(3, 30, ANSWER), metered(60, 500, ANSWER),
-        metered(61, 600, "other/t/0/0"), metered(62, 700, ANSWER), metered(0, 0, PERF, sensor="rapl-package"),
-        metered(1, 5, PERF, sensor="rapl-package"),
+        metered(61, 600, ANSWER, attempt=2), metered(62, 700, ANSWER, attempt=2), metered(0, 0, PERF, sensor="rapl-package"),
+        metered(1, 5, PERF, sensor="rapl-package"), metered(1, 9, f"{run_named('other')}/t/0/0"),
     ]  # fmt: skip
-    ledger = ledger_of(*readings, *readings)
-    energy = {where: (one.uj, one.grade) for where, one in ledger.run(R).energy.items()}
-    assert energy == {(ANSWER, "a"): (70, "A"), (PERF, "a"): (5, "B")}
+    reports = [reported(1, "failed"), reported(2, "finished", attempt=2), reported(3, "finished", job=PERF)]
+    found = used(*reports, *readings, *readings)
+    assert [(one.job_id, one.attempt, one.energy_uj, one.energy_grade) for one in found.used.told()] == [
+        (PERF, 1, 5, "B"), (ANSWER, 1, 70, "A"), (ANSWER, 2, 100, "A")
+    ]  # fmt: skip
 
 
 def test_a_run_that_was_cut_off_has_cost_what_it_used_and_one_that_goes_on_nothing_yet() -> None:
-    """Failed and cancelled runs too; a completed one waits for its scores and its speed."""
+    """Failed and cancelled runs too."""
     failed = usual(planned(R, samples=8, perf=10), over("failed"), without=(RunScored, PerformanceSummarised))
     assert values(told(*failed)[0])["run_usd_nano"] == 6_000_000
     assert told(*usual(planned(R, samples=8, perf=10))) == ()
-    assert told(*usual(without=RunScored)) == ()
-    assert told(*usual(without=PerformanceSummarised)) == ()
 
 
 def test_a_server_elsewhere_costs_what_it_bills_for_tokens() -> None:

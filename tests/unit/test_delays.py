@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from schemas.jobs import AgentBeat, Device, JobError, Need
 from schemas.runs import RunDelayed
-from streams.queue.delays import GRACE_US, Delay, Delays, Reason, busy, lack
+from streams.queue.clocks import Moment
+from streams.queue.delays import AGAIN_US, GRACE_US, Delay, Delays, Reason, busy, lack
 from streams.queue.queueing import GIB
 from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
 from tests.runs import run_named
@@ -65,8 +66,8 @@ def test_a_run_that_waits_behind_others_says_how_many() -> None:
     told.tell(planned(job("r2/a", run=second)), planned(job("r2/b", run=second)), planned(job("r3/a", run=third, priority=1)))
     told.tell(beat("a", sequence=1), at_us=LATER)
     told.pool.entries["r1/a"].leases[1].confirmed_us = LATER
-    assert told.pool.waits(now_us=LATER) == []
-    assert told.pool.waits(now_us=LATER + GRACE_US) == [
+    assert told.waits(LATER) == []
+    assert told.waits(LATER + GRACE_US) == [
         Delay(second, Reason("busy", "a free agent; 1 job is ahead", 1)),
         Delay(third, Reason("busy", "a free agent; it is next", 0)),
     ]
@@ -77,31 +78,47 @@ def test_a_run_that_waits_for_its_next_attempt_says_why() -> None:
     work = job("j1")
     told = Told().tell(planned(work), beat("a"), released(work), ran("running"))
     told.tell(changed(work, "failed", error=JobError(code="oom", message="no room", permanent=False)), at_us=LATER)
-    told.pool.waits(now_us=LATER)
-    (delay,) = told.pool.waits(now_us=LATER + GRACE_US)
+    told.waits(LATER)
+    (delay,) = told.waits(LATER + GRACE_US)
     assert delay.reason == Reason("retry", "its job's attempt 2, after: no room")
 
 
 def test_a_dispatcher_that_has_just_taken_over_says_nothing_yet() -> None:
     """The agents have had no time to say that they live."""
     told = Told().tell(planned(job("j1")))
-    told.pool.took_over(now_us=LATER)
-    assert told.pool.waits(now_us=LATER + 7 * SECOND) == told.pool.waits(now_us=LATER + 8 * SECOND) == []
-    told.pool.waits(now_us=LATER + 9 * SECOND)
-    assert told.pool.waits(now_us=LATER + 9 * SECOND + GRACE_US)
+    told.pool.listens(now_us=LATER)
+    assert told.waits(LATER + 7 * SECOND) == told.waits(LATER + 8 * SECOND) == []
+    told.waits(LATER + 9 * SECOND)
+    assert told.waits(LATER + 9 * SECOND + GRACE_US)
+
+
+def moment(us: int) -> Moment:
+    """Both clocks say the same."""
+    return Moment(us, us)
 
 
 def test_it_is_said_when_it_changes_and_taken_back_when_it_is_over() -> None:
-    """After a grace; not again while it is the same; nothing more of a run that is over."""
-    delays, waits, over = Delays(), {RUN: Reason("busy", "x")}, False
-    assert delays.changes(waits, over=lambda _run: over, now_us=0) == []
-    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, Reason("busy", "x"))]
+    """After a grace; not again while it is the same; nothing more of a run that is forgotten."""
+    delays, waits = Delays(), {RUN: Reason("busy", "x")}
+    assert delays.changes(waits, moment(0)) == []
+    assert delays.changes(waits, moment(GRACE_US)) == [Delay(RUN, Reason("busy", "x"))]
     delays.fold(delayed("x"))
-    assert delays.changes(waits, over=lambda _run: over, now_us=GRACE_US) == []
-    assert delays.changes({RUN: Reason("busy", "y")}, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, Reason("busy", "y"))]
-    assert delays.changes({}, over=lambda _run: over, now_us=GRACE_US) == [Delay(RUN, None)]
-    assert delays.changes({}, over=lambda _run: True, now_us=GRACE_US) == []
+    assert delays.changes(waits, moment(GRACE_US)) == []
+    assert delays.changes({RUN: Reason("busy", "y")}, moment(GRACE_US)) == [Delay(RUN, Reason("busy", "y"))]
+    assert delays.changes({}, moment(GRACE_US)) == [Delay(RUN, None)]
     assert (delays.next_sequence(RUN, term=0), delays.next_sequence(RUN, term=5)) == (1, 0)
+    delays.forget(RUN)
+    assert delays.changes({}, moment(GRACE_US)) == []
+
+
+def test_what_a_run_waits_for_is_said_again_once_a_day() -> None:
+    """What was said a week ago has left the log."""
+    delays, waits = Delays(), {RUN: Reason("no-agent", "x")}
+    delays.fold(delayed("x"))
+    assert delays.changes(waits, moment(AGAIN_US - 1)) == []
+    assert delays.changes(waits, moment(AGAIN_US)) == [Delay(RUN, Reason("no-agent", "x"))]
+    delays.fold(delayed("x", sequence=1).model_copy(update={"occurred_us": AGAIN_US}))
+    assert delays.changes(waits, moment(2 * AGAIN_US - 1)) == []
 
 
 @given(st.permutations([(0, 0, "a"), (0, 1, None), (3, 0, "b"), (3, 1, "c"), (3, 1, "c")]))
@@ -111,4 +128,4 @@ def test_the_newest_that_was_said_holds_in_any_order(order: list[tuple[int, int,
     for term, sequence, waits_for in order:
         delays.fold(delayed(waits_for, term=term, sequence=sequence))
     assert delays.told[RUN].waits_for == "c"
-    assert delays.changes({}, over=lambda _run: False, now_us=0) == [Delay(RUN, None)]
+    assert delays.changes({}, moment(0)) == [Delay(RUN, None)]

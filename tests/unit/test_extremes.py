@@ -23,6 +23,7 @@ from streams.errors import Invalid
 from streams.projection import plain, row
 from streams.queue import limits
 from streams.queue.dispatch import Pool
+from streams.queue.keeping import dumped, loaded, picture
 from tests.pool import STAMP, Told
 from tests.stored.write import filled
 
@@ -84,9 +85,11 @@ def survived(event: Event) -> None:
     assert CODEC.decode(CODEC.encode(event), type(event)) == event
     json.dumps(plain(event), allow_nan=False)
     assert all(isinstance(cell, str | int | float | None) for cell in row(event, partition=0, offset=1, written_us=2))
-    pool = Told(Pool("text ü", lease_us=1)).tell(event, event).pool
-    pool.decide(now_us=2)
-    pool.waits(now_us=3)
+    told = Told(Pool("text ü", lease_us=1)).tell(event, event)
+    told.decide(2)
+    told.waits(3)
+    state = dumped(picture(told.pool))
+    assert dumped(picture(loaded(state, Pool("text ü")))) == state
     if isinstance(event, EvaluationRequested):
         for check in (planning.check, lambda asked: limits.check(asked, asked_us=1)):
             try:

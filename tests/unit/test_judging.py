@@ -13,13 +13,13 @@ from schemas.event import Producer, Text
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, RunChanged
-from streams.boards.ranking import Entry, boards_of, rank
+from streams.boards.ranking import Entry, boards_of, chosen, rank
 from streams.errors import Invalid
 from streams.quality import judging
-from streams.results import Results
+from streams.settling.runs import OpenRuns
 from streams.statistics.clusters import cluster_of
 from tests.runs import run_named
-from tests.unit.test_results import HEADER, STAMP, planned, scored
+from tests.unit.test_results import HEADER, STAMP, planned, result, scored
 
 R, S = run_named("r"), run_named("s")
 
@@ -173,7 +173,7 @@ def test_judgements_asked_for_twice_are_the_same_runs() -> None:
     assert judging.judgements_of(first[0]) == ()
 
 
-def judged(results: Results, run: str, *, subject: str, judge: str, build: str, values: list[float]) -> None:
+def judged(results: OpenRuns, run: str, *, subject: str, judge: str, build: str, values: list[float]) -> None:
     """A judgement of that name, complete."""
     run = run_named(run)
     whom = judging.subject_of(run_named(f"of {subject}"), plan_of(planned(R, samples=2, model=subject)))
@@ -187,22 +187,23 @@ def judged(results: Results, run: str, *, subject: str, judge: str, build: str, 
 
 def test_a_judges_board_ranks_whom_it_judges() -> None:
     """Those who answered the same build, whatever they answered; another judge, or another build, is not compared."""
-    results = Results()
+    results = OpenRuns()
     judged(results, "1", subject="good", judge="j", build="b", values=[1.0, 1.0])
     judged(results, "2", subject="bad", judge="j", build="b", values=[0.0, 1.0])
     judged(results, "3", subject="good", judge="k", build="b", values=[0.0, 0.0])
     judged(results, "4", subject="other", judge="j", build="older", values=[1.0, 1.0])
-    (name,) = boards_of(results.run(run_named("1")))
+    found = {name: result(results.run(run_named(name))) for name in ("1", "2", "3", "4")}
+    (name,) = boards_of(found["1"])
     assert name.startswith("task:t by j (")
-    assert name == next(iter(boards_of(results.run(run_named("2"))))) != next(iter(boards_of(results.run(run_named("3")))))
-    on_it = [run for run in results.runs.values() if name in boards_of(run) and run.run_id != run_named("4")]
-    board = rank(name, [Entry(run, hardware="", speed={}) for run in on_it], figures=lambda _run, _task: ())
+    assert name == next(iter(boards_of(found["2"]))) != next(iter(boards_of(found["3"])))
+    on_it = [run for run in found.values() if name in boards_of(run) and run.run_id != run_named("4")]
+    board = rank(chosen(name, [Entry(run, hardware="", speed={}) for run in on_it]))
     assert [(row.rank, row.model, row.run_id, row.score) for row in board.rows] == [
         (1, "good", run_named("1"), 1.0),
         (2, "bad", run_named("2"), 0.5),
     ]
-    newest = [Entry(run, hardware="", speed={}) for run in results.runs.values() if name in boards_of(run)]
-    assert [row.model for row in rank(name, newest, figures=lambda _run, _task: ()).rows] == ["other"]
+    newest = [Entry(run, hardware="", speed={}) for run in found.values() if name in boards_of(run)]
+    assert [row.model for row in rank(chosen(name, newest)).rows] == ["other"]
 
 
 @pytest.mark.parametrize(

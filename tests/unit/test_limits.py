@@ -13,7 +13,7 @@ from streams.errors import Invalid
 from streams.queue.bits import pack
 from streams.queue.leases import Cancel, Release, Step
 from streams.queue.limits import check
-from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from tests.pool import RUN, SECOND, STAMP, Told, beat, cancel, changed, job, planned, ran, released
 from tests.runs import run_named
 
 R = run_named("r")
@@ -52,9 +52,9 @@ def test_a_budget_that_can_be_kept_is_taken() -> None:
 def test_a_run_stops_at_its_deadline_though_it_never_ran() -> None:
     """It says so, with how far it came."""
     told = Told().tell(planned(job("j1", budget=Budget(deadline_us=DEADLINE_US))))
-    assert told.pool.decide(now_us=DEADLINE_US - 1) == []
+    assert told.decide(DEADLINE_US - 1) == []
     says = "its deadline, 2026-12-01T18:00:00Z, is reached. 0 of 1 jobs have finished, 0 of 4 samples are answered; they are kept"
-    assert told.pool.decide(now_us=DEADLINE_US) == [Step(RUN, "local", "cancelled", "deadline", says)]
+    assert told.decide(DEADLINE_US) == [Step(RUN, "local", "cancelled", "deadline", says)]
 
 
 def test_a_run_stops_when_its_time_is_over_and_its_agents_are_told() -> None:
@@ -62,20 +62,20 @@ def test_a_run_stops_when_its_time_is_over_and_its_agents_are_told() -> None:
     limits = Budget(s=30, deadline_us=DEADLINE_US + 60 * SECOND)
     work, other = job("j1", budget=limits), job("j2", budget=limits)
     told = Told().tell(planned(work), planned(other), beat("a"), beat("b"), released(work))
-    assert not [decision for decision in told.pool.decide(now_us=2) if isinstance(decision, Step) and decision.state == "cancelled"]
+    assert not [decision for decision in told.decide(2) if isinstance(decision, Step) and decision.state == "cancelled"]
     told.tell(ran("running", occurred_us=DEADLINE_US), changed(work, "running", done=pack({0, 2})))
     told.tell(beat("a", sequence=1), beat("b", sequence=1), at_us=DEADLINE_US + 30 * SECOND)
     told.pool.entries["j1"].leases[1].confirmed_us = DEADLINE_US + 30 * SECOND
-    assert [type(decision) for decision in told.pool.decide(now_us=DEADLINE_US + 30 * SECOND - 1)] == [Release]
-    step, cancel = told.pool.decide(now_us=DEADLINE_US + 30 * SECOND)
+    assert [type(decision) for decision in told.decide(DEADLINE_US + 30 * SECOND - 1)] == [Release]
+    step, gives_up = told.decide(DEADLINE_US + 30 * SECOND)
     assert isinstance(step, Step) and (step.state, step.reason_code) == ("cancelled", "budget-time")
     assert step.message == (
         "the 30 s that it may run are over; it first ran at 2026-12-01T18:00:00Z. "
         "0 of 2 jobs have finished, 2 of 8 samples are answered; they are kept"
     )
-    assert cancel == Cancel(work, 1, "a", 1)
+    assert gives_up == cancel(work)
     told.tell(ran("cancelled"), released(work, kind="cancel"))
-    assert told.pool.decide(now_us=DEADLINE_US + 31 * SECOND) == []
+    assert told.decide(DEADLINE_US + 31 * SECOND) == []
 
 
 def test_deadlines_and_money_as_people_write_them() -> None:
@@ -128,27 +128,25 @@ def test_a_run_stops_when_its_agents_time_has_cost_its_budget() -> None:
     """Four cores at 0.90 USD an hour are 0.1 cents a second: a cent is ten seconds, whatever was reported last."""
     told = spending(price_nano=900_000_000).tell(reported("running", 104, sequence=1))
     told.tell(beat("a", sequence=1, running=(Running(job_id="j1", attempt=1),)), at_us=105 * SECOND)
-    assert told.pool.decide(now_us=110 * SECOND - 1) == []
-    step, cancel = told.pool.decide(now_us=110 * SECOND)
+    assert told.decide(110 * SECOND - 1) == []
+    step, gives_up = told.decide(110 * SECOND)
     assert isinstance(step, Step) and (step.state, step.reason_code) == ("cancelled", "budget-usd")
     assert step.message and step.message.startswith("its budget of 0.01 USD is spent; its agents cost 3.6 USD an hour. 0 of 2 jobs")
-    assert cancel == Cancel(job("j1", budget=CENT), 1, "a", 1)
+    assert gives_up == cancel(job("j1", budget=CENT))
 
 
 def test_no_money_goes_while_nothing_runs() -> None:
     """What an attempt took stays spent; the clock goes on when the next begins, and a price that was published later counts."""
     told = spending(price_nano=None)
     told.tell(priced(900_000_000), reported("finished", 106, sequence=1), at_us=106 * SECOND)
-    assert [type(decision) for decision in told.tell(beat("a", sequence=1), at_us=999 * SECOND).pool.decide(now_us=999 * SECOND)] == [
-        Release
-    ]
+    assert [type(decision) for decision in told.tell(beat("a", sequence=1), at_us=999 * SECOND).decide(999 * SECOND)] == [Release]
     told.tell(released(job("j2", budget=CENT)), reported("loading", 1000, name="j2"), at_us=1000 * SECOND)
-    assert told.pool.decide(now_us=1004 * SECOND - 1) == []
-    assert [type(decision) for decision in told.pool.decide(now_us=1004 * SECOND)] == [Step, Cancel]
+    assert told.decide(1004 * SECOND - 1) == []
+    assert [type(decision) for decision in told.decide(1004 * SECOND)] == [Step, Cancel]
 
 
 def test_what_cannot_be_priced_does_not_run_on_a_budget() -> None:
     """It stops, and says which price is missing."""
-    step, _ = spending(price_nano=None).pool.decide(now_us=101 * SECOND)
+    step, _ = spending(price_nano=None).decide(101 * SECOND)
     assert isinstance(step, Step) and step.reason_code == "budget-usd"
     assert step.message and "its budget of 0.01 USD cannot be kept: no price of cpu_hour holds" in step.message

@@ -14,9 +14,12 @@ from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.results import Figure, SampleNotScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published, RunChanged
 from streams.boards.comparison import Measured, Sample, compare
-from streams.boards.ranking import Board, Entry, boards_of, rank
+from streams.boards.ranking import Board, Entry, boards_of, chosen, rank
+from streams.boards.results import Result, result_of
 from streams.quality.scores import Key
-from streams.results import Results
+from streams.settling.results import scored as task_scored
+from streams.settling.results import settled
+from streams.settling.runs import OpenRuns, Run
 from streams.statistics.intervals import wilson
 from tests.runs import run_named
 
@@ -88,7 +91,7 @@ def test_any_interleaving_gives_the_same_scores(seed: int, values: list[float], 
     events: list[Event] = [scored(R, n, value) for n, value in enumerate(values)]
     again = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=5))
     events += [scored(R, n, 1.0 - values[n]) for n in again]
-    results = Results()
+    results = OpenRuns()
     for event in interleaved([events, [planned(R, samples=len(values))]], seed=seed):
         results.fold(event)
     run = results.run(R)
@@ -101,7 +104,7 @@ def test_any_interleaving_gives_the_same_scores(seed: int, values: list[float], 
 
 
 def _digest(values: list[float]) -> str:
-    results = Results()
+    results = OpenRuns()
     for n, value in enumerate(values):
         results.fold(scored(R, n, value))
     return results.run(R).scores["t", "1"].digest()
@@ -109,7 +112,7 @@ def _digest(values: list[float]) -> str:
 
 def test_a_task_is_complete_only_with_the_last_metric_of_its_last_sample() -> None:
     """A batch may end in the middle of a sample."""
-    results = Results()
+    results = OpenRuns()
     results.fold(planned(R, samples=1))
     results.fold(scored(R, 0, 1.0, metrics=2))
     assert not results.run(R).complete
@@ -119,7 +122,7 @@ def test_a_task_is_complete_only_with_the_last_metric_of_its_last_sample() -> No
 
 def test_a_sample_that_cannot_be_scored_is_counted_not_hidden() -> None:
     """The task completes; its figure says how many are missing."""
-    results = Results()
+    results = OpenRuns()
     results.fold(planned(R, samples=2))
     results.fold(scored(R, 0, 1.0))
     results.fold(SampleNotScored(**HEADER, run_id=R, task="t", ordinal=1, repeat=0, scorer_version="1", reason="no"))
@@ -163,7 +166,7 @@ def reading(at: int, energy: int) -> ResourceRead:
     )  # fmt: skip
 
 
-def figures_of(results: Results) -> dict[str, Figure]:
+def figures_of(results: OpenRuns) -> dict[str, Figure]:
     """The workload's figures by name."""
     return {figure.metric: figure for figure in results.run(R).speeds[f"{R}/perf"].summary()[0]}
 
@@ -179,7 +182,7 @@ def test_speed_by_hand(seed: int) -> None:
     ]
     tokens: list[Event] = [arrived(1, [1100, 1200, 1300], [1, 1, 1]), arrived(2, [1700, 1850, 2000], [1, 1, 2])]
     meter: list[Event] = [reading(0, 0), reading(1000, 100), reading(2000, 1100), reading(3000, 1200)]
-    results = Results()
+    results = OpenRuns()
     for event in interleaved([timings, tokens, meter, [finished(requests=3, token_timings=2, readings=4)]], seed=seed):
         results.fold(event)
     assert results.run(R).speeds[f"{R}/perf"].complete
@@ -197,7 +200,7 @@ def test_speed_by_hand(seed: int) -> None:
 
 def test_without_a_meter_energy_is_undefined_and_says_so() -> None:
     """Never 0, never invented."""
-    results = Results()
+    results = OpenRuns()
     results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
     results.fold(finished(requests=1))
     energy = figures_of(results)["energy_uj"]
@@ -206,20 +209,29 @@ def test_without_a_meter_energy_is_undefined_and_says_so() -> None:
 
 def test_a_workload_is_complete_only_with_all_that_its_agent_published() -> None:
     """The report of the end may overtake the timings."""
-    results = Results()
+    results = OpenRuns()
     results.fold(finished(requests=1))
     assert not results.run(R).speeds[f"{R}/perf"].complete
     results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
     assert results.run(R).speeds[f"{R}/perf"].complete
 
 
-def board(results: Results, name: str) -> Board:
+def result(run: Run) -> Result:
+    """What boards see of a completed run."""
+    assert run.plan is not None
+    said = {task.task: event for task in run.plan.tasks if (event := task_scored(run, task.task, aggregate=of_mean, stamp=STAMP))}
+    found = result_of(settled(run, said, None, through={}, stamp=STAMP), said)
+    assert found is not None
+    return found
+
+
+def board(results: OpenRuns, name: str) -> Board:
     """The board of that name."""
-    runs = [run for run in results.runs.values() if name in boards_of(run)]
-    return rank(name, [Entry(run, hardware="h", speed={}) for run in runs], figures=lambda _run, _task: ())
+    runs = [found for run in results.runs.values() if name in boards_of(found := result(run))]
+    return rank(chosen(name, [Entry(run, hardware="h", speed={}) for run in runs]))
 
 
-def told(results: Results, run: str, values: dict[str, list[float]], **plan: Any) -> None:
+def told(results: OpenRuns, run: str, values: dict[str, list[float]], **plan: Any) -> None:
     """A completed run of that name."""
     run = run_named(run)
     (samples,) = {len(found) for found in values.values()}
@@ -232,7 +244,7 @@ def told(results: Results, run: str, values: dict[str, list[float]], **plan: Any
 
 def test_a_suite_is_the_mean_of_chance_corrected_tasks() -> None:
     """(0.75 - 0.5) / 0.5 and (1 - 0.5) / 0.5 make 0.75; the better model is surely first."""
-    results = Results()
+    results = OpenRuns()
     told(results, "1", {"t": [1.0] * 75 + [0.0] * 25, "u": [1.0] * 100}, model="good", chance=0.5)
     told(results, "2", {"t": [1.0] * 50 + [0.0] * 50, "u": [0.0, 1.0] * 50}, model="guesses", chance=0.5)
     rows = board(results, "t+u").rows
@@ -244,7 +256,7 @@ def test_a_suite_is_the_mean_of_chance_corrected_tasks() -> None:
 
 def test_a_group_counts_as_one_task_of_a_suite() -> None:
     """(0.5 + 0) / 2 for the group and 1 for the task beside it make 0.625, with the interval of that mean."""
-    results, groups = Results(), {"t": "g", "u": "g"}
+    results, groups = OpenRuns(), {"t": "g", "u": "g"}
     told(results, "1", {"t": [1.0, 0.0] * 20, "u": [0.0] * 40, "v": [1.0] * 40}, groups=groups)
     (row,) = board(results, "g+v").rows
     assert row.score == pytest.approx(0.625)
@@ -256,7 +268,7 @@ def test_a_group_counts_as_one_task_of_a_suite() -> None:
 
 def test_a_comparison_weighs_as_the_ranking_does() -> None:
     """Without a chance level the overall difference is that of the two scores on the suite's board."""
-    results, groups = Results(), {"t": "g", "u": "g"}
+    results, groups = OpenRuns(), {"t": "g", "u": "g"}
     values = {"good": {"t": 30, "u": 25, "v": 20}, "bad": {"t": 10, "u": 24, "v": 22}}
     for run, (model, right) in enumerate(values.items()):
         told(results, str(run), {task: [1.0] * n + [0.0] * (40 - n) for task, n in right.items()}, model=model, groups=groups)
@@ -283,7 +295,7 @@ def test_a_comparison_weighs_as_the_ranking_does() -> None:
 )
 def test_a_row_says_how_old_the_data_are_beside_its_model(published: tuple[str | None, str | None], single: str, suite: str) -> None:
     """Of the board's tasks; u's data have no date."""
-    results = Results()
+    results = OpenRuns()
     told(results, "1", {"t": [1.0, 0.0], "u": [1.0, 0.0]}, published=published)
     assert [row.data_age for row in board(results, "task:t").rows] == [single]
     assert [row.data_age for row in board(results, "t+u").rows] == [suite]
@@ -291,7 +303,7 @@ def test_a_row_says_how_old_the_data_are_beside_its_model(published: tuple[str |
 
 def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:
     """Their rank intervals say so."""
-    results = Results()
+    results = OpenRuns()
     told(results, "1", {"t": [1.0, 0.0] * 20}, model="a")
     told(results, "2", {"t": [0.0, 1.0] * 20}, model="b")
     assert [(row.rank_low, row.rank_high) for row in board(results, "task:t").rows] == [(1, 2), (1, 2)]
@@ -299,7 +311,7 @@ def test_two_models_that_cannot_be_told_apart_share_their_ranks() -> None:
 
 def test_a_score_of_nothing_or_everything_is_not_certain() -> None:
     """None of 100 right still may be a few in a hundred; equal scores share their place, on a task's board and on a suite's."""
-    results = Results()
+    results = OpenRuns()
     for run, model in (("1", "a"), ("2", "b")):
         told(results, run, {"t": [0.0] * 100, "u": [1.0] * 100}, model=model)
     for row in board(results, "task:t").rows:
@@ -312,7 +324,7 @@ def test_a_score_of_nothing_or_everything_is_not_certain() -> None:
 
 def test_the_newest_run_of_a_model_counts_and_other_data_is_another_board() -> None:
     """A run over fewer samples does not stand beside one over more."""
-    results = Results()
+    results = OpenRuns()
     told(results, "1", {"t": [0.0] * 10}, model="a")
     told(results, "2", {"t": [1.0] * 10}, model="a")
     assert [(row.run_id, row.score) for row in board(results, "task:t").rows] == [(run_named("2"), 1.0)]

@@ -11,16 +11,16 @@ from schemas.jobs import BuildPlace, Need
 from schemas.requests import EvaluationRequested, ModelRef, Stopping, TaskChoice
 from schemas.results import Figure, SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import ExpectedMetric, PlannedTask, RunChanged
-from streams.boards.ranking import Entry, rank
+from streams.boards.ranking import Entry, chosen, rank
 from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.quality import stopping
 from streams.queue.leases import Release, Step
-from streams.results import Results
+from streams.settling.runs import OpenRuns
 from tests.pool import RUN, Told, beat, job, planned, ran, released
 from tests.runs import run_named
-from tests.unit.test_results import HEADER, interleaved, of_mean, scored, told
-from tests.unit.test_results import planned as run_planned
+from tests.unit.test_results import HEADER, interleaved, of_mean, result, scored, told
+from tests.unit.test_results import planned as run_planned, result
 
 R, W = run_named("r"), run_named("w")
 
@@ -49,7 +49,7 @@ def right(ordinal: int) -> float:
     return float(ordinal < 300)
 
 
-def at_end(results: Results) -> stopping.Known | None:
+def at_end(results: OpenRuns) -> stopping.Known | None:
     """Where the task ends by what has been folded."""
     return stopping.known(results.run(R).scores["t", "1"], task_of(may_stop()))
 
@@ -67,13 +67,13 @@ def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -
     """Whatever came when, and how much beyond the end: the same end, and the same figures."""
     order = stopping.order("build-t", SAMPLES)
     enough = [scored(R, ordinal, right(ordinal)) for ordinal in order[: 250 + more]]
-    first = Results()
+    first = OpenRuns()
     for event in [may_stop(), *enough[:250]]:
         first.fold(event)
     found = at_end(first)
     assert found is not None and found.samples < 250 and found.half_width <= 0.1
     stop = stopped(found.samples)
-    results = Results()
+    results = OpenRuns()
     for event in interleaved([list[Event](enough), [may_stop()], [stop]], seed=seed):
         results.fold(event)
     assert at_end(results) == found
@@ -97,7 +97,7 @@ def stopped(samples: int) -> TaskStopped:
 
 def test_a_gap_holds_the_end_up_and_a_sample_that_cannot_be_scored_does_not() -> None:
     """Only the stretch without a gap counts: what is missing may be unlike the rest."""
-    order, results = stopping.order("build-t", SAMPLES), Results()
+    order, results = stopping.order("build-t", SAMPLES), OpenRuns()
     results.fold(may_stop())
     for ordinal in (*order[:3], *order[4:]):
         results.fold(scored(R, ordinal, right(ordinal)))
@@ -108,7 +108,7 @@ def test_a_gap_holds_the_end_up_and_a_sample_that_cannot_be_scored_does_not() ->
 
 def test_values_outside_0_to_1_never_end_a_task() -> None:
     """The formula would not hold."""
-    results = Results()
+    results = OpenRuns()
     results.fold(may_stop())
     for ordinal in range(SAMPLES):
         results.fold(scored(R, ordinal, 50.0 if ordinal == 7 else 0.0))
@@ -117,7 +117,7 @@ def test_values_outside_0_to_1_never_end_a_task() -> None:
 
 def test_repeats_of_a_sample_count_together() -> None:
     """Until the second repeat is there nothing is."""
-    results, change = Results(), may_stop(repeats=2)
+    results, change = OpenRuns(), may_stop(repeats=2)
     results.fold(change)
     events = [scored(R, ordinal, right(ordinal)) for ordinal in range(SAMPLES)]
     for event in events:
@@ -182,8 +182,8 @@ def test_a_stopped_tasks_jobs_are_withdrawn_and_what_waits_for_them_goes_on() ->
     )
     events: list[Event] = [planned(known), planned(waits), planned(other), planned(load), ran("running"), released(known)]
     for order in ([*events, stop], [stop, *events]):
-        pool = Told().tell(*order, beat("a"), beat("b"), beat("c"), beat("d")).pool
-        given = [decision.job.job_id for decision in pool.decide(now_us=2) if isinstance(decision, Release)]
+        told = Told().tell(*order, beat("a"), beat("b"), beat("c"), beat("d"))
+        given = [decision.job.job_id for decision in told.decide(2) if isinstance(decision, Release)]
         assert sorted(given) == [f"{RUN}/perf", f"{RUN}/u/0/0"]
 
 
@@ -195,14 +195,14 @@ def test_a_stopped_tasks_lost_job_is_not_tried_again_nor_fails_the_run() -> None
     )
     told = Told().tell(planned(work), ran("running"), beat("a"), released(work, attempt=3), stop)
     told.tell(beat("b"), at_us=10**8)
-    assert not [one for one in told.pool.decide(now_us=10**8) if isinstance(one, Release | Step)]
+    assert not [one for one in told.decide(10**8) if isinstance(one, Release | Step)]
 
 
 def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     """The whole run beside it keeps its score of all samples, and its interval."""
-    results = Results()
+    results = OpenRuns()
     told(results, "w", {"t": [right(ordinal) for ordinal in range(SAMPLES)]}, model="w")
-    alone = rank("task:t", [Entry(results.run(W), hardware="h", speed={})], figures=lambda _run, _task: ()).rows
+    (alone,) = rank(chosen("task:t", [Entry(result(results.run(W)), hardware="h", speed={})])).rows
     results.fold(may_stop())
     order = stopping.order("build-t", SAMPLES)
     for ordinal in order[:250]:
@@ -211,11 +211,11 @@ def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     assert found is not None
     results.fold(stopped(found.samples))
     results.fold(RunChanged(**HEADER, run_id=R, state="completed"))
-    figure = Figure(metric="acc", value=0.7, low=0.6, high=0.8, n=found.samples, sequential=True)
-    entries = [Entry(results.run(name), hardware="h", speed={}) for name in (R, W)]
-    rows = {row.run_id: row for row in rank("task:t", entries, figures=lambda run, _task: (figure,) if run.run_id == R else ()).rows}
+    entries = [Entry(result(results.run(name)), hardware="h", speed={}) for name in (R, W)]
+    figure = entries[0].run.figure("t")
+    assert figure is not None and figure.sequential
+    rows = {row.run_id: row for row in rank(chosen("task:t", entries)).rows}
     early, whole = rows[R], rows[W]
-    assert (early.score, early.low, early.high, early.samples, early.sequential) == (0.7, 0.6, 0.8, found.samples, True)
-    assert (whole.score, whole.low, whole.high, whole.samples, whole.sequential) == (
-        alone[0].score, alone[0].low, alone[0].high, SAMPLES, False,
-    )  # fmt: skip
+    assert (early.score, early.low, early.high) == (figure.value, figure.low, figure.high)
+    assert (early.samples, early.sequential) == (found.samples, True)
+    assert (whole.score, whole.low, whole.high, whole.samples, whole.sequential) == (alone.score, alone.low, alone.high, SAMPLES, False)

@@ -1,0 +1,254 @@
+"""Says what runs come to: scores, speed, completion, results. The shell of streams/settling.
+
+It holds the open runs of its partitions (agents/shards.py); a run of which all is said, and nothing is awaited, is forgotten. Each run is
+settled by a task of its own: an aggregation that takes minutes holds up no other run, nor the reading of what comes.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from agents.aggregating import Aggregating
+from agents.app import CRASHED, consume_sharded
+from agents.shards import Shards
+from infra.builds import Builds
+from infra.identity import producer
+from infra.kafka import Ends, Log, Place, Record
+from infra.retrying import until_available
+from infra.settings import Settings
+from schemas.event import Event
+from schemas.results import PerformanceSummarised, RunScored, TaskStopped
+from schemas.runs import RunChanged, RunState
+from schemas.settled import RunSettled
+from streams.settling import results
+from streams.settling.dumping import VERSION, dumped, loaded
+from streams.settling.runs import INPUTS, OpenRuns, Run
+from streams.topics import RESULTS, RUNS, STOPS, TOPICS, Topic
+
+PROVISIONAL_EVERY_S = 1.0
+SHARE = 20  # provisional figures of a task take at most a twentieth of the time
+LONGEST_TOLD = 1000
+STAMP = "agents.settle"
+log_line = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Said:
+    """What was said of a run: the scores of its tasks, its speed, and its newest result."""
+
+    scores: dict[str, RunScored] = field(default_factory=dict)
+    speed: PerformanceSummarised | None = None
+    result: str | None = None
+
+
+@dataclass(slots=True)
+class Here:
+    """A partition's open runs, those of which something new is known, and what was said of each."""
+
+    runs: OpenRuns = field(default_factory=OpenRuns)
+    touched: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    said: dict[str, Said] = field(default_factory=dict)
+    busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    next_s: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+class Settling:
+    """The fold of a partition's runs, and what is said of them."""
+
+    version = VERSION
+    inputs: Sequence[Sequence[Topic]] = ((RESULTS,), INPUTS)
+
+    def __init__(self, log: Log, aggregating: Aggregating) -> None:
+        self._log = log
+        self._aggregating = aggregating
+        self._builds = Builds(log)
+        self.next_of: Callable[[int], Ends] = _unread
+
+    def empty(self) -> Here:
+        """No run."""
+        return Here()
+
+    def dumped(self, state: Here) -> bytes:
+        """The open runs as bytes."""
+        return dumped(state.runs)
+
+    def loaded(self, told: bytes) -> Here:
+        """The open runs in such bytes; of each, all is said again."""
+        runs = loaded(told)
+        return Here(runs, touched=set(runs.runs))
+
+    def wanted(self, state: Here, key: bytes | None, place: Place) -> bool:
+        """Of a closed run only what its result does not know: a newer scorer's scores."""
+        run_id = (key or b"").partition(b"\x1f")[0].decode(errors="replace")
+        return place.offset >= state.runs.through.get(run_id, {}).get(place.topic, 0)
+
+    async def fold(self, state: Here, record: Record) -> None:
+        """Folds a record into its run; a closed run that another scorer scores is opened again."""
+        event = record.event
+        if event is None:
+            return
+        if (planned_at := state.runs.reopens(event)) is not None:
+            await self._reopen(state, planned_at, record.place)
+        state.touched |= state.runs.fold(event, offset=record.place.offset)
+
+    async def _reopen(self, state: Here, planned_at: int, place: Place) -> None:
+        """Reads back what the new scores are set beside: the run's plan, where its tasks stopped, and its last result."""
+        async for planned in self._log.read_span(RUNS, partition=place.partition, first=planned_at, last=planned_at):
+            if not isinstance(planned.event, RunChanged):
+                continue
+            run_id, before = planned.event.run_id, None
+            async for result in self._log.of_key(RESULTS, run_id.encode()):
+                before = result.event if isinstance(result.event, RunSettled) else before
+            run = state.runs.reopen(planned.event, offset=planned_at, before=before)
+            async for stop in self._log.of_key(STOPS, run_id.encode()):
+                if isinstance(stop.event, TaskStopped):
+                    run.take(stop.event)
+            log_line.info("scored anew", run_id=run_id)
+
+    async def say(self, state: Here, partition: int) -> None:
+        """Lets every run of which something new is known be settled; one that is being settled is settled again after that."""
+        state.runs.through.clear()  # it was for what lies behind
+        state.moved |= state.touched
+        for run_id in state.touched - state.busy.keys():
+            state.busy[run_id] = asyncio.create_task(self._settling(state, run_id, partition))
+        await asyncio.sleep(0)
+
+    def gone(self, state: Here, partition: int) -> None:
+        """Ends what is being settled: the partition's new worker does it."""
+        log_line.info("gone", partition=partition, runs=len(state.runs.runs))
+        for task in state.busy.values():
+            task.cancel()
+
+    async def _settling(self, state: Here, run_id: str, partition: int) -> None:
+        """Settles a run until nothing new is known of it. What cannot be said of it is its own failure, and nobody else's."""
+        try:
+            while run_id in state.touched:
+                state.touched.discard(run_id)
+                if run := state.runs.runs.get(run_id):
+                    await self._settle(state, run, partition)
+        except Exception as error:  # one run's: it is told, and others go on
+            log_line.exception("cannot be settled", run_id=run_id)
+            await self._failed(state, run_id, error)
+        finally:
+            state.busy.pop(run_id, None)
+
+    async def _failed(self, state: Here, run_id: str, error: Exception) -> None:
+        run = state.runs.runs.get(run_id)
+        if run is not None and not run.over:
+            await self._change(run, "failed", message=f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD])
+
+    async def _settle(self, state: Here, run: Run, partition: int) -> None:
+        """Says what is final of a run, and forgets it where nothing more is to come."""
+        if run.plan is None:
+            if run.over:
+                state.runs.close(run)  # it was never planned
+            return
+        said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
+        for planned in run.plan.tasks:
+            await self._score(run, planned.task, said)
+        for job_id in sorted(run.speeds):
+            await self._summarise(run, job_id, said)
+        if run.complete and not run.over:
+            await self._change(run, "completed")
+        if run.over and (run.state != "completed" or run.complete):
+            await self._result(state, run, said, through=through)
+
+    async def _result(self, state: Here, run: Run, said: Said, *, through: dict[str, int]) -> None:
+        """Says what a run that is over has come to, and forgets it where nothing is awaited any more."""
+        result = results.settled(run, said.scores, said.speed, through=through, stamp=producer(STAMP))
+        if result.event_id != said.result:
+            await self._write(result)
+            said.result = result.event_id
+        if result.final and run.run_id not in state.touched:
+            state.runs.close(run)
+            state.said.pop(run.run_id, None)
+            log_line.info("settled", run_id=run.run_id, state=run.state)
+
+    def _through(self, partition: int) -> dict[str, int]:
+        return {topic: offset for (topic, _), offset in self.next_of(partition).items()}
+
+    async def _score(self, run: Run, task: str, said: Said) -> None:
+        """Says a task's scores, once they are complete, by the newest scorer that has them all."""
+        found, planned = run.complete_scores(task), run.planned(task)
+        before = said.scores.get(task)
+        if found is None or planned is None or (before and before.scorer_version >= found[0]):
+            return
+        built = await self._builds.of(planned.build_id)
+        parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in found[1].cells.items()}
+        known = await self._aggregating.all_of(built.config_json if built else "{}", parts)
+        if event := results.scored(run, task, aggregate=known, stamp=producer(STAMP)):
+            await self._write(event)
+            said.scores[task] = event
+
+    async def _summarise(self, run: Run, job_id: str, said: Said) -> None:
+        event = results.summarised(run, job_id, stamp=producer(STAMP))
+        if event and (said.speed is None or said.speed.event_id != event.event_id):
+            await self._write(event)
+            said.speed = event
+
+    async def _change(self, run: Run, state: RunState, *, message: str | None = None) -> None:
+        code = "cannot-settle" if message else None
+        change = RunChanged(
+            occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, run_id=run.run_id, state=state,
+            reason_code=code, message=message,
+        )  # fmt: skip
+        await self._write(change)
+        run.take(change)
+        log_line.info(f"run {state}", run_id=run.run_id)
+
+    async def _write(self, event: Event) -> None:
+        await until_available(lambda: self._log.publish(event), what="kafka")
+
+    async def progress(self, states: Callable[[], Iterable[Here]]) -> None:
+        """Says once a second where unfinished runs stand, and whether a task is known well enough; for ever."""
+        while True:
+            await asyncio.sleep(PROVISIONAL_EVERY_S)
+            for state in list(states()):
+                moved, state.moved = state.moved, set()
+                for run_id in sorted(moved):
+                    if run := state.runs.runs.get(run_id):
+                        await self._progress(state, run)
+
+    async def _progress(self, state: Here, run: Run) -> None:
+        for task, version in list(run.scores):
+            if time.monotonic() < state.next_s.get((run.run_id, task), 0.0):
+                state.moved.add(run.run_id)
+                continue
+            started = time.monotonic()
+            if stop := results.stopped(run, task, stamp=producer(STAMP)):
+                await self._write(stop)
+                log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
+            if event := results.progressed(run, task, version, stamp=producer(STAMP)):
+                await self._write(event)
+            ended = time.monotonic()
+            state.next_s[run.run_id, task] = ended + SHARE * (ended - started)
+
+
+def _unread(_partition: int) -> Ends:
+    return {}
+
+
+async def _supervised(progress: Awaitable[None]) -> None:
+    try:
+        await progress
+    except Exception:  # this task's one supervised loop: it ends the process like the consumer's
+        log_line.exception("provisional scores failed")
+        os._exit(CRASHED)
+
+
+async def main(settings: Settings) -> None:
+    """Settles until SIGTERM."""
+    async with Log(settings, client_id=STAMP) as log:
+        await until_available(lambda: log.create_topics(TOPICS), what="topics")
+        with Aggregating(limit_s=settings.aggregate_limit_s) as aggregating:
+            settling = Settling(log, aggregating)
+            shards = Shards(log, settings, worker="settle", fold=settling)
+            settling.next_of = shards.next_of
+            ticking = asyncio.create_task(_supervised(settling.progress(shards.states_now)))
+            await consume_sharded("settle", shards, log=log, settings=settings)
+            ticking.cancel()

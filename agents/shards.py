@@ -1,0 +1,227 @@
+"""State by partition: a processor holds what its partitions have come to, and the group's assignment is an event that the state follows.
+
+A *shard* is the state of one partition number of all inputs: all that the log says of a run lies in one, so that its worker has all of it.
+
+- Assigned: the shard's snapshot is loaded, and the log behind it is folded up to its end; then what follows from it is said; only then
+  are records fetched, from where the shard stands. Committed offsets mean nothing to a state in memory: they only show the lag.
+- Revoked: the batch in hand ends, the shard is written down. It stays in memory until another assignment comes without it.
+- A record that is not where its key belongs (its writer hashes otherwise, or the key was another one once) is put where it belongs.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import structlog
+
+from agents.care import Care
+from infra.kafka import Ends, Log, Place, Record
+from infra.partitioning import partition_for
+from infra.settings import Settings
+from infra.snapshots import Snapshots
+from streams.topics import Topic
+
+S = TypeVar("S")
+TELL_EVERY_S = 5.0
+log_line = structlog.get_logger()
+
+
+class Fold(Protocol[S]):
+    """What a processor does with the records of a partition. `version` names the code of its fold, for snapshots.
+
+    `inputs` are read in groups, one after the other where a state is made from the log: what lets later ones be passed over comes first.
+    """
+
+    version: str
+    inputs: Sequence[Sequence[Topic]]
+
+    def empty(self) -> S:
+        """A state that has folded nothing."""
+        ...
+
+    def dumped(self, state: S) -> bytes:
+        """The state as bytes."""
+        ...
+
+    def loaded(self, told: bytes) -> S:
+        """The state in such bytes. Raises: ValueError, KeyError, TypeError where they are none."""
+        ...
+
+    def wanted(self, state: S, key: bytes | None, place: Place) -> bool:
+        """Whether a record of the past is worth decoding."""
+        ...
+
+    async def fold(self, state: S, record: Record) -> None:
+        """Takes a record in."""
+        ...
+
+    async def say(self, state: S, partition: int) -> None:
+        """Says what follows from what was folded since it was asked last; after a start, from all of it."""
+        ...
+
+    def gone(self, state: S, partition: int) -> None:
+        """Another worker has the partition."""
+        ...
+
+
+@dataclass(slots=True)
+class Shard(Generic[S]):
+    """A partition's state, and the next offset of each of its inputs. `saved_s`: when it was written down last."""
+
+    partition: int
+    state: S
+    next: Ends = field(default_factory=dict)
+    changed: bool = False
+    saved_s: float = field(default_factory=time.monotonic)
+
+
+class Shards(Generic[S]):
+    """The shards of a worker."""
+
+    def __init__(self, log: Log, settings: Settings, *, worker: str, fold: Fold[S]) -> None:
+        self._log = log
+        self._fold = fold
+        self._care = Care(worker, log, settings)
+        self._every_s = settings.snapshot_s
+        self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
+        self._shards: dict[int, Shard[S]] = {}
+        self._lock = asyncio.Lock()
+        self._partitions: Mapping[str, int] = {}
+
+    @property
+    def topics(self) -> list[Topic]:
+        """Every input."""
+        return [topic for group in self._fold.inputs for topic in group]
+
+    def states_now(self) -> list[S]:
+        """The states that are held."""
+        return [shard.state for shard in self._shards.values()]
+
+    def next_of(self, partition: int) -> Ends:
+        """The next offsets of a partition's shard."""
+        return dict(self._shards[partition].next) if partition in self._shards else {}
+
+    def places(self) -> Mapping[tuple[str, int], int]:
+        """From where the shards go on."""
+        return {place: offset for shard in self._shards.values() for place, offset in shard.next.items()}
+
+    async def handle(self, records: Sequence[Record]) -> None:
+        """Folds a batch, and says what follows from it. Records of another worker's partitions are not its business."""
+        async with self._lock:
+            await self._put_right([record for record in records if not self._at_home(record)])
+            touched = {await self._take(shard, record) for record in records if (shard := self._shards.get(record.place.partition))}
+            for partition in sorted(touched - {-1}):
+                await self._fold.say(self._shards[partition].state, partition)
+        await self._save(self._shards.values(), every_s=self._every_s)
+
+    async def _take(self, shard: Shard[S], record: Record) -> int:
+        """Folds a record that comes next; its partition, or -1 where it was folded before."""
+        at = (record.place.topic, record.place.partition)
+        if record.place.offset < shard.next.get(at, 0):
+            return -1
+        if self._at_home(record):
+            await self._fold.fold(shard.state, record)
+        shard.next[at] = record.place.offset + 1
+        shard.changed = True
+        return shard.partition
+
+    async def _take_of_past(self, shard: Shard[S], record: Record) -> None:
+        """Folds a record as a batch of one would be handled: what is wrong with it stops no start."""
+        await self._care.undecodable([record])
+        if record.event:
+            try:
+                await self._take(shard, record)
+            except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has stopped two starts
+                await self._care.refused(record, error)
+
+    def _at_home(self, record: Record) -> bool:
+        if record.event is None:
+            return True
+        count = self._partitions.get(record.place.topic, 0)
+        return not count or partition_for(record.event.partition_key(), count) == record.place.partition
+
+    async def _put_right(self, records: Sequence[Record]) -> None:
+        if events := [record.event for record in records if record.event]:
+            log_line.warning("put where their keys belong", events=len(events), first=records[0].place)
+            await self._log.publish_all(events)
+
+    async def ask(self) -> None:
+        """Says what follows from something else than its records: another state has changed."""
+        async with self._lock:
+            for shard in self._shards.values():
+                await self._fold.say(shard.state, shard.partition)
+                shard.changed = True
+
+    async def assigned(self, partitions: Iterable[int]) -> None:
+        """Holds exactly these partitions: those that are new are restored, the others go on."""
+        wanted = sorted(set(partitions))
+        async with self._lock:
+            for partition in self._shards.keys() - set(wanted):
+                self._fold.gone(self._shards.pop(partition).state, partition)
+            self._partitions = await self._log.partitions(self.topics)
+            for shard in await self._restored([partition for partition in wanted if partition not in self._shards]):
+                self._shards[shard.partition] = shard
+                await self._fold.say(shard.state, shard.partition)
+        log_line.info("assigned", partitions=wanted)
+
+    async def revoked(self) -> None:
+        """Lets the batch in hand end, and writes the shards down for whoever has them next."""
+        async with self._lock:
+            await self._save(self._shards.values(), every_s=0.0)
+
+    async def close(self) -> None:
+        """Writes the shards down."""
+        await self.revoked()
+
+    async def _save(self, shards: Iterable[Shard[S]], *, every_s: float) -> None:
+        for shard in list(shards):
+            if shard.changed and time.monotonic() - shard.saved_s >= every_s:
+                shard.changed, shard.saved_s = False, time.monotonic()
+                await self._snapshots.save(str(shard.partition), dict(shard.next), self._fold.dumped(shard.state))
+
+    async def _restored(self, partitions: Sequence[int]) -> list[Shard[S]]:
+        started, events = time.perf_counter(), 0
+        shards = {partition: await self._loaded(partition) for partition in partitions}
+        for group in self._fold.inputs if shards else ():
+            events += await self._catch_up(shards, group)
+        for shard in shards.values():
+            shard.saved_s = 0.0 if shard.changed else time.monotonic()
+        log_line.info("restored", partitions=list(partitions), events=events, took_s=round(time.perf_counter() - started, 3))
+        return list(shards.values())
+
+    async def _loaded(self, partition: int) -> Shard[S]:
+        found = await self._snapshots.load(str(partition))
+        if found is not None:
+            try:
+                return Shard(partition, self._fold.loaded(found.state), found.offsets)
+            except (ValueError, KeyError, TypeError) as error:
+                log_line.warning("snapshot not used", shard=partition, why=repr(error))
+        return Shard(partition, self._fold.empty())
+
+    async def _catch_up(self, shards: Mapping[int, Shard[S]], topics: Sequence[Topic]) -> int:
+        """Folds the log from where the shards stand to its end; how many records lay between."""
+        since = {place: offset for shard in shards.values() for place, offset in shard.next.items()}
+        ends = {place: end for place, end in (await self._log.ends(topics)).items() if place[1] in shards}
+        behind = {place: end for place, end in ends.items() if since.get(place, 0) < end}
+        total, told_s, misplaced = sum(end - since.get(place, 0) for place, end in behind.items()), time.monotonic(), list[Record]()
+
+        def wanted(key: bytes | None, place: Place) -> bool:
+            return self._fold.wanted(shards[place.partition].state, key, place)
+
+        if behind:
+            async with aclosing(self._log.follow(topics, since=since, until=behind, wanted=wanted)) as records:
+                async for record in records:
+                    if not self._at_home(record):
+                        misplaced.append(record)
+                    await self._take_of_past(shards[record.place.partition], record)
+                    if time.monotonic() - told_s > TELL_EVERY_S:
+                        told_s = time.monotonic()
+                        left = sum(end - shards[place[1]].next.get(place, 0) for place, end in behind.items())
+                        log_line.info("restoring", done_ratio=round(1 - left / total, 3), of=total, at=record.place)
+        for place, end in ends.items():
+            shards[place[1]].next[place] = end
+        await self._put_right(misplaced)
+        return total

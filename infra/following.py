@@ -1,0 +1,76 @@
+"""Reads topics by place, for ever, and says how far it has come. No consumer group: the reader knows its own places.
+
+What need not be decoded is passed over by its key, so that a past of things that are over is read as fast as the broker gives it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from infra.kafka import Ends, Log, Place, Record
+from streams.topics import Topic
+
+MOST = 2000
+PROGRESS_S = 5.0
+Passes = Callable[[bytes | None, Place, int], bool]
+log_line = structlog.get_logger()
+
+
+class Following:
+    """One reader. `fold` takes each record in, but those of which `passes` says, by key, place and time of writing, that it need not."""
+
+    def __init__(self, log: Log, *, fold: Callable[[Record], None], passes: Passes) -> None:
+        self._log = log
+        self._fold = fold
+        self._passes = passes
+        self._consumer: AIOKafkaConsumer
+        self._reached: Ends = {}
+        self._round = asyncio.Event()
+
+    async def start(self, places: Ends, *, since: Mapping[tuple[str, int], int]) -> None:
+        """Returns once it is to read these partitions, from `since` on (elsewhere from the beginning). Raises: Unavailable."""
+        self._consumer = await self._log.reader()
+        self._reached = {place: since.get(place, 0) for place in places}
+        self._consumer.assign([TopicPartition(*place) for place in places])
+        for place, offset in self._reached.items():
+            self._consumer.seek(TopicPartition(*place), offset)
+
+    async def close(self) -> None:
+        """Reads no more."""
+        await self._consumer.stop()
+
+    def only(self, topics: Sequence[Topic]) -> None:
+        """Reads just these topics until `everything`."""
+        names = {topic.name for topic in topics}
+        self._consumer.pause(*(tp for tp in self._consumer.assignment() if tp.topic not in names))
+
+    def everything(self) -> None:
+        """Reads all that it was started with."""
+        self._consumer.resume(*self._consumer.paused())
+
+    async def run(self) -> None:
+        """Reads and folds, for ever."""
+        while True:
+            batches = await self._consumer.getmany(timeout_ms=200, max_records=MOST)
+            for messages in batches.values():
+                for message in messages:
+                    place = Place(message.topic, message.partition, message.offset)
+                    if not self._passes(message.key, place, message.timestamp * 1000):
+                        self._fold(await self._log.record(message))
+            # The consumer's own places: a partition whose first records have expired begins later than it was asked for.
+            self._reached = {place: await self._consumer.position(TopicPartition(*place)) for place in self._reached}
+            self._round.set()
+            self._round = asyncio.Event()
+            await asyncio.sleep(0)
+
+    async def until(self, ends: Ends, *, told: str | None = None) -> None:
+        """Returns once all that lies before these offsets is folded; a log line named `told` says every few seconds what is left."""
+        began_s = said_s = time.monotonic()
+        while left := sum(max(0, end - self._reached.get(place, 0)) for place, end in ends.items()):
+            if told and time.monotonic() - said_s > PROGRESS_S:
+                said_s = time.monotonic()
+                log_line.info(told, left=left, for_s=round(said_s - began_s))
+            await self._round.wait()

@@ -1,0 +1,81 @@
+"""Snapshots: a processor's state as of some offsets, so that a start reads what came after them instead of all history.
+
+A cache, never a record: whatever is wrong with one (another version of the fold, another log, a sum that differs) throws it away, and the
+state is folded from the log.
+"""
+
+import asyncio
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from infra.kafka import Ends, Log
+from infra.settings import Settings
+from infra.storage import Storage
+
+FORMAT = 1
+log_line = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state, and the next offset of every (topic, partition) that it has folded."""
+
+    offsets: Ends
+    state: bytes
+
+
+class Snapshots:
+    """The snapshots of one processor. `version` names the code of its fold: another version's snapshots are not read."""
+
+    def __init__(self, log: Log, settings: Settings, *, processor: str, version: str) -> None:
+        self._log = log
+        self._storage = Storage(settings)
+        self._processor = processor
+        self._version = version
+
+    async def load(self, shard: str) -> Snapshot | None:
+        """The shard's snapshot; None, and a line in the log that says why, where there is none that counts."""
+        try:
+            header, state = await asyncio.to_thread(self._read, shard)
+            why = await self._wrong(header, state)
+            offsets = {(topic, int(partition)): int(offset) for topic, partition, offset in header["offsets"]}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
+            why = f"cannot be read: {error}"
+        if why:
+            log_line.warning("snapshot not used", processor=self._processor, shard=shard, why=why)
+            return None
+        return Snapshot(offsets, state)
+
+    async def _wrong(self, header: Mapping[str, Any], state: bytes) -> str | None:
+        if (header["format"], header["version"]) != (FORMAT, self._version):
+            return f"it is of version {header['version']}, not {self._version}"
+        if header["cluster"] != await self._log.cluster():
+            return "it is of another log"
+        return None if hashlib.sha256(state).hexdigest() == header["sha256"] else "its SHA-256 differs"
+
+    async def save(self, shard: str, offsets: Mapping[tuple[str, int], int], state: bytes) -> None:
+        """Writes the shard's snapshot in the place of the one before. Storage that is away costs a line in the log, no more."""
+        cluster = await self._log.cluster()
+        try:
+            await asyncio.to_thread(self._write, shard, cluster, offsets, state)
+        except OSError as error:
+            log_line.warning("snapshot not written", processor=self._processor, shard=shard, why=str(error))
+
+    def _read(self, shard: str) -> tuple[dict[str, Any], bytes]:
+        header, _, body = self._storage.read(f"{self._processor}/{shard}").partition(b"\n")
+        return json.loads(header), zlib.decompress(body)
+
+    def _write(self, shard: str, cluster: str, offsets: Mapping[tuple[str, int], int], state: bytes) -> None:
+        header = {
+            "format": FORMAT, "version": self._version, "cluster": cluster, "processor": self._processor, "shard": shard,
+            "sha256": hashlib.sha256(state).hexdigest(), "offsets": [[*place, offset] for place, offset in sorted(offsets.items())],
+        }  # fmt: skip
+        self._storage.write(f"{self._processor}/{shard}", json.dumps(header).encode() + b"\n" + zlib.compress(state, 1))

@@ -1,0 +1,26 @@
+"""Small objects that all workers of a processor reach: in a folder, or in object storage (`ASSAY_SNAPSHOTS`)."""
+
+import fsspec
+
+from infra.settings import Settings
+
+
+class Storage:
+    """Objects by their paths. An object is there whole or not at all."""
+
+    def __init__(self, settings: Settings) -> None:
+        address = settings.snapshots or (settings.home.absolute() / "snapshots").as_uri()
+        self._storage, self._folder = fsspec.core.url_to_fs(address)
+
+    def read(self, path: str) -> bytes:
+        """The object. Raises: OSError, FileNotFoundError among them."""
+        found: bytes = self._storage.cat_file(f"{self._folder}/{path}")
+        return found
+
+    def write(self, path: str, content: bytes) -> None:
+        """Puts an object in the place of the one before. Raises: OSError."""
+        place = f"{self._folder}/{path}"
+        self._storage.makedirs(place.rpartition("/")[0], exist_ok=True)
+        # Under another name first: whoever reads meanwhile finds the one before, whole.
+        self._storage.pipe_file(f"{place}.new", content)
+        self._storage.mv(f"{place}.new", place)

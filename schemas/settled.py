@@ -1,0 +1,79 @@
+"""What a run has come to, in one event: boards, costs and comparisons read it, and need nothing of what it was made from."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from schemas.event import Event, Record, RunId
+from schemas.jobs import EngineUsed
+from schemas.results import Figure
+from schemas.runs import Plan, RunState
+
+
+class AttemptUsed(Record):
+    """An attempt of a job on an agent, from its first report to its last, and what its meters counted while it ran.
+
+    `energy_uj` is null where nothing was metered; `energy_grade` is that of the least good meter.
+    """
+
+    job_id: str
+    agent_id: str
+    attempt: int
+    first_us: int
+    last_us: int
+    environment_sha: str | None
+    finished: bool
+    energy_uj: int | None = None
+    energy_grade: str | None = None
+
+
+class TaskSettled(Record):
+    """A task that is scored: by which scorer, over how many documents, and its main figure. Its documents are in its RunScored."""
+
+    task: str
+    scorer_version: str
+    documents: int
+    figure: Figure | None
+
+
+class RunSettled(Event):
+    """What a run has come to. Of several the newest in its partition holds: each knows more. `final`: nothing more is awaited.
+
+    `planned_at` is where its plan lies on the topic of runs, in this event's partition. `through` is, for each topic, the offset in this
+    partition below which all that the log says of the run is in here; behind it only a newer scorer says anything new.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "inputs_digest")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: RunId
+    state: RunState
+    final: bool
+    inputs_digest: str
+    changed_us: int
+    plan: Plan | None = None
+    planned_at: int | None = None
+    through: dict[str, int] = Field(default_factory=dict)
+    served_elsewhere: bool = False
+    engine: EngineUsed | None = None
+    environment_sha: str | None = None
+    environments: tuple[str, ...] = ()
+    attempts: tuple[AttemptUsed, ...] = ()
+    tasks: tuple[TaskSettled, ...] = ()
+    speed: tuple[Figure, ...] = ()
+    speed_formula: str | None = None
+
+
+class RunProgressed(Event):
+    """Where a task of a run stands while it runs: provisional figures, kept for a week."""
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "task", "scorer_version", "scored", "not_scored")
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: RunId
+    task: str
+    scorer_version: str
+    scored: int
+    not_scored: int
+    expected: int
+    figures: tuple[Figure, ...]

@@ -1,0 +1,161 @@
+"""All boards: the fold of runs' results, and which boards have come to stand otherwise.
+
+Of a model's runs on a board only the newest on the same data can count: of those that cannot count any more the documents are let go, so
+that what is held goes with models and boards, not with history. Results may come in any order, any number of times.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from schemas.event import Event
+from schemas.jobs import EngineUsed, EnvironmentSeen
+from schemas.results import RunScored
+from schemas.runs import Plan, PlannedTask
+from schemas.settled import RunSettled
+from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of
+from streams.boards.results import Result, result_of
+
+Model = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Books:
+    """What boards are made from. `said`: board → the digest of what was said of it last; `touched`: those that may stand otherwise now."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+    settled: dict[str, RunSettled] = field(default_factory=dict)
+    scores: dict[str, dict[str, RunScored]] = field(default_factory=lambda: defaultdict(dict))
+    environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    _on: dict[str, dict[tuple[Model, frozenset[Data]], str]] = field(default_factory=lambda: defaultdict(dict))
+    _counts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _measured: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _runs: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _judgements: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _tasks: dict[PlannedTask, PlannedTask] = field(default_factory=dict)
+
+    def fold(self, event: Event) -> None:
+        """Takes a result, a task's scores or an environment in."""
+        match event:
+            case EnvironmentSeen():
+                self._see(event)
+            case RunScored() if event.complete and event.documents:
+                self._score(event)
+            case RunSettled() if event.state == "completed" and event.plan:
+                self._settle(event)
+
+    def _see(self, event: EnvironmentSeen) -> None:
+        if event.sha not in self.environments:
+            self.environments[event.sha] = event
+            there = {run_id for run_id, result in self.results.items() if event.sha in result.environments}
+            self.touched |= {name for name, on in self._on.items() if there & set(on.values())}
+
+    def _score(self, event: RunScored) -> None:
+        """A newer scorer's scores take the place of an older one's; of one scorer's the first count."""
+        known = self.scores[event.run_id].get(event.task)
+        if known is None or event.scorer_version > known.scorer_version:
+            self.scores[event.run_id][event.task] = event
+            self._join(event.run_id)
+
+    def _settle(self, event: RunSettled) -> None:
+        known = self.settled.get(event.run_id)
+        if known is None or (known.occurred_us, known.final, len(known.tasks)) < (event.occurred_us, event.final, len(event.tasks)):
+            self.settled[event.run_id] = event.model_copy(update={"plan": self._shared(event.plan), "attempts": (), "through": {}})
+            self._join(event.run_id)
+
+    def _shared(self, plan: Plan | None) -> Plan | None:
+        """The plan, with tasks that are equal to those of other plans being theirs: thousands of runs share a few."""
+        tasks = tuple(self._tasks.setdefault(task, task) for task in plan.tasks) if plan else ()
+        return plan.model_copy(update={"tasks": tasks}) if plan else None
+
+    def _join(self, run_id: str) -> None:
+        """A run stands on boards once its result is here and every score that it names."""
+        settled, scores = self.settled.get(run_id), self.scores.get(run_id, {})
+        if settled is None or any(task.task not in scores for task in settled.tasks):
+            return
+        result = result_of(settled, scores)
+        if result is None or not result.whole:
+            return
+        self.results[run_id] = result
+        self._runs[result.model].add(run_id)
+        if result.plan.subject:
+            self._judgements[result.plan.subject.run_id].add(run_id)
+        self._stand(result)
+        if result.speed:
+            self._measured[result.model].add(run_id)
+        # A speed measured now belongs to every row of the same model, and to those that judge it.
+        for other in self._runs[result.model] if result.speed else [run_id]:
+            self.touched |= boards_of(self.results[other]).keys()
+        for judgement in self._judgements.get(run_id, ()):
+            self.touched |= boards_of(self.results[judgement]).keys()
+
+    def _stand(self, result: Result) -> None:
+        """Puts a run on its boards; of a model's runs on the same data the newest stays."""
+        for name, tasks in boards_of(result).items():
+            place = (result.model, data_of(result, tasks))
+            before = self.results.get(self._on[name].get(place, ""))
+            if before is None or (before.changed_us, before.run_id) <= (result.changed_us, result.run_id):
+                self._on[name][place] = result.run_id
+                self._counts[result.run_id].add(name)
+                if before and before.run_id != result.run_id:
+                    self._leave(before.run_id, name)
+        if not self._counts.get(result.run_id):
+            self._let_go(result.run_id)
+
+    def _leave(self, run_id: str, name: str) -> None:
+        self._counts[run_id].discard(name)
+        if not self._counts[run_id]:
+            self._let_go(run_id)
+
+    def _let_go(self, run_id: str) -> None:
+        """The run counts on no board: its documents are needed no more."""
+        self._counts.pop(run_id, None)
+        self.results[run_id] = replace(self.results[run_id], documents={})
+        self.scores.pop(run_id, None)
+
+    def changed(self, names: Iterable[str]) -> Iterator[Chosen]:
+        """Of these boards, those that stand otherwise than was said last."""
+        for name in names:
+            if self._on.get(name):
+                board = chosen(name, [self._entry(self.results[run_id]) for run_id in sorted(set(self._on[name].values()))])
+                if self.said.get(name) != board.digest:
+                    yield board
+
+    def held(self) -> Iterator[Event]:
+        """The events that make these books again."""
+        yield from self.environments.values()
+        for run_id, settled in self.settled.items():
+            yield from self.scores.get(run_id, {}).values()
+            yield settled
+
+    @property
+    def boards(self) -> Mapping[str, object]:
+        """Every board that a run stands on."""
+        return self._on
+
+    def _entry(self, result: Result) -> Entry:
+        judged = self.results.get(result.plan.subject.run_id) if result.plan.subject else None
+        ranked = judged or result
+        measured = self._fastest(ranked)
+        speed, speed_run = (measured.speed, measured.run_id) if measured else ({}, None)
+        return Entry(result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged)
+
+    def _fastest(self, result: Result) -> Result | None:
+        """The newest run with a speed of the very same model, engine and environment."""
+        alike = [self.results[run_id] for run_id in self._measured.get(result.model, ())]
+        alike = [other for other in alike if _ran_on(other) == _ran_on(result)]
+        return max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
+
+    def _hardware(self, result: Result) -> str:
+        seen = [self.environments[sha] for sha in result.environments if sha in self.environments]
+        names = {", ".join(device.name for device in one.devices) or one.cpu for one in seen}
+        return " / ".join(sorted(names))
+
+
+def _ran_on(result: Result) -> tuple[object, ...]:
+    """What a speed depends on beside the model: engine, version, precision, parallel sizes, device and environment."""
+    used: EngineUsed | None = result.engine
+    told = (used.name, used.version, used.dtype, used.quantisation, used.tp, used.pp, used.device) if used else ()
+    return (*told, result.environments)

@@ -1,0 +1,72 @@
+"""Runs as boards see them: what each has come to, and the values of its documents. From the results that are said, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.jobs import EngineUsed
+from schemas.results import Figure, RunScored
+from schemas.runs import Plan, PlannedTask
+from schemas.settled import RunSettled, TaskSettled
+from streams.quality.judging import about, identity
+from streams.settling.documents import Columns, unpacked
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run that has completed. `model`: what makes two runs runs of one model; a run that judges is about the model that it judges.
+
+    `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload.
+    """
+
+    run_id: str
+    organisation_id: str
+    model: tuple[str, ...]
+    plan: Plan
+    changed_us: int
+    latest_us: int
+    digest: str
+    engine: EngineUsed | None = None
+    environment_sha: str | None = None
+    environments: tuple[str, ...] = ()
+    tasks: Mapping[str, TaskSettled] = field(default_factory=dict)
+    speed: Mapping[str, Figure] = field(default_factory=dict)
+    documents: Mapping[str, Columns] = field(default_factory=dict)
+
+    def planned(self, task: str) -> PlannedTask | None:
+        """The task as planned."""
+        return self.plan.planned(task)
+
+    def stretches(self, task: str) -> bool:
+        """The task may have stopped early."""
+        planned = self.planned(task)
+        return planned is not None and planned.stopping is not None
+
+    def figure(self, task: str) -> Figure | None:
+        """The task's main figure."""
+        return self.tasks[task].figure if task in self.tasks else None
+
+    @property
+    def whole(self) -> bool:
+        """Every task's scores are here, their documents too."""
+        return all(planned.task in self.tasks and planned.task in self.documents for planned in self.plan.tasks)
+
+
+def result_of(settled: RunSettled, scores: Mapping[str, RunScored]) -> Result | None:
+    """The result of a completed run; None of any other. `scores`: what was said of its tasks."""
+    if settled.state != "completed" or settled.plan is None:
+        return None
+    return Result(
+        run_id=settled.run_id,
+        organisation_id=settled.organisation_id,
+        model=identity(about(settled.plan)),
+        plan=settled.plan,
+        changed_us=settled.changed_us,
+        latest_us=settled.occurred_us,
+        digest=settled.inputs_digest,
+        engine=settled.engine,
+        environment_sha=settled.environment_sha,
+        environments=settled.environments,
+        tasks={task.task: task for task in settled.tasks},
+        speed={figure.metric: figure for figure in settled.speed},
+        documents={task: unpacked(said.documents) for task, said in scores.items() if said.documents},
+    )

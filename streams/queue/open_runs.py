@@ -1,0 +1,92 @@
+"""The runs of a pool: all of those that are open, and just the names of those that are over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from schemas.event import Visibility
+from schemas.requests import Budget
+from schemas.runs import RunChanged, RunState
+from streams.runs import TERMINAL, step
+
+NAME_BYTES = 16
+RUNNABLE = frozenset({"planned", "running"})
+UNLIMITED = Budget()
+
+
+@dataclass(slots=True)
+class Run:
+    """What a pool knows of an open run.
+
+    `heard` are the steps that were told of it, allowed or not. `job_ids` are its planned jobs here, in their order; `names` are all of its
+    jobs that were ever heard of, planned or not yet. `dependents` of a job wait for it. `asked` says why it was asked to stop.
+    """
+
+    run_id: str
+    organisation_id: str = ""
+    visibility: Visibility = "organisation"
+    budget: Budget = UNLIMITED
+    state: RunState | None = None
+    heard: set[RunState] = field(default_factory=set)
+    started_us: int | None = None
+    asked: str | None = None
+    stopped: set[str] = field(default_factory=set)
+    job_ids: list[str] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    dependents: dict[str, list[str]] = field(default_factory=dict)
+
+    def fold(self, event: RunChanged) -> bool:
+        """Takes a step in, in the order of the log; False where it is none that may follow, or came again."""
+        after = self.state if event.state in self.heard else step(self.state, event.state)
+        self.heard.add(event.state)
+        if after == self.state:
+            return False
+        self.state = after
+        if after == "running":
+            self.started_us = event.occurred_us
+        return True
+
+    @property
+    def over(self) -> bool:
+        """Nothing of it is to be run any more."""
+        return self.state in TERMINAL
+
+    @property
+    def runnable(self) -> bool:
+        """The log says that it is planned; its jobs may have been read before that."""
+        return self.state in RUNNABLE
+
+
+class Names:
+    """A set of runs' ids that takes little room."""
+
+    def __init__(self, packed: bytes = b"") -> None:
+        self._names = {packed[at : at + NAME_BYTES] for at in range(0, len(packed), NAME_BYTES)}
+
+    def add(self, run_id: str) -> None:
+        """The run belongs to it from now on."""
+        self._names.add(_packed(run_id))
+
+    def __contains__(self, run_id: str) -> bool:
+        return _packed(run_id) in self._names
+
+    def holds(self, key: bytes | None) -> bool:
+        """The key of a record is the id of a run in it."""
+        return key is not None and len(key) == 36 and key.isascii() and key.decode() in self
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._names)
+
+    def packed(self) -> bytes:
+        """All of them, in order: what the set is made from again."""
+        return b"".join(sorted(self._names))
+
+
+def _packed(run_id: str) -> bytes:
+    """The sixteen bytes of a run's id; what is no such id is in no set."""
+    try:
+        return bytes.fromhex(run_id.replace("-", ""))
+    except ValueError:
+        return b""

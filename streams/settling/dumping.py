@@ -1,0 +1,155 @@
+"""Open runs as JSON and back, for snapshots. Scores are columns, for they are most of it."""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any, Final
+
+from schemas.jobs import EngineUsed
+from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
+from schemas.results import TaskStopped
+from schemas.runs import Plan
+from schemas.settled import RunSettled
+from streams.quality.scores import Cell, Tally, TaskScores
+from streams.settling.runs import Finished, OpenRuns, Run
+from streams.settling.used import Attempt, Counter, Used
+from streams.speed import performance
+from streams.speed.performance import Speed
+
+VERSION: Final = "settling-1"  # of this form and of the folds: raise it with either
+Json = dict[str, Any]
+
+
+def dumped(open_runs: OpenRuns) -> bytes:
+    """The runs as bytes."""
+    closed = [[run_id, planned_at, sorted(versions)] for run_id, (planned_at, versions) in open_runs.closed.items()]
+    return json.dumps({"closed": closed, "runs": [_run(run) for run in open_runs.runs.values()]}, separators=(",", ":")).encode()
+
+
+def loaded(state: bytes) -> OpenRuns:
+    """The runs in such bytes. Raises: ValueError, KeyError, TypeError where they are none."""
+    told = json.loads(state)
+    closed = {run_id: (planned_at, frozenset(versions)) for run_id, planned_at, versions in told["closed"]}
+    return OpenRuns({run["run_id"]: _loaded(run) for run in told["runs"]}, closed)
+
+
+PLAIN: Final = ("run_id", "organisation_id", "planned_at", "state", "changed_us", "served_elsewhere")
+
+
+def _run(run: Run) -> Json:
+    return {name: getattr(run, name) for name in PLAIN} | {
+        "plan": run.plan.model_dump(mode="json") if run.plan else None,
+        "scores": [[*key, _scores(scores)] for key, scores in run.scores.items()],
+        "speeds": [_speed(speed) for speed in run.speeds.values()],
+        "finished": {job: [one.attempt, _model(one.engine), one.environment_sha] for job, one in run.finished.items()},
+        "answered": {job: b64encode(done).decode() for job, done in run.answered.items()},
+        "used": _used(run.used),
+        "before": _model(run.before),
+        "stops": [stop.model_dump(mode="json") for stop in run.stops.values()],
+    }  # fmt: skip
+
+
+def _loaded(told: Json) -> Run:
+    stops = [TaskStopped.model_validate(stop) for stop in told["stops"]]
+    return Run(
+        **{name: told[name] for name in PLAIN},
+        plan=Plan.model_validate(told["plan"]) if told["plan"] else None,
+        scores={(task, version): _loaded_scores(scores) for task, version, scores in told["scores"]},
+        speeds={speed["job_id"]: _loaded_speed(speed) for speed in told["speeds"]},
+        finished={
+            job: Finished(attempt, EngineUsed.model_validate(engine) if engine else None, sha)
+            for job, (attempt, engine, sha) in told["finished"].items()
+        },
+        answered={job: b64decode(done) for job, done in told["answered"].items()},
+        used=_loaded_used(told["used"]),
+        before=RunSettled.model_validate(told["before"]) if told["before"] else None,
+        stops={stop.task: stop for stop in stops},
+    )
+
+
+def _model(value: Any) -> Any:
+    return value.model_dump(mode="json") if value else None
+
+
+def _scores(scores: TaskScores) -> Json:
+    return {
+        "cells": [
+            [*key, list(cells), [cell.value for cell in cells.values()], [cell.parts_json for cell in cells.values()],
+             [cell.cluster for cell in cells.values()]] for key, cells in scores.cells.items()
+        ],
+        "missing": [list(scores.missing), list(scores.missing.values())],
+        "not_scored": [list(scores.not_scored), list(scores.not_scored.values())],
+        "latest_us": scores.latest_us,
+        "scored": scores.scored,
+        "tallies": [[t.n, t.total, t.squares, t.binary] for t in (scores.tallies[key] for key in scores.cells)],
+    }  # fmt: skip
+
+
+def _loaded_scores(told: Json) -> TaskScores:
+    cells = {
+        (filter_, metric): {
+            (ordinal, repeat): Cell(*cell) for (ordinal, repeat), *cell in zip(samples, values, parts, clusters, strict=True)
+        }
+        for filter_, metric, samples, values, parts, clusters in told["cells"]
+    }
+    tallies = {key: Tally(*tally) for key, tally in zip(cells, told["tallies"], strict=True)}
+    return TaskScores(cells, _by_sample(told["not_scored"]), _by_sample(told["missing"]), told["latest_us"], told["scored"], tallies)
+
+
+def _by_sample(columns: Any) -> dict[tuple[int, int], Any]:
+    return {(ordinal, repeat): value for (ordinal, repeat), value in zip(*columns, strict=True)}
+
+
+def _speed(speed: Speed) -> Json:
+    finished = speed.finished
+    return {
+        "job_id": speed.job_id, "latest_us": speed.latest_us, "finished": [finished.attempt, dict(finished.counts)] if finished else None,
+        "readings": _events(speed.readings),
+        "attempts": {number: [_events(one.requests), _events(one.tokens), _events(one.readings)] for number, one in speed.attempts.items()},
+    }  # fmt: skip
+
+
+def _events(events: Mapping[Any, Any]) -> list[Json]:
+    return [event.model_dump(mode="json") for event in events.values()]
+
+
+def _loaded_speed(told: Json) -> Speed:
+    attempts = {}
+    for number, (requests, tokens, readings) in told["attempts"].items():
+        timed = [RequestTimed.model_validate(event) for event in requests]
+        arrived = [TokensTimed.model_validate(event) for event in tokens]
+        attempts[int(number)] = performance.Attempt(
+            {event.request_index: event for event in timed},
+            {(event.request_index, event.sequence, event.chunk): event for event in arrived},
+            _readings(readings),
+        )
+    finished = performance.Finished(*told["finished"]) if told["finished"] else None
+    return Speed(told["job_id"], attempts, _readings(told["readings"]), finished, told["latest_us"])
+
+
+def _readings(told: list[Json]) -> dict[str, ResourceRead]:
+    return {event.event_id: event for event in map(ResourceRead.model_validate, told)}
+
+
+def _used(used: Used) -> Json:
+    return {
+        "attempts": [[*which, a.first_us, a.last_us, a.environment_sha, a.finished, a.ended] for which, a in used.attempts.items()],
+        "counters": [
+            [*which, [[*sensor, c.mono_ns, c.uj, c.grown_uj] for sensor, c in counters.items()]]
+            for which, counters in used.counters.items()
+        ],
+        "given_up": sorted(used.given_up),
+        "latest_us": used.latest_us,
+    }  # fmt: skip
+
+
+def _loaded_used(told: Json) -> Used:
+    return Used(
+        {(job, agent, attempt): Attempt(*rest) for job, agent, attempt, *rest in told["attempts"]},
+        {
+            (job, agent, attempt): {(boot, sensor, device): Counter(*rest) for boot, sensor, device, *rest in counters}
+            for job, agent, attempt, counters in told["counters"]
+        },
+        set(told["given_up"]),
+        told["latest_us"],
+    )

@@ -1,0 +1,121 @@
+"""What is said of a run: the scores of its tasks, its speed, and its result. Pure: agents/settle.py writes them."""
+
+import hashlib
+from collections.abc import Mapping
+
+from schemas.event import Producer
+from schemas.results import PerformanceSummarised, RunScored, TaskStopped
+from schemas.settled import RunProgressed, RunSettled, TaskSettled
+from streams.quality import stopping
+from streams.quality.scores import Aggregate, Key, TaskScores
+from streams.settling.documents import packed
+from streams.settling.runs import Run
+from streams.speed.performance import FORMULA_VERSION
+from streams.statistics.intervals import Interval
+
+
+def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> RunScored | None:
+    """A task's complete scores; None while they are not. Raises: whatever the task's aggregation raises."""
+    found, planned = run.complete_scores(task), run.planned(task)
+    if found is None or planned is None:
+        return None
+    version, scores = found
+    main, expected = (planned.main_filter, planned.main_metric), run.expected(task) or 0
+    return RunScored(
+        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
+        scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
+        figures=scores.figures(aggregate, sequential=_sequential(run, task, scores)),
+        documents=packed(scores.values(main), scores.clusters(main)),
+    )  # fmt: skip
+
+
+def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProgressed | None:
+    """Where a task stands by one scorer, provisionally; None where it is complete, or not planned."""
+    expected, scores = run.expected(task), run.scores[task, version]
+    if expected is None or scores.complete(expected):
+        return None
+    return RunProgressed(
+        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
+        scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected, figures=scores.provisional(),
+    )  # fmt: skip
+
+
+def stopped(run: Run, task: str, *, stamp: Producer) -> TaskStopped | None:
+    """That a task is known well enough, by the scores of the newest scorer; None where it is not, or may not stop."""
+    planned, versions = run.planned(task), [version for name, version in run.scores if name == task]
+    if planned is None or planned.stopping is None or task in run.stops or not versions:
+        return None
+    scores = run.scores[task, max(versions)]
+    known = stopping.known(scores, planned)
+    if known is None or known.samples == planned.samples:
+        return None
+    counting = scores.of(frozenset(stopping.order(planned.build_id, planned.samples)[: known.samples]))
+    return TaskStopped(
+        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
+        task=task, scorer_version=max(versions), samples=known.samples * planned.repeats, planned=planned.samples * planned.repeats,
+        not_scored=len(counting.not_scored), half_width=known.half_width, confidence=planned.stopping.confidence,
+    )  # fmt: skip
+
+
+def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummarised | None:
+    """A workload's speed; None while its measurements are not all here."""
+    speed = run.speeds[job_id]
+    if not speed.complete:
+        return None
+    figures, histograms = speed.summary()
+    return PerformanceSummarised(
+        occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
+        formula_version=FORMULA_VERSION, complete=True, inputs_digest=speed.digest(), figures=figures, histograms=histograms,
+    )  # fmt: skip
+
+
+def settled(
+    run: Run, scores: Mapping[str, RunScored], speed: PerformanceSummarised | None, *, through: Mapping[str, int], stamp: Producer
+) -> RunSettled:
+    """What a run that is over has come to. `scores`: what was said of its tasks; `through`: how far each topic was read."""
+    assert run.state is not None
+    tasks = tuple(_task(run, task, said) for task, said in sorted(scores.items()))
+    told = RunSettled(
+        occurred_us=max([run.latest_us, *(said.occurred_us for said in scores.values())]),
+        producer=stamp,
+        organisation_id=run.organisation_id,
+        run_id=run.run_id,
+        state=run.state,
+        final=run.final,
+        inputs_digest="",
+        changed_us=run.changed_us,
+        plan=run.plan,
+        planned_at=run.planned_at,
+        through=dict(through),
+        served_elsewhere=run.served_elsewhere,
+        engine=run.engine,
+        environment_sha=run.environment_sha,
+        environments=run.environments,
+        attempts=run.used.told(),
+        tasks=tasks,
+        speed=speed.figures if speed else (),
+        speed_formula=speed.formula_version if speed else None,
+    )
+    if run.before:
+        kept = ("served_elsewhere", "engine", "environment_sha", "environments", "attempts", "speed", "speed_formula")
+        told = told.model_copy(update={name: getattr(run.before, name) for name in kept})
+    # How far it was read is no part of what it says.
+    body = told.model_dump_json(exclude={"event_id", "producer", "through"})
+    return RunSettled.model_validate(
+        {name: getattr(told, name) for name in RunSettled.model_fields if name != "event_id"}
+        | {"inputs_digest": hashlib.sha256(body.encode()).hexdigest()}
+    )
+
+
+def _task(run: Run, task: str, said: RunScored) -> TaskSettled:
+    planned = run.planned(task)
+    assert planned is not None
+    main = (planned.main_metric, planned.main_filter)
+    figure = next((one for one in said.figures if (one.metric, one.filter) == main), None)
+    return TaskSettled(task=task, scorer_version=said.scorer_version, documents=said.expected // planned.repeats, figure=figure)
+
+
+def _sequential(run: Run, task: str, scores: TaskScores) -> Mapping[Key, Interval] | None:
+    """The intervals of a task that may stop early; None of any other."""
+    planned = run.planned(task)
+    return stopping.intervals(scores, planned, run.stretch(task, scores)) if planned and planned.stopping else None

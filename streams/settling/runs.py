@@ -1,0 +1,268 @@
+"""The runs of a partition that are open: the fold that scores, speed, costs and completion are read from.
+
+All that the log says of a run lies in one partition number of its topics. Events may come in any interleaving of those topics, any number
+of times. A run that is over and awaits nothing is forgotten (`close`); of it stays only what is needed to recognise what comes again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.event import Event
+from schemas.jobs import EngineUsed, JobChanged, JobPlanned
+from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
+from schemas.results import SampleNotScored, SampleScored, TaskStopped
+from schemas.runs import Plan, PlannedTask, RunChanged, RunState
+from schemas.settled import RunSettled
+from streams.planning import is_perf, run_of
+from streams.quality import stopping
+from streams.quality.scores import TaskScores
+from streams.queue.bits import count, union
+from streams.runs import TERMINAL, step
+from streams.settling.used import Used
+from streams.speed.performance import Speed
+from streams.topics import JOB_STATUS, JOBS_PLANNED, NOT_SCORED, REQUEST_TIMINGS, RESOURCES, RESULTS, RUNS, SCORES, STOPS, TOKEN_TIMINGS
+from streams.trust.privacy import told
+
+# What an open run is folded from. All lie by the run, so that one worker has all of a run's.
+INPUTS: Final = (RUNS, STOPS, JOBS_PLANNED, JOB_STATUS, SCORES, NOT_SCORED, REQUEST_TIMINGS, TOKEN_TIMINGS, RESOURCES)
+OfRun = RunChanged | SampleScored | SampleNotScored | RequestTimed | TokensTimed | JobChanged | JobPlanned | TaskStopped
+
+
+@dataclass(slots=True)
+class Finished:
+    """The first attempt of a job that has finished, and what it ran on."""
+
+    attempt: int
+    engine: EngineUsed | None
+    environment_sha: str | None
+
+
+@dataclass(slots=True)
+class Run:
+    """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
+
+    `planned_at` is the offset of its plan; `answered` the samples of each job that its agents say to have answered, a bitset. `before` is
+    its last result, where it is scored anew.
+    """
+
+    run_id: str
+    organisation_id: str = "local"
+    plan: Plan | None = None
+    planned_at: int | None = None
+    state: RunState | None = None
+    changed_us: int = 0
+    scores: dict[tuple[str, str], TaskScores] = field(default_factory=dict)
+    speeds: dict[str, Speed] = field(default_factory=dict)
+    finished: dict[str, Finished] = field(default_factory=dict)
+    answered: dict[str, bytes] = field(default_factory=dict)
+    served_elsewhere: bool = False
+    used: Used = field(default_factory=Used)
+    stops: dict[str, TaskStopped] = field(default_factory=dict)
+    before: RunSettled | None = None
+
+    @property
+    def over(self) -> bool:
+        """Nothing changes its state any more."""
+        return self.state in TERMINAL
+
+    def expected(self, task: str) -> int | None:
+        """Samples that the task will have, repeats included; None where the plan is not known yet."""
+        planned = self.planned(task)
+        if planned is None:
+            return None
+        return self.stops[task].samples if task in self.stops else planned.samples * planned.repeats
+
+    def planned(self, task: str) -> PlannedTask | None:
+        """The task as planned."""
+        return self.plan.planned(task) if self.plan else None
+
+    def complete_scores(self, task: str) -> tuple[str, TaskScores] | None:
+        """The task's complete scores under the newest scorer version that has them."""
+        expected = self.expected(task)
+        done = [(version, self.counting(task, scores)) for (name, version), scores in self.scores.items() if name == task]
+        done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
+        return max(done, key=lambda found: found[0], default=None)
+
+    def counting(self, task: str, scores: TaskScores) -> TaskScores:
+        """The scores that count: of a task that may stop early those of the stretch of its order that is whole, up to where it stops."""
+        return scores.of(frozenset(self.stretch(task, scores))) if self.stretches(task) else scores
+
+    def stretches(self, task: str) -> bool:
+        """The task may stop early."""
+        planned = self.planned(task)
+        return planned is not None and planned.stopping is not None
+
+    def stretch(self, task: str, scores: TaskScores) -> tuple[int, ...]:
+        """The ordinals that count, of a task that may stop early."""
+        planned = self.planned(task)
+        assert planned is not None
+        if task in self.stops:
+            return stopping.order(planned.build_id, planned.samples)[: self.stops[task].samples // planned.repeats]
+        return stopping.stretch(scores, planned)
+
+    @property
+    def complete(self) -> bool:
+        """All that was planned is scored and measured."""
+        if self.plan is None:
+            return False
+        perf_jobs = 1 if self.plan.perf_requests is not None else 0
+        measured = sum(1 for speed in self.speeds.values() if speed.complete) or (1 if self.before else 0)
+        return measured >= perf_jobs and all(self.complete_scores(planned.task) for planned in self.plan.tasks)
+
+    @property
+    def final(self) -> bool:
+        """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered is settled."""
+        if not self.over or self.used.open:
+            return False
+        settled = max(
+            (sum(s.settled_samples for (_, v), s in self.scores.items() if v == version) for _, version in self.scores), default=0
+        )
+        return self.plan is None or settled >= sum(map(count, self.answered.values()))
+
+    def take(self, event: "OfRun") -> None:
+        """Folds an event of its own in."""
+        _tell(self, event, None)
+
+    @property
+    def latest_us(self) -> int:
+        """The time of its latest input."""
+        times = [scores.latest_us for scores in self.scores.values()] + [speed.latest_us for speed in self.speeds.values()]
+        return max([self.changed_us, self.used.latest_us, *times])
+
+    @property
+    def engine(self) -> EngineUsed | None:
+        """The engine that it ran on: that of its first job, by name, whichever was reported first."""
+        return next((one.engine for _, one in sorted(self.finished.items()) if one.engine), None)
+
+    @property
+    def environment_sha(self) -> str | None:
+        """The environment of its first job, by name."""
+        return next((one.environment_sha for _, one in sorted(self.finished.items()) if one.environment_sha), None)
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Every environment that a job of it has finished in."""
+        return tuple(sorted({one.environment_sha for one in self.finished.values() if one.environment_sha}))
+
+
+@dataclass(slots=True)
+class OpenRuns:
+    """The open runs of a partition, and which were closed: run → where its plan lies, and the scorer versions it was closed with.
+
+    `through`: of a run that was found closed, topic → the offset up to which its result knows all.
+    """
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    closed: dict[str, tuple[int | None, frozenset[str]]] = field(default_factory=dict)
+    through: dict[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id."""
+        if run_id not in self.runs:
+            self.runs[run_id] = Run(run_id)
+        return self.runs[run_id]
+
+    def fold(self, event: Event, *, offset: int | None = None) -> frozenset[str]:
+        """Folds an event in; returns the runs that it says something about. What is said of a closed run again changes nothing."""
+        match event:
+            case RunSettled():
+                self._settled(event)
+            case ResourceRead():
+                return self._read(event)
+            case (
+                RunChanged()
+                | SampleScored()
+                | SampleNotScored()
+                | RequestTimed()
+                | TokensTimed()
+                | JobChanged()
+                | JobPlanned()
+                | TaskStopped()
+            ):
+                if event.run_id not in self.closed:
+                    _tell(self.run(event.run_id), event, offset)
+                    return frozenset({event.run_id})
+        return frozenset()
+
+    def reopens(self, event: Event) -> int | None:
+        """The offset of the plan of a closed run that this event scores by another scorer; None for any other event."""
+        if not isinstance(event, (SampleScored, SampleNotScored)) or event.run_id not in self.closed:
+            return None
+        planned_at, versions = self.closed[event.run_id]
+        return None if event.scorer_version in versions else planned_at
+
+    def reopen(self, planned: RunChanged, *, offset: int, before: RunSettled | None) -> Run:
+        """Opens a completed run again, for it is scored anew: all but its scores stands as in its result before."""
+        self.closed.pop(planned.run_id, None)
+        run = self.run(planned.run_id)
+        _tell(run, planned, offset)
+        run.state, run.before = "completed", before
+        run.changed_us = before.changed_us if before else run.changed_us
+        return run
+
+    def close(self, run: Run) -> None:
+        """Forgets a run of which all is said."""
+        del self.runs[run.run_id]
+        # Only what was completed can be scored anew.
+        planned_at = run.planned_at if run.state == "completed" else None
+        self.closed[run.run_id] = planned_at, frozenset(version for _, version in run.scores)
+
+    def _settled(self, event: RunSettled) -> None:
+        """A result that was said: a run of which nothing is awaited is closed, unless another scorer has come since."""
+        versions, known = frozenset(task.scorer_version for task in event.tasks), self.runs.get(event.run_id)
+        if event.final and not (known and {version for _, version in known.scores} - versions):
+            self.runs.pop(event.run_id, None)
+            self.closed[event.run_id] = event.planned_at if event.state == "completed" else None, versions
+            self.through[event.run_id] = event.through
+
+    def _read(self, reading: ResourceRead) -> frozenset[str]:
+        """A reading belongs to every job that was active; a job id begins with its run's."""
+        touched = {run_of(job_id) for job_id in reading.jobs_active} - self.closed.keys()
+        for run_id in touched:
+            run = self.run(run_id)
+            run.used.read(reading)
+            for job_id in reading.jobs_active:
+                if run_of(job_id) == run_id and is_perf(job_id):
+                    run.speeds.setdefault(job_id, Speed(job_id)).add(reading)
+        return frozenset(touched)
+
+
+def _tell(run: Run, event: OfRun, offset: int | None) -> None:
+    match event:
+        case RunChanged():
+            _change(run, event, offset)
+        case SampleScored() | SampleNotScored():
+            run.scores.setdefault((event.task, event.scorer_version), TaskScores()).add(event)
+        case RequestTimed() | TokensTimed():
+            run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
+        case JobPlanned():
+            run.served_elsewhere |= event.job.workload is not None and event.job.workload.url is not None
+        case TaskStopped():
+            run.stops.setdefault(event.task, event)
+        case JobChanged():
+            _report(run, event)
+
+
+def _report(run: Run, event: JobChanged) -> None:
+    run.used.report(event)
+    if not is_perf(event.job_id):
+        run.answered[event.job_id] = union(run.answered.get(event.job_id, b""), event.done)
+    if event.state == "finished":
+        known = run.finished.get(event.job_id)
+        if known is None or event.attempt < known.attempt:
+            run.finished[event.job_id] = Finished(event.attempt, event.engine, event.environment_sha)
+        if is_perf(event.job_id):
+            run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
+
+
+def _change(run: Run, change: RunChanged, offset: int | None) -> None:
+    run.state = step(run.state, change.state)
+    if run.state == change.state:
+        run.changed_us = max(run.changed_us, change.occurred_us)
+    if change.plan and run.plan is None:
+        # Rankings tell how prompts were dressed.
+        run.plan, run.organisation_id, run.planned_at = told(change).plan, change.organisation_id, offset
+
+
+__all__ = ["INPUTS", "RESULTS", "Finished", "OpenRuns", "Run"]
