@@ -12,7 +12,7 @@ from infra.kept import Kept
 from query_api.reading.exposure import exposed
 from query_api.reading.flags import flags
 from query_api.reading.paging import Listing, Span, after, following, span
-from query_api.reading.pools import BEFORE_ITS_JOBS, nobody
+from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from streams.errors import NotFound
 
 NS = 1e9
@@ -65,7 +65,7 @@ class Reading:
         """The runs, told what they wait for where their pool has no dispatcher, which else would tell it."""
         silent = [run["run_id"] for run in runs if run["waits_for"] is None and run["state"] in BEFORE_ITS_JOBS]
         found = {row["run_id"]: row for row in await self.rows("unserved", run_ids=silent)} if silent else {}
-        return [run | (nobody(found[run["run_id"]]) if run["run_id"] in found else {}) for run in runs]
+        return [told_for(run, found[run["run_id"]]) if run["run_id"] in found else run for run in runs]
 
     async def _moving(self, runs: Rows) -> Rows:
         counted = [run["run_id"] for run in runs if run["state"] != "completed"]  # what is complete needs no count of its samples
