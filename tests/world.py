@@ -68,6 +68,8 @@ class Dispatcher:
     sequence: int = 0
     acts: bool = False
     until: dict[At, int] = field(default_factory=dict)
+    asleep: int = 0
+    unsaid: list[Event] = field(default_factory=list)
 
     def caught_up(self) -> bool:
         """It has read what it waits for."""
@@ -95,6 +97,7 @@ class World:
         self.chance, self.turns, self.calm = chance, turns, calm
         self.clocks, self.now, self.wall = random.Random(chance.random()), SECOND, 10**15
         self.log: Log = {}
+        self.order: list[At] = []
         self.over, self.done = set[str](), set[str]()
         self.jobs = [made(number) for number in range(9)]
         self.saved: bytes | None = None
@@ -113,6 +116,7 @@ class World:
         """Appends to the log."""
         at = topic_of(event).name, partition_of(event)
         self.log.setdefault(at, []).append((event, self.wall + self.now))
+        self.order.append(at)
         if isinstance(event, RunChanged) and event.state in TERMINAL:
             self.over.add(event.run_id)
         if isinstance(event, JobChanged) and event.state == "finished":
@@ -208,6 +212,8 @@ class World:
                 self.says(dispatcher, leaving=True)
             self.dispatchers[place] = self.restored()
             return
+        if self.sleeps(dispatcher):
+            return
         self.read(dispatcher, at_us=self.now)
         if not dispatcher.caught_up():
             return
@@ -219,6 +225,15 @@ class World:
             dispatcher.acts = True
         elif succession.vacant(now_us=self.now):
             self.succeed(dispatcher)
+
+    def sleeps(self, dispatcher: Dispatcher) -> bool:
+        """Whether the process is stopped; at the end it writes what it had decided before, though another may have the pool by now."""
+        if dispatcher.asleep:
+            dispatcher.asleep -= 1
+            for event in () if dispatcher.asleep else dispatcher.unsaid:
+                self.write(event)
+            return True
+        return False
 
     def restored(self) -> Dispatcher:
         """A new process, from the newest snapshot or from nothing, caught up."""
@@ -255,11 +270,14 @@ class World:
         dispatcher.until = self.ends()
 
     def act(self, dispatcher: Dispatcher) -> None:
-        """Writes what it decides, and waits until it has read that."""
+        """Writes what it decides, and waits until it has read that; or is stopped before it writes."""
         pool, now = dispatcher.pool, Moment(self.now, self.wall + self.now)
         events = [event_of(decision, pool="default", term=dispatcher.term) for decision in decide(pool, now)]
         if self.chance.random() < 0.2:
             events += [delayed(delay, pool, term=dispatcher.term) for delay in waits(pool, now)]
+        if events and not self.calm and self.chance.random() < 0.15:
+            dispatcher.asleep, dispatcher.unsaid = self.chance.randrange(2, 20), events
+            return
         for event in events:
             at, offset = self.write(event)
             dispatcher.until[at] = offset + 1

@@ -1,6 +1,7 @@
 """A pool's state is the log's, whoever folds it and however; and a world of crashing agents and dispatchers gets all its work done."""
 
 import random
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,8 +41,14 @@ def disturbed(log: Log, chance: random.Random) -> Pool:
     return pool
 
 
-def cut(log: Log, chance: random.Random) -> Log:
-    """The log as far as it had come at some time, each partition by itself: runs are in the midst of their work."""
+def at_a_moment(world: World, chance: random.Random) -> Log:
+    """The log as it was at some moment, in the midst of the work."""
+    lengths = Counter(world.order[: chance.randrange(1, len(world.order))])
+    return {at: world.log[at][:length] for at, length in lengths.items()}
+
+
+def read_in_part(log: Log, chance: random.Random) -> Log:
+    """The log as one may have read it who is further in some partitions than in others."""
     return {at: events[: chance.randrange(1, len(events) + 1)] for at, events in log.items()}
 
 
@@ -49,7 +56,8 @@ def cut(log: Log, chance: random.Random) -> Log:
 def test_any_interleaving_redelivery_snapshot_and_takeover_give_the_state_of_an_undisturbed_fold(seed: int) -> None:
     """All of it is compared: entries, leases, lines, limits, runs, agents, money, delays, the succession."""
     world, chance = lived(seed), random.Random(seed)
-    for log in (world.log, cut(world.log, chance), cut(world.log, chance)):
+    moments = [at_a_moment(world, chance) for _ in range(3)]
+    for log in (world.log, *moments, read_in_part(moments[0], chance)):
         expected = visible(straight(log))
         assert visible(disturbed(log, chance)) == expected
         assert visible(loaded(dumped(picture(straight(log))), empty())) == expected
