@@ -19,7 +19,6 @@ from typing import Any
 import structlog
 
 from agents.batches import App, batches
-from agents.credentials import credentials
 from agents.care import Care
 from agents.credentials import credentials
 from agents.shards import Shards

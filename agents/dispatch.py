@@ -204,16 +204,21 @@ class Dispatcher:
         await self._following.until(await self._log.ends([DISPATCHERS, DISPATCHER_BEATS]))
         if not self.pool.succession.vacant(now_us=steady_us()):
             return
-        self._acts, name, stamp, began_s = False, self._settings.pool, producer(SERVICE), time.monotonic()
-        took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=stamp, pool=name, nonce=uuid.uuid4().hex))
+        self._acts, name, began_s = False, self._settings.pool, time.monotonic()
+        took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=producer(SERVICE), pool=name, nonce=uuid.uuid4().hex))
         self._term, self._sequence = took.offset, 0
-        for partition in range(JOB_PARTITIONS):
-            mark = JobReleased(occurred_us=now_us(), producer=stamp, pool=name, term=self._term, kind="mark", nonce=f"{partition}")
-            await self._log.publish_to(mark, partition=partition)
+        await asyncio.gather(*map(self._mark, range(JOB_PARTITIONS)))
         await self._following.until(await self._log.ends(self._topics))
         self._acts = True
         took_s = round(time.monotonic() - began_s, 3)
         log_line.info("took the pool", pool=name, term=self._term, jobs=len(self.pool.entries), took_s=took_s)
+
+    async def _mark(self, partition: int) -> None:
+        """Voids what older dispatchers write behind this place."""
+        mark = JobReleased(
+            occurred_us=now_us(), producer=producer(SERVICE), pool=self._settings.pool, term=self._term, kind="mark", nonce=f"{partition}"
+        )
+        await self._log.publish_to(mark, partition=partition)
 
     async def _beats(self) -> None:
         """Says about once a second that it has the pool, from when it took it; for ever."""

@@ -5,15 +5,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from infra.builds import contents_of, samples_of
+from infra.builds import Builds, contents_of, samples_of
 from infra.harness.data import Given
 from infra.harness.derived.likeness import referring
-from infra.kafka import Ends, Log, Record
+from infra.kafka import Log
 from schemas.builds import TaskBuilt
 from schemas.event import Visibility
 from schemas.measurements import SampleAnswered
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Plan, RunChanged, RunState, Subject
+from schemas.runs import Plan, RunChanged, Subject
 from streams.errors import Invalid
 from streams.quality import judging
 from streams.runs import step
@@ -45,40 +45,30 @@ class Run:
 
 
 class Judging:
-    """The states of all runs, up to where the log was read."""
+    """Runs as they may be judged, read from the log when they are asked for."""
 
-    def __init__(self, log: Log, builds: Mapping[str, TaskBuilt]) -> None:
+    def __init__(self, log: Log, builds: Builds) -> None:
         self._log = log
         self._builds = builds
-        self._states: dict[str, RunState | None] = {}
-        self._runs: dict[str, Run] = {}
-        self._next: Ends = {}
 
-    def fold(self, record: Record) -> None:
-        """Folds a record of assay.runs.v1 in; one that was folded before changes nothing."""
-        at = (record.place.topic, record.place.partition)
-        if record.place.offset < self._next.get(at, 0):
-            return
-        self._next[at] = record.place.offset + 1
-        event = record.event
-        if isinstance(event, RunChanged):
-            self._states[event.run_id] = step(self._states.get(event.run_id), event.state)
-            if event.plan is not None:
-                self._runs.setdefault(event.run_id, Run(event.run_id, event.plan, record.written_us, event.visibility))
-
-    async def catch_up(self) -> None:
-        """Folds what the log says of runs by now."""
-        async for record in self._log.read((RUNS,), since=dict(self._next)):
-            self.fold(record)
-
-    def completed(self, run_id: str) -> bool:
-        """The run is complete, by the first that the log says of its end."""
-        return self._states.get(run_id) == "completed"
+    async def _over(self, run_id: str) -> Run:
+        """The run, which must be over. Raises: Invalid, where there is nothing to judge (yet)."""
+        state, run = None, None
+        async with aclosing(self._log.of_key(RUNS, run_id.encode())) as records:
+            async for record in records:
+                event = record.event
+                if isinstance(event, RunChanged) and event.run_id == run_id:
+                    state = step(state, event.state)
+                    if event.plan is not None and run is None:
+                        run = Run(run_id, event.plan, record.written_us, event.visibility)
+        judging.check_state(run_id, state)
+        if run is None:
+            raise Invalid(f"run {run_id} was {state} before it was planned; it has no answers", code="nothing-to-judge")
+        return run
 
     async def judged(self, request: EvaluationRequested) -> Judged:
         """What a judging request comes to. Raises: Invalid, where there is nothing to judge (yet)."""
-        await self.catch_up()
-        runs = [self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
+        runs = [await self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
         for run in runs:
             judging.check_visibility(request, run.run_id, run.visibility)
         answers = [await self._answers(run) for run in runs]
@@ -104,7 +94,7 @@ class Judging:
         """
         told = dict[str, Given | None](judged.given)
         for name in [name for name in told if judging.derived_name(name) in judging.REFERRING]:
-            told[name] = await work(referring, self._builds[judged.builds[name]].config_json, told[name])
+            told[name] = await work(referring, (await self._built(judged.builds[name])).config_json, told[name])
         given = {name: one for name, one in told.items() if one is not None}
         without = [name for name in told if name not in given]
         if refused := [name for name in without if not given or name in {choice.name for choice in asked}]:
@@ -112,11 +102,11 @@ class Judging:
                           code="nothing-to-judge")  # fmt: skip
         return replace(judged, choices=[choice for choice in judged.choices if choice.name in given], given=given)
 
-    def _over(self, run_id: str) -> Run:
-        judging.check_state(run_id, self._states.get(run_id))
-        if run_id not in self._runs:
-            raise Invalid(f"run {run_id} was {self._states[run_id]} before it was planned; it has no answers", code="nothing-to-judge")
-        return self._runs[run_id]
+    async def _built(self, build_id: str) -> TaskBuilt:
+        built = await self._builds.of(build_id)
+        if built is None:
+            raise Invalid(f"no build {build_id} in the log; its run cannot be judged", code="nothing-to-judge")
+        return built
 
     async def _answers(self, run: Run) -> dict[str, dict[tuple[int, int], SampleAnswered]]:
         """Task → the run's answers; of several to one sample the first in the log."""
@@ -143,6 +133,6 @@ class Judging:
             for run, answered in zip(runs, answers, strict=True) if (planned := run.plan.planned(task))
         ]  # fmt: skip
         planned = sides[0].planned
-        built = self._builds[planned.build_id]
+        built = await self._built(planned.build_id)
         samples = await samples_of(self._log, built, wanted=range(planned.samples))
         return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides, together=together))

@@ -130,12 +130,15 @@ class Settling:
             while run_id in state.touched:
                 state.touched.discard(run_id)
                 if run := state.runs.runs.get(run_id):
-                    await self._settle(state, run, partition)
+                    await self._settled(state, run, partition)
         except Exception as error:  # one run's: it is told, and others go on
             log_line.exception("cannot be settled", run_id=run_id)
             await self._failed(state, run_id, error)
         finally:
             state.busy.pop(run_id, None)
+
+    async def _settled(self, state: Here, run: Run, partition: int) -> None:
+        await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
 
     async def _failed(self, state: Here, run_id: str, error: Exception) -> None:
         run = state.runs.runs.get(run_id)

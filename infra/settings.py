@@ -64,6 +64,7 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="Seconds in which a stream processor must get anywhere with what it has in hand."
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
+    build_processes: int = Field(default=1, ge=1, description="Processes that build tasks, beside the planner's event loop.")
     score_processes: int = Field(default=1, description="Processes that score answers, beside the event loop.")
     score_limit_s: float = Field(
         default=60.0, gt=0, description="Seconds that scoring one sample may take; then it is a dead letter, and said to be not scored."

@@ -1,0 +1,136 @@
+"""Tasks built in processes of their own and written to the log, each once: the samples, and the texts that they share."""
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+
+from infra.builds import Builds
+from infra.harness.building import Build, BuiltCall, BuiltSample
+from infra.harness.processes import prepare
+from infra.identity import now_us, producer
+from infra.kafka import Log, Place
+from infra.pools import pool
+from infra.retrying import noticed
+from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
+from schemas.event import Text
+from streams import planning
+from streams.errors import Invalid
+from streams.trust.privacy import PRIVATE
+
+SAMPLES_AT_ONCE = 1000
+T = TypeVar("T")
+P = ParamSpec("P")
+log_line = structlog.get_logger()
+
+
+class Building:
+    """The builders' processes, and the builds that the log holds. Runs that want one build wait for it together."""
+
+    def __init__(self, log: Log, *, processes: int) -> None:
+        self._log = log
+        self._count = processes
+        self._processes = pool(processes)
+        self._building: dict[str, asyncio.Lock] = {}
+        self.builds = Builds(log)
+
+    async def of(self, build_id: str, make: Callable[[], Any], header: dict[str, Any]) -> TaskBuilt:
+        """The build of that id: the log's, else what `make` builds, once it is written. Raises: whatever building raises."""
+        lock = self._building.setdefault(build_id, asyncio.Lock())
+        async with lock:
+            built = await self.builds.of(build_id)
+            if built is None:
+                built = await self._publish(await make(), header)
+                self.builds.hold(built)
+        if not lock.locked():
+            self._building.pop(build_id, None)
+        return built
+
+    async def _publish(self, made: Build, header: dict[str, Any]) -> TaskBuilt:
+        """Writes a build to the log: contents, samples, and last the event that says it is whole."""
+        started = time.perf_counter()
+        header |= {"occurred_us": now_us(), "producer": producer("agents.plan")}
+        contents = await self._publish_contents(made, header)
+        places: list[Place] = []
+        for first in range(0, len(made.samples), SAMPLES_AT_ONCE):
+            chunk = made.samples[first : first + SAMPLES_AT_ONCE]
+            places += await self._log.publish_all(_sample(made.build_id, sample, contents, header) for sample in chunk)
+        used = {place.content_id: place for place in contents.values()}
+        named = ("build_id", "task", "task_version", "harness_version", "data_sha", "data_source", "licence", "fewshot", "seed", "chat_sha",
+                 "expected", "main_metric", "main_filter", "chance", "config_json")  # fmt: skip
+        built = TaskBuilt.model_validate(header | {name: getattr(made, name) for name in named} | {
+            "samples": len(made.samples), "partition": places[0].partition, "contents": tuple(used.values()),
+            "first_offset": min(place.offset for place in places), "last_offset": max(place.offset for place in places),
+        })  # fmt: skip
+        await self._log.publish(built)
+        log_line.info("built", task=made.task, samples=len(made.samples), took_s=round(time.perf_counter() - started, 3))
+        return built
+
+    async def _publish_contents(self, made: Build, header: dict[str, Any]) -> dict[str, ContentPlace]:
+        """Text → its place, for every text that samples refer to."""
+        texts = dict.fromkeys(text for sample in made.samples for call in sample.requests if (text := _apart(call)))
+        found: dict[str, ContentPlace] = {}
+        for text in texts:
+            # A private text is another content than the same one in a public build, for the first that is told counts.
+            salt = made.build_id if header["visibility"] == PRIVATE else ""
+            name, pieces = planning.content_id(salt + text), planning.chunks(text)
+            places = await self._log.publish_all(
+                ContentPublished(
+                    **header, content_id=name, media_type="text/plain", chunk=number, chunks=len(pieces), text=Text(bytes=piece)
+                )
+                for number, piece in enumerate(pieces)
+            )
+            offsets = [place.offset for place in places]
+            found[text] = ContentPlace(content_id=name, partition=places[0].partition, first_offset=min(offsets), last_offset=max(offsets))
+        return found
+
+    async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
+        loop = asyncio.get_running_loop()
+        processes = self._processes
+        try:
+            return await noticed(
+                loop.run_in_executor(processes, functools.partial(function, *arguments, **named)), what="a task's building"
+            )
+        except BrokenProcessPool as error:
+            if self._processes is processes:  # of several that were in it, one starts another
+                self._processes = pool(self._count)
+            raise Invalid(
+                f"the builder's process died at {getattr(arguments[0], 'name', arguments[0])!r}; is there memory enough?",
+                code="builder-died",
+            ) from error
+
+    def prepare(self) -> None:
+        """Lets a builder's process import what it needs, while others start."""
+        asyncio.get_running_loop().run_in_executor(self._processes, prepare)
+
+    def close(self) -> None:
+        """Ends the builders' processes."""
+        self._processes.shutdown(cancel_futures=True)
+
+
+def _apart(call: BuiltCall) -> str:
+    """The text of a request that is published once by itself: the shared prefix, or all of a context too long for an event."""
+    return call.prefix + call.context if len(call.context) > planning.LONGEST_INLINE else call.prefix
+
+
+def _sample(build_id: str, sample: BuiltSample, contents: dict[str, ContentPlace], header: dict[str, Any]) -> SampleBuilt:
+    return SampleBuilt(
+        **header, build_id=build_id, ordinal=sample.ordinal, doc_id=sample.doc_id, document=Text.plain(sample.document),
+        requests=tuple(_request(call, contents) for call in sample.requests), arguments_sha=sample.arguments_sha,
+        target=Text.plain(sample.target) if sample.target is not None else None,
+    )  # fmt: skip
+
+
+def _request(call: BuiltCall, contents: dict[str, ContentPlace]) -> BuiltRequest:
+    apart = _apart(call)
+    return BuiltRequest(
+        request_type=call.request_type, prefix_ref=contents[apart].content_id if apart else None,
+        context=Text.plain("" if len(call.context) > planning.LONGEST_INLINE else call.context),
+        continuation=Text.plain(call.continuation) if call.continuation is not None else None,
+        generation_json=call.generation_json, repeats=call.repeats,
+    )  # fmt: skip

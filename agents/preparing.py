@@ -1,0 +1,176 @@
+"""From a request to its plan and jobs: the model's facts, the tasks' builds, what cannot run. The reaching around streams/planning.py."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from agents.building import Building
+from agents.judged import Judged, Judging
+from infra.harness.building import beside, build, identify
+from infra.harness.catalogue import DERIVED_TASKS
+from infra.harness.chat import Dress
+from infra.harness.data import Given
+from infra.kafka import Log
+from infra.models import ModelFacts
+from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
+from infra.settings import Settings
+from infra.suites import reading as suites
+from schemas.jobs import BuildPlace, Job
+from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.runs import Estimate, Plan, PlannedTask, Published, SkippedTask
+from streams import planning
+from streams.errors import NotFound, Permanent
+from streams.planning import Chosen
+from streams.quality import judging, pins, stopping
+from streams.trust.privacy import of_build
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A task that can run: what of it the plan says, and where its samples lie."""
+
+    chosen: Chosen
+    planned: PlannedTask
+    licence: str | None
+    differences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: its tasks, how their prompts are dressed, and, where they judge, whom."""
+
+    choices: list[TaskChoice]
+    dress: Dress
+    judged: Judged | None = None
+
+    def given(self, choice: TaskChoice) -> Given | None:
+        """The documents of a derived task."""
+        return self.judged.given[choice.name] if self.judged else None
+
+    def build(self, choice: TaskChoice) -> str | None:
+        """The build whose answers a derived task is about."""
+        return self.judged.builds[choice.name] if self.judged else None
+
+
+class Preparing:
+    """Prepares requests, as many at once as are asked for."""
+
+    def __init__(self, log: Log, settings: Settings, building: Building) -> None:
+        self._settings = settings
+        self._building = building
+        self._judging = Judging(log, building.builds)
+
+    async def plan(self, request: EvaluationRequested) -> tuple[Plan, list[Job]]:
+        """What will come of a request. Raises: Permanent where it cannot be, with the reason."""
+        planning.check(request)
+        judging.check_judges(request, DERIVED_TASKS)
+        facts = await asyncio.to_thread(facts_of, request)
+        asked = await self._asked(request, dress_of(request, facts))
+        prepared, skipped = await self._prepare_all(request, asked)
+        pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
+        guess = estimate_of(facts)
+        jobs = planning.jobs(
+            request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
+            model_sha=facts.model_sha if facts else None,
+        )  # fmt: skip
+        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs), judged=asked.judged), jobs
+
+    async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
+        if judging.check_request(request, DERIVED_TASKS):
+            judged = await self._judging.referring(await self._judging.judged(request), request.tasks, self._building.run)
+            return Asked(judged.choices, dress, judged)
+        leaves = [await self._building.run(leaves_of, choice) for choice in request.tasks]
+        return Asked(expanded(request.tasks, leaves), dress)
+
+    async def _prepare_all(self, request: EvaluationRequested, asked: Asked) -> tuple[list[Prepared], list[SkippedTask]]:
+        """The tasks that can run, and those that cannot. That some cannot is found before any is built: building may take minutes.
+
+        Raises: Permanent, naming every task that cannot run, where the request does not go on without them, or none is left.
+        """
+        errors = dict[str, Permanent]()
+        ids = await _tried(asked.choices, lambda one: self._of_task(identify, one, asked), errors)
+        if errors and not request.skip_missing:
+            raise pins.refused(errors, asked=len(asked.choices))
+        there = [choice for choice in asked.choices if choice.name in ids]
+        prepared = await _tried(there, lambda one: self._prepare(request, one, asked, ids[one.name]), errors)
+        if errors and not (request.skip_missing and prepared):
+            raise pins.refused(errors, asked=len(asked.choices))
+        return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
+
+    async def _of_task(self, function: Any, choice: TaskChoice, asked: Asked) -> Any:
+        return await self._building.run(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice))
+
+    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str) -> Prepared:
+        visibility = of_build(request, choice, judges=asked.judged is not None)
+        header = {"organisation_id": request.organisation_id, "visibility": visibility}
+        built = await self._building.of(build_id, lambda: self._of_task(build, choice, asked), header)
+        samples = min(choice.limit or built.samples, built.samples)
+        place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
+                           last_offset=built.last_offset, contents=built.contents)  # fmt: skip
+        more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
+        expected = (*built.expected, *more)
+        rule = stopping.rule_of(request.stopping, expected, main=(built.main_filter, built.main_metric))
+        planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
+                              repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
+                              main_filter=built.main_filter, chance=built.chance, group=choice.group,
+                              trust_code=choice.trust_code, judged=asked.build(choice),
+                              data_published=suites.published().get(built.task))  # fmt: skip
+        differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
+        ordinals = stopping.order(built.build_id, samples) if rule else ()
+        chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
+        return Prepared(chosen, planned, built.licence, differences)
+
+
+async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:
+    """What comes of each task by its name; why nothing does goes to `errors`. Raises: NotFound: a slip of the finger."""
+    done = dict[str, T]()
+    for choice in choices:
+        try:
+            done[choice.name] = await work(choice)
+        except NotFound:
+            raise
+        except Permanent as error:
+            errors[choice.name] = error
+    return done
+
+
+def _plan(
+    request: EvaluationRequested,
+    prepared: list[Prepared],
+    skipped: list[SkippedTask],
+    *,
+    facts: ModelFacts | None,
+    estimate: Estimate,
+    jobs: int,
+    judged: Judged | None,
+) -> Plan:
+    name = planning.content_id(request.model.uri)
+    return Plan(
+        submitter=request.submitter, model=request.model, engine=request.engine, chat=request.chat, suite=request.suite,
+        model_sha=facts.model_sha if facts else name, tokenizer_sha=facts.tokenizer_sha if facts else name,
+        chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
+        licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
+        perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
+        suite_version=request.suite_version,
+        warnings=(
+            *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])
+        ),
+        subject=judged.subject if judged else None, against=judged.against if judged else None,
+        model_published=_published(request, facts),
+    )  # fmt: skip
+
+
+def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Published | None:
+    """When the model was published, by the request, else by its card."""
+    if request.model_published:
+        return Published(date=request.model_published, source="request")
+    return Published(date=facts.published, source="README.md") if facts and facts.published else None
+
+
+def _warnings(one: Prepared) -> Iterator[str]:
+    yield from one.differences
+    if one.planned.trust_code:
+        yield f"{one.planned.task} may run Python, and read files where it was planned: its request trusts its definition"
