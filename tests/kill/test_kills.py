@@ -70,7 +70,7 @@ def herd(stack: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def lifetime_s(name: str) -> tuple[float, float]:
     """Between two kills of a process: long enough that it gets to its work now and then, short enough to be in the middle of it."""
-    return (0.5, 9.0) if name in ("plan", "score", "code", "settle", "rank", "cost") else (0.3, 5.0)
+    return (0.5, 9.0) if name in ("plan", "dispatch", "score", "code", "settle", "rank", "cost") else (0.3, 5.0)
 
 
 @pytest.mark.parametrize("name", PROCESSES)
