@@ -1,0 +1,121 @@
+"""Every processor in company: workers come, go gently, and are killed while runs go on; figures are those of one undisturbed worker."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from infra.clickhouse import ClickHouse
+from infra.kafka import Log
+from infra.settings import Settings
+from schemas.requests import EngineChoice, EvaluationRequested
+from streams.topics import PRICES, RESULTS, RUN_SCORES
+from tests.conftest import end, spawn, stack_in
+from tests.flow import PATIENCE_S, events_of, request, until_row, until_state
+from tests.unit.test_prices import price
+
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(1200)]
+NAMES = ("plan", "dispatch", "score", "settle", "rank", "cost", "project")
+SAMPLES = 200
+SLOW = EngineChoice(name="echo", options={"delay_ms": "40"})
+Workers = dict[tuple[str, int], subprocess.Popen[bytes]]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A stack of its own: its workers come and go."""
+    with stack_in(tmp_path_factory.mktemp("company")) as settings:
+        yield settings.model_copy(update={"snapshot_s": 2.0, "samples_per_job": 25})
+
+
+@pytest.fixture
+def workers(stack: Settings) -> Iterator[Workers]:
+    """Workers by processor and number, and one agent."""
+    running: Workers = {}
+    agent = spawn("gpu_agent", settings=stack.model_copy(update={"agent_id": "only"}))
+    yield running
+    for child in (*running.values(), agent):
+        end(child)
+
+
+def start(workers: Workers, settings: Settings, number: int) -> None:
+    """One more worker of every processor."""
+    for name in NAMES:
+        workers[name, number] = spawn("agents", name, settings=settings)
+
+
+async def told_of(log: Log, asked: EvaluationRequested) -> dict[str, object]:
+    """What was said of a run: the figures of its tasks, and what its last result says of each."""
+    scores = {event.task: event.figures for event in await events_of(log, RUN_SCORES, asked.run_id)}
+    results = [event for event in await events_of(log, RESULTS, asked.run_id) if event.final]
+    return {"scores": scores, "tasks": [(one.task, one.documents, one.figure) for one in results[-1].tasks] if results else []}
+
+
+async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, object]:
+    """The same, once the run's last word is said."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not (told := await told_of(log, asked))["tasks"]:
+        assert time.monotonic() < give_up, f"{asked.run_id} is not settled"
+        await asyncio.sleep(0.5)
+    return told
+
+
+def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_worker(stack: Settings, workers: Workers) -> None:
+    """One worker of each, then two, then the first ended gently in the middle, then four with kills; the same run each time."""
+    chance = random.Random(os.environ.get("ASSAY_TEST_SEED", "company"))
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            await log.publish(price(version="company"))
+            assert [record async for record in log.read([PRICES])]
+            start(workers, stack, 1)
+            alone = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model="alone")
+            await log.publish(alone)
+            await until_state(stack, alone.run_id, "completed", "failed")
+            wanted = await until_settled(log, alone)
+
+            handed = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model="handed")
+            start(workers, stack, 2)
+            await log.publish(handed)
+            await until_scored(stack, handed, int(0.4 * 2 * SAMPLES))
+            for name in NAMES:  # gently, in the middle
+                end(workers.pop((name, 1)))
+            assert (await until_state(stack, handed.run_id, "completed", "failed"))["state"] == "completed"
+            assert await until_settled(log, handed) == wanted
+
+            runs = [request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model=f"herd-{n}") for n in range(2)]
+            for one in runs:
+                await log.publish(one)
+            for number in (3, 4):
+                start(workers, stack, number)
+            for _ in range(12):
+                await asyncio.sleep(chance.uniform(0.2, 1.5))  # the random moment itself: nothing to wait for
+                name, number = chance.choice(sorted(workers))
+                os.kill(workers[name, number].pid, signal.SIGKILL)
+                workers[name, number].wait()
+                workers[name, number] = spawn("agents", name, settings=stack)
+            for one in runs:
+                assert (await until_state(stack, one.run_id, "completed", "failed"))["state"] == "completed"
+                assert await until_settled(log, one) == wanted
+            everyone = {one.run_id for one in (alone, handed, *runs)}
+            await until_row(
+                stack, "SELECT run_id FROM ranking_rows WHERE board = 'assay_arithmetic+assay_copy'",
+                holds=lambda rows: {row["run_id"] for row in rows} == everyone,
+            )  # fmt: skip
+            await until_row(stack, "SELECT DISTINCT run_id FROM costs", holds=lambda rows: {row["run_id"] for row in rows} >= everyone)
+
+    asyncio.run(act())
+
+
+async def until_scored(stack: Settings, asked: EvaluationRequested, count: int) -> None:
+    """Waits until so many of a run's samples are scored."""
+    sql, give_up = "SELECT uniqExact(ordinal, task) AS n FROM scores WHERE run_id = {run_id:String}", time.monotonic() + PATIENCE_S
+    async with ClickHouse(stack) as clickhouse:
+        while (await clickhouse.query(sql, {"run_id": asked.run_id}))[0]["n"] < count:
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.2)

@@ -1,0 +1,222 @@
+"""Open runs: whatever is said of them is the same under any interleaving, redelivery, and snapshot; closed ones stay closed."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.event import Event
+from schemas.jobs import EngineUsed, JobChanged
+from schemas.results import SampleScored
+from schemas.runs import RunChanged
+from schemas.settled import RunSettled
+from streams.boards.books import Books
+from streams.boards.ranking import rank
+from streams.queue.bits import pack
+from streams.settling import results
+from streams.settling.documents import packed, unpacked
+from streams.settling.dumping import dumped, loaded
+from streams.settling.runs import OpenRuns, Run
+from tests.runs import run_named
+from tests.unit.test_costs import metered
+from tests.unit.test_results import HEADER, STAMP, arrived, finished, interleaved, of_mean, planned, reading, scored, timed
+
+R = run_named("r")
+ANSWER, PERF = f"{R}/t/0/0", f"{R}/perf"
+
+
+def report(state: str, at: int, *, attempt: int = 1, engine: str = "echo", done: int = 0, agent: str = "a") -> JobChanged:
+    """An answering job's report; `done` of its samples are answered."""
+    used = EngineUsed(name=engine, version="1", dtype="float32")
+    return JobChanged.model_validate(HEADER | {
+        "occurred_us": at, "pool": "p", "run_id": R, "job_id": ANSWER, "attempt": attempt, "agent_id": agent, "incarnation": 1,
+        "state": state, "sequence": at, "done": pack(range(done)), "engine": used, "environment_sha": f"env-{engine}",
+    })  # fmt: skip
+
+
+def said(run: Run) -> list[Any]:
+    """All that is said of a run once it is over: scores, speed and result."""
+    assert run.plan is not None
+    scores = {task.task: event for task in run.plan.tasks if (event := results.scored(run, task.task, aggregate=of_mean, stamp=STAMP))}
+    speeds = [summary for job in run.speeds if (summary := results.summarised(run, job, stamp=STAMP))]
+    told = results.settled(run, scores, speeds[0] if speeds else None, through={}, stamp=STAMP)
+    return [*scores.values(), *speeds, told, run.final]
+
+
+def partitions(values: list[float], again: list[int]) -> list[list[Event]]:
+    """Everything that a run with answers, a workload and two attempts brings, by topic."""
+    scores: list[Event] = [scored(R, n, value) for n, value in enumerate(values)]
+    scores += [scored(R, n, 1.0 - values[n]) for n in again]
+    return [
+        [planned(R, samples=len(values), perf=2), RunChanged(**HEADER, run_id=R, state="running"),
+         RunChanged(**HEADER, run_id=R, state="completed"), RunChanged(**HEADER, run_id=R, state="failed")],
+        scores,
+        [report("loading", 10), report("failed", 20, engine="torn"), report("loading", 30, attempt=2),
+         report("finished", 40, attempt=2, done=len(values)), report("finished", 41, attempt=3, engine="late"),
+         finished(requests=2, token_timings=1, readings=2)],
+        [timed(1, sent=1000, first=1100, ended=1300, tokens=3), timed(2, sent=1500, first=1700, ended=2000, tokens=4)],
+        [arrived(1, [1100, 1200, 1300], [1, 1, 1])],
+        [metered(1, 50, ANSWER), metered(2, 150, ANSWER), metered(3, 950, ANSWER, attempt=2), metered(4, 1000, ANSWER, attempt=2),
+         reading(0, 0), reading(3000, 700)],
+    ]  # fmt: skip
+
+
+@given(seed=st.integers(0, 10**6), values=st.lists(st.sampled_from([0.0, 1.0, 0.5]), min_size=2, max_size=8), data=st.data())
+def test_all_that_is_said_is_the_same_in_any_interleaving_and_snapshot(seed: int, values: list[float], data: st.DataObject) -> None:
+    """Two attempts that differ, scores that conflict, a state that ended twice: the log decides, the same way each time."""
+    parts = partitions(values, data.draw(st.lists(st.integers(0, len(values) - 1), max_size=3)))
+    plain = OpenRuns()
+    for event in (event for part in parts for event in part):
+        plain.fold(event)
+    chance, shuffled = random.Random(seed), OpenRuns()
+    for event in interleaved(parts, seed=seed):
+        shuffled.fold(event)
+        if chance.random() < 0.1:
+            shuffled = loaded(dumped(shuffled))
+    assert said(shuffled.run(R)) == said(plain.run(R))
+    energy = {(one.job_id, one.attempt): one.energy_uj for one in said(plain.run(R))[-2].attempts}
+    assert (energy[ANSWER, 1], energy[ANSWER, 2]) == (100, 50)
+
+
+def over(**more: Any) -> tuple[OpenRuns, Run]:
+    """Open runs with one that is over, its report and both scores here."""
+    runs = OpenRuns()
+    runs.fold(planned(R, samples=2), offset=7)
+    for event in (report("finished", 9, done=2), scored(R, 0, 1.0), scored(R, 1, 0.0)):
+        runs.fold(event)
+    runs.fold(RunChanged.model_validate(HEADER | {"run_id": R, "state": "completed"} | more))
+    return runs, runs.run(R)
+
+
+def test_a_run_is_final_only_when_nothing_is_awaited() -> None:
+    """A running attempt may report, and an answer may be scored; a job that is given up says nothing more."""
+    runs = OpenRuns()
+    for event in (planned(R, samples=2), report("running", 5, done=2), RunChanged(**HEADER, run_id=R, state="cancelled")):
+        runs.fold(event)
+    run = runs.run(R)
+    assert not run.final
+    runs.fold(report("failed", 6).model_copy(update={"agent_id": "", "final": True}))
+    assert not run.final  # both answers are to be scored
+    runs.fold(scored(R, 0, 1.0))
+    runs.fold(scored(R, 1, 1.0))
+    assert run.final
+
+
+def test_what_comes_again_of_a_closed_run_changes_nothing() -> None:
+    """Neither in this process nor in one that reads its result first."""
+    runs, run = over()
+    told = said(run)[-2]
+    runs.close(run)
+    fresh = OpenRuns()
+    fresh.fold(told)
+    for one in (runs, fresh, loaded(dumped(runs))):
+        for event in (scored(R, 0, 0.0), report("running", 50), planned(R, samples=2), metered(1, 1, ANSWER)):
+            assert one.fold(event) == frozenset()
+        assert one.runs == {}
+
+
+def test_another_scorer_opens_a_closed_run_again() -> None:
+    """With its plan; all but its scores stands as before, and an interrupted run cannot be scored anew."""
+    runs, run = over()
+    told = said(run)[-2]
+    assert isinstance(told, RunSettled) and told.final
+    runs.close(run)
+    newer = SampleScored.model_validate(scored(R, 0, 1.0).model_dump(exclude={"event_id"}) | {"scorer_version": "2"})
+    assert runs.reopens(scored(R, 0, 1.0)) is None
+    assert runs.reopens(newer) == 7
+    again = runs.reopen(planned(R, samples=2), offset=7, before=told)
+    runs.fold(newer)
+    assert not again.complete
+    runs.fold(newer.model_copy(update={"ordinal": 1, "event_id": "other"}))
+    result = said(again)[-2]
+    assert (result.attempts, result.changed_us, [task.scorer_version for task in result.tasks]) == (told.attempts, told.changed_us, ["2"])
+    runs, run = over(state="failed")
+    runs.close(run)
+    assert runs.reopens(newer) is None
+
+
+@given(st.dictionaries(st.integers(0, 2**31 - 1), st.floats(allow_nan=False), max_size=30), st.data())
+def test_documents_are_read_back_as_they_were_packed(values: dict[int, float], data: st.DataObject) -> None:
+    """Values to the bit, and clusters by what they share."""
+    clusters = {ordinal: data.draw(st.sampled_from([ordinal, "a", "b"])) for ordinal in values}
+    found = unpacked(packed(values, clusters))
+    assert dict(zip(found.ordinals.tolist(), found.values.tolist(), strict=True)) == values
+    told = found.clusters or tuple(sorted(values))
+    assert [a == b for a in told for b in told] == [clusters[a] == clusters[b] for a in sorted(values) for b in sorted(values)]
+
+
+def result_events(
+    run: str, values: list[float], *, model: str, changed_us: int = 5, engine: str = "echo", speed: bool = False
+) -> list[Event]:
+    """What is said of a completed run; with a speed, where it has a workload."""
+    run = run_named(run)
+    runs = OpenRuns()
+    runs.fold(planned(run, samples=len(values), model=model))
+    for n, value in enumerate(values):
+        runs.fold(scored(run, n, value))
+    used = EngineUsed(name=engine, version="1", dtype="float32")
+    runs.fold(JobChanged.model_validate(HEADER | {
+        "pool": "p", "run_id": run, "job_id": f"{run}/t/0/0", "attempt": 1, "agent_id": "a", "incarnation": 1, "state": "finished",
+        "engine": used, "environment_sha": f"env-{engine}",
+    }))  # fmt: skip
+    runs.fold(RunChanged.model_validate(HEADER | {"occurred_us": changed_us, "run_id": run, "state": "completed"}))
+    found = runs.run(run)
+    event = results.scored(found, "t", aggregate=of_mean, stamp=STAMP)
+    assert event is not None
+    told = results.settled(found, {"t": event}, None, through={}, stamp=STAMP)
+    if speed:
+        figure = {"metric": "output_tokens_per_s", "value": 100.0, "n": 1}
+        told = RunSettled.model_validate(
+            told.model_dump(exclude={"event_id"}) | {"speed": [figure], "inputs_digest": told.inputs_digest + "s"}
+        )
+    return [event, told]
+
+
+def rows(books: Books) -> dict[str, list[tuple[str, float | None, float | None]]]:
+    """Every board as it stands: run, score, tokens/s."""
+    boards = [rank(chosen) for chosen in books.changed(books.boards)]
+    return {board.name: [(row.run_id, row.score, row.output_tokens_per_s) for row in board.rows] for board in boards}
+
+
+@given(order=st.permutations(range(10)))
+def test_boards_are_the_same_in_whatever_order_results_come(order: list[int]) -> None:
+    """The newest run of a model counts, wherever it is met; documents of what does not count are let go."""
+    events = [
+        *result_events("1", [0.0] * 4, model="a", changed_us=5), *result_events("2", [1.0] * 4, model="a", changed_us=9),
+        *result_events("3", [0.5] * 4, model="b"), *result_events("4", [1.0] * 4, model="b", changed_us=4),
+        *result_events("5", [0.0] * 4, model="c"),
+    ]  # fmt: skip
+    books = Books()
+    for place in order:
+        books.fold(events[place])
+    assert rows(books) == {"task:t": [(run_named("2"), 1.0, None), (run_named("3"), 0.5, None), (run_named("5"), 0.0, None)]}
+    assert {run for run, result in books.results.items() if result.documents} == {run_named(name) for name in ("2", "3", "5")}
+
+
+@pytest.mark.parametrize(("engine", "shown"), [("echo", 100.0), ("other", None)])
+def test_a_row_has_the_speed_of_the_very_same_engine_and_machine(engine: str, shown: float | None) -> None:
+    """Another machine's tokens/s are not this one's."""
+    books = Books()
+    for event in (
+        *result_events("1", [1.0] * 4, model="a", changed_us=9),
+        *result_events("2", [1.0] * 3, model="a", engine=engine, speed=True),
+    ):
+        books.fold(event)
+    assert rows(books)["task:t"] == [(run_named("1"), 1.0, shown)]
+
+
+def test_a_board_that_was_said_is_not_said_again() -> None:
+    """Until something of it changes."""
+    books = Books()
+    for event in result_events("1", [1.0] * 4, model="a"):
+        books.fold(event)
+    (board,) = books.changed(["task:t"])
+    books.said["task:t"] = board.digest
+    for event in result_events("1", [1.0] * 4, model="a"):
+        books.fold(event)
+    assert list(books.changed(["task:t"])) == []
+    for event in result_events("2", [0.0] * 4, model="b"):
+        books.fold(event)
+    assert [len(one.entries) for one in books.changed(["task:t"])] == [2]
