@@ -16,6 +16,7 @@ from typing import Any
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
+from infra.harness.defined_documents import check_own, check_shots, explained
 from infra.harness.metrics import registry
 from infra.harness.tasks import FEWSHOT_SEED, with_data, without_data
 from infra.settings import Settings
@@ -101,6 +102,9 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     """The whole build. Raises: NotFound, Invalid."""
     key = (_key(choice), settings, given)
     task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
+    check_shots(task, choice.name)
+    if choice.definition is not None:
+        check_own(task, choice.definition)
     try:
         task.build_all_requests(
             system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,
@@ -110,7 +114,10 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     except AssayError:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        raise Invalid(f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken") from error
+        told = explained(task, choice.definition) or Invalid(
+            f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken"
+        )
+        raise told from error
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
     return Build(
@@ -183,8 +190,10 @@ def _call(instance: Any) -> BuiltCall:
 
 def _document(document: Any) -> str:
     try:
-        return json.dumps(document, ensure_ascii=False)
-    except TypeError as error:
+        written = json.dumps(document, ensure_ascii=False)
+        written.encode()  # a half of a letter has no UTF-8
+        return written
+    except (TypeError, UnicodeEncodeError) as error:
         raise Invalid(f"a document of this task holds what JSON cannot: {error}", code="document") from error
 
 

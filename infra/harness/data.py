@@ -17,6 +17,7 @@ from typing import Any
 import datasets
 
 from infra.harness.definitions import FORMATS
+from infra.harness.rows import table
 from streams.errors import Invalid
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -86,7 +87,7 @@ def giving(given: Given) -> Iterator[Used]:
     """While it lasts, every data set has the given documents as its test split."""
     sha = hashlib.sha256("\n".join(given.rows).encode()).hexdigest()
     used, load = Used(content={"given": sha}, source=given.source), datasets.load_dataset
-    rows = datasets.Dataset.from_list([json.loads(row) for row in given.rows])
+    rows = table([(number, json.loads(row)) for number, row in enumerate(given.rows)], where=given.source)
     datasets.load_dataset = lambda *_args, **_named: Splits({"test": rows}, used)
     try:
         yield used
@@ -149,10 +150,10 @@ def _rows(file: Path, used: Used) -> Any:
         plain = gzip.decompress(body) if file.suffix == ".gz" else body
     except (OSError, EOFError) as error:
         raise Invalid(f"{file} is truncated or no gzip file ({error}); fetch it again", code="data-truncated") from error
-    rows = [_row(line, number, file) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
+    rows = [(number, _row(line, number, file)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
     if not rows:
         raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
-    return datasets.Dataset.from_list(rows)
+    return table(rows, where=str(file))
 
 
 def _row(line: bytes, number: int, file: Path) -> Any:

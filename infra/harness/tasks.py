@@ -7,6 +7,7 @@ import functools
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -20,6 +21,7 @@ from infra.harness import code
 from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
 from infra.harness.data import Given, Used, giving, note_generated, reading, standing_in
+from infra.harness.defined_documents import explained
 from infra.harness.definitions import checked, folder_of
 from infra.settings import Settings
 from schemas.requests import TaskChoice
@@ -82,7 +84,7 @@ def _no_hub_metrics() -> Iterator[None]:
             metric.loading = False
 
 
-def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
+def _loaded(name: str, folder: str, overrides: dict[str, Any], definition: str | None = None) -> Any:
     """The task object. Raises: Invalid with what lm-eval says."""
     from lm_eval.tasks import TaskManager
 
@@ -95,10 +97,20 @@ def _loaded(name: str, folder: str, overrides: dict[str, Any]) -> Any:
     except AssayError:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        raise Invalid(f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken") from error
+        told = explained(_half_made(error), definition) or Invalid(
+            f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken"
+        )
+        raise told from error
     if "rouge_score.scoring" in sys.modules:  # its import takes seconds, and few tasks want it
         _fast_rouge()
     return task
+
+
+def _half_made(error: BaseException) -> Any:
+    """The task object that lm-eval was making when it raised: it tries the first document as it makes one. None where there is none yet."""
+    frames = traceback.walk_tb(error.__traceback__)
+    made = [frame.f_locals["self"] for frame, _ in frames if "self" in frame.f_locals]
+    return next((one for one in made if hasattr(one, "task_docs")), None)
 
 
 def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None) -> tuple[Any, Used]:
@@ -108,7 +120,7 @@ def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
     source = giving(given) if given else reading(settings.datasets)
     with _folder(own, choice.definition, trust_code=choice.trust_code) as folder, source as used:
-        task = _loaded_or_missing(own, folder, used)
+        task = _loaded_or_missing(own, folder, used, choice.definition)
         if callable(getattr(task.config, "custom_dataset", None)):
             note_generated(used, task.dataset)
     _set_fewshot(task, choice, used)
@@ -135,9 +147,9 @@ def _own(name: str) -> str:
     return own if (own := derived_name(name)) in DERIVED_TASKS else name
 
 
-def _loaded_or_missing(name: str, folder: str, used: Used) -> Any:
+def _loaded_or_missing(name: str, folder: str, used: Used, definition: str | None) -> Any:
     try:
-        return _loaded(name, folder, {})
+        return _loaded(name, folder, {}, definition)
     except Invalid as error:
         if used.missing and error.code == "task-broken":
             missing = ", ".join(sorted(used.missing))

@@ -1,12 +1,22 @@
 """Tasks of the clients' own: what is wrong is told with its line, and nothing in them is run as Python."""
 
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lm_eval
 import pytest
 
+from infra.harness.defined_metrics import check_filters, check_generation, check_metrics
 from infra.harness.definitions import checked, folder_of
+from infra.marked_yaml import composed, pairs
 from streams.errors import Invalid
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
+TASKS = Path(lm_eval.__file__).parent / "tasks"
 WHOLE = """task: capitals
 dataset_path: me/capitals
 output_type: multiple_choice
@@ -47,6 +57,13 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (("me/capitals", "/etc"), "line 2: dataset_path '/etc' reads files where it is planned"),
         (("test_split: test", "test_split: test\ndataset_kwargs:\n  data_files: x.json"), "line 6: data_files reaches beyond a data set"),
         (("test_split: test", "test_split: [test"), "not YAML"),
+        (("test_split: test", "test_split: test\ntask: other"), "line 5: 'task' is there twice, here and in line 1"),
+        (("me/capitals", "[a, b]"), "line 2: a word must be here"),
+        (("test_split: test", "test_split: &a [*a]"), "line 4: an alias leads into itself"),
+        (("test_split: test", "test_split: 2026-13-45"), "line 4: '2026-13-45' is no value: month must be in 1..12"),
+        (("{{country}}", "\\ud800"), "\\ud800 is' holds half of a letter"),
+        (("doc_to_target: answer\n", ""), "line 3: doc_to_target must be there for output_type multiple_choice"),
+        (("metric_list:", "num_fewshot: -1\nmetric_list:"), "line 8: num_fewshot '-1' must be a whole number from 0"),
         ((WHOLE, "- a\n- b\n"), "line 1: a task is a mapping"),
         ((WHOLE, ""), "line 1: the task's definition is empty"),
     ],
@@ -56,6 +73,61 @@ def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str)
     with pytest.raises(Invalid) as refused:
         checked(WHOLE.replace(*change), trust_code=False)
     assert says in str(refused.value)
+
+
+GENERATED = WHOLE.replace("multiple_choice", "generate_until").replace('doc_to_choice: "{{choices}}"\n', "").replace("acc", "exact_match")
+FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
+
+
+@pytest.mark.parametrize(
+    ("whole", "instead", "says"),
+    [
+        (WHOLE, "- metric: acc\n    aggregation: meen", "line 10: there is no aggregation 'meen'; did you mean mean?"),
+        (WHOLE, "- metric: acc\n    aggregation: f1", "line 10: aggregation f1 does not take what metric acc gives (numbers); give mean"),
+        (WHOLE, "- metric: perplexity", "line 9: metric perplexity is not had of multiple_choice; there are acc"),
+        (WHOLE, "- metric: likelihood", "line 9: aggregation mean does not take what metric likelihood gives"),
+        (WHOLE, "- metric: [acc]", "line 9: a word must be here"),
+        (GENERATED, "- metric: perplexity", "line 8: metric perplexity is not had of generate_until"),
+        (GENERATED, "- metric: byte_perplexity", "line 8: metric byte_perplexity is not had of generate_until"),
+        (GENERATED, "- metric: acc", "line 8: metric acc is not had of generate_until"),
+        (GENERATED, "- metric: exact_match\n    ignore_cas: true", "line 9: metric exact_match has no argument 'ignore_cas'; did you mean"),
+        (GENERATED, f"- metric: bleu\n{FILTER}regx", "line 12: there is no filter 'regx'; did you mean regex?"),
+        (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
+        (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
+        (GENERATED, f"- metric: bleu\n{FILTER}take_first_k", "line 12: filter take_first_k needs k as well"),
+        (GENERATED, "- metric: bleu\ngeneration_kwargs: hello", "line 9: generation_kwargs must be a mapping"),
+        (GENERATED, "- metric: bleu\ngeneration_kwargs:\n  max_gen_tok: 3", "line 10: there is no generation argument 'max_gen_tok'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead: str, says: str) -> None:
+    """With its line, and the word that was meant."""
+    with pytest.raises(Invalid) as refused:
+        checked(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead), trust_code=False)
+    assert says in str(refused.value)
+
+
+def test_what_lm_evals_own_tasks_say_is_understood() -> None:
+    """Their filters, metrics and generation arguments, but for metrics that come from the hub."""
+    faults = [fault for file in sorted(TASKS.rglob("*.yaml"))[::60] for fault in faults_of(file.read_text())]
+    assert [fault for fault in faults if "there is no metric" not in fault] == []
+
+
+def faults_of(text: str) -> Iterator[str]:
+    """What is found wrong in how a task is scored; nothing in a file without a kind of its own."""
+    with suppress(Invalid):  # of the few that give a key twice
+        told = pairs(composed(text, code="test"))
+        kind = told["output_type"][1].value if "output_type" in told else None
+        checks: dict[str, Callable[[Any], None]] = {
+            "filter_list": check_filters,
+            "generation_kwargs": check_generation,
+            "metric_list": partial(check_metrics, kind=str(kind)),
+        }
+        for name, check in checks.items():
+            if kind == "generate_until" and name in told and "process_results" not in told:
+                try:
+                    check(told[name][1])
+                except Invalid as error:
+                    yield str(error)
 
 
 @pytest.mark.parametrize(

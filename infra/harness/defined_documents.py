@@ -1,0 +1,165 @@
+"""A task's documents, looked through before requests are made of them: what cannot be asked or scored is told with document and field.
+
+Every task is looked through where lm-eval cannot make its requests; a client's own also where it could, but what came of it would be
+wrong without a word: a label that is none of the choices, a choice alone, a null shown as "None".
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from jinja2 import meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from infra.harness.definitions import line_of
+from infra.harness.rows import HALF, half_a_letter, kind_of
+from streams.errors import Invalid
+
+CODE: Final = "task-document"
+FIELDS: Final = ("doc_to_text", "doc_to_choice", "doc_to_target")
+COLUMN: Final = re.compile(r"[A-Za-z_]\w*")
+UNKNOWN: Final = re.compile(r"'([^']+)'(?: is undefined)?")  # as Jinja says it, and a dict
+CLOSE: Final = 0.7
+TEMPLATES: Final = SandboxedEnvironment()
+
+
+def check_own(task: Any, definition: str) -> None:
+    """Raises: Invalid for the first document of a client's task that would be asked or scored wrongly; with its line in the definition."""
+    _check_columns(task, definition)
+    if fault := _first(task, lambda document: chain(_unmade(task, document), _wrong(task, document)), definition):
+        raise fault
+    if task.OUTPUT_TYPE == "loglikelihood_rolling" and not any(task.doc_to_target(document) for document in task.eval_docs):
+        raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
+
+
+def explained(task: Any, definition: str | None = None) -> Invalid | None:
+    """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
+    if not hasattr(task, "features"):
+        return None
+    of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
+    return next((fault for faults in of_all if (fault := _first(task, faults, definition))), None)
+
+
+def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], definition: str | None) -> Invalid | None:
+    """The first thing that is wrong with a document."""
+    for number, document in enumerate(task.eval_docs):
+        for field, told in faults(document):
+            where = line_of(definition, field) if definition else f"task {task.config.task}, "
+            return Invalid(f"{where}document {number}, {field}: {told}", code=CODE)
+    return None
+
+
+def check_shots(task: Any, name: str) -> None:
+    """Raises: Invalid, where a prompt shall hold more examples than there are."""
+    shots, sampler, told = task.config.num_fewshot or 0, getattr(task, "sampler", None), getattr(task, "fewshot_cfg", None)
+    if not shots or sampler is None:
+        return
+    there = len(getattr(sampler, "fewshot_indices", None) or sampler.df)
+    # A document is never its own example.
+    own = told is not None and told.sampler == "default" and told.split is not None and told.split == task.config.test_split
+    if shots > there - own:
+        but = " beside the one that is asked" if own else ""
+        raise Invalid(
+            f"task {name} at {shots} shots needs {shots} examples, and has {there - own}{but}; ask for fewer", code="no-fewshot-data"
+        )
+
+
+def _check_columns(task: Any, definition: str) -> None:
+    """Raises: Invalid for a field that is one word, and this is no column's name: lm-eval would take it for a text."""
+    for field in FIELDS:
+        told = getattr(task.config, field)
+        if not isinstance(told, str) or not COLUMN.fullmatch(told) or told in task.features:
+            continue
+        close = difflib.get_close_matches(told, task.features, n=1, cutoff=CLOSE)
+        if close or field == "doc_to_text":
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(task.features)}; a text to show needs more than a word"
+            raise Invalid(f"{line_of(definition, field)}{field}: there is no column {told!r}; {hint}", code=CODE)
+
+
+def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """The fields that cannot be made of a document, each with the reason."""
+    for field in FIELDS:
+        if getattr(task.config, field) is None:
+            continue
+        try:
+            made = getattr(task, field)(document)
+        except Exception as error:  # noqa: BLE001  templates and functions are a task's own: whatever one raises is told as its refusal
+            yield field, _because(error, getattr(task.config, field), document)
+            return
+        if isinstance(made, str) and half_a_letter(made):
+            yield field, HALF
+        if field == "doc_to_choice" and (told := _choices(made)) is not None:
+            yield field, told
+            return
+
+
+def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
+    if unknown := UNKNOWN.fullmatch(str(error)):
+        name = unknown[1]
+        close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
+        return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
+    shown = [f"{name} is {_shown(document[name])}" for name in _columns(told) if name in document]
+    return f"{'; '.join(shown)}, of which it cannot be made ({error})" if shown else f"{type(error).__name__}: {error}"
+
+
+def _columns(told: Any) -> list[str]:
+    """The columns that a template reads."""
+    if not isinstance(told, str):
+        return []
+    return [told] if COLUMN.fullmatch(told) else sorted(meta.find_undeclared_variables(TEMPLATES.parse(told)))
+
+
+def _shown(value: Any) -> str:
+    """What a value is. No text is repeated: it may be a private run's, and a refusal is told to more than its owner."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {value}"
+    return f"{kind_of(value)} of {len(value)}" if isinstance(value, str | list | tuple | dict) else kind_of(value)
+
+
+def _choices(choices: Any) -> str | None:
+    if not isinstance(choices, list | tuple):
+        return f"{_shown(choices)}: it must be a list of texts"
+    if not choices:
+        return "there are no choices; give two or more, or leave the row out"
+    wrong = next(((place, one) for place, one in enumerate(choices) if not isinstance(one, str) or not one), None)
+    return f"choice {wrong[0]} is {_shown(wrong[1])}: it must be a text of a letter or more" if wrong else None
+
+
+def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """What could be asked of a document, and would be scored wrongly without a word."""
+    for field in FIELDS:
+        for name in _shown_bare(getattr(task.config, field)):
+            if document.get(name, "") is None:
+                yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+    if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
+        yield from _wrong_choice(task, task.doc_to_choice(document), document)
+
+
+def _shown_bare(told: Any) -> Iterator[str]:
+    """The columns that a template shows as they are."""
+    if isinstance(told, str) and "{{" in told:
+        for output in TEMPLATES.parse(told).find_all(nodes.Output):
+            yield from (node.name for node in output.nodes if isinstance(node, nodes.Name))
+
+
+def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    if len(choices) < 2:
+        yield "doc_to_choice", "there is one choice: whatever a model says is right; give two or more"
+    if task.config.process_results is not None or task.multiple_input:
+        return
+    gold = task.doc_to_target(document)
+    for label in gold if isinstance(gold, list) else [gold]:
+        if not _is_choice(label, choices):
+            places = f" (0 to {len(choices) - 1})" if isinstance(label, int) else ""
+            yield "doc_to_target", f"{_shown(label)} is none of the {len(choices)} choices{places}"
+    binary = {name for name in ("f1",) if name in task.aggregation()}
+    if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
+        yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"
+
+
+def _is_choice(label: Any, choices: Any) -> bool:
+    if isinstance(label, bool) or not isinstance(label, int):
+        return label in choices
+    return 0 <= label < len(choices)

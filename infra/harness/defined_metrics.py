@@ -1,0 +1,166 @@
+"""How a task of a client's own is scored, checked before anything runs: its filters, its metrics and what these are aggregated by.
+
+lm-eval finds most of this when a sample is scored or the last one is there; by then a model has run for nothing.
+Source: lm-eval 0.4.13, api/task.py, ConfigurableTask.process_results; api/metrics.py.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from infra.marked_yaml import PLAIN, items, meant, pairs, value_of, word, wrong
+from streams.errors import Invalid
+
+CODE: Final = "task-definition"
+# output_type → its metrics, each with what it gives of a document.
+GIVES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
+    "multiple_choice": {
+        **dict.fromkeys(("acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match"), "numbers"),
+        **dict.fromkeys(("f1", "mcc"), "labels"), "brier_score": "probabilities",
+        "likelihood": "a log-likelihood of every choice",
+    },
+    "loglikelihood": {"acc": "numbers", "perplexity": "log-likelihoods"},
+    "loglikelihood_rolling": dict.fromkeys(("word_perplexity", "byte_perplexity", "bits_per_byte"), "weighed log-likelihoods"),
+    "generate_until": {"exact_match": "numbers", "bypass": "nothing", **dict.fromkeys(("bleu", "chrf", "chrf++", "ter"), "texts")},
+})  # fmt: skip
+# What an aggregation takes.
+TAKES: Final[Mapping[str, frozenset[str]]] = MappingProxyType({
+    **dict.fromkeys(("mean", "median", "nanmean"), frozenset({"numbers", "log-likelihoods"})),
+    "perplexity": frozenset({"log-likelihoods"}),
+    **dict.fromkeys(("weighted_perplexity", "bits_per_byte"), frozenset({"weighed log-likelihoods"})),
+    **dict.fromkeys(("f1", "matthews_corrcoef"), frozenset({"labels"})),
+    **dict.fromkeys(("bleu", "chrf", "chrf++", "ter"), frozenset({"texts"})),
+    "brier_score": frozenset({"probabilities"}), "bypass": frozenset({"nothing"}),
+})  # fmt: skip
+OWN: Final = frozenset({"metric", "aggregation", "higher_is_better", "hf_evaluate"})
+
+
+def check_metrics(node: Any, *, kind: str) -> None:
+    """Raises: Invalid for a metric that there is not, that the kind (an output_type) does not give, or that is not aggregated so."""
+    if not items(node) or not all(pairs(one) for one in items(node)):
+        raise wrong(node, "metric_list must list at least one metric, as - metric: acc", code=CODE)
+    for one in items(node):
+        _check_metric(one, kind=kind)
+
+
+def check_filters(node: Any) -> None:
+    """Raises: Invalid for a filter that there is not, or that does not take what it is given."""
+    for one in items(node):
+        told = pairs(one)
+        if "filter" not in told or "name" not in told:
+            raise wrong(one, "each of filter_list has a name and a filter, a list such as - function: take_first", code=CODE)
+        for step in items(told["filter"][1]):
+            _check_filter(step)
+
+
+def _check_metric(one: Any, *, kind: str) -> None:
+    import lm_eval.api.metrics  # noqa: F401  registers them
+    from lm_eval.api.registry import METRIC_REGISTRY
+
+    told = pairs(one)
+    if "metric" not in told:
+        raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
+    metric = told["metric"][1]
+    if metric.tag not in PLAIN:
+        return
+    word(metric, code=CODE)
+    if metric.value not in METRIC_REGISTRY:
+        raise wrong(metric, f"there is no metric {metric.value!r}; {meant(metric.value, METRIC_REGISTRY.keys())}", code=CODE)
+    given = told["aggregation"][1] if "aggregation" in told else None
+    if given is not None and given.tag not in PLAIN:  # a function of the definition's own takes what its author knows
+        return
+    known = GIVES.get(kind, {})
+    if metric.value not in known:
+        raise wrong(metric, f"metric {metric.value} is not had of {kind}; {meant(metric.value, known)}", code=CODE)
+    _check_aggregation(given or metric, _usual(metric.value) if given is None else word(given, code=CODE), metric, known[metric.value])
+    if metric.value == "exact_match" and kind == "generate_until":
+        _check_arguments("metric exact_match", _exact_match(), {name: pair for name, pair in told.items() if name not in OWN})
+
+
+def _usual(metric: str) -> str:
+    """What lm-eval aggregates a metric by where nothing is said."""
+    from lm_eval.api.registry import AGGREGATION_REGISTRY, get_metric_aggregation
+
+    own = get_metric_aggregation(metric)
+    return next((name for name, function in AGGREGATION_REGISTRY.items() if function is own), "mean")
+
+
+def _check_aggregation(node: Any, name: str, metric: Any, gives: str) -> None:
+    from lm_eval.api.registry import AGGREGATION_REGISTRY
+
+    if name not in AGGREGATION_REGISTRY:
+        raise wrong(node, f"there is no aggregation {name!r}; {meant(name, AGGREGATION_REGISTRY.keys())}", code=CODE)
+    if gives not in TAKES.get(name, frozenset({gives})):
+        able = ", ".join(one for one, takes in TAKES.items() if gives in takes) or "a function of your own, where the request trusts it"
+        raise wrong(node, f"aggregation {name} does not take what metric {metric.value} gives ({gives}); give {able}", code=CODE)
+
+
+def _check_filter(step: Any) -> None:
+    import lm_eval.filters  # noqa: F401  registers them
+    from lm_eval.api.registry import filter_registry
+
+    told = pairs(step)
+    if "function" not in told:
+        raise wrong(step, "each step of a filter names its function, as - function: take_first", code=CODE)
+    name = told["function"][1]
+    if name.tag not in PLAIN:
+        return
+    word(name, code=CODE)
+    if name.value not in filter_registry:
+        raise wrong(name, f"there is no filter {name.value!r}; {meant(name.value, filter_registry.keys())}", code=CODE)
+    given = {key: pair for key, pair in told.items() if key != "function"}
+    made = filter_registry.get(name.value)
+    _check_arguments(f"filter {name.value}", made, given)
+    if all(value.tag in PLAIN for _, value in given.values()):
+        _try(name, made, {key: value_of(value) for key, (_, value) in given.items()})
+
+
+def _try(name: Any, made: Any, given: Mapping[str, Any]) -> None:
+    """Makes the filter as scoring would."""
+    try:
+        made(**given)
+    except re.error as error:
+        raise wrong(name, f"filter {name.value}: {error.pattern!r} is no regular expression: {error}", code=CODE) from error
+    except KeyError as error:
+        raise wrong(name, f"filter {name.value} needs {error.args[0]} as well", code=CODE) from error
+    except Exception as error:  # filters are lm-eval's: whatever one raises over what it is given is this definition's refusal
+        raise wrong(name, f"filter {name.value} does not take {dict(given)!r}: {error}", code=CODE) from error
+
+
+def _check_arguments(what: str, function: Any, given: Mapping[str, tuple[Any, Any]]) -> None:
+    taken = inspect.signature(function).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in taken):
+        return
+    names = [one.name for one in taken if one.name not in ("predictions", "references", "self")]
+    for name, (key, _) in given.items():
+        if name not in names:
+            raise wrong(key, f"{what} has no argument {name!r}; {meant(name, names) if names else 'it takes none'}", code=CODE)
+    lacks = [one.name for one in taken if one.name in names and one.default is one.empty and one.name not in given]
+    if given and lacks:
+        raise wrong(next(iter(given.values()))[0], f"{what} needs {', '.join(lacks)} as well", code=CODE)
+
+
+def _exact_match() -> Any:
+    from lm_eval.api.metrics import exact_match_hf_evaluate
+
+    return exact_match_hf_evaluate
+
+
+def check_generation(node: Any) -> None:
+    """Raises: Invalid for generation arguments that are no mapping, that no engine knows, or with values that none takes."""
+    from streams.quality import generation
+
+    if not pairs(node) and value_of(node) is not None:
+        raise wrong(node, "generation_kwargs must be a mapping, as generation_kwargs: {max_gen_toks: 64}", code=CODE)
+    told = {name: (key, value_of(value)) for name, (key, value) in pairs(node).items() if value.tag in PLAIN}
+    for name, (key, value) in told.items():
+        try:
+            generation.check({name: value})
+        except Invalid as error:
+            raise wrong(key, str(error), code=CODE) from error
+    try:
+        generation.check({name: value for name, (_, value) in told.items()})
+    except Invalid as error:
+        raise wrong(node, str(error), code=CODE) from error

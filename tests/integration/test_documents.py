@@ -1,0 +1,110 @@
+"""Documents of a client's task: what would be asked or scored wrongly is told with line, document and field, before anything runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.harness.building import Build, build
+from infra.harness.chat import Dress
+from infra.settings import Settings
+from schemas.requests import Chat, TaskChoice
+from streams.errors import Invalid
+from tests.unit.test_definitions import GENERATED, WHOLE
+
+pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+ROWS = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} for n in range(6)]
+
+
+def built(folder: Path, definition: str, written: str, **told: Any) -> Build:
+    """The build of a definition over the lines of a data set."""
+    data = folder / "me__capitals" / "default" / "test.jsonl"
+    data.parent.mkdir(parents=True)
+    data.write_text(written)
+    choice = TaskChoice(name="capitals", definition=definition, **told)
+    return build(choice, dress=Dress(Chat()), settings=Settings(home=folder, datasets=folder))
+
+
+def lines(place: int, **instead: Any) -> str:
+    """The rows, one of them changed."""
+    return "\n".join(json.dumps(row | (instead if number == place else {})) for number, row in enumerate(ROWS))
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize(
+    ("instead", "says"),
+    [
+        ({"choices": None}, "line 6: document {n}, doc_to_choice: null: it must be a list of texts"),
+        ({"choices": []}, "line 6: document {n}, doc_to_choice: there are no choices"),
+        ({"choices": ["a"]}, "line 6: document {n}, doc_to_choice: there is one choice"),
+        ({"choices": ["a", ""]}, "line 6: document {n}, doc_to_choice: choice 1 is a text of 0"),
+        ({"answer": 7}, "line 7: document {n}, doc_to_target: the number 7 is none of the 2 choices (0 to 1)"),
+        ({"answer": -1}, "line 7: document {n}, doc_to_target: the number -1 is none of the 2 choices"),
+        ({"answer": None}, "line 7: document {n}, doc_to_target: null is none of the 2 choices"),
+        ({"country": None}, "line 5: document {n}, doc_to_text: country is null, and would be shown as None"),
+        ({"answer": 2**70}, "test.jsonl, line {line}, field answer: 1180591620717411303424 has more than 64 bits"),
+        ({"country": "\ud800"}, "test.jsonl, line {line}, field country: holds half of a letter"),
+    ],
+)
+def test_what_is_wrong_in_a_row_is_told_with_its_place(tmp_path: Path, place: int, instead: dict[str, Any], says: str) -> None:
+    """In the first document too, which lm-eval tries as it makes a task."""
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, WHOLE, lines(place, **instead))
+    assert says.format(n=place, line=place + 1) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("[1, 2]\n", "line 1: a row must be an object such as"),
+        ('{"a": 1}\nnull\n', "line 2: a row must be an object such as"),
+        ("3\n", "not a number"),
+        ("{}\n", "not an object without fields"),
+        ('{"a": [1]}\n{"a": 2}\n', "line 2, field a: a number, where line 1 has a list"),
+        ('{"a": {"b": "x"}}\n{"a": {"b": 2}}\n', "line 2, field a.b: a number, where line 1 has a text"),
+    ],
+)
+def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Path, written: str, says: str) -> None:
+    """In words, not in a library's."""
+    with pytest.raises(Invalid, match=r"default/test\.jsonl, ") as refused:
+        built(tmp_path, WHOLE, written)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("whole", "change", "says"),
+    [
+        (WHOLE, ("{{country}}", "{{contry}}"), "line 5: document 0, doc_to_text: there is no 'contry'; did you mean country?"),
+        (WHOLE, ("doc_to_target: answer", "doc_to_target: answr"), "line 7: doc_to_target: there is no column 'answr'; did you mean"),
+        (GENERATED, ("doc_to_target: answer", "doc_to_target: answr"), "line 6: doc_to_target: there is no column 'answr'; did you mean"),
+        (GENERATED, ('"The capital of {{country}} is"', "contry"), "line 5: doc_to_text: there is no column 'contry'; did you mean"),
+        (GENERATED, ("{{country}}", "{{country + 1}}"), "line 5: document 0, doc_to_text: country is a text of 6, of which it"),
+    ],
+)  # fmt: skip
+def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
+    tmp_path: Path, whole: str, change: tuple[str, str], says: str
+) -> None:
+    """lm-eval would take its name for a text."""
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, whole.replace(*change), lines(-1))
+    assert says in str(refused.value)
+
+
+def test_f1_of_three_choices_is_refused(tmp_path: Path) -> None:
+    """It could be aggregated of two alone."""
+    three = "\n".join(json.dumps(row | {"choices": ["a", "b", "c"]}) for row in ROWS)
+    with pytest.raises(Invalid, match="document 0, doc_to_choice: metric f1 is for two choices, and there are 3"):
+        built(tmp_path, WHOLE.replace("metric: acc", "metric: f1"), three)
+
+
+def test_more_examples_than_documents_are_refused(tmp_path: Path) -> None:
+    """With how many there are."""
+    with pytest.raises(Invalid, match="task capitals at 7 shots needs 7 examples, and has 6; ask for fewer"):
+        built(tmp_path, WHOLE, lines(-1), fewshot=7)
+
+
+def test_a_field_that_only_later_rows_have_is_kept(tmp_path: Path) -> None:
+    """The library looks for fields in the first row alone."""
+    made = built(tmp_path, WHOLE, lines(4, hint="north"))
+    assert [json.loads(sample.document)["hint"] for sample in made.samples] == [None, None, None, None, "north", None]
