@@ -14,22 +14,25 @@ from dataclasses import dataclass
 
 from agents.app import consume
 from agents.care import give_up
-from infra.builds import contents_of, samples_of
+from infra.builds import Builds, contents_of, held_bytes, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
 from infra.identity import producer
-from infra.kafka import Log, Record
+from infra.kafka import MAX_RECORD_BYTES, Log, Record
 from infra.kept import Kept
 from infra.plans import Plans
 from infra.pools import pool
+from infra.pulse import PULSE
 from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.topics import ANSWERS, BUILDS, RUNS
+from streams.fitting import scored_within
+from streams.topics import ANSWERS, RUNS
 
-BUILDS_HELD = 8
+HELD_BYTES = 256 * 2**20
+FRAME_ROOM_BYTES = 1024  # what Kafka puts around a value
 AT_ONCE = 200
 
 
@@ -55,9 +58,9 @@ class Scorer:
         self._code = code
         self._at_once = at_once
         self._processes = self._start()
-        self._held: Kept[str, Material] = Kept(BUILDS_HELD)
-        self._known: dict[str, TaskBuilt] = {}
-        self._looked = False
+        self._held: Kept[str, Material] = Kept(most_bytes=HELD_BYTES, weigh=lambda one: held_bytes(one.samples, one.prefixes))
+        self._builds = Builds(log)
+        self._missing: set[str] = set()
         self._plans = Plans(log)
 
     def _start(self) -> ProcessPoolExecutor:
@@ -65,13 +68,16 @@ class Scorer:
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Scores a batch of answers. Raises: Permanent where the scoring process died over them."""
-        self._looked = False
+        self._missing.clear()
         for record in records:
             self._plans.remember(record.event)
         told = [(record, record.event) for record in records if isinstance(record.event, SampleAnswered)]
         own = {build_id for build_id in {answered.build_id for _, answered in told} if await self._is_code(build_id) == self._code}
         told = [(record, answered) for record, answered in told if answered.build_id in own]
+        # Those of one build together, so that it is held while it is needed.
+        told.sort(key=lambda one: one[1].build_id)
         for first in range(0, len(told), self._at_once):
+            PULSE.touch()
             chunk = told[first : first + self._at_once]
             scored = await self._outcomes([answered for _, answered in chunk], alone=len(told) == 1)
             letters = await self._broken([record for record, _ in chunk], scored)
@@ -148,14 +154,12 @@ class Scorer:
             return False
 
     async def _built(self, build_id: str) -> TaskBuilt:
-        if build_id not in self._known and not self._looked:
-            self._looked = True  # a build is in the log before its answers are: once a batch is enough
-            async for record in self._log.read((BUILDS,)):
-                if isinstance(record.event, TaskBuilt):
-                    self._known.setdefault(record.event.build_id, record.event)
-        if build_id not in self._known:
+        # A build is in the log before its answers are: one that is missing is looked for once a batch.
+        built = None if build_id in self._missing else await self._builds.of(build_id)
+        if built is None:
+            self._missing.add(build_id)
             raise Permanent(f"no build {build_id} in the log", code="build-missing")
-        return self._known[build_id]
+        return built
 
     def prepare(self) -> None:
         """Lets the scoring processes import what they need, while others start."""
@@ -176,13 +180,14 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
     if not outcome.scores:
         reason = outcome.reason or "the task gave no metric for this sample"
         return [SampleNotScored.model_validate(header | {"reason": reason, "dead_letter_ref": letter})]
-    return [
+    scores = [
         SampleScored.model_validate(header | {
             "doc_id": outcome.doc_id, "filter": score.filter, "metric": score.metric, "value": score.value,
             "parts_json": score.parts_json, "metrics": len(outcome.scores), "cluster": outcome.cluster, "sandbox": score.sandbox,
         })
         for score in outcome.scores
     ]  # fmt: skip
+    return scored_within(scores, most_bytes=MAX_RECORD_BYTES - FRAME_ROOM_BYTES)
 
 
 async def main(settings: Settings) -> None:
