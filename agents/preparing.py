@@ -107,7 +107,7 @@ class Preparing:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
         built = await self._building.of(build_id, lambda: self._of_task(build, choice, asked), header)
-        samples = min(choice.limit or built.samples, built.samples)
+        samples = planning.samples_of(choice, built.samples)
         place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
                            last_offset=built.last_offset, contents=built.contents)  # fmt: skip
         more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()

@@ -90,4 +90,4 @@ class Codec:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "(the whole)"
-            raise Undecodable("invalid-event", f"{event.__name__}.{where}: {first['msg']}") from error
+            raise Undecodable("invalid-event", f"{event.__name__}.{where}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -45,7 +45,7 @@ class Generation(Record):
 
 
 class TaskChoice(Record):
-    """A task as it is asked for. `limit` takes the first samples of the whole build.
+    """A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
@@ -64,6 +64,7 @@ class TaskChoice(Record):
     definition: str | None = None
     trust_code: bool = False
     metrics: tuple[str, ...] = ()
+    limit_ratio: Finite | None = None
 
 
 class Chat(Record):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
@@ -61,6 +62,11 @@ def _check_choice(choice: TaskChoice) -> None:
         raise Invalid(f"task {choice.name!r} brings no code to trust: trust_code goes with a definition", code="trust-code")
     if choice.limit is not None and choice.limit < 1:
         raise Invalid(f"limit {choice.limit} of task {choice.name!r}: give 1 or more, or none for all samples", code="limit")
+    if choice.limit_ratio is not None and not 0 < choice.limit_ratio < 1:
+        told = f"limit_ratio {choice.limit_ratio:g} of task {choice.name!r}"
+        raise Invalid(f"{told}: give a share above 0 and below 1, as 0.1, or none for all samples", code="limit")
+    if choice.limit is not None and choice.limit_ratio is not None:
+        raise Invalid(f"task {choice.name!r} has a limit of {choice.limit} samples and one of a share: give one of the two", code="limit")
     if choice.repeats < 1 or not choice.seeds:
         raise Invalid(f"task {choice.name!r} needs at least one repeat and one seed", code="repeats")
     if choice.fewshot is not None and choice.fewshot < 0:
@@ -100,6 +106,13 @@ def _sent(workload: Workload) -> int:
     """How many requests a workload sends where nothing but its rate and its time say it; 0 for others."""
     paced = workload.requests is None and workload.profile in ("constant", "poisson")
     return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if paced else 0
+
+
+def samples_of(choice: TaskChoice, there: int) -> int:
+    """How many of a build's samples are asked: of a share, rounded up as lm-eval does (0.4.13, evaluator_utils.get_sample_size)."""
+    if choice.limit_ratio is not None:
+        return min(ceil(there * choice.limit_ratio), there)
+    return min(choice.limit or there, there)
 
 
 def board_of(request_suite: str | None, tasks: Sequence[PlannedTask]) -> str | None:

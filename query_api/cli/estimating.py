@@ -63,6 +63,7 @@ def _built(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """The tasks as they would be built, those that would be skipped, and differences from pins. Raises: Permanent, where none would run."""
     from infra.harness.building import build
+    from streams.planning import samples_of
 
     tasks, errors, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str]()
     for choice in choices:
@@ -75,7 +76,7 @@ def _built(
             errors[choice.name] = error
             continue
         warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
-        kept = made.samples[: choice.limit]
+        kept = made.samples[: samples_of(choice, len(made.samples))]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
             "requests": sum(len(sample.requests) for sample in kept), "metric": made.main_metric, "filter": made.main_filter,

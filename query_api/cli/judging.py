@@ -10,6 +10,7 @@ from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
 from query_api.cli.options import AsJson, ChatTemplate, Private, RunId, Submitter, System, Wait
 from query_api.cli.overriding import judgement_of
+from query_api.cli.shares import Limit
 from query_api.cli.submitting import submit_body
 from streams.quality.judging import PAIRWISE, USUAL
 
@@ -19,7 +20,7 @@ def judge(
     model: Annotated[str | None, typer.Option(help="the judge: a model's folder, or org/name@revision")] = None,
     task: Annotated[list[str] | None, typer.Option(help=f"a derived task ({USUAL}; with --against {PAIRWISE})")] = None,
     against: Annotated[str | None, typer.Option(help="compare with this run's answers to the same", autocompletion=run_ids)] = None,
-    limit: Annotated[int | None, typer.Option(help="only the first so many answers of each task")] = None,
+    limit: Limit = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named), classifier, encoder or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     chat: ChatTemplate = False,

@@ -7,6 +7,7 @@ from typing import Any
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
 from query_api.cli.request_files import from_file, model_named
+from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import tasks_in
 from streams.errors import Invalid
@@ -15,7 +16,7 @@ from streams.quality.judging import PAIRWISE, USUAL
 
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
-    each = {name: options[name] for name in ("limit", "fewshot", "metrics")}
+    each = {name: options[name] for name in ("fewshot", "metrics")} | limit_said(options["limit"])
     body = body_of(options["file"], models=models, said=said_of(options))
     own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
     tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
@@ -33,7 +34,7 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "chat": {"template": "model" if options["chat"] else None, "system": options["system"]},
         "visibility": "private" if options["private"] else None,
     }  # fmt: skip
-    return over({"tasks": tasks_over([], names, {"limit": options["limit"]})}, said)
+    return over({"tasks": tasks_over([], names, limit_said(options["limit"]))}, said)
 
 
 def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,7 +76,8 @@ def over(body: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
 
 def tasks_over(tasks: Sequence[Mapping[str, Any]], named: Sequence[str], each: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The named tasks, else the file's, each with the settings that are given."""
-    return [over(task, each) for task in ([{"name": name} for name in named] or tasks)]
+    limited = any(each.get(name) is not None for name in NAMES)
+    return [over(without_limits(task) if limited else task, each) for task in ([{"name": name} for name in named] or tasks)]
 
 
 def judges_said(models: Sequence[str], task: str, *, chat: bool) -> list[dict[str, Any]] | None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from query_api.cli.budgets import budget
+from query_api.cli.shares import with_shares
 from streams.errors import Invalid
 
 Loc = Sequence[int | str]
@@ -22,21 +23,24 @@ def model_named(uri: str) -> dict[str, Any]:
 
 def from_file(path: Path) -> dict[str, Any]:
     """The body of a request that a file holds. Raises: Invalid, naming file and line."""
-    import yaml
+    from infra.marked_yaml import composed, plainly
 
     try:
         text = path.read_text()
-        body, root = yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
         raise Invalid(f"{reason} {path}", code="no-file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise Invalid(f"{path}{where}: not YAML: {getattr(error, 'problem', error)}", code="not-yaml") from error
+    try:
+        root = composed(text, code="not-yaml")
+        body = plainly(root, code="not-yaml") if root is not None else None
+    except Invalid as error:
+        raise Invalid(f"{path}, {error}", code=error.code) from error
     if not isinstance(body, dict):
         raise Invalid(f"{path}, line 1: must be a mapping of fields such as model and tasks", code="not-yaml")
-    completed = _completed(body)
+    try:
+        completed = _completed(body)
+    except Invalid as error:
+        raise Invalid(f"{path}, line {_line_of(root, error.code)}: {error}", code=error.code) from error
     _check(completed, path, root)
     return completed
 
@@ -44,12 +48,16 @@ def from_file(path: Path) -> dict[str, Any]:
 def _completed(body: dict[str, Any]) -> dict[str, Any]:
     """The body with a model, tasks and limits that are given as people write them written out."""
     tasks = body.get("tasks") or []
-    named = [{"name": task} if isinstance(task, str) else task for task in tasks] if isinstance(tasks, list) else tasks
+    named = [_task(task) for task in tasks] if isinstance(tasks, list) else tasks
     model = {"model": model_named(body["model"])} if isinstance(body.get("model"), str) else {}
     judges = [one | {"model": model_named(one["model"])} if isinstance(one, dict) and isinstance(one.get("model"), str) else one
-              for one in body.get("judgements") or []]  # fmt: skip
+              for one in body.get("judgements") or []] if isinstance(body.get("judgements"), list) else []  # fmt: skip
     limits = {"budget": budget(body["budget"])} if isinstance(body.get("budget"), dict) else {}
-    return body | model | limits | ({"judgements": judges} if judges else {}) | {"tasks": named}
+    return with_shares(body) | model | limits | ({"judgements": judges} if judges else {}) | {"tasks": named}
+
+
+def _task(told: Any) -> Any:
+    return {"name": told} if isinstance(told, str) else with_shares(told) if isinstance(told, dict) else told
 
 
 def _check(body: dict[str, Any], path: Path, root: Any) -> None:
@@ -68,6 +76,8 @@ def _check(body: dict[str, Any], path: Path, root: Any) -> None:
 
 
 def _said(error: Any, shape: type[BaseModel]) -> str:
+    if error["type"] == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] != "extra_forbidden":
         return f"{error['msg'].replace('Input should', 'it should')}, not {json.dumps(error['input'], default=str)}"
     known = _fields(shape, error["loc"][:-1])
@@ -98,6 +108,15 @@ def _line(node: Any, loc: Loc) -> int:
             break
         node, line = step
     return line + 1
+
+
+def _line_of(root: Any, field: str) -> int:
+    """The line of the first field of that name that is no whole number: those are written as they are."""
+    from infra.marked_yaml import nodes, pairs
+
+    found = [pairs(node)[field] for node in nodes(root) if field in pairs(node)]
+    lines = [key.start_mark.line + 1 for key, value in found if not str(value.value).isdecimal()]
+    return min(lines, default=1)
 
 
 def _step(node: Any, name: int | str) -> tuple[Any, int] | None:

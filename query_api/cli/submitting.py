@@ -34,6 +34,7 @@ from query_api.cli.options import (
 )  # fmt: skip
 from query_api.cli.overriding import engine_said, submission_of
 from query_api.cli.request_files import model_named
+from query_api.cli.shares import Limit
 from query_api.cli.suites import suite_names
 from streams.errors import Invalid
 from streams.quality.judging import USUAL
@@ -49,7 +50,7 @@ def submit(
     task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
     task_file: Annotated[list[Path] | None, typer.Option(help="a task of your own: a YAML in lm-eval's form")] = None,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
-    limit: Annotated[int | None, typer.Option(help="the first so many samples of each task")] = None,
+    limit: Limit = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
     metrics: Annotated[list[str] | None, typer.Option("--metric", help="one beside the tasks' own: docs/metrics.md; several")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,

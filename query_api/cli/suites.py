@@ -35,15 +35,17 @@ def suites(
     showing.table(["suite", "version", ">tasks", ">samples", ""], [_row(one) for one in every])
 
 
-def suite_said(tasks: list[dict[str, Any]], *, limit: int | None, fewshot: int | None, metrics: list[str] | None = None) -> dict[str, Any]:
-    """What is said of tasks that are not named, and that a suite brings. Raises: Invalid for what a suite does not take."""
+def suite_said(
+    tasks: list[dict[str, Any]], *, fewshot: int | None, metrics: list[str] | None = None, **limit: float | None
+) -> dict[str, Any]:
+    """What is said of tasks that are not named, and that a suite brings: their `limit`. Raises: Invalid for what a suite does not take."""
     if tasks:
         return {}
     if fewshot is not None:
         raise Invalid("--fewshot: a suite pins the examples of its tasks; name tasks to choose another number", code="option")
     if metrics:
         raise Invalid("--metric: a suite's tasks have their own metrics; name tasks to ask for more", code="option")
-    return {"limit": limit} if limit is not None else {}
+    return {name: value for name, value in limit.items() if value is not None}
 
 
 def _row(found: Suite) -> tuple[Any, ...]:

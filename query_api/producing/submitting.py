@@ -73,6 +73,7 @@ class Terms(Shape):
         description="when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says",
     )
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
+    limit_ratio: float | None = Field(default=None, description="that share of each task's samples, where it has no limit of its own")
 
 
 class Submission(Terms):
@@ -120,9 +121,10 @@ def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
     if asked.suite and not asked.tasks and asked.workload is None:
         suite(asked.suite)  # a slip of the finger is told as such
     tasks, version = chosen(asked.suite, asked.tasks)
-    limited = [choice if choice.limit is not None else choice.model_copy(update={"limit": asked.limit}) for choice in tasks]
+    limit = {"limit": asked.limit, "limit_ratio": asked.limit_ratio}
+    limited = [choice.model_copy(update=limit) if choice.limit is choice.limit_ratio is None else choice for choice in tasks]
     told = {"tasks": [choice.model_dump() for choice in limited], "suite_version": version or asked.suite_version}
-    event = EvaluationRequested.model_validate(asked.model_dump(exclude={"limit"}) | told | header)
+    event = EvaluationRequested.model_validate(asked.model_dump(exclude={"limit", "limit_ratio"}) | told | header)
     check(event)
     limits.check(event, asked_us=event.occurred_us)
     return event

@@ -2,9 +2,13 @@
 
 import types
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lm_eval.evaluator_utils import get_sample_size
 
 from schemas.event import Record, RunId
 from schemas.jobs import BuildPlace, Need
@@ -98,6 +102,31 @@ def test_a_plan_of_too_many_jobs_is_refused_before_one_is_made() -> None:
         with pytest.raises(Invalid, match=says):
             planning.jobs(request_, [planning.Chosen(request_.tasks[0], PLACE, samples)], per_job=256, need=Need())
     assert len(planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())) == 1000
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"limit_ratio": 1.0}, "give a share above 0 and below 1"),
+        ({"limit_ratio": 0.0}, "give a share above 0 and below 1"),
+        ({"limit_ratio": 0.5, "limit": 3}, "give one of the two"),
+    ],
+)
+def test_a_share_that_is_none_is_refused(told: dict[str, Any], says: str) -> None:
+    """With what to do."""
+    with pytest.raises(Invalid, match=says):
+        planning.check(asked(tasks=[{"name": "t", **told}]))
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1, exclude_min=True, exclude_max=True))
+def test_a_share_is_as_many_samples_as_lm_eval_takes(there: int, share: float) -> None:
+    """Rounded up: never none, never more than there are."""
+    samples = planning.samples_of(TaskChoice(name="t", limit_ratio=share), there)
+    task = SimpleNamespace(eval_docs=range(there))
+    assert samples == get_sample_size(task, share)
+    assert 1 <= samples <= there
+    assert planning.samples_of(TaskChoice(name="t", limit=5), there) == min(5, there)
+    assert planning.samples_of(TaskChoice(name="t"), there) == there
 
 
 def test_a_message_can_be_written_whatever_it_quotes() -> None:

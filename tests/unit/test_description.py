@@ -41,7 +41,7 @@ def test_an_operation_has_a_name_of_its_own() -> None:
 def test_a_submission_has_the_fields_of_the_event() -> None:
     """All but the header, with the same types and defaults."""
     fields = {name: info for name, info in EvaluationRequested.model_fields.items() if name not in HEADER}
-    assert Submission.model_fields.keys() == fields.keys() | {"limit"}  # which the tasks take over
+    assert Submission.model_fields.keys() == fields.keys() | {"limit", "limit_ratio"}  # which the tasks take over
     for name, info in fields.items():
         mine = Submission.model_fields[name]
         assert mine.annotation == info.annotation

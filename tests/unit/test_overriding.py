@@ -6,6 +6,7 @@ import pytest
 
 from query_api.cli.options import ME
 from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_over
+from query_api.cli.shares import limit_said
 from query_api.producing.submitting import Submission
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
@@ -58,6 +59,10 @@ def test_settings_are_for_each_task(path: Path) -> None:
     assert tasks_over(tasks, [], {"limit": 2, "fewshot": None}) == [
         {"name": "hellaswag", "limit": 2},
         {"name": "arc_easy", "limit": 2, "fewshot": 2},
+    ]
+    assert tasks_over(tasks, [], limit_said("0.1")) == [
+        {"name": "hellaswag", "limit_ratio": 0.1},
+        {"name": "arc_easy", "limit_ratio": 0.1, "fewshot": 2},
     ]
     assert tasks_over(tasks, ["piqa"], {"limit": None, "fewshot": 0}) == [{"name": "piqa", "fewshot": 0}]
     assert tasks_over(tasks, [], {"limit": None, "fewshot": None}) == tasks

@@ -26,6 +26,14 @@ def test_names_alone_are_written_out(tmp_path: Path) -> None:
     assert body["tasks"] == [{"name": "hellaswag"}, {"name": "mmlu_anatomy", "fewshot": 5}]
 
 
+def test_a_limit_below_1_is_a_share(tmp_path: Path) -> None:
+    """Of all tasks or of one, as lm-eval has it."""
+    path = tmp_path / "request.yaml"
+    path.write_text(GOOD.replace("fewshot: 5", "limit: 0.1") + "limit: 0.25\n")
+    body = from_file(path)
+    assert (body["limit_ratio"], "limit" in body, body["tasks"][1]) == (0.25, False, {"name": "mmlu_anatomy", "limit_ratio": 0.1})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
@@ -36,6 +44,15 @@ def test_names_alone_are_written_out(tmp_path: Path) -> None:
         ("profile: constant", "profile: constnt", "line 7: workload.profile: it should be 'single', 'constant'"),
         ("  - hellaswag", "  - 7", "line 4: tasks.0: it should be an object, not 7"),
         ("engine: {name: echo}", "engine: {name: echo", "line 3: not YAML"),
+        ("    fewshot: 5", "    limit: 2.5", "line 6: limit 2.5: give 1 or more for so many samples, a share such as 0.1"),
+        ("engine: {name: echo}", "model: other", "line 2: 'model' is there twice, here and in line 1"),
+        ("engine: {name: echo}", "engine: &a {name: *a}", "line 2: an alias leads into itself"),
+        ("engine: {name: echo}", "engine: !function mine.engine", "line 2: !function is no plain value"),
+        ("engine: {name: echo}", "budget: {s: .nan}", "line 2: budget of nan s: write a number of seconds"),
+        ("engine: {name: echo}", "labels: {day: 2026-02-30}", "line 2: '2026-02-30' is no value: day is out of range"),
+        ("rate_per_s: 2", "rate_per_s: .inf", "line 7: workload.rate_per_s: inf is not a value here: give a number"),
+        ("engine: {name: echo}", "judgements: 5", "line 2: judgements: it should be a valid array, not 5"),
+        ("engine: {name: echo}", "parent_run: mine", "line 2: parent_run: 'mine' is no run's id; draw a UUIDv7"),
         ("model: org/name@main", "xyzzy: 1", "line 1: xyzzy: there is no such field; the fields are"),
     ],
 )

@@ -48,6 +48,8 @@ class Terms(TypedDict, total=False):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
+    limit_ratio: float | None
+    """that share of each task's samples, where it has no limit of its own"""
 
 
 class RunFilters(TypedDict, total=False):

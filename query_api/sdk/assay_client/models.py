@@ -593,7 +593,7 @@ class Suites(Shape):
 
 class TaskChoice(Shape):
     """
-    A task as it is asked for. `limit` takes the first samples of the whole build.
+    A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
@@ -613,6 +613,7 @@ class TaskChoice(Shape):
     definition: str | None = None
     trust_code: bool = False
     metrics: list[str] = []
+    limit_ratio: float | None = None
 
 
 class TaskDifference(Shape):
@@ -964,6 +965,8 @@ class Submission(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
+    limit_ratio: float | None = None
+    """that share of each task's samples, where it has no limit of its own"""
     run_id: Annotated[
         str | None,
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
@@ -1041,6 +1044,8 @@ class Batch(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
+    limit_ratio: float | None = None
+    """that share of each task's samples, where it has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
 
 
