@@ -24,7 +24,7 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.jobs import AgentBeat, JobError, JobReleased, Running
 from streams.queue.lines import model_key
-from streams.topics import JOB_PARTITIONS, TOPICS, jobs_topic
+from streams.topics import DISPATCHERS, JOB_PARTITIONS, TOPICS, jobs_topic
 
 log_line = structlog.get_logger()
 
@@ -50,6 +50,7 @@ class Worker:
     async def run(self, stopped: asyncio.Event) -> None:
         """Works until told to stop, then gives back what it holds."""
         since = await self._log.ends([self._topic])
+        self._term = await self._newest_term()
         await self._log.publish(self._environment)
         beating = asyncio.create_task(self._beats())
         following = asyncio.create_task(self._follow(since))
@@ -68,6 +69,11 @@ class Worker:
         await self._engines.close()
         for task in done - {stopping}:
             task.result()
+
+    async def _newest_term(self) -> int:
+        """The pool's newest term: marks that lie before this agent's beginning it will never read."""
+        took = [record.place.offset async for record in self._log.of_key(DISPATCHERS, self._settings.pool.encode()) if record.event]
+        return max(took, default=-1)
 
     async def _beats(self) -> None:
         sequence = 0

@@ -19,7 +19,7 @@ from streams.queue.dispatch import Pool
 from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.places import At
 from streams.runs import TERMINAL
-from streams.topics import RUNS, topic_of
+from streams.topics import DISPATCHERS, RUNS, topic_of
 from tests.pool import SECOND, STAMP, beat, changed, job, planned, ran, released
 from tests.runs import run_named
 
@@ -27,6 +27,7 @@ PARTITIONS, JOB_PARTITIONS = 2, 3
 Log = dict[At, list[tuple[Event, int]]]
 HOURS = 3600 * SECOND
 RUNS_OF_IT = tuple(map(run_named, range(3)))
+TAKEN = DISPATCHERS.name, zlib.crc32(b"default") % PARTITIONS
 JOBS = topic_of(released(job("any"))).name
 
 
@@ -182,7 +183,9 @@ class World:
         """Takes what lies in its partition from its birth on, but for what a higher mark makes void."""
         at = JOBS, zlib.crc32(name.encode()) % JOB_PARTITIONS
         events = self.log.get(at, [])
-        agent.read = len(events) if agent.read < 0 else agent.read
+        if agent.read < 0:
+            # As the worker does: marks that lie before its beginning it will never read.
+            agent.read, agent.term = len(events), len(self.log.get(TAKEN, ())) - 1
         for event, _ in events[agent.read :]:
             assert isinstance(event, JobReleased)
             if event.term >= agent.term:
@@ -230,8 +233,8 @@ class World:
         """Whether the process is stopped; at the end it writes what it had decided before, though another may have the pool by now."""
         if dispatcher.asleep:
             dispatcher.asleep -= 1
-            for event in () if dispatcher.asleep else dispatcher.unsaid:
-                self.write(event)
+            if not dispatcher.asleep:
+                self.says_all(dispatcher, dispatcher.unsaid)
             return True
         return False
 
@@ -278,6 +281,10 @@ class World:
         if events and not self.calm and self.chance.random() < 0.15:
             dispatcher.asleep, dispatcher.unsaid = self.chance.randrange(2, 20), events
             return
+        self.says_all(dispatcher, events)
+
+    def says_all(self, dispatcher: Dispatcher, events: list[Event]) -> None:
+        """Writes events, and has the dispatcher wait until it has read them."""
         for event in events:
             at, offset = self.write(event)
             dispatcher.until[at] = offset + 1
