@@ -18,7 +18,7 @@ from infra.builds import Builds, contents_of, held_bytes, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
 from infra.identity import producer
-from infra.kafka import MAX_RECORD_BYTES, Log, Record
+from infra.kafka import MOST_BYTES, Log, Record
 from infra.kept import Kept
 from infra.plans import Plans
 from infra.pools import pool
@@ -32,7 +32,6 @@ from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
 
 HELD_BYTES = 256 * 2**20
-FRAME_ROOM_BYTES = 1024  # what Kafka puts around a value
 AT_ONCE = 200
 
 
@@ -187,7 +186,7 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
         })
         for score in outcome.scores
     ]  # fmt: skip
-    return scored_within(scores, most_bytes=MAX_RECORD_BYTES - FRAME_ROOM_BYTES)
+    return scored_within(scores, most_bytes=MOST_BYTES)
 
 
 async def main(settings: Settings) -> None:

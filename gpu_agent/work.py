@@ -12,13 +12,14 @@ from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, read_prefixes, read_samples
 from gpu_agent.workloads.drive import Timed
 from infra.identity import now_us, producer
-from infra.kafka import Log
+from infra.kafka import MOST_BYTES, Log
 from infra.metrics import ATTEMPTS
 from schemas.builds import SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
 from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
 from schemas.requests import Workload
 from streams.errors import AssayError, Invalid, Permanent, Temporary
+from streams.fitting import answered_within
 from streams.queue.bits import pack, unpack
 from streams.trust.privacy import PRIVATE
 
@@ -181,7 +182,7 @@ class Attempt:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), PUBLISH_EVERY_S)
             last = ended.is_set()
-            if events := [self._answered(sample, answers, build) for sample, answers in open_.whole()]:
+            if events := [_fitting(self._answered(sample, answers, build)) for sample, answers in open_.whole()]:
                 await self._log.publish_all(events)
                 self._done |= {places[ordinal] for ordinal in open_.told(len(events))}
             if not last and time.monotonic() - self._reported_s > REPORT_EVERY_S:
@@ -197,3 +198,8 @@ class Attempt:
             "task": build.task, "build_id": sample.build_id, "ordinal": sample.ordinal, "repeat": self.job.repeat, "seed": self.job.seed,
             "arguments_sha": sample.arguments_sha, "answers": answers,
         })  # fmt: skip
+
+
+def _fitting(event: SampleAnswered) -> SampleAnswered:
+    """The answers as a record holds them: thoughts and texts beyond that are cut, and it is said how much."""
+    return answered_within(event, most_bytes=MOST_BYTES)

@@ -59,6 +59,8 @@ def score_all(work: Sequence[ToScore], limit_s: float | None = None) -> list[Sco
 def _score(one: ToScore, limit_s: float | None) -> Scored:
     if errors := [answer.error for answer in one.answers if answer.error]:
         return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
+    if cut := sum(answer.output_cut_bytes for answer in one.answers):
+        return Scored(one.doc_id, (), f"its answers are {cut} bytes more than a record of the log holds, and were cut")
     document = json.loads(one.document)
     if isinstance(document, dict) and document.get(UNANSWERED) is True:
         return Scored(one.doc_id, (), "the judged model gave no answer")

@@ -78,7 +78,7 @@ if (main?.dataset.fragment) {
   stream.onerror = () => stale();
   stream.addEventListener("away", event => { away = true; stale(new Date(JSON.parse(event.data).since_us / 1000)); });
   stream.addEventListener("back", () => { away = false; refresh(); });
-  for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunScored", "PerformanceSummarised", "CostSummarised", "RankingChanged", "RunDelayed", "DeadLettered"])
+  for (const kind of ["EvaluationRequested", "RunChanged", "JobChanged", "RunProgressed", "RunScored", "PerformanceSummarised", "CostSummarised", "RankingChanged", "RunDelayed", "DeadLettered"])
     stream.addEventListener(kind, heard);
   if (main.dataset.everyS) setInterval(refresh, 1000 * main.dataset.everyS);
 }
