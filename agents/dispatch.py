@@ -201,14 +201,14 @@ class Dispatcher:
 
     async def _take(self) -> None:
         """Takes the pool where really nobody has it: where the silence is the log's, and not only of what this process has read."""
-        await self._following.until(await self._log.ends([DISPATCHERS, DISPATCHER_BEATS]))
+        await self._following.until(await self._following.ends([DISPATCHERS, DISPATCHER_BEATS]))
         if not self.pool.succession.vacant(now_us=steady_us()):
             return
         self._acts, name, began_s = False, self._settings.pool, time.monotonic()
         took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=producer(SERVICE), pool=name, nonce=uuid.uuid4().hex))
         self._term, self._sequence = took.offset, 0
         await asyncio.gather(*map(self._mark, range(JOB_PARTITIONS)))
-        await self._following.until(await self._log.ends(self._topics))
+        await self._following.until(await self._following.ends(self._topics))
         self._acts = True
         took_s = round(time.monotonic() - began_s, 3)
         log_line.info("took the pool", pool=name, term=self._term, jobs=len(self.pool.entries), took_s=took_s)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from infra.kafka import Ends, Log, Place, Record
+from streams.errors import Unavailable
 from streams.topics import Topic
 
 MOST = 2000
@@ -50,6 +52,15 @@ class Following:
     def everything(self) -> None:
         """Reads all that it was started with."""
         self._consumer.resume(*self._consumer.paused())
+
+    async def ends(self, topics: Sequence[Topic]) -> Ends:
+        """The next offset of every partition of these topics, as of now. Raises: Unavailable."""
+        names = {topic.name for topic in topics}
+        try:
+            found = await self._consumer.end_offsets([TopicPartition(*place) for place in self._reached if place[0] in names])
+        except KafkaError as error:
+            raise Unavailable(f"the Kafka broker does not say where its topics end ({error}); is it up? `assay status`") from error
+        return {(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     async def run(self) -> None:
         """Reads and folds, for ever."""
