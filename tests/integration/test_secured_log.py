@@ -23,7 +23,7 @@ from tests.runs import run_named
 
 pytestmark = pytest.mark.integration
 PASSWORD = "the right one"
-OWN = """ssl.client.auth=required
+OWN = """listener.name.clients.ssl.client.auth=required
 ssl.keystore.type=PEM
 ssl.keystore.location={server}
 ssl.truststore.type=PEM
