@@ -18,7 +18,6 @@ from streams.quality.exposure import check_date
 ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})
 SILENT = frozenset({"classifier", "encoder"})  # those that generate no tokens
 PERF = "/perf"
-OVERHEAD_BYTES = 512 * 2**20
 LONGEST_INLINE = 200_000
 CHUNK_BYTES = 2**20
 LONGEST_CONTENT_BYTES = 64 * 2**20
@@ -200,11 +199,6 @@ def perf_requests(workload: Workload | None) -> int | None:
     if workload.requests is not None:
         return workload.requests
     return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if workload.profile == "constant" else 0
-
-
-def estimate(*, weights_bytes: int, kv_bytes_per_token: int, max_len: int) -> Estimate:
-    """What a model will take in memory: weights, one full-length sequence's keys and values, and the runtime."""
-    return Estimate(weights_bytes=weights_bytes, kv_bytes=kv_bytes_per_token * max_len, overhead_bytes=OVERHEAD_BYTES)
 
 
 def need_of(request: EvaluationRequested, guess: Estimate) -> Need:

@@ -18,6 +18,7 @@ from gpu_agent.engines.prefix_tree import Row, Tokens, packs, rows, shared
 from gpu_agent.engines.prompts import Scored
 from gpu_agent.engines.tree_attention import KeyValues, Pack, pack_of
 from infra.model_memory import scored_at_once
+from infra.model_shapes import shape_of
 
 # A shared beginning shorter than this is not worth a forward of its own.
 SHORTEST_ROOT = 32
@@ -107,7 +108,7 @@ class Likelihoods:
         self._device = device
         self._budget = budget
         self._roots = roots
-        self._most = scored_at_once(model.config.get_text_config().vocab_size, model.dtype.itemsize)
+        self._most = scored_at_once(shape_of(model.config.to_dict()).vocabulary, int(model.dtype.itemsize))
 
     @property
     def shares(self) -> bool:

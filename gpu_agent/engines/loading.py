@@ -138,7 +138,7 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
         raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")
     for name, parameter in network.named_parameters():
         # The least and the greatest, for they are NaN where any is, and take no memory of their own.
-        if parameter.is_floating_point() and not all(torch.isfinite(end) for end in parameter.aminmax()):
+        if parameter.is_floating_point() and parameter.numel() and not all(torch.isfinite(end) for end in parameter.aminmax()):
             raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
     return network, tokenizer
 
