@@ -8,8 +8,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import httpx
 import pytest
 from uuid6 import uuid7
 
@@ -23,7 +24,7 @@ from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
 from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_STATUS, RUNS, Topic, jobs_topic
-from tests.conftest import end, spawn
+from tests.conftest import end, free_ports, spawn
 from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
@@ -146,17 +147,17 @@ def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(po
     async def act() -> None:
         with children(pool) as running:
             async with Log(pool, client_id="test") as log:
-                run_id = await plan(log, pool, samples=240, jobs=120, options={"delay_ms": "100"})
+                run_id = await plan(log, pool, samples=240, jobs=120, options={"delay_ms": "150"})
                 await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 4)
-                running["standby"] = spawn("agents", "dispatch", settings=pool)
-                await until_beats(log, pool, more=10)
+                running["standby"] = await standby(pool)
+                await until_beats(log, pool, more=6)
                 assert len(await terms(log, pool)) == 1
 
                 running["dispatch"].kill()
                 killed_us = now_us()
-                running["third"] = spawn("agents", "dispatch", settings=pool)
                 assert await leased_again_us(log, pool, term=1) - killed_us < 5_000_000
-                await until_beats(log, pool, more=10)
+                running["third"] = await standby(pool)
+                await until_beats(log, pool, more=3)
                 assert len(await terms(log, pool)) == 2
 
                 running["standby"].terminate()
@@ -168,6 +169,18 @@ def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(po
                 assert set(attempts) == {1}
 
     asyncio.run(act())
+
+
+async def standby(pool: Settings) -> subprocess.Popen[bytes]:
+    """Another dispatcher of the pool, once it follows the log."""
+    own = pool.model_copy(update={"metrics": f"127.0.0.1:{free_ports(1)[0]}"})
+    child = spawn("agents", "dispatch", settings=own)
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(base_url=f"http://{own.metrics}", timeout=10) as process:
+        while True:
+            with suppress(httpx.HTTPError):
+                if (await process.get("/readyz")).is_success:
+                    return child
+            await asyncio.sleep(0.1)
 
 
 async def terms(log: Log, pool: Settings) -> list[int]:
