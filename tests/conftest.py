@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 
 from infra.clickhouse import migrate
+from infra.embedded.processes import PROCESSORS
 from infra.kafka import Log
 from infra.retrying import until_available
 from infra.settings import Settings
@@ -179,7 +180,7 @@ def api_ready(settings: Settings, children: Sequence[subprocess.Popen[bytes]]) -
 @pytest.fixture(scope="session")
 def flow(stack: Settings) -> Iterator[Settings]:
     """The stack with every processor, two agents and the query API, as users run them."""
-    children = [spawn("agents", name, settings=stack) for name in ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "project")]
+    children = [spawn("agents", name, settings=stack) for name in (*PROCESSORS, "project")]
     children += [spawn("gpu_agent", settings=stack.model_copy(update={"agent_id": f"agent-{n}"})) for n in (1, 2)]
     children.append(spawn("query_api", settings=stack))
     try:

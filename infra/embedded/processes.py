@@ -66,6 +66,7 @@ def _accepts(host: str, port: int) -> bool:
 
 
 STORES = ("broker", "registry", "clickhouse")
+PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost")
 
 
 def stack(agents: int = 1) -> tuple[Process, ...]:
@@ -76,7 +77,7 @@ def stack(agents: int = 1) -> tuple[Process, ...]:
         Process("registry", ("infra.embedded.registry",), address="registry", path="/subjects"),
         Process("clickhouse", ("infra.embedded.clickhouse",), address="clickhouse", path="/ping", threads=2),
         Process("query_api", ("query_api",), needs=STORES, address="api", path="/readyz"),
-        *(Process(f"agents.{name}", ("agents", name), needs=own) for name in ("plan", "dispatch", "score", "code", "settle", "rank", "cost")),
+        *(Process(f"agents.{name}", ("agents", name), needs=own) for name in PROCESSORS),
         Process("agents.project", ("agents", "project"), needs=STORES),
         *(Process(_agent(number), ("gpu_agent",), needs=own, threads=2) for number in range(1, agents + 1)),
     )

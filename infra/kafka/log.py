@@ -135,7 +135,8 @@ class Log:
     ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
-        With `until`, only its partitions are read; else all of each topic, or those `partitions`. `wanted` says by key and place which records are worth decoding.
+        With `until`, only its partitions are read; else all of each topic, or those `partitions`. `wanted` says by key and place which
+        records are worth decoding.
         """
         return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted)
 

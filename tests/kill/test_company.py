@@ -21,8 +21,8 @@ from tests.unit.test_prices import price
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(1200)]
 NAMES = ("plan", "dispatch", "score", "settle", "rank", "cost", "project")
-SAMPLES = 200
-SLOW = EngineChoice(name="echo", options={"delay_ms": "40"})
+SAMPLES = 120
+SLOW = EngineChoice(name="echo", options={"delay_ms": "60"})
 Workers = dict[tuple[str, int], subprocess.Popen[bytes]]
 
 
@@ -66,7 +66,7 @@ async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, objec
 
 
 def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_worker(stack: Settings, workers: Workers) -> None:
-    """One worker of each, then two, then the first ended gently in the middle, then four with kills; the same run each time."""
+    """One worker of each, then two, the first ended gently in the middle, then two of which any is killed; the same run each time."""
     chance = random.Random(os.environ.get("ASSAY_TEST_SEED", "company"))
 
     async def act() -> None:
@@ -74,12 +74,12 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             await log.publish(price(version="company"))
             assert [record async for record in log.read([PRICES])]
             start(workers, stack, 1)
-            alone = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model="alone")
+            alone = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW)
             await log.publish(alone)
             await until_state(stack, alone.run_id, "completed", "failed")
             wanted = await until_settled(log, alone)
 
-            handed = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model="handed")
+            handed = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW)
             start(workers, stack, 2)
             await log.publish(handed)
             await until_scored(stack, handed, int(0.4 * 2 * SAMPLES))
@@ -88,13 +88,12 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             assert (await until_state(stack, handed.run_id, "completed", "failed"))["state"] == "completed"
             assert await until_settled(log, handed) == wanted
 
-            runs = [request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW, model=f"herd-{n}") for n in range(2)]
+            runs = [request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW) for _ in range(2)]
             for one in runs:
                 await log.publish(one)
-            for number in (3, 4):
-                start(workers, stack, number)
-            for _ in range(12):
-                await asyncio.sleep(chance.uniform(0.2, 1.5))  # the random moment itself: nothing to wait for
+            start(workers, stack, 3)
+            for _ in range(8):
+                await asyncio.sleep(chance.uniform(0.5, 4.0))  # the random moment itself: nothing to wait for
                 name, number = chance.choice(sorted(workers))
                 os.kill(workers[name, number].pid, signal.SIGKILL)
                 workers[name, number].wait()
@@ -102,11 +101,9 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             for one in runs:
                 assert (await until_state(stack, one.run_id, "completed", "failed"))["state"] == "completed"
                 assert await until_settled(log, one) == wanted
-            everyone = {one.run_id for one in (alone, handed, *runs)}
-            await until_row(
-                stack, "SELECT run_id FROM ranking_rows WHERE board = 'assay_arithmetic+assay_copy'",
-                holds=lambda rows: {row["run_id"] for row in rows} == everyone,
-            )  # fmt: skip
+            everyone, last = {one.run_id for one in (alone, handed, *runs)}, {one.run_id for one in runs}
+            sql = "SELECT run_id FROM ranking_rows WHERE board = 'assay_arithmetic+assay_copy'"
+            await until_row(stack, sql, holds=lambda rows: len(rows) == 1 and rows[0]["run_id"] in last)
             await until_row(stack, "SELECT DISTINCT run_id FROM costs", holds=lambda rows: {row["run_id"] for row in rows} >= everyone)
 
     asyncio.run(act())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.event import Event
 from schemas.jobs import BuildPlace, Need
 from schemas.requests import EvaluationRequested, ModelRef, Stopping, TaskChoice
-from schemas.results import Figure, SampleNotScored, SampleScored, TaskStopped
+from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import ExpectedMetric, PlannedTask, RunChanged
 from streams.boards.ranking import Entry, chosen, rank
 from streams.errors import Invalid
@@ -20,7 +20,7 @@ from streams.settling.runs import OpenRuns
 from tests.pool import RUN, Told, beat, job, planned, ran, released
 from tests.runs import run_named
 from tests.unit.test_results import HEADER, interleaved, of_mean, result, scored, told
-from tests.unit.test_results import planned as run_planned, result
+from tests.unit.test_results import planned as run_planned
 
 R, W = run_named("r"), run_named("w")
 
