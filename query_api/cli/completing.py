@@ -41,7 +41,7 @@ def letter_ids(incomplete: str) -> Iterator[tuple[str, str]]:
     """Ids of dead letters that were not requeued, each with its reason."""
     import asyncio
 
-    from query_api.cli.dead_letters import known
+    from query_api.cli.letters import known
 
     try:
         found = asyncio.run(known(Settings()))

@@ -11,8 +11,9 @@ import typer
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.completing import letter_ids
+from query_api.cli.letters import known, read
 from query_api.cli.options import ME, AsJson
-from streams.trust.dead_letters import Letter, check_requeue, chosen, letters, requeued, whole
+from streams.trust.dead_letters import Letter, check_requeue, chosen, requeued, whole
 from streams.trust.privacy import PRIVATE, told
 
 SHOWN_BYTES = 400
@@ -75,28 +76,12 @@ def requeue(letter_id: LetterId, as_json: AsJson = False) -> None:
     showing.document(told) if as_json else showing.console.print(f"requeued as {told['requeued_as']}", highlight=False)
 
 
-async def known(settings: Settings) -> list[Letter]:
-    """Every letter in the log, the oldest first, as it may be told. Raises: Unavailable."""
-    from query_api.cli.logs import opened
-
-    async with opened(settings) as log:
-        return [replace(letter, event=told(letter.event)) for letter in await _read(log)]
-
-
-async def _read(log: Any) -> list[Letter]:
-    from schemas.trust import DeadLettered
-    from streams.topics import DEAD_LETTERS
-
-    found = [record async for record in log.read([DEAD_LETTERS]) if isinstance(record.event, DeadLettered)]
-    return letters(record.event for record in sorted(found, key=lambda record: record.written_us))
-
-
 async def _shown(settings: Settings, letter_id: str) -> tuple[Letter, bytes]:
     """The letter as it may be told, and its record's whole payload: from its origin, where the letter holds its beginning."""
     from query_api.cli.logs import opened
 
     async with opened(settings) as log:
-        letter = chosen(await _read(log), letter_id)
+        letter = chosen(await read(log), letter_id)
         own = told(letter.event)
         origin = None if own.payload_bytes is None or own.visibility == PRIVATE else await _origin(log, letter)
     return replace(letter, event=own), own.payload if own.visibility == PRIVATE else whole(own, origin=origin.payload if origin else None)
@@ -108,7 +93,7 @@ async def _requeue(settings: Settings, letter_id: str) -> dict[str, Any]:
     from query_api.cli.logs import opened
 
     async with opened(settings) as log:
-        letter = chosen(await _read(log), letter_id)
+        letter = chosen(await read(log), letter_id)
         check_requeue(letter)
         origin = await _origin(log, letter)
         payload = whole(letter.event, origin=origin.payload if origin else None)

@@ -11,7 +11,7 @@ from prometheus_client.samples import Sample
 from infra.embedded.processes import last_line
 from infra.embedded.state import Status
 from infra.settings import Settings
-from query_api.cli.dead_letters import known
+from query_api.cli.letters import known
 from streams.errors import AssayError
 
 TIMEOUT_S = 2

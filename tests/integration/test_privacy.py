@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from infra.kafka import Log
-from query_api.cli import dead_letters, logs
+from query_api.cli import letters, logs
 from schemas.event import Visibility, derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from streams.quality.judging import USUAL
@@ -151,7 +151,7 @@ def places(stack: Stack, run_id: str, live: list[str], capsys: pytest.CaptureFix
     for topic in TOPICS:
         asyncio.run(logs.tail(stack.settings, topic.name, count=10_000, follow=False, private=False))
     found["tail"] = capsys.readouterr().out
-    found["letters"] = repr(asyncio.run(dead_letters.known(stack.settings)))
+    found["letters"] = repr(asyncio.run(letters.known(stack.settings)))
     return found
 
 
