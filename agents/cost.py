@@ -29,6 +29,7 @@ from schemas.results import CostSummarised, PricePublished
 from schemas.settled import RunSettled
 from streams.money.costs import FORMULA_VERSION, summaries
 from streams.money.prices import PriceBook
+from streams.settling.results import cost
 from streams.topics import ENVIRONMENTS, PRICES, RESULTS, TOPICS, Topic
 
 AT_ONCE = 500
@@ -164,11 +165,7 @@ class Accountant:
 
     def _costs(self, run: RunSettled) -> Iterator[CostSummarised]:
         for summary in summaries(run, self._rates.state.book, self._rates.state.environments):
-            yield CostSummarised(
-                occurred_us=summary.latest_us, producer=producer("agents.cost"), organisation_id=run.organisation_id, run_id=run.run_id,
-                formula_version=FORMULA_VERSION, price_version=summary.price_version, complete=True, inputs_digest=summary.digest,
-                figures=summary.figures,
-            )  # fmt: skip
+            yield cost(run, summary, stamp=producer("agents.cost"))
 
 
 async def _ended(tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -23,6 +23,13 @@ COMPARED = tuple(topic for topic in TOPICS if topic.retention_ms == FOREVER_MS)
 BATCH = 5000
 PATIENCE_S = 120.0
 Told = Callable[[str], None]
+# What views keep beside the facts, each as the hashes of its members. Of values in order those count that the facts have.
+KEPT_BESIDE = {
+    "sample_sets": """
+        SELECT cityHash64(run_id, task, kind, filter, metric, repeat, arraySort(bitmapToArray(groupBitmapMergeState(ordinals)))) AS h
+        FROM sample_sets WHERE {where} GROUP BY run_id, task, kind, filter, metric, repeat""",
+    "sample_order": "SELECT DISTINCT cityHash64(run_id, value, task, ordinal, repeat, metric, filter) AS h FROM sample_order WHERE {where}",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,20 @@ async def _compared(live: ClickHouse, rebuilt: ClickHouse, ends: Ends, *, run_id
         tables[table.name.removeprefix("fact_")] = other
         if one != other and difference is None:
             difference = await _first_difference(live, rebuilt, table, below)
+    for name, sql in KEPT_BESIDE.items():
+        one, other = [await _digest_of_kept(database, sql, run_id) for database in (live, rebuilt)]
+        tables[name] = other
+        if one != other and difference is None:
+            difference = f"{name}: of runs that are over it is otherwise in the live database than in the rebuilt one"
     return Verdict(difference is None, tables, difference)
+
+
+async def _digest_of_kept(database: ClickHouse, sql: str, run_id: str | None) -> Digest:
+    """Of what is kept beside the facts: sets, of the runs that were over; what came twice is in them once."""
+    over = "run_id IN (SELECT run_id FROM run_states WHERE state IN ('completed', 'failed', 'cancelled', 'rejected'))"
+    mine = f"{over} AND run_id = '{_quoted(run_id)}'" if run_id is not None else over
+    (found,) = await database.query(f"SELECT count() AS n, groupBitXor(h) AS x FROM ({sql.format(where=mine)})")
+    return Digest(int(found["n"]), f"{int(found['x']):016x}")
 
 
 def _below(topic: Topic, ends: Ends, table: Table, run_id: str | None) -> str:

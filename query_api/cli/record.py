@@ -1,7 +1,8 @@
 """The log on the command line: its topics, their events, and the proof by replay."""
 
 import asyncio
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -45,23 +46,54 @@ def tail(
 
 def replay(
     verify: Annotated[bool, typer.Option("--verify", help="compare the rebuilt projections with the live ones")] = False,
+    derive: Annotated[bool, typer.Option("--derive", help="recompute scores, speed, results, costs and boards, and compare")] = False,
     run_id: Annotated[str | None, typer.Option("--run", help="only this run's events", autocompletion=run_ids)] = None,
     keep: Annotated[bool, typer.Option(help="leave the second database there")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Rebuilds the projections from the log into a second database, compares, and says equal or where not.
 
-    Examples: `assay replay --verify` · `assay replay --verify --run RUN_ID --json`
-    """
-    from infra.replay import verify as verified
+    With --derive what is derived is recomputed from what was measured, and compared with what was said; snapshots are audited.
 
-    if not verify:
-        raise Invalid("say --verify: a replay into the live database is not offered, for it has every event already", code="replay")
-    told = asyncio.run(verified(Settings(), run_id=run_id, keep=keep, told=lambda text: None if as_json else showing.errors.print(text)))
+    Examples: `assay replay --verify` · `assay replay --verify --run RUN_ID --json` · `assay replay --derive`
+    """
+    if not verify and not derive:
+        raise Invalid(
+            "say --verify or --derive: a replay into the live database is not offered, for it has every event already", code="replay"
+        )
+    settings, told = Settings(), _quiet if as_json else showing.errors.print
+    found = [asyncio.run(one) for one in _replays(settings, verify=verify, derive=derive, run_id=run_id, keep=keep, told=told)]
     if as_json:
-        showing.document(told.document())
+        parts = [one.document() for one in found]
+        showing.document({name: value for part in parts for name, value in part.items()} | {"equal": all(one.equal for one in found)})
+    for one in found:
+        if not as_json:
+            _shown(one)
+        if not one.equal:
+            raise Invalid(f"it differs from the log: {one.difference}", code="not-equal")
+
+
+def _quiet(_text: str) -> None:
+    """Says nothing: the document says it all."""
+
+
+def _replays(settings: Settings, *, verify: bool, derive: bool, run_id: str | None, keep: bool, told: Any) -> Iterator[Any]:
+    if verify:
+        from infra.replay import verify as verified
+
+        yield verified(settings, run_id=run_id, keep=keep, told=told)
+    if derive:
+        from infra.deriving import derive as derived
+
+        yield derived(settings, told=told, run_id=run_id)
+
+
+def _shown(found: Any) -> None:
+    document = found.document()
+    if "tables" in document:
+        showing.table(["table", ">rows", "digest"], [(name, one["rows"], one["digest"]) for name, one in document["tables"].items()])
     else:
-        showing.table(["table", ">rows", "digest"], [(name, one.rows, one.digest) for name, one in told.tables.items()])
-        showing.console.print("equal" if told.equal else f"not equal: {told.difference}")
-    if not told.equal:
-        raise Invalid(f"the projections differ from the log: {told.difference}", code="not-equal")
+        showing.table(["derived", ">events"], sorted(document["derived"].items()))
+        if found.in_flight:
+            showing.console.print(f"in flight at the cut: {', '.join(found.in_flight)}")
+    showing.console.print("equal" if found.equal else f"not equal: {found.difference}")

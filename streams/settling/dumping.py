@@ -33,6 +33,34 @@ def loaded(state: bytes) -> OpenRuns:
     return OpenRuns({run["run_id"]: _loaded(run) for run in told["runs"]}, closed)
 
 
+def canonical(open_runs: OpenRuns) -> dict[str, str]:
+    """Each open run as a text that says the same of equal runs, in whatever order they came to be so."""
+    return {run_id: json.dumps(_sorted(_run(run)), sort_keys=True) for run_id, run in open_runs.runs.items()}
+
+
+def _sorted(told: Any) -> Any:
+    """The same with every list in an order of its own: all that is listed here is a set, or columns of one."""
+    if isinstance(told, dict):
+        return {name: _by_sample_order(one) if name == "scores" else _sorted(one) for name, one in told.items()}
+    if isinstance(told, list):
+        return sorted((_sorted(one) for one in told), key=lambda one: json.dumps(one, sort_keys=True))
+    return told
+
+
+def _by_sample_order(scores: list[Any]) -> list[Any]:
+    """Scores with their columns as rows."""
+    return sorted(([task, version, _as_rows(one)] for task, version, one in scores), key=repr)
+
+
+def _as_rows(scores: Json) -> list[Any]:
+    cells = sorted([filter_, metric, _rows(columns)] for filter_, metric, *columns in scores["cells"])
+    return [cells, _rows(scores["missing"]), _rows(scores["not_scored"]), scores["latest_us"], scores["scored"]]
+
+
+def _rows(columns: Any) -> list[Any]:
+    return sorted(map(list, zip(*columns, strict=True)), key=repr)
+
+
 PLAIN: Final = ("run_id", "organisation_id", "planned_at", "state", "changed_us", "served_elsewhere")
 
 

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Mapping
 
 from schemas.event import Producer
-from schemas.results import PerformanceSummarised, RunScored, TaskStopped
+from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
+from streams.money.costs import FORMULA_VERSION as COST_FORMULA
+from streams.money.costs import Summary
 from streams.quality import stopping
 from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.settling.documents import packed
@@ -105,6 +107,15 @@ def settled(
         {name: getattr(told, name) for name in RunSettled.model_fields if name != "event_id"}
         | {"inputs_digest": hashlib.sha256(body.encode()).hexdigest()}
     )
+
+
+def cost(run: RunSettled, summary: Summary, *, stamp: Producer) -> CostSummarised:
+    """What a run costs under one version of the price book."""
+    return CostSummarised(
+        occurred_us=summary.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
+        formula_version=COST_FORMULA, price_version=summary.price_version, complete=True, inputs_digest=summary.digest,
+        figures=summary.figures,
+    )  # fmt: skip
 
 
 def _task(run: Run, task: str, said: RunScored) -> TaskSettled:

@@ -8,13 +8,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from infra.clickhouse import ClickHouse, statements
+from infra.deriving import derive
 from infra.kafka import Log
 from infra.replay import Verdict, verify
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from schemas.event import Event
+from schemas.requests import Workload
+from schemas.results import SampleScored
 from streams.projection import facts_ddl, row, table_of
-from tests.flow import request, until_state
+from streams.topics import RESULTS, SCORES
+from tests.flow import PATIENCE_S, events_of, request, until_state
 from tests.strategies import events
 
 pytestmark = pytest.mark.integration
@@ -50,6 +54,30 @@ async def asked_of(flow: Settings, sql: str) -> list[dict[str, Any]]:
     """A query's rows."""
     async with ClickHouse(flow) as clickhouse:
         return await clickhouse.query(sql)
+
+
+def test_what_was_said_of_a_run_is_what_the_folds_give(flow: Settings) -> None:
+    """Scores, speed, result and costs, recomputed from what was measured; a score that came after all was said is found."""
+
+    async def act() -> None:
+        asked = request("assay_agreement", limit=10, workload=Workload(requests=3, warmup_requests=0, input_tokens=4, output_tokens=4))
+        async with Log(flow, client_id="test") as log:
+            await log.publish(asked)
+            await until_state(flow, asked.run_id, "completed")
+            async with asyncio.timeout(PATIENCE_S):
+                while not any(event.final for event in await events_of(log, RESULTS, asked.run_id)):  # noqa: ASYNC110  # the log is read
+                    await asyncio.sleep(0.2)
+            found = await derive(flow, told=lambda _text: None, run_id=asked.run_id)
+            assert found.equal, found.difference
+            assert {kind: found.counts[kind] for kind in ("run_scores", "performance", "results")} == {
+                "run_scores": 1, "performance": 1, "results": 1
+            }  # fmt: skip
+            (first, *_) = await events_of(log, SCORES, asked.run_id)
+            await log.publish(SampleScored.model_validate(first.model_dump(exclude={"event_id"}) | {"ordinal": 10, "value": 1.0}))
+            found = await derive(flow, told=lambda _text: None, run_id=asked.run_id)
+            assert found.difference is not None and f"run_scores of {asked.run_id}" in found.difference
+
+    asyncio.run(act())
 
 
 def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:

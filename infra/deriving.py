@@ -1,0 +1,213 @@
+"""Derived events recomputed from what was measured, by the folds themselves, and compared with what was said: `assay replay --derive`.
+
+A partition at a time, from zero and without any snapshot: scores, speed and results of every run that is over; then the costs that follow
+from the results, and how the boards stand. Each must have been said, under the very id that names its inputs, with the very same content.
+Snapshots are audited beside it: what one holds of open runs must be what the log gives up to where it was taken.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from infra.builds import Builds
+from infra.harness.aggregating import Aggregated, aggregated
+from infra.identity import producer
+from infra.kafka import Ends, Log
+from infra.partitioning import partition_for
+from infra.settings import Settings
+from infra.snapshots import Snapshots
+from schemas.event import Event
+from schemas.jobs import EnvironmentSeen
+from schemas.results import CostSummarised, PricePublished, RankingChanged, RunScored
+from schemas.settled import RunSettled
+from streams.boards.books import Books
+from streams.errors import Invalid
+from streams.money.costs import summaries
+from streams.money.prices import PriceBook
+from streams.quality.scores import Aggregate, Key
+from streams.settling import results
+from streams.settling.dumping import VERSION, canonical, loaded
+from streams.settling.runs import INPUTS, OpenRuns, Run
+from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RUN_SCORES
+
+SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
+STAMP = producer("replay")
+Told = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Derived:
+    """How many events of each kind were recomputed, the runs that were in flight at the cut, and the first that was not said so."""
+
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    in_flight: list[str] = field(default_factory=list)
+    snapshots: int = 0
+    difference: str | None = None
+    run_id: str | None = None
+
+    def concerns(self, run_id: str) -> bool:
+        """The run is among those that are looked at."""
+        return self.run_id in (None, run_id)
+
+    @property
+    def equal(self) -> bool:
+        """All that follows was said, with that content."""
+        return self.difference is None
+
+    def document(self) -> dict[str, Any]:
+        """As the command line prints it."""
+        told = {"derived": dict(self.counts), "in_flight": self.in_flight, "snapshots": self.snapshots}
+        return {"equal": self.equal, **told, "difference": self.difference}
+
+    def hold(self, kind: str, recomputed: Event, said: Mapping[str, Event]) -> None:
+        """Counts a recomputed event, and notes where it was not said, or otherwise."""
+        self.counts[kind] += 1
+        found, name = said.get(recomputed.event_id), f"{kind} of {getattr(recomputed, 'run_id', recomputed.event_id)}"
+        if found is None:
+            self.difference = self.difference or f"{name}: nothing was said of exactly these inputs ({recomputed.event_id})"
+        elif (other := _differing(recomputed, found)) and self.difference is None:
+            self.difference = f"{name}: {other} was said otherwise ({recomputed.event_id})"
+
+
+def _differing(one: Event, other: Event) -> str | None:
+    """The first field in which two events differ; how far a reader had come, and which program wrote it, is no content."""
+    names = (name for name in type(one).model_fields if name not in ("producer", "through", "planned_at", "documents"))
+    return next((name for name in names if getattr(one, name) != getattr(other, name)), None)
+
+
+async def derive(settings: Settings, *, told: Told, run_id: str | None = None) -> Derived:
+    """What comes of it, for all runs and boards, or for one run. Raises: Unavailable."""
+    derived = Derived(run_id=run_id)
+    async with Log(settings, client_id="replay", attempts=1) as log:
+        book, environments = await _rates(log)
+        count = (await log.partitions([RESULTS]))[RESULTS.name]
+        for partition in range(count) if run_id is None else [partition_for(run_id.encode(), count)]:
+            told(f"deriving partition {partition} of {count}")
+            await _partition(log, settings, partition, derived, book=book, environments=environments)
+        if run_id is None:
+            await _boards(log, derived)
+    return derived
+
+
+async def _rates(log: Log) -> tuple[PriceBook, dict[str, EnvironmentSeen]]:
+    book, environments = PriceBook(), dict[str, EnvironmentSeen]()
+    async for record in log.read((PRICES, ENVIRONMENTS)):
+        if isinstance(record.event, EnvironmentSeen):
+            environments.setdefault(record.event.sha, record.event)
+        elif isinstance(record.event, PricePublished):
+            try:
+                book.fold(record.event)
+            except Invalid:
+                continue  # a price that cannot be: a dead letter
+    return book, environments
+
+
+async def _folded(log: Log, ends: Ends) -> OpenRuns:
+    """All runs of a partition up to these ends, none of them closed."""
+    runs = OpenRuns()
+    async with aclosing(log.follow(INPUTS, until=ends)) as records:
+        async for record in records:
+            if record.event:
+                runs.fold(record.event, offset=record.place.offset)
+    return runs
+
+
+async def _said(log: Log, ends: Ends) -> dict[str, Event]:
+    """What was said up to these ends, by id; the first of each counts."""
+    said = dict[str, Event]()
+    async with aclosing(log.follow(SAID, until=ends)) as records:
+        async for record in records:
+            if record.event:
+                said.setdefault(record.event.event_id, record.event)
+    return said
+
+
+async def _partition(
+    log: Log, settings: Settings, partition: int, derived: Derived, *, book: PriceBook, environments: Mapping[str, EnvironmentSeen]
+) -> None:
+    ends = {place: end for place, end in (await log.ends((*INPUTS, *SAID))).items() if place[1] == partition and end}
+    measured = {topic.name for topic in INPUTS}
+    runs = await _folded(log, {place: end for place, end in ends.items() if place[0] in measured})
+    said = await _said(log, {place: end for place, end in ends.items() if place[0] not in measured})
+    builds = Builds(log)
+    for run in [run for run in runs.runs.values() if run.plan and derived.concerns(run.run_id)]:
+        if not run.final or (run.state == "completed" and not run.complete):
+            derived.in_flight.append(run.run_id)
+            continue
+        async for kind, event in _recomputed(run, builds):
+            derived.hold(kind, event, said)
+    settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
+    for event in _costs(settled, book, environments):
+        derived.hold("costs", event, said)
+    await _audit_snapshot(log, settings, partition, derived)
+
+
+async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Event]]:
+    """What follows from a run, each with its kind."""
+    scores = dict[str, RunScored]()
+    for planned in run.plan.tasks if run.plan else ():
+        built, found = await builds.of(planned.build_id), run.complete_scores(planned.task)
+        if found is None:
+            continue
+        parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in found[1].cells.items()}
+        known = {key: aggregated(built.config_json if built else "{}", key[1], told) for key, told in parts.items()}
+        if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP):
+            scores[planned.task] = said
+            yield "run_scores", said
+    speeds = [event for job_id in sorted(run.speeds) if (event := results.summarised(run, job_id, stamp=STAMP))]
+    for speed in speeds:
+        yield "performance", speed
+    yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP)
+
+
+def _of(known: Mapping[Key, Aggregated]) -> Aggregate:
+    def aggregate(key: Key, _parts: list[str]) -> tuple[float | None, float | None]:
+        if (found := known[key]).why:
+            raise Invalid(found.why, code="not-aggregated")
+        return found.value, found.stderr
+
+    return aggregate
+
+
+def _costs(settled: Iterable[RunSettled], book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> Iterator[CostSummarised]:
+    newest = {one.run_id: one for one in settled}
+    for run in newest.values():
+        for summary in summaries(run, book, environments):
+            yield results.cost(run, summary, stamp=STAMP)
+
+
+async def _boards(log: Log, derived: Derived) -> None:
+    """The boards that follow from all results must be the newest that were said."""
+    books, newest = Books(), dict[str, tuple[tuple[int, int], RankingChanged]]()
+    async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS)):
+        if record.event:
+            books.fold(record.event)
+    async for record in log.read((RANKINGS,)):
+        if isinstance(event := record.event, RankingChanged):
+            at = (event.occurred_us, record.place.offset)
+            if event.board not in newest or newest[event.board][0] < at:
+                newest[event.board] = at, event
+    books.said = {name: event.inputs_digest for name, (_, event) in newest.items()}
+    derived.counts["rankings"] += len(books.boards)
+    if (first := next(books.changed(sorted(books.boards)), None)) and derived.difference is None:
+        derived.difference = f"rankings of {first.name}: what was said last does not rest on the newest results"
+
+
+async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived: Derived) -> None:
+    """What a snapshot holds of open runs is what the log gives up to where it was taken."""
+    found = await Snapshots(log, settings, processor="settle", version=VERSION).load(str(partition))
+    if found is None:
+        return
+    names, kept = {topic.name for topic in INPUTS}, loaded(found.state)
+    ends = {place: end for place, end in found.offsets.items() if place[0] in names and end}
+    runs = await _folded(log, ends)
+    for run_id in runs.runs.keys() & kept.closed.keys():
+        del runs.runs[run_id]
+    derived.snapshots += 1
+    one, other = canonical(kept), canonical(runs)
+    every = [run_id for run_id in sorted(one.keys() | other.keys()) if derived.concerns(run_id)]
+    wrong = next((run_id for run_id in every if one.get(run_id) != other.get(run_id)), None)
+    if wrong and derived.difference is None:
+        derived.difference = f"the snapshot of partition {partition} holds run {wrong} otherwise than the log"
