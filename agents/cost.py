@@ -7,7 +7,6 @@ come by partition, and none is kept: when a price is published, those of the wor
 import asyncio
 import json
 import os
-from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -15,13 +14,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from agents.app import CRASHED, consume, of_shards
-from agents.everywhere import Everywhere
+from agents.everywhere import Everywhere, events_of, told_of
 from agents.shards import Shards
 from infra.identity import producer
 from infra.kafka import Log, Place, Record
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.catalogue import EVENTS
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
@@ -73,15 +71,16 @@ class Pricing:
         """No price."""
         return Rates()
 
-    def dumped(self, state: Rates) -> bytes:
-        """The events that make them."""
-        return json.dumps([[type(one).__name__, b64encode(self._codec.encode(one)).decode()] for one in state.folded.values()]).encode()
+    def dumping(self, state: Rates) -> Callable[[], bytes]:
+        """What writes the events that make them."""
+        events = list(state.folded.values())
+        return lambda: json.dumps(told_of(events, self._codec)).encode()
 
     def loaded(self, told: bytes) -> Rates:
         """The rates in such bytes. Raises: ValueError, KeyError."""
         state = Rates()
-        for name, payload in json.loads(told):
-            state.fold(self._codec.decode(b64decode(payload), EVENTS[name]))
+        for event in events_of(json.loads(told), self._codec):
+            state.fold(event)
         return state
 
     def fold(self, state: Rates, record: Record) -> None:

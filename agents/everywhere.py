@@ -5,7 +5,8 @@ It is restored from a snapshot and the log behind it, and then follows the log. 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -15,6 +16,9 @@ from agents.care import Care
 from infra.kafka import Ends, Log, Record
 from infra.settings import Settings
 from infra.snapshots import Snapshots
+from schemas.catalogue import EVENTS
+from schemas.codec import Codec
+from schemas.event import Event
 from streams.topics import Topic
 
 S = TypeVar("S")
@@ -32,8 +36,8 @@ class Fold(Protocol[S]):
         """A state that has folded nothing."""
         ...
 
-    def dumped(self, state: S) -> bytes:
-        """The state as bytes."""
+    def dumping(self, state: S) -> Callable[[], bytes]:
+        """What writes the state as bytes, as it is now: it is called in a thread, while the state goes on."""
         ...
 
     def loaded(self, told: bytes) -> S:
@@ -120,7 +124,8 @@ class Everywhere(Generic[S]):
         """Writes a snapshot, where something has changed."""
         if self._unsaved:
             self._unsaved = False
-            await self._snapshots.save(SHARD, dict(self._next), self._fold.dumped(self.state))
+            offsets, write = dict(self._next), self._fold.dumping(self.state)
+            await self._snapshots.save(SHARD, offsets, await asyncio.to_thread(write))
 
     @asynccontextmanager
     async def following(self, moved: Callable[[Record], None] = lambda _record: None) -> AsyncIterator[list[asyncio.Task[None]]]:
@@ -133,3 +138,14 @@ class Everywhere(Generic[S]):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.save()
+
+
+def told_of(events: Iterable[Event], codec: Codec) -> list[list[str]]:
+    """Events as JSON can hold them: each its name and its bytes."""
+    return [[type(event).__name__, b64encode(codec.encode(event)).decode()] for event in events]
+
+
+def events_of(told: Iterable[Sequence[str]], codec: Codec) -> Iterator[Event]:
+    """The events that were told so. Raises: ValueError, KeyError."""
+    for name, payload in told:
+        yield codec.decode(b64decode(payload), EVENTS[name])

@@ -7,25 +7,22 @@ import asyncio
 import json
 import os
 import time
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from agents.app import CRASHED, Following, consume
-from agents.everywhere import Everywhere
+from agents.everywhere import Everywhere, events_of, told_of
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.metrics import BOARDS_FAILED
 from infra.partitioning import partition_for
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.catalogue import EVENTS
 from schemas.codec import Codec
-from schemas.event import Event
 from schemas.results import RankingChanged
 from streams.boards.books import Books
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, rank
+from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
 from streams.topics import ENVIRONMENTS, RESULTS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
@@ -46,16 +43,16 @@ class Holding:
         """No board."""
         return Books()
 
-    def dumped(self, state: Books) -> bytes:
-        """What was said, and the events that make the rest."""
-        events = [[type(event).__name__, b64encode(self._codec.encode(event)).decode()] for event in state.held()]
-        return json.dumps({"said": state.said, "events": events}).encode()
+    def dumping(self, state: Books) -> Callable[[], bytes]:
+        """What writes what was said, and the events that make the rest."""
+        said, events = dict(state.said), list(state.held())
+        return lambda: json.dumps({"said": said, "events": told_of(events, self._codec)}).encode()
 
     def loaded(self, told: bytes) -> Books:
         """The books in such bytes. Raises: ValueError, KeyError."""
         found, state = json.loads(told), Books()
-        for name, payload in found["events"]:
-            state.fold(self._codec.decode(b64decode(payload), EVENTS[name]))
+        for event in events_of(found["events"], self._codec):
+            state.fold(event)
         state.said = found["said"]
         return state
 
@@ -102,21 +99,26 @@ class Ranker:
         """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
         started = time.monotonic()
         try:
-            for chosen in books.changed([name]):
-                board = await asyncio.to_thread(rank, chosen)
-                events = list(_rankings(chosen, board))
-                await until_available(lambda: self._log.publish_all(events), what="kafka")  # noqa: B023  # awaited here
-                books.said[name] = chosen.digest
-                log_line.info("ranked", board=name, rows=len(board.rows), parts=len(events))
+            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name))
+            if events:
+                await until_available(lambda: self._log.publish_all(events), what="kafka")
+                books.said[name] = events[0].inputs_digest
+                log_line.info("ranked", board=name, rows=sum(len(event.rows) for event in events), parts=len(events))
         except Exception:  # one board's: others go on
             BOARDS_FAILED.inc()
             log_line.exception("board cannot be ranked", board=name)
         self._due[name] = 2 * time.monotonic() - started
 
 
-def _rankings(chosen: Chosen, board: Board) -> Iterator[Event]:
+def _ranked(name: str, entries: Sequence[Entry], said: str | None) -> list[RankingChanged]:
+    """The board of these entries; nothing where it stands as was said."""
+    board = chosen(name, entries) if entries else None
+    return list(_rankings(board, rank(board))) if board and board.digest != said else []
+
+
+def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:
     """The board, in parts that an event can hold."""
-    latest = max(chosen.entries, key=lambda entry: entry.run.latest_us).run
+    latest = max(board_of.entries, key=lambda entry: entry.run.latest_us).run
     parts = [board.rows[first : first + ROWS_A_PART] for first in range(0, len(board.rows), ROWS_A_PART)] or [()]
     for part, rows in enumerate(parts):
         yield RankingChanged(

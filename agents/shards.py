@@ -26,6 +26,7 @@ from streams.topics import Topic
 
 S = TypeVar("S")
 TELL_EVERY_S = 5.0
+SHARE = 20
 log_line = structlog.get_logger()
 
 
@@ -69,13 +70,17 @@ class Fold(Protocol[S]):
 
 @dataclass(slots=True)
 class Shard(Generic[S]):
-    """A partition's state, and the next offset of each of its inputs. `saved_s`: when it was written down last."""
+    """A partition's state, and the next offset of each of its inputs. `saved_s`: when it was written down last, which took `took_s`.
+
+    `changed`: since it was written down; `due`: something may follow from it that is not said."""
 
     partition: int
     state: S
     next: Ends = field(default_factory=dict)
     changed: bool = False
+    due: bool = False
     saved_s: float = field(default_factory=time.monotonic)
+    took_s: float = 0.0
 
 
 class Shards(Generic[S]):
@@ -112,21 +117,28 @@ class Shards(Generic[S]):
         """Folds a batch, and says what follows from it. Records of another worker's partitions are not its business."""
         async with self._lock:
             await self._put_right([record for record in records if not self._at_home(record)])
-            touched = {await self._take(shard, record) for record in records if (shard := self._shards.get(record.place.partition))}
-            for partition in sorted(touched - {-1}):
-                await self._fold.say(self._shards[partition].state, partition)
+            for record in records:
+                if shard := self._shards.get(record.place.partition):
+                    await self._take(shard, record)
+            await self._say()
         await self._save(self._shards.values(), every_s=self._every_s)
 
-    async def _take(self, shard: Shard[S], record: Record) -> int:
-        """Folds a record that comes next; its partition, or -1 where it was folded before."""
+    async def _say(self) -> None:
+        """Says what follows from what was folded; of a batch that was refused half way too, when its parts are handled."""
+        for shard in self._shards.values():
+            if shard.due:
+                shard.due = False
+                await self._fold.say(shard.state, shard.partition)
+
+    async def _take(self, shard: Shard[S], record: Record) -> None:
+        """Folds a record that comes next; one that was folded before changes nothing."""
         at = (record.place.topic, record.place.partition)
         if record.place.offset < shard.next.get(at, 0):
-            return -1
+            return
         if self._at_home(record):
             await self._fold.fold(shard.state, record)
         shard.next[at] = record.place.offset + 1
-        shard.changed = True
-        return shard.partition
+        shard.changed = shard.due = True
 
     async def _take_of_past(self, shard: Shard[S], record: Record) -> None:
         """Folds a record as a batch of one would be handled: what is wrong with it stops no start."""
@@ -152,8 +164,8 @@ class Shards(Generic[S]):
         """Says what follows from something else than its records: another state has changed."""
         async with self._lock:
             for shard in self._shards.values():
-                await self._fold.say(shard.state, shard.partition)
-                shard.changed = True
+                shard.changed = shard.due = True
+            await self._say()
 
     async def assigned(self, partitions: Iterable[int]) -> None:
         """Holds exactly these partitions: those that are new are restored, the others go on."""
@@ -164,7 +176,8 @@ class Shards(Generic[S]):
             self._partitions = await self._log.partitions(self.topics)
             for shard in await self._restored([partition for partition in wanted if partition not in self._shards]):
                 self._shards[shard.partition] = shard
-                await self._fold.say(shard.state, shard.partition)
+                shard.due = True
+            await self._say()
         log_line.info("assigned", partitions=wanted)
 
     async def revoked(self) -> None:
@@ -178,9 +191,13 @@ class Shards(Generic[S]):
 
     async def _save(self, shards: Iterable[Shard[S]], *, every_s: float) -> None:
         for shard in list(shards):
-            if shard.changed and time.monotonic() - shard.saved_s >= every_s:
-                shard.changed, shard.saved_s = False, time.monotonic()
-                await self._snapshots.save(str(shard.partition), dict(shard.next), self._fold.dumped(shard.state))
+            # The work waits while a state is written: for a twentieth of the time at most.
+            if shard.changed and time.monotonic() - shard.saved_s >= (max(every_s, SHARE * shard.took_s) if every_s else 0.0):
+                started, shard.changed = time.monotonic(), False
+                offsets, told = dict(shard.next), self._fold.dumped(shard.state)
+                shard.saved_s = time.monotonic()
+                shard.took_s = shard.saved_s - started
+                await self._snapshots.save(str(shard.partition), offsets, told)
 
     async def _restored(self, partitions: Sequence[int]) -> list[Shard[S]]:
         started, events = time.perf_counter(), 0

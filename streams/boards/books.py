@@ -115,13 +115,16 @@ class Books:
         self.results[run_id] = replace(self.results[run_id], documents={})
         self.scores.pop(run_id, None)
 
+    def entries(self, name: str) -> list[Entry]:
+        """The runs that may stand on a board, with what is joined to them."""
+        return [self._entry(self.results[run_id]) for run_id in sorted(set(self._on.get(name, {}).values()))]
+
     def changed(self, names: Iterable[str]) -> Iterator[Chosen]:
         """Of these boards, those that stand otherwise than was said last."""
         for name in names:
-            if self._on.get(name):
-                board = chosen(name, [self._entry(self.results[run_id]) for run_id in sorted(set(self._on[name].values()))])
-                if self.said.get(name) != board.digest:
-                    yield board
+            entries = self.entries(name)
+            if entries and self.said.get(name) != (board := chosen(name, entries)).digest:
+                yield board
 
     def held(self) -> Iterator[Event]:
         """The events that make these books again."""
