@@ -176,7 +176,12 @@ class Settling:
         return {topic: offset for (topic, _), offset in self.next_of(partition).items()}
 
     async def _score(self, run: Run, task: str, said: Said) -> None:
-        """Says a task's scores, once they are complete, by the newest scorer that has them all."""
+        """Says a task's scores, once they are complete, by the newest scorer that has them all.
+
+        One that may stop ends where it is known, also where all of its scores came before anybody looked: the scores alone decide.
+        """
+        if run.complete_scores(task):
+            await self._stop(run, task)
         found, planned = run.complete_scores(task), run.planned(task)
         before = said.scores.get(task)
         if found is None or planned is None or (before and before.scorer_version >= found[0]):
@@ -207,6 +212,13 @@ class Settling:
     async def _write(self, event: Event) -> None:
         await until_available(lambda: self._log.publish(event), what="kafka")
 
+    async def _stop(self, run: Run, task: str) -> None:
+        """Says that a task is known well enough, where it is."""
+        if stop := results.stopped(run, task, stamp=producer(STAMP)):
+            await self._write(stop)
+            run.take(stop)
+            log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
+
     async def progress(self, states: Callable[[], Iterable[Here]]) -> None:
         """Says once a second where unfinished runs stand, and whether a task is known well enough; for ever."""
         while True:
@@ -223,9 +235,7 @@ class Settling:
                 state.moved.add(run.run_id)
                 continue
             started = time.monotonic()
-            if stop := results.stopped(run, task, stamp=producer(STAMP)):
-                await self._write(stop)
-                log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
+            await self._stop(run, task)
             if event := results.progressed(run, task, version, stamp=producer(STAMP)):
                 await self._write(event)
             ended = time.monotonic()
