@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -158,9 +159,8 @@ class Planning:
             await until_available(lambda: self._log.publish(change), what="kafka")
 
     async def _read(self, partition: int, offset: int) -> Record | None:
-        async for record in self._log.read_span(REQUESTS, partition=partition, first=offset, last=offset):
-            return record
-        return None
+        async with aclosing(self._log.read_span(REQUESTS, partition=partition, first=offset, last=offset)) as records:
+            return await anext(records, None)
 
     async def _plan(self, request: EvaluationRequested, record: Record, asked: Asked) -> None:
         started = time.perf_counter()

@@ -106,8 +106,10 @@ def of_run(number: int, *, finished: bool) -> Iterator[Event]:
 def stores(home: Path) -> Iterator[Settings]:
     """Settings of a broker and a registry of its own."""
     settings = Settings(home=home, kafka=free_address(), registry=f"http://{free_address()}", snapshot_s=1.0)
+    quiet = subprocess.DEVNULL
     children = [
-        subprocess.Popen([sys.executable, "-m", f"infra.embedded.{name}"], env=environment_of(settings)) for name in ("broker", "registry")
+        subprocess.Popen([sys.executable, "-m", f"infra.embedded.{name}"], env=environment_of(settings), stdout=quiet, stderr=quiet)
+        for name in ("broker", "registry")
     ]
     try:
         yield settings

@@ -118,11 +118,12 @@ class Log:
         async for record in self.follow(topics, since=since, until=until):
             yield record
 
-    async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncIterator[Record]:
+    async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncGenerator[Record, None]:
         """The records of one partition between two offsets, both included."""
         since, until = {(topic.name, partition): first}, {(topic.name, partition): last + 1}
-        async for record in self.follow([topic], since=since, until=until):
-            yield record
+        async with aclosing(self.follow([topic], since=since, until=until)) as records:
+            async for record in records:
+                yield record
 
     def follow(
         self,
