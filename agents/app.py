@@ -146,23 +146,24 @@ def _follow_assignment(app: App, following: Following) -> None:
     app.places = following.places
 
     async def revoked(_app: object, revoked: object, **_: object) -> None:
-        await _or_end(following.revoked)
+        await or_end(until_available(following.revoked, what="state of partitions"), what="state of partitions")
 
     async def assigned(_app: object, **_: object) -> None:
         partitions = frozenset(tp.partition for tp in app.consumer.assignment())
-        await _or_end(lambda: following.assigned(partitions))
+        state = until_available(lambda: following.assigned(partitions), what="state of partitions")
+        await or_end(state, what="state of partitions")
         READY.set(1)
 
     app.on_partitions_revoked.connect(revoked)
     app.on_rebalance_complete.connect(assigned)
 
 
-async def _or_end(follow: Callable[[], Awaitable[None]]) -> None:
-    """Ends the process where the state cannot follow: its supervisor starts it anew."""
+async def or_end(working: Awaitable[None], *, what: str) -> None:
+    """What runs beside the consumer; an error in it ends the process as one in a batch does: its supervisor starts it anew."""
     try:
-        await until_available(follow, what="state of partitions")
-    except Exception:  # noqa: BLE001  # a signal's exceptions would go unseen
-        structlog.get_logger().exception("the state cannot follow its partitions")
+        await working
+    except Exception:  # noqa: BLE001  # nobody else would see it
+        structlog.get_logger().exception("failed, ending", what=what)
         os._exit(CRASHED)
 
 

@@ -6,14 +6,13 @@ come by partition, and none is kept: when a price is published, those of the wor
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import structlog
 
-from agents.app import CRASHED, consume, of_shards
+from agents.app import consume, of_shards, or_end
 from agents.everywhere import Everywhere, events_of, told_of
 from agents.shards import Shards
 from infra.identity import producer
@@ -167,14 +166,6 @@ class Accountant:
             yield cost(run, summary, stamp=producer("agents.cost"))
 
 
-async def _ended(tasks: Sequence["asyncio.Task[None]"]) -> None:
-    try:
-        await asyncio.gather(*tasks)
-    except Exception:  # these tasks' one supervised loop: it ends the process like the consumer's
-        log_line.exception("prices cannot be followed")
-        os._exit(CRASHED)
-
-
 async def main(settings: Settings) -> None:
     """Reckons until SIGTERM."""
     async with Log(settings, client_id="agents.cost") as log:
@@ -185,10 +176,10 @@ async def main(settings: Settings) -> None:
         priced = asyncio.Event()
         async with rates.following(lambda _record: priced.set()) as tasks:
             again = asyncio.create_task(_when(priced, shards.ask))
-            watching = asyncio.create_task(_ended([*tasks, again]))
+            watching = [asyncio.create_task(or_end(task, what="prices")) for task in (*tasks, again)]
             await consume("cost", shards.topics, shards.handle, log=log, settings=settings, following=of_shards(shards))
-            again.cancel()
-            watching.cancel()
+            for task in (again, *watching):
+                task.cancel()
 
 
 async def _when(event: asyncio.Event, follow: Callable[[], Awaitable[None]]) -> None:

@@ -5,13 +5,12 @@ Ranking takes seconds for thousands of models: it is done in a thread, a board a
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
-from agents.app import CRASHED, Following, consume
+from agents.app import Following, consume, or_end
 from agents.everywhere import Everywhere, events_of, told_of
 from infra.identity import producer
 from infra.kafka import Log, Record
@@ -128,14 +127,6 @@ def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:
         )  # fmt: skip
 
 
-async def _supervised(task: "asyncio.Task[None]") -> None:
-    try:
-        await task
-    except Exception:  # these tasks' one supervised loop: it ends the process like the consumer's
-        log_line.exception("boards cannot be kept")
-        os._exit(CRASHED)
-
-
 async def main(settings: Settings) -> None:
     """Ranks until SIGTERM."""
     async with Log(settings, client_id="agents.rank") as log:
@@ -145,7 +136,7 @@ async def main(settings: Settings) -> None:
         ranker = Ranker(log, everywhere)
         async with everywhere.following() as tasks:
             ranking = asyncio.create_task(ranker.rank())
-            watching = [asyncio.create_task(_supervised(task)) for task in (*tasks, ranking)]
+            watching = [asyncio.create_task(or_end(task, what="boards")) for task in (*tasks, ranking)]
             await consume("rank", (RESULTS,), ranker.handle, log=log, settings=settings, following=Following(ranker.assigned))
             for task in (ranking, *watching):
                 task.cancel()

@@ -5,15 +5,14 @@ settled by a task of its own: an aggregation that takes minutes holds up no othe
 """
 
 import asyncio
-import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from agents.aggregating import Aggregating
-from agents.app import CRASHED, consume_sharded
+from agents.app import consume_sharded, or_end
 from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import producer
@@ -246,14 +245,6 @@ def _unread(_partition: int) -> Ends:
     return {}
 
 
-async def _supervised(progress: Awaitable[None]) -> None:
-    try:
-        await progress
-    except Exception:  # this task's one supervised loop: it ends the process like the consumer's
-        log_line.exception("provisional scores failed")
-        os._exit(CRASHED)
-
-
 async def main(settings: Settings) -> None:
     """Settles until SIGTERM."""
     async with Log(settings, client_id=STAMP) as log:
@@ -262,6 +253,6 @@ async def main(settings: Settings) -> None:
             settling = Settling(log, aggregating)
             shards = Shards(log, settings, worker="settle", fold=settling)
             settling.next_of = shards.next_of
-            ticking = asyncio.create_task(_supervised(settling.progress(shards.states_now)))
+            ticking = asyncio.create_task(or_end(settling.progress(shards.states_now), what="provisional scores"))
             await consume_sharded("settle", shards, log=log, settings=settings)
             ticking.cancel()
