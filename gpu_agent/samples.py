@@ -3,6 +3,7 @@
 import json
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Thinking
 from infra.builds import contents_of, samples_of
@@ -11,7 +12,7 @@ from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.jobs import BuildPlace, Job
 from schemas.measurements import Answer
 from streams.errors import Invalid
-from streams.quality.generation import arguments, merged
+from streams.quality.generation import arguments, merged, text_seed
 
 # A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
 WIDTH = 1 << 20
@@ -48,9 +49,8 @@ class Open:
             if not any(built.repeats for built in sample.requests):
                 self.ready.append(position)
             for number, built in enumerate(sample.requests):
-                yield from _requests(
-                    built, job, index=position * WIDTH + number, prefix=prefixes[built.prefix_ref] if built.prefix_ref else ""
-                )
+                prefix = prefixes[built.prefix_ref] if built.prefix_ref else ""
+                yield from _requests(built, job, sample, index=position * WIDTH + number, prefix=prefix)
 
     def take(self, answer: EngineAnswer) -> None:
         """Takes an answer in, of whichever sample."""
@@ -76,14 +76,17 @@ class Open:
         return {self.samples[position].ordinal for position in gone}
 
 
-def _requests(built: BuiltRequest, job: Job, *, index: int, prefix: str) -> Iterator[EngineRequest]:
+def _requests(built: BuiltRequest, job: Job, sample: SampleBuilt, *, index: int, prefix: str) -> Iterator[EngineRequest]:
     told = merged(json.loads(built.generation_json or "{}"), arguments(job.generation_json))
     thinking = Thinking(job.chat.thinking_end, job.chat.thinking_tokens) if job.chat.thinking else None
+    drawn = partial(
+        text_seed, job.seed, build_id=sample.build_id, ordinal=sample.ordinal, repeat=job.repeat, request=index % WIDTH
+    )
     for draw in range(built.repeats):
         yield EngineRequest(
             index=index, request_type=built.request_type, context=prefix + built.context.read(),
             continuation=built.continuation.read() if built.continuation else None, generation=told, draw=draw,
-            seed=job.seed + job.repeat, thinking=thinking,
+            seed=drawn(draw=draw), thinking=thinking,
         )  # fmt: skip
 
 

@@ -24,7 +24,9 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
-    """One request. `generation` holds normalised `generation_kwargs`; `draw` tells repetitions of one request apart."""
+    """One request. `generation` holds normalised `generation_kwargs`; `draw` tells repetitions of one request apart, and `seed` is
+    what each draws by (streams/quality/generation.py).
+    """
 
     index: int
     request_type: str

@@ -171,7 +171,7 @@ class Transformers:
             )
         kept = tuple(tokens[-room:])
         limit = _rest_of(int(told.rest["max_length"]), prompt=len(kept)) if told.rest.get("max_length") is not None else limit
-        return Prompt(kept, told, limit, request.seed + request.draw, request.thinking)
+        return Prompt(kept, told, limit, request.seed, request.thinking)
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""

@@ -6,6 +6,7 @@ and gives one text to a request). A test holds the names against both.
 """
 
 import difflib
+import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -93,6 +94,15 @@ def merged(task: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """A task's arguments with a request's own in place of them; a length of the request's counts, whichever of its names the task uses."""
     lengths = LENGTHS if any(own.get(name) is not None for name in LENGTHS) else ()
     return {name: value for name, value in task.items() if name not in lengths} | dict(own)
+
+
+def text_seed(seed: int, *, build_id: str, ordinal: int, repeat: int, request: int, draw: int) -> int:
+    """The seed by which one text is drawn, 0 to 2⁶³ - 1: a hash of all that tells it from the run's other texts.
+
+    So no two texts share their noise, and the same request gives the same text whatever the shard, the batch, the attempt or the agent.
+    """
+    told = json.dumps([seed, build_id, ordinal, repeat, request, draw])
+    return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def _meant(name: str) -> str:

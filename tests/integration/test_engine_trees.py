@@ -116,7 +116,7 @@ def test_draws_are_transformers_and_do_not_depend_on_what_is_drawn_together(tmp_
     kinds: list[dict[str, Any]] = [{}, {"top_p": 0.6, "top_k": 0}, {"temperature": 0.5, "top_k": 9}, {"temperature": 1.7, "top_k": 0}]
     requests = [
         EngineRequest(
-            index=n, request_type="generate_until", context=f"{SHOTS}Q{n // 3}:", draw=n % 3,
+            index=n, request_type="generate_until", context=f"{SHOTS}Q{n // 3}:", draw=n % 3, seed=n,
             generation={"until": ["\n"], "max_gen_toks": 4 + 3 * (n % 5), "do_sample": True, **kinds[n % 4]},
         )
         for n in range(36)

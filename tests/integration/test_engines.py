@@ -108,9 +108,9 @@ def test_texts_searched_by_beams_are_lm_evals(engine: Transformers, reference: A
 
 
 def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
-    """The same seed gives the same text; another draw another one."""
+    """The same seed gives the same text; another one another."""
     settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}
-    draws = [EngineRequest(index=0, request_type="generate_until", context=QUESTION, generation=settings, draw=n) for n in (0, 0, 1)]
+    draws = [EngineRequest(index=0, request_type="generate_until", context=QUESTION, generation=settings, seed=n) for n in (0, 0, 1)]
     first, again, other = (ours(engine, [request])[0].output for request in draws)
     assert first == again
     assert first != other

@@ -3,11 +3,12 @@
 import random
 
 from gpu_agent.engines.engine import EngineAnswer
-from gpu_agent.samples import Open
+from gpu_agent.samples import WIDTH, Open
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Producer, Text
 from schemas.jobs import Job
 from schemas.requests import Chat, EngineChoice, ModelRef
+from streams.quality.generation import text_seed
 from tests.runs import run_named
 
 R = run_named("r")
@@ -55,3 +56,20 @@ def test_what_is_ready_stays_so_until_it_is_published() -> None:
     assert [built.ordinal for built, _ in open_.whole()] == [1]
     assert open_.told(1) == {1}
     assert (open_.ready, open_.answers) == ([], {})
+
+
+def test_every_text_of_a_run_draws_by_a_seed_of_its_own_that_stays() -> None:
+    """Whichever documents a job has and in whatever order; of one seed, no two of documents, repeats, requests and draws are equal."""
+    def seeds(*ordinals: int, repeat: int = 0, seed: int = 1) -> dict[tuple[int, int, int, int], int]:
+        samples = [sample(ordinal, 2, 1) for ordinal in ordinals]
+        told = job().model_copy(update={"repeat": repeat, "seed": seed})
+        return {
+            (samples[one.index // WIDTH].ordinal, repeat, one.index % WIDTH, one.draw): one.seed for one in Open(samples).requests(told, {})
+        }
+
+    whole = seeds(*range(40)) | seeds(*range(40), repeat=1)
+    assert len(set(whole.values())) == len(whole) == 240
+    assert set(whole.values()).isdisjoint(seeds(*range(40), seed=2).values())
+    shard = seeds(31, 7, repeat=1)
+    assert shard == {place: whole[place] for place in shard}
+    assert text_seed(1234, build_id="b", ordinal=0, repeat=0, request=0, draw=0) == 7104996367553153937  # for ever
