@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import Self
 
 from infra.harness.aggregating import Aggregated, aggregated, is_quick
-from infra.harness.processes import prepare
 from infra.pools import pool
 from streams.errors import Invalid
 from streams.quality.scores import Aggregate, Key
@@ -22,7 +21,6 @@ class Aggregating:
         self._pools: dict[bool, ProcessPoolExecutor] = {}
 
     def __enter__(self) -> Self:
-        asyncio.get_running_loop().run_in_executor(self._pool(quick=True), prepare)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

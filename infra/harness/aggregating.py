@@ -9,7 +9,6 @@ from typing import Any
 
 from infra.harness.limits import Overdue, within
 from infra.harness.metrics.registry import METRICS, total
-from infra.harness.tasks import without_data
 
 # As lm_eval.simple_evaluate has them.
 DRAWS = 100_000
@@ -27,6 +26,8 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
     if not parts:
         return None, None
     from lm_eval.api.metrics import mean, stderr_for_metric
+
+    from infra.harness.tasks import without_data  # it takes seconds to load, and the process that asks needs none of it
 
     # Its bootstrap then runs in this process, with the same seeds and hence the same result.
     os.environ["DISABLE_MULTIPROC"] = "1"
