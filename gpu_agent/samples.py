@@ -79,9 +79,7 @@ class Open:
 def _requests(built: BuiltRequest, job: Job, sample: SampleBuilt, *, index: int, prefix: str) -> Iterator[EngineRequest]:
     told = merged(json.loads(built.generation_json or "{}"), arguments(job.generation_json))
     thinking = Thinking(job.chat.thinking_end, job.chat.thinking_tokens) if job.chat.thinking else None
-    drawn = partial(
-        text_seed, job.seed, build_id=sample.build_id, ordinal=sample.ordinal, repeat=job.repeat, request=index % WIDTH
-    )
+    drawn = partial(text_seed, job.seed, build_id=sample.build_id, ordinal=sample.ordinal, repeat=job.repeat, request=index % WIDTH)
     for draw in range(built.repeats):
         yield EngineRequest(
             index=index, request_type=built.request_type, context=prefix + built.context.read(),
