@@ -61,11 +61,12 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
 def _built(
     request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """The tasks as they would be built, those that would be skipped, and differences from pins. Raises: Permanent, where none would run."""
+    """The tasks as they would be built, those that would be skipped, and what is remarked. Raises: Permanent, where none would run."""
     from infra.harness.building import build
+    from infra.harness.examples import own_examples
     from streams.planning import samples_of
 
-    tasks, errors, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str]()
+    tasks, errors, warnings, remarks = list[dict[str, Any]](), dict[str, Permanent](), list[str](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
@@ -76,6 +77,7 @@ def _built(
             errors[choice.name] = error
             continue
         warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
+        remarks += own_examples(made.task, made.own_examples, samples=len(made.samples))
         kept = made.samples[: samples_of(choice, len(made.samples))]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
@@ -85,7 +87,7 @@ def _built(
     if errors and not (request.skip_missing and tasks):
         raise pins.refused(errors, asked=len(choices))
     pins.check(warnings, pinned=request.pinned)
-    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings
+    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings + remarks
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:

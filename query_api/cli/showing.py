@@ -126,6 +126,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
         yield "private: its prompts and answers are in the log alone"
+    if dress := dressed(told.get("chat") or {}):
+        yield f"prompts: {dress}"
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
     yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
@@ -146,6 +148,8 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield "provisional"
     if s["sequential"]:
         yield "sequence"
+    if s.get("truncated"):
+        yield f"{s['truncated']:,} truncated"
 
 
 def performance(told: Mapping[str, Any]) -> None:

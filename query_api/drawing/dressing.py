@@ -14,6 +14,8 @@ def _words(chat: Mapping[str, Any]) -> Iterator[str]:
         yield "chat template" if chat["template"] == "model" else "a chat template of its own"
     if chat.get("system"):
         yield "system text"
+    if chat.get("fold_system"):
+        yield "system message in the first user message"
     if chat.get("multiturn"):
         yield "examples as turns"
     if chat.get("thinking") is not None:

@@ -128,11 +128,13 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
+    truncated = {task["task"]: task["truncated"] for task in tasks}
+    scores = [score | {"truncated": truncated.get(score["task"], 0)} for score in scores]
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
         "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
-        **whom(plan),
+        "chat": plan.get("chat") or {}, **whom(plan),
     }  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
 
 def test_a_judgement_says_what_was_given_and_no_more() -> None:
     """So that the API fills in the rest: the engine among it."""
-    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {
+    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "fold_system", "submitter"]) | {
         "run_id": R,
         "chat": False,
         "private": False,

@@ -41,3 +41,17 @@ def test_a_board_marks_rows_by_the_age_of_their_data(capsys: pytest.CaptureFixtu
     assert any(line.startswith("data: older than the model, which may have seen them") for line in lines)
     showing.ranking({"board": "b", "rows": rows[2:]})
     assert "data" not in capsys.readouterr().out.replace("dateless", "")
+
+
+SCORE = {"task": "t", "metric": "acc", "filter": "none", "value": 0.5, "stderr": 0.1, "low": 0.3, "high": 0.7, "samples": 20,
+         "complete": True, "sequential": False, "truncated": 0}  # fmt: skip
+RUN = {"run_id": "r", "model": "/models/m", "state": "completed", "progress": 1.0, "tasks": [], "flags": [], "exposure": [],
+       "warnings": [], "skipped": [], "scores": [], "performance": None}  # fmt: skip
+
+
+def test_truncated_samples_are_said_beside_the_score(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing where none is."""
+    showing.run(RUN | {"scores": [SCORE | {"truncated": 1200}]})
+    assert "1,200 truncated" in capsys.readouterr().out
+    showing.run(RUN | {"scores": [SCORE]})
+    assert "truncated" not in capsys.readouterr().out

@@ -114,6 +114,7 @@ class ChatInput(Shape):
 
     `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
     `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    `fold_system`: the system message is put before the first user message, for templates that refuse the system role.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,6 +124,7 @@ class ChatInput(Shape):
     thinking: bool | None = None
     thinking_tokens: int | None = None
     thinking_end: str = "</think>"
+    fold_system: bool = False
 
 
 class ChatOutput(Shape):
@@ -131,6 +133,7 @@ class ChatOutput(Shape):
 
     `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
     `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    `fold_system`: the system message is put before the first user message, for templates that refuse the system role.
     """
 
     template: str | None = None
@@ -139,6 +142,7 @@ class ChatOutput(Shape):
     thinking: bool | None = None
     thinking_tokens: int | None = None
     thinking_end: str = "</think>"
+    fold_system: bool = False
 
 
 class Device(Shape):
@@ -213,6 +217,8 @@ class JudgedScore(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    truncated: int
+    """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
     main: bool
@@ -493,6 +499,8 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    truncated: int
+    """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
 
@@ -597,7 +605,7 @@ class TaskChoice(Shape):
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own.
+    `metrics` are computed beside the task's own. `fewshot_exclude_self`: a document is never among its own examples.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -614,6 +622,7 @@ class TaskChoice(Shape):
     trust_code: bool = False
     metrics: list[str] = []
     limit_ratio: float | None = None
+    fewshot_exclude_self: bool = False
 
 
 class TaskDifference(Shape):
@@ -650,6 +659,8 @@ class TaskProgress(Shape):
     answered: int
     scored: int
     not_scored: int
+    truncated: int
+    """samples of which the model's window truncated a prompt or a choice"""
     planned: int
     """more than expected where it stopped early"""
     half_width: float | None
@@ -773,6 +784,7 @@ class Judgement(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
 
 
@@ -930,6 +942,7 @@ class Submission(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
     workload: Workload | None = None
     """a load to measure speed under"""
@@ -963,6 +976,8 @@ class Submission(Shape):
     """when a task is known well enough to stop early; null: it runs whole"""
     model_published: str | None = None
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool = False
+    """fail over a request that the model's window would truncate"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -1009,6 +1024,7 @@ class Batch(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
     workload: Workload | None = None
     """a load to measure speed under"""
@@ -1042,6 +1058,8 @@ class Batch(Shape):
     """when a task is known well enough to stop early; null: it runs whole"""
     model_published: str | None = None
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool = False
+    """fail over a request that the model's window would truncate"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -1119,6 +1137,8 @@ class Run(Shape):
     """whose answers it judges; null where it judges nobody's"""
     against: Whom | None
     """with whose answers it compares them"""
+    chat: ChatOutput
+    """how prompts are dressed"""
     waits_code: str | None
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None
