@@ -16,6 +16,8 @@ from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
 from streams.quality import pins
 
+# Of the memory that a run needs: fields of Estimate, and what people call them.
+PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
 Told = Callable[[str], None]
 
 
@@ -52,7 +54,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
         "tasks": tasks, "skipped": skipped, "warnings": warnings,
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": perf_requests(request.workload),
-        "memory": {"weights_bytes": guess.weights_bytes, "kv_bytes": guess.kv_bytes, "overhead_bytes": guess.overhead_bytes,
+        "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},
                    "needed_bytes": need_of(request, guess).memory_bytes},
         **_measured(request.model.uri, request.engine.name, samples, settings),
     }  # fmt: skip
@@ -131,19 +133,18 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
     yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"
     memory, largest = plan["memory"], plan["largest_agent_bytes"]
-    parts = " + ".join(
-        f"{memory[f'{name}_bytes'] / 2**30:.2f} {what}"
-        for name, what in (("weights", "weights"), ("kv", "keys and values"), ("overhead", "runtime"))
-    )
-    yield (
-        f"memory: {memory['needed_bytes'] / 2**30:.2f} GiB ({parts})"
-        if memory["needed_bytes"]
-        else "memory: not known; the model has no files here"
-    )
+    yield from _memory(memory) if memory["needed_bytes"] else ("memory: not known; the model has no files here",)
     if largest is not None and largest < memory["needed_bytes"]:
         yield f"[yellow]no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one[/]"
     yield _time_and_cost(plan)
     yield "nothing was produced"
+
+
+def _memory(memory: Mapping[str, int]) -> Iterator[str]:
+    """The memory needed and its parts, each on a line; in hundredths of a GiB, rounded up, so that the sum is that of the parts shown."""
+    parts = {what: math.ceil(100 * memory[f"{name}_bytes"] / 2**30) for name, what in PARTS.items()}
+    yield f"memory: {sum(parts.values()) / 100:.2f} GiB"
+    yield from (f"  {hundredths / 100:.2f} GiB {what}" for what, hundredths in parts.items())
 
 
 def _time_and_cost(plan: dict[str, Any]) -> str:

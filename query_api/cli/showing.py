@@ -12,11 +12,12 @@ from rich.table import Table
 
 from query_api.drawing.charts import number, seconds, stopped, usd
 from query_api.drawing.dressing import dressed
+from query_api.drawing.grouping import arranged
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
 BARS = 12
-NARROWEST, WIDEST = 24, 1000  # of a column of names, and of a table
+NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 console = Console()
 errors = Console(stderr=True)
 
@@ -36,14 +37,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
     told = list(rows)
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
-    drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    drawn, whole = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False), -GAP
     for at in shown:
-        right, longest = columns[at].startswith(">"), max((len(str(row[at])) for row in told), default=0)
-        drawn.add_column(columns[at].removeprefix(">"), justify="right" if right else "left", overflow="fold",
-                         no_wrap=right or columns[at] == "run", min_width=None if right else min(longest, NARROWEST))  # fmt: skip
+        head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
+        longest = max((len(str(row[at])) for row in told if row[at] is not None), default=0)
+        least = max(len(head), longest if figure or head == "run" else min(longest, NARROWEST))
+        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
+        whole += least + GAP
     for row in told:
         drawn.add_row(*("–" if row[at] is None else str(row[at]) for at in shown))
-    whole = console.measure(drawn, options=console.options.update(width=WIDEST)).minimum
     # A terminal too narrow for that wraps the lines itself: names in pieces of five letters are harder to read.
     Console(width=max(console.width, whole)).print(drawn, soft_wrap=True)
 
@@ -110,7 +112,7 @@ def run(told: Mapping[str, Any]) -> None:
     for remark in _remarks(told):
         console.print(f"  {remark}", highlight=False)
     if told["scores"]:
-        rows = [_score(score) for score in told["scores"]]
+        rows = [_score(score) for score in arranged(told["scores"], told["groups"])]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
     if told["performance"]:
         performance(told["performance"])
@@ -138,9 +140,11 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
-    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s))
+    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s)) or None
     metric = s["metric"] if s["filter"] == "none" else f"{s['metric']} ({s['filter']})"
-    return s["task"], metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+    name = s["task"] or f"{s['group']} ({s['tasks']} tasks)"
+    name = f"  {name}" if s["task"] and s["group"] else name
+    return name, metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
 
 
 def _notes(s: Mapping[str, Any]) -> Iterator[str]:

@@ -108,7 +108,7 @@ def _send(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, dry_run:
 
 def _scores(told: dict[str, Any]) -> dict[str, Any]:
     return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), "scores": told["scores"],
-            "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
+            "groups": told["groups"], "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
 
 
 def _speed(told: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,25 @@ class Score(Shape):
     why_undefined: str | None
     truncated: int = Field(default=0, description="samples of the task of which the model's window truncated a prompt or a choice")
     sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task may stop early")
+    group: str | None = Field(default=None, description="the group that the task is of")
+
+
+class GroupScore(Shape):
+    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+
+    group: str
+    tasks: int = Field(description="how many tasks it is of")
+    metric: str
+    filter: str
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    truncated: int = Field(description="samples of which the model's window truncated a prompt or a choice")
+    complete: bool
+    sequential: bool = Field(description="the interval of a task is a confidence sequence's")
 
 
 class Spread(Shape):
@@ -202,6 +221,7 @@ class Run(Shape):
     exposure: tuple[str, ...] = Field(default=(), description="whether the model may have seen the data, in words (docs/contamination.md)")
     unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
     scores: tuple[Score, ...] = ()
+    groups: tuple[GroupScore, ...] = Field(default=(), description="a group has one once each of its tasks has its main metric")
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()
     suite_version: str | None = Field(default=None, description="the version of the suite that brought the tasks")

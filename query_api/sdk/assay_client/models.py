@@ -187,6 +187,27 @@ class Generation(Shape):
     json_text: str = "{}"
 
 
+class GroupScore(Shape):
+    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+
+    group: str
+    tasks: int
+    """how many tasks it is of"""
+    metric: str
+    filter: str
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    truncated: int
+    """samples of which the model's window truncated a prompt or a choice"""
+    complete: bool
+    sequential: bool
+    """the interval of a task is a confidence sequence's"""
+
+
 class Index(Shape):
     """The addresses, each with its method and what it does."""
 
@@ -221,6 +242,8 @@ class JudgedScore(Shape):
     """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
+    group: str | None
+    """the group that the task is of"""
     main: bool
     """the metric that rankings by this judge use"""
 
@@ -503,6 +526,8 @@ class Score(Shape):
     """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
+    group: str | None
+    """the group that the task is of"""
 
 
 class Side(Shape):
@@ -1125,6 +1150,8 @@ class Run(Shape):
     unscored: str | None
     """how many of its samples cannot be scored, in words; null where none is"""
     scores: list[Score]
+    groups: list[GroupScore]
+    """a group has one once each of its tasks has its main metric"""
     performance: Speed | None
     skipped: list[Skipped]
     suite_version: str | None
