@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed
+from query_api.drawing.dressing import dressed, left_out
 from query_api.drawing.grouping import arranged
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
@@ -80,6 +80,10 @@ def ranking(board: Mapping[str, Any]) -> None:
         rows,
         title=f"ranking: {board['board']}",
     )
+    if board.get("chance_corrected"):
+        note("score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse")
+    if board.get("left_out"):
+        note(left_out(board["left_out"]))
     if all(row["joules_per_token"] is None for row in board["rows"]):
         note("energy: no meter here")
     if any(row["data_age"] != "unknown" for row in board["rows"]):

@@ -100,3 +100,15 @@ def test_the_memory_shown_is_the_sum_of_the_parts_shown() -> None:
     first, *parts = estimating._memory(memory)
     assert [line.split(" GiB ")[1] for line in parts] == ["weights", "keys and values", "activations", "runtime"]
     assert first == f"memory: {sum(float(line.split()[0]) for line in parts):.2f} GiB" == "memory: 4.02 GiB"
+
+
+def test_a_board_says_that_its_scores_are_chance_corrected_and_whom_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Or nothing of either."""
+    rows = [ROW | {"model": "m", "samples": 3, "sequential": False, "chat": {}, "data_age": "unknown", "rank": 1, "score": -0.014}]
+    out = [{"model": "a/few", "run_id": "r", "reason": "other sample counts"}]
+    showing.ranking({"board": "b", "rows": rows, "chance_corrected": True, "left_out": out})
+    told = capsys.readouterr().out
+    assert "score: chance-corrected, (value - chance) / (1 - chance)" in told
+    assert "1 model left out: other sample counts (few)" in told
+    showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": []})
+    assert "chance" not in (plain := capsys.readouterr().out) and "left out" not in plain

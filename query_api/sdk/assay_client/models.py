@@ -248,6 +248,14 @@ class JudgedScore(Shape):
     """the metric that rankings by this judge use"""
 
 
+class LeftOut(Shape):
+    """A model of which no run stands on the board, its newest run, and why."""
+
+    model: str
+    run_id: str
+    reason: Literal["other sample counts", "other data"]
+
+
 class Letter(Shape):
     """
     A record that could not be decoded or processed: where it lies, why, and its bytes (base64).
@@ -857,6 +865,7 @@ class RankingRow(Shape):
     hardware: str
     run_id: str
     score: float | None
+    """the mean over tasks; of a task's own board the task's main metric, as it is"""
     low: float | None
     high: float | None
     rank_low: int | None
@@ -1113,6 +1122,10 @@ class Ranking(Shape):
     changed_us: int | None
     """of pages with the same the rows belong together"""
     rows: list[RankingRow]
+    chance_corrected: bool
+    """scores are means of (value - chance) / (1 - chance) where a task has a chance level: 0 is guessing, below 0 is worse"""
+    left_out: list[LeftOut]
+    """models that the board leaves out: their runs cannot be compared with it"""
     next: str | None
     """the next page's cursor, for the same `board`; null at the end"""
 
