@@ -30,7 +30,8 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
     names = options["task"] or [PAIRWISE if options["against"] else USUAL]
     said = {
-        "model": model_named(options["model"]), "engine": engine_said(options["engine"], options["option"] or []),
+        "model": model_named(options["model"], trust_code=options["trust_model_code"]),
+        "engine": engine_said(options["engine"], options["option"] or []),
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
         "visibility": "private" if options["private"] else None,
@@ -53,6 +54,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a submission's options say as fields of its body, by their names; null where an option was not given. Raises: Invalid."""
     chat = {name: options[name] for name in ("system", "fold_system", "multiturn", "thinking", "thinking_tokens")}
     return {
+        "model": {"trust_code": True} if options["trust_model_code"] else None,
         "engine": engine_said(options["engine"], options["option"] or []),
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
