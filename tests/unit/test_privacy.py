@@ -122,7 +122,8 @@ def test_an_error_of_validation_quotes_nothing() -> None:
 )  # fmt: skip
 def test_why_a_private_run_ended_is_told_only_in_words_that_quote_nothing(code: str | None, state: Any, there: bool) -> None:
     """The code is always told; of any other run, all of it."""
-    for visibility, shown in (("private", there), ("organisation", True)):
+    cases: tuple[tuple[Visibility, bool], ...] = (("private", there), ("organisation", True))
+    for visibility, shown in cases:
         change = RunChanged(
             occurred_us=1, producer=Producer(service="test", version="1"), run_id=R, state=state, reason_code=code, message=MARKER,
             visibility=visibility,
