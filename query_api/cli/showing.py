@@ -35,19 +35,24 @@ def lines(values: Iterable[Any]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
-    told = list(rows)
+    told = [[_cell(value) for value in row] for row in rows]
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
     drawn, whole = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False), -GAP
     for at in shown:
         head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
-        longest = max((len(str(row[at])) for row in told if row[at] is not None), default=0)
+        longest = max((len(row[at] or "") for row in told), default=0)
         least = max(len(head), longest if figure or head == "run" else min(longest, NARROWEST))
         drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
         whole += least + GAP
     for row in told:
-        drawn.add_row(*("–" if row[at] is None else str(row[at]) for at in shown))
+        drawn.add_row(*(row[at] or ("–" if row[at] is None else "") for at in shown))
     # A terminal too narrow for that wraps the lines itself: names in pieces of five letters are harder to read.
     Console(width=max(console.width, whole)).print(drawn, soft_wrap=True)
+
+
+def _cell(value: Any) -> str | None:
+    """A value as a table has it: a bare figure with five digits that count."""
+    return None if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def note(text: str) -> None:

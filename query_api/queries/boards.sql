@@ -39,8 +39,8 @@ WHERE state = 'completed'
     AND if(
         startsWith({board:String}, 'task:'),
         position(ifNull(plan, ''), concat('"task":"', substring({board:String}, 6), '"')) > 0,
-        JSONExtractString(ifNull(plan, ''), 'suite') IN ('', {board:String})
+        JSONExtractString(ifNull(plan, ''), 'suite') = if(position({board:String}, '+') > 0, '', {board:String})
     )
 GROUP BY run_id
 ORDER BY ended_us DESC, run_id
-LIMIT 500
+LIMIT 200

@@ -46,19 +46,20 @@ async def _tasks(reading: Reading, rows: Sequence[Row]) -> list[PlannedTask]:
 
 def left_out(board: str, tasks: Sequence[PlannedTask], rows: Sequence[Row], others: Rows) -> Iterator[dict[str, str]]:
     """Models of which no run stands on the board, each with its newest run and why. `others`: runs that are not on it, newest first."""
-    told = {(row["model"], row["model_sha"], row["engine"], _chat(row["chat"])) for row in rows}
+    known = {_model(row["model"], row["model_sha"], row["engine"], json.loads(row["chat"] or "{}")) for row in rows}
     for other in others:
-        plan = Plan.model_validate(json.loads(other["settled_plan"]))
-        model: Model = (plan.model.uri, plan.model_sha, plan.engine.name, plan.chat)
-        if model in told or not _belongs(plan, board):
+        told = json.loads(other["settled_plan"])
+        model = _model(told["model"]["uri"], told["model_sha"], told["engine"]["name"], told["chat"])
+        if model in known:
             continue
-        if reason := _reason(board, tasks, plan):
-            told.add(model)
+        plan = Plan.model_validate(told)
+        if _belongs(plan, board) and (reason := _reason(board, tasks, plan)):
+            known.add(model)
             yield {"model": plan.model.uri, "run_id": other["run_id"], "reason": reason}
 
 
-def _chat(told: str) -> Chat:
-    return Chat.model_validate(json.loads(told or "{}"))
+def _model(uri: str, sha: str, engine: str, chat: Row) -> Model:
+    return uri, sha, engine, Chat.model_validate(chat)
 
 
 def _belongs(plan: Plan, board: str) -> bool:

@@ -112,3 +112,11 @@ def test_a_board_says_that_its_scores_are_chance_corrected_and_whom_it_leaves_ou
     assert "1 model left out: other sample counts (few)" in told
     showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": []})
     assert "chance" not in (plain := capsys.readouterr().out) and "left out" not in plain
+
+
+def test_a_bare_figure_of_a_table_has_five_digits_that_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else a cell is stays as it is; what is not known is a dash."""
+    showing.table(["name", ">value", ">n", "note"], [("a", 1 / 3, 123456789, ""), ("b", -2.5e-9, 0, None), ("c", 1.0, None, None)])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["a", "0.33333", "123456789"], ["b", "-2.5e-09", "0", "–"], ["c", "1", "–", "–"],
+    ]  # fmt: skip
