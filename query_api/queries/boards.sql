@@ -39,7 +39,8 @@ WHERE state = 'completed'
     AND if(
         startsWith({board:String}, 'task:'),
         position(ifNull(plan, ''), concat('"task":"', substring({board:String}, 6), '"')) > 0,
-        JSONExtractString(ifNull(plan, ''), 'suite') = if(position({board:String}, '+') > 0, '', {board:String})
+        JSONExtractString(ifNull(plan, ''), 'suite') = {board:String}
+            OR (JSONExtractString(ifNull(plan, ''), 'suite') = '' AND position({board:String}, '+') > 0)
     )
 GROUP BY run_id
 ORDER BY ended_us DESC, run_id
