@@ -28,10 +28,10 @@ def event_of(decision: Decision, *, pool: str, term: int) -> Event:
                 pool=pool, run_id=job.run_id, job_id=job.job_id, attempt=attempt, agent_id="", incarnation=0, state="failed", final=True,
                 error=error,
             )  # fmt: skip
-        case Step(run_id=run_id, organisation_id=organisation, state=state, reason_code=code, message=message):
+        case Step(run_id=run_id, organisation_id=organisation, state=state, reason_code=code, message=message, visibility=visibility):
             return RunChanged(
-                occurred_us=now_us(), producer=producer(SERVICE), organisation_id=organisation, run_id=run_id, state=state,
-                reason_code=code, message=message,
+                occurred_us=now_us(), producer=producer(SERVICE), organisation_id=organisation, visibility=visibility, run_id=run_id,
+                state=state, reason_code=code, message=message,
             )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from agents.app import consume_sharded
 from agents.building import Building
 from agents.preparing import Preparing
 from agents.shards import Shards
-from infra.identity import now_us, producer
+from infra.identity import producer
 from infra.kafka import Log, Place, Record
 from infra.retrying import until_available
 from infra.settings import Settings
@@ -139,7 +139,7 @@ class Planning:
                 await until_available(lambda: self._attend(state, asked, partition), what="planning")
         except Exception as error:  # one request's: it is told, and others are planned
             log_line.exception("cannot be planned", run_id=run_id)
-            await self._broke(state, run_id, asked, error)
+            await self._broke(state, run_id, asked, error, partition=partition)
         finally:
             state.busy.pop(run_id, None)
 
@@ -148,15 +148,13 @@ class Planning:
         if record and isinstance(record.event, EvaluationRequested):
             await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
 
-    async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception) -> None:
+    async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
         """A request that breaks its planner is refused, in the error's words."""
         state.open.pop(run_id, None)
-        if asked.state is None:
-            change = RunChanged(
-                occurred_us=now_us(), producer=producer("agents.plan"), run_id=run_id, state="rejected", reason_code="planning-broke",
-                message=f"planning it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD],
-            )  # fmt: skip
-            await until_available(lambda: self._log.publish(change), what="kafka")
+        record = await until_available(lambda: self._read(partition, asked.offset), what="kafka")
+        if asked.state is None and record and isinstance(record.event, EvaluationRequested):
+            told = f"planning it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+            await self._write([_changed(record.event, "rejected", reason_code="planning-broke", message=told)])
 
     async def _read(self, partition: int, offset: int) -> Record | None:
         async with aclosing(self._log.read_span(REQUESTS, partition=partition, first=offset, last=offset)) as records:

@@ -11,6 +11,7 @@ from infra.harness.building import beside, build, identify
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
 from infra.harness.data import Given
+from infra.harness.examples import own_examples
 from infra.kafka import Log
 from infra.models import ModelFacts
 from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
@@ -36,6 +37,7 @@ class Prepared:
     planned: PlannedTask
     licence: str | None
     differences: tuple[str, ...]
+    own_examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Preparing:
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
-        return Prepared(chosen, planned, built.licence, differences)
+        told = own_examples(built.task, built.own_examples, samples=built.samples)
+        return Prepared(chosen, planned, built.licence, differences, told)
 
 
 async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:
@@ -172,5 +175,6 @@ def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Publis
 
 def _warnings(one: Prepared) -> Iterator[str]:
     yield from one.differences
+    yield from one.own_examples
     if one.planned.trust_code:
         yield f"{one.planned.task} may run Python, and read files where it was planned: its request trusts its definition"

@@ -201,8 +201,8 @@ class Settling:
     async def _change(self, run: Run, state: RunState, *, message: str | None = None) -> None:
         code = "cannot-settle" if message else None
         change = RunChanged(
-            occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, run_id=run.run_id, state=state,
-            reason_code=code, message=message,
+            occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, visibility=run.visibility,
+            run_id=run.run_id, state=state, reason_code=code, message=message,
         )  # fmt: skip
         await self._write(change)
         run.take(change)

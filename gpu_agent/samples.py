@@ -11,7 +11,7 @@ from infra.kafka import Log
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.jobs import BuildPlace, Job
 from schemas.measurements import Answer
-from streams.errors import Invalid
+from streams.errors import Invalid, Permanent
 from streams.quality.generation import arguments, merged, text_seed
 
 # A request's index on its way through the engine is (sample's position) * WIDTH + (its own index in the sample).
@@ -74,6 +74,17 @@ class Open:
         for position in gone:
             self.answers.pop(position, None)
         return {self.samples[position].ordinal for position in gone}
+
+
+def check_whole(answer: EngineAnswer, sample: SampleBuilt, *, task: str, window: int) -> None:
+    """Raises: Permanent where the model's window of so many tokens truncated the answer's request."""
+    if answer.truncated_tokens:
+        whole = answer.prompt_tokens + answer.truncated_tokens
+        raise Permanent(
+            f"document {sample.doc_id} of {task}: request {answer.index % WIDTH + 1} has {whole:,} tokens, {answer.truncated_tokens:,} "
+            f"more than fit into the model's window of {window:,}; ask without no_truncation, for fewer examples or new tokens, or take a "
+            "model with a longer window", code="truncated",
+        )  # fmt: skip
 
 
 def _requests(built: BuiltRequest, job: Job, sample: SampleBuilt, *, index: int, prefix: str) -> Iterator[EngineRequest]:

@@ -9,7 +9,7 @@ from gpu_agent.engines.failures import FAILED, OfRequest, frames_of, words_of
 from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
-from gpu_agent.samples import Open, read_prefixes, read_samples
+from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
 from gpu_agent.workloads.drive import Timed
 from infra.identity import now_us, producer
 from infra.kafka import MOST_BYTES, Log
@@ -164,6 +164,9 @@ class Attempt:
                 if isinstance(reply, Halved):
                     await self._halved(reply)
                 else:
+                    if self.job.no_truncation:
+                        window = self._used.max_len if self._used else 0
+                        check_whole(reply, open_.sample_of(reply.index), task=build.task, window=window)
                     open_.take(reply)
         except OfRequest as error:
             sample = open_.sample_of(error.index)

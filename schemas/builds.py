@@ -21,6 +21,7 @@ class TaskBuilt(Event):
     """A finished build. Its samples lie in one partition, between (and including) the two offsets.
 
     `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
+    `own_examples`: how many documents are among the few-shot examples of their own prompts, with their answers.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -46,6 +47,7 @@ class TaskBuilt(Event):
     main_filter: str = "none"
     chance: Double | None = None
     config_json: str = "{}"
+    own_examples: int = 0
 
 
 class ContentPublished(Event):

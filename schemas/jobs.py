@@ -37,6 +37,7 @@ class Job(Record):
 
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
+    `no_truncation`: it fails over a request that the model's window would cut.
     """
 
     run_id: RunId
@@ -62,6 +63,7 @@ class Job(Record):
     ordinals: tuple[int, ...] = ()
     visibility: Visibility = "organisation"
     model_sha: str | None = None
+    no_truncation: bool = False
 
     @property
     def samples(self) -> Sequence[int]:

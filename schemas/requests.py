@@ -49,7 +49,7 @@ class TaskChoice(Record):
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own.
+    `metrics` are computed beside the task's own. `fewshot_exclude_self`: a document is never among its own examples.
     """
 
     name: str
@@ -65,6 +65,7 @@ class TaskChoice(Record):
     trust_code: bool = False
     metrics: tuple[str, ...] = ()
     limit_ratio: Finite | None = None
+    fewshot_exclude_self: bool = False
 
 
 class Chat(Record):
@@ -72,6 +73,7 @@ class Chat(Record):
 
     `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
     `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    `fold_system`: the system message is put before the first user message, for templates that refuse the system role.
     """
 
     template: str | None = None
@@ -80,6 +82,7 @@ class Chat(Record):
     thinking: bool | None = None
     thinking_tokens: int | None = None
     thinking_end: str = "</think>"
+    fold_system: bool = False
 
 
 class Workload(Record):
@@ -136,7 +139,7 @@ class EvaluationRequested(Event):
     refused, not only told. `skip_missing`: tasks that cannot run are left out, instead of all being refused. Derived tasks are about the
     answers of `parent_run`; those that compare, also about those of `against_run`. `judges` are models that judge by the usual rubric.
     `stopping`: tasks may end before their last sample; null runs them whole. `model_published`: when the model was published, YYYY-MM or
-    YYYY-MM-DD; null leaves it to the model's card.
+    YYYY-MM-DD; null leaves it to the model's card. `no_truncation`: a request that the model's window would cut fails the run.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -168,6 +171,7 @@ class EvaluationRequested(Event):
     against_run: RunId | None = None
     stopping: Stopping | None = None
     model_published: str | None = None
+    no_truncation: bool = False
 
 
 class CancellationRequested(Event):

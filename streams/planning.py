@@ -73,8 +73,9 @@ def _check_choice(choice: TaskChoice) -> None:
 
 
 def _check_chat(chat: Chat) -> None:
-    if chat.template is None and (chat.multiturn or chat.thinking is not None):
-        raise Invalid('chat.multiturn and chat.thinking are for a template: give chat.template, "model" for the model\'s own', code="chat")
+    if chat.template is None and (chat.multiturn or chat.thinking is not None or chat.fold_system):
+        told = "chat.multiturn, chat.thinking and chat.fold_system"
+        raise Invalid(f'{told} are for a template: give chat.template, "model" for the model\'s own', code="chat")
     if not chat.thinking and chat.thinking_tokens is not None:
         raise Invalid("chat.thinking_tokens is how long a model may think: set chat.thinking as well", code="chat")
     if chat.thinking_tokens is not None and chat.thinking_tokens < 1:
@@ -173,7 +174,7 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "run_id": request.run_id, "job_id": job_id, "kind": kind, "pool": request.pool, "submitter": request.submitter,
         "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
         "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
-        "budget": request.budget.model_dump(), "visibility": request.visibility,
+        "budget": request.budget.model_dump(), "visibility": request.visibility, "no_truncation": request.no_truncation,
     })  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
     except Exception as error:  # what libraries raise over a model's files, and its own code, is about this model
         if is_lost(error):
             raise
-        raise Invalid(f"{facts.folder} cannot be loaded: {words_of(error)}", code="model-broken") from error
+        raise _unloadable(error, facts, trusted=model.trust_code) from error
     if wrong := sorted(told["mismatched_keys"]):
         name, stored, wanted = wrong[0]
         raise Invalid(
@@ -141,6 +141,16 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
         if parameter.is_floating_point() and parameter.numel() and not all(torch.isfinite(end) for end in parameter.aminmax()):
             raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
     return network, tokenizer
+
+
+def _unloadable(error: Exception, facts: ModelFacts, *, trusted: bool) -> Invalid:
+    """What is said of a model that cannot be loaded; of one that brings code of its own, what lets it run."""
+    if not trusted and "trust_remote_code" in str(error):
+        return Invalid(
+            f"{facts.folder} brings Python of its own, which runs only where the request trusts the model: model.trust_code, or "
+            "--trust-model-code; read it first", code="model-own-code",
+        )  # fmt: skip
+    return Invalid(f"{facts.folder} cannot be loaded: {words_of(error)}", code="model-broken")
 
 
 def sees_trees(network: Any, device: torch.device) -> bool:

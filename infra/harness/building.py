@@ -17,6 +17,7 @@ from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
+from infra.harness.examples import Examples
 from infra.harness.metrics import registry
 from infra.harness.tasks import FEWSHOT_SEED, with_data, without_data
 from infra.settings import Settings
@@ -76,6 +77,7 @@ class Build:
     main_filter: str
     chance: float | None
     config_json: str
+    own_examples: int = 0
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
@@ -95,16 +97,18 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
         )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings, given] = (task, used)
-    return _build_id(task, used, dress)
+    return _build_id(task, used, dress, choice)
 
 
 def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Build:
     """The whole build. Raises: NotFound, Invalid."""
     key = (_key(choice), settings, given)
     task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
-    check_shots(task, choice.name)
+    check_shots(task, choice.name, exclude=choice.fewshot_exclude_self)
     if choice.definition is not None:
         check_own(task, choice.definition)
+    examples = Examples(choice.name, exclude=choice.fewshot_exclude_self)
+    examples.watch(task)
     try:
         task.build_all_requests(
             system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,
@@ -121,11 +125,11 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
     return Build(
-        build_id=_build_id(task, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
+        build_id=_build_id(task, used, dress, choice), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
         data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
         fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
-        config_json=_config_json(task, choice, samples[0]),
+        config_json=_config_json(task, choice, samples[0]), own_examples=examples.own,
     )  # fmt: skip
 
 
@@ -136,13 +140,16 @@ def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]
 
 def _key(choice: TaskChoice) -> TaskChoice:
     """The choice without what does not change the build."""
-    return TaskChoice(name=choice.name, fewshot=choice.fewshot, definition=choice.definition, trust_code=choice.trust_code)
+    kept = ("name", "fewshot", "definition", "trust_code", "fewshot_exclude_self")
+    return TaskChoice.model_validate({name: getattr(choice, name) for name in kept})
 
 
-def _build_id(task: Any, used: Used, dress: Dress) -> str:
+def _build_id(task: Any, used: Used, dress: Dress, choice: TaskChoice) -> str:
     config = task.dump_config()
     config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
     told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
+    if choice.fewshot_exclude_self and task.config.num_fewshot:
+        told.append("fewshot_exclude_self")
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 

@@ -20,6 +20,8 @@ from streams.errors import Invalid
 
 # Stands behind the text of a turn that is to be continued, to find where the template put its end.
 MARK = "\ue000CONTINUED\ue001 "
+# lm-eval 0.4.13 leaves the system message out where a template refuses it (models/huggingface.py, apply_chat_template), with a warning.
+FOLD = "; where it is the system role, chat.fold_system (--fold-system) puts the system message into the first user message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,14 @@ class Dress:
         told: dict[str, object] = dict(self.variables)
         if self.chat.thinking is not None:
             told["enable_thinking"] = self.chat.thinking
-        return renderer(self.template, told)
+        render = renderer(self.template, told)
+        return (lambda messages, *rest, **named: render(folded(messages), *rest, **named)) if self.chat.fold_system else render
 
     @property
     def sha(self) -> str:
         """A name of it. What happens after the prompt is no part of it."""
-        told = [self.chat.model_dump(exclude={"thinking_tokens", "thinking_end"}), self.template, self.variables]
+        chat = self.chat.model_dump(exclude={"thinking_tokens", "thinking_end"} | ({"fold_system"} if not self.chat.fold_system else set()))
+        told = [chat, self.template, self.variables]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -62,10 +66,19 @@ def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., st
         try:
             text = compiled.render(messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **variables)
         except TemplateError as error:
-            raise Invalid(f"the chat template refuses these messages: {error}", code="chat-template") from error
+            hint = FOLD if messages[0]["role"] == "system" else ""
+            raise Invalid(f"the chat template refuses these messages: {error}{hint}", code="chat-template") from error
         return text if add_generation_prompt else _unended(text)
 
     return render
+
+
+def folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The messages with the system message put before the first user message, a blank line between; as they are where there is none."""
+    if len(messages) < 2 or (messages[0]["role"], messages[1]["role"]) != ("system", "user"):
+        return messages
+    system, first, *rest = messages
+    return [first | {"content": f"{system['content'].rstrip()}\n\n{first['content']}"}, *rest]
 
 
 def _unended(text: str) -> str:

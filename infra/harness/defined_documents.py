@@ -51,14 +51,15 @@ def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], defini
     return None
 
 
-def check_shots(task: Any, name: str) -> None:
-    """Raises: Invalid, where a prompt shall hold more examples than there are."""
+def check_shots(task: Any, name: str, *, exclude: bool = False) -> None:
+    """Raises: Invalid, where a prompt shall hold more examples than there are. `exclude`: a document is never its own example."""
     shots, sampler, told = task.config.num_fewshot or 0, getattr(task, "sampler", None), getattr(task, "fewshot_cfg", None)
     if not shots or sampler is None:
         return
     there = len(getattr(sampler, "fewshot_indices", None) or sampler.df)
-    # A document is never its own example.
-    own = told is not None and told.sampler == "default" and told.split is not None and told.split == task.config.test_split
+    # Where the evaluated split is named as that of the examples, lm-eval leaves the document out too.
+    split = told.split if told is not None and told.sampler == "default" else None
+    own = exclude or (split is not None and split == task.config.test_split)
     if shots > there - own:
         but = " beside the one that is asked" if own else ""
         raise Invalid(

@@ -40,7 +40,7 @@ def _shown(told: Mapping[str, Any]) -> None:
         one = told[side]
         partly = "" if one["state"] == "completed" else f"  [yellow]{one['state']}: its figures are provisional[/]"
         showing.console.print(f"[bold]{side.upper()}[/]  {showing.short(one['model'])}  [dim]{one['run_id']}[/]{partly}", highlight=False)
-    arranged_rows = arranged(told)
+    arranged_rows = arranged(told["tasks"], told["groups"])
     rows = [_row(one) for one in arranged_rows]
     showing.table(["task", "metric", ">A", ">B", ">A - B", ">95 % interval", ">p (Holm)", ">samples", ">differ"], rows)
     for one in arranged_rows:

@@ -16,6 +16,8 @@ from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
 from streams.quality import pins
 
+# Of the memory that a run needs: fields of Estimate, and what people call them.
+PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
 Told = Callable[[str], None]
 
 
@@ -52,7 +54,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
         "tasks": tasks, "skipped": skipped, "warnings": warnings,
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": perf_requests(request.workload),
-        "memory": {"weights_bytes": guess.weights_bytes, "kv_bytes": guess.kv_bytes, "overhead_bytes": guess.overhead_bytes,
+        "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},
                    "needed_bytes": need_of(request, guess).memory_bytes},
         **_measured(request.model.uri, request.engine.name, samples, settings),
     }  # fmt: skip
@@ -61,11 +63,12 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
 def _built(
     request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
-    """The tasks as they would be built, those that would be skipped, and differences from pins. Raises: Permanent, where none would run."""
+    """The tasks as they would be built, those that would be skipped, and what is remarked. Raises: Permanent, where none would run."""
     from infra.harness.building import build
+    from infra.harness.examples import own_examples
     from streams.planning import samples_of
 
-    tasks, errors, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str]()
+    tasks, errors, warnings, remarks = list[dict[str, Any]](), dict[str, Permanent](), list[str](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
@@ -76,6 +79,7 @@ def _built(
             errors[choice.name] = error
             continue
         warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
+        remarks += own_examples(made.task, made.own_examples, samples=len(made.samples))
         kept = made.samples[: samples_of(choice, len(made.samples))]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
@@ -85,7 +89,7 @@ def _built(
     if errors and not (request.skip_missing and tasks):
         raise pins.refused(errors, asked=len(choices))
     pins.check(warnings, pinned=request.pinned)
-    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings
+    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings + remarks
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
@@ -129,19 +133,18 @@ def _lines(plan: dict[str, Any]) -> Iterator[str]:
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
     yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"
     memory, largest = plan["memory"], plan["largest_agent_bytes"]
-    parts = " + ".join(
-        f"{memory[f'{name}_bytes'] / 2**30:.2f} {what}"
-        for name, what in (("weights", "weights"), ("kv", "keys and values"), ("overhead", "runtime"))
-    )
-    yield (
-        f"memory: {memory['needed_bytes'] / 2**30:.2f} GiB ({parts})"
-        if memory["needed_bytes"]
-        else "memory: not known; the model has no files here"
-    )
+    yield from _memory(memory) if memory["needed_bytes"] else ("memory: not known; the model has no files here",)
     if largest is not None and largest < memory["needed_bytes"]:
         yield f"[yellow]no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one[/]"
     yield _time_and_cost(plan)
     yield "nothing was produced"
+
+
+def _memory(memory: Mapping[str, int]) -> Iterator[str]:
+    """The memory needed and its parts, each on a line; in hundredths of a GiB, rounded up, so that the sum is that of the parts shown."""
+    parts = {what: math.ceil(100 * memory[f"{name}_bytes"] / 2**30) for name, what in PARTS.items()}
+    yield f"memory: {sum(parts.values()) / 100:.2f} GiB"
+    yield from (f"  {hundredths / 100:.2f} GiB {what}" for what, hundredths in parts.items())
 
 
 def _time_and_cost(plan: dict[str, Any]) -> str:

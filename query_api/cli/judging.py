@@ -8,7 +8,7 @@ from infra.settings import Settings
 from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
-from query_api.cli.options import AsJson, ChatTemplate, Private, RunId, Submitter, System, Wait
+from query_api.cli.options import AsJson, ChatTemplate, FoldSystem, Private, RunId, Submitter, System, TrustModelCode, Wait
 from query_api.cli.overriding import judgement_of
 from query_api.cli.shares import Limit
 from query_api.cli.submitting import submit_body
@@ -18,6 +18,7 @@ from streams.quality.judging import PAIRWISE, USUAL
 def judge(
     run_id: RunId,
     model: Annotated[str | None, typer.Option(help="the judge: a model's folder, or org/name@revision")] = None,
+    trust_model_code: TrustModelCode = False,
     task: Annotated[list[str] | None, typer.Option(help=f"a derived task ({USUAL}; with --against {PAIRWISE})")] = None,
     against: Annotated[str | None, typer.Option(help="compare with this run's answers to the same", autocompletion=run_ids)] = None,
     limit: Limit = None,
@@ -25,6 +26,7 @@ def judge(
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     chat: ChatTemplate = False,
     system: System = None,
+    fold_system: FoldSystem = None,
     private: Private = False,
     submitter: Submitter = None,
     wait: Wait = False,

@@ -78,13 +78,13 @@ def cancel(run_id: RunId, message: Annotated[str, typer.Option(help="why")] = ""
 
 
 def rank(
+    board: Annotated[str | None, typer.Argument(help="a suite, or a task (default: the board that changed last)")] = None,
     task: TaskOnly = None,
-    board: Annotated[str | None, typer.Option(help="a board by name (default: the one that changed last)")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Shows a ranking with its intervals.
 
-    Examples: `assay rank` · `assay rank --task hellaswag --json`
+    Examples: `assay rank` · `assay rank reasoning` · `assay rank arc_easy --json`
     """
     found = Client(Settings()).board(task=task, board=board)
     showing.document(found) if as_json else showing.ranking(found)

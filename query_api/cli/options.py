@@ -24,6 +24,10 @@ ModelPublished = Annotated[
 BudgetUsd = Annotated[float | None, typer.Option(help="what its agents' time may cost by the price book")]
 ChatTemplate = Annotated[bool, typer.Option("--chat", help="dress prompts in the model's own chat template")]
 System = Annotated[str | None, typer.Option(help="a system text before every prompt")]
+FoldSystem = Annotated[
+    bool | None,
+    typer.Option("--fold-system/--no-fold-system", help="the system message within the first user message, for templates without its role"),
+]
 Multiturn = Annotated[bool | None, typer.Option("--multiturn/--no-multiturn", help="few-shot examples as turns of the chat")]
 Thinking = Annotated[
     bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
@@ -31,4 +35,9 @@ Thinking = Annotated[
 Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
 JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay tasks assay_judge` lists it")]
+FewshotExcludeSelf = Annotated[
+    bool, typer.Option("--fewshot-exclude-self", help="no document among its own examples; lm-eval may, where a task has one split")
+]
+TrustModelCode = Annotated[bool, typer.Option("--trust-model-code", help="let the model run Python that its folder brings")]
+NoTruncation = Annotated[bool, typer.Option("--no-truncation", help="fail over a request that the model's window would truncate")]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

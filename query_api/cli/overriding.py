@@ -17,6 +17,7 @@ from streams.quality.judging import PAIRWISE, USUAL
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
     each = {name: options[name] for name in ("fewshot", "metrics")} | limit_said(options["limit"])
+    each |= {"fewshot_exclude_self": options["fewshot_exclude_self"] or None}
     body = body_of(options["file"], models=models, said=said_of(options))
     own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
     tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
@@ -29,9 +30,10 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
     names = options["task"] or [PAIRWISE if options["against"] else USUAL]
     said = {
-        "model": model_named(options["model"]), "engine": engine_said(options["engine"], options["option"] or []),
+        "model": model_named(options["model"], trust_code=options["trust_model_code"]),
+        "engine": engine_said(options["engine"], options["option"] or []),
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
-        "chat": {"template": "model" if options["chat"] else None, "system": options["system"]},
+        "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
         "visibility": "private" if options["private"] else None,
     }  # fmt: skip
     return over({"tasks": tasks_over([], names, limit_said(options["limit"]))}, said)
@@ -50,13 +52,14 @@ def body_of(file: Path | None, *, models: Sequence[Mapping[str, Any]], said: Map
 
 def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a submission's options say as fields of its body, by their names; null where an option was not given. Raises: Invalid."""
-    chat = {name: options[name] for name in ("system", "multiturn", "thinking", "thinking_tokens")}
+    chat = {name: options[name] for name in ("system", "fold_system", "multiturn", "thinking", "thinking_tokens")}
     return {
+        "model": {"trust_code": True} if options["trust_model_code"] else None,
         "engine": engine_said(options["engine"], options["option"] or []),
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published")},
-        **{name: options[name] or None for name in ("pinned", "skip_missing")},
+        **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation")},
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
         "visibility": "private" if options["private"] else None,
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),

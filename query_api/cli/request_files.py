@@ -15,10 +15,11 @@ from streams.errors import Invalid
 Loc = Sequence[int | str]
 
 
-def model_named(uri: str) -> dict[str, Any]:
+def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
     """A model as named; a folder by its full path, for the agent may run elsewhere on this machine."""
     name, _, revision = uri.partition("@") if not Path(uri).exists() else (uri, "", "")
-    return {"uri": str(Path(name).resolve()) if Path(name).is_dir() else name, "revision": revision or None}
+    trust = {"trust_code": True} if trust_code else {}
+    return {"uri": str(Path(name).resolve()) if Path(name).is_dir() else name, "revision": revision or None} | trust
 
 
 def from_file(path: Path) -> dict[str, Any]:

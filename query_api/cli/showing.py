@@ -11,12 +11,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed
+from query_api.drawing.dressing import dressed, left_out
+from query_api.drawing.grouping import arranged
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
 BARS = 12
-NARROWEST, WIDEST = 24, 1000  # of a column of names, and of a table
+NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 console = Console()
 errors = Console(stderr=True)
 
@@ -34,18 +35,24 @@ def lines(values: Iterable[Any]) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
-    told = list(rows)
+    told = [[_cell(value) for value in row] for row in rows]
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
-    drawn = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    drawn, whole = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False), -GAP
     for at in shown:
-        right, longest = columns[at].startswith(">"), max((len(str(row[at])) for row in told), default=0)
-        drawn.add_column(columns[at].removeprefix(">"), justify="right" if right else "left", overflow="fold",
-                         no_wrap=right or columns[at] == "run", min_width=None if right else min(longest, NARROWEST))  # fmt: skip
+        head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
+        longest = max((len(row[at] or "") for row in told), default=0)
+        least = max(len(head), longest if figure or head == "run" else min(longest, NARROWEST))
+        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
+        whole += least + GAP
     for row in told:
-        drawn.add_row(*("–" if row[at] is None else str(row[at]) for at in shown))
-    whole = console.measure(drawn, options=console.options.update(width=WIDEST)).minimum
+        drawn.add_row(*(row[at] or ("–" if row[at] is None else "") for at in shown))
     # A terminal too narrow for that wraps the lines itself: names in pieces of five letters are harder to read.
     Console(width=max(console.width, whole)).print(drawn, soft_wrap=True)
+
+
+def _cell(value: Any) -> str | None:
+    """A value as a table has it: a bare figure with five digits that count."""
+    return None if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def note(text: str) -> None:
@@ -78,6 +85,10 @@ def ranking(board: Mapping[str, Any]) -> None:
         rows,
         title=f"ranking: {board['board']}",
     )
+    if board.get("chance_corrected"):
+        note("score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse")
+    if board.get("left_out"):
+        note(left_out(board["left_out"]))
     if all(row["joules_per_token"] is None for row in board["rows"]):
         note("energy: no meter here")
     if any(row["data_age"] != "unknown" for row in board["rows"]):
@@ -110,7 +121,7 @@ def run(told: Mapping[str, Any]) -> None:
     for remark in _remarks(told):
         console.print(f"  {remark}", highlight=False)
     if told["scores"]:
-        rows = [_score(score) for score in told["scores"]]
+        rows = [_score(score) for score in arranged(told["scores"], told["groups"])]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
     if told["performance"]:
         performance(told["performance"])
@@ -126,6 +137,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
         yield "private: its prompts and answers are in the log alone"
+    if dress := dressed(told.get("chat") or {}):
+        yield f"prompts: {dress}"
     if told.get("unscored"):
         yield f"[yellow]{told['unscored']}[/]"
     yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
@@ -136,9 +149,11 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
-    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s))
+    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s)) or None
     metric = s["metric"] if s["filter"] == "none" else f"{s['metric']} ({s['filter']})"
-    return s["task"], metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+    name = s["task"] or f"{s['group']} ({s['tasks']} tasks)"
+    name = f"  {name}" if s["task"] and s["group"] else name
+    return name, metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
 
 
 def _notes(s: Mapping[str, Any]) -> Iterator[str]:
@@ -146,6 +161,8 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield "provisional"
     if s["sequential"]:
         yield "sequence"
+    if s.get("truncated"):
+        yield f"{s['truncated']:,} truncated"
 
 
 def performance(told: Mapping[str, Any]) -> None:

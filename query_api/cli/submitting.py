@@ -20,15 +20,19 @@ from query_api.cli.options import (
     BudgetUsd,
     ChatTemplate,
     Deadline,
+    FewshotExcludeSelf,
+    FoldSystem,
     Judge,
     JudgeTask,
     ModelPublished,
     Multiturn,
+    NoTruncation,
     Private,
     Submitter,
     System,
     Thinking,
     ThinkingTokens,
+    TrustModelCode,
     UntilWithin,
     Wait,
 )  # fmt: skip
@@ -47,11 +51,13 @@ A_SUITE = "a suite, as `assay suites` lists them; beside tasks of your own, the 
 def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
+    trust_model_code: TrustModelCode = False,
     task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
     task_file: Annotated[list[Path] | None, typer.Option(help="a task of your own: a YAML in lm-eval's form")] = None,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
     limit: Limit = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
+    fewshot_exclude_self: FewshotExcludeSelf = False,
     metrics: Annotated[list[str] | None, typer.Option("--metric", help="one beside the tasks' own: docs/metrics.md; several")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
@@ -59,6 +65,7 @@ def submit(
     suite: Annotated[str | None, typer.Option(help=A_SUITE, autocompletion=suite_names)] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="refuse tasks and data that differ from the suite's pins")] = False,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="go on without tasks that cannot run here")] = False,
+    no_truncation: NoTruncation = False,
     private: Private = False,
     submitter: Submitter = None,
     budget_s: BudgetS = None,
@@ -68,6 +75,7 @@ def submit(
     model_published: ModelPublished = None,
     chat: ChatTemplate = False,
     system: System = None,
+    fold_system: FoldSystem = None,
     multiturn: Multiturn = None,
     thinking: Thinking = None,
     thinking_tokens: ThinkingTokens = None,
@@ -86,7 +94,7 @@ def submit(
     · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
-    models = [model_named(one) for one in model or []]
+    models = [model_named(one, trust_code=trust_model_code) for one in model or []]
     _send(submission_of(locals(), models=models), models, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
@@ -102,7 +110,7 @@ def _send(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, dry_run:
 
 def _scores(told: dict[str, Any]) -> dict[str, Any]:
     return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), "scores": told["scores"],
-            "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
+            "groups": told["groups"], "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
 
 
 def _speed(told: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +143,7 @@ def submit_body(
 
 def perf(
     model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    trust_model_code: TrustModelCode = False,
     url: Annotated[str | None, typer.Option(help="a server with OpenAI's completions interface")] = None,
     profile: Annotated[str, typer.Option(help="single, constant, poisson or concurrent")] = "single",
     rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson)")] = None,
@@ -160,6 +169,6 @@ def perf(
         duration = 10.0
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url}  # fmt: skip
-    named = {"uri": model} if url else model_named(model)
+    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)

@@ -36,13 +36,20 @@ def suites(
 
 
 def suite_said(
-    tasks: list[dict[str, Any]], *, fewshot: int | None, metrics: list[str] | None = None, **limit: float | None
+    tasks: list[dict[str, Any]],
+    *,
+    fewshot: int | None,
+    metrics: list[str] | None = None,
+    fewshot_exclude_self: bool | None = None,
+    **limit: float | None,
 ) -> dict[str, Any]:
     """What is said of tasks that are not named, and that a suite brings: their `limit`. Raises: Invalid for what a suite does not take."""
     if tasks:
         return {}
     if fewshot is not None:
         raise Invalid("--fewshot: a suite pins the examples of its tasks; name tasks to choose another number", code="option")
+    if fewshot_exclude_self:
+        raise Invalid("--fewshot-exclude-self: a suite pins the examples of its tasks; name tasks to draw others", code="option")
     if metrics:
         raise Invalid("--metric: a suite's tasks have their own metrics; name tasks to ask for more", code="option")
     return {name: value for name, value in limit.items() if value is not None}

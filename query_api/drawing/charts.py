@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+LONG = 100_000  # figures from here on are written with a power of ten
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -118,8 +120,13 @@ def usd(value: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure with so many digits behind the point; an en dash for none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    """A figure with so many digits behind the point, of at most five that count; an en dash for none. From 100,000 on as 1.235e5."""
+    if value is None:
+        return "–"
+    size = abs(float(f"{value:.5g}"))
+    if size >= LONG:
+        return f"{value:.3e}".replace("e+0", "e").replace("e+", "e")
+    return f"{value:.{min(digits, 4 - math.floor(math.log10(size))) if size >= 10 else digits}f}"
 
 
 def stopped(task: Mapping[str, Any]) -> str:

@@ -1,14 +1,16 @@
-"""A comparison's rows as people read them: each group before its tasks, all by their names."""
+"""A table's rows as people read them: each group before its tasks, all by their names."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+Row = Mapping[str, Any]
 
-def arranged(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+
+def arranged(tasks: Sequence[Row], groups: Sequence[Row]) -> list[Row]:
     """The rows of groups and of tasks. A group's has `tasks`, and no `task`; a task's has its `group` where that has a row."""
-    groups = {one["group"]: one for one in told["groups"]}
-    rows = [dict(one) | {"group": one["group"] if one["group"] in groups else None} for one in told["tasks"]]
-    rows += [dict(one) | {"task": None, "p_holm": None} for one in groups.values()]
+    known = {one["group"] for one in groups}
+    rows = [dict(one) | {"group": one["group"] if one["group"] in known else None} for one in tasks]
+    rows += [dict(one) | {"task": None, "p_holm": None} for one in groups]
     return sorted(rows, key=lambda row: (row["group"] or row["task"], row["task"] or ""))
 
 

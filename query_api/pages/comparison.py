@@ -30,7 +30,7 @@ async def load(request: Request) -> Content:
         found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": str(error)}
-    rows = arranged(found)
+    rows = arranged(found["tasks"], found["groups"])
     spans, zero = differences([one["difference"] for one in rows])
     task = asked.get("task") or next((one["task"] for one in found["tasks"] if one["differing"]), "")
     about = next((one for one in found["tasks"] if one["task"] == task), None)

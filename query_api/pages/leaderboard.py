@@ -8,8 +8,10 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from query_api.drawing.charts import intervals
+from query_api.drawing.dressing import left_out
 from query_api.pages.rendering import Content, page, short
 from query_api.reading.rankings import whole
+from query_api.reading.standing import beside
 
 LISTED = 40
 
@@ -42,10 +44,12 @@ async def load(request: Request) -> Content:
     match = asked.get("match", "").strip()
     boards = [one for one in await reading.rows("boards") if match.lower() in one["board"].lower()]
     sort = asked.get("sort", "rank")
+    board |= await beside(reading, board["board"])
     costs = await request.app.state.own.costs.of_rows(board["rows"])
     rows = ordered([row | _cost(costs[row["run_id"]]) for row in board["rows"]], sort)
     return {
         "title": "Leaderboard", "board": board, "rows": rows, "spans": intervals(rows), "match": match, "boards": boards[:LISTED],
+        "left_out": left_out(board["left_out"]),
         "more_boards": max(0, len(boards) - LISTED), "heads": [_head(column, sort, board["board"], match) for column in COLUMNS],
     }  # fmt: skip
 

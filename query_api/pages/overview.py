@@ -11,6 +11,7 @@ from query_api.drawing.charts import intervals
 from query_api.pages.rendering import Content, page
 from query_api.reading.rankings import whole
 from query_api.reading.runs import Reading
+from query_api.reading.standing import chance_corrected
 
 ENDED, RANKED = 12, 5
 
@@ -26,7 +27,8 @@ async def load(request: Request) -> Content:
     return {
         "title": "Overview",
         "active": active, "ended": ended, "results": _by_run(await reading.rows("main_figures", run_ids=[run["run_id"] for run in ended])),
-        "board": board, "top": top, "spans": intervals(top),
+        "board": board, "top": top, "corrected": await chance_corrected(reading, board["board"], board["rows"]),
+        "spans": intervals(top),
         "speeds": measured, "agents": agents, "dead_letters": letters[0]["letters"],
     }  # fmt: skip
 

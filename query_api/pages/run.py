@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from query_api.drawing.asking import command
 from query_api.drawing.charts import shares
+from query_api.drawing.grouping import arranged
 from query_api.drawing.timelines import timeline
 from query_api.pages.rendering import Content, page, short
 from query_api.reading.judgements import judgements
@@ -28,9 +29,11 @@ async def load(request: Request) -> Content:
         reading.run_of(state), history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
         reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, state),
     )  # fmt: skip
+    scores = arranged(run["scores"], run["groups"])
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
-        "run": run, "spans": shares(run["scores"]), "cost": cost, "histograms": histograms, "timeline": timeline(told) if told else None,
+        "run": run, "scores": scores, "spans": shares(scores), "cost": cost, "histograms": histograms,
+        "timeline": timeline(told) if told else None,
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
         "judged": judged, "judged_paged": bool(cursor), **pins,

@@ -24,3 +24,24 @@ WHERE board = {board:String}
     AND ({engine:String} = '' OR engine = {engine:String})
     AND ({hardware:String} = '' OR hardware = {hardware:String})
     AND (isNull({max_rank:Nullable(Int64)}) OR rank <= {max_rank:Nullable(Int64)})
+
+-- name: boards_named
+SELECT DISTINCT board FROM fact_rankings WHERE board IN ({board:String}, concat('task:', {board:String}))
+
+-- name: board_models
+SELECT run_id, model, model_sha, engine, chat, rank FROM ranking_rows WHERE board = {board:String} ORDER BY position
+
+-- name: not_on_board
+SELECT run_id, argMax(ifNull(plan, ''), log_offset) AS settled_plan, max(changed_us) AS ended_us
+FROM fact_results
+WHERE state = 'completed'
+    AND run_id NOT IN (SELECT run_id FROM ranking_rows WHERE board = {board:String})
+    AND if(
+        startsWith({board:String}, 'task:'),
+        position(ifNull(plan, ''), concat('"task":"', substring({board:String}, 6), '"')) > 0,
+        JSONExtractString(ifNull(plan, ''), 'suite') = {board:String}
+            OR (JSONExtractString(ifNull(plan, ''), 'suite') = '' AND position({board:String}, '+') > 0)
+    )
+GROUP BY run_id
+ORDER BY ended_us DESC, run_id
+LIMIT 200

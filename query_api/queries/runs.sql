@@ -28,7 +28,7 @@ SELECT visibility FROM fact_requests WHERE run_id = {run_id:String} ORDER BY log
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 
 -- name: progress
-SELECT task, expected, answered, scored, not_scored, planned, half_width FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
+SELECT task, expected, answered, scored, not_scored, planned, half_width, truncated FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
 
 -- name: progress_of
 SELECT run_id, sum(expected) AS planned, sum(answered) AS got, sum(scored) + sum(not_scored) AS done

@@ -1,11 +1,13 @@
 """Boards as they stand, read from ClickHouse. A row keeps the rank that its board gives it, whatever page or order it is read in."""
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from query_api.reading.paging import LIMIT, UNKNOWN, Listing
 from query_api.reading.runs import Reading
+from query_api.reading.standing import TASK
 from streams.errors import NotFound
 
 LISTING: Final = Listing(
@@ -17,6 +19,7 @@ LISTING: Final = Listing(
     key={"position": "Int64"},
 )  # fmt: skip
 FILTERS: Final[dict[str, Any]] = {"model": "", "engine": "", "hardware": "", "max_rank": None}
+LISTED: Final = 10  # boards that a refusal names
 HEAD: Final = ("board", "version", "provisional", "changed_us")
 
 
@@ -27,7 +30,7 @@ async def ranking(
 
     Raises: NotFound where there is no such board, Malformed.
     """
-    name = board if board is not None else await _newest(reading)
+    name = await _named(reading, board) if board is not None else await _newest(reading)
     rows, following = await reading.page(LISTING, sort=sort, limit=limit, cursor=cursor, board=name or "", **(FILTERS | filters))
     head = {column: rows[0][column] for column in HEAD} if rows else await _head(reading, name)
     return head | {"rows": [_row(row) for row in rows], "next": following}
@@ -42,6 +45,12 @@ async def whole(reading: Reading, board: str | None) -> dict[str, Any]:
     return told
 
 
+async def _named(reading: Reading, board: str) -> str:
+    """The board's name: of a task's own board the task's is enough, where no other board has it."""
+    found = {str(row["board"]) for row in await reading.rows("boards_named", board=board)}
+    return next(iter(found)) if len(found) == 1 else board
+
+
 async def _newest(reading: Reading) -> str | None:
     return next((str(row["board"]) for row in await reading.rows("newest_board")), None)
 
@@ -52,9 +61,17 @@ async def _head(reading: Reading, board: str | None) -> dict[str, Any]:
         return dict.fromkeys(HEAD)
     found = await reading.rows("board_head", board=board)
     if not found:
-        known = ", ".join(row["board"] for row in (await reading.rows("boards"))[:10]) or "none yet"
-        raise NotFound(f"no board {board!r}; there are: {known}", code="unknown-board")
+        raise NotFound(f"no board {board!r}; {meant(board, [row['board'] for row in await reading.rows('boards')])}", code="unknown-board")
     return found[0]
+
+
+def meant(board: str, known: Sequence[str]) -> str:
+    """What to ask instead of a board that is not there: those with a name like it, else the first that there are."""
+    names = {name.removeprefix(TASK): name for name in reversed(known)}
+    close = [names[name] for name in difflib.get_close_matches(board.removeprefix(TASK), names, n=3)]
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are: {', '.join(known[:LISTED])}{', …' if len(known) > LISTED else ''}" if known else "there is none yet"
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from infra.clickhouse import ClickHouse, Rows
 from infra.kept import Kept
 from query_api.reading.exposure import exposed
 from query_api.reading.flags import flags
+from query_api.reading.groups import group_scores
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from streams.errors import NotFound
@@ -128,11 +129,15 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
+    truncated = {task["task"]: task["truncated"] for task in tasks}
+    groups = {task["task"]: task["group"] for task in plan.get("tasks", ())}
+    scores = [score | {"truncated": truncated.get(score["task"], 0), "group": groups.get(score["task"])} for score in scores]
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
-        "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+        "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
+        "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
-        **whom(plan),
+        "chat": plan.get("chat") or {}, **whom(plan),
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading import rankings as reading_rankings
 from query_api.reading.paging import Listing, Paged, PagedWhole
+from query_api.reading.standing import beside
 from schemas.requests import Chat
 from streams.quality.exposure import DataAge
 
@@ -41,7 +42,9 @@ class BoardPage(Shape):
 class RankingAsked(PagedWhole):
     """Which board, and which of its rows. A row keeps its rank."""
 
-    board: str | None = Field(default=None, description="a board by name; without one, the suite's that changed last")
+    board: str | None = Field(
+        default=None, description="a board by name, a task's own by the task's; without one, the suite's that changed last"
+    )
     task: str | None = Field(default=None, description="a task's own board")
     model: str = Field(default="", description="only of this model: its whole address, or the last part of it")
     engine: str = Field(default="", description="only those measured with this engine")
@@ -72,7 +75,7 @@ class RankingRow(Shape):
     engine: str
     hardware: str
     run_id: str
-    score: float | None
+    score: float | None = Field(description="the mean over tasks; of a task's own board the task's main metric, as it is")
     low: float | None
     high: float | None
     rank_low: int | None
@@ -96,6 +99,14 @@ class RankingRow(Shape):
     sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
 
 
+class LeftOut(Shape):
+    """A model of which no run stands on the board, its newest run, and why."""
+
+    model: str
+    run_id: str
+    reason: Literal["other sample counts", "other data"]
+
+
 class Ranking(Shape):
     """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
 
@@ -104,6 +115,11 @@ class Ranking(Shape):
     provisional: bool | None = None
     changed_us: int | None = Field(default=None, description="of pages with the same the rows belong together")
     rows: tuple[RankingRow, ...] = ()
+    chance_corrected: bool = Field(
+        default=False,
+        description="scores are means of (value - chance) / (1 - chance) where a task has a chance level: 0 is guessing, below 0 is worse",
+    )
+    left_out: tuple[LeftOut, ...] = Field(default=(), description="models that the board leaves out: their runs cannot be compared with it")
     next: str | None = Field(default=None, description="the next page's cursor, for the same `board`; null at the end")
 
 
@@ -126,6 +142,7 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     chosen = asked.model_dump(exclude={"board", "task"})
     found = await reading_rankings.ranking(call.state.reading, board, **chosen)
     costs = await call.state.costs.of_rows(found["rows"])
+    found |= await beside(call.state.reading, found["board"])
     return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
 
 

@@ -9,6 +9,7 @@ from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.submitting import Batch, Submission, requested, submissions_of
 from query_api.reading.paging import Paged
 from schemas.event import Visibility
+from schemas.requests import Chat
 from streams.errors import NotFound
 from streams.quality.exposure import DataAge
 
@@ -94,6 +95,7 @@ class TaskProgress(Shape):
     answered: int
     scored: int
     not_scored: int
+    truncated: int = Field(default=0, description="samples of which the model's window truncated a prompt or a choice")
     planned: int = Field(description="more than expected where it stopped early")
     half_width: float | None = Field(description="what its figures are known to, where it stopped early")
     data_published: str | None = Field(default=None, description="the month in which its data first appeared; null where that is not known")
@@ -114,7 +116,27 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    truncated: int = Field(default=0, description="samples of the task of which the model's window truncated a prompt or a choice")
     sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task may stop early")
+    group: str | None = Field(default=None, description="the group that the task is of")
+
+
+class GroupScore(Shape):
+    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+
+    group: str
+    tasks: int = Field(description="how many tasks it is of")
+    metric: str
+    filter: str
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    truncated: int = Field(description="samples of which the model's window truncated a prompt or a choice")
+    complete: bool
+    sequential: bool = Field(description="the interval of a task is a confidence sequence's")
 
 
 class Spread(Shape):
@@ -199,6 +221,7 @@ class Run(Shape):
     exposure: tuple[str, ...] = Field(default=(), description="whether the model may have seen the data, in words (docs/contamination.md)")
     unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
     scores: tuple[Score, ...] = ()
+    groups: tuple[GroupScore, ...] = Field(default=(), description="a group has one once each of its tasks has its main metric")
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()
     suite_version: str | None = Field(default=None, description="the version of the suite that brought the tasks")
@@ -206,6 +229,7 @@ class Run(Shape):
     waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
     subject: Whom | None = Field(default=None, description="whose answers it judges; null where it judges nobody's")
     against: Whom | None = Field(default=None, description="with whose answers it compares them")
+    chat: Chat = Field(default=Chat(), description="how prompts are dressed")
     waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
 

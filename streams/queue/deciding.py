@@ -27,12 +27,13 @@ def _stops(pool: Pool, now: Moment) -> Iterator[Step]:
     """Runs that were asked to stop, or have reached a limit."""
     asked = {run_id: run.asked for run_id, run in pool.runs.items() if run.asked and run.job_ids}
     for run_id, why in sorted(asked.items()):
-        yield Step(run_id, pool.runs[run_id].organisation_id, "cancelled", "cancelled", why)
+        run = pool.runs[run_id]
+        yield Step(run_id, run.organisation_id, "cancelled", "cancelled", why, run.visibility)
     for run_id, limit in pool.limits.items():
         if limit.at_us <= now.utc_us and run_id not in asked:
             run = pool.runs[run_id]
             told = stopped(limit.said, [pool.entries[job_id] for job_id in run.job_ids])
-            yield Step(run_id, run.organisation_id, "cancelled", limit.code, told)
+            yield Step(run_id, run.organisation_id, "cancelled", limit.code, told, run.visibility)
 
 
 def _cancels(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Cancel]:
@@ -74,7 +75,7 @@ def _failures(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Deci
             yield Abandon(job, lease.attempt, error)
             if job.run_id not in failed:
                 failed.add(job.run_id)
-                yield Step(job.run_id, job.organisation_id, "failed", error.code, error.message)
+                yield Step(job.run_id, job.organisation_id, "failed", error.code, error.message, job.visibility)
 
 
 def _releases(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Decision]:
@@ -91,7 +92,7 @@ def _releases(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Deci
         job, entry = item.job, pool.entries[item.job.job_id]
         if pool.runs[job.run_id].state == "planned" and job.run_id not in started:
             started.add(job.run_id)
-            yield Step(job.run_id, job.organisation_id, "running")
+            yield Step(job.run_id, job.organisation_id, "running", visibility=job.visibility)
         attempt = entry.lease.attempt + 1 if entry.lease else 1
         yield Release(job, attempt, agent.agent_id, agent.incarnation, entry.done)
 

@@ -109,6 +109,7 @@ class Step:
     state: Literal["running", "failed", "cancelled"]
     reason_code: str | None = None
     message: str | None = None
+    visibility: Visibility = "organisation"
 
 
 Decision = Release | Cancel | Abandon | Step

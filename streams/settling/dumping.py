@@ -16,7 +16,7 @@ from streams.settling.used import Attempt, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
-VERSION: Final = "settling-1"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-2"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 
@@ -61,7 +61,7 @@ def _rows(columns: Any) -> list[Any]:
     return sorted(map(list, zip(*columns, strict=True)), key=repr)
 
 
-PLAIN: Final = ("run_id", "organisation_id", "planned_at", "state", "changed_us", "served_elsewhere")
+PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere")
 
 
 def _run(run: Run) -> Json:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from schemas.event import Event
+from schemas.event import Event, Visibility
 from schemas.jobs import EngineUsed, JobChanged, JobPlanned
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
@@ -48,6 +48,7 @@ class Run:
 
     run_id: str
     organisation_id: str = "local"
+    visibility: Visibility = "organisation"
     plan: Plan | None = None
     planned_at: int | None = None
     state: RunState | None = None
@@ -263,6 +264,7 @@ def _change(run: Run, change: RunChanged, offset: int | None) -> None:
     if change.plan and run.plan is None:
         # Rankings tell how prompts were dressed.
         run.plan, run.organisation_id, run.planned_at = told(change).plan, change.organisation_id, offset
+        run.visibility = change.visibility
 
 
 __all__ = ["INPUTS", "RESULTS", "Finished", "OpenRuns", "Run"]

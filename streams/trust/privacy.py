@@ -12,6 +12,7 @@ from schemas.event import Event, Record, Text, Visibility
 from schemas.measurements import Answer
 from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from schemas.results import SampleNotScored, SampleScored
+from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import DeadLettered
 
 PRIVATE: Final = "private"
@@ -25,8 +26,18 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Answer: ("error",),
     SampleScored: ("parts_json",),
     SampleNotScored: ("reason",),
+    RunChanged: ("message",),
+    SkippedTask: ("reason",),
     DeadLettered: ("message", "payload"),
 }
+# Why a run ends, where the words are ours and quote no text of the request: by the reason's code, or by how that begins.
+OURS: Final = frozenset({
+    "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost", "engine-answers",
+    "engine-cannot", "engine-died", "fewshot", "job-kind", "limit", "no-chat-template", "nothing-to-do", "out-of-bounds", "out-of-memory",
+    "pins-differ", "repeats", "samples-missing", "stopping", "task-twice", "thinking-likelihood", "too-long", "truncated", "unknown-engine",
+    "unknown-suite", "unknown-task", "workload",
+})  # fmt: skip
+OURS_BEGINNING: Final = ("model-",)
 NOBODYS: Final = (None, "", b"", "model")  # no text of the client's; "model" is the tokenizer's own template
 E = TypeVar("E", bound=Event)
 
@@ -41,12 +52,19 @@ def _without(value: Any) -> Any:
         case Text():
             return Text.plain(WITHHELD)
         case Record():
-            quoting = QUOTING.get(type(value), ())
+            quoting = _quoting(value)
             fields = {name: getattr(value, name) for name in type(value).model_fields}
             return value.model_copy(update={name: _withheld(one) if name in quoting else _without(one) for name, one in fields.items()})
         case tuple():
             return tuple(_without(one) for one in value)
     return value
+
+
+def _quoting(record: Record) -> tuple[str, ...]:
+    """The fields of a record that hold prompts or answers, or may quote them."""
+    if isinstance(record, RunChanged) and record.reason_code is not None:
+        return () if record.reason_code in OURS or record.reason_code.startswith(OURS_BEGINNING) else QUOTING[RunChanged]
+    return QUOTING.get(type(record), ())
 
 
 def _withheld(value: Any) -> Any:

@@ -126,3 +126,28 @@ def test_a_job_outlives_running_out_of_memory_and_says_so(stack: Settings, tmp_p
         assert sorted(answer.ordinal for answer in answers) == list(range(SAMPLES))
 
     asyncio.run(act())
+
+
+def test_a_request_that_would_be_truncated_fails_its_job_where_it_is_asked(stack: Settings, tmp_path: Path) -> None:
+    """For good, with its document, and nothing of it is published; where it is not asked, all is answered and counted."""
+    model, engine = ModelRef(uri=str(tiny_llama(tmp_path, max_length=32))), EngineChoice(name="transformers")
+
+    async def act() -> None:
+        engines = Engines("cpu")
+        try:
+            async with Log(stack, client_id="test") as log:
+                for refused in (True, False):
+                    lease = altered(await lease_on(log, model, engine, count=2), no_truncation=refused)
+                    await Attempt(lease, agent_id="a", log=log, engines=engines, environment_sha="e").run()
+                    last = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1]
+                    answers = await events_of(log, ANSWERS, lease.run_id or "")
+                    if refused:
+                        assert (last.state, last.error.code, last.error.permanent, answers) == ("failed", "truncated", True, [])
+                        assert re.match(r"document \d of t: request \d has \d+ tokens, .* window of 32;", last.error.message)
+                    else:
+                        assert (last.state, len(answers)) == ("finished", 2)
+                        assert all(one.truncated_tokens > 0 for answer in answers for one in answer.answers)
+        finally:
+            await engines.close()
+
+    asyncio.run(act())

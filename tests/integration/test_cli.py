@@ -77,7 +77,7 @@ def test_perf_has_its_shape(flow: Settings) -> None:
         (("submit", *ECHO, "--task", "assay_copy", "--option", "fast"), "write name=value"),
         (("submit", "/nowhere.yaml"), "there is no file"),
         (("run", "none"), "no run none"),
-        (("rank", "--board", "none"), "no board 'none'"),
+        (("rank", "none"), "no board 'none'"),
         (("tail", "none"), "no topic 'none'"),
     ],
 )

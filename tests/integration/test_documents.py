@@ -108,3 +108,19 @@ def test_a_field_that_only_later_rows_have_is_kept(tmp_path: Path) -> None:
     """The library looks for fields in the first row alone."""
     made = built(tmp_path, WHOLE, lines(4, hint="north"))
     assert [json.loads(sample.document)["hint"] for sample in made.samples] == [None, None, None, None, "north", None]
+
+
+def test_documents_are_left_out_of_their_own_examples_where_it_is_asked(tmp_path: Path) -> None:
+    """The task's only split is the one that is asked. Without that the prompts are lm-eval's, and it is told how many show their answer."""
+    shown, left = (
+        built(tmp_path / name, WHOLE, lines(0), fewshot=5, fewshot_exclude_self=exclude) for name, exclude in (("a", False), ("b", True))
+    )
+    assert (shown.own_examples, left.own_examples) == (5, 0)
+    assert shown.build_id != left.build_id
+    for sample in left.samples:
+        (asked,) = {call.prefix + call.context for call in sample.requests}
+        assert asked.count(f"The capital of {json.loads(sample.document)['country']} is") == 1
+    none, same = (built(tmp_path / name, WHOLE, lines(0), fewshot_exclude_self=exclude) for name, exclude in (("c", False), ("d", True)))
+    assert none.build_id == same.build_id
+    with pytest.raises(Invalid, match="at 6 shots needs 6 examples, and has 5"):
+        built(tmp_path / "e", WHOLE, lines(0), fewshot=6, fewshot_exclude_self=True)

@@ -289,3 +289,15 @@ def test_every_generation_argument_is_one_of_transformers_or_lm_evals() -> None:
     from transformers import GenerationConfig
 
     assert set(ARGUMENTS) - {"until", *LENGTHS} <= set(GenerationConfig().to_dict())
+
+
+def test_a_model_with_code_of_its_own_says_what_lets_it_run(held: Held, tmp_path: Path) -> None:
+    """Its field and the command line's option; nothing of the code is run."""
+
+    def own(folder: Path) -> None:
+        changed(folder, "config.json", model_type="ours", auto_map={"AutoConfig": "ours.Config", "AutoModelForCausalLM": "ours.Model"})
+        (folder / "ours.py").write_text("raise SystemExit('it was run')")
+
+    with pytest.raises(Permanent, match=r"model\.trust_code, or --trust-model-code") as caught:
+        held.load(copy(held, tmp_path / "m", own))
+    assert caught.value.code == "model-own-code"

@@ -233,3 +233,18 @@ def test_a_run_that_nobody_judges_has_an_empty_list(flow: Settings, runs: tuple[
     path = f"{flow.api}/v1/runs/{runs[0]}/judgements"
     assert get(path).json() == {"run_id": runs[0], "judgements": [], "agreements": [], "next": None}
     assert get(path, params={"cursor": "none"}).json()["code"] == "bad-cursor"
+
+
+def test_a_board_leaves_out_a_run_of_fewer_samples_and_says_so(flow: Settings, board: dict[str, Any]) -> None:
+    """On the board of the suite and on the task's own, which the task's name finds."""
+    few = [task | {"limit": 2} for task in TASKS]
+    body = {"model": {"uri": "list-few"}, "engine": {"name": "echo"}, "tasks": few, "suite": BOARD, "submitter": "lister"}
+    run_id = post(f"{flow.api}/v1/evaluations", json=body).raise_for_status().json()["run_id"]
+    until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] == "completed")
+    # The newest run names the board's data: those that were there before are the ones left out.
+    told = until(flow.api, f"/v1/rankings?board={BOARD}", holds=lambda told: [row["run_id"] for row in told["rows"]] == [run_id])
+    out = until(flow.api, f"/v1/rankings?board={BOARD}", holds=lambda told: len(told["left_out"]) == 2) or told
+    assert {(one["model"], one["reason"]) for one in out["left_out"]} == {(name, "other sample counts") for name in ("list-a", "list-b")}
+    assert out["chance_corrected"]
+    task = get(f"{flow.api}/v1/rankings", params={"board": "assay_agreement"}).raise_for_status().json()
+    assert (task["board"], task["chance_corrected"]) == ("task:assay_agreement", False)

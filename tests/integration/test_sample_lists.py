@@ -13,7 +13,7 @@ from infra.kafka import Place, Record
 from infra.settings import Settings
 from query_api.reading import samples as reading_samples
 from query_api.reading.runs import Reading
-from schemas.event import Event
+from schemas.event import Event, Text
 from streams.projection import BY_PLACE, table_of
 from streams.topics import topic_of
 
@@ -168,3 +168,25 @@ def test_a_database_from_before_is_brought_along(stack: Settings) -> None:
 async def _run(clickhouse: ClickHouse, sql: Sequence[str]) -> None:
     for statement in sql:
         await clickhouse.command(statement)
+
+
+def test_truncated_samples_are_counted_by_task_once_each(stack: Settings) -> None:
+    """However often they were answered, and however many of their requests were truncated; an answer's own words are no count."""
+    own = stack.model_copy(update={"database": "truncated_samples"})
+    quoting = Text.plain('he wrote "truncated_tokens":5 there')
+    whole = [answered(number, run=RUN, task="task-0") for number in range(4)]
+
+    def changed(number: int, **told: Any) -> Event:
+        return whole[number].model_copy(update={"answers": tuple(one.model_copy(update=told) for one in whole[number].answers)})
+
+    events = [whole[0], changed(1, truncated_tokens=5), changed(2, truncated_tokens=12), changed(3, output=quoting)]
+
+    async def act() -> list[tuple[str, int, int]]:
+        await migrate(own)
+        async with ClickHouse(own) as clickhouse:
+            for first in (0, 1000):
+                await insert_all(clickhouse, records(events, first=first))
+            rows = await Reading(clickhouse).rows("progress", run_id=run_id(RUN))
+        return [(row["task"], row["answered"], row["truncated"]) for row in rows]
+
+    assert asyncio.run(act()) == [("task-0", 4, 2)]

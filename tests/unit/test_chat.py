@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.harness.chat import Dress, renderer
+from infra.harness.chat import Dress, folded, renderer
 from query_api.drawing.dressing import dressed
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
 from streams.errors import Invalid
@@ -30,6 +30,7 @@ def test_a_template_that_refuses_or_drops_is_said() -> None:
     [
         (Chat(multiturn=True), "give chat.template"),
         (Chat(thinking=False), "give chat.template"),
+        (Chat(fold_system=True, system="Be brief."), "give chat.template"),
         (Chat(template="model", thinking_tokens=9), "set chat.thinking as well"),
         (Chat(template="model", thinking=True, thinking_tokens=0), "give 1 or more"),
         (Chat(template="model", thinking=True, thinking_end=""), "as </think>"),
@@ -58,3 +59,30 @@ def test_a_dress_is_said_in_a_few_words() -> None:
     chat = Chat(template="model", system="Be brief.", multiturn=True, thinking=True, thinking_tokens=512)
     assert dressed(chat.model_dump()) == "chat template · system text · examples as turns · thinking, 512 tokens at most"
     assert dressed(Chat(template="{{ m }}", thinking=False).model_dump()) == "a chat template of its own · thinking off"
+
+
+REFUSING = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+SHOWN = "{% for one in messages %}<{{ one.role }}>{{ one.content }}{% endfor %}"
+
+
+def test_a_system_message_is_folded_where_a_template_refuses_its_role() -> None:
+    """The refusal names what does it; every other message stays, and so does the build of prompts that are not folded."""
+    plain, fold = (Dress(Chat(template="model", system="Be brief.", fold_system=told), REFUSING + SHOWN) for told in (False, True))
+    assert plain.render and fold.render
+    with pytest.raises(Invalid, match=r"no system role.*chat.fold_system \(--fold-system\)"):
+        plain.render(ASKED)
+    assert fold.render(ASKED) == "<user>Be brief.\n\nWhat grows?"
+    assert fold.render(ASKED[1:]) == "<user>What grows?"
+    begun = [*ASKED, {"role": "assistant", "content": "Grass"}]
+    assert fold.render(begun, add_generation_prompt=False) == "<user>Be brief.\n\nWhat grows?<assistant>Grass"
+    assert folded(ASKED[:1]) == ASKED[:1]
+    assert plain.sha != fold.sha
+    with pytest.raises(Invalid) as refused:
+        Dress(Chat(template="model"), "{{ raise_exception('no') }}").render(ASKED[1:])  # type: ignore[misc]  # it has a template
+    assert "fold_system" not in str(refused.value)
+
+
+def test_a_folded_system_message_is_said() -> None:
+    """Beside the system text."""
+    chat = Chat(template="model", system="Be brief.", fold_system=True)
+    assert dressed(chat.model_dump()) == "chat template · system text · system message in the first user message"

@@ -88,7 +88,8 @@ def board(name: str, places: range, following: str | None) -> httpx.Response:
     told: dict[str, Any] = dict.fromkeys(models.RankingRow.model_fields)
     told |= {"model": "m", "model_sha": "", "engine": "e", "hardware": "", "samples": 1, "missing": [], "sealed": False, "audited": False}
     rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False, "data_age": "unknown"} for place in places]
-    return answer(200, {"board": name, "version": "1", "provisional": False, "changed_us": 1, "rows": rows, "next": following})
+    head = {"version": "1", "provisional": False, "changed_us": 1, "chance_corrected": False, "left_out": []}
+    return answer(200, {"board": name, **head, "rows": rows, "next": following})
 
 
 def test_all_pages_of_a_board_are_one_board() -> None:

@@ -1,5 +1,6 @@
 """Leases and runs: what a dispatcher decides after what it was told."""
 
+from agents.decided import event_of
 from schemas.jobs import JobError, JobReleased, Running
 from schemas.requests import CancellationRequested
 from schemas.runs import RunChanged
@@ -130,3 +131,18 @@ def test_a_run_that_is_not_planned_yet_is_not_begun() -> None:
 def waiting_jobs(pool: Pool) -> set[str]:
     """The jobs that the pool's index says can be leased."""
     return {item.job.job_id for line in pool.shelves.lines.all() for item in line.queue}
+
+
+def test_the_steps_of_a_private_run_are_private() -> None:
+    """So that what they say is told as of a private run, wherever it goes: that it runs, that it failed, that it was cancelled."""
+    work = job("j1").model_copy(update={"visibility": "private"})
+    asked = CancellationRequested(occurred_us=0, producer=STAMP, run_id=RUN, by="me")
+    error = JobError(code="generation", message="a text", permanent=True)
+    told = (
+        Told().tell(planned(work), beat("a")),
+        Told().tell(planned(work), beat("a"), released(work), changed(work, "failed", error=error)),
+        Told().tell(planned(work), asked),
+    )
+    steps = [one for each in told for one in each.decide(2) if isinstance(one, Step)]
+    assert [one.state for one in steps] == ["running", "failed", "cancelled"]
+    assert {event_of(one, pool="p", term=1).visibility for one in steps} == {"private"}

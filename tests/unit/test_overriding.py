@@ -6,6 +6,7 @@ import pytest
 
 from query_api.cli.options import ME
 from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_over
+from query_api.cli.request_files import model_named
 from query_api.cli.shares import limit_said
 from query_api.producing.submitting import Submission
 from streams.errors import Invalid
@@ -79,10 +80,11 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
 
 def test_a_judgement_says_what_was_given_and_no_more() -> None:
     """So that the API fills in the rest: the engine among it."""
-    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "submitter"]) | {
+    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "fold_system", "submitter"]) | {
         "run_id": R,
         "chat": False,
         "private": False,
+        "trust_model_code": False,
     }
     body = judgement_of(options | {"model": "org/judge"})
     assert body == {
@@ -94,3 +96,12 @@ def test_a_judgement_says_what_was_given_and_no_more() -> None:
     assert judgement_of(options | {"model": "org/judge", "private": True})["visibility"] == "private"
     with pytest.raises(Invalid, match="which judge"):
         judgement_of(options | {"model": None})
+
+
+def test_a_models_own_code_is_trusted_where_it_is_said(path: Path) -> None:
+    """Of a model that is named, and of the file's; the tasks' code is another matter."""
+    assert model_named("org/name", trust_code=True) == {"uri": "org/name", "revision": None, "trust_code": True}
+    assert "trust_code" not in model_named("org/name")
+    body = body_of(path, models=[], said={"model": {"trust_code": True}})
+    assert body["model"] == {"uri": "org/name", "revision": "main", "trust_code": True}
+    assert Submission.model_validate(body).tasks[0].trust_code is False

@@ -12,6 +12,7 @@ from schemas.builds import TaskBuilt
 from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text, Visibility
 from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
+from schemas.runs import RunChanged
 from streams.errors import Invalid
 from streams.projection import plain, row
 from streams.quality.judging import check_visibility
@@ -109,3 +110,23 @@ def test_an_error_of_validation_quotes_nothing() -> None:
     with pytest.raises(ValueError, match="occurred_us") as refused:
         TaskBuilt.model_validate({"occurred_us": MARKER})
     assert MARKER not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "state", "there"),
+    [
+        ("planning-broke", "rejected", False), ("cannot-settle", "failed", False), ("task-definition", "rejected", False),
+        ("engine-failed", "failed", False), ("generation", "rejected", False), ("a-code-to-come", "failed", False), (None, "failed", False),
+        ("model-not-found", "rejected", True), ("deadline", "cancelled", True), ("truncated", "failed", True),
+    ],
+)  # fmt: skip
+def test_why_a_private_run_ended_is_told_only_in_words_that_quote_nothing(code: str | None, state: Any, there: bool) -> None:
+    """The code is always told; of any other run, all of it."""
+    cases: tuple[tuple[Visibility, bool], ...] = (("private", there), ("organisation", True))
+    for visibility, shown in cases:
+        change = RunChanged(
+            occurred_us=1, producer=Producer(service="test", version="1"), run_id=R, state=state, reason_code=code, message=MARKER,
+            visibility=visibility,
+        )  # fmt: skip
+        assert (told(change).message == MARKER) is shown
+        assert told(change).reason_code == code

@@ -2,12 +2,15 @@
 
 import random
 
+import pytest
+
 from gpu_agent.engines.engine import EngineAnswer
-from gpu_agent.samples import WIDTH, Open
+from gpu_agent.samples import WIDTH, Open, check_whole
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Producer, Text
 from schemas.jobs import Job
 from schemas.requests import Chat, EngineChoice, ModelRef
+from streams.errors import Permanent
 from streams.quality.generation import text_seed
 from tests.runs import run_named
 
@@ -74,3 +77,12 @@ def test_every_text_of_a_run_draws_by_a_seed_of_its_own_that_stays() -> None:
     shard = seeds(31, 7, repeat=1)
     assert shard == {place: whole[place] for place in shard}
     assert text_seed(1234, build_id="b", ordinal=0, repeat=0, request=0, draw=0) == 7104996367553153937  # for ever
+
+
+def test_a_truncated_request_is_refused_in_words() -> None:
+    """They name task, document, tokens and window; what is whole is taken."""
+    check_whole(EngineAnswer(1, 0, "none", 2048), sample(7, 1, 1), task="t", window=2048)
+    with pytest.raises(Permanent) as refused:
+        check_whole(EngineAnswer(5 * WIDTH + 1, 0, "truncated", 2048, truncated_tokens=52), sample(7, 1, 1), task="t", window=2048)
+    assert refused.value.code == "truncated"
+    assert str(refused.value).startswith("document 7 of t: request 2 has 2,100 tokens, 52 more than fit into the model's window of 2,048;")

@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from query_api.cli import showing
-from query_api.drawing.charts import usd
+from query_api.cli import estimating, showing
+from query_api.drawing.charts import number, usd
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,82 @@ def test_a_board_marks_rows_by_the_age_of_their_data(capsys: pytest.CaptureFixtu
     assert any(line.startswith("data: older than the model, which may have seen them") for line in lines)
     showing.ranking({"board": "b", "rows": rows[2:]})
     assert "data" not in capsys.readouterr().out.replace("dateless", "")
+
+
+SCORE = {"task": "t", "metric": "acc", "filter": "none", "value": 0.5, "stderr": 0.1, "low": 0.3, "high": 0.7, "samples": 20,
+         "complete": True, "sequential": False, "truncated": 0, "group": None}  # fmt: skip
+RUN = {"run_id": "r", "model": "/models/m", "state": "completed", "progress": 1.0, "tasks": [], "flags": [], "exposure": [],
+       "warnings": [], "skipped": [], "scores": [], "groups": [], "performance": None}  # fmt: skip
+
+
+def test_truncated_samples_are_said_beside_the_score(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing where none is."""
+    showing.run(RUN | {"scores": [SCORE | {"truncated": 1200}]})
+    assert "1,200 truncated" in capsys.readouterr().out
+    showing.run(RUN | {"scores": [SCORE]})
+    assert "truncated" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (None, 3, "–"), (0.12345, 4, "0.1235"), (-0.5, 3, "-0.500"), (9.99996, 4, "10.000"), (33.123456, 4, "33.123"),
+        (1234.5678, 4, "1234.6"),
+        (99999.4, 3, "99999"), (99999.6, 3, "1.000e5"), (123456.7, 4, "1.235e5"), (-4.2e12, 3, "-4.200e12"), (0.0, 4, "0.0000"),
+        (float("inf"), 3, "inf"), (float("nan"), 3, "nan"),
+    ],
+)  # fmt: skip
+def test_figures_have_at_most_five_digits_that_count(value: float | None, digits: int, text: str) -> None:
+    """Perplexities may be of any size, and a column is as wide as its widest."""
+    assert number(value, digits) == text
+
+
+def test_long_figures_leave_names_their_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table in 80 columns no line is longer, and a name has 16 of them at least; so does a table of 57 subjects."""
+    monkeypatch.setattr(showing, "console", Console(width=80))
+    long = {"value": 98765432.1, "stderr": 7654321.0, "low": 87654321.0, "high": 1.2e9, "samples": 123456, "metric": "word_perplexity"}
+    subject = "mmlu_high_school_government_and_politics"
+    showing.run(RUN | {"scores": [SCORE | long | {"task": "assay_text"}, SCORE | {"task": subject}]})
+    _, head, perplexity, *rest = capsys.readouterr().out.splitlines()
+    assert max(map(len, (head, perplexity, *rest))) <= 80
+    assert perplexity.startswith("assay_text ") and "9.877e7" in perplexity
+    pieces = [line[:16] for line in rest]
+    assert pieces[0] == subject[:16] and "".join(piece.strip() for piece in [line.split(" ")[0] for line in rest]) == subject
+
+
+def test_a_group_stands_before_its_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    """With how many they are."""
+    group = {"group": "mmlu", "tasks": 2, "metric": "acc", "filter": "none", "value": 0.55, "stderr": 0.01, "low": 0.53, "high": 0.57,
+             "samples": 400, "complete": True, "sequential": False, "truncated": 0, "not_scored": 0}  # fmt: skip
+    scores = [SCORE | {"task": task, "group": "mmlu"} for task in ("mmlu_anatomy", "mmlu_virology")]
+    showing.run(RUN | {"scores": [*scores, SCORE | {"task": "piqa"}], "groups": [group]})
+    names = [line.partition(" acc ")[0].rstrip() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert names == ["mmlu (2 tasks)", "  mmlu_anatomy", "  mmlu_virology", "piqa"]
+
+
+def test_the_memory_shown_is_the_sum_of_the_parts_shown() -> None:
+    """Activations among them."""
+    memory = {"weights_bytes": 3 * 2**30, "kv_bytes": 2**20, "activation_bytes": 2**28 + 1, "overhead_bytes": 768 * 2**20}
+    first, *parts = estimating._memory(memory)
+    assert [line.split(" GiB ")[1] for line in parts] == ["weights", "keys and values", "activations", "runtime"]
+    assert first == f"memory: {sum(float(line.split()[0]) for line in parts):.2f} GiB" == "memory: 4.02 GiB"
+
+
+def test_a_board_says_that_its_scores_are_chance_corrected_and_whom_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """Or nothing of either."""
+    rows = [ROW | {"model": "m", "samples": 3, "sequential": False, "chat": {}, "data_age": "unknown", "rank": 1, "score": -0.014}]
+    out = [{"model": "a/few", "run_id": "r", "reason": "other sample counts"}]
+    showing.ranking({"board": "b", "rows": rows, "chance_corrected": True, "left_out": out})
+    told = capsys.readouterr().out
+    assert "score: chance-corrected, (value - chance) / (1 - chance)" in told
+    assert "1 model left out: other sample counts (few)" in told
+    showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": []})
+    assert "chance" not in (plain := capsys.readouterr().out) and "left out" not in plain
+
+
+def test_a_bare_figure_of_a_table_has_five_digits_that_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever else a cell is stays as it is; what is not known is a dash."""
+    showing.table(["name", ">value", ">n", "note"], [("a", 1 / 3, 123456789, ""), ("b", -2.5e-9, 0, None), ("c", 1.0, None, None)])
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["a", "0.33333", "123456789"], ["b", "-2.5e-09", "0", "–"], ["c", "1", "–", "–"],
+    ]  # fmt: skip

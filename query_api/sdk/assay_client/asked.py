@@ -46,6 +46,8 @@ class Terms(TypedDict, total=False):
     """when a task is known well enough to stop early; null: it runs whole"""
     model_published: str | None
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool
+    """fail over a request that the model's window would truncate"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None

@@ -114,6 +114,7 @@ class ChatInput(Shape):
 
     `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
     `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    `fold_system`: the system message is put before the first user message, for templates that refuse the system role.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,6 +124,7 @@ class ChatInput(Shape):
     thinking: bool | None = None
     thinking_tokens: int | None = None
     thinking_end: str = "</think>"
+    fold_system: bool = False
 
 
 class ChatOutput(Shape):
@@ -131,6 +133,7 @@ class ChatOutput(Shape):
 
     `thinking`: what the template is told as `enable_thinking`; null leaves it to the template. Where it is true, what follows the last
     `thinking_end` is the answer; after `thinking_tokens` tokens without one, that text is put in. Null is no limit but the answer's.
+    `fold_system`: the system message is put before the first user message, for templates that refuse the system role.
     """
 
     template: str | None = None
@@ -139,6 +142,7 @@ class ChatOutput(Shape):
     thinking: bool | None = None
     thinking_tokens: int | None = None
     thinking_end: str = "</think>"
+    fold_system: bool = False
 
 
 class Device(Shape):
@@ -183,6 +187,27 @@ class Generation(Shape):
     json_text: str = "{}"
 
 
+class GroupScore(Shape):
+    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+
+    group: str
+    tasks: int
+    """how many tasks it is of"""
+    metric: str
+    filter: str
+    value: float
+    stderr: float | None
+    low: float | None
+    high: float | None
+    samples: int
+    not_scored: int
+    truncated: int
+    """samples of which the model's window truncated a prompt or a choice"""
+    complete: bool
+    sequential: bool
+    """the interval of a task is a confidence sequence's"""
+
+
 class Index(Shape):
     """The addresses, each with its method and what it does."""
 
@@ -213,10 +238,22 @@ class JudgedScore(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    truncated: int
+    """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
+    group: str | None
+    """the group that the task is of"""
     main: bool
     """the metric that rankings by this judge use"""
+
+
+class LeftOut(Shape):
+    """A model of which no run stands on the board, its newest run, and why."""
+
+    model: str
+    run_id: str
+    reason: Literal["other sample counts", "other data"]
 
 
 class Letter(Shape):
@@ -493,8 +530,12 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    truncated: int
+    """samples of the task of which the model's window truncated a prompt or a choice"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
+    group: str | None
+    """the group that the task is of"""
 
 
 class Side(Shape):
@@ -597,7 +638,7 @@ class TaskChoice(Shape):
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
     count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own.
+    `metrics` are computed beside the task's own. `fewshot_exclude_self`: a document is never among its own examples.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -614,6 +655,7 @@ class TaskChoice(Shape):
     trust_code: bool = False
     metrics: list[str] = []
     limit_ratio: float | None = None
+    fewshot_exclude_self: bool = False
 
 
 class TaskDifference(Shape):
@@ -650,6 +692,8 @@ class TaskProgress(Shape):
     answered: int
     scored: int
     not_scored: int
+    truncated: int
+    """samples of which the model's window truncated a prompt or a choice"""
     planned: int
     """more than expected where it stopped early"""
     half_width: float | None
@@ -773,6 +817,7 @@ class Judgement(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
 
 
@@ -820,6 +865,7 @@ class RankingRow(Shape):
     hardware: str
     run_id: str
     score: float | None
+    """the mean over tasks; of a task's own board the task's main metric, as it is"""
     low: float | None
     high: float | None
     rank_low: int | None
@@ -930,6 +976,7 @@ class Submission(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
     workload: Workload | None = None
     """a load to measure speed under"""
@@ -963,6 +1010,8 @@ class Submission(Shape):
     """when a task is known well enough to stop early; null: it runs whole"""
     model_published: str | None = None
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool = False
+    """fail over a request that the model's window would truncate"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -1009,6 +1058,7 @@ class Batch(Shape):
         "thinking": None,
         "thinking_tokens": None,
         "thinking_end": "</think>",
+        "fold_system": False,
     }
     workload: Workload | None = None
     """a load to measure speed under"""
@@ -1042,6 +1092,8 @@ class Batch(Shape):
     """when a task is known well enough to stop early; null: it runs whole"""
     model_published: str | None = None
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool = False
+    """fail over a request that the model's window would truncate"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -1070,6 +1122,10 @@ class Ranking(Shape):
     changed_us: int | None
     """of pages with the same the rows belong together"""
     rows: list[RankingRow]
+    chance_corrected: bool
+    """scores are means of (value - chance) / (1 - chance) where a task has a chance level: 0 is guessing, below 0 is worse"""
+    left_out: list[LeftOut]
+    """models that the board leaves out: their runs cannot be compared with it"""
     next: str | None
     """the next page's cursor, for the same `board`; null at the end"""
 
@@ -1107,6 +1163,8 @@ class Run(Shape):
     unscored: str | None
     """how many of its samples cannot be scored, in words; null where none is"""
     scores: list[Score]
+    groups: list[GroupScore]
+    """a group has one once each of its tasks has its main metric"""
     performance: Speed | None
     skipped: list[Skipped]
     suite_version: str | None
@@ -1119,6 +1177,8 @@ class Run(Shape):
     """whose answers it judges; null where it judges nobody's"""
     against: Whom | None
     """with whose answers it compares them"""
+    chat: ChatOutput
+    """how prompts are dressed"""
     waits_code: str | None
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None

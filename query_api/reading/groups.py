@@ -1,0 +1,62 @@
+"""The scores of groups of tasks: MMLU's over its subjects, each by its samples.
+
+Source: lm-eval 0.4.13, api/metrics.py, aggregate_subtask_metrics and pooled_sample_stderr. The interval follows from those of the tasks.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from streams.statistics.intervals import mean_of_independent
+
+Row = Mapping[str, Any]
+
+
+def group_scores(planned: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
+    """A row for each group of which every planned task has its main metric; a mean over samples, the same in all of them."""
+    grouped = sorted((task for task in planned if task.get("group")), key=lambda task: str(task["group"]))
+    told = {(score["task"], score["metric"], score["filter"]): score for score in scores if score["value"] is not None}
+    return [row for name, tasks in groupby(grouped, key=lambda task: str(task["group"])) for row in _group(name, list(tasks), told)]
+
+
+def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], Row]) -> Iterator[dict[str, Any]]:
+    main = {(task["main_metric"], task["main_filter"], _aggregation(task)) for task in tasks}
+    found = [told.get((task["task"], task["main_metric"], task["main_filter"])) for task in tasks]
+    scores = [score for score in found if score and score["samples"]]
+    if len(tasks) < 2 or len(scores) < len(tasks) or len(main) > 1:
+        return
+    ((metric, filter_name, aggregation),) = main
+    if aggregation == "mean":
+        yield {
+            "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **_joined(scores),
+            "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
+            **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
+        }  # fmt: skip
+
+
+def _aggregation(task: Row) -> str | None:
+    main = (task["main_metric"], task["main_filter"])
+    return next((str(one["aggregation"]) for one in task["expected"] if (one["metric"], one["filter"]) == main), None)
+
+
+def _joined(scores: Sequence[Row]) -> dict[str, Any]:
+    sizes = [int(score["samples"]) for score in scores]
+    samples = sum(sizes)
+    parts = [size / samples for size in sizes]
+    intervals = [(score["low"], score["high"]) for score in scores if score["low"] is not None and score["high"] is not None]
+    values = [float(score["value"]) for score in scores]
+    low, high = mean_of_independent(values, intervals, parts) if len(intervals) == len(scores) else (None, None)
+    return {
+        "value": math.fsum(part * value for part, value in zip(parts, values, strict=True)),
+        "stderr": _pooled([score["stderr"] for score in scores], sizes), "low": low, "high": high, "samples": samples,
+    }  # fmt: skip
+
+
+def _pooled(errors: Sequence[float | None], sizes: Sequence[int]) -> float | None:
+    """√(Σ (nᵢ - 1)·nᵢ·sᵢ² / (N - k) / N), of k tasks with N samples; None where a task has no standard error."""
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors) or sum(sizes) <= len(sizes):
+        return None
+    squares = math.fsum((size - 1) * size * error**2 for size, error in zip(sizes, known, strict=True))
+    return math.sqrt(squares / (sum(sizes) - len(sizes)) / sum(sizes))

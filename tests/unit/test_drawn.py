@@ -1,0 +1,74 @@
+"""What pages say beside figures, drawn from what is read: no server, no store."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from query_api.drawing.charts import intervals, shares
+from query_api.drawing.dressing import left_out
+from query_api.drawing.grouping import arranged
+from query_api.pages.rendering import TEMPLATES
+from tests.unit.test_shown import RUN, SCORE
+
+REQUEST = SimpleNamespace(url=SimpleNamespace(path="/"), query_params={})
+GROUP = {"group": "mmlu", "tasks": 57, "metric": "acc", "filter": "none", "value": 0.55, "stderr": 0.01, "low": 0.53, "high": 0.57,
+         "samples": 400, "complete": True, "sequential": False, "truncated": 0, "not_scored": 0, "why_undefined": None}  # fmt: skip
+UNKNOWN = ("rank_low", "rank_high", "output_tokens_per_s", "ttft_p50_s", "joules_per_token", "energy_grade", "usd", "prices")
+BOARD_ROW = dict.fromkeys(UNKNOWN) | {
+    "rank": 1, "model": "org/m", "run_id": "r", "engine": "echo", "hardware": "", "samples": 3, "chat": {}, "data_age": "unknown",
+    "score": -0.014, "low": -0.1, "high": 0.1, "sequential": False, "missing": (), "sealed": False, "audited": False,
+}  # fmt: skip
+
+
+def drawn(template: str, **told: Any) -> str:
+    """The template's text, without tags' white space."""
+    return " ".join(TEMPLATES.get_template(template).render(request=REQUEST, **told).split())
+
+
+def scores(*told: dict[str, Any], groups: tuple[dict[str, Any], ...] = ()) -> str:
+    """The scores of a run's page."""
+    rows = arranged([SCORE | {"not_scored": 0, "why_undefined": None} | one for one in told], groups)
+    return drawn("run/scores.html", run=RUN | {"scores": rows}, scores=rows, spans=shares(rows))
+
+
+def test_a_runs_page_says_what_was_truncated_beside_the_score() -> None:
+    """Nothing where nothing was."""
+    assert "<small>1,200 truncated</small>" in scores({"truncated": 1200})
+    assert "truncated" not in scores({})
+
+
+def test_a_runs_page_has_a_row_for_a_group_before_its_tasks() -> None:
+    """With how many tasks it is of; only tasks have samples to look at."""
+    told = scores({"task": "mmlu_anatomy", "group": "mmlu"}, groups=(GROUP,))
+    assert '<tr class="group"><th scope="row">mmlu<small>57 tasks by their samples</small></th>' in told
+    assert told.index('class="group"') < told.index('class="member"')
+    assert "task=mmlu_anatomy" in told and "task=mmlu&" not in told
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_a_board_says_beside_its_scores_that_they_are_corrected(corrected: bool) -> None:
+    """The leaderboard and the overview alike; the leaderboard also whom it leaves out."""
+    out = [{"model": "org/few", "run_id": "r", "reason": "other sample counts"}] if corrected else []
+    board = {"board": "reasoning", "rows": [BOARD_ROW], "provisional": False, "chance_corrected": corrected, "left_out": out}
+    head = {"name": "score", "heading": "Score", "link": "/", "sorted": None}
+    told = drawn(
+        "leaderboard.html", board=board, rows=[BOARD_ROW], spans=intervals([BOARD_ROW]), heads=[head], boards=[], more_boards=0, match="",
+        left_out=left_out(out),
+    )  # fmt: skip
+    assert ("<small>chance-corrected</small>" in told) is corrected
+    assert ("1 model left out: other sample counts (few)" in told) is corrected
+    assert "-0.014" in told
+    told = drawn(
+        "overview.html", board=board, top=[BOARD_ROW], spans=intervals([BOARD_ROW]), corrected=corrected, active=[], ended=[], results={},
+        speeds=[], agents=[], dead_letters=0,
+    )  # fmt: skip
+    assert ("<small>chance-corrected</small>" in told) is corrected
+
+
+def test_a_runs_page_says_how_its_prompts_are_dressed() -> None:
+    """A folded system message among it."""
+    times = {"requested_us": 0, "changed_us": 0, "submitter": "me", "engine": "echo", "unscored": None, "visibility": "organisation"}
+    chat = {"template": "model", "system": "Be brief.", "fold_system": True}
+    assert "system message in the first user message" in drawn("run/head.html", run=RUN | times | {"chat": chat})
+    assert "Prompts" not in drawn("run/head.html", run=RUN | times | {"chat": {}})

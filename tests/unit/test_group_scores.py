@@ -1,0 +1,63 @@
+"""Scores of groups, as the API tells them: lm-eval's, over the samples of all of a group's tasks."""
+
+from typing import Any
+
+import pytest
+from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr
+
+from query_api.reading.groups import group_scores
+
+SIZES, VALUES, ERRORS = [100, 250, 11], [0.25, 0.5, 0.9], [0.043, 0.031, 0.09]
+
+
+def planned(task: str, *, group: str | None = "mmlu", metric: str = "acc", aggregation: str = "mean") -> dict[str, Any]:
+    """A task of a plan."""
+    return {"task": task, "group": group, "main_metric": metric, "main_filter": "none",
+            "expected": [{"metric": metric, "filter": "none", "aggregation": aggregation}]}  # fmt: skip
+
+
+def score(at: int, **told: Any) -> dict[str, Any]:
+    """The score of the task of that place."""
+    return {"task": f"t{at}", "metric": "acc", "filter": "none", "value": VALUES[at], "stderr": ERRORS[at], "low": VALUES[at] - 0.05,
+            "high": VALUES[at] + 0.05, "samples": SIZES[at], "not_scored": at, "truncated": 1, "complete": True, "sequential": False,
+            } | told  # fmt: skip
+
+
+TASKS, SCORES = [planned(f"t{at}") for at in range(3)], [score(at) for at in range(3)]
+
+
+def test_a_group_has_the_value_and_the_standard_error_of_lm_eval() -> None:
+    """Each task counts by its samples; other metrics of the tasks change nothing."""
+    (row,) = group_scores([*TASKS, planned("alone", group=None)], [*SCORES, score(0, metric="acc_norm", value=1.0)])
+    assert row["value"] == pytest.approx(aggregate_subtask_metrics(VALUES, SIZES))
+    assert row["stderr"] == pytest.approx(pooled_sample_stderr(ERRORS, SIZES))
+    assert row["low"] < row["value"] < row["high"] and row["high"] - row["low"] < 0.1
+    assert {name: row[name] for name in ("group", "tasks", "samples", "not_scored", "truncated", "complete")} == {
+        "group": "mmlu", "tasks": 3, "samples": 361, "not_scored": 3, "truncated": 3, "complete": True,
+    }  # fmt: skip
+
+
+def test_a_group_is_provisional_as_its_tasks_are() -> None:
+    """One is enough."""
+    (row,) = group_scores(TASKS, [score(0, complete=False, sequential=True), *SCORES[1:]])
+    assert (row["complete"], row["sequential"]) == (False, True)
+
+
+def test_what_is_not_known_of_a_task_is_not_known_of_its_group() -> None:
+    """Its standard error, its interval."""
+    (row,) = group_scores(TASKS, [score(0, stderr=None, low=None, high=None), *SCORES[1:]])
+    assert (row["stderr"], row["low"], row["high"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "scores"),
+    [
+        (TASKS, SCORES[:2]), (TASKS, [score(0, value=None), *SCORES[1:]]), (TASKS[:1], SCORES),
+        ([*TASKS[:2], planned("t2", metric="f1")], SCORES),
+        ([planned(f"t{at}", aggregation="perplexity") for at in range(3)], SCORES), ([], []),
+    ],
+    ids=["a task lacks", "a value lacks", "one task", "two metrics", "no mean", "nothing"],
+)  # fmt: skip
+def test_no_row_where_there_is_no_mean_over_all_of_a_group(tasks: list[dict[str, Any]], scores: list[dict[str, Any]]) -> None:
+    """Of half of a group a mean would be another figure."""
+    assert group_scores(tasks, scores) == []
