@@ -1,4 +1,4 @@
-"""Tasks' own aggregations, in processes of their own: means at once, in one; what may take minutes (a bootstrap), in another."""
+"""Tasks' own aggregations, in processes of their own: what takes long, or ends its process, holds up nobody else's figures."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,28 +7,27 @@ from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Self
 
-from infra.harness.aggregating import Aggregated, aggregated, is_quick
+from infra.harness.aggregating import Aggregated, aggregated
 from infra.pools import pool
 from streams.errors import Invalid
 from streams.quality.scores import Aggregate, Key
 
+PROCESSES = 2
+
 
 class Aggregating:
-    """Use it as a context manager. `limit_s`: seconds that one aggregation may take."""
+    """Use it as a context manager. `limit_s`: seconds that one aggregation may take. Its processes start with the first that needs them."""
 
     def __init__(self, *, limit_s: float) -> None:
         self._limit_s = limit_s
-        self._pools: dict[bool, ProcessPoolExecutor] = {}
+        self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for one in self._pools.values():
-            one.shutdown(cancel_futures=True)
-
-    def _pool(self, *, quick: bool) -> ProcessPoolExecutor:
-        return self._pools.setdefault(quick, pool(1))
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
 
     async def all_of(self, config_json: str, parts: Mapping[Key, Sequence[str]]) -> Aggregate:
         """What gives each metric's value and standard error, once all are known. It raises Invalid, with the reason, for one without."""
@@ -43,11 +42,18 @@ class Aggregating:
         return told
 
     async def _one(self, config_json: str, metric: str, parts: Sequence[str]) -> Aggregated:
-        quick = is_quick(config_json, metric)
+        """A process that ends takes with it what waited beside: each of those is tried once more, in a process of its own."""
+        self._pool = processes = self._pool or pool(PROCESSES)
+        work = (aggregated, config_json, metric, parts, self._limit_s)
+        loop = asyncio.get_running_loop()
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._pool(quick=quick), aggregated, config_json, metric, parts, self._limit_s
-            )
+            return await loop.run_in_executor(processes, *work)
         except BrokenProcessPool:
-            self._pools.pop(quick).shutdown(wait=False)
+            if self._pool is processes:
+                self._pool = None
+                processes.shutdown(wait=False)
+        try:
+            with pool(1) as alone:
+                return await loop.run_in_executor(alone, *work)
+        except BrokenProcessPool:
             return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples ended its process")

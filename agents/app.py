@@ -50,7 +50,7 @@ def worker_app(worker: str, settings: Settings) -> App:
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
-        broker_commit_interval=0.5,
+        broker_commit_interval=1.0,
         broker_session_timeout=10,
         broker_heartbeat_interval=1,
         broker_request_timeout=30,

@@ -26,6 +26,8 @@ from faust.types import TP
 
 WRITTEN_FOR = "0.15.3"
 
+IDLE_S = 1.0  # how long one question for records waits; what comes is handed on at once, and an end is noticed so much later
+
 if faust.__version__ != WRITTEN_FOR:
     raise ImportError(f"agents/batches.py is written for Faust {WRITTEN_FOR}, not {faust.__version__}: hold it against its Consumer anew")
 
@@ -99,7 +101,7 @@ async def batches(app: App, *, most: int, within_s: float, until: asyncio.Event)
     while not until.is_set():
         batch, left = left[:most], left[most:]
         while not until.is_set() and len(batch) < most and not (batch and time.monotonic() >= due):
-            more, now = await consumer.fetch(max(0.0, due - time.monotonic()) if batch else within_s)
+            more, now = await consumer.fetch(max(0.0, due - time.monotonic()) if batch else IDLE_S)
             batch, generation = ([*batch, *more] if now == generation else more), now
         if generation != app.consumer_generation_id:
             left = []  # it is of an assignment that is over, as the batch is: both come again

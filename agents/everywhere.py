@@ -23,6 +23,7 @@ from streams.topics import Topic
 
 S = TypeVar("S")
 SHARD = "everywhere"
+PATIENCE_MS = 500  # boards and costs may be late by that much
 log_line = structlog.get_logger()
 
 
@@ -95,7 +96,7 @@ class Everywhere(Generic[S]):
 
     async def follow(self, moved: Callable[[Record], None] = lambda _record: None) -> None:
         """Follows the log for ever; `moved` is told of each record once it is folded."""
-        async for record in self._log.follow(self._fold.topics, since=dict(self._next)):
+        async for record in self._log.follow(self._fold.topics, since=dict(self._next), patience_ms=PATIENCE_MS):
             await self._take(record)
             moved(record)
             self._moved.set()

@@ -119,7 +119,7 @@ class Preparing:
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice),
-                              data_published=suites.published().get(built.task))  # fmt: skip
+                              data_published=suites.published().get(built.task), documents=built.data_sha)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)

@@ -186,7 +186,7 @@ class Settling:
         if found is None or planned is None or (before and before.scorer_version >= found[0]):
             return
         built = await self._builds.of(planned.build_id)
-        parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in found[1].cells.items()}
+        parts = found[1].parts(means=results.means(planned))
         known = await self._aggregating.all_of(built.config_json if built else "{}", parts)
         if event := results.scored(run, task, aggregate=known, stamp=producer(STAMP)):
             await self._write(event)

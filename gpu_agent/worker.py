@@ -27,6 +27,7 @@ from streams.queue.lines import model_key
 from streams.topics import DISPATCHERS, JOB_PARTITIONS, TOPICS, jobs_topic
 
 log_line = structlog.get_logger()
+PATIENCE_MS = 2000  # its jobs lie in one partition: what comes there is handed on at once
 
 
 class Worker:
@@ -93,7 +94,7 @@ class Worker:
         )  # fmt: skip
 
     async def _follow(self, since: dict[tuple[str, int], int]) -> None:
-        async for record in self._log.follow([self._topic], since=since, partitions=[self._partition]):
+        async for record in self._log.follow([self._topic], since=since, partitions=[self._partition], patience_ms=PATIENCE_MS):
             event = record.event
             if not isinstance(event, JobReleased) or event.term < self._term:
                 continue

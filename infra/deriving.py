@@ -151,7 +151,7 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
         built, found = await builds.of(planned.build_id), run.complete_scores(planned.task)
         if found is None:
             continue
-        parts = {key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json] for key, cells in found[1].cells.items()}
+        parts = found[1].parts(means=results.means(planned))
         known = {key: aggregated(built.config_json if built else "{}", key[1], told) for key, told in parts.items()}
         if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP):
             scores[planned.task] = said

@@ -55,7 +55,9 @@ class SampleNotScored(Event):
 
 
 class Figure(Record):
-    """A derived number. `low` and `high` bound it with 95 % confidence; an undefined value says why.
+    """A derived number. `low` and `high` bound it with 95 % confidence, by `method`; an undefined value says why.
+
+    Of a task's scores `n` counts documents, each of which was asked `repeats` times.
 
     `sequential`: they are a confidence sequence's, which holds however often it was looked at before the samples ended.
     """
@@ -72,6 +74,8 @@ class Figure(Record):
     origin: str | None = None
     why_undefined: str | None = None
     sequential: bool = False
+    repeats: int = 1
+    method: str | None = None
 
 
 class Histogram(Record):

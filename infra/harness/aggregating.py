@@ -1,20 +1,16 @@
-"""A task's own aggregation of its samples' scores, with lm-eval's standard error."""
+"""A task's own aggregation of its samples' scores, with its standard error (uncertainty.py)."""
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.harness import uncertainty
 from infra.harness.limits import Overdue, within
 from infra.harness.metrics.registry import METRICS, total
 
-# As lm_eval.simple_evaluate has them.
-DRAWS = 100_000
-DRAWS_OF_SLOW = 100
 LONGEST_TOLD = 500
-SLOW = frozenset({"bleu", "chrf", "chrf++", "ter"})
 
 
 def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[float | None, float | None]:
@@ -29,15 +25,17 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
 
     from infra.harness.tasks import without_data  # it takes seconds to load, and the process that asks needs none of it
 
-    # Its bootstrap then runs in this process, with the same seeds and hence the same result.
-    os.environ["DISABLE_MULTIPROC"] = "1"
     items = [_item(part) for part in parts]
     own = without_data(config_json).aggregation()
     if metric in METRICS and metric not in own:
         return total(metric, [json.loads(part) for part in parts])
     function = own.get(metric, mean)
-    stderr_of = stderr_for_metric(metric=function, bootstrap_iters=DRAWS_OF_SLOW if metric in SLOW else DRAWS)
-    return _finite(function(items)), _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
+    name = getattr(function, "__name__", "")
+    value = _finite(function(items))
+    if name in uncertainty.KNOWN:
+        return value, _finite(uncertainty.stderr(name, items)) if value is not None else None
+    stderr_of = stderr_for_metric(metric=function, bootstrap_iters=0)  # of means alone: it draws nothing
+    return value, _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +60,13 @@ def aggregated(config_json: str, metric: str, parts: Sequence[str], limit_s: flo
         )
 
 
-def is_quick(config_json: str, metric: str) -> bool:
-    """Whether aggregating is a mean's work: no bootstrap, and no code of a task's own. By the configuration's words alone."""
-    try:
-        lists = json.loads(config_json).get("metric_list") or []
-    except (ValueError, AttributeError):
-        return False
-    named = {one.get("metric"): one.get("aggregation") for one in lists if isinstance(one, dict)}
-    return named.get(metric, "mean") in (None, "mean") and metric not in SLOW
-
-
 def _item(part: str) -> Any:
     item = json.loads(part)
     return tuple(item) if isinstance(item, list) else item
 
 
 def _finite(value: Any) -> float | None:
+    if value is None:
+        return None
     number = float(value)
     return None if math.isnan(number) else number

@@ -13,7 +13,7 @@ from infra.kafka.decoding import Decoding
 from infra.kafka.letters import letter_for
 from infra.kafka.partitions import Partitions
 from infra.kafka.producing import Outgoing, Producing
-from infra.kafka.reading import Reading, Wanted
+from infra.kafka.reading import PATIENCE_MS, Reading, Wanted
 from infra.kafka.records import Ends, Place, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
@@ -133,13 +133,15 @@ class Log:
         until: Ends | None = None,
         partitions: Sequence[int] | None = None,
         wanted: Wanted | None = None,
+        patience_ms: int = PATIENCE_MS,
     ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
         With `until`, only its partitions are read; else all of each topic, or those `partitions`. `wanted` says by key and place which
-        records are worth decoding.
+        records are worth decoding. `patience_ms`: how long the broker keeps a question for which it has nothing; a reader of one partition,
+        or one that may be late, is patient.
         """
-        return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted)
+        return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted, patience_ms=patience_ms)
 
     async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
         """Every record of a key, as of now: its partition is read, and nothing else in it is decoded."""

@@ -13,6 +13,7 @@ from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
 from streams.topics import Topic
 
+PATIENCE_MS = 100
 Since = Mapping[tuple[str, int], int]
 Wanted = Callable[[bytes | None, Place], bool]  # by a record's key and place, before it is decoded
 
@@ -25,7 +26,7 @@ class Reading:
         self._decoding = decoding
         self._partitions = partitions
 
-    async def consumer(self, *, max_wait_ms: int = 100) -> AIOKafkaConsumer:
+    async def consumer(self, *, max_wait_ms: int = PATIENCE_MS) -> AIOKafkaConsumer:
         """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""
         consumer = AIOKafkaConsumer(
             **self._connection.arguments, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=max_wait_ms,
@@ -61,34 +62,36 @@ class Reading:
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None,
-        wanted: Wanted | None = None,
+        wanted: Wanted | None = None, patience_ms: int = PATIENCE_MS,
     ) -> AsyncGenerator[Record, None]:  # fmt: skip
         """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read.
 
-        Without `until`: those of every partition, or of `only` these.
+        Without `until`: those of every partition, or of `only` these. `patience_ms`: how long the broker keeps a question for which it has
+        nothing. With several partitions, what comes on one may wait so long while another is quiet; an idle reader asks less often.
         """
         asked = [TopicPartition(*place) for place in until or ()]
         partitions = asked if until is not None else await self._partitions.all_of(topics, only=only)
-        consumer = await self.consumer()
+        consumer = await self.consumer(max_wait_ms=patience_ms)
         try:
             consumer.assign(partitions)
             for tp in partitions:
                 consumer.seek(tp, (since or {}).get((tp.topic, tp.partition), 0))
-            async for record in self._records(consumer, partitions, until, wanted):
+            async for record in self._records(consumer, partitions, until, wanted, 2 * patience_ms):
                 yield record
         finally:
             await _stop(consumer)
 
     async def _records(
-        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None, wanted: Wanted | None
-    ) -> AsyncIterator[Record]:
+        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None, wanted: Wanted | None,
+        timeout_ms: int,
+    ) -> AsyncIterator[Record]:  # fmt: skip
         left = set(partitions)
         while True:
             if until is not None:
                 left = {tp for tp in left if await consumer.position(tp) < until[tp.topic, tp.partition]}
                 if not left:
                     return
-            batches = await consumer.getmany(timeout_ms=200, max_records=5000)
+            batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=5000)
             for tp, messages in batches.items():
                 for message in messages:
                     if until is not None and message.offset >= until[tp.topic, tp.partition]:

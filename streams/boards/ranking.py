@@ -5,10 +5,10 @@ its newest complete run: runs on other data are not compared with it. Of a model
 
 The score of a suite is the mean over its tasks of the task's main metric, chance-corrected where the task has a chance level:
 (value - chance) / (1 - chance). Tasks of a group count as one, each by its share of the group's samples, as lm-eval has it. Only means
-over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean
-(Wilson's, where values are 0 or 1), a suite's the one that follows from its tasks'. Which places a model may have comes from a paired
-bootstrap: every draw takes the same samples (whole clusters of those that share a passage) for all models. Equal scores share a place.
-A run that may stop early has the score of its own samples and its confidence sequence as interval; places still come from shared samples.
+over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean, a
+suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
+model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
+scores share a place. A run that may stop early has the score of its own samples and its confidence sequence as interval.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import PlannedTask
@@ -27,9 +26,12 @@ from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
-from streams.statistics.intervals import Clusters, Floats, Interval, mean_interval, mean_of_independent, resampled_means
+from streams.quality.ranges import range_of
+from streams.statistics.intervals import RATIO, Z95, Interval, Ratio, joint_interval, mean_interval, ratio
+from streams.statistics.ranks import Standings, ranges, standings, together
+from streams.statistics.spreads import Clusters, Floats, grouped
 
-FORMULA_VERSION = "ranking-3"
+FORMULA_VERSION = "ranking-4"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -55,19 +57,21 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Values of the samples that all entries have, shape [entries, samples], and the cluster of each sample."""
+    """Values of the samples that all entries have, shape [entries, samples]; the cluster of each sample, and a name of which they are."""
 
     values: Floats
     clusters: Clusters
+    ordinals: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How entries stand on a task: scores, shape [entries], their intervals, and paired draws of the scores, shape [entries, draws]."""
+    """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples."""
 
     scores: Floats
     intervals: list[Interval | None]
-    drawn: Floats
+    ratios: list[Ratio | None]
+    shared: Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,59 +162,86 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
-    drawn, scores, intervals = [], [], []
     parts = weights([Counted(one.task, one.group, one.samples) for one in planned])
-    for position, one in enumerate(planned):
-        standing, chance = _standing(entries, one, stream=position, most=greatest(one.main_metric)), one.chance or 0.0
-        scores.append((standing.scores - chance) / (1 - chance))
-        intervals.append([_corrected(interval, chance) for interval in standing.intervals])
-        drawn.append((standing.drawn - chance) / (1 - chance))
-    joined = [
-        _joined([float(task[n]) for task in scores], [task[n] for task in intervals], parts) for n in range(len(entries))
-    ]  # fmt: skip
+    found = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
+    chances = [one.chance or 0.0 for one in planned]
+    scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
+    guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
+    scores = np.sum([scale * one.scores for scale, one in zip(scales, found, strict=True)], axis=0) - guessed if found else np.zeros(0)
+    families = _families(planned, [one.shared for one in found])
+    intervals = [_joined(n, found, scales, families, guessed) for n in range(len(entries))]
     samples = [_samples(entry, tasks) for entry in entries]
-    return _ordered(entries, _weighted(scores, parts), _weighted(drawn, parts), intervals=joined, samples=samples, tasks=tasks)
+    own = [_together([found[place].shared for place in family], [scales[place] for place in family]) for family in families]
+    return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
-def _weighted(rows: Sequence[Floats], parts: Sequence[float]) -> Floats:
-    return np.asarray(sum(row * part for row, part in zip(rows, parts, strict=True)), dtype=np.float64)
+def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[list[int]]:
+    """The places of tasks that ask about the same documents, together; each other task by itself."""
+    found: dict[tuple[str, bytes], list[int]] = {}
+    for place, (one, own) in enumerate(zip(planned, shared, strict=True)):
+        found.setdefault((one.documents or f"{one.task}@{one.build_id}", own.ordinals), []).append(place)
+    return list(found.values())
 
 
-def _standing(entries: Sequence[Entry], planned: PlannedTask, *, stream: int, most: int = 1) -> Standing:
-    """By the samples that all entries have; one that may stop early by its own samples and its sequence. Draws are of what all have."""
+def _together(shared: Sequence[Shared], scales: Sequence[float]) -> Standings:
+    return together([standings(one.values, one.clusters) for one in shared], scales)
+
+
+def _joined(
+    entry: int, found: Sequence[Standing], scales: Sequence[float], families: Sequence[Sequence[int]], guessed: float
+) -> Interval | None:
+    """The interval of an entry's suite; None where a task has none."""
+    parts = [one.ratios[entry] for one in found]
+    known = [part for part in parts if part]
+    if len(known) < len(parts):
+        return None
+    covariance = 0.0
+    for family in families:
+        sums = [scales[place] * _errors(found[place].shared, entry) for place in family]
+        covariance += float(np.sum(sums, axis=0) @ np.sum(sums, axis=0)) - sum(float(one @ one) for one in sums) if len(family) > 1 else 0.0
+    low, high = joint_interval(known, scales, covariance)
+    return low - guessed, high - guessed
+
+
+def _errors(shared: Shared, entry: int) -> Floats:
+    """Each cluster's part in the error of an entry's mean."""
+    own = shared.values[entry]
+    return grouped(own - own.mean(), shared.clusters).sums / len(own)
+
+
+def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) -> Standing:
+    """By the samples that all entries have; one that may stop early by its own samples and its sequence. Places are of what all have."""
     task = planned.task
     whole = [entry for entry in entries if not entry.run.stretches(task)]
     every = _shared(entries, task, most)
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
-    told = zip(whole, shared.values.mean(axis=1).tolist(), _intervals(shared), strict=True) if shared else ()
-    found = {entry.run.run_id: (score, interval) for entry, score, interval in told}
-    found |= {entry.run.run_id: _own(entry.run.figure(task)) for entry in entries if entry.run.run_id not in found}
-    scores, intervals = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), _drawn(every, stream=stream))
+    told = zip(whole, shared.values, strict=True) if shared else ()
+    within = range_of(planned.main_metric) if most == 1 else RATIO
+    found = {entry.run.run_id: _of_values(row, shared, within) for entry, row in told if shared}
+    found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
+    scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every)
 
 
-def _own(figure: Figure | None) -> tuple[float, Interval | None]:
-    """A figure's value (NaN for none) and its interval."""
+def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
+    if not np.isfinite(row).all():
+        return math.nan, None, None
+    interval = mean_interval(row.tolist(), shared.clusters, within=within)
+    is_ratio = bool(((row >= 0) & (row <= 1)).all())
+    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else _by_width(float(row.mean()), interval)
+
+
+def _by_width(value: float, interval: Interval | None) -> Ratio | None:
+    """What joins a mean of which only the interval is known."""
+    return Ratio(value, (interval[0] + interval[1]) / 2, ((interval[1] - interval[0]) / 2 / Z95) ** 2, Z95) if interval else None
+
+
+def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
+    """A figure's value (NaN for none) over the greatest that there is, and its interval."""
     if figure is None or figure.value is None:
-        return math.nan, None
-    return figure.value, (figure.low, figure.high) if figure.low is not None and figure.high is not None else None
-
-
-def _intervals(shared: Shared) -> list[Interval | None]:
-    return [mean_interval(row.tolist(), shared.clusters) for row in shared.values]
-
-
-def _drawn(shared: Shared, *, stream: int) -> Floats:
-    return resampled_means(shared.values, stream=stream, clusters=shared.clusters)
-
-
-def _corrected(interval: Interval | None, chance: float) -> Interval | None:
-    return ((interval[0] - chance) / (1 - chance), (interval[1] - chance) / (1 - chance)) if interval else None
-
-
-def _joined(scores: Sequence[float], intervals: Sequence[Interval | None], parts: Sequence[float]) -> Interval | None:
-    known = [interval for interval in intervals if interval]
-    return mean_of_independent(scores, known, parts) if len(known) == len(scores) else None
+        return math.nan, None, None
+    interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
+    return figure.value / most, interval, _by_width(figure.value / most, interval)
 
 
 def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
@@ -218,8 +249,9 @@ def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples = [_samples(entry, (task,)) for entry in entries]
     if _adds_up(planned):
-        standing = _standing(entries, planned, stream=0)
-        return _ordered(entries, standing.scores, standing.drawn, intervals=standing.intervals, samples=samples, tasks=(task,))
+        found = _standing(entries, planned)
+        own = [standings(found.shared.values, found.shared.clusters)]
+        return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,))
     main = [entry.run.figure(task) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
@@ -237,12 +269,13 @@ def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
     columns = [entry.run.documents[task] for entry in entries]
     ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
     if not len(ordinals):
-        return Shared(np.full((len(entries), 1), np.nan), (0,))
+        return Shared(np.full((len(entries), 1), np.nan), (0,), b"")
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:
-        return Shared(values / most, ordinals.tolist())
-    return Shared(values / most, [named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
+        return Shared(values / most, ordinals.tolist(), ordinals.tobytes())
+    clusters = [named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()]
+    return Shared(values / most, clusters, ordinals.tobytes())
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:
@@ -252,35 +285,27 @@ def _samples(entry: Entry, tasks: Sequence[str]) -> int:
 def _ordered(
     entries: Sequence[Entry],
     scores: Floats,
-    drawn: Floats,
+    own: Sequence[Standings],
     *,
     intervals: Sequence[Interval | None],
     samples: Sequence[int],
     tasks: Sequence[str],
 ) -> list[RankingRow]:
-    """Rows in the order of their scores. `scores`: shape [entries]; `drawn`: shape [entries, draws]."""
-    if np.isnan(scores).any():
+    """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another."""
+    if np.isnan(scores).any() or any(np.isnan(one.means).any() for one in own):
         return [_row(entry, missing=("a sample that all share",)) for entry in entries]
-    places = _places(drawn)
+    places = ranges(own) if entries else []
     rows = []
     for index in sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)):
         low, high = intervals[index] or (None, None)
-        best, worst = np.percentile(places[index], [2.5, 97.5], method="nearest")
         rows.append(
             _row(
                 entries[index], rank=1 + int((scores > scores[index]).sum()), score=float(scores[index]), low=low, high=high,
-                rank_low=int(best), rank_high=int(worst), samples=samples[index],
+                rank_low=places[index][0], rank_high=places[index][1], samples=samples[index],
                 sequential=any(entries[index].run.stretches(task) for task in tasks),
             )
         )  # fmt: skip
     return rows
-
-
-def _places(drawn: Floats) -> NDArray[np.int64]:
-    """The place of each entry in each draw, shape [entries, draws]: one more than there are entries above it."""
-    ordered = np.sort(drawn, axis=0)
-    above = [len(drawn) - np.searchsorted(ordered[:, draw], drawn[:, draw], side="right") for draw in range(drawn.shape[1])]
-    return 1 + np.stack(above, axis=1)
 
 
 def _row(entry: Entry, **told: object) -> RankingRow:

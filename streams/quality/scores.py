@@ -6,12 +6,13 @@ or is said to be not scorable; the task is complete when every expected sample i
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.statistics.intervals import Z95, Interval, mean, mean_interval, wilson
+from streams.quality.ranges import EXPONENTIAL, range_of
+from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
 
 Sample = tuple[int, int]  # ordinal, repeat
 Key = tuple[str, str]  # filter, metric
@@ -54,7 +55,7 @@ class Tally:
         if self.n < 2 or self.mean is None:
             return None
         if self.binary:
-            return wilson(round(self.total), self.n)
+            return wilson(self.mean, self.n)
         spread = max(0.0, self.squares - self.n * self.mean**2) / (self.n - 1)
         half = Z95 * math.sqrt(spread / self.n)
         return (self.mean - half, self.mean + half) if math.isfinite(half) else None
@@ -139,33 +140,63 @@ class TaskScores:
             why_undefined=None if tally.n else "known only when all samples are",
         )  # fmt: skip
 
-    def figures(self, aggregate: Aggregate, *, sequential: Mapping[Key, Interval] | None = None) -> tuple[Figure, ...]:
-        """A figure for each filter and metric; `aggregate` gives value and standard error of parts in the order of samples.
+    def parts(self, *, means: Collection[Key] = ()) -> dict[Key, list[str]]:
+        """The parts, in the order of samples, of each filter and metric that a task's own function aggregates: of all but plain means."""
+        return {
+            key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json is not None]
+            for key, cells in self.cells.items() if not (key in means and _are_numbers(cells.values()))
+        }  # fmt: skip
 
-        Where it raises Permanent, the figure has no value, and says why.
+    def figures(
+        self, aggregate: Aggregate, *, means: Collection[Key] = (), sequential: Mapping[Key, Interval] | None = None
+    ) -> tuple[Figure, ...]:
+        """A figure for each filter and metric. `means` are those whose value is the mean of their samples'; of any other `aggregate`
+        gives value and standard error of its parts in the order of samples. Where it raises Permanent, the figure has no value, and says why.
 
         `sequential`: the intervals of a task that may stop early; what has none there has none.
         """
-        return tuple(self._figure(key, aggregate, sequential) for key in sorted(self.cells))
+        parts = self.parts(means=means)
+        return tuple(self._figure(key, aggregate, parts.get(key), sequential) for key in sorted(self.cells))
 
-    def _figure(self, key: Key, aggregate: Aggregate, sequential: Mapping[Key, Interval] | None) -> Figure:
-        cells, why = [cell for _, cell in sorted(self.cells[key].items()) if cell.parts_json is not None], "the metric has no value here"
-        try:
-            value, stderr = aggregate(key, [cell.parts_json for cell in cells if cell.parts_json is not None])
-        except Permanent as error:
-            value, stderr, why = None, None, str(error)
-        interval = self._interval(key, value, stderr) if sequential is None else sequential.get(key)
+    def _figure(self, key: Key, aggregate: Aggregate, parts: list[str] | None, sequential: Mapping[Key, Interval] | None) -> Figure:
+        values, why = self.values(key), "the metric has no value here"
+        found = self._mean(key, values)
+        value, stderr, interval, method = (found.value, found.stderr, found.interval, found.method) if found else (None, None, None, "none")
+        if parts is not None:
+            try:
+                value, error = aggregate(key, parts)
+            except Permanent as refused:
+                value, error, why = None, None, str(refused)
+            if found is None or value is None or abs(found.value - value) > 1e-12 * max(1.0, abs(value)):
+                stderr, (method, interval) = error, _normal(key[1], value, error)
+        if sequential is not None:
+            interval, method = sequential.get(key), "confidence sequence" if key in sequential else "none"
         return Figure(
             metric=key[1], filter=key[0], value=value, stderr=stderr, low=interval and interval[0], high=interval and interval[1],
-            n=len(cells), not_scored=len(self.not_scored), why_undefined=None if value is not None else why,
+            n=len({ordinal for (ordinal, _), cell in self.cells[key].items() if cell.parts_json is not None}),
+            repeats=1 + max((repeat for _, repeat in self.cells[key]), default=0), method=method if interval else None,
+            not_scored=len(self.not_scored), why_undefined=None if value is not None else why,
             sequential=sequential is not None and interval is not None,
         )  # fmt: skip
 
-    def _interval(self, key: Key, value: float | None, stderr: float | None) -> Interval | None:
-        """Of a mean over samples, from the samples; of anything else the normal interval of its standard error, where it has one."""
-        values = self.values(key)
-        plain = mean(list(values.values()))
-        if value is not None and plain is not None and abs(plain - value) <= 1e-12 * max(1.0, abs(value)):
-            clusters = self.clusters(key)
-            return mean_interval(list(values.values()), [clusters[ordinal] for ordinal in values])
-        return (value - Z95 * stderr, value + Z95 * stderr) if value is not None and stderr is not None else None
+    def _mean(self, key: Key, values: Mapping[int, float]) -> Mean | None:
+        """The mean over documents, each the mean over its repeats, with what its clusters leave of its certainty."""
+        if not values:
+            return None
+        clusters = self.clusters(key)
+        return mean_of(list(values.values()), [clusters[ordinal] for ordinal in values], within=range_of(key[1]))
+
+
+def _are_numbers(cells: Iterable[Cell]) -> bool:
+    return all(cell.value is not None for cell in cells if cell.parts_json is not None)
+
+
+def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str, Interval | None]:
+    """The normal interval of a standard error, within what the metric can be; of an exponential on the scale of its logarithm."""
+    if value is None or stderr is None or not math.isfinite(stderr):
+        return "none", None
+    low, high = range_of(metric)
+    if metric in EXPONENTIAL and value > 0:
+        reach = math.exp(Z95 * stderr / value)
+        return "normal of the logarithm", (max(low, value / reach), value * reach)
+    return "normal", (max(low, value - Z95 * stderr), min(high, value + Z95 * stderr))

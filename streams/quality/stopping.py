@@ -12,23 +12,17 @@ import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from schemas.requests import EvaluationRequested, Stopping
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams.errors import Invalid
+from streams.quality.ranges import RATIOS
 from streams.quality.scores import Key, TaskScores
-from streams.statistics.intervals import Floats, Interval
+from streams.statistics.intervals import Interval
 from streams.statistics.sequences import sequence
-
-# Means of values from 0 to 1, by lm-eval's names and by those of metrics beside a task's own.
-BOUNDED: Final = frozenset({
-    "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "em", "exact", "exact_match", "f1",
-    "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
-    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum",
-})  # fmt: skip
+from streams.statistics.spreads import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +66,7 @@ def told_of(rule: Stopping | None, tasks: Sequence[PlannedTask]) -> Iterator[str
 
 
 def _bounded(expected: Sequence[ExpectedMetric]) -> list[Key]:
-    return [(one.filter, one.metric) for one in expected if one.aggregation == "mean" and one.metric in BOUNDED]
+    return [(one.filter, one.metric) for one in expected if one.aggregation == "mean" and one.metric in RATIOS]
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from schemas.event import Producer
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
+from schemas.runs import PlannedTask
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
@@ -26,9 +27,14 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> Run
     return RunScored(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
-        figures=scores.figures(aggregate, sequential=_sequential(run, task, scores)),
+        figures=scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores)),
         documents=packed(scores.values(main), scores.clusters(main)),
     )  # fmt: skip
+
+
+def means(planned: PlannedTask) -> frozenset[Key]:
+    """The filters and metrics of a task whose value is the mean of their samples'."""
+    return frozenset((one.filter, one.metric) for one in planned.expected if one.aggregation == "mean")
 
 
 def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProgressed | None:

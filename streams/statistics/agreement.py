@@ -15,7 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streams.statistics.intervals import DRAWS, SEED, Floats, Interval, grouped, percentile_interval
+from streams.statistics.intervals import Interval
+from streams.statistics.resampling import DRAWS, SEED, percentile_interval
+from streams.statistics.spreads import Floats, grouped
 
 Level = Literal["interval", "nominal"]
 Ratings = Mapping[Any, Sequence[float]]  # unit → the values that its judges gave

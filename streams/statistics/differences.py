@@ -1,7 +1,8 @@
-"""Whether paired values differ: the interval of their mean difference, tests of no difference, and how many samples would decide.
+"""Whether paired values differ: the interval of their mean difference, a test of no difference, and what such a design can find.
 
 A difference is a value of one run minus that of another on the same sample. What both find hard or easy cancels out, so that far
-fewer samples decide than without pairing.
+fewer samples decide than without pairing. No interval has a width of zero: where no sample differs, the truth may still be that one in a
+thousand does.
 """
 
 import math
@@ -9,32 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtr, ndtri, stdtr
 
-from streams.statistics.intervals import (
-    SEED,
-    Z95,
-    Clusters,
-    Floats,
-    Interval,
-    grouped,
-    percentile_interval,
-    resampled_means,
-    standard_error,
-)
+from streams.statistics.intervals import RATIO, Z95, Interval, skewed, skewed_p, t95
+from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
-FLIPS: int = 9_999
+LEVEL: float = 0.05
 POWER: float = 0.8
 Z_POWER: float = 0.8416212335729143  # the standard normal's 80 % quantile
-_CHUNK_CELLS = 4_000_000
+TELLING = 8  # with fewer samples that differ, the normal's approximations fail
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A mean difference over n samples, with its 95 % interval and the p-value of no difference.
+    """A mean difference over n samples in so many clusters, its standard error and 95 % interval, and the p-value of no difference.
 
-    `detectable` is the smallest true difference that n samples would find with power 0.8 at the 5 % level; `deciding` how many samples
-    would find one as large as was observed. Both are None where the values give no spread to reckon with.
+    `test` and `method` name what made the p-value and the interval. All but the value are None or 1 where one cluster alone was seen, or
+    where values without a range do not spread.
     """
 
     value: float
@@ -43,83 +35,80 @@ class Difference:
     high: float | None
     p: float
     test: str
+    method: str
     n: int
     clusters: int
-    detectable: float | None
-    deciding: int | None
 
 
-def difference(first: Sequence[float], second: Sequence[float], clusters: Clusters | None = None) -> Difference:
-    """The mean of first - second over paired, finite values of at least one sample.
+def difference(
+    first: Sequence[float], second: Sequence[float], clusters: Clusters | None = None, *, width: float | None = None
+) -> Difference:
+    """The mean of first - second over paired, finite values of at least one sample. `width`: of the range that values can have.
 
-    0/1 values without shared clusters: the adjusted Wald interval and McNemar's exact test; else the paired bootstrap over clusters and
-    the sign-flip test.
+    0/1 values without shared clusters: the adjusted Wald interval and McNemar's mid-p test. Clusters of 0/1 values, and values with a
+    range of which few differ: the same interval on the effective sample size, and its t test. Else Student's, corrected for skewness.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     own, n = a - b, len(a)
-    count = grouped(own, clusters).clusters
-    binary = count == n and bool(np.isin(np.concatenate([a, b]), (0.0, 1.0)).all())
-    test = "McNemar's exact test" if binary else "sign-flip permutation test"
-    error, interval, p = _of_binary(own) if binary else _of_any(own, clusters)
-    low, high = interval or (None, None)
-    value = math.fsum(own) / n
-    return Difference(value, error, low, high, p, test, n, count, detectable(error), deciding(value, error, n))
+    value, told = math.fsum(own) / n, spread(a - b, clusters)
+    binary = bool(np.isin(np.concatenate([a, b]), RATIO).all())
+    if binary and (told is None or told.clusters == n):
+        better, worse = int((own > 0).sum()), int((own < 0).sum())
+        error, (low, high) = paired_proportions(better, worse, n)
+        return Difference(value, error, low, high, mcnemar(better, worse), "McNemar's mid-p test", "adjusted Wald", n, n)
+    scale = 1.0 if binary else width
+    if told is None:
+        return Difference(value, None, None, None, 1.0, "none", "none", n, 1)
+    few = ", few clusters" if told.clusters < min(n, FEW_CLUSTERS) else ""
+    if scale is not None and (binary or int((own != 0).sum()) < TELLING):
+        error, (low, high), p = _adjusted(own / scale, told)
+        method = f"adjusted Wald, effective size{few}"
+        return Difference(value, error * scale, low * scale, high * scale, p, f"t test{few}", method, n, told.clusters)
+    if told.variance <= 0:
+        return Difference(value, None, None, None, 1.0 if value == 0 else 0.0, "none", "none", n, told.clusters)
+    method = f"Student, corrected for skewness{few}"
+    return Difference(value, math.sqrt(told.variance), *skewed(told), skewed_p(told), f"t test, corrected for skewness{few}", method, n,
+                      told.clusters)  # fmt: skip
 
 
-def _of_binary(own: Floats) -> tuple[float | None, Interval | None, float]:
-    better, worse = int((own > 0).sum()), int((own < 0).sum())
-    return *paired_proportions(better, worse, len(own)), mcnemar(better, worse)
-
-
-def _of_any(own: Floats, clusters: Clusters | None) -> tuple[float | None, Interval | None, float]:
-    p, count = sign_flip(own, clusters), grouped(own, clusters).clusters
-    if count < 2:
-        return None, None, p
-    draws = resampled_means(own[np.newaxis], stream=0, clusters=clusters)[0]
-    return standard_error(own, clusters), percentile_interval(draws, n=count), p
-
-
-def paired_proportions(better: int, worse: int, n: int) -> tuple[float, Interval]:
+def paired_proportions(better: float, worse: float, n: float, quantile: float = Z95) -> tuple[float, Interval]:
     """Standard error and 95 % interval of the difference of paired 0/1 values, of which `better` favour the first, `worse` the second.
 
-    p' ± z·√((b' + w' - p'²)/(n+2)) with b' = (better+1)/(n+2), w' = (worse+1)/(n+2), p' = b' - w', within -1 and 1. Unlike a bootstrap it
-    has a width where few samples or none differ. Source: Bonett and Price, J. Educ. Behav. Stat. 37 (2012) 479–488; the first choice of
-    Fagerland, Lydersen and Laake, Statist. Med. 33 (2014) 2850–2875.
+    p' ± z·√((b' + w' - p'²)/(n+2)) with b' = (better+1)/(n+2), w' = (worse+1)/(n+2), p' = b' - w', within -1 and 1. It has a width
+    also where few samples or none differ. Source: Bonett and Price, J. Educ. Behav. Stat. 37 (2012) 479-488; the first choice of
+    Fagerland, Lydersen and Laake, Statist. Med. 33 (2014) 2850-2875.
     """
     first, second = (better + 1) / (n + 2), (worse + 1) / (n + 2)
     centre = first - second
     error = math.sqrt((first + second - centre**2) / (n + 2))
-    return error, (max(-1.0, centre - Z95 * error), min(1.0, centre + Z95 * error))
+    return error, (max(-1.0, centre - quantile * error), min(1.0, centre + quantile * error))
+
+
+def _adjusted(own: Floats, told: Spread) -> tuple[float, Interval, float]:
+    """The same for differences from -1 to 1 in clusters, on n over the design effect; and the t test of its centre."""
+    size = told.n / told.effect
+    square = float(own @ own) / told.n * size
+    centre = told.mean * size / (size + 2)
+    error = math.sqrt(((square + 2) / (size + 2) - centre**2) / (size + 2))
+    half = t95(told.freedom) * error
+    return error, (max(-1.0, centre - half), min(1.0, centre + half)), float(2 * stdtr(told.freedom, -abs(centre) / error))
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """The two-sided exact p-value that among the samples that differ neither run is favoured: 2·P(Binomial(better+worse, ½) ≤ the fewer).
+    """The two-sided mid-p value that among the samples that differ neither run is favoured: 2·P(X ≤ k) - P(X = k), X ~ Bin(b + w, ½).
 
-    Source: Q. McNemar, Psychometrika 12 (1947) 153–157; its exact form, Fagerland et al. (2014), section 5.
+    The exact test rejects in 1 % where 5 % are allowed; this one keeps to the level in all but name.
+    Source: Fagerland, Lydersen and Laake, BMC Med. Res. Methodol. 13 (2013) 91, equation 5.
     """
-    return min(1.0, 2 * float(bdtr(min(better, worse), better + worse, 0.5)))
-
-
-def sign_flip(own: Floats, clusters: Clusters | None = None) -> float:
-    """The two-sided p-value that differences are as likely of either sign: the share of seeded sign flips with a sum as far from 0.
-
-    Whole clusters are flipped; with the observed signs among the flips, so that it is never 0. Source: Phipson and Smyth,
-    Stat. Appl. Genet. Mol. Biol. 9 (2010) article 39; Good, Permutation, Parametric and Bootstrap Tests (2005), section 3.2.
-    """
-    sums = grouped(own, clusters).sums
-    sums = sums[sums != 0]  # what is 0 stays 0, however flipped
-    draw, farther, observed = np.random.default_rng([SEED, len(sums)]), 0, abs(float(sums.sum())) * (1 - 1e-12)
-    step = max(1, _CHUNK_CELLS // max(1, len(sums)))
-    for first in range(0, FLIPS, step):
-        kept = draw.integers(0, 2, size=(min(step, FLIPS - first), len(sums)), dtype=np.int8)
-        farther += int((np.abs(2 * (kept @ sums) - sums.sum()) >= observed).sum())
-    return (1 + farther) / (1 + FLIPS)
+    fewer, both = min(better, worse), better + worse
+    below = float(bdtr(fewer, both, 0.5))
+    return min(1.0, 2 * below - (below - (float(bdtr(fewer - 1, both, 0.5)) if fewer else 0.0)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted so that the chance of any false finding among them stays below the level: max over ranks j ≤ i of (k-j+1)·p_(j).
 
-    Source: S. Holm, Scand. J. Statist. 6 (1979) 65–70.
+    Source: S. Holm, Scand. J. Statist. 6 (1979) 65-70.
     """
     adjusted, largest = [0.0] * len(p_values), 0.0
     for place, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -128,15 +117,36 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def detectable(stderr: float | None) -> float | None:
-    """The smallest true difference that is found with power 0.8 at the two-sided 5 % level: (z₀.₉₇₅ + z₀.₈)·SE; None without a spread.
+def _reach(tests: int) -> float:
+    """How many standard errors a true difference must be to be found with power 0.8, among so many tests: z₁₋α/₂ₘ + z₀.₈.
 
-    Source: Miller (2024), section 5, equation 9, solved for the effect.
+    The level is that of Holm's first step, which the smallest p-value must pass whatever the others are.
     """
-    return (Z95 + Z_POWER) * stderr if stderr else None
+    return float(-ndtri(LEVEL / 2 / tests)) + Z_POWER
 
 
-def deciding(value: float, stderr: float | None, n: int) -> int | None:
-    """How many samples would find a true difference of this size with power 0.8: n·((z₀.₉₇₅ + z₀.₈)·SE / value)², as above."""
-    least = detectable(stderr)
-    return math.ceil(n * (least / value) ** 2) if least and value else None
+def detectable(stderr: float | None, *, tests: int = 1) -> float | None:
+    """The smallest true difference that this design finds with power 0.8, among so many tests under Holm; None without a spread.
+
+    Source: Miller, Adding Error Bars to Evals (2024), arXiv 2411.00640, section 5, equation 9, solved for the effect.
+    """
+    return _reach(tests) * stderr if stderr else None
+
+
+def needed(stderr: float | None, *, n: int, difference: float, tests: int = 1) -> int | None:
+    """How many samples find a true difference of this size with power 0.8: n·(reach·SE/difference)², the size being the asker's.
+
+    The observed difference is no such size: what is found by chance looks large, and would seem easy to find again.
+    """
+    return math.ceil(n * (_reach(tests) * stderr / abs(difference)) ** 2) if stderr and difference else None
+
+
+def equivalent(value: float, stderr: float | None, *, margin: float, freedom: float = math.inf) -> float | None:
+    """The p-value that the runs differ by `margin` or more: the greater of two one-sided tests. Small: they are as good as one another.
+
+    Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680.
+    """
+    if not stderr:
+        return None
+    ends = ((margin + value) / stderr, (margin - value) / stderr)
+    return max(float(ndtr(-end) if math.isinf(freedom) else stdtr(freedom, -end)) for end in ends)

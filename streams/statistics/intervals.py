@@ -1,53 +1,40 @@
-"""Means with their intervals. Every random draw is seeded: the same values give the same figures, in every replay.
+"""Means with their 95 % intervals, in closed form: the same values give the same figures, in every replay and without a draw.
 
-Samples that share a cluster (questions on one passage) say less together than as many that do not: where clusters are given, standard
-errors, intervals and draws are over whole clusters. A cluster that no other sample shares changes nothing.
+Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the variance
+that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is Student's,
+corrected for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
 """
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtr, stdtrit
+
+from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
 CONFIDENCE: float = 0.95
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
-DRAWS: int = 2000
-SEED: int = 20240229
-_CHUNK_CELLS = 4_000_000
+NEARLY_0 = 1e-9
 
 Interval = tuple[float, float]
-Floats = NDArray[np.float64]
-Clusters = Sequence[Hashable]
+RATIO: Interval = (0.0, 1.0)
+ANY: Interval = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
-    """Values by cluster: their sums, shape [..., clusters], and how many samples each cluster has."""
+class Mean:
+    """A mean over n samples in so many clusters; its standard error and 95 % interval, and the name of what made the interval."""
 
-    sums: Floats
-    sizes: Floats
-
-    @property
-    def clusters(self) -> int:
-        """How many clusters there are."""
-        return len(self.sizes)
-
-
-def grouped(values: Floats, clusters: Clusters | None) -> Grouped:
-    """The values, shape [..., n], summed by cluster; without clusters each sample is one."""
-    n = values.shape[-1]
-    numbers: dict[Hashable, int] = {}
-    index = [numbers.setdefault(cluster, len(numbers)) for cluster in (clusters if clusters is not None else range(n))]
-    if len(numbers) == n:
-        return Grouped(values, np.ones(n))
-    order = np.argsort(index, kind="stable")
-    sizes = np.bincount(index)
-    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    return Grouped(np.add.reduceat(values[..., order], firsts, axis=-1), sizes.astype(np.float64))
+    value: float
+    stderr: float | None
+    interval: Interval | None
+    n: int
+    clusters: int
+    method: str
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -55,108 +42,133 @@ def mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def t95(freedom: int) -> float:
+def t95(freedom: float) -> float:
     """Student's 97.5 % quantile for so many degrees of freedom."""
     return float(stdtrit(freedom, 0.975))
 
 
-def wilson(successes: int, n: int) -> Interval | None:
+def wilson(share: float, n: float) -> Interval | None:
     """The 95 % score interval of a proportion: (p + z²/2n ± z·√(p(1-p)/n + z²/4n²)) / (1 + z²/n); None for n = 0.
 
-    Source: E. B. Wilson, JASA 22 (1927) 209–212; recommended by Brown, Cai and DasGupta, Statist. Sci. 16 (2001) 101–133.
+    n may be an effective sample size, and no whole number.
+    Source: E. B. Wilson, JASA 22 (1927) 209-212; recommended by Brown, Cai and DasGupta, Statist. Sci. 16 (2001) 101-133; on effective
+    sizes: Korn and Graubard, Survey Methodology 24 (1998) 193-201, and Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364.
     """
-    if n == 0:
+    if n <= 0:
         return None
-    share, square = successes / n, Z95**2
+    square = Z95**2
     centre = share + square / (2 * n)
-    half = Z95 * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    half = Z95 * math.sqrt(max(0.0, share * (1 - share)) / n + square / (4 * n * n))
     scale = 1 + square / n
     # At the ends the formula is exactly 0 and 1, which floating point misses by a hair.
-    return (centre - half) / scale if successes else 0.0, (centre + half) / scale if successes < n else 1.0
+    return (centre - half) / scale if share > 0 else 0.0, (centre + half) / scale if share < 1 else 1.0
 
 
-def standard_error(values: Floats, clusters: Clusters | None = None) -> float | None:
-    """The mean's standard error: √(G/(G-1) · Σ_c (Σ_{i in c} (v_i - mean))²) / n over G clusters; None below two clusters.
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A mean of values from 0 to 1 as its interval needs it.
 
-    Source: E. Miller, Adding Error Bars to Evals (2024), arXiv 2411.00640, equation 4, with the usual factor G/(G-1) for few clusters;
-    where no sample shares a cluster it is s/√n.
+    `middle` and `variance` are the mean and its variance with a little of a sample added at 0 and at 1, so that a variance is left where all
+    are right; `variance` is over clusters. `quantile` is what its degrees of freedom call for.
     """
-    by_cluster = grouped(values - values.mean(), clusters)
-    count = by_cluster.clusters
-    return math.sqrt(count / (count - 1) * float(by_cluster.sums @ by_cluster.sums)) / len(values) if count > 1 else None
+
+    value: float
+    middle: float
+    variance: float
+    quantile: float
 
 
-def clustered_t(values: Floats, clusters: Clusters | None = None) -> Interval | None:
-    """The 95 % interval mean ± t·SE with clustered SE and t of G-1 degrees of freedom; None below two clusters.
+def ratio(values: Floats, clusters: Clusters | None = None) -> Ratio | None:
+    """The mean of values from 0 to 1, shape [n]; None below two clusters.
 
-    Source: Miller (2024), section 2.2; t for few clusters: Cameron and Miller, J. Human Resources 50 (2015) 317–372, section VI.
+    What is added at either end is half a sample times how far the values are from right or wrong, s²/(p(1-p)): for 0/1 values this is
+    p' = (x + ½)/(n + 1) and p'(1 - p')/n.
     """
-    error = standard_error(values, clusters)
-    if error is None:
+    own = spread(values, clusters)
+    if own is None:
         return None
-    half, centre = t95(grouped(values, clusters).clusters - 1) * error, float(values.mean())
-    return centre - half, centre + half
+    n, varied = own.n, float(values.var())
+    binary = varied == 0 or bool(np.isin(values, (0.0, 1.0)).all())
+    added = 0.5 if binary else 0.5 * varied / (own.mean * (1 - own.mean))
+    middle = (own.mean * n + added) / (n + 2 * added)
+    square = (float(values @ values) + added) / (n + 2 * added)
+    alone = binary and own.clusters == n
+    return Ratio(own.mean, middle, (square - middle**2) / n * own.effect, Z95 if alone else t95(own.freedom))
 
 
-def mean_interval(values: Sequence[float], clusters: Clusters | None = None) -> Interval | None:
-    """The 95 % interval of a mean; None below two values or clusters, and where a value is infinite.
+def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
+    """The 95 % interval of Σ w·p, by Wilson's on the effective sample size m(1 - m)/V.
 
-    Where samples share clusters the clustered t interval; else Wilson's where all values are 0 or 1; else the bootstrap's percentiles.
+    With weights scaled to add up to 1, m is Σ w·middle, and V is Σ w²·variance (each times its quantile's share of the normal's, squared)
+    plus the `covariance` of parts over the same documents, which is given for the weights as they are. One part of 0/1 values has Wilson's
+    own interval. Where m lies outside of 0 to 1, for values that are no ratios, it is Σ w·p ± z·√V. Source: docs/rigor.md, and wilson().
     """
-    if len(values) < 2 or not all(map(math.isfinite, values)):
-        return None
-    array, binary = np.asarray(values, dtype=np.float64), all(value in (0.0, 1.0) for value in values)
-    count = grouped(array, clusters).clusters
-    if binary and (count == len(values) or array.min() == array.max()):
-        # Where all are equal no spread can be seen; the clusters then count as the samples.
-        return wilson(round(float(array.mean()) * count), count)
-    if count == len(values):
-        return percentile_interval(resampled_means(array[np.newaxis], stream=0)[0], n=count)
-    return _within(clustered_t(array, clusters), (0.0, 1.0) if binary else (-math.inf, math.inf))
+    whole = math.fsum(weights)
+    value = math.fsum(weight * one.value for weight, one in zip(weights, parts, strict=True)) / whole
+    middle = math.fsum(weight * one.middle for weight, one in zip(weights, parts, strict=True)) / whole
+    own = [weight**2 * one.variance * (one.quantile / Z95) ** 2 for weight, one in zip(weights, parts, strict=True)]
+    # What documents share can only be estimated: it never takes away more than all parts but the greatest.
+    variance = max(math.fsum(own) + covariance, max(own)) / whole**2
+    if not (0 <= value <= 1 and 0 < middle < 1):
+        half = Z95 * math.sqrt(variance)
+        return (value - half) * whole, (value + half) * whole
+    interval = wilson(value, middle * (1 - middle) / variance)
+    assert interval is not None
+    return interval[0] * whole, interval[1] * whole
 
 
-def _within(interval: Interval | None, bounds: Interval) -> Interval | None:
-    return (max(bounds[0], interval[0]), min(bounds[1], interval[1])) if interval else None
+def skewed(own: Spread) -> Interval:
+    """The 95 % interval of a mean of any values: Student's, corrected for skewness.
 
-
-def resampled_means(values: Floats, *, stream: int, clusters: Clusters | None = None) -> Floats:
-    """Means of bootstrap samples, shape [rows, DRAWS], of values of shape [rows, n]; all rows share each draw (a paired bootstrap).
-
-    Whole clusters are drawn. `stream` tells independent draws apart.
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 13 and 16; clusters: Davison and Hinkley (1997), section 3.8.
+    mean - SE·g⁻¹(±t) with g⁻¹(y) = 3/a·(∛(1 + a·(y - a/6)) - 1) and a = skewness/√clusters.
+    Source: P. Hall, J. R. Statist. Soc. B 54 (1992) 221-228, equation 2.5; t in place of z: Zhou and Gao, Am. Stat. 54 (2000) 100-104.
     """
-    by_cluster = grouped(values, clusters)
-    count = by_cluster.clusters
-    draw, even = np.random.default_rng([SEED, stream]), np.full(count, 1.0 / count)
-    step = max(1, _CHUNK_CELLS // count)
-    counts = [draw.multinomial(count, even, size=min(step, DRAWS - first)) for first in range(0, DRAWS, step)]
-    return np.concatenate([by_cluster.sums @ chunk.T / (chunk @ by_cluster.sizes) for chunk in counts], axis=1)
+    a, t, error = own.skewness / math.sqrt(own.clusters), t95(own.freedom), math.sqrt(own.variance)
+    ends = [y if abs(a) < NEARLY_0 else 3 / a * (math.cbrt(1 + a * (y - a / 6)) - 1) for y in (t, -t)]
+    return own.mean - error * ends[0], own.mean - error * ends[1]
 
 
-def percentile_interval(draws: Floats, *, n: int) -> Interval:
-    """The middle of bootstrap draws from n samples (or clusters) that covers 95 %: the percentiles 100·Φ(∓t·√(n/(n-1))).
+def skewed_p(own: Spread) -> float:
+    """The two-sided p-value that the mean is 0, by the same correction: t' = t + a·t²/3 + a²·t³/27 + a/6. 1 where nothing is spread."""
+    if own.variance <= 0:
+        return 1.0 if own.mean == 0 else 0.0
+    a, t = own.skewness / math.sqrt(own.clusters), own.mean / math.sqrt(own.variance)
+    turned = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
+    return float(2 * stdtr(own.freedom, -abs(turned)))
 
-    The plain 2.5 % and 97.5 % percentiles are too narrow for few samples: they are z·s/√n with the n-divisor's s.
-    Source: T. Hesterberg, What Teachers Should Know About the Bootstrap, Am. Stat. 69 (2015) 371–386, section 4.1.2.
+
+def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Mean:
+    """The mean of at least one value, with its standard error and 95 % interval.
+
+    `within` is the range that a value can have. There is no interval below two values or clusters, where a value is infinite, and where
+    values without a range are all equal, for nothing then tells how far they spread.
     """
-    tail = 100.0 * float(ndtr(-t95(n - 1) * math.sqrt(n / (n - 1)))) if n > 1 else 0.0
-    low, high = np.percentile(draws, [tail, 100.0 - tail])
-    return float(low), float(high)
+    array = np.asarray(values, dtype=np.float64)
+    own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
+    if own is None:
+        return Mean(math.fsum(values) / len(values), None, None, len(array), 1, "none")
+    method, interval = _interval(array, clusters, own, within)
+    return Mean(math.fsum(values) / len(values), math.sqrt(own.variance), interval, own.n, own.clusters, method)
 
 
-def mean_of_independent(estimates: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None) -> Interval:
-    """The 95 % interval of the weighted mean m of independent estimates, from each one's own: m - √Σ(w·(e - low))², m + √Σ(w·(high - e))².
+def _interval(values: Floats, clusters: Clusters | None, own: Spread, within: Interval) -> tuple[str, Interval | None]:
+    few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
+    low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
+    if math.isfinite(low) and math.isfinite(high):
+        scaled = ratio((values - low) / (high - low), clusters)
+        assert scaled is not None
+        bottom, top = joint_interval([scaled], [1.0])
+        exact = own.clusters == own.n and scaled.quantile == Z95
+        return ("Wilson" if exact else f"Wilson, effective size{few}"), (low + bottom * (high - low), low + top * (high - low))
+    if own.variance <= 0:
+        return "none", None
+    bottom, top = skewed(own)
+    return f"Student, corrected for skewness{few}", (max(low, bottom), min(high, top))
 
-    `weights`: 1 in all; equal ones where none are given.
-    It keeps what each interval knows: a mean of proportions that are all 0 or all 1 still has a width, which a bootstrap's has not.
-    Source: Zou and Donner, Statist. Med. 27 (2008) 1693–1702 (MOVER); Zou, Huang and Zhang, CSDA 53 (2009) 1080–1085.
-    """
-    parts = weights or [1 / len(estimates)] * len(estimates)
-    told = list(zip(estimates, intervals, parts, strict=True))
-    centre = math.fsum(weight * value for value, _, weight in told)
-    below = math.sqrt(math.fsum((weight * (value - low)) ** 2 for value, (low, _), weight in told))
-    above = math.sqrt(math.fsum((weight * (high - value)) ** 2 for value, (_, high), weight in told))
-    return centre - below, centre + above
+
+def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:
+    """The 95 % interval of a mean; None below two values or clusters, and where mean_of has none."""
+    return mean_of(values, clusters, within=within).interval if values else None
 
 
 def percentiles(values: Sequence[int] | NDArray[Any], shares: Sequence[float]) -> list[float]:

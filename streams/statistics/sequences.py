@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from streams.statistics.intervals import Floats
+from streams.statistics.spreads import Floats
 
 
 def sequence(values: Floats, *, half_width: float, confidence: float = 0.95) -> tuple[Floats, Floats]:

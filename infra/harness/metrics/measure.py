@@ -12,7 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streams.statistics.intervals import mean, resampled_means, standard_error
+from streams.statistics.intervals import mean
+from streams.statistics.resampling import resampled_means
+from streams.statistics.spreads import spread as spread_of
 
 Needs = Literal["answer", "text", "choices", "likelihood"]
 Total = tuple[float | None, float | None]  # value, standard error
@@ -86,4 +88,5 @@ def of_texts(
 def _mean(items: Sequence[float]) -> Total:
     values = np.asarray(items, dtype=np.float64)
     finite = all(map(math.isfinite, items))
-    return mean([float(item) for item in items]), standard_error(values) if finite and len(items) > 1 else None
+    own = spread_of(values) if finite and len(items) > 1 else None
+    return mean([float(item) for item in items]), math.sqrt(own.variance) if own else None
