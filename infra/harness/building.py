@@ -17,8 +17,9 @@ from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
+from infra.harness.definition_files import parts_of
 from infra.harness.metrics import registry
-from infra.harness.tasks import FEWSHOT_SEED, with_data, without_data
+from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
@@ -95,7 +96,7 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
         )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings, given] = (task, used)
-    return _build_id(task, used, dress)
+    return _build_id(task, choice, used, dress)
 
 
 def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Build:
@@ -103,8 +104,9 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     key = (_key(choice), settings, given)
     task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
     check_shots(task, choice.name)
-    if choice.definition is not None:
-        check_own(task, choice.definition)
+    own = own_of(choice)
+    if own is not None:
+        check_own(task, own.member.fields)
     try:
         task.build_all_requests(
             system_instruction=dress.chat.system, apply_chat_template=dress.template is not None, fewshot_as_multiturn=dress.chat.multiturn,
@@ -114,14 +116,14 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     except AssayError:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        told = explained(task, choice.definition) or Invalid(
+        told = explained(task, own.member.fields if own else None) or Invalid(
             f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken"
         )
         raise told from error
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
     return Build(
-        build_id=_build_id(task, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
+        build_id=_build_id(task, choice, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
         data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
         fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
@@ -136,13 +138,20 @@ def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]
 
 def _key(choice: TaskChoice) -> TaskChoice:
     """The choice without what does not change the build."""
-    return TaskChoice(name=choice.name, fewshot=choice.fewshot, definition=choice.definition, trust_code=choice.trust_code)
+    return TaskChoice(name=choice.name, fewshot=choice.fewshot, **_brought(choice))
 
 
-def _build_id(task: Any, used: Used, dress: Dress) -> str:
+def _brought(choice: TaskChoice) -> dict[str, Any]:
+    """What a choice says of the definition that it brings."""
+    return {name: getattr(choice, name) for name in ("definition", "trust_code", "file", "parts")}
+
+
+def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress) -> str:
     config = task.dump_config()
     config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
     told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
+    if own := own_of(choice):
+        told += [[part.path, part.text] for part in parts_of(own.files)]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 
@@ -274,8 +283,12 @@ def _picked(task: Any, sample: BuiltSample, metric: str) -> Iterator[float]:
 
 def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:
     """What scoring makes the task from again. lm-eval looks at the first document to tell what kind of task it is: it is kept here."""
-    brought = {"definition": choice.definition, "trust_code": choice.trust_code} if choice.definition is not None else {}
-    return json.dumps(brought | {
+    own = own_of(choice)
+    parts: dict[str, Any] = (
+        {"file": choice.file, "parts": [part.model_dump() for part in parts_of(own.files)]} if own and choice.parts else {}
+    )
+    brought: dict[str, Any] = {"definition": choice.definition, "trust_code": choice.trust_code, **parts} if own else {}
+    return json.dumps({**brought,
         "task": choice.name, "harness_version": HARNESS_VERSION, "yaml": type(task).__name__ == "ConfigurableTask",
         "custom_dataset": callable(getattr(task.config, "custom_dataset", None)), "document": json.loads(first.document),
         **({"runs_code": True} if getattr(task.config, "unsafe_code", False) else {}),

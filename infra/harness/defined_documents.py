@@ -13,7 +13,7 @@ from typing import Any, Final
 from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.definitions import line_of
+from infra.harness.definition_files import Fields, line_of
 from infra.harness.rows import HALF, half_a_letter, kind_of
 from streams.errors import Invalid
 
@@ -25,7 +25,7 @@ CLOSE: Final = 0.7
 TEMPLATES: Final = SandboxedEnvironment()
 
 
-def check_own(task: Any, definition: str) -> None:
+def check_own(task: Any, definition: Fields) -> None:
     """Raises: Invalid for the first document of a client's task that would be asked or scored wrongly; with its line in the definition."""
     _check_columns(task, definition)
     if fault := _first(task, lambda document: chain(_unmade(task, document), _wrong(task, document)), definition):
@@ -34,7 +34,7 @@ def check_own(task: Any, definition: str) -> None:
         raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
 
 
-def explained(task: Any, definition: str | None = None) -> Invalid | None:
+def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
     if not hasattr(task, "features"):
         return None
@@ -42,11 +42,11 @@ def explained(task: Any, definition: str | None = None) -> Invalid | None:
     return next((fault for faults in of_all if (fault := _first(task, faults, definition))), None)
 
 
-def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], definition: str | None) -> Invalid | None:
+def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], definition: Fields | None) -> Invalid | None:
     """The first thing that is wrong with a document."""
     for number, document in enumerate(task.eval_docs):
         for field, told in faults(document):
-            where = line_of(definition, field) if definition else f"task {task.config.task}, "
+            where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
             return Invalid(f"{where}document {number}, {field}: {told}", code=CODE)
     return None
 
@@ -66,7 +66,7 @@ def check_shots(task: Any, name: str) -> None:
         )
 
 
-def _check_columns(task: Any, definition: str) -> None:
+def _check_columns(task: Any, definition: Fields) -> None:
     """Raises: Invalid for a field that is one word, and this is no column's name: lm-eval would take it for a text."""
     for field in FIELDS:
         told = getattr(task.config, field)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from infra.harness.definition_files import CODE
 from infra.marked_yaml import PLAIN, items, meant, pairs, value_of, word, wrong
 from streams.errors import Invalid
 
-CODE: Final = "task-definition"
 # output_type → its metrics, each with what it gives of a document.
 GIVES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
     "multiple_choice": {

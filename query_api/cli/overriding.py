@@ -9,7 +9,7 @@ from query_api.cli.options import ME
 from query_api.cli.request_files import from_file, model_named
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
-from query_api.cli.task_files import tasks_in
+from query_api.cli.task_files import is_path, tasks_in
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
 
@@ -18,8 +18,10 @@ def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, A
     """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
     each = {name: options[name] for name in ("fewshot", "metrics")} | limit_said(options["limit"])
     body = body_of(options["file"], models=models, said=said_of(options))
-    own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
-    tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
+    named = [name for name in options["task"] or [] if not is_path(name)]
+    paths = [Path(name) for name in options["task"] or [] if is_path(name)] + (options["task_file"] or [])
+    own = tasks_in(paths, trust_code=options["trust_code"])
+    tasks = tasks_over(body.get("tasks", []), named, each) + tasks_over(own, [], each)
     return body | {"tasks": tasks} | suite_said(tasks, **each)
 
 

@@ -47,8 +47,10 @@ A_SUITE = "a suite, as `assay suites` lists them; beside tasks of your own, the 
 def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
-    task_file: Annotated[list[Path] | None, typer.Option(help="a task of your own: a YAML in lm-eval's form")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="a task, or a file or folder of your own; several", autocompletion=task_names)
+    ] = None,
+    task_file: Annotated[list[Path] | None, typer.Option(help="tasks of your own: a YAML in lm-eval's form, or a folder of them")] = None,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
     limit: Limit = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from schemas.builds import TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice
+from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart
 from schemas.results import SampleNotScored, SampleScored
 from schemas.trust import DeadLettered
 
@@ -21,6 +21,7 @@ WITHHELD: Final = '"withheld: the run is private"'
 QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
     TaskChoice: ("definition",),
+    TaskPart: ("text",),
     TaskBuilt: ("config_json",),
     Answer: ("error",),
     SampleScored: ("parts_json",),

@@ -10,7 +10,9 @@ import lm_eval
 import pytest
 
 from infra.harness.defined_metrics import check_filters, check_generation, check_metrics
-from infra.harness.definitions import checked, folder_of
+from infra.harness.definition_files import alone
+from infra.harness.definition_loading import unpacked
+from infra.harness.definitions import checked
 from infra.marked_yaml import composed, pairs
 from streams.errors import Invalid
 
@@ -31,9 +33,9 @@ metric_list:
 
 def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
     """By the name that it gives itself."""
-    assert checked(WHOLE, trust_code=False) == "capitals"
-    with folder_of("capitals", WHOLE) as folder, open(f"{folder}/capitals.yaml") as file:
-        assert file.read() == WHOLE
+    assert checked(alone(WHOLE), trust_code=False) == "capitals"
+    with unpacked(alone(WHOLE)) as folder:
+        assert [file.read_text() for file in folder.iterdir()] == [WHOLE]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
             "line 6: !function mine.choices runs Python; write a template, or it runs only where",
         ),
         (('"{{choices}}"', "!!python/name:os.system"), "runs Python"),
-        (("test_split: test", "include: _other.yaml"), "line 4: include is not supported"),
+        (("test_split: test", "include: _other.yaml"), "line 4: there is no file '_other.yaml'"),
         (("test_split: test", "class: mine.Task"), "line 4: class is not supported"),
         (("me/capitals", "json"), "line 2: dataset_path 'json' reads files where it is planned"),
         (("me/capitals", "/etc"), "line 2: dataset_path '/etc' reads files where it is planned"),
@@ -71,7 +73,7 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
 def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str) -> None:
     """And what to do about it."""
     with pytest.raises(Invalid) as refused:
-        checked(WHOLE.replace(*change), trust_code=False)
+        checked(alone(WHOLE.replace(*change)), trust_code=False)
     assert says in str(refused.value)
 
 
@@ -102,7 +104,7 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
 def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead: str, says: str) -> None:
     """With its line, and the word that was meant."""
     with pytest.raises(Invalid) as refused:
-        checked(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead), trust_code=False)
+        checked(alone(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead)), trust_code=False)
     assert says in str(refused.value)
 
 
@@ -133,11 +135,11 @@ def faults_of(text: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     "change",
     [
-        ('"{{choices}}"', "!function mine.choices"),
+        ('"{{choices}}"', "!function os.listdir"),
         ("me/capitals", "json"),
-        ("metric: acc", "metric: mine\nprocess_results: !function mine.results"),
+        ("metric: acc", "metric: mine\nprocess_results: !function os.listdir"),
     ],
 )
 def test_what_a_request_trusts_is_let_through(change: tuple[str, str]) -> None:
     """It is part of the request, and shown on the run."""
-    assert checked(WHOLE.replace(*change), trust_code=True) == "capitals"
+    assert checked(alone(WHOLE.replace(*change)), trust_code=True) == "capitals"

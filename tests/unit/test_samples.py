@@ -60,6 +60,7 @@ def test_what_is_ready_stays_so_until_it_is_published() -> None:
 
 def test_every_text_of_a_run_draws_by_a_seed_of_its_own_that_stays() -> None:
     """Whichever documents a job has and in whatever order; of one seed, no two of documents, repeats, requests and draws are equal."""
+
     def seeds(*ordinals: int, repeat: int = 0, seed: int = 1) -> dict[tuple[int, int, int, int], int]:
         samples = [sample(ordinal, 2, 1) for ordinal in ordinals]
         told = job().model_copy(update={"repeat": repeat, "seed": seed})

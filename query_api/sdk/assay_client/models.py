@@ -591,31 +591,6 @@ class Suites(Shape):
     """the next page's cursor; null at the end"""
 
 
-class TaskChoice(Shape):
-    """
-    A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
-
-    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
-    count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    name: str
-    version: str | None = None
-    data_revision: str | None = None
-    fewshot: int | None = None
-    limit: int | None = None
-    repeats: int = 1
-    seeds: list[int] = [1234]
-    generation: Generation | None = None
-    group: str | None = None
-    definition: str | None = None
-    trust_code: bool = False
-    metrics: list[str] = []
-    limit_ratio: float | None = None
-
-
 class TaskDifference(Shape):
     """A task's main metric in both runs. `better` is null where no difference is shown."""
 
@@ -640,6 +615,14 @@ class TaskDifference(Shape):
     """tasks of one group count as one"""
     weight: float
     """its part of the overall difference; all parts are 1"""
+
+
+class TaskPart(Shape):
+    """A file that a definition leans on, by its path beside it: a YAML that it includes, or a Python module whose functions it names."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: str
+    text: str
 
 
 class TaskProgress(Shape):
@@ -904,75 +887,33 @@ class Speed(Shape):
     energy: Energy
 
 
-class Submission(Shape):
-    """An evaluation of one model."""
+class TaskChoice(Shape):
+    """
+    A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
+
+    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
+    count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
+    `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
+    rows that cannot be asked or scored are left out and counted, instead of refusing the task.
+    """
 
     model_config = ConfigDict(extra="forbid")
-    submitter: str = "anonymous"
-    """who asks; agents are shared fairly between submitters"""
-    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
-    parent_run: ParentRun | None = None
-    """the run whose answers derived tasks judge"""
-    campaign: str | None = None
-    """a name that several runs share"""
-    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
-        "name": "transformers",
-        "options": {},
-    }
-    suite: str | None = None
-    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
-    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
-    """tasks by lm-eval's names"""
-    chat: Annotated[ChatInput, Field(validate_default=True)] = {
-        "template": None,
-        "system": None,
-        "multiturn": False,
-        "thinking": None,
-        "thinking_tokens": None,
-        "thinking_end": "</think>",
-    }
-    workload: Workload | None = None
-    """a load to measure speed under"""
-    slo: Objective | None = None
-    judges: list[str] = []
-    """models that judge the answers by the usual rubric, once they are complete"""
-    stop_rule: str | None = None
-    priority: int = 0
-    """higher goes first"""
-    budget: Annotated[Budget, Field(validate_default=True)] = {
-        "usd_nano": None,
-        "s": None,
-        "deadline_us": None,
-    }
-    credential_ref: str | None = None
-    labels: dict[str, str] | None = None
-    pool: str = "default"
-    visibility: Literal["public", "organisation", "private"] = "organisation"
-    """private: its prompts and answers are told nowhere but in the log"""
-    suite_version: str | None = None
-    """a suite's version; the project's own suites say theirs"""
-    pinned: bool = False
-    """refuse tasks that differ from what they are pinned to, instead of telling it"""
-    skip_missing: bool = False
-    """go on without tasks that cannot run here, instead of refusing all"""
-    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
-    """judges of the answers, each in a run of its own"""
-    against_run: AgainstRun | None = None
-    """the run whose answers those of parent_run are compared with"""
-    stopping: Stopping | None = None
-    """when a task is known well enough to stop early; null: it runs whole"""
-    model_published: str | None = None
-    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    name: str
+    version: str | None = None
+    data_revision: str | None = None
+    fewshot: int | None = None
     limit: int | None = None
-    """the first so many samples of each task that has no limit of its own"""
+    repeats: int = 1
+    seeds: list[int] = [1234]
+    generation: Generation | None = None
+    group: str | None = None
+    definition: str | None = None
+    trust_code: bool = False
+    metrics: list[str] = []
     limit_ratio: float | None = None
-    """that share of each task's samples, where it has no limit of its own"""
-    run_id: Annotated[
-        str | None,
-        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
-    ] = None
-    """a UUIDv7, the idempotency key; drawn where it is left out"""
-    model: ModelRef
+    file: str | None = None
+    parts: Annotated[list[TaskPart], Field(validate_default=True)] = []
+    skip_bad_rows: bool = False
 
 
 class AgentPage(Shape):
@@ -1123,3 +1064,74 @@ class Run(Shape):
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None
     """jobs that go first, or the step below: 5, 10, 20, 50 …"""
+
+
+class Submission(Shape):
+    """An evaluation of one model."""
+
+    model_config = ConfigDict(extra="forbid")
+    submitter: str = "anonymous"
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
+    parent_run: ParentRun | None = None
+    """the run whose answers derived tasks judge"""
+    campaign: str | None = None
+    """a name that several runs share"""
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    suite: str | None = None
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
+    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
+    """tasks by lm-eval's names"""
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
+    }
+    workload: Workload | None = None
+    """a load to measure speed under"""
+    slo: Objective | None = None
+    judges: list[str] = []
+    """models that judge the answers by the usual rubric, once they are complete"""
+    stop_rule: str | None = None
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+    credential_ref: str | None = None
+    labels: dict[str, str] | None = None
+    pool: str = "default"
+    visibility: Literal["public", "organisation", "private"] = "organisation"
+    """private: its prompts and answers are told nowhere but in the log"""
+    suite_version: str | None = None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool = False
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool = False
+    """go on without tasks that cannot run here, instead of refusing all"""
+    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
+    """judges of the answers, each in a run of its own"""
+    against_run: AgainstRun | None = None
+    """the run whose answers those of parent_run are compared with"""
+    stopping: Stopping | None = None
+    """when a task is known well enough to stop early; null: it runs whole"""
+    model_published: str | None = None
+    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    limit: int | None = None
+    """the first so many samples of each task that has no limit of its own"""
+    limit_ratio: float | None = None
+    """that share of each task's samples, where it has no limit of its own"""
+    run_id: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """a UUIDv7, the idempotency key; drawn where it is left out"""
+    model: ModelRef
