@@ -13,8 +13,9 @@ from typing import Any, Final
 from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
+from infra.harness.defined_targets import TARGET, wrong_target, wrong_text
 from infra.harness.definition_files import Fields, line_of
-from infra.harness.rows import HALF, half_a_letter, kind_of
+from infra.harness.rows import HALF, half_a_letter, shown
 from streams.errors import Invalid
 
 CODE: Final = "task-document"
@@ -90,6 +91,9 @@ def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
             return
         if isinstance(made, str) and half_a_letter(made):
             yield field, HALF
+        if field == "doc_to_text" and (told := wrong_text(task, made)) is not None:
+            yield field, told
+            return
         if field == "doc_to_choice" and (told := _choices(made)) is not None:
             yield field, told
             return
@@ -100,8 +104,8 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         name = unknown[1]
         close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
         return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
-    shown = [f"{name} is {_shown(document[name])}" for name in _columns(told) if name in document]
-    return f"{'; '.join(shown)}, of which it cannot be made ({error})" if shown else f"{type(error).__name__}: {error}"
+    seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
+    return f"{'; '.join(seen)}, of which it cannot be made ({error})" if seen else f"{type(error).__name__}: {error}"
 
 
 def _columns(told: Any) -> list[str]:
@@ -111,20 +115,13 @@ def _columns(told: Any) -> list[str]:
     return [told] if COLUMN.fullmatch(told) else sorted(meta.find_undeclared_variables(TEMPLATES.parse(told)))
 
 
-def _shown(value: Any) -> str:
-    """What a value is. No text is repeated: it may be a private run's, and a refusal is told to more than its owner."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"the number {value}"
-    return f"{kind_of(value)} of {len(value)}" if isinstance(value, str | list | tuple | dict) else kind_of(value)
-
-
 def _choices(choices: Any) -> str | None:
     if not isinstance(choices, list | tuple):
-        return f"{_shown(choices)}: it must be a list of texts"
+        return f"{shown(choices)}: it must be a list of texts"
     if not choices:
         return "there are no choices; give two or more, or leave the row out"
     wrong = next(((place, one) for place, one in enumerate(choices) if not isinstance(one, str) or not one), None)
-    return f"choice {wrong[0]} is {_shown(wrong[1])}: it must be a text of a letter or more" if wrong else None
+    return f"choice {wrong[0]} is {shown(wrong[1])}: it must be a text of a letter or more" if wrong else None
 
 
 def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -133,6 +130,7 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
         for name in _shown_bare(getattr(task.config, field)):
             if document.get(name, "") is None:
                 yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+    yield from wrong_target(task, document)
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
 
@@ -153,7 +151,7 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             places = f" (0 to {len(choices) - 1})" if isinstance(label, int) else ""
-            yield "doc_to_target", f"{_shown(label)} is none of the {len(choices)} choices{places}"
+            yield TARGET, f"{shown(label)} is none of the {len(choices)} choices{places}"
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
         yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"

@@ -14,7 +14,7 @@ import yaml
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.defined_metrics import check_filters, check_generation, check_metrics
+from infra.harness.defined_metrics import check_aggregations, check_examples, check_filters, check_generation, check_metrics
 from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function
 from infra.harness.definition_groups import Member, members, name_of
 from infra.marked_yaml import PLAIN, meant, nodes, word, wrong
@@ -118,8 +118,12 @@ def _check_reach(told: Fields, *, trust_code: bool) -> None:
 
 def _check_scoring(told: Fields, *, trust_code: bool) -> None:
     kind = told["output_type"][1].value
-    if "metric_list" in told and not (trust_code and "process_results" in told):
+    if "metric_list" in told and trust_code and "process_results" in told:
+        check_aggregations(told["metric_list"][1])
+    elif "metric_list" in told:
         check_metrics(told["metric_list"][1], kind=kind)
+    if "fewshot_config" in told:
+        check_examples(told["fewshot_config"][1])
     if "filter_list" in told:
         check_filters(told["filter_list"][1])
     if "generation_kwargs" in told and kind == "generate_until":

@@ -48,6 +48,13 @@ def kind_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def shown(value: Any) -> str:
+    """What a value is. No text is repeated: it may be a private run's, and a refusal is told to more than its owner."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {value}"
+    return f"{kind_of(value)} of {len(value)}" if isinstance(value, str | list | tuple | dict) else kind_of(value)
+
+
 def half_a_letter(text: str) -> bool:
     """The text holds a lone surrogate, which UTF-8 has no form for."""
     return any("\ud800" <= letter <= "\udfff" for letter in text)

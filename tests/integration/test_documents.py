@@ -91,6 +91,67 @@ def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
     assert says in str(refused.value)
 
 
+LISTS = GENERATED.replace("answer", "answers")
+CHOSEN = WHOLE.replace("answer", "answers")
+PLACES = LISTS.replace("metric_list", 'doc_to_choice: "{{choices}}"\nmetric_list')
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize(
+    ("whole", "answers", "says"),
+    [
+        (LISTS, (["a", "b"], []), "document {n}, doc_to_target: there is no right answer in its list"),
+        (LISTS.replace("exact_match", "bleu"), (["a"], ["b"]), "document 0, doc_to_target: a list of 1, which metric bleu does not take"),
+        (LISTS, ([1, 2], [1]), "document 0, doc_to_target: the number 1 is in its list: each must be a text"),
+        (CHOSEN.replace("metric: acc", "metric: mcc"), ([0], [1]), "document 0, doc_to_target: a list of 1, which metric mcc"),
+        (CHOSEN, (["Here"], ["Here"]), "document 0, doc_to_target: a text of 4 is in its list: each must be the place of a choice"),
+        (PLACES, (0, 2), "document {n}, doc_to_target: the number 2 is no place of its 2 choices: give 0 to 1"),
+        (LISTS, ("a", None), "document {n}, doc_to_target: null, and would be compared as its Python form"),
+        (LISTS, ({"a": 1}, {"a": 1}), "document 0, doc_to_target: an object of 1, and would be compared"),
+    ],
+)
+def test_right_answers_that_a_metric_does_not_take_are_told(
+    tmp_path: Path, place: int, whole: str, answers: tuple[Any, Any], says: str
+) -> None:
+    """lm-eval would score them, wrongly, or break when the last one is scored."""
+    rows = [row | {"answers": answers[number == place]} for number, row in enumerate(ROWS)]
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, whole, "\n".join(map(json.dumps, rows)))
+    assert says.format(n=place) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ('{{ ["a", "b"] if country == "Land 2" else "a" }}', "a list of 2, where the first document has one answer"),
+        ('{{ "a" if country == "Land 2" else ["a", "b"] }}', "a text of 1, where the first document has a list of 2"),
+    ],
+)
+def test_lists_of_right_answers_among_single_ones_are_told(tmp_path: Path, answers: str, says: str) -> None:
+    """lm-eval looks at the first document, and takes all others for alike."""
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, GENERATED.replace("doc_to_target: answer", f"doc_to_target: '{answers}'"), lines(-1))
+    assert f"line 6: document 2, doc_to_target: {says}; give all a list, or none" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (None, "document {n}, doc_to_text: null: the prompt must be a text"),
+        ([1, 2], "document 0, doc_to_text: a list of 2: the prompt must be a text"),
+        (5, "document 0, doc_to_text: the number 5: the prompt must be a text"),
+        (True, "document 0, doc_to_text: true or false: the prompt must be a text"),
+    ],
+)
+def test_a_prompt_that_is_no_text_is_told(tmp_path: Path, told: Any, says: str) -> None:
+    """Where a row has an array, a number or null in the column that is asked."""
+    for n, rows in ((0, [told] * 6), (3, ["a", "b", "c", None, "d", "e"])):
+        written = "\n".join(json.dumps(row | {"asked": one}) for row, one in zip(ROWS, rows, strict=True))
+        with pytest.raises(Invalid) as refused:
+            built(tmp_path / str(n), GENERATED.replace('"The capital of {{country}} is"', "asked"), written)
+        assert (says if n == 0 else "document {n}, doc_to_text: null").format(n=n) in str(refused.value)
+
+
 def test_f1_of_three_choices_is_refused(tmp_path: Path) -> None:
     """It could be aggregated of two alone."""
     three = "\n".join(json.dumps(row | {"choices": ["a", "b", "c"]}) for row in ROWS)

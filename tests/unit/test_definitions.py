@@ -1,7 +1,7 @@
 """Tasks of the clients' own: what is wrong is told with its line, and nothing in them is run as Python."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,9 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
         (GENERATED, f"- metric: bleu\n{FILTER}take_first_k", "line 12: filter take_first_k needs k as well"),
+        (GENERATED, "- metric: bleu\nfewshot_config:\n  smapler: first_n", "line 10: fewshot_config has no 'smapler'; did you mean"),
+        (GENERATED, "- metric: bleu\nfewshot_config:\n  sampler: frist_n", "line 10: there is no sampler 'frist_n'; did you mean first_n?"),
+        (GENERATED, "- metric: bleu\nfewshot_config: first_n", "line 9: fewshot_config must be a mapping"),
         (GENERATED, "- metric: bleu\ngeneration_kwargs: hello", "line 9: generation_kwargs must be a mapping"),
         (GENERATED, "- metric: bleu\ngeneration_kwargs:\n  max_gen_tok: 3", "line 10: there is no generation argument 'max_gen_tok'"),
     ],
@@ -133,11 +136,26 @@ def faults_of(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ("mine\n    aggregation: meen", "line 10: there is no aggregation 'meen'; did you mean mean?"),
+        ("mine", "line 9: metric mine needs its aggregation, as aggregation: mean"),
+        ("acc", None),
+    ],
+)
+def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: str | None) -> None:
+    """lm-eval finds it when the last sample is scored."""
+    whole = alone(WHOLE.replace("metric: acc", f"metric: {metric}") + "process_results: !function os.listdir\n")
+    with pytest.raises(Invalid, match=says) if says else nullcontext():
+        checked(whole, trust_code=True)
+
+
+@pytest.mark.parametrize(
     "change",
     [
         ('"{{choices}}"', "!function os.listdir"),
         ("me/capitals", "json"),
-        ("metric: acc", "metric: mine\nprocess_results: !function os.listdir"),
+        ("metric: acc", "metric: mine\n    aggregation: mean\nprocess_results: !function os.listdir"),
     ],
 )
 def test_what_a_request_trusts_is_let_through(change: tuple[str, str]) -> None:
