@@ -22,7 +22,7 @@ from schemas.runs import Estimate, Plan, PlannedTask, Published, SkippedTask
 from streams import planning
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
-from streams.quality import judging, pins, stopping
+from streams.quality import judging, pins, skipping, stopping
 from streams.trust.privacy import of_build
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ class Prepared:
     planned: PlannedTask
     licence: str | None
     differences: tuple[str, ...]
+    skipped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +118,11 @@ class Preparing:
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice),
-                              data_published=suites.published().get(built.task))  # fmt: skip
+                              data_published=suites.published().get(built.task), rows_skipped=built.rows_skipped)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
-        return Prepared(chosen, planned, built.licence, differences)
+        return Prepared(chosen, planned, built.licence, differences, skipping.told_of(built.task, built.rows_skipped, built.skipped_first))
 
 
 async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:
@@ -172,5 +173,7 @@ def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Publis
 
 def _warnings(one: Prepared) -> Iterator[str]:
     yield from one.differences
+    if one.skipped:
+        yield one.skipped
     if one.planned.trust_code:
         yield f"{one.planned.task} may run Python, and read files where it was planned: its request trusts its definition"

@@ -21,6 +21,7 @@ class TaskBuilt(Event):
     """A finished build. Its samples lie in one partition, between (and including) the two offsets.
 
     `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
+    `rows_skipped` of its data were left out, for they could not be asked or scored; `skipped_first` tells the first, and why.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -46,6 +47,8 @@ class TaskBuilt(Event):
     main_filter: str = "none"
     chance: Double | None = None
     config_json: str = "{}"
+    rows_skipped: int = 0
+    skipped_first: str | None = None
 
 
 class ContentPublished(Event):

@@ -30,7 +30,8 @@ class PlannedTask(Record):
     Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
     Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
     Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
-    `data_published`: when its data first appeared, YYYY-MM, where that is known.
+    `data_published`: when its data first appeared, YYYY-MM, where that is known. `rows_skipped`: rows of its data that were left out, for
+    they could not be asked or scored.
     """
 
     task: str
@@ -47,6 +48,7 @@ class PlannedTask(Record):
     judged: str | None = None
     stopping: Stopping | None = None
     data_published: str | None = None
+    rows_skipped: int = 0
 
 
 class SkippedTask(Record):

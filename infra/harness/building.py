@@ -19,6 +19,7 @@ from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
 from infra.harness.definition_files import parts_of
 from infra.harness.metrics import registry
+from infra.harness.skipping import skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.settings import Settings
 from infra.suites.reading import licences
@@ -77,6 +78,8 @@ class Build:
     main_filter: str
     chance: float | None
     config_json: str
+    rows_skipped: int = 0
+    skipped_first: str | None = None
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
@@ -122,12 +125,13 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
         raise told from error
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
+    skipped = skipped_of(task, used)
     return Build(
         build_id=_build_id(task, choice, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
         data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
         fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
-        config_json=_config_json(task, choice, samples[0]),
+        config_json=_config_json(task, choice, samples[0]), rows_skipped=len(skipped), skipped_first=next(iter(skipped), None),
     )  # fmt: skip
 
 
@@ -138,7 +142,7 @@ def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]
 
 def _key(choice: TaskChoice) -> TaskChoice:
     """The choice without what does not change the build."""
-    return TaskChoice(name=choice.name, fewshot=choice.fewshot, **_brought(choice))
+    return TaskChoice(name=choice.name, fewshot=choice.fewshot, skip_bad_rows=choice.skip_bad_rows, **_brought(choice))
 
 
 def _brought(choice: TaskChoice) -> dict[str, Any]:
@@ -152,6 +156,8 @@ def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress) -> str:
     told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
     if own := own_of(choice):
         told += [[part.path, part.text] for part in parts_of(own.files)]
+    if left_out := {split: len(rows) for split, rows in used.skipped.items() if rows}:
+        told.append(left_out)
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 

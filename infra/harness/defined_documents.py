@@ -7,7 +7,6 @@ wrong without a word: a label that is none of the choices, a choice alone, a nul
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import Any, Final
 
 from jinja2 import meta, nodes
@@ -29,7 +28,7 @@ TEMPLATES: Final = SandboxedEnvironment()
 def check_own(task: Any, definition: Fields) -> None:
     """Raises: Invalid for the first document of a client's task that would be asked or scored wrongly; with its line in the definition."""
     _check_columns(task, definition)
-    if fault := _first(task, lambda document: chain(_unmade(task, document), _wrong(task, document)), definition):
+    if fault := _first(task, lambda document: faults(task, document, own=True), definition):
         raise fault
     if task.OUTPUT_TYPE == "loglikelihood_rolling" and not any(task.doc_to_target(document) for document in task.eval_docs):
         raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
@@ -40,15 +39,30 @@ def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     if not hasattr(task, "features"):
         return None
     of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
-    return next((fault for faults in of_all if (fault := _first(task, faults, definition))), None)
+    return next((fault for found in of_all if (fault := _first(task, found, definition))), None)
 
 
-def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], definition: Fields | None) -> Invalid | None:
+def faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with a document, each field with the reason: what cannot be asked, and of a client's own task, scored."""
+    yield from _unmade(task, document)
+    if own:
+        yield from _wrong(task, document)
+
+
+def place_of(task: Any, number: int) -> str:
+    """Where a document is: its number, and where it is a row of a file, that file and its line."""
+    split = task.config.test_split or task.config.validation_split
+    file, lines = getattr(task.dataset, "lines", {}).get(split, ("", ()))
+    rows_are_documents = task.config.process_docs is None and number < len(lines)
+    return f"document {number} ({file}, line {lines[number]})" if rows_are_documents else f"document {number}"
+
+
+def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definition: Fields | None) -> Invalid | None:
     """The first thing that is wrong with a document."""
     for number, document in enumerate(task.eval_docs):
-        for field, told in faults(document):
+        for field, told in found(document):
             where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
-            return Invalid(f"{where}document {number}, {field}: {told}", code=CODE)
+            return Invalid(f"{where}{place_of(task, number)}, {field}: {told}", code=CODE)
     return None
 
 
@@ -105,7 +119,9 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
         return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
     seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
-    return f"{'; '.join(seen)}, of which it cannot be made ({error})" if seen else f"{type(error).__name__}: {error}"
+    if seen:
+        return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
+    return f"its function raised {type(error).__name__}: {error}" if callable(told) else f"it is no template that can be filled: {error}"
 
 
 def _columns(told: Any) -> list[str]:

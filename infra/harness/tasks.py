@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -27,6 +27,7 @@ from infra.harness.definition_files import Files, files_of
 from infra.harness.definition_groups import Member, member, only
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import check
+from infra.harness.skipping import skipping
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
@@ -153,8 +154,8 @@ def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None
     name, own = _own(choice.name), own_of(choice)
     if given is None and own is None and name in DERIVED_TASKS:
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
-    source = giving(given) if given else reading(settings.datasets)
-    with source as used:
+    source = giving(given) if given else reading(settings.datasets, skips=choice.skip_bad_rows)
+    with source as used, skipping(used, own=own is not None) if choice.skip_bad_rows else nullcontext():
         task = _loaded_or_missing(choice.name if own else name, own, used)
         if callable(getattr(task.config, "custom_dataset", None)):
             note_generated(used, task.dataset)

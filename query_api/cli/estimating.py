@@ -14,7 +14,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
-from streams.quality import pins
+from streams.quality import pins, skipping
 
 Told = Callable[[str], None]
 
@@ -65,7 +65,7 @@ def _built(
     from infra.harness.building import build
     from streams.planning import samples_of
 
-    tasks, errors, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str]()
+    tasks, errors, differences, warnings = list[dict[str, Any]](), dict[str, Permanent](), list[str](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
@@ -75,7 +75,8 @@ def _built(
         except Permanent as error:
             errors[choice.name] = error
             continue
-        warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
+        differences += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
+        warnings += filter(None, [skipping.told_of(made.task, made.rows_skipped, made.skipped_first)])
         kept = made.samples[: samples_of(choice, len(made.samples))]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
@@ -84,8 +85,8 @@ def _built(
         })  # fmt: skip
     if errors and not (request.skip_missing and tasks):
         raise pins.refused(errors, asked=len(choices))
-    pins.check(warnings, pinned=request.pinned)
-    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings
+    pins.check(differences, pinned=request.pinned)
+    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], differences + warnings
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:

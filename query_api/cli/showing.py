@@ -146,6 +146,8 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield "provisional"
     if s["sequential"]:
         yield "sequence"
+    if s.get("rows_skipped"):
+        yield f"{s['rows_skipped']:,} rows left out"
 
 
 def performance(told: Mapping[str, Any]) -> None:

@@ -61,6 +61,9 @@ def submit(
     suite: Annotated[str | None, typer.Option(help=A_SUITE, autocompletion=suite_names)] = None,
     pinned: Annotated[bool, typer.Option("--pinned", help="refuse tasks and data that differ from the suite's pins")] = False,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="go on without tasks that cannot run here")] = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="leave out rows that cannot be asked or scored; count them")
+    ] = False,
     private: Private = False,
     submitter: Submitter = None,
     budget_s: BudgetS = None,

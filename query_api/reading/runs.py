@@ -128,9 +128,11 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
+    left_out = {task["task"]: task.get("rows_skipped", 0) for task in plan.get("tasks", ())}
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
-        "scores": scores, "performance": performance, "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
+        "scores": [score | {"rows_skipped": left_out.get(score["task"], 0)} for score in scores], "performance": performance,
+        "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
         **whom(plan),
     }  # fmt: skip

@@ -114,6 +114,7 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    rows_skipped: int = Field(default=0, description="rows of the task's data that were left out: the value is over fewer")
     sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task may stop early")
 
 

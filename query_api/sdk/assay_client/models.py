@@ -213,6 +213,8 @@ class JudgedScore(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    rows_skipped: int
+    """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
     main: bool
@@ -493,6 +495,8 @@ class Score(Shape):
     not_scored: int
     complete: bool
     why_undefined: str | None
+    rows_skipped: int
+    """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
 
@@ -975,6 +979,8 @@ class Batch(Shape):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool = False
     """go on without tasks that cannot run here, instead of refusing all"""
+    skip_bad_rows: bool = False
+    """leave out rows of any task's data that cannot be asked or scored, and count them"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
     against_run: AgainstRun | None = None
@@ -1117,6 +1123,8 @@ class Submission(Shape):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool = False
     """go on without tasks that cannot run here, instead of refusing all"""
+    skip_bad_rows: bool = False
+    """leave out rows of any task's data that cannot be asked or scored, and count them"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
     against_run: AgainstRun | None = None
