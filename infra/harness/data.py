@@ -25,13 +25,14 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(slots=True)
 class Used:
-    """What was read: file (or data set) → hash of its content; and splits that were asked for and are not there.
+    """What was read: file (or data set) → hash of its content; splits that were asked for and are not there, and those that are.
 
     Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split.
     """
 
     content: dict[str, str] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
     source: str = "generated"
     skips: bool = False
     skipped: dict[str, list[str]] = field(default_factory=dict)
@@ -148,6 +149,7 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
     wanted = named.get("split")
     read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}
     used.source = f"folder:{path.replace('/', '__')}"
+    used.there |= files.keys()
     lines = {split: (_short(files[split]), numbers) for split, (_, numbers) in read.items()}
     found = Splits({split: rows for split, (rows, _) in read.items()}, used, lines)
     return found[wanted] if wanted else found
@@ -171,11 +173,15 @@ def _short(file: Path) -> str:
     return "/".join(file.parts[-3:])
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON; write null")
+
+
 def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_constant=_no_constant)
     except ValueError as error:
-        why = f"not JSON ({error}); is the file truncated? fetch it again"
+        why = f"not JSON ({error}); mend it, or fetch the file again if it is truncated"
         if used.skips:
             return BadRow(why)
         raise Invalid(f"{file}, line {number}: {why}", code="data-truncated") from error

@@ -144,7 +144,7 @@ def line_of(fields: Fields, field: str) -> str:
 
 
 def _names(files: Files, path: str) -> set[str]:
-    """What a module has at its top; nothing where it brings in names that are not written there. Raises: Invalid where it is no Python."""
+    """The names in a module; nothing where it makes some that are not written there. Raises: Invalid where it is no Python."""
     try:
         tree = ast.parse(files.texts[path])
     except (SyntaxError, ValueError) as error:
@@ -158,7 +158,7 @@ def _names(files: Files, path: str) -> set[str]:
                 found.add(name)
             case ast.Name(id=name, ctx=ast.Store()):
                 found.add(name)
-            case ast.alias(name="*"):
+            case ast.alias(name="*") | ast.Name(id="globals" | "vars" | "setattr" | "exec"):
                 return set()
             case ast.alias(name=name, asname=other):
                 found.add(other or name)

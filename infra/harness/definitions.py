@@ -14,18 +14,21 @@ import yaml
 from jinja2 import TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
+from infra.harness.defined_fields import check_kinds
 from infra.harness.defined_metrics import check_aggregations, check_examples, check_filters, check_generation, check_metrics
-from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function
+from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function, modules_of
 from infra.harness.definition_groups import Member, members, name_of
 from infra.marked_yaml import PLAIN, meant, nodes, word, wrong
 from streams.errors import Invalid
 
 # What `datasets` reads files as, where it is named in a data set's place.
 FORMATS = frozenset({"json", "csv", "parquet", "text"})
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}(::[A-Za-z0-9_.-]{1,64}){0,2}")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}(::[A-Za-z0-9_.-]{1,100}){0,2}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
+USUAL = "generate_until"  # where a definition says none
+REGISTERS = "register_"
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description")
-NEEDED = ("dataset_path", "output_type", "doc_to_text")
+NEEDED = ("dataset_path", "doc_to_text")
 SPLITS = ("test_split", "validation_split")
 MOST = 1_000  # examples in a prompt, draws of a request
 TRUST = "it runs only where the request trusts it (--trust-code)"
@@ -46,7 +49,7 @@ def check(one: Member, files: Files, *, trust_code: bool) -> None:
         _check_tag(node, files, trust_code=trust_code)
     _check_fields(one)
     _check_reach(told, trust_code=trust_code)
-    _check_scoring(told, trust_code=trust_code)
+    _check_scoring(told, files, trust_code=trust_code)
     for name in TEMPLATES:
         if name in told:
             _check_template(told[name][1])
@@ -84,18 +87,19 @@ def _check_fields(one: Member) -> None:
         raise _wrong(root, f"{', '.join(missing)} must be there")
     if not any(name in told for name in SPLITS):
         raise _wrong(root, "test_split must be there: the split whose documents are asked")
+    check_kinds(told)
     _check_words(one)
 
 
 def _check_words(one: Member) -> None:
     """Raises: Invalid where the task's name or kind is none, or what its kind needs is not there."""
     told = one.fields
-    for field in ("task", *NEEDED, *SPLITS):
+    for field in ("task", "output_type", *NEEDED, *SPLITS):
         if field in told and told[field][1].tag in PLAIN:
             word(told[field][1], code=CODE)
-    kind = told["output_type"][1]
+    kind = told["output_type"][1] if "output_type" in told else yaml.ScalarNode("", USUAL, one.root.start_mark)
     if not NAME.fullmatch(one.name):
-        raise _wrong(told["task"][1], f"task {one.name!r} must be a name of letters, digits, _, . and -, 64 at most")
+        raise _wrong(told["task"][1], f"task {one.name!r} must be a name of letters, digits, _, . and -, 100 at most")
     if kind.value not in KINDS:
         raise _wrong(kind, f"output_type {kind.value!r} must be one of {', '.join(KINDS)}; {meant(kind.value, KINDS)}")
     needs = () if "process_results" in told else ("doc_to_target", *(("doc_to_choice",) if kind.value == "multiple_choice" else ()))
@@ -116,8 +120,20 @@ def _check_reach(told: Fields, *, trust_code: bool) -> None:
                 raise _wrong(key, f"{key.value} reaches beyond a data set; leave it out, or {TRUST}")
 
 
-def _check_scoring(told: Fields, *, trust_code: bool) -> None:
-    kind = told["output_type"][1].value
+def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:
+    kind = told["output_type"][1].value if "output_type" in told else USUAL
+    # What a module registers with lm-eval is there once that is imported.
+    if not (trust_code and any(REGISTERS in files.texts[path] for path in modules_of(files, told))):
+        _check_registered(told, kind=kind, trust_code=trust_code)
+    if "generation_kwargs" in told and kind == "generate_until":
+        check_generation(told["generation_kwargs"][1])
+    for name, least in (("num_fewshot", 0), ("repeats", 1)):
+        if name in told and told[name][1].value != "" and not _is_count(told[name][1], least):
+            raise _wrong(told[name][1], f"{name} {told[name][1].value!r} must be a whole number from {least} to {MOST:,}")
+
+
+def _check_registered(told: Fields, *, kind: str, trust_code: bool) -> None:
+    """Raises: Invalid for what lm-eval looks up by its name and does not have."""
     if "metric_list" in told and trust_code and "process_results" in told:
         check_aggregations(told["metric_list"][1])
     elif "metric_list" in told:
@@ -126,11 +142,6 @@ def _check_scoring(told: Fields, *, trust_code: bool) -> None:
         check_examples(told["fewshot_config"][1])
     if "filter_list" in told:
         check_filters(told["filter_list"][1])
-    if "generation_kwargs" in told and kind == "generate_until":
-        check_generation(told["generation_kwargs"][1])
-    for name, least in (("num_fewshot", 0), ("repeats", 1)):
-        if name in told and told[name][1].value != "" and not _is_count(told[name][1], least):
-            raise _wrong(told[name][1], f"{name} {told[name][1].value!r} must be a whole number from {least} to {MOST:,}")
 
 
 def _is_count(node: Any, least: int) -> bool:

@@ -23,11 +23,12 @@ from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
 from infra.harness.data import Given, Used, giving, note_generated, reading, standing_in
 from infra.harness.defined_documents import explained
-from infra.harness.definition_files import Files, files_of
+from infra.harness.definition_files import Files, files_of, line_of
 from infra.harness.definition_groups import Member, member, only
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import check
 from infra.harness.skipping import skipping
+from infra.marked_yaml import meant
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
@@ -173,9 +174,17 @@ def _loaded_or_missing(name: str, own: Own | None, used: Used) -> Any:
         return _loaded(name, own, {})
     except Invalid as error:
         if used.missing and error.code == "task-broken":
-            missing = ", ".join(sorted(used.missing))
-            raise Invalid(f"task {name} needs split {missing}, which {used.source} does not have", code="no-data") from error
+            raise Invalid(_lacking(name, own, used), code="no-data") from error
         raise
+
+
+def _lacking(name: str, own: Own | None, used: Used) -> str:
+    """That a split is not there, with the one that was meant; with its line in a definition of the client's."""
+    missing = sorted(used.missing)
+    fields = own.member.fields if own else {}
+    said = next((field for field, (_, node) in fields.items() if field.endswith("_split") and node.value in missing), "")
+    hint = f"; {meant(missing[0], used.there)}" if used.there else ""
+    return f"{line_of(fields, said)}task {name} needs split {', '.join(missing)}, which {used.source} does not have{hint}"
 
 
 def _set_fewshot(task: Any, choice: TaskChoice, used: Used) -> None:

@@ -66,6 +66,7 @@ def test_what_is_wrong_in_a_row_is_told_with_its_place(tmp_path: Path, place: in
         ("[1, 2]\n", "line 1: a row must be an object such as"),
         ('{"a": 1}\nnull\n', "line 2: a row must be an object such as"),
         ("3\n", "not a number"),
+        ('{"a": NaN}\n', "line 1: not JSON (NaN is no value of JSON; write null)"),
         ("{}\n", "not an object without fields"),
         ('{"a": [1]}\n{"a": 2}\n', "line 2, field a: a number, where line 1 has a list"),
         ('{"a": {"b": "x"}}\n{"a": {"b": 2}}\n', "line 2, field a.b: a number, where line 1 has a text"),
@@ -156,6 +157,14 @@ def test_a_prompt_that_is_no_text_is_told(tmp_path: Path, told: Any, says: str) 
         with pytest.raises(Invalid) as refused:
             built(tmp_path / str(n), GENERATED.replace('"The capital of {{country}} is"', "asked"), written)
         assert (says if n == 0 else "document {n}, doc_to_text: null").format(n=n) in without_place(str(refused.value))
+
+
+def test_a_split_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    """With its line."""
+    with pytest.raises(
+        Invalid, match=r"line 4: task capitals needs split tset, which folder:me__capitals does not have; did you mean test\?"
+    ):
+        built(tmp_path, WHOLE.replace("test_split: test", "test_split: tset"), lines(-1))
 
 
 def test_f1_of_three_choices_is_refused(tmp_path: Path) -> None:

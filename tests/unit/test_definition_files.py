@@ -190,6 +190,22 @@ def test_a_function_that_cannot_be_found_is_told_with_its_line(change: dict[str,
     assert says in refused(FUNCTIONS | change, trust_code=True)
 
 
+@pytest.mark.parametrize(
+    "module",
+    ["from lm_eval.tasks import *\n", "globals().update(answer=len)\n", "answer = len\n", "from os import listdir as answer\n"],
+)
+def test_a_function_that_a_module_makes_is_no_fault(module: str) -> None:
+    """lm-eval's own modules make some as they are imported, which nothing here does."""
+    assert checked(Files("a.yaml", FUNCTIONS | {"code.py": module}), trust_code=True) == "capitals"
+
+
+def test_what_a_module_registers_is_there() -> None:
+    """A filter by that name, where the request trusts the module."""
+    texts = FUNCTIONS | {"a.yaml": FUNCTIONS["a.yaml"] + "filter_list:\n  - name: x\n    filter:\n      - function: mine\n"}
+    assert "there is no filter 'mine'" in refused(texts, trust_code=True)
+    assert checked(Files("a.yaml", texts | {"code.py": f"{FUNCTIONS['code.py']}register_filter('mine')\n"}), trust_code=True)
+
+
 def test_what_travels_is_told_apart_from_what_does_not() -> None:
     """A choice without a definition has no files; parts are told as they are."""
     assert files_of(TaskChoice(name="arc_easy")) is None

@@ -55,6 +55,16 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (('"{{choices}}"', "!!python/name:os.system"), "runs Python"),
         (("test_split: test", "include: _other.yaml"), "line 4: there is no file '_other.yaml'"),
         (("test_split: test", "class: mine.Task"), "line 4: class is not supported"),
+        (("test_split: test", "test_split: test\ndescription: 5"), "line 5: description must be a text, not 5; put it in quotes"),
+        (("test_split: test", "test_split: test\nfewshot_delimiter:"), "line 5: fewshot_delimiter must be a text, not nothing"),
+        (("test_split: test", "test_split: test\nprocess_docs: short"), "line 5: process_docs must be a function, as !function utils.name"),
+        (
+            ("test_split: test", "test_split: test\ndataset_kwargs: [a]"),
+            "line 5: dataset_kwargs must be a mapping, as {name: value}, not a list",
+        ),
+        (("test_split: test", "test_split: test\nuse_prompt: a:b"), "line 5: use_prompt must be left out: prompts of promptsource are"),
+        (('"{{choices}}"', "[yes, no]"), "line 6: a choice must be a text, and yes is none to YAML; put it in quotes"),
+        (("metric: acc", "metric: acc\n    higher_is_better: yess"), "line 10: higher_is_better must be true or false, not yess"),
         (("me/capitals", "json"), "line 2: dataset_path 'json' reads files where it is planned"),
         (("me/capitals", "/etc"), "line 2: dataset_path '/etc' reads files where it is planned"),
         (("test_split: test", "test_split: test\ndataset_kwargs:\n  data_files: x.json"), "line 6: data_files reaches beyond a data set"),
@@ -109,6 +119,11 @@ def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead
     with pytest.raises(Invalid) as refused:
         checked(alone(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead)), trust_code=False)
     assert says in str(refused.value)
+
+
+def test_a_definition_that_names_no_output_type_generates() -> None:
+    """As in lm-eval."""
+    assert checked(alone(GENERATED.replace("output_type: generate_until\n", "")), trust_code=False) == "capitals"
 
 
 def test_what_lm_evals_own_tasks_say_is_understood() -> None:
