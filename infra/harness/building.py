@@ -18,6 +18,7 @@ from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
 from infra.harness.definition_files import parts_of
+from infra.harness.definition_loading import told_of
 from infra.harness.metrics import registry
 from infra.harness.skipping import skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
@@ -120,7 +121,7 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         told = explained(task, own.member.fields if own else None) or Invalid(
-            f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken"
+            f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken"
         )
         raise told from error
     expected = _expected(task)

@@ -38,8 +38,11 @@ def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
     if not hasattr(task, "features"):
         return None
+    if not len(task.task_docs):
+        why = "its process_docs leaves none" if task.config.process_docs else "its split is empty"
+        return Invalid(f"task {task.config.task} has no document: {why}", code=CODE)
     of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
-    return next((fault for found in of_all if (fault := _first(task, found, definition))), None)
+    return next((fault for found in of_all if (fault := _first(task, found, definition))), None) or _first_example(task, definition)
 
 
 def faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str, str]]:
@@ -63,6 +66,15 @@ def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definit
         for field, told in found(document):
             where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
             return Invalid(f"{where}{place_of(task, number)}, {field}: {told}", code=CODE)
+    return None
+
+
+def _first_example(task: Any, definition: Fields | None) -> Invalid | None:
+    """The first thing that is wrong with a document that few-shot examples are drawn from."""
+    for number, document in enumerate(task.fewshot_docs() or () if task.config.num_fewshot else ()):
+        for field, told in _unmade(task, document):
+            where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
+            return Invalid(f"{where}few-shot document {number}, {field}: {told}", code=CODE)
     return None
 
 

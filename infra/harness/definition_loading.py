@@ -2,6 +2,7 @@
 
 import linecache
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ from infra.harness.definition_files import CODE, Fields, Files
 from streams.errors import Invalid
 
 ALONE: Final = "task.yaml"
+PREFIX: Final = "assay-task-"
 
 
 @contextmanager
 def unpacked(files: Files) -> Iterator[Path]:
     """While it lasts, a folder that holds the files, and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="assay-task-") as made:
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as made:
         folder = Path(made).resolve()
         for name, text in files.texts.items():
             path = (folder / (name or ALONE)).resolve()
@@ -47,6 +49,14 @@ def _value(node: Any, folder: Path) -> Any:
         return loader.construct_document(node)
     finally:
         loader.dispose()
+
+
+def told_of(error: BaseException, files: Files | None) -> str:
+    """What a task's own code raised, with the file and line of it where it is one of the client's."""
+    said = f"{type(error).__name__}: {error}"
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)] if files else []
+    found = [(path, line) for file, line in frames for path in files.texts if path and PREFIX in file and file.endswith(f"/{path}")]
+    return f"{found[-1][0]}, line {found[-1][1]} raised {said}" if found else said
 
 
 def _remember(path: Path, text: str) -> None:

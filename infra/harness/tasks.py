@@ -25,7 +25,7 @@ from infra.harness.data import Given, Used, giving, note_generated, reading, sta
 from infra.harness.defined_documents import explained
 from infra.harness.definition_files import Files, files_of, line_of
 from infra.harness.definition_groups import Member, member, only
-from infra.harness.definition_loading import task_of, unpacked
+from infra.harness.definition_loading import task_of, told_of, unpacked
 from infra.harness.definitions import check
 from infra.harness.skipping import skipping
 from infra.marked_yaml import meant
@@ -118,7 +118,7 @@ def _loaded(name: str, own: Own | None, overrides: dict[str, Any]) -> Any:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         told = explained(_half_made(error), own.member.fields if own else None) or Invalid(
-            f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken"
+            f"task {name} cannot be made: {told_of(error, own.files if own else None)}", code="task-broken"
         )
         raise told from error
     if "rouge_score.scoring" in sys.modules:  # its import takes seconds, and few tasks want it

@@ -10,7 +10,7 @@ import pytest
 from infra.harness.building import Build, build
 from infra.harness.chat import Dress
 from infra.settings import Settings
-from schemas.requests import Chat, TaskChoice
+from schemas.requests import Chat, TaskChoice, TaskPart
 from streams.errors import Invalid
 from tests.unit.test_definitions import GENERATED, WHOLE
 
@@ -21,7 +21,7 @@ ROWS = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} 
 def built(folder: Path, definition: str, written: str, **told: Any) -> Build:
     """The build of a definition over the lines of a data set."""
     data = folder / "me__capitals" / "default" / "test.jsonl"
-    data.parent.mkdir(parents=True)
+    data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text(written)
     choice = TaskChoice(name="capitals", definition=definition, **told)
     return build(choice, dress=Dress(Chat()), settings=Settings(home=folder, datasets=folder))
@@ -157,6 +157,31 @@ def test_a_prompt_that_is_no_text_is_told(tmp_path: Path, told: Any, says: str) 
         with pytest.raises(Invalid) as refused:
             built(tmp_path / str(n), GENERATED.replace('"The capital of {{country}} is"', "asked"), written)
         assert (says if n == 0 else "document {n}, doc_to_text: null").format(n=n) in without_place(str(refused.value))
+
+
+def test_an_example_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    """Which of those that are drawn from, where they are another split's."""
+    train = tmp_path / "me__capitals" / "default" / "train.jsonl"
+    train.parent.mkdir(parents=True)
+    train.write_text(lines(3, choices=None))
+    whole = WHOLE.replace("test_split: test", "test_split: test\nfewshot_split: train")
+    with pytest.raises(Invalid, match="line 7: few-shot document 3, doc_to_choice: null: it must be a list of texts"):
+        built(tmp_path, whole, lines(-1), fewshot=5)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return docs.map(lambda one: {'x': one['contry']})", "task capitals cannot be made: mine.py, line 2 raised KeyError: 'contry'"),
+        ("return docs.filter(lambda one: False)", "task capitals has no document: its process_docs leaves none"),
+    ],
+)
+def test_what_a_tasks_own_code_raises_is_told_as_its_own(tmp_path: Path, body: str, says: str) -> None:
+    """And where that leaves nothing to ask."""
+    whole = WHOLE.replace("test_split: test", "test_split: test\nprocess_docs: !function mine.docs")
+    parts = (TaskPart(path="mine.py", text=f"def docs(docs):\n    {body}\n"),)
+    with pytest.raises(Invalid, match=re.escape(says)):
+        built(tmp_path, whole, lines(-1), file="a.yaml", parts=parts, trust_code=True)
 
 
 def test_a_split_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
