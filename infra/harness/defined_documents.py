@@ -40,7 +40,7 @@ def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
         return None
     if not len(task.task_docs):
         why = "its process_docs leaves none" if task.config.process_docs else "its split is empty"
-        return Invalid(f"task {task.config.task} has no document: {why}", code=CODE)
+        return Invalid(f"task {task.config.task} has no document: {why}", code="task-broken")
     of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
     return next((fault for found in of_all if (fault := _first(task, found, definition))), None) or _first_example(task, definition)
 
