@@ -54,8 +54,9 @@ def _value(node: Any, folder: Path) -> Any:
 def told_of(error: BaseException, files: Files | None) -> str:
     """What a task's own code raised, with the file and line of it where it is one of the client's."""
     said = f"{type(error).__name__}: {error}"
-    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)] if files else []
-    found = [(path, line) for file, line in frames for path in files.texts if path and PREFIX in file and file.endswith(f"/{path}")]
+    paths = [path for path in files.texts if path] if files else []
+    frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    found = [(path, line) for file, line in frames for path in paths if PREFIX in file and file.endswith(f"/{path}")]
     return f"{found[-1][0]}, line {found[-1][1]} raised {said}" if found else said
 
 
