@@ -1,6 +1,7 @@
 """Tasks' own aggregations, in processes of their own: what takes long, or ends its process, holds up nobody else's figures."""
 
 import asyncio
+import functools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -44,16 +45,16 @@ class Aggregating:
     async def _one(self, config_json: str, metric: str, parts: Sequence[str]) -> Aggregated:
         """A process that ends takes with it what waited beside: each of those is tried once more, in a process of its own."""
         self._pool = processes = self._pool or pool(PROCESSES)
-        work = (aggregated, config_json, metric, parts, self._limit_s)
+        work = functools.partial(aggregated, config_json, metric, parts, self._limit_s)
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(processes, *work)
+            return await loop.run_in_executor(processes, work)
         except BrokenProcessPool:
             if self._pool is processes:
                 self._pool = None
                 processes.shutdown(wait=False)
         try:
             with pool(1) as alone:
-                return await loop.run_in_executor(alone, *work)
+                return await loop.run_in_executor(alone, work)
         except BrokenProcessPool:
             return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples ended its process")

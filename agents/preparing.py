@@ -23,7 +23,7 @@ from schemas.runs import Estimate, Plan, PlannedTask, Published, SkippedTask
 from streams import planning
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
-from streams.quality import judging, pins, stopping
+from streams.quality import judging, pins, skipping, stopping
 from streams.trust.privacy import of_build
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Prepared:
     planned: PlannedTask
     licence: str | None
     differences: tuple[str, ...]
-    own_examples: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,14 @@ class Preparing:
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice),
-                              data_published=suites.published().get(built.task), documents=built.data_sha)  # fmt: skip
+                              data_published=suites.published().get(built.task), documents=built.data_sha,
+                              rows_skipped=built.rows_skipped)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
         chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
-        told = own_examples(built.task, built.own_examples, samples=built.samples)
-        return Prepared(chosen, planned, built.licence, differences, told)
+        told = [*own_examples(built.task, built.own_examples, samples=built.samples),
+                *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
+        return Prepared(chosen, planned, built.licence, differences, tuple(told))
 
 
 async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:
@@ -175,6 +177,6 @@ def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Publis
 
 def _warnings(one: Prepared) -> Iterator[str]:
     yield from one.differences
-    yield from one.own_examples
+    yield from one.told
     if one.planned.trust_code:
         yield f"{one.planned.task} may run Python, and read files where it was planned: its request trusts its definition"

@@ -17,13 +17,13 @@ SHOWN: Final = 80
 FORMS: Final = ("timestamp", "int", "float")  # those of a form that a value may fail
 
 
-def composed(text: str, *, code: str) -> Any:
-    """The root of a YAML text; None where there is nothing in it. Raises: Invalid with that code, naming the line and what to do."""
+def composed(text: str, *, code: str, file: str = "") -> Any:
+    """The root of a YAML text; None where there is nothing in it. Raises: Invalid with that code, naming file, line and what to do."""
     try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = _root(text, file)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
+        where = place(mark) if mark else f"{file}: " if file else ""
         told = getattr(error, "problem", None) or " ".join(str(error).split())
         raise Invalid(f"{where}not YAML: {told}", code=code) from error
     except RecursionError as error:
@@ -35,9 +35,15 @@ def composed(text: str, *, code: str) -> Any:
     return root
 
 
-def wrong(node: Any, told: str, *, code: str) -> Invalid:
-    """What is wrong with a part, with its line."""
-    return Invalid(f"line {node.start_mark.line + 1}: {told}", code=code)
+def wrong(node: Any, told: str, *, code: str, below: int = 0) -> Invalid:
+    """What is wrong with a part, or so many lines below its beginning, with its line."""
+    return Invalid(f"{place(node.start_mark, below)}{told}", code=code)
+
+
+def place(mark: Any, below: int = 0) -> str:
+    """Where a mark is, as a refusal begins: its file, where it is known, and its line."""
+    line = f"line {mark.line + below + 1}: "
+    return f"{mark.name}, {line}" if mark.name else line
 
 
 def meant(name: object, known: Iterable[str]) -> str:
@@ -90,6 +96,15 @@ def nodes(root: Any) -> Iterator[Any]:
             seen.add(id(node))
             yield node
             left += _children(node)
+
+
+def _root(text: str, file: str) -> Any:
+    loader = yaml.SafeLoader(text)
+    loader.name = file
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
 
 
 def _children(node: Any) -> list[Any]:

@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from infra import model_fitness, model_memory
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
+from infra.harness.definition_files import CODE, files_of
+from infra.harness.definition_groups import Member, members, name_of
 from infra.models import DTYPE_BYTES, ModelFacts, inspect
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams.errors import Invalid
 from streams.quality import generation
+
+NOT_BROUGHT = {"definition": None, "trust_code": False, "file": None, "parts": ()}  # what a task of lm-eval's says of a definition
 
 
 def facts_of(request: EvaluationRequested) -> ModelFacts | None:
@@ -28,23 +32,29 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
 
 
 def leaves_of(choice: TaskChoice) -> list[Leaf]:
-    """The tasks that a choice stands for; one that brings its definition is itself, by a name that is free. Raises: NotFound, Invalid."""
-    if choice.definition is None:
+    """The tasks that a choice stands for; of those that its definition brings, each by a name that is free. Raises: NotFound, Invalid."""
+    files = files_of(choice)
+    if files is None:
         return resolve(choice.name)
-    if choice.name in known_tasks():
-        raise Invalid(f"there is a task {choice.name!r} already; give yours another name", code="task-definition")
-    return [Leaf(choice.name)]
+    if (told := name_of(files)) != choice.name:
+        raise Invalid(f"task {choice.name!r} is asked for with a definition of {told!r}; give it that name", code=CODE)
+    leaves = [Leaf(one.name, brought=True) if isinstance(one, Member) else one for one in members(files)]
+    for name in (choice.name, *(leaf.name for leaf in leaves if leaf.brought)):
+        if name in known_tasks():
+            raise Invalid(f"there is a task {name!r} already; give yours another name", code=CODE)
+    return leaves
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
     """The choices with groups replaced by their tasks, which remember their group; each task once; few-shot as asked for, else as the group
     wants it."""
     found: dict[str, TaskChoice] = {}
-    for choice, members in zip(choices, leaves, strict=True):
-        for leaf in members:
+    for choice, its in zip(choices, leaves, strict=True):
+        for leaf in its:
             fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
             group = choice.group or (choice.name if leaf.name != choice.name else None)
-            found.setdefault(leaf.name, choice.model_copy(update={"name": leaf.name, "fewshot": fewshot, "group": group}))
+            told = {"name": leaf.name, "fewshot": fewshot, "group": group}
+            found.setdefault(leaf.name, choice.model_copy(update=told if leaf.brought else told | NOT_BROUGHT))
     return list(found.values())
 
 

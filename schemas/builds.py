@@ -22,6 +22,7 @@ class TaskBuilt(Event):
 
     `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
     `own_examples`: how many documents are among the few-shot examples of their own prompts, with their answers.
+    `rows_skipped` of its data were left out, for they could not be asked or scored; `skipped_first` tells the first, and why.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -48,6 +49,8 @@ class TaskBuilt(Event):
     chance: Double | None = None
     config_json: str = "{}"
     own_examples: int = 0
+    rows_skipped: int = 0
+    skipped_first: str | None = None
 
 
 class ContentPublished(Event):

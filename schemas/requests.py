@@ -44,12 +44,21 @@ class Generation(Record):
     json_text: str = "{}"
 
 
+class TaskPart(Record):
+    """A file that a definition leans on, by its path beside it: a YAML that it includes, or a Python module whose functions it names."""
+
+    path: str
+    text: str
+
+
 class TaskChoice(Record):
     """A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
-    count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own. `fewshot_exclude_self`: a document is never among its own examples.
+    count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
+    `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
+    rows that cannot be asked or scored are left out and counted, instead of refusing the task. `fewshot_exclude_self`: a document is never
+    among its own examples.
     """
 
     name: str
@@ -66,6 +75,9 @@ class TaskChoice(Record):
     metrics: tuple[str, ...] = ()
     limit_ratio: Finite | None = None
     fewshot_exclude_self: bool = False
+    file: str | None = None
+    parts: tuple[TaskPart, ...] = ()
+    skip_bad_rows: bool = False
 
 
 class Chat(Record):

@@ -31,7 +31,8 @@ class PlannedTask(Record):
     Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
     Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
     `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same `documents` ask about the same ones, in
-    the same order: what they say is not independent.
+    the same order: what they say is not independent. `rows_skipped`: rows of its data that were left out, for they could not be asked or
+    scored.
     """
 
     task: str
@@ -49,6 +50,7 @@ class PlannedTask(Record):
     stopping: Stopping | None = None
     data_published: str | None = None
     documents: str | None = None
+    rows_skipped: int = 0
 
 
 class SkippedTask(Record):

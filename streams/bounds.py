@@ -22,6 +22,7 @@ from schemas.requests import (
     Objective,
     Stopping,
     TaskChoice,
+    TaskPart,
     Workload,
 )
 from streams.errors import Invalid
@@ -35,6 +36,8 @@ MOST_JOBS: Final = 100_000
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
+# Of all definitions with the files that they lean on: a request is one record.
+MOST_DEFINED_BYTES: Final = 2**20
 LESS: Final = "lower limit or repeats, or ask for several runs"
 
 
@@ -99,8 +102,9 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     TaskChoice: {
         "name": NAME, "version": NAME, "data_revision": NAME, "fewshot": Number(1_000), "limit": Number(MOST_SAMPLES),
         "repeats": Number(1_000), "seeds": Several(1_000), "group": NAME, "definition": LONG, "metrics": Several(100),
-        "limit_ratio": Number(1),
+        "limit_ratio": Number(1), "file": NAME, "parts": Several(500),
     },
+    TaskPart: {"path": NAME, "text": LONG},
     Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},
     Workload: {
         "rate_per_s": Number(10_000), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
@@ -120,6 +124,10 @@ def check(request: EvaluationRequested) -> None:
     """Raises: Invalid, naming the first field that is beyond its bound, its value and the bound."""
     for fault in _faults(request, ()):
         raise Invalid(fault, code="out-of-bounds")
+    texts = [text for one in request.tasks for text in (one.definition or "", *(part.text for part in one.parts))]
+    if (size := sum(len(text.encode(errors="replace")) for text in texts)) > MOST_DEFINED_BYTES:
+        told = "the definitions of tasks, with the files that they lean on"
+        raise Invalid(f"{told}, have {size:,} bytes: give at most {MOST_DEFINED_BYTES:,}; ask for several runs", code="out-of-bounds")
 
 
 def check_sum(samples: int, jobs: int, *, load: bool) -> None:

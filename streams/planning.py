@@ -59,6 +59,7 @@ def check(request: EvaluationRequested) -> None:
 def _check_choice(choice: TaskChoice) -> None:
     if choice.trust_code and choice.definition is None:
         raise Invalid(f"task {choice.name!r} brings no code to trust: trust_code goes with a definition", code="trust-code")
+    _check_parts(choice)
     if choice.limit is not None and choice.limit < 1:
         raise Invalid(f"limit {choice.limit} of task {choice.name!r}: give 1 or more, or none for all samples", code="limit")
     if choice.limit_ratio is not None and not 0 < choice.limit_ratio < 1:
@@ -70,6 +71,21 @@ def _check_choice(choice: TaskChoice) -> None:
         raise Invalid(f"task {choice.name!r} needs at least one repeat and one seed", code="repeats")
     if choice.fewshot is not None and choice.fewshot < 0:
         raise Invalid(f"fewshot {choice.fewshot} of task {choice.name!r}: give 0 or more", code="fewshot")
+
+
+def _check_parts(choice: TaskChoice) -> None:
+    if choice.parts and (choice.definition is None or choice.file is None):
+        raise Invalid(f"task {choice.name!r} brings parts: give its definition, and as file its path among them", code="parts")
+    paths = [path for path in (choice.file, *(one.path for one in choice.parts)) if path is not None]
+    if (wrong := next((path for path in paths if not _is_below(path)), None)) is not None:
+        raise Invalid(f"{wrong!r} of task {choice.name!r} is no path of a part; write it as folder/name, without ..", code="parts")
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise Invalid(f"part {twice!r} of task {choice.name!r} is there twice; leave one out", code="parts")
+
+
+def _is_below(path: str) -> bool:
+    """A path, with slashes, leads to a file below the folder that it goes from."""
+    return path.isprintable() and "\\" not in path and all(part not in ("", ".", "..") for part in path.split("/"))
 
 
 def _check_chat(chat: Chat) -> None:

@@ -266,7 +266,7 @@ class Texts:
 
     def _stops(self, tokens: Sequence[int], until: tuple[str, ...]) -> bool:
         newest = self._tokenizer.decode(tokens[-self._span(until) :])
-        return any(stop and stop in newest for stop in until)
+        return any(stop in newest for stop in until)  # an empty one at once, as in lm-eval
 
     def _span(self, until: tuple[str, ...]) -> int:
         if until not in self._spans:

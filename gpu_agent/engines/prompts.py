@@ -73,8 +73,8 @@ class Generation:
 def generation(told: Mapping[str, Any], *, eos: str) -> Generation:
     """A request's `generation_kwargs`, normalised; greedy unless a temperature above 0 or `do_sample` says otherwise."""
     rest = dict(told)
-    until = rest.pop("until", None) or []
-    until = [until] if isinstance(until, str) else list(until)
+    until = rest.pop("until", None)
+    until = [until] if isinstance(until, str) else list(until or ())
     lengths = [rest.pop(name) for name in LENGTHS if rest.get(name) is not None]
     temperature = float(rest.get("temperature") or 0.0)
     rest["do_sample"] = bool(rest["do_sample"]) if rest.get("do_sample") is not None else temperature > 0

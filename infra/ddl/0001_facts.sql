@@ -114,6 +114,8 @@ CREATE TABLE IF NOT EXISTS fact_builds (
     chance Nullable(Float64),
     config_json String,
     own_examples Int64,
+    rows_skipped Int64,
+    skipped_first Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -17,9 +17,12 @@ from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
+from infra.harness.definition_files import parts_of
+from infra.harness.definition_loading import told_of
 from infra.harness.examples import Examples
 from infra.harness.metrics import registry
-from infra.harness.tasks import FEWSHOT_SEED, with_data, without_data
+from infra.harness.skipping import skipped_of
+from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
@@ -78,6 +81,8 @@ class Build:
     chance: float | None
     config_json: str
     own_examples: int = 0
+    rows_skipped: int = 0
+    skipped_first: str | None = None
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
@@ -97,7 +102,7 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
         )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings, given] = (task, used)
-    return _build_id(task, used, dress, choice)
+    return _build_id(task, choice, used, dress)
 
 
 def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Build:
@@ -105,8 +110,9 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     key = (_key(choice), settings, given)
     task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
     check_shots(task, choice.name, exclude=choice.fewshot_exclude_self)
-    if choice.definition is not None:
-        check_own(task, choice.definition)
+    own = own_of(choice)
+    if own is not None:
+        check_own(task, own.member.fields)
     examples = Examples(choice.name, exclude=choice.fewshot_exclude_self)
     examples.watch(task)
     try:
@@ -118,18 +124,20 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     except AssayError:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        told = explained(task, choice.definition) or Invalid(
-            f"task {choice.name} cannot be built: {type(error).__name__}: {error}", code="task-broken"
+        told = explained(task, own.member.fields if own else None) or Invalid(
+            f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken"
         )
         raise told from error
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
+    skipped = skipped_of(task, used)
     return Build(
-        build_id=_build_id(task, used, dress, choice), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
+        build_id=_build_id(task, choice, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
         data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
         fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
-        config_json=_config_json(task, choice, samples[0]), own_examples=examples.own,
+        config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
+        skipped_first=next(iter(skipped), None),
     )  # fmt: skip
 
 
@@ -140,16 +148,25 @@ def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]
 
 def _key(choice: TaskChoice) -> TaskChoice:
     """The choice without what does not change the build."""
-    kept = ("name", "fewshot", "definition", "trust_code", "fewshot_exclude_self")
-    return TaskChoice.model_validate({name: getattr(choice, name) for name in kept})
+    kept = ("name", "fewshot", "fewshot_exclude_self", "skip_bad_rows")
+    return TaskChoice(**{name: getattr(choice, name) for name in kept}, **_brought(choice))
 
 
-def _build_id(task: Any, used: Used, dress: Dress, choice: TaskChoice) -> str:
+def _brought(choice: TaskChoice) -> dict[str, Any]:
+    """What a choice says of the definition that it brings."""
+    return {name: getattr(choice, name) for name in ("definition", "trust_code", "file", "parts")}
+
+
+def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress) -> str:
     config = task.dump_config()
     config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
     told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
     if choice.fewshot_exclude_self and task.config.num_fewshot:
         told.append("fewshot_exclude_self")
+    if own := own_of(choice):
+        told += [[part.path, part.text] for part in parts_of(own.files)]
+    if left_out := {split: len(rows) for split, rows in used.skipped.items() if rows}:
+        told.append(left_out)
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 
@@ -281,8 +298,12 @@ def _picked(task: Any, sample: BuiltSample, metric: str) -> Iterator[float]:
 
 def _config_json(task: Any, choice: TaskChoice, first: BuiltSample) -> str:
     """What scoring makes the task from again. lm-eval looks at the first document to tell what kind of task it is: it is kept here."""
-    brought = {"definition": choice.definition, "trust_code": choice.trust_code} if choice.definition is not None else {}
-    return json.dumps(brought | {
+    own = own_of(choice)
+    parts: dict[str, Any] = (
+        {"file": choice.file, "parts": [part.model_dump() for part in parts_of(own.files)]} if own and choice.parts else {}
+    )
+    brought: dict[str, Any] = {"definition": choice.definition, "trust_code": choice.trust_code, **parts} if own else {}
+    return json.dumps({**brought,
         "task": choice.name, "harness_version": HARNESS_VERSION, "yaml": type(task).__name__ == "ConfigurableTask",
         "custom_dataset": callable(getattr(task.config, "custom_dataset", None)), "document": json.loads(first.document),
         **({"runs_code": True} if getattr(task.config, "unsafe_code", False) else {}),

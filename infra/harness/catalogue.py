@@ -36,11 +36,15 @@ COSMETIC = {"task", "group", "task_alias", "group_alias", "aggregate_metric_list
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A task that a name stands for; `fewshot` and `changed` fields are what the group wants otherwise than the task itself."""
+    """A task that a name stands for; `fewshot` and `changed` fields are what the group wants otherwise than the task itself.
+
+    `brought`: the request brings its definition.
+    """
 
     name: str
     fewshot: int | None = None
     changed: tuple[str, ...] = ()
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import datasets
 
 from infra.harness.definitions import FORMATS
-from infra.harness.rows import table
+from infra.harness.rows import BadRow, table
 from streams.errors import Invalid
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -25,11 +25,17 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 
 @dataclass(slots=True)
 class Used:
-    """What was read: file (or data set) → hash of its content; and splits that were asked for and are not there."""
+    """What was read: file (or data set) → hash of its content; splits that were asked for and are not there, and those that are.
+
+    Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split.
+    """
 
     content: dict[str, str] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    there: set[str] = field(default_factory=set)
     source: str = "generated"
+    skips: bool = False
+    skipped: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def sha(self) -> str:
@@ -38,11 +44,15 @@ class Used:
 
 
 class Splits(datasets.DatasetDict):  # type: ignore[misc]  # datasets is untyped here
-    """A data set's splits. One that the folder lacks is empty: some tasks touch their training split and draw nothing from it."""
+    """A data set's splits. One that the folder lacks is empty: some tasks touch their training split and draw nothing from it.
 
-    def __init__(self, splits: dict[str, Any], used: Used) -> None:
+    `lines`: the file that a split was read from, and the line of each of its rows.
+    """
+
+    def __init__(self, splits: dict[str, Any], used: Used, lines: Mapping[str, tuple[str, Sequence[int]]] | None = None) -> None:
         super().__init__(splits)
         self._used = used
+        self.lines = lines or {}
 
     def __missing__(self, split: str) -> Any:
         self._used.missing.add(split)
@@ -53,9 +63,9 @@ class Splits(datasets.DatasetDict):  # type: ignore[misc]  # datasets is untyped
 
 
 @contextmanager
-def reading(root: Path | None) -> Iterator[Used]:
+def reading(root: Path | None, *, skips: bool = False) -> Iterator[Used]:
     """While it lasts, `datasets.load_dataset` reads the folder `root` (the hub, where it is None), and what it reads is noted."""
-    used, load, was_offline = Used(), datasets.load_dataset, os.environ.get("HF_HUB_OFFLINE")
+    used, load, was_offline = Used(skips=skips), datasets.load_dataset, os.environ.get("HF_HUB_OFFLINE")
     datasets.load_dataset = functools.partial(_from_folder, root, used, load) if root else functools.partial(_from_hub, used, load)
     if root:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -87,7 +97,7 @@ def giving(given: Given) -> Iterator[Used]:
     """While it lasts, every data set has the given documents as its test split."""
     sha = hashlib.sha256("\n".join(given.rows).encode()).hexdigest()
     used, load = Used(content={"given": sha}, source=given.source), datasets.load_dataset
-    rows = table([(number, json.loads(row)) for number, row in enumerate(given.rows)], where=given.source)
+    rows, _ = table([(number, json.loads(row)) for number, row in enumerate(given.rows)], where=given.source)
     datasets.load_dataset = lambda *_args, **_named: Splits({"test": rows}, used)
     try:
         yield used
@@ -137,27 +147,43 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
     if not files:
         raise Invalid(f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.name}/*.jsonl for it", code="no-data")
     wanted = named.get("split")
-    splits = {split: _rows(file, used) for split, file in files.items() if wanted is None or split == wanted}
+    read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}
     used.source = f"folder:{path.replace('/', '__')}"
-    found = Splits(splits, used)
+    used.there |= files.keys()
+    lines = {split: (_short(files[split]), numbers) for split, (_, numbers) in read.items()}
+    found = Splits({split: rows for split, (rows, _) in read.items()}, used, lines)
     return found[wanted] if wanted else found
 
 
-def _rows(file: Path, used: Used) -> Any:
+def _rows(file: Path, split: str, used: Used) -> tuple[Any, list[int]]:
+    """A file's rows as a data set, and the line of each."""
     body = file.read_bytes()
-    used.content["/".join(file.parts[-3:])] = hashlib.sha256(body).hexdigest()
+    used.content[_short(file)] = hashlib.sha256(body).hexdigest()
     try:
         plain = gzip.decompress(body) if file.suffix == ".gz" else body
     except (OSError, EOFError) as error:
         raise Invalid(f"{file} is truncated or no gzip file ({error}); fetch it again", code="data-truncated") from error
-    rows = [(number, _row(line, number, file)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
+    rows = [(number, _row(line, number, file, used)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
     if not rows:
         raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
-    return table(rows, where=str(file))
+    return table(rows, where=str(file), skipped=used.skipped.setdefault(split, []) if used.skips else None)
 
 
-def _row(line: bytes, number: int, file: Path) -> Any:
+def _short(file: Path) -> str:
+    return "/".join(file.parts[-3:])
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no value of JSON; write null")
+
+
+def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_constant=_no_constant)
     except ValueError as error:
-        raise Invalid(f"{file}, line {number}: not JSON ({error}); is the file truncated? fetch it again", code="data-truncated") from error
+        why = f"not JSON ({error}); mend it, or fetch the file again if it is truncated"
+        if used.skips:
+            return BadRow(why)
+        raise Invalid(f"{file}, line {number}: {why}", code="data-truncated") from error
+    except RecursionError as error:
+        raise Invalid(f"{file}, line {number}: lists within lists, too deep to be read; write them flat", code="data-truncated") from error

@@ -7,14 +7,14 @@ wrong without a word: a label that is none of the choices, a choice alone, a nul
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
 from typing import Any, Final
 
 from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.definitions import line_of
-from infra.harness.rows import HALF, half_a_letter, kind_of
+from infra.harness.defined_targets import TARGET, wrong_target, wrong_text
+from infra.harness.definition_files import Fields, line_of
+from infra.harness.rows import HALF, half_a_letter, shown
 from streams.errors import Invalid
 
 CODE: Final = "task-document"
@@ -25,29 +25,56 @@ CLOSE: Final = 0.7
 TEMPLATES: Final = SandboxedEnvironment()
 
 
-def check_own(task: Any, definition: str) -> None:
+def check_own(task: Any, definition: Fields) -> None:
     """Raises: Invalid for the first document of a client's task that would be asked or scored wrongly; with its line in the definition."""
     _check_columns(task, definition)
-    if fault := _first(task, lambda document: chain(_unmade(task, document), _wrong(task, document)), definition):
+    if fault := _first(task, lambda document: faults(task, document, own=True), definition):
         raise fault
     if task.OUTPUT_TYPE == "loglikelihood_rolling" and not any(task.doc_to_target(document) for document in task.eval_docs):
         raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
 
 
-def explained(task: Any, definition: str | None = None) -> Invalid | None:
+def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
     if not hasattr(task, "features"):
         return None
+    if not len(task.task_docs):
+        why = "its process_docs leaves none" if task.config.process_docs else "its split is empty"
+        return Invalid(f"task {task.config.task} has no document: {why}", code="task-broken")
     of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
-    return next((fault for faults in of_all if (fault := _first(task, faults, definition))), None)
+    return next((fault for found in of_all if (fault := _first(task, found, definition))), None) or _first_example(task, definition)
 
 
-def _first(task: Any, faults: Callable[[Any], Iterator[tuple[str, str]]], definition: str | None) -> Invalid | None:
+def faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with a document, each field with the reason: what cannot be asked, and of a client's own task, scored."""
+    yield from _unmade(task, document)
+    if own:
+        yield from _wrong(task, document)
+
+
+def place_of(task: Any, number: int) -> str:
+    """Where a document is: its number, and where it is a row of a file, that file and its line."""
+    split = task.config.test_split or task.config.validation_split
+    file, lines = getattr(task.dataset, "lines", {}).get(split, ("", ()))
+    rows_are_documents = task.config.process_docs is None and number < len(lines)
+    return f"document {number} ({file}, line {lines[number]})" if rows_are_documents else f"document {number}"
+
+
+def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definition: Fields | None) -> Invalid | None:
     """The first thing that is wrong with a document."""
     for number, document in enumerate(task.eval_docs):
-        for field, told in faults(document):
-            where = line_of(definition, field) if definition else f"task {task.config.task}, "
-            return Invalid(f"{where}document {number}, {field}: {told}", code=CODE)
+        for field, told in found(document):
+            where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
+            return Invalid(f"{where}{place_of(task, number)}, {field}: {told}", code=CODE)
+    return None
+
+
+def _first_example(task: Any, definition: Fields | None) -> Invalid | None:
+    """The first thing that is wrong with a document that few-shot examples are drawn from."""
+    for number, document in enumerate(task.fewshot_docs() or () if task.config.num_fewshot else ()):
+        for field, told in _unmade(task, document):
+            where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
+            return Invalid(f"{where}few-shot document {number}, {field}: {told}", code=CODE)
     return None
 
 
@@ -67,7 +94,7 @@ def check_shots(task: Any, name: str, *, exclude: bool = False) -> None:
         )
 
 
-def _check_columns(task: Any, definition: str) -> None:
+def _check_columns(task: Any, definition: Fields) -> None:
     """Raises: Invalid for a field that is one word, and this is no column's name: lm-eval would take it for a text."""
     for field in FIELDS:
         told = getattr(task.config, field)
@@ -91,6 +118,9 @@ def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
             return
         if isinstance(made, str) and half_a_letter(made):
             yield field, HALF
+        if field == "doc_to_text" and (told := wrong_text(task, made)) is not None:
+            yield field, told
+            return
         if field == "doc_to_choice" and (told := _choices(made)) is not None:
             yield field, told
             return
@@ -101,8 +131,10 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         name = unknown[1]
         close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
         return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
-    shown = [f"{name} is {_shown(document[name])}" for name in _columns(told) if name in document]
-    return f"{'; '.join(shown)}, of which it cannot be made ({error})" if shown else f"{type(error).__name__}: {error}"
+    seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
+    if seen:
+        return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
+    return f"its function raised {type(error).__name__}: {error}" if callable(told) else f"it is no template that can be filled: {error}"
 
 
 def _columns(told: Any) -> list[str]:
@@ -112,20 +144,13 @@ def _columns(told: Any) -> list[str]:
     return [told] if COLUMN.fullmatch(told) else sorted(meta.find_undeclared_variables(TEMPLATES.parse(told)))
 
 
-def _shown(value: Any) -> str:
-    """What a value is. No text is repeated: it may be a private run's, and a refusal is told to more than its owner."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"the number {value}"
-    return f"{kind_of(value)} of {len(value)}" if isinstance(value, str | list | tuple | dict) else kind_of(value)
-
-
 def _choices(choices: Any) -> str | None:
     if not isinstance(choices, list | tuple):
-        return f"{_shown(choices)}: it must be a list of texts"
+        return f"{shown(choices)}: it must be a list of texts"
     if not choices:
         return "there are no choices; give two or more, or leave the row out"
     wrong = next(((place, one) for place, one in enumerate(choices) if not isinstance(one, str) or not one), None)
-    return f"choice {wrong[0]} is {_shown(wrong[1])}: it must be a text of a letter or more" if wrong else None
+    return f"choice {wrong[0]} is {shown(wrong[1])}: it must be a text of a letter or more" if wrong else None
 
 
 def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -134,6 +159,7 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
         for name in _shown_bare(getattr(task.config, field)):
             if document.get(name, "") is None:
                 yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+    yield from wrong_target(task, document)
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
 
@@ -154,7 +180,7 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             places = f" (0 to {len(choices) - 1})" if isinstance(label, int) else ""
-            yield "doc_to_target", f"{_shown(label)} is none of the {len(choices)} choices{places}"
+            yield TARGET, f"{shown(label)} is none of the {len(choices)} choices{places}"
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
         yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"

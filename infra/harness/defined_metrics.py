@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from infra.harness.definition_files import CODE
 from infra.marked_yaml import PLAIN, items, meant, pairs, value_of, word, wrong
 from streams.errors import Invalid
 
-CODE: Final = "task-definition"
 # output_type → its metrics, each with what it gives of a document.
 GIVES: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType({
     "multiple_choice": {
@@ -43,6 +43,40 @@ def check_metrics(node: Any, *, kind: str) -> None:
         raise wrong(node, "metric_list must list at least one metric, as - metric: acc", code=CODE)
     for one in items(node):
         _check_metric(one, kind=kind)
+
+
+def check_aggregations(node: Any) -> None:
+    """Raises: Invalid for a metric of a function of the client's own that lm-eval has no aggregation for."""
+    from lm_eval.api.registry import AGGREGATION_REGISTRY, METRIC_REGISTRY
+
+    for one in items(node):
+        told = pairs(one)
+        if "metric" not in told:
+            raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
+        metric, given = told["metric"][1], told["aggregation"][1] if "aggregation" in told else None
+        if given is None and metric.tag in PLAIN and metric.value not in METRIC_REGISTRY:
+            raise wrong(metric, f"metric {metric.value} needs its aggregation, as aggregation: mean", code=CODE)
+        if given is not None and given.tag in PLAIN and word(given, code=CODE) not in AGGREGATION_REGISTRY:
+            raise wrong(given, f"there is no aggregation {given.value!r}; {meant(given.value, AGGREGATION_REGISTRY.keys())}", code=CODE)
+
+
+def check_examples(node: Any) -> None:
+    """Raises: Invalid for a setting of few-shot examples, or a way to draw them, that there is not."""
+    from dataclasses import fields
+
+    from lm_eval.api.samplers import SAMPLER_REGISTRY
+    from lm_eval.config.task import FewshotConfig
+
+    known = [field.name for field in fields(FewshotConfig)]
+    told = pairs(node)
+    if not told and value_of(node) is not None:
+        raise wrong(node, "fewshot_config must be a mapping, as fewshot_config: {sampler: first_n}", code=CODE)
+    for name, (key, _) in told.items():
+        if name not in known:
+            raise wrong(key, f"fewshot_config has no {name!r}; {meant(name, known)}", code=CODE)
+    sampler = told["sampler"][1] if "sampler" in told else None
+    if sampler is not None and sampler.tag in PLAIN and word(sampler, code=CODE) not in SAMPLER_REGISTRY:
+        raise wrong(sampler, f"there is no sampler {sampler.value!r}; {meant(sampler.value, SAMPLER_REGISTRY)}", code=CODE)
 
 
 def check_filters(node: Any) -> None:

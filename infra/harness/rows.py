@@ -1,6 +1,8 @@
 """Rows of a data set as a table; what cannot be one is told with its file, line and field, in plain words."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import datasets
@@ -11,23 +13,57 @@ CODE: Final = "data-row"
 MOST_BITS: Final = 63
 SHOWN: Final = 40
 HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; write the letter, or leave it out"
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A line that is no JSON, and why."""
+
+    why: str
+
+
 Numbered = Sequence[tuple[int, Any]]  # each row with its line
 
 
-def table(rows: Numbered, *, where: str) -> Any:
-    """The rows as a data set: a field that some rows lack is null there. Raises: Invalid, naming line and field."""
-    for number, row in rows:
-        if not isinstance(row, dict) or not row:
-            told = "an object without fields" if row == {} else kind_of(row)
-            raise Invalid(f'{where}, line {number}: a row must be an object such as {{"question": "…"}}, not {told}', code=CODE)
+def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tuple[Any, list[int]]:
+    """The rows as a data set, and the number of each: a field that some rows lack is null there. Raises: Invalid, naming line and field.
+
+    Where `skipped` is given, rows that no table can hold are left out, and told there.
+    """
+    bad = {number: f", line {number}: {told}" for number, row in rows if (told := _no_row(row)) is not None}
+    rows = _without(rows, bad, where, skipped)
     # The library looks for fields in the first row alone.
     columns = dict.fromkeys(name for _, row in rows for name in row)
     first, *others = (row for _, row in rows)
     try:
-        return datasets.Dataset.from_list([columns | first, *others])
+        return datasets.Dataset.from_list([columns | first, *others]), [number for number, _ in rows]
     except (ValueError, TypeError, OverflowError, datasets.exceptions.DatasetsError) as error:
-        told = next(_faults(rows), f": {error}")
-        raise Invalid(f"{where}{told}", code=CODE) from error
+        found = dict(reversed(list(_faults(rows))))
+        if not found:
+            raise Invalid(f"{where}: its rows make no table: {error}", code=CODE) from error
+        return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped)
+
+
+def _without(rows: Numbered, bad: Mapping[int, str], where: str, skipped: list[str] | None) -> Numbered:
+    """The rows but for the bad ones. Raises: Invalid for the first of these, where none are to be left out, or none is left."""
+    told = [f"{where}{fault}" for fault in bad.values()]
+    if told and skipped is None:
+        raise Invalid(told[0], code=CODE)
+    left = [(number, row) for number, row in rows if number not in bad]
+    if not left:
+        raise Invalid(f"{told[0]}; no row is left" if told else f"{where} holds no rows; fetch it again", code=CODE)
+    if skipped is not None:
+        skipped += told
+    return left
+
+
+def _no_row(row: Any) -> str | None:
+    if isinstance(row, BadRow):
+        return row.why
+    if isinstance(row, dict) and row:
+        return None
+    told = "an object without fields" if row == {} else kind_of(row)
+    return f'a row must be an object such as {{"question": "…"}}, not {told}'
 
 
 def kind_of(value: Any) -> str:
@@ -48,22 +84,34 @@ def kind_of(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
+def shown(value: Any) -> str:
+    """What a value is. No text is repeated: it may be a private run's, and a refusal is told to more than its owner."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"the number {value}"
+    return f"{kind_of(value)} of {len(value)}" if isinstance(value, str | list | tuple | dict) else kind_of(value)
+
+
 def half_a_letter(text: str) -> bool:
     """The text holds a lone surrogate, which UTF-8 has no form for."""
     return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _faults(rows: Numbered) -> Iterator[str]:
-    """What is wrong with rows that no table can hold."""
-    first: dict[str, tuple[str, int]] = {}
+def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
+    """What is wrong with rows that no table can hold, each with its line: a field's kind is what most rows have."""
+    counts: dict[str, Counter[str]] = {}
+    first: dict[tuple[str, str], int] = {}
+    for number, row in rows:
+        for field, value in _values(row, ""):
+            counts.setdefault(field, Counter())[kind_of(value)] += 1
+            first.setdefault((field, kind_of(value)), number)
+    usual = {field: kinds.most_common(1)[0][0] for field, kinds in counts.items()}
     for number, row in rows:
         for field, value in _values(row, ""):
             if (told := _fault(value)) is not None:
-                yield f", line {number}, field {field}: {told}"
-            kind, line = first.setdefault(field, (kind_of(value), number))
-            if kind != kind_of(value):
-                told = f"{kind_of(value)}, where line {line} has {kind}; give all rows the same kind, or null"
-                yield f", line {number}, field {field}: {told}"
+                yield number, f", line {number}, field {field}: {told}"
+            elif (kind := kind_of(value)) != usual[field]:
+                told = f"{kind}, where line {first[field, usual[field]]} has {usual[field]}; give all rows the same kind, or null"
+                yield number, f", line {number}, field {field}: {told}"
 
 
 def _fault(value: Any) -> str | None:

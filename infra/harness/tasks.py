@@ -9,7 +9,8 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,12 @@ from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
 from infra.harness.data import Given, Used, giving, note_generated, reading, standing_in
 from infra.harness.defined_documents import explained
-from infra.harness.definitions import checked, folder_of
+from infra.harness.definition_files import Files, files_of, line_of
+from infra.harness.definition_groups import Member, member, only
+from infra.harness.definition_loading import task_of, told_of, unpacked
+from infra.harness.definitions import check
+from infra.harness.skipping import skipping
+from infra.marked_yaml import meant
 from infra.settings import Settings
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
@@ -84,25 +90,56 @@ def _no_hub_metrics() -> Iterator[None]:
             metric.loading = False
 
 
-def _loaded(name: str, folder: str, overrides: dict[str, Any], definition: str | None = None) -> Any:
-    """The task object. Raises: Invalid with what lm-eval says."""
-    from lm_eval.tasks import TaskManager
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A task that a request brings, with its files."""
 
+    files: Files
+    member: Member
+
+
+def own_of(choice: TaskChoice) -> Own | None:
+    """The task that the request brings for this choice, checked; None where it brings none. Raises: Invalid."""
+    files = files_of(choice)
+    if files is None:
+        return None
+    found = member(files, choice.name)
+    check(found, files, trust_code=choice.trust_code)
+    return Own(only(files, [found]), found)
+
+
+def _loaded(name: str, own: Own | None, overrides: dict[str, Any]) -> Any:
+    """The task object. Raises: NotFound, Invalid with what lm-eval says."""
     _fast_templates()
-    manager = TaskManager(include_defaults=False, include_path=[folder])
-    wanted = {"group": "assay", "task": [{"task": name, **overrides}]} if overrides else name
     try:
         with _no_hub_metrics():
-            (task,) = manager.load(wanted)["tasks"].values()
+            task = _brought(own, overrides) if own else _known(name, overrides)
     except AssayError:
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        told = explained(_half_made(error), definition) or Invalid(
-            f"task {name} cannot be made: {type(error).__name__}: {error}", code="task-broken"
+        told = explained(_half_made(error), own.member.fields if own else None) or Invalid(
+            f"task {name} cannot be made: {told_of(error, own.files if own else None)}", code="task-broken"
         )
         raise told from error
     if "rouge_score.scoring" in sys.modules:  # its import takes seconds, and few tasks want it
         _fast_rouge()
+    return task
+
+
+def _brought(own: Own, overrides: dict[str, Any]) -> Any:
+    with unpacked(own.files) as folder:
+        return task_of(own.member.name, own.member.fields, folder, overrides)
+
+
+def _known(name: str, overrides: dict[str, Any]) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    found = find(name)
+    if found.folder is None:
+        raise Invalid(f"{name!r} is a group; name its tasks", code="group")
+    manager = TaskManager(include_defaults=False, include_path=[found.folder])
+    wanted = {"group": "assay", "task": [{"task": name, **overrides}]} if overrides else name
+    (task,) = manager.load(wanted)["tasks"].values()
     return task
 
 
@@ -115,31 +152,16 @@ def _half_made(error: BaseException) -> Any:
 
 def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None) -> tuple[Any, Used]:
     """A fresh task object with its data, and what was read for it; `given` are a derived task's documents. Raises: NotFound, Invalid."""
-    own = _own(choice.name)
-    if given is None and own in DERIVED_TASKS:
+    name, own = _own(choice.name), own_of(choice)
+    if given is None and own is None and name in DERIVED_TASKS:
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
-    source = giving(given) if given else reading(settings.datasets)
-    with _folder(own, choice.definition, trust_code=choice.trust_code) as folder, source as used:
-        task = _loaded_or_missing(own, folder, used, choice.definition)
+    source = giving(given) if given else reading(settings.datasets, skips=choice.skip_bad_rows)
+    with source as used, skipping(used, own=own is not None) if choice.skip_bad_rows else nullcontext():
+        task = _loaded_or_missing(choice.name if own else name, own, used)
         if callable(getattr(task.config, "custom_dataset", None)):
             note_generated(used, task.dataset)
     _set_fewshot(task, choice, used)
     return task, used
-
-
-@contextmanager
-def _folder(name: str, definition: str | None, *, trust_code: bool) -> Iterator[str]:
-    """The folder that defines a task: one of its own for a definition that came with the request, once that is checked."""
-    if definition is None:
-        found = find(name)
-        if found.folder is None:
-            raise Invalid(f"{name!r} is a group; name its tasks", code="group")
-        yield found.folder
-        return
-    if (told := checked(definition, trust_code=trust_code)) != name:
-        raise Invalid(f"task {name!r} is asked for with a definition of {told!r}; give it that name", code="task-definition")
-    with folder_of(name, definition) as folder:
-        yield folder
 
 
 def _own(name: str) -> str:
@@ -147,14 +169,22 @@ def _own(name: str) -> str:
     return own if (own := derived_name(name)) in DERIVED_TASKS else name
 
 
-def _loaded_or_missing(name: str, folder: str, used: Used, definition: str | None) -> Any:
+def _loaded_or_missing(name: str, own: Own | None, used: Used) -> Any:
     try:
-        return _loaded(name, folder, {}, definition)
+        return _loaded(name, own, {})
     except Invalid as error:
         if used.missing and error.code == "task-broken":
-            missing = ", ".join(sorted(used.missing))
-            raise Invalid(f"task {name} needs split {missing}, which {used.source} does not have", code="no-data") from error
+            raise Invalid(_lacking(name, own, used), code="no-data") from error
         raise
+
+
+def _lacking(name: str, own: Own | None, used: Used) -> str:
+    """That a split is not there, with the one that was meant; with its line in a definition of the client's."""
+    missing = sorted(used.missing)
+    fields = own.member.fields if own else {}
+    said = next((field for field, (_, node) in fields.items() if field.endswith("_split") and node.value in missing), "")
+    hint = f"; {meant(missing[0], used.there)}" if used.there else ""
+    return f"{line_of(fields, said)}task {name} needs split {', '.join(missing)}, which {used.source} does not have{hint}"
 
 
 def _set_fewshot(task: Any, choice: TaskChoice, used: Used) -> None:
@@ -176,9 +206,10 @@ def _set_fewshot(task: Any, choice: TaskChoice, used: Used) -> None:
 def without_data(config_json: str) -> Any:
     """A task object for scoring and aggregating, made from a build's `config_json` alone."""
     config = json.loads(config_json)
-    name, definition, trust_code = config["task"], config.get("definition"), config.get("trust_code", False)
+    told = {name: config[name] for name in ("definition", "trust_code", "file", "parts") if name in config}
+    own = own_of(TaskChoice.model_validate({"name": config["task"]} | told))
     overrides: dict[str, Any] = {"process_docs": None} if config["yaml"] else {}
     if config["custom_dataset"]:
         overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}
-    with _folder(_own(name), definition, trust_code=trust_code) as folder, standing_in(config["document"]):
-        return _loaded(_own(name), folder, overrides)
+    with standing_in(config["document"]):
+        return _loaded(config["task"] if own else _own(config["task"]), own, overrides)

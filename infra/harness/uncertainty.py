@@ -1,4 +1,4 @@
-"""Standard errors of lm-eval's aggregations that are no means: seconds for a hundred thousand samples, where drawing all anew takes minutes.
+"""Standard errors of lm-eval's aggregations that are no means: seconds for 100,000 samples, where drawing all anew takes minutes.
 
 What a draw of samples comes to follows from how often each is drawn. F1 and Matthews' correlation need the counts of distinct pairs alone,
 and corpus scores (BLEU, chrF, TER) the sums of segments' statistics, as sacrebleu's own bootstrap has it. A perplexity is the exponential

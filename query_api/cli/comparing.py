@@ -21,17 +21,21 @@ def compare(
     b: RunId,
     task: Annotated[str | None, typer.Option(help="only this task, or the tasks of this group", autocompletion=task_names)] = None,
     samples: Annotated[int, typer.Option(min=1, max=500, help="list so many differing samples of each task (--json has as many)")] = LISTED,
+    difference: Annotated[float | None, typer.Option(min=0, help="say how many samples would find a true difference of this size")] = None,
+    margin: Annotated[float | None, typer.Option(min=0, help="test whether the runs are within this of one another")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compares two runs on the samples that both have, and says whether the difference is real.
 
-    The difference is of the task's main metric, with its 95 % interval; p is of McNemar's exact test (0/1 values) or of a sign-flip
-    permutation test, after Holm's correction over all tasks that are compared, each of a group's too. Questions on one passage count as one
-    cluster. A group of tasks (MMLU's subjects) has a row too, and counts as one in the mean over tasks, as in rankings; neither is tested.
+    The difference is of the task's main metric, with its 95 % interval; p is of McNemar's mid-p test (0/1 values) or of a t test that
+    allows for skewness, after Holm's correction over all tasks that are compared, each of a group's too. Questions on one passage count as
+    one cluster. A group of tasks (MMLU's subjects) has a row too, and counts as one in the mean over tasks, as in rankings; neither is
+    tested.
 
-    Examples: `assay compare A B` · `assay compare A B --task mmlu --samples 20` · `assay compare A B --json`
+    Examples: `assay compare A B` · `assay compare A B --task mmlu --samples 20` · `assay compare A B --difference 0.02`
+    · `assay compare FULL QUANTISED --margin 0.01` · `assay compare A B --json`
     """
-    told = Client(Settings()).get("/v1/compare", a=a, b=b, task=task, limit=samples)
+    told = Client(Settings()).get("/v1/compare", a=a, b=b, task=task, limit=samples, difference=difference, margin=margin)
     showing.document(told) if as_json else _shown(told)
 
 

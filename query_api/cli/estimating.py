@@ -14,7 +14,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
-from streams.quality import pins
+from streams.quality import pins, skipping
 
 # Of the memory that a run needs: fields of Estimate, and what people call them.
 PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
@@ -68,7 +68,8 @@ def _built(
     from infra.harness.examples import own_examples
     from streams.planning import samples_of
 
-    tasks, errors, warnings, remarks = list[dict[str, Any]](), dict[str, Permanent](), list[str](), list[str]()
+    tasks, errors = list[dict[str, Any]](), dict[str, Permanent]()
+    differences, remarks = list[str](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
@@ -78,8 +79,9 @@ def _built(
         except Permanent as error:
             errors[choice.name] = error
             continue
-        warnings += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
+        differences += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
         remarks += own_examples(made.task, made.own_examples, samples=len(made.samples))
+        remarks += filter(None, [skipping.told_of(made.task, made.rows_skipped, made.skipped_first)])
         kept = made.samples[: samples_of(choice, len(made.samples))]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
@@ -88,8 +90,8 @@ def _built(
         })  # fmt: skip
     if errors and not (request.skip_missing and tasks):
         raise pins.refused(errors, asked=len(choices))
-    pins.check(warnings, pinned=request.pinned)
-    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], warnings + remarks
+    pins.check(differences, pinned=request.pinned)
+    return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], differences + remarks
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:

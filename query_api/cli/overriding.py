@@ -9,7 +9,7 @@ from query_api.cli.options import ME
 from query_api.cli.request_files import from_file, model_named
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
-from query_api.cli.task_files import tasks_in
+from query_api.cli.task_files import is_path, tasks_in
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
 
@@ -19,8 +19,10 @@ def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, A
     each = {name: options[name] for name in ("fewshot", "metrics")} | limit_said(options["limit"])
     each |= {"fewshot_exclude_self": options["fewshot_exclude_self"] or None}
     body = body_of(options["file"], models=models, said=said_of(options))
-    own = tasks_in(options["task_file"] or [], trust_code=options["trust_code"])
-    tasks = tasks_over(body.get("tasks", []), options["task"] or [], each) + tasks_over(own, [], each)
+    named = [name for name in options["task"] or [] if not is_path(name)]
+    paths = [Path(name) for name in options["task"] or [] if is_path(name)] + (options["task_file"] or [])
+    own = tasks_in(paths, trust_code=options["trust_code"])
+    tasks = tasks_over(body.get("tasks", []), named, each) + tasks_over(own, [], each)
     return body | {"tasks": tasks} | suite_said(tasks, **each)
 
 
@@ -59,7 +61,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published")},
-        **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation")},
+        **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation", "skip_bad_rows")},
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
         "visibility": "private" if options["private"] else None,
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),

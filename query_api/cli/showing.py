@@ -161,8 +161,14 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield "provisional"
     if s["sequential"]:
         yield "sequence"
+    if s.get("repeats", 1) > 1:
+        yield f"× {s['repeats']} repeats"
+    if "few clusters" in (s.get("method") or ""):
+        yield "few clusters"
     if s.get("truncated"):
         yield f"{s['truncated']:,} truncated"
+    if s.get("rows_skipped"):
+        yield f"{s['rows_skipped']:,} rows left out"
 
 
 def performance(told: Mapping[str, Any]) -> None:

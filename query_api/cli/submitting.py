@@ -52,8 +52,10 @@ def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     trust_model_code: TrustModelCode = False,
-    task: Annotated[list[str] | None, typer.Option(help="a task; may be given several times", autocompletion=task_names)] = None,
-    task_file: Annotated[list[Path] | None, typer.Option(help="a task of your own: a YAML in lm-eval's form")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="a task, or a file or folder of your own; several", autocompletion=task_names)
+    ] = None,
+    task_file: Annotated[list[Path] | None, typer.Option(help="tasks of your own: a YAML in lm-eval's form, or a folder of them")] = None,
     trust_code: Annotated[bool, typer.Option("--trust-code", help="let the tasks of --task-file run Python and read files")] = False,
     limit: Limit = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
@@ -66,6 +68,9 @@ def submit(
     pinned: Annotated[bool, typer.Option("--pinned", help="refuse tasks and data that differ from the suite's pins")] = False,
     skip_missing: Annotated[bool, typer.Option("--skip-missing", help="go on without tasks that cannot run here")] = False,
     no_truncation: NoTruncation = False,
+    skip_bad_rows: Annotated[
+        bool, typer.Option("--skip-bad-rows", help="leave out rows that cannot be asked or scored; count them")
+    ] = False,
     private: Private = False,
     submitter: Submitter = None,
     budget_s: BudgetS = None,

@@ -31,6 +31,7 @@ from streams.planning import check
 from streams.queue import limits
 from streams.topics import REQUESTS
 
+OF_TASKS = frozenset({"limit", "limit_ratio", "skip_bad_rows"})  # what is said of all tasks at once
 HEADER = frozenset(Event.model_fields) - {"visibility"}
 REMEMBERED = 10_000
 DAY_US = 24 * 3600 * 10**6
@@ -65,6 +66,9 @@ class Terms(Shape):
     suite_version: str | None = Field(default=None, description="a suite's version; the project's own suites say theirs")
     pinned: bool = Field(default=False, description="refuse tasks that differ from what they are pinned to, instead of telling it")
     skip_missing: bool = Field(default=False, description="go on without tasks that cannot run here, instead of refusing all")
+    skip_bad_rows: bool = Field(
+        default=False, description="leave out rows of any task's data that cannot be asked or scored, and count them"
+    )
     judgements: tuple[Judgement, ...] = Field(default=(), description="judges of the answers, each in a run of its own")
     against_run: RunId | None = Field(default=None, description="the run whose answers those of parent_run are compared with")
     stopping: Stopping | None = Field(default=None, description="when a task is known well enough to stop early; null: it runs whole")
@@ -124,8 +128,10 @@ def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
     tasks, version = chosen(asked.suite, asked.tasks)
     limit = {"limit": asked.limit, "limit_ratio": asked.limit_ratio}
     limited = [choice.model_copy(update=limit) if choice.limit is choice.limit_ratio is None else choice for choice in tasks]
+    if asked.skip_bad_rows:
+        limited = [choice.model_copy(update={"skip_bad_rows": True}) for choice in limited]
     told = {"tasks": [choice.model_dump() for choice in limited], "suite_version": version or asked.suite_version}
-    event = EvaluationRequested.model_validate(asked.model_dump(exclude={"limit", "limit_ratio"}) | told | header)
+    event = EvaluationRequested.model_validate(asked.model_dump(exclude=set(OF_TASKS)) | told | header)
     check(event)
     limits.check(event, asked_us=event.occurred_us)
     return event

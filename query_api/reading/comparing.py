@@ -10,7 +10,18 @@ from infra.clickhouse import Rows
 from infra.kept import Kept
 from query_api.reading.runs import Reading, unknown_run
 from schemas.runs import Plan, PlannedTask
-from streams.boards.comparison import Comparison, GroupCompared, Measured, Sample, TaskCompared, compare, in_words, of_group
+from streams.boards.comparison import (
+    NOTHING,
+    Asking,
+    Comparison,
+    GroupCompared,
+    Measured,
+    Sample,
+    TaskCompared,
+    compare,
+    in_words,
+    of_group,
+)
 from streams.errors import Invalid, NotFound
 
 KEPT: Final = 16
@@ -24,25 +35,25 @@ class Comparisons:
         self._reading = reading
         self._kept: Kept[str, dict[str, Any]] = Kept(KEPT)
 
-    async def of(self, a: str, b: str, *, task: str | None = None, limit: int = 50) -> dict[str, Any]:
+    async def of(self, a: str, b: str, *, task: str | None = None, limit: int = 50, asking: Asking = NOTHING) -> dict[str, Any]:
         """Two runs' tasks compared, each with at most so many of the samples that differ. Raises: NotFound, Invalid."""
         states = await asyncio.gather(*(self._reading.rows("run", run_id=run_id) for run_id in (a, b)))
         runs = [_planned(run_id, rows) for run_id, rows in zip((a, b), states, strict=True)]
         sides = [{"run_id": row["run_id"], "model": row["model"], "state": row["state"]} for row, _ in runs]
         scored = await asyncio.gather(*(self._reading.rows("scored_as_of", run_id=run_id) for run_id in (a, b)))
-        key = json.dumps([a, b, task, scored])
+        key = json.dumps([a, b, task, scored, asdict(asking)])
         plans = [(run_id, plan) for run_id, (_, plan) in zip((a, b), runs, strict=True)]
-        told = await self._kept.of(key, lambda: _reckoned(self._reading, plans, task))
+        told = await self._kept.of(key, lambda: _reckoned(self._reading, plans, task, asking))
         tasks = [one | {"samples": one["samples"][:limit]} for one in told["tasks"]]
         return {"a": sides[0], "b": sides[1]} | told | {"tasks": tasks}
 
 
-async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None) -> dict[str, Any]:
+async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None, asking: Asking) -> dict[str, Any]:
     measured = await asyncio.gather(*(_measured(reading, run_id, plan, task) for run_id, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
-    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1])))
+    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1], asking=asking)))
 
 
 def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:

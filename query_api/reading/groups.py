@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from streams.statistics.intervals import mean_of_independent
+from streams.boards.weighing import greatest
+from streams.statistics.intervals import joint_interval, ratio_of
 
 Row = Mapping[str, Any]
 
@@ -44,9 +45,13 @@ def _joined(scores: Sequence[Row]) -> dict[str, Any]:
     sizes = [int(score["samples"]) for score in scores]
     samples = sum(sizes)
     parts = [size / samples for size in sizes]
-    intervals = [(score["low"], score["high"]) for score in scores if score["low"] is not None and score["high"] is not None]
+    most = greatest(scores[0]["metric"])
+    known = [
+        ratio_of(score["value"] / most, (score["low"] / most, score["high"] / most))
+        for score in scores if score["low"] is not None and score["high"] is not None
+    ]  # fmt: skip
     values = [float(score["value"]) for score in scores]
-    low, high = mean_of_independent(values, intervals, parts) if len(intervals) == len(scores) else (None, None)
+    low, high = joint_interval(known, [most * part for part in parts]) if len(known) == len(scores) else (None, None)
     return {
         "value": math.fsum(part * value for part, value in zip(parts, values, strict=True)),
         "stderr": _pooled([score["stderr"] for score in scores], sizes), "low": low, "high": high, "samples": samples,

@@ -130,8 +130,14 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
     truncated = {task["task"]: task["truncated"] for task in tasks}
-    groups = {task["task"]: task["group"] for task in plan.get("tasks", ())}
-    scores = [score | {"truncated": truncated.get(score["task"], 0), "group": groups.get(score["task"])} for score in scores]
+    planned = {task["task"]: task for task in plan.get("tasks", ())}
+    scores = [
+        score | {
+            "truncated": truncated.get(score["task"], 0), "group": planned.get(score["task"], {}).get("group"),
+            "rows_skipped": planned.get(score["task"], {}).get("rows_skipped", 0),
+        }
+        for score in scores
+    ]  # fmt: skip
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
         "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,

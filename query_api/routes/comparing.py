@@ -1,5 +1,6 @@
 """Comparing two runs on the samples that both have."""
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -7,6 +8,7 @@ from pydantic import Field
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading.comparing import MOST_DIFFERING
+from streams.boards.comparison import Asking
 
 
 class CompareAsked(Shape):
@@ -16,6 +18,10 @@ class CompareAsked(Shape):
     b: str = Field(description="the other's")
     task: str | None = Field(default=None, description="only this task, or the tasks of this group")
     limit: int = Field(default=50, ge=1, le=MOST_DIFFERING, description="how many differing samples of each task at most")
+    difference: float | None = Field(
+        default=None, gt=0, lt=math.inf, description="say how many samples would find a true difference of this size"
+    )
+    margin: float | None = Field(default=None, gt=0, lt=math.inf, description="test whether the runs are within this of one another")
 
 
 class Side(Shape):
@@ -42,8 +48,7 @@ class Overall(Shape):
 class PairedDifference(Shape):
     """The mean of a - b over paired samples, with its 95 % interval and the p-value of no difference.
 
-    `detectable` is the smallest true difference that so many samples would find with power 0.8, `deciding` how many samples would find
-    one as large as was observed.
+    `test` and `method` name what made the p-value and the interval (docs/rigor.md).
     """
 
     value: float
@@ -53,9 +58,8 @@ class PairedDifference(Shape):
     p: float
     test: str
     n: int
+    method: str
     clusters: int = Field(description="samples that share a passage count as one")
-    detectable: float | None
-    deciding: int | None
 
 
 class DifferingSample(Shape):
@@ -86,6 +90,13 @@ class TaskDifference(Shape):
     only_b: int
     group: str | None = Field(description="tasks of one group count as one")
     weight: float = Field(description="its part of the overall difference; all parts are 1")
+    detectable: float | None = Field(
+        description="the smallest true difference that these samples find with power 0.8 under Holm's correction"
+    )
+    needed: int | None = Field(
+        description="how many samples find the `difference` that was asked for, with power 0.8 under Holm's correction"
+    )
+    p_equivalent: float | None = Field(description="of two one-sided tests: the p-value that the runs are the `margin` or more apart")
 
 
 class JoinedDifference(Shape):
@@ -138,7 +149,9 @@ async def compare(call: Call[CompareAsked, Nothing]) -> Compared:
     Samples are the same where their build and ordinal are. Two runs that share none are refused with 422 and the reason.
     """
     asked = call.query
-    return Compared.model_validate(await call.state.comparisons.of(asked.a, asked.b, task=asked.task, limit=asked.limit))
+    return Compared.model_validate(
+        await call.state.comparisons.of(asked.a, asked.b, task=asked.task, limit=asked.limit, asking=Asking(asked.difference, asked.margin))
+    )
 
 
 OPERATIONS = (Operation("GET", "/v1/compare", compare, tag="comparisons", refuses=(404, 422)),)

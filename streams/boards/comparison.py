@@ -15,8 +15,9 @@ from typing import Literal
 
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
-from streams.statistics.differences import Difference, difference, holm
-from streams.statistics.intervals import Interval, mean_of_independent
+from streams.quality.ranges import range_of
+from streams.statistics.differences import Difference, detectable, difference, equivalent, holm, mean_of_independent, needed
+from streams.statistics.intervals import Interval
 
 LEVEL = 0.05
 Side = Literal["a", "b"]
@@ -62,7 +63,9 @@ class Differing:
 class TaskCompared:
     """A task's means over the shared samples, and their difference a - b. `better` is None where no difference is shown.
 
-    `weight` is its part of the difference over all tasks.
+    `weight` is its part of the difference over all tasks. `detectable` is the smallest true difference that these samples find with power
+    0.8, among all tasks that are compared; `needed` how many samples find the difference that was asked for; `p_equivalent` is the p-value
+    that the runs are apart by the margin that was asked for or more. All three are None where nothing tells.
     """
 
     task: str
@@ -79,6 +82,20 @@ class TaskCompared:
     only_b: int
     group: str | None
     weight: float
+    detectable: float | None = None
+    needed: int | None = None
+    p_equivalent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked beside whether runs differ: how many samples find a true `difference`, and whether they are within a `margin`."""
+
+    difference: float | None = None
+    margin: float | None = None
+
+
+NOTHING = Asking()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +136,7 @@ class Comparison:
         return len({one.group or one.task for one in self.tasks})
 
 
-def compare(a: Mapping[str, Measured], b: Mapping[str, Measured]) -> Comparison:
+def compare(a: Mapping[str, Measured], b: Mapping[str, Measured], *, asking: Asking = NOTHING) -> Comparison:
     """Both runs' tasks compared. Raises: Invalid where they share no sample."""
     reasons = {task: reason for task in sorted(a.keys() | b.keys()) if (reason := _why_not(a.get(task), b.get(task)))}
     shared = [task for task in sorted(a.keys() & b.keys()) if task not in reasons]
@@ -131,7 +148,7 @@ def compare(a: Mapping[str, Measured], b: Mapping[str, Measured]) -> Comparison:
     parts = weights([_counted(task, a[task], b[task]) for task in shared])
     found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(shared, parts, strict=True)]
     adjusted = holm([one.difference.p for one in found])
-    tasks = tuple(_judged(replace(one, p_holm=p)) for one, p in zip(found, adjusted, strict=True))
+    tasks = tuple(_judged(_asked(replace(one, p_holm=p), asking, tests=len(found))) for one, p in zip(found, adjusted, strict=True))
     return Comparison(tasks, tuple(_groups(tasks)), reasons, *_overall(tasks))
 
 
@@ -178,8 +195,23 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
     ]  # fmt: skip
     return TaskCompared(
         task, a.metric, a.filter, a.higher_is_better, math.fsum(first) / len(first), math.fsum(second) / len(second),
-        difference(first, second, clusters), 1.0, None, tuple(sorted(differing, key=_most_first)),
+        difference(first, second, clusters, width=_width(a.metric)), 1.0, None, tuple(sorted(differing, key=_most_first)),
         len(a.samples) - len(ordinals), len(b.samples) - len(ordinals), _group(a, b), 0.0,
+    )  # fmt: skip
+
+
+def _width(metric: str) -> float | None:
+    """How wide the metric's range is; None where it has no ends."""
+    low, high = range_of(metric)
+    return high - low if math.isfinite(high - low) else None
+
+
+def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
+    own = one.difference
+    return replace(
+        one, detectable=detectable(own.stderr, tests=tests),
+        needed=needed(own.stderr, n=own.n, difference=asking.difference, tests=tests) if asking.difference else None,
+        p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin) if asking.margin else None,
     )  # fmt: skip
 
 
@@ -243,8 +275,12 @@ def in_words(one: TaskCompared) -> str:
         return f"the same on all {own.n} shared samples"
     interval = f" ({own.low:.3f} to {own.high:.3f})" if own.low is not None and own.high is not None else ""
     p = f"p = {one.p_holm:.2g} after Holm"
+    if one.p_equivalent is not None and one.p_equivalent <= LEVEL:
+        tests = f"p = {one.p_equivalent:.2g} in two one-sided tests"
+        return f"as good as one another within the margin: A - B is {own.value:.3f}{interval}, {tests}"
     if one.better is None:
-        more = f"; about {own.deciding:,} samples would decide a difference of this size" if own.deciding else ""
+        more = f"; these samples find differences from {one.detectable:.3f} on" if one.detectable else ""
+        more += f", and {one.needed:,} would find the one that was asked for" if one.needed else ""
         return f"no difference is shown: A - B is {own.value:.3f}{interval}, {p}{more}"
     turned = own.value < 0  # words give how far the better is ahead, whichever way the metric counts
     low, high = (-(own.high or 0), -(own.low or 0)) if turned else (own.low, own.high)

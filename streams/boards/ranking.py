@@ -27,7 +27,7 @@ from streams.planning import board_of
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
-from streams.statistics.intervals import RATIO, Z95, Interval, Ratio, joint_interval, mean_interval, ratio
+from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
 from streams.statistics.ranks import Standings, ranges, standings, together
 from streams.statistics.spreads import Clusters, Floats, grouped
 
@@ -163,15 +163,17 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     parts = weights([Counted(one.task, one.group, one.samples) for one in planned])
-    found = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
+    standing = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
-    scores = np.sum([scale * one.scores for scale, one in zip(scales, found, strict=True)], axis=0) - guessed if found else np.zeros(0)
-    families = _families(planned, [one.shared for one in found])
-    intervals = [_joined(n, found, scales, families, guessed) for n in range(len(entries))]
+    scores = (
+        np.sum([scale * one.scores for scale, one in zip(scales, standing, strict=True)], axis=0) - guessed if standing else np.zeros(0)
+    )
+    families = _families(planned, [one.shared for one in standing])
+    intervals = [_joined(n, standing, scales, families, guessed) for n in range(len(entries))]
     samples = [_samples(entry, tasks) for entry in entries]
-    own = [_together([found[place].shared for place in family], [scales[place] for place in family]) for family in families]
+    own = [_together([standing[place].shared for place in family], [scales[place] for place in family]) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
@@ -228,12 +230,7 @@ def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, In
         return math.nan, None, None
     interval = mean_interval(row.tolist(), shared.clusters, within=within)
     is_ratio = bool(((row >= 0) & (row <= 1)).all())
-    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else _by_width(float(row.mean()), interval)
-
-
-def _by_width(value: float, interval: Interval | None) -> Ratio | None:
-    """What joins a mean of which only the interval is known."""
-    return Ratio(value, (interval[0] + interval[1]) / 2, ((interval[1] - interval[0]) / 2 / Z95) ** 2, Z95) if interval else None
+    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else interval and ratio_of(float(row.mean()), interval)
 
 
 def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
@@ -241,7 +238,7 @@ def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Rati
     if figure is None or figure.value is None:
         return math.nan, None, None
     interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
-    return figure.value / most, interval, _by_width(figure.value / most, interval)
+    return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
 
 
 def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:

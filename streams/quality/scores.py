@@ -150,10 +150,10 @@ class TaskScores:
     def figures(
         self, aggregate: Aggregate, *, means: Collection[Key] = (), sequential: Mapping[Key, Interval] | None = None
     ) -> tuple[Figure, ...]:
-        """A figure for each filter and metric. `means` are those whose value is the mean of their samples'; of any other `aggregate`
-        gives value and standard error of its parts in the order of samples. Where it raises Permanent, the figure has no value, and says why.
+        """A figure for each filter and metric. `means` are those whose value is the mean of their samples'.
 
-        `sequential`: the intervals of a task that may stop early; what has none there has none.
+        Of any other `aggregate` gives value and standard error of its parts in the order of samples; where it raises Permanent, the figure
+        has no value, and says why. `sequential`: the intervals of a task that may stop early; what has none there has none.
         """
         parts = self.parts(means=means)
         return tuple(self._figure(key, aggregate, parts.get(key), sequential) for key in sorted(self.cells))

@@ -1,7 +1,7 @@
 """Means with their 95 % intervals, in closed form: the same values give the same figures, in every replay and without a draw.
 
-Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the variance
-that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is Student's,
+Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the
+variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is Student's,
 corrected for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
 """
 
@@ -51,7 +51,7 @@ def wilson(share: float, n: float) -> Interval | None:
     """The 95 % score interval of a proportion: (p + z²/2n ± z·√(p(1-p)/n + z²/4n²)) / (1 + z²/n); None for n = 0.
 
     n may be an effective sample size, and no whole number.
-    Source: E. B. Wilson, JASA 22 (1927) 209-212; recommended by Brown, Cai and DasGupta, Statist. Sci. 16 (2001) 101-133; on effective
+    Source: E. B. Wilson, JASA 22 (1927) 209-212; recommended by Brown, Cai and DasGupta, Statist. Sci. 16 (2001) 101-133; effective
     sizes: Korn and Graubard, Survey Methodology 24 (1998) 193-201, and Franco et al., J. Surv. Stat. Methodol. 7 (2019) 334-364.
     """
     if n <= 0:
@@ -68,8 +68,8 @@ def wilson(share: float, n: float) -> Interval | None:
 class Ratio:
     """A mean of values from 0 to 1 as its interval needs it.
 
-    `middle` and `variance` are the mean and its variance with a little of a sample added at 0 and at 1, so that a variance is left where all
-    are right; `variance` is over clusters. `quantile` is what its degrees of freedom call for.
+    `middle` and `variance` are the mean and its variance with a little of a sample added at 0 and at 1, so that a variance is left where
+    all are right; `variance` is over clusters. `quantile` is what its degrees of freedom call for.
     """
 
     value: float
@@ -96,6 +96,21 @@ def ratio(values: Floats, clusters: Clusters | None = None) -> Ratio | None:
     return Ratio(own.mean, middle, (square - middle**2) / n * own.effect, Z95 if alone else t95(own.freedom))
 
 
+def ratio_of(value: float, interval: Interval) -> Ratio:
+    """The same of a mean of which only the interval is known: as sure as if it were Wilson's, whose half-width h gives the size n = 1/u,
+
+    z⁴·(h² - ¼)·u² + z²·(2h² - p(1 - p))·u + h² = 0. Beyond 0 to 1 it is taken for z standard errors to either side.
+    """
+    low, high = interval
+    half, square = (high - low) / 2, Z95**2
+    if low < 0 or high > 1 or not 0 < half < 0.5:
+        return Ratio(value, (low + high) / 2, (half / Z95) ** 2, Z95)
+    a, b = square**2 * (half**2 - 0.25), square * (2 * half**2 - value * (1 - value))
+    size = 2 * a / (-b - math.sqrt(b * b - 4 * a * half**2))
+    middle = (value * size + 0.5) / (size + 1)
+    return Ratio(value, middle, middle * (1 - middle) / size, Z95)
+
+
 def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
     """The 95 % interval of Σ w·p, by Wilson's on the effective sample size m(1 - m)/V.
 
@@ -108,7 +123,7 @@ def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance:
     middle = math.fsum(weight * one.middle for weight, one in zip(weights, parts, strict=True)) / whole
     own = [weight**2 * one.variance * (one.quantile / Z95) ** 2 for weight, one in zip(weights, parts, strict=True)]
     # What documents share can only be estimated: it never takes away more than all parts but the greatest.
-    variance = max(math.fsum(own) + covariance, max(own)) / whole**2
+    variance = max(math.fsum(own) + covariance, *own) / whole**2
     if not (0 <= value <= 1 and 0 < middle < 1):
         half = Z95 * math.sqrt(variance)
         return (value - half) * whole, (value + half) * whole

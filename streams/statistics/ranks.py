@@ -111,7 +111,8 @@ def _mcnemar(some: Floats, every: Floats) -> Floats:
     """McNemar's mid-p (differences.py) of all pairs, [some, every]."""
     better, worse = some @ (1 - every).T, (1 - some) @ every.T
     fewer, both = np.minimum(better, worse), better + worse
-    return np.minimum(1.0, bdtr(fewer, both, 0.5) + np.where(fewer > 0, bdtr(np.maximum(fewer - 1, 0), both, 0.5), 0.0))
+    found: Floats = np.minimum(1.0, bdtr(fewer, both, 0.5) + np.where(fewer > 0, bdtr(np.maximum(fewer - 1, 0), both, 0.5), 0.0))
+    return found
 
 
 def _t_test(differences: Floats, variances: Floats, freedom: float) -> Floats:

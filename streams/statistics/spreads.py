@@ -1,8 +1,8 @@
 """How sure a mean is: its variance over whole clusters, the degrees of freedom of that, and what clusters cost.
 
 Samples that share a cluster (questions on one passage, repeats of one document) stand or fall together. The variance is therefore that of
-clusters' sums, with the correction CR2, which is exact where all samples are alike and little biased where clusters are few or unlike in size.
-Where no sample shares a cluster all of it is the textbook's: s²/n, and n - 1 degrees of freedom.
+clusters' sums, with the correction CR2, which is exact where all samples are alike and little biased where clusters are few or unlike in
+size. Where no sample shares a cluster all of it is the textbook's: s²/n, and n - 1 degrees of freedom.
 """
 
 from collections.abc import Hashable, Sequence
@@ -83,8 +83,8 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
 def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float:
     """variance / alone, drawn towards the worst case Σ n_c²/n, in which all samples of a cluster are the same, where few clusters tell it.
 
-    It counts as one cluster beside the (Σ S²)² / Σ S⁴ that do. Source of the effect: Korn and Graubard, Survey Methodology 24 (1998) 193-201;
-    of the draw: `make bench-rigor`, whose coverage it holds where answers are nearly all right or all wrong.
+    It counts as one cluster beside the (Σ S²)² / Σ S⁴ that do. Source of the effect: Korn and Graubard, Survey Methodology 24 (1998)
+    193-201; of the draw: `make bench-rigor`, whose coverage it holds where answers are nearly all right or all wrong.
     """
     worst = float(sizes @ sizes / sizes.sum())
     squares = sums**2
@@ -105,7 +105,8 @@ def _intraclass(sums: Floats, sizes: Floats, squares: float) -> float:
 def _freedom(sizes: Floats, correlation: float) -> float:
     """(Σ_c B_cc)² / Σ_cd B_cd², B being the covariances of the clusters' corrected residual sums where samples correlate like that.
 
-    B_cd = √(a_c a_d) · (δ_cd n_c k_c - n_c n_d (k_c + k_d)/n + n_c n_d Σ n k / n²), with a_c = 1/(1 - n_c/n), k_c = 1 + (n_c - 1)·correlation.
+    B_cd = √(a_c a_d) · (δ_cd n_c k_c - n_c n_d (k_c + k_d)/n + n_c n_d Σ n k / n²), with a_c = 1/(1 - n_c/n) and
+    k_c = 1 + (n_c - 1)·correlation.
     """
     n = float(sizes.sum())
     k = 1 + (sizes - 1) * correlation

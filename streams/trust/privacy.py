@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from schemas.builds import TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice
+from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import DeadLettered
@@ -22,6 +22,7 @@ WITHHELD: Final = '"withheld: the run is private"'
 QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
     TaskChoice: ("definition",),
+    TaskPart: ("text",),
     TaskBuilt: ("config_json",),
     Answer: ("error",),
     SampleScored: ("parts_json",),

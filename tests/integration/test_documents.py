@@ -1,6 +1,7 @@
 """Documents of a client's task: what would be asked or scored wrongly is told with line, document and field, before anything runs."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from infra.harness.building import Build, build
 from infra.harness.chat import Dress
 from infra.settings import Settings
-from schemas.requests import Chat, TaskChoice
+from schemas.requests import Chat, TaskChoice, TaskPart
 from streams.errors import Invalid
 from tests.unit.test_definitions import GENERATED, WHOLE
 
@@ -20,7 +21,7 @@ ROWS = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} 
 def built(folder: Path, definition: str, written: str, **told: Any) -> Build:
     """The build of a definition over the lines of a data set."""
     data = folder / "me__capitals" / "default" / "test.jsonl"
-    data.parent.mkdir(parents=True)
+    data.parent.mkdir(parents=True, exist_ok=True)
     data.write_text(written)
     choice = TaskChoice(name="capitals", definition=definition, **told)
     return build(choice, dress=Dress(Chat()), settings=Settings(home=folder, datasets=folder))
@@ -29,6 +30,11 @@ def built(folder: Path, definition: str, written: str, **told: Any) -> Build:
 def lines(place: int, **instead: Any) -> str:
     """The rows, one of them changed."""
     return "\n".join(json.dumps(row | (instead if number == place else {})) for number, row in enumerate(ROWS))
+
+
+def without_place(told: str) -> str:
+    """What is told, without the file and line of a document's row."""
+    return re.sub(r" \(me__capitals/default/test\.jsonl, line \d+\)", "", told)
 
 
 @pytest.mark.parametrize("place", [0, 3])
@@ -51,7 +57,7 @@ def test_what_is_wrong_in_a_row_is_told_with_its_place(tmp_path: Path, place: in
     """In the first document too, which lm-eval tries as it makes a task."""
     with pytest.raises(Invalid) as refused:
         built(tmp_path, WHOLE, lines(place, **instead))
-    assert says.format(n=place, line=place + 1) in str(refused.value)
+    assert says.format(n=place, line=place + 1) in without_place(str(refused.value))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +66,7 @@ def test_what_is_wrong_in_a_row_is_told_with_its_place(tmp_path: Path, place: in
         ("[1, 2]\n", "line 1: a row must be an object such as"),
         ('{"a": 1}\nnull\n', "line 2: a row must be an object such as"),
         ("3\n", "not a number"),
+        ('{"a": NaN}\n', "line 1: not JSON (NaN is no value of JSON; write null)"),
         ("{}\n", "not an object without fields"),
         ('{"a": [1]}\n{"a": 2}\n', "line 2, field a: a number, where line 1 has a list"),
         ('{"a": {"b": "x"}}\n{"a": {"b": 2}}\n', "line 2, field a.b: a number, where line 1 has a text"),
@@ -69,7 +76,7 @@ def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Pat
     """In words, not in a library's."""
     with pytest.raises(Invalid, match=r"default/test\.jsonl, ") as refused:
         built(tmp_path, WHOLE, written)
-    assert says in str(refused.value)
+    assert says in without_place(str(refused.value))
 
 
 @pytest.mark.parametrize(
@@ -88,13 +95,107 @@ def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
     """lm-eval would take its name for a text."""
     with pytest.raises(Invalid) as refused:
         built(tmp_path, whole.replace(*change), lines(-1))
-    assert says in str(refused.value)
+    assert says in without_place(str(refused.value))
+
+
+LISTS = GENERATED.replace("answer", "answers")
+CHOSEN = WHOLE.replace("answer", "answers")
+PLACES = LISTS.replace("metric_list", 'doc_to_choice: "{{choices}}"\nmetric_list')
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize(
+    ("whole", "answers", "says"),
+    [
+        (LISTS, (["a", "b"], []), "document {n}, doc_to_target: there is no right answer in its list"),
+        (LISTS.replace("exact_match", "bleu"), (["a"], ["b"]), "document 0, doc_to_target: a list of 1, which metric bleu does not take"),
+        (LISTS, ([1, 2], [1]), "document 0, doc_to_target: the number 1 is in its list: each must be a text"),
+        (CHOSEN.replace("metric: acc", "metric: mcc"), ([0], [1]), "document 0, doc_to_target: a list of 1, which metric mcc"),
+        (CHOSEN, (["Here"], ["Here"]), "document 0, doc_to_target: a text of 4 is in its list: each must be the place of a choice"),
+        (PLACES, (0, 2), "document {n}, doc_to_target: the number 2 is no place of its 2 choices: give 0 to 1"),
+        (LISTS, ("a", None), "document {n}, doc_to_target: null, and would be compared as its Python form"),
+        (LISTS, ({"a": 1}, {"a": 1}), "document 0, doc_to_target: an object of 1, and would be compared"),
+    ],
+)
+def test_right_answers_that_a_metric_does_not_take_are_told(
+    tmp_path: Path, place: int, whole: str, answers: tuple[Any, Any], says: str
+) -> None:
+    """lm-eval would score them, wrongly, or break when the last one is scored."""
+    rows = [row | {"answers": answers[number == place]} for number, row in enumerate(ROWS)]
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, whole, "\n".join(map(json.dumps, rows)))
+    assert says.format(n=place) in without_place(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ('{{ ["a", "b"] if country == "Land 2" else "a" }}', "a list of 2, where the first document has one answer"),
+        ('{{ "a" if country == "Land 2" else ["a", "b"] }}', "a text of 1, where the first document has a list of 2"),
+    ],
+)
+def test_lists_of_right_answers_among_single_ones_are_told(tmp_path: Path, answers: str, says: str) -> None:
+    """lm-eval looks at the first document, and takes all others for alike."""
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, GENERATED.replace("doc_to_target: answer", f"doc_to_target: '{answers}'"), lines(-1))
+    assert f"line 6: document 2, doc_to_target: {says}; give all a list, or none" in without_place(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (None, "document {n}, doc_to_text: null: the prompt must be a text"),
+        ([1, 2], "document 0, doc_to_text: a list of 2: the prompt must be a text"),
+        (5, "document 0, doc_to_text: the number 5: the prompt must be a text"),
+        (True, "document 0, doc_to_text: true or false: the prompt must be a text"),
+    ],
+)
+def test_a_prompt_that_is_no_text_is_told(tmp_path: Path, told: Any, says: str) -> None:
+    """Where a row has an array, a number or null in the column that is asked."""
+    for n, rows in ((0, [told] * 6), (3, ["a", "b", "c", None, "d", "e"])):
+        written = "\n".join(json.dumps(row | {"asked": one}) for row, one in zip(ROWS, rows, strict=True))
+        with pytest.raises(Invalid) as refused:
+            built(tmp_path / str(n), GENERATED.replace('"The capital of {{country}} is"', "asked"), written)
+        assert (says if n == 0 else "document {n}, doc_to_text: null").format(n=n) in without_place(str(refused.value))
+
+
+def test_an_example_that_cannot_be_shown_is_told(tmp_path: Path) -> None:
+    """Which of those that are drawn from, where they are another split's."""
+    train = tmp_path / "me__capitals" / "default" / "train.jsonl"
+    train.parent.mkdir(parents=True)
+    train.write_text(lines(3, choices=None))
+    whole = WHOLE.replace("test_split: test", "test_split: test\nfewshot_split: train")
+    with pytest.raises(Invalid, match="line 7: few-shot document 3, doc_to_choice: null: it must be a list of texts"):
+        built(tmp_path, whole, lines(-1), fewshot=5)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("return docs.map(lambda one: {'x': one['contry']})", "task capitals cannot be made: mine.py, line 2 raised KeyError: 'contry'"),
+        ("return docs.filter(lambda one: False)", "task capitals has no document: its process_docs leaves none"),
+    ],
+)
+def test_what_a_tasks_own_code_raises_is_told_as_its_own(tmp_path: Path, body: str, says: str) -> None:
+    """And where that leaves nothing to ask."""
+    whole = WHOLE.replace("test_split: test", "test_split: test\nprocess_docs: !function mine.docs")
+    parts = (TaskPart(path="mine.py", text=f"def docs(docs):\n    {body}\n"),)
+    with pytest.raises(Invalid, match=re.escape(says)):
+        built(tmp_path, whole, lines(-1), file="a.yaml", parts=parts, trust_code=True)
+
+
+def test_a_split_that_is_not_there_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    """With its line."""
+    with pytest.raises(
+        Invalid, match=r"line 4: task capitals needs split tset, which folder:me__capitals does not have; did you mean test\?"
+    ):
+        built(tmp_path, WHOLE.replace("test_split: test", "test_split: tset"), lines(-1))
 
 
 def test_f1_of_three_choices_is_refused(tmp_path: Path) -> None:
     """It could be aggregated of two alone."""
     three = "\n".join(json.dumps(row | {"choices": ["a", "b", "c"]}) for row in ROWS)
-    with pytest.raises(Invalid, match="document 0, doc_to_choice: metric f1 is for two choices, and there are 3"):
+    with pytest.raises(Invalid, match=r"document 0 \(.*, line 1\), doc_to_choice: metric f1 is for two choices, and there are 3"):
         built(tmp_path, WHOLE.replace("metric: acc", "metric: f1"), three)
 
 
@@ -124,3 +225,73 @@ def test_documents_are_left_out_of_their_own_examples_where_it_is_asked(tmp_path
     assert none.build_id == same.build_id
     with pytest.raises(Invalid, match="at 6 shots needs 6 examples, and has 5"):
         built(tmp_path / "e", WHOLE, lines(0), fewshot=6, fewshot_exclude_self=True)
+
+
+BAD = [
+    ({"choices": None}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: null: it must be a list of texts"),
+    ({"choices": ["a"]}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: there is one choice"),
+    ({"answer": 7}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_target: the number 7 is none"),
+    ({"answer": 2**70}, "test.jsonl, line {m}, field answer: 1180591620717411303424 has more than 64 bits"),
+    ({"answer": "1"}, "test.jsonl, line {m}, field answer: a text, where line {first} has a number"),
+    ({"country": "\ud800"}, "test.jsonl, line {m}, field country: holds half of a letter"),
+]
+
+
+@pytest.mark.parametrize("place", [0, 3])
+@pytest.mark.parametrize(("instead", "says"), BAD)
+def test_bad_rows_are_left_out_where_the_request_says_so(tmp_path: Path, place: int, instead: dict[str, Any], says: str) -> None:
+    """And counted, with the first; the others keep their order, and the first document may be bad as any."""
+    made = built(tmp_path, WHOLE, lines(place, **instead), skip_bad_rows=True)
+    assert [json.loads(one.document)["country"] for one in made.samples] == [f"Land {n}" for n in range(6) if n != place]
+    assert [one.ordinal for one in made.samples] == list(range(5))
+    assert made.rows_skipped == 1
+    assert says.format(n=place, m=place + 1, first=1 if place else 2) in str(made.skipped_first)
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "3", "{}", "null"])
+def test_lines_that_are_no_rows_are_left_out_too(tmp_path: Path, line: str) -> None:
+    """Whether they are JSON or not."""
+    made = built(tmp_path, WHOLE, f"{line}\n{lines(-1)}\n{line}\n", skip_bad_rows=True)
+    assert (len(made.samples), made.rows_skipped) == (6, 2)
+    assert "test.jsonl, line 1: " in str(made.skipped_first)
+
+
+def test_what_is_sound_is_built_as_it_is_without(tmp_path: Path) -> None:
+    """The same build, which any run shares; one that leaves out rows is another."""
+    plain, skipping = (built(tmp_path / name, WHOLE, lines(-1), skip_bad_rows=skips) for name, skips in (("a", False), ("b", True)))
+    assert (plain.build_id, plain.rows_skipped) == (skipping.build_id, 0)
+    fewer = built(tmp_path / "c", WHOLE, lines(2, answer=7), skip_bad_rows=True)
+    assert fewer.build_id != plain.build_id
+
+
+def test_examples_that_cannot_be_shown_are_left_out_too(tmp_path: Path) -> None:
+    """A task may draw them from the rows that it asks."""
+    made = built(tmp_path, WHOLE, lines(1, choices=None), skip_bad_rows=True, fewshot=4)
+    assert len(made.samples) == 5
+    assert all("Land 1" not in call.prefix + call.context for one in made.samples for call in one.requests)
+
+
+def test_where_every_row_is_bad_none_is_left(tmp_path: Path) -> None:
+    """Which is a refusal, with the first."""
+    rows = "\n".join(json.dumps(row | {"choices": []}) for row in ROWS)
+    with pytest.raises(Invalid, match=r"none of its 6 rows can be asked; the first: document 0 \(me__capitals.*there are no choices"):
+        built(tmp_path, WHOLE, rows, skip_bad_rows=True)
+    with pytest.raises(Invalid, match="no row is left"):
+        built(tmp_path / "b", WHOLE, "[1]\n[2]", skip_bad_rows=True)
+
+
+def test_mixed_lists_of_right_answers_leave_what_most_rows_have(tmp_path: Path) -> None:
+    """lm-eval would go by the first document."""
+    answers = '{{ "a" if country == "Land 0" else ["a", "b"] }}'
+    made = built(tmp_path, GENERATED.replace("doc_to_target: answer", f"doc_to_target: '{answers}'"), lines(-1), skip_bad_rows=True)
+    assert (len(made.samples), made.rows_skipped) == (5, 1)
+    assert "document 0 (me__capitals/default/test.jsonl, line 1), doc_to_target: a text of 1, where" in str(made.skipped_first)
+
+
+def test_no_word_of_pythons_is_told_of_a_template(tmp_path: Path) -> None:
+    """Of a list that is too short, or a value of another kind."""
+    for name, template in (("a", "{{choices[5].name}}"), ("b", "{{country + answer}}"), ("c", "{{choices | int + choices}}")):
+        with pytest.raises(Invalid) as refused:
+            built(tmp_path / name, WHOLE.replace("{{country}}", template), lines(-1))
+        assert "of which it cannot be made; give what the other rows have" in str(refused.value)
+        assert not [word for word in ("Error", "object", "concatenate", "NoneType") if word in str(refused.value)]

@@ -80,12 +80,14 @@ def test_rolling_likelihoods_are_lm_evals(engine: Transformers, reference: Any) 
 
 
 def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> None:
-    """Stop texts, lengths, a prompt that must be cut."""
+    """Stop texts, lengths, a prompt that must be cut; a stop text of no letters ends a text at once."""
     told = [
         (QUESTION, {"until": ["\n"], "max_gen_toks": 24, "do_sample": False}),
         (QUESTION, {"until": ["e"], "max_gen_toks": 24}),
         ("copy: abc=", {"until": ["\n\n", "the"], "max_new_tokens": 16, "temperature": 0.0}),
         ("a b c " * 100, {"until": ["zzz"], "max_gen_toks": 32}),
+        (QUESTION, {"until": [""], "max_gen_toks": 24}),
+        (QUESTION, {"until": "", "max_gen_toks": 24}),
     ]
     expected = theirs(reference, "generate_until", [(text, dict(settings)) for text, settings in told])
     requests = [EngineRequest(index=n, request_type="generate_until", context=c, generation=g) for n, (c, g) in enumerate(told)]

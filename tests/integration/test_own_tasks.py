@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
@@ -25,6 +26,7 @@ from streams.topics import BUILDS, DEAD_LETTERS, NOT_SCORED, RUN_SCORES, RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request
 from tests.integration.test_harness import on_the_wire
+from tests.integration.test_task_files import TASKS
 from tests.unit.test_definitions import WHOLE
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
@@ -40,6 +42,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder.mkdir(parents=True)
     rows = [{"country": f"Land {n}", "choices": ["Here", "There"], "answer": n % 2} for n in range(20)]
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    holes = folder.parents[1] / "me__holes" / "default"
+    holes.mkdir(parents=True)
+    (holes / "test.jsonl").write_text("\n".join(map(json.dumps, [*rows[:5], {"country": "No land", "choices": [], "answer": 0}])))
     with stack_in(tmp_path_factory.mktemp("home")) as bare:
         settings = bare.model_copy(update={"datasets": folder.parents[1], "score_limit_s": LIMIT_S})
         children = [spawn("agents", name, settings=settings) for name in ("plan", "dispatch", "score", "settle", "rank")]
@@ -77,6 +82,37 @@ def test_a_task_of_ones_own_is_evaluated_from_the_request_alone(stack: Settings,
     assert (complete.task, complete.scored) == ("capitals", 20)
     assert 0 <= complete.figures[0].value <= 1
     assert (built.task, built.task_version, json.loads(built.config_json)["definition"]) == ("capitals", "2.5", TASK)
+
+
+def test_a_group_with_its_files_and_functions_is_evaluated_from_the_request_alone(stack: Settings, tmp_path: Path) -> None:
+    """They are planned, scored and aggregated by processes that see none of the files; its tasks share their group."""
+    for name, text in TASKS.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    told = tasks_in([tmp_path / "tasks" / "lands.yaml"], trust_code=True)
+    shutil.rmtree(tmp_path)
+    changes, figures, _ = asyncio.run(run_of(stack, request(tasks=tuple(map(TaskChoice.model_validate, told)))))
+    assert changes[-1].state == "completed"
+    assert {(task.task, task.group, task.samples) for task in changes[0].plan.tasks} == {
+        ("north", "lands", 4), ("lands::south", "lands", 4),
+    }  # fmt: skip
+    assert {event.task: event.scored for event in figures if event.complete} == {"north": 4, "lands::south": 4}
+
+
+def test_rows_that_are_left_out_are_counted_in_the_log(stack: Settings) -> None:
+    """In the build and in the plan, which says so."""
+    definition = TASK.replace("task: capitals", "task: holes").replace("me/capitals", "me/holes")
+    choice = TaskChoice(name="holes", definition=definition, skip_bad_rows=True)
+    changes, figures, built = asyncio.run(run_of(stack, request(tasks=(choice,))))
+    assert changes[-1].state == "completed"
+    assert (built.samples, built.rows_skipped, changes[0].plan.tasks[0].rows_skipped) == (5, 1, 1)
+    assert "me__holes/default/test.jsonl, line 6" in built.skipped_first
+    assert (
+        [warning for warning in changes[0].plan.warnings if "holes: 1 row was left out" in warning] == list(changes[0].plan.warnings) != []
+    )
+    assert next(event.scored for event in figures if event.complete) == 5
+    rejected, _, _ = asyncio.run(run_of(stack, request(tasks=(choice.model_copy(update={"skip_bad_rows": False}),))))
+    assert rejected[-1].state == "rejected" and "there are no choices" in rejected[-1].message
 
 
 @pytest.mark.parametrize(

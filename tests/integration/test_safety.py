@@ -12,6 +12,7 @@ import pytest
 from infra.harness.building import build
 from infra.harness.bundled.refusals import PAIRS
 from infra.harness.chat import Dress
+from infra.harness.definition_files import alone
 from infra.harness.definitions import checked
 from infra.harness.scoring import Scorer
 from infra.kafka import Log
@@ -95,7 +96,7 @@ async def draws(flow: Settings, run_id: str) -> list[list[str]]:
 def test_data_in_real_toxicity_prompts_form_are_asked_by_a_task_file(home: Path, tmp_path: Path) -> None:
     """The example runs no Python, is drawn as often, and is scored from its build alone."""
     text = EXAMPLE.read_text()
-    name = checked(text, trust_code=False)
+    name = checked(alone(text), trust_code=False)
     folder = tmp_path / "allenai__real-toxicity-prompts" / "default"
     folder.mkdir(parents=True)
     rows = [{"filename": f"{n}", "challenging": False, "prompt": {"text": f"The {n} dogs", "toxicity": 0.1 * n}} for n in range(4)]

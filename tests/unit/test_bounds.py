@@ -28,6 +28,11 @@ def asked(**told: Any) -> EvaluationRequested:
     return EvaluationRequested.model_validate(header | {"tasks": (TaskChoice(name="t"),)} | told)
 
 
+def own(*, parts: list[tuple[str, str]]) -> dict[str, Any]:
+    """A task that the request brings, with its parts."""
+    return {"name": "t", "definition": "task: t", "file": "t.yaml", "parts": [{"path": path, "text": text} for path, text in parts]}
+
+
 def unbounded(record: type[Record]) -> Iterator[str]:
     """The fields of a record, and of those within it, that nothing bounds."""
     for name, hint in get_type_hints(record, include_extras=True).items():
@@ -81,6 +86,9 @@ def test_every_field_of_a_request_has_a_bound() -> None:
         ({"workload": Workload(duration_s=1e9)}, "workload.duration_s 1000000000: give 0.001 to 604,800"),
         ({"workload": Workload(requests=10, warmup_requests=-1)}, "workload.warmup_requests -1: give 0 to 10,000"),
         ({"workload": Workload(profile="poisson", rate_per_s=100, duration_s=20_000)}, "send 2,000,000 requests: give at most 1,000,000"),
+        ({"tasks": [own(parts=[("p", "t" * 100_001)])]}, "tasks.0.parts.0.text has 100,001 characters: give at most 100,000"),
+        ({"tasks": [own(parts=[(f"{n}", "") for n in range(501)])]}, "tasks.0.parts has 501 entries: give at most 500"),
+        ({"tasks": [own(parts=[(f"{n}", "é" * 60_000) for n in range(9)])]}, "have 1,080,007 bytes: give at most 1,048,576"),
         ({"chat": {"template": "t" * 30_001}}, "chat.template has 30,001 characters: give at most 30,000"),
     ],
 )  # fmt: skip
@@ -102,6 +110,22 @@ def test_a_plan_of_too_many_jobs_is_refused_before_one_is_made() -> None:
         with pytest.raises(Invalid, match=says):
             planning.jobs(request_, [planning.Chosen(request_.tasks[0], PLACE, samples)], per_job=256, need=Need())
     assert len(planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())) == 1000
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"definition": None}, "brings parts: give its definition, and as file its path"),
+        ({"file": None}, "brings parts: give its definition, and as file its path"),
+        ({"file": "p"}, "part 'p' of task 't' is there twice"),
+        *(({"parts": [{"path": path, "text": ""}]}, "is no path of a part") for path in ("../p", "/p", "a//b", "", "a\\b", "a/./b", "a\n")),
+    ],
+)
+def test_parts_that_cannot_be_unpacked_are_refused(told: dict[str, Any], says: str) -> None:
+    """Whoever asked: a path leads below the folder that a process makes for them, and nowhere else."""
+    planning.check(asked(tasks=[own(parts=[("p", ""), ("a/b.yaml", "")])]))
+    with pytest.raises(Invalid, match=says):
+        planning.check(asked(tasks=[own(parts=[("p", "")]) | told]))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Tasks of the clients' own: what is wrong is told with its line, and nothing in them is run as Python."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ import lm_eval
 import pytest
 
 from infra.harness.defined_metrics import check_filters, check_generation, check_metrics
-from infra.harness.definitions import checked, folder_of
+from infra.harness.definition_files import alone
+from infra.harness.definition_loading import unpacked
+from infra.harness.definitions import checked
 from infra.marked_yaml import composed, pairs
 from streams.errors import Invalid
 
@@ -31,9 +33,9 @@ metric_list:
 
 def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
     """By the name that it gives itself."""
-    assert checked(WHOLE, trust_code=False) == "capitals"
-    with folder_of("capitals", WHOLE) as folder, open(f"{folder}/capitals.yaml") as file:
-        assert file.read() == WHOLE
+    assert checked(alone(WHOLE), trust_code=False) == "capitals"
+    with unpacked(alone(WHOLE)) as folder:
+        assert [file.read_text() for file in folder.iterdir()] == [WHOLE]
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,18 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
             "line 6: !function mine.choices runs Python; write a template, or it runs only where",
         ),
         (('"{{choices}}"', "!!python/name:os.system"), "runs Python"),
-        (("test_split: test", "include: _other.yaml"), "line 4: include is not supported"),
+        (("test_split: test", "include: _other.yaml"), "line 4: there is no file '_other.yaml'"),
         (("test_split: test", "class: mine.Task"), "line 4: class is not supported"),
+        (("test_split: test", "test_split: test\ndescription: 5"), "line 5: description must be a text, not 5; put it in quotes"),
+        (("test_split: test", "test_split: test\nfewshot_delimiter:"), "line 5: fewshot_delimiter must be a text, not nothing"),
+        (("test_split: test", "test_split: test\nprocess_docs: short"), "line 5: process_docs must be a function, as !function utils.name"),
+        (
+            ("test_split: test", "test_split: test\ndataset_kwargs: [a]"),
+            "line 5: dataset_kwargs must be a mapping, as {name: value}, not a list",
+        ),
+        (("test_split: test", "test_split: test\nuse_prompt: a:b"), "line 5: use_prompt must be left out: prompts of promptsource are"),
+        (('"{{choices}}"', "[yes, no]"), "line 6: a choice must be a text, and yes is none to YAML; put it in quotes"),
+        (("metric: acc", "metric: acc\n    higher_is_better: yess"), "line 10: higher_is_better must be true or false, not yess"),
         (("me/capitals", "json"), "line 2: dataset_path 'json' reads files where it is planned"),
         (("me/capitals", "/etc"), "line 2: dataset_path '/etc' reads files where it is planned"),
         (("test_split: test", "test_split: test\ndataset_kwargs:\n  data_files: x.json"), "line 6: data_files reaches beyond a data set"),
@@ -71,7 +83,7 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
 def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str) -> None:
     """And what to do about it."""
     with pytest.raises(Invalid) as refused:
-        checked(WHOLE.replace(*change), trust_code=False)
+        checked(alone(WHOLE.replace(*change)), trust_code=False)
     assert says in str(refused.value)
 
 
@@ -95,6 +107,9 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
         (GENERATED, f"- metric: bleu\n{FILTER}take_first_k", "line 12: filter take_first_k needs k as well"),
+        (GENERATED, "- metric: bleu\nfewshot_config:\n  smapler: first_n", "line 10: fewshot_config has no 'smapler'; did you mean"),
+        (GENERATED, "- metric: bleu\nfewshot_config:\n  sampler: frist_n", "line 10: there is no sampler 'frist_n'; did you mean first_n?"),
+        (GENERATED, "- metric: bleu\nfewshot_config: first_n", "line 9: fewshot_config must be a mapping"),
         (GENERATED, "- metric: bleu\ngeneration_kwargs: hello", "line 9: generation_kwargs must be a mapping"),
         (GENERATED, "- metric: bleu\ngeneration_kwargs:\n  max_gen_tok: 3", "line 10: there is no generation argument 'max_gen_tok'"),
     ],
@@ -102,8 +117,13 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
 def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead: str, says: str) -> None:
     """With its line, and the word that was meant."""
     with pytest.raises(Invalid) as refused:
-        checked(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead), trust_code=False)
+        checked(alone(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead)), trust_code=False)
     assert says in str(refused.value)
+
+
+def test_a_definition_that_names_no_output_type_generates() -> None:
+    """As in lm-eval."""
+    assert checked(alone(GENERATED.replace("output_type: generate_until\n", "")), trust_code=False) == "capitals"
 
 
 def test_what_lm_evals_own_tasks_say_is_understood() -> None:
@@ -131,13 +151,28 @@ def faults_of(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ("mine\n    aggregation: meen", "line 10: there is no aggregation 'meen'; did you mean mean?"),
+        ("mine", "line 9: metric mine needs its aggregation, as aggregation: mean"),
+        ("acc", None),
+    ],
+)
+def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: str | None) -> None:
+    """lm-eval finds it when the last sample is scored."""
+    whole = alone(WHOLE.replace("metric: acc", f"metric: {metric}") + "process_results: !function os.listdir\n")
+    with pytest.raises(Invalid, match=says) if says else nullcontext():
+        checked(whole, trust_code=True)
+
+
+@pytest.mark.parametrize(
     "change",
     [
-        ('"{{choices}}"', "!function mine.choices"),
+        ('"{{choices}}"', "!function os.listdir"),
         ("me/capitals", "json"),
-        ("metric: acc", "metric: mine\nprocess_results: !function mine.results"),
+        ("metric: acc", "metric: mine\n    aggregation: mean\nprocess_results: !function os.listdir"),
     ],
 )
 def test_what_a_request_trusts_is_let_through(change: tuple[str, str]) -> None:
     """It is part of the request, and shown on the run."""
-    assert checked(WHOLE.replace(*change), trust_code=True) == "capitals"
+    assert checked(alone(WHOLE.replace(*change)), trust_code=True) == "capitals"

@@ -4,7 +4,7 @@ import pytest
 
 from query_api.operations.description import PLACES, WRITTEN, document, written
 from query_api.operations.routing import Operation
-from query_api.producing.submitting import DAY_US, HEADER, Submission, drawn_us
+from query_api.producing.submitting import DAY_US, HEADER, OF_TASKS, Submission, drawn_us
 from query_api.routes import OPERATIONS
 from schemas.requests import EvaluationRequested
 
@@ -41,7 +41,7 @@ def test_an_operation_has_a_name_of_its_own() -> None:
 def test_a_submission_has_the_fields_of_the_event() -> None:
     """All but the header, with the same types and defaults."""
     fields = {name: info for name, info in EvaluationRequested.model_fields.items() if name not in HEADER}
-    assert Submission.model_fields.keys() == fields.keys() | {"limit", "limit_ratio"}  # which the tasks take over
+    assert Submission.model_fields.keys() == fields.keys() | OF_TASKS  # which the tasks take over
     for name, info in fields.items():
         mine = Submission.model_fields[name]
         assert mine.annotation == info.annotation

@@ -1,17 +1,20 @@
 """Options beside a request file: what is given counts, what is not leaves the file's."""
 
+import inspect
 from pathlib import Path
 
 import pytest
 
 from query_api.cli.options import ME
-from query_api.cli.overriding import body_of, engine_said, judgement_of, tasks_over
+from query_api.cli.overriding import body_of, engine_said, judgement_of, submission_of, tasks_over
 from query_api.cli.request_files import model_named
 from query_api.cli.shares import limit_said
+from query_api.cli.submitting import submit
 from query_api.producing.submitting import Submission
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
 from tests.runs import run_named
+from tests.unit.test_definitions import WHOLE
 
 R = run_named("r")
 
@@ -105,3 +108,20 @@ def test_a_models_own_code_is_trusted_where_it_is_said(path: Path) -> None:
     body = body_of(path, models=[], said={"model": {"trust_code": True}})
     assert body["model"] == {"uri": "org/name", "revision": "main", "trust_code": True}
     assert Submission.model_validate(body).tasks[0].trust_code is False
+
+
+def test_a_file_or_a_folder_is_a_task_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside tasks by their names, and with the settings that are for each."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.yaml").write_text(WHOLE)
+    monkeypatch.chdir(tmp_path)
+    unsaid = dict.fromkeys(inspect.signature(submit).parameters)
+    options = unsaid | {"model": ["m"], "task": ["hellaswag", "./mine/"], "fewshot": 2, "judge_task": USUAL, "trust_code": False}
+    body = submission_of(options, models=[{"uri": "m"}])
+    assert body["tasks"] == [
+        {"name": "hellaswag", "fewshot": 2},
+        {"name": "capitals", "definition": WHOLE, "trust_code": False, "fewshot": 2},
+    ]
+    assert submission_of(options | {"task": ["mine/a.yaml"]}, models=[{"uri": "m"}])["tasks"] == body["tasks"][1:]
+    with pytest.raises(Invalid, match=r"none\.yaml cannot be read"):
+        submission_of(options | {"task": ["none.yaml"]}, models=[{"uri": "m"}])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.builds import TaskBuilt
 from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text, Visibility
-from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice
+from schemas.requests import Chat, EvaluationRequested, ModelRef, TaskChoice, TaskPart
 from schemas.runs import RunChanged
 from streams.errors import Invalid
 from streams.projection import plain, row
@@ -65,7 +65,8 @@ def asked(visibility: Visibility, *, chat: Chat | None = None, definition: str |
     """A request of one task."""
     return EvaluationRequested(
         occurred_us=1, producer=Producer(service="test", version="1"), run_id=R, model=ModelRef(uri="m"), visibility=visibility,
-        tasks=(TaskChoice(name="t", definition=definition),), chat=chat or Chat(),
+        tasks=(TaskChoice(name="t", definition=definition, file="t", parts=(TaskPart(path="p", text=definition),) if definition else ()),),
+        chat=chat or Chat(),
     )  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def test_a_request_tells_its_definition_and_its_system_text_only_where_it_is_not
         assert (MARKER in json.dumps(plain(told(one)))) is there
     assert told(one).chat == Chat(system=WITHHELD, template="model")
     assert told(one).tasks[0].definition == WITHHELD
+    assert told(one).tasks[0].parts == (TaskPart(path="p", text=WITHHELD),)
 
 
 @pytest.mark.parametrize(

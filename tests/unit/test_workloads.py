@@ -94,6 +94,7 @@ def test_rolling_windows_score_every_token_once(tokens: list[int], length: int) 
         ({"until": "\n", "max_new_tokens": 7}, ("\n", "</s>"), 7, False),
         ({"until": ["a", "</s>"], "max_gen_toks": 3, "max_tokens": 9, "temperature": 0.5}, ("a", "</s>"), 3, True),
         ({"do_sample": False, "temperature": 0.8}, ("</s>",), 256, False),
+        ({"until": ""}, ("", "</s>"), 256, False),
     ],
 )
 def test_generation_settings_are_normalised(told: dict[str, object], until: tuple[str, ...], tokens: int, samples: bool) -> None:

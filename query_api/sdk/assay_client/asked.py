@@ -38,6 +38,8 @@ class Terms(TypedDict, total=False):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool
     """go on without tasks that cannot run here, instead of refusing all"""
+    skip_bad_rows: bool
+    """leave out rows of any task's data that cannot be asked or scored, and count them"""
     judgements: Sequence[models.Judgement | Mapping[str, Any]]
     """judges of the answers, each in a run of its own"""
     against_run: str | None

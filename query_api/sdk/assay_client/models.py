@@ -240,10 +240,16 @@ class JudgedScore(Shape):
     why_undefined: str | None
     truncated: int
     """samples of the task of which the model's window truncated a prompt or a choice"""
+    rows_skipped: int
+    """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
     group: str | None
     """the group that the task is of"""
+    repeats: int
+    """how often each of the samples was asked; the value is over samples, each the mean of its repeats"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
     main: bool
     """the metric that rankings by this judge use"""
 
@@ -347,8 +353,7 @@ class PairedDifference(Shape):
     """
     The mean of a - b over paired samples, with its 95 % interval and the p-value of no difference.
 
-    `detectable` is the smallest true difference that so many samples would find with power 0.8, `deciding` how many samples would find
-    one as large as was observed.
+    `test` and `method` name what made the p-value and the interval (docs/rigor.md).
     """
 
     value: float
@@ -358,10 +363,9 @@ class PairedDifference(Shape):
     p: float
     test: str
     n: int
+    method: str
     clusters: int
     """samples that share a passage count as one"""
-    detectable: float | None
-    deciding: int | None
 
 
 class PriceRow(Shape):
@@ -532,10 +536,16 @@ class Score(Shape):
     why_undefined: str | None
     truncated: int
     """samples of the task of which the model's window truncated a prompt or a choice"""
+    rows_skipped: int
+    """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
     """the interval is a confidence sequence's: the task may stop early"""
     group: str | None
     """the group that the task is of"""
+    repeats: int
+    """how often each of the samples was asked; the value is over samples, each the mean of its repeats"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class Side(Shape):
@@ -632,32 +642,6 @@ class Suites(Shape):
     """the next page's cursor; null at the end"""
 
 
-class TaskChoice(Shape):
-    """
-    A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
-
-    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
-    count as one in a suite. `definition` is a task of the client's own: its YAML in lm-eval's form, whose Python is run where `trust_code`.
-    `metrics` are computed beside the task's own. `fewshot_exclude_self`: a document is never among its own examples.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-    name: str
-    version: str | None = None
-    data_revision: str | None = None
-    fewshot: int | None = None
-    limit: int | None = None
-    repeats: int = 1
-    seeds: list[int] = [1234]
-    generation: Generation | None = None
-    group: str | None = None
-    definition: str | None = None
-    trust_code: bool = False
-    metrics: list[str] = []
-    limit_ratio: float | None = None
-    fewshot_exclude_self: bool = False
-
-
 class TaskDifference(Shape):
     """A task's main metric in both runs. `better` is null where no difference is shown."""
 
@@ -682,6 +666,20 @@ class TaskDifference(Shape):
     """tasks of one group count as one"""
     weight: float
     """its part of the overall difference; all parts are 1"""
+    detectable: float | None
+    """the smallest true difference that these samples find with power 0.8 under Holm's correction"""
+    needed: int | None
+    """how many samples find the `difference` that was asked for, with power 0.8 under Holm's correction"""
+    p_equivalent: float | None
+    """of two one-sided tests: the p-value that the runs are the `margin` or more apart"""
+
+
+class TaskPart(Shape):
+    """A file that a definition leans on, by its path beside it: a YAML that it includes, or a Python module whose functions it names."""
+
+    model_config = ConfigDict(extra="forbid")
+    path: str
+    text: str
 
 
 class TaskProgress(Shape):
@@ -950,78 +948,35 @@ class Speed(Shape):
     energy: Energy
 
 
-class Submission(Shape):
-    """An evaluation of one model."""
+class TaskChoice(Shape):
+    """
+    A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
+
+    `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
+    count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
+    `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
+    rows that cannot be asked or scored are left out and counted, instead of refusing the task. `fewshot_exclude_self`: a document is never
+    among its own examples.
+    """
 
     model_config = ConfigDict(extra="forbid")
-    submitter: str = "anonymous"
-    """who asks; agents are shared fairly between submitters"""
-    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
-    parent_run: ParentRun | None = None
-    """the run whose answers derived tasks judge"""
-    campaign: str | None = None
-    """a name that several runs share"""
-    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
-        "name": "transformers",
-        "options": {},
-    }
-    suite: str | None = None
-    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
-    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
-    """tasks by lm-eval's names"""
-    chat: Annotated[ChatInput, Field(validate_default=True)] = {
-        "template": None,
-        "system": None,
-        "multiturn": False,
-        "thinking": None,
-        "thinking_tokens": None,
-        "thinking_end": "</think>",
-        "fold_system": False,
-    }
-    workload: Workload | None = None
-    """a load to measure speed under"""
-    slo: Objective | None = None
-    judges: list[str] = []
-    """models that judge the answers by the usual rubric, once they are complete"""
-    stop_rule: str | None = None
-    priority: int = 0
-    """higher goes first"""
-    budget: Annotated[Budget, Field(validate_default=True)] = {
-        "usd_nano": None,
-        "s": None,
-        "deadline_us": None,
-    }
-    credential_ref: str | None = None
-    labels: dict[str, str] | None = None
-    pool: str = "default"
-    visibility: Literal["public", "organisation", "private"] = "organisation"
-    """private: its prompts and answers are told nowhere but in the log"""
-    suite_version: str | None = None
-    """a suite's version; the project's own suites say theirs"""
-    pinned: bool = False
-    """refuse tasks that differ from what they are pinned to, instead of telling it"""
-    skip_missing: bool = False
-    """go on without tasks that cannot run here, instead of refusing all"""
-    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
-    """judges of the answers, each in a run of its own"""
-    against_run: AgainstRun | None = None
-    """the run whose answers those of parent_run are compared with"""
-    stopping: Stopping | None = None
-    """when a task is known well enough to stop early; null: it runs whole"""
-    model_published: str | None = None
-    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
-    no_truncation: bool = False
-    """fail over a request that the model's window would truncate"""
+    name: str
+    version: str | None = None
+    data_revision: str | None = None
+    fewshot: int | None = None
     limit: int | None = None
-    """the first so many samples of each task that has no limit of its own"""
+    repeats: int = 1
+    seeds: list[int] = [1234]
+    generation: Generation | None = None
+    group: str | None = None
+    definition: str | None = None
+    trust_code: bool = False
+    metrics: list[str] = []
     limit_ratio: float | None = None
-    """that share of each task's samples, where it has no limit of its own"""
-    run_id: Annotated[
-        str | None,
-        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
-    ] = None
-    """a UUIDv7, the idempotency key; drawn where it is left out"""
-    model: ModelRef
+    fewshot_exclude_self: bool = False
+    file: str | None = None
+    parts: Annotated[list[TaskPart], Field(validate_default=True)] = []
+    skip_bad_rows: bool = False
 
 
 class AgentPage(Shape):
@@ -1084,6 +1039,8 @@ class Batch(Shape):
     """refuse tasks that differ from what they are pinned to, instead of telling it"""
     skip_missing: bool = False
     """go on without tasks that cannot run here, instead of refusing all"""
+    skip_bad_rows: bool = False
+    """leave out rows of any task's data that cannot be asked or scored, and count them"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
     against_run: AgainstRun | None = None
@@ -1183,3 +1140,79 @@ class Run(Shape):
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None
     """jobs that go first, or the step below: 5, 10, 20, 50 …"""
+
+
+class Submission(Shape):
+    """An evaluation of one model."""
+
+    model_config = ConfigDict(extra="forbid")
+    submitter: str = "anonymous"
+    """who asks; agents are shared fairly between submitters"""
+    purpose: Literal["evaluate", "audit", "train"] = "evaluate"
+    parent_run: ParentRun | None = None
+    """the run whose answers derived tasks judge"""
+    campaign: str | None = None
+    """a name that several runs share"""
+    engine: Annotated[EngineChoice, Field(validate_default=True)] = {
+        "name": "transformers",
+        "options": {},
+    }
+    suite: str | None = None
+    """the board on which the run is ranked; one of the project's suites brings its tasks, where none are named"""
+    tasks: Annotated[list[TaskChoice], Field(validate_default=True)] = []
+    """tasks by lm-eval's names"""
+    chat: Annotated[ChatInput, Field(validate_default=True)] = {
+        "template": None,
+        "system": None,
+        "multiturn": False,
+        "thinking": None,
+        "thinking_tokens": None,
+        "thinking_end": "</think>",
+        "fold_system": False,
+    }
+    workload: Workload | None = None
+    """a load to measure speed under"""
+    slo: Objective | None = None
+    judges: list[str] = []
+    """models that judge the answers by the usual rubric, once they are complete"""
+    stop_rule: str | None = None
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+    credential_ref: str | None = None
+    labels: dict[str, str] | None = None
+    pool: str = "default"
+    visibility: Literal["public", "organisation", "private"] = "organisation"
+    """private: its prompts and answers are told nowhere but in the log"""
+    suite_version: str | None = None
+    """a suite's version; the project's own suites say theirs"""
+    pinned: bool = False
+    """refuse tasks that differ from what they are pinned to, instead of telling it"""
+    skip_missing: bool = False
+    """go on without tasks that cannot run here, instead of refusing all"""
+    skip_bad_rows: bool = False
+    """leave out rows of any task's data that cannot be asked or scored, and count them"""
+    judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
+    """judges of the answers, each in a run of its own"""
+    against_run: AgainstRun | None = None
+    """the run whose answers those of parent_run are compared with"""
+    stopping: Stopping | None = None
+    """when a task is known well enough to stop early; null: it runs whole"""
+    model_published: str | None = None
+    """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
+    no_truncation: bool = False
+    """fail over a request that the model's window would truncate"""
+    limit: int | None = None
+    """the first so many samples of each task that has no limit of its own"""
+    limit_ratio: float | None = None
+    """that share of each task's samples, where it has no limit of its own"""
+    run_id: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """a UUIDv7, the idempotency key; drawn where it is left out"""
+    model: ModelRef

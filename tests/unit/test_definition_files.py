@@ -1,0 +1,214 @@
+"""A definition with the files that it leans on: includes, groups, tags and functions are what lm-eval makes of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lm_eval
+import pytest
+from lm_eval.tasks import TaskManager
+from lm_eval.tasks._yaml_loader import load_yaml
+
+from infra.harness.catalogue import Leaf
+from infra.harness.data import standing_in
+from infra.harness.definition_files import CODE, Files, fields_of, files_of
+from infra.harness.definition_groups import Member, member, members, only
+from infra.harness.definition_loading import task_of, unpacked
+from infra.harness.definitions import checked
+from infra.marked_yaml import PLAIN, nodes, value_of
+from infra.preparing import expanded, leaves_of
+from schemas.requests import TaskChoice
+from streams.errors import Invalid
+from tests.unit.test_definitions import WHOLE
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+TASKS = Path(lm_eval.__file__).parent / "tasks"
+REST = "\n".join(line for line in WHOLE.splitlines() if not line.startswith("task:"))
+GROUP = """group: lands
+task:
+  - north
+  - task: south
+    include: _rest
+    doc_to_text: "South of {{country}}"
+  - group: old
+    num_fewshot: 2
+    task: [west]
+  - arc_easy
+  - task: boolq
+    num_fewshot: 3
+  - marked
+  - group: cold
+num_fewshot: 1
+"""
+LANDS = {
+    "lands.yaml": GROUP,
+    "north.yaml": "task: north\ninclude: _rest\ntask_alias: North\n",
+    "west.yaml": "task: west\ninclude: _rest\nnum_fewshot: 5\n",
+    "cold.yaml": "group: cold\ntask: [pole]\ntest_split: cold\naggregate_metric_list:\n  metric: acc\n",
+    "deep/pole.yaml": "task: pole\ninclude: ../_rest\n",
+    "deep/east.yaml": "task: east\ninclude: ../_rest\ntag: marked\n",
+    "_rest": REST,
+}
+
+
+def refused(texts: dict[str, str], *, main: str = "a.yaml", trust_code: bool = False) -> str:
+    """What is said of a definition that is refused."""
+    with pytest.raises(Invalid) as told:
+        checked(Files(main, texts), trust_code=trust_code)
+    assert told.value.code == CODE
+    return str(told.value)
+
+
+def test_a_file_has_the_fields_of_what_it_includes_and_its_own_first() -> None:
+    """Through several files, each named from where it lies."""
+    files = Files("sub/a.yaml", {
+        "sub/a.yaml": "include: [../b, c.yaml]\ntask: mine\n", "b": "include: sub/d\ntask: theirs\nrepeats: 1\ndescription: b\n",
+        "sub/c.yaml": "repeats: 2\n", "sub/d": "description: d\ndataset_name: d\n",
+    })  # fmt: skip
+    fields, paths = fields_of(files, files.main)
+    assert {name: value.value for name, (_, value) in fields.items()} == {
+        "task": "mine", "repeats": "2", "description": "b", "dataset_name": "d",
+    }  # fmt: skip
+    assert paths == set(files.texts)
+    assert [fields[name][0].start_mark.name for name in ("task", "repeats", "dataset_name")] == ["sub/a.yaml", "sub/c.yaml", "sub/d"]
+
+
+def test_lm_evals_own_files_are_merged_as_lm_eval_merges_them() -> None:
+    """Some of those that include, but for functions, whose names have a path there."""
+    told = [path for path in sorted(TASKS.rglob("*.yaml"))[::150] if "\ninclude:" in f"\n{path.read_text()}"]
+    assert len(told) > 20
+    for path in told:
+        try:
+            fields, _ = fields_of(Files(str(path), Disk()), str(path))
+        except Invalid as fault:  # of the few that give a key twice
+            assert "is there twice" in str(fault)
+            continue
+        ours = {name: value_of(node) for name, (_, node) in fields.items() if all(one.tag in PLAIN for one in nodes(node))}
+        theirs = load_yaml(path, resolve_func=False)
+        assert fields.keys() == theirs.keys()
+        assert ours == {name: theirs[name] for name in ours}
+
+
+class Disk(dict[str, str]):
+    """Every file that there is."""
+
+    def __missing__(self, path: str) -> str:
+        return Path(path).read_text()
+
+    def __contains__(self, path: object) -> bool:
+        return Path(str(path)).is_file()
+
+
+def test_a_groups_tasks_are_lm_evals(tmp_path: Path) -> None:
+    """Written in it, in files beside it, in groups within it, by tag, and lm-eval's own; what the group says counts for each."""
+    some = members(Files("lands.yaml", LANDS))
+    assert [one.name for one in some] == ["north", "lands::south", "west", "arc_easy", "boolq", "east", "pole"]
+    assert [one for one in some if isinstance(one, Leaf)] == [Leaf("arc_easy", 1), Leaf("boolq", 3)]
+    south = '    include: _rest\n    doc_to_text: "South of {{country}}"\n'
+    theirs = GROUP.replace("  - arc_easy\n  - task: boolq\n    num_fewshot: 3\n", "").replace(south, INLINE)
+    with unpacked(Files("lands.yaml", LANDS | {"lands.yaml": theirs})) as folder, standing_in(DOCUMENT):
+        loaded = TaskManager(include_defaults=False, include_path=str(folder)).load("lands")["tasks"]
+        ours = {one.name: task_of(one.name, one.fields, folder, {}) for one in some if isinstance(one, Member)}
+    assert {name: plain(task) for name, task in ours.items()} == {name: plain(task) for name, task in loaded.items()}
+
+
+DOCUMENT = {"country": "Land", "choices": ["Here", "There"], "answer": 0}
+# What lm-eval has no include for.
+INLINE = "".join(f"    {line}\n" for line in REST.replace("The capital of {{country}} is", "South of {{country}}").splitlines())
+
+
+def plain(task: Any) -> dict[str, Any]:
+    """What a task is, but for where it came from."""
+    return {**task.dump_config(), "metadata": None}
+
+
+def test_a_group_is_one_choice_and_its_tasks_are_planned_by_themselves() -> None:
+    """With its files for those that it brings; lm-eval's own without."""
+    files = Files("lands.yaml", LANDS)
+    parts = [{"path": path, "text": text} for path, text in LANDS.items() if path != "lands.yaml"]
+    choice = TaskChoice.model_validate({"name": "lands", "definition": LANDS["lands.yaml"], "file": "lands.yaml", "parts": parts})
+    assert files_of(choice) == files
+    told = {one.name: one for one in expanded([choice], [leaves_of(choice)])}
+    assert {one.group for one in told.values()} == {"lands"}
+    assert (told["boolq"].definition, told["boolq"].parts, told["boolq"].fewshot) == (None, (), 3)
+    assert (told["east"].definition, told["east"].fewshot) == (choice.definition, None)
+    with pytest.raises(Invalid, match="asked for with a definition of 'lands'"):
+        leaves_of(choice.model_copy(update={"name": "other"}))
+
+
+def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
+    """And is enough to make it again."""
+    files = Files("lands.yaml", LANDS)
+    needed = only(files, [member(files, "east")])
+    assert set(needed.texts) == {"lands.yaml", "deep/east.yaml", "_rest"}
+    assert member(needed, "east").name == "east"
+
+
+@pytest.mark.parametrize(
+    ("texts", "says"),
+    [
+        ({"a.yaml": "task: x\ninclude: _b\n"}, "a.yaml, line 2: there is no file '_b'"),
+        ({"a.yaml": "task: x\ninclude: _bose\n", "_base": "repeats: 1"}, "a.yaml, line 2: there is no file '_bose'; did you mean _base?"),
+        ({"a.yaml": "task: x\ninclude: /etc/passwd\n"}, "a.yaml, line 2: /etc/passwd is a path of this machine alone"),
+        ({"a.yaml": "task: x\ninclude: b\n", "b": "include: a.yaml\n"}, "b, line 1: a.yaml is included twice, or includes itself"),
+        ({"a.yaml": "task: x\ninclude: b\n", "b": f"{REST}\ndoc_to_txt: y\n"}, "b, line 9: there is no field 'doc_to_txt'; did you mean"),
+        ({"a.yaml": "task: x\ninclude: b\n", "b": "a: [b"}, "b, line 1: not YAML"),
+        ({"a.yaml": "task: x\ninclude: b\n", "b": REST.replace("answer", "!function f.g")}, "b, line 6: !function f.g runs Python"),
+        ({"a.yaml": "group: x\ntask: y\n"}, "a.yaml, line 2: group x: task must list its tasks; a task alone"),
+        ({"a.yaml": "group: x\ntask: [hellaswga]\n"}, "a.yaml, line 2: group x: there is no task 'hellaswga'; did you mean hellaswag?"),
+        ({"a.yaml": "group: x\ntask: [b]\n", "b.yaml": "group: b\ntask: [b]\n"}, "b.yaml, line 2: group b is a part of itself: x > b > b"),
+        ({"a.yaml": "group: x\ntask: [b]\n", "b.yaml": "task: [b\n"}, "b.yaml, line 2: not YAML"),
+        ({"a.yaml": "group: x\ntask:\n  - task: boolq\n    doc_to_text: y\n"}, "a.yaml, line 4: the group changes doc_to_text of"),
+        ({"a.yaml": f"group: x\ntask:\n  - task: y\n    doc_to_txt: y\n{REST}\n"}, "a.yaml, line 4: there is no field 'doc_to_txt'"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    aggregation: meen\n"},
+         "a.yaml, line 5: aggregation 'meen' of a group is not supported; did you mean mean?"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: false\n"},
+         "a.yaml, line 5: a group's samples count alike here"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_file_and_line(texts: dict[str, str], says: str) -> None:
+    """Wherever it stands."""
+    assert says in refused(texts)
+
+
+FUNCTIONS = {"a.yaml": WHOLE.replace("answer", "!function code.answer"), "code.py": "def answer(doc):\n    return doc['answer']\n"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"code.py": "def anser(doc):\n    return 0\n"}, "a.yaml, line 7: !function code.answer: code.py has no 'answer'; did you mean"),
+        ({"code.py": "x = 1\ndef answer(:\n"}, "code.py, line 2: not Python: "),
+        ({"a.yaml": WHOLE.replace("answer", "!function cod3.answer")}, "a.yaml, line 7: !function cod3.answer: there is no cod3.py beside"),
+        ({"a.yaml": WHOLE.replace("answer", "!function answer")}, "a.yaml, line 7: !function 'answer' names no module"),
+        ({"a.yaml": WHOLE.replace("answer", "!!python/name:os.system")}, "is not understood; a function is written !function"),
+    ],
+)  # fmt: skip
+def test_a_function_that_cannot_be_found_is_told_with_its_line(change: dict[str, str], says: str) -> None:
+    """And the one that was meant, without anything being run."""
+    assert checked(Files("a.yaml", FUNCTIONS), trust_code=True) == "capitals"
+    assert says in refused(FUNCTIONS | change, trust_code=True)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["from lm_eval.tasks import *\n", "globals().update(answer=len)\n", "answer = len\n", "from os import listdir as answer\n"],
+)
+def test_a_function_that_a_module_makes_is_no_fault(module: str) -> None:
+    """lm-eval's own modules make some as they are imported, which nothing here does."""
+    assert checked(Files("a.yaml", FUNCTIONS | {"code.py": module}), trust_code=True) == "capitals"
+
+
+def test_what_a_module_registers_is_there() -> None:
+    """A filter by that name, where the request trusts the module."""
+    texts = FUNCTIONS | {"a.yaml": FUNCTIONS["a.yaml"] + "filter_list:\n  - name: x\n    filter:\n      - function: mine\n"}
+    assert "there is no filter 'mine'" in refused(texts, trust_code=True)
+    assert checked(Files("a.yaml", texts | {"code.py": f"{FUNCTIONS['code.py']}register_filter('mine')\n"}), trust_code=True)
+
+
+def test_what_travels_is_told_apart_from_what_does_not() -> None:
+    """A choice without a definition has no files; parts are told as they are."""
+    assert files_of(TaskChoice(name="arc_easy")) is None
+    choice = TaskChoice.model_validate({"name": "x", "definition": "task: x", "file": "d/x.yaml", "parts": [{"path": "b", "text": "c"}]})
+    assert files_of(choice) == Files("d/x.yaml", {"b": "c", "d/x.yaml": "task: x"})
+    assert json.loads(choice.model_dump_json())["parts"] == [{"path": "b", "text": "c"}]
