@@ -17,6 +17,7 @@ from streams.topics import Topic
 
 MOST = 2000
 PROGRESS_S = 5.0
+PATIENCE_MS = 250  # of many partitions: with less the broker does little else but answer that there is nothing
 Passes = Callable[[bytes | None, Place, int], bool]
 log_line = structlog.get_logger()
 
@@ -34,7 +35,7 @@ class Following:
 
     async def start(self, places: Ends, *, since: Mapping[tuple[str, int], int]) -> None:
         """Returns once it is to read these partitions, from `since` on (elsewhere from the beginning). Raises: Unavailable."""
-        self._consumer = await self._log.reader()
+        self._consumer = await self._log.reader(max_wait_ms=PATIENCE_MS)
         self._reached = {place: since.get(place, 0) for place in places}
         self._consumer.assign([TopicPartition(*place) for place in places])
         for place, offset in self._reached.items():

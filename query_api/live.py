@@ -25,6 +25,7 @@ from streams.trust.privacy import told
 
 WAITING = 10_000
 CURSOR_EVERY_S = 3.0
+PATIENCE_MS = 250  # all topics are followed: with less the broker does little else but answer that there is nothing
 
 
 def _framed(kind: str, cursor: str, data: str) -> bytes:
@@ -109,7 +110,7 @@ class Live:
         """Follows the log for ever, and tells every listener."""
         self._next = await until_available(lambda: self._log.ends(TOPICS), what="kafka")
         self.ready.set()
-        async for record in self._log.follow(TOPICS, since=self._next):
+        async for record in self._log.follow(TOPICS, since=self._next, patience_ms=PATIENCE_MS):
             self._next[record.place.topic, record.place.partition] = record.place.offset + 1
             heard = Heard(record)
             for listener in list(self._listeners):
