@@ -55,6 +55,12 @@ def _cell(value: Any) -> str | None:
     return None if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def _places(row: Mapping[str, Any]) -> str | None:
+    """Which places a model may have, as "2–5"."""
+    low, high = row["rank_low"], row["rank_high"]
+    return None if low is None else f"{low}–{high}" if low != high else str(low)
+
+
 def note(text: str) -> None:
     """Prints a remark, as it is."""
     console.print(text, style="dim", highlight=False, markup=False)
@@ -70,33 +76,48 @@ def ranking(board: Mapping[str, Any]) -> None:
     if not board["rows"]:
         console.print("No model is ranked yet: a ranking appears when the first evaluation is complete.")
         return
-    rows = [
-        (
-            row["rank"], _named(row), number(row["score"]), _ends(row), row["samples"],
-            row["data_age"] if row["data_age"] != "unknown" else None,
-            number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
-            energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
-            usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
-        )
-        for row in board["rows"]
-    ]  # fmt: skip
     table(
-        [">#", "model", ">score", ">95 % interval", ">samples", "data", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
-        rows,
+        [">#", ">places", "model", ">score", ">95 % interval", ">samples", "data", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
+        [_ranked(row) for row in board["rows"]],
         title=f"ranking: {board['board']}",
     )
+    for remark in _remarks(board):
+        note(remark)
+
+
+def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        row["rank"], _places(row), _named(row), number(row["score"]), _ends(row), row["samples"],
+        row["data_age"] if row["data_age"] != "unknown" else None,
+        number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
+        energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
+        usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
+    )  # fmt: skip
+
+
+def _remarks(board: Mapping[str, Any]) -> Iterator[str]:
+    rows = board["rows"]
+    if any(row["rank_low"] is not None for row in rows):
+        yield "places: with 95 % all of them are right at once; models whose places overlap may be equally good"
+    if several := [f"{short(row['model'])} (newest of {row['runs']})" for row in rows if row.get("runs", 1) > 1]:
+        yield f"models with several runs: {', '.join(several)}"
     if board.get("chance_corrected"):
-        note("score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse")
+        yield "score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse"
     if board.get("left_out"):
-        note(left_out(board["left_out"]))
-    if all(row["joules_per_token"] is None for row in board["rows"]):
-        note("energy: no meter here")
-    if any(row["data_age"] != "unknown" for row in board["rows"]):
-        note("data: older than the model, which may have seen them, or newer; – is unknown: docs/contamination.md")
-    if any(row["sequential"] for row in board["rows"]):
-        note("* a confidence sequence: the run may stop early")
-    if versions := sorted({row["cost"]["price_version"] for row in board["rows"] if row["cost"]}):
-        note(f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`")
+        yield left_out(board["left_out"])
+    yield from _sources(board)
+
+
+def _sources(board: Mapping[str, Any]) -> Iterator[str]:
+    rows = board["rows"]
+    if all(row["joules_per_token"] is None for row in rows):
+        yield "energy: no meter here"
+    if any(row["data_age"] != "unknown" for row in rows):
+        yield "data: older than the model, which may have seen them, or newer; – is unknown: docs/contamination.md"
+    if any(row["sequential"] for row in rows):
+        yield "* a confidence sequence: the run may stop early"
+    if versions := sorted({row["cost"]["price_version"] for row in rows if row["cost"]}):
+        yield f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`"
 
 
 def _ends(row: Mapping[str, Any]) -> str:

@@ -78,8 +78,8 @@ class RankingRow(Shape):
     score: float | None = Field(description="the mean over tasks; of a task's own board the task's main metric, as it is")
     low: float | None
     high: float | None
-    rank_low: int | None
-    rank_high: int | None
+    rank_low: int | None = Field(description="the best place that it may have: the ranges of a board all hold at once, with 95 %")
+    rank_high: int | None = Field(description="the worst")
     samples: int
     output_tokens_per_s: float | None
     ttft_p50_ns: int | None
@@ -97,6 +97,9 @@ class RankingRow(Shape):
         description="older: data of the board were published before the model, which may have seen them; newer: all after it",
     )
     sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
+    runs: int = Field(
+        default=1, description="of so many runs of the model on this board, on whichever data, this is the newest that counts"
+    )
 
 
 class LeftOut(Shape):
@@ -108,7 +111,7 @@ class LeftOut(Shape):
 
 
 class Ranking(Shape):
-    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+    """A board as it stands. Ranges of ranks hold for the whole board at once, with 95 %, from the samples that all have (docs/rigor.md)."""
 
     board: str | None
     version: str | None = None

@@ -117,7 +117,7 @@ class Books:
 
     def entries(self, name: str) -> list[Entry]:
         """The runs that may stand on a board, with what is joined to them."""
-        return [self._entry(self.results[run_id]) for run_id in sorted(set(self._on.get(name, {}).values()))]
+        return [self._entry(self.results[run_id], name) for run_id in sorted(set(self._on.get(name, {}).values()))]
 
     def changed(self, names: Iterable[str]) -> Iterator[Chosen]:
         """Of these boards, those that stand otherwise than was said last."""
@@ -138,12 +138,13 @@ class Books:
         """Every board that a run stands on."""
         return self._on
 
-    def _entry(self, result: Result) -> Entry:
+    def _entry(self, result: Result, name: str) -> Entry:
         judged = self.results.get(result.plan.subject.run_id) if result.plan.subject else None
         ranked = judged or result
         measured = self._fastest(ranked)
         speed, speed_run = (measured.speed, measured.run_id) if measured else ({}, None)
-        return Entry(result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged)
+        runs = sum(1 for run_id in self._runs[result.model] if name in boards_of(self.results[run_id]))
+        return Entry(result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged, runs=runs)
 
     def _fastest(self, result: Result) -> Result | None:
         """The newest run with a speed of the very same model, engine and environment."""

@@ -39,7 +39,7 @@ Data = tuple[str, str, int]  # task, build, samples
 class Entry:
     """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in.
 
-    `judged` is the run whose answers it judges, for its row is that one's.
+    `judged` is the run whose answers it judges, for its row is that one's. `runs`: how many runs of the model could stand here.
     """
 
     run: Result
@@ -47,12 +47,23 @@ class Entry:
     speed: Mapping[str, Figure]
     speed_run: str | None = None
     judged: Result | None = None
+    runs: int = 1
 
     @property
     def digest(self) -> str:
         """A name of what its row rests on."""
         joined = self.judged.digest if self.judged else ""
-        return "|".join([self.run.run_id, self.run.digest, self.hardware, self.speed_run or "", repr(sorted(self.speed.items())), joined])
+        return "|".join(
+            [
+                self.run.run_id,
+                self.run.digest,
+                self.hardware,
+                self.speed_run or "",
+                repr(sorted(self.speed.items())),
+                str(self.runs),
+                joined,
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +329,7 @@ def _row(entry: Entry, **told: object) -> RankingRow:
     return RankingRow.model_validate(nothing | speed | {
         "model": ranked.model.uri, "model_sha": ranked.model_sha, "engine": ranked.engine.name, "hardware": entry.hardware,
         "run_id": entry.run.run_id, "environment_sha": (entry.judged or entry.run).environment_sha, "speed_run": entry.speed_run,
-        "chat": ranked.chat, "chat_template_sha": ranked.chat_template_sha,
+        "chat": ranked.chat, "chat_template_sha": ranked.chat_template_sha, "runs": entry.runs,
     } | told)  # fmt: skip
 
 

@@ -867,7 +867,9 @@ class RankingRow(Shape):
     low: float | None
     high: float | None
     rank_low: int | None
+    """the best place that it may have: the ranges of a board all hold at once, with 95 %"""
     rank_high: int | None
+    """the worst"""
     samples: int
     output_tokens_per_s: float | None
     ttft_p50_ns: int | None
@@ -886,6 +888,8 @@ class RankingRow(Shape):
     """older: data of the board were published before the model, which may have seen them; newer: all after it"""
     sequential: bool
     """a task of it may stop early, and its interval is a confidence sequence's"""
+    runs: int
+    """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
 
 class RunCost(Shape):
@@ -1071,7 +1075,7 @@ class Compared(Shape):
 
 
 class Ranking(Shape):
-    """A board as it stands. Intervals and ranks from a paired bootstrap over shared samples."""
+    """A board as it stands. Ranges of ranks hold for the whole board at once, with 95 %, from the samples that all have (docs/rigor.md)."""
 
     board: str | None
     version: str | None
