@@ -117,6 +117,29 @@ async def ready(settings: Settings, children: Sequence[subprocess.Popen[bytes]])
         await until_available(lambda: migrate(settings), what="database")
 
 
+NO_TIME = "no time left (ASSAY_TESTS_UNTIL)"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where time is short (seconds since 1970 in ASSAY_TESTS_UNTIL) the quick tests come first, not last."""
+    if os.environ.get("ASSAY_TESTS_UNTIL"):
+        items.sort(key=lambda item: "/tests/unit/" not in str(item.path))
+
+
+def pytest_runtest_setup() -> None:
+    """Begins no test once the time is up: a slow machine then says which it has not seen, instead of nothing at all."""
+    if time.time() > float(os.environ.get("ASSAY_TESTS_UNTIL") or "inf"):
+        pytest.skip(NO_TIME)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says loudly what was not run."""
+    left = [report for report in terminalreporter.stats.get("skipped", []) if NO_TIME in str(report.longrepr)]
+    if left:
+        files = sorted({report.nodeid.partition("::")[0] for report in left})
+        terminalreporter.write_line(f"NOT RUN for lack of time: {len(left)} tests of {', '.join(files)}", red=True)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Adds to the report of a failed test what went wrong in its stack, as the last lines of each log say it."""
@@ -130,10 +153,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def settings_in(home: Path, **told: Any) -> Settings:
-    """Settings of a stack in a folder, on ports of its own, whose agents beat often."""
+    """Settings of a stack in a folder, on ports of its own."""
     kafka, registry, clickhouse, api = free_ports(4)
     return Settings.model_validate(
-        {"home": home, "kafka": f"127.0.0.1:{kafka}", "registry": f"http://127.0.0.1:{registry}", "beat_s": 0.3, "engine": "",
+        {"home": home, "kafka": f"127.0.0.1:{kafka}", "registry": f"http://127.0.0.1:{registry}", "engine": "",
          "clickhouse": f"http://127.0.0.1:{clickhouse}", "api": f"http://127.0.0.1:{api}"} | told
     )  # fmt: skip
 
