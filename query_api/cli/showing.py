@@ -81,7 +81,7 @@ def ranking(board: Mapping[str, Any]) -> None:
         [_ranked(row) for row in board["rows"]],
         title=f"ranking: {board['board']}",
     )
-    for remark in _remarks(board):
+    for remark in _of_board(board):
         note(remark)
 
 
@@ -95,7 +95,7 @@ def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _remarks(board: Mapping[str, Any]) -> Iterator[str]:
+def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
     rows = board["rows"]
     if any(row["rank_low"] is not None for row in rows):
         yield "places: with 95 % all of them are right at once; models whose places overlap may be equally good"

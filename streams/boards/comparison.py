@@ -271,13 +271,13 @@ def _grouped(name: str, own: Sequence[TaskCompared]) -> GroupCompared:
 def in_words(one: TaskCompared) -> str:
     """The finding about a task as a sentence."""
     own = one.difference
-    if not one.differing:
-        return f"the same on all {own.n} shared samples"
     interval = f" ({own.low:.3f} to {own.high:.3f})" if own.low is not None and own.high is not None else ""
-    p = f"p = {one.p_holm:.2g} after Holm"
     if one.p_equivalent is not None and one.p_equivalent <= LEVEL:
         tests = f"p = {one.p_equivalent:.2g} in two one-sided tests"
         return f"as good as one another within the margin: A - B is {own.value:.3f}{interval}, {tests}"
+    if not one.differing:
+        return f"the same on all {own.n} shared samples"
+    p = f"p = {one.p_holm:.2g} after Holm"
     if one.better is None:
         more = f"; these samples find differences from {one.detectable:.3f} on" if one.detectable else ""
         more += f", and {one.needed:,} would find the one that was asked for" if one.needed else ""
