@@ -109,10 +109,12 @@ def _freedom(own: Sequence[Standings], shares: Sequence[float]) -> float:
 
 def _mcnemar(some: Floats, every: Floats) -> Floats:
     """McNemar's mid-p (differences.py) of all pairs, [some, every]."""
-    better, worse = some @ (1 - every).T, (1 - some) @ every.T
+    # Counts of samples; products of floats are far faster than those of integers, and exact.
+    better, worse = (found.astype(np.int64) for found in (some @ (1 - every).T, (1 - some) @ every.T))
     fewer, both = np.minimum(better, worse), better + worse
-    found: Floats = np.minimum(1.0, bdtr(fewer, both, 0.5) + np.where(fewer > 0, bdtr(np.maximum(fewer - 1, 0), both, 0.5), 0.0))
-    return found
+    below = np.where(fewer > 0, bdtr(np.maximum(fewer - 1.0, 0.0), both, 0.5), 0.0)
+    p: Floats = np.minimum(1.0, bdtr(fewer.astype(np.float64), both, 0.5) + below)
+    return p
 
 
 def _t_test(differences: Floats, variances: Floats, freedom: float) -> Floats:
