@@ -81,6 +81,17 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     return Spread(n, count, mean, variance, freedom, effect, skewness)
 
 
+def errors(values: Floats, clusters: Clusters | None = None) -> Floats:
+    """Each cluster's part in the error of the mean of values of shape [n]."""
+    return grouped(values - values.mean(), clusters).sums / len(values)
+
+
+def covariance(parts: Sequence[Floats]) -> float:
+    """What means over the same clusters add to the variance of their sum: (Σ e)² - Σ e² of their errors, over all clusters."""
+    whole = np.sum(parts, axis=0)
+    return float(whole @ whole) - math.fsum(float(one @ one) for one in parts) if len(parts) > 1 else 0.0
+
+
 def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float:
     """variance / alone, drawn towards the worst case Σ n_c²/n, in which all samples of a cluster are the same, where few clusters tell it.
 
