@@ -105,7 +105,7 @@ def _text(seed: int, ordinal: int, repeat: int) -> float:
 def boards() -> Iterator[Cell]:
     """Boards with any range that misses its model's true place; models share what is hard."""
     for count, n, kind in itertools.product((2, 5, 20, 100), (50, 200, 1000), ("equal", "ladder")):
-        yield _board(f"K = {count}, n = {n}, {kind}", count, n, kind, "0/1", simulations=1000 if count < 100 else 300)
+        yield _board(f"K = {count}, n = {n}, {kind}", count, n, kind, "0/1", simulations=1000 if count < 100 else 400)
     for count, scores in itertools.product((5, 20), ("F1", "passages of 5", "two tasks over the same documents")):
         yield _board(f"K = {count}, n = 200, equal, {scores}", count, 200, "equal", scores, simulations=600)
 
@@ -155,7 +155,7 @@ def suites() -> Iterator[Cell]:
             found = [joint_interval([table[right] for right in row], parts) for row in draw.binomial(n, shares).tolist()]
             return float(np.mean([low <= truth <= high for (low, high), truth in zip(found, shares.mean(axis=1), strict=True)]))
 
-        yield Cell("suites", f"K = {tasks}, n = {n}, p = {share:g}, {kind}", SUITES, find, 2000 if tasks < 57 else 1000)
+        yield Cell("suites", f"K = {tasks}, n = {n}, p = {share:g}, {kind}", SUITES, find, 4000 if tasks < 57 else 2000)
 
 
 @functools.cache
@@ -224,7 +224,7 @@ def clusters() -> Iterator[Cell]:
             return held(found, share)
 
         bound = min(CLUSTERS, _wilsons(count, share))
-        yield Cell("clusters", f"G = {count}, {sizes}, p = {share:g}, ICC = {icc:g}", bound, find, 500)
+        yield Cell("clusters", f"G = {count}, {sizes}, p = {share:g}, ICC = {icc:g}", bound, find, 1000)
 
 
 def _wilsons(n: int, share: float) -> float:
@@ -287,7 +287,7 @@ def tests() -> Iterator[Cell]:
             values = own(size=(count, n)) - (kind == "exponential")
             return float(np.mean([skewed_p(told) <= 0.05 for row in values if (told := spread(row))]))
 
-        yield Cell("tests", f"t and t corrected for skewness, n = {n}, {kind} differences", 0.05, find, 4000, least=False)
+        yield Cell("tests", f"t and t corrected for skewness, n = {n}, {kind} differences", 0.05, find, 8000, least=False)
 
 
 @functools.cache
