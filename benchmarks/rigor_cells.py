@@ -15,21 +15,22 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
 from streams.statistics.differences import difference, mcnemar
-from streams.statistics.intervals import Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
+from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
 from streams.statistics.ranks import ranges, standings, together
 from streams.statistics.sequences import sequence
 from streams.statistics.spreads import Floats, covariance, errors, spread
 
-SUITES, CLUSTERS, PAIRS = 0.915, 0.93, 0.93
+SUITES, CLUSTERS, PAIRS, CALIBRATION = 0.915, 0.93, 0.93, 0.9
 Draw = np.random.Generator
 Verdict = Literal["holds", "within the noise", "misses"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A share to find by so many simulations, or by all outcomes where none are told; `least` says on which side of the bound it is to be."""
+    """A share to find by so many simulations, or by all outcomes where none are told; `least`: the bound is its least, else its most."""
 
     grid: str
     name: str
@@ -66,7 +67,9 @@ class Found:
 
 def cells() -> Iterator[Cell]:
     """All of them, grid by grid."""
-    yield from itertools.chain(sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), tests(), stopped())
+    yield from itertools.chain(
+        sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), calibrations(), tests(), stopped()
+    )
 
 
 def held(intervals: Sequence[Interval | None], truth: float) -> float:
@@ -76,10 +79,8 @@ def held(intervals: Sequence[Interval | None], truth: float) -> float:
 
 def clustered(draw: Draw, sizes: Floats, *, share: float, icc: float) -> Floats:
     """0/1 answers of clusters of these sizes, whose own shares are beta-distributed with that intraclass correlation."""
-    if icc == 0:
-        hard = np.full(len(sizes), share)
-    else:
-        hard = draw.beta(share * (1 - icc) / icc, (1 - share) * (1 - icc) / icc, len(sizes))
+    own = (1 - icc) / max(icc, 1e-9)
+    hard = draw.beta(share * own, (1 - share) * own, len(sizes)) if icc else np.full(len(sizes), share)
     return (draw.random(int(sizes.sum())) < np.repeat(hard, sizes.astype(int))).astype(np.float64)
 
 
@@ -147,15 +148,16 @@ def suites() -> Iterator[Cell]:
         yield Cell("suites", f"K = 1, n = {n}, p = {share:g}", SUITES, _exactly(n, share), None)
     grid = itertools.product((2, 3, 4, 8, 57), (20, 50, 200, 1000), (0.02, 0.1, 0.5, 0.9, 0.98), ("equal", "spread"))
     for tasks, n, share, kind in grid:
-
-        def find(draw: Draw, count: int, tasks: int = tasks, n: int = n, share: float = share, kind: str = kind) -> float:
-            reach = 0.0 if kind == "equal" else 0.9 * min(share, 1 - share)
-            shares = np.clip(share + draw.uniform(-reach, reach, (count, tasks)), 0.001, 0.999)
-            table, parts = _table(n), [1 / tasks] * tasks
-            found = [joint_interval([table[right] for right in row], parts) for row in draw.binomial(n, shares).tolist()]
-            return float(np.mean([low <= truth <= high for (low, high), truth in zip(found, shares.mean(axis=1), strict=True)]))
-
+        reach = 0.0 if kind == "equal" else 0.9 * min(share, 1 - share)
+        find = functools.partial(_suites, tasks=tasks, n=n, share=share, reach=reach)
         yield Cell("suites", f"K = {tasks}, n = {n}, p = {share:g}, {kind}", SUITES, find, 4000 if tasks < 57 else 2000)
+
+
+def _suites(draw: Draw, count: int, *, tasks: int, n: int, share: float, reach: float) -> float:
+    shares = np.clip(share + draw.uniform(-reach, reach, (count, tasks)), 0.001, 0.999)
+    table, parts = _table(n), [1 / tasks] * tasks
+    found = [joint_interval([table[right] for right in row], parts) for row in draw.binomial(n, shares).tolist()]
+    return float(np.mean([low <= truth <= high for (low, high), truth in zip(found, shares.mean(axis=1), strict=True)]))
 
 
 @functools.cache
@@ -176,13 +178,13 @@ def _exactly(n: int, share: float) -> Callable[[Draw, int], float]:
 
 def special_suites() -> Iterator[Cell]:
     """Suites with unlike weights, clusters, values between 0 and 1, and tasks over the same documents."""
-    for kind, share in itertools.product(("weights 8, 2, 1, 1", "passages of 5", "F1", "same documents, r = 0.6"), (0.02, 0.1, 0.5, 0.9, 0.98)):
-        for n in (50, 200):
+    kinds = ("weights 8, 2, 1, 1", "passages of 5", "F1", "same documents, r = 0.6")
+    for kind, n, share in itertools.product(kinds, (50, 200), (0.02, 0.1, 0.5, 0.9, 0.98)):
 
-            def find(draw: Draw, count: int, kind: str = kind, n: int = n, share: float = share) -> float:
-                return held([_special(draw, kind, n, share) for _ in range(count)], share if kind != "F1" else share * 0.75)
+        def find(draw: Draw, count: int, kind: str = kind, n: int = n, share: float = share) -> float:
+            return held([_special(draw, kind, n, share) for _ in range(count)], share if kind != "F1" else share * 0.75)
 
-            yield Cell("suites", f"{kind}, n = {n}, p = {share:g}", SUITES, find, 1000)
+        yield Cell("suites", f"{kind}, n = {n}, p = {share:g}", SUITES, find, 1000)
 
 
 def _special(draw: Draw, kind: str, n: int, share: float) -> Interval:
@@ -214,17 +216,17 @@ def clusters() -> Iterator[Cell]:
     """Means of clustered 0/1 answers. Where Wilson's interval of as many samples as there are clusters holds less, that is the bound."""
     grid = itertools.product((20, 50, 100), SIZES, (0.02, 0.1, 0.5, 0.9, 0.98), (0.0, 0.1, 0.5, 0.99))
     for count, sizes, share, icc in grid:
+        find = functools.partial(_clusters, count=count, sizes=sizes, share=share, icc=icc)
+        yield Cell("clusters", f"G = {count}, {sizes}, p = {share:g}, ICC = {icc:g}", min(CLUSTERS, _wilsons(count, share)), find, 1000)
 
-        def find(draw: Draw, simulations: int, count: int = count, sizes: str = sizes, share: float = share, icc: float = icc) -> float:
-            found = []
-            for _ in range(simulations):
-                own = SIZES[sizes](draw, count)
-                names = np.repeat(np.arange(count), own.astype(int)).tolist()
-                found.append(mean_of(clustered(draw, own, share=share, icc=icc).tolist(), names).interval)
-            return held(found, share)
 
-        bound = min(CLUSTERS, _wilsons(count, share))
-        yield Cell("clusters", f"G = {count}, {sizes}, p = {share:g}, ICC = {icc:g}", bound, find, 1000)
+def _clusters(draw: Draw, simulations: int, *, count: int, sizes: str, share: float, icc: float) -> float:
+    found = []
+    for _ in range(simulations):
+        own = SIZES[sizes](draw, count)
+        names = np.repeat(np.arange(count), own.astype(int)).tolist()
+        found.append(mean_of(clustered(draw, own, share=share, icc=icc).tolist(), names).interval)
+    return held(found, share)
 
 
 def _wilsons(n: int, share: float) -> float:
@@ -237,10 +239,7 @@ def _wilsons(n: int, share: float) -> float:
 def pairs() -> Iterator[Cell]:
     """Paired differences of right and wrong in clusters of five; b and c: how many the first, and the second, alone has right."""
     for count, (better, worse), icc in itertools.product((20, 50), ((0.01, 0.0), (0.05, 0.05), (0.2, 0.1)), (0.0, 0.5)):
-
-        def find(draw: Draw, simulations: int, count: int = count, better: float = better, worse: float = worse, icc: float = icc) -> float:
-            return held([_paired(draw, count, better, worse, icc) for _ in range(simulations)], better - worse)
-
+        find = functools.partial(_pairs, count=count, better=better, worse=worse, icc=icc)
         yield Cell("pairs", f"G = {count}, b = {better:g}, c = {worse:g}, ICC = {icc:g}", PAIRS, find, 1000)
 
     def flat(draw: Draw, simulations: int) -> float:
@@ -248,6 +247,10 @@ def pairs() -> Iterator[Cell]:
         return float(np.mean([own is None or own[1] - own[0] < 1e-9 for own in found]))
 
     yield Cell("pairs", "G = 20, b = 0.01, c = 0: intervals of no width", 0.0, flat, 1000, least=False)
+
+
+def _pairs(draw: Draw, simulations: int, *, count: int, better: float, worse: float, icc: float) -> float:
+    return held([_paired(draw, count, better, worse, icc) for _ in range(simulations)], better - worse)
 
 
 def _paired(draw: Draw, count: int, better: float, worse: float, icc: float) -> Interval | None:
@@ -271,6 +274,38 @@ def repeats() -> Iterator[Cell]:
         yield Cell("repeats", f"n = 50, repeats = {asked}, p = {share:g}, ICC = {icc:g}", bound, find, 1000)
 
 
+def calibrations() -> Iterator[Cell]:
+    """Debiased calibration errors of models that are calibrated, too sure of themselves, or whose odds are too even."""
+    for kind, n in itertools.product(("calibrated", "too sure by 0.046", "too sure by 0.1", "too even"), (100, 400, 2000)):
+        yield Cell("calibration", f"{kind}, n = {n}", CALIBRATION, functools.partial(_calibrations, kind=kind, n=n), 1000)
+
+
+def _calibrations(draw: Draw, count: int, *, kind: str, n: int) -> float:
+    sure, right = _answered(draw, kind, 2_000_000)
+    place = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
+    truth = 0.0 if kind == "calibrated" else float(np.abs(np.bincount(place, sure - right)).sum()) / len(sure)
+    found = []
+    for _ in range(count):
+        sure, share = _answered(draw, kind, n)
+        answers, place = (draw.random(n) < share).astype(np.float64), np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
+        sums = [np.bincount(place, told, minlength=BINS) for told in (sure, answers, np.ones(n))]
+        value, error = calibration([float(one) for row in zip(*sums, strict=True) for one in row])
+        assert value is not None and error is not None
+        found.append((max(0.0, value - Z95 * error), value + Z95 * error))
+    return held(found, truth)
+
+
+def _answered(draw: Draw, kind: str, n: int) -> tuple[Floats, Floats]:
+    """Confidence, and how likely an answer is then right."""
+    sure = 0.25 + 0.75 * draw.beta(4, 1.5, n)
+    match kind:
+        case "calibrated":
+            return sure, sure
+        case "too even":
+            return sure, 1 - (1 - sure) ** 1.5
+    return sure, np.clip(sure - float(kind.rpartition(" ")[2]), 0, 1)
+
+
 def tests() -> Iterator[Cell]:
     """False findings at the level of 0.05, where nothing differs."""
     for n, differing in itertools.product((20, 50, 200, 1000), (0.05, 0.2, 0.5)):
@@ -283,11 +318,19 @@ def tests() -> Iterator[Cell]:
     for n, kind in itertools.product((20, 50, 200), ("normal", "exponential", "Student, 3 degrees")):
 
         def find(draw: Draw, count: int, n: int = n, kind: str = kind) -> float:
-            own = {"normal": draw.normal, "exponential": draw.exponential}.get(kind, lambda size: draw.standard_t(3, size))
-            values = own(size=(count, n)) - (kind == "exponential")
-            return float(np.mean([skewed_p(told) <= 0.05 for row in values if (told := spread(row))]))
+            return float(np.mean([skewed_p(told) <= 0.05 for row in _unlike(draw, kind, (count, n)) if (told := spread(row))]))
 
         yield Cell("tests", f"t and t corrected for skewness, n = {n}, {kind} differences", 0.05, find, 8000, least=False)
+
+
+def _unlike(draw: Draw, kind: str, shape: tuple[int, int]) -> Floats:
+    """Differences whose mean is 0."""
+    match kind:
+        case "normal":
+            return draw.normal(size=shape)
+        case "exponential":
+            return draw.exponential(size=shape) - 1.0
+    return draw.standard_t(3, shape)
 
 
 @functools.cache

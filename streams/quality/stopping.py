@@ -100,7 +100,8 @@ def known(scores: TaskScores, planned: PlannedTask) -> Known | None:
 def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stopping, *, samples: int, unknown: float) -> Floats:
     """How wide a figure's interval is after each of the ordinals.
 
-    It is about the task's own samples, of which there are so many; where some have no value, nobody knows how many will, and they have no end.
+    It is about the task's own samples, of which there are so many; where some have no value nobody knows how many will, and it is without
+    an end.
     """
     there, values = _series(scores, key, ordinals)
     if len(values) and (values.min() < 0 or values.max() > 1):

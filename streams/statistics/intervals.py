@@ -1,8 +1,8 @@
 """Means with their 95 % intervals, in closed form: the same values give the same figures, in every replay and without a draw.
 
 Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the
-variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is Student's,
-corrected for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
+variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is
+Student's, with a correction for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
 """
 
 import math

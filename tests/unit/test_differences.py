@@ -117,7 +117,8 @@ def test_a_scale_changes_nothing_but_the_unit() -> None:
     for share in (0.05, 1.0):
         first = draw.random(60)
         second = np.where(draw.random(60) < share, draw.random(60), first)
-        own, points = difference(first.tolist(), second.tolist(), width=1.0), difference(*(100 * first, 100 * second), width=100.0)
+        own = difference(first.tolist(), second.tolist(), width=1.0)
+        points = difference((100 * first).tolist(), (100 * second).tolist(), width=100.0)
         assert own.low is not None and own.high is not None
         assert (points.low, points.high, points.p) == pytest.approx((100 * own.low, 100 * own.high, own.p))
 
