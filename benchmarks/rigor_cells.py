@@ -17,7 +17,7 @@ from scipy import stats
 
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
-from streams.statistics.differences import difference, mcnemar
+from streams.statistics.differences import difference, mcnemar, mean_of_independent, paired_proportions
 from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
 from streams.statistics.ranks import ranges, standings, together
 from streams.statistics.sequences import sequence
@@ -247,6 +247,33 @@ def pairs() -> Iterator[Cell]:
         return float(np.mean([own is None or own[1] - own[0] < 1e-9 for own in found]))
 
     yield Cell("pairs", "G = 20, b = 0.01, c = 0: intervals of no width", 0.0, flat, 1000, least=False)
+
+    for n, differing in itertools.product((50, 200), (0.02, 0.1, 1.0)):
+        find = functools.partial(_unequal, n=n, differing=differing)
+        yield Cell("pairs", f"F1, n = {n}, {differing:g} differ", PAIRS, find, 1000)
+    for tasks, n, (better, worse) in itertools.product((2, 8, 57), (20, 200), ((0.02, 0.0), (0.05, 0.02), (0.3, 0.1))):
+        find = functools.partial(_over_tasks, tasks=tasks, n=n, better=better, worse=worse)
+        yield Cell("pairs", f"over {tasks} tasks, n = {n}, b = {better:g}, c = {worse:g}", PAIRS, find, 1000)
+
+
+def _unequal(draw: Draw, count: int, *, n: int, differing: float) -> float:
+    """Scores from 0 to 1, of which so many are drawn anew, from others."""
+    found = []
+    for _ in range(count):
+        first = draw.random(n)
+        second = np.where(draw.random(n) < differing, draw.beta(2, 1, n), first)
+        own = difference(first.tolist(), second.tolist(), width=1.0)
+        found.append((own.low, own.high) if own.low is not None and own.high is not None else None)
+    return held(found, -differing / 6)
+
+
+def _over_tasks(draw: Draw, count: int, *, tasks: int, n: int, better: float, worse: float) -> float:
+    """The mean of tasks' differences, joined."""
+    found = []
+    for row in draw.multinomial(n, (better, worse, 1 - better - worse), size=(count, tasks)).tolist():
+        own = [paired_proportions(one, other, n)[1] for one, other, _ in row]
+        found.append(mean_of_independent([(one - other) / n for one, other, _ in row], own))
+    return held(found, better - worse)
 
 
 def _pairs(draw: Draw, simulations: int, *, count: int, better: float, worse: float, icc: float) -> float:

@@ -57,7 +57,7 @@ TITLES: Final = {
     "ranks": "Ranks: boards on which any range misses its model's true place",
     "suites": "Suites: how many intervals hold the mean of the tasks' shares",
     "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
-    "pairs": "Paired differences in clusters of five: how many intervals hold the difference",
+    "pairs": "Paired differences: how many intervals hold the difference",
     "repeats": "Repeats: how many intervals hold the share",
     "calibration": "Calibration: how many intervals hold the expected calibration error",
     "tests": "Tests: how often they find a difference where there is none",
@@ -72,7 +72,7 @@ EXPLAINED: Final = {
     "repeats": "The bound is 0.93, or what Wilson's interval holds of 50 samples where that is less. ICC: how much of an answer is its\n"
     "document's.",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
-    "pairs": "b, c: how many the first, and the second, alone has right.",
+    "pairs": "b, c: how many the first, and the second, alone has right. G: clusters of five. F1: scores of which so many differ.",
 }
 SHARE: Final = re.compile(r", p = ([0-9.]+)")
 
