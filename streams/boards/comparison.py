@@ -211,7 +211,7 @@ def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
     return replace(
         one, detectable=detectable(own.stderr, tests=tests),
         needed=needed(own.stderr, n=own.n, difference=asking.difference, tests=tests) if asking.difference else None,
-        p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin) if asking.margin else None,
+        p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin, freedom=max(1, own.clusters - 1)) if asking.margin else None,
     )  # fmt: skip
 
 

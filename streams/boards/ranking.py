@@ -29,7 +29,7 @@ from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
 from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
 from streams.statistics.ranks import Standings, ranges, standings, together
-from streams.statistics.spreads import Clusters, Floats, grouped
+from streams.statistics.spreads import Clusters, Floats, covariance, errors
 
 FORMULA_VERSION = "ranking-4"
 Data = tuple[str, str, int]  # task, build, samples
@@ -208,18 +208,12 @@ def _joined(
     known = [part for part in parts if part]
     if len(known) < len(parts):
         return None
-    covariance = 0.0
-    for family in families:
-        sums = [scales[place] * _errors(found[place].shared, entry) for place in family]
-        covariance += float(np.sum(sums, axis=0) @ np.sum(sums, axis=0)) - sum(float(one @ one) for one in sums) if len(family) > 1 else 0.0
-    low, high = joint_interval(known, scales, covariance)
+    shared = [
+        covariance([scales[place] * errors(found[place].shared.values[entry], found[place].shared.clusters) for place in family])
+        for family in families if len(family) > 1
+    ]  # fmt: skip
+    low, high = joint_interval(known, scales, math.fsum(shared))
     return low - guessed, high - guessed
-
-
-def _errors(shared: Shared, entry: int) -> Floats:
-    """Each cluster's part in the error of an entry's mean."""
-    own = shared.values[entry]
-    return grouped(own - own.mean(), shared.clusters).sums / len(own)
 
 
 def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) -> Standing:

@@ -88,18 +88,25 @@ def known(scores: TaskScores, planned: PlannedTask) -> Known | None:
     if rule is None or not ordinals:
         return None
     main = (planned.main_filter, planned.main_metric)
-    widths = np.max([_widths(scores, key, ordinals, rule, unknown=np.inf if key == main else 0.0) for key in _bounded(planned.expected)], 0)
+    widths = np.max([
+        _widths(scores, key, ordinals, rule, samples=planned.samples, unknown=np.inf if key == main else 0.0)
+        for key in _bounded(planned.expected)
+    ], 0)  # fmt: skip
     enough = widths <= 2 * rule.half_width
     place = int(enough.argmax())
     return Known(place + 1, float(widths[place]) / 2) if enough[place] else None
 
 
-def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stopping, *, unknown: float) -> Floats:
-    """How wide a figure's interval is after each of the ordinals."""
+def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stopping, *, samples: int, unknown: float) -> Floats:
+    """How wide a figure's interval is after each of the ordinals.
+
+    It is about the task's own samples, of which there are so many; where some have no value nobody knows how many will, and it is without
+    an end.
+    """
     there, values = _series(scores, key, ordinals)
     if len(values) and (values.min() < 0 or values.max() > 1):
         return np.full(len(ordinals), np.inf)
-    lows, highs = sequence(values, half_width=rule.half_width, confidence=rule.confidence)
+    lows, highs = sequence(values, half_width=rule.half_width, confidence=rule.confidence, population=samples if all(there) else None)
     # After an ordinal without a value it is as wide as before it.
     widths: Floats = np.concatenate([[unknown], highs - lows])
     after: Floats = widths[np.cumsum(there)]
@@ -115,12 +122,17 @@ def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list
 
 
 def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int]) -> Mapping[Key, Interval]:
-    """The 95 % intervals after these ordinals, of the figures that have one."""
+    """The 95 % intervals after these ordinals, of the figures that have one.
+
+    Of a task that stopped they are about what all of its samples would have given; of one that was run to its end that is known, and they
+    are about samples without end, as any other figure's are: no interval has a width of zero.
+    """
     assert planned.stopping is not None
     found = dict[Key, Interval]()
     for key in _bounded(planned.expected):
-        _, values = _series(scores, key, ordinals)
+        there, values = _series(scores, key, ordinals)
         if len(values) and values.min() >= 0 and values.max() <= 1:
-            lows, highs = sequence(values, half_width=planned.stopping.half_width)
+            population = planned.samples if all(there) and len(ordinals) < planned.samples else None
+            lows, highs = sequence(values, half_width=planned.stopping.half_width, population=population)
             found[key] = float(lows[-1]), float(highs[-1])
     return found

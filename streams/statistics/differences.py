@@ -61,7 +61,7 @@ def difference(
         return Difference(value, None, None, None, 1.0, "none", "none", n, 1)
     few = ", few clusters" if told.clusters < min(n, FEW_CLUSTERS) else ""
     if scale is not None and (binary or int((own != 0).sum()) < TELLING):
-        error, (low, high), p = _adjusted(own / scale, told)
+        error, (low, high), p = _adjusted(own / scale, told.mean / scale, told)
         method = f"adjusted Wald, effective size{few}"
         return Difference(value, error * scale, low * scale, high * scale, p, f"t test{few}", method, n, told.clusters)
     if told.variance <= 0:
@@ -84,11 +84,11 @@ def paired_proportions(better: float, worse: float, n: float, quantile: float = 
     return error, (max(-1.0, centre - quantile * error), min(1.0, centre + quantile * error))
 
 
-def _adjusted(own: Floats, told: Spread) -> tuple[float, Interval, float]:
+def _adjusted(own: Floats, mean: float, told: Spread) -> tuple[float, Interval, float]:
     """The same for differences from -1 to 1 in clusters, on n over the design effect; and the t test of its centre."""
     size = told.n / told.effect
     square = float(own @ own) / told.n * size
-    centre = told.mean * size / (size + 2)
+    centre = mean * size / (size + 2)
     error = math.sqrt(((square + 2) / (size + 2) - centre**2) / (size + 2))
     half = t95(told.freedom) * error
     return error, (max(-1.0, centre - half), min(1.0, centre + half)), float(2 * stdtr(told.freedom, -abs(centre) / error))

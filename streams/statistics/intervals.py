@@ -1,13 +1,13 @@
 """Means with their 95 % intervals, in closed form: the same values give the same figures, in every replay and without a draw.
 
 Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the
-variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is Student's,
-corrected for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
+variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is
+Student's, with a correction for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,8 +85,10 @@ def ratio(values: Floats, clusters: Clusters | None = None) -> Ratio | None:
     p' = (x + ½)/(n + 1) and p'(1 - p')/n.
     """
     own = spread(values, clusters)
-    if own is None:
-        return None
+    return _ratio(values, own) if own else None
+
+
+def _ratio(values: Floats, own: Spread) -> Ratio:
     n, varied = own.n, float(values.var())
     binary = varied == 0 or bool(np.isin(values, (0.0, 1.0)).all())
     added = 0.5 if binary else 0.5 * varied / (own.mean * (1 - own.mean))
@@ -133,23 +135,27 @@ def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance:
 
 
 def skewed(own: Spread) -> Interval:
-    """The 95 % interval of a mean of any values: Student's, corrected for skewness.
+    """The 95 % interval of a mean of any values: the least that holds both Student's and his corrected for skewness.
 
-    mean - SE·g⁻¹(±t) with g⁻¹(y) = 3/a·(∛(1 + a·(y - a/6)) - 1) and a = skewness/√clusters.
+    The latter is mean - SE·g⁻¹(±t) with g⁻¹(y) = 3/a·(∛(1 + a·(y - a/6)) - 1) and a = skewness/√clusters. Alone it is too narrow where
+    tails are heavy on both sides, as Student's is where one is.
     Source: P. Hall, J. R. Statist. Soc. B 54 (1992) 221-228, equation 2.5; t in place of z: Zhou and Gao, Am. Stat. 54 (2000) 100-104.
     """
     a, t, error = own.skewness / math.sqrt(own.clusters), t95(own.freedom), math.sqrt(own.variance)
-    ends = [y if abs(a) < NEARLY_0 else 3 / a * (math.cbrt(1 + a * (y - a / 6)) - 1) for y in (t, -t)]
-    return own.mean - error * ends[0], own.mean - error * ends[1]
+    below, above = (y if abs(a) < NEARLY_0 else 3 / a * (math.cbrt(1 + a * (y - a / 6)) - 1) for y in (t, -t))
+    return own.mean - error * max(t, below), own.mean - error * min(-t, above)
 
 
 def skewed_p(own: Spread) -> float:
-    """The two-sided p-value that the mean is 0, by the same correction: t' = t + a·t²/3 + a²·t³/27 + a/6. 1 where nothing is spread."""
+    """The two-sided p-value that the mean is 0: the greater of Student's and that of t' = t + a·t²/3 + a²·t³/27 + a/6.
+
+    1 where nothing is spread about 0. Source: as above.
+    """
     if own.variance <= 0:
         return 1.0 if own.mean == 0 else 0.0
     a, t = own.skewness / math.sqrt(own.clusters), own.mean / math.sqrt(own.variance)
     turned = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
-    return float(2 * stdtr(own.freedom, -abs(turned)))
+    return float(2 * stdtr(own.freedom, -min(abs(t), abs(turned))))
 
 
 def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Mean:
@@ -162,19 +168,19 @@ def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within
     own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
     if own is None:
         return Mean(math.fsum(values) / len(values), None, None, len(array), 1, "none")
-    method, interval = _interval(array, clusters, own, within)
+    method, interval = _interval(array, own, within)
     return Mean(math.fsum(values) / len(values), math.sqrt(own.variance), interval, own.n, own.clusters, method)
 
 
-def _interval(values: Floats, clusters: Clusters | None, own: Spread, within: Interval) -> tuple[str, Interval | None]:
+def _interval(values: Floats, own: Spread, within: Interval) -> tuple[str, Interval | None]:
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
     if math.isfinite(low) and math.isfinite(high):
-        scaled = ratio((values - low) / (high - low), clusters)
-        assert scaled is not None
+        wide = high - low
+        scaled = _ratio((values - low) / wide, replace(own, mean=(own.mean - low) / wide))
         bottom, top = joint_interval([scaled], [1.0])
         exact = own.clusters == own.n and scaled.quantile == Z95
-        return ("Wilson" if exact else f"Wilson, effective size{few}"), (low + bottom * (high - low), low + top * (high - low))
+        return ("Wilson" if exact else f"Wilson, effective size{few}"), (low + bottom * wide, low + top * wide)
     if own.variance <= 0:
         return "none", None
     bottom, top = skewed(own)

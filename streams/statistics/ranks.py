@@ -15,8 +15,8 @@ from streams.statistics.differences import LEVEL
 from streams.statistics.intervals import RATIO
 from streams.statistics.spreads import Clusters, Floats, grouped
 
-# Tests of all pairs are held so far; above, what Holm adds to Bonferroni is not worth another pass over 10⁸ pairs.
-MOST_HELD = 3000
+# Tests of all pairs are held so far; above, what Holm adds to Bonferroni is not worth another pass over millions of pairs.
+MOST_HELD = 2000
 _CHUNK_CELLS = 4_000_000
 
 
@@ -62,10 +62,11 @@ def ranges(own: Sequence[Standings]) -> list[tuple[int, int]]:
     """The best and the worst place of each entry by the sum of independent standings; higher is better."""
     count = len(own[0].means)
     pairs = count * (count - 1) // 2
-    level = LEVEL / max(1, pairs)
+    level, blocks = LEVEL / max(1, pairs), _tested(own)
     if count <= MOST_HELD:
-        level = _holm(np.concatenate([p for _, p in _tested(own)])[np.triu_indices(count, 1)], level)
-    above, below = (np.concatenate(found) for found in zip(*(_found(*block, level) for block in _tested(own)), strict=True))
+        held = list(blocks)
+        level, blocks = _holm(np.concatenate([p for _, p in held])[np.triu_indices(count, 1)], level), iter(held)
+    above, below = (np.concatenate(found) for found in zip(*(_found(*block, level) for block in blocks), strict=True))
     return [(1 + int(worse), count - int(better)) for better, worse in zip(above, below, strict=True)]
 
 
@@ -110,9 +111,13 @@ def _freedom(own: Sequence[Standings], shares: Sequence[float]) -> float:
 def _mcnemar(some: Floats, every: Floats) -> Floats:
     """McNemar's mid-p (differences.py) of all pairs, [some, every]."""
     better, worse = some @ (1 - every).T, (1 - some) @ every.T
-    fewer, both = np.minimum(better, worse), better + worse
-    found: Floats = np.minimum(1.0, bdtr(fewer, both, 0.5) + np.where(fewer > 0, bdtr(np.maximum(fewer - 1, 0), both, 0.5), 0.0))
-    return found
+    fewer, both = np.minimum(better, worse).astype(np.int64), (better + worse).astype(np.int64)
+    # Many pairs differ alike; the binomial's tail is dear.
+    told, place = np.unique(fewer * (some.shape[1] + 1) + both, return_inverse=True)
+    few, n = told // (some.shape[1] + 1), told % (some.shape[1] + 1)
+    below = np.where(few > 0, bdtr(np.maximum(few - 1.0, 0.0), n, 0.5), 0.0)
+    p: Floats = np.minimum(1.0, bdtr(few.astype(np.float64), n, 0.5) + below)
+    return p[place].reshape(fewer.shape)
 
 
 def _t_test(differences: Floats, variances: Floats, freedom: float) -> Floats:

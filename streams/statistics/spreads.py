@@ -5,6 +5,7 @@ clusters' sums, with the correction CR2, which is exact where all samples are al
 size. Where no sample shares a cluster all of it is the textbook's: s²/n, and n - 1 degrees of freedom.
 """
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -76,8 +77,19 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     variance = float((sums**2 / (1 - sizes / n)).sum()) / n**2
     freedom = float(count - 1) if count == n else _freedom(sizes, _intraclass(sums, sizes, squares))
     effect = 1.0 if count == n else _effect(variance, squares / (n - 1) / n, sums, sizes)
-    skewness = float((sums**3).mean()) / (total / count) ** 1.5 if total > 0 else 0.0
+    skewness = float(((sums / math.sqrt(total / count)) ** 3).mean()) if total > 0 else 0.0
     return Spread(n, count, mean, variance, freedom, effect, skewness)
+
+
+def errors(values: Floats, clusters: Clusters | None = None) -> Floats:
+    """Each cluster's part in the error of the mean of values of shape [n]."""
+    return grouped(values - values.mean(), clusters).sums / len(values)
+
+
+def covariance(parts: Sequence[Floats]) -> float:
+    """What means over the same clusters add to the variance of their sum: (Σ e)² - Σ e² of their errors, over all clusters."""
+    whole = np.sum(parts, axis=0)
+    return float(whole @ whole) - math.fsum(float(one @ one) for one in parts) if len(parts) > 1 else 0.0
 
 
 def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float:
@@ -88,8 +100,11 @@ def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float
     """
     worst = float(sizes @ sizes / sizes.sum())
     squares = sums**2
-    telling = float(squares.sum() ** 2 / (squares @ squares)) if alone > 0 else 0.0
-    return max(1.0, ((variance / alone if alone > 0 else 0.0) * telling + worst) / (telling + 1))
+    if alone <= 0:
+        return max(1.0, worst)
+    # Clusters whose samples all cancel out (variance 0) tell it as well as any.
+    telling = float(squares.sum() ** 2 / (squares @ squares)) if variance > 0 else float(len(sizes))
+    return max(1.0, (variance / alone * telling + worst) / (telling + 1))
 
 
 def _intraclass(sums: Floats, sizes: Floats, squares: float) -> float:

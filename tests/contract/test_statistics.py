@@ -1,6 +1,6 @@
 """Intervals, errors and paired tests are scipy's, where scipy has them."""
 
-from typing import Any
+import math
 
 import numpy as np
 import pytest
@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streams.statistics.differences import deciding, detectable, mcnemar, sign_flip
-from streams.statistics.intervals import clustered_t, mean_interval, standard_error, wilson
+from streams.statistics.differences import detectable, equivalent, mcnemar, needed
+from streams.statistics.intervals import mean_interval, skewed, skewed_p, wilson
+from streams.statistics.resampling import percentile_interval, resampled_means
+from streams.statistics.spreads import Spread, spread
 
 
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -17,59 +19,90 @@ def test_wilson_is_scipys(given_: tuple[int, int]) -> None:
     """The interval of any proportion."""
     successes, n = given_
     expected = stats.binomtest(successes, n).proportion_ci(0.95, method="wilson")
-    found = wilson(successes, n)
-    assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert wilson(successes / n, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
 def test_a_bootstrap_interval_agrees_with_scipys() -> None:
     """Two bootstraps of one mean differ by chance only."""
     values = np.random.default_rng(1).gamma(2.0, 3.0, 400)
     reference = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=5000, rng=np.random.default_rng(2))
-    found = mean_interval(list(values))
+    found = percentile_interval(resampled_means(values[np.newaxis], stream=0)[0], n=400)
     width = reference.confidence_interval.high - reference.confidence_interval.low
-    assert found is not None
     assert found[0] == pytest.approx(reference.confidence_interval.low, abs=0.08 * width)
     assert found[1] == pytest.approx(reference.confidence_interval.high, abs=0.08 * width)
 
 
-def test_a_clustered_interval_is_scipys_of_the_cluster_means() -> None:
-    """Where all clusters are of one size."""
-    values = np.random.default_rng(6).random((12, 5))
+def test_a_mean_of_skewed_values_reaches_as_far_as_scipys_bca_and_no_less_than_students() -> None:
+    """Of exponential values: the upper end is BCa's within a tenth of the width, the lower one Student's."""
+    values = np.random.default_rng(3).exponential(size=60)
+    reference = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=9999, rng=np.random.default_rng(2)).confidence_interval
+    found, plain = mean_interval(values.tolist()), stats.t.interval(0.95, 59, loc=values.mean(), scale=stats.sem(values))
+    assert found is not None
+    assert found[0] == pytest.approx(plain[0])
+    assert found[1] > plain[1]
+    assert found[1] == pytest.approx(reference.high, abs=0.1 * (reference.high - reference.low))
+
+
+def of(values: list[float]) -> Spread:
+    """How sure their mean is."""
+    own = spread(np.asarray(values))
+    assert own is not None
+    return own
+
+
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=20), st.floats(-3, 3))
+def test_of_values_that_are_not_skewed_the_interval_and_the_test_are_scipys(half: list[float], middle: float) -> None:
+    """Student's t, one sample. The values are on both sides of the middle alike."""
+    values = [middle + value for value in half] + [middle - value for value in half]
+    own = of(values)
+    if own.variance < 1e-6:
+        return
+    assert skewed(own) == pytest.approx(stats.t.interval(0.95, len(values) - 1, loc=middle, scale=stats.sem(values)), abs=1e-6)
+    assert skewed_p(own) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue, abs=1e-6)
+
+
+@given(st.lists(st.floats(-9, 9), min_size=3, max_size=40))
+def test_the_error_and_the_skewness_are_scipys(values: list[float]) -> None:
+    """s/√n, and the moments' ratio, of samples that share nothing."""
+    own = of(values)
+    assert math.sqrt(own.variance) == pytest.approx(stats.sem(values), abs=1e-9)
+    if own.variance > 1e-6:
+        assert own.skewness == pytest.approx(stats.skew(values), abs=1e-6)
+    assert (own.freedom, own.effect) == (len(values) - 1, 1.0)
+
+
+def test_of_clusters_of_one_size_the_interval_is_scipys_of_their_means() -> None:
+    """Error and degrees of freedom; the skewness is what the means have."""
+    values = np.random.default_rng(6).normal(size=(12, 5))
     means = values.mean(axis=1)
-    expected = stats.t.interval(0.95, 11, loc=means.mean(), scale=stats.sem(means))
-    assert clustered_t(values.ravel(), [number for number in range(12) for _ in range(5)]) == pytest.approx(expected)
-
-
-def test_without_shared_clusters_the_error_is_scipys() -> None:
-    """s/√n."""
-    values = np.random.default_rng(7).random(30)
-    assert standard_error(values) == pytest.approx(stats.sem(values))
-    assert standard_error(values, list(range(30))) == pytest.approx(stats.sem(values))
-    assert standard_error(values[:1]) is None
+    own = spread(values.ravel(), [number for number in range(12) for _ in range(5)])
+    assert own is not None
+    assert (math.sqrt(own.variance), own.freedom) == pytest.approx((stats.sem(means), 11))
+    assert own.skewness == pytest.approx(stats.skew(means))
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-def test_mcnemar_is_scipys_binomial_test(better: int, worse: int) -> None:
-    """Of the samples that differ, with probability ½ each."""
-    expected = stats.binomtest(better, better + worse, 0.5).pvalue if better + worse else 1.0
-    assert mcnemar(better, worse) == pytest.approx(expected, rel=1e-9)
+def test_mcnemar_is_scipys_binomial_with_half_of_the_point(better: int, worse: int) -> None:
+    """Twice the lower tail, the point itself by half; 1 where both are equal."""
+    fewer, both = min(better, worse), better + worse
+    expected = 2 * stats.binom.cdf(fewer - 1, both, 0.5) + stats.binom.pmf(fewer, both, 0.5) if better != worse else 1.0
+    assert mcnemar(better, worse) == pytest.approx(min(1.0, expected), rel=1e-9)
+    assert mcnemar(better, worse) <= (stats.binomtest(better, both, 0.5).pvalue if both else 1.0) + 1e-12
 
 
-def test_the_sign_flip_test_is_scipys_where_all_flips_can_be_tried() -> None:
-    """Within what 9,999 draws can tell."""
-    own = np.random.default_rng(1).normal(0.4, 1.0, 11)
-    exact = stats.permutation_test((own,), _mean, permutation_type="samples", n_resamples=2**11).pvalue
-    assert sign_flip(own) == pytest.approx(exact, abs=0.015)
+def test_what_can_be_found_has_the_power_that_it_says() -> None:
+    """At that size a t test finds the difference in 80 % of the cases, alone and among twenty. Scipy's noncentral t tells."""
+    for tests in (1, 20):
+        n = needed(1.0 / np.sqrt(50), n=50, difference=0.1, tests=tests)
+        assert n is not None
+        power = stats.nct.sf(stats.t.ppf(1 - 0.025 / tests, n - 1), n - 1, 0.1 * np.sqrt(n))
+        assert power == pytest.approx(0.8, abs=0.005)
+        assert detectable(1.0 / np.sqrt(n), tests=tests) == pytest.approx(0.1, rel=0.01)
 
 
-def _mean(values: Any, axis: int) -> Any:
-    return np.mean(values, axis=axis)
-
-
-def test_how_many_samples_would_decide_has_the_power_that_it_says() -> None:
-    """At that size a t-test finds the difference in 80 % of the cases. Scipy's noncentral t tells."""
-    n = deciding(0.1, 1.0 / np.sqrt(50), 50)
-    assert n is not None
-    power = stats.nct.sf(stats.t.ppf(0.975, n - 1), n - 1, 0.1 * np.sqrt(n))
-    assert power == pytest.approx(0.8, abs=0.005)
-    assert detectable(1.0 / np.sqrt(n)) == pytest.approx(0.1, rel=0.01)
+def test_equivalence_is_scipys_two_one_sided_tests() -> None:
+    """The greater p of "not below -margin" and "not above margin"."""
+    own = np.random.default_rng(5).normal(0.05, 0.5, 200)
+    below = stats.ttest_1samp(own, -0.15, alternative="greater").pvalue
+    above = stats.ttest_1samp(own, 0.15, alternative="less").pvalue
+    assert equivalent(own.mean(), stats.sem(own), margin=0.15, freedom=199) == pytest.approx(max(below, above))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from streams.statistics.intervals import Z95, Floats
+from streams.statistics.intervals import Z95
 from streams.statistics.sequences import sequence
+from streams.statistics.spreads import Floats
 
 LEAST = 0.94
 RUNS, WITHIN = 600, 0.05
@@ -58,3 +59,24 @@ def test_it_needs_about_twice_wilsons_samples() -> None:
     values = (np.random.default_rng(3).random((50, 8000)) < 0.5).astype(np.float64)
     lows, highs = sequence(values, half_width=0.02)
     assert 4000 < np.median((highs - lows <= 0.04).argmax(axis=1)) < 5500
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.5])
+def test_a_data_set_of_400_stops_before_its_end_and_its_sequence_is_seldom_wrong(share: float) -> None:
+    """Of 600 orders of the same documents: at every sample together, and where they stop; without an end most would never stop."""
+    right = (np.arange(400) < round(400 * share)).astype(np.float64)
+    values = np.random.default_rng(8).permuted(np.tile(right, (RUNS, 1)), axis=1)
+    lows, highs = sequence(values, half_width=WITHIN, population=400)
+    assert ((lows <= share + 1e-9) & (share - 1e-9 <= highs)).all(axis=1).mean() >= LEAST
+    ends = (highs - lows <= 2 * WITHIN).argmax(axis=1)
+    assert np.median(ends) < 300
+    endless = np.subtract(*reversed(sequence(values, half_width=WITHIN)))
+    assert share == 0.02 or (endless > 2 * WITHIN).all(axis=1).mean() > 0.9
+
+
+def test_what_is_drawn_whole_is_known() -> None:
+    """After all documents the sequence is their mean, and before it is within what is left."""
+    values = np.random.default_rng(2).random(50)
+    lows, highs = sequence(values, half_width=WITHIN, population=50)
+    assert (lows[-1], highs[-1]) == pytest.approx((values.mean(), values.mean()))
+    assert (highs - lows <= (50 - np.arange(1, 51)) / 50 + 1e-12).all()

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.drawing.grouping import arranged, mean_told
-from streams.boards.comparison import Measured, Sample, compare, in_words, of_group
+from streams.boards.comparison import Asking, Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
-from streams.statistics.intervals import mean_of_independent
+from streams.statistics.differences import mean_of_independent
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:
@@ -29,7 +29,7 @@ def test_the_better_run_is_named_with_its_margin() -> None:
     (task,) = compare({"t": measured(answers(80, 100))}, {"t": measured(answers(60, 100))}).tasks
     assert (task.better, task.a, task.b) == ("a", 0.8, 0.6)
     assert in_words(task).startswith("A is better by 0.200 (0.1")
-    assert "p = 1.9e-06 after Holm" in in_words(task)
+    assert "p = 9.5e-07 after Holm" in in_words(task)  # 2·½²⁰ - ½²⁰: mid-p of 20 to 0
     assert [one.ordinal for one in task.differing] == list(range(60, 80))
     assert task.differing[0].doc_id == 160
 
@@ -52,12 +52,39 @@ def test_only_shared_samples_count() -> None:
     assert (task.a, task.b) == (0.0, 1.0)
 
 
-def test_what_is_not_decided_says_how_many_samples_would() -> None:
-    """A difference within chance is not called one."""
+def test_what_is_not_decided_says_which_difference_these_samples_would_find() -> None:
+    """By Bonett and Price: 2 of 100 differ, one way; with one more either way the error is √((3/102 + 1/102 - (2/102)²)/102)."""
     (task,) = compare({"t": measured(answers(52, 100))}, {"t": measured(answers(50, 100))}).tasks
+    error = ((4 / 102 - (2 / 102) ** 2) / 102) ** 0.5
     assert task.better is None
+    assert task.detectable == pytest.approx((1.959964 + 0.841621) * error, rel=1e-5)
+    assert (task.needed, task.p_equivalent) == (None, None)
     assert in_words(task).startswith("no difference is shown: A - B is 0.020 (")
-    assert f"about {task.difference.deciding:,} samples would decide" in in_words(task)
+    assert in_words(task).endswith(f"; these samples find differences from {task.detectable:.3f} on")
+
+
+def test_how_many_samples_find_the_difference_that_is_asked_for() -> None:
+    """Half the difference needs four times the samples; more tasks need more, for Holm tests them all."""
+    runs = {"t": measured(answers(52, 100))}, {"t": measured(answers(50, 100))}
+    (one,), (other,) = (compare(*runs, asking=Asking(difference=size)).tasks for size in (0.02, 0.01))
+    assert one.needed is not None and other.needed is not None and one.detectable is not None
+    assert one.needed == pytest.approx(100 * (one.detectable / 0.02) ** 2, abs=1)
+    assert other.needed == pytest.approx(4 * one.needed, abs=4)
+    assert in_words(one).endswith(f", and {one.needed:,} would find the one that was asked for")
+    many = [{f"t{number}": side["t"] for number in range(10)} for side in runs]
+    among = compare(*many, asking=Asking(difference=0.02)).tasks[0]
+    assert among.needed is not None and among.needed > one.needed
+
+
+def test_whether_a_run_is_as_good_is_told_within_the_margin_that_is_asked_for() -> None:
+    """10 of 1,000 differ, either way alike: within 0.02, not within 0.005."""
+    a = measured(answers(500, 1000))
+    b = measured({n: float(5 <= n < 505) for n in range(1000)})
+    (wide,), (narrow,) = (compare({"t": a}, {"t": b}, asking=Asking(margin=margin)).tasks for margin in (0.02, 0.005))
+    assert wide.p_equivalent is not None and narrow.p_equivalent is not None
+    assert wide.p_equivalent < 1e-6 and narrow.p_equivalent > 0.05
+    assert in_words(wide).startswith("as good as one another within the margin: A - B is 0.000 (-0.007 to 0.007), p = ")
+    assert in_words(narrow).startswith("no difference is shown")
 
 
 def test_equal_answers_are_called_the_same() -> None:

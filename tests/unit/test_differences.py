@@ -1,5 +1,6 @@
 """Paired differences against published figures, and against what they promise."""
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -7,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.statistics.differences import difference, holm, mcnemar, paired_proportions, sign_flip
+from streams.statistics.differences import (
+    detectable,
+    difference,
+    equivalent,
+    holm,
+    mcnemar,
+    mean_of_independent,
+    needed,
+    paired_proportions,
+)
 
 
 def test_a_paired_interval_at_a_published_figure() -> None:
@@ -16,15 +26,26 @@ def test_a_paired_interval_at_a_published_figure() -> None:
 
 
 def test_mcnemar_at_a_published_figure() -> None:
-    """The same pairs: 0.0703. Source: as above, table IV."""
-    assert mcnemar(1, 7) == pytest.approx(0.0703, abs=5e-5)
+    """The same pairs: 0.039. Source: Fagerland, Lydersen and Laake, BMC Med. Res. Methodol. 13 (2013) 91, table 6."""
+    assert mcnemar(1, 7) == pytest.approx(0.039, abs=5e-4)
+    assert mcnemar(1, 7) == pytest.approx((2 * (1 + 8) - 8) / 2**8)  # by hand: 2·P(X ≤ 1) - P(X = 1)
 
 
-def test_whole_clusters_are_flipped() -> None:
-    """Two clusters of many equal differences are two signs: half of their four flips are as far from 0."""
-    own = np.full(40, 0.5)
-    assert sign_flip(own, ["a"] * 20 + ["b"] * 20) == pytest.approx(0.5, abs=0.02)
-    assert sign_flip(own) == pytest.approx(1 / 10_000)
+def test_mcnemar_of_no_difference_is_one() -> None:
+    """None that differ, or as many either way."""
+    assert mcnemar(0, 0) == mcnemar(3, 3) == 1.0
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=6))
+def test_a_mean_of_intervals_keeps_its_place_and_narrows(given_: list[tuple[float, float, float]]) -> None:
+    """It holds the mean; it is no wider than the mean of the widths, and with one it is that one."""
+    values, intervals = [v for v, _, _ in given_], [(v - below, v + above) for v, below, above in given_]
+    low, high = mean_of_independent(values, intervals)
+    centre = math.fsum(values) / len(values)
+    assert low - 1e-9 <= centre <= high + 1e-9
+    assert high - low <= math.fsum(top - bottom for bottom, top in intervals) / len(values) + 1e-9
+    if len(values) == 1:
+        assert (low, high) == pytest.approx(intervals[0])
 
 
 def test_holm_at_a_published_figure() -> None:
@@ -43,34 +64,84 @@ def test_holm_is_the_closed_test_of_bonferroni(p_values: list[float]) -> None:
 
 
 def test_without_a_spread_nothing_is_reckoned() -> None:
-    """None, not 0."""
-    same = difference([0.25] * 5, [0.25] * 5)
-    assert (same.value, same.p, same.detectable, same.deciding) == (0.0, 1.0, None, None)
+    """None, not 0; equal values with a known range have an interval all the same."""
+    same = difference([2.25] * 5, [2.25] * 5)
+    assert (same.value, same.p, same.stderr, same.low, same.high) == (0.0, 1.0, None, None, None)
     one = difference([0.7], [0.2])
-    assert (one.low, one.high, one.stderr) == (None, None, None)
+    assert (one.low, one.high, one.stderr, one.p) == (None, None, None, 1.0)
+    known = difference([0.25] * 50, [0.25] * 50, width=1.0)
+    assert known.low is not None and known.high is not None and known.low < 0 < known.high
+    assert detectable(None) is None and needed(None, n=5, difference=0.1) is None and equivalent(0.0, None, margin=0.1) is None
 
 
 def test_equal_answers_still_leave_room_for_a_difference() -> None:
-    """Twenty samples without a difference do not show that there is none."""
+    """Twenty samples without a difference do not show that there is none: (1 + 1)/22 - 0, by hand."""
     own = difference([1.0] * 20, [1.0] * 20)
-    assert own.low is not None and own.high is not None
-    assert own.low < -0.05 and own.high > 0.05
+    reach = 1.959963984540054 * math.sqrt((2 / 22) / 22)
+    assert (own.low, own.high, own.p) == pytest.approx((-reach, reach, 1.0))
+
+
+def test_equal_answers_of_whole_passages_leave_more_room() -> None:
+    """Twenty passages of five questions say as much as 20 samples, with t's quantile of 19 degrees of freedom, 2.0930."""
+    own = difference([1.0] * 100, [1.0] * 100, [number // 5 for number in range(100)])
+    reach = 2.093024 * math.sqrt((2 / 22) / 22)
+    assert (own.low, own.high, own.p) == pytest.approx((-reach, reach, 1.0), rel=1e-6)
+    assert (own.n, own.clusters, own.method, own.test) == (100, 20, "adjusted Wald, effective size", "t test")
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([0.0, 0.3, 1.0])), min_size=2, max_size=30))
 def test_the_other_way_round_is_the_same_difference(pairs: list[tuple[float, float]]) -> None:
     """With its sign turned."""
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
-    own, turned = difference(first, second), difference(second, first)
-    assert (own.value, own.p, own.deciding) == pytest.approx((-turned.value, turned.p, turned.deciding))
-    assert own.low is not None and own.high is not None and turned.low is not None and turned.high is not None
-    assert (own.low, own.high) == pytest.approx((-turned.high, -turned.low), abs=1e-9)
+    own, turned = difference(first, second, width=1.0), difference(second, first, width=1.0)
+    assert (own.value, own.p) == pytest.approx((-turned.value, turned.p))
+    assert (own.low is None, own.high is None) == (turned.low is None, turned.high is None)
+    if own.low is not None and own.high is not None and turned.low is not None and turned.high is not None:
+        assert (own.low, own.high) == pytest.approx((-turned.high, -turned.low), abs=1e-9)
+        assert own.high - own.low > 0
 
 
 def test_shared_passages_make_a_difference_less_sure() -> None:
     """0/1 values are then compared by whole passages."""
     first, second = [1.0, 1.0, 1.0, 1.0, 0.0, 0.0] * 4, [0.0, 0.0, 0.0, 1.0, 1.0, 0.0] * 4
     alone, clustered = difference(first, second), difference(first, second, [f"passage {n // 3}" for n in range(24)])
-    assert (alone.test, clustered.test) == ("McNemar's exact test", "sign-flip permutation test")
+    assert (alone.test, alone.method) == ("McNemar's mid-p test", "adjusted Wald")
+    assert (clustered.test, clustered.method) == ("t test, few clusters", "adjusted Wald, effective size, few clusters")
     assert (clustered.n, clustered.clusters) == (24, 8)
     assert clustered.p > alone.p
+
+
+def test_a_scale_changes_nothing_but_the_unit() -> None:
+    """Points of 0 to 100 have a hundred times the ratios' interval, and their p-value."""
+    draw = np.random.default_rng(4)
+    for share in (0.05, 1.0):
+        first = draw.random(60)
+        second = np.where(draw.random(60) < share, draw.random(60), first)
+        own = difference(first.tolist(), second.tolist(), width=1.0)
+        points = difference((100 * first).tolist(), (100 * second).tolist(), width=100.0)
+        assert own.low is not None and own.high is not None
+        assert (points.low, points.high, points.p) == pytest.approx((100 * own.low, 100 * own.high, own.p))
+
+
+def test_what_can_be_found_shrinks_with_samples_and_grows_with_tests() -> None:
+    """By hand: 1.9600 + 0.8416 standard errors for one test, 2.8070 + 0.8416 for ten (0.05/10, two-sided)."""
+    assert detectable(0.01) == pytest.approx(0.028016, abs=1e-6)
+    assert detectable(0.01, tests=10) == pytest.approx(0.036487, abs=1e-6)
+    assert needed(0.01, n=1000, difference=0.028016) == pytest.approx(1000, abs=1)
+    assert needed(0.01, n=1000, difference=-0.014008) == pytest.approx(4000, abs=1)
+    assert needed(0.01, n=1000, difference=0.028016, tests=10) == math.ceil(1000 * (0.036487 / 0.028016) ** 2)
+
+
+def test_as_good_as_one_another_needs_both_ends_inside_the_margin() -> None:
+    """The 90 % interval inside ±margin is p = 0.05: 1.6449 standard errors from the nearer end."""
+    assert equivalent(0.0, 0.01, margin=0.0164485) == pytest.approx(0.05, abs=1e-6)
+    assert equivalent(-0.01, 0.01, margin=0.0264485) == equivalent(0.01, 0.01, margin=0.0264485) == pytest.approx(0.05, abs=1e-6)
+    beyond = equivalent(0.03, 0.01, margin=0.02)
+    assert beyond is not None and beyond > 0.8
+
+
+def test_a_mean_over_tasks_is_joined_by_its_weights() -> None:
+    """√Σ(w·half)², by hand: 0.25 and 0.75 of ±0.2 and ±0.1."""
+    found = mean_of_independent([0.0, 0.4], [(-0.2, 0.2), (0.3, 0.5)], [0.25, 0.75])
+    reach = math.sqrt(0.05**2 + 0.075**2)
+    assert found == pytest.approx((0.3 - reach, 0.3 + reach))

@@ -20,7 +20,7 @@ from streams.quality.scores import Key
 from streams.settling.results import scored as task_scored
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
-from streams.statistics.intervals import wilson
+from streams.statistics.intervals import Interval, wilson
 from tests.runs import run_named
 
 R = run_named("r")
@@ -260,10 +260,17 @@ def test_a_group_counts_as_one_task_of_a_suite() -> None:
     told(results, "1", {"t": [1.0, 0.0] * 20, "u": [0.0] * 40, "v": [1.0] * 40}, groups=groups)
     (row,) = board(results, "g+v").rows
     assert row.score == pytest.approx(0.625)
-    half, all_ = wilson(20, 40), wilson(40, 40)
-    assert half and all_
-    below = [0.5 - half[0], 0.0, 1 - all_[0]]
-    assert row.low == pytest.approx(0.625 - sum((part * apart) ** 2 for part, apart in zip([0.25, 0.25, 0.5], below, strict=True)) ** 0.5)
+    assert (row.low, row.high) == pytest.approx(joint([20, 0, 40], 40, [0.25, 0.25, 0.5]))
+
+
+def joint(rights: list[int], n: int, parts: list[float]) -> Interval:
+    """By hand: variances of shares smoothed by half a sample either way, then Wilson's with as many samples as have that variance."""
+    smooth = [(right + 0.5) / (n + 1) for right in rights]
+    middle = sum(part * share for part, share in zip(parts, smooth, strict=True))
+    variance = sum(part**2 * share * (1 - share) / n for part, share in zip(parts, smooth, strict=True))
+    interval = wilson(sum(part * right / n for part, right in zip(parts, rights, strict=True)), middle * (1 - middle) / variance)
+    assert interval is not None
+    return interval
 
 
 def test_a_comparison_weighs_as_the_ranking_does() -> None:
@@ -319,7 +326,7 @@ def test_a_score_of_nothing_or_everything_is_not_certain() -> None:
         assert row.high == pytest.approx(0.0370, abs=1e-4)  # Wilson: z² / (n + z²)
     for row in board(results, "t+u").rows:
         assert (row.rank, row.score) == (1, 0.5)
-        assert (row.low, row.high) == pytest.approx((0.5 - 0.0370 / 2, 0.5 + 0.0370 / 2), abs=1e-4)
+        assert (row.low, row.high) == pytest.approx(joint([0, 100], 100, [0.5, 0.5]))
 
 
 def test_the_newest_run_of_a_model_counts_and_other_data_is_another_board() -> None:

@@ -1,6 +1,7 @@
 """Statistics against published figures, and against what they promise."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,28 +10,49 @@ from hypothesis import strategies as st
 
 from streams.statistics.clusters import cluster_of
 from streams.statistics.intervals import (
+    Interval,
+    joint_interval,
     mean,
     mean_interval,
-    mean_of_independent,
-    percentile_interval,
+    mean_of,
     percentiles,
-    resampled_means,
-    standard_error,
+    ratio,
+    ratio_of,
+    skewed,
+    skewed_p,
     t95,
     wilson,
 )
+from streams.statistics.ranks import ranges, standings, together
+from streams.statistics.resampling import percentile_interval, resampled_means
+from streams.statistics.spreads import Clusters, Floats, spread
 
 
 def test_wilson_at_a_published_figure() -> None:
     """81 of 263: 0.2553 to 0.3662. Source: R. G. Newcombe, Statist. Med. 17 (1998) 857–872, table I, method 3."""
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(81 / 263, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
-def test_wilson_of_nothing_is_undefined() -> None:
-    """No samples, no interval."""
+def test_what_has_no_spread_to_tell_from_has_no_interval() -> None:
+    """No samples, one, one cluster, an infinite value; and equal values of which no range is known."""
     assert wilson(0, 0) is None
     assert mean([]) is None
     assert mean_interval([0.5]) is None
+    assert mean_interval([0.0, 1.0], ["one", "one"]) is None
+    assert mean_interval([0.5, math.inf]) is None
+    assert mean_interval([0.5, 0.5]) is None
+
+
+def test_an_interval_says_what_made_it() -> None:
+    """Of right and wrong, of ratios, of clusters, of few clusters, of anything; and its error is over documents."""
+    half, names = [0.0, 1.0] * 40, [number // 2 for number in range(80)]
+    assert mean_of(half).method == "Wilson"
+    assert mean_of([0.5, *half], within=(0.0, 1.0)).method == "Wilson, effective size"
+    assert mean_of(half, names).method == "Wilson, effective size"
+    assert mean_of(half, [number // 8 for number in range(80)]).method == "Wilson, effective size, few clusters"
+    assert mean_of([2.5, *half]).method == "Student, corrected for skewness"
+    assert mean_of([0.25, 0.25]).method == mean_of([0.25]).method == "none"
+    assert (mean_of(half, names).n, mean_of(half, names).clusters) == (80, 40)
 
 
 @given(st.lists(st.integers(-(10**9), 10**9), min_size=1, max_size=50), st.sampled_from([0.0, 12.5, 50.0, 95.0, 99.0, 100.0]))
@@ -50,20 +72,8 @@ def test_a_paired_bootstrap_draws_the_same_samples_for_all_rows() -> None:
     assert percentile_interval(drawn[1] - drawn[0], n=300) == pytest.approx((0.25, 0.25))
 
 
-def test_the_interval_of_a_mean_of_proportions_covers_what_is_true() -> None:
-    """In at least 94 of 100 simulated suites of four tasks, near the middle and near the ends."""
-    draw = np.random.default_rng(5)
-    for shares in ([0.5, 0.3, 0.7, 0.6], [0.01, 0.02, 0.98, 0.99], [0.0, 0.02, 1.0, 0.5]):
-        covered, trials, n = 0, 2000, 150
-        for counts in draw.binomial(n, shares, size=(trials, len(shares))):
-            intervals = [interval for count in counts if (interval := wilson(int(count), n))]
-            low, high = mean_of_independent([count / n for count in counts], intervals)
-            covered += low <= sum(shares) / len(shares) <= high
-        assert covered / trials >= 0.94
-
-
 def test_draws_are_the_same_every_time_and_differ_between_streams() -> None:
-    """A replay gives the same figures; tasks are drawn independently."""
+    """A replay gives the same figures."""
     values = np.random.default_rng(4).normal(size=(2, 50))
     assert (resampled_means(values, stream=1) == resampled_means(values, stream=1)).all()
     assert not np.allclose(resampled_means(values, stream=1), resampled_means(values, stream=2))
@@ -74,16 +84,42 @@ def test_students_quantile_is_the_published_one() -> None:
     assert (round(t95(10), 3), round(t95(30), 3)) == (2.228, 2.042)
 
 
-def test_a_clustered_error_is_the_published_double_sum() -> None:
-    """Miller (2024), equation 4, written out, with the factor G/(G-1)."""
-    draw = np.random.default_rng(5)
-    values, clusters = draw.random(40), list(draw.integers(0, 9, 40))
-    centred, n, count = values - values.mean(), 40, len(set(clusters))
-    plain = math.fsum(centred**2) / n**2
-    cross = math.fsum(
-        centred[i] * centred[j] for i in range(n) for j in range(n) if i != j and clusters[i] == clusters[j]
-    ) / n**2  # fmt: skip
-    assert standard_error(values, clusters) == pytest.approx(math.sqrt((plain + cross) * count / (count - 1)))
+def in_full(values: Floats, clusters: Sequence[int], correlation: float) -> tuple[float, float]:
+    """CR2's variance of a mean, and Satterthwaite's degrees of freedom, with the n × n matrices of the papers written out."""
+    n, ones = len(values), np.ones((len(values), 1))
+    residual = np.eye(n) - ones @ ones.T / n
+    columns, variance = [], 0.0
+    for name in sorted(set(clusters)):
+        own = np.asarray(clusters) == name
+        roots, turned = np.linalg.eigh(residual[np.ix_(own, own)])
+        whitened = turned @ np.diag([1 / math.sqrt(root) if root > 1e-9 else 0.0 for root in roots]) @ turned.T
+        columns.append((residual[own].T @ whitened @ ones[own] / n).ravel())
+        variance += float((columns[-1] @ (values - values.mean())) ** 2)
+    alike = np.equal.outer(clusters, clusters)
+    covariance = np.where(np.eye(n) > 0, 1.0, correlation * alike)
+    across = np.stack(columns) @ covariance @ np.stack(columns).T
+    return variance, float(np.trace(across) ** 2 / np.sum(across**2))
+
+
+def correlation_of(values: Floats, clusters: Sequence[int]) -> float:
+    """The intraclass correlation by the analysis of variance, from 0 to 1."""
+    groups = [values[np.asarray(clusters) == name] for name in sorted(set(clusters))]
+    n, count = len(values), len(groups)
+    among = sum(len(one) * (one.mean() - values.mean()) ** 2 for one in groups) / (count - 1)
+    inside = sum(((one - one.mean()) ** 2).sum() for one in groups) / (n - count)
+    typical = (n - sum(len(one) ** 2 for one in groups) / n) / (count - 1)
+    return float(min(1.0, max(0.0, (among - inside) / (among + (typical - 1) * inside))))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_clustered_variance_and_its_freedom_are_the_papers_matrices(seed: int) -> None:
+    """Bell and McCaffrey (2002): clusters of unlike sizes, with the correlation that is seen."""
+    draw = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(9), draw.integers(1, 8, 9)).tolist()
+    values = draw.normal(size=9)[clusters] * (seed % 3) + draw.normal(size=len(clusters))
+    own = spread(values, clusters)
+    assert own is not None
+    assert (own.variance, own.freedom) == pytest.approx(in_full(values, clusters, correlation_of(values, clusters)))
 
 
 def test_passages_widen_the_interval_of_their_questions() -> None:
@@ -93,19 +129,134 @@ def test_passages_widen_the_interval_of_their_questions() -> None:
     plain, clustered = mean_interval(passages), mean_interval(passages, names)
     assert plain is not None and clustered is not None
     assert clustered[1] - clustered[0] > 2.5 * (plain[1] - plain[0])
-    assert mean_interval([1.0] * 80, names) == wilson(10, 10)
 
 
-@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=6))
-def test_a_mean_of_intervals_keeps_its_place_and_narrows(given_: list[tuple[float, float, float]]) -> None:
-    """It holds the mean; it is no wider than the mean of the widths, and with one it is that one."""
-    values, intervals = [v for v, _, _ in given_], [(v - below, v + above) for v, below, above in given_]
-    low, high = mean_of_independent(values, intervals)
-    centre = math.fsum(values) / len(values)
-    assert low - 1e-9 <= centre <= high + 1e-9
-    assert high - low <= math.fsum(top - bottom for bottom, top in intervals) / len(values) + 1e-9
-    if len(values) == 1:
-        assert (low, high) == pytest.approx(intervals[0])
+def test_where_all_answers_are_right_clusters_count_as_one_sample_each() -> None:
+    """80 right answers about 10 passages: the design effect is taken to be 8, the worst. By hand, with t's quantile for 9 degrees."""
+    names = [number // 8 for number in range(80)]
+    own = spread(np.ones(80), names)
+    assert own is not None
+    assert (own.effect, own.freedom) == pytest.approx((8.0, 9.0))
+    middle = 80.5 / 81
+    variance = middle * (1 - middle) / 80 * 8
+    size = middle * (1 - middle) / variance / (t95(9) / 1.959963984540054) ** 2
+    assert mean_interval([1.0] * 80, names) == pytest.approx((1 / (1 + 1.959963984540054**2 / size), 1.0))
+
+
+Z = 1.959963984540054
+
+
+def test_one_task_of_right_and_wrong_has_wilsons_own_interval() -> None:
+    """However the suite's is reckoned."""
+    for right, n in ((0, 20), (7, 20), (20, 20), (149, 150)):
+        own = ratio(np.asarray([1.0] * right + [0.0] * (n - right)))
+        assert own is not None
+        assert joint_interval([own], [1.0]) == pytest.approx(wilson(right / n, n))
+        assert joint_interval([own], [0.25]) == pytest.approx([0.25 * end for end in wilson(right / n, n) or ()])
+
+
+def test_a_suites_interval_is_the_trials() -> None:
+    """Variances from shares smoothed by half a sample each way, then Wilson's with as many samples as have that variance."""
+    rights, n = [20, 19, 12], 20
+    parts = [one for right in rights if (one := ratio(np.asarray([1.0] * right + [0.0] * (n - right))))]
+    smooth = [(right + 0.5) / (n + 1) for right in rights]
+    middle, value = sum(smooth) / 3, sum(rights) / n / 3
+    size = middle * (1 - middle) / (sum(p * (1 - p) / n for p in smooth) / 9)
+    half = Z * math.sqrt(value * (1 - value) / size + Z**2 / (4 * size**2)) / (1 + Z**2 / size)
+    centre = (value + Z**2 / (2 * size)) / (1 + Z**2 / size)
+    assert joint_interval(parts, [1 / 3] * 3) == pytest.approx((centre - half, centre + half))
+
+
+def test_a_suite_whose_tasks_share_documents_is_less_sure() -> None:
+    """A covariance widens its interval; one below zero never makes it surer than its least sure task alone."""
+    part = ratio(np.asarray([0.0, 1.0] * 50))
+    assert part is not None
+    alone, shared, turned = (joint_interval([part, part], [0.5, 0.5], covariance) for covariance in (0.0, 0.5 * part.variance, -1.0))
+    assert shared[1] - shared[0] > alone[1] - alone[0]
+    assert shared == pytest.approx(wilson(0.5, 100))
+    assert turned[1] - turned[0] == pytest.approx(wilson(0.5, 400)[1] - wilson(0.5, 400)[0])  # type: ignore[index]  # never None
+
+
+@given(st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_ratio_is_found_again_in_its_interval(given_: tuple[int, int]) -> None:
+    """As sure as the one that the interval was made of."""
+    right, n = given_
+    interval = wilson(right / n, n)
+    own = ratio(np.asarray([1.0] * right + [0.0] * (n - right)))
+    assert interval is not None and own is not None
+    found = ratio_of(right / n, interval)
+    assert (found.middle, found.variance) == pytest.approx((own.middle, own.variance), rel=1e-6)
+
+
+@given(st.lists(st.floats(-50, 50), min_size=3, max_size=30))
+def test_a_skewed_interval_leaves_out_what_its_test_rejects(values: list[float]) -> None:
+    """Moved so that an end is at 0, the p-value is 0.05."""
+    array = np.asarray(values)
+    own = spread(array)
+    assert own is not None
+    if own.variance < 1e-6:
+        return
+    for end in skewed(own):
+        moved = spread(array - end)
+        assert moved is not None
+        assert skewed_p(moved) == pytest.approx(0.05, abs=1e-6)
+
+
+def test_a_skewed_interval_leans_to_where_the_tail_is() -> None:
+    """Exponential values have the longer reach upwards; with their signs turned, downwards."""
+    values = np.random.default_rng(2).exponential(size=40)
+    own, turned = spread(values), spread(-values)
+    assert own is not None and turned is not None
+    low, high = skewed(own)
+    assert high - own.mean > own.mean - low
+    assert skewed(turned) == pytest.approx((-high, -low))
+
+
+@given(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=40), st.integers(1, 5))
+def test_a_ratios_interval_is_inside_and_has_a_width(values: list[float], size: int) -> None:
+    """Whatever the clusters; it holds the mean."""
+    found: Interval | None = mean_interval(values, [number // size for number in range(len(values))], within=(0.0, 1.0))
+    if len(values) <= size:
+        assert found is None
+        return
+    assert found is not None
+    assert -1e-9 <= found[0] <= math.fsum(values) / len(values) + 1e-9
+    assert found[1] <= 1 + 1e-9 and found[1] - found[0] > 1e-3
+
+
+def of(values: list[list[float]], clusters: Clusters | None = None) -> list[tuple[int, int]]:
+    """Ranges of entries' values."""
+    return ranges([standings(np.asarray(values), clusters)])
+
+
+def test_equals_may_have_any_place() -> None:
+    """And the same answers too."""
+    assert of([[0.0, 1.0] * 20] * 4) == [(1, 4)] * 4
+    assert of([[1.0] * 30] * 3) == [(1, 3)] * 3
+    assert of([[0.0, 1.0]]) == [(1, 1)]
+
+
+def test_who_is_far_apart_has_a_place_of_his_own() -> None:
+    """Three models, 100 samples: 90, 50 and 10 right."""
+    assert of([[float(k < right) for k in range(100)] for right in (50, 90, 10)]) == [(2, 2), (1, 1), (3, 3)]
+
+
+def test_holm_on_a_board_by_hand() -> None:
+    """b wins 7 to 0 over a and c: p = 1/128 each of three pairs (mid-p), at most 0.05/3; a against c has p = 1 and is not told apart."""
+    a, b = [0.0] * 7 + [1.0] * 10, [1.0] * 17
+    assert of([a, b, a]) == [(2, 3), (1, 1), (2, 3)]
+    fewer = [0.0] * 5 + [1.0] * 10, [1.0] * 15  # 5 to 0: p = 1/32, which 0.05/3 does not reach
+    assert of([fewer[0], fewer[1], fewer[0]]) == [(1, 3)] * 3
+
+
+def test_tasks_over_the_same_documents_are_one_standing() -> None:
+    """Their weighted sum: differences have the variance of the documents' sums."""
+    draw = np.random.default_rng(1)
+    first, second = draw.random((3, 40)), draw.random((3, 40))
+    joined = together([standings(first), standings(second)], [0.5, 0.5])
+    direct = standings((first + second) / 2)
+    assert joined.means == pytest.approx(direct.means)
+    assert joined.influence == pytest.approx(direct.influence)
 
 
 def test_documents_on_one_passage_share_a_cluster() -> None:

@@ -106,6 +106,33 @@ def test_a_gap_holds_the_end_up_and_a_sample_that_cannot_be_scored_does_not() ->
     assert at_end(results) is not None
 
 
+def at_half(ordinals: tuple[int, ...]) -> tuple[OpenRuns, PlannedTask]:
+    """A run at ±0.05 of which these samples are there, every second right; and its task."""
+    change, results = may_stop(), OpenRuns()
+    results.fold(change)
+    for ordinal in ordinals:
+        results.fold(scored(R, ordinal, float(ordinal % 2)))
+    return results, task_of(change).model_copy(update={"stopping": Stopping(half_width=0.05)})
+
+
+def test_a_task_of_400_samples_stops_before_its_end() -> None:
+    """Without an end ±0.05 would take 850; the interval holds what the whole task gives."""
+    order = stopping.order("build-t", SAMPLES)
+    results, task = at_half(order)
+    found = stopping.known(results.run(R).scores["t", "1"], task)
+    assert found is not None and found.samples < 320
+    ((low, high),) = stopping.intervals(results.run(R).scores["t", "1"], task, order[: found.samples]).values()
+    assert low < 0.5 < high and high - low <= 0.1
+
+
+def test_a_task_that_was_run_to_its_end_has_an_interval_with_a_width() -> None:
+    """Its own mean is known; of documents of the kind it is not."""
+    order = stopping.order("build-t", SAMPLES)
+    results, task = at_half(order)
+    ((low, high),) = stopping.intervals(results.run(R).scores["t", "1"], task, order).values()
+    assert high - low > 0.1
+
+
 def test_values_outside_0_to_1_never_end_a_task() -> None:
     """The formula would not hold."""
     results = OpenRuns()

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from infra.harness.metrics import certainty, diversity, overlap
 from infra.harness.metrics.measure import Case
@@ -64,7 +65,7 @@ def test_repetition_and_mtld_by_hand() -> None:
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.lists(st.floats(-50, 0), min_size=2, max_size=5), st.integers(0, 1)), min_size=1, max_size=40))
 def test_calibration_is_what_its_definitions_say(told: list[tuple[list[float], int]]) -> None:
-    """ECE over 15 bins, sample by sample; Brier's score over choices."""
+    """ECE over 15 bins, debiased by the folded normal's mean; Brier's score over choices."""
     cases = [Case(choices=tuple(choices), right=right) for choices, right in told]
     bins: dict[int, list[tuple[float, float]]] = {}
     for case in cases:
@@ -73,15 +74,31 @@ def test_calibration_is_what_its_definitions_say(told: list[tuple[list[float], i
         sure = max(shares)
         bins.setdefault(math.ceil(sure * 15), []).append((sure, float(shares.index(sure) == case.right)))
         assert certainty.brier(case) == pytest.approx(sum((p - (n == case.right)) ** 2 for n, p in enumerate(shares)))
-    expected = sum(abs(sum(right for _, right in found) - sum(sure for sure, _ in found)) for found in bins.values()) / len(cases)
-    assert total("ece", [measured("ece", case)[1] for case in cases])[0] == pytest.approx(expected)
+    expected = 0.0
+    for found in bins.values():
+        apart, share = (
+            abs(sum(right - sure for sure, right in found)) / len(found),
+            (sum(right for _, right in found) + 0.5) / (len(found) + 1),
+        )
+        error = math.sqrt(share * (1 - share) / len(found))
+        expected += (2 * apart - stats.foldnorm.mean(apart / error, scale=error)) * len(found) / len(cases)
+    assert total("ece", [measured("ece", case)[1] for case in cases])[0] == pytest.approx(max(0.0, expected), abs=1e-9)
 
 
 def test_one_who_is_always_sure_and_half_right_is_half_wrong() -> None:
     """And one who is sure and right is calibrated."""
     sure = [Case(choices=(0.0, -100.0), right=number % 2) for number in range(10)]
-    assert total("ece", [measured("ece", case)[1] for case in sure])[0] == pytest.approx(0.5)
+    assert total("ece", [measured("ece", case)[1] for case in sure])[0] == pytest.approx(0.5, abs=1e-3)
     assert total("brier", [measured("brier", case)[1] for case in sure])[0] == pytest.approx(1.0)
+
+
+def test_the_interval_of_a_calibrated_models_error_holds_zero() -> None:
+    """0.75 sure and three of four right; by one in two it does not."""
+    for every, holds in ((4, True), (2, False)):
+        cases = [Case(choices=(math.log(0.75), math.log(0.25)), right=int(number % every == 0)) for number in range(200)]
+        value, error = total("ece", [measured("ece", case)[1] for case in cases])
+        assert value is not None and error is not None
+        assert (value - 1.96 * error <= 1e-9) is holds
 
 
 def test_what_a_sample_does_not_have_is_undefined() -> None:

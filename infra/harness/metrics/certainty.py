@@ -5,9 +5,15 @@ import math
 import re
 from collections.abc import Callable, Sequence
 
-from infra.harness.metrics.measure import Case, mean_of, of_sums
+import numpy as np
+from scipy.special import chdtri, ndtr
+
+from infra.harness.metrics.measure import Case, Total, mean_of, of_sums
+from streams.statistics.intervals import Z95
+from streams.statistics.spreads import Floats
 
 BINS = 15
+SMALLEST = 1e-9
 
 
 def probabilities(loglikelihoods: Sequence[float]) -> list[float]:
@@ -44,13 +50,42 @@ def binned(parts: list[float]) -> list[float]:
 
 
 def ece(sums: list[float]) -> float | None:
-    """Expected calibration error Σ_m n_m/n · |right_m - confidence_m| over 15 bins of equal width, 0 to 1.
+    """Expected calibration error Σ_m n_m/n · |right_m - confidence_m| over 15 bins of equal width, 0 to 1, its bias and all.
 
     Source: Guo et al., ICML 2017, arXiv 1706.04599, equation 3.
     """
     bins = [sums[first : first + 3] for first in range(0, len(sums), 3)]
     count = math.fsum(one[2] for one in bins)
     return math.fsum(abs(sure - right) for sure, right, _ in bins) / count if count else None
+
+
+def calibration(sums: list[float]) -> Total:
+    """The debiased calibration error, and its standard error, 0 to 1: max(0, Σ_m w_m·(2·|d_m| - E|N(d_m, s_m²)|)) and √(Σ_m w_m²·s_m²).
+
+    d is a bin's confidence less its share of right answers p, s² = p(1 - p)/n with p smoothed by half a sample either way, w its part of
+    the samples. The plain error is never 0 by chance alone: of a calibrated model it is 0.09 at 100 samples. Where the bins are consistent
+    with calibration, by χ² at 5 %, the error is no less than value/z, so that the interval holds 0.
+    Source: Kumar, Liang and Ma, NeurIPS 2019, arXiv 1909.10155, section 5, for the power 1 with the folded normal in place of draws;
+    Roelofs et al., AISTATS 2022, arXiv 2012.08668; consistency: Vaicenavicius et al., AISTATS 2019, arXiv 1902.06977, section 4.
+    """
+    bins = np.asarray(sums).reshape(-1, 3)
+    sure, right, n = bins[bins[:, 2] > 0].T
+    if not len(n):
+        return None, None
+    apart, share, part = np.abs(sure - right) / n, (right + 0.5) / (n + 1), n / n.sum()
+    error = np.sqrt(share * (1 - share) / n)
+    folded = error * math.sqrt(2 / math.pi) * np.exp(-((apart / error) ** 2) / 2) + apart * (1 - 2 * ndtr(-apart / error))
+    value = max(0.0, float(part @ (2 * apart - folded)))
+    stderr = math.sqrt(float(part**2 @ error**2))
+    if n.sum() < 2:
+        return value, None
+    return value, max(stderr, value / Z95) if _consistent(sure, right, n) else stderr
+
+
+def _consistent(sure: Floats, right: Floats, n: Floats) -> bool:
+    """Σ (right - sure)² / (n·c(1 - c)), c = sure/n, has not passed χ²'s 95 % quantile for as many degrees of freedom as there are bins."""
+    varied = np.maximum(sure * (1 - sure / n), SMALLEST)
+    return float(((right - sure) ** 2 / varied).sum()) <= float(chdtri(len(n), 0.05))
 
 
 def lengths(case: Case) -> list[float] | None:
@@ -72,7 +107,7 @@ def perplexity(unit: int, sums: list[float]) -> float | None:
 
 _Figure = Callable[[list[float]], float | None]
 CALIBRATION = (
-    of_sums("ece", "choices", confidence, ece, higher_is_better=False, spread=binned),
+    of_sums("ece", "choices", confidence, ece, higher_is_better=False, spread=binned, whole=calibration),
     mean_of("brier", "choices", brier, higher_is_better=False),
 )
 BITS_PER_BYTE = (of_sums("bits_per_byte", "likelihood", lengths, bits_per_byte, higher_is_better=False),)

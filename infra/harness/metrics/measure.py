@@ -63,11 +63,17 @@ def mean_of(name: str, needs: Needs, measure: Callable[[Case], float | None], *,
 def of_sums(
     name: str, needs: Needs, parts: Callable[[Case], list[float] | None], figure: Callable[[list[float]], float | None],
     *, higher_is_better: bool = True, spread: Callable[[list[float]], list[float]] = list,
+    whole: Callable[[list[float]], Total] | None = None,
 ) -> Metric:  # fmt: skip
-    """A figure of the sums of samples' counts; `spread` makes counts of parts that are kept shorter."""
+    """A figure of the sums of samples' counts; `spread` makes counts of parts that are kept shorter.
+
+    `whole` gives value and standard error of all samples' sums, where there is a better way than the figure and its bootstrap.
+    """
 
     def total(items: list[list[float]]) -> Total:
         counts = np.asarray([spread(item) for item in items], dtype=np.float64).T
+        if whole:
+            return whole(counts.sum(axis=1).tolist())
         value = figure([float(one) for one in counts.sum(axis=1)])
         if value is None or counts.shape[1] < 2:
             return value, None

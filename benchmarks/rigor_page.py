@@ -1,0 +1,130 @@
+"""docs/rigor.md: which method makes each figure, its source, and what `make bench-rigor` found of it."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.rigor_cells import Found
+
+HEAD: Final = """# Whether the figures hold
+
+Written by `make bench-rigor`. Every interval, range of ranks and p-value of Assay says 95 % or 5 %. Here the product's own functions are
+held to that, by simulation, or over all outcomes where there are few. The cells are also in `benchmarks/results/rigor.json`.
+
+## Methods
+
+Every figure says which method made its interval (`method`), every difference which test made its p-value (`test`). All are in closed form:
+the same values give the same figures.
+
+{methods}
+"Few clusters" beside a method says that there are fewer than 20: the interval is then only as good as its assumptions.
+
+"""
+METHODS: Final = (
+    ("Wilson", "right and wrong, no shared clusters",
+     "the score interval", "Wilson 1927; Brown, Cai, DasGupta 2001"),
+    ("Wilson, effective size", "values of a known range; clusters; repeats; suites",
+     "Wilson's on p(1-p)/variance samples", "Korn, Graubard 1998; Franco et al. 2019"),
+    ("… of clusters", "samples that share a passage",
+     "CR2, Satterthwaite's t; a design effect drawn towards the worst where few clusters tell it",
+     "Bell, McCaffrey 2002; Imbens, Kolesár 2016"),
+    ("… of suites", "the weighted mean of tasks",
+     "shares smoothed by half a sample either way; covariance of tasks over the same documents", "this page"),
+    ("Student, corrected for skewness", "values without a range",
+     "the least interval that holds Student's and Hall's", "Hall 1992; Zhou, Gao 2000"),
+    ("confidence sequence", "tasks that may stop early",
+     "predictable empirical Bernstein, without replacement", "Waudby-Smith, Ramdas 2020, 2024"),
+    ("adjusted Wald", "paired right and wrong",
+     "one sample added for either side", "Bonett, Price 2012"),
+    ("adjusted Wald, effective size", "paired clusters; few that differ",
+     "the same, on n over the design effect, with t", "as above"),
+    ("McNemar's mid-p test", "paired right and wrong",
+     "the binomial's tail, the point by half", "Fagerland, Lydersen, Laake 2013"),
+    ("t test, corrected for skewness", "paired values without a range",
+     "the greater p of Student's and Hall's", "Hall 1992"),
+    ("ranges of ranks", "boards",
+     "tests of all pairs, Holm's correction", "Mogstad, Romano, Shaikh, Wilhelm 2024; Holm 1979"),
+    ("smallest difference that can be found", "comparisons",
+     "(z₁₋α/₂ₘ + z₀.₈) standard errors, m tests", "Miller 2024"),
+    ("expected calibration error", "choices' confidence",
+     "debiased by the folded normal; its interval holds 0 where χ² of the bins does", "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
+    ("as good within a margin", "comparisons",
+     "two one-sided t tests", "Schuirmann 1987"),
+)  # fmt: skip
+TITLES: Final = {
+    "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
+    "ranks": "Ranks: boards on which any range misses its model's true place",
+    "suites": "Suites: how many intervals hold the mean of the tasks' shares",
+    "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
+    "pairs": "Paired differences: how many intervals hold the difference",
+    "repeats": "Repeats: how many intervals hold the share",
+    "calibration": "Calibration: how many intervals hold the expected calibration error",
+    "tests": "Tests: how often they find a difference where there is none",
+    "stopping": "Stopping: how often a sequence is wrong at any of its samples",
+}
+EXPLAINED: Final = {
+    "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next.",
+    "suites": "K tasks of n samples. Equal: all have the share p; spread: they lie about it by up to nine tenths of the room that there\n"
+    "is. Wilson's own interval holds 0.922 of one task at n = 50, p = 0.98, because samples are whole: hence the bound.",
+    "clusters": "The bound is 0.93, or what Wilson's interval holds of G samples where that is less: clusters whose answers are all alike\n"
+    "can say no more than that. ICC: how alike they are.",
+    "repeats": "The bound is 0.93, or what Wilson's interval holds of 50 samples where that is less. ICC: how much of an answer is its\n"
+    "document's.",
+    "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
+    "pairs": "b, c: how many the first, and the second, alone has right. G: clusters of five. F1: scores of which so many differ.",
+}
+SHARE: Final = re.compile(r", p = ([0-9.]+)")
+
+
+def page(found: Sequence[Found]) -> str:
+    """The page as Markdown."""
+    missed = [one for one in found if one.verdict == "misses"]
+    told = "None misses its bound." if not missed else f"{len(missed)} miss theirs: {'; '.join(_named(one) for one in missed)}."
+    summary = (
+        f"## What was found\n\n{len(found)} cells. {told} A share beyond its bound by three standard errors of its simulations or\n"
+        "fewer is noise, and marked ~; one further off is bold. The standard error stands above each table.\n"
+    )
+    methods = "| method | of what | how | source |\n| --- | --- | --- | --- |\n" + "".join(f"| {' | '.join(one)} |\n" for one in METHODS)
+    groups = itertools.groupby(found, key=lambda one: one.cell.grid)
+    return HEAD.replace("{methods}\n", methods + "\n") + summary + "".join(_grid(grid, list(own)) for grid, own in groups)
+
+
+def _named(one: Found) -> str:
+    return f"{one.cell.grid}, {one.cell.name} ({one.share:.3f} for {one.cell.bound:.3f})"
+
+
+def _grid(grid: str, found: Sequence[Found]) -> str:
+    """A grid's title, what it says, and its table: a column for each share where cells name one."""
+    side = "at least" if found[0].cell.least else "at most"
+    bound = max(one.cell.bound for one in found)
+    noises = [one.noise for one in found if one.noise]
+    noise = f", noise ± {min(noises):.3f} to {max(noises):.3f}" if noises else ""
+    explained = f"{EXPLAINED[grid]}\n\n" if grid in EXPLAINED else ""
+    told = f"\n### {TITLES[grid]}\n\n{explained}Bound: {side} {bound:g}{noise}.\n\n"
+    shares = sorted({match[1] for one in found if (match := SHARE.search(one.cell.name))}, key=float)
+    plain = [one for one in found if not SHARE.search(one.cell.name)]
+    tables = [_pivoted(found, shares, bound)] * bool(shares) + [_listed(plain, bound)] * bool(plain)
+    return told + "\n".join(tables)
+
+
+def _pivoted(found: Sequence[Found], shares: Sequence[str], bound: float) -> str:
+    rows: dict[str, dict[str, Found]] = {}
+    for one in found:
+        if match := SHARE.search(one.cell.name):
+            rows.setdefault(SHARE.sub("", one.cell.name), {})[match[1]] = one
+    head = f"| | {' | '.join(f'p = {share}' for share in shares)} |\n|{' --- |' * (len(shares) + 1)}\n"
+    return head + "".join(
+        f"| {name} | {' | '.join(_share(own[share], bound) if share in own else '' for share in shares)} |\n" for name, own in rows.items()
+    )
+
+
+def _listed(found: Sequence[Found], bound: float) -> str:
+    return "| | found |\n| --- | --- |\n" + "".join(f"| {one.cell.name} | {_share(one, bound)} |\n" for one in found)
+
+
+def _share(one: Found, bound: float) -> str:
+    """The share, with its own bound where that is another, marked where it is beyond it."""
+    own = f" ({one.cell.bound:.3f})" if one.cell.bound != bound else ""
+    told = f"{one.share:.3f}"
+    return (f"**{told}**" if one.verdict == "misses" else f"{told} ~" if one.verdict == "within the noise" else told) + own
