@@ -43,7 +43,9 @@ class InMemory:
         """The first offsets of that time or later."""
         return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
 
-    async def follow(self, topics: Sequence[Topic], *, since: Ends, until: Ends | None = None) -> AsyncGenerator[Record, None]:
+    async def follow(
+        self, topics: Sequence[Topic], *, since: Ends, until: Ends | None = None, patience_ms: int = 0
+    ) -> AsyncGenerator[Record, None]:
         """As the log does."""
         position = {place: since[place] for place in until or since}
         if until:

@@ -86,7 +86,17 @@ def test_all_pages_of_a_list_are_read_or_as_many_rows_as_wanted() -> None:
 def board(name: str, places: range, following: str | None) -> httpx.Response:
     """A page of a board."""
     told: dict[str, Any] = dict.fromkeys(models.RankingRow.model_fields)
-    told |= {"model": "m", "model_sha": "", "engine": "e", "hardware": "", "samples": 1, "missing": [], "sealed": False, "audited": False}
+    told |= {
+        "model": "m",
+        "model_sha": "",
+        "engine": "e",
+        "hardware": "",
+        "samples": 1,
+        "runs": 1,
+        "missing": [],
+        "sealed": False,
+        "audited": False,
+    }
     rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False, "data_age": "unknown"} for place in places]
     head = {"version": "1", "provisional": False, "changed_us": 1, "chance_corrected": False, "left_out": []}
     return answer(200, {"board": name, **head, "rows": rows, "next": following})
