@@ -168,7 +168,7 @@ class RankingRow(Record):
     """A model's place. A row without a rank lacks a task of the board; `missing` names it. `speed_run`: whose speed is joined.
 
     `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's. `data_age`: whether the board's data are
-    older than the model, newer, or unknown (streams/quality/exposure.py). `runs`: of so many runs of the model on this board
+    older than the model, newer, or unknown (streams/quality/exposure.py). `run_count`: of so many runs of the model on this board
     its is the newest; whoever picks the best of many sees chance.
     """
 
@@ -197,7 +197,7 @@ class RankingRow(Record):
     chat_template_sha: str | None = None
     sequential: bool = False
     data_age: str = "unknown"
-    runs: int = 1
+    run_count: int = 1
 
 
 class RankingChanged(Event):

@@ -63,7 +63,7 @@ SELECT
     JSONExtractRaw(r, 'chat') AS chat,
     JSONExtractBool(r, 'sequential') AS sequential,
     if(JSONExtractString(r, 'data_age') = '', 'unknown', JSONExtractString(r, 'data_age')) AS data_age,
-    greatest(1, JSONExtractUInt(r, 'runs')) AS runs
+    greatest(1, JSONExtractUInt(r, 'run_count')) AS run_count
 FROM
 (
     SELECT board, argMax((version, provisional, changed_us, rows), (changed_us, written_offset)) AS newest

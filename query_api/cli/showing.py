@@ -99,7 +99,7 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
     rows = board["rows"]
     if any(row["rank_low"] is not None for row in rows):
         yield "places: with 95 % all of them are right at once; models whose places overlap may be equally good"
-    if several := [f"{short(row['model'])} (newest of {row['runs']})" for row in rows if row.get("runs", 1) > 1]:
+    if several := [f"{short(row['model'])} (newest of {row['run_count']})" for row in rows if row.get("run_count", 1) > 1]:
         yield f"models with several runs: {', '.join(several)}"
     if board.get("chance_corrected"):
         yield "score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse"

@@ -323,7 +323,7 @@ def _row(entry: Entry, **told: object) -> RankingRow:
     return RankingRow.model_validate(nothing | speed | {
         "model": ranked.model.uri, "model_sha": ranked.model_sha, "engine": ranked.engine.name, "hardware": entry.hardware,
         "run_id": entry.run.run_id, "environment_sha": (entry.judged or entry.run).environment_sha, "speed_run": entry.speed_run,
-        "chat": ranked.chat, "chat_template_sha": ranked.chat_template_sha, "runs": entry.runs,
+        "chat": ranked.chat, "chat_template_sha": ranked.chat_template_sha, "run_count": entry.runs,
     } | told)  # fmt: skip
 
 

@@ -24,7 +24,21 @@ def test_dollars_have_four_digits_that_count(value: float | None, text: str) -> 
     assert usd(value) == text
 
 
-ROW = dict.fromkeys(("rank", "score", "low", "high", "output_tokens_per_s", "ttft_p50_s", "joules_per_token", "energy_grade", "cost"))
+ROW = dict.fromkeys(
+    (
+        "rank",
+        "rank_low",
+        "rank_high",
+        "score",
+        "low",
+        "high",
+        "output_tokens_per_s",
+        "ttft_p50_s",
+        "joules_per_token",
+        "energy_grade",
+        "cost",
+    )
+)
 
 
 def test_a_board_marks_rows_by_the_age_of_their_data(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
