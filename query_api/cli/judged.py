@@ -32,9 +32,16 @@ def shown(told: Mapping[str, Any]) -> None:
         return
     showing.table(["run", "judge", "task", "metric", ">value", ">95 % interval", ">answers", ""], rows)
     for one in told["agreements"]:
-        own, low, high = (number(one["interval"][name], 3) for name in ("alpha", "low", "high"))
-        said = one["interval"]["why_undefined"] or f"alpha {own} ({low} – {high}) over {one['interval']['answers']} answers"
+        said = "; ".join(f"{level} {_alpha(one[level])}" for level in ("ordinal", "interval"))
         showing.console.print(f"{one['judges']} judges on {one['task']}, {one['metric']}: {said}", highlight=False)
+
+
+def _alpha(one: Mapping[str, Any]) -> str:
+    """Krippendorff's alpha with its interval, or why there is none."""
+    if one["alpha"] is None:
+        return str(one["why_undefined"])
+    ends = one["why_undefined"] if one["low"] is None else f"{number(one['low'], 3)} – {number(one['high'], 3)}"
+    return f"alpha {number(one['alpha'], 3)} ({ends}) over {one['answers']} answers"
 
 
 def _rows(one: Mapping[str, Any]) -> list[tuple[Any, ...]]:

@@ -79,7 +79,7 @@ async def _agreement(reading: Reading, task: str, judges: Sequence[tuple[str, Pl
 
 
 def _alphas(ratings: Ratings, clusters: Mapping[Any, Any]) -> dict[str, Any]:
-    return {level: _figure(alpha(ratings, level=level, clusters=clusters)) for level in ("interval", "nominal")}
+    return {level: _figure(alpha(ratings, level=level, clusters=clusters)) for level in ("interval", "ordinal", "nominal")}
 
 
 def _figure(found: Alpha) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class JudgementShown(Shape):
 
 
 class Agreed(Shape):
-    """Krippendorff's alpha with its 95 % interval: 1 is agreement, 0 is chance. Undefined is null, with its reason."""
+    """Krippendorff's alpha with its 95 % interval: 1 is agreement, 0 is chance. What is null, perhaps the interval alone, says why."""
 
     alpha: float | None
     low: float | None
@@ -54,13 +54,17 @@ class Agreed(Shape):
 
 
 class Agreement(Shape):
-    """How far the judges of one derived task agree on its main metric, its values taken as numbers (interval) and as names (nominal)."""
+    """How far the judges of one derived task agree on its main metric.
+
+    Its values are taken as numbers (interval), as points whose order alone is sure (ordinal), and as names (nominal).
+    """
 
     task: str
     metric: str
     judges: int
     runs: tuple[str, ...]
     interval: Agreed
+    ordinal: Agreed
     nominal: Agreed
 
 

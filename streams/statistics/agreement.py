@@ -9,7 +9,7 @@ bootstrap over units: A. Zapf et al., BMC Med. Res. Methodol. 16 (2016) 93.
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,14 +19,17 @@ from streams.statistics.intervals import Interval
 from streams.statistics.resampling import DRAWS, SEED, percentile_interval
 from streams.statistics.spreads import Floats, grouped
 
-Level = Literal["interval", "nominal"]
+Level = Literal["interval", "ordinal", "nominal"]
 Ratings = Mapping[Any, Sequence[float]]  # unit → the values that its judges gave
 SMALLEST = 1e-12
+MOST_RANKS = 64
+# With fewer units of another value than the commonest, draws hold so few of them that 24 of 100 intervals are [1, 1].
+FEWEST = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Alpha:
-    """Agreement over so many units, with its 95 % interval; `value` is None where it is undefined, which `why` explains."""
+    """Agreement over so many units, with its 95 % interval. `why` explains what is None: the value, or the interval alone."""
 
     value: float | None
     interval: Interval | None
@@ -35,20 +38,60 @@ class Alpha:
 
 
 def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | None = None) -> Alpha:
-    """Krippendorff's alpha of the values: with n values in units of m_u, and δ² = (a - b)² (interval) or [a ≠ b] (nominal),
+    """Krippendorff's alpha of the values: with n values in units of m_u, and δ² = (a - b)² (interval), [a ≠ b] (nominal) or, for points
+    of a rubric, whose order alone is sure, the squared number of values between them (ordinal: n_a/2 + those between + n_b/2),
 
     alpha = 1 - (n - 1) · Σ_u Σ_{i≠j in u} δ²(i, j) / (m_u - 1) / Σ_{i≠j} δ²(i, j). Units of one cluster are drawn together for the
-    interval. Undefined where no unit has two values, or all values are equal.
+    interval. Undefined where no unit has two values, or all values are equal; without an interval where fewer than 10 units have another
+    value than the commonest.
     """
     units = {unit: values for unit, values in ratings.items() if len(values) > 1}
     if not units:
         return Alpha(None, None, 0, "no answer has the values of two judges")
-    sums, within = (_of_numbers if level == "interval" else _of_names)(list(units.values()))
-    value = float(_alpha(sums.sum(axis=1), within.sum()))
+    if level == "ordinal" and len({value for told in units.values() for value in told}) > MOST_RANKS:
+        return Alpha(None, None, len(units), f"there are more than {MOST_RANKS} different values: take them as numbers")
+    sums, of = _summed(list(units.values()), level)
+    value = float(of(sums.sum(axis=1)))
     if np.isnan(value):
         return Alpha(None, None, len(units), "all values are equal: no agreement by chance can be told")
+    if _other(list(units.values())) < FEWEST:
+        return Alpha(value, None, len(units), f"fewer than {FEWEST} answers have another value than the commonest: too few for an interval")
     shared = [(clusters or {}).get(unit, unit) for unit in units]
-    return Alpha(value, _interval(sums, within, shared), len(units))
+    return Alpha(value, _interval(sums, of, shared), len(units))
+
+
+def _summed(units: Sequence[Sequence[float]], level: Level) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """What is summed over units, shape [sums, units], and how alpha follows from the sums."""
+    if level == "ordinal":
+        return _of_ranks(units)
+    sums, within = (_of_numbers if level == "interval" else _of_names)(units)
+    return np.vstack([sums, within]), lambda told: _alpha(told[:-1], told[-1])
+
+
+def _other(units: Sequence[Sequence[float]]) -> int:
+    """How many units have another value than the commonest."""
+    commonest = Counter(value for unit in units for value in unit).most_common(1)[0][0]
+    return sum(any(value != commonest for value in unit) for unit in units)
+
+
+def _of_ranks(units: Sequence[Sequence[float]]) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Each unit's coincidences (n_c·n_k - [c = k]·n_c) / (m - 1) of two values, shape [values², units]. Source: as above, section D."""
+    names = sorted({value for unit in units for value in unit})
+    counts = np.asarray([[Counter(unit)[name] for name in names] for unit in units], dtype=np.float64)
+    pairs = counts[:, :, None] * counts[:, None, :] - counts[:, :, None] * np.eye(len(names))
+    coincidences = pairs / (counts.sum(axis=1) - 1)[:, None, None]
+
+    def of(told: Floats) -> Floats:
+        found = np.moveaxis(told.reshape(len(names), len(names), -1), 2, 0)
+        each = found.sum(axis=2)
+        middle = np.cumsum(each, axis=1) - each / 2
+        apart = (middle[:, :, None] - middle[:, None, :]) ** 2
+        within, between = (found * apart).sum(axis=(1, 2)), (each[:, :, None] * each[:, None, :] * apart).sum(axis=(1, 2))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.where(between > SMALLEST, 1 - (each.sum(axis=1) - 1) * within / between, np.nan)
+        return value if told.ndim > 1 else value[0]
+
+    return coincidences.reshape(len(units), -1).T, of
 
 
 def _of_numbers(units: Sequence[Sequence[float]]) -> tuple[Floats, Floats]:
@@ -80,14 +123,14 @@ def _alpha(sums: Floats, within: Floats) -> Floats:
         return np.where(between > SMALLEST, 1 - (n - 1) * within / between, np.nan)
 
 
-def _interval(sums: Floats, within: Floats, clusters: Sequence[Hashable]) -> Interval | None:
+def _interval(sums: Floats, of: Callable[[Floats], Floats], clusters: Sequence[Hashable]) -> Interval | None:
     """The percentile interval of draws of whole clusters; None below two of them. Draws without two different values are left out."""
-    stacked = grouped(np.vstack([sums, within]), clusters).sums
+    stacked = grouped(sums, clusters).sums
     count = stacked.shape[1]
     if count < 2:
         return None
     drawn = np.random.default_rng([SEED, 0]).multinomial(count, np.full(count, 1 / count), size=DRAWS) @ stacked.T
-    values = _alpha(drawn[:, :-1].T, drawn[:, -1])
+    values = of(drawn.T)
     kept = values[~np.isnan(values)]
     if not len(kept):
         return None

@@ -15,18 +15,20 @@ PUBLISHED = (
     (None, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, None),
     (1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, None),
 )
-LEVELS = pytest.mark.parametrize("level", ["interval", "nominal"])
+LEVELS = pytest.mark.parametrize("level", ["interval", "ordinal", "nominal"])
 VALUES = st.lists(st.lists(st.integers(1, 10).map(float), min_size=2, max_size=5), min_size=2, max_size=12)
 
 
-@pytest.mark.parametrize(("level", "published"), [("nominal", 0.743), ("interval", 0.849)])
+@pytest.mark.parametrize(("level", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)])
 def test_the_published_example(level: Level, published: float) -> None:
     """To the digits that are printed; the unit with one value is left out."""
     units = {number: [float(value) for value in unit if value is not None] for number, unit in enumerate(zip(*PUBLISHED, strict=True))}
     found = alpha(units, level=level)
     assert found.value == pytest.approx(published, abs=5e-4)
     assert found.units == 11
-    assert found.interval is not None and found.interval[0] < published < found.interval[1] <= 1
+    assert found.interval is None and "too few" in str(found.why)
+    often = alpha({(time, number): unit for time in range(4) for number, unit in units.items()}, level=level).interval
+    assert often is not None and often[0] < published < often[1] <= 1
 
 
 @LEVELS
@@ -61,15 +63,22 @@ def test_it_is_the_definition_in_any_order(level: Level, values: list[list[float
 def defined(units: list[list[float]], level: Level) -> float | None:
     """Alpha as its definition has it."""
     every = [value for unit in units for value in unit]
-    between = pairs(every, level) / (len(every) * (len(every) - 1))
-    within = sum(pairs(unit, level) / (len(unit) - 1) for unit in units) / len(every)
-    return 1 - within / between if between else None
+    chance = pairs(every, level, every) / (len(every) * (len(every) - 1))
+    within = sum(pairs(unit, level, every) / (len(unit) - 1) for unit in units) / len(every)
+    return 1 - within / chance if chance else None
 
 
-def pairs(values: list[float], level: Level) -> float:
+def pairs(values: list[float], level: Level, every: list[float]) -> float:
     """The sum of δ² over ordered pairs."""
     told = [(a, b) for i, a in enumerate(values) for j, b in enumerate(values) if i != j]
+    if level == "ordinal":
+        return sum(between(min(a, b), max(a, b), every) ** 2 for a, b in told if a != b)
     return sum((a - b) ** 2 if level == "interval" else float(a != b) for a, b in told)
+
+
+def between(low: float, high: float, every: list[float]) -> float:
+    """How many values lie from one to the other, half of the two themselves."""
+    return sum(low < value < high for value in every) + (every.count(low) + every.count(high)) / 2
 
 
 @LEVELS
@@ -88,3 +97,13 @@ def test_clusters_widen_no_value(values: list[list[float]]) -> None:
     alone, together = alpha(units, level="interval"), alpha(units, level="interval", clusters=dict.fromkeys(units, "one"))
     assert alone.value == together.value
     assert together.interval is None
+
+
+@LEVELS
+def test_where_few_answers_stand_out_there_is_no_interval(level: Level) -> None:
+    """Its draws would often hold none of them, and say [1, 1]; the reason is told, and the value stays."""
+    units = {number: [1.0, 1.0] for number in range(200)} | {number: [0.0, float(number % 2)] for number in range(200, 209)}
+    found = alpha(units, level=level)
+    assert found.value is not None and found.interval is None
+    assert "too few" in str(found.why)
+    assert alpha(units | {209: [0.0, 0.0]}, level=level).interval is not None
