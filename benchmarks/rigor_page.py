@@ -83,7 +83,9 @@ def page(found: Sequence[Found]) -> str:
     told = "None misses its bound." if not missed else f"{len(missed)} miss theirs: {'; '.join(_named(one) for one in missed)}."
     summary = (
         f"## What was found\n\n{len(found)} cells. {told} A share beyond its bound by three standard errors of its simulations or\n"
-        "fewer is noise, and marked ~; one further off is bold. The standard error stands above each table.\n"
+        "fewer is noise, and marked ~; one further off is bold. The standard error stands above each table. Bounds have one\n"
+        "side: where few clusters tell the design effect, or few samples differ, intervals hold more than they say, and are wider\n"
+        "than they need be.\n"
     )
     methods = "| method | of what | how | source |\n| --- | --- | --- | --- |\n" + "".join(f"| {' | '.join(one)} |\n" for one in METHODS)
     groups = itertools.groupby(found, key=lambda one: one.cell.grid)
