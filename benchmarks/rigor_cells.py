@@ -17,7 +17,7 @@ from scipy import stats
 
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
-from streams.statistics.differences import difference, mcnemar, mean_of_independent, paired_proportions
+from streams.statistics.differences import difference, mcnemar, mean_of_differences, paired_proportions
 from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
 from streams.statistics.ranks import ranges, standings, together
 from streams.statistics.sequences import sequence
@@ -272,7 +272,7 @@ def _over_tasks(draw: Draw, count: int, *, tasks: int, n: int, better: float, wo
     found = []
     for row in draw.multinomial(n, (better, worse, 1 - better - worse), size=(count, tasks)).tolist():
         own = [paired_proportions(one, other, n)[1] for one, other, _ in row]
-        found.append(mean_of_independent([(one - other) / n for one, other, _ in row], own))
+        found.append(mean_of_differences([(one - other) / n for one, other, _ in row], own))
     return held(found, better - worse)
 
 

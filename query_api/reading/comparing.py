@@ -78,7 +78,7 @@ def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
     return Measured(
         planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
-        planned.samples,
+        planned.samples, planned.documents,
     )  # fmt: skip
 
 

@@ -9,18 +9,21 @@ does; they are not tested: an interval is one of its own, and not corrected for 
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
 from streams.quality.ranges import range_of
-from streams.statistics.differences import Difference, detectable, difference, equivalent, holm, mean_of_independent, needed
+from streams.statistics.differences import Difference, detectable, difference, equivalent, holm, mean_of_differences, needed
 from streams.statistics.intervals import Interval
 
 LEVEL = 0.05
 Side = Literal["a", "b"]
+Covariances = dict[tuple[str, str], float]  # of two tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Sample:
 class Measured:
     """A task as one run has it: what it was built from, its main metric, and that metric's value of each sample by ordinal.
 
-    `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one.
+    `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one. Tasks of the
+    same `documents` ask about the same ones, in the same order.
     """
 
     build_id: str
@@ -47,6 +51,7 @@ class Measured:
     samples: Mapping[int, Sample]
     group: str | None = None
     planned: int | None = None
+    documents: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,27 @@ def compare(a: Mapping[str, Measured], b: Mapping[str, Measured], *, asking: Ask
     found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(shared, parts, strict=True)]
     adjusted = holm([one.difference.p for one in found])
     tasks = tuple(_judged(_asked(replace(one, p_holm=p), asking, tests=len(found))) for one, p in zip(found, adjusted, strict=True))
-    return Comparison(tasks, tuple(_groups(tasks)), reasons, *_overall(tasks))
+    together = _together(a, b, shared)
+    return Comparison(tasks, tuple(_groups(tasks, together)), reasons, *_overall(tasks, together))
+
+
+def _together(a: Mapping[str, Measured], b: Mapping[str, Measured], shared: Sequence[str]) -> Covariances:
+    """The covariances of the mean differences of tasks over the same documents."""
+    found: Covariances = {}
+    for first, second in combinations(shared, 2):
+        if a[first].documents is not None and a[first].documents == a[second].documents:
+            own, other = _errors(a[first], b[first]), _errors(a[second], b[second])
+            found[first, second] = math.fsum(part * other[place] for place, part in own.items() if place in other)
+    return found
+
+
+def _errors(a: Measured, b: Measured) -> dict[Hashable, float]:
+    """Each document's, or cluster's, part in the error of the mean difference."""
+    values = {one: a.samples[one].value - b.samples[one].value for one in _paired(a, b)}
+    mean, found = math.fsum(values.values()) / len(values), defaultdict[Hashable, float](float)
+    for ordinal, value in values.items():
+        found[a.samples[ordinal].cluster or ordinal] += (value - mean) / len(values)
+    return found
 
 
 def _counted(task: str, a: Measured, b: Measured) -> Counted:
@@ -227,13 +252,15 @@ def _judged(one: TaskCompared) -> TaskCompared:
     return replace(one, better="a" if (own.value > 0) == one.higher_is_better else "b")
 
 
-def _overall(tasks: Sequence[TaskCompared]) -> tuple[float, Interval | None]:
+def _overall(tasks: Sequence[TaskCompared], together: Covariances) -> tuple[float, Interval | None]:
     """The weighted mean of the differences as ratios, positive where a is better."""
     scales = [(1 if one.higher_is_better else -1) / greatest(one.metric) for one in tasks]
-    return _joined(tasks, [one.weight for one in tasks], scales)
+    return _joined(tasks, [one.weight for one in tasks], scales, together)
 
 
-def _joined(tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float]) -> tuple[float, Interval | None]:
+def _joined(
+    tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float], together: Covariances
+) -> tuple[float, Interval | None]:
     """The weighted mean of the tasks' differences, each times its scale; None for an interval where a task has none."""
     values, intervals = list[float](), list[Interval]()
     for one, scale in zip(tasks, scales, strict=True):
@@ -242,20 +269,26 @@ def _joined(tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Seque
         if own.low is not None and own.high is not None:
             intervals.append((min(scale * own.low, scale * own.high), max(scale * own.low, scale * own.high)))
     whole = math.fsum(part * value for part, value in zip(parts, values, strict=True))
-    return whole, mean_of_independent(values, intervals, parts) if len(intervals) == len(values) else None
+    if len(intervals) < len(values):
+        return whole, None
+    counted = {one.task: part * scale for one, part, scale in zip(tasks, parts, scales, strict=True)}
+    covariance = math.fsum(
+        2 * counted[first] * counted[second] * own for (first, second), own in together.items() if first in counted and second in counted
+    )
+    return whole, mean_of_differences(values, intervals, parts, covariance=covariance)
 
 
-def _groups(tasks: Sequence[TaskCompared]) -> Iterator[GroupCompared]:
+def _groups(tasks: Sequence[TaskCompared], together: Covariances) -> Iterator[GroupCompared]:
     for name in sorted({one.group for one in tasks if one.group}):
         own = [one for one in tasks if one.group == name]
         if len(own) > 1 and len({(one.metric, one.filter, one.higher_is_better) for one in own}) == 1:
-            yield _grouped(name, own)
+            yield _grouped(name, own, together)
 
 
-def _grouped(name: str, own: Sequence[TaskCompared]) -> GroupCompared:
+def _grouped(name: str, own: Sequence[TaskCompared], together: Covariances) -> GroupCompared:
     whole, first = math.fsum(one.weight for one in own), own[0]
     parts = [one.weight / whole for one in own]
-    value, interval = _joined(own, parts, [1.0] * len(own))
+    value, interval = _joined(own, parts, [1.0] * len(own), together)
     a, b = (
         math.fsum(part * mean for part, mean in zip(parts, means, strict=True))
         for means in ([one.a for one in own], [one.b for one in own])

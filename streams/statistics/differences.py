@@ -105,18 +105,22 @@ def mcnemar(better: int, worse: int) -> float:
     return min(1.0, 2 * below - (below - (float(bdtr(fewer - 1, both, 0.5)) if fewer else 0.0)))
 
 
-def mean_of_independent(estimates: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None) -> Interval:
-    """The 95 % interval of the weighted mean m of independent differences: m - √Σ(w·(e - low))², m + √Σ(w·(high - e))².
+def mean_of_differences(
+    estimates: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None, *, covariance: float = 0.0
+) -> Interval:
+    """The 95 % interval of the weighted mean m of differences: m - √(Σ(w·(e - low))² + z²·C), m + √(Σ(w·(high - e))² + z²·C).
 
-    `weights`: 1 in all; equal ones where none are given.
+    `weights`: 1 in all; equal ones where none are given. `covariance`, C: the weighted sum over all ordered pairs that are not independent.
     Source: Zou and Donner, Statist. Med. 27 (2008) 1693-1702 (MOVER); Zou, Huang and Zhang, CSDA 53 (2009) 1080-1085.
     """
     parts = weights or [1 / len(estimates)] * len(estimates)
     told = list(zip(estimates, intervals, parts, strict=True))
     centre = math.fsum(weight * value for value, _, weight in told)
-    below = math.sqrt(math.fsum((weight * (value - low)) ** 2 for value, (low, _), weight in told))
-    above = math.sqrt(math.fsum((weight * (high - value)) ** 2 for value, (_, high), weight in told))
-    return centre - below, centre + above
+    below = [(weight * (value - low)) ** 2 for value, (low, _), weight in told]
+    above = [(weight * (high - value)) ** 2 for value, (_, high), weight in told]
+    # What documents share can only be estimated: it never takes away more than all differences but the widest.
+    low, high = (math.sqrt(max(math.fsum(sides) + Z95**2 * covariance, *sides)) for sides in (below, above))
+    return centre - low, centre + high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

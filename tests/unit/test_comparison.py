@@ -1,5 +1,6 @@
 """Two runs compared: what is shared, which is better, what is said of it."""
 
+import random
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from query_api.drawing.grouping import arranged, mean_told
 from streams.boards.comparison import Asking, Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
-from streams.statistics.differences import mean_of_independent
+from streams.statistics.differences import mean_of_differences
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:
@@ -150,8 +151,8 @@ def test_a_group_counts_as_one_by_its_samples() -> None:
     assert (group.a, group.b, group.difference) == pytest.approx((165 / 400, 115 / 400, 0.125))
     own = [task.difference for task in found.tasks]
     bounds = [(one.low, one.high) for one in own if one.low is not None and one.high is not None]
-    assert group.interval == pytest.approx(mean_of_independent([0.5, 0.0], bounds[:2], [0.25, 0.75]))
-    assert found.overall_interval == pytest.approx(mean_of_independent([0.5, 0.0, 0.2], bounds, [0.125, 0.375, 0.5]))
+    assert group.interval == pytest.approx(mean_of_differences([0.5, 0.0], bounds[:2], [0.25, 0.75]))
+    assert found.overall_interval == pytest.approx(mean_of_differences([0.5, 0.0, 0.2], bounds, [0.125, 0.375, 0.5]))
     assert group.ahead == "a"
     assert of_group(group).startswith("A is ahead by 0.125 (0.0")
     assert of_group(group).endswith("over its 2 tasks by their samples (not tested)")
@@ -229,3 +230,19 @@ def test_rows_of_groups_stand_before_their_tasks() -> None:
     assert [(row["group"], row["task"]) for row in rows] == [(None, "a"), ("m", None), ("m", "g_1"), ("m", "g_2"), (None, "z")]
     assert mean_told({"overall": {"tasks": 4, "units": 3}}) == "Mean over tasks, 3 with groups as one"
     assert mean_told({"overall": {"tasks": 4, "units": 4}}) == "Mean over tasks"
+
+
+def test_tasks_over_the_same_documents_are_not_independent() -> None:
+    """What they share is counted: two names of one and the same task are no surer than it is alone; other documents are."""
+    draw = random.Random(3)
+    first, second = ({ordinal: float(draw.random() < 0.6) for ordinal in range(200)} for _ in range(2))
+
+    def width(*documents: str | None) -> float:
+        a, b = ({f"mc{n}": measured(values, documents=own) for n, own in enumerate(documents)} for values in (first, second))
+        interval = compare(a, b).overall_interval
+        assert interval is not None
+        return interval[1] - interval[0]
+
+    alone = width(None)
+    assert width("d", "d") == pytest.approx(alone, rel=0.01)
+    assert width("d", "e") == width(None, None) == pytest.approx(alone / 2**0.5, rel=0.01)

@@ -14,7 +14,7 @@ from streams.statistics.differences import (
     equivalent,
     holm,
     mcnemar,
-    mean_of_independent,
+    mean_of_differences,
     needed,
     paired_proportions,
 )
@@ -40,7 +40,7 @@ def test_mcnemar_of_no_difference_is_one() -> None:
 def test_a_mean_of_intervals_keeps_its_place_and_narrows(given_: list[tuple[float, float, float]]) -> None:
     """It holds the mean; it is no wider than the mean of the widths, and with one it is that one."""
     values, intervals = [v for v, _, _ in given_], [(v - below, v + above) for v, below, above in given_]
-    low, high = mean_of_independent(values, intervals)
+    low, high = mean_of_differences(values, intervals)
     centre = math.fsum(values) / len(values)
     assert low - 1e-9 <= centre <= high + 1e-9
     assert high - low <= math.fsum(top - bottom for bottom, top in intervals) / len(values) + 1e-9
@@ -142,6 +142,6 @@ def test_as_good_as_one_another_needs_both_ends_inside_the_margin() -> None:
 
 def test_a_mean_over_tasks_is_joined_by_its_weights() -> None:
     """√Σ(w·half)², by hand: 0.25 and 0.75 of ±0.2 and ±0.1."""
-    found = mean_of_independent([0.0, 0.4], [(-0.2, 0.2), (0.3, 0.5)], [0.25, 0.75])
+    found = mean_of_differences([0.0, 0.4], [(-0.2, 0.2), (0.3, 0.5)], [0.25, 0.75])
     reach = math.sqrt(0.05**2 + 0.075**2)
     assert found == pytest.approx((0.3 - reach, 0.3 + reach))
