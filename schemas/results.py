@@ -57,7 +57,8 @@ class SampleNotScored(Event):
 class Figure(Record):
     """A derived number. `low` and `high` bound it with 95 % confidence, by `method`; an undefined value says why.
 
-    Of a task's scores `n` counts documents, each of which was asked `repeats` times.
+    Of a task's scores `n` counts documents, each of which was asked `repeats` times. `between` and `within`: the variance from document to
+    document, and that of one answer to the same one, where several were asked for.
 
     `sequential`: they are a confidence sequence's, which holds however often it was looked at before the samples ended.
     """
@@ -76,6 +77,8 @@ class Figure(Record):
     sequential: bool = False
     repeats: int = 1
     method: str | None = None
+    between: Double | None = None
+    within: Double | None = None
 
 
 class Histogram(Record):

@@ -19,7 +19,9 @@ SELECT
     JSONExtract(f, 'why_undefined', 'Nullable(String)') AS why_undefined,
     JSONExtractBool(f, 'sequential') AS sequential,
     greatest(1, JSONExtractUInt(f, 'repeats')) AS repeats,
-    JSONExtract(f, 'method', 'Nullable(String)') AS method
+    JSONExtract(f, 'method', 'Nullable(String)') AS method,
+    JSONExtract(f, 'between', 'Nullable(Float64)') AS between_documents,
+    JSONExtract(f, 'within', 'Nullable(Float64)') AS within_documents
 FROM
 (
     SELECT run_id, task, scorer_version, argMax((complete, scored, expected, figures), (complete, scored, log_offset)) AS newest

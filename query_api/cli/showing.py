@@ -13,6 +13,7 @@ from rich.table import Table
 from query_api.drawing.charts import number, seconds, stopped, usd
 from query_api.drawing.dressing import dressed, left_out
 from query_api.drawing.grouping import arranged
+from query_api.drawing.varied import varied
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
@@ -183,7 +184,7 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
     if s["sequential"]:
         yield "sequence"
     if s.get("repeats", 1) > 1:
-        yield f"× {s['repeats']} repeats"
+        yield f"× {s['repeats']} repeats{varied(s)}"
     if "few clusters" in (s.get("method") or ""):
         yield "few clusters"
     if s.get("truncated"):

@@ -35,7 +35,8 @@ SELECT run_id, sum(expected) AS planned, sum(answered) AS got, sum(scored) + sum
 FROM run_progress WHERE run_id IN {run_ids:Array(String)} GROUP BY run_id
 
 -- name: figures
-SELECT task, metric, filter, value, stderr, low, high, n AS samples, repeats, not_scored, complete, why_undefined, sequential, method
+SELECT task, metric, filter, value, stderr, low, high, n AS samples, repeats, not_scored, complete, why_undefined, sequential, method,
+    between_documents, within_documents
 FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance

@@ -124,6 +124,10 @@ class Score(Shape):
         default=1, description="how often each of the samples was asked; the value is over samples, each the mean of its repeats"
     )
     method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
+    between_documents: float | None = Field(default=None, description="the variance from document to document, where there are repeats")
+    within_documents: float | None = Field(
+        default=None, description="the variance of one answer to the same document, where there are repeats"
+    )
 
 
 class GroupScore(Shape):

@@ -7,11 +7,13 @@ or is said to be not scorable; the task is complete when every expected sample i
 import hashlib
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
 from streams.quality.ranges import EXPONENTIAL, range_of
+from streams.statistics.components import components
 from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
 
 Sample = tuple[int, int]  # ordinal, repeat
@@ -119,11 +121,15 @@ class TaskScores:
 
     def values(self, key: Key) -> dict[int, float]:
         """Ordinal → value, the mean over repeats; samples without a value are left out."""
+        return {ordinal: value for ordinal, values in self.repeated(key).items() if (value := mean(values)) is not None}
+
+    def repeated(self, key: Key) -> dict[int, list[float]]:
+        """Ordinal → the value of each repeat; those without a value are left out."""
         by_ordinal: dict[int, list[float]] = {}
         for (ordinal, _), cell in sorted(self.cells.get(key, {}).items()):
             if cell.value is not None:
                 by_ordinal.setdefault(ordinal, []).append(cell.value)
-        return {ordinal: value for ordinal, values in by_ordinal.items() if (value := mean(values)) is not None}
+        return by_ordinal
 
     def clusters(self, key: Key) -> dict[int, Hashable]:
         """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
@@ -159,24 +165,23 @@ class TaskScores:
         return tuple(self._figure(key, aggregate, parts.get(key), sequential) for key in sorted(self.cells))
 
     def _figure(self, key: Key, aggregate: Aggregate, parts: list[str] | None, sequential: Mapping[Key, Interval] | None) -> Figure:
-        values, why = self.values(key), "the metric has no value here"
-        found = self._mean(key, values)
-        value, stderr, interval, method = (found.value, found.stderr, found.interval, found.method) if found else (None, None, None, "none")
+        told, why = _Told.of(self._mean(key, self.values(key))), "the metric has no value here"
         if parts is not None:
             try:
-                value, error = aggregate(key, parts)
+                told = told.aggregated(key[1], *aggregate(key, parts))
             except Permanent as refused:
-                value, error, why = None, None, str(refused)
-            if found is None or value is None or abs(found.value - value) > 1e-12 * max(1.0, abs(value)):
-                stderr, (method, interval) = error, _normal(key[1], value, error)
+                told, why = _Told(), str(refused)
         if sequential is not None:
-            interval, method = sequential.get(key), "confidence sequence" if key in sequential else "none"
+            told = replace(told, interval=sequential.get(key), method="confidence sequence")
+        varied = components(list(self.repeated(key).values()))
+        low, high = told.interval or (None, None)
         return Figure(
-            metric=key[1], filter=key[0], value=value, stderr=stderr, low=interval and interval[0], high=interval and interval[1],
+            metric=key[1], filter=key[0], value=told.value, stderr=told.stderr, low=low, high=high,
             n=len({ordinal for (ordinal, _), cell in self.cells[key].items() if cell.parts_json is not None}),
-            repeats=1 + max((repeat for _, repeat in self.cells[key]), default=0), method=method if interval else None,
-            not_scored=len(self.not_scored), why_undefined=None if value is not None else why,
-            sequential=sequential is not None and interval is not None,
+            repeats=1 + max((repeat for _, repeat in self.cells[key]), default=0), method=told.method if told.interval else None,
+            not_scored=len(self.not_scored), why_undefined=None if told.value is not None else why,
+            sequential=sequential is not None and told.interval is not None,
+            between=varied.between if varied else None, within=varied.within if varied else None,
         )  # fmt: skip
 
     def _mean(self, key: Key, values: Mapping[int, float]) -> Mean | None:
@@ -185,6 +190,27 @@ class TaskScores:
             return None
         clusters = self.clusters(key)
         return mean_of(list(values.values()), [clusters[ordinal] for ordinal in values], within=range_of(key[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A figure's value with what is known of its certainty."""
+
+    value: float | None = None
+    stderr: float | None = None
+    interval: Interval | None = None
+    method: str = "none"
+
+    @classmethod
+    def of(cls, found: Mean | None) -> Self:
+        return cls(found.value, found.stderr, found.interval, found.method) if found else cls()
+
+    def aggregated(self, metric: str, value: float | None, error: float | None) -> "_Told":
+        """By a task's own function: of what is the documents' mean all the same, the mean's certainty stays."""
+        if self.value is not None and value is not None and abs(self.value - value) <= 1e-12 * max(1.0, abs(value)):
+            return replace(self, value=value)
+        method, interval = _normal(metric, value, error)
+        return _Told(value, error, interval, method)
 
 
 def _are_numbers(cells: Iterable[Cell]) -> bool:

@@ -255,6 +255,10 @@ class JudgedScore(Shape):
     """how often each of the samples was asked; the value is over samples, each the mean of its repeats"""
     method: str | None
     """what made the interval (docs/rigor.md); null without one"""
+    between_documents: float | None
+    """the variance from document to document, where there are repeats"""
+    within_documents: float | None
+    """the variance of one answer to the same document, where there are repeats"""
     main: bool
     """the metric that rankings by this judge use"""
 
@@ -551,6 +555,10 @@ class Score(Shape):
     """how often each of the samples was asked; the value is over samples, each the mean of its repeats"""
     method: str | None
     """what made the interval (docs/rigor.md); null without one"""
+    between_documents: float | None
+    """the variance from document to document, where there are repeats"""
+    within_documents: float | None
+    """the variance of one answer to the same document, where there are repeats"""
 
 
 class Side(Shape):
