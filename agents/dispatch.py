@@ -11,7 +11,6 @@ import asyncio
 import signal
 import time
 import uuid
-import zlib
 from contextlib import suppress
 
 import structlog
@@ -40,7 +39,6 @@ from streams.topics import (
     DISPATCHERS,
     ENVIRONMENTS,
     HEARTBEATS,
-    JOB_PARTITIONS,
     JOB_STATUS,
     JOBS_PLANNED,
     PRICES,
@@ -48,6 +46,7 @@ from streams.topics import (
     STOPS,
     TOPICS,
     jobs_topic,
+    partition_of,
 )  # fmt: skip
 
 TICK_S, COUNT_S, BEAT_S, TELL_S = 0.1, 1.0, 1.0, 1.0
@@ -56,11 +55,6 @@ LEAVE_S = 2.0
 LAST_BEATS = 50
 BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DELAYS)})
 log_line = structlog.get_logger()
-
-
-def partition_of(agent_id: str) -> int:
-    """The partition of its pool's job topic that an agent reads."""
-    return zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
 
 
 def steady_us() -> int:
@@ -98,6 +92,7 @@ class Dispatcher:
         self._following = Following(log, fold=self._fold, passes=self._passes)
         self._reach = Reach(log.check)
         self._past: Ends = {}
+        self._partitions = 0
         self._written: Ends = {}
         self._sequence = 0
         self._saved = 0
@@ -131,6 +126,7 @@ class Dispatcher:
     async def _start(self) -> None:
         """Begins to read where the snapshot ends, or where the log begins."""
         self._past = await self._log.ends(self._topics)
+        self._partitions = sum(name == self._jobs.name for name, _ in self._past)
         self.pool.succession.listens(now_us=steady_us())
         if found := await self._snapshots.load(self._settings.pool):
             try:
@@ -207,7 +203,7 @@ class Dispatcher:
         self._acts, name, began_s = False, self._settings.pool, time.monotonic()
         took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=producer(SERVICE), pool=name, nonce=uuid.uuid4().hex))
         self._term, self._sequence = took.offset, 0
-        await asyncio.gather(*map(self._mark, range(JOB_PARTITIONS)))
+        await asyncio.gather(*map(self._mark, range(self._partitions)))
         await self._following.until(await self._following.ends(self._topics))
         self._acts = True
         took_s = round(time.monotonic() - began_s, 3)
@@ -261,7 +257,7 @@ class Dispatcher:
 
     async def _write(self, event: Event) -> None:
         if isinstance(event, JobReleased):
-            place = await self._log.publish_to(event, partition=partition_of(event.agent_id))
+            place = await self._log.publish_to(event, partition=partition_of(event.agent_id, partitions=self._partitions))
         else:
             place = await self._log.publish(event)
         at = place.topic, place.partition

@@ -7,7 +7,6 @@ Its position is fixed before its first heartbeat, so that nothing can be leased 
 import asyncio
 import signal
 import time
-import zlib
 from typing import Any
 
 import psutil
@@ -24,7 +23,7 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.jobs import AgentBeat, JobError, JobReleased, Running
 from streams.queue.lines import model_key
-from streams.topics import DISPATCHERS, JOB_PARTITIONS, TOPICS, jobs_topic
+from streams.topics import DISPATCHERS, TOPICS, jobs_topic, partition_of
 
 log_line = structlog.get_logger()
 PATIENCE_MS = 2000  # its jobs lie in one partition: what comes there is handed on at once
@@ -39,7 +38,7 @@ class Worker:
         self._agent_id = agent_id
         self._incarnation = time.time_ns()
         self._topic = jobs_topic(settings.pool)
-        self._partition = zlib.crc32(agent_id.encode()) % JOB_PARTITIONS
+        self._partition = 0
         self._engines = Engines(settings.device, preload=settings.engine)
         self._environment = environment(settings.organisation, region=settings.region)
         self._term = -1
@@ -51,6 +50,7 @@ class Worker:
     async def run(self, stopped: asyncio.Event) -> None:
         """Works until told to stop, then gives back what it holds."""
         since = await self._log.ends([self._topic])
+        self._partition = partition_of(self._agent_id, partitions=len(since))
         self._term = await self._newest_term()
         await self._log.publish(self._environment)
         beating = asyncio.create_task(self._beats())

@@ -1,5 +1,6 @@
 """Every topic, in the order in which a run meets them. A topic's partition count is chosen when it is made, and fixed for life."""
 
+import zlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +64,11 @@ AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
 RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)
 ACCESS: Final = Topic("assay.access.v1", trust.AccessChanged)
 DEAD_LETTERS: Final = Topic("assay.dead-letters.v1", trust.DeadLettered)
+
+
+def partition_of(agent_id: str, *, partitions: int) -> int:
+    """The partition of its pool's job topic, of so many as the broker says that it has, which an agent reads."""
+    return zlib.crc32(agent_id.encode()) % partitions
 
 
 def jobs_topic(pool: str) -> Topic:
