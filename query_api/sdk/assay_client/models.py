@@ -901,7 +901,7 @@ class RankingRow(Shape):
     """older: data of the board were published before the model, which may have seen them; newer: all after it"""
     sequential: bool
     """a task of it may stop early, and its interval is a confidence sequence's"""
-    runs: int
+    run_count: int
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
 
