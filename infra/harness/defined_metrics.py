@@ -45,19 +45,29 @@ def check_metrics(node: Any, *, kind: str) -> None:
         _check_metric(one, kind=kind)
 
 
+def _registry() -> Any:
+    """lm-eval's registry with all that lm-eval itself registers: what is known must not depend on what a process has loaded before."""
+    import lm_eval.api.metrics
+    import lm_eval.filters  # noqa: F401
+    from lm_eval.api import registry
+
+    return registry
+
+
 def check_aggregations(node: Any) -> None:
     """Raises: Invalid for a metric of a function of the client's own that lm-eval has no aggregation for."""
-    from lm_eval.api.registry import AGGREGATION_REGISTRY, METRIC_REGISTRY
-
+    registry = _registry()
     for one in items(node):
         told = pairs(one)
         if "metric" not in told:
             raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
         metric, given = told["metric"][1], told["aggregation"][1] if "aggregation" in told else None
-        if given is None and metric.tag in PLAIN and metric.value not in METRIC_REGISTRY:
+        if given is None and metric.tag in PLAIN and metric.value not in registry.METRIC_REGISTRY:
             raise wrong(metric, f"metric {metric.value} needs its aggregation, as aggregation: mean", code=CODE)
-        if given is not None and given.tag in PLAIN and word(given, code=CODE) not in AGGREGATION_REGISTRY:
-            raise wrong(given, f"there is no aggregation {given.value!r}; {meant(given.value, AGGREGATION_REGISTRY.keys())}", code=CODE)
+        if given is not None and given.tag in PLAIN and word(given, code=CODE) not in registry.AGGREGATION_REGISTRY:
+            raise wrong(
+                given, f"there is no aggregation {given.value!r}; {meant(given.value, registry.AGGREGATION_REGISTRY.keys())}", code=CODE
+            )
 
 
 def check_examples(node: Any) -> None:
@@ -90,9 +100,7 @@ def check_filters(node: Any) -> None:
 
 
 def _check_metric(one: Any, *, kind: str) -> None:
-    import lm_eval.api.metrics  # noqa: F401  registers them
-    from lm_eval.api.registry import METRIC_REGISTRY
-
+    registry = _registry()
     told = pairs(one)
     if "metric" not in told:
         raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
@@ -100,8 +108,8 @@ def _check_metric(one: Any, *, kind: str) -> None:
     if metric.tag not in PLAIN:
         return
     word(metric, code=CODE)
-    if metric.value not in METRIC_REGISTRY:
-        raise wrong(metric, f"there is no metric {metric.value!r}; {meant(metric.value, METRIC_REGISTRY.keys())}", code=CODE)
+    if metric.value not in registry.METRIC_REGISTRY:
+        raise wrong(metric, f"there is no metric {metric.value!r}; {meant(metric.value, registry.METRIC_REGISTRY.keys())}", code=CODE)
     given = told["aggregation"][1] if "aggregation" in told else None
     if given is not None and given.tag not in PLAIN:  # a function of the definition's own takes what its author knows
         return
@@ -115,26 +123,22 @@ def _check_metric(one: Any, *, kind: str) -> None:
 
 def _usual(metric: str) -> str:
     """What lm-eval aggregates a metric by where nothing is said."""
-    from lm_eval.api.registry import AGGREGATION_REGISTRY, get_metric_aggregation
-
-    own = get_metric_aggregation(metric)
-    return next((name for name, function in AGGREGATION_REGISTRY.items() if function is own), "mean")
+    registry = _registry()
+    own = registry.get_metric_aggregation(metric)
+    return next((name for name, function in registry.AGGREGATION_REGISTRY.items() if function is own), "mean")
 
 
 def _check_aggregation(node: Any, name: str, metric: Any, gives: str) -> None:
-    from lm_eval.api.registry import AGGREGATION_REGISTRY
-
-    if name not in AGGREGATION_REGISTRY:
-        raise wrong(node, f"there is no aggregation {name!r}; {meant(name, AGGREGATION_REGISTRY.keys())}", code=CODE)
+    registry = _registry()
+    if name not in registry.AGGREGATION_REGISTRY:
+        raise wrong(node, f"there is no aggregation {name!r}; {meant(name, registry.AGGREGATION_REGISTRY.keys())}", code=CODE)
     if gives not in TAKES.get(name, frozenset({gives})):
         able = ", ".join(one for one, takes in TAKES.items() if gives in takes) or "a function of your own, where the request trusts it"
         raise wrong(node, f"aggregation {name} does not take what metric {metric.value} gives ({gives}); give {able}", code=CODE)
 
 
 def _check_filter(step: Any) -> None:
-    import lm_eval.filters  # noqa: F401  registers them
-    from lm_eval.api.registry import filter_registry
-
+    registry = _registry()
     told = pairs(step)
     if "function" not in told:
         raise wrong(step, "each step of a filter names its function, as - function: take_first", code=CODE)
@@ -142,10 +146,10 @@ def _check_filter(step: Any) -> None:
     if name.tag not in PLAIN:
         return
     word(name, code=CODE)
-    if name.value not in filter_registry:
-        raise wrong(name, f"there is no filter {name.value!r}; {meant(name.value, filter_registry.keys())}", code=CODE)
+    if name.value not in registry.filter_registry:
+        raise wrong(name, f"there is no filter {name.value!r}; {meant(name.value, registry.filter_registry.keys())}", code=CODE)
     given = {key: pair for key, pair in told.items() if key != "function"}
-    made = filter_registry.get(name.value)
+    made = registry.filter_registry.get(name.value)
     _check_arguments(f"filter {name.value}", made, given)
     if all(value.tag in PLAIN for _, value in given.values()):
         _try(name, made, {key: value_of(value) for key, (_, value) in given.items()})

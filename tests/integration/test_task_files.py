@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,9 @@ def test_a_folder_without_tasks_is_told(tmp_path: Path) -> None:
     """With what is looked for."""
     with pytest.raises(Invalid, match=r"holds no task: there is no \*\.yaml"):
         tasks_in([tmp_path], trust_code=False)
+
+
+def test_a_file_is_checked_alike_in_a_process_that_has_loaded_nothing() -> None:
+    """A scorer's process meets it first of all; what lm-eval knows must not depend on what was loaded before."""
+    told = "import yaml; from infra.harness.defined_metrics import check_aggregations; check_aggregations(yaml.compose('- metric: acc'))"
+    subprocess.run([sys.executable, "-c", told], check=True, timeout=120)
