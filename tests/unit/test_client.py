@@ -92,7 +92,7 @@ def board(name: str, places: range, following: str | None) -> httpx.Response:
         "engine": "e",
         "hardware": "",
         "samples": 1,
-        "runs": 1,
+        "run_count": 1,
         "missing": [],
         "sealed": False,
         "audited": False,
