@@ -32,8 +32,7 @@ def _whole(value: Any) -> bool:
 
 
 def _texts(value: Any) -> bool:
-    """Texts, none of them empty: lm-eval 0.4.13 (models/utils_hf.py, MultiTokenEOSCriteria) ends after one token by an empty one."""
-    return all(isinstance(one, str) and one for one in (value if isinstance(value, list | tuple) else [value]))
+    return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
 
 
 ABOVE_0: Final[Takes] = ("a number above 0", lambda value: _number(value) and value > 0)
@@ -56,7 +55,7 @@ ARGUMENTS: Final[Mapping[str, Takes]] = {
         ("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias", "eos_token_id", "forced_bos_token_id",
          "forced_eos_token_id", "exponential_decay_length_penalty"), TOKENS,
     ),
-    "until": ("a text or a list of texts, none of them empty: such a one would end every text after its first token", _texts),
+    "until": ("a text or a list of texts", _texts),
     "temperature": ("a number, 0 or more", lambda value: _number(value) and value >= 0),
     "early_stopping": ('true, false or "never"', lambda value: isinstance(value, bool) or value == "never"),
 }  # fmt: skip

@@ -14,11 +14,11 @@ REFUSED = {
     '{"do_sample": true, "temperature": 0}': "temperature above 0", '{"do_sample": true, "temperature": 0.0}': "temperature above 0",
     '{"temperature": NaN}': "a number, 0 or more", '{"temperature": "hot"}': "a number, 0 or more", '{"top_p": 0}': "above 0, at most 1",
     '{"max_gen_toks": 0}': "1 or more", '{"max_gen_toks": true}': "1 or more", '{"max_gen_toks": 1.5}': "1 or more",
-    '{"until": [1]}': "list of texts", '{"until": [""]}': "none of them empty", '{"until": ["x", ""]}': "none of them empty",
-    '{"until": ""}': "none of them empty", '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
+    '{"until": [1]}': "list of texts",
+    '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
 }  # fmt: skip
 TAKEN: list[dict[str, Any]] = [
-    {}, {"until": []}, {"until": ["x", "\n"]},
+    {}, {"until": []}, {"until": ["x", "\n"]}, {"until": [""]}, {"until": ["x", ""]}, {"until": ""},
     {"until": "x", "max_gen_toks": 3, "temperature": 0}, {"do_sample": False, "temperature": 0.7, "top_p": None},
     {"num_beams": 4, "early_stopping": "never"}, {"do_sample": True, "temperature": 1, "top_k": 0},
 ]  # fmt: skip
