@@ -21,6 +21,7 @@ from agents.preparing import Preparing
 from agents.shards import Shards
 from infra.identity import producer
 from infra.kafka import Log, Place, Record
+from infra.logging import frames
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
@@ -137,8 +138,8 @@ class Planning:
         try:
             async with self._room:
                 await until_available(lambda: self._attend(state, asked, partition), what="planning")
-        except Exception as error:  # one request's: it is told, and others are planned
-            log_line.exception("cannot be planned", run_id=run_id)
+        except Exception as error:  # noqa: BLE001  # one request's: it is told, and others are planned
+            log_line.error("cannot be planned", run_id=run_id, error=frames(error))
             await self._broke(state, run_id, asked, error, partition=partition)
         finally:
             state.busy.pop(run_id, None)

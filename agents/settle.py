@@ -17,6 +17,7 @@ from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import producer
 from infra.kafka import Ends, Log, Place, Record
+from infra.logging import frames
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
@@ -130,8 +131,8 @@ class Settling:
                 state.touched.discard(run_id)
                 if run := state.runs.runs.get(run_id):
                     await self._settled(state, run, partition)
-        except Exception as error:  # one run's: it is told, and others go on
-            log_line.exception("cannot be settled", run_id=run_id)
+        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
+            log_line.error("cannot be settled", run_id=run_id, error=frames(error))
             await self._failed(state, run_id, error)
         finally:
             state.busy.pop(run_id, None)

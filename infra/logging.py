@@ -3,6 +3,8 @@
 import logging
 import sys
 import time
+import traceback
+from pathlib import Path
 
 import structlog
 
@@ -30,6 +32,12 @@ def configure(settings: Settings, *, process: str) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger().handlers[0].addFilter(_Seldom())
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def frames(error: BaseException) -> str:
+    """An error's type and the places that it passed, without its words: these may quote a private run, and its event has them."""
+    passed = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} by {' > '.join(f'{Path(one.filename).name}:{one.lineno} {one.name}' for one in passed)}"
 
 
 class _Seldom(logging.Filter):

@@ -172,5 +172,15 @@ async def _first_difference(live: ClickHouse, rebuilt: ClickHouse, table: Table,
         if found := await live.query(sql):
             first = found[0]
             where = f"partition {first['log_partition']}, offset {first['log_offset']}"
-            return f"{table.name}: event {first['event_id']} ({where}) is in the {here} database otherwise than in the {there} one"
+            inside = f"is in the {here} database otherwise than in the {there} one"
+            differing = await _otherwise(live, names, table, str(first["event_id"]))
+            return f"{table.name}: event {first['event_id']} ({where}) {inside}: {differing}"
     return f"{table.name}: the digests differ"
+
+
+async def _otherwise(live: ClickHouse, names: Mapping[str, str], table: Table, event_id: str) -> str:
+    """The columns of an event's row that differ between the two."""
+    of_each = [await live.query(f"SELECT * FROM {name} FINAL WHERE event_id = '{_quoted(event_id)}'") for name in names.values()]
+    if not all(of_each):
+        return "only one of them has it"
+    return ", ".join(column for column in table.columns if of_each[0][0][column] != of_each[1][0][column]) or "there is more than one"

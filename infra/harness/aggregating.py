@@ -21,7 +21,7 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
     """
     if not parts:
         return None, None
-    from lm_eval.api.metrics import mean, stderr_for_metric
+    from lm_eval.api.metrics import mean
 
     from infra.harness.tasks import without_data  # it takes seconds to load, and the process that asks needs none of it
 
@@ -30,12 +30,9 @@ def aggregate(config_json: str, metric: str, parts: Sequence[str]) -> tuple[floa
     if metric in METRICS and metric not in own:
         return total(metric, [json.loads(part) for part in parts])
     function = own.get(metric, mean)
-    name = getattr(function, "__name__", "")
+    name = function.__name__ if getattr(function, "__module__", "") == mean.__module__ else ""  # a task's own may be called alike
     value = _finite(function(items))
-    if name in uncertainty.KNOWN:
-        return value, _finite(uncertainty.stderr(name, items)) if value is not None else None
-    stderr_of = stderr_for_metric(metric=function, bootstrap_iters=0)  # of means alone: it draws nothing
-    return value, _finite(stderr_of(items)) if stderr_of and len(items) > 1 else None
+    return value, _finite(uncertainty.stderr(name, items)) if value is not None else None
 
 
 @dataclass(frozen=True, slots=True)

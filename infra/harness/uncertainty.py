@@ -1,4 +1,4 @@
-"""Standard errors of lm-eval's aggregations that are no means: seconds for 100,000 samples, where drawing all anew takes minutes.
+"""Standard errors of lm-eval's aggregations: seconds for 100,000 samples, where drawing all anew takes minutes.
 
 What a draw of samples comes to follows from how often each is drawn. F1 and Matthews' correlation need the counts of distinct pairs alone,
 and corpus scores (BLEU, chrF, TER) the sums of segments' statistics, as sacrebleu's own bootstrap has it. A perplexity is the exponential
@@ -19,23 +19,35 @@ _CHUNK_CELLS = 4_000_000
 
 
 def stderr(aggregation: str, items: Sequence[Any]) -> float | None:
-    """The standard error of an aggregation, by the name of its function in lm-eval 0.4.13, api/metrics.py; None below two items.
-
-    Raises: KeyError for one that is not known here.
-    """
-    return KNOWN[aggregation](items) if len(items) > 1 else None
+    """The standard error of an aggregation by its name in lm-eval 0.4.13, api/metrics.py; None below two items and for others."""
+    return KNOWN[aggregation](items) if aggregation in KNOWN and len(items) > 1 else None
 
 
-def _of_pairs(name: str, items: Sequence[Any]) -> float:
-    """Of a function of (gold, prediction) pairs, whose order says nothing."""
-    import sklearn.metrics
-
-    function: Callable[..., float] = getattr(sklearn.metrics, name)
+def _of_pairs(function: Callable[[Any, Any, Any], Any], items: Sequence[Any]) -> float:
+    """Of a function of (gold, prediction) pairs, whose order says nothing: of how often each pair is there (draws × pairs)."""
     counts = Counter(map(tuple, items))
-    golds, predictions = zip(*counts, strict=True)
+    golds, predictions = (np.asarray(side) for side in zip(*counts, strict=True))
     there = np.asarray(list(counts.values()), dtype=np.float64)
-    drawn = np.random.default_rng(SEED).multinomial(len(items), there / there.sum(), size=DRAWS)
-    return float(np.std([np.max(function(golds, predictions, sample_weight=one)) for one in drawn], ddof=1))
+    drawn = np.random.default_rng(SEED).multinomial(len(items), there / there.sum(), size=DRAWS).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(np.std(np.nan_to_num(function(golds, predictions, drawn)), ddof=1))
+
+
+def _f1(golds: Any, predictions: Any, drawn: Any) -> Any:
+    """2 TP / (2 TP + FP + FN) of label 1 for each draw, 0 where there is none. Source: van Rijsbergen, Information Retrieval (1979)."""
+    both = drawn[:, (golds == 1) & (predictions == 1)].sum(axis=1)
+    one = drawn[:, (golds == 1) ^ (predictions == 1)].sum(axis=1)
+    return 2 * both / (2 * both + one)
+
+
+def _matthews(golds: Any, predictions: Any, drawn: Any) -> Any:
+    """Matthews' correlation for each draw, of any number of labels, 0 where there is none. Source: Gorodkin (2004), R_K."""
+    labels = np.unique(np.concatenate([golds, predictions]))
+    actual, told = (np.stack([drawn[:, side == label].sum(axis=1) for label in labels]) for side in (golds, predictions))
+    right, total = drawn[:, golds == predictions].sum(axis=1), drawn.sum(axis=1)
+    return (right * total - (actual * told).sum(axis=0)) / np.sqrt(
+        (total**2 - (actual**2).sum(axis=0)) * (total**2 - (told**2).sum(axis=0))
+    )
 
 
 def _of_perplexity(items: Sequence[float]) -> float:
@@ -63,9 +75,24 @@ def _of_median(items: Sequence[float]) -> float:
     return float(np.std([np.median(values[draw.integers(0, len(values), len(values))]) for _ in range(DRAWS)], ddof=1))
 
 
+def _of_mean(items: Sequence[float]) -> float:
+    from lm_eval.api.metrics import mean_stderr
+
+    return float(mean_stderr(items)) if len(items) > 1 else math.nan
+
+
+def _of_acc_all(items: Sequence[Any]) -> float:
+    from lm_eval.api.metrics import acc_all_stderr
+
+    return float(acc_all_stderr(items))
+
+
 KNOWN: Final[Mapping[str, Callable[[Sequence[Any]], float]]] = {
-    "f1_score": lambda items: _of_pairs("f1_score", items),
-    "matthews_corrcoef": lambda items: _of_pairs("matthews_corrcoef", items),
+    "mean": _of_mean,
+    "nanmean": lambda items: _of_mean([item for item in items if not math.isnan(item)]),
+    "acc_all": _of_acc_all,
+    "f1_score": lambda items: _of_pairs(_f1, items),
+    "matthews_corrcoef": lambda items: _of_pairs(_matthews, items),
     "perplexity": _of_perplexity,
     "median": _of_median,
     "bleu": lambda items: _of_corpus("BLEU", {}, items),

@@ -46,9 +46,11 @@ def _shown(told: Mapping[str, Any]) -> None:
         showing.console.print(f"[bold]{side.upper()}[/]  {showing.short(one['model'])}  [dim]{one['run_id']}[/]{partly}", highlight=False)
     arranged_rows = arranged(told["tasks"], told["groups"])
     rows = [_row(one) for one in arranged_rows]
-    showing.table(["task", "metric", ">A", ">B", ">A - B", ">95 % interval", ">p (Holm)", ">samples", ">differ"], rows)
+    showing.table(["task", ">A", ">B", ">A - B", ">95 % interval", ">p", ">differ"], rows)
+    if any(one["p_holm"] is not None for one in arranged_rows):
+        showing.note("p: after Holm's correction over all tasks")
     for one in arranged_rows:
-        showing.console.print(f"{one['task'] or one['group']}: {one['words']}", highlight=False)
+        showing.console.print(f"{one['task'] or one['group']} by {_metric(one)}: {one['words']}", highlight=False)
     if len(told["tasks"]) > 1:
         whole = told["overall"]
         interval = f"{number(whole['low'], 3)} to {number(whole['high'], 3)}"
@@ -63,11 +65,15 @@ def _shown(told: Mapping[str, Any]) -> None:
 def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
     own = one["difference"]
     interval = f"{number(own['low'], 3)} to {number(own['high'], 3)}"
-    metric = one["metric"] if one["filter"] == "none" else f"{one['metric']} ({one['filter']})"
     figures = number(one["a"], 4), number(one["b"], 4), number(own["value"], 4)
     name = one["task"] or f"{one['group']} ({one['tasks']} tasks)"
     p = None if one["p_holm"] is None else f"{one['p_holm']:.2g}"
-    return f"  {name}" if one["task"] and one["group"] else name, metric, *figures, interval, p, own["n"], one["differing"]
+    differ = f"{one['differing']} of {own['n']}"
+    return f"  {name}" if one["task"] and one["group"] else name, *figures, interval, p, differ
+
+
+def _metric(one: Mapping[str, Any]) -> str:
+    return str(one["metric"]) if one["filter"] == "none" else f"{one['metric']} ({one['filter']})"
 
 
 def _samples(one: Mapping[str, Any]) -> None:

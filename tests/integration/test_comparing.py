@@ -69,7 +69,7 @@ def test_people_read_whether_the_difference_is_real(flow: Settings, runs: tuple[
     done = assay(flow, "compare", *runs, "--task", "assay_agreement")
     assert done.returncode == 0, done.stderr
     (expected,) = compare(*({"t": values(flow, run_id, "assay_agreement")} for run_id in runs)).tasks
-    assert f"assay_agreement: {in_words(expected)}" in " ".join(done.stdout.split())
+    assert f"assay_agreement by acc: {in_words(expected)}" in " ".join(done.stdout.split())
     assert "samples that differ most" in done.stdout
 
 
@@ -96,7 +96,7 @@ def test_a_group_has_a_row_and_counts_as_one(flow: Settings, tmp_path: Path) -> 
     assert group["difference"]["value"] == pytest.approx(0.75 * own["assay_agreement"] + 0.25 * own["assay_arithmetic"])
     assert (group["group"], group["tasks"], group["difference"]["n"]) == ("grammar", 2, 80)
     shown = " ".join(assay(flow, "compare", *runs).stdout.split())
-    assert f"grammar: {group['words']}" in shown
+    assert f"grammar by acc: {group['words']}" in shown
     assert "Mean over tasks, 2 with groups as one: " in shown
     page = get(f"{flow.api}/compare", params={"a": runs[0], "b": runs[1]}).text
     assert page.index('<tr class="group">') < page.index('<tr class="member">') < page.index("<b>grammar</b>")

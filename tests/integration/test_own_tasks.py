@@ -64,7 +64,8 @@ async def run_of(settings: Settings, asked: EvaluationRequested) -> tuple[list[A
         while time.monotonic() < give_up:
             changes = await events_of(log, RUNS, asked.run_id)
             if any(change.state in TERMINAL for change in changes):
-                built = [record.event async for record in log.read([BUILDS])]
+                mine = {task.name for task in asked.tasks}
+                built = [record.event async for record in log.read([BUILDS]) if getattr(record.event, "task", "") in mine]
                 return changes, await events_of(log, RUN_SCORES, asked.run_id), built[-1] if built else None
             await asyncio.sleep(0.2)
     raise AssertionError(f"not over within {PATIENCE_S} s")
