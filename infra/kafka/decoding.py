@@ -5,6 +5,7 @@ from infra.registry import Registry
 from infra.retrying import until_available
 from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.event import Event
+from schemas.jobs import misnamed
 from streams.topics import topic_named
 
 
@@ -29,10 +30,13 @@ class Decoding:
         if known is None:
             raise Undecodable("unknown-topic", f"{topic} is no topic of Assay's; `assay topics` lists them")
         try:
-            return self.codec.decode(payload, known.event)
+            event = self.codec.decode(payload, known.event)
         except UnknownSchema as unknown:
             self.codec.learn(unknown.schema_id, await self._registry.schema(unknown.schema_id))
-        return self.codec.decode(payload, known.event)
+            event = self.codec.decode(payload, known.event)
+        if why := misnamed(event):
+            raise Undecodable("invalid-event", f"{known.event.__name__}: {why}")
+        return event
 
     async def record(self, message: object) -> Record:
         """A consumer's message as a Record, decoded, or with the fault that says why not."""

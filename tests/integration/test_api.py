@@ -175,7 +175,7 @@ def publish(settings: Settings, run_id: str, *, count: int) -> None:
             for first in range(0, count, 20):
                 await log.publish_all(
                     JobChanged(
-                        occurred_us=now_us(), producer=producer("test"), pool=f"sse-{number % 3}", run_id=run_id, job_id=run_id,
+                        occurred_us=now_us(), producer=producer("test"), pool=f"sse-{number % 3}", run_id=run_id, job_id=f"{run_id}/t",
                         attempt=1, agent_id="a", incarnation=1, state="running", sequence=number,
                     )
                     for number in range(first, first + 20)

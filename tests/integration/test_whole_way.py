@@ -128,7 +128,7 @@ def test_answers_of_a_build_that_is_not_there_are_said_to_be_not_scorable_and_ho
         run_id = run_named("no such run")
         stray = [
             SampleAnswered(
-                occurred_us=now_us(), producer=producer("test"), run_id=run_id, job_id=run_id, attempt=1, task="t",
+                occurred_us=now_us(), producer=producer("test"), run_id=run_id, job_id=f"{run_id}/t", attempt=1, task="t",
                 build_id=f"none-{n % 3}", ordinal=n, repeat=0, seed=1, arguments_sha="", answers=(),
             )
             for n in range(1000)

@@ -1,0 +1,51 @@
+"""What is decoded is not yet taken: a job whose name is another run's would be booked, or ended, on that run."""
+
+import asyncio
+
+import pytest
+
+from infra.kafka.decoding import Decoding
+from schemas.codec import Undecodable
+from schemas.event import Event
+from schemas.jobs import JobChanged, JobPlanned, JobReleased
+from schemas.released import released_codec
+from streams.topics import JOB_STATUS, JOBS_PLANNED, jobs_topic
+from tests.pool import STAMP, job
+from tests.runs import run_named
+
+MINE, OTHER = run_named("mine"), run_named("other")
+
+
+def decoded(topic: str, event: Event) -> Event:
+    """As a reader decodes it."""
+    decoding = Decoding("")
+    decoding.codec = released_codec()
+    return asyncio.run(decoding.decode(topic, decoding.codec.encode(event)))
+
+
+def changed(job_id: str) -> JobChanged:
+    """A report on a job of the run MINE."""
+    return JobChanged(
+        occurred_us=1, producer=STAMP, pool="default", run_id=MINE, job_id=job_id, attempt=1, agent_id="a", incarnation=1, state="running"
+    )
+
+
+@pytest.mark.parametrize("job_id", [f"{OTHER}/t/0/0", MINE, f"{MINE}x/t/0/0", ""])
+def test_a_report_on_another_runs_job_is_refused(job_id: str) -> None:
+    """With the name that was told, and the one that it must begin with."""
+    with pytest.raises(Undecodable, match=rf"JobChanged: job_id '{job_id}' does not begin with its run's id, {MINE}/"):
+        decoded(JOB_STATUS.name, changed(job_id))
+
+
+def test_a_report_on_its_own_job_is_taken() -> None:
+    """And so is a dispatcher's mark, which has none."""
+    assert decoded(JOB_STATUS.name, changed(f"{MINE}/t/0/0"))
+    assert decoded(jobs_topic("default").name, JobReleased(occurred_us=1, producer=STAMP, pool="default", term=1, kind="mark"))
+
+
+def test_a_plan_that_carries_another_job_is_refused() -> None:
+    """A job that is not what its plan names."""
+    carried = job("0").model_copy(update={"run_id": OTHER, "job_id": f"{OTHER}/t/0/0"})
+    planned = JobPlanned(occurred_us=1, producer=STAMP, pool="default", run_id=MINE, job_id=f"{MINE}/t/0/0", job=carried)
+    with pytest.raises(Undecodable, match=f"it carries job '{OTHER}/t/0/0' of run {OTHER}, but names"):
+        decoded(JOBS_PLANNED.name, planned)
