@@ -6,6 +6,7 @@ import math
 import struct
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import fastavro
@@ -15,15 +16,26 @@ from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
 from schemas.codec import Undecodable
 from schemas.event import Double, Event, Finite, Record, RunId
+from schemas.jobs import EnvironmentSeen
 from schemas.released import released_codec, releases
 from schemas.requests import EvaluationRequested
+from schemas.results import PricePublished
+from schemas.runs import RunChanged
+from schemas.settled import RunSettled
 from schemas.trust import DeadLettered
 from streams import planning
+from streams.boards.books import Books
 from streams.errors import Invalid
+from streams.money.costs import summaries
+from streams.money.prices import PriceBook
 from streams.projection import plain, row
 from streams.queue import limits
 from streams.queue.dispatch import Pool
 from streams.queue.keeping import dumped, loaded, picture
+from streams.settling.dumping import canonical
+from streams.settling.dumping import dumped as settling_dumped
+from streams.settling.dumping import loaded as settling_loaded
+from streams.settling.runs import OpenRuns
 from tests.pool import STAMP, Told
 from tests.stored.write import filled
 
@@ -35,6 +47,14 @@ WRITTEN = ("", "x" * 10_000, '\0\U0010ffff/../\n"`{{')
 MANY = 150
 EXTREMES: dict[Any, tuple[Any, ...]] = {int: WHOLE, float: REAL, str: WRITTEN, bytes: (b"", b"\xff\x00" * 5_000)}
 Way = tuple[str | int, ...]
+SEEN: EnvironmentSeen = filled(EnvironmentSeen)  # type: ignore[assignment]
+PRICES = tuple(
+    PricePublished(
+        occurred_us=0, producer=STAMP, item=item, region="any", currency="USD", amount_nano=10**9, unit=unit, valid_from_us=-(2**63),
+        valid_to_us=None, source="test", version="1",
+    )
+    for item, unit in (("cpu_hour", "core-hour"), (f"gpu_hour:{SEEN.devices[0].name}", "device-hour"), ("kwh", "kWh"))
+)  # fmt: skip
 
 
 def leaves(hint: Any, way: Way) -> Iterator[tuple[Way, Any]]:
@@ -90,12 +110,30 @@ def survived(event: Event) -> None:
     told.waits(3)
     state = dumped(picture(told.pool))
     assert dumped(picture(loaded(state, Pool("text ü")))) == state
+    settled_with(event)
     if isinstance(event, EvaluationRequested):
         for check in (planning.check, lambda asked: limits.check(asked, asked_us=1)):
             try:
                 check(event)
             except Invalid as refusal:
                 assert str(refusal) and len(str(refusal)) < 1000
+
+
+def settled_with(event: Event) -> None:
+    """Raises, where what holds open runs, boards or prices breaks over an event, or cannot be kept with it."""
+    runs, books, book = OpenRuns(), Books(), PriceBook()
+    for told in (filled(RunChanged), event):
+        runs.fold(told, offset=0)  # type: ignore[arg-type]
+        books.fold(told)  # type: ignore[arg-type]
+    assert canonical(settling_loaded(settling_dumped(runs))) == canonical(runs)
+    list(books.changed(tuple(books.touched)))
+    if isinstance(event, PricePublished):
+        with suppress(Invalid):  # its reason is its dead letter's
+            book.fold(event)
+    if isinstance(event, RunSettled):
+        for one in PRICES:
+            book.fold(one)
+        assert bool(summaries(event, book, {SEEN.sha: SEEN})) == bool(event.attempts and event.plan)
 
 
 def refused(payload: bytes, fault: Undecodable) -> None:
