@@ -50,7 +50,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python -m infra.suites.page --check
 
 test: check ## All tests but gpu and the slow suites below; those on data sets where ASSAY_DATASETS is set
-	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder -m "$(not_here)"
+	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 -m "$(not_here)"
 
 test-unit: setup ## The unit tests, few examples a property; without a plugin that takes seconds to load, which they do not need
 	$(bin)/pytest -p no:schemathesis --hypothesis-profile quick tests/unit
