@@ -2,8 +2,9 @@
 
 All such figures go with how much text they are taken from: a longer text, and a greater set of texts, say the same words again. So all are
 taken from as much: a text in windows of 50 words (MTLD: 100), a set five texts at a time, whatever there are more of. What is shorter is
-taken whole, and compares with what is as short. Words are runs of letters and digits (with apostrophes within), in lower case; self-BLEU has
-sacrebleu's tokens.
+taken whole, and compares with what is as short.
+
+Words are runs of letters and digits (with apostrophes within), in lower case; self-BLEU has sacrebleu's tokens.
 Source: windows, Covington and McFall, J. Quant. Linguist. 17 (2010) 94-100; sets of as many, Gotelli and Colwell, Ecology Letters 4 (2001)
 379-391.
 """
