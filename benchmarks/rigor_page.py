@@ -19,6 +19,8 @@ the same values give the same figures.
 
 {methods}
 "Few clusters" beside a method says that there are fewer than 20: the interval is then only as good as its assumptions.
+Where values do not spread (all answers right) the standard error is the interval's own: of n answers √(p'(1 - p')/n), p' half an
+answer short of all. Where there is no interval there is no standard error either.
 
 """
 METHODS: Final = (

@@ -9,7 +9,7 @@ from streams.statistics.intervals import ANY, RATIO, Interval
 RATIOS: Final = frozenset({
     "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "em", "exact", "exact_match", "f1",
     "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
-    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum",
+    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum", "unrelated_8gram",
 })  # fmt: skip
 NOT_NEGATIVE: Interval = (0.0, math.inf)
 PERCENT: Interval = (0.0, 100.0)

@@ -209,6 +209,8 @@ class _Told:
         """By a task's own function: of what is the documents' mean all the same, the mean's certainty stays."""
         if self.value is not None and value is not None and abs(self.value - value) <= 1e-12 * max(1.0, abs(value)):
             return replace(self, value=value)
+        if not error:  # draws that all agree do not tell how far the value may be off
+            return _Told(value)
         method, interval = _normal(metric, value, error)
         return _Told(value, error, interval, method)
 

@@ -89,7 +89,7 @@ def ratio(values: Floats, clusters: Clusters | None = None) -> Ratio | None:
 
 
 def _ratio(values: Floats, own: Spread) -> Ratio:
-    n, varied = own.n, float(values.var())
+    n, varied = own.n, float(values.var()) if np.ptp(values) > 0 else 0.0
     binary = varied == 0 or bool(np.isin(values, (0.0, 1.0)).all())
     added = 0.5 if binary else 0.5 * varied / (own.mean * (1 - own.mean))
     middle = (own.mean * n + added) / (n + 2 * added)
@@ -161,18 +161,21 @@ def skewed_p(own: Spread) -> float:
 def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Mean:
     """The mean of at least one value, with its standard error and 95 % interval.
 
-    `within` is the range that a value can have. There is no interval below two values or clusters, where a value is infinite, and where
-    values without a range are all equal, for nothing then tells how far they spread.
+    `within` is the range that a value can have. There is no interval, and no standard error, below two values or clusters, where a value
+    is infinite, and where values without a range are all equal, for nothing then tells how far they spread. Where values with a range do
+    not spread, the standard error is the interval's own, √(p'(1 - p')/n): 0 would deny the interval beside it.
     """
     array = np.asarray(values, dtype=np.float64)
     own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
     if own is None:
         return Mean(math.fsum(values) / len(values), None, None, len(array), 1, "none")
-    method, interval = _interval(array, own, within)
-    return Mean(math.fsum(values) / len(values), math.sqrt(own.variance), interval, own.n, own.clusters, method)
+    method, interval, least = _interval(array, own, within)
+    error = math.sqrt(own.variance) if own.variance > 0 else least
+    return Mean(math.fsum(values) / len(values), error, interval, own.n, own.clusters, method)
 
 
-def _interval(values: Floats, own: Spread, within: Interval) -> tuple[str, Interval | None]:
+def _interval(values: Floats, own: Spread, within: Interval) -> tuple[str, Interval | None, float | None]:
+    """The method's name, the interval, and the standard error that the interval has where the values do not spread."""
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
     if math.isfinite(low) and math.isfinite(high):
@@ -180,11 +183,12 @@ def _interval(values: Floats, own: Spread, within: Interval) -> tuple[str, Inter
         scaled = _ratio((values - low) / wide, replace(own, mean=(own.mean - low) / wide))
         bottom, top = joint_interval([scaled], [1.0])
         exact = own.clusters == own.n and scaled.quantile == Z95
-        return ("Wilson" if exact else f"Wilson, effective size{few}"), (low + bottom * wide, low + top * wide)
+        method = "Wilson" if exact else f"Wilson, effective size{few}"
+        return method, (low + bottom * wide, low + top * wide), math.sqrt(scaled.variance) * wide
     if own.variance <= 0:
-        return "none", None
+        return "none", None, None
     bottom, top = skewed(own)
-    return f"Student, corrected for skewness{few}", (max(low, bottom), min(high, top))
+    return f"Student, corrected for skewness{few}", (max(low, bottom), min(high, top)), None
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

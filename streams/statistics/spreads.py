@@ -68,7 +68,7 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     correlation that is seen: Imbens and Kolesár, Rev. Econ. Stat. 98 (2016) 701-712, section 3.
     """
     n, mean = len(values), float(values.mean())
-    residuals = values - mean
+    residuals = values - mean if np.ptp(values) > 0 else np.zeros(n)  # of values all equal the mean may miss by a hair
     by_cluster = grouped(residuals, clusters)
     sums, sizes, count = by_cluster.sums, by_cluster.sizes, by_cluster.clusters
     if count < 2:

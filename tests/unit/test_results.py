@@ -16,7 +16,7 @@ from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published,
 from streams.boards.comparison import Measured, Sample, compare
 from streams.boards.ranking import Board, Entry, boards_of, chosen, rank
 from streams.boards.results import Result, result_of
-from streams.quality.scores import Key
+from streams.quality.scores import Key, TaskScores
 from streams.settling.results import scored as task_scored
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
@@ -69,6 +69,15 @@ def planned(
 def of_mean(_key: Key, parts: list[str]) -> tuple[float | None, float | None]:
     """The mean of plain parts."""
     return sum(map(float, parts)) / len(parts), None
+
+
+def test_draws_that_all_agree_make_no_interval() -> None:
+    """Of a metric with a function of its own, whose error comes out as 0: neither an error nor an interval is told."""
+    told = TaskScores()
+    for ordinal in range(3):
+        told.add(scored(R, ordinal, 0.5))
+    (figure,) = told.figures(lambda _key, _parts: (1.0, 0.0))
+    assert (figure.value, figure.stderr, figure.low, figure.high, figure.method) == (1.0, None, None, None, None)
 
 
 def interleaved(partitions: list[list[Event]], *, seed: int) -> list[Event]:

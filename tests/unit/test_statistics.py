@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from streams.statistics.clusters import cluster_of
 from streams.statistics.intervals import (
+    ANY,
+    RATIO,
     Interval,
     joint_interval,
     mean,
@@ -222,6 +224,21 @@ def test_a_ratios_interval_is_inside_and_has_a_width(values: list[float], size: 
     assert found is not None
     assert -1e-9 <= found[0] <= math.fsum(values) / len(values) + 1e-9
     assert found[1] <= 1 + 1e-9 and found[1] - found[0] > 1e-3
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 1.0]), min_size=1, max_size=40), st.integers(1, 5), st.sampled_from([RATIO, ANY]))
+def test_a_standard_error_does_not_deny_the_interval_beside_it(values: list[float], size: int, within: Interval) -> None:
+    """Where there is an interval the error is more than 0, also where all are alike; else there is none."""
+    found = mean_of(values, [number // size for number in range(len(values))], within=within)
+    assert (found.stderr is None) == (found.interval is None)
+    assert found.stderr is None or found.stderr > 1e-4
+
+
+def test_the_error_of_answers_that_are_all_right_is_the_intervals_own() -> None:
+    """Of 50: p' = 50.5 / 51, √(p'(1 - p')/50); in percent a hundred times that. One that is wrong has the textbook's."""
+    assert mean_of([1.0] * 50).stderr == pytest.approx(math.sqrt(50.5 * 0.5) / 51 / math.sqrt(50))
+    assert mean_of([100.0] * 50, within=(0.0, 100.0)).stderr == pytest.approx(math.sqrt(50.5 * 0.5) / 0.51 / math.sqrt(50))
+    assert mean_of([1.0] * 49 + [0.0]).stderr == pytest.approx(math.sqrt(0.98 * 0.02 / 49))
 
 
 def of(values: list[list[float]], clusters: Clusters | None = None) -> list[tuple[int, int]]:

@@ -1,6 +1,9 @@
 """Metrics for every task: held to plain definitions, and to what must always hold."""
 
+import itertools
 import math
+import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -33,33 +36,80 @@ def test_exact_match_forgives_what_squad_forgives() -> None:
     assert overlap.exact_match(Case(text="Eiffel")) is None
 
 
-@given(st.lists(texts, min_size=1, max_size=7), st.integers(1, 3))
-def test_distinct_is_a_share_of_ngrams(told: list[str], n: int) -> None:
-    """Of all texts together; its standard error is that of leaving out each in turn."""
-    every = [[diversity.words(text)[first : first + n] for first in range(len(diversity.words(text)) - n + 1)] for text in told]
+@settings(max_examples=50)
+@given(st.lists(texts, min_size=1, max_size=8), st.integers(1, 3))
+def test_distinct_is_that_of_every_five_texts(told: list[str], n: int) -> None:
+    """Different n-grams and all n-grams, each the mean over all sets of five; the error is that of leaving out each in turn."""
+    every = [diversity.ngrams(diversity.words(text)[:50], n) for text in told]
 
-    def share(of: list[list[list[str]]]) -> float | None:
-        flat = [tuple(one) for found in of for one in found]
-        return len(set(flat)) / len(flat) if flat else None
+    def share(of: list[list[diversity.Ngram]]) -> float | None:
+        fives = [[one for found in five for one in found] for five in itertools.combinations(of, 5)]
+        there = sum(map(len, fives))
+        return sum(len(set(five)) for five in fives) / there if there else None
 
     value, error = diversity.all_distinct(n, told)
     assert value == (pytest.approx(share(every)) if share(every) is not None else None)
     without = [share(every[:place] + every[place + 1 :]) for place in range(len(every))]
     known = [one for one in without if one is not None]
-    if len(known) == len(told) > 1 and value is not None:
+    if len(known) == len(told) > 5 and value is not None:
         centre = sum(known) / len(known)
-        assert error == pytest.approx(math.sqrt((len(known) - 1) / len(known) * sum((one - centre) ** 2 for one in known)), abs=1e-12)
+        assert error == pytest.approx(math.sqrt((len(known) - 1) / len(known) * sum((one - centre) ** 2 for one in known)), abs=1e-9)
 
 
-def test_repetition_and_mtld_by_hand() -> None:
-    """A text that says one thing again; one whose every factor has three words; one that never says a word twice."""
+def spoken(words: int, draw: random.Random) -> str:
+    """So many words as a language has them: few often, most seldom (Zipf)."""
+    return " ".join(draw.choices([f"w{rank}" for rank in range(1000)], [1 / rank for rank in range(1, 1001)], k=words))
+
+
+def test_distinct_does_not_fall_with_the_number_of_texts() -> None:
+    """Of 120 texts in sets of 10 and 60 it is the same but for chance; different n-grams over all fall by half."""
+    draw = random.Random(1)
+    told = [spoken(60, draw) for _ in range(120)]
+    for n in (1, 2):
+        by_size = [[told[first : first + size] for first in range(0, 120, size)] for size in (10, 60)]
+        found = [sum(diversity.all_distinct(n, one)[0] or 0 for one in sets) / len(sets) for sets in by_size]
+        assert max(found) - min(found) < 0.02
+    plain = [diversity.different(1, diversity.words(" ".join(told[:size]))) or 0 for size in (10, 120)]
+    assert plain[1] < plain[0] / 2
+    blue = [diversity.self_bleu(told[:size])[0] or 0 for size in (30, 120)]
+    assert blue[0] == pytest.approx(blue[1], rel=0.1)
+
+
+def test_neither_distinct_nor_mtld_goes_with_a_texts_length() -> None:
+    """The same words as 60 texts of 100, and as 6 of 1,000, which say less that is new for their length."""
+    draw = random.Random(2)
+    short = [spoken(100, draw) for _ in range(60)]
+    long = [" ".join(short[first : first + 10]) for first in range(0, 60, 10)]
+    measures: tuple[Callable[[str], float | None], ...] = (
+        lambda text: diversity.mtld(Case(text=text)),
+        lambda text: diversity.distinct(1, text),
+        lambda text: diversity.different(1, diversity.words(text)),
+    )
+    varied, window, plain = ([sum(measure(text) or 0 for text in told) / len(told) for told in (short, long)] for measure in measures)
+    assert varied[0] == pytest.approx(varied[1])
+    assert window[0] == pytest.approx(window[1], abs=0.01)
+    assert plain[1] < 0.6 * plain[0]
+
+
+def test_mtld_and_windows_are_the_references() -> None:
+    """Figures of the package lexical-diversity 0.1.1, mtld_ma_wrap of each 100 words and mattr of windows of 50; and by hand."""
+    one = " ".join(f"w{n * n % 67}" for n in range(100))
+    two = " ".join(f"w{n * n % 67 if n % 3 else n % 11}" for n in range(200))
+    assert diversity.mtld(Case(text=one)) == pytest.approx(34.24)
+    assert diversity.mtld(Case(text=f"{two} and a rest")) == pytest.approx((43.47 + 43.41) / 2)
+    assert diversity.distinct(1, one) == pytest.approx(0.62)
+    assert diversity.distinct(1, two) == pytest.approx(0.6547019867549674)
+    # Half of the words are new until ten have been said: every factor has ten.
+    assert diversity.mtld(Case(text="x y " * 50)) == 10.0
+    # No word comes twice: all 100, and 39 again until the share is below 0.72.
+    assert diversity.mtld(Case(text=" ".join(f"w{n}" for n in range(100)))) == 139.0
+    assert diversity.mtld(Case(text="too short a text")) is None
+
+
+def test_repetition_by_hand() -> None:
+    """A text that says one thing again, and one without four words."""
     assert diversity.repetition(4, Case(text="a b c d a b c d")) == pytest.approx(1 / 5)
     assert diversity.repetition(4, Case(text="a b c")) is None
-    # The share falls to 2/3 at every third word: 9 words, 3 factors either way.
-    assert diversity.mtld(Case(text="x y x x y x x y x")) == pytest.approx(3.0)
-    assert diversity.mtld(Case(text="every word here is new")) is None
-    # One factor of 3 words, and a rest whose share is 1: 5 words over 1 factor, both ways.
-    assert diversity.mtld(Case(text="x y x b c")) == pytest.approx((5 / 1 + 5 / ((1 - 0.8) / 0.28)) / 2)
 
 
 @settings(max_examples=25)

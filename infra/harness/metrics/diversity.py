@@ -1,6 +1,12 @@
 """How varied what was generated is: distinct-n, self-BLEU, repetition, MTLD. They need no right answer.
 
+All such figures go with how much text they are taken from: a longer text, and a greater set of texts, say the same words again. So all are
+taken from as much: a text in windows of 50 words (MTLD: 100), a set five texts at a time, whatever there are more of. What is shorter is
+taken whole, and compares with what is as short.
+
 Words are runs of letters and digits (with apostrophes within), in lower case; self-BLEU has sacrebleu's tokens.
+Source: windows, Covington and McFall, J. Quant. Linguist. 17 (2010) 94-100; sets of as many, Gotelli and Colwell, Ecology Letters 4 (2001)
+379-391.
 """
 
 import functools
@@ -9,13 +15,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, Final
 
 from infra.harness.metrics.measure import Case, Metric, Total, mean_of, of_texts
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
+WINDOW: Final = 50  # words
+TEXTS: Final = 5
 MTLD_THRESHOLD = 0.72
-ORDERS = 4
+MTLD_SHORTEST = 10
+MTLD_WORDS = 100
 Ngram = tuple[str, ...]
 
 
@@ -30,8 +39,8 @@ def ngrams(tokens: Sequence[str], n: int) -> list[Ngram]:
 
 
 def distinct(n: int, text: str) -> float | None:
-    """Different n-grams over all n-grams of the text's words, 0 to 1; undefined where there is none."""
-    return different(n, words(text))
+    """Different n-grams over all n-grams, the mean over the text's windows of 50 words, 0 to 1; undefined where there is none."""
+    return windowed(n, words(text))
 
 
 def different(n: int, tokens: Sequence[str]) -> float | None:
@@ -40,22 +49,56 @@ def different(n: int, tokens: Sequence[str]) -> float | None:
     return len(set(found)) / len(found) if found else None
 
 
-def all_distinct(n: int, texts: list[str]) -> Total:
-    """The same over all texts together, with the jackknife's standard error √((k-1)/k · Σ(d_i - mean)²) over k texts left out in turn.
+def windowed(n: int, tokens: Sequence[str], size: int = WINDOW) -> float | None:
+    """The mean of the same over every window of so many tokens in a row; of fewer tokens that of all.
 
-    Source: Li et al. (2016); Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 11.
+    Source: Covington and McFall (2010), for words; the reference is `mattr` of the package lexical-diversity 0.1.1.
     """
-    each = [Counter(ngrams(words(text), n)) for text in texts]
-    together = sum(each, Counter[Ngram]())
-    count, different = together.total(), len(together)
-    if not count:
+    found, inside = ngrams(tokens, n), size - n + 1
+    if len(found) <= inside:
+        return different(n, tokens)
+    seen = Counter(found[:inside])
+    shares = [len(seen)]
+    for gone, come in zip(found, found[inside:], strict=False):
+        seen[come] += 1
+        seen[gone] -= 1
+        if not seen[gone]:
+            del seen[gone]
+        shares.append(len(seen))
+    return fmean(shares) / inside
+
+
+def all_distinct(n: int, texts: list[str]) -> Total:
+    """Different n-grams over all n-grams of five texts of 50 words, the mean over all sets of five texts that there are; None below five.
+
+    The texts' beginnings are taken, for what models write begins alike. An n-gram that m of k texts have is in a share
+    1 - C(k - m, 5) / C(k, 5) of the sets. Its error is the jackknife's, √((k-1)/k · Σ(d_i - mean)²) over texts left out in turn; None
+    where only five are there. Source: Hurlbert, Ecology 52 (1971) 577-586, of texts: Gotelli and Colwell (2001), the curve of samples;
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), ch. 11.
+    """
+    each = [ngrams(words(text)[:WINDOW], n) for text in texts]
+    k, own = len(each), [set(found) for found in each]
+    total = sum(map(len, each))
+    if k < TEXTS or not total:
         return None, None
-    own = [sum(1 for one, times in found.items() if together[one] == times) for found in each]
-    without = [(different - alone) / (count - found.total()) for alone, found in zip(own, each, strict=True) if count > found.total()]
-    k = len(without)
-    centre = fmean(without) if without else 0.0
-    error = math.sqrt((k - 1) / k * math.fsum((one - centre) ** 2 for one in without)) if k == len(texts) and k > 1 else None
-    return different / count, error
+    having = Counter(one for found in own for one in found)
+    sizes = Counter(having.values())
+    value = math.fsum(_met(times, k) * count for times, count in sizes.items()) * k / (TEXTS * total)
+    if k == TEXTS or any(len(found) == total for found in each):
+        return value, None
+    rest = math.fsum(_met(times, k - 1) * count for times, count in sizes.items())
+    lost = {times: _met(times, k - 1) - _met(times - 1, k - 1) for times in sizes}
+    without = [
+        (rest - math.fsum(lost[having[one]] for one in mine)) * (k - 1) / (TEXTS * (total - len(found)))
+        for mine, found in zip(own, each, strict=True)
+    ]
+    centre = fmean(without)
+    return value, math.sqrt((k - 1) / k * math.fsum((one - centre) ** 2 for one in without))
+
+
+def _met(times: int, k: int) -> float:
+    """The chance that five of k texts hold one of those `times` that have it."""
+    return 1.0 - math.prod(max(0, k - times - place) / (k - place) for place in range(TEXTS))
 
 
 def repetition(n: int, case: Case) -> float | None:
@@ -65,25 +108,24 @@ def repetition(n: int, case: Case) -> float | None:
 
 
 def mtld(case: Case) -> float | None:
-    """Words over factors: stretches over which the share of different words falls to 0.72; the mean of both directions.
+    """How many words it takes from a word on until the share of different ones is below 0.72, the mean over all words: MTLD-W.
 
-    The rest at the end is a part of a factor: (1 - share) / (1 - 0.72). Undefined where no word comes twice.
-    Source: McCarthy and Jarvis, Behavior Research Methods 42 (2010) 381–392.
+    It is taken of every 100 words by themselves, the rest left out: at their end it goes on at their beginning, so that no factor is a part
+    of one. A factor has 10 words at least. Undefined for texts under 100 words.
+    Source: McCarthy and Jarvis, Behavior Research Methods 42 (2010) 381-392, 100 words their least; wrapped: Kyle, Crossley and Jarvis,
+    Language Assessment Quarterly 18 (2021) 154-170. The reference is `mtld_ma_wrap` of the package lexical-diversity 0.1.1.
     """
     told = words(case.text or "")
-    factors = [_factors(told), _factors(told[::-1])]
-    return fmean(len(told) / one for one in factors) if all(factors) else None
+    blocks = [told[first : first + MTLD_WORDS] for first in range(0, len(told) - MTLD_WORDS + 1, MTLD_WORDS)]
+    return fmean(_factor(block, start) for block in blocks for start in range(MTLD_WORDS)) if blocks else None
 
 
-def _factors(told: Sequence[str]) -> float:
-    whole, seen, count, share = 0.0, set[str](), 0, 1.0
-    for word in told:
-        seen.add(word)
+def _factor(told: Sequence[str], start: int) -> int:
+    seen, count = set[str](), 0
+    while count < MTLD_SHORTEST or len(seen) / count >= MTLD_THRESHOLD:
+        seen.add(told[(start + count) % len(told)])
         count += 1
-        share = len(seen) / count
-        if share <= MTLD_THRESHOLD:
-            whole, seen, count, share = whole + 1, set(), 0, 1.0
-    return whole + (1 - share) / (1 - MTLD_THRESHOLD)
+    return count
 
 
 @functools.cache
@@ -94,42 +136,16 @@ def _bleu() -> Any:
 
 
 def self_bleu(texts: list[str]) -> Total:
-    """The mean of each text's BLEU against all others, 0 to 100: the lower, the more varied. No standard error; None below two texts.
+    """The mean of each text's BLEU against four others, 0 to 100: the lower, the more varied. No standard error; None below five texts.
 
-    Of an n-gram it needs but the two texts that have it most often, so it takes time in proportion to the texts, not to their pairs.
+    The others are those a fifth, two, three and four fifths of all texts further on, so that repeats of a document seldom meet.
     Source: Zhu et al., Texygen, SIGIR 2018, arXiv 1802.01886; each BLEU is sacrebleu's of a sentence.
     """
-    if len(texts) < 2:
+    k = len(texts)
+    if k < TEXTS:
         return None, None
-    told = [_bleu()._preprocess_segment(text.rstrip()).split() for text in texts]
-    counts = [Counter(one for n in range(1, ORDERS + 1) for one in ngrams(tokens, n)) for tokens in told]
-    most = _most(counts)
-    lengths = sorted(len(tokens) for tokens in told)
-    return fmean(_against_others(place, len(told[place]), found, most, lengths) for place, found in enumerate(counts)), None
-
-
-def _most(counts: Sequence[Counter[Ngram]]) -> dict[Ngram, tuple[int, int, int]]:
-    """Of each n-gram its highest count, the text that has it, and the highest count among the others."""
-    most: dict[Ngram, tuple[int, int, int]] = {}
-    for place, found in enumerate(counts):
-        for one, count in found.items():
-            highest, owner, second = most.get(one, (0, -1, 0))
-            most[one] = (count, place, highest) if count > highest else (highest, owner, max(second, count))
-    return most
-
-
-def _against_others(
-    place: int, length: int, found: Counter[Ngram], most: dict[Ngram, tuple[int, int, int]], lengths: Sequence[int]
-) -> float:
-    correct, total = [0] * ORDERS, [max(0, length - n) for n in range(ORDERS)]
-    for one, count in found.items():
-        highest, owner, second = most[one]
-        correct[len(one) - 1] += min(count, second if owner == place else highest)
-    others = list(lengths)
-    others.remove(length)
-    # Of two lengths as close, sacrebleu takes the shorter.
-    closest = min(others, key=lambda other: (abs(other - length), other))
-    return float(_bleu().compute_bleu(correct, total, length, closest, smooth_method="exp", effective_order=True).score)
+    others = [[(place + part * k // TEXTS) % k for part in range(1, TEXTS)] for place in range(k)]
+    return fmean(_bleu().sentence_score(texts[place], [texts[one] for one in four]).score for place, four in enumerate(others)), None
 
 
 DISTINCT = tuple(of_texts(f"distinct_{n}", functools.partial(distinct, n), functools.partial(all_distinct, n)) for n in (1, 2, 3))

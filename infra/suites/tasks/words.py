@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.harness.metrics.diversity import different
+from infra.harness.metrics.diversity import windowed
 
 
 def expected(document: Mapping[str, Any]) -> str:
@@ -27,11 +27,12 @@ def compared(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, f
 def varied(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
     """Of a text's words: `distinct_2` = different pairs / pairs, `repetition_4` = 1 - different runs of 4 / runs of 4; and `words`.
 
-    Raises: ValueError below 4 words, where they are undefined.
+    The shares are means over windows of 50 words, so that they do not go with a text's length. Raises: ValueError below 4 words, where they
+    are undefined.
     Source: Li et al., NAACL 2016, section 5.1 (distinct-n); Welleck et al., ICLR 2020, section 6 (seq-rep-4).
     """
     words = re.findall(r"[^\W_]+(?:['’][^\W_]+)*", results[0].lower())
-    pairs, fours = different(2, words), different(4, words)
+    pairs, fours = windowed(2, words), windowed(4, words)
     if pairs is None or fours is None:
         raise ValueError(f"a text of {len(words)} words has no runs of 4")
     return {"distinct_2": pairs, "repetition_4": 1 - fours, "words": float(len(words))}
