@@ -78,7 +78,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TaskScores:
-    """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1."""
+    """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered."""
 
     task: str
     models: tuple[str, ...]

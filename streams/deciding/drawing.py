@@ -117,9 +117,14 @@ def _drawn(values: Floats, errors: Floats, chance: Floats, *, ratio: bool) -> Fl
 
 def _by_documents(candidates: Sequence[Candidate], task: TaskScores, draws: int, seed: list[int]) -> tuple[Floats, Floats]:
     """Means of all models over documents with weights that are drawn once for all of them, then shrunk."""
-    weights = np.random.default_rng(seed).standard_exponential((draws, task.values.shape[1]))
-    means = weights @ task.values.T / weights.sum(axis=1, keepdims=True)
-    points, means = shrunk(task.values.mean(axis=1), means)
+    known = ~np.isnan(task.values)
+    answered = known.any(axis=1)
+    values, weights = np.nan_to_num(task.values), np.random.default_rng(seed).standard_exponential((draws, task.values.shape[1]))
+    whole = weights.sum(axis=1, keepdims=True) if known.all() else weights @ known.T
+    points, means = np.full(len(values), np.nan), np.full((draws, len(values)), np.nan)
+    counted = values.sum(axis=1)[answered] / known.sum(axis=1)[answered]
+    drawn = (weights @ values.T / np.where(whole > 0, whole, 1.0))[:, answered]
+    points[answered], means[:, answered] = shrunk(counted, drawn)
     places = {model: n for n, model in enumerate(task.models)}
     own = np.array([places.get(one.model, -1) for one in candidates])
     return _placed(np.append(points, np.nan), own), _placed(np.column_stack([means, np.full(draws, np.nan)]), own)

@@ -182,6 +182,17 @@ def test_the_spread_of_documents_is_their_standard_error() -> None:
     assert drawn.std() == pytest.approx(math.sqrt(0.25 * 0.75 / 400), rel=0.1)
 
 
+def test_documents_that_a_model_has_not_answered_are_not_its_mistakes() -> None:
+    """Its mean is over those that it has, and is the less sure; of a model that has answered nothing nothing is known."""
+    right = np.tile([1.0, 0.0], 100)
+    half = np.where(np.arange(200) < 50, right, np.nan)
+    task = TaskScores("t", ("a", "b", "c"), np.stack([right, half, np.full(200, np.nan)]))
+    told = worlds([candidate("a"), candidate("b"), candidate("c")], [task], draws=2000)
+    assert told.points["quality"][:2].tolist() == [0.5, 0.5]
+    assert told.drawn["quality"][:, 1].std() == pytest.approx(2 * told.drawn["quality"][:, 0].std(), rel=0.15)
+    assert np.isnan(told.drawn["quality"][:, 2]).all()
+
+
 def test_shrunk_estimates_are_nearer_to_the_truth() -> None:
     """Of many with much noise; and what hardly varies but for noise is drawn together almost wholly."""
     chance = np.random.default_rng(3)

@@ -36,7 +36,7 @@ def somebody(model: str, hardware: str = "L40S", **changed: Any) -> Candidate:
     run = f"{model} on {hardware}"
     fast = SPEED[model] * (2.5 if hardware == "H100" else 1.0)
     own = {"goodput_per_s": Estimate(fast, 0.05 * fast, run), "ttft_p95_s": Estimate(4 / fast, 0.2 / fast, run)}
-    traits = {"licence": "apache-2.0", "languages": frozenset({"de", "en"}), "context_tokens": 8192.0} | changed
+    traits: dict[str, Any] = {"licence": "apache-2.0", "languages": frozenset({"de", "en"}), "context_tokens": 8192.0} | changed
     return Candidate(run, model, "vllm", hardware, own, traits, usd_per_hour=1.0 if hardware == "L40S" else 3.0)
 
 

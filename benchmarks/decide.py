@@ -1,0 +1,239 @@
+"""Recommendations held to a planted world: how often the choice is the right one, whether its confidence is true, and what deciding costs.
+
+`make bench-decide` prints the figures and writes benchmarks/results/decide.json (minutes); `--quick` takes few worlds and writes nothing.
+The same seeds give the same worlds. Each has 50 models on 8 devices, 200 documents of two tasks a model and one speed run a candidate.
+
+- right: the choice is what an oracle that knows the truth would choose, by the same weights.
+- ECE: the mean distance between what was said (confidence) and what came of it, over ten bins of the confidence, weighed by their worlds;
+  beside it what chance alone would give were every confidence exactly true.
+- regret: how much less the choice is truly worth than the oracle's, on the scale of values from 0 to 1; who breaks a constraint is worth 0.
+- what to measure next: until the confidence reaches 90 % or a budget is spent, the best offer for a dollar against one drawn by chance.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.harness import median, show, write
+from benchmarks.planted import DEVICES, RUN_HOURS, SPEED_ERROR, TASKS, USD_PER_DOCUMENT, Planted, planted
+from streams.deciding.measuring_next import Offer, worths
+from streams.deciding.recommending import Decision, Recommendation, recommend
+from streams.statistics.spreads import Floats
+
+WORLDS, QUICK, PURSUED = 1000, 60, 60
+BINS, SIMULATED = 10, 200
+BUDGET_USD, ENOUGH = 4.0, 0.9
+CONTENDERS, LEAST = 6, 0.02
+MORE_DOCUMENTS = (500, 2000)
+CANDIDATES, TIMED = 1000, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was said of a world, and what came of it. `chances` and `kept`: of each that was left, said and true feasibility."""
+
+    confidence: float
+    right: bool
+    feasible: bool
+    regret: float
+    chances: tuple[float, ...]
+    kept: tuple[bool, ...]
+
+
+def decided(world: Planted) -> tuple[Recommendation, Decision | None]:
+    """The recommendation of what has been measured, and what it rests on; None where it is decided, or nobody is left."""
+    seen = list[Decision]()
+
+    def look(decision: Decision) -> Sequence[Offer]:
+        seen.append(decision)
+        return ()
+
+    told = recommend(world.requirement.model_copy(update={"threshold_ratio": 1.01}), world.candidates, world.task_scores, offers=look)
+    return told, seen[0] if seen else None
+
+
+def told_of(world: Planted) -> Told | None:
+    """One world's record; None where nobody is left, or nobody truly keeps all."""
+    recommendation, decision = decided(world)
+    if decision is None:
+        return None
+    values, keeps = world.judged(decision.weights)
+    if not keeps.any():
+        return None
+    places = {one.key: n for n, one in enumerate(world.truth)}
+    worth = np.where(keeps, values, 0.0)
+    choice, oracle = places[recommendation.choices[0].candidate.key], int(np.argmax(np.where(keeps, values, -np.inf)))
+    left = [(one.feasible, bool(keeps[places[one.candidate.key]])) for one in recommendation.choices]
+    chances, kept = zip(*left, strict=True)
+    return Told(
+        recommendation.choices[0].confidence, choice == oracle, bool(keeps[choice]), float(worth[oracle] - worth[choice]), chances, kept
+    )
+
+
+def ece(said: Floats, came: Floats) -> float:
+    """The expected calibration error over ten bins. Source: Naeini, Cooper and Hauskrecht, AAAI 29 (2015) 2901-2907."""
+    bins = np.minimum((said * BINS).astype(int), BINS - 1)
+    return float(sum(abs((came - said)[bins == n].sum()) for n in range(BINS)) / len(said))
+
+
+def by_chance(said: Floats) -> float:
+    """The ECE that exactly true confidences would show, on average."""
+    chance = np.random.default_rng(1)
+    return statistics.mean(ece(said, (chance.random(len(said)) < said).astype(float)) for _ in range(SIMULATED))
+
+
+def record(told: Sequence[Told]) -> dict[str, Any]:
+    """The figures of many worlds."""
+    said, right = np.array([one.confidence for one in told]), np.array([one.right for one in told], dtype=float)
+    chances = np.concatenate([one.chances for one in told])
+    kept = np.concatenate([one.kept for one in told]).astype(float)
+    sure, regrets = said >= 0.8, [one.regret for one in told]
+    return {
+        "worlds": len(told), "right_ratio": _ratio(right.mean()), "mean_confidence": _ratio(said.mean()), "ece": _ratio(ece(said, right)),
+        "ece_by_chance": _ratio(by_chance(said)), "confident_ratio": _ratio(sure.mean()),
+        "right_where_confident_ratio": _ratio(right[sure].mean()), "feasible_ratio": _ratio(np.mean([one.feasible for one in told])),
+        "regret_mean": _ratio(np.mean(regrets)), "regret_where_confident_mean": _ratio(np.mean(np.array(regrets)[sure])),
+        "feasibility_ece": _ratio(ece(chances, kept)),
+        "reliability": [
+            {"confidence": f"{n / BINS:.1f}-{(n + 1) / BINS:.1f}", "worlds": int(own.sum()), "said": _ratio(said[own].mean()),
+             "right": _ratio(right[own].mean())}
+            for n in range(BINS) if (own := np.minimum((said * BINS).astype(int), BINS - 1) == n).any()
+        ],
+    }  # fmt: skip
+
+
+def _ratio(value: float | np.floating[Any]) -> float:
+    return round(float(value), 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """An offer, and how it is carried out."""
+
+    offer: Offer
+    do: Callable[[], None]
+
+
+def offers(world: Planted, decision: Decision) -> list[Bought]:
+    """More documents of a task for the models that contend, and a speed run of each candidate that does."""
+    sure, left = decision.confidence, decision.worlds
+    contend = [int(n) for n in sure.order[:CONTENDERS] if sure.chosen[n] >= LEAST]
+    models = sorted({left.candidates[n].model for n in contend})
+    first = [next(n for n in contend if left.candidates[n].model == model) for model in models]
+    found = [_documents(world, decision, task, count, (models, first)) for task in TASKS for count in MORE_DOCUMENTS]
+    return [*found, *(_run(world, decision, n) for n in contend)]
+
+
+def _documents(world: Planted, decision: Decision, task: str, count: int, of: tuple[list[str], list[int]]) -> Bought:
+    models, places = of
+    known = world.scores[task][[world.models.index(model) for model in models]]
+    known = known[:, ~np.isnan(known).any(axis=0)]
+    noise = np.atleast_2d(np.cov(known)) / count
+    truths = decision.worlds.drawn[f"quality:{task}"][:, places]
+    usd = USD_PER_DOCUMENT * count * len(models)
+    return Bought(Offer(f"{count} documents of {task}", usd, truths, noise), lambda: world.read(task, count, models))
+
+
+def _run(world: Planted, decision: Decision, place: int) -> Bought:
+    one = decision.worlds.candidates[place]
+    truths = np.log(np.stack([decision.worlds.drawn[name][:, place] for name in ("goodput_per_s", "ttft_p95_s")], axis=1))
+    offer = Offer(f"a run of {one.key}", RUN_HOURS * (one.usd_per_hour or 1.0), truths, SPEED_ERROR**2 * np.eye(2))
+    return Bought(offer, lambda: world.run(one.key))
+
+
+@dataclass(frozen=True, slots=True)
+class Pursued:
+    """What it took to be sure enough, and whether the choice then was right."""
+
+    usd: float
+    steps: int
+    reached: bool
+    right: bool
+
+
+def pursue(seed: int, *, best: bool) -> Pursued | None:
+    """Measures until sure enough or out of money; None where it was sure from the beginning, or nobody keeps all."""
+    world, chance, usd, steps = planted(seed), np.random.default_rng(seed), 0.0, 0
+    while True:
+        recommendation, decision = decided(world)
+        if decision is None or (steps == 0 and recommendation.choices[0].confidence >= ENOUGH):
+            return None
+        reached = recommendation.choices[0].confidence >= ENOUGH
+        if reached or usd >= BUDGET_USD:
+            return Pursued(usd, steps, reached, _is_right(world, recommendation, decision))
+        open_to = offers(world, decision)
+        taken = _best(decision, open_to) if best else open_to[int(chance.integers(len(open_to)))]
+        taken.do()
+        usd, steps = usd + taken.offer.usd, steps + 1
+
+
+def _best(decision: Decision, open_to: Sequence[Bought]) -> Bought:
+    first = worths(decision.confidence, [one.offer for one in open_to])[0].offer
+    return next(one for one in open_to if one.offer is first)
+
+
+def _is_right(world: Planted, recommendation: Recommendation, decision: Decision) -> bool:
+    values, keeps = world.judged(decision.weights)
+    oracle = int(np.argmax(np.where(keeps, values, -np.inf)))
+    return bool(keeps.any()) and world.truth[oracle].key == recommendation.choices[0].candidate.key
+
+
+def savings(seeds: Sequence[int]) -> dict[str, Any]:
+    """Both ways over the same worlds."""
+    found: dict[str, list[Pursued]] = {"best for a dollar": [], "by chance": []}
+    for seed in seeds:
+        first, second = (pursue(seed, best=best) for best in (True, False))
+        if first and second:
+            found["best for a dollar"].append(first)
+            found["by chance"].append(second)
+    rows = {name: _means(own) for name, own in found.items()}
+    saved = 1 - rows["best for a dollar"]["usd_mean"] / rows["by chance"]["usd_mean"]
+    return {"budget_usd": BUDGET_USD, "enough": ENOUGH, **rows, "saved_ratio": _ratio(saved)}
+
+
+def _means(own: Sequence[Pursued]) -> dict[str, float]:
+    names = ("usd", "steps", "reached", "right")
+    return {"worlds": len(own), **{f"{name}_mean": _ratio(statistics.mean(getattr(one, name) for one in own)) for name in names}}
+
+
+def speed() -> dict[str, Any]:
+    """What one recommendation over 1,000 candidates takes, in ms of the clock and of the processor."""
+    world = planted(0, models=CANDIDATES // len(DEVICES))
+    clock, processor = [], []
+    for _ in range(TIMED):
+        began, used = time.perf_counter(), time.process_time()
+        recommend(world.requirement, world.candidates, world.task_scores)
+        clock.append((time.perf_counter() - began) * 1e3)
+        processor.append((time.process_time() - used) * 1e3)
+    return {
+        "candidates": len(world.truth),
+        "clock_ms": median(clock),
+        "fastest_ms": median([min(clock)]),
+        "processor_ms": median(processor),
+    }
+
+
+def main() -> None:
+    """Plants worlds, decides them, prints what came of it, and writes it down."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} worlds; nothing is written")
+    quick, began = parser.parse_args().quick, time.monotonic()
+    told = [one for seed in range(QUICK if quick else WORLDS) if (one := told_of(planted(seed))) is not None]
+    found = record(told)
+    show(f"{found['worlds']:,} worlds of 50 models on 8 devices", [{k: v for k, v in found.items() if k != "reliability"}])
+    show("Said and came", found["reliability"])
+    saved = savings(range(QUICK // 4 if quick else PURSUED))
+    show("Until sure enough", [{"way": name, **saved[name]} for name in ("best for a dollar", "by chance")])
+    took = speed()
+    show(f"{took['candidates']:,} candidates", [took])
+    if not quick:
+        write("decide", {"record": found, "next": saved, "speed": took, "took_s": round(time.monotonic() - began)})
+
+
+if __name__ == "__main__":
+    main()
