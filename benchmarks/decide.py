@@ -7,7 +7,8 @@ The same seeds give the same worlds. Each has 50 models on 8 devices, 200 docume
 - ECE: the mean distance between what was said (confidence) and what came of it, over ten bins of the confidence, weighed by their worlds;
   beside it what chance alone would give were every confidence exactly true.
 - regret: how much less the choice is truly worth than the oracle's, on the scale of values from 0 to 1; who breaks a constraint is worth 0.
-- what to measure next: until the confidence reaches 90 % or a budget is spent, the best offer for a dollar against one drawn by chance.
+- what to measure next: until the confidence reaches 90 % or a budget is spent, the best offer for a dollar against one drawn by chance; in
+  worlds of 20 models on 8 devices.
 """
 
 import argparse
@@ -22,13 +23,14 @@ import numpy as np
 from benchmarks.harness import median, show, write
 from benchmarks.planted import DEVICES, RUN_HOURS, SPEED_ERROR, TASKS, USD_PER_DOCUMENT, Planted, planted
 from streams.deciding.measuring_next import Offer, worths
-from streams.deciding.recommending import Decision, Recommendation, recommend
+from streams.deciding.recommending import recommend
+from streams.deciding.screening import Decision, decision, screened
 from streams.statistics.spreads import Floats
 
 WORLDS, QUICK, PURSUED = 1000, 60, 60
 BINS, SIMULATED = 10, 200
 BUDGET_USD, ENOUGH = 4.0, 0.9
-CONTENDERS, LEAST = 6, 0.02
+FEWER, CONTENDERS, LEAST = 20, 6, 0.02
 MORE_DOCUMENTS = (500, 2000)
 CANDIDATES, TIMED = 1000, 15
 
@@ -45,34 +47,26 @@ class Told:
     kept: tuple[bool, ...]
 
 
-def decided(world: Planted) -> tuple[Recommendation, Decision | None]:
-    """The recommendation of what has been measured, and what it rests on; None where it is decided, or nobody is left."""
-    seen = list[Decision]()
-
-    def look(decision: Decision) -> Sequence[Offer]:
-        seen.append(decision)
-        return ()
-
-    told = recommend(world.requirement.model_copy(update={"threshold_ratio": 1.01}), world.candidates, world.task_scores, offers=look)
-    return told, seen[0] if seen else None
+def decided(world: Planted) -> Decision | None:
+    """The decision from what has been measured; None where nobody is left."""
+    return decision(world.requirement, screened(world.requirement, world.candidates, world.task_scores))
 
 
 def told_of(world: Planted) -> Told | None:
     """One world's record; None where nobody is left, or nobody truly keeps all."""
-    recommendation, decision = decided(world)
-    if decision is None:
+    made = decided(world)
+    if made is None or made.confidence.choice is None:
         return None
-    values, keeps = world.judged(decision.weights)
+    values, keeps = world.judged(made.weights)
     if not keeps.any():
         return None
-    places = {one.key: n for n, one in enumerate(world.truth)}
-    worth = np.where(keeps, values, 0.0)
-    choice, oracle = places[recommendation.choices[0].candidate.key], int(np.argmax(np.where(keeps, values, -np.inf)))
-    left = [(one.feasible, bool(keeps[places[one.candidate.key]])) for one in recommendation.choices]
-    chances, kept = zip(*left, strict=True)
+    left, sure = [world.places[one.key] for one in made.worlds.candidates], made.confidence
+    worth, choice = np.where(keeps, values, 0.0), left[made.confidence.choice]
+    oracle = int(np.argmax(np.where(keeps, values, -np.inf)))
     return Told(
-        recommendation.choices[0].confidence, choice == oracle, bool(keeps[choice]), float(worth[oracle] - worth[choice]), chances, kept
-    )
+        float(sure.chosen.max()), choice == oracle, bool(keeps[choice]), float(worth[oracle] - worth[choice]),
+        tuple(sure.feasible.tolist()), tuple(keeps[left].tolist()),
+    )  # fmt: skip
 
 
 def ece(said: Floats, came: Floats) -> float:
@@ -119,29 +113,29 @@ class Bought:
     do: Callable[[], None]
 
 
-def offers(world: Planted, decision: Decision) -> list[Bought]:
+def offers(world: Planted, made: Decision) -> list[Bought]:
     """More documents of a task for the models that contend, and a speed run of each candidate that does."""
-    sure, left = decision.confidence, decision.worlds
+    sure, left = made.confidence, made.worlds
     contend = [int(n) for n in sure.order[:CONTENDERS] if sure.chosen[n] >= LEAST]
     models = sorted({left.candidates[n].model for n in contend})
     first = [next(n for n in contend if left.candidates[n].model == model) for model in models]
-    found = [_documents(world, decision, task, count, (models, first)) for task in TASKS for count in MORE_DOCUMENTS]
-    return [*found, *(_run(world, decision, n) for n in contend)]
+    found = [_documents(world, made, task, count, (models, first)) for task in TASKS for count in MORE_DOCUMENTS]
+    return [*found, *(_run(world, made, n) for n in contend)]
 
 
-def _documents(world: Planted, decision: Decision, task: str, count: int, of: tuple[list[str], list[int]]) -> Bought:
+def _documents(world: Planted, made: Decision, task: str, count: int, of: tuple[list[str], list[int]]) -> Bought:
     models, places = of
     known = world.scores[task][[world.models.index(model) for model in models]]
     known = known[:, ~np.isnan(known).any(axis=0)]
     noise = np.atleast_2d(np.cov(known)) / count
-    truths = decision.worlds.drawn[f"quality:{task}"][:, places]
+    truths = made.worlds.drawn[f"quality:{task}"][:, places]
     usd = USD_PER_DOCUMENT * count * len(models)
     return Bought(Offer(f"{count} documents of {task}", usd, truths, noise), lambda: world.read(task, count, models))
 
 
-def _run(world: Planted, decision: Decision, place: int) -> Bought:
-    one = decision.worlds.candidates[place]
-    truths = np.log(np.stack([decision.worlds.drawn[name][:, place] for name in ("goodput_per_s", "ttft_p95_s")], axis=1))
+def _run(world: Planted, made: Decision, place: int) -> Bought:
+    one = made.worlds.candidates[place]
+    truths = np.log(np.stack([made.worlds.drawn[name][:, place] for name in ("goodput_per_s", "ttft_p95_s")], axis=1))
     offer = Offer(f"a run of {one.key}", RUN_HOURS * (one.usd_per_hour or 1.0), truths, SPEED_ERROR**2 * np.eye(2))
     return Bought(offer, lambda: world.run(one.key))
 
@@ -158,29 +152,34 @@ class Pursued:
 
 def pursue(seed: int, *, best: bool) -> Pursued | None:
     """Measures until sure enough or out of money; None where it was sure from the beginning, or nobody keeps all."""
-    world, chance, usd, steps = planted(seed), np.random.default_rng(seed), 0.0, 0
+    world, chance, usd, steps = planted(seed, models=FEWER), np.random.default_rng(seed), 0.0, 0
     while True:
-        recommendation, decision = decided(world)
-        if decision is None or (steps == 0 and recommendation.choices[0].confidence >= ENOUGH):
+        made = decided(world)
+        if made is None or made.confidence.choice is None:
             return None
-        reached = recommendation.choices[0].confidence >= ENOUGH
+        reached = float(made.confidence.chosen.max()) >= ENOUGH
+        if steps == 0 and reached:
+            return None
         if reached or usd >= BUDGET_USD:
-            return Pursued(usd, steps, reached, _is_right(world, recommendation, decision))
-        open_to = offers(world, decision)
-        taken = _best(decision, open_to) if best else open_to[int(chance.integers(len(open_to)))]
+            return Pursued(usd, steps, reached, _is_right(world, made, made.confidence.choice))
+        open_to = offers(world, made)
+        taken = _best(made, open_to) if best else open_to[int(chance.integers(len(open_to)))]
+        if taken is None:
+            return Pursued(usd, steps, False, _is_right(world, made, made.confidence.choice))
         taken.do()
         usd, steps = usd + taken.offer.usd, steps + 1
 
 
-def _best(decision: Decision, open_to: Sequence[Bought]) -> Bought:
-    first = worths(decision.confidence, [one.offer for one in open_to])[0].offer
-    return next(one for one in open_to if one.offer is first)
+def _best(made: Decision, open_to: Sequence[Bought]) -> Bought | None:
+    """The best for a dollar; None where nothing on offer is expected to help."""
+    first = worths(made.confidence, [one.offer for one in open_to])[0]
+    return next(one for one in open_to if one.offer is first.offer) if first.gain else None
 
 
-def _is_right(world: Planted, recommendation: Recommendation, decision: Decision) -> bool:
-    values, keeps = world.judged(decision.weights)
+def _is_right(world: Planted, made: Decision, choice: int) -> bool:
+    values, keeps = world.judged(made.weights)
     oracle = int(np.argmax(np.where(keeps, values, -np.inf)))
-    return bool(keeps.any()) and world.truth[oracle].key == recommendation.choices[0].candidate.key
+    return bool(keeps.any()) and world.truth[oracle].key == made.worlds.candidates[choice].key
 
 
 def savings(seeds: Sequence[int]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from streams.deciding.candidates import FIGURES
 from streams.deciding.constraints import Flags
 from streams.deciding.drawing import Worlds
@@ -27,6 +29,7 @@ def methods(worlds: Worlds, weights: Sequence[Swing], able: Flags, order: Sequen
     """Of those who are able, flags [candidates]. Without an order figures go by their points, with a tolerance of a twentieth swing."""
     steps = tuple(order) or tuple((one.figure, TOLERANCE * abs(one.best - one.worst)) for one in sorted(weights, key=lambda w: -w.points))
     points = worlds.points
+    able = able & np.all([~np.isnan(points[one.figure]) for one in weights], axis=0)
     found = (
         best(by_swing(points, weights), able), best(by_topsis(points, weights, able), able), lexicographic(points, steps, able),
     )  # fmt: skip

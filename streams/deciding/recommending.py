@@ -3,31 +3,26 @@
 It follows from its inputs alone, seed included, so that it can be reckoned again later and compared.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from schemas.requirements import Requirement
-from streams.deciding.candidates import FIGURES, Candidate, TaskScores
-from streams.deciding.confidence import Confidence, confidence
+from streams.deciding.candidates import Candidate, TaskScores
+from streams.deciding.confidence import Places
 from streams.deciding.conflicts import conflict, nearest
-from streams.deciding.constraints import Constraint, Flags, Refusal, feasible, kept_as_measured, refusals
-from streams.deciding.drawing import DRAWS, SEED, Worlds, oriented, worlds
+from streams.deciding.constraints import Constraint, Flags, Refusal, refusals
+from streams.deciding.drawing import DRAWS, SEED, Worlds, oriented
 from streams.deciding.front import front_probability, knee
-from streams.deciding.loads import under
 from streams.deciding.measuring_next import Offer, Worth, worths
 from streams.deciding.methods import Methods, methods
-from streams.deciding.preferring import Swing, swings
-from streams.deciding.requiring import constraints_of, load_of
-from streams.errors import Invalid
+from streams.deciding.screening import Decision, Screened, decision, screened
 from streams.statistics.spreads import Floats
 
 FORMULA_VERSION: Final = "decision-1"
-LEAST_FEASIBLE: Final = 0.05
-Offers = Callable[["Decision"], Sequence[Offer]]
+Offers = Callable[[Decision], Sequence[Offer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +43,6 @@ class Refused:
     candidate: Candidate
     feasible: float
     refusals: tuple[Refusal, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What offers of measurements are made from: the worlds of those who are left, and how sure the choice among them is.
-
-    `able`, [draws, candidates], is who keeps all constraints in which draw; `keeps` who does as measured.
-    """
-
-    worlds: Worlds
-    weights: tuple[Swing, ...]
-    able: Flags
-    keeps: Flags
-    confidence: Confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,42 +71,19 @@ def recommend(
 
     Raises: Invalid where a task or a figure that counts has been measured for nobody.
     """
-    constraints, load = constraints_of(requirement), load_of(requirement)
-    ordered = sorted(candidates, key=lambda one: one.key)
-    if twice := next((one.key for one, other in pairwise(ordered) if one.key == other.key), None):
-        raise Invalid(f"two candidates are called {twice}; give each a key of its own", code="candidate")
-    every = worlds(ordered, scores, weights=requirement.tasks, wanted=_wanted(requirement, constraints), draws=draws, seed=seed)
-    every = under(load, every) if load else every
-    able, kept = feasible(constraints, every), kept_as_measured(constraints, every)
-    chance = np.asarray(able.mean(axis=0))
-    out, left = np.flatnonzero(chance < LEAST_FEASIBLE), np.flatnonzero(chance >= LEAST_FEASIBLE)
-    refused = _refused(refusals(constraints, every, kept, map(int, out)), every, chance)
-    if not len(left):
-        return _nobody(constraints, every, kept, refused)
-    decision = _decision(requirement, every.kept(left), able[:, left], np.asarray(kept[:, left].all(axis=0)))
-    told = _recommendation(requirement, decision)
-    return replace(told, refused=refused, next=() if told.decided else worths(decision.confidence, offers(decision)))
+    found = screened(requirement, candidates, scores, draws=draws, seed=seed)
+    out = np.setdiff1d(np.arange(len(found.worlds.candidates)), found.left)
+    refused, made = _refused(found, out), decision(requirement, found)
+    if made is None:
+        return _nobody(found, refused)
+    told = _recommendation(requirement, made)
+    return replace(told, refused=refused, next=() if told.decided else worths(made.confidence, offers(made)))
 
 
-def _wanted(requirement: Requirement, constraints: Sequence[Constraint]) -> set[str]:
-    """The figures that the decision hangs on. Raises: Invalid where a preference is about none."""
-    preferred = {*requirement.preference.points, *(step.figure for step in requirement.preference.order)}
-    if unknown := sorted(preferred - set(FIGURES)):
-        raise Invalid(f"there is no figure {unknown[0]!r} to prefer by; there are {', '.join(FIGURES)}", code="no-figure")
-    return {"goodput_per_s", *preferred, *(one.subject for one in constraints)}
-
-
-def _decision(requirement: Requirement, left: Worlds, able: Flags, keeps: Flags) -> Decision:
-    if missing := sorted(name for name in requirement.preference.points if name not in left.points):
-        raise Invalid(f"{FIGURES[missing[0]].words} was measured of nobody; measure it, or leave it out of prefer", code="no-figure")
-    weights = swings(requirement.preference.points, left.points, keeps if keeps.any() else np.asarray(able.any(axis=0)))
-    return Decision(left, weights, able, keeps, confidence(left, able, weights))
-
-
-def _recommendation(requirement: Requirement, decision: Decision) -> Recommendation:
-    left, sure, keeps = decision.worlds, decision.confidence, decision.keeps
-    figures = [one.figure for one in decision.weights]
-    fronts = front_probability(oriented(left.drawn, figures), decision.able)
+def _recommendation(requirement: Requirement, made: Decision) -> Recommendation:
+    left, sure, keeps = made.worlds, made.confidence, made.keeps
+    figures = [one.figure for one in made.weights]
+    fronts = front_probability(oriented(left.drawn, figures), made.able)
     choices = tuple(
         Choice(left.candidates[n], float(sure.feasible[n]), float(fronts[n]), float(sure.chosen[n]), float(sure.loss[n]))
         for n in sure.order
@@ -133,7 +91,7 @@ def _recommendation(requirement: Requirement, decision: Decision) -> Recommendat
     order = [(step.figure, step.tolerance) for step in requirement.preference.order]
     decided = choices[0].confidence >= requirement.threshold_ratio
     return Recommendation(
-        choices, (), decided, _words(choices, decided), methods(left, decision.weights, keeps, order),
+        choices, (), decided, _words(choices, decided), methods(left, made.weights, keeps, order),
         _knee(left, oriented(left.points, figures), keeps), (), None, (),
     )  # fmt: skip
 
@@ -153,13 +111,14 @@ def _words(choices: Sequence[Choice], decided: bool) -> str:
     return f"undecided: {names}: {100 * first.confidence:.0f}/{100 * second.confidence:.0f}"
 
 
-def _refused(found: Mapping[int, tuple[Refusal, ...]], every: Worlds, chance: Floats) -> tuple[Refused, ...]:
-    return tuple(Refused(every.candidates[place], float(chance[place]), own) for place, own in found.items())
+def _refused(found: Screened, places: Places) -> tuple[Refused, ...]:
+    broken, chance = refusals(found.constraints, found.worlds, found.kept, map(int, places)), found.chance
+    return tuple(Refused(found.worlds.candidates[place], float(chance[place]), own) for place, own in broken.items())
 
 
-def _nobody(constraints: Sequence[Constraint], every: Worlds, kept: Flags, refused: tuple[Refused, ...]) -> Recommendation:
+def _nobody(found: Screened, refused: tuple[Refused, ...]) -> Recommendation:
     """Nobody keeps all: which constraints conflict, and who comes nearest."""
-    clash, place = tuple(constraints[n] for n in conflict(kept)), nearest(constraints, every, kept)
+    clash, place = tuple(found.constraints[n] for n in conflict(found.kept)), nearest(found.constraints, found.worlds, found.kept)
     closest = None if place is None else refused[place]
     told = "; ".join(one.words for one in clash)
     words = "there are no candidates" if closest is None else f"nobody keeps these together: {told}" if told else "nobody surely keeps all"

@@ -237,7 +237,7 @@ def test_the_gain_of_a_measurement_is_the_textbooks() -> None:
     left, weights = sure(4000, a=(0.51, 0.05), b=(0.50, 0.0))
     now = confidence(left, np.ones((4000, 2), dtype=bool), weights)
     (worth,) = measuring_next.worths(now, [offer(left.drawn["quality"][:, 0], 0.03)])
-    prior, noise = 0.05**2, 0.03**2
+    prior, noise = 0.05**2, 0.03**2 / worth.times
     after, spread = math.sqrt(prior * noise / (prior + noise)), prior / math.sqrt(prior + noise)
     means = 0.01 + spread * norm.ppf((np.arange(2000) + 0.5) / 2000)
     expected = norm.cdf(np.abs(means) / after).mean()
@@ -254,12 +254,22 @@ def test_what_cannot_change_the_choice_is_worth_nothing() -> None:
     assert all(worth.gain == pytest.approx(0, abs=0.01) for worth in useless)
 
 
+def test_what_is_too_small_alone_counts_by_how_often_it_would_do() -> None:
+    """One noisy look cannot turn a lead of three of its effects; sixteen can."""
+    left, weights = sure(4000, a=(0.53, 0.03), b=(0.50, 0.0))
+    now = confidence(left, np.ones((4000, 2), dtype=bool), weights)
+    (worth,) = measuring_next.worths(now, [offer(left.drawn["quality"][:, 0], 0.06)])
+    assert worth.times > 1
+    assert worth.gain > 0
+
+
 def test_the_best_for_a_dollar_comes_first() -> None:
     """The same measurement at a tenth of the price; one that costs nothing is refused."""
     left, weights = sure(1000, a=(0.51, 0.05), b=(0.50, 0.05))
     now = confidence(left, np.ones((1000, 2), dtype=bool), weights)
     dear, cheap = offer(left.drawn["quality"][:, 0], 0.01, 10.0), offer(left.drawn["quality"][:, 0], 0.01, 1.0)
     assert [worth.offer.usd for worth in measuring_next.worths(now, [dear, cheap])] == [1.0, 10.0]
+    assert all(worth.usd == worth.times * worth.offer.usd for worth in measuring_next.worths(now, [dear, cheap]))
     with pytest.raises(Invalid, match="must cost something"):
         offer(left.drawn["quality"][:, 0], 0.01, 0.0)
 

@@ -9,7 +9,8 @@ from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.measuring_next import Offer
 from streams.deciding.reading import requirement_of
-from streams.deciding.recommending import Decision, recommend
+from streams.deciding.recommending import recommend
+from streams.deciding.screening import Decision
 from streams.errors import Invalid
 
 MODELS = ("small", "middle", "large")
@@ -127,8 +128,16 @@ def test_what_was_not_measured_is_not_kept() -> None:
     told = recommend(wanted(energy={"per_token": "2 J"}), everybody(), [scores()])
     assert {one.refusals[-1].reason for one in told.refused} == {"energy of a token is not known"}
     assert {one.refusals[-1].change for one in told.refused} == {"measure or state energy of a token"}
-    with pytest.raises(Invalid, match="energy of a token was measured of nobody"):
+    with pytest.raises(Invalid, match="energy of a token is known of nobody who is left; measure it"):
         recommend(wanted(prefer={"points": {"j_per_token": 1}}), everybody(), [scores()])
+    with pytest.raises(Invalid, match="state the traffic, and measure goodput"):
+        recommend(wanted(traffic=None, budget={}), everybody(), [scores()])
+
+
+def test_two_candidates_of_one_key_are_refused() -> None:
+    """Which of them was chosen could not be told."""
+    with pytest.raises(Invalid, match="two candidates are called small on L40S"):
+        recommend(wanted(), [*everybody(), somebody("small")], [scores()])
 
 
 def test_a_requirement_is_read_into_base_units() -> None:
