@@ -22,7 +22,9 @@ import numpy as np
 
 from benchmarks.harness import median, show, write
 from benchmarks.planted import DEVICES, RUN_HOURS, SPEED_ERROR, TASKS, USD_PER_DOCUMENT, Planted, planted
+from streams.deciding.candidates import TaskScores
 from streams.deciding.measuring_next import Offer, worths
+from streams.deciding.offering import contenders, documents, models_of, speed_run
 from streams.deciding.recommending import recommend
 from streams.deciding.screening import Decision, decision, screened
 from streams.statistics.spreads import Floats
@@ -30,7 +32,7 @@ from streams.statistics.spreads import Floats
 WORLDS, QUICK, PURSUED = 1000, 60, 60
 BINS, SIMULATED = 10, 200
 BUDGET_USD, ENOUGH = 4.0, 0.9
-FEWER, CONTENDERS, LEAST = 20, 6, 0.02
+FEWER = 20
 MORE_DOCUMENTS = (500, 2000)
 CANDIDATES, TIMED = 1000, 15
 
@@ -115,28 +117,20 @@ class Bought:
 
 def offers(world: Planted, made: Decision) -> list[Bought]:
     """More documents of a task for the models that contend, and a speed run of each candidate that does."""
-    sure, left = made.confidence, made.worlds
-    contend = [int(n) for n in sure.order[:CONTENDERS] if sure.chosen[n] >= LEAST]
-    models = sorted({left.candidates[n].model for n in contend})
-    first = [next(n for n in contend if left.candidates[n].model == model) for model in models]
-    found = [_documents(world, made, task, count, (models, first)) for task in TASKS for count in MORE_DOCUMENTS]
+    contend = contenders(made)
+    found = [_documents(world, made, task, count, contend) for task in TASKS for count in MORE_DOCUMENTS]
     return [*found, *(_run(world, made, n) for n in contend)]
 
 
-def _documents(world: Planted, made: Decision, task: str, count: int, of: tuple[list[str], list[int]]) -> Bought:
-    models, places = of
-    known = world.scores[task][[world.models.index(model) for model in models]]
-    known = known[:, ~np.isnan(known).any(axis=0)]
-    noise = np.atleast_2d(np.cov(known)) / count
-    truths = made.worlds.drawn[f"quality:{task}"][:, places]
-    usd = USD_PER_DOCUMENT * count * len(models)
-    return Bought(Offer(f"{count} documents of {task}", usd, truths, noise), lambda: world.read(task, count, models))
+def _documents(world: Planted, made: Decision, task: str, count: int, contend: tuple[int, ...]) -> Bought:
+    scores, models = TaskScores(task, world.models, world.scores[task]), tuple(models_of(made, contend))
+    offer = documents(made, scores, count, usd_per_document=USD_PER_DOCUMENT, places=contend)
+    return Bought(offer, lambda: world.read(task, count, models))
 
 
 def _run(world: Planted, made: Decision, place: int) -> Bought:
     one = made.worlds.candidates[place]
-    truths = np.log(np.stack([made.worlds.drawn[name][:, place] for name in ("goodput_per_s", "ttft_p95_s")], axis=1))
-    offer = Offer(f"a run of {one.key}", RUN_HOURS * (one.usd_per_hour or 1.0), truths, SPEED_ERROR**2 * np.eye(2))
+    offer = speed_run(made, place, usd=RUN_HOURS * (one.usd_per_hour or 1.0), relative_error=SPEED_ERROR)
     return Bought(offer, lambda: world.run(one.key))
 
 

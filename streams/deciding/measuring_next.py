@@ -67,6 +67,12 @@ class Worth:
         """The gain for a dollar."""
         return self.gain / self.usd
 
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        what = self.offer.name if self.times == 1 else f"{self.times} × {self.offer.name}"
+        return f"{what}: about ${self.usd:,.2f}, then {100 * self.confidence:.0f} % sure" if self.gain else f"{what}: would hardly help"
+
 
 def worths(now: Confidence, offers: Sequence[Offer]) -> tuple[Worth, ...]:
     """Every offer, the greatest gain for a dollar first. A gain of 0 is not worth any price."""

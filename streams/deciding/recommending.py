@@ -4,7 +4,7 @@ It follows from its inputs alone, seed included, so that it can be reckoned agai
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -49,7 +49,8 @@ class Refused:
 class Recommendation:
     """All of it. `decided`: the first choice's confidence reaches the threshold; otherwise `next` says what to measure, the best first.
 
-    Where nobody is left, `conflict` is the smallest set of constraints that nobody keeps, and `nearest` who comes nearest.
+    Where nobody is left, `conflict` is the smallest set of constraints that nobody keeps, and `nearest` who comes nearest. `made` has the
+    draws: each figure's interval, and who would be right where.
     """
 
     choices: tuple[Choice, ...]
@@ -61,6 +62,7 @@ class Recommendation:
     conflict: tuple[Constraint, ...]
     nearest: Refused | None
     next: tuple[Worth, ...]
+    made: Decision | None = field(default=None, compare=False)
 
 
 def recommend(
@@ -92,7 +94,7 @@ def _recommendation(requirement: Requirement, made: Decision) -> Recommendation:
     decided = choices[0].confidence >= requirement.threshold_ratio
     return Recommendation(
         choices, (), decided, _words(choices, decided), methods(left, made.weights, keeps, order),
-        _knee(left, oriented(left.points, figures), keeps), (), None, (),
+        _knee(left, oriented(left.points, figures), keeps), (), None, (), made,
     )  # fmt: skip
 
 

@@ -57,6 +57,14 @@ class Decision:
     keeps: Flags
     confidence: Confidence
 
+    def figures(self, place: int) -> dict[str, tuple[float, float, float]]:
+        """Every figure of the candidate at that place: as measured, and the 2.5 % and 97.5 % percentiles of its draws."""
+        found = {}
+        for name, drawn in self.worlds.drawn.items():
+            low, high = np.percentile(drawn[:, place], [2.5, 97.5])
+            found[name] = (float(self.worlds.points[name][place]), float(low), float(high))
+        return found
+
 
 def screened(
     requirement: Requirement, candidates: Sequence[Candidate], scores: Sequence[TaskScores] = (), *, draws: int = DRAWS, seed: int = SEED

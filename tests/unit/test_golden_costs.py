@@ -25,6 +25,7 @@ CALCULATOR = "I. Ashinsana, Self-Hosting LLM Cost Calculator, prices of 9 June 2
 ANATOMY = "Inference Anatomy, Economics: what an H100-hour costs its owner"
 INFERCOST = "InferCost, How the calculation works"
 GERA = "Gera, Self-hosted inference endpoint cost calculator"
+LLMTCO = "LLM TCO, Methodology: how every cost is calculated, examples 1 to 6"
 SCI_EXAMPLE = "Green Software Foundation, sci discussion 404, example application 1 (E-commerce API service)"
 NPV_EXAMPLE = "MathCelebrity, net present value of -8,000, 5,000, 5,000 at 8 %"
 HOURS_5_YEARS = 43_800
@@ -76,7 +77,10 @@ def owned_million(purchase: Number, running: Number, tokens_per_s: Number) -> Ca
 
 
 def pan(purchase: Number, tokens_per_s: Number, *, watts: Number) -> Callable[[], Fraction]:
-    """Months until GPT-5's bill is saved: 1.25 and 10 USD a million, two tokens written for each that is read, 0.15 USD/kWh, 176 hours."""
+    """Months until GPT-5's bill is saved: 1.25 and 10 USD a million and 0.15 USD/kWh are the source's.
+
+    Its table follows, and for every row alike, from 176 hours a month and two tokens written for each that is read.
+    """
     scenario = Scenario.of(
         PAN, purchase=purchase, tokens_per_s=tokens_per_s, power=watts, kwh="0.15", input_price="1.25", output_price=10,
         output_share=Fraction(2, 3),
@@ -94,6 +98,11 @@ def calculator_month() -> Derivation:
 def calculator_price() -> Scenario:
     """120 million tokens read at 0.25, 40 million written at 2."""
     return Scenario.of(CALCULATOR, input_price="0.25", output_price=2, output_share="0.25")
+
+
+def llmtco_price() -> Scenario:
+    """A million tokens read at 3, half a million written at 15."""
+    return Scenario.of(LLMTCO, input_price=3, output_price=15, output_share=Fraction(1, 3))
 
 
 def sci_example() -> Scenario:
@@ -155,6 +164,15 @@ CASES = (
            0.25455, 0.34, misprint="34 % is the mark-up on the cost; the margin on the price, as in the column beside it, is 25 %"),
     Golden("a desktop's month", INFERCOST, lambda: usd(owning.owned_year(Scenario.of(INFERCOST, purchase=2799, years=3))) / 12,
            77.75, 77.75),
+    Golden("example 1, an API's bill", LLMTCO, lambda: usd(hosting.billed(llmtco_price(), Fraction(1_500_000))), 10.5, 10.5),
+    Golden("example 2, a rented GPU's month", LLMTCO,
+           lambda: usd(renting.on_demand_year(Scenario.of(LLMTCO, rent="1.50", hours=730, utilisation="0.3"))), 328.5, 328.5),
+    Golden("example 3, a server's month", LLMTCO, lambda: usd(owning.owned_year(Scenario.of(LLMTCO, purchase=15_000, years=3))) / 12,
+           416.667, 416.67),
+    Golden("example 5, break-even in million tokens", LLMTCO,
+           lambda: breaking_even.tokens_against_hosted(given("a month", 320), Scenario.of(LLMTCO, input_price=3, output_price=3)).value
+           / 10**6, 106.667, 106.7),
+    Golden("example 6, a million tokens", LLMTCO, million("1.50", 2000), 0.20833, 0.21),
     Golden("two years' savings", NPV_EXAMPLE,
            lambda: investing.net_present_value(
                [given("now", -8000), given("year 1", 5000), given("year 2", 5000)], given("discount", "0.08", "1")).value / NANO,

@@ -1,13 +1,16 @@
 """Recommendations from a requirement as people write it: who is left, who is refused and why, and how sure the choice is."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.measuring_next import Offer
+from streams.deciding.offering import contenders, documents, speed_run
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import recommend
 from streams.deciding.screening import Decision
@@ -98,21 +101,52 @@ def test_without_candidates_it_says_so() -> None:
 
 
 def test_an_unsure_choice_is_none_and_says_what_to_measure() -> None:
-    """Two models that few documents cannot tell apart: both are named, and more documents are worth their price."""
-    asked = list[Decision]()
+    """Two models that few documents cannot tell apart: both are named, and more documents are worth more than a speed run."""
+    few = scores(60)
 
-    def documents(decision: Decision) -> list[Offer]:
-        asked.append(decision)
-        drawn = decision.worlds.drawn["quality:gsm8k"]
-        return [Offer("2,000 documents", 0.1, drawn, np.diag(np.full(drawn.shape[1], 0.2 / 2000)))]
+    def offered(made: Decision) -> list[Offer]:
+        places = contenders(made)
+        run = speed_run(made, places[0], usd=0.1, relative_error=0.05)
+        return [documents(made, few, 500, usd_per_document=0.0001, places=places), run]
 
-    free = {"points": {"quality": 100}}
-    told = recommend(wanted(prefer=free, threshold=0.99), everybody(), [scores(60)], offers=documents)
+    told = recommend(wanted(prefer={"points": {"quality": 100}}, threshold=0.99), everybody(), [few], offers=offered)
     assert not told.decided
     assert told.words.startswith("undecided: ")
-    assert len(asked) == 1
-    assert told.next[0].offer.name == "2,000 documents"
-    assert told.next[0].gain >= 0
+    assert told.next[0].offer.name == "500 documents of gsm8k"
+    assert told.next[0].gain > told.next[1].gain
+    assert "500 documents of gsm8k: about $" in told.next[0].words
+
+
+def test_what_is_decided_is_not_measured_further() -> None:
+    """Nobody is asked what could be."""
+
+    def never(_: Decision) -> list[Offer]:
+        raise AssertionError
+
+    assert recommend(wanted(threshold=0.3), everybody(), [scores()], offers=never).next == ()
+
+
+def test_each_choice_has_its_intervals() -> None:
+    """What was measured lies within, and what follows from the load has one too."""
+    made = recommend(wanted(), everybody(), [scores()]).made
+    assert made is not None
+    told = made.figures(0)
+    assert {"quality", "goodput_per_s", "ttft_p95_s", "replicas", "usd_per_month"} <= told.keys()
+    assert all(low <= value <= high for value, low, high in told.values())
+
+
+def test_offers_need_something_to_go_by() -> None:
+    """Documents that models share, and a figure of speed that counts."""
+    made = recommend(wanted(latency={}, traffic=None, budget={}, prefer={"points": {"quality": 1}}), everybody(), [scores()]).made
+    assert made is not None
+    apart = TaskScores("gsm8k", MODELS, np.where(np.arange(6) % 3 == np.arange(3)[:, None], 1.0, np.nan))
+    with pytest.raises(Invalid, match="share fewer than two documents"):
+        documents(made, apart, 10, usd_per_document=1.0, places=range(len(made.worlds.candidates)))
+    slow = [Candidate(one.key, one.model, one.engine, one.hardware, {}, one.traits) for one in everybody()]
+    bare = recommend(wanted(latency={}, traffic=None, budget={}, prefer={"points": {"quality": 1}}), slow, [scores()]).made
+    assert bare is not None
+    with pytest.raises(Invalid, match="no figure of speed that counts"):
+        speed_run(bare, 0, usd=1.0, relative_error=0.1)
 
 
 def test_methods_that_disagree_say_so() -> None:
@@ -152,6 +186,15 @@ def test_a_requirement_is_read_into_base_units() -> None:
     assert (told.traffic.curve_per_s, told.traffic.input_tokens, told.traffic.headroom_ratio) == ((0.5,), 2000, 0.1)
     assert (told.spending.per_month_usd_nano, told.spending.capital_usd_nano) == (3240 * 10**9, 200_000 * 10**9)
     assert (told.allowed.memory_bytes, told.allowed.context_tokens) == (48 * 10**9, 32_000)
+
+
+def test_the_pages_example_is_read() -> None:
+    """What docs/deciding.md shows is a requirement."""
+    page = (Path(__file__).parents[2] / "docs" / "deciding.md").read_text()
+    told = requirement_of(yaml.safe_load(page.partition("```yaml")[2].partition("```")[0]))
+    assert told.traffic is not None
+    assert (len(told.traffic.curve_per_s), max(told.traffic.curve_per_s)) == (24, 20.0)
+    assert [step.figure for step in told.preference.order] == ["quality", "usd_per_month"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from streams.errors import Invalid
 from streams.money import breaking_even, carbon, investing, owning, renting, sensitivity, serving
 from streams.money.curves import Curve, flat
 from streams.money.derivations import NANO, Derivation, Given
+from streams.money.ownership import reckoned
 from streams.money.prices import Undefined
 from streams.money.scenarios import KNOWN, Scenario
 from streams.money.sensitivity import Spread
@@ -126,6 +127,20 @@ def test_every_figure_opens_down_to_who_states_what() -> None:
     assert all(one.formula for one in opened if isinstance(one, Derivation))
     assert {one.source for one in stated} == {"a quotation of 2026", "default"}
     assert {one.name for one in stated} >= {"purchase", "years", "residual", "pue", "kwh"}
+
+
+def test_a_scenario_is_reckoned_whole() -> None:
+    """Its parts add up to the year; what cannot be reckoned says why; under a day's load tokens cost more than at full load."""
+    scenario = machine(tokens_per_s=2400)
+    told = reckoned(scenario, Curve((Fraction(1), Fraction(5))))
+    assert sum(one.value for one in told.components) == owning.owned_year(scenario).value
+    assert told.figures["per_month"].value == told.figures["per_hour"].value * 730
+    assert told.figures["per_1m_tokens"].value > told.figures["per_1m_tokens_at_full_load"].value / 2
+    assert not told.undefined
+    bare = reckoned(Scenario.of("test", purchase=100, years=1))
+    assert bare.undefined["break_even_hours"] == "rent (nUSD/hour) is not stated; state it with its source"
+    assert [one.name for one in bare.components] == ["capital"]
+    assert reckoned(Scenario.of("test", rent=1)).components == ()
 
 
 def test_tornado_puts_what_moves_most_first() -> None:
