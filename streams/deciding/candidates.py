@@ -1,0 +1,85 @@
+"""What can be chosen: a model on an engine on hardware, with what was measured of it and how sure that is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Literal
+
+from streams.statistics.spreads import Floats
+
+Better = Literal[1, -1]
+Trait = str | float | frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A figure that candidates are compared by: its unit, whether more (1) or less (-1) is better, and how people call it."""
+
+    unit: str
+    better: Better
+    words: str
+
+
+FIGURES: Final[Mapping[str, Kind]] = MappingProxyType({
+    "quality": Kind("ratio", 1, "quality"),
+    "ttft_p95_s": Kind("s", -1, "time to first token (p95)"),
+    "itl_p95_s": Kind("s", -1, "inter-token latency (p95)"),
+    "e2e_p95_s": Kind("s", -1, "end-to-end latency (p95)"),
+    "goodput_per_s": Kind("requests/s", 1, "goodput of a replica"),
+    "usd_per_1m_tokens": Kind("USD/1M tokens", -1, "cost of a million tokens"),
+    "usd_per_month": Kind("USD/month", -1, "cost of a month"),
+    "capital_usd": Kind("USD", -1, "capital"),
+    "j_per_token": Kind("J/token", -1, "energy of a token"),
+    "gco2_per_1m_tokens": Kind("g/1M tokens", -1, "emissions of a million tokens"),
+    "memory_bytes": Kind("bytes", -1, "memory"),
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A measured figure, its standard error (0: known exactly), and what measured it: candidates that share that share its error.
+
+    `draws`, where given, are resamples of the measurement itself, shape [draws]; figures of one run keep the order of its draws, and so
+    vary together. Otherwise it is drawn from its standard error: quality on its own scale, within 0 and 1, all else in its logarithm.
+    """
+
+    value: float
+    stderr: float = 0.0
+    measurement: str = ""
+    n: int = 1
+    draws: Floats | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model on an engine on hardware. `usd_per_hour` is a replica's; `traits` are what is not measured (licence, context, region …).
+
+    Figures of single tasks are named `quality:<task>`.
+    """
+
+    key: str
+    model: str
+    engine: str
+    hardware: str
+    figures: Mapping[str, Estimate]
+    traits: Mapping[str, Trait] = field(default_factory=dict)
+    usd_per_hour: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"{self.model} ({self.engine}) on {self.hardware}"
+
+    def trait(self, name: str) -> Trait | None:
+        """What is stated of it by that name; None where nothing is."""
+        own = {"model": self.model, "engine": self.engine, "hardware": self.hardware}
+        return own[name] if name in own else self.traits.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScores:
+    """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered."""
+
+    task: str
+    models: tuple[str, ...]
+    values: Floats

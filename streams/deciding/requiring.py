@@ -1,0 +1,61 @@
+"""What a requirement means for a decision: its hard constraints, and its load."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.requirements import Requirement
+from streams.deciding.constraints import Constraint
+from streams.deciding.drawing import QUALITY
+from streams.deciding.loads import Load
+
+NANO: Final = 10**9
+
+
+def constraints_of(requirement: Requirement) -> tuple[Constraint, ...]:
+    """Every bound that a choice must keep."""
+    return (*_floors(requirement), *_ceilings(requirement), *_traits(requirement))
+
+
+def _floors(requirement: Requirement) -> Iterator[Constraint]:
+    for name, least in requirement.floors.items():
+        yield Constraint(name if name == "quality" else QUALITY + name, "at least", least)
+
+
+def _ceilings(requirement: Requirement) -> Iterator[Constraint]:
+    spending, allowed = requirement.spending, requirement.allowed
+    limits = {
+        **requirement.latency.model_dump(), **requirement.emissions.model_dump(), "memory_bytes": allowed.memory_bytes,
+        "usd_per_month": _usd(spending.per_month_usd_nano), "usd_per_1m_tokens": _usd(spending.per_1m_tokens_usd_nano),
+        "capital_usd": _usd(spending.capital_usd_nano),
+    }  # fmt: skip
+    for figure, most in limits.items():
+        if most is not None:
+            yield Constraint(figure, "at most", float(most))
+
+
+def _usd(nano: int | None) -> float | None:
+    return None if nano is None else nano / NANO
+
+
+def _traits(requirement: Requirement) -> Iterator[Constraint]:
+    allowed = requirement.allowed
+    one_of = {
+        "model": allowed.models, "hardware": allowed.hardware, "engine": allowed.engines, "place": allowed.places,
+        "region": allowed.regions, "licence": allowed.licences, "kind": allowed.kinds,
+    }  # fmt: skip
+    for trait, names in one_of.items():
+        if names:
+            yield Constraint(trait, "one of", frozenset(names))
+    if allowed.languages:
+        yield Constraint("languages", "all of", frozenset(allowed.languages))
+    if allowed.context_tokens is not None:
+        yield Constraint("context_tokens", "at least", float(allowed.context_tokens))
+
+
+def load_of(requirement: Requirement) -> Load | None:
+    """The load that its traffic is; None without one."""
+    traffic = requirement.traffic
+    if traffic is None:
+        return None
+    mean = sum(traffic.curve_per_s) / len(traffic.curve_per_s)
+    return Load(max(traffic.curve_per_s), mean, traffic.input_tokens + traffic.output_tokens, traffic.headroom_ratio)

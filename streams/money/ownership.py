@@ -1,0 +1,66 @@
+"""All that a scenario comes to, figure by figure: what has a value with its derivation, what has none with the reason."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from streams.money import breaking_even, owning, renting, serving
+from streams.money.curves import Curve
+from streams.money.derivations import Derivation, Given
+from streams.money.prices import Undefined
+from streams.money.scenarios import HOURS_PER_MONTH, Scenario
+
+Formula = Callable[[Scenario], Derivation]
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """Figures by name, and why others have no value. `components` are the parts of a year of owning that are not 0."""
+
+    figures: Mapping[str, Derivation]
+    undefined: Mapping[str, str]
+    components: tuple[Given | Derivation, ...]
+
+
+def owned_month(scenario: Scenario) -> Derivation:
+    """What a month of owning costs, in nUSD: 730 of its hours."""
+    hour = owning.owned_hour(scenario)
+    return Derivation("owning a month", hour.value * HOURS_PER_MONTH, "nUSD/month", f"owning an hour · {HOURS_PER_MONTH}", (hour,))
+
+
+def owned_million(scenario: Scenario) -> Derivation:
+    """A million tokens of an owned machine at full load, in nUSD."""
+    return serving.at_full_load(owning.owned_hour(scenario), scenario)
+
+
+FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({
+    "per_hour": owning.owned_hour, "per_month": owned_month, "total": owning.present_value, "per_1m_tokens_at_full_load": owned_million,
+    "rent_per_year_on_demand": renting.on_demand_year, "rent_per_year_reserved": renting.reserved_year,
+    "break_even_hours": breaking_even.hours_to_break_even, "break_even_utilisation": breaking_even.utilisation_to_break_even,
+})  # fmt: skip
+
+
+def reckoned(scenario: Scenario, curve: Curve | None = None) -> Reckoned:
+    """All of it; under a day's curve also what a million tokens then cost, owned."""
+    formulas = dict(FORMULAS)
+    if curve is not None:
+        formulas["per_1m_tokens"] = lambda one: serving.under_load(owning.owned_hour(one), curve, one)
+    figures, undefined = dict[str, Derivation](), dict[str, str]()
+    for name, formula in formulas.items():
+        try:
+            figures[name] = formula(scenario)
+        except Undefined as error:
+            undefined[name] = str(error)
+    return Reckoned(figures, undefined, _components(scenario))
+
+
+def _components(scenario: Scenario) -> tuple[Given | Derivation, ...]:
+    """The parts of a year: capital spread over the years less what comes back, and each running cost. None without a purchase."""
+    try:
+        year = owning.owned_year(scenario)
+    except Undefined:
+        return ()
+    running = owning.running_year(scenario)
+    spread = Derivation("capital", year.value - running.value, "nUSD/year", "owning a year - running", (year, running))
+    return tuple(one for one in (spread, *running.inputs) if one.value)
