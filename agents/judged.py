@@ -73,6 +73,7 @@ class Judging:
             judging.check_visibility(request, run.run_id, run.visibility)
         answers = [await self._answers(run) for run in runs]
         shared = [one for one in runs[0].plan.tasks if all(run.plan.planned(one.task) for run in runs)]
+        judging.check_setups(runs[0].run_id, shared)
         draws = {one.task: count for one in shared if (count := judging.draws_of(answers[0].get(one.task, {})))}
         builds = {one.task: one.build_id for one in shared if one.task in draws}
         choices = [one for choice in request.tasks for one in judging.chosen(choice, draws)]

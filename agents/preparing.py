@@ -1,13 +1,14 @@
 """From a request to its plan and jobs: the model's facts, the tasks' builds, what cannot run. The reaching around streams/planning.py."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agents.building import Building
 from agents.judged import Judged, Judging
-from infra.harness.building import beside, build, identify
+from infra.harness.building import beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
 from infra.harness.data import Given
@@ -17,9 +18,10 @@ from infra.models import ModelFacts
 from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
 from infra.settings import Settings
 from infra.suites import reading as suites
+from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace, Job
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, Plan, PlannedTask, Published, SkippedTask
+from schemas.runs import Estimate, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import planning
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
@@ -93,25 +95,32 @@ class Preparing:
         Raises: Permanent, naming every task that cannot run, where the request does not go on without them, or none is left.
         """
         errors = dict[str, Permanent]()
-        ids = await _tried(asked.choices, lambda one: self._of_task(identify, one, asked), errors)
+        ids = await _tried(asked.choices, lambda one: self._identified(one, asked), errors)
         if errors and not request.skip_missing:
             raise pins.refused(errors, asked=len(asked.choices))
         there = [choice for choice in asked.choices if choice.name in ids]
-        prepared = await _tried(there, lambda one: self._prepare(request, one, asked, ids[one.name]), errors)
+        prepared = await _tried(there, lambda one: self._prepare(request, one, asked, *ids[one.name]), errors)
         if errors and not (request.skip_missing and prepared):
             raise pins.refused(errors, asked=len(asked.choices))
         return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
 
-    async def _of_task(self, function: Any, choice: TaskChoice, asked: Asked) -> Any:
-        return await self._building.run(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice))
+    async def _of_task(self, function: Any, choice: TaskChoice, asked: Asked, **named: Any) -> Any:
+        given = asked.given(choice)
+        return await self._building.run(function, choice, dress=asked.dress, settings=self._settings, given=given, **named)
 
-    async def _prepare(self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str) -> Prepared:
+    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[str, tuple[Setup, ...]]:
+        """The id of the task's build, and how each repeat is built where that varies."""
+        setups = await self._of_task(setups_of, choice, asked) if choice.vary else ()
+        return await self._of_task(identify, choice, asked), setups
+
+    async def _prepare(
+        self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str, setups: tuple[Setup, ...]
+    ) -> Prepared:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
         built = await self._building.of(build_id, lambda: self._of_task(build, choice, asked), header)
+        places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)
-        place = BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
-                           last_offset=built.last_offset, contents=built.contents)  # fmt: skip
         more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
         expected = (*built.expected, *more)
         rule = stopping.rule_of(request.stopping, expected, main=(built.main_filter, built.main_metric))
@@ -120,13 +129,27 @@ class Preparing:
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice),
                               data_published=suites.published().get(built.task), documents=built.data_sha,
-                              rows_skipped=built.rows_skipped)  # fmt: skip
+                              rows_skipped=built.rows_skipped, setups=setups)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         ordinals = stopping.order(built.build_id, samples) if rule else ()
-        chosen = Chosen(choice.model_copy(update={"name": built.task}), place, samples, ordinals)
+        chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), samples, ordinals, places)
         told = [*own_examples(built.task, built.own_examples, samples=built.samples),
                 *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
         return Prepared(chosen, planned, built.licence, differences, tuple(told))
+
+    async def _places(self, setups: Sequence[Setup], choice: TaskChoice, asked: Asked, header: dict[str, Any]) -> tuple[BuildPlace, ...]:
+        """Where the build of each repeat lies; each is built once."""
+        found = dict[str, BuildPlace]()
+        for one in setups:
+            if one.build_id not in found:
+                make = functools.partial(self._of_task, build, choice, asked, seed=one.seed, format=one.format)
+                found[one.build_id] = _place(await self._building.of(one.build_id, make, header))
+        return tuple(found[one.build_id] for one in setups)
+
+
+def _place(built: TaskBuilt) -> BuildPlace:
+    return BuildPlace(build_id=built.build_id, task=built.task, partition=built.partition, first_offset=built.first_offset,
+                      last_offset=built.last_offset, contents=built.contents)  # fmt: skip
 
 
 async def _tried(choices: Sequence[TaskChoice], work: Callable[[TaskChoice], Awaitable[T]], errors: dict[str, Permanent]) -> dict[str, T]:

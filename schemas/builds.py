@@ -23,6 +23,7 @@ class TaskBuilt(Event):
     `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
     `own_examples`: how many documents are among the few-shot examples of their own prompts, with their answers.
     `rows_skipped` of its data were left out, for they could not be asked or scored; `skipped_first` tells the first, and why.
+    `format`: one of the project's prompt formats (infra/harness/formats.py).
     """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -51,6 +52,7 @@ class TaskBuilt(Event):
     own_examples: int = 0
     rows_skipped: int = 0
     skipped_first: str | None = None
+    format: str = "own"
 
 
 class ContentPublished(Event):

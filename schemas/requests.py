@@ -7,6 +7,7 @@ from pydantic import Field
 from schemas.event import Event, Finite, Record, RunId
 
 Purpose = Literal["evaluate", "audit", "train"]
+Varied = Literal["seed", "format"]
 Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
 
 
@@ -58,7 +59,7 @@ class TaskChoice(Record):
     count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
     `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
     rows that cannot be asked or scored are left out and counted, instead of refusing the task. `fewshot_exclude_self`: a document is never
-    among its own examples.
+    among its own examples. `vary`: in what repeats are built differently, the seed of the few-shot examples or the prompt's format.
     """
 
     name: str
@@ -78,6 +79,7 @@ class TaskChoice(Record):
     file: str | None = None
     parts: tuple[TaskPart, ...] = ()
     skip_bad_rows: bool = False
+    vary: tuple[Varied, ...] = ()
 
 
 class Chat(Record):

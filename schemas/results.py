@@ -58,7 +58,8 @@ class Figure(Record):
     """A derived number. `low` and `high` bound it with 95 % confidence, by `method`; an undefined value says why.
 
     Of a task's scores `n` counts documents, each of which was asked `repeats` times. `between` and `within`: the variance from document to
-    document, and that of one answer to the same one, where several were asked for.
+    document, and that of one answer to the same one, where several were asked for. Where repeats were asked in several `setups` (few-shot
+    examples, prompt formats), `within` is of a document's mean under one, and `between_setups` the variance from one to another.
 
     `sequential`: they are a confidence sequence's, which holds however often it was looked at before the samples ended.
     """
@@ -79,6 +80,8 @@ class Figure(Record):
     method: str | None = None
     between: Double | None = None
     within: Double | None = None
+    setups: int = 1
+    between_setups: Double | None = None
 
 
 class Histogram(Record):

@@ -24,6 +24,14 @@ class Published(Record):
     source: str
 
 
+class Setup(Record):
+    """How a repeat of a task was built: by which few-shot seed, and in which of the project's prompt formats (infra/harness/formats.py)."""
+
+    build_id: str
+    seed: int
+    format: str
+
+
 class PlannedTask(Record):
     """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
 
@@ -32,7 +40,7 @@ class PlannedTask(Record):
     Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
     `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same `documents` ask about the same ones, in
     the same order: what they say is not independent. `rows_skipped`: rows of its data that were left out, for they could not be asked or
-    scored.
+    scored. `setups`: how each repeat was built, where the request varies that; the first is the one of `build_id`.
     """
 
     task: str
@@ -51,6 +59,22 @@ class PlannedTask(Record):
     data_published: str | None = None
     documents: str | None = None
     rows_skipped: int = 0
+    setups: tuple[Setup, ...] = ()
+
+    @property
+    def builds(self) -> tuple[str, ...]:
+        """Its builds, each once; the first is that of its first repeat."""
+        return tuple(dict.fromkeys(one.build_id for one in self.setups)) or (self.build_id,)
+
+    @property
+    def asked(self) -> str:
+        """A name of all that is asked, the same for runs that ask the same: its build's id, or its builds' joined."""
+        return "+".join(self.builds)
+
+    @property
+    def setup_numbers(self) -> tuple[int, ...]:
+        """The number of the set-up of each repeat; none where there is one."""
+        return tuple(self.builds.index(one.build_id) for one in self.setups)
 
 
 class SkippedTask(Record):

@@ -102,7 +102,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     TaskChoice: {
         "name": NAME, "version": NAME, "data_revision": NAME, "fewshot": Number(1_000), "limit": Number(MOST_SAMPLES),
         "repeats": Number(1_000), "seeds": Several(1_000), "group": NAME, "definition": LONG, "metrics": Several(100),
-        "limit_ratio": Number(1), "file": NAME, "parts": Several(500),
+        "limit_ratio": Number(1), "file": NAME, "parts": Several(500), "vary": Several(2),
     },
     TaskPart: {"path": NAME, "text": LONG},
     Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},

@@ -17,6 +17,7 @@ from streams.quality.exposure import check_date
 # The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
 ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})
 SILENT = frozenset({"classifier", "encoder"})  # those that generate no tokens
+FEWEST_SETUPS = 3
 PERF = "/perf"
 LONGEST_INLINE = 200_000
 CHUNK_BYTES = 2**20
@@ -25,12 +26,16 @@ LONGEST_CONTENT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A task of a request with the build that serves it; `samples` of it will be run, in the order of `ordinals` where there are any."""
+    """A task of a request with the build that serves it; `samples` of it will be run, in the order of `ordinals` where there are any.
+
+    `places`: the build of each repeat, where they are not the same.
+    """
 
     choice: TaskChoice
     place: BuildPlace
     samples: int
     ordinals: tuple[int, ...] = ()
+    places: tuple[BuildPlace, ...] = ()
 
 
 def check(request: EvaluationRequested) -> None:
@@ -52,6 +57,7 @@ def check(request: EvaluationRequested) -> None:
     if request.model_published is not None:
         check_date(request.model_published)
     stopping.check(request)
+    _check_vary(request)
     if request.workload:
         _check_workload(request.workload, engine=request.engine.name)
 
@@ -71,6 +77,33 @@ def _check_choice(choice: TaskChoice) -> None:
         raise Invalid(f"task {choice.name!r} needs at least one repeat and one seed", code="repeats")
     if choice.fewshot is not None and choice.fewshot < 0:
         raise Invalid(f"fewshot {choice.fewshot} of task {choice.name!r}: give 0 or more", code="fewshot")
+
+
+def _check_vary(request: EvaluationRequested) -> None:
+    varied = [choice for choice in request.tasks if choice.vary]
+    if few := next((choice for choice in varied if choice.repeats < FEWEST_SETUPS), None):
+        raise Invalid(
+            f"task {few.name!r} is to vary over {few.repeats} repeats, which do not tell how far set-ups differ: ask for repeats "
+            f"{FEWEST_SETUPS} or more", code="vary",
+        )  # fmt: skip
+    if varied and request.stopping:
+        raise Invalid("a task whose set-ups vary runs whole: leave out stopping (--until-within), or vary", code="vary")
+    if varied and (request.parent_run or request.judges or request.judgements):
+        raise Invalid("answers to prompts that vary are not judged yet: leave out vary, or the judges", code="vary")
+
+
+def setups_there(choice: TaskChoice, *, formats: int, seeds: int) -> int:
+    """How many set-ups a varied task's repeats have, of so many formats and seeds that it can have. Raises: Invalid where too few."""
+    count = choice.repeats if seeds > 1 else min(choice.repeats, formats)
+    if count < FEWEST_SETUPS:
+        wanted = {"seed": "no few-shot examples that are drawn by chance (ask for --fewshot 5)",
+                  "format": f"{formats} prompt formats (docs/variance.md), {FEWEST_SETUPS} at least are needed"}  # fmt: skip
+        lacking = " and ".join(wanted[one] for one in sorted(set(choice.vary)))
+        raise Invalid(f"task {choice.name!r} cannot vary {' or '.join(choice.vary)}: it has {lacking}", code="vary")
+    if choice.repeats % count:
+        raise Invalid(f"task {choice.name!r} has {count} prompt formats: ask for a multiple of {count} repeats, for {FEWEST_SETUPS} to "
+                      f"{count}, or vary the seed too", code="vary")  # fmt: skip
+    return count
 
 
 def _check_parts(choice: TaskChoice) -> None:
@@ -178,7 +211,8 @@ def _answer_jobs(request: EvaluationRequested, one: Chosen, *, per_job: int, nee
     for repeat, first in order:
         yield alike.model_copy(update={
             "job_id": f"{request.run_id}/{choice.name}/{repeat}/{first}",
-            "build": one.place, "first_ordinal": first, "count": min(per_job, one.samples - first), "repeat": repeat,
+            "build": one.places[repeat] if one.places else one.place, "repeat": repeat,
+            "first_ordinal": first, "count": min(per_job, one.samples - first),
             "seed": choice.seeds[repeat % len(choice.seeds)],
             "generation_json": choice.generation.json_text if choice.generation else "{}",
             "ordinals": one.ordinals[first : first + per_job],

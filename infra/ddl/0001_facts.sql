@@ -116,6 +116,7 @@ CREATE TABLE IF NOT EXISTS fact_builds (
     own_examples Int64,
     rows_skipped Int64,
     skipped_first Nullable(String),
+    format String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -19,7 +19,8 @@ from infra.harness.data import Given, Used
 from infra.harness.defined_documents import check_own, check_shots, explained
 from infra.harness.definition_files import parts_of
 from infra.harness.definition_loading import told_of
-from infra.harness.examples import Examples
+from infra.harness.examples import Examples, draws
+from infra.harness.formats import OWN, formats_of, written
 from infra.harness.metrics import registry
 from infra.harness.skipping import skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
@@ -27,7 +28,8 @@ from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
 from schemas.requests import TaskChoice
-from schemas.runs import ExpectedMetric
+from schemas.runs import ExpectedMetric, Setup
+from streams import planning
 from streams.errors import AssayError, Invalid
 
 SHORTEST_PREFIX = 200
@@ -83,6 +85,7 @@ class Build:
     own_examples: int = 0
     rows_skipped: int = 0
     skipped_first: str | None = None
+    format: str = OWN
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
@@ -105,10 +108,18 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
     return _build_id(task, choice, used, dress)
 
 
-def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Build:
-    """The whole build. Raises: NotFound, Invalid."""
+def build(
+    choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None, seed: int = FEWSHOT_SEED, format: str = OWN
+) -> Build:
+    """The whole build, by that seed of its few-shot examples and in that prompt format. Raises: NotFound, Invalid."""
     key = (_key(choice), settings, given)
     task, used = _last.pop(key) if key in _last else with_data(choice, settings, given)
+    task.set_fewshot_seed(seed=seed)
+    with written(task, format):
+        return replace(_built(task, choice, used, dress, seed=seed), format=format)
+
+
+def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int) -> Build:
     check_shots(task, choice.name, exclude=choice.fewshot_exclude_self)
     own = own_of(choice)
     if own is not None:
@@ -132,13 +143,34 @@ def build(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given 
     main_metric, main_filter = _main(expected)
     skipped = skipped_of(task, used)
     return Build(
-        build_id=_build_id(task, choice, used, dress), task=choice.name, task_version=str(task.VERSION), harness_version=HARNESS_VERSION,
-        data_sha=used.sha, data_source=used.source, licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
-        fewshot=int(task.config.num_fewshot or 0), seed=FEWSHOT_SEED, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
+        build_id=_build_id(task, choice, used, dress, seed=seed), task=choice.name, task_version=str(task.VERSION),
+        harness_version=HARNESS_VERSION, data_sha=used.sha, data_source=used.source,
+        licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
+        fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
         skipped_first=next(iter(skipped), None),
     )  # fmt: skip
+
+
+def setups_of(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> tuple[Setup, ...]:
+    """How each repeat of the task is to be built, where its choice varies that; none where it does not. Raises: NotFound, Invalid.
+
+    The first is the task's own. Each has another few-shot seed, where seeds vary and there are examples to draw; and the next of the
+    formats that the task can have, where formats vary.
+    """
+    if not choice.vary:
+        return ()
+    task, used = with_data(choice, settings, given)
+    formats = formats_of(task) if "format" in choice.vary else [OWN]
+    seeds = choice.repeats if "seed" in choice.vary and draws(task) else 1
+    count = planning.setups_there(choice, formats=len(formats), seeds=seeds)
+    found = []
+    for number in range(count):
+        seed, name = FEWSHOT_SEED + number % seeds, formats[number % len(formats)]
+        with written(task, name):
+            found.append(Setup(build_id=_build_id(task, choice, used, dress, seed=seed), seed=seed, format=name))
+    return tuple(found[repeat % count] for repeat in range(choice.repeats))
 
 
 def beside(config_json: str, asked: Sequence[str]) -> tuple[ExpectedMetric, ...]:
@@ -157,10 +189,10 @@ def _brought(choice: TaskChoice) -> dict[str, Any]:
     return {name: getattr(choice, name) for name in ("definition", "trust_code", "file", "parts")}
 
 
-def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress) -> str:
+def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int = FEWSHOT_SEED) -> str:
     config = task.dump_config()
     config["metadata"] = {name: value for name, value in (config.get("metadata") or {}).items() if name != "config_source"}
-    told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, FEWSHOT_SEED, dress.sha]
+    told = [config, str(task.VERSION), HARNESS_VERSION, used.sha, seed, dress.sha]
     if choice.fewshot_exclude_self and task.config.num_fewshot:
         told.append("fewshot_exclude_self")
     if own := own_of(choice):

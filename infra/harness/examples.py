@@ -11,6 +11,12 @@ from typing import Any
 from streams.errors import Invalid
 
 
+def draws(task: Any) -> bool:
+    """The task's prompts have examples that are drawn by chance, so that another seed gives others."""
+    sampler = type(getattr(task, "sampler", None)).__name__
+    return bool(task.config.num_fewshot) and sampler not in ("NoneType", "FirstNSampler")
+
+
 @dataclass(slots=True)
 class Examples:
     """Counts, while a task's requests are built, the documents that are among their own examples. `exclude`: they are left out instead."""

@@ -18,6 +18,9 @@ Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest:
 UntilWithin = Annotated[
     float | None, typer.Option(help="stop a task once each of its figures is known to ± this; however often it is looked at, at 95 %")
 ]
+Vary = Annotated[
+    str | None, typer.Option(help="build each repeat by another seed of its few-shot examples, another prompt format, or both: seed,format")
+]
 ModelPublished = Annotated[
     str | None, typer.Option(help="when the model was published, YYYY-MM or YYYY-MM-DD; else its card says: docs/contamination.md")
 ]

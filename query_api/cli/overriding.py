@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
@@ -10,13 +10,15 @@ from query_api.cli.request_files import from_file, model_named
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import is_path, tasks_in
+from schemas.requests import Varied
 from streams.errors import Invalid
 from streams.quality.judging import PAIRWISE, USUAL
 
 
 def submission_of(options: Mapping[str, Any], *, models: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The body that the options of `assay submit` ask for, by their names. Raises: Invalid."""
-    each = {name: options[name] for name in ("fewshot", "metrics")} | limit_said(options["limit"])
+    each = {name: options[name] for name in ("fewshot", "metrics", "repeats")} | limit_said(options["limit"])
+    each |= {"vary": varied(options["vary"])}
     each |= {"fewshot_exclude_self": options["fewshot_exclude_self"] or None}
     body = body_of(options["file"], models=models, said=said_of(options))
     named = [name for name in options["task"] or [] if not is_path(name)]
@@ -89,6 +91,16 @@ def judges_said(models: Sequence[str], task: str, *, chat: bool) -> list[dict[st
     """The judgements that the command line asks for, the judges' prompts dressed as the model's are; null where it asks for none."""
     dress = {"template": "model"} if chat else {}
     return [{"task": task, "model": model_named(one), "chat": dress} for one in models] or None
+
+
+def varied(said: str | None) -> list[str] | None:
+    """What repeats vary in, as written on the command line, `seed,format`; null where nothing is said. Raises: Invalid."""
+    if said is None:
+        return None
+    names = [name.strip() for name in said.split(",")]
+    if wrong := next((name for name in names if name not in get_args(Varied)), None):
+        raise Invalid(f"--vary {wrong!r}: give {', '.join(get_args(Varied))}, or both with a comma between", code="option")
+    return list(dict.fromkeys(names))
 
 
 def engine_said(name: str | None, options: Sequence[str]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from query_api.cli.options import (
     ThinkingTokens,
     TrustModelCode,
     UntilWithin,
+    Vary,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import engine_said, submission_of
@@ -60,6 +61,8 @@ def submit(
     limit: Limit = None,
     fewshot: Annotated[int | None, typer.Option(help="examples in the prompt (default: the task's own)")] = None,
     fewshot_exclude_self: FewshotExcludeSelf = False,
+    repeats: Annotated[int | None, typer.Option(help="how often each sample is asked; 1 where none is given")] = None,
+    vary: Vary = None,
     metrics: Annotated[list[str] | None, typer.Option("--metric", help="one beside the tasks' own: docs/metrics.md; several")] = None,
     engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
@@ -97,6 +100,7 @@ def submit(
     · `assay submit request.yaml --limit 10 --priority 5 --dry-run` · `assay submit request.yaml --budget-usd 2.50 --deadline 2h`
     · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
     · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
+    · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one, trust_code=trust_model_code) for one in model or []]

@@ -41,6 +41,8 @@ def suite_said(
     fewshot: int | None,
     metrics: list[str] | None = None,
     fewshot_exclude_self: bool | None = None,
+    repeats: int | None = None,
+    vary: list[str] | None = None,
     **limit: float | None,
 ) -> dict[str, Any]:
     """What is said of tasks that are not named, and that a suite brings: their `limit`. Raises: Invalid for what a suite does not take."""
@@ -50,6 +52,8 @@ def suite_said(
         raise Invalid("--fewshot: a suite pins the examples of its tasks; name tasks to choose another number", code="option")
     if fewshot_exclude_self:
         raise Invalid("--fewshot-exclude-self: a suite pins the examples of its tasks; name tasks to draw others", code="option")
+    if vary or repeats is not None:
+        raise Invalid("--repeats, --vary: a suite's tasks are asked as they are pinned; name tasks to repeat them", code="option")
     if metrics:
         raise Invalid("--metric: a suite's tasks have their own metrics; name tasks to ask for more", code="option")
     return {name: value for name, value in limit.items() if value is not None}

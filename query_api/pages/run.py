@@ -43,7 +43,7 @@ async def load(request: Request) -> Content:
 async def _pins(reading: Reading, state: Mapping[str, Any]) -> dict[str, Any]:
     """What the run was planned with, name by name; its builds; and where it ran."""
     plan, run_id = json.loads(state["plan"] or "{}"), state["run_id"]
-    builds = [task["build_id"] for task in plan.get("tasks", ())]
+    builds = [one["build_id"] for task in plan.get("tasks", ()) for one in task.get("setups") or [task]]
     found, environments = await asyncio.gather(reading.rows("builds_of", build_ids=builds), reading.rows("environments_of", run_id=run_id))
     pins = {name: plan[name] for name in ("model_sha", "tokenizer_sha", "chat_template_sha") if plan.get(name)}
     told = [_environment(row) for row in environments]

@@ -36,7 +36,7 @@ FROM run_progress WHERE run_id IN {run_ids:Array(String)} GROUP BY run_id
 
 -- name: figures
 SELECT task, metric, filter, value, stderr, low, high, n AS samples, repeats, not_scored, complete, why_undefined, sequential, method,
-    between_documents, within_documents
+    between_documents, within_documents, setups, between_setups
 FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance
@@ -77,10 +77,10 @@ GROUP BY run_id
 SELECT * FROM fact_requests FINAL WHERE run_id = {run_id:String}
 
 -- name: builds_of
-SELECT build_id, task, task_version, harness_version, data_sha, data_source, licence, fewshot, seed, chat_sha
+SELECT build_id, task, task_version, harness_version, data_sha, data_source, licence, fewshot, seed, chat_sha, format
 FROM fact_builds FINAL
 WHERE build_id IN {build_ids:Array(String)}
-ORDER BY task
+ORDER BY task, seed, format
 
 -- name: environments_of
 SELECT sha, packages, driver, cpu, cores, memory_bytes, devices, os

@@ -77,7 +77,7 @@ def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
     return Measured(
-        planned.judged or planned.build_id, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
+        planned.judged or planned.asked, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
         planned.samples, planned.documents,
     )  # fmt: skip
 

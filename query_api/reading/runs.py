@@ -14,6 +14,7 @@ from query_api.reading.flags import flags
 from query_api.reading.groups import group_scores
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
+from query_api.reading.precision import precision
 from streams.errors import NotFound
 
 NS = 1e9
@@ -134,7 +135,7 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
     scores = [
         score | {
             "truncated": truncated.get(score["task"], 0), "group": planned.get(score["task"], {}).get("group"),
-            "rows_skipped": planned.get(score["task"], {}).get("rows_skipped", 0),
+            "rows_skipped": planned.get(score["task"], {}).get("rows_skipped", 0), **precision(score),
         }
         for score in scores
     ]  # fmt: skip

@@ -48,9 +48,14 @@ async def _chosen(reading: Reading, *, run_id: str, metric: str, filter: str, di
     """What the value of each task's samples is of. Of a run that is to differ from another, only the tasks that are built alike count."""
     tasks = await reading.planned(run_id)
     if differs_from:
-        other = {task["build_id"] for task in await reading.planned(differs_from)}
-        tasks = [task for task in tasks if task["build_id"] in other]
+        other = {_asked(task) for task in await reading.planned(differs_from)}
+        tasks = [task for task in tasks if _asked(task) in other]
     return [(task["task"], *measure_of(task, metric=metric, filter=filter)) for task in tasks]
+
+
+def _asked(task: Mapping[str, Any]) -> frozenset[str]:
+    """The builds of a planned task, of each set-up where its repeats have several."""
+    return frozenset((task["build_id"], *(one["build_id"] for one in task.get("setups", ()))))
 
 
 def measure_of(task: Mapping[str, Any], *, metric: str, filter: str) -> tuple[str, str]:

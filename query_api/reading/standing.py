@@ -73,6 +73,6 @@ def _reason(board: str, tasks: Sequence[PlannedTask], other: Plan) -> str | None
     """In what the other's tasks differ from the board's; None where they are the same, or some of them."""
     own = [one for one in tasks if not board.startswith(TASK) or board == f"{TASK}{one.task}"]
     pairs = [(one, two) for one in own if (two := other.planned(one.task))]
-    if any(one.build_id != two.build_id for one, two in pairs):
+    if any(one.asked != two.asked for one, two in pairs):
         return DATA
     return COUNTS if any(one.samples != two.samples for one, two in pairs) else None

@@ -128,6 +128,13 @@ class Score(Shape):
     within_documents: float | None = Field(
         default=None, description="the variance of one answer to the same document, where there are repeats"
     )
+    setups: int = Field(
+        default=1, description="in how many set-ups (few-shot seeds, prompt formats) the repeats were asked: docs/variance.md"
+    )
+    between_setups: float | None = Field(default=None, description="the variance from set-up to set-up, where there are several")
+    half_width: float | None = Field(default=None, description="the interval's half-width by these three variances, about")
+    half_width_documents: float | None = Field(default=None, description="what it would be with twice the documents")
+    half_width_setups: float | None = Field(default=None, description="what it would be with twice the set-ups")
 
 
 class GroupScore(Shape):

@@ -131,7 +131,7 @@ def _adds_up(planned: PlannedTask) -> bool:
 def data_of(run: Result, tasks: Iterable[str]) -> frozenset[Data]:
     """The data of these tasks: what runs must share to be compared."""
     planned = [found for task in tasks if (found := run.planned(task))]
-    return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.build_id, one.samples) for one in planned)
+    return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.asked, one.samples) for one in planned)
 
 
 def _age(run: Result) -> tuple[int, str]:
@@ -192,7 +192,7 @@ def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[
     """The places of tasks that ask about the same documents, together; each other task by itself."""
     found: dict[tuple[str, bytes], list[int]] = {}
     for place, (one, own) in enumerate(zip(planned, shared, strict=True)):
-        found.setdefault((one.documents or f"{one.task}@{one.build_id}", own.ordinals), []).append(place)
+        found.setdefault((one.documents or f"{one.task}@{one.asked}", own.ordinals), []).append(place)
     return list(found.values())
 
 

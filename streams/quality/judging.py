@@ -120,6 +120,12 @@ def check_state(run_id: str, state: str | None) -> None:
         )  # fmt: skip
 
 
+def check_setups(run_id: str, tasks: Sequence[PlannedTask]) -> None:
+    """Raises: Invalid, where a run's prompts vary: which of them an answer is to is not told to judges yet."""
+    if varied := next((one.task for one in tasks if one.setups), None):
+        raise Invalid(f"run {run_id} varied the prompts of {varied}: ask for it without vary, and judge that run", code="vary")
+
+
 def check_visibility(request: EvaluationRequested, run_id: str, visibility: Visibility) -> None:
     """Raises: Invalid, where a run that is not private would tell a private one's answers."""
     if visibility == PRIVATE and request.visibility != PRIVATE:
@@ -161,7 +167,7 @@ def documents(
     `repeat`, `request`, `draw`. `together`: all draws of a request are one document, with their texts as `answers`.
     Raises: Invalid, where two runs were not asked the same.
     """
-    planned = {(side.planned.build_id, side.planned.samples, side.planned.repeats) for side in sides}
+    planned = {(side.planned.asked, side.planned.samples, side.planned.repeats) for side in sides}
     if len(planned) > 1:
         runs = " and ".join(side.run_id for side in sides)
         raise Invalid(f"runs {runs} were not asked the same of {sides[0].planned.task}; compare runs of one request", code="other-build")

@@ -6,14 +6,14 @@ or is said to be not scorable; the task is complete when every expected sample i
 
 import hashlib
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
 from streams.quality.ranges import EXPONENTIAL, range_of
-from streams.statistics.components import components
+from streams.statistics.components import Crossed, components, crossed, table_of
 from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
 
 Sample = tuple[int, int]  # ordinal, repeat
@@ -131,6 +131,14 @@ class TaskScores:
                 by_ordinal.setdefault(ordinal, []).append(cell.value)
         return by_ordinal
 
+    def crossed(self, key: Key, setups: Sequence[int]) -> Crossed | None:
+        """Where the values' variance comes from. `setups`: the number of the set-up in which each repeat was asked."""
+        found: dict[int, list[list[float]]] = {}
+        for (ordinal, repeat), cell in sorted(self.cells.get(key, {}).items()):
+            if cell.value is not None:
+                found.setdefault(ordinal, [[] for _ in set(setups)])[setups[repeat]].append(cell.value)
+        return crossed(table_of(list(found.values())))
+
     def clusters(self, key: Key) -> dict[int, Hashable]:
         """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
         return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
@@ -154,42 +162,60 @@ class TaskScores:
         }  # fmt: skip
 
     def figures(
-        self, aggregate: Aggregate, *, means: Collection[Key] = (), sequential: Mapping[Key, Interval] | None = None
+        self,
+        aggregate: Aggregate,
+        *,
+        means: Collection[Key] = (),
+        sequential: Mapping[Key, Interval] | None = None,
+        setups: Sequence[int] = (),
     ) -> tuple[Figure, ...]:
         """A figure for each filter and metric. `means` are those whose value is the mean of their samples'.
 
         Of any other `aggregate` gives value and standard error of its parts in the order of samples; where it raises Permanent, the figure
-        has no value, and says why. `sequential`: the intervals of a task that may stop early; what has none there has none.
+        has no value, and says why. `sequential`: the intervals of a task that may stop early; what has none there has none. `setups`: the
+        number of the set-up in which each repeat was asked, where there are several: what they leave open is in the means' intervals, and
+        other figures have none.
         """
         parts = self.parts(means=means)
-        return tuple(self._figure(key, aggregate, parts.get(key), sequential) for key in sorted(self.cells))
+        return tuple(self._figure(key, aggregate, parts.get(key), sequential, setups) for key in sorted(self.cells))
 
-    def _figure(self, key: Key, aggregate: Aggregate, parts: list[str] | None, sequential: Mapping[Key, Interval] | None) -> Figure:
-        told, why = _Told.of(self._mean(key, self.values(key))), "the metric has no value here"
+    def _figure(
+        self, key: Key, aggregate: Aggregate, parts: list[str] | None, sequential: Mapping[Key, Interval] | None, setups: Sequence[int]
+    ) -> Figure:
+        told, why, varied = _Told(), "the metric has no value here", self.crossed(key, setups) if setups else None
+        if found := self._mean(key, self.values(key), varied):
+            told = _Told(found.value) if setups and not varied else _Told.of(found)
         if parts is not None:
             try:
-                told = told.aggregated(key[1], *aggregate(key, parts))
+                value, error = aggregate(key, parts)
+                told = told.aggregated(key[1], value, None if setups else error)
             except Permanent as refused:
                 told, why = _Told(), str(refused)
         if sequential is not None:
             told = replace(told, interval=sequential.get(key), method="confidence sequence")
-        varied = components(list(self.repeated(key).values()))
         low, high = told.interval or (None, None)
         return Figure(
             metric=key[1], filter=key[0], value=told.value, stderr=told.stderr, low=low, high=high,
             n=len({ordinal for (ordinal, _), cell in self.cells[key].items() if cell.parts_json is not None}),
             repeats=1 + max((repeat for _, repeat in self.cells[key]), default=0), method=told.method if told.interval else None,
             not_scored=len(self.not_scored), why_undefined=None if told.value is not None else why,
-            sequential=sequential is not None and told.interval is not None,
-            between=varied.between if varied else None, within=varied.within if varied else None,
+            sequential=sequential is not None and told.interval is not None, **self._parted(key, varied, setups),
         )  # fmt: skip
 
-    def _mean(self, key: Key, values: Mapping[int, float]) -> Mean | None:
-        """The mean over documents, each the mean over its repeats, with what its clusters leave of its certainty."""
+    def _parted(self, key: Key, varied: Crossed | None, setups: Sequence[int]) -> dict[str, Any]:
+        """The parts of a figure's variance, as it has them."""
+        if setups:
+            known = {"between": varied.between, "within": varied.within, "between_setups": varied.apart} if varied else {}
+            return {"setups": len(set(setups)), **known}
+        found = components(list(self.repeated(key).values()))
+        return {"between": found.between, "within": found.within} if found else {}
+
+    def _mean(self, key: Key, values: Mapping[int, float], varied: Crossed | None) -> Mean | None:
+        """The mean over documents, each the mean over its repeats, with what its clusters and set-ups leave of its certainty."""
         if not values:
             return None
         clusters = self.clusters(key)
-        return mean_of(list(values.values()), [clusters[ordinal] for ordinal in values], within=range_of(key[1]))
+        return mean_of(list(values.values()), [clusters[ordinal] for ordinal in values], within=range_of(key[1]), varied=varied)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> Run
     return RunScored(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
-        figures=scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores)),
+        figures=scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores), setups=planned.setup_numbers),
         documents=packed(scores.values(main), scores.clusters(main)),
     )  # fmt: skip
 

@@ -1,8 +1,17 @@
-"""Where the variance of a score comes from: from document to document, or from one answer to the next on the same document."""
+"""Where the variance of a score comes from.
+
+From document to document, from one answer to the next on the same document, and from one set-up (few-shot examples, prompt format) to
+another.
+"""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from streams.statistics.spreads import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +48,56 @@ def components(documents: Sequence[Sequence[float]]) -> Components | None:
     among = math.fsum(len(one) * (mean - centre) ** 2 for one, mean in zip(documents, means, strict=True)) / (count - 1)
     typical = (total - sum(len(one) ** 2 for one in documents) / total) / (count - 1)
     return Components(max(0.0, (among - within) / typical), within)
+
+
+@dataclass(frozen=True, slots=True)
+class Crossed:
+    """The variance between documents' own means, between set-ups' own means, and within: of one document under one set-up beside both.
+
+    `documents` and `setups` count them. The mean over all has the variance between/D + apart/S + within/(D·S).
+    """
+
+    between: float
+    within: float
+    apart: float
+    documents: int
+    setups: int
+
+    @property
+    def added(self) -> float:
+        """What set-ups add to the variance of the mean, for others might have given another; it has S - 1 degrees of freedom."""
+        return self.apart / self.setups
+
+    def half_width(self, *, documents: int = 1, setups: int = 1) -> float:
+        """The half-width of a 95 % interval with so many times the documents and set-ups, about, as if documents were independent.
+
+        √(z²·(between/D + within/(D·S)) + t²·apart/S), t at S - 1 degrees of freedom; as the intervals have it (intervals.mean_of).
+        """
+        d, s = documents * self.documents, setups * self.setups
+        z, t = (float(stdtrit(freedom, 0.975)) for freedom in (d - 1, s - 1))
+        return math.sqrt(z**2 * (self.between / d + self.within / (d * s)) + t**2 * self.apart / s)
+
+
+def crossed(table: Floats) -> Crossed | None:
+    """Of values, shape [documents, set-ups], each a document's mean over its repeats under one; None below two, or where one is infinite.
+
+    MS_e = Σ (v - v_d - v_s + v̄)² / ((D - 1)(S - 1)), MS_d = S·Σ (v_d - v̄)² / (D - 1), MS_s = D·Σ (v_s - v̄)² / (S - 1); within = MS_e,
+    between = (MS_d - MS_e)/S and apart = (MS_s - MS_e)/D, 0 at least. Source: Searle, Casella and McCulloch, Variance Components (1992),
+    section 4.3, the two-way crossed classification without interaction; of scores, Miller (2024), section 3; that set-ups differ: Sclar
+    et al., ICLR 2024, arXiv 2310.11324.
+    """
+    documents, setups = table.shape
+    if documents < 2 or setups < 2 or not np.isfinite(table).all():
+        return None
+    centre, rows, columns = float(table.mean()), table.mean(axis=1), table.mean(axis=0)
+    rest = table - rows[:, None] - columns[None, :] + centre
+    within = float((rest**2).sum()) / ((documents - 1) * (setups - 1))
+    between = setups * float(((rows - centre) ** 2).sum()) / (documents - 1)
+    apart = documents * float(((columns - centre) ** 2).sum()) / (setups - 1)
+    return Crossed(max(0.0, between - within) / setups, within, max(0.0, apart - within) / documents, documents, setups)
+
+
+def table_of(documents: Sequence[Sequence[Sequence[float]]]) -> Floats:
+    """Documents' means under each set-up, shape [documents, set-ups], of their repeats' values; documents with a gap are left out."""
+    whole = [[math.fsum(cell) / len(cell) for cell in one] for one in documents if one and all(one)]
+    return np.asarray(whole, dtype=np.float64).reshape(len(whole), len(documents[0]) if documents else 0)

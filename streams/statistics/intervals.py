@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from streams.statistics.components import Crossed
 from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
 CONFIDENCE: float = 0.95
@@ -158,37 +159,56 @@ def skewed_p(own: Spread) -> float:
     return float(2 * stdtr(own.freedom, -min(abs(t), abs(turned))))
 
 
-def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Mean:
+def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY, varied: Crossed | None = None) -> Mean:
     """The mean of at least one value, with its standard error and 95 % interval.
 
-    `within` is the range that a value can have. There is no interval, and no standard error, below two values or clusters, where a value
-    is infinite, and where values without a range are all equal, for nothing then tells how far they spread. Where values with a range do
-    not spread, the standard error is the interval's own, √(p'(1 - p')/n): 0 would deny the interval beside it.
+    `varied` is what set-ups add to its variance. `within` is the range that a value can have. There is no interval, and no standard error,
+    below two values or clusters, where a value is infinite, and where values without a range are all equal, for nothing then tells how far
+    they spread. Where values with a range do not spread, the standard error is the interval's own, √(p'(1 - p')/n): 0 would deny the
+    interval beside it.
     """
     array = np.asarray(values, dtype=np.float64)
     own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
     if own is None:
         return Mean(math.fsum(values) / len(values), None, None, len(array), 1, "none")
-    method, interval, least = _interval(array, own, within)
-    error = math.sqrt(own.variance) if own.variance > 0 else least
+    method, interval, least = _interval(array, own, within, varied)
+    variance = own.variance + (varied.added if varied else 0.0)
+    error = math.sqrt(variance) if variance > 0 else least
     return Mean(math.fsum(values) / len(values), error, interval, own.n, own.clusters, method)
 
 
-def _interval(values: Floats, own: Spread, within: Interval) -> tuple[str, Interval | None, float | None]:
+def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | None) -> tuple[str, Interval | None, float | None]:
     """The method's name, the interval, and the standard error that the interval has where the values do not spread."""
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
+    few += f", {varied.setups} set-ups" if varied else ""
     low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
     if math.isfinite(low) and math.isfinite(high):
         wide = high - low
         scaled = _ratio((values - low) / wide, replace(own, mean=(own.mean - low) / wide))
+        exact = own.clusters == own.n and scaled.quantile == Z95 and not varied
+        scaled = _over_setups(scaled, varied, wide) if varied else scaled
         bottom, top = joint_interval([scaled], [1.0])
-        exact = own.clusters == own.n and scaled.quantile == Z95
         method = "Wilson" if exact else f"Wilson, effective size{few}"
         return method, (low + bottom * wide, low + top * wide), math.sqrt(scaled.variance) * wide
-    if own.variance <= 0:
+    if own.variance <= 0 and not (varied and varied.added > 0):
         return "none", None, None
-    bottom, top = skewed(own)
+    bottom, top = skewed(own) if own.variance > 0 else (own.mean, own.mean)
+    if varied:
+        beside = t95(varied.setups - 1) * math.sqrt(varied.added)
+        bottom, top = own.mean - math.hypot(own.mean - bottom, beside), own.mean + math.hypot(top - own.mean, beside)
     return f"Student, corrected for skewness{few}", (max(low, bottom), min(high, top)), None
+
+
+def _over_setups(scaled: Ratio, varied: Crossed, wide: float) -> Ratio:
+    """The ratio with what set-ups add: the squares of the documents' margin and of theirs, t·SE at S - 1 degrees of freedom, add up.
+
+    With one quantile for both, by Satterthwaite, too little is left of the margin where few set-ups happen to agree.
+    Source: Zou and Donner, Statist. Med. 27 (2008) 1693-1702.
+    """
+    added = varied.added / wide**2
+    whole = scaled.variance + added
+    reach = scaled.quantile**2 * scaled.variance + t95(varied.setups - 1) ** 2 * added
+    return replace(scaled, variance=whole, quantile=math.sqrt(reach / whole))
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

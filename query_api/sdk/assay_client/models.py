@@ -259,6 +259,16 @@ class JudgedScore(Shape):
     """the variance from document to document, where there are repeats"""
     within_documents: float | None
     """the variance of one answer to the same document, where there are repeats"""
+    setups: int
+    """in how many set-ups (few-shot seeds, prompt formats) the repeats were asked: docs/variance.md"""
+    between_setups: float | None
+    """the variance from set-up to set-up, where there are several"""
+    half_width: float | None
+    """the interval's half-width by these three variances, about"""
+    half_width_documents: float | None
+    """what it would be with twice the documents"""
+    half_width_setups: float | None
+    """what it would be with twice the set-ups"""
     main: bool
     """the metric that rankings by this judge use"""
 
@@ -559,6 +569,16 @@ class Score(Shape):
     """the variance from document to document, where there are repeats"""
     within_documents: float | None
     """the variance of one answer to the same document, where there are repeats"""
+    setups: int
+    """in how many set-ups (few-shot seeds, prompt formats) the repeats were asked: docs/variance.md"""
+    between_setups: float | None
+    """the variance from set-up to set-up, where there are several"""
+    half_width: float | None
+    """the interval's half-width by these three variances, about"""
+    half_width_documents: float | None
+    """what it would be with twice the documents"""
+    half_width_setups: float | None
+    """what it would be with twice the set-ups"""
 
 
 class Side(Shape):
@@ -973,7 +993,7 @@ class TaskChoice(Shape):
     count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
     `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
     rows that cannot be asked or scored are left out and counted, instead of refusing the task. `fewshot_exclude_self`: a document is never
-    among its own examples.
+    among its own examples. `vary`: in what repeats are built differently, the seed of the few-shot examples or the prompt's format.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -994,6 +1014,7 @@ class TaskChoice(Shape):
     file: str | None = None
     parts: Annotated[list[TaskPart], Field(validate_default=True)] = []
     skip_bad_rows: bool = False
+    vary: list[Literal["seed", "format"]] = []
 
 
 class AgentPage(Shape):
