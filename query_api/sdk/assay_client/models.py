@@ -756,7 +756,12 @@ class Whom(Shape):
 
 
 class Workload(Shape):
-    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
+    """
+    A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+
+    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
+    cache of prefixes answers; without, the same seed sends the same prompts.
+    """
 
     model_config = ConfigDict(extra="forbid")
     profile: Literal["single", "constant", "poisson", "concurrent", "sweep"] = "single"
@@ -768,6 +773,8 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
+    api: Literal["completions", "chat"] = "completions"
+    fresh_prompts: bool = True
 
 
 class AgentRow(Shape):
