@@ -17,7 +17,7 @@ WORKERS ?= 2
 MILLIONS ?= 1
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-rigor conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-rigor bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -81,6 +81,9 @@ bench-queue: setup ## The queue policy simulated against first come, first serve
 
 bench-rigor: setup ## Intervals, ranks, tests and stopping held to what their labels say, cell by cell; writes docs/rigor.md (minutes)
 	$(bin)/python -m benchmarks.rigor
+
+bench-truth: setup ## The load generator against a server of known delays, over rates: reported minus true; wants a quiet machine
+	$(bin)/python -m benchmarks.truth
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)
 	$(bin)/python -m benchmarks.state --millions $(MILLIONS)

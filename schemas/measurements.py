@@ -83,6 +83,7 @@ class RequestTimed(Event):
     last; `ended_ns` when no more could come. What connecting and TLS took is in `connect_ns` and `tls_ns`, where a connection was made for
     it. `counted_by`: what its tokens are counted by: engine, usage, tokenizer, none (then they are not known, and 0), or chunks (only
     before this was said). `apportioned`: chunks held several tokens, or parts of one, which are apportioned to them by length.
+    `loop`: an open load sends by its schedule, a closed one when an answer has ended.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
@@ -115,6 +116,7 @@ class RequestTimed(Event):
     reasoning_tokens: int | None = None
     counted_by: str = "chunks"
     apportioned: bool = False
+    loop: Literal["open", "closed"] | None = None
 
 
 class TokensTimed(Event):

@@ -471,6 +471,7 @@ CREATE TABLE IF NOT EXISTS fact_request_timings (
     reasoning_tokens Nullable(Int64),
     counted_by String,
     apportioned Bool,
+    loop Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

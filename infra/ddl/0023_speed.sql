@@ -8,6 +8,7 @@ ALTER TABLE fact_request_timings ADD COLUMN IF NOT EXISTS cached_tokens Nullable
 ALTER TABLE fact_request_timings ADD COLUMN IF NOT EXISTS reasoning_tokens Nullable(Int64) AFTER cached_tokens;
 ALTER TABLE fact_request_timings ADD COLUMN IF NOT EXISTS counted_by String AFTER reasoning_tokens;
 ALTER TABLE fact_request_timings ADD COLUMN IF NOT EXISTS apportioned Bool AFTER counted_by;
+ALTER TABLE fact_request_timings ADD COLUMN IF NOT EXISTS loop Nullable(String) AFTER apportioned;
 ALTER TABLE fact_resources ADD COLUMN IF NOT EXISTS energy_range_uj Nullable(Int64) AFTER attempts;
 
 CREATE OR REPLACE VIEW request_timings AS SELECT * EXCEPT (log_version) FROM fact_request_timings FINAL;
