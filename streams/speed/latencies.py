@@ -29,7 +29,7 @@ def _percentile(label: str, values: Sequence[int], percent: float) -> Figure:
     """A percentile; undefined where the sample is too small for it."""
     n, share = len(values), percent / 100
     if n < (least := needed(share)):
-        return Figure(metric=label, value=None, n=n, unit="ns", why_undefined=f"n/a: {n} of the {least:,} values that it needs")
+        return Figure(metric=label, value=None, n=n, unit="ns", why_undefined=f"n/a (needs {least:,}; there are {n:,})")
     (value,) = percentiles(values, [percent])
     size = _worth(values, value)
     low, high = percentile_interval(sorted(values), share, size=size)

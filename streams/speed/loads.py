@@ -3,8 +3,9 @@
 - requests/s, input tokens/s: of the requests that ended in the window; output tokens/s: of the tokens that came in it. Below saturation
   these are the load that was offered, and say nothing of the model.
 - *Alone*: no two requests were under way together. Tokens/s of one stream alone: 1 / mean TPOT.
-- *Capacity*: the server had more than it could do: a closed load of several, whose tokens/s are the capacity at that concurrency; or an
-  open load of which the window's endings are less than 95 % of its sendings, and more are under way at its end than at its start.
+- *Capacity*: the server had more than it could do: a closed load of several, whose tokens/s are the capacity at that concurrency (for an
+  engine of ours, which answers one request at a time, a closed load of one is enough); or an open load of which the window's endings are
+  less than 95 % of its sendings, and more are under way at its end than at its start.
 - Self-checks: Little's law, |L - λ·W| / L with L the mean number under way in the window, λ its endings a second and W the mean time of
   those that ended; and the tokens that arrived beside those that were counted.
 
@@ -62,10 +63,11 @@ def load(steady: Sequence[RequestTimed], window: Window | None, figures: Mapping
 
 def saturated(steady: Sequence[RequestTimed], window: Window) -> bool:
     """Whether the server had more than it could do."""
+    if all(request.loop == "closed" for request in steady):
+        # An engine of ours answers one request at a time, and one at a time keeps it busy.
+        return overlapping(steady) or all(request.counted_by == "engine" for request in steady)
     if not overlapping(steady):
         return False
-    if all(request.loop == "closed" for request in steady):
-        return True
     sent = sum(window.holds(request.sent_ns) for request in steady)
     ended = sum(window.holds(request.ended_ns) for request in steady)
     return ended < SERVED * sent and _under_way(steady, window.end_ns) > _under_way(steady, window.start_ns)

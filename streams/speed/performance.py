@@ -130,6 +130,7 @@ class Speed:
             Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
             Figure(metric="errors", value=len(steady) - len(good), n=len(steady), unit="1"),
             *_errors(steady),
+            *_tokens(good),
             *rates(good, window, by_request),
             *client(steady),
             *itertools.chain.from_iterable(spread(name, values, why=why) for name, values in samples.items()),
@@ -171,7 +172,21 @@ def latencies(good: Sequence[RequestTimed], arrivals: Sequences) -> dict[str, li
 def _errors(steady: Sequence[RequestTimed]) -> list[Figure]:
     """How many requests failed, by kind: what stands before the colon."""
     kinds = Counter((request.error_kind or "unknown").partition(":")[0] for request in steady if request.status != "ok")
-    return [Figure(metric="errors_of_kind", filter=kind, value=n, n=len(steady), unit="1") for kind, n in sorted(kinds.items())]
+    return [Figure(metric=f"errors:{kind}", value=n, n=len(steady), unit="1") for kind, n in sorted(kinds.items())]
+
+
+def _tokens(good: Sequence[RequestTimed]) -> list[Figure]:
+    """How many tokens there were in all; those that nothing tells of are undefined."""
+    counted: dict[str, list[int | None]] = {
+        "input_tokens": [request.prompt_tokens if request.counted_by != "none" else None for request in good],
+        "output_tokens": [request.output_tokens if request.counted_by != "none" else None for request in good],
+        "cached_tokens": [request.cached_tokens for request in good],
+        "reasoning_tokens": [request.reasoning_tokens for request in good],
+    }
+    return [
+        Figure(metric=name, value=sum(told) if told else None, n=len(told), unit="tokens", why_undefined=None if told else UNKNOWN)
+        for name, values in counted.items() for told in [[value for value in values if value is not None]]
+    ]  # fmt: skip
 
 
 def _sequences(tokens: Tokens, wanted: set[int]) -> dict[tuple[int, int], list[tuple[int, int]]]:

@@ -195,7 +195,7 @@ def test_speed_by_hand(seed: int) -> None:
     assert found["itl_mean"] == pytest.approx((100 + 100 + 150 + 75 + 75) / 5 * 1e6)
     assert found["tpot_mean"] == pytest.approx((100e6 + 100e6) / 2)
     assert found["e2e_mean"] == pytest.approx(400e6)
-    assert (found["e2e_p50"], figures_of(results)["e2e_p50"].why_undefined) == (None, "n/a: 2 of the 11 values that it needs")
+    assert (found["e2e_p50"], figures_of(results)["e2e_p50"].why_undefined) == (None, "n/a (needs 11; there are 2)")
     assert found["energy_uj"] == pytest.approx(700)
     assert figures_of(results)["energy_uj"].origin == "A"
 
