@@ -17,7 +17,7 @@ WORKERS ?= 2
 MILLIONS ?= 1
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-rigor bench-decide conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-rigor bench-decide bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -84,6 +84,9 @@ bench-rigor: setup ## Intervals, ranks, tests and stopping held to what their la
 
 bench-decide: setup ## Recommendations held to a planted world: right choices, calibration, regret, what to measure next (minutes)
 	$(bin)/python -m benchmarks.decide
+
+bench-truth: setup ## The load generator against a server of known delays, over rates: reported minus true; wants a quiet machine
+	$(bin)/python -m benchmarks.truth
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)
 	$(bin)/python -m benchmarks.state --millions $(MILLIONS)

@@ -25,7 +25,7 @@ from train_models import SHAPES, train_all
 
 PATIENCE_S = 20.0
 TASKS = ("assay_copy", "assay_agreement", "assay_arithmetic", "assay_text")
-WORKLOAD = {"profile": "constant", "rate_per_s": 4.0, "duration_s": 5.0, "input_tokens": 64, "output_tokens": 32}
+WORKLOAD = {"profile": "single", "duration_s": 5.0, "input_tokens": 64, "output_tokens": 32}
 
 
 def step(text: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from gpu_agent.meters.clock import boot_id
-from gpu_agent.meters.meters import Read, find_meters, read_all
+from gpu_agent.meters.meters import find_meters, read_all
+from gpu_agent.meters.rapl import Read
 from gpu_agent.runner import Engines
 from infra.identity import now_us, producer
 from infra.kafka import Log

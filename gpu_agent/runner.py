@@ -12,14 +12,15 @@ import struct
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
 from typing import Any, BinaryIO
 
+from gpu_agent.engines.counting import tokens_of
 from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
 from gpu_agent.engines.failures import frames_of, is_lost, narrowed, told_of
-from gpu_agent.workloads.drive import MANY, Timed, drive
+from gpu_agent.workloads.drive import checked, drive
+from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.schedule import Planned
-from gpu_agent.workloads.served import stream_of
+from gpu_agent.workloads.timed import Timed
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import Invalid, Temporary
@@ -85,9 +86,9 @@ class Engines:
         async for reply in self._call("answer", list(requests)):
             yield reply
 
-    async def measure(self, workload: Workload, *, seed: int) -> AsyncIterator[Timed]:
-        """A workload's requests as they end. Raises: Permanent, Temporary."""
-        async for reply in self._call("measure", workload, seed):
+    async def measure(self, workload: Workload, *, model: ModelRef, seed: int, mark: str) -> AsyncIterator[Timed]:
+        """A workload's requests as they end. `mark`: what no other attempt's prompts begin with. Raises: Permanent, Temporary."""
+        async for reply in self._call("measure", workload, model, seed, mark):
             yield reply
 
     @property
@@ -162,7 +163,6 @@ class _Server:
 
     def __init__(self) -> None:
         self._engine: Engine | None = None
-        self._model = ""
 
     def load(self, model: ModelRef, choice: EngineChoice, device: str, model_sha: str | None) -> Iterator[Loaded]:
         if self._engine is not None:
@@ -176,7 +176,7 @@ class _Server:
                 f"{model.uri} is not the model that was submitted: its hash is {loaded.model_sha}, the plan's {model_sha}; submit it again",
                 code="model-changed",
             )
-        self._engine, self._model = engine, model.uri
+        self._engine = engine
         yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
@@ -188,10 +188,11 @@ class _Server:
             raise Temporary("no model is loaded", code="engine-died")
         return self._engine
 
-    def measure(self, workload: Workload, seed: int) -> Iterator[Timed]:
-        if workload.url is not None:
-            return drive(workload, partial(stream_of, workload.url, self._model), seed=seed, at_once=MANY)
-        return drive(workload, self._stream, seed=seed, at_once=1)
+    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str) -> Iterator[Timed]:
+        if workload.url is None:
+            return checked(drive(workload, self._stream, seed=seed))
+        target = Target(model.uri, mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri))
+        return checked(load(workload, target, seed=seed))
 
     def _stream(self, planned: Planned) -> Iterator[int]:
         return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)

@@ -10,7 +10,8 @@ from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
-from gpu_agent.workloads.drive import Timed
+from gpu_agent.workloads.schedule import CLOSED
+from gpu_agent.workloads.timed import Timed
 from infra.identity import now_us, producer
 from infra.kafka import MOST_BYTES, Log
 from infra.metrics import ATTEMPTS
@@ -26,6 +27,11 @@ from streams.trust.privacy import PRIVATE
 PUBLISH_EVERY_S = 0.2
 ARRIVALS = 64
 REPORT_EVERY_S = 1.0
+# What a request's event has just as it was measured.
+AS_TIMED = (
+    "scheduled_ns", "queued_ns", "sent_ns", "ended_ns", "prompt_tokens", "output_tokens", "connect_ns", "tls_ns", "first_answer_ns",
+    "last_token_ns", "cached_tokens", "reasoning_tokens", "counted_by", "apportioned", "http_status",
+)  # fmt: skip
 # What reading a job raises where its data is not as it should be: no JSON, no UTF-8, a sealed text, a field that is not there.
 OF_DATA = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 BROKEN = "job-broken"
@@ -93,22 +99,23 @@ class Attempt:
     async def _measure(self, workload: Workload) -> None:
         """Runs the workload, and publishes every request's times as it ends."""
         stamp = clock()
-        async for timed in self._engines.measure(workload, seed=self.job.seed):
+        loop = "closed" if workload.profile in CLOSED else "open"
+        mark = f"{self.job.job_id}/{self.lease.attempt}"
+        async for timed in self._engines.measure(workload, model=self.job.model, seed=self.job.seed, mark=mark):
             tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
-            await self._log.publish_all([self._timed(timed, stamp), *tokens])
+            await self._log.publish_all([self._timed(timed, stamp, loop), *tokens])
             self._counts["requests"] = self._counts.get("requests", 0) + 1
             self._counts["token_timings"] = self._counts.get("token_timings", 0) + len(tokens)
             if time.monotonic() - self._reported_s > REPORT_EVERY_S:
                 await self.report("running")
 
-    def _timed(self, timed: Timed, stamp: Clock) -> RequestTimed:
-        planned, pacing = timed.planned, timed.sent_ns - timed.scheduled_ns
-        return RequestTimed.model_validate(self._header() | {
-            "request_index": planned.index, "phase": planned.phase, "clock": stamp, "scheduled_ns": timed.scheduled_ns,
-            "queued_ns": timed.queued_ns, "sent_ns": timed.sent_ns, "first_byte_ns": timed.arrivals[0][0] if timed.arrivals else None,
-            "ended_ns": timed.ended_ns, "status": "error" if timed.error else "ok", "prompt_tokens": planned.input_tokens,
-            "output_tokens": sum(count for _, count in timed.arrivals), "error_kind": timed.error,
-            "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight),
+    def _timed(self, timed: Timed, stamp: Clock, loop: str) -> RequestTimed:
+        planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
+        return RequestTimed.model_validate(self._header() | {name: getattr(timed, name) for name in AS_TIMED} | {
+            "request_index": planned.index, "phase": planned.phase, "clock": stamp, "loop": loop, "first_byte_ns": timed.first_token_ns,
+            "status": "error" if timed.error else "ok", "error_kind": timed.error,
+            "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
+                                 queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped),
         })  # fmt: skip
 
     def _tokens(self, timed: Timed, chunk: int) -> TokensTimed:

@@ -61,15 +61,30 @@ class Clock(Record):
 
 
 class LoadClient(Record):
-    """How well the load generator itself kept up."""
+    """How well the load generator itself kept up. `pacing_error_ns`: how late it turned to the request.
+
+    `queued_ns`: what lay between the schedule and the sending, a connection's making too. `loop_lag_ns`: the worst lag of its loop in the
+    second before the request ended; `cpu_ratio`: the cores that it took. `dropped`: it could not send the request at all.
+    """
 
     lag_ns: int
     pacing_error_ns: int
     in_flight: int
+    queued_ns: int | None = None
+    loop_lag_ns: int | None = None
+    cpu_ratio: Double | None = None
+    dropped: bool = False
 
 
 class RequestTimed(Event):
-    """One request of a workload, on its host's monotonic clock. `scheduled_ns` is when it should have been sent."""
+    """One request of a workload, on its host's monotonic clock. `scheduled_ns` is when it should have been sent.
+
+    `first_byte_ns` is when its first token of any channel came, `first_answer_ns` the first one that is no reasoning, `last_token_ns` the
+    last; `ended_ns` when no more could come. What connecting and TLS took is in `connect_ns` and `tls_ns`, where a connection was made for
+    it. `counted_by`: what its tokens are counted by: engine, usage, tokenizer, none (then they are not known, and 0), or chunks (only
+    before this was said). `apportioned`: chunks held several tokens, or parts of one, which are apportioned to them by length.
+    `loop`: an open load sends by its schedule, a closed one when an answer has ended.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -93,6 +108,15 @@ class RequestTimed(Event):
     session: str | None = None
     turn: int | None = None
     client: LoadClient
+    connect_ns: int | None = None
+    tls_ns: int | None = None
+    first_answer_ns: int | None = None
+    last_token_ns: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    counted_by: str = "chunks"
+    apportioned: bool = False
+    loop: Literal["open", "closed"] | None = None
 
 
 class TokensTimed(Event):
@@ -115,7 +139,8 @@ class TokensTimed(Event):
 class ResourceRead(Event):
     """One reading of one sensor, while jobs were active: `attempts` are theirs, in the order of `jobs_active`.
 
-    `own_cost_ns` is what taking it took. It lies where the events of the run lie whose job was active.
+    `own_cost_ns` is what taking it took. `energy_range_uj`: where the counter begins again at 0. It lies where the events of the run lie
+    whose job was active.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("agent_id", "boot_id", "scope", "device_uuid", "sensor", "mono_ns")
@@ -139,6 +164,7 @@ class ResourceRead(Event):
     sensor: str
     own_cost_ns: int
     attempts: tuple[int, ...] = ()
+    energy_range_uj: int | None = None
 
     def partition_key(self) -> bytes:
         """The run of the job that was active (a job's id begins with its run's); the agent, where none was."""

@@ -8,6 +8,7 @@ from schemas.event import Event, Finite, Record, RunId
 
 Purpose = Literal["evaluate", "audit", "train"]
 Varied = Literal["seed", "format"]
+Api = Literal["completions", "chat"]
 Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
 
 
@@ -100,7 +101,11 @@ class Chat(Record):
 
 
 class Workload(Record):
-    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
+    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+
+    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
+    cache of prefixes answers; without, the same seed sends the same prompts.
+    """
 
     profile: Profile = "single"
     rate_per_s: Finite | None = None
@@ -111,6 +116,8 @@ class Workload(Record):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
+    api: Api = "completions"
+    fresh_prompts: bool = True
 
 
 class Objective(Record):

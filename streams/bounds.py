@@ -109,7 +109,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     Workload: {
         "rate_per_s": Number(10_000), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
         "requests": Number(MOST_LOAD_REQUESTS, 1), "warmup_requests": Number(10_000, 0), "input_tokens": Number(1_000_000),
-        "output_tokens": Number(1_000_000), "url": PLACE,
+        "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME,
     },
     Objective: {
         "ttft_ns": Number(24 * HOUR_NS, 1), "itl_ns": Number(24 * HOUR_NS, 1), "e2e_ns": Number(24 * HOUR_NS, 1), "ratio": Number(1, 0),

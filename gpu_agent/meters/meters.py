@@ -3,21 +3,20 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-Reading = dict[str, Any]
-Read = Callable[[], Iterator[Reading]]
-POWERCAP = Path("/sys/class/powercap")
+from gpu_agent.meters.rapl import POWERCAP, Read, Reading, rapl
 
 
-def find_meters(pid: Callable[[], int | None]) -> tuple[list[Read], list[str]]:
+def find_meters(pid: Callable[[], int | None], *, powercap: Path = POWERCAP) -> tuple[list[Read], list[str]]:
     """The meters, and why others are not there. `pid`: the engine's process, once there is one."""
     meters: list[Read] = [_host, lambda: _process(pid())]
     missing = []
-    for find in (_nvml, _rapl):
+    for find in (_nvml, partial(rapl, powercap)):
         meter, why = find()
         if meter:
             meters.append(meter)
@@ -27,12 +26,12 @@ def find_meters(pid: Callable[[], int | None]) -> tuple[list[Read], list[str]]:
 
 
 def read_all(meters: list[Read]) -> list[Reading]:
-    """A reading of every sensor, each with its time and with what taking it took."""
+    """A reading of every sensor, each with what taking it took, and with its time where the meter has not told a nearer one."""
     readings = []
     for meter in meters:
         started = time.perf_counter_ns()
         for reading in meter():
-            readings.append(reading | {"mono_ns": started, "own_cost_ns": time.perf_counter_ns() - started})
+            readings.append({"mono_ns": started} | reading | {"own_cost_ns": time.perf_counter_ns() - started})
     return readings
 
 
@@ -55,31 +54,6 @@ def _process(pid: int | None) -> Iterator[Reading]:
         process = psutil.Process(pid)
         with process.oneshot():
             yield {"scope": "process", "sensor": "psutil-process", "method": "psutil", "memory_bytes": process.memory_info().rss}
-
-
-def _rapl() -> tuple[Read | None, str]:
-    """The processor packages' energy counters. Source: Linux, Documentation/power/powercap/powercap.rst."""
-    counters = [path for path in sorted(POWERCAP.glob("intel-rapl:*/energy_uj")) if path.parent.name.count(":") == 1]
-    try:
-        for path in counters:
-            path.read_text()
-    except OSError as error:
-        return None, f"the processor's energy counter cannot be read ({error.strerror})"
-    if not counters:
-        return None, "no energy counter of the processor (powercap)"
-
-    def read() -> Iterator[Reading]:
-        for path in counters:
-            name = path.parent.name
-            yield {
-                "scope": "device",
-                "sensor": "rapl-package",
-                "method": "counter",
-                "device_uuid": name,
-                "energy_uj": int(path.read_text()),
-            }
-
-    return read, ""
 
 
 def _nvml() -> tuple[Read | None, str]:

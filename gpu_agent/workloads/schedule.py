@@ -9,7 +9,7 @@ from schemas.measurements import Phase
 from schemas.requests import Workload
 from streams.errors import Invalid
 
-SINGLE_S = 10.0
+CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _planned(workload: Workload, index: int, *, seed: int, phase: Phase, at_s: f
 
 
 def _times(workload: Workload, *, seed: int) -> Iterator[float | None]:
-    if workload.profile in ("single", "concurrent"):
+    if workload.profile in CLOSED:
         while True:
             yield None
     rate = workload.rate_per_s or 0.0

@@ -18,6 +18,7 @@ from query_api.drawing.varied import varied
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
 BARS = 12
+SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 console = Console()
 errors = Console(stderr=True)
@@ -78,7 +79,19 @@ def ranking(board: Mapping[str, Any]) -> None:
         console.print("No model is ranked yet: a ranking appears when the first evaluation is complete.")
         return
     table(
-        [">#", ">places", "model", ">score", ">95 % interval", ">samples", "data", ">tokens/s", ">TTFT p50", ">J/token", ">$/1M out"],
+        [
+            ">#",
+            ">places",
+            "model",
+            ">score",
+            ">95 % interval",
+            ">samples",
+            "data",
+            ">tokens/s at capacity",
+            ">TTFT p50 alone",
+            ">J/token",
+            ">$/1M out",
+        ],
         [_ranked(row) for row in board["rows"]],
         title=f"ranking: {board['board']}",
     )
@@ -195,16 +208,27 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
 
 def performance(told: Mapping[str, Any]) -> None:
     """Prints a run's speed."""
-    spread = [
-        (name.upper(), *(seconds(told[f"{name}_s"][part]) for part in ("mean", "p50", "p95", "p99"))) for name in ("ttft", "itl", "e2e")
-    ]
+    spread = [(name.upper(), *(_duration(told, name, part) for part in ("mean", "p50", "p95", "p99"))) for name in ("ttft", "itl", "e2e")]
     table(["", ">mean", ">p50", ">p95", ">p99"], spread)
     rate, tokens = number(told["requests_per_s"], 2), number(told["output_tokens_per_s"], 1)
     per_token = told["energy"]["joules_per_token"]
     console.print(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: "
                   f"{energy(per_token, told['energy']['grade'])}")  # fmt: skip
+    for what in ("alone", "capacity"):
+        if (value := told[f"{what}_tokens_per_s"]) is not None:
+            console.print(f"{number(value, 1)} tokens/s {SAID[what]}")
+    if told["errors_by_kind"]:
+        console.print("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
     if told["client"]["overloaded"]:
-        errors.print("[yellow]the load's sender did not keep its schedule: these figures say more about it than about the model[/]")
+        why = told["client"]["why"] or "it did not keep its schedule"
+        errors.print(f"[yellow]the load's sender was the bottleneck ({why}): these figures say more about it than about the model[/]")
+
+
+def _duration(told: Mapping[str, Any], name: str, part: str) -> str:
+    """A duration; one that the sample cannot support says what it needs."""
+    value = told[f"{name}_s"][part]
+    why = told["undefined"].get(f"{name}_{part}", "")
+    return str(why.partition(";")[0] + ")") if value is None and why.startswith("n/a") else seconds(value)
 
 
 def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool) -> dict[str, Any]:

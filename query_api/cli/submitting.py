@@ -153,7 +153,9 @@ def submit_body(
 def perf(
     model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
     trust_model_code: TrustModelCode = False,
-    url: Annotated[str | None, typer.Option(help="a server with OpenAI's completions interface")] = None,
+    url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface")] = None,
+    api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
+    repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
     profile: Annotated[str, typer.Option(help="single, constant, poisson or concurrent")] = "single",
     rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson)")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
@@ -177,7 +179,8 @@ def perf(
     if duration is None and requests is None:
         duration = 10.0
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
-                "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url}  # fmt: skip
+                "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url, "api": api,
+                "fresh_prompts": not repeat_prompts}  # fmt: skip
     named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)

@@ -30,8 +30,8 @@ COLUMNS = (
     Column("rank", "#", "rank"),
     Column("model", "Model", "model"),
     Column("score", "Score", "score", more=True),
-    Column("tokens", "Tokens/s", "output_tokens_per_s", more=True),
-    Column("ttft", "TTFT p50", "ttft_p50_s"),
+    Column("tokens", "Tokens/s at capacity", "output_tokens_per_s", more=True),
+    Column("ttft", "TTFT p50 alone", "ttft_p50_s"),
     Column("energy", "J/token", "joules_per_token"),
     Column("cost", "$/1M out", "usd"),
 )

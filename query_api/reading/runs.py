@@ -19,7 +19,8 @@ from streams.errors import NotFound
 
 NS = 1e9
 PLANS_KEPT = 256
-DURATIONS = ("ttft", "itl", "tpot", "e2e")
+DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
+OF_KIND = "errors:"  # how the figures of errors of a kind are called
 SPREAD = ("mean", "p50", "p95", "p99")
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
 RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
@@ -155,8 +156,13 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
         "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
+        **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s")},
+        **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
+        "errors_by_kind": {name.removeprefix(OF_KIND): _whole(value[name]) for name in value if name.startswith(OF_KIND)},
+        "undefined": {name: row["why_undefined"] for name, row in figures.items() if row["value"] is None and row["why_undefined"]},
         "client": {
             "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
+            "why": figures.get("client_overloaded", {}).get("origin"),
             "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
         },
         "energy": {

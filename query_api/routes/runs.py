@@ -165,9 +165,10 @@ class Spread(Shape):
 
 
 class LoadSender(Shape):
-    """Whether the load's sender kept its schedule."""
+    """Whether the load's sender kept up, and why it did not."""
 
     overloaded: bool | None
+    why: str | None
     pacing_error_p99_s: float | None
 
 
@@ -181,14 +182,29 @@ class Energy(Shape):
 
 
 class Speed(Shape):
-    """A run's measured speed."""
+    """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
+
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several.
+    """
 
     requests: int | None
     errors: int | None
+    errors_by_kind: dict[str, int]
     requests_per_s: float | None
+    offered_per_s: float | None
     output_tokens_per_s: float | None
+    alone_tokens_per_s: float | None
+    capacity_tokens_per_s: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    undefined: dict[str, str]
     ttft_s: Spread
+    first_answer_s: Spread
     itl_s: Spread
+    gap_s: Spread
     tpot_s: Spread
     e2e_s: Spread
     client: LoadSender

@@ -313,10 +313,13 @@ def _ordered(
 def _row(entry: Entry, **told: object) -> RankingRow:
     ranked = about(entry.run.plan)
     nothing = {"rank": None, "score": None, "low": None, "high": None, "rank_low": None, "rank_high": None, "samples": 0}
-    ttft, energy = entry.speed.get("ttft_p50"), entry.speed.get("energy_per_output_token_uj")
+    energy = entry.speed.get("energy_per_output_token_uj")
+    # A load's own tokens/s are what was offered, and a full server's TTFT is its queue: neither is the model's (streams/speed/loads.py).
+    alone = _value(entry.speed.get("alone_tokens_per_s")) is not None
+    ttft = _value(entry.speed.get("ttft_p50")) if alone else None
     speed = {
-        "output_tokens_per_s": _value(entry.speed.get("output_tokens_per_s")),
-        "ttft_p50_ns": round(ttft.value) if ttft and ttft.value is not None else None,
+        "output_tokens_per_s": _value(entry.speed.get("capacity_tokens_per_s")),
+        "ttft_p50_ns": round(ttft) if ttft is not None else None,
         "joules_per_token": energy.value / 1e6 if energy and energy.value is not None else None,
         "energy_grade": energy.origin if energy else None,
     }

@@ -4,9 +4,10 @@ Money is reckoned exactly, in fractions of a nano-USD, and rounded once, at the 
 held when the run's first attempt began. A figure that cannot be reckoned says why.
 
 - run: over all attempts, (last report - first report) · the price of an hour of the agent / 3600 s.
-- tokens: the workload's steady window costs W = window · the agent's price. Prefill has the share s = mean TTFT / mean E2E of its requests'
-  time, decode the rest. A million input tokens cost W · s / input tokens · 10⁶, a million output tokens W · (1 - s) / output tokens · 10⁶;
-  what was read and what was written thus cost W together. Without a split, a million tokens cost W / (input + output) · 10⁶.
+- tokens: the workload's steady window costs W = window · the agent's price. Prefill has the share s = mean prefill / (mean prefill + mean
+  decode) of the time that serving a request took, without the time that it waited for its turn; decode has the rest. A million input tokens
+  cost W · s / input tokens · 10⁶, a million output tokens W · (1 - s) / output tokens · 10⁶; what was read and what was written thus cost
+  W together. Without a split, a million tokens cost W / (input + output) · 10⁶.
 - correct answer: what the attempts of the tasks that count right answers cost / the right answers; those guessed right are among them.
 - energy: what the meters counted over the whole run, E. It costs E · PUE · price of a kWh and emits E · PUE · g/kWh. It is no part of the
   run's cost, for the price of a rented device's hour has its energy in it.
@@ -29,7 +30,7 @@ from schemas.settled import AttemptUsed, RunSettled
 from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
 from streams.planning import is_perf, task_of
 
-FORMULA_VERSION: Final = "cost-1"
+FORMULA_VERSION: Final = "cost-2"
 MILLION: Final = 10**6
 UJ_PER_KWH: Final = 3_600_000 * MILLION
 Prices = dict[str, PricePublished]  # by event id
@@ -187,10 +188,10 @@ def _window(case: Case) -> Amount:
 
 
 def _prefill_share(run: RunSettled) -> Fraction:
-    (ttft, _), (e2e, _) = _speed(run, "ttft_mean"), _speed(run, "e2e_mean")
-    if not 0 < ttft < e2e:
+    (prefill, _), (decode, _) = _speed(run, "prefill_mean"), _speed(run, "decode_mean")
+    if prefill <= 0 or decode <= 0:
         raise Undefined("each answer came all at once, so that prefill and decode cannot be told apart")
-    return ttft / e2e
+    return prefill / (prefill + decode)
 
 
 def _input_tokens(case: Case) -> Amount:

@@ -70,7 +70,7 @@ def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummaris
     speed = run.speeds[job_id]
     if not speed.complete:
         return None
-    figures, histograms = speed.summary()
+    figures, histograms = speed.summary(elsewhere=run.served_elsewhere)
     return PerformanceSummarised(
         occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
         formula_version=FORMULA_VERSION, complete=True, inputs_digest=speed.digest(), figures=figures, histograms=histograms,

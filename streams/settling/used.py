@@ -11,10 +11,9 @@ from typing import Final
 from schemas.jobs import JobChanged
 from schemas.measurements import ResourceRead
 from schemas.settled import AttemptUsed
-from streams.speed.performance import GRADES
+from streams.speed.counters import grown_uj
+from streams.speed.energy import GRADES
 
-# Ten times what lies between two readings of a meter: a longer gap was no work of the job's.
-LONGEST_GAP_NS: Final = 5 * 10**9
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 Which = tuple[str, str, int]  # job, agent, attempt
 Sensor = tuple[str, str, str]  # boot, sensor, device
@@ -72,9 +71,8 @@ class Used:
             known = counters.setdefault(sensor, Counter(event.mono_ns, event.energy_uj))
             if event.mono_ns <= known.mono_ns:
                 continue
-            grown_uj = event.energy_uj - known.uj
-            if grown_uj >= 0 and event.mono_ns - known.mono_ns <= LONGEST_GAP_NS:
-                known.grown_uj += grown_uj
+            # What is not known, over a gap or a setting back, was no work of the job's that could be told.
+            known.grown_uj += grown_uj((known.mono_ns, known.uj), (event.mono_ns, event.energy_uj), range_uj=event.energy_range_uj) or 0
             known.mono_ns, known.uj = event.mono_ns, event.energy_uj
             self.latest_us = max(self.latest_us, event.occurred_us)
 

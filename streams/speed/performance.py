@@ -1,36 +1,44 @@
 """The speed of a run's workload: a fold over request and token timings and meter readings, and the figures that follow.
 
 Only the attempt that finished counts, and of it only the requests sent in the steady phase. Times are nanoseconds on one host's
-monotonic clock. What is measured from where:
+monotonic clock. Latencies are of the requests that succeeded and were sent behind the ramp (window.py):
 
-- TTFT = first token's arrival - send. ITL = a gap between arrivals / the tokens that the later one brought, once for each of them.
-- TPOT = (last arrival - first arrival) / (output tokens - 1). E2E = end - send.
-- requests/s, input and output tokens/s: of steady requests, over the time from the first steady send to the last steady end.
-- pacing error = |send - schedule|; the client is overloaded where its 99th percentile is above 10 ms and 10 % of the mean gap
-  between scheduled sends: the figures then say more about the client than about the model.
+- TTFT = first token's arrival - send; of any channel. First answer: of the first token that is no reasoning. ITL = a gap between arrivals /
+  the tokens that the later one brought, once for each of them; gap = the same once for each arrival.
+- TPOT = (last arrival - first arrival) / (output tokens - 1). E2E = last token - send. E2E and TTFT also from when the request should
+  have been sent (`_scheduled`), because of coordinated omission.
+- prefill = first token's arrival - send - the wait for an engine of our own; decode = last token - first: what serving took, without
+  queueing.
+- connect and tls: of the requests that a connection was made for.
 
-Source: definitions of TTFT, ITL, TPOT and E2E as in vLLM 0.32 `vllm bench serve`; the send is measured against its schedule because
-of coordinated omission (G. Tene, How NOT to Measure Latency, 2013).
+Rates, what they are rates of, and self-checks: loads.py. The client's health: client.py.
+Source: definitions of TTFT, ITL, TPOT and E2E as in vLLM 0.32 `vllm bench serve`; coordinated omission: G. Tene, How NOT to Measure
+Latency, 2013.
 """
 
 import bisect
 import hashlib
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas.jobs import JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.results import Figure, Histogram
-from streams.statistics.intervals import mean, mean_interval, percentiles
+from streams.speed.client import client
+from streams.speed.energy import energy
+from streams.speed.latencies import spread
+from streams.speed.loads import UNKNOWN, checks, load, rates
+from streams.speed.window import behind_ramp_ns, last_ns, steady_window
 
-FORMULA_VERSION = "performance-2"
-PERCENTILES = (50.0, 95.0, 99.0)
+FORMULA_VERSION = "performance-3"
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
 BOUNDS_NS = (*(step * 10**power for power in range(4, 11) for step in (1, 2, 5)), 10**11)
-RATES = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
-GRADES = {"nvml-total-energy": "A", "rapl-package": "B"}
+OURS = frozenset({"engine", "chunks"})  # what counts the tokens of an engine here; chunks: before it was said
+HISTOGRAMS = ("ttft", "itl", "e2e")
 Tokens = dict[tuple[int, int, int], TokensTimed]
+Sequences = Mapping[tuple[int, int], Sequence[tuple[int, int]]]
 
 
 @dataclass(slots=True)
@@ -106,34 +114,83 @@ class Speed:
         ids = [event.event_id for event in (*attempt.requests.values(), *attempt.tokens.values(), *self.chosen_readings().values())]
         return hashlib.sha256("\n".join([FORMULA_VERSION, *sorted(ids)]).encode()).hexdigest()
 
-    def summary(self) -> tuple[tuple[Figure, ...], tuple[Histogram, ...]]:
-        """The figures and histograms."""
+    def summary(self, *, elsewhere: bool = False) -> tuple[tuple[Figure, ...], tuple[Histogram, ...]]:
+        """The figures and histograms. `elsewhere`: no engine of ours answered; newer requests say so themselves."""
         attempt = self.chosen()
         steady = [request for _, request in sorted(attempt.requests.items()) if request.phase == "steady"]
         good = [request for request in steady if request.status == "ok"]
-        samples = {
-            "ttft": [request.first_byte_ns - request.sent_ns for request in good if request.first_byte_ns is not None],
-            "itl": _gaps(attempt.tokens, {request.request_index for request in good}),
-            "tpot": _per_token(attempt.tokens, good),
-            "e2e": [request.ended_ns - request.sent_ns for request in good],
-        }
-        figures = [*_rates(steady, good), *_client(steady), *_energy(self.chosen_readings().values(), good)]
-        for name, values in samples.items():
-            figures += _spread(name, values)
-        histograms = tuple(_histogram(name, samples[name]) for name in ("ttft", "itl", "e2e"))
-        return tuple(figures), histograms
+        window = steady_window(steady, good)
+        arrivals = _sequences(attempt.tokens, {request.request_index for request in good})
+        by_request = {request: arrived for (request, _), arrived in arrivals.items()}
+        from_ns = behind_ramp_ns(steady, good) if good else 0
+        measured = [request for request in good if request.sent_ns >= from_ns]
+        samples = latencies(measured, arrivals)
+        why = UNKNOWN if good and all(request.counted_by == "none" for request in good) else "nothing was measured"
+        figures = [
+            Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
+            Figure(metric="errors", value=len(steady) - len(good), n=len(steady), unit="1"),
+            *_errors(steady),
+            *_tokens(good),
+            *rates(good, window, by_request),
+            *client(steady),
+            *itertools.chain.from_iterable(spread(name, values, why=why) for name, values in samples.items()),
+        ]
+        figures += load(steady, window, {figure.metric: figure for figure in figures}) + checks(steady, good, window, by_request)
+        figures += energy(
+            self.chosen_readings().values(), window, boot_id=steady[0].clock.boot_id if steady else "",
+            output_tokens=next(figure.n for figure in figures if figure.metric == "output_tokens_per_s"),
+            elsewhere=elsewhere or any(request.counted_by not in OURS for request in steady),
+        )  # fmt: skip
+        return tuple(figures), tuple(_histogram(name, samples[name]) for name in HISTOGRAMS)
 
 
-def _gaps(tokens: Tokens, wanted: set[int]) -> list[int]:
-    """Inter-token latencies of the wanted requests."""
-    gaps: list[int] = []
-    for arrivals in _sequences(tokens, wanted).values():
-        for (before, _), (after, count) in itertools.pairwise(arrivals):
-            gaps += [round((after - before) / count)] * count
-    return gaps
+def latencies(good: Sequence[RequestTimed], arrivals: Sequences) -> dict[str, list[int]]:
+    """Every latency of these requests, in ns, in the order of their numbers."""
+    first = [request for request in good if request.first_byte_ns is not None]
+    ours = [
+        (request, (request.first_byte_ns or 0) - request.sent_ns - request.queued_ns) for request in first if request.queued_ns is not None
+    ]
+    wanted = {request.request_index for request in good}
+    mine = {key: arrived for key, arrived in arrivals.items() if key[0] in wanted}
+    return {
+        "ttft": [(request.first_byte_ns or 0) - request.sent_ns for request in first],
+        "ttft_scheduled": [(request.first_byte_ns or 0) - request.scheduled_ns for request in first],
+        "first_answer": [request.first_answer_ns - request.sent_ns for request in good if request.first_answer_ns is not None],
+        "itl": _gaps(mine, each=True),
+        "gap": _gaps(mine, each=False),
+        "tpot": _per_token(mine, good),
+        "e2e": [last_ns(request) - request.sent_ns for request in good],
+        "e2e_scheduled": [last_ns(request) - request.scheduled_ns for request in good],
+        "queued": [request.queued_ns for request in good if request.queued_ns is not None],
+        "prefill": [took for _, took in ours],
+        "decode": [last_ns(request) - (request.first_byte_ns or 0) for request, _ in ours],
+        "connect": [request.connect_ns for request in good if request.connect_ns is not None],
+        "tls": [request.tls_ns for request in good if request.tls_ns is not None],
+    }
+
+
+def _errors(steady: Sequence[RequestTimed]) -> list[Figure]:
+    """How many requests failed, by kind: what stands before the colon."""
+    kinds = Counter((request.error_kind or "unknown").partition(":")[0] for request in steady if request.status != "ok")
+    return [Figure(metric=f"errors:{kind}", value=n, n=len(steady), unit="1") for kind, n in sorted(kinds.items())]
+
+
+def _tokens(good: Sequence[RequestTimed]) -> list[Figure]:
+    """How many tokens there were in all; those that nothing tells of are undefined."""
+    counted: dict[str, list[int | None]] = {
+        "input_tokens": [request.prompt_tokens if request.counted_by != "none" else None for request in good],
+        "output_tokens": [request.output_tokens if request.counted_by != "none" else None for request in good],
+        "cached_tokens": [request.cached_tokens for request in good],
+        "reasoning_tokens": [request.reasoning_tokens for request in good],
+    }
+    return [
+        Figure(metric=name, value=sum(told) if told else None, n=len(told), unit="tokens", why_undefined=None if told else UNKNOWN)
+        for name, values in counted.items() for told in [[value for value in values if value is not None]]
+    ]  # fmt: skip
 
 
 def _sequences(tokens: Tokens, wanted: set[int]) -> dict[tuple[int, int], list[tuple[int, int]]]:
+    """Arrivals of the wanted requests, by request and sequence."""
     sequences: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for (request, sequence, _), event in sorted(tokens.items()):
         if request in wanted:
@@ -142,53 +199,19 @@ def _sequences(tokens: Tokens, wanted: set[int]) -> dict[tuple[int, int], list[t
     return sequences
 
 
-def _per_token(tokens: Tokens, good: Sequence[RequestTimed]) -> list[int]:
+def _gaps(sequences: Sequences, *, each: bool) -> list[int]:
+    """Inter-token latencies, once for each token; or the gaps between arrivals, once for each arrival."""
+    gaps: list[int] = []
+    for arrivals in sequences.values():
+        for (before, _), (after, count) in itertools.pairwise(arrivals):
+            gaps += [round((after - before) / count)] * count if each else [after - before]
+    return gaps
+
+
+def _per_token(sequences: Sequences, good: Sequence[RequestTimed]) -> list[int]:
     counts = {request.request_index: request.output_tokens for request in good}
-    sequences = _sequences(tokens, set(counts))
     spans = [(arrivals[-1][0] - arrivals[0][0], counts[request]) for (request, _), arrivals in sequences.items()]
     return [round(span / (count - 1)) for span, count in spans if count > 1]
-
-
-def _rates(steady: Sequence[RequestTimed], good: Sequence[RequestTimed]) -> list[Figure]:
-    counts = [
-        Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
-        Figure(metric="errors", value=len(steady) - len(good), n=len(steady), unit="1"),
-    ]
-    if not good:
-        why = "no steady request has succeeded"
-        return counts + [Figure(metric=name, value=None, n=0, why_undefined=why) for name in RATES]
-    window_s = (max(request.ended_ns for request in good) - min(request.sent_ns for request in good)) / 1e9
-    counted = len(good), sum(request.prompt_tokens for request in good), sum(request.output_tokens for request in good)
-    rates = [
-        Figure(metric=name, value=n / window_s, n=n, unit="1/s" if name == "requests_per_s" else "tokens/s")
-        for name, n in zip(RATES, counted, strict=True)
-    ]
-    return counts + rates
-
-
-def _client(steady: Sequence[RequestTimed]) -> list[Figure]:
-    if not steady:
-        return []
-    errors = [abs(request.client.pacing_error_ns) for request in steady]
-    (worst,) = percentiles(errors, [99.0])
-    schedule = sorted(request.scheduled_ns for request in steady)
-    gap_ns = (schedule[-1] - schedule[0]) / max(1, len(schedule) - 1)
-    overloaded = worst > 10e6 and worst > 0.1 * gap_ns > 0
-    return [
-        Figure(metric="pacing_error_p99", value=worst, n=len(steady), unit="ns"),
-        Figure(metric="client_overloaded", value=float(overloaded), n=len(steady), unit="1"),
-    ]
-
-
-def _spread(name: str, values: Sequence[int]) -> list[Figure]:
-    labels = [f"{name}_mean", *(f"{name}_p{share:.0f}" for share in PERCENTILES)]
-    if not values:
-        return [Figure(metric=label, value=None, n=0, unit="ns", why_undefined="nothing was measured") for label in labels]
-    interval = mean_interval([float(value) for value in values])
-    low, high = interval or (None, None)
-    first = Figure(metric=labels[0], value=mean([float(v) for v in values]), low=low, high=high, n=len(values), unit="ns")
-    rest = percentiles(values, PERCENTILES)
-    return [first, *(Figure(metric=label, value=value, n=len(values), unit="ns") for label, value in zip(labels[1:], rest, strict=True))]
 
 
 def _histogram(name: str, values: Iterable[int]) -> Histogram:
@@ -196,33 +219,3 @@ def _histogram(name: str, values: Iterable[int]) -> Histogram:
     for value in values:
         counts[bisect.bisect_left(BOUNDS_NS, value)] += 1
     return Histogram(metric=name, unit="ns", bounds=BOUNDS_NS, counts=tuple(counts))
-
-
-def _energy(readings: Iterable[ResourceRead], good: Sequence[RequestTimed]) -> list[Figure]:
-    """Energy between the first steady send and the last steady end, from cumulative counters, read between by linear interpolation."""
-    names = ("energy_uj", "energy_per_output_token_uj")
-    counters: dict[tuple[str, str | None], list[tuple[int, int]]] = {}
-    for reading in readings:
-        if reading.energy_uj is not None and reading.sensor in GRADES:
-            counters.setdefault((reading.sensor, reading.device_uuid), []).append((reading.mono_ns, reading.energy_uj))
-    if not counters or not good:
-        return [Figure(metric=name, value=None, n=0, unit="µJ", why_undefined="no meter here") for name in names]
-    first, last = min(request.sent_ns for request in good), max(request.ended_ns for request in good)
-    spent = sum(_counter_at(sorted(points), last) - _counter_at(sorted(points), first) for points in counters.values())
-    grade = max(GRADES[sensor] for sensor, _ in counters)
-    output = sum(request.output_tokens for request in good)
-    points = sum(len(values) for values in counters.values())
-    per_token = spent / output if output else None
-    return [
-        Figure(metric=names[0], value=spent, n=points, unit="µJ", origin=grade),
-        Figure(metric=names[1], value=per_token, n=output, unit="µJ", origin=grade),
-    ]
-
-
-def _counter_at(points: Sequence[tuple[int, int]], mono_ns: int) -> float:
-    """A counter's value at a time; beyond its readings, the nearest one."""
-    after = bisect.bisect_left(points, (mono_ns, 0))
-    if after == 0 or after == len(points):
-        return float(points[min(after, len(points) - 1)][1])
-    (start, low), (end, high) = points[after - 1], points[after]
-    return low + (high - low) * (mono_ns - start) / max(1, end - start)

@@ -55,8 +55,8 @@ def scored(value: float | None, n: int) -> RunScored:
 def fast(**values: tuple[float | None, int]) -> PerformanceSummarised:
     """Ten requests in 20 s that read 1000 tokens and wrote 500; a fifth of their time was prefill."""
     told: dict[str, tuple[float | None, int]] = {
-        "requests_per_s": (0.5, 10), "input_tokens_per_s": (50.0, 1000), "output_tokens_per_s": (25.0, 500), "ttft_mean": (4e8, 10),
-        "e2e_mean": (2e9, 10),
+        "requests_per_s": (0.5, 10), "input_tokens_per_s": (50.0, 1000), "output_tokens_per_s": (25.0, 500), "prefill_mean": (4e8, 10),
+        "decode_mean": (16e8, 10),
     } | values  # fmt: skip
     figures = tuple(Figure(metric=name, value=value, n=n) for name, (value, n) in told.items())
     return PerformanceSummarised(**HEAD, run_id=R, formula_version="1", complete=True, inputs_digest=str(values), figures=figures)
@@ -197,7 +197,7 @@ def test_what_was_read_and_written_costs_the_window_together(read: int, written:
     """The split of time between prefill and decode loses nothing."""
     speed = fast(
         requests_per_s=(requests / 20, requests), input_tokens_per_s=(read / 20, read), output_tokens_per_s=(written / 20, written),
-        ttft_mean=(share * 1e9, requests), e2e_mean=(1e9, requests),
+        prefill_mean=(share * 1e9, requests), decode_mean=((1 - share) * 1e9, requests),
     )  # fmt: skip
     found = values(told(*usual(speed))[0])
     into, out = found["per_1m_input_tokens_usd_nano"] or 0, found["per_1m_output_tokens_usd_nano"] or 0
@@ -218,10 +218,10 @@ def test_what_cannot_be_reckoned_says_why() -> None:
     assert no_price["run_usd_nano"] == "no price of gpu_hour:H100 holds on 1970-01-01 in region any"
     assert no_price["energy_usd_nano"] is None
     assert whys(*usual(scored(0.0, 8)))["per_correct_answer_usd_nano"] == "no answer was correct"
-    assert whys(*usual(fast(ttft_mean=(2e9, 10))))["per_1m_output_tokens_usd_nano"] == (
+    assert whys(*usual(fast(decode_mean=(0.0, 10))))["per_1m_output_tokens_usd_nano"] == (
         "each answer came all at once, so that prefill and decode cannot be told apart"
     )
-    assert whys(*usual(fast(ttft_mean=(2e9, 10))))["per_1m_tokens_usd_nano"] is None
+    assert whys(*usual(fast(decode_mean=(0.0, 10))))["per_1m_tokens_usd_nano"] is None
     assert whys(*usual(without=ResourceRead))["energy_uj"] == "no meter here"
     assert whys(*usual(price(usd=1)))["co2e_ug"] == "no price of pue holds on 1970-01-01 in region any"
     elsewhere = reported(190, "finished", job=f"{R}/t/0/8", agent="b")

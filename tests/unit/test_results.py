@@ -197,21 +197,24 @@ def test_speed_by_hand(seed: int) -> None:
     assert results.run(R).speeds[f"{R}/perf"].complete
     found = {name: figure.value for name, figure in figures_of(results).items()}
     assert (found["requests"], found["errors"]) == (2, 0)
-    assert found["requests_per_s"] == pytest.approx(2.0)
-    assert found["output_tokens_per_s"] == pytest.approx(7.0)
+    # The window lies between the two ends: 0.7 s with one request, whose tokens came in it, and 700 of the counter's 1000 µJ.
+    assert found["requests_per_s"] == pytest.approx(1 / 0.7)
+    assert found["output_tokens_per_s"] == pytest.approx(4 / 0.7)
     assert found["ttft_mean"] == pytest.approx(150e6)
     assert found["itl_mean"] == pytest.approx((100 + 100 + 150 + 75 + 75) / 5 * 1e6)
     assert found["tpot_mean"] == pytest.approx((100e6 + 100e6) / 2)
-    assert found["e2e_p50"] == pytest.approx(400e6)
-    assert found["energy_uj"] == pytest.approx(1000)
+    assert found["e2e_mean"] == pytest.approx(400e6)
+    assert (found["e2e_p50"], figures_of(results)["e2e_p50"].why_undefined) == (None, "n/a (needs 11; there are 2)")
+    assert found["energy_uj"] == pytest.approx(700)
     assert figures_of(results)["energy_uj"].origin == "A"
 
 
 def test_without_a_meter_energy_is_undefined_and_says_so() -> None:
     """Never 0, never invented."""
     results = OpenRuns()
-    results.fold(timed(1, sent=0, first=10, ended=20, tokens=2))
-    results.fold(finished(requests=1))
+    for n in (1, 2):
+        results.fold(timed(n, sent=n * 100, first=n * 100 + 10, ended=n * 100 + 20, tokens=2))
+    results.fold(finished(requests=2))
     energy = figures_of(results)["energy_uj"]
     assert (energy.value, energy.why_undefined) == (None, "no meter here")
 

@@ -167,7 +167,7 @@ def result_events(
     assert event is not None
     told = results.settled(found, {"t": event}, None, through={}, stamp=STAMP)
     if speed:
-        figure = {"metric": "output_tokens_per_s", "value": 100.0, "n": 1}
+        figure = {"metric": "capacity_tokens_per_s", "value": 100.0, "n": 1}
         told = RunSettled.model_validate(
             told.model_dump(exclude={"event_id"}) | {"speed": [figure], "inputs_digest": told.inputs_digest + "s"}
         )

@@ -308,9 +308,10 @@ class LetterPage(Shape):
 
 
 class LoadSender(Shape):
-    """Whether the load's sender kept its schedule."""
+    """Whether the load's sender kept up, and why it did not."""
 
     overloaded: bool | None
+    why: str | None
     pacing_error_p99_s: float | None
 
 
@@ -776,7 +777,12 @@ class Whom(Shape):
 
 
 class Workload(Shape):
-    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first."""
+    """
+    A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+
+    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
+    cache of prefixes answers; without, the same seed sends the same prompts.
+    """
 
     model_config = ConfigDict(extra="forbid")
     profile: Literal["single", "constant", "poisson", "concurrent", "sweep"] = "single"
@@ -788,6 +794,8 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
+    api: Literal["completions", "chat"] = "completions"
+    fresh_prompts: bool = True
 
 
 class AgentRow(Shape):
@@ -971,14 +979,30 @@ class SamplePage(Shape):
 
 
 class Speed(Shape):
-    """A run's measured speed."""
+    """
+    A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
+
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several.
+    """
 
     requests: int | None
     errors: int | None
+    errors_by_kind: dict[str, int]
     requests_per_s: float | None
+    offered_per_s: float | None
     output_tokens_per_s: float | None
+    alone_tokens_per_s: float | None
+    capacity_tokens_per_s: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    undefined: dict[str, str]
     ttft_s: Spread
+    first_answer_s: Spread
     itl_s: Spread
+    gap_s: Spread
     tpot_s: Spread
     e2e_s: Spread
     client: LoadSender

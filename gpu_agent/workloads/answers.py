@@ -1,0 +1,134 @@
+"""What an answer says, out of its body's bytes and when each came: done after the answer has ended, so that it delays no other's stamp.
+
+A token's arrival is that of the bytes which made its chunk whole. Chunks without text in any channel, as one with a role alone, are none.
+How many tokens there were is counted by the server's usage, else by the model's tokenizer where that is here; never by chunks. Where chunks
+hold several, or halves, the tokens are apportioned to them by their texts' lengths in bytes, and it is said so.
+
+Source: OpenAI API reference, Completions and Chat, streaming; WHATWG HTML, section 9.2 (server-sent events). The channel of reasoning is
+`reasoning_content` in vLLM 0.32 and DeepSeek's interface, `reasoning` in OpenRouter's.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Pieces = Sequence[tuple[int, bytes]]  # perf_counter_ns, bytes of the body
+Tokens = Callable[[str], int]
+LONGEST_QUOTE = 200
+
+
+@dataclass(slots=True)
+class Usage:
+    """What the server says it read and wrote."""
+
+    prompt_tokens: int
+    output_tokens: int
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """An answer as it was read. `texts`: when each text came, and whether it was reasoning. `error`: what it tells instead of a text."""
+
+    texts: list[tuple[int, str, bool]] = field(default_factory=list)
+    usage: Usage | None = None
+    error: str | None = None
+
+
+def read_answer(pieces: Pieces, *, kind: str) -> Answer:
+    """The answer in a 200's body. `kind`: its content type."""
+    answer = Answer()
+    try:
+        if "event-stream" in kind:
+            for at_ns, data in _events(pieces):
+                if data != "[DONE]":
+                    _take(answer, at_ns, json.loads(data))
+        elif "json" in kind:
+            _take(answer, pieces[-1][0] if pieces else 0, json.loads(b"".join(piece for _, piece in pieces)))
+        else:
+            answer.error = f"not-a-stream: the server answers {kind or 'without a content type'}; is the address right?"
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        answer.error = f"not-understood: {type(error).__name__}: {error}"[:LONGEST_QUOTE]
+    if answer.error is None and not answer.texts:
+        answer.error = "no-token: the answer ended without any text"
+    return answer
+
+
+def _events(pieces: Pieces) -> Iterator[tuple[int, str]]:
+    """Server-sent events' data, each with when its last byte came."""
+    rest, held = b"", list[str]()
+    for at_ns, piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            told = line.rstrip(b"\r").decode(errors="replace")
+            if told.startswith("data:"):
+                held.append(told[5:].removeprefix(" "))
+            elif not told and held:
+                yield at_ns, "\n".join(held)
+                held = []
+    if rest.startswith(b"data:"):
+        held.append(rest.decode(errors="replace")[5:].strip())
+    if held and pieces:
+        yield pieces[-1][0], "\n".join(held)
+
+
+def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
+    if error := told.get("error"):
+        message = error.get("message", error) if isinstance(error, dict) else error
+        answer.error = f"error-in-200: {message}"[:LONGEST_QUOTE]
+    for choice in told.get("choices") or ():
+        thought, text = _texts(choice)
+        answer.texts += [(at_ns, text, reasoning) for text, reasoning in ((thought, True), (text, False)) if text]
+    if usage := told.get("usage"):
+        answer.usage = _usage(usage)
+
+
+def _texts(choice: dict[str, Any]) -> tuple[str, str]:
+    """A choice's reasoning and its answer: in a chunk's delta, in a whole message, or plain."""
+    told = choice.get("delta") or choice.get("message") or {}
+    calls = "".join(str((call.get("function") or {}).get("arguments") or "") for call in told.get("tool_calls") or ())
+    thought = told.get("reasoning_content") or told.get("reasoning") or ""
+    return str(thought), str(choice.get("text") or told.get("content") or told.get("refusal") or "") + calls
+
+
+def _usage(told: dict[str, Any]) -> Usage:
+    read, written = told.get("prompt_tokens_details") or {}, told.get("completion_tokens_details") or {}
+    return Usage(
+        int(told.get("prompt_tokens") or 0), int(told.get("completion_tokens") or 0), read.get("cached_tokens"),
+        written.get("reasoning_tokens"),
+    )  # fmt: skip
+
+
+def arrivals(answer: Answer, *, tokens_of: Tokens | None) -> tuple[list[tuple[int, int]], str, bool]:
+    """When so many tokens came; what they are counted by (usage, tokenizer, none); whether they had to be apportioned.
+
+    Counted by nothing, there is no arrival at all: a chunk is no token.
+    """
+    texts = answer.texts
+    if answer.usage and answer.usage.output_tokens > 0:
+        total, counted_by = answer.usage.output_tokens, "usage"
+    elif tokens_of:
+        total, counted_by = tokens_of("".join(text for _, text, _ in texts)), "tokenizer"
+    else:
+        return [], "none", False
+    if total == len(texts):
+        return [(at_ns, 1) for at_ns, _, _ in texts], counted_by, False
+    shares = apportioned(total, [len(text.encode()) for _, text, _ in texts])
+    return [(at_ns, share) for (at_ns, _, _), share in zip(texts, shares, strict=True) if share], counted_by, True
+
+
+def apportioned(total: int, weights: Sequence[int]) -> list[int]:
+    """The total as whole shares by weight, the first at least 1: largest remainders (Hamilton's method)."""
+    if not weights or total <= 0:
+        return [0] * len(weights)
+    whole = sum(weights)
+    shares = [total * weight // whole for weight in weights]
+    order = sorted(range(len(weights)), key=lambda n: (-(total * weights[n] % whole), n))
+    for n in order[: total - sum(shares)]:
+        shares[n] += 1
+    if shares[0] == 0:
+        most = max(range(len(shares)), key=shares.__getitem__)
+        shares[0], shares[most] = 1, shares[most] - 1
+    return shares

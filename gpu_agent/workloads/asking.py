@@ -1,0 +1,70 @@
+"""What is asked of a server with OpenAI's interface: where, and with which body.
+
+A prompt is words drawn by the request's seed. It begins with a mark that no other request has: of the job, its attempt and the request.
+So the same seed gives the same load again, but nothing that a server could have kept from before: caches of prefixes begin at the front.
+Where a workload wants its prompts repeated, the mark is left out, and the same seed gives the same prompts.
+
+Source: OpenAI API reference, Completions and Chat; `ignore_eos` as vLLM, SGLang and TGI take it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from gpu_agent.workloads.schedule import Planned
+from schemas.requests import Workload
+from streams.errors import Invalid
+
+WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "on", "was", "with", "as", "it", "at", "by", "from")
+MARK = 12  # hexadecimal digits
+PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
+# What not every server takes, in the order in which it is given up.
+EXTRAS: tuple[tuple[str, Any], ...] = (("ignore_eos", True), ("stream_options", {"include_usage": True}))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server listens."""
+
+    host: str
+    port: int
+    tls: bool
+    path: str
+    name: str
+
+
+def place_of(workload: Workload) -> Place:
+    """Where the workload's requests go. Raises: Invalid."""
+    url = urlsplit(workload.url or "")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise Invalid(f"url {workload.url!r}: give http://HOST:PORT or https://HOST:PORT", code="workload")
+    tls = url.scheme == "https"
+    prefix = url.path.rstrip("/").removesuffix("/v1")
+    return Place(url.hostname, url.port or (443 if tls else 80), tls, prefix + PATHS[workload.api], url.netloc.rpartition("@")[2])
+
+
+def prompt_of(planned: Planned, *, mark: str) -> str:
+    """The request's prompt, of about as many words as it shall have tokens; how many it has is the server's to say."""
+    words = " ".join(np.random.default_rng(planned.seed).choice(WORDS, planned.input_tokens))
+    own = hashlib.sha256(f"{mark}/{planned.index}".encode()).hexdigest()[:MARK]
+    return f"{own} {words}" if mark else words
+
+
+def request_of(
+    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), output_tokens: int | None = None
+) -> bytes:
+    """The whole request. `given_up`: extras that this server does not take."""
+    prompt, chat = prompt_of(planned, mark=mark), place.path.endswith(PATHS["chat"])
+    asked: dict[str, Any] = {"model": model, "stream": True, "temperature": 0.0, "max_tokens": output_tokens or planned.output_tokens}
+    asked |= {"messages": [{"role": "user", "content": prompt}]} if chat else {"prompt": prompt}
+    asked |= {name: value for name, value in EXTRAS if name not in given_up}
+    body = json.dumps(asked).encode()
+    head = (
+        f"POST {place.path} HTTP/1.1\r\nHost: {place.name}\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n"
+        f"User-Agent: assay\r\nX-Request-Id: {planned.index}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body

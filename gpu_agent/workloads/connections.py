@@ -1,0 +1,190 @@
+"""Connections to one server, each with one request at a time: kept and used again, and made anew where none is free.
+
+Bytes are stamped the moment they come, before anything is made of them.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gpu_agent.workloads.asking import Place
+from gpu_agent.workloads.http1 import Malformed, Response
+
+CONNECT_S = 30.0
+STALE_NS = 10**9  # a server may close what lies idle for so long, while the next request is on its way
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request under way and what has come of its answer. `over` is called once, when no more can come.
+
+    `failure` says why the answer is not whole; `most_bytes` bounds one that never ends.
+    """
+
+    request: bytes
+    most_bytes: int
+    over: Callable[["Exchange"], None]
+    response: Response = field(default_factory=Response)
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    sent_ns: int = 0
+    last_ns: int = 0
+    closed_ns: int = 0
+    connect_ns: int | None = None
+    tls_ns: int | None = None
+    failure: str | None = None
+    connection: "Connection | None" = None
+    bytes: int = 0
+    ended: bool = False
+
+    def end(self, failure: str | None = None) -> None:
+        """Ends it, once."""
+        if not self.ended:
+            self.ended, self.failure, self.closed_ns = True, failure, self.closed_ns or time.perf_counter_ns()
+            self.over(self)
+
+
+class Connection(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, pool: "Connections") -> None:
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._exchange: Exchange | None = None
+        self._idle_ns = self.kept_ns = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def send(self, exchange: Exchange) -> None:
+        """Sends the request, and stamps it."""
+        assert self._transport is not None
+        self._exchange, exchange.connection = exchange, self
+        exchange.sent_ns = exchange.last_ns = time.perf_counter_ns()
+        self._idle_ns = exchange.sent_ns - self.kept_ns if self.kept_ns else 0
+        self._transport.write(exchange.request)
+
+    def data_received(self, data: bytes) -> None:
+        """Stamps, then takes the framing off; what the bytes say is read later."""
+        now_ns = time.perf_counter_ns()
+        exchange = self._exchange
+        if exchange is None:
+            return
+        exchange.last_ns = now_ns
+        try:
+            body = exchange.response.feed(data)
+        except Malformed as error:
+            return self._finish(f"not-http: {error}")
+        if body:
+            exchange.pieces.append((now_ns, body))
+            exchange.bytes += len(body)
+        if exchange.response.finished:
+            exchange.closed_ns = now_ns
+            self._finish(None)
+        elif exchange.bytes > exchange.most_bytes:
+            self._finish(f"endless: {exchange.bytes} bytes came, and no end; the answer was given up")
+        return None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends what was under way; a connection that was kept for long, and closed meanwhile, is no failure of it."""
+        self._transport = None
+        self._pool.forget(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is None or exchange.ended:
+            return
+        if exchange.response.closed():
+            exchange.end()
+        elif self._idle_ns > STALE_NS and not exchange.response.status:
+            exchange.response = Response()
+            self._pool.send(exchange)
+        else:
+            exchange.end(f"cut: the connection ended before the answer did{f' ({exc})' if exc else ''}")
+
+    def abort(self) -> None:
+        """Ends the connection."""
+        if self._transport:
+            self._transport.abort()
+
+    def drop(self, failure: str) -> None:
+        """Ends the request, and the connection with it."""
+        self._finish(failure)
+
+    def _finish(self, failure: str | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        if failure is None and exchange.response.reusable:
+            self._pool.keep(self)
+        elif self._transport:
+            self._transport.abort()
+        exchange.end(failure)
+
+
+class Connections:
+    """The connections to a place. TLS is as the system trusts; `context` for another trust."""
+
+    def __init__(self, place: Place, *, context: ssl.SSLContext | None = None) -> None:
+        self._place = place
+        self._context = (context or ssl.create_default_context()) if place.tls else None
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._making: set[asyncio.Task[None]] = set()
+
+    def send(self, exchange: Exchange) -> None:
+        """Sends at once where a connection is free, else as soon as one is made."""
+        if self._idle:
+            self._idle.pop().send(exchange)
+            return
+        task = asyncio.get_running_loop().create_task(self._connect(exchange))
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+
+    async def _connect(self, exchange: Exchange) -> None:
+        loop, place, began = asyncio.get_running_loop(), self._place, time.perf_counter_ns()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                transport, connection = await loop.create_connection(lambda: Connection(self), place.host, place.port)
+                transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                exchange.connect_ns = time.perf_counter_ns() - began
+                if self._context:
+                    secured = await loop.start_tls(transport, connection, self._context, server_hostname=place.host)
+                    assert secured is not None
+                    connection.connection_made(secured)
+                    exchange.tls_ns = time.perf_counter_ns() - began - exchange.connect_ns
+        except ssl.SSLError as error:
+            return exchange.end(f"tls: {error}")
+        except TimeoutError:
+            return exchange.end(f"timeout: no connection within {CONNECT_S:.0f} s")
+        except OSError as error:
+            # Too many open files, or no free port: this machine's limits, not the server's.
+            mine = error.errno in (24, 23, 99)
+            return exchange.end(f"{'client-limit' if mine else 'connection'}: {type(error).__name__}: {error}")
+        self._all.add(connection)
+        if exchange.ended:
+            self.keep(connection)
+        else:
+            connection.send(exchange)
+        return None
+
+    def keep(self, connection: Connection) -> None:
+        """It is free."""
+        connection.kept_ns = time.perf_counter_ns()
+        self._idle.append(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """It is gone."""
+        self._all.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    async def close(self) -> None:
+        """Ends them all."""
+        for task in self._making:
+            task.cancel()
+        await asyncio.gather(*self._making, return_exceptions=True)
+        for connection in list(self._all):
+            connection.abort()

@@ -1,0 +1,233 @@
+"""A load on a server: sends every request at its time, however many are under way, and stamps what comes.
+
+All of it runs in one event loop on a thread of its own. Answers are read (answers.py) by the thread that asks for them, once they have
+ended, so that no reading stands between a byte and its stamp. What this machine cannot send, for want of files or ports, is said as
+dropped; nothing waits silently. The first request of all is a short one that is not measured: it finds out what the server takes.
+"""
+
+import asyncio
+import gc
+import queue
+import resource
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from gpu_agent.workloads.answers import Tokens
+from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
+from gpu_agent.workloads.connections import Connections, Exchange
+from gpu_agent.workloads.health import Health
+from gpu_agent.workloads.reading import Sent, refused, timed_of
+from gpu_agent.workloads.schedule import Planned, schedule
+from gpu_agent.workloads.timed import Timed
+from gpu_agent.workloads.timer import Timer
+from schemas.requests import Workload
+
+PATIENCE_S = 120.0
+LOOK_EVERY_S = 0.25
+BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
+SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
+LISTS = 400, 404, 422  # what a server answers to a parameter that it does not take
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server's model. `mark` begins the prompts, so that none was sent before; empty where they shall repeat."""
+
+    model: str
+    mark: str
+    tokens_of: Tokens | None = None
+    context: SSLContext | None = None
+    patience_s: float = PATIENCE_S
+
+
+def load(workload: Workload, target: Target, *, seed: int) -> Iterator[Timed]:
+    """Every request as it ends, read. Raises: Permanent or Temporary, where the server refuses a first request."""
+    out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
+    stop = threading.Event()
+    with _stamping():
+        thread = threading.Thread(target=_run, args=(workload, target, seed, out, stop), daemon=True)
+        thread.start()
+        try:
+            while (sent := out.get()) is not None:
+                if isinstance(sent, Exception):
+                    raise sent
+                yield timed_of(sent, tokens_of=target.tokens_of)
+        finally:
+            stop.set()
+            thread.join()
+
+
+@contextmanager
+def _stamping() -> Iterator[None]:
+    """While it lasts, no collection of garbage and no other thread keeps a stamp waiting, and as many files may be open as ever."""
+    switch, (soft, hard) = sys.getswitchinterval(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    sys.setswitchinterval(SWITCH_S)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        sys.setswitchinterval(switch)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _run(workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event) -> None:
+    try:
+        asyncio.run(_Load(workload, target, seed, out, stop).run())
+        out.put(None)
+    except Exception as error:  # noqa: BLE001  handed to the thread that waits, which raises it
+        out.put(error)
+
+
+class _Load:
+    """The load under way."""
+
+    def __init__(
+        self, workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event
+    ) -> None:
+        self._place: Place = place_of(workload)
+        self._target, self._out, self._stop = target, out, stop
+        self._warmup, self._steady = schedule(workload, seed=seed)
+        self._closed = {"single": 1, "concurrent": workload.concurrency or 1}.get(workload.profile)
+        self._deadline_s = workload.duration_s if self._closed else None
+        self._output_tokens = workload.output_tokens
+        self._given_up: frozenset[str] = frozenset()
+        self._under_way: dict[int, Sent] = {}
+        self._next: tuple[Planned, bytes] | None = None
+        self._all_sent = False
+        self._began_ns = 0
+        self._done = asyncio.Event()
+
+    async def run(self) -> None:
+        """Sends all, and returns when all has ended. Raises: Permanent, Temporary."""
+        loop = asyncio.get_running_loop()
+        self._timer = Timer(loop)
+        self._health = Health(self._timer)
+        self._connections = Connections(self._place, context=self._target.context)
+        looking = loop.create_task(self._look())
+        try:
+            await self._find_out()
+            for planned in self._warmup:
+                await self._alone(planned)
+            self._began_ns = time.perf_counter_ns()
+            self._prepare()
+            for _ in range(self._closed or 1):
+                self._go_on()
+            await self._done.wait()
+        finally:
+            self._health.stop()
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            await self._connections.close()
+            self._timer.close()
+
+    async def _find_out(self) -> None:
+        """Asks for one token, with ever fewer of the extras while the server does not take them."""
+        probe = Planned(-1, "warmup", None, 1, 1, 0)
+        for number in range(len(EXTRAS) + 1):
+            self._given_up = frozenset(name for name, _ in EXTRAS[:number])
+            exchange = await self._asked(self._request(probe, output_tokens=1))
+            if exchange.failure or exchange.response.status not in LISTS:
+                break
+        if error := refused(exchange):
+            raise error
+
+    async def _asked(self, request: bytes) -> Exchange:
+        ended = asyncio.get_running_loop().create_future()
+        exchange = Exchange(request, self._most_bytes, lambda _: None if ended.done() else ended.set_result(None))
+        exchange.last_ns = time.perf_counter_ns()
+        self._connections.send(exchange)
+        try:
+            async with asyncio.timeout(self._target.patience_s):
+                await ended
+        except TimeoutError:
+            self._give_up(exchange)
+        return exchange
+
+    async def _alone(self, planned: Planned) -> None:
+        """A request of the warm-up: one after the other."""
+        now_ns = time.perf_counter_ns()
+        exchange = await self._asked(self._request(planned))
+        self._out.put(Sent(planned, now_ns, now_ns, 1, exchange, self._health.lag_ns(), self._health.cpu_ratio()))
+
+    def _request(self, planned: Planned, *, output_tokens: int | None = None) -> bytes:
+        return request_of(
+            self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up, output_tokens=output_tokens
+        )
+
+    @property
+    def _most_bytes(self) -> int:
+        return BYTES_MORE + BYTES_A_TOKEN * self._output_tokens
+
+    def _prepare(self) -> None:
+        """The next request's bytes, before its time has come."""
+        planned = next(self._steady, None)
+        self._next = (planned, self._request(planned)) if planned else None
+
+    def _go_on(self) -> None:
+        """Sends the next request where one may be sent now, or sees to it that it is sent at its time."""
+        elapsed_s = (time.perf_counter_ns() - self._began_ns) / 1e9
+        over = self._deadline_s is not None and elapsed_s >= self._deadline_s
+        if self._next is None or over or self._stop.is_set():
+            self._all_sent = True
+            self._finish()
+            return
+        planned, request = self._next
+        if planned.at_s is None:
+            self._send(planned, request, due_ns=time.perf_counter_ns())
+            self._prepare()
+        else:
+            due_ns = self._began_ns + round(planned.at_s * 1e9)
+            self._timer.at(due_ns, lambda: self._send_due(planned, request, due_ns))
+
+    def _send_due(self, planned: Planned, request: bytes, due_ns: int) -> None:
+        self._send(planned, request, due_ns=due_ns)
+        self._prepare()
+        self._go_on()
+
+    def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
+        exchange = Exchange(request, self._most_bytes, lambda _: self._ended(planned.index))
+        exchange.last_ns = begun_ns = time.perf_counter_ns()
+        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
+        self._connections.send(exchange)
+
+    def _ended(self, index: int) -> None:
+        sent = self._under_way.pop(index)
+        sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
+        self._out.put(sent)
+        if self._closed:
+            # Not from within the connection's own call: it is still on its way to be free.
+            asyncio.get_running_loop().call_soon(self._go_on)
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._all_sent and not self._under_way:
+            self._done.set()
+
+    async def _look(self) -> None:
+        """Gives up what nothing comes for, and all when nobody wants it any more."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            now_ns = time.perf_counter_ns()
+            for sent in list(self._under_way.values()):
+                if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._target.patience_s * 1e9:
+                    self._give_up(sent.exchange)
+            if self._stop.is_set():
+                self._all_sent = True
+                self._finish()
+
+    def _give_up(self, exchange: Exchange) -> None:
+        failure = f"timeout: nothing came for {self._target.patience_s:.0f} s"
+        if exchange.connection:
+            exchange.connection.drop(failure)
+        exchange.end(failure)

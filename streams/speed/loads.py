@@ -1,0 +1,96 @@
+"""What a load was to the server: rates of the steady window, what was offered, and whether the figures are latency alone or capacity.
+
+- requests/s, input tokens/s: of the requests that ended in the window; output tokens/s: of the tokens that came in it. Below saturation
+  these are the load that was offered, and say nothing of the model.
+- *Alone*: no two requests were under way together. Tokens/s of one stream alone: 1 / mean TPOT.
+- *Capacity*: the server had more than it could do: a closed load of several, whose tokens/s are the capacity at that concurrency (for an
+  engine of ours, which answers one request at a time, a closed load of one is enough); or an open load of which the window's endings are
+  less than 95 % of its sendings, and more are under way at its end than at its start.
+- Self-checks: Little's law, |L - λ·W| / L with L the mean number under way in the window, λ its endings a second and W the mean time of
+  those that ended; and the tokens that arrived beside those that were counted.
+
+Source: J. D. C. Little, Oper. Res. 9 (1961) 383-387.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from schemas.measurements import RequestTimed
+from schemas.results import Figure
+from streams.speed.window import Window, last_ns, overlapping
+
+RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
+SERVED: Final = 0.95
+UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
+SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
+Arrivals = Mapping[int, Sequence[tuple[int, int]]]  # request → when so many tokens came
+
+
+def rates(good: Sequence[RequestTimed], window: Window | None, arrivals: Arrivals) -> list[Figure]:
+    """Requests, input and output tokens a second; n is what was counted, so that n / value is the window."""
+    if window is None:
+        why = SHORT if good else "no steady request has succeeded"
+        return [Figure(metric=name, value=None, n=0, why_undefined=why) for name in RATES]
+    ended = [request for request in good if window.holds(last_ns(request))]
+    came = sum(count for request in good for at_ns, count in arrivals.get(request.request_index, ()) if window.holds(at_ns))
+    known = all(request.counted_by != "none" for request in good)
+    counted = (len(ended), sum(request.prompt_tokens for request in ended) if known else None, came if known else None)
+    return [
+        Figure(metric=name, value=None if n is None else n / window.s, n=n or 0, unit="1/s" if name == RATES[0] else "tokens/s",
+               why_undefined=UNKNOWN if n is None else None)
+        for name, n in zip(RATES, counted, strict=True)
+    ]  # fmt: skip
+
+
+def load(steady: Sequence[RequestTimed], window: Window | None, figures: Mapping[str, Figure]) -> list[Figure]:
+    """What was offered, and tokens/s told apart as one stream alone and as capacity."""
+    sent = [request.sent_ns for request in steady]
+    if window is None:
+        names = ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s")
+        return [Figure(metric=name, value=None, n=0, why_undefined=SHORT) for name in names]
+    offered = sum(map(window.holds, sent)) / window.s
+    tpot, tokens = figures.get("tpot_mean"), figures["output_tokens_per_s"]
+    alone = 1e9 / tpot.value if tpot and tpot.value and not overlapping(steady) else None
+    why = None if alone else "requests were under way together" if overlapping(steady) else "answers of one token have no rate"
+    below = None if saturated(steady, window) else f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
+    return [
+        Figure(metric="offered_per_s", value=offered, n=len(sent), unit="1/s"),
+        Figure(metric="alone_tokens_per_s", value=alone, n=tpot.n if tpot and alone else 0, unit="tokens/s", why_undefined=why),
+        Figure(metric="capacity_tokens_per_s", value=None if below else tokens.value, n=0 if below else tokens.n, unit="tokens/s",
+               why_undefined=below or tokens.why_undefined),
+    ]  # fmt: skip
+
+
+def saturated(steady: Sequence[RequestTimed], window: Window) -> bool:
+    """Whether the server had more than it could do."""
+    if all(request.loop == "closed" for request in steady):
+        # An engine of ours answers one request at a time, and one at a time keeps it busy.
+        return overlapping(steady) or all(request.counted_by == "engine" for request in steady)
+    if not overlapping(steady):
+        return False
+    sent = sum(window.holds(request.sent_ns) for request in steady)
+    ended = sum(window.holds(request.ended_ns) for request in steady)
+    return ended < SERVED * sent and _under_way(steady, window.end_ns) > _under_way(steady, window.start_ns)
+
+
+def _under_way(requests: Sequence[RequestTimed], at_ns: int) -> int:
+    return sum(request.sent_ns <= at_ns < last_ns(request) for request in requests)
+
+
+def checks(steady: Sequence[RequestTimed], good: Sequence[RequestTimed], window: Window | None, arrivals: Arrivals) -> list[Figure]:
+    """How far Little's law and the counts of tokens are from holding: 0 is right."""
+    came = sum(count for request in good for _, count in arrivals.get(request.request_index, ()))
+    told = sum(request.output_tokens for request in good)
+    lost = Figure(metric="tokens_not_timed", value=told - came, n=told, unit="1")
+    ended = [request for request in steady if window and window.holds(last_ns(request))]
+    if window is None or not ended:
+        return [lost, Figure(metric="little_error_ratio", value=None, n=0, unit="1", why_undefined=SHORT)]
+    spent = [min(last_ns(request), window.end_ns) - max(request.sent_ns, window.start_ns) for request in steady]
+    under_way = sum(max(0, one) for one in spent) / (window.end_ns - window.start_ns)
+    flow = len(ended) / window.s * sum(last_ns(request) - request.sent_ns for request in ended) / len(ended) / 1e9
+    return [
+        lost,
+        Figure(metric="in_flight_mean", value=under_way, n=len(ended), unit="1"),
+        Figure(metric="little_error_ratio", value=abs(under_way - flow) / under_way if under_way else None, n=len(ended), unit="1",
+               why_undefined=None if under_way else "nothing was under way"),
+    ]  # fmt: skip

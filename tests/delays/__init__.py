@@ -1,0 +1,1 @@
+"""A server of known delays: whatever measures speed is held to what it really sent, and when."""

@@ -1,0 +1,219 @@
+"""The server of known delays: OpenAI's completions and chat over bare sockets, with no framework in its path.
+
+It notes what it sent, and when, before the bytes go to the system. `GET /record` gives that as lines of JSON, `DELETE /record` forgets it.
+A prompt has a token for each four bytes, begun ones too.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from gpu_agent.workloads.timer import Timer
+from tests.delays import wire
+from tests.delays.behaviour import Behaviour, Part, behaviour, parts
+from tests.delays.record import Sent
+
+PLAIN = {
+    "html": (200, b"<!doctype html><title>Sign in</title>", "text/html"), "401": (401, b"", ""), "429": (429, b"", ""),
+    "500": (500, b"", ""),
+}  # fmt: skip
+ENDLESS = 10**6
+
+
+class State:
+    """What connections share: the timer, the seed, the record, and the prompts that were seen."""
+
+    def __init__(self, timer: Timer, *, seed: int) -> None:
+        self.timer, self.seed = timer, seed
+        self.record: list[Sent] = []
+        self.seen: set[str] = set()
+        self.count = 0
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection; requests come one after the other."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._transport: asyncio.Transport | None = None
+        self._got = b""
+        self._first_ns = 0
+        self._answer: Answer | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What was under way ends here."""
+        self._transport = None
+        if self._answer:
+            self._answer.lost()
+
+    def data_received(self, data: bytes) -> None:
+        """Answers when a request is whole."""
+        self._first_ns = self._first_ns if self._got else time.perf_counter_ns()
+        self._got += data
+        while (cut := self._got.find(b"\r\n\r\n")) >= 0 and self._transport:
+            lines = self._got[:cut].decode("latin-1").split("\r\n")
+            headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+            end = cut + 4 + int(headers.get("content-length", 0))
+            if len(self._got) < end:
+                return
+            body, self._got = self._got[cut + 4 : end], self._got[end:]
+            method, path, _ = lines[0].split(" ")
+            self._handle(method, path, headers, body)
+
+    def _handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        assert self._transport is not None
+        state = self._state
+        if path == "/record":
+            told = b"".join(json.dumps(one.told()).encode() + b"\n" for one in state.record)
+            if method == "DELETE":
+                state.record, state.seen, state.count = [], set(), 0
+            self._transport.write(wire.whole(200, told, kind="application/x-ndjson"))
+        elif path == "/v1/models":
+            self._transport.write(wire.whole(200, b'{"object":"list","data":[{"id":"known","object":"model"}]}'))
+        elif path in ("/v1/completions", "/v1/chat/completions"):
+            try:
+                asked = json.loads(body)
+                how = behaviour(asked.get("model", ""))
+            except ValueError as error:
+                self._transport.write(wire.whole(400, json.dumps(wire.error(str(error), code="invalid")).encode()))
+                return
+            request_id = headers.get("x-request-id", f"known-{state.count}")
+            one = Sent(request_id, state.count, path, self._first_ns)
+            state.count += 1
+            state.record.append(one)
+            self._answer = Answer(self._transport, state, one, how, asked)
+            self._answer.begin()
+        else:
+            self._transport.write(wire.whole(404, b"{}"))
+
+
+class Answer:
+    """An answer under way."""
+
+    def __init__(self, transport: asyncio.Transport, state: State, one: Sent, how: Behaviour, asked: Mapping[str, Any]) -> None:
+        self._transport, self._state, self._one, self._how, self._asked = transport, state, one, how, asked
+        self._chat = one.path.endswith("chat/completions")
+        self._model = str(asked.get("model", "known"))
+        self._stream = bool(asked.get("stream"))
+        self._fault = how.of(one.number)
+        self._gone = False
+        self._parts: list[Part] = []
+        prompt = asked["messages"] if self._chat else asked.get("prompt", "")
+        text = "".join(str(message.get("content", "")) for message in prompt) if self._chat else str(prompt)
+        one.prompt_tokens, one.prompt_sha = -(-len(text.encode()) // 4), hashlib.sha256(text.encode()).hexdigest()
+
+    def begin(self) -> None:
+        """Sends what comes at once, and says when the rest is due."""
+        one, how, state = self._one, self._how, self._state
+        if self._fault in PLAIN:
+            return self._refuse(self._fault)
+        if self._fault == "reset":
+            return self._end(abort=True)
+        cached = bool(how.cache) and one.prompt_sha in state.seen
+        one.cached_tokens = one.prompt_tokens if cached else 0
+        state.seen.add(one.prompt_sha)
+        self._parts = parts(how, tokens=self._tokens(), seed=state.seed, number=one.number, cached=cached)
+        if self._stream:
+            self._begin_stream()
+        self._await(0)
+        return None
+
+    def _begin_stream(self) -> None:
+        self._transport.write(wire.head(200, kind="text/event-stream", request_id=self._one.request_id))
+        if self._fault == "error200":
+            self._write(wire.event(wire.error("the engine is dead", code="internal_error")) + wire.DONE)
+            self._end()
+            return
+        if self._how.role and self._chat:
+            self._write(wire.event(wire.delta(self._one.request_id, self._model, chat=True, text="", role=True)))
+        for _ in range(self._how.empty):
+            self._write(wire.event(wire.delta(self._one.request_id, self._model, chat=self._chat, text="")))
+
+    def _tokens(self) -> int:
+        if self._fault == "endless":
+            return ENDLESS // 1000
+        asked = int(self._asked.get("max_completion_tokens") or self._asked.get("max_tokens") or 16)
+        return min(asked, self._how.eos) if self._how.eos and not self._asked.get("ignore_eos") else asked
+
+    def _await(self, number: int) -> None:
+        """The next chunk at its time, counted from the request: what is late does not make the next one late."""
+        if not self._gone:
+            self._state.timer.at(self._one.received_ns + self._parts[number].due_ns, lambda: self._send(number))
+
+    def _send(self, number: int) -> None:
+        if self._gone:
+            return
+        part, fault = self._parts[number], self._fault
+        if fault in ("cut", "stall") and part.first >= self._how.after:
+            return self._end(abort=True) if fault == "cut" else None
+        body = self._body(part) if self._stream else b""
+        self._one.due_ns.append(self._one.received_ns + part.due_ns)
+        self._one.sent_ns.append(time.perf_counter_ns())
+        self._one.tokens.append(part.tokens)
+        if self._stream:
+            self._write(body)
+            self._one.blocked |= self._transport.get_write_buffer_size() > 0
+        if number + 1 < len(self._parts):
+            self._await(number + 1)
+        else:
+            self._finish()
+        return None
+
+    def _thought(self, part: Part) -> bool:
+        return self._chat and part.first < self._how.reasoning
+
+    def _body(self, part: Part) -> bytes:
+        thinks = self._thought(part)
+        text = wire.texts(part.first, part.tokens)
+        told = wire.delta(self._one.request_id, self._model, chat=self._chat, text="" if thinks else text, thought=text if thinks else "")
+        return wire.event(told)
+
+    def _finish(self) -> None:
+        tokens = sum(self._one.tokens)
+        wrong = 2 if self._how.usage == "wrong" else 1
+        thought = sum(part.tokens for part in self._parts if self._thought(part))
+        usage = wire.usage(self._one.prompt_tokens, tokens * wrong, cached=self._one.cached_tokens, reasoning=thought)
+        if not self._stream:
+            told = wire.closing(self._one.request_id, self._model, chat=self._chat, reason="length")
+            text = wire.texts(0, tokens)
+            told["choices"][0] |= {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
+            self._transport.write(wire.whole(200, json.dumps(told | {"usage": usage}).encode(), request_id=self._one.request_id))
+            self._one.ended_ns = time.perf_counter_ns()
+            return
+        ending = wire.event(wire.closing(self._one.request_id, self._model, chat=self._chat, reason="length"))
+        if (self._asked.get("stream_options") or {}).get("include_usage") and self._how.usage != "never":
+            ending += wire.event({"id": self._one.request_id, "model": self._model, "choices": [], "usage": usage})
+        self._write(ending + (b"" if self._fault == "nodone" else wire.DONE))
+        self._end()
+
+    def _refuse(self, fault: str) -> None:
+        status, body, kind = PLAIN[fault]
+        extra = {"Retry-After": str(self._how.retry_after)} if fault == "429" else {}
+        told = body or json.dumps(wire.error(f"refused with {status}", code=fault)).encode()
+        self._one.status = status
+        self._transport.write(wire.whole(status, told, kind=kind or "application/json", request_id=self._one.request_id, extra=extra))
+        self.lost()
+
+    def _write(self, body: bytes) -> None:
+        self._transport.write(wire.chunk(body))
+
+    def _end(self, *, abort: bool = False) -> None:
+        self._one.ended_ns = time.perf_counter_ns()
+        self._gone = True
+        if abort:
+            self._transport.abort()
+        else:
+            self._transport.write(wire.LAST)
+
+    def lost(self) -> None:
+        """Sends no more."""
+        self._gone = True
+        self._one.ended_ns = self._one.ended_ns or time.perf_counter_ns()

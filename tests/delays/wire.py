@@ -1,0 +1,74 @@
+"""The bytes of the server's answers, as OpenAI's interface has them.
+
+Source: OpenAI API reference, Completions and Chat, streaming; `reasoning_content` as vLLM 0.32 names that channel.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
+LAST = b"0\r\n\r\n"
+DONE = b"data: [DONE]\n\n"
+
+
+def head(status: int, *, kind: str, request_id: str, length: int | None = None, extra: Mapping[str, str] | None = None) -> bytes:
+    """Status line and headers; without a length the body comes in chunks."""
+    framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
+    lines = [f"HTTP/1.1 {status} {REASONS[status]}", f"Content-Type: {kind}", f"X-Request-Id: {request_id}", framing]
+    return "\r\n".join([*lines, *(f"{name}: {value}" for name, value in (extra or {}).items()), "", ""]).encode()
+
+
+def whole(
+    status: int, body: bytes, *, kind: str = "application/json", request_id: str = "", extra: Mapping[str, str] | None = None
+) -> bytes:
+    """An answer of one piece."""
+    return head(status, kind=kind, request_id=request_id, length=len(body), extra=extra) + body
+
+
+def chunk(body: bytes) -> bytes:
+    """One chunk of the transfer coding. Source: RFC 9112, section 7.1."""
+    return b"%x\r\n%s\r\n" % (len(body), body)
+
+
+def event(told: Mapping[str, Any]) -> bytes:
+    """A server-sent event."""
+    return b"data: " + json.dumps(told, separators=(",", ":")).encode() + b"\n\n"
+
+
+def error(message: str, *, code: str) -> dict[str, Any]:
+    """An error as the interface tells it."""
+    return {"error": {"message": message, "type": code, "code": code}}
+
+
+def texts(first: int, count: int) -> str:
+    """The text of tokens: each is a word that names its place."""
+    return "".join(f" t{number}" for number in range(first, first + count))
+
+
+def delta(request_id: str, model: str, *, chat: bool, text: str, thought: str = "", role: bool = False) -> dict[str, Any]:
+    """A chunk's content."""
+    if not chat:
+        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": None}
+        return {"id": request_id, "object": "text_completion", "model": model, "choices": [choice]}
+    content = ({"role": "assistant", "content": ""} if role else {}) | ({"reasoning_content": thought} if thought else {})
+    content |= {"content": text} if text or not (thought or role) else {}
+    choice = {"index": 0, "delta": content, "finish_reason": None}
+    return {"id": request_id, "object": "chat.completion.chunk", "model": model, "choices": [choice]}
+
+
+def closing(request_id: str, model: str, *, chat: bool, reason: str) -> dict[str, Any]:
+    """The chunk that says why it ended; it holds no token."""
+    told = delta(request_id, model, chat=chat, text="")
+    told["choices"][0]["finish_reason"] = reason
+    if chat:
+        told["choices"][0]["delta"] = {}
+    return told
+
+
+def usage(prompt: int, completion: int, *, cached: int = 0, reasoning: int = 0) -> dict[str, Any]:
+    """What the request is billed by."""
+    return {
+        "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached}, "completion_tokens_details": {"reasoning_tokens": reasoning},
+    }  # fmt: skip

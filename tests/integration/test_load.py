@@ -1,0 +1,170 @@
+"""The load generator held to the server of known delays: what is told is what was really sent, and when, request by request."""
+
+import ssl
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_agent.workloads.drive import checked
+from gpu_agent.workloads.load import Target, load
+from gpu_agent.workloads.timed import Timed
+from schemas.requests import Workload
+from streams.errors import AssayError, Permanent
+from tests.certificates import certificates
+from tests.delays.record import Sent
+from tests.delays.running import Server, known_delays
+
+pytestmark = pytest.mark.integration
+QUICK = "known?ttft_ms=20&itl_ms=2"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The server, for all tests of this file."""
+    with known_delays() as started:
+        yield started
+
+
+def sent(server: Server, model: str = QUICK, *, target: dict[str, Any] | None = None, **told: Any) -> list[Timed]:
+    """The steady requests of a load, in their order."""
+    server.forget()
+    usual = {"profile": "concurrent", "concurrency": 2, "requests": 4, "output_tokens": 8, "url": server.url}
+    timed = load(Workload.model_validate(usual | told), Target(model, "m", **(target or {})), seed=1)
+    return sorted((one for one in timed if one.planned.phase == "steady"), key=lambda one: one.planned.index)
+
+
+def truth(server: Server) -> dict[int, Sent]:
+    """What the server did, by the request's index."""
+    return {int(one.request_id): one for one in server.record()}
+
+
+def test_every_stamp_lies_where_it_must(server: Server) -> None:
+    """A request is sent before it is received, a token comes after it is sent; and what lies between is little."""
+    timed, true = sent(server, profile="constant", rate_per_s=40.0, requests=40), truth(server)
+    for one in timed:
+        real = true[one.planned.index]
+        assert one.sent_ns <= real.received_ns
+        assert len(one.arrivals) == len(real.sent_ns) == one.output_tokens == 8
+        assert all(came >= went for (came, _), went in zip(one.arrivals, real.sent_ns, strict=True))
+        assert (one.first_token_ns, one.last_token_ns) == (one.arrivals[0][0], one.arrivals[-1][0])
+        assert one.last_token_ns is not None and one.last_token_ns <= one.ended_ns
+    off = [one.arrivals[0][0] - one.sent_ns - (true[one.planned.index].sent_ns[0] - true[one.planned.index].received_ns) for one in timed]
+    assert statistics.median(off) < 20e6
+
+
+def test_what_is_offered_is_really_sent(server: Server) -> None:
+    """A hundred a second to a server that takes one second: a hundred in flight, each answered after that second."""
+    timed = sent(server, "known?ttft_ms=1000&itl_ms=0", profile="constant", rate_per_s=100.0, requests=150, output_tokens=1)
+    assert max(one.in_flight for one in timed) > 80
+    assert statistics.median((one.first_token_ns or 0) - one.scheduled_ns for one in timed) == pytest.approx(1e9, rel=0.15)
+    assert {one.error for one in timed} == {None}
+
+
+def test_a_closed_load_has_as_many_in_flight_as_it_was_asked_for(server: Server) -> None:
+    """More than 64 too."""
+    timed = sent(server, "known?ttft_ms=300&itl_ms=0", concurrency=100, requests=250, output_tokens=1)
+    assert len(timed) == 250
+    assert max(one.in_flight for one in timed) == 100
+
+
+@pytest.mark.parametrize("api", ["completions", "chat"])
+def test_tokens_are_counted_by_usage(server: Server, api: str) -> None:
+    """32 in 8 chunks are 32, of either channel; input tokens are the server's; the last token ends it, not what follows."""
+    timed, true = sent(server, f"{QUICK}&bundle=4&reasoning=8&role=1&empty=2", output_tokens=32, api=api), truth(server)
+    for one in timed:
+        real = true[one.planned.index]
+        assert (one.output_tokens, len(one.arrivals), one.counted_by, one.apportioned) == (32, 8, "usage", True)
+        assert (one.prompt_tokens, one.cached_tokens) == (real.prompt_tokens, 0)
+        assert one.reasoning_tokens == (8 if api == "chat" else 0)
+        assert one.first_token_ns is not None and one.first_token_ns >= real.sent_ns[0]
+        assert (one.first_answer_ns == one.first_token_ns) is (api == "completions")
+
+
+def test_without_a_usage_the_tokenizer_counts_else_nothing(server: Server) -> None:
+    """Chunks never do."""
+    model = f"{QUICK}&bundle=4&usage=never"
+    assert {(one.output_tokens, one.counted_by) for one in sent(server, model, output_tokens=32)} == {(0, "none")}
+    counting = {"tokens_of": lambda text: len(text.split())}
+    assert {(one.output_tokens, one.counted_by) for one in sent(server, model, output_tokens=32, target=counting)} == {(32, "tokenizer")}
+
+
+def test_a_text_is_as_long_as_was_asked_for(server: Server) -> None:
+    """Where the server takes it, the end of a text is ignored."""
+    assert {one.output_tokens for one in sent(server, f"{QUICK}&eos=3", output_tokens=32)} == {32}
+
+
+@pytest.mark.parametrize(
+    ("fault", "says", "permanent"),
+    [
+        ("fault=error200", "error-in-200: the engine is dead", False),
+        ("fault=cut&after=3", "cut: the connection ended", False),
+        ("fault=reset", "cut: the connection ended", False),
+        ("fault=429&retry_after=7", "http-429: the server answers 429: refused with 429; it asks for 7 s", False),
+        ("fault=401", "http-401: the server answers 401: refused with 401; give the server's key", True),
+        ("fault=html", "not-a-stream: the server answers text/html", True),
+        ("fault=stall&after=2", "timeout: nothing came for 1 s", False),
+        ("fault=endless", "endless: ", False),
+    ],
+)
+def test_a_fault_is_an_error_of_its_kind_and_no_other_suffers(server: Server, fault: str, says: str, permanent: bool) -> None:
+    """Every second request has it."""
+    quick = "known?ttft_ms=2&itl_ms=0.02" if "endless" in fault else QUICK
+    timed = sent(server, f"{quick}&{fault}&every=2", requests=6, warmup_requests=0, target={"patience_s": 1.0})
+    failed = [one for one in timed if one.error]
+    assert len(failed) == 3 and len(timed) == 6
+    assert all((one.error or "").startswith(says) and one.permanent is permanent for one in failed)
+    assert all(one.output_tokens == 8 for one in timed if not one.error)
+
+
+def test_an_end_without_done_is_an_end(server: Server) -> None:
+    """Not every server sends it."""
+    assert {(one.error, one.output_tokens) for one in sent(server, f"{QUICK}&fault=nodone")} == {(None, 8)}
+
+
+def test_a_load_that_never_succeeds_is_given_up(server: Server) -> None:
+    """With the server's words."""
+    server.forget()
+    workload = Workload(profile="constant", rate_per_s=50.0, requests=500, url=server.url, warmup_requests=0)
+    with pytest.raises(AssayError, match="the engine is dead"):
+        list(checked(load(workload, Target("known?fault=error200", "m"), seed=1)))
+    with pytest.raises(Permanent, match="give the server's key"):
+        list(load(workload, Target("known?fault=401", "m"), seed=1))
+    with pytest.raises(AssayError, match="Connect"):
+        list(load(workload.model_copy(update={"url": "http://127.0.0.1:9"}), Target("m", "m"), seed=1))
+
+
+def test_the_same_seed_meets_no_warm_cache_unless_asked_for(server: Server) -> None:
+    """A second attempt's prompts are new to the server; repeated ones are answered from its cache, and that is told."""
+    model, caches = "known?ttft_ms=200&itl_ms=1&cache=1", []
+    for first, second in (("run/perf/1", "run/perf/2"), ("", "")):
+        server.forget()
+        workload = Workload(profile="single", requests=3, url=server.url, warmup_requests=0, output_tokens=2)
+        for mark in (first, second):
+            timed = list(load(workload, Target(model, mark), seed=4))
+        caches.append([(one.cached_tokens or 0) > 0 for one in timed])
+    assert caches == [[False] * 3, [True] * 3]
+
+
+def test_connecting_and_tls_are_told_apart(tmp_path: Path) -> None:
+    """Only of requests that a connection was made for; and they are no part of the time to the first token."""
+    authority, certificate, _ = certificates(tmp_path)
+    with known_delays(certificate=str(certificate)) as secure:
+        context = ssl.create_default_context(cafile=str(authority))
+        timed = sent(secure, target={"context": context}, profile="single", requests=3)
+        assert [one.tls_ns for one in timed] == [None] * 3
+        fresh = sent(secure, target={"context": context}, requests=4, warmup_requests=0)
+        assert any(one.connect_ns and one.tls_ns and one.sent_ns - one.begun_ns >= one.connect_ns + one.tls_ns for one in fresh)
+        with pytest.raises(AssayError, match="certificate"):
+            sent(secure)
+
+
+def test_the_clients_own_health_is_told(server: Server) -> None:
+    """Of every request: how late it was begun, how late its loop was, what it took of a core."""
+    timed = sent(server, profile="constant", rate_per_s=50.0, requests=60)
+    assert all(one.begun_ns >= one.scheduled_ns and one.sent_ns >= one.begun_ns for one in timed)
+    assert all(one.loop_lag_ns is not None and one.loop_lag_ns >= 0 for one in timed)
+    assert 0 < (timed[-1].cpu_ratio or 0) < 2
+    assert not any(one.dropped for one in timed)
