@@ -7,7 +7,7 @@ from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
 from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, members, name_of
-from infra.models import DTYPE_BYTES, ModelFacts, inspect
+from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams.errors import Invalid
@@ -23,10 +23,10 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     """
     for choice in request.tasks:
         if choice.generation is not None:
-            generation.arguments(choice.generation.json_text)
+            generation.check_taken(generation.arguments(choice.generation.json_text), engine=request.engine.name)
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
         return None
-    facts = inspect(request.model)
+    facts = read_by(inspect(request.model), engine=request.engine.name)
     model_fitness.check(facts, engine=request.engine.name)
     return facts
 
