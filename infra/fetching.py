@@ -13,7 +13,6 @@ import httpx
 
 from streams.errors import Invalid, Unavailable
 
-CHUNK_BYTES: Final = 2**20
 TRIES: Final = 5
 PAUSE_S: Final = 0.5
 PATIENCE_S: Final = 60.0
@@ -45,7 +44,7 @@ def _download(url: str, part: Path, *, told: Told) -> None:
     while True:
         try:
             return _go_on(url, part, told=told)
-        except (httpx.HTTPError, _Broken) as error:
+        except httpx.HTTPError as error:
             here = part.stat().st_size if part.exists() else 0
             stuck, had = (stuck + 1 if here <= had else 1), here
             if stuck >= TRIES or (isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error):
@@ -54,10 +53,6 @@ def _download(url: str, part: Path, *, told: Told) -> None:
                     "goes on from there", code="fetch",
                 ) from error  # fmt: skip
             time.sleep(PAUSE_S * stuck)
-
-
-class _Broken(Exception):
-    """The source broke off before the end that it had told."""
 
 
 def _go_on(url: str, part: Path, *, told: Told) -> None:
@@ -73,9 +68,7 @@ def _go_on(url: str, part: Path, *, told: Told) -> None:
         length = answer.headers.get("content-length")
         whole = here + int(length) if length else 0
         with part.open("ab" if here else "wb") as file:
-            for chunk in answer.iter_bytes(CHUNK_BYTES):
+            for chunk in answer.iter_raw():  # as it comes: what is gathered first would be lost where it breaks off
                 file.write(chunk)
                 here += len(chunk)
                 told(here, whole)
-    if whole and here < whole:
-        raise _Broken(f"it broke off at {here:,} of {whole:,} bytes")

@@ -28,7 +28,10 @@ def engine(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def listed(as_json: AsJson = False) -> None:
-    """Lists the engines: what each reads and answers, on which devices, and where it is."""
+    """Lists the engines: what each runs, on which devices, and where it is; in JSON also what it reads and answers.
+
+    Examples: `assay engine list --json`
+    """
     found = [(engine_environments.place_of(name, Settings().home), kind) for name, kind in KINDS.items()]
     if as_json:
         showing.document({"engines": [_told(place, kind) for place, kind in found]})
