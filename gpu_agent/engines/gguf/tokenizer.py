@@ -1,10 +1,26 @@
-"""A GGUF model's own tokenizer, by the names that the engines' other parts call tokenizers by."""
+"""A GGUF model's own tokenizer, by the names that the engines' other parts call tokenizers by.
+
+Tokens become texts here, byte by byte: llama.cpp's own way of it drops a leading space, and spaces before punctuation, for some models.
+Source: GPT-2, src/encoder.py (bytes_to_unicode); llama.cpp, src/llama-vocab.cpp (kinds of vocabularies, attributes of tokens).
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from enum import IntFlag
+from functools import cache
+from typing import Any, Final
 
-# A token's text at most.
-LONGEST_BYTES = 512
+SENTENCE_PIECE, BYTE_PAIRS = 1, 2
+SPACE: Final = "\u2581"  # as SentencePiece writes it
+# A token's text at most, where llama.cpp makes it.
+LONGEST_BYTES: Final = 512
+
+
+class Attribute(IntFlag):
+    """What a token is."""
+
+    CONTROL = 8
+    USER_DEFINED = 16
+    BYTE = 32
 
 
 class Tokenizer:
@@ -41,11 +57,38 @@ class Tokenizer:
         ]
 
     def decode(self, tokens: Sequence[int], *, skip_special_tokens: bool = False) -> str:
-        """The tokens' text; what is no UTF-8 is shown by the mark for it."""
+        """The tokens' text; what is no UTF-8 is shown by the mark for it. A SentencePiece text loses the space that begins it."""
+        kind = int(self._vocabulary.vocab_type)
+        if kind not in (SENTENCE_PIECE, BYTE_PAIRS):
+            return self._by_llama_cpp(tokens, skip_special_tokens=skip_special_tokens)
+        parts = (self._bytes(token, kind) for token in tokens if not (skip_special_tokens and self._is(token, Attribute.CONTROL)))
+        text = b"".join(parts).decode("utf-8", "replace")
+        return text.removeprefix(" ") if kind == SENTENCE_PIECE else text
+
+    def _by_llama_cpp(self, tokens: Sequence[int], *, skip_special_tokens: bool) -> str:
         if not tokens:
             return ""
         room = LONGEST_BYTES * len(tokens)
         return str(self._vocabulary.detokenize(list(tokens), text_len_max=room, unparse_special=not skip_special_tokens))
+
+    def _bytes(self, token: int, kind: int) -> bytes:
+        text = str(self._vocabulary.get_text(token))
+        if self._is(token, Attribute.CONTROL | Attribute.USER_DEFINED):
+            return text.encode()
+        if kind == SENTENCE_PIECE:
+            return bytes([int(text[3:5], 16)]) if self._is(token, Attribute.BYTE) else text.replace(SPACE, " ").encode()
+        return b"".join(bytes([letters()[letter]]) if letter in letters() else letter.encode() for letter in text)
+
+    def _is(self, token: int, attributes: Attribute) -> bool:
+        return bool(int(self._vocabulary.get_attr(token)) & attributes)
+
+
+@cache
+def letters() -> dict[str, int]:
+    """Which byte each letter of a byte-level vocabulary stands for: printable ones for themselves, others for letters from 256 on."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
 
 
 def _id(token: int) -> int | None:
