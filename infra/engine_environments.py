@@ -5,12 +5,12 @@ requirement file. Such an environment counts once it is whole: its file's hash i
 """
 
 import hashlib
-import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,7 +36,7 @@ class Place:
 def place_of(engine: str, home: Path) -> Place:
     """Where the engine is on this machine. Raises: Invalid where there is none of that name."""
     kind = kind_of(engine)
-    if all(importlib.util.find_spec(one) is not None for one in kind.packages):
+    if all(find_spec(one) is not None for one in kind.packages):
         return Place(engine, "here", Path(sys.executable))
     folder = folder_of(engine, home)
     if kind.requirements is None or not (folder / WHOLE).is_file():

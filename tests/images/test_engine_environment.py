@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -34,8 +35,7 @@ async def answered(home: Path, file: Path, requests: Sequence[EngineRequest]) ->
 def test_an_engine_runs_in_the_environment_that_is_made_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made from its lock, anew after it was broken off; its child answers; torch is not in it."""
     file = gguf_of(tiny_llama(tmp_path / "model"), tmp_path / "tiny.gguf")
-    found = engine_environments.importlib.util.find_spec
-    monkeypatch.setattr(engine_environments.importlib.util, "find_spec", lambda name: None if name == "cyllama" else found(name))
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: None if name == "cyllama" else find_spec(name))
     folder = engine_environments.folder_of("gguf", tmp_path)
     folder.mkdir(parents=True)  # as one leaves it who ends the command at its beginning
     place = engine_environments.install("gguf", tmp_path, quiet=True)

@@ -24,8 +24,9 @@ LOCKS = {"gguf": "cyllama=="}
 def lacking(monkeypatch: pytest.MonkeyPatch) -> str:
     """An engine whose package is not in this environment."""
     kind = Kind("GGUF files", KINDS["gguf"].factory, KINDS["gguf"].formats, KINDS["gguf"].answers, ("cpu",), (LACKING,), "gguf.txt")
-    monkeypatch.setattr(engine_environments, "KINDS", KINDS | {"gguf": kind})
-    monkeypatch.setattr(engine_environments, "kind_of", lambda name: (KINDS | {"gguf": kind})[name])
+    kinds = {**KINDS, "gguf": kind}
+    monkeypatch.setattr(engine_environments, "KINDS", kinds)
+    monkeypatch.setattr(engine_environments, "kind_of", lambda name: kinds[name])
     return "gguf"
 
 
