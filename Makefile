@@ -32,7 +32,7 @@ $(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml
 	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk
 	touch $@
 
-demo: setup ## Three small models, made here, evaluated and ranked on the embedded stack (SEED=1)
+demo: setup ## Three small models, made here, and a real one, evaluated and ranked on the embedded stack (SEED=1)
 	$(bin)/python examples/demo.py --seed $(SEED)
 
 down: ## Ends what the demo (or assay up) started

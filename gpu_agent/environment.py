@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import socket
+from collections.abc import Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO
@@ -16,14 +17,18 @@ from gpu_agent.devices import devices
 from infra.identity import now_us, producer
 from schemas.jobs import EnvironmentSeen
 
-NAMED = frozenset({"assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka"})
+NAMED = frozenset({
+    "assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka",
+    "cyllama", "gguf",
+})  # fmt: skip
 
 
-def environment(organisation: str, *, region: str) -> EnvironmentSeen:
-    """This machine as an event."""
+def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -> EnvironmentSeen:
+    """This machine as an event. `engines` that have environments of their own, by what these are made from, stand among the packages."""
     found, driver = devices()
     facts = {
-        "packages": {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in NAMED},
+        "packages": {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in NAMED}
+        | {f"engine {name}": f"sha256:{sha}" for name, sha in engines.items()},
         "driver": driver,
         "cpu": _cpu("model name") or platform.processor() or platform.machine(),
         "cpu_flags": tuple(sorted(_cpu("flags").split())),

@@ -12,22 +12,27 @@ import struct
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from gpu_agent.engines.counting import tokens_of
-from gpu_agent.engines.engine import ENGINES, Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
+from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
 from gpu_agent.engines.failures import frames_of, is_lost, narrowed, told_of
 from gpu_agent.workloads.drive import checked, drive
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
+from infra.engine_environments import runnable
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
+from streams.engines import KINDS, kind_of
 from streams.errors import Invalid, Temporary
 
 LENGTH = struct.Struct(">I")
 # OpenMP's threads sleep while they wait: on cores that others use too, spinning made torch up to five times slower.
-SHARING_CORES = {"OMP_WAIT_POLICY": "PASSIVE"}
+# llama.cpp runs a debugger on its process before it ends it, unless it is told not to.
+SURROUNDINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1"}
 
 
 def _frame(value: object) -> bytes:
@@ -38,9 +43,11 @@ def _frame(value: object) -> bytes:
 class Engines:
     """At most one engine process with one model loaded; a new one is started when another model is wanted or it has died."""
 
-    def __init__(self, device: str, *, preload: str = "") -> None:
+    def __init__(self, device: str, *, preload: str = "", home: Path = Path(".assay")) -> None:
         self._device = device
-        self._preload = preload
+        self._preload = preload if preload in KINDS else ""
+        self._home = home
+        self._runs: tuple[Path, tuple[str, ...]] | None = None
         self._process: Process | None = None
         self._held: tuple[ModelRef, EngineChoice] | None = None
         self._loaded: Loaded | None = None
@@ -51,13 +58,34 @@ class Engines:
         """The model that is loaded."""
         return self._held[0] if self._held else None
 
-    async def start(self) -> None:
-        """Starts a new process, with no model: all that a workload against an address needs."""
+    async def start(self, engine: str | None = None) -> None:
+        """Starts a new process, with no model: all that a workload against an address needs; for an engine in the environment that has it.
+
+        Raises: Invalid where the engine is not installed.
+        """
         await self.close()
         self._midway = False
+        python, preload = (self._python(engine), engine) if engine else (Path(sys.executable), self._preload)
+        self._hold(preload, python)
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gpu_agent.runner", self._preload, stdin=PIPE, stdout=PIPE, env=SHARING_CORES | os.environ
+            python, "-m", "gpu_agent.runner", preload, stdin=PIPE, stdout=PIPE, env=SURROUNDINGS | os.environ | _found(python)
         )
+
+    def _python(self, engine: str) -> Path:
+        return runnable(engine, self._home)
+
+    def _hold(self, engine: str, python: Path) -> None:
+        """Remembers which libraries the process has, or will have."""
+        self._runs = (python, KINDS[engine].packages) if engine in KINDS and KINDS[engine].packages else None
+
+    def _serves(self, engine: str) -> bool:
+        """Whether the process is of the environment that the engine needs, and has no libraries of another's: not all bear each other."""
+        if not kind_of(engine).packages:
+            return True
+        python = self._python(engine)
+        if self._runs is None and python == Path(sys.executable):
+            self._hold(engine, python)
+        return self._runs == (python, kind_of(engine).packages)
 
     async def load(self, model: ModelRef, engine: EngineChoice, *, model_sha: str | None = None) -> tuple[Loaded, bool]:
         """What is loaded, and whether it was already. Another model takes the place of the one before; so do other weights of its name.
@@ -65,14 +93,14 @@ class Engines:
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
         # Replies of a call that nobody read to its end would be taken for the next one's.
-        alive = self._process is not None and self._process.returncode is None and not self._midway
+        alive = self._process is not None and self._process.returncode is None and not self._midway and self._serves(engine.name)
         same = model_sha is None or (self._loaded is not None and self._loaded.model_sha in (None, model_sha))
         if alive and self._loaded and self._held == (model, engine) and same:
             MODEL_LOADS.labels("held").inc()
             return self._loaded, True
         self._held = self._loaded = None
         if not alive:
-            await self.start()
+            await self.start(engine.name)
         with MODEL_LOAD.time(), MODEL_LOADS.labels("failed").count_exceptions():
             async for reply in self._call("load", model, engine, self._device, model_sha):
                 assert isinstance(reply, Loaded)
@@ -131,6 +159,14 @@ class Engines:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def _found(python: Path) -> dict[str, str]:
+    """What lets the python of another environment find our code, which is not installed there."""
+    if python == Path(sys.executable):
+        return {}
+    ours = str(Path(__file__).parents[1])
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [ours, os.environ.get("PYTHONPATH", "")]))}
 
 
 def _ended(code: int) -> str:
@@ -202,7 +238,7 @@ def main() -> None:
     """Serves until its input ends. What a library prints goes to standard error, never among the replies."""
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    if sys.argv[1:] and sys.argv[1] in ENGINES:
+    if sys.argv[1:] and sys.argv[1] in KINDS:
         engine_named(sys.argv[1])
     _serve(sys.stdin.buffer, replies)
 

@@ -12,16 +12,16 @@ from typing import Any
 import psutil
 import structlog
 
-from gpu_agent.engines.engine import ENGINES
 from gpu_agent.environment import environment, own_name
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
+from infra.engine_environments import installed, offered
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.metrics import ATTEMPTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.jobs import AgentBeat, JobError, JobReleased, Running
+from schemas.jobs import AgentBeat, EnvironmentSeen, JobError, JobReleased, Running
 from streams.queue.lines import model_key
 from streams.topics import DISPATCHERS, TOPICS, jobs_topic, partition_of
 
@@ -39,8 +39,9 @@ class Worker:
         self._incarnation = time.time_ns()
         self._topic = jobs_topic(settings.pool)
         self._partition = 0
-        self._engines = Engines(settings.device, preload=settings.engine)
-        self._environment = environment(settings.organisation, region=settings.region)
+        self._engines = Engines(settings.device, preload=settings.engine, home=settings.home)
+        self._installed = installed(settings.home)
+        self._environment = self._machine()
         self._term = -1
         self._attempt: Attempt | None = None
         self._task: asyncio.Task[None] | None = None
@@ -88,7 +89,8 @@ class Worker:
         return AgentBeat(
             occurred_us=now_us(), producer=producer("gpu_agent"), organisation_id=self._settings.organisation,
             pool=self._settings.pool, agent_id=self._agent_id, incarnation=self._incarnation, sequence=sequence,
-            capabilities=tuple(sorted(f"engine:{name}" for name in ENGINES)), free_bytes=memory.available, total_bytes=memory.total,
+            capabilities=tuple(f"engine:{name}" for name in offered(self._settings.home)), free_bytes=memory.available,
+            total_bytes=memory.total,
             devices=self._environment.devices, models_held=(model_key(held),) if held else (), draining=self._draining,
             running=(Running(job_id=attempt.job.job_id, attempt=attempt.lease.attempt),) if attempt else (),
         )  # fmt: skip
@@ -112,9 +114,19 @@ class Worker:
         if holds or lease.job is None:
             return
         await self._drop("another job was leased to this agent", state="failed")
+        await self._see()
         self._attempt = Attempt(lease, agent_id=self._agent_id, log=self._log, engines=self._engines, environment_sha=self._environment.sha)
         self._task = asyncio.create_task(self._work(self._attempt))
         self._task.add_done_callback(self._worked)
+
+    async def _see(self) -> None:
+        """Says where it runs, where that has changed: an engine may have been installed meanwhile."""
+        if self._installed != (now := installed(self._settings.home)):
+            self._installed, self._environment = now, self._machine()
+            await self._log.publish(self._environment)
+
+    def _machine(self) -> EnvironmentSeen:
+        return environment(self._settings.organisation, region=self._settings.region, engines=self._installed)
 
     async def _work(self, attempt: Attempt) -> None:
         started = time.perf_counter()

@@ -3,6 +3,7 @@
 from typing import Final
 
 from infra.models import ModelFacts
+from streams.engines import check_format
 from streams.errors import Invalid
 
 # What numbers can be computed with; others only store weights.
@@ -20,13 +21,14 @@ CAUSAL: Final = "transformers"
 
 def check(facts: ModelFacts, *, engine: str) -> None:
     """Raises: Invalid, saying what the model is and what to do, where the engine cannot run it."""
+    check_format(engine, facts.format, model=facts.file or facts.folder)
     if facts.dtype not in COMPUTED:
         raise Invalid(
             f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "
             f"{', '.join(COMPUTED[1:-1])} or {COMPUTED[-1]}", code="model-dtype",
         )  # fmt: skip
     _check_tokenizer(facts)
-    if engine == CAUSAL:
+    if engine == CAUSAL and facts.format != "gguf":
         _check_causal(facts)
 
 

@@ -16,8 +16,6 @@ LOGITS_BYTES: Final = 256 * 2**20
 TOKENS_PER_SLOT: Final = 32
 # Their keys and values: small models have room for some, whatever their weights.
 LEAST_SLOTS_BYTES: Final = 256 * 2**20
-# Python, torch and transformers with a model of no size, as the system counts them: 736 MiB measured with torch 2.13 on Linux.
-RUNTIME_BYTES: Final = 768 * 2**20
 
 
 def scored_at_once(vocabulary: int, itemsize: int) -> int:

@@ -8,10 +8,11 @@ import json
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from infra import gguf_files, pulled_models
 from infra.model_cards import licence, published
 from infra.model_shapes import Shape, shape_of
 from schemas.requests import ModelRef
@@ -23,6 +24,8 @@ DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 GGUF = ".gguf"
+# A number of keys and values, as llama.cpp keeps them by default: float16.
+KV_BYTES = 2
 # Classes of tokenizers that have the special tokens which their files name, and no others: since transformers 5, and before.
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 LONGEST_HEADER_BYTES = 100 * 2**20
@@ -41,7 +44,10 @@ class Tokenizer:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says."""
+    """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
+
+    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file.
+    """
 
     folder: Path
     model_sha: str
@@ -58,11 +64,15 @@ class ModelFacts:
     published: str | None = None
     shape: Shape = field(default_factory=Shape)
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    file: Path | None = None
+    weights_type: str | None = None
 
 
 def inspect(model: ModelRef) -> ModelFacts:
     """The model's facts. Raises: Invalid, where it is not there, not whole, of another format, or another than `model.sha256` says."""
     folder = locate(model)
+    if (file := gguf_of(folder)) is not None:
+        return _of_gguf(model, gguf_files.read(file))
     refuse_other_formats(folder)
     config = _json(folder / "config.json", code="model-no-config")
     tokenizer = [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
@@ -88,15 +98,47 @@ def inspect(model: ModelRef) -> ModelFacts:
     )  # fmt: skip
 
 
+def _of_gguf(model: ModelRef, read: gguf_files.Gguf) -> ModelFacts:
+    """The facts of a GGUF file, which is computed with as llama.cpp does: in float32, but where its weights are plain."""
+    folder, sha, shape = read.path.parent, _sha([read.path]), read.shape
+    if model.sha256 is not None and model.sha256 != sha:
+        raise Invalid(f"{read.path} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
+    dtype = model.dtype or gguf_files.PLAIN.get(read.weights_type, "float32")
+    told = read.metadata.get("general.license")
+    return ModelFacts(
+        folder=folder, model_sha=sha, tokenizer_sha=read.tokenizer_sha, chat_template=read.metadata.get("tokenizer.chat_template"),
+        weights_bytes=read.path.stat().st_size, parameters=read.parameters, kv_bytes_per_token=shape.kv_numbers * KV_BYTES,
+        max_len=shape.max_len, dtype=dtype, licence=licence(folder) or (told if isinstance(told, str) else None), format="gguf",
+        special_tokens=read.special_tokens, published=published(folder), shape=shape,
+        tokenizer=Tokenizer(len(read.tokens), brings_special=False), file=read.path, weights_type=read.weights_type,
+    )  # fmt: skip
+
+
+def read_by(facts: ModelFacts, *, engine: str) -> ModelFacts:
+    """The facts as they are where that engine has the model in memory: any but llama.cpp's dequantises a GGUF file."""
+    if facts.file is None or engine == "gguf":
+        return facts
+    size = DTYPE_BYTES[facts.dtype]
+    return replace(facts, weights_bytes=facts.parameters * size, kv_bytes_per_token=facts.shape.kv_numbers * size)
+
+
 def locate(model: ModelRef) -> Path:
-    """The folder of a model: itself, or the hub's snapshot of its name. Raises: Invalid where neither is there."""
+    """Where a model is: its folder, its GGUF file, the folder into which it was pulled by that name, or the hub's snapshot.
+
+    Raises: Invalid where it is nowhere.
+    """
     folder = Path(model.uri).expanduser()
-    if folder.is_dir():
+    if folder.is_dir() or (folder.is_file() and folder.suffix == GGUF):
         return folder
     if folder.is_file():
-        raise Invalid(f"{model.uri} is a file; {_of_file(folder)}", code="model-not-found")
+        raise Invalid(
+            f"{model.uri} is a file; name the folder that holds it, with its config.json and its tokenizer: {folder.parent}",
+            code="model-not-found",
+        )
+    if (pulled := pulled_models.folder_of(model.uri)) is not None:
+        return pulled
     if folder.is_absolute() or model.uri.startswith((".", "~")) or model.uri.count("/") != 1:
-        raise Invalid(f"no model at {model.uri}: there is no such folder here", code="model-not-found")
+        raise Invalid(f"no model at {model.uri}: there is no such folder here{pulled_models.hint(model.uri)}", code="model-not-found")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -107,15 +149,28 @@ def locate(model: ModelRef) -> Path:
         raise Invalid(f"no model {model.uri}: no such folder here, and the hub says: {first}", code="model-not-found") from error
 
 
-def _of_file(path: Path) -> str:
-    """What to do about a model that is given as this file."""
-    if path.suffix == GGUF:
-        return f"no engine here reads {GGUF}: name a Hugging Face folder with safetensors weights"
-    return f"name the folder that holds it, with its config.json and its tokenizer: {path.parent}"
+def gguf_of(place: Path) -> Path | None:
+    """The GGUF file that a place is, or that its folder holds and nothing else; None where weights of another format are there.
+
+    Raises: Invalid where there are several, or weights of another format beside it.
+    """
+    if place.is_file():
+        return place
+    files, others = sorted(place.glob(f"*{GGUF}")), [path for pattern in WEIGHTS for path in place.glob(pattern)]
+    if files and others:
+        raise Invalid(
+            f"{place} holds {files[0].name} and {others[0].name}, two formats; name the file {files[0]}, or move it away",
+            code="model-two-formats",
+        )
+    if len(files) > 1:
+        raise Invalid(
+            f"{place} holds {len(files)} GGUF files; name the one that is meant: {', '.join(map(str, files))}", code="model-parts"
+        )
+    return files[0] if files else None
 
 
 def refuse_other_formats(folder: Path) -> None:
-    """Raises: Invalid for a folder of an adapter, of GGUF weights, or of full weights with an adapter beside them."""
+    """Raises: Invalid for a folder of an adapter, or of full weights with an adapter beside them."""
     full = any(path.name not in ADAPTER_FILES for pattern in WEIGHTS for path in folder.glob(pattern))
     adapter = next((name for name in ADAPTER_FILES if (folder / name).exists()), None)
     if adapter and full:
@@ -128,8 +183,6 @@ def refuse_other_formats(folder: Path) -> None:
             f"{folder} is an adapter of {_adapted(folder)}, not a whole model; merge it into that (peft: merge_and_unload), save it with "
             "its tokenizer, and name the result", code="model-adapter",
         )  # fmt: skip
-    if not full and any(folder.glob(f"*{GGUF}")):
-        raise Invalid(f"{folder} holds GGUF weights, which no engine here reads; name a folder with safetensors weights", code="model-gguf")
 
 
 def _adapted(folder: Path) -> str:

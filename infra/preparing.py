@@ -7,9 +7,10 @@ from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import Dress
 from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, members, name_of
-from infra.models import DTYPE_BYTES, ModelFacts, inspect
+from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
+from streams.engines import kind_of
 from streams.errors import Invalid
 from streams.quality import generation
 
@@ -23,10 +24,10 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     """
     for choice in request.tasks:
         if choice.generation is not None:
-            generation.arguments(choice.generation.json_text)
+            generation.check_taken(generation.arguments(choice.generation.json_text), engine=request.engine.name)
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
         return None
-    facts = inspect(request.model)
+    facts = read_by(inspect(request.model), engine=request.engine.name)
     model_fitness.check(facts, engine=request.engine.name)
     return facts
 
@@ -68,13 +69,13 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
     return Dress(request.chat, facts.chat_template, variables)
 
 
-def estimate_of(facts: ModelFacts | None) -> Estimate:
-    """What the model will take in memory, at most; nothing where it has no files."""
+def estimate_of(facts: ModelFacts | None, *, engine: str) -> Estimate:
+    """What the model will take in memory on that engine, at most; nothing where it has no files."""
     if facts is None:
         return Estimate()
     shape, weights = facts.shape, facts.weights_bytes
     return Estimate(
-        weights_bytes=weights, overhead_bytes=model_memory.RUNTIME_BYTES,
+        weights_bytes=weights, overhead_bytes=kind_of(engine).runtime_bytes,
         kv_bytes=model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=facts.max_len, weights_bytes=weights),
         activation_bytes=model_memory.activation_bytes(
             widest=shape.widest, vocabulary=shape.vocabulary, itemsize=DTYPE_BYTES[facts.dtype]

@@ -10,13 +10,11 @@ from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
 from streams import bounds
+from streams.engines import check_model, kind_of
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.quality.exposure import check_date
 
-# The engines that gpu_agents offer; a test holds this against gpu_agent/engines.
-ENGINES = frozenset({"classifier", "echo", "encoder", "transformers"})
-SILENT = frozenset({"classifier", "encoder"})  # those that generate no tokens
 FEWEST_SETUPS = 3
 PERF = "/perf"
 LONGEST_INLINE = 200_000
@@ -46,9 +44,9 @@ def check(request: EvaluationRequested) -> None:
     names = [choice.name for choice in request.tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Invalid(f"task {twice[0]!r} is asked for twice; use repeats instead", code="task-twice")
-    for engine in (request.engine, *(one.engine for one in request.judgements)):
-        if engine.name not in ENGINES:
-            raise Invalid(f"unknown engine {engine.name!r}; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
+    for engine, model in ((request.engine, request.model), *((one.engine, one.model) for one in request.judgements)):
+        kind_of(engine.name)
+        check_model(engine.name, model)
     for choice in request.tasks:
         _check_choice(choice)
     asked = sum((choice.limit or 1) * choice.repeats for choice in request.tasks)
@@ -134,7 +132,7 @@ def _check_chat(chat: Chat) -> None:
 
 
 def _check_workload(workload: Workload, *, engine: str) -> None:
-    if engine in SILENT:
+    if not kind_of(engine).tokens:
         raise Invalid(
             f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
         )

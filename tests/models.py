@@ -59,6 +59,64 @@ def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: 
     return save(config, folder, seed=seed, template=template)
 
 
+def gguf_of(folder: Path, into: Path, *, quantised: bool = False, template: str | None = None) -> Path:
+    """The Llama of that folder as a GGUF file: the same weights in float32, or in Q8_0, and its tokenizer.
+
+    Source: llama.cpp, convert_hf_to_gguf.py (LlamaModel): rows of queries and keys lie by pairs, as llama.cpp turns them.
+    """
+    import gguf
+    import numpy as np
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype="float32"), AutoTokenizer.from_pretrained(folder)
+    config, writer = model.config, gguf.GGUFWriter(into, "llama")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_vocab_size(config.vocab_size)
+    _add_tokenizer(writer, gguf, tokenizer, template)
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    for name, tensor in model.state_dict().items():
+        numbers = tensor.numpy()
+        if heads := {"q_proj": config.num_attention_heads, "k_proj": config.num_key_value_heads}.get(name.split(".")[-2]):
+            halves = numbers.reshape(heads, 2, numbers.shape[0] // heads // 2, *numbers.shape[1:])
+            numbers = halves.swapaxes(1, 2).reshape(numbers.shape)
+        kind = gguf.GGMLQuantizationType.Q8_0 if quantised and numbers.ndim > 1 else gguf.GGMLQuantizationType.F32
+        packed = gguf.quantize(np.ascontiguousarray(numbers), kind)
+        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), packed, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return into
+
+
+def _add_tokenizer(writer: Any, gguf: Any, tokenizer: Any, template: str | None) -> None:
+    """A byte-level BPE as llama.cpp has it, with GPT-2's way of taking texts apart."""
+    import json
+
+    told = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    ordered = sorted(tokenizer.get_vocab().items(), key=lambda one: one[1])
+    kinds = [gguf.TokenType.CONTROL if number in tokenizer.all_special_ids else gguf.TokenType.NORMAL for _, number in ordered]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list([text for text, _ in ordered])
+    writer.add_token_types(kinds)
+    writer.add_token_merges([one if isinstance(one, str) else " ".join(one) for one in told["merges"]])
+    writer.add_bos_token_id(tokenizer.bos_token_id)
+    writer.add_eos_token_id(tokenizer.eos_token_id)
+    writer.add_pad_token_id(tokenizer.pad_token_id)
+    writer.add_add_bos_token(False)
+    if template is not None:
+        writer.add_chat_template(template)
+
+
 def tiny_bert(folder: Path, *, seed: int = 0, max_length: int = 32) -> Path:
     """A random BERT of three layers, without a pooler, saved in `folder`; its tokenizer of word pieces adds [CLS] and [SEP]."""
     import torch

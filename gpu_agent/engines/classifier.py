@@ -14,8 +14,9 @@ import transformers
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
-from gpu_agent.engines.loading import loaded_as, numbers, prepared, read
+from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
+from gpu_agent.engines.options import numbers
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 

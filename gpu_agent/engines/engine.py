@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
-from streams.errors import Invalid
+from streams.engines import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +104,8 @@ class Engine(Protocol):
         ...
 
 
-# Imported only when chosen, so that no engine's libraries burden another.
-ENGINES = {
-    "classifier": "gpu_agent.engines.classifier:Classifier",
-    "echo": "gpu_agent.engines.echo:Echo",
-    "encoder": "gpu_agent.engines.encoder:Encoder",
-    "transformers": "gpu_agent.engines.transformers:Transformers",
-}
-
-
 def engine_named(name: str) -> Engine:
-    """A new engine of that name. Raises: Invalid where there is none."""
-    if name not in ENGINES:
-        raise Invalid(f"no engine {name!r} here; there are {', '.join(sorted(ENGINES))}", code="unknown-engine")
-    module, _, factory = ENGINES[name].partition(":")
+    """A new engine of that name, its libraries imported only now: no engine's burden another. Raises: Invalid where there is none."""
+    module, _, factory = kind_of(name).factory.partition(":")
     engine: Engine = getattr(importlib.import_module(module), factory)()
     return engine

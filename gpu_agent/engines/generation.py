@@ -11,16 +11,16 @@ from typing import Any
 import torch
 import transformers
 
-from gpu_agent.engines.engine import Halved, Thinking
+from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
-from gpu_agent.engines.prompts import Generation
-from gpu_agent.engines.sampling import DEFAULTS, Dice, Sampling, chosen
 from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
+from gpu_agent.engines.sampling import Dice, Sampling, chosen
 from gpu_agent.engines.thinking import Thought, look_back
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined, pack_of, partial, rooted
+from gpu_agent.engines.written import Prompt, Text, Written
 from infra.model_memory import TOKENS_PER_SLOT, slots_bytes
 from infra.model_shapes import shape_of
 
@@ -32,52 +32,6 @@ PLAIN: Mapping[str, Any] = {
     "exponential_decay_length_penalty": None, "dola_layers": None, "watermarking_config": None, "prompt_lookup_num_tokens": None,
     "stop_strings": None,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """Tokens to go on from, and how; `limit`: new tokens at most."""
-
-    tokens: Tokens
-    told: Generation
-    limit: int
-    seed: int
-    thinking: Thinking | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether every token follows from its own logits: the likeliest, or drawn from them."""
-        return self.told.rest.keys() <= {"do_sample", "max_length", *DEFAULTS}
-
-    @property
-    def samples(self) -> bool:
-        """Whether tokens are drawn."""
-        return bool(self.told.rest.get("do_sample"))
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """New tokens, and where their thinking ends."""
-
-    thought: Thought
-    tokens: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A prompt's text as it grows; `waiting` are the numbers of the requests that want it."""
-
-    prompt: Prompt
-    waiting: list[int]
-    written: Written
-    dice: Dice | None
-
-    def write(self, token: int) -> None:
-        """Goes on by the token that was chosen, or by the one that must come."""
-        tokens, thought = self.written.tokens, self.written.thought
-        forced = thought.forced(len(tokens))
-        tokens.append(token if forced is None else forced)
-        thought.see(tokens)
 
 
 @dataclass(slots=True)
@@ -187,11 +141,11 @@ class Texts:
                 self._budget.halve(self._device)
                 yield Halved(self._budget.text)
 
-    def _together(self, waiting: list[Text], roots: Roots) -> Iterator[Text]:
+    def _together(self, waiting: list[Text[Dice]], roots: Roots) -> Iterator[Text[Dice]]:
         """The texts as they end. Free slots are filled again as soon as a quarter of them is free."""
         prompts = [text.prompt.tokens for text in waiting]
         base, root = roots.of(prompts, most=min(map(len, prompts)) - 1)
-        slots, under_way = self._slots(waiting, base, root), list[Text]()
+        slots, under_way = self._slots(waiting, base, root), list[Text[Dice]]()
         while waiting or under_way:
             if waiting and (slots.count - len(under_way)) * 4 >= slots.count:
                 begun, waiting = self._next(waiting, free=slots.count - len(under_way))
@@ -208,20 +162,20 @@ class Texts:
                     under_way[slot] = under_way[-1]
                     under_way.pop()
 
-    def _text(self, prompt: Prompt, sampling: Sampling | None, waiting: list[int]) -> Text:
+    def _text(self, prompt: Prompt, sampling: Sampling | None, waiting: list[int]) -> Text[Dice]:
         dice = Dice.of(sampling, seed=prompt.seed, device=self._device)
         return Text(prompt, waiting, self._begun(prompt), dice)
 
     def _begun(self, prompt: Prompt) -> Written:
         return Written(Thought(prompt.thinking, self._tokenizer))
 
-    def _slots(self, waiting: Sequence[Text], base: int, root: KeyValues) -> Slots:
+    def _slots(self, waiting: Sequence[Text[Dice]], base: int, root: KeyValues) -> Slots:
         places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting) - base
         most = min(int(free_bytes(self._device) * FREE_RATIO), slots_bytes(self._weights_bytes))
         fit = most // max(1, places * self._bytes_per_place)
         return Slots(max(1, min(len(waiting), fit, self._budget.tokens // TOKENS_PER_SLOT)), places, base, root)
 
-    def _next(self, waiting: list[Text], *, free: int) -> tuple[list[Text], list[Text]]:
+    def _next(self, waiting: list[Text[Dice]], *, free: int) -> tuple[list[Text[Dice]], list[Text[Dice]]]:
         """The next prompts to go through the model at once: no more than slots are free and the budget bears; and the rest."""
         count, tokens = 0, 0
         for text in waiting[:free]:
@@ -231,7 +185,7 @@ class Texts:
             count += 1
         return waiting[:count], waiting[count:]
 
-    def _prefill(self, begun: Sequence[Text], slots: Slots) -> torch.Tensor:
+    def _prefill(self, begun: Sequence[Text[Dice]], slots: Slots) -> torch.Tensor:
         """Logits behind each prompt, whose keys and values have gone to the next free slots."""
         pack = pack_of([_chain(text.prompt.tokens, root=slots.base) for text in begun], device=self._device)
         pack.root, pack.keep = slots.root, True
@@ -241,7 +195,7 @@ class Texts:
         slots.fill(pack.kept, starts=[end - length for end, length in zip(ends.tolist(), lengths, strict=True)], lengths=lengths)
         return logits
 
-    def _step(self, under_way: Sequence[Text], slots: Slots) -> torch.Tensor:
+    def _step(self, under_way: Sequence[Text[Dice]], slots: Slots) -> torch.Tensor:
         slots.step(self._device)
         tokens = torch.tensor([text.written.tokens[-1:] for text in under_way], device=self._device)
         none = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=self._device)
@@ -257,7 +211,7 @@ class Texts:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _ended(self, text: Text) -> bool:
+    def _ended(self, text: Text[Dice]) -> bool:
         """Whether the newest token ends the text, or completes one of its stop texts."""
         tokens, thought, until = text.written.tokens, text.written.thought, text.prompt.told.until
         if tokens[-1] in self._ends or len(tokens) >= text.prompt.limit:

@@ -5,7 +5,6 @@ is a model's is tried when it is loaded: both must say the same of a small tree.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -15,7 +14,7 @@ from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.memory import Budget
 from gpu_agent.engines.prefix_tree import Row, Tokens, packs, rows, shared
-from gpu_agent.engines.prompts import Scored
+from gpu_agent.engines.scored import Likelihood, Wanted
 from gpu_agent.engines.tree_attention import KeyValues, Pack, pack_of
 from infra.model_memory import scored_at_once
 from infra.model_shapes import shape_of
@@ -26,35 +25,6 @@ SHORTEST_ROOT = 32
 KEPT_RATIO = 0.9
 # Places whose logits become log-likelihoods at once.
 ROWS_AT_ONCE = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Input tokens, and the tokens whose likelihood is wanted behind the last of them; `truncated` tokens were cut off on the left, of
-    which `lost` are such whose likelihood is wanted."""
-
-    tokens: Tokens
-    targets: Tokens
-    truncated: int
-    lost: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Likelihood:
-    """Log-likelihood in nats, whether each token is the likeliest, and each token's own as float32 bytes."""
-
-    total: float
-    greedy: bool
-    tokens: bytes
-
-
-def wanted(scored: Scored, *, max_len: int) -> Wanted:
-    """What goes through the model: the pair without its last token, its beginning cut off where it is too long."""
-    whole = scored.context + scored.continuation
-    tokens = whole[-(max_len + 1) :][:-1]
-    count = min(len(scored.continuation), len(tokens))
-    lost = len(scored.continuation) - count
-    return Wanted(tokens, scored.continuation[lost:], len(whole) - 1 - len(tokens), lost)
 
 
 def forward(model: Any, pack: Pack, *, keep: torch.Tensor | int) -> torch.Tensor:

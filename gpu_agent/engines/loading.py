@@ -13,18 +13,15 @@ from gpu_agent.engines.engine import Loaded
 from gpu_agent.engines.failures import is_lost, words_of
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import free_bytes, memory_errors
+from gpu_agent.engines.options import MOST_THREADS, check_known, numbers
 from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
 from infra import model_fitness
-from infra.models import ModelFacts, inspect
+from infra.models import ModelFacts, inspect, read_by
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import AssayError, Invalid
 
-# Options of every engine here that are whole numbers, and the least of each.
-LEAST: Mapping[str, int] = {"batch_tokens": 1, "max_length": 1, "threads": 1}
-LONGEST_NUMBER = 12
-MOST_THREADS = 1024
 # Beyond the weights themselves, in which loading and running must fit.
 HEADROOM_BYTES = 256 * 2**20
 # How layers attend that a pack can be told to: all that is before, or the nearest of it.
@@ -52,25 +49,13 @@ def prepared(
 
     Raises: Invalid for an unknown option, or a model that cannot be read, is too large or not one that the engine can run.
     """
-    if unknown := set(options) - known:
-        raise Invalid(f"engine {engine} has no option {sorted(unknown)[0]!r}; it has {', '.join(sorted(known))}", code="option")
+    check_known(engine, options, known)
     if "threads" in options:
         torch.set_num_threads(min(numbers(options)["threads"], MOST_THREADS))
-    facts, on = inspect(model), chosen(device)
+    facts, on = read_by(inspect(model), engine=engine), chosen(device)
     model_fitness.check(facts, engine=engine)
     check_memory(facts, on)
     return facts, on
-
-
-def numbers(options: Mapping[str, str], *, least: Mapping[str, int] = LEAST) -> dict[str, int]:
-    """The options that are whole numbers, as numbers; `least`: which these are, and the least that each may be. Raises: Invalid."""
-    found = dict[str, int]()
-    for name in sorted(least.keys() & options.keys()):
-        told = options[name]
-        if not (told.isascii() and told.isdecimal() and len(told) < LONGEST_NUMBER and int(told) >= least[name]):
-            raise Invalid(f"option {name}={told[:LONGEST_NUMBER]}: give a whole number, {least[name]} or more", code="option")
-        found[name] = int(told)
-    return found
 
 
 def loaded_as(
@@ -80,7 +65,7 @@ def loaded_as(
     """What is said of a model that an engine of transformers' has loaded: how it is used, how long it took, and what it takes."""
     parameters = list(network.parameters())
     used = EngineUsed(
-        name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=model.quantisation,
+        name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=_quantised(model, facts),
         max_len=max_len, device=str(device), batch=batch,
     )  # fmt: skip
     return Loaded(
@@ -89,6 +74,12 @@ def loaded_as(
         model_sha=facts.model_sha,
         peak_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss,
     )  # fmt: skip
+
+
+def _quantised(model: ModelRef, facts: ModelFacts) -> str | None:
+    if facts.file is not None and facts.shape.quantised:
+        return f"{facts.weights_type}, dequantised"
+    return model.quantisation
 
 
 def check_memory(facts: ModelFacts, device: torch.device) -> None:
@@ -115,11 +106,17 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
     """
     try:
         with memory_errors():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code)
+            more = {"gguf_file": facts.file.name} if facts.file else {}
+            dtype = getattr(torch, facts.dtype) if model.dtype or facts.file else "auto"
+            tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code, **more)
             network, told = kind.from_pretrained(
-                facts.folder, dtype=getattr(torch, model.dtype) if model.dtype else "auto", trust_remote_code=model.trust_code,
-                output_loading_info=True, ignore_mismatched_sizes=True,
-            )  # fmt: skip
+                facts.folder,
+                dtype=dtype,
+                trust_remote_code=model.trust_code,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **more,
+            )
             network.to(device).eval()
     except AssayError:
         raise

@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-# What a request may set of sampling, with what transformers takes where neither request nor model says it.
-DEFAULTS: Final[Mapping[str, float]] = {"temperature": 1.0, "top_k": 50, "top_p": 1.0}
+from gpu_agent.engines.written import DEFAULTS
+
 # Settings of a model that alter sampling otherwise, with what leaves it as it is.
 PLAIN: Final[Mapping[str, Any]] = {
     "top_h": None, "min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "renormalize_logits": False,

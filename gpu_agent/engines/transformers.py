@@ -3,7 +3,6 @@
 Options: `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself).
 """
 
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -13,14 +12,15 @@ import numpy as np
 import torch
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
-from gpu_agent.engines.generation import Prompt, Texts
-from gpu_agent.engines.likelihood import Likelihood, Likelihoods, Wanted, keeping, wanted
-from gpu_agent.engines.loading import load, loaded_as, numbers, prepared
+from gpu_agent.engines.generation import Texts
+from gpu_agent.engines.likelihood import Likelihoods, keeping
+from gpu_agent.engines.loading import load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from gpu_agent.engines.prompts import cut, encode_pairs, generation, rolling
+from gpu_agent.engines.options import numbers
+from gpu_agent.engines.scored import Reading, score
+from gpu_agent.engines.written import answer_of, prompt_of
 from schemas.requests import ModelRef
 from streams.errors import Invalid
-from streams.quality.generation import check
 
 OPTIONS = frozenset({"max_length", "threads", "batch_tokens"})
 # Requests that are tokenised and laid out together: enough that their rows pack well, few enough that first answers are early.
@@ -109,69 +109,19 @@ class Transformers:
         scored = [request for request in requests if request.request_type != "generate_until"]
         with torch.inference_mode(), memory_errors():
             for first in range(0, len(scored), WINDOW):
-                yield from self._score(scored[first : first + WINDOW])
+                reading = Reading(self._encode_all, self._prefix_token, self._max_len)
+                yield from score(scored[first : first + WINDOW], reading, self._likelihoods.of)
             yield from self._generate(texts)
-
-    def _score(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        several = self._wanted(requests)
-        of = [number for number, parts in enumerate(several) for _ in parts]
-        found: dict[int, list[Likelihood]] = {number: [] for number in range(len(requests))}
-        yield from (_scored(requests[number], [], []) for number, parts in enumerate(several) if not parts)
-        for one in self._likelihoods.of([part for parts in several for part in parts]):
-            if isinstance(one, Halved):
-                yield one
-                continue
-            number = of[one[0]]
-            found[number].append(one[1])
-            if len(found[number]) == len(several[number]):
-                yield _scored(requests[number], several[number], found[number])
-
-    def _wanted(self, requests: Sequence[EngineRequest]) -> list[list[Wanted]]:
-        """What must be scored to answer each: a pair, or the windows over a text."""
-        pairs = [(request.context, request.continuation or "") for request in requests if request.request_type == "loglikelihood"]
-        texts = [request.context for request in requests if request.request_type != "loglikelihood"]
-        scored = iter(encode_pairs(pairs, encode_all=self._encode_all, prefix_token=self._prefix_token))
-        tokens = iter(self._encode_all(texts))
-        return [
-            [wanted(one, max_len=self._max_len) for one in (
-                [next(scored)] if request.request_type == "loglikelihood"
-                else rolling(next(tokens), prefix_token=self._prefix_token, max_len=self._max_len)
-            )]
-            for request in requests
-        ]  # fmt: skip
 
     def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
         tokens = self._tokens([request.context for request in requests], None, begun=self._tokenizer.bos_token)
-        prompts = [self._prompt(request, own) for request, own in zip(requests, tokens, strict=True)]
+        prompts = [prompt_of(request, own, eos=self._eos, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
         for one in self._texts.of(prompts):
             if isinstance(one, Halved):
                 yield one
                 continue
             number, written = one
-            prompt, request, parts = prompts[number], requests[number], written.thought.part(written.tokens)
-            reason = "length" if len(written.tokens) >= prompt.limit else "stop"
-            yield EngineAnswer(
-                request.index, request.draw, reason if parts.answer is not None else "thinking", len(prompt.tokens),
-                output=cut(parts.answer, prompt.told.until) if parts.answer is not None else None, reasoning=parts.reasoning,
-                output_tokens=len(written.tokens), reasoning_tokens=parts.reasoning_tokens,
-                truncated_tokens=len(tokens[number]) - len(prompt.tokens), error=parts.error,
-            )  # fmt: skip
-
-    def _prompt(self, request: EngineRequest, tokens: Sequence[int]) -> Prompt:
-        check(request.generation)
-        told = generation(request.generation, eos=self._eos)
-        limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
-        if request.thinking and int(told.rest.get("num_beams") or 1) > 1:
-            raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
-        room = self._max_len - limit
-        if room <= 0:
-            raise Invalid(
-                f"{limit} tokens are to be generated, and the model's length is {self._max_len}; give a max_gen_toks below that",
-                code="too-long",
-            )
-        kept = tuple(tokens[-room:])
-        limit = _rest_of(int(told.rest["max_length"]), prompt=len(kept)) if told.rest.get("max_length") is not None else limit
-        return Prompt(kept, told, limit, request.seed, request.thinking)
+            yield answer_of(requests[number], prompts[number], written, own=len(tokens[number]))
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""
@@ -193,35 +143,6 @@ class Transformers:
         del self._likelihoods, self._texts
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _scored(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Likelihood]) -> EngineAnswer:
-    """The answer; a text's windows add up, and only a pair's own tokens are told one by one. One cut off itself has no likelihood."""
-    total, greedy = math.fsum(one.total for one in found), all(one.greedy for one in found)
-    if request.request_type != "loglikelihood":
-        prompt_tokens = sum(len(part.targets) for part in parts)
-        return EngineAnswer(request.index, request.draw, "none", prompt_tokens, loglikelihood=total, is_greedy=greedy)
-    part = parts[0]
-    if part.lost:
-        return EngineAnswer(
-            request.index, request.draw, "truncated", len(part.tokens) + 1, truncated_tokens=part.truncated,
-            error=f"the answer to be scored has {len(part.targets) + part.lost} tokens, and the model's window {len(part.tokens)}: its "
-            "likelihood is not known; take a model with a longer window",
-        )  # fmt: skip
-    return EngineAnswer(
-        request.index, request.draw, "truncated" if part.truncated else "none", len(part.tokens) + 1, loglikelihood=total,
-        is_greedy=greedy, token_logprobs=found[0].tokens, truncated_tokens=part.truncated,
-    )  # fmt: skip
-
-
-def _rest_of(max_length: int, *, prompt: int) -> int:
-    """How many tokens are left behind a prompt, of a length that counts it too. Raises: Invalid where none is."""
-    if max_length <= prompt:
-        raise Invalid(
-            f"generation argument max_length {max_length} counts the prompt too, which has {prompt} tokens; give max_gen_toks, which "
-            "counts new tokens alone", code="generation",
-        )  # fmt: skip
-    return max_length - prompt
 
 
 def _rows(network: Any) -> int:

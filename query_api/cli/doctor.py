@@ -16,7 +16,7 @@ import typer
 
 from infra.sandbox.running import walls_here
 from infra.settings import Settings
-from query_api.cli import showing
+from query_api.cli import engines, showing
 from query_api.cli.checks import Check
 from query_api.cli.doctor_log import topics_told
 from query_api.cli.options import AsJson
@@ -53,9 +53,7 @@ def examined(settings: Settings) -> list[Check]:
         _java(),
         _module("chdb", "ClickHouse's engine, in a process", required=True),
         _module("lm_eval", "definitions and metrics of tasks", required=True),
-        _module("transformers", "engine transformers"),
-        _module("torch", "what engine transformers computes with"),
-        _module("vllm", "engine vLLM", do="it is not offered yet, so that nothing is missing"),
+        *engines.checks(settings),
         _gpu(),
         _meter(),
         _sandbox(),

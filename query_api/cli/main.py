@@ -6,14 +6,28 @@ from collections.abc import Callable
 
 import typer
 
-from query_api.cli import comparing, costs, dead_letters, doctor, judging, looking, prices, record, stack, submitting, suites
+from query_api.cli import (
+    comparing,
+    costs,
+    dead_letters,
+    doctor,
+    engines,
+    judging,
+    looking,
+    prices,
+    pulling,
+    record,
+    stack,
+    submitting,
+    suites,
+)
 from streams.errors import AssayError
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
-    "Evaluate": (submitting.submit, submitting.perf, judging.judge, looking.cancel),
+    "Evaluate": (submitting.submit, submitting.perf, judging.judge, looking.cancel, pulling.pull),
     "Look": (
         looking.runs,
         looking.run,
@@ -29,6 +43,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
+    "The stack": ((engines.engine, {"list": engines.listed, "install": engines.install}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }

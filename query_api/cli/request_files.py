@@ -16,10 +16,10 @@ Loc = Sequence[int | str]
 
 
 def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
-    """A model as named; a folder by its full path, for the agent may run elsewhere on this machine."""
+    """A model as named; a folder or file by its full path, for the agent may run elsewhere on this machine."""
     name, _, revision = uri.partition("@") if not Path(uri).exists() else (uri, "", "")
     trust = {"trust_code": True} if trust_code else {}
-    return {"uri": str(Path(name).resolve()) if Path(name).is_dir() else name, "revision": revision or None} | trust
+    return {"uri": str(Path(name).resolve()) if Path(name).exists() else name, "revision": revision or None} | trust
 
 
 def from_file(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from streams.engines import kind_of
 from streams.errors import Invalid
 
 # Names of one thing, the first of those given counts.
@@ -59,6 +60,11 @@ ARGUMENTS: Final[Mapping[str, Takes]] = {
     "temperature": ("a number, 0 or more", lambda value: _number(value) and value >= 0),
     "early_stopping": ('true, false or "never"', lambda value: isinstance(value, bool) or value == "never"),
 }  # fmt: skip
+# Values that leave a text as it is.
+NEUTRAL: Final[Mapping[str, Any]] = {
+    "num_beams": 1, "encoder_repetition_penalty": 1.0, "length_penalty": 1.0, "early_stopping": False, "guidance_scale": 1.0,
+    "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0,
+}  # fmt: skip
 
 
 def arguments(text: str) -> dict[str, Any]:
@@ -88,6 +94,18 @@ def check(told: Mapping[str, Any]) -> None:
             "do_sample is true and temperature 0: nothing can be drawn at that temperature; leave do_sample out for the likeliest tokens, "
             "or give a temperature above 0", code="generation",
         )  # fmt: skip
+
+
+def check_taken(told: Mapping[str, Any], *, engine: str) -> None:
+    """Raises: Invalid for an argument that the engine does not take, unless its value leaves everything as it is."""
+    taken = kind_of(engine).arguments
+    for name, value in told.items():
+        if taken is None or name in taken or value is None or (name in NEUTRAL and value == NEUTRAL[name]):
+            continue
+        raise Invalid(
+            f"engine {engine} does not take generation argument {name}={_quoted(value)}; leave it out, or give engine transformers",
+            code="generation",
+        )
 
 
 def merged(task: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

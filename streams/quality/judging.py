@@ -16,8 +16,8 @@ from schemas.event import Producer, Visibility, derive_run_id
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, PlannedTask, RunChanged, Subject
+from streams.engines import kind_of
 from streams.errors import Invalid
-from streams.planning import SILENT
 from streams.runs import TERMINAL
 from streams.statistics.clusters import CLUSTER, cluster_of
 from streams.trust.privacy import PRIVATE
@@ -220,7 +220,7 @@ def _check_engine(task: str, engine: EngineChoice) -> None:
     wanted, asks = ENGINES.get(derived_name(task), ("", ""))
     if wanted and engine.name not in (wanted, "echo"):
         raise Invalid(f"task {task} asks {asks}: give engine {wanted}, and a model of that kind", code=f"no-{wanted}")
-    if not wanted and engine.name in SILENT:
+    if not wanted and not kind_of(engine.name).tokens:
         raise Invalid(f"task {task} asks a language model, which engine {engine.name} does not run; give engine transformers",
                       code="engine-cannot")  # fmt: skip
 

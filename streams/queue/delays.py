@@ -10,6 +10,7 @@ from itertools import islice
 
 from schemas.jobs import AgentBeat, Need
 from schemas.runs import RunDelayed
+from streams.engines import KINDS, install_command
 from streams.queue.clocks import Moment
 from streams.queue.leases import Lease
 from streams.queue.lines import Line
@@ -111,7 +112,7 @@ def lack(need: Need, alive: Sequence[AgentBeat], *, pool: str) -> Reason | None:
         return Reason("no-agent", f"an agent of pool {pool} that stays; {_all(alive)} draining")
     able = [agent for agent in staying if set(need.capabilities) <= set(agent.capabilities)]
     if not able:
-        return Reason("no-fit", f"an agent with {_named(need.capabilities)}; {_all(staying)} without")
+        return Reason("no-fit", f"an agent with {_named(need.capabilities)}; {_all(staying)} without{_installing(need.capabilities)}")
     most = max(len(agent.devices) for agent in able)
     if most < need.devices:
         return Reason("no-fit", f"an agent with {need.devices} device{'s'[: need.devices > 1]}; the largest has {most or 'none'}")
@@ -125,6 +126,13 @@ def _all(agents: Collection[AgentBeat]) -> str:
 
 def _named(capabilities: Iterable[str]) -> str:
     return ", ".join(sorted(name.replace(":", " ") for name in capabilities))
+
+
+def _installing(capabilities: Iterable[str]) -> str:
+    """What brings the engines here that can be installed; nothing for others."""
+    names = sorted(one.removeprefix("engine:") for one in capabilities)
+    commands = [command for name in names if name in KINDS and (command := install_command(name))]
+    return f": `{'` and `'.join(commands)}` on a machine with one" if commands else ""
 
 
 def _gib(size: int, other: int) -> str:

@@ -185,7 +185,8 @@ PLANNED: list[tuple[str, Change, str]] = [
     ("special tokens", lambda one: changed(one, "tokenizer_config.json", bos_token=None, eos_token=None), "no bos_token and no eos_token"),
     ("adapter beside", lambda one: (one / "adapter_model.safetensors").write_bytes(b""), "full weights and an adapter"),
     ("adapter", lambda one: only(one, "adapter_config.json", "adapter_model.safetensors"), "an adapter of some/base"),
-    ("gguf", lambda one: only(one, "model-q4.gguf", "config.json", "tokenizer.json"), "GGUF weights, which no engine here reads"),
+    ("gguf", lambda one: only(one, "model-q4.gguf", "config.json", "tokenizer.json"), "is no whole GGUF file"),
+    ("two formats", lambda one: (one / "model-q4.gguf").write_bytes(b""), "two formats; name the file"),
     ("T5", lambda one: changed(one, "config.json", is_encoder_decoder=True, model_type="t5"), "an encoder and a decoder"),
     ("classifier", lambda one: changed(one, "config.json", architectures=["LlamaForSequenceClassification"]), "give engine classifier"),
 ]  # fmt: skip
@@ -212,7 +213,7 @@ def test_a_file_is_no_model(held: Held, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"is a file; name the folder that holds it.*: " + held.model.uri):
         inspect(ModelRef(uri=f"{held.model.uri}/model.safetensors"))
     (tmp_path / "m.gguf").write_bytes(b"GGUF")
-    with pytest.raises(Invalid, match=r"is a file; no engine here reads \.gguf"):
+    with pytest.raises(Invalid, match="is no whole GGUF file: it ends in its beginning"):
         inspect(ModelRef(uri=str(tmp_path / "m.gguf")))
 
 

@@ -1,0 +1,119 @@
+"""Environments of engines: where an engine's packages are, and how they get there.
+
+An engine runs in the agent's own environment where its packages are there; else in one of its own below the home, made from its hashed
+requirement file. Such an environment counts once it is whole: its file's hash is written last.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal
+
+from streams.engines import KINDS, install_command, kind_of
+from streams.errors import Invalid, Unavailable
+
+REQUIREMENTS: Final = Path(__file__).parent / "requirements"
+WHOLE: Final = "requirements.sha256"
+State = Literal["here", "own", "outdated", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an engine is: `here` in this environment, in its `own`, in one that is `outdated`, for its requirements have changed, or
+    `missing`. `python` runs it, None where nothing can; `sha` names what its own environment was made from."""
+
+    engine: str
+    state: State
+    python: Path | None = None
+    sha: str | None = None
+
+
+def place_of(engine: str, home: Path) -> Place:
+    """Where the engine is on this machine. Raises: Invalid where there is none of that name."""
+    kind = kind_of(engine)
+    if all(find_spec(one) is not None for one in kind.packages):
+        return Place(engine, "here", Path(sys.executable))
+    folder = folder_of(engine, home)
+    if kind.requirements is None or not (folder / WHOLE).is_file():
+        return Place(engine, "missing")
+    sha = (folder / WHOLE).read_text().strip()
+    python = folder / "bin" / "python"
+    return Place(engine, "own" if sha == wanted_sha(kind.requirements) else "outdated", python, sha)
+
+
+def runnable(engine: str, home: Path) -> Path:
+    """The python that runs the engine. Raises: Invalid, with the command that installs it."""
+    place = place_of(engine, home)
+    if place.python is None or place.state == "outdated":
+        raise Invalid(f"engine {engine} is {_lacking(place)} on this machine; {what_to_do(engine)}", code="engine-missing")
+    return place.python
+
+
+def offered(home: Path) -> list[str]:
+    """The engines that can run on this machine."""
+    return sorted(engine for engine in KINDS if place_of(engine, home).state in ("here", "own"))
+
+
+def installed(home: Path) -> dict[str, str]:
+    """The engines that run in environments of their own, with the hashes of what these are made from."""
+    return {one.engine: one.sha for one in (place_of(engine, home) for engine in KINDS) if one.state == "own" and one.sha}
+
+
+def what_to_do(engine: str) -> str:
+    """What brings an engine here."""
+    command = install_command(engine)
+    return f"`{command}` installs it" if command else "`make setup` installs it"
+
+
+def _lacking(place: Place) -> str:
+    return "not of the version that is wanted" if place.state == "outdated" else "not installed"
+
+
+def folder_of(engine: str, home: Path) -> Path:
+    """The folder of the engine's own environment."""
+    return home.resolve() / "engines" / engine
+
+
+def wanted_sha(requirements: str) -> str:
+    """The hash of a requirement file."""
+    return hashlib.sha256((REQUIREMENTS / requirements).read_bytes()).hexdigest()
+
+
+def install(engine: str, home: Path, *, quiet: bool = False) -> Place:
+    """Makes the engine's own environment, or goes on where an earlier try was ended: what was fetched is kept. uv shows its progress.
+
+    Raises: Invalid for an engine that needs none, Unavailable where packages cannot be fetched.
+    """
+    kind = kind_of(engine)
+    if kind.requirements is None:
+        raise Invalid(f"engine {engine} comes with the agent's own environment; {what_to_do(engine)}", code="engine-own")
+    folder, uv, sha = folder_of(engine, home), _uv(), wanted_sha(kind.requirements)
+    if (there := place_of(engine, home)).state in ("here", "own"):
+        return there
+    (folder / WHOLE).unlink(missing_ok=True)
+    _run([uv, "venv", "--allow-existing", "--python", sys.executable, str(folder)], quiet=True)
+    wanted = [uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes", str(REQUIREMENTS / kind.requirements)]
+    _run(wanted, quiet=quiet)
+    (folder / WHOLE).write_text(sha)
+    return place_of(engine, home)
+
+
+def _uv() -> str:
+    beside = Path(sys.executable).with_name("uv")
+    found = str(beside) if beside.is_file() else shutil.which("uv")
+    if found is None:
+        raise Unavailable("uv is not here, which makes environments; install it: pip install -r infra/requirements/uv.txt", code="no-uv")
+    return found
+
+
+def _run(command: list[str], *, quiet: bool) -> None:
+    told = subprocess.PIPE if quiet else None
+    done = subprocess.run(command, stderr=told, stdout=told, env={"UV_SYSTEM_CERTS": "1"} | os.environ, check=False, text=True)
+    if done.returncode:
+        said = f": {done.stderr.strip().splitlines()[-1]}" if done.stderr and done.stderr.strip() else ""
+        raise Unavailable(f"{' '.join(command[1:3])} ended with {done.returncode}{said}; the same command goes on from there", code="fetch")

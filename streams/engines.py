@@ -1,0 +1,105 @@
+"""The engines that agents offer: which models each reads, what it answers, on which devices, and what it wants installed.
+
+This is the one list. Planning refuses by it, agents offer by it, `assay engine` and `assay doctor` show it; docs/engines.md says more.
+A new engine is a line here, a class behind gpu_agent/engines/engine.py's interface, and, where its packages go with no other's, a
+requirement file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.requests import ModelRef
+from streams.errors import Invalid
+
+MIB: Final = 2**20
+LIKELIHOODS: Final = frozenset({"loglikelihood", "loglikelihood_rolling"})
+TEXTS: Final = frozenset({"generate_until"})
+ENCODED: Final = frozenset({"generate_until"})  # an encoder's figures come as a text
+FOLDER: Final = frozenset({"safetensors", "bin"})
+# Arguments of texts that are the likeliest, or drawn, token by token: what needs no search over several.
+SAMPLED: Final = frozenset({
+    "until", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "max_length", "do_sample", "temperature", "top_k",
+    "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size", "min_length", "min_new_tokens", "suppress_tokens",
+    "begin_suppress_tokens", "use_cache", "renormalize_logits", "remove_invalid_values",
+})  # fmt: skip
+TORCH: Final = ("torch", "transformers")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An engine as a kind. `formats` of weights that it reads, none for a fake; `answers` are types of requests.
+
+    `packages` are the modules that it imports; where the agent's own environment lacks one, the engine runs in an environment made from
+    `requirements`, a file of infra/requirements. Without such a file it runs in the agent's own alone. `tokens`: it generates tokens, whose
+    speed can be measured; `arguments` of generation are those that it takes, None for all that streams/quality/generation.py knows.
+    `runtime_bytes`: what its process takes with a model of no size: 736 MiB measured with torch 2.13 on Linux, 70 MiB with cyllama 0.2.18.
+    """
+
+    what: str
+    factory: str
+    formats: frozenset[str]
+    answers: frozenset[str]
+    devices: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    requirements: str | None = None
+    tokens: bool = True
+    arguments: frozenset[str] | None = None
+    runtime_bytes: int = 768 * MIB
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "classifier": Kind(
+        "classifiers of the Hugging Face format", "gpu_agent.engines.classifier:Classifier", FOLDER, frozenset({"loglikelihood"}),
+        ("cpu", "cuda", "mps"), TORCH, tokens=False,
+    ),
+    "echo": Kind("a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",)),
+    "encoder": Kind(
+        "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ("cpu", "cuda", "mps"),
+        TORCH, tokens=False,
+    ),
+    "gguf": Kind(
+        "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
+        "gguf.txt", arguments=SAMPLED, runtime_bytes=128 * MIB,
+    ),
+    "transformers": Kind(
+        "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
+        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH,
+    ),
+}  # fmt: skip
+# What the names of formats are to people.
+NAMES: Final[Mapping[str, str]] = {"safetensors": "safetensors", "bin": "PyTorch .bin", "gguf": "GGUF"}
+
+
+def kind_of(name: str) -> Kind:
+    """The engine of that name. Raises: Invalid where there is none."""
+    if name not in KINDS:
+        raise Invalid(f"unknown engine {name!r}; there are {', '.join(sorted(KINDS))}", code="unknown-engine")
+    return KINDS[name]
+
+
+def check_format(name: str, weights: str, *, model: object) -> None:
+    """Raises: Invalid where the engine does not read a model of that format, naming those that do."""
+    kind = kind_of(name)
+    if weights in kind.formats:
+        return
+    others = sorted(other for other, one in KINDS.items() if weights in one.formats)
+    reads = " and ".join(NAMES[one] for one in sorted(kind.formats))
+    raise Invalid(
+        f"{model} is {NAMES.get(weights, weights)}, and engine {name} reads {reads}; give engine {' or '.join(others)}, or a model that it "
+        "reads", code="engine-format",
+    )  # fmt: skip
+
+
+def check_model(name: str, model: ModelRef) -> None:
+    """Raises: Invalid where the request wants of the model what the engine, whatever the model's files are, does not do."""
+    if name == "gguf" and model.dtype is not None:
+        raise Invalid(
+            f"engine gguf computes with the weights as the file has them, and not as dtype {model.dtype}; leave it out, or give engine "
+            "transformers, which dequantises", code="model-dtype",
+        )  # fmt: skip
+
+
+def install_command(name: str) -> str | None:
+    """The command that installs the engine; None where it comes with the agent's own environment."""
+    return f"assay engine install {name}" if KINDS[name].requirements else None

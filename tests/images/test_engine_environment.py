@@ -1,0 +1,50 @@
+"""An engine's own environment, installed for real: what is locked is enough to run it, and nothing of the agent's environment is needed."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gpu_agent.engines.engine import EngineAnswer, EngineRequest
+from gpu_agent.runner import Engines
+from infra import engine_environments
+from infra.engine_environments import Place, place_of, wanted_sha
+from schemas.requests import EngineChoice, ModelRef
+from tests.models import gguf_of, tiny_llama
+
+pytestmark = [pytest.mark.images, pytest.mark.timeout(1200), pytest.mark.filterwarnings("ignore")]
+
+
+async def answered(home: Path, file: Path, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
+    """What the engine answers in its child process."""
+    engines = Engines("cpu", home=home)
+    try:
+        await engines.load(ModelRef(uri=str(file)), EngineChoice(name="gguf", options={"threads": "1"}))
+        assert engines.pid is not None
+        assert psutil.Process(engines.pid).cmdline()[0] == str(engine_environments.folder_of("gguf", home) / "bin" / "python")
+        return [one async for one in engines.answer(requests) if isinstance(one, EngineAnswer)]
+    finally:
+        await engines.close()
+
+
+def test_an_engine_runs_in_the_environment_that_is_made_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made from its lock, anew after it was broken off; its child answers; torch is not in it."""
+    file = gguf_of(tiny_llama(tmp_path / "model"), tmp_path / "tiny.gguf")
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: None if name == "cyllama" else find_spec(name))
+    folder = engine_environments.folder_of("gguf", tmp_path)
+    folder.mkdir(parents=True)  # as one leaves it who ends the command at its beginning
+    place = engine_environments.install("gguf", tmp_path, quiet=True)
+    assert place == Place("gguf", "own", folder / "bin" / "python", wanted_sha("gguf.txt")) == place_of("gguf", tmp_path)
+    assert place.python is not None and place.python != Path(sys.executable)
+    lacks = subprocess.run([place.python, "-c", "import torch"], capture_output=True, text=True, check=False)
+    assert "No module named 'torch'" in lacks.stderr
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    requests = [EngineRequest(0, "loglikelihood", "a b", " c"), EngineRequest(1, "generate_until", "a b", generation={"max_gen_toks": 4})]
+    scored, written = asyncio.run(answered(tmp_path, file, requests))
+    assert scored.loglikelihood is not None and scored.loglikelihood < 0
+    assert written.output_tokens > 0

@@ -1,0 +1,115 @@
+"""The one list of engines: what each can do is refused or offered by it; and where an engine is found."""
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from gpu_agent.environment import environment
+from infra import engine_environments
+from infra.engine_environments import REQUIREMENTS, install, installed, offered, place_of, runnable
+from schemas.event import Producer, derive_run_id
+from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
+from streams import planning
+from streams.engines import KINDS, NAMES, Kind, check_format, install_command
+from streams.errors import Invalid, Unavailable
+from streams.quality import generation
+
+LACKING = "no_such_package_anywhere"
+LOCKS = {"gguf": "cyllama=="}
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An engine whose package is not in this environment."""
+    kind = Kind("GGUF files", KINDS["gguf"].factory, KINDS["gguf"].formats, KINDS["gguf"].answers, ("cpu",), (LACKING,), "gguf.txt")
+    kinds = {**KINDS, "gguf": kind}
+    monkeypatch.setattr(engine_environments, "KINDS", kinds)
+    monkeypatch.setattr(engine_environments, "kind_of", lambda name: kinds[name])
+    return "gguf"
+
+
+def made(home: Path, engine: str, sha: str) -> Path:
+    """An engine's environment as `install` leaves it."""
+    folder = engine_environments.folder_of(engine, home)
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").touch()
+    (folder / engine_environments.WHOLE).write_text(sha)
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_engine_of_the_list_is_there(name: str) -> None:
+    """Its class is in the module that is named, its formats have names, its requirement file is hashed and holds its packages."""
+    kind = KINDS[name]
+    module, _, factory = kind.factory.partition(":")
+    spec = find_spec(module)
+    assert spec is not None and spec.origin is not None
+    assert f"class {factory}:" in Path(spec.origin).read_text()
+    assert kind.formats <= NAMES.keys()
+    if kind.requirements is not None:
+        told = (REQUIREMENTS / kind.requirements).read_text()
+        assert LOCKS[name] in told
+        assert "--hash=sha256:" in told
+        assert "://" not in told
+        assert install_command(name) == f"assay engine install {name}"
+
+
+def test_an_engine_is_run_where_its_packages_are(lacking: str, tmp_path: Path) -> None:
+    """In this environment; else in its own, once that is whole and of the requirements of now; else the command is said."""
+    assert place_of("echo", tmp_path).state == "here"
+    assert (place_of(lacking, tmp_path).state, lacking in offered(tmp_path)) == ("missing", False)
+    with pytest.raises(Invalid, match="engine gguf is not installed on this machine; `assay engine install gguf`") as caught:
+        runnable(lacking, tmp_path)
+    assert caught.value.code == "engine-missing"
+    python = made(tmp_path, lacking, "of another time")
+    assert (place_of(lacking, tmp_path).state, lacking in offered(tmp_path)) == ("outdated", False)
+    with pytest.raises(Invalid, match="not of the version that is wanted"):
+        runnable(lacking, tmp_path)
+    sha = hashlib.sha256((REQUIREMENTS / "gguf.txt").read_bytes()).hexdigest()
+    (python.parents[1] / engine_environments.WHOLE).write_text(sha)
+    assert (runnable(lacking, tmp_path), lacking in offered(tmp_path), installed(tmp_path)) == (python, True, {lacking: sha})
+
+
+def test_an_environment_of_its_own_is_part_of_what_is_seen(tmp_path: Path) -> None:
+    """By the hash of what it is made from: with another it is another environment."""
+    seen = [environment("local", region="any", engines=engines) for engines in ({}, {"gguf": "a" * 64}, {"gguf": "b" * 64})]
+    assert len({one.sha for one in seen}) == 3
+    assert seen[1].packages["engine gguf"] == f"sha256:{'a' * 64}"
+
+
+def test_an_install_that_breaks_off_leaves_no_environment(lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts once it is whole; and an engine of the agent's own environment has none to install."""
+    monkeypatch.setattr(engine_environments, "_uv", lambda: "false")
+    with pytest.raises(Unavailable, match="the same command goes on from there"):
+        install(lacking, tmp_path, quiet=True)
+    assert place_of(lacking, tmp_path).state == "missing"
+    with pytest.raises(Invalid, match="comes with the agent's own environment"):
+        install("echo", tmp_path)
+
+
+def asked(engine: str, model: ModelRef, *, task: TaskChoice | None = None, judge: Judgement | None = None) -> EvaluationRequested:
+    """A request."""
+    return EvaluationRequested(
+        occurred_us=0, producer=Producer(service="t", version="0", commit=""), run_id=derive_run_id("t", "", 1), model=model,
+        engine=EngineChoice(name=engine), tasks=(task or TaskChoice(name="t"),), judgements=(judge,) if judge else (),
+    )  # fmt: skip
+
+
+def test_planning_refuses_what_an_engine_cannot_do() -> None:
+    """Unknown engines, also of judges; a dtype for weights that are used as they are; formats; arguments of texts."""
+    planning.check(asked("gguf", ModelRef(uri="m")))
+    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, transformers"):
+        planning.check(asked("vlm", ModelRef(uri="m")))
+    judge = Judgement(task="t", model=ModelRef(uri="m"), engine=EngineChoice(name="ggml"))
+    with pytest.raises(Invalid, match="unknown engine 'ggml'"):
+        planning.check(asked("gguf", ModelRef(uri="m"), judge=judge))
+    with pytest.raises(Invalid, match="not as dtype float16; leave it out, or give engine transformers"):
+        planning.check(asked("gguf", ModelRef(uri="m", dtype="float16")))
+    with pytest.raises(Invalid, match=r"m is GGUF, and engine classifier reads PyTorch \.bin and safetensors; give engine gguf or transfo"):
+        check_format("classifier", "gguf", model="m")
+    generation.check_taken({"num_beams": 1, "temperature": 0.5, "typical_p": None, "until": ["\n"]}, engine="gguf")
+    generation.check_taken({"num_beams": 4, "sequence_bias": {}}, engine="transformers")
+    with pytest.raises(Invalid, match="engine gguf does not take generation argument num_beams=4; leave it out"):
+        generation.check_taken({"num_beams": 4}, engine="gguf")
