@@ -1,10 +1,12 @@
 """Whether intervals, ranks, p-values and stopping hold what their labels say: hundreds of cells, each beside its bound.
 
 `make bench-rigor` prints every cell and writes benchmarks/results/rigor.json and docs/rigor.md; `--quick` takes each seventh cell with
-fewer simulations, and writes nothing. The same seed gives the same draws; a cell's simulations, and so its noise, stand beside it.
+fewer simulations, and writes nothing; `--grid NAME` finds that grid's cells anew, and takes the others from the file. The same seed gives
+the same draws; a cell's simulations, and so its noise, stand beside it.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +16,7 @@ from typing import Any
 from benchmarks.harness import RESULTS, write
 from benchmarks.rigor_cells import Cell, Found, cells
 from benchmarks.rigor_page import page
+from benchmarks.rigor_people import of_people
 
 PAGE = RESULTS.parents[1] / "docs" / "rigor.md"
 EACH, FEWER, WIDE = 7, 200, 30
@@ -70,20 +73,36 @@ def missing(every: Iterable[Found]) -> list[Found]:
     return [one for one in every if one.verdict == "misses"]
 
 
+def kept(every: Sequence[Cell], *, but: str) -> dict[Cell, Found]:
+    """What the result's file has of cells of other grids."""
+    rows = json.loads((RESULTS / "rigor.json").read_text())["cells"]
+    told = {(row["grid"], row["cell"]): row for row in rows if row["grid"] != but}
+    return {cell: _found(cell, row) for cell in every if (row := told.get((cell.grid, cell.name)))}
+
+
+def _found(cell: Cell, row: dict[str, Any]) -> Found:
+    return Found(cell, row["share"], 0 if row["simulations"] == "exact" else row["simulations"])
+
+
 def main() -> None:
-    """Finds all, or a slice."""
+    """Finds all, a grid, or a slice."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"each seventh cell, with {FEWER} simulations at most; nothing is written")
-    quick, every = parser.parse_args().quick, list(cells())
-    began = time.monotonic()
-    results = list(found(every[::EACH] if quick else every, simulations=FEWER if quick else None))
+    parser.add_argument("--grid", help="only this grid's cells; the others are taken from the result's file")
+    asked, every = parser.parse_args(), [*cells(), *of_people()]
+    quick, began = asked.quick, time.monotonic()
+    known = kept(every, but=asked.grid) if asked.grid else {}
+    chosen = [cell for cell in every if asked.grid in (None, cell.grid)]
+    results = list(found(chosen[::EACH] if quick else chosen, simulations=FEWER if quick else None))
     missed = missing(results)
     print(f"\n{len(results)} cells in {time.monotonic() - began:.0f} s; {len(missed)} miss their bounds")
     for one in missed:
         print(line(one))
     if not quick:
-        write("rigor", {"cells": [told(one) for one in results], "misses": len(missed), "took_s": round(time.monotonic() - began)})
-        PAGE.write_text(page(results))
+        new = {one.cell: one for one in results}
+        whole = [(known | new)[cell] for cell in every if cell in known | new]
+        write("rigor", {"cells": [told(one) for one in whole], "misses": len(missing(whole)), "took_s": round(time.monotonic() - began)})
+        PAGE.write_text(page(whole))
 
 
 if __name__ == "__main__":

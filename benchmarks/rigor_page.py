@@ -53,6 +53,12 @@ METHODS: Final = (
      "debiased by the folded normal; its interval holds 0 where χ² of the bins does", "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
     ("as good within a margin", "comparisons",
      "two one-sided t tests", "Schuirmann 1987"),
+    ("prediction-powered", "a judge's mean, held to people's labels",
+     "labels less λ times the judge there, and λ times the judge everywhere; one label added at either end",
+     "Angelopoulos et al. 2023; Angelopoulos, Duchi, Zrnic 2023; Cochran 1977"),
+    ("strengths", "comparisons in pairs",
+     "Bradley–Terry with ties, order and length; bootstrap of documents by one Newton step",
+     "Davidson 1970; Davidson, Beaver 1977; Shao, Tu 1995"),
 )  # fmt: skip
 TITLES: Final = {
     "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
@@ -63,6 +69,8 @@ TITLES: Final = {
     "repeats": "Repeats: how many intervals hold the share",
     "calibration": "Calibration: how many intervals hold the expected calibration error",
     "tests": "Tests: how often they find a difference where there is none",
+    "labels": "Judges held to people: how many intervals hold the mean that people would give",
+    "strengths": "Comparisons in pairs: how many intervals hold the truth, or are left out as too few",
     "stopping": "Stopping: how often a sequence is wrong at any of its samples",
 }
 EXPLAINED: Final = {
@@ -74,6 +82,9 @@ EXPLAINED: Final = {
     "repeats": "The bound is 0.93, or what Wilson's interval holds of 50 samples where that is less. ICC: how much of an answer is its\n"
     "document's.",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
+    "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind.",
+    "strengths": "Every pair of models in both orders on D documents. Where each model is better on some documents, the likelihood is\n"
+    "wrong, and intervals of whole documents are not.",
     "pairs": "b, c: how many the first, and the second, alone has right. G: clusters of five. F1: scores of which so many differ.",
 }
 SHARE: Final = re.compile(r", p = ([0-9.]+)")
