@@ -107,7 +107,8 @@ def test_a_load_over_which_the_engine_fails_ends(held: Held) -> None:
     held.load()
 
     async def act() -> None:
-        async for _ in held.engines.measure(Workload(profile="single", requests=1, warmup_requests=0, output_tokens=10**15), seed=-1):
+        workload = Workload(profile="single", requests=1, warmup_requests=0, output_tokens=10**15)
+        async for _ in held.engines.measure(workload, model=ModelRef(uri="m"), seed=-1, mark=""):
             pass
 
     with pytest.raises(Permanent, match="ValueError"):
