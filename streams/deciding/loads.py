@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 
 from streams.deciding.drawing import Worlds
+from streams.money.scenarios import HOURS_PER_MONTH, S_PER_HOUR
 from streams.statistics.spreads import Floats
 
-HOURS_PER_MONTH: Final = 730
-S_PER_MONTH: Final = HOURS_PER_MONTH * 3600
+S_PER_MONTH: Final = HOURS_PER_MONTH * S_PER_HOUR
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from streams.errors import Invalid
+from streams.money.derivations import NANO
 
-NANO: Final = 10**9
 Units = Mapping[str, Decimal]
 
 

@@ -1,14 +1,12 @@
 """What a requirement means for a decision: its hard constraints, and its load."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from schemas.requirements import Requirement
 from streams.deciding.constraints import Constraint
 from streams.deciding.drawing import QUALITY
 from streams.deciding.loads import Load
-
-NANO: Final = 10**9
+from streams.money.derivations import NANO
 
 
 def constraints_of(requirement: Requirement) -> tuple[Constraint, ...]:
