@@ -15,7 +15,8 @@ SELECT
     JSONExtractString(f, 'metric') AS metric,
     JSONExtractString(f, 'filter') AS filter,
     JSONExtract(f, 'value', 'Nullable(Float64)') AS value,
-    JSONExtract(f, 'stderr', 'Nullable(Float64)') AS stderr,
+    -- Older figures have 0 where no value differs, beside an interval that denies it.
+    nullIf(JSONExtract(f, 'stderr', 'Nullable(Float64)'), 0) AS stderr,
     JSONExtract(f, 'low', 'Nullable(Float64)') AS low,
     JSONExtract(f, 'high', 'Nullable(Float64)') AS high,
     JSONExtractUInt(f, 'n') AS n,

@@ -64,7 +64,7 @@ def _built(
     request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """The tasks as they would be built, those that would be skipped, and what is remarked. Raises: Permanent, where none would run."""
-    from infra.harness.building import build
+    from infra.harness.building import build, setups_of
     from infra.harness.examples import own_examples
     from streams.planning import samples_of
 
@@ -73,6 +73,7 @@ def _built(
     for choice in choices:
         told(f"building {choice.name} …")
         try:
+            setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
             made = build(choice, dress=dress, settings=settings)
         except NotFound:
             raise
