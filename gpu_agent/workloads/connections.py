@@ -4,6 +4,7 @@ Bytes are stamped the moment they come, before anything is made of them.
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 import time
@@ -14,6 +15,7 @@ from gpu_agent.workloads.asking import Place
 from gpu_agent.workloads.http1 import Malformed, Response
 
 CONNECT_S = 30.0
+OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL}  # open files, ports: this machine's limits, not the server's
 STALE_NS = 10**9  # a server may close what lies idle for so long, while the next request is on its way
 
 
@@ -72,7 +74,9 @@ class Connection(asyncio.Protocol):
         """Stamps, then takes the framing off; what the bytes say is read later."""
         now_ns = time.perf_counter_ns()
         exchange = self._exchange
-        if exchange is None:
+        if exchange is None:  # nobody asked: whatever it is, it is no answer to the next request
+            self._pool.forget(self)
+            self.abort()
             return
         exchange.last_ns = now_ns
         try:
@@ -160,9 +164,7 @@ class Connections:
         except TimeoutError:
             return exchange.end(f"timeout: no connection within {CONNECT_S:.0f} s")
         except OSError as error:
-            # Too many open files, or no free port: this machine's limits, not the server's.
-            mine = error.errno in (24, 23, 99)
-            return exchange.end(f"{'client-limit' if mine else 'connection'}: {type(error).__name__}: {error}")
+            return exchange.end(f"{'client-limit' if error.errno in OURS else 'connection'}: {type(error).__name__}: {error}")
         self._all.add(connection)
         if exchange.ended:
             self.keep(connection)

@@ -7,7 +7,8 @@ A server elsewhere is driven by load.py; `checked` stands before either.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from gpu_agent.engines.failures import told_of
 from gpu_agent.workloads.schedule import Planned, schedule
@@ -19,21 +20,22 @@ Stream = Callable[[Planned], Iterator[int]]
 TRIED = 3  # requests of the load that may fail before it is given up, where none has succeeded
 
 
-def checked(requests: Iterable[Timed]) -> Iterator[Timed]:
+def checked(requests: Generator[Timed, None, None]) -> Iterator[Timed]:
     """The requests as they end. Raises: Permanent or Temporary, as the last one failed, where none at all succeeds."""
     succeeded, tried, last = 0, 0, None
-    for timed in requests:
-        yield timed
-        if timed.planned.phase == "warmup":
-            continue
-        succeeded, tried, last = succeeded + (timed.error is None), tried + 1, timed
-        if succeeded == 0 and tried >= TRIED:
-            break
+    with closing(requests):
+        for timed in requests:
+            yield timed
+            if timed.planned.phase == "warmup":
+                continue
+            succeeded, tried, last = succeeded + (timed.error is None), tried + 1, timed
+            if succeeded == 0 and tried >= TRIED:
+                break
     if last is not None and succeeded == 0:
         raise (Permanent if last.permanent else Temporary)(f"no request succeeds: {last.error}", code="workload-fails")
 
 
-def drive(workload: Workload, stream: Stream, *, seed: int) -> Iterator[Timed]:
+def drive(workload: Workload, stream: Stream, *, seed: int) -> Generator[Timed, None, None]:
     """Every request as it ends."""
     warmup, steady = schedule(workload, seed=seed)
     for planned in warmup:

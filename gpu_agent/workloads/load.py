@@ -12,7 +12,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -45,7 +45,7 @@ class Target:
     patience_s: float = PATIENCE_S
 
 
-def load(workload: Workload, target: Target, *, seed: int) -> Iterator[Timed]:
+def load(workload: Workload, target: Target, *, seed: int) -> Generator[Timed, None, None]:
     """Every request as it ends, read. Raises: Permanent or Temporary, where the server refuses a first request."""
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()

@@ -31,7 +31,7 @@ from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval,
 from streams.statistics.ranks import Standings, ranges, standings, together
 from streams.statistics.spreads import Clusters, Floats, covariance, errors
 
-FORMULA_VERSION = "ranking-4"
+FORMULA_VERSION = "ranking-5"
 Data = tuple[str, str, int]  # task, build, samples
 
 

@@ -73,7 +73,8 @@ def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummaris
     figures, histograms = speed.summary(elsewhere=run.served_elsewhere)
     return PerformanceSummarised(
         occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
-        formula_version=FORMULA_VERSION, complete=True, inputs_digest=speed.digest(), figures=figures, histograms=histograms,
+        formula_version=FORMULA_VERSION, complete=True,
+        inputs_digest=speed.digest(elsewhere=run.served_elsewhere), figures=figures, histograms=histograms,
     )  # fmt: skip
 
 

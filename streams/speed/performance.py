@@ -108,11 +108,11 @@ class Speed:
         """Its readings, by their ids."""
         return self.readings | self.chosen().readings
 
-    def digest(self) -> str:
-        """A name of exactly these inputs."""
+    def digest(self, *, elsewhere: bool = False) -> str:
+        """A name of exactly these inputs, and of whether no engine of ours answered."""
         attempt = self.chosen()
         ids = [event.event_id for event in (*attempt.requests.values(), *attempt.tokens.values(), *self.chosen_readings().values())]
-        return hashlib.sha256("\n".join([FORMULA_VERSION, *sorted(ids)]).encode()).hexdigest()
+        return hashlib.sha256("\n".join([FORMULA_VERSION, *(["elsewhere"] if elsewhere else []), *sorted(ids)]).encode()).hexdigest()
 
     def summary(self, *, elsewhere: bool = False) -> tuple[tuple[Figure, ...], tuple[Histogram, ...]]:
         """The figures and histograms. `elsewhere`: no engine of ours answered; newer requests say so themselves."""

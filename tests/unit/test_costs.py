@@ -16,6 +16,7 @@ from streams.money.costs import Summary, summaries
 from streams.money.prices import NANO, PriceBook
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
+from streams.settling.used import Used
 from tests.runs import run_named
 from tests.unit.test_prices import price
 from tests.unit.test_results import HEADER, STAMP, interleaved, planned
@@ -243,6 +244,15 @@ def test_energy_goes_to_the_attempt_that_was_active_and_not_over_gaps() -> None:
     assert [(one.job_id, one.attempt, one.energy_uj, one.energy_grade) for one in found.used.told()] == [
         (PERF, 1, 5, "B"), (ANSWER, 1, 70, "A"), (ANSWER, 2, 100, "A")
     ]  # fmt: skip
+
+
+def test_a_counter_that_wraps_in_a_run_has_counted_on() -> None:
+    """Nine kilojoules, six of them before its range's end; as a plain difference they would be −253."""
+    range_uj, metering = 262_143_328_850, Used()
+    for at_s, uj in ((0, range_uj - 6_000_000_000), (4, 3_000_000_000)):
+        metering.read(metered(at_s, uj, ANSWER).model_copy(update={"energy_range_uj": range_uj}))
+    (counters,) = metering.counters.values()
+    assert [counter.grown_uj for counter in counters.values()] == [9_000_000_000]
 
 
 def test_a_run_that_was_cut_off_has_cost_what_it_used_and_one_that_goes_on_nothing_yet() -> None:
