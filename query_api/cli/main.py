@@ -6,14 +6,15 @@ from collections.abc import Callable
 
 import typer
 
-from query_api.cli import comparing, costs, dead_letters, doctor, judging, looking, prices, record, stack, submitting, suites
+from query_api.cli import comparing, costs, dead_letters, doctor, judging, labelling, looking, prices, record, stack, submitting, suites
+from query_api.cli.usual import Usual
 from streams.errors import AssayError
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
-    "Evaluate": (submitting.submit, submitting.perf, judging.judge, looking.cancel),
+    "Evaluate": (submitting.submit, submitting.perf, looking.cancel),
     "Look": (
         looking.runs,
         looking.run,
@@ -29,6 +30,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
+    "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }
@@ -42,7 +44,7 @@ def assembled() -> typer.Typer:
         for command in commands:
             app.command(rich_help_panel=panel)(command)
         for bare, named in GROUPS.get(panel, ()):
-            group = typer.Typer(rich_markup_mode="markdown")
+            group = typer.Typer(rich_markup_mode="markdown", cls=Usual if Usual.usual in named else None)
             group.callback(invoke_without_command=True)(bare)
             for name, command in named.items():
                 group.command(name)(command)
