@@ -2,7 +2,9 @@
 
 import functools
 import itertools
+import zlib
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 
@@ -70,6 +72,7 @@ CASES = (
     ("2 equal models, each better on some documents", (0.0, 0.0), 0.5, 1.5),
 )
 ORDER, LENGTH = 0.5, 0.4
+Case: TypeAlias = tuple[tuple[float, ...], float, float]
 
 
 def compared() -> Iterator[Cell]:
@@ -77,28 +80,36 @@ def compared() -> Iterator[Cell]:
     for documents, (name, own, tie, apart) in itertools.product((20, 50, 200), CASES):
         figures = ("strength", "order", "length", "ties") if not apart else ("strength",)
         for figure in figures if tie else figures[:-1]:
-            find = functools.partial(_compared, documents=documents, own=own, tie=tie, apart=apart, figure=figure)
+            find = functools.partial(_compared, documents=documents, case=(own, tie, apart), figure=figure)
             yield Cell("strengths", f"D = {documents}, {name}: {figure}", PAIRS, find, 300)
 
 
-def _compared(draw: Draw, count: int, *, documents: int, own: tuple[float, ...], tie: float, apart: float, figure: str) -> float:
+def _compared(_draw: Draw, count: int, *, documents: int, case: Case, figure: str) -> float:
+    own, tie, _ = case
     truth = {"strength": own[0], "order": ORDER, "length": LENGTH, "ties": tie / (2 + tie)}[figure]
-    found = []
+    return held([one[figure].interval or ALWAYS for one in _fits(documents, case, count)], truth)
+
+
+@functools.cache
+def _fits(documents: int, case: Case, count: int) -> list[dict[str, Estimate]]:
+    """The estimates of so many simulations, which all figures of a case share."""
+    draw, found = np.random.default_rng(zlib.crc32(f"{documents} {case}".encode())), []
     for _ in range(count):
-        told = strengths(_bouts(draw, documents, own, tie, apart), length=apart == 0)
+        told = strengths(_bouts(draw, documents, case), length=case[2] == 0)
         mine = next((one.strength for one in told.models if one.model == "0"), Estimate(None))
-        figures = {"strength": mine, "order": told.order, "length": told.length, "ties": told.ties}
-        found.append(figures[figure].interval or ALWAYS)
-    return held(found, truth)
+        found.append({"strength": mine, "order": told.order, "length": told.length, "ties": told.ties})
+    return found
 
 
-def _bouts(draw: Draw, documents: int, own: tuple[float, ...], tie: float, apart: float) -> list[Bout]:
+def _bouts(draw: Draw, documents: int, case: Case) -> list[Bout]:
+    own, tie, apart = np.asarray(case[0]), case[1], case[2]
     length, feel = draw.normal(size=(2, documents, len(own)))
-    bouts = []
-    for document, (i, j) in itertools.product(range(documents), itertools.permutations(range(len(own)), 2)):
-        longer = float(length[document, i] - length[document, j])
-        ahead = own[i] - own[j] + ORDER + (LENGTH * longer if not apart else apart * (feel[document, i] - feel[document, j]))
-        chances = np.exp([ahead / 2, np.log(tie) if tie else -np.inf, -ahead / 2])
-        worth = 1 - draw.choice(3, p=chances / chances.sum()) / 2
-        bouts.append(Bout(str(i), str(j), worth, longer, document))
-    return bouts
+    i, j = np.asarray(list(itertools.permutations(range(len(own)), 2))).T
+    longer = length[:, i] - length[:, j]
+    ahead = own[i] - own[j] + ORDER + (apart * (feel[:, i] - feel[:, j]) if apart else LENGTH * longer)
+    weights = np.stack([np.exp(ahead / 2), np.full(ahead.shape, tie), np.exp(-ahead / 2)])
+    place = (draw.random(ahead.shape) > np.cumsum(weights / weights.sum(axis=0), axis=0)[:2]).sum(axis=0)
+    return [
+        Bout(str(first), str(second), 1 - place[document, at] / 2, float(longer[document, at]), document)
+        for document in range(documents) for at, (first, second) in enumerate(zip(i.tolist(), j.tolist(), strict=True))
+    ]  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas import builds, jobs, measurements, requests, results, runs, settled, trust
+from schemas import builds, jobs, labels, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -34,6 +34,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             results.SampleNotScored,
             results.RunScored,
             results.TaskStopped,
+            labels.AnswerLabelled,
             results.PerformanceSummarised,
             settled.RunSettled,
             settled.RunProgressed,

@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import builds, jobs, measurements, requests, results, runs, settled, trust
+from schemas import builds, jobs, labels, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 FOREVER_MS: Final = -1
@@ -53,6 +53,7 @@ SCORES: Final = Topic("assay.scores.v1", results.SampleScored)
 NOT_SCORED: Final = Topic("assay.not-scored.v1", results.SampleNotScored)
 RUN_SCORES: Final = Topic("assay.run-scores.v1", results.RunScored)
 STOPS: Final = Topic("assay.stops.v1", results.TaskStopped)
+LABELS: Final = Topic("assay.labels.v1", labels.AnswerLabelled)
 PERFORMANCE: Final = Topic("assay.performance.v1", results.PerformanceSummarised)
 RESULTS: Final = Topic("assay.results.v1", settled.RunSettled)
 PROGRESS: Final = Topic("assay.progress.v1", settled.RunProgressed, retention_ms=WEEK_MS)

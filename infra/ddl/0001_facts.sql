@@ -652,6 +652,37 @@ ORDER BY (run_id, event_id);
 
 CREATE VIEW IF NOT EXISTS stops AS SELECT * EXCEPT (log_version) FROM fact_stops FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_labels (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    against_run Nullable(String),
+    judgement String,
+    metric String,
+    task String,
+    ordinal Int64,
+    repeat Int64,
+    request Int64,
+    draw Int64,
+    by String,
+    value Float64,
+    swapped Bool,
+    note Nullable(String),
+    revision Int64,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id);
+
+CREATE VIEW IF NOT EXISTS labels AS SELECT * EXCEPT (log_version) FROM fact_labels FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_performance (
     event_id String,
     organisation_id String,

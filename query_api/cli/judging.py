@@ -15,7 +15,17 @@ from query_api.cli.submitting import submit_body
 from streams.quality.judging import PAIRWISE, USUAL
 
 
-def judge(
+def judge(context: typer.Context) -> None:
+    """Judges of a run's answers: ask a model, import people's labels, hold the one to the others. `assay judge RUN` asks.
+
+    Examples: `assay judge RUN --model ./judge --chat --wait` · `assay judge labels mine.csv --run RUN --judgement assay_judge_writing`
+    · `assay judge show RUN`
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def ask(
     run_id: RunId,
     model: Annotated[str | None, typer.Option(help="the judge: a model's folder, or org/name@revision")] = None,
     trust_model_code: TrustModelCode = False,

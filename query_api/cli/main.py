@@ -13,6 +13,7 @@ from query_api.cli import (
     doctor,
     engines,
     judging,
+    labelling,
     looking,
     prices,
     pulling,
@@ -21,13 +22,14 @@ from query_api.cli import (
     submitting,
     suites,
 )
+from query_api.cli.usual import Usual
 from streams.errors import AssayError
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
-    "Evaluate": (submitting.submit, submitting.perf, judging.judge, looking.cancel, pulling.pull),
+    "Evaluate": (submitting.submit, submitting.perf, looking.cancel, pulling.pull),
     "Look": (
         looking.runs,
         looking.run,
@@ -44,6 +46,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "The stack": ((engines.engine, {"list": engines.listed, "install": engines.install}),),
+    "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }
@@ -57,7 +60,7 @@ def assembled() -> typer.Typer:
         for command in commands:
             app.command(rich_help_panel=panel)(command)
         for bare, named in GROUPS.get(panel, ()):
-            group = typer.Typer(rich_markup_mode="markdown")
+            group = typer.Typer(rich_markup_mode="markdown", cls=Usual if Usual.usual in named else None)
             group.callback(invoke_without_command=True)(bare)
             for name, command in named.items():
                 group.command(name)(command)

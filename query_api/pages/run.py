@@ -10,8 +10,10 @@ from starlette.requests import Request
 from query_api.drawing.asking import command
 from query_api.drawing.charts import shares
 from query_api.drawing.grouping import arranged
+from query_api.drawing.held import of_correction, of_strengths
 from query_api.drawing.timelines import timeline
 from query_api.pages.rendering import Content, page, short
+from query_api.reading.held import corrections, standing
 from query_api.reading.judgements import judgements
 from query_api.reading.runs import Reading
 from query_api.reading.timelines import history
@@ -25,9 +27,10 @@ async def load(request: Request) -> Content:
     reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
     cursor = request.query_params.get("judgements", "")
     state = await reading.state(run_id)
-    run, told, cost, histograms, asked, judged, pins = await asyncio.gather(
+    run, told, cost, histograms, asked, judged, pins, held = await asyncio.gather(
         reading.run_of(state), history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
-        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, state),
+        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor),
+        _pins(reading, state), _held(reading, run_id),
     )  # fmt: skip
     scores = arranged(run["scores"], run["groups"])
     return {
@@ -36,8 +39,17 @@ async def load(request: Request) -> Content:
         "timeline": timeline(told) if told else None,
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
-        "judged": judged, "judged_paged": bool(cursor), **pins,
+        "judged": judged, "judged_paged": bool(cursor), **pins, **held,
     }  # fmt: skip
+
+
+async def _held(reading: Reading, run_id: str) -> dict[str, Any]:
+    """Judges of its answers held to people, and the strengths of models compared with its own, each with what is said of it."""
+    corrected, strong = await asyncio.gather(corrections(reading, run_id), standing(reading, run_id))
+    return {
+        "corrections": [one | {"remarks": list(of_correction(one))} for one in corrected],
+        "strengths": [one | {"remarks": list(of_strengths(one))} for one in strong],
+    }
 
 
 async def _pins(reading: Reading, state: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,13 @@ async def page(reading: Reading, run_id: str, *, sort: str, limit: int, cursor: 
     return {"samples": samples, "contents": await _contents(reading, references), "next": next_page}
 
 
+async def of_places(reading: Reading, run_id: str, places: Iterable[Key]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The samples at these places, whole, and the texts that their prompts begin with, by id."""
+    rows = [{"task": task, "ordinal": ordinal, "repeat": repeat} for task, ordinal, repeat in sorted(set(places))]
+    samples = await _whole(reading, run_id, rows, ())
+    return samples, await _contents(reading, {r["prefix_ref"] for one in samples for r in one["requests"] if r["prefix_ref"]})
+
+
 async def _chosen(reading: Reading, *, run_id: str, metric: str, filter: str, differs_from: str, **_: Any) -> list[Chosen]:
     """What the value of each task's samples is of. Of a run that is to differ from another, only the tasks that are built alike count."""
     tasks = await reading.planned(run_id)

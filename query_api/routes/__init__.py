@@ -1,7 +1,7 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
 from query_api.operations.routing import Operation
-from query_api.routes import boards, cluster, comparing, costs, judgements, prices, runs, samples, service, streaming, suites
+from query_api.routes import boards, cluster, comparing, costs, judgements, labels, prices, runs, samples, service, streaming, suites
 
 OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
@@ -10,6 +10,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *suites.OPERATIONS,
     *comparing.OPERATIONS,
     *judgements.OPERATIONS,
+    *labels.OPERATIONS,
     *costs.OPERATIONS,
     *prices.OPERATIONS,
     *cluster.OPERATIONS,

@@ -28,7 +28,8 @@ from assay_client import models
 LISTS = {
     "RunFilters": "/v1/runs", "SampleFilters": "/v1/runs/{run_id}/samples", "BoardFilters": "/v1/boards", "PriceFilters": "/v1/prices",
     "AgentFilters": "/v1/agents", "LetterFilters": "/v1/dead-letters", "RankingFilters": "/v1/rankings",
-    "JudgementFilters": "/v1/runs/{run_id}/judgements", "CostFilters": "/v1/runs/{run_id}/cost", "SuiteFilters": "/v1/suites",
+    "JudgementFilters": "/v1/runs/{run_id}/judgements",
+    "LabelFilters": "/v1/runs/{run_id}/labels", "CostFilters": "/v1/runs/{run_id}/cost", "SuiteFilters": "/v1/suites",
     "SuiteTaskFilters": "/v1/suites/{suite}/tasks",
 }  # fmt: skip
 PAGING = frozenset({"limit", "cursor"})

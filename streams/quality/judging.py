@@ -52,6 +52,11 @@ def derived_name(task: str) -> str:
     return task.partition(OF)[0]
 
 
+def judged_name(task: str) -> str:
+    """The judged task in `derived:judged task`; empty for any other name."""
+    return task.partition(OF)[2]
+
+
 def subject_of(run_id: str, plan: Plan) -> Subject:
     """A run as whom another judges."""
     return Subject(run_id=run_id, model=plan.model, model_sha=plan.model_sha, engine=plan.engine, chat=plan.chat,
@@ -74,10 +79,10 @@ def by(plan: Plan) -> str:
     """What a judging run's boards are called beside their tasks: ` by JUDGE`, with whom it compares; empty for any other run."""
     if plan.subject is None:
         return ""
-    return f" by {_named(plan)}" + (f" against {_named(plan.against)}" if plan.against else "")
+    return f" by {named(plan)}" + (f" against {named(plan.against)}" if plan.against else "")
 
 
-def _named(told: Plan | Subject) -> str:
+def named(told: Plan | Subject) -> str:
     """A model's short name, with a mark that tells it from others of that name."""
     mark = hashlib.sha256(repr(identity(told)).encode()).hexdigest()[:6]
     return f"{told.model.uri.rstrip('/').rpartition('/')[2] or told.model.uri} ({mark})"

@@ -3,12 +3,12 @@
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from streams.statistics.pairs import FEWEST, Bout, strengths
@@ -41,10 +41,10 @@ def test_it_is_the_summit_of_the_likelihood() -> None:
     """To the digits that another climber finds."""
     bouts = drawn(1, own=(0.5, 0.0, -0.5), documents=40, order=0.4, length=0.3)
 
-    def loss(told: Any) -> float:
-        return float(likelihood(list(told), bouts))
+    def aim(told: NDArray[np.float64]) -> np.float64:
+        return np.float64(likelihood(told.tolist(), bouts))
 
-    best = minimize(loss, x0=np.zeros(5)).x
+    best = minimize(aim, x0=np.zeros(5)).x
     found = strengths(bouts, length=True)
     own = {one.model: one.strength.value for one in found.models}
     centre = (best[0] + best[1]) / 3

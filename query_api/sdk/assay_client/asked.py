@@ -180,6 +180,17 @@ class JudgementFilters(TypedDict, total=False):
     """by what; a minus: the greatest first"""
 
 
+class LabelFilters(TypedDict, total=False):
+    """Filters and order of `/v1/runs/{run_id}/labels`; null is as left out."""
+
+    judgement: str | None
+    """only those on the scale of this derived task"""
+    by: str | None
+    """only this person's"""
+    sort: Literal["task", "-task", "labelled_us", "-labelled_us"] | None
+    """by the answer, or by when"""
+
+
 class CostFilters(TypedDict, total=False):
     """Filters and order of `/v1/runs/{run_id}/cost`; null is as left out."""
 

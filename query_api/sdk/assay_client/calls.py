@@ -11,6 +11,7 @@ from assay_client.tables import Table
 ADDRESS = "http://127.0.0.1:18000"
 Model: TypeAlias = str | Path | Mapping[str, Any] | models.ModelRef
 Task: TypeAlias = str | Mapping[str, Any] | models.TaskChoice
+Label: TypeAlias = Mapping[str, Any] | models.LabelTold
 Price: TypeAlias = Mapping[str, Any] | models.PriceTold
 
 
@@ -63,6 +64,27 @@ def cost(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[
 def judgements(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[models.Judgements]:
     """What judges say of a run's answers."""
     return steps.whole(_get(f"/v1/runs/{run_id}/judgements", filters), models.Judgements, rows="judgements", most=most)
+
+
+def labels(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.Label]]:
+    """People's labels of a run's answers."""
+    return _table(f"/v1/runs/{run_id}/labels", models.LabelPage, "labels", most=most, filters=filters)
+
+
+def publish_labels(run_id: str, told: Sequence[Label], about: Mapping[str, Any]) -> Steps[models.LabelsPublished]:
+    """Publishes labels, all or none; the same again is the same label."""
+    body = {**about, "labels": [_plain(one) for one in told]}
+    return steps.document(Ask("POST", f"/v1/runs/{run_id}/labels", body=body), models.LabelsPublished)
+
+
+def corrections(run_id: str) -> Steps[models.Corrections]:
+    """Judges held to people."""
+    return steps.document(Ask("GET", f"/v1/runs/{run_id}/corrections"), models.Corrections)
+
+
+def strengths(run_id: str) -> Steps[models.Strengths]:
+    """Strengths from comparisons in pairs."""
+    return steps.document(Ask("GET", f"/v1/runs/{run_id}/strengths"), models.Strengths)
 
 
 def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:

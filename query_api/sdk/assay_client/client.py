@@ -13,6 +13,7 @@ from assay_client.asked import (
     BoardFilters,
     CostFilters,
     JudgementFilters,
+    LabelFilters,
     LetterFilters,
     PriceFilters,
     RankingFilters,
@@ -91,6 +92,25 @@ class Client:
     def judgements(self, run_id: str, *, most: int | None = None, **filters: Unpack[JudgementFilters]) -> models.Judgements:
         """What judges say of a run's answers, and how far they agree."""
         return self._do(calls.judgements(run_id, most=most, filters=filters))
+
+    def labels(self, run_id: str, *, most: int | None = None, **filters: Unpack[LabelFilters]) -> Table[models.Label]:
+        """People's labels of a run's answers, of each the newest."""
+        return self._do(calls.labels(run_id, most=most, filters=filters))
+
+    def publish_labels(
+        self, run_id: str, labels: Sequence[calls.Label], *, judgement: str, by: str, metric: str = "", against_run: str | None = None
+    ) -> int:
+        """How many of the labels said something new: all are published or none. Raises: Invalid."""
+        about = {"judgement": judgement, "metric": metric, "against_run": against_run, "by": by}
+        return (self._do(calls.publish_labels(run_id, labels, about))).published
+
+    def corrections(self, run_id: str) -> models.Corrections:
+        """Judges of a run's answers, held to people's labels."""
+        return self._do(calls.corrections(run_id))
+
+    def strengths(self, run_id: str) -> models.Strengths:
+        """Strengths of the models that judges compared with a run's in pairs."""
+        return self._do(calls.strengths(run_id))
 
     def compare(self, a: str, b: str, *, task: str | None = None) -> models.Compared:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""

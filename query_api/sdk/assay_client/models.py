@@ -150,6 +150,13 @@ class ChatOutput(Shape):
     fold_system: bool = False
 
 
+class AgainstRun1(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+
+
 class Device(Shape):
     """A device as its driver describes it."""
 
@@ -183,6 +190,15 @@ class EngineChoice(Shape):
     model_config = ConfigDict(extra="forbid")
     name: str = "transformers"
     options: dict[str, str] | None = None
+
+
+class Estimated(Shape):
+    """An estimate with its 95 % interval; what is null, perhaps the interval alone, says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why_undefined: str | None
 
 
 class Generation(Shape):
@@ -273,6 +289,84 @@ class JudgedScore(Shape):
     """the metric that rankings by this judge use"""
 
 
+class Label(Shape):
+    """A person's word on one answer, as it stands. `value`: what it is on the scale; of two answers what the run's own is worth."""
+
+    task: str
+    ordinal: int
+    repeat: int
+    request: int
+    draw: int
+    judgement: str
+    metric: str
+    against_run: AgainstRun1 | None
+    by: str
+    label: str
+    value: float
+    swapped: bool
+    note: str
+    revision: int
+    """how often it was corrected"""
+    labelled_us: int
+
+
+class LabelPage(Shape):
+    """Labels, in the order asked for."""
+
+    labels: list[Label]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class LabelTold(Shape):
+    """A person's word on one answer."""
+
+    model_config = ConfigDict(extra="forbid")
+    task: str
+    """the task that was answered"""
+    ordinal: Annotated[int, Field(ge=0, lt=2147483648)]
+    """the sample, as the list of samples has it"""
+    repeat: Annotated[int, Field(ge=0, lt=2147483648)] = 0
+    request: Annotated[int, Field(ge=0, lt=2147483648)] = 0
+    draw: Annotated[int, Field(ge=0, lt=2147483648)] = 0
+    label: str | int | float
+    """a number on the metric's scale; of two answers: first, second or tie"""
+    swapped: bool = False
+    """of two answers: the other run's was shown first"""
+    by: Annotated[str, Field(max_length=200)] = ""
+    """whose word it is, where not that of all"""
+    note: Annotated[str, Field(max_length=10000)] = ""
+
+
+class LabelsPublished(Shape):
+    """How many labels said something new; the others had been said before, alike."""
+
+    published: int
+
+
+class AgainstRun3(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """of two answers: the run whose the others are"""
+
+
+class LabelsTold(Shape):
+    """Labels to publish, all or none."""
+
+    model_config = ConfigDict(extra="forbid")
+    judgement: str
+    """the derived task on whose scale they are, as assay_judge_writing"""
+    metric: str = ""
+    """its metric; the usual one, where it is left out"""
+    against_run: AgainstRun3 | None = None
+    """of two answers: the run whose the others are"""
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who labelled"""
+    labels: Annotated[list[LabelTold], Field(max_length=10000, min_length=1)]
+
+
 class LeftOut(Shape):
     """A model of which no run stands on the board, its newest run, and why."""
 
@@ -313,6 +407,18 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+
+
+class Measured(Shape):
+    """A figure with its standard error and 95 % interval over n answers; what is null, perhaps the interval alone, says why."""
+
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    why_undefined: str | None
 
 
 class ModelPublished(Shape):
@@ -614,6 +720,25 @@ class Stopping(Shape):
     confidence: float = 0.95
 
 
+class StrongModel(Shape):
+    """A model among those compared. `strength`: log-odds, 0 being the mean; `points`: what it is expected to win, a tie counting half."""
+
+    model: str
+    bouts: int
+    strength: Estimated
+    points: Estimated
+    equally_long: Estimated
+    """its strength if all answers were equally long"""
+
+
+class AgainstRun4(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """the run whose answers those of parent_run are compared with"""
+
+
 class Submitted(Shape):
     """A run that was asked for."""
 
@@ -736,6 +861,29 @@ class TaskProgress(Shape):
     """older: the model may have seen its data; newer: they came after the model"""
 
 
+class ToLabel(Shape):
+    """An answer for a person to label. Of two, `answer` stands first and `other` second; `swapped`: the first is the other run's."""
+
+    task: str
+    ordinal: int
+    repeat: int
+    request: int
+    draw: int
+    swapped: bool
+    prompt: str
+    answer: str
+    other: str | None
+
+
+class ToLabelPage(Shape):
+    """A random sample of a run's written answers, and what a person may say of each."""
+
+    judgement: str
+    metric: str
+    scale: str
+    answers: list[ToLabel]
+
+
 class TokenCost(Shape):
     """What a million tokens cost in the run that the row's speed was measured in, under the newest version of the price book."""
 
@@ -821,6 +969,50 @@ class BoardPage(Shape):
     boards: list[BoardRow]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Correction(Shape):
+    """
+    A judge's metric held to people's labels.
+
+    `judged`: the judge's own mean; `people`: that of the labels alone; `corrected`: what people would say of all answers, by both.
+    """
+
+    run_id: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+    """the run that judges"""
+    judge: str
+    task: str
+    metric: str
+    against_run: AgainstRun1 | None
+    judged: Measured
+    people: Measured
+    corrected: Measured
+    tuning: float | None
+    """how much the judge is worth to it, 0 to 1: λ of PPI++"""
+    bias: Measured
+    """the judge's values less people's, on the same answers"""
+    agreement: Agreed
+    """of judge and people"""
+    among_people: Agreed
+    """of people, where several labelled the same"""
+    labels: int
+    """answers that people labelled and the judge scored"""
+    persons: int
+    unmatched: int
+    """answers that people labelled and the judge did not score"""
+
+
+class Corrections(Shape):
+    """Judges of a run's answers, held to people."""
+
+    run_id: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+    corrections: list[Correction]
 
 
 class GroupDifference(Shape):
@@ -1007,6 +1199,35 @@ class Speed(Shape):
     e2e_s: Spread
     client: LoadSender
     energy: Energy
+
+
+class Standing(Shape):
+    """Strengths of models by one judge's comparisons in pairs (or people's), the strongest first: Bradley–Terry with ties and order."""
+
+    judge: str
+    task: str
+    comparisons: int
+    """pairs of runs that were compared"""
+    bouts: int
+    documents: int
+    why_undefined: str | None
+    models: list[StrongModel]
+    order: Estimated
+    """what the first place is worth, in log-odds"""
+    ties: Estimated
+    """the share of ties between equals"""
+    length: Estimated
+    """what being twice as long is worth, in log-odds"""
+
+
+class Strengths(Shape):
+    """Strengths of the models that judges compared with a run's, each judge for itself."""
+
+    run_id: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+    strengths: list[Standing]
 
 
 class TaskChoice(Shape):
@@ -1260,7 +1481,7 @@ class Submission(Shape):
     """leave out rows of any task's data that cannot be asked or scored, and count them"""
     judgements: Annotated[list[Judgement], Field(validate_default=True)] = []
     """judges of the answers, each in a run of its own"""
-    against_run: AgainstRun | None = None
+    against_run: AgainstRun4 | None = None
     """the run whose answers those of parent_run are compared with"""
     stopping: Stopping | None = None
     """when a task is known well enough to stop early; null: it runs whole"""

@@ -1,0 +1,166 @@
+"""Labels as CSV files: a template of answers for a person to fill in, and what a filled one says, each row with its line.
+
+A spreadsheet reads a cell that begins with =, +, - or @ as a formula, and an answer may be one that a model wrote. Such cells are written
+with an apostrophe in front, which spreadsheets show as text; it is taken off again. Source: OWASP, CSV Injection.
+"""
+
+import csv
+import difflib
+import io
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from streams.errors import Invalid
+from streams.quality.labels import LARGEST, LONGEST_NOTE, Scale, value_of
+
+PLACE: Final = ("task", "ordinal", "repeat", "request", "draw")
+ASKED: Final = ("task", "ordinal", "label")
+COLUMNS: Final = ("run", *PLACE, "swapped", "prompt", "answer", "other", "label", "note")
+FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+TRUE, FALSE = frozenset({"yes", "true", "1"}), frozenset({"", "no", "false", "0"})
+TOLD: Final = 3  # faults that are told; of more, how many
+COMMA: Final = re.compile(r"(\d+),(\d+)")
+OF_THE_API: Final = re.compile(r"labels\.(\d+)(?:\.(\w+))?: (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A label as the API takes it, and the line on which it begins."""
+
+    line: int
+    told: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a file says: its labels, and how many rows have none yet."""
+
+    rows: tuple[Row, ...]
+    without: int
+
+
+def guarded(cell: str) -> str:
+    """The cell as no spreadsheet takes it for a formula."""
+    return f"'{cell}" if cell.startswith(FORMULAS) else cell
+
+
+def unguarded(cell: str) -> str:
+    """The cell as it was before."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULAS) else cell
+
+
+def template(run_id: str, answers: Iterable[Mapping[str, Any]]) -> str:
+    """The CSV of answers for a person to fill in."""
+    written = io.StringIO(newline="")
+    rows = csv.writer(written)
+    told = list(answers)
+    columns = [name for name in COLUMNS if name not in ("other", "swapped") or any(one["other"] is not None for one in told)]
+    rows.writerow(columns)
+    for one in told:
+        cells = {"run": run_id, "label": "", "note": ""} | {**one, "swapped": "yes" if one["swapped"] else "no"}
+        rows.writerow([guarded(str(cells[name])) for name in columns])
+    return written.getvalue()
+
+
+def read(path: Path, *, run_id: str, scale: Scale) -> Filled:
+    """The labels of a file. Raises: Invalid, with lines and columns of what is wrong in any row."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path} is not in UTF-8: save it as CSV UTF-8", code="label-file") from error
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}", code="no-file") from error
+    faults, rows, without, first = list[str](), list[Row](), 0, dict[tuple[Any, ...], int]()
+    for line, cells in _records(path, text):
+        if not cells["label"].strip():
+            without += 1
+            continue
+        told = _row(cells, scale=scale, run_id=run_id, faults=(own := list[str]()))
+        about = (told.get("by", ""), *(told[name] for name in PLACE))
+        if not own and first.setdefault(about, line) != line:
+            own.append(f"column ordinal: the same answer as in line {first[about]}; leave one out")
+        faults += [f"line {line}, {fault}" for fault in own]
+        rows.append(Row(line, told))
+    if faults:
+        more = f"; and {len(faults) - TOLD} more" if len(faults) > TOLD else ""
+        raise Invalid(f"{path}, {'; '.join(faults[:TOLD])}{more}", code="label-file")
+    if not rows:
+        raise Invalid(f"{path} has no label in it: fill in the column label", code="label-file")
+    return Filled(tuple(rows), without)
+
+
+def _records(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Records below the head, each with the line that it begins on. In some countries spreadsheets part cells by semicolons."""
+    head_line = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if head_line.count(";") > head_line.count(",") else ",", strict=True)
+    head, line = list[str](), 1
+    try:
+        for cells in reader:
+            if not head:
+                head = _head(path, cells)
+            elif any(cell.strip() for cell in cells):
+                if len(cells) != len(head):
+                    raise Invalid(f"{path}, line {line}: {len(cells)} cells under a head of {len(head)}", code="label-file")
+                yield line, dict(zip(head, cells, strict=True))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise Invalid(f"{path}, line {reader.line_num}: no CSV: {error}", code="label-file") from error
+    if not head:
+        raise Invalid(f"{path} is empty: `assay judge labels {path} --template` writes one to fill in", code="label-file")
+
+
+def _head(path: Path, cells: Sequence[str]) -> list[str]:
+    head = [cell.strip().lower() for cell in cells]
+    for name in ASKED:
+        if name not in head:
+            close = difflib.get_close_matches(name, head, n=1)
+            hint = f"; is it {close[0]!r}?" if close else ""
+            raise Invalid(f"{path}, line 1: no column {name!r}{hint}", code="label-file")
+    if twice := [name for name in (*COLUMNS, "by") if head.count(name) > 1]:
+        raise Invalid(f"{path}, line 1: column {twice[0]!r} comes twice", code="label-file")
+    return head
+
+
+def _row(cells: Mapping[str, str], *, scale: Scale, run_id: str, faults: list[str]) -> dict[str, Any]:
+    """A label as the API takes it; what is wrong goes to `faults`."""
+    told: dict[str, Any] = {"task": unguarded(cells["task"].strip()), "note": unguarded(cells.get("note", "")).strip()}
+    if cells.get("run", "").strip() not in ("", run_id):
+        faults.append(f"column run: this row is about run {cells['run'].strip()!r}, not {run_id}")
+    if not told["task"]:
+        faults.append("column task: it is empty")
+    for name in PLACE[1:]:
+        told[name] = _whole(cells.get(name, "0" if name != "ordinal" else ""), name, faults)
+    swapped = cells.get("swapped", "").strip().lower()
+    if swapped not in TRUE | FALSE:
+        faults.append(f"column swapped: {cells['swapped']!r}; write yes or no")
+    told["swapped"] = swapped in TRUE
+    told["label"] = COMMA.sub(r"\1.\2", unguarded(cells["label"]).strip())
+    try:
+        value_of(told["label"], scale, swapped=False)
+    except Invalid as error:
+        faults.append(f"column label: {error}")
+    if len(told["note"]) > LONGEST_NOTE:
+        faults.append(f"column note: {len(told['note'])} characters; {LONGEST_NOTE} are the most")
+    return told | ({"by": by} if (by := unguarded(cells.get("by", "")).strip()) else {})
+
+
+def _whole(cell: str, name: str, faults: list[str]) -> int:
+    """A whole number; a spreadsheet may have made 3.0 of 3."""
+    word = cell.strip().removesuffix(".0") or ("" if name == "ordinal" else "0")
+    if word.isascii() and word.isdigit() and int(word) < LARGEST:
+        return int(word)
+    faults.append(f"column {name}: {cell!r} is no whole number")
+    return -1
+
+
+def placed(error: Invalid, path: Path, rows: Sequence[Row]) -> Invalid:
+    """What the API says of an entry, told with the file's line and column."""
+    found = OF_THE_API.fullmatch(str(error))
+    if found is None:
+        return error
+    number, field, message = found.groups()
+    column = f", column {field}" if field else ""
+    return Invalid(f"{path}, line {rows[int(number)].line}{column}: {message}", code=error.code)
