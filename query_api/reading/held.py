@@ -19,6 +19,7 @@ from streams.statistics.pairs import Bout, Estimate, strengths
 Sides = tuple[str, str]  # a run, and the one that it is compared with or nothing
 People = dict[tuple[Sides, str, str], dict[Place, dict[str, tuple[float, bool]]]]
 PEOPLE = "people"
+NO_SPREAD = "too few, or all are equal: nothing tells how far they spread"
 
 
 async def corrections(reading: Reading, run_id: str) -> list[dict[str, Any]]:
@@ -110,12 +111,12 @@ def _ends(interval: tuple[float, float] | None) -> dict[str, float | None]:
 
 
 def _mean(one: Mean) -> dict[str, Any]:
-    why = None if one.interval else "too few answers for an interval"
+    why = None if one.interval else NO_SPREAD
     return {"value": one.value, "stderr": one.stderr, **_ends(one.interval), "n": one.n, "method": one.method, "why_undefined": why}
 
 
 def _difference(one: Difference) -> dict[str, Any]:
-    why = None if one.low is not None else "too few answers for an interval"
+    why = None if one.low is not None else NO_SPREAD
     return {
         "value": one.value,
         "stderr": one.stderr,

@@ -32,7 +32,7 @@ from streams.statistics.spreads import Floats
 FEWEST: Final = 20  # documents, below which nothing is told
 TELLING: Final = 8  # comparisons that a model won, and lost (a tie counts half each), below which its interval is not told
 STEPS, CLOSE, FARTHEST = 60, 1e-9, 12.0  # of Newton's method; log-odds beyond which a strength has no bound
-SMALLEST = 1e-9
+SMALLEST, NO_WIDTH = 1e-9, 1e-6
 _CHUNK_CELLS = 4_000_000
 
 
@@ -261,8 +261,10 @@ def _points(own: Floats, equal: Floats) -> Floats:
 
 
 def _estimate(drawn: Floats, design: _Design, few: str | None) -> Estimate:
-    """The first is the estimate, the others are draws."""
-    return Estimate(float(drawn[0]), None if few else percentile_interval(drawn[1:], n=design.clusters), few)
+    """The first is the estimate, the others are draws. Where all are the same nothing says how sure it is, and no interval has no width."""
+    low, high = percentile_interval(drawn[1:], n=design.clusters)
+    why = few or ("no document says otherwise: nothing tells how sure it is" if high - low < NO_WIDTH else None)
+    return Estimate(float(drawn[0]), None if why else (low, high), why)
 
 
 def _times(bouts: Sequence[Bout], name: str) -> int:

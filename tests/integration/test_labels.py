@@ -95,7 +95,7 @@ def test_a_judge_is_held_to_people(flow: Settings, runs: tuple[str, str], tmp_pa
     assert (found["judge"], found["task"], found["metric"], found["labels"], found["persons"]) == (
         "rates", f"{WRITING}:assay_copy", "rating", 30, 1,
     )  # fmt: skip
-    assert found["judged"]["value"] == pytest.approx(mean) and found["corrected"]["value"] == pytest.approx(mean - 2)
+    assert found["judged"]["value"] == pytest.approx(mean) and found["corrected"]["value"] == pytest.approx(mean - 2, abs=0.2)
     assert found["corrected"]["low"] < mean - 2 < found["corrected"]["high"] < found["judged"]["low"]
     assert (found["bias"]["value"], found["tuning"], found["corrected"]["n"]) == (pytest.approx(2), pytest.approx(1, abs=0.2), LIMIT)
     shown = assay(flow, "judge", "show", run_id).stdout

@@ -62,6 +62,7 @@ def test_one_order_worth_nothing_and_no_ties_is_the_share_won() -> None:
     assert found.models[0].strength.value == pytest.approx(math.log(3) / 2)
     assert found.models[0].points.value == pytest.approx(0.75)
     assert [found.order.value, found.ties.value] == pytest.approx([0, 0], abs=1e-9)
+    assert found.order.interval is None and "nothing tells how sure" in str(found.order.why)
 
 
 @settings(max_examples=10)
