@@ -28,6 +28,14 @@ class InMemory:
         self.more.set()
         return record
 
+    async def publish(self, event: Event) -> Place:
+        """Writes an event."""
+        return self.write(event).place
+
+    async def publish_all(self, events: Sequence[Event]) -> list[Place]:
+        """Writes events in their order."""
+        return [self.write(event).place for event in events]
+
     def count(self) -> int:
         """How many records it has."""
         return sum(map(len, self.records.values()))
