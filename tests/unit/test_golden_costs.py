@@ -79,7 +79,7 @@ def owned_million(purchase: Number, running: Number, tokens_per_s: Number) -> Ca
 def pan(purchase: Number, tokens_per_s: Number, *, watts: Number) -> Callable[[], Fraction]:
     """Months until GPT-5's bill is saved: 1.25 and 10 USD a million and 0.15 USD/kWh are the source's.
 
-    Its table follows, and for every row alike, from 176 hours a month and two tokens written for each that is read.
+    Its first and last row follow, and alike, from 176 hours a month and two tokens written for each that is read.
     """
     scenario = Scenario.of(
         PAN, purchase=purchase, tokens_per_s=tokens_per_s, power=watts, kwh="0.15", input_price="1.25", output_price=10,
