@@ -35,6 +35,8 @@ METHODS: Final = (
      "shares smoothed by half a sample either way; covariance of tasks over the same documents", "this page"),
     ("Student, corrected for skewness", "values without a range",
      "the least interval that holds Student's and Hall's", "Hall 1992; Zhou, Gao 2000"),
+    ("…, so many set-ups", "repeats with other few-shot seeds and prompt formats",
+     "to the squared margin comes t²·variance between set-ups / set-ups", "Searle, Casella, McCulloch 1992; Zou, Donner 2008"),
     ("confidence sequence", "tasks that may stop early",
      "predictable empirical Bernstein, without replacement", "Waudby-Smith, Ramdas 2020, 2024"),
     ("adjusted Wald", "paired right and wrong",
@@ -67,6 +69,7 @@ TITLES: Final = {
     "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
     "pairs": "Paired differences: how many intervals hold the difference",
     "repeats": "Repeats: how many intervals hold the share",
+    "set-ups": "Set-ups: how many intervals hold the mean over all set-ups that might be asked",
     "calibration": "Calibration: how many intervals hold the expected calibration error",
     "tests": "Tests: how often they find a difference where there is none",
     "labels": "Judges held to people: how many intervals hold the mean that people would give",
@@ -81,6 +84,8 @@ EXPLAINED: Final = {
     "can say no more than that. ICC: how alike they are.",
     "repeats": "The bound is 0.93, or what Wilson's interval holds of 50 samples where that is less. ICC: how much of an answer is its\n"
     "document's.",
+    "set-ups": "Right and wrong answers, or any values; SD: how far set-ups are apart, where documents are by 1 (right and wrong: on the\n"
+    "logit's scale).",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
     "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind.",
     "strengths": "Every pair of models in both orders on D documents. Where each model is better on some documents, the likelihood is\n"
