@@ -3,7 +3,8 @@
 from typing import Final
 
 from infra.models import ModelFacts
-from streams.engines import check_format
+from schemas.requests import ModelRef
+from streams.engines import NAMES, check_format
 from streams.errors import Invalid
 
 # What numbers can be computed with; others only store weights.
@@ -17,6 +18,7 @@ ENCODERS: Final = frozenset({
 })  # fmt: skip
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 CAUSAL: Final = "transformers"
+SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 
 
 def check(facts: ModelFacts, *, engine: str) -> None:
@@ -30,6 +32,29 @@ def check(facts: ModelFacts, *, engine: str) -> None:
     _check_tokenizer(facts)
     if engine == CAUSAL and facts.format != "gguf":
         _check_causal(facts)
+
+
+def check_told(model: ModelRef, facts: ModelFacts | None) -> None:
+    """Raises: Invalid where the request says of the model what its files deny, or what nobody here can see; `facts`: None without files."""
+    if facts is None:
+        if told := [name for name in SEEN_IN_FILES if getattr(model, name) is not None]:
+            raise Invalid(
+                f"{told[0]} of {model.uri} would say what nobody here can see, for its files are not read; leave it out",
+                code="model-unseen",
+            )
+        return
+    place = facts.file or facts.folder
+    if model.format is not None and model.format != facts.format:
+        raise Invalid(
+            f"{place} is {NAMES.get(facts.format, facts.format)}, not {model.format} as the request says; name the model that is, or leave "
+            "format out", code="model-format",
+        )  # fmt: skip
+    if model.quantisation is not None and model.quantisation != facts.weights_type:
+        has = f"its weights are {facts.weights_type}" if facts.weights_type else "nothing in its files says that"
+        raise Invalid(
+            f"{place} is not quantised as {model.quantisation}: {has}, and no engine here quantises weights as it loads them; name weights "
+            "that are, or leave quantisation out", code="model-quantisation",
+        )  # fmt: skip
 
 
 def _check_tokenizer(facts: ModelFacts) -> None:

@@ -129,6 +129,7 @@ def locate(model: ModelRef) -> Path:
     """
     folder = Path(model.uri).expanduser()
     if folder.is_dir() or (folder.is_file() and folder.suffix == GGUF):
+        _refuse_revision(model)
         return folder
     if folder.is_file():
         raise Invalid(
@@ -136,6 +137,7 @@ def locate(model: ModelRef) -> Path:
             code="model-not-found",
         )
     if (pulled := pulled_models.folder_of(model.uri)) is not None:
+        _refuse_revision(model)
         return pulled
     if folder.is_absolute() or model.uri.startswith((".", "~")) or model.uri.count("/") != 1:
         raise Invalid(f"no model at {model.uri}: there is no such folder here{pulled_models.hint(model.uri)}", code="model-not-found")
@@ -147,6 +149,14 @@ def locate(model: ModelRef) -> Path:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         first = str(error).splitlines()[0]
         raise Invalid(f"no model {model.uri}: no such folder here, and the hub says: {first}", code="model-not-found") from error
+
+
+def _refuse_revision(model: ModelRef) -> None:
+    if model.revision is not None:
+        raise Invalid(
+            f"{model.uri} lies here, and has no revision {model.revision}: only the hub has revisions; leave it out, or give sha256 to be "
+            "sure of the files", code="model-revision",
+        )  # fmt: skip
 
 
 def gguf_of(place: Path) -> Path | None:

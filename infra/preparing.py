@@ -26,8 +26,10 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
         if choice.generation is not None:
             generation.check_taken(generation.arguments(choice.generation.json_text), engine=request.engine.name)
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
+        model_fitness.check_told(request.model, None)
         return None
     facts = read_by(inspect(request.model), engine=request.engine.name)
+    model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
     return facts
 

@@ -93,6 +93,12 @@ def check_format(name: str, weights: str, *, model: object) -> None:
 
 def check_model(name: str, model: ModelRef) -> None:
     """Raises: Invalid where the request wants of the model what the engine, whatever the model's files are, does not do."""
+    if model.adapter is not None or model.base is not None:
+        named = f"adapter {model.adapter.uri}" if model.adapter else f"base {model.base}"
+        raise Invalid(
+            f"engine {name} puts no adapter on a model, so {named} would change nothing; merge it (peft: merge_and_unload), save the "
+            "result with its tokenizer, and name that as the model", code="model-adapter",
+        )  # fmt: skip
     if name == "gguf" and model.dtype is not None:
         raise Invalid(
             f"engine gguf computes with the weights as the file has them, and not as dtype {model.dtype}; leave it out, or give engine "

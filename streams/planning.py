@@ -39,6 +39,7 @@ class Chosen:
 def check(request: EvaluationRequested) -> None:
     """Raises: Invalid, saying what to change, where a request can be seen to be impossible without looking at anything else."""
     bounds.check(request)
+    _check_honoured(request)
     if not request.tasks and request.workload is None:
         raise Invalid("nothing to do: name at least one task, or a workload", code="nothing-to-do")
     names = [choice.name for choice in request.tasks]
@@ -58,6 +59,19 @@ def check(request: EvaluationRequested) -> None:
     _check_vary(request)
     if request.workload:
         _check_workload(request.workload, engine=request.engine.name)
+
+
+def _check_honoured(request: EvaluationRequested) -> None:
+    """Refuses what the schema takes and nothing acts on yet: a run that seems to keep it would be shown as what it is not."""
+    told = {
+        "slo": (request.slo, "no run is held to a service level yet"),
+        "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
+        "credential_ref": (request.credential_ref, "no credentials are kept here yet"),
+        "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
+    }
+    for name, (value, why) in told.items():
+        if value is not None:
+            raise Invalid(f"{name} would change nothing: {why}; leave it out", code="not-honoured")
 
 
 def _check_choice(choice: TaskChoice) -> None:

@@ -1,0 +1,103 @@
+"""What a request says of its model is done, held to the model's files, or refused: never passed over in silence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from infra.models import inspect
+from infra.preparing import facts_of
+from schemas.requests import Adapter, EngineChoice, EvaluationRequested, ModelRef, Objective, TaskChoice, Workload
+from streams.errors import Invalid
+from streams.planning import check
+from tests.pool import STAMP
+from tests.runs import run_named
+
+# Field → a value that cannot be met, and the code of its refusal; None: it acts, which other tests hold.
+FIELDS: dict[str, tuple[Any, str] | None] = {
+    "uri": ("/no/such/folder", "model-not-found"),
+    "revision": ("main", "model-revision"),
+    "sha256": ("0" * 64, "model-changed"),
+    "format": ("gguf", "model-format"),
+    "base": ("org/base", "model-adapter"),
+    "adapter": (Adapter(uri="/an/adapter", method="lora"), "model-adapter"),
+    "dtype": ("float8_e4m3fn", "model-dtype"),
+    "quantisation": ("int8", "model-quantisation"),
+    "trust_code": None,
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A causal model's files, of the smallest size."""
+    place = tmp_path_factory.mktemp("model")
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1,
+        "vocab_size": 3, "max_position_embeddings": 16, "dtype": "float32",
+    }  # fmt: skip
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"<s>": 0, "</s>": 1, "a": 2}, "merges": []}}))
+    (place / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
+    save_file({"embeddings": np.zeros((3, 4), dtype=np.float32)}, place / "model.safetensors")
+    return place
+
+
+def asked(model: ModelRef, *, engine: str = "transformers", url: str | None = None) -> EvaluationRequested:
+    """A request for it; a load on a server where there is an address."""
+    tasks, workload = ((), Workload(url=url, requests=1)) if url else ((TaskChoice(name="assay_copy"),), None)
+    return EvaluationRequested(
+        occurred_us=1, producer=STAMP, run_id=run_named("told"), model=model, engine=EngineChoice(name=engine), tasks=tasks,
+        workload=workload,
+    )  # fmt: skip
+
+
+def refused(request: EvaluationRequested) -> Invalid:
+    """Why it is refused."""
+    with pytest.raises(Invalid) as caught:
+        check(request)
+        facts_of(request)
+    return caught.value
+
+
+def test_every_field_is_held_to_one_of_the_two() -> None:
+    """Else the next that is added would be passed over."""
+    assert FIELDS.keys() == ModelRef.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", [name for name, told in FIELDS.items() if told])
+def test_what_a_models_files_deny_is_refused(folder: Path, name: str) -> None:
+    """With a word on what to do."""
+    value, code = FIELDS[name] or ("", "")
+    error = refused(asked(ModelRef.model_validate({"uri": str(folder), name: value})))
+    assert error.code == code
+    assert name in ("uri", "adapter") or str(value) in str(error)
+
+
+@pytest.mark.parametrize("name", ["revision", "sha256", "format", "dtype", "quantisation"])
+@pytest.mark.parametrize(("engine", "url"), [("echo", None), ("transformers", "http://127.0.0.1:9/v1")])
+def test_what_nobody_can_see_is_refused(name: str, engine: str, url: str | None) -> None:
+    """Of a fake, and of what answers at an address, no file is read."""
+    error = refused(asked(ModelRef.model_validate({"uri": "served", name: "float32"}), engine=engine, url=url))
+    assert error.code == "model-unseen"
+    assert f"{name} of served" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("slo", Objective(ttft_ns=1)), ("stop_rule", "early"), ("credential_ref", "mine"), ("purpose", "train")]
+)
+def test_what_nothing_acts_on_is_refused(name: str, value: Any) -> None:
+    """A run would be shown as what it is not."""
+    error = refused(asked(ModelRef(uri="echo"), engine="echo").model_copy(update={name: value}))
+    assert (error.code, str(error).startswith(f"{name} would change nothing: ")) == ("not-honoured", True)
+
+
+def test_what_is_so_is_taken(folder: Path) -> None:
+    """The hash that its files have, their format, and a dtype to compute in."""
+    model = ModelRef(uri=str(folder), sha256=inspect(ModelRef(uri=str(folder))).model_sha, format="safetensors", dtype="bfloat16")
+    check(asked(model))
+    facts = facts_of(asked(model))
+    assert facts is not None
+    assert (facts.format, facts.dtype) == ("safetensors", "bfloat16")
