@@ -4,6 +4,7 @@ A request that is beyond them would stop others: its plan would fill the planner
 record of Kafka's may be. The API and the command line refuse it before anything is produced, the planner whatever comes by Kafka.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -38,6 +39,7 @@ MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
 # Of all definitions with the files that they lean on: a request is one record.
 MOST_DEFINED_BYTES: Final = 2**20
+PLAIN: Final = re.compile(r"[\w.-]*", re.ASCII).fullmatch
 LESS: Final = "lower limit or repeats, or ask for several runs"
 
 
@@ -58,13 +60,16 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A text of so many characters at most."""
+    """A text of so many characters at most; `plain`: of those alone that a topic's name may have."""
 
     most: int
+    plain: bool = False
 
     def fault(self, value: str) -> str | None:
         """What is wrong with a text; None where nothing is."""
-        return f" has {len(value):,} characters: give at most {self.most:,}" if len(value) > self.most else None
+        if len(value) > self.most:
+            return f" has {len(value):,} characters: give at most {self.most:,}"
+        return f" {value!r} is part of a topic's name: give letters, digits, '.', '_' and '-'" if self.plain and not PLAIN(value) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +89,14 @@ class Several:
 
 
 NAME, PLACE, LONG = Written(200), Written(4_000), Written(100_000)
+POOL = Written(200, plain=True)
 DRESS = Written(30_000)  # every job carries it
 BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] = MappingProxyType({
     EvaluationRequested: {
         "event_id": NAME, "organisation_id": NAME, "occurred_us": Number(END_US, 0), "trace_parent": NAME, "submitter": NAME,
         "campaign": NAME, "suite": NAME, "tasks": Several(1_000), "judges": Several(100, characters=4_000), "stop_rule": NAME,
-        "priority": Number(1_000, -1_000), "credential_ref": NAME, "labels": Several(100), "pool": NAME, "suite_version": NAME,
-        "judgements": Several(100), "model_published": NAME,
+        "priority": Number(1_000, -1_000), "credential_ref": NAME, "labels": Several(100), "pool": POOL,
+        "suite_version": NAME,        "judgements": Several(100), "model_published": NAME,
     },
     Producer: {"service": NAME, "version": NAME, "commit": NAME},
     ModelRef: {

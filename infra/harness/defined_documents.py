@@ -21,6 +21,7 @@ CODE: Final = "task-document"
 FIELDS: Final = ("doc_to_text", "doc_to_choice", "doc_to_target")
 COLUMN: Final = re.compile(r"[A-Za-z_]\w*")
 UNKNOWN: Final = re.compile(r"'([^']+)'(?: is undefined)?")  # as Jinja says it, and a dict
+ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # an object's, another each time
 CLOSE: Final = 0.7
 TEMPLATES: Final = SandboxedEnvironment()
 
@@ -134,7 +135,12 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
     seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
     if seen:
         return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
-    return f"its function raised {type(error).__name__}: {error}" if callable(told) else f"it is no template that can be filled: {error}"
+    if callable(told):
+        return f"its function raised {type(error).__name__}: {error}"
+    if isinstance(told, str) and COLUMN.fullmatch(told):
+        close = difflib.get_close_matches(told, list(document), n=1, cutoff=CLOSE)
+        return f"there is no column {told!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(document)}")
+    return f"it is no template that can be filled: {ADDRESS.sub('', str(error))}"
 
 
 def _columns(told: Any) -> list[str]:
@@ -179,8 +185,8 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     gold = task.doc_to_target(document)
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
-            places = f" (0 to {len(choices) - 1})" if isinstance(label, int) else ""
-            yield TARGET, f"{shown(label)} is none of the {len(choices)} choices{places}"
+            wanted = f"give a choice's place, 0 to {len(choices) - 1}, or its text"
+            yield TARGET, f"{shown(label)} is none of the {len(choices)} choices; {wanted}"
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
         yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"

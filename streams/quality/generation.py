@@ -18,6 +18,10 @@ from streams.errors import Invalid
 # Names of one thing, the first of those given counts.
 LENGTHS: Final = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 LONGEST_QUOTE: Final = 80
+# What one request may take of an agent: its memory and time go with both, and others wait behind it.
+LONGEST_TEXT: Final = 1_000_000
+MOST_BEAMS: Final = 64
+USUAL: Final = ("until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p", "num_beams")
 # What people write for it elsewhere → what is meant here.
 ELSEWHERE: Final = {"stop": "until", "stop_strings": "until", "stop_sequences": "until", "n": "repeats of the task",
                     "num_return_sequences": "repeats of the task", "seed": "seeds of the task"}  # fmt: skip
@@ -39,13 +43,20 @@ def _texts(value: Any) -> bool:
 ABOVE_0: Final[Takes] = ("a number above 0", lambda value: _number(value) and value > 0)
 SHARE: Final[Takes] = ("a number above 0, at most 1", lambda value: _number(value) and 0 < value <= 1)
 PART: Final[Takes] = ("a number from 0 to 1", lambda value: _number(value) and 0 <= value <= 1)
-COUNT: Final[Takes] = ("a whole number, 1 or more", lambda value: _whole(value) and value >= 1)
-COUNT_OR_0: Final[Takes] = ("a whole number, 0 or more", lambda value: _whole(value) and value >= 0)
+MOST_TOKENS: Final[Takes] = (
+    f"a whole number, 1 or more, at most {LONGEST_TEXT:,}",
+    lambda value: _whole(value) and 1 <= value <= LONGEST_TEXT,
+)
+BEAMS: Final[Takes] = (f"a whole number from 1 to {MOST_BEAMS}", lambda value: _whole(value) and 1 <= value <= MOST_BEAMS)
+COUNT_OR_0: Final[Takes] = (
+    f"a whole number, 0 or more, at most {LONGEST_TEXT:,}",
+    lambda value: _whole(value) and 0 <= value <= LONGEST_TEXT,
+)
 FLAG: Final[Takes] = ("true or false", lambda value: isinstance(value, bool))
 ANY_NUMBER: Final[Takes] = ("a number", _number)
 TOKENS: Final[Takes] = ("token ids", lambda value: isinstance(value, int | list | tuple | dict) and not isinstance(value, bool))
 ARGUMENTS: Final[Mapping[str, Takes]] = {
-    **dict.fromkeys((*LENGTHS, "max_length", "num_beams"), COUNT),
+    **dict.fromkeys((*LENGTHS, "max_length"), MOST_TOKENS),
     **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "top_k"), COUNT_OR_0),
     **dict.fromkeys(("do_sample", "renormalize_logits", "remove_invalid_values", "use_cache"), FLAG),
     **dict.fromkeys(("top_p", "typical_p"), SHARE),
@@ -56,6 +67,7 @@ ARGUMENTS: Final[Mapping[str, Takes]] = {
         ("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias", "eos_token_id", "forced_bos_token_id",
          "forced_eos_token_id", "exponential_decay_length_penalty"), TOKENS,
     ),
+    "num_beams": BEAMS,
     "until": ("a text or a list of texts", _texts),
     "temperature": ("a number, 0 or more", lambda value: _number(value) and value >= 0),
     "early_stopping": ('true, false or "never"', lambda value: isinstance(value, bool) or value == "never"),
@@ -127,7 +139,7 @@ def _meant(name: str) -> str:
     if name in ELSEWHERE:
         return f"give {ELSEWHERE[name]} instead"
     close = difflib.get_close_matches(name, ARGUMENTS, n=1, cutoff=0.7)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(ARGUMENTS))}"
+    return f"did you mean {close[0]}?" if close else f"usual ones are {', '.join(USUAL)}, and transformers' others"
 
 
 def _quoted(value: object) -> str:

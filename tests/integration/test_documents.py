@@ -45,7 +45,10 @@ def without_place(told: str) -> str:
         ({"choices": []}, "line 6: document {n}, doc_to_choice: there are no choices"),
         ({"choices": ["a"]}, "line 6: document {n}, doc_to_choice: there is one choice"),
         ({"choices": ["a", ""]}, "line 6: document {n}, doc_to_choice: choice 1 is a text of 0"),
-        ({"answer": 7}, "line 7: document {n}, doc_to_target: the number 7 is none of the 2 choices (0 to 1)"),
+        (
+            {"answer": 7},
+            "line 7: document {n}, doc_to_target: the number 7 is none of the 2 choices; give a choice's place, 0 to 1, or its text",
+        ),
         ({"answer": -1}, "line 7: document {n}, doc_to_target: the number -1 is none of the 2 choices"),
         ({"answer": None}, "line 7: document {n}, doc_to_target: null is none of the 2 choices"),
         ({"country": None}, "line 5: document {n}, doc_to_text: country is null, and would be shown as None"),
@@ -83,6 +86,7 @@ def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Pat
     ("whole", "change", "says"),
     [
         (WHOLE, ("{{country}}", "{{contry}}"), "line 5: document 0, doc_to_text: there is no 'contry'; did you mean country?"),
+        (WHOLE, ('"{{choices}}"', "choics"), "doc_to_choice: there is no column 'choics'; did you mean choices?"),
         (WHOLE, ("doc_to_target: answer", "doc_to_target: answr"), "line 7: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: answr"), "line 6: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ('"The capital of {{country}} is"', "contry"), "line 5: doc_to_text: there is no column 'contry'; did you mean"),

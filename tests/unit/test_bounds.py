@@ -77,6 +77,7 @@ def test_every_field_of_a_request_has_a_bound() -> None:
         ({"tasks": [{"name": "t", "metrics": ["m" * 1_001]}]}, "tasks.0.metrics has an entry of 1,001 characters: give at most 1,000"),
         ({"tasks": [{"name": f"{n}"} for n in range(1_001)]}, "tasks has 1,001 entries: give at most 1,000"),
         ({"tasks": [{"name": "t", "repeats": 1000, "limit": 10_001}]}, "10,001,000 samples in all, each repeat counted: give at most 10,"),
+        ({"pool": "gpu\0"}, r"pool 'gpu\x00' is part of a topic's name: give letters, digits"),
         ({"labels": {"a": "b" * 1_001}}, "labels has an entry of 1,001 characters"),
         ({"labels": {f"{n}": "" for n in range(101)}}, "labels has 101 entries: give at most 100"),
         ({"priority": -(2**63)}, "priority -9223372036854775808: give -1,000 to 1,000"),

@@ -10,11 +10,12 @@ from streams.quality.generation import arguments, check, merged
 
 REFUSED = {
     "{max_gen_toks: 4}": "no JSON", "[1]": "no JSON object", "[" * 100_000: "no JSON", '{"temprature": 1}': "did you mean temperature",
-    '{"stop": ["x"]}': "give until instead", '{"num_return_sequences": 2}': "repeats", '{"beam_me_up": 1}': "there are bad_words_ids",
+    '{"stop": ["x"]}': "give until instead", '{"num_return_sequences": 2}': "repeats", '{"beam_me_up": 1}': "usual ones are until",
     '{"do_sample": true, "temperature": 0}': "temperature above 0", '{"do_sample": true, "temperature": 0.0}': "temperature above 0",
     '{"temperature": NaN}': "a number, 0 or more", '{"temperature": "hot"}': "a number, 0 or more", '{"top_p": 0}': "above 0, at most 1",
     '{"max_gen_toks": 0}': "1 or more", '{"max_gen_toks": true}': "1 or more", '{"max_gen_toks": 1.5}': "1 or more",
-    '{"until": [1]}': "list of texts",
+    '{"until": [1]}': "list of texts", '{"num_beams": 100000}': "from 1 to 64", '{"max_gen_toks": 1000000000}': "at most 1,000,000",
+    '{"top_k": 100000000}': "at most 1,000,000",
     '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
 }  # fmt: skip
 TAKEN: list[dict[str, Any]] = [
