@@ -17,7 +17,6 @@ from scipy.special import stdtr, stdtrit
 from streams.statistics.components import Crossed
 from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
-CONFIDENCE: float = 0.95
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
 NEARLY_0 = 1e-9
 

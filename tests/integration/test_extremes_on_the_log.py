@@ -1,37 +1,20 @@
 """The extremes of every field, sent to every topic of a stack that runs: no process ends, and a run that comes after them is whole."""
 
 import asyncio
-import io
-import struct
-from collections.abc import Iterator
 
-import fastavro
 import pytest
 
+from infra.embedded.processes import PROCESSORS
 from infra.kafka import Log
 from infra.settings import Settings
-from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
 from schemas.jobs import JobReleased
 from streams.topics import BY_EVENT, DEAD_LETTERS, RUNS, jobs_topic
-from tests.conftest import PROCESSORS, assert_alive, end, spawn, stack_in
+from tests.conftest import assert_alive, end, spawn, stack_in
+from tests.extremes import sent
 from tests.flow import events_of, request, until_state
-from tests.stored.write import filled
-from tests.unit.test_extremes import IDS, at, extremes, leaves, put
 
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.timeout(1800)]
-
-
-def payloads(name: str) -> Iterator[bytes]:
-    """An event of that name for each field and each of the field's extremes, as a foreign producer would send it."""
-    event = EVENTS[name]
-    schema, told = fastavro.parse_schema(avro_schema(event)), filled(event).model_dump() | {"event_id": ""}
-    for way, hint in leaves(event, ()):
-        for extreme in extremes(hint, at(told, way)):
-            out = io.BytesIO(struct.pack(">bI", 0, IDS[name]))
-            out.seek(5)
-            fastavro.schemaless_writer(out, schema, put(told, way, extreme))
-            yield out.getvalue()
 
 
 def test_whatever_is_sent_no_process_ends_and_the_next_run_is_whole(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -54,11 +37,11 @@ async def _sent_and_survived(settings: Settings) -> None:
         await until_state(settings, before.run_id, "completed")
         for name in sorted(EVENTS):
             topic = jobs_topic("default") if EVENTS[name] is JobReleased else BY_EVENT[EVENTS[name]]
-            for payload in payloads(name):
+            for *_, payload in sent(name):
                 await log.publish_raw(topic.name, payload, key=None)
         after = request("assay_copy", limit=4)
         await log.publish(after)
         await until_state(settings, after.run_id, "completed")
         assert [change.state for change in await events_of(log, RUNS, after.run_id)][-1] == "completed"
-        letters = [record.event async for record in log.read([DEAD_LETTERS]) if record.event]
-        assert {letter.reason_code for letter in letters} >= {"invalid-event"}
+        codes = {getattr(record.event, "reason_code", None) async for record in log.read([DEAD_LETTERS])}
+        assert codes >= {"invalid-event"}

@@ -1,23 +1,16 @@
 """The extremes of every field of every event: refused at decoding with words, or survived by all that is pure behind it."""
 
-import io
 import json
 import math
-import struct
-import types
-from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import fastavro
 import pytest
 
-from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
 from schemas.codec import Undecodable
-from schemas.event import Double, Event, Finite, Record, RunId
+from schemas.event import Event, Finite
 from schemas.jobs import EnvironmentSeen
-from schemas.released import released_codec, releases
+from schemas.released import released_codec
 from schemas.requests import EvaluationRequested
 from schemas.results import PricePublished
 from schemas.runs import RunChanged
@@ -36,17 +29,11 @@ from streams.settling.dumping import canonical
 from streams.settling.dumping import dumped as settling_dumped
 from streams.settling.dumping import loaded as settling_loaded
 from streams.settling.runs import OpenRuns
+from tests.extremes import leaves, sent
 from tests.pool import STAMP, Told
 from tests.stored.write import filled
 
 CODEC = released_codec()
-IDS = {release.event: release.schema_id for release in releases()}
-WHOLE = (2**63 - 1, -(2**63), 0)
-REAL = (math.nan, math.inf, -math.inf, -1.7e308)
-WRITTEN = ("", "x" * 10_000, '\0\U0010ffff/../\n"`{{')
-MANY = 150
-EXTREMES: dict[Any, tuple[Any, ...]] = {int: WHOLE, float: REAL, str: WRITTEN, bytes: (b"", b"\xff\x00" * 5_000)}
-Way = tuple[str | int, ...]
 SEEN: EnvironmentSeen = filled(EnvironmentSeen)  # type: ignore[assignment]
 PRICES = tuple(
     PricePublished(
@@ -55,49 +42,6 @@ PRICES = tuple(
     )
     for item, unit in (("cpu_hour", "core-hour"), (f"gpu_hour:{SEEN.devices[0].name}", "device-hour"), ("kwh", "kWh"))
 )  # fmt: skip
-
-
-def leaves(hint: Any, way: Way) -> Iterator[tuple[Way, Any]]:
-    """The way to every value in a filled record that has a form of its own, with its type."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint in (RunId, Double, Finite):
-        yield way, hint
-    elif origin is Annotated:
-        yield from leaves(arguments[0], way)
-    elif origin in (Union, types.UnionType):
-        yield from leaves(next(one for one in arguments if one is not type(None)), way)
-    elif origin in (tuple, dict):
-        yield way, origin
-        yield from leaves(arguments[-1 if origin is dict else 0], (*way, "key" if origin is dict else 0))
-    elif isinstance(hint, type) and issubclass(hint, Record):
-        for name, of in get_type_hints(hint, include_extras=True).items():
-            if name in hint.model_fields:
-                yield from leaves(of, (*way, name))
-    else:
-        yield way, str if origin is Literal else hint
-
-
-def extremes(hint: Any, value: Any) -> tuple[Any, ...]:
-    """What is sent in a value's place."""
-    if hint in (tuple, dict):
-        many = list(value) * MANY if hint is tuple else {f"{n}": next(iter(value.values())) for n in range(MANY)}
-        return (hint(), many)
-    plainly = {RunId: str, Double: float, Finite: float}.get(hint, hint)
-    return EXTREMES.get(plainly, ())
-
-
-def at(told: Any, way: Way) -> Any:
-    """The value that lies there."""
-    return at(told[way[0]], way[1:]) if way else told
-
-
-def put(told: Any, way: Way, value: Any) -> Any:
-    """The same with another value there."""
-    if not way:
-        return value
-    if isinstance(told, dict):
-        return told | {way[0]: put(told[way[0]], way[1:], value)}
-    return [put(one, way[1:], value) if place == way[0] else one for place, one in enumerate(told)]
 
 
 def survived(event: Event) -> None:
@@ -149,20 +93,15 @@ def refused(payload: bytes, fault: Undecodable) -> None:
 def test_the_extremes_of_every_field_are_refused_with_words_or_survived(name: str) -> None:
     """One at a time."""
     event = EVENTS[name]
-    schema, told = fastavro.parse_schema(avro_schema(event)), filled(event).model_dump() | {"event_id": ""}
-    for way, hint in leaves(event, ()):
-        for extreme in extremes(hint, at(told, way)):
-            out = io.BytesIO(struct.pack(">bI", 0, IDS[name]))
-            out.seek(5)
-            fastavro.schemaless_writer(out, schema, put(told, way, extreme))
-            try:
-                made = CODEC.decode(out.getvalue(), event)
-            except Undecodable as fault:
-                refused(out.getvalue(), fault)
-            else:
-                assert not (isinstance(extreme, float) and math.isnan(extreme)), way
-                assert not (hint is Finite and math.isinf(extreme)), way
-                survived(made)
+    for way, hint, extreme, payload in sent(name):
+        try:
+            made = CODEC.decode(payload, event)
+        except Undecodable as fault:
+            refused(payload, fault)
+        else:
+            assert not (isinstance(extreme, float) and math.isnan(extreme)), way
+            assert not (hint is Finite and math.isinf(extreme)), way
+            survived(made)
 
 
 def test_no_number_is_left_without_saying_whether_it_may_be_infinite() -> None:
