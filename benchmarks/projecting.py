@@ -25,7 +25,7 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log, Record
 from infra.settings import Settings
 from schemas.avro import avro_schema
-from streams.projection import LARGEST, table_of
+from streams.projection import table_of, version
 from streams.topics import SCORES, TOKEN_TIMINGS
 
 TOPICS = (SCORES, TOKEN_TIMINGS)
@@ -103,7 +103,7 @@ async def _partitions(log: Log) -> list[Any]:
 
 def _row(fields: dict[str, Any], message: Any) -> list[Any]:
     cells = [json.dumps(cell) if isinstance(cell, (dict, list)) else cell for cell in fields.values()]
-    return [*cells, message.partition, message.offset, LARGEST - message.offset, message.timestamp * 1000]
+    return [*cells, message.partition, message.offset, version(message.partition, message.offset), message.timestamp * 1000]
 
 
 async def _insert(clickhouse: ClickHouse, schemas: dict[str, Any], rows: dict[str, list[list[Any]]]) -> None:

@@ -151,7 +151,8 @@ def _quoted(text: str) -> str:
 
 
 def _hash(table: Table) -> str:
-    return f"cityHash64(toString(tuple({', '.join(f'`{name}`' for name in table.columns)})))"
+    """Of all columns but the one that only says which of several rows of an id is kept."""
+    return f"cityHash64(toString(tuple({', '.join(f'`{name}`' for name in table.columns if name != 'log_version')})))"
 
 
 async def _digest(database: ClickHouse, table: Table, below: str) -> Digest:

@@ -25,6 +25,7 @@ from streams.trust.privacy import told
 PLACE: Final = {"log_partition": "UInt16", "log_offset": "UInt64", "log_version": "UInt64", "written_us": "Int64"}
 PLAIN: Final[Mapping[Any, str]] = {str: "String", bytes: "String", int: "Int64", float: "Float64", bool: "Bool", Text: "String"}
 LARGEST: Final = 2**64 - 1
+PARTITION_BITS: Final = 12
 # What is read by its place lies by its place: a page is then a few neighbouring rows of a table, however long. All parts of the event's
 # identity are in the order, so that rows of one id are still one.
 BY_PLACE: Final[Mapping[type[Event], tuple[str, ...]]] = {
@@ -81,7 +82,12 @@ def row(event: Event, *, partition: int, offset: int, written_us: int) -> list[A
     cells = list(read(told(event)))
     for index in nested:
         cells[index] = _cell(cells[index])
-    return [*cells, partition, offset, LARGEST - offset, written_us]
+    return [*cells, partition, offset, version(partition, offset), written_us]
+
+
+def version(partition: int, offset: int) -> int:
+    """What of rows of one id keeps the first: an event that was put where its key belongs has two places, perhaps of one offset."""
+    return LARGEST - (offset << PARTITION_BITS | partition)
 
 
 @cache

@@ -36,7 +36,7 @@ def until(url: str, path: str, *, holds: Any) -> dict[str, Any]:
 
 def test_an_evaluation_from_its_submission_to_its_samples(flow: Settings) -> None:
     """Submitted, known at once, completed, with scores, samples and a place on its board."""
-    body = ECHO | {"tasks": [{"name": "assay_copy", "limit": 12}], "workload": {"profile": "single", "requests": 5, "output_tokens": 8}}
+    body = ECHO | {"tasks": [{"name": "assay_copy", "limit": 12}], "workload": {"profile": "single", "requests": 12, "output_tokens": 8}}
     answer = post(f"{flow.api}/v1/evaluations", json=body)
     run_id = answer.json()["run_id"]
     assert (answer.status_code, answer.headers["location"]) == (202, f"/v1/runs/{run_id}")
@@ -46,7 +46,7 @@ def test_an_evaluation_from_its_submission_to_its_samples(flow: Settings) -> Non
     assert [(task["task"], task["expected"], task["scored"]) for task in told["tasks"]] == [("assay_copy", 12, 12)]
     assert [(score["metric"], score["samples"], score["not_scored"]) for score in told["scores"]] == [("exact_match", 12, 0)]
     speed = told["performance"]
-    assert (speed["requests"], speed["errors"], speed["energy"]["joules"]) == (5, 0, None)
+    assert (speed["requests"], speed["errors"], speed["energy"]["joules"]) == (12, 0, None)
     assert 0 < speed["ttft_s"]["p50"] <= speed["e2e_s"]["p50"] < 5
     lines = get(f"{flow.api}/v1/runs/{run_id}/samples", headers={"Accept": "application/x-ndjson"}).text.splitlines()
     rows = [json.loads(line) for line in lines]

@@ -157,7 +157,7 @@ def test_metrics_beside_a_tasks_own_have_figures(flow: Settings) -> None:
             await log.publish_all(asked)
         for one, state in zip(asked, ("completed", "completed", "rejected"), strict=True):
             assert (await until_state(flow, one.run_id, "completed", "failed", "rejected"))["state"] == state
-        sql = "SELECT metric, value, low, high, n FROM run_figures WHERE run_id = {r:String} AND complete"
+        sql = "SELECT metric, value, stderr, low, high, n FROM run_figures WHERE run_id = {r:String} AND complete"
         for one, wanted in (
             (asked[0], {"f1", "rouge1", "rouge2", "rougeL", "rougeLsum", "chrf", "distinct_1", "distinct_2"}),
             (asked[1], {"ece", "brier", "bits_per_byte", "acc"}),
@@ -167,6 +167,7 @@ def test_metrics_beside_a_tasks_own_have_figures(flow: Settings) -> None:
             assert wanted <= found.keys()
             for name in wanted:
                 assert found[name]["n"] == 20
-                assert found[name]["low"] - 1e-9 <= found[name]["value"] <= found[name]["high"] + 1e-9
+                value, error, low, high = (found[name][column] for column in ("value", "stderr", "low", "high"))
+                assert low <= value + 1e-9 and value <= high + 1e-9 if error else low is high is None  # none where no draw differs
 
     asyncio.run(act())

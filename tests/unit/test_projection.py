@@ -11,7 +11,7 @@ from schemas.catalogue import EVENTS
 from schemas.event import Event, Producer, Record, Text
 from schemas.measurements import TokensTimed
 from schemas.requests import CancellationRequested
-from streams.projection import BY_PLACE, LARGEST, plain, row, table_of
+from streams.projection import BY_PLACE, LARGEST, plain, row, table_of, version
 from streams.trust.privacy import told
 from tests.runs import run_named
 from tests.strategies import events
@@ -35,7 +35,14 @@ def test_a_row_holds_every_field_as_its_column_says(event: type[Event], data: st
     one = data.draw(events(event))
     cells = dict(zip(table_of(event).columns, row(one, partition=3, offset=7, written_us=9), strict=True))
     assert [cells[name] for name in event.model_fields] == [expected(getattr(told(one), name)) for name in event.model_fields]
-    assert [cells[name] for name in ("log_partition", "log_offset", "log_version", "written_us")] == [3, 7, LARGEST - 7, 9]
+    assert [cells[name] for name in ("log_partition", "log_offset", "log_version", "written_us")] == [3, 7, version(3, 7), 9]
+
+
+def test_of_one_events_rows_the_first_is_kept_and_of_equally_old_ones_always_the_same() -> None:
+    """ClickHouse keeps the greatest version."""
+    places = [(3, 7), (0, 8), (4095, 7), (0, 2**40)]
+    assert sorted(places, key=lambda place: version(*place), reverse=True) == [(3, 7), (4095, 7), (0, 8), (0, 2**40)]
+    assert all(0 < version(*place) <= LARGEST for place in places)
 
 
 def test_whole_numbers_are_a_json_array() -> None:
