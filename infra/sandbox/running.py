@@ -21,6 +21,7 @@ from streams.errors import AssayError, Invalid, Unavailable
 
 LONGEST_REASON = 300
 TAIL_BYTES = 4096
+START_S = 60.0
 DO = (
     "install bubblewrap, or let this user make user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone, "
     "kernel.apparmor_restrict_unprivileged_userns), or use a kernel with Landlock (5.13 or later, lsm=landlock)"
@@ -145,8 +146,8 @@ def _file(body: bytes) -> int:
 
 
 def _listen(child: subprocess.Popen[bytes], limits: Limits) -> _Heard:
-    """Hears the child until it ends, or has used too much."""
-    heard, until = _Heard(), time.monotonic() + limits.wall_s
+    """Hears the child until it ends, or has used too much. The program's time begins when it does: walls take long on a busy machine."""
+    heard, until = _Heard(), time.monotonic() + START_S
     with selectors.DefaultSelector() as selector:
         for pipe in filter(None, (child.stdout, child.stderr)):
             selector.register(pipe, selectors.EVENT_READ)
@@ -155,7 +156,10 @@ def _listen(child: subprocess.Popen[bytes], limits: Limits) -> _Heard:
                 piece = os.read(key.fd, 65536)
                 if not piece:
                     selector.unregister(key.fileobj)
+                begun = heard.said.startswith(BEGUN)
                 _hear(heard, piece, said=key.fileobj is child.stdout)
+                if not begun and heard.said.startswith(BEGUN):
+                    until = time.monotonic() + limits.wall_s
             _stop_if_too_much(heard, limits, left_s=until - time.monotonic())
     try:
         child.wait(0 if heard.too_much else max(0.0, until - time.monotonic()))
