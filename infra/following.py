@@ -6,6 +6,7 @@ What need not be decoded is passed over by its key, so that a past of things tha
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -42,8 +43,9 @@ class Following:
             self._consumer.seek(TopicPartition(*place), offset)
 
     async def close(self) -> None:
-        """Reads no more."""
-        await self._consumer.stop()
+        """Reads no more. A broker that is away is left without a word: why it ended was told."""
+        with suppress(KafkaError):
+            await self._consumer.stop()
 
     def only(self, topics: Sequence[Topic]) -> None:
         """Reads just these topics until `everything`."""

@@ -125,16 +125,16 @@ async def _compared(live: ClickHouse, rebuilt: ClickHouse, ends: Ends, *, run_id
         if one != other and difference is None:
             difference = await _first_difference(live, rebuilt, table, below)
     for name, sql in KEPT_BESIDE.items():
-        one, other = [await _digest_of_kept(database, sql, run_id) for database in (live, rebuilt)]
+        one, other = [await _digest_of_kept(database, sql, run_id, over_in=rebuilt.database) for database in (live, rebuilt)]
         tables[name] = other
         if one != other and difference is None:
             difference = f"{name}: of runs that are over it is otherwise in the live database than in the rebuilt one"
     return Verdict(difference is None, tables, difference)
 
 
-async def _digest_of_kept(database: ClickHouse, sql: str, run_id: str | None) -> Digest:
-    """Of what is kept beside the facts: sets, of the runs that were over; what came twice is in them once."""
-    over = "run_id IN (SELECT run_id FROM run_states WHERE state IN ('completed', 'failed', 'cancelled', 'rejected'))"
+async def _digest_of_kept(database: ClickHouse, sql: str, run_id: str | None, *, over_in: str) -> Digest:
+    """Of what is kept beside the facts: sets, of the runs that were over at the cut; what came twice is in them once."""
+    over = f"run_id IN (SELECT run_id FROM {over_in}.run_states WHERE state IN ('completed', 'failed', 'cancelled', 'rejected'))"
     mine = f"{over} AND run_id = '{_quoted(run_id)}'" if run_id is not None else over
     (found,) = await database.query(f"SELECT count() AS n, groupBitXor(h) AS x FROM ({sql.format(where=mine)})")
     return Digest(int(found["n"]), f"{int(found['x']):016x}")

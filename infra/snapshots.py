@@ -17,6 +17,7 @@ import structlog
 from infra.kafka import Ends, Log
 from infra.settings import Settings
 from infra.storage import Storage
+from streams.errors import Unavailable
 
 FORMAT = 1
 log_line = structlog.get_logger()
@@ -62,11 +63,11 @@ class Snapshots:
         return None if hashlib.sha256(state).hexdigest() == header["sha256"] else "its SHA-256 differs"
 
     async def save(self, shard: str, offsets: Mapping[tuple[str, int], int], state: bytes) -> None:
-        """Writes the shard's snapshot in the place of the one before. Storage that is away costs a line in the log, no more."""
-        cluster = await self._log.cluster()
+        """Writes the shard's snapshot in the place of the one before. Storage or a log that is away costs a line in the log, no more."""
         try:
+            cluster = await self._log.cluster()
             await asyncio.to_thread(self._write, shard, cluster, offsets, state)
-        except OSError as error:
+        except (OSError, Unavailable) as error:
             log_line.warning("snapshot not written", processor=self._processor, shard=shard, why=str(error))
 
     def _read(self, shard: str) -> tuple[dict[str, Any], bytes]:
