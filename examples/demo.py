@@ -115,7 +115,7 @@ def main() -> None:
         import_file(Client(settings), EXAMPLE)
         asked = [request(str((models / shape.name).resolve())) for shape in SHAPES]
         more = real(settings)
-        step("evaluating them: four tasks each, and a constant load of 4 requests/s")
+        step("evaluating them: four tasks each, and of those made here the speed, one request after the other")
         runs = evaluate(settings, asked + more)
         report(settings, runs, took_s=time.monotonic() - started)
     except AssayError as error:
