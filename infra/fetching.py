@@ -31,11 +31,16 @@ def fetch(url: str, into: Path, *, sha256: str, told: Told) -> None:
         shutil.copyfile(unquote(urlsplit(url).path), part)
     else:
         _download(url, part, told=told)
+    keep(part, into, sha256=sha256, refusal=lambda found: f"{found} where it was fetched, not {sha256}: it was not kept; try again")
+
+
+def keep(part: Path, into: Path, *, sha256: str, refusal: Callable[[str], str]) -> None:
+    """Gives a part its name where its hash is right, and removes it where not: `refusal` tells of the hash that it has. Raises: Invalid."""
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256:
         part.unlink()
-        raise Invalid(f"{into.name} has the hash {found} where it was fetched, not {sha256}: it was not kept; try again", code="hash")
+        raise Invalid(f"{into.name} has the hash {refusal(found)}", code="hash")
     part.rename(into)
 
 

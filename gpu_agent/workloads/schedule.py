@@ -12,6 +12,13 @@ from streams.errors import Invalid
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
 
 
+def places_of(workload: Workload) -> int | None:
+    """How many requests a closed load has under way at most; None for an open one, which sends by its times."""
+    if workload.profile not in CLOSED:
+        return None
+    return 1 if workload.profile == "single" else workload.concurrency or 1
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free."""

@@ -28,7 +28,8 @@ TEMPLATES: Final = SandboxedEnvironment()
 
 def check_own(task: Any, definition: Fields) -> None:
     """Raises: Invalid for the first document of a client's task that would be asked or scored wrongly; with its line in the definition."""
-    _check_columns(task, definition)
+    if fault := _no_column(task, definition):
+        raise fault
     if fault := _first(task, lambda document: faults(task, document, own=True), definition):
         raise fault
     if task.OUTPUT_TYPE == "loglikelihood_rolling" and not any(task.doc_to_target(document) for document in task.eval_docs):
@@ -42,6 +43,8 @@ def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     if not len(task.task_docs):
         why = "its process_docs leaves none" if task.config.process_docs else "its split is empty"
         return Invalid(f"task {task.config.task} has no document: {why}", code="task-broken")
+    if definition is not None and (fault := _no_column(task, definition)):
+        return fault
     of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
     return next((fault for found in of_all if (fault := _first(task, found, definition))), None) or _first_example(task, definition)
 
@@ -95,16 +98,18 @@ def check_shots(task: Any, name: str, *, exclude: bool = False) -> None:
         )
 
 
-def _check_columns(task: Any, definition: Fields) -> None:
-    """Raises: Invalid for a field that is one word, and this is no column's name: lm-eval would take it for a text."""
+def _no_column(task: Any, definition: Fields) -> Invalid | None:
+    """Why a field that is one word, and no column's name, is refused: lm-eval would take it for a text, or, of choices, for Python."""
     for field in FIELDS:
         told = getattr(task.config, field)
         if not isinstance(told, str) or not COLUMN.fullmatch(told) or told in task.features:
             continue
         close = difflib.get_close_matches(told, task.features, n=1, cutoff=CLOSE)
-        if close or field == "doc_to_text":
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(task.features)}; a text to show needs more than a word"
-            raise Invalid(f"{line_of(definition, field)}{field}: there is no column {told!r}; {hint}", code=CODE)
+        if close or field != TARGET:
+            more = "; a text to show needs more than a word" if field == "doc_to_text" else ""
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(task.features)}{more}"
+            return Invalid(f"{line_of(definition, field)}{field}: there is no column {told!r}; {hint}", code=CODE)
+    return None
 
 
 def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -137,9 +142,6 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
     if callable(told):
         return f"its function raised {type(error).__name__}: {error}"
-    if isinstance(told, str) and COLUMN.fullmatch(told):
-        close = difflib.get_close_matches(told, list(document), n=1, cutoff=CLOSE)
-        return f"there is no column {told!r}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(document)}")
     return f"it is no template that can be filled: {ADDRESS.sub('', str(error))}"
 
 

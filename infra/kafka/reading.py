@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -43,7 +43,7 @@ class Reading:
         except KafkaError as error:
             raise self._connection.away(error) from error
         finally:
-            await _stop(consumer)
+            await stop(consumer)
 
     async def ends(self, topics: Sequence[Topic]) -> Ends:
         """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
@@ -79,7 +79,7 @@ class Reading:
             async for record in self._records(consumer, partitions, until, wanted, 2 * patience_ms):
                 yield record
         finally:
-            await _stop(consumer)
+            await stop(consumer)
 
     async def _records(
         self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None, wanted: Wanted | None,
@@ -100,7 +100,9 @@ class Reading:
                         yield await self._decoding.record(message)
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Lets a consumer go. A broker that is away is left without a word: why the reading ended was told."""
     # One turn of the loop first: aiokafka cancels a task of its own there, and one that never ran yet would cancel us.
     await asyncio.sleep(0)
-    await consumer.stop()
+    with suppress(KafkaError):
+        await consumer.stop()

@@ -95,12 +95,12 @@ def _places(rows: Rows, task: PlannedTask) -> dict[int, Place]:
 def _held(one: Held) -> dict[str, Any]:
     corrected = one.corrected
     return {
-        "judged": _mean(one.judge), "people": _mean(one.people),
+        "judged": _figure(one.judge), "people": _figure(one.people),
         "corrected": {
             "value": corrected.value, "stderr": corrected.stderr, **_ends(corrected.interval), "n": corrected.answers,
             "method": corrected.method, "why_undefined": corrected.why,
         },
-        "tuning": corrected.tuning, "bias": _difference(one.bias), "agreement": _alpha(one.agreement), "among_people": _alpha(one.among),
+        "tuning": corrected.tuning, "bias": _figure(one.bias), "agreement": _alpha(one.agreement), "among_people": _alpha(one.among),
         "labels": one.corrected.labels, "persons": one.persons, "unmatched": one.unmatched,
     }  # fmt: skip
 
@@ -110,22 +110,10 @@ def _ends(interval: tuple[float, float] | None) -> dict[str, float | None]:
     return {"low": low, "high": high}
 
 
-def _mean(one: Mean) -> dict[str, Any]:
-    why = None if one.interval else NO_SPREAD
-    return {"value": one.value, "stderr": one.stderr, **_ends(one.interval), "n": one.n, "method": one.method, "why_undefined": why}
-
-
-def _difference(one: Difference) -> dict[str, Any]:
-    why = None if one.low is not None else NO_SPREAD
-    return {
-        "value": one.value,
-        "stderr": one.stderr,
-        "low": one.low,
-        "high": one.high,
-        "n": one.n,
-        "method": one.method,
-        "why_undefined": why,
-    }
+def _figure(one: Mean | Difference) -> dict[str, Any]:
+    ends = _ends(one.interval) if isinstance(one, Mean) else {"low": one.low, "high": one.high}
+    why = NO_SPREAD if ends["low"] is None else None
+    return {"value": one.value, "stderr": one.stderr, **ends, "n": one.n, "method": one.method, "why_undefined": why}
 
 
 def _alpha(one: Alpha) -> dict[str, Any]:

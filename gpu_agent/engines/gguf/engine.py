@@ -69,8 +69,9 @@ class Gguf:
         facts = inspect(model)
         model_fitness.check(facts, engine="gguf")
         self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
-        cells = _cells(facts, self._max_len, kv=kv)
-        kv_bytes = cells * facts.kv_bytes_per_token * (2 if kv == "float32" else 1)
+        per_token = facts.kv_bytes_per_token * (2 if kv == "float32" else 1)
+        cells = _cells(self._max_len, per_token=max(1, per_token), weights_bytes=facts.weights_bytes)
+        kv_bytes = cells * per_token
         _check_memory(facts.weights_bytes + kv_bytes)
         started = time.perf_counter_ns()
         self._open(facts, cells=cells, kv=kv, threads=asked.get("threads"))
@@ -175,10 +176,9 @@ def _asked(options: Mapping[str, str], device: str) -> dict[str, int]:
     return numbers(options)
 
 
-def _cells(facts: ModelFacts, max_len: int, *, kv: str) -> int:
+def _cells(max_len: int, *, per_token: int, weights_bytes: int) -> int:
     """How many tokens' keys and values are kept: what the estimate says, one text of the whole window at least, in whole blocks."""
-    per_token = max(1, facts.kv_bytes_per_token * (2 if kv == "float32" else 1))
-    most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=facts.weights_bytes) // per_token
+    most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=weights_bytes) // per_token
     return -(-max(max_len, most, STEP_TOKENS) // CELLS_A_BLOCK) * CELLS_A_BLOCK
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from gpu_agent.engines.gguf.cells import Cells, Place
 from gpu_agent.engines.gguf.sampling import Dice
 from gpu_agent.engines.gguf.tokenizer import Tokenizer
-from gpu_agent.engines.thinking import Thought, look_back
+from gpu_agent.engines.stops import Stops
+from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.written import Prompt, Text, Written
 from infra.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
 
@@ -21,7 +22,7 @@ class Texts:
         self._cells = cells
         self._tokenizer = tokenizer
         self._ends = ends
-        self._spans: dict[tuple[str, ...], int] = {}
+        self._stops = Stops(tokenizer, is_end=tokenizer.is_end)
 
     def of(self, prompts: Sequence[Prompt]) -> Iterator[tuple[int, Written]]:
         """Each prompt's new tokens, with its number, as they come."""
@@ -52,7 +53,7 @@ class Texts:
                 (sequence,) = places[place].sequences
                 text = under_way[sequence]
                 text.write(self._chosen(text, number))
-                if self._ended(text):
+                if self._stops.ended(text):
                     self._cells.end([sequence])
                     yield under_way.pop(sequence)
 
@@ -72,21 +73,6 @@ class Texts:
         if text.dice is None:
             return self._cells.likeliest(number)
         return text.dice.chosen(self._cells.logits(number), text.written.tokens, ends=self._ends)
-
-    def _ended(self, text: Text[Dice]) -> bool:
-        """Whether the newest token ends the text, or completes one of its stop texts."""
-        tokens, thought, until = text.written.tokens, text.written.thought, text.prompt.told.until
-        if self._tokenizer.is_end(tokens[-1]) or len(tokens) >= text.prompt.limit:
-            return True
-        if thought.is_open:
-            return False
-        newest = self._tokenizer.decode(tokens[thought.ended :][-self._span(until) :])
-        return any(stop in newest for stop in until)  # an empty one at once, as in lm-eval
-
-    def _span(self, until: tuple[str, ...]) -> int:
-        if until not in self._spans:
-            self._spans[until] = look_back(self._tokenizer, until)
-        return self._spans[until]
 
 
 def _length(text: Text[Dice], root: int) -> int:
