@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import structlog
 
@@ -22,6 +23,7 @@ from agents.batches import App, batches
 from agents.care import Care
 from agents.credentials import credentials
 from agents.shards import Shards
+from agents.watching import FOLLOWS, IN_HAND, until_it_must_end
 from infra.kafka import Log, Record
 from infra.lag import measure_lag
 from infra.metrics import BATCH, EVENTS, READY
@@ -34,8 +36,6 @@ CRASHED = 70  # EX_SOFTWARE of sysexits.h
 ENDING_S = 8.0
 # Kafka's own limit is for one that hangs for hours; who does nothing for minutes (infra/pulse.py) ends long before.
 LONGEST_BATCH_S = 4 * 3600.0
-PULSE_EVERY_S = 1.0
-IN_HAND = asyncio.Event()  # a batch is being handled
 Handler = Callable[[Sequence[Record]], Awaitable[None]]
 
 
@@ -45,6 +45,7 @@ def worker_app(worker: str, settings: Settings) -> App:
         f"assay-{worker}",
         broker=[f"aiokafka://{server}" for server in settings.kafka.split(",")],
         broker_credentials=credentials(settings),
+        broker_client_id=f"assay-{worker}-{uuid4().hex}",  # its group knows it by that
         store="memory://",
         datadir=settings.home / "faust",  # else it makes a folder where the process happens to be
         web_enabled=False,
@@ -121,13 +122,12 @@ async def consume(
         READY.set(1)
     lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
-    watch = asyncio.create_task(_until_it_ends(app))
-    hanging = asyncio.create_task(_until_it_hangs(settings.hang_s))
-    await asyncio.wait([watch, hanging, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
+    watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
+    await asyncio.wait([watch, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
     if not stopped.is_set():
-        structlog.get_logger().error("the consumer ended by itself, or hangs", crash=repr(app.crash_reason), silent_s=PULSE.silent_s)
+        structlog.get_logger().error("ending at the last commit", why=watch.result())
         os._exit(CRASHED)
-    for task in (watch, lagging, hanging):
+    for task in (watch, lagging):
         task.cancel()
     await _in_order(ended, following)
     await app.stop()
@@ -146,16 +146,22 @@ def _follow_assignment(app: App, following: Following) -> None:
     app.places = following.places
 
     async def revoked(_app: object, revoked: object, **_: object) -> None:
-        await or_end(until_available(following.revoked, what="state of partitions"), what="state of partitions")
+        await _followed(following.revoked)
 
     async def assigned(_app: object, **_: object) -> None:
         partitions = frozenset(tp.partition for tp in app.consumer.assignment())
-        state = until_available(lambda: following.assigned(partitions), what="state of partitions")
-        await or_end(state, what="state of partitions")
+        await _followed(lambda: following.assigned(partitions))
         READY.set(1)
 
     app.on_partitions_revoked.connect(revoked)
     app.on_rebalance_complete.connect(assigned)
+
+
+async def _followed(follow: Callable[[], Awaitable[None]]) -> None:
+    FOLLOWS.set()
+    await or_end(until_available(follow, what="state of partitions"), what="state of partitions")
+    PULSE.touch()
+    FOLLOWS.clear()
 
 
 async def or_end(working: Awaitable[None], *, what: str) -> None:
@@ -167,21 +173,10 @@ async def or_end(working: Awaitable[None], *, what: str) -> None:
         os._exit(CRASHED)
 
 
-async def _until_it_hangs(longest_s: float) -> None:
-    """Returns when nothing was done for too long while something was in hand."""
-    while not (IN_HAND.is_set() and PULSE.silent_s > longest_s):  # noqa: ASYNC110  # time is what is waited for
-        await asyncio.sleep(PULSE_EVERY_S)
-
-
 def _collect_seldom() -> None:
     """Events are trees, freed by their counts: looking for cycles among them costs a third of decoding, and finds none."""
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-
-
-async def _until_it_ends(app: Any) -> None:
-    while not (app.crashed or app.should_stop):  # noqa: ASYNC110  # Faust offers no event that stands for both
-        await asyncio.sleep(0.5)
 
 
 async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, log: Log, care: Care) -> None:

@@ -1,8 +1,13 @@
-"""`python -m tests.recording GROUP NAME`: a processor whose effect is a line `partition offset` per event, in the home's file NAME."""
+"""`python -m tests.recording GROUP NAME [strand]`: a processor whose effect is a line `partition offset` per event, in a file of the home.
+
+With `strand` its group loses it after its first batch: it finds no coordinator any more, as with a broker under load.
+"""
 
 import asyncio
 import sys
 from collections.abc import Sequence
+
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 
 from agents.app import consume
 from infra.kafka import Log, Record
@@ -10,7 +15,11 @@ from infra.settings import Settings
 from streams.topics import CANCELLATIONS
 
 
-async def main(group: str, name: str) -> None:
+async def _found_no_more(_coordinator: GroupCoordinator) -> None:
+    await asyncio.Event().wait()
+
+
+async def main(group: str, name: str, then: str = "") -> None:
     """Records until SIGTERM."""
     settings = Settings()
 
@@ -20,6 +29,8 @@ async def main(group: str, name: str) -> None:
         lines = [f"{record.place.partition} {record.place.offset}\n" for record in records]
         with (settings.home / name).open("a") as out:
             out.write("".join(lines))
+        if then == "strand":
+            GroupCoordinator.ensure_coordinator_known = _found_no_more
 
     async with Log(settings, client_id=group) as log:
         await consume(group, (CANCELLATIONS,), handle, log=log, settings=settings)

@@ -39,6 +39,17 @@ class Administering:
             found = await admin.list_consumer_group_offsets(group, partitions=[TopicPartition(*place) for place in places])
         return {(tp.topic, tp.partition): meta.offset for tp, meta in found.items() if meta.offset >= 0}
 
+    async def members(self, group: str) -> frozenset[str]:
+        """The names (`client_id`) of those whom a consumer group knows now. Raises: Unavailable."""
+        async with self.asking(f"read the members of {group}") as admin:
+            found = frozenset[str]()
+            for answer in await admin.describe_consumer_groups([group]):
+                for code, _group, _state, _type, _protocol, members, *_ in answer.groups:
+                    if code:
+                        raise for_code(code)()
+                    found |= {client_id for _member, client_id, *_ in members}
+            return found
+
     async def cluster(self) -> str:
         """The id of the cluster. Raises: Unavailable."""
         async with self.asking("read the cluster's id") as admin:

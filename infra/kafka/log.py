@@ -160,6 +160,10 @@ class Log:
         """The next offsets that a consumer group has committed, where it has any. Raises: Unavailable."""
         return await self._administering.committed(group, places)
 
+    async def members(self, group: str) -> frozenset[str]:
+        """The names (`client_id`) of those whom a consumer group knows now. Raises: Unavailable."""
+        return await self._administering.members(group)
+
     async def create_topics(self, topics: Sequence[Topic] = TOPICS, *, replication: int | None = None) -> None:
         """Creates the topics that are not there yet, as the settings ask. Raises: Unavailable, Permanent where counts differ."""
         await self._administering.create_topics(topics, replication=replication)

@@ -13,6 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from uuid6 import uuid7
 
+from agents.app import CRASHED
 from infra.identity import producer
 from infra.kafka import Log, Place
 from infra.settings import Settings
@@ -107,6 +108,26 @@ def test_nothing_is_lost_when_workers_of_a_group_come_and_go_and_die(stack: Sett
         finally:
             for child in children.values():
                 end(child)
+
+    asyncio.run(act())
+
+
+def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(stack: Settings) -> None:
+    """It would else sleep beside what it should read, and say that it is up."""
+    group = f"stranded-{uuid.uuid4().hex}"
+    file = stack.home / group
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            places = await published(log, 20)
+            child = spawn("tests.recording", group, file.name, "strand", settings=stack.model_copy(update={"hang_s": 2.0}))
+            try:
+                assert await asyncio.to_thread(child.wait, PATIENCE_S) == CRASHED
+            finally:
+                end(child)
+            places += await published(log, 20)
+            with worker(stack, group, file):
+                await until_recorded([file], places)
 
     asyncio.run(act())
 
