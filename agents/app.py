@@ -69,7 +69,7 @@ async def _nothing() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Following:
+class Assignable:
     """A state that follows the group's assignment. `places`: from where its partitions are read, instead of the committed offsets."""
 
     assigned: Callable[[frozenset[int]], Awaitable[None]]
@@ -78,18 +78,18 @@ class Following:
     places: Callable[[], Mapping[tuple[str, int], int]] = dict
 
 
-def of_shards(shards: Shards[Any]) -> Following:
+def of_shards(shards: Shards[Any]) -> Assignable:
     """How shards follow."""
-    return Following(shards.assigned, shards.revoked, shards.close, shards.places)
+    return Assignable(shards.assigned, shards.revoked, shards.close, shards.places)
 
 
 async def consume_sharded(worker: str, shards: Shards[Any], *, log: Log, settings: Settings) -> None:
     """Like `consume`, for a processor with a state by partition."""
-    await consume(worker, shards.topics, shards.handle, log=log, settings=settings, following=of_shards(shards))
+    await consume(worker, shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards))
 
 
 async def consume(
-    worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings, following: Following | None = None
+    worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings, state: Assignable | None = None
 ) -> None:
     """Runs until SIGTERM or SIGINT: each batch of the topics' records is handled, and committed only then.
 
@@ -97,28 +97,16 @@ async def consume(
     """
     await until_available(lambda: log.create_topics(TOPICS), what="topics")
     app = worker_app(worker, settings)
-    if following:
-        _follow_assignment(app, following)
-    channel = app.topic(*[topic.name for topic in topics], value_serializer="raw", key_serializer="raw")
-
+    if state:
+        _follow_assignment(app, state)
     stopped, ended = asyncio.Event(), asyncio.Event()
-
-    async def agent(_stream: object) -> None:
-        taken = batches(app, most=settings.batch_events, within_s=settings.batch_s, until=stopped)
-        try:
-            await _supervised(taken, handle, log=log, care=Care(worker, log, settings))
-        finally:
-            if not stopped.is_set():
-                os._exit(CRASHED)  # Faust would begin the agent again, without what it had fetched
-            ended.set()
-
-    app.agent(channel, name=f"assay.{worker}")(agent)
+    _give_batches(app, topics, handle, care=Care(worker, log, settings), log=log, settings=settings, stopped=stopped, ended=ended)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     app.finalize()
     await app.start()
     _collect_seldom()
-    if following is None:
+    if state is None:
         READY.set(1)
     lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
@@ -129,28 +117,47 @@ async def consume(
         os._exit(CRASHED)
     for task in (watch, lagging):
         task.cancel()
-    await _in_order(ended, following)
+    await _in_order(ended, state)
     await app.stop()
 
 
-async def _in_order(ended: asyncio.Event, following: Following | None) -> None:
+def _give_batches(
+    app: App, topics: Sequence[Topic], handle: Handler, *, care: Care, log: Log, settings: Settings, stopped: asyncio.Event,
+    ended: asyncio.Event,
+) -> None:  # fmt: skip
+    """Lets the app's one agent handle its batches until it is stopped."""
+    channel = app.topic(*[topic.name for topic in topics], value_serializer="raw", key_serializer="raw")
+
+    async def agent(_stream: object) -> None:
+        taken = batches(app, most=settings.batch_events, within_s=settings.batch_s, until=stopped)
+        try:
+            await _supervised(taken, handle, log=log, care=care)
+        finally:
+            if not stopped.is_set():
+                os._exit(CRASHED)  # Faust would begin the agent again, without what it had fetched
+            ended.set()
+
+    app.agent(channel, name=app.conf.id)(agent)
+
+
+async def _in_order(ended: asyncio.Event, state: Assignable | None) -> None:
     """Lets the batch in hand end, then the state be written down; neither is waited for long."""
     with suppress(TimeoutError):
         await asyncio.wait_for(ended.wait(), ENDING_S)
-        if following:
-            await asyncio.wait_for(following.close(), ENDING_S)
+        if state:
+            await asyncio.wait_for(state.close(), ENDING_S)
 
 
-def _follow_assignment(app: App, following: Following) -> None:
+def _follow_assignment(app: App, state: Assignable) -> None:
     """The state follows the group's assignment, by Faust's own signals: the second is sent before anything is sought or fetched."""
-    app.places = following.places
+    app.places = state.places
 
     async def revoked(_app: object, revoked: object, **_: object) -> None:
-        await _followed(following.revoked)
+        await _followed(state.revoked)
 
     async def assigned(_app: object, **_: object) -> None:
         partitions = frozenset(tp.partition for tp in app.consumer.assignment())
-        await _followed(lambda: following.assigned(partitions))
+        await _followed(lambda: state.assigned(partitions))
         READY.set(1)
 
     app.on_partitions_revoked.connect(revoked)

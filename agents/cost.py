@@ -177,7 +177,7 @@ async def main(settings: Settings) -> None:
         async with rates.following(lambda _record: priced.set()) as tasks:
             again = asyncio.create_task(_when(priced, shards.ask))
             watching = [asyncio.create_task(or_end(task, what="prices")) for task in (*tasks, again)]
-            await consume("cost", shards.topics, shards.handle, log=log, settings=settings, following=of_shards(shards))
+            await consume("cost", shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards))
             for task in (again, *watching):
                 task.cancel()
 

@@ -76,7 +76,7 @@ class Everywhere(Generic[S]):
         ends, events = await self._log.ends(self._fold.topics), 0
         behind = {place: end for place, end in ends.items() if self._next.get(place, 0) < end}
         if behind:
-            async with aclosing(self._log.follow(self._fold.topics, since=dict(self._next), until=behind)) as records:
+            async with aclosing(self._log.follow(self._fold.topics, since=dict(self._next), until=behind, told="restoring")) as records:
                 async for record in records:
                     events += 1
                     await self._take(record)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
-from agents.app import Following, consume, or_end
+from agents.app import Assignable, consume, or_end
 from agents.everywhere import Everywhere, events_of, told_of
 from infra.identity import producer
 from infra.kafka import Log, Record
@@ -137,6 +137,6 @@ async def main(settings: Settings) -> None:
         async with everywhere.following() as tasks:
             ranking = asyncio.create_task(ranker.rank())
             watching = [asyncio.create_task(or_end(task, what="boards")) for task in (*tasks, ranking)]
-            await consume("rank", (RESULTS,), ranker.handle, log=log, settings=settings, following=Following(ranker.assigned))
+            await consume("rank", (RESULTS,), ranker.handle, log=log, settings=settings, state=Assignable(ranker.assigned))
             for task in (ranking, *watching):
                 task.cancel()

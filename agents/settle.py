@@ -227,7 +227,14 @@ class Settling:
                 moved, state.moved = state.moved, set()
                 for run_id in sorted(moved):
                     if run := state.runs.runs.get(run_id):
-                        await self._progress(state, run)
+                        await self._told_progress(state, run)
+
+    async def _told_progress(self, state: Here, run: Run) -> None:
+        """What cannot be worked out of a run before it is complete holds up nobody: when it is, that is told."""
+        try:
+            await self._progress(state, run)
+        except Exception as error:  # noqa: BLE001  # one run's, and others go on
+            log_line.error("no provisional figures", run_id=run.run_id, error=frames(error))
 
     async def _progress(self, state: Here, run: Run) -> None:
         for task, version in list(run.scores):

@@ -25,7 +25,6 @@ from infra.snapshots import Snapshots
 from streams.topics import Topic
 
 S = TypeVar("S")
-TELL_EVERY_S = 5.0
 SHARE = 20
 log_line = structlog.get_logger()
 
@@ -223,22 +222,18 @@ class Shards(Generic[S]):
         since = {place: offset for shard in shards.values() for place, offset in shard.next.items()}
         ends = {place: end for place, end in (await self._log.ends(topics)).items() if place[1] in shards}
         behind = {place: end for place, end in ends.items() if since.get(place, 0) < end}
-        total, told_s, misplaced = sum(end - since.get(place, 0) for place, end in behind.items()), time.monotonic(), list[Record]()
+        misplaced = list[Record]()
 
         def wanted(key: bytes | None, place: Place) -> bool:
             return self._fold.wanted(shards[place.partition].state, key, place)
 
         if behind:
-            async with aclosing(self._log.follow(topics, since=since, until=behind, wanted=wanted)) as records:
+            async with aclosing(self._log.follow(topics, since=since, until=behind, wanted=wanted, told="restoring")) as records:
                 async for record in records:
                     if not self._at_home(record):
                         misplaced.append(record)
                     await self._take_of_past(shards[record.place.partition], record)
-                    if time.monotonic() - told_s > TELL_EVERY_S:
-                        told_s = time.monotonic()
-                        left = sum(end - shards[place[1]].next.get(place, 0) for place, end in behind.items())
-                        log_line.info("restoring", done_ratio=round(1 - left / total, 3), of=total, at=record.place)
         for place, end in ends.items():
             shards[place[1]].next[place] = end
         await self._put_right(misplaced)
-        return total
+        return sum(end - since.get(place, 0) for place, end in behind.items())

@@ -2,7 +2,8 @@
 
 The history is that of finished runs, each with its scores, readings, timings, job reports and result, and a few open ones; MILLIONS=10
 writes ten million scores and readings, two million timings, a million reports and 5,000 runs, and less in proportion. Each processor is
-started alone, first without a snapshot, then with the one that it left: the seconds until it says that it is ready, and its memory then.
+started alone, first without a snapshot, then with the one that it left: the seconds until it says that it is ready, of wall and of
+processor time (others share the machine), and its memory then.
 The floor of the same run is a reader that takes the same records from the log and decodes none. Writes results/state.json.
 """
 
@@ -160,7 +161,7 @@ async def load(settings: Settings, *, runs: int, first: int = 0) -> int:
 
 
 def started(name: str, settings: Settings) -> dict[str, float]:
-    """Starts a processor, waits until it is ready, ends it gently: seconds, and MiB with its children."""
+    """Starts a processor, waits until it is ready, ends it gently: seconds of wall and of processor time, and MiB."""
     told = settings.model_copy(update={"metrics": free_address()})
     began = time.perf_counter()
     child = subprocess.Popen([sys.executable, "-m", "agents", name], env=environment_of(told))
@@ -169,11 +170,12 @@ def started(name: str, settings: Settings) -> dict[str, float]:
             assert child.poll() is None, f"agents.{name} has ended"
             assert time.perf_counter() - began < PATIENCE_S
             time.sleep(0.05)
-        took_s, memory = time.perf_counter() - began, psutil.Process(child.pid).memory_info().rss
+        took_s, process = time.perf_counter() - began, psutil.Process(child.pid)
+        memory, cpu = process.memory_info().rss, process.cpu_times()
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(120)
-    return {"s": round(took_s, 3), "mib": round(memory / 2**20, 1)}
+    return {"s": round(took_s, 3), "cpu_s": round(cpu.user + cpu.system, 3), "mib": round(memory / 2**20, 1)}
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -213,7 +215,7 @@ def measured(settings: Settings, *, of: str) -> dict[str, Any]:
     for name in PROCESSORS:
         told[name] = {"without_snapshot": started(name, settings), "with_snapshot": started(name, settings)}
     rows = [
-        {"processor": name, **{f"{when}, {unit}": told[name][when][unit] for when in told[name] for unit in ("s", "mib")}}
+        {"processor": name, **{f"{when}, {unit}": told[name][when][unit] for when in told[name] for unit in ("s", "cpu_s", "mib")}}
         for name in PROCESSORS
     ]
     show(f"{of}; the floor reads it in {told['floor']['s']} s", rows)
@@ -232,10 +234,9 @@ def main() -> None:
         forget(settings)
         whole = measured(settings, of=f"{whole_events:,} events")
     ratios = {
-        name: {"s": round(whole[name]["with_snapshot"]["s"] / small[name]["with_snapshot"]["s"], 2),
-               "mib": round(whole[name]["with_snapshot"]["mib"] / small[name]["with_snapshot"]["mib"], 2)}
+        name: {unit: round(whole[name]["with_snapshot"][unit] / small[name]["with_snapshot"][unit], 2) for unit in ("s", "cpu_s", "mib")}
         for name in PROCESSORS
-    }  # fmt: skip
+    }
     write("state", {"runs": runs, "events": whole_events, "whole": whole, "tenth": small, "whole_to_tenth": ratios})
 
 

@@ -35,7 +35,7 @@ WORKLOAD = {"profile": "single", "duration_s": 5.0, "input_tokens": 64, "output_
 
 def step(text: str) -> None:
     """Says what comes next."""
-    showing.errors.print(f"[bold]▸ {text}[/]")
+    showing.remark((f"▸ {text}", "bold"))
 
 
 def start(settings: Settings) -> None:

@@ -4,23 +4,20 @@ What need not be decoded is passed over by its key, so that a past of things tha
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 
-import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka import Ends, Log, Place, Record
 from infra.kafka.reading import stop
+from infra.kafka.telling import Telling
 from streams.errors import Unavailable
 from streams.topics import Topic
 
 MOST = 2000
-PROGRESS_S = 5.0
 PATIENCE_MS = 250  # of many partitions: with less the broker does little else but answer that there is nothing
 Passes = Callable[[bytes | None, Place, int], bool]
-log_line = structlog.get_logger()
 
 
 class Following:
@@ -81,9 +78,7 @@ class Following:
 
     async def until(self, ends: Ends, *, told: str | None = None) -> None:
         """Returns once all that lies before these offsets is folded; a log line named `told` says every few seconds what is left."""
-        began_s = said_s = time.monotonic()
+        telling = Telling(told)
         while left := sum(max(0, end - self._reached.get(place, 0)) for place, end in ends.items()):
-            if told and time.monotonic() - said_s > PROGRESS_S:
-                said_s = time.monotonic()
-                log_line.info(told, left=left, for_s=round(said_s - began_s))
+            telling.left(left)
             await self._round.wait()

@@ -61,7 +61,9 @@ class Settings(BaseSettings):
         default=900.0, gt=0, description="Seconds that aggregating one metric of a task may take; then it has no value, and says so."
     )
     hang_s: float = Field(
-        default=300.0, gt=0, description="Seconds in which a stream processor must get on with what it has in hand or what there is to read; else it is started anew."
+        default=300.0,
+        gt=0,
+        description="Seconds in which a stream processor must get on with what it has in hand or to read; else it is started anew.",
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
     build_processes: int = Field(default=1, ge=1, description="Processes that build tasks, beside the planner's event loop.")

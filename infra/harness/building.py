@@ -7,6 +7,7 @@ fewer samples takes the first ones.
 import hashlib
 import inspect
 import json
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -312,9 +313,11 @@ def _chance(task: Any, samples: list[BuiltSample], metric: str) -> float | None:
         return None
     if callable(task.config.process_results):
         told = [value for sample in samples[:: max(1, len(samples) // GUESSED_AT)] for value in _picked(task, sample, metric)]
-        return statistics.fmean(told) if told else None
-    twice = 2 if "acc_mutual_info" in task.aggregation() else 1
-    return sum(twice / len(sample.requests) for sample in samples) / len(samples)
+        guessed = statistics.fmean(told) if told else math.nan
+    else:
+        twice = 2 if "acc_mutual_info" in task.aggregation() else 1
+        guessed = sum(twice / len(sample.requests) for sample in samples) / len(samples)
+    return guessed if 0 <= guessed < 1 else None  # else no score can be said beside it
 
 
 def _picked(task: Any, sample: BuiltSample, metric: str) -> Iterator[float]:

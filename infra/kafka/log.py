@@ -134,14 +134,15 @@ class Log:
         partitions: Sequence[int] | None = None,
         wanted: Wanted | None = None,
         patience_ms: int = PATIENCE_MS,
+        told: str | None = None,
     ) -> AsyncGenerator[Record, None]:
         """Records of the topics as they come. `since`: next offsets (elsewhere the beginning); `until`: where to end.
 
         With `until`, only its partitions are read; else all of each topic, or those `partitions`. `wanted` says by key and place which
         records are worth decoding. `patience_ms`: how long the broker keeps a question for which it has nothing; a reader of one partition,
-        or one that may be late, is patient.
+        or one that may be late, is patient. `told`: the name of a log line that says, every few seconds, how far it is from `until`.
         """
-        return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted, patience_ms=patience_ms)
+        return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted, patience_ms=patience_ms, told=told)
 
     async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
         """Every record of a key, as of now: its partition is read, and nothing else in it is decoded."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -11,6 +12,7 @@ from infra.kafka.connection import Connection
 from infra.kafka.decoding import Decoding
 from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
+from infra.kafka.telling import Telling
 from streams.topics import Topic
 
 PATIENCE_MS = 100
@@ -62,12 +64,13 @@ class Reading:
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None,
-        wanted: Wanted | None = None, patience_ms: int = PATIENCE_MS,
+        wanted: Wanted | None = None, patience_ms: int = PATIENCE_MS, told: str | None = None,
     ) -> AsyncGenerator[Record, None]:  # fmt: skip
         """Records of the topics as they come, from `since` (else the beginning) to `until`, whose partitions alone are read.
 
         Without `until`: those of every partition, or of `only` these. `patience_ms`: how long the broker keeps a question for which it has
-        nothing. With several partitions, what comes on one may wait so long while another is quiet; an idle reader asks less often.
+        nothing. With several partitions, what comes on one may wait so long while another is quiet; an idle reader asks less often. `told`:
+        the name of a log line that says, every few seconds, how far it is from `until`.
         """
         asked = [TopicPartition(*place) for place in until or ()]
         partitions = asked if until is not None else await self._partitions.all_of(topics, only=only)
@@ -76,28 +79,39 @@ class Reading:
             consumer.assign(partitions)
             for tp in partitions:
                 consumer.seek(tp, (since or {}).get((tp.topic, tp.partition), 0))
-            async for record in self._records(consumer, partitions, until, wanted, 2 * patience_ms):
-                yield record
+            async for batches in _batches(consumer, until, timeout_ms=2 * patience_ms, told=told):
+                for tp, messages in batches.items():
+                    end = until[tp.topic, tp.partition] if until is not None else None
+                    async for record in self._records(tp, messages, end, wanted):
+                        yield record
         finally:
             await stop(consumer)
 
-    async def _records(
-        self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition], until: Ends | None, wanted: Wanted | None,
-        timeout_ms: int,
-    ) -> AsyncIterator[Record]:  # fmt: skip
-        left = set(partitions)
-        while True:
-            if until is not None:
-                left = {tp for tp in left if await consumer.position(tp) < until[tp.topic, tp.partition]}
-                if not left:
-                    return
-            batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=5000)
-            for tp, messages in batches.items():
-                for message in messages:
-                    if until is not None and message.offset >= until[tp.topic, tp.partition]:
-                        continue
-                    if wanted is None or wanted(message.key, Place(tp.topic, tp.partition, message.offset)):
-                        yield await self._decoding.record(message)
+    async def _records(self, tp: TopicPartition, messages: Sequence[Any], end: int | None, wanted: Wanted | None) -> AsyncIterator[Record]:
+        for message in messages:
+            if end is not None and message.offset >= end:
+                return
+            if wanted is None or wanted(message.key, Place(tp.topic, tp.partition, message.offset)):
+                yield await self._decoding.record(message)
+
+
+async def _batches(
+    consumer: AIOKafkaConsumer, until: Ends | None, *, timeout_ms: int, told: str | None
+) -> AsyncIterator[Mapping[TopicPartition, Sequence[Any]]]:
+    """What the consumer fetches, by partition; to `until`, or for ever."""
+    telling = Telling(told)
+    while True:
+        if until is not None:
+            left = await _left(consumer, until)
+            if not left:
+                return
+            telling.left(left)
+        yield await consumer.getmany(timeout_ms=timeout_ms, max_records=5000)
+
+
+async def _left(consumer: AIOKafkaConsumer, until: Ends) -> int:
+    """How many records lie between a consumer's places and these ends."""
+    return sum([max(0, end - await consumer.position(TopicPartition(*place))) for place, end in until.items()])
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:

@@ -42,22 +42,23 @@ def compare(
 def _shown(told: Mapping[str, Any]) -> None:
     for side in ("a", "b"):
         one = told[side]
-        partly = "" if one["state"] == "completed" else f"  [yellow]{one['state']}: its figures are provisional[/]"
-        showing.console.print(f"[bold]{side.upper()}[/]  {showing.short(one['model'])}  [dim]{one['run_id']}[/]{partly}", highlight=False)
+        partly = "" if one["state"] == "completed" else f"  {one['state']}: its figures are provisional"
+        name = f"  {showing.short(one['model'])}  "
+        showing.say((side.upper(), "bold"), name, (one["run_id"], "dim"), (partly, "yellow"))
     arranged_rows = arranged(told["tasks"], told["groups"])
     rows = [_row(one) for one in arranged_rows]
     showing.table(["task", ">A", ">B", ">A - B", ">95 % interval", ">p", ">differ"], rows)
     if any(one["p_holm"] is not None for one in arranged_rows):
         showing.note("p: after Holm's correction over all tasks")
     for one in arranged_rows:
-        showing.console.print(f"{one['task'] or one['group']} by {_metric(one)}: {one['words']}", highlight=False)
+        showing.say(f"{one['task'] or one['group']} by {_metric(one)}: {one['words']}")
     if len(told["tasks"]) > 1:
         whole = told["overall"]
         interval = f"{number(whole['low'], 3)} to {number(whole['high'], 3)}"
         means = f"{mean_told(told)}: {number(whole['difference'], 3)} ({interval}), positive where A is better."
-        showing.console.print(f"\n{told['summary']}. {means}", highlight=False)
+        showing.say(f"\n{told['summary']}. {means}")
     for one in told["skipped"]:
-        showing.console.print(f"[yellow]{one['task']} is not compared: {one['reason']}[/]", highlight=False)
+        showing.say((f"{one['task']} is not compared: {one['reason']}", "yellow"))
     for one in told["tasks"]:
         _samples(one)
 
@@ -81,5 +82,5 @@ def _samples(one: Mapping[str, Any]) -> None:
         return
     left = one["differing"] - len(one["samples"])
     rows = [(sample["ordinal"], sample["doc_id"], number(sample["a"], 3), number(sample["b"], 3)) for sample in one["samples"]]
-    showing.console.print(f"\n{one['task']}: samples that differ most{f', {left} more not shown' if left else ''}", highlight=False)
+    showing.say(f"\n{one['task']}: samples that differ most{f', {left} more not shown' if left else ''}")
     showing.table([">sample", ">document", ">A", ">B"], rows)

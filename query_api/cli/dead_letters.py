@@ -46,7 +46,7 @@ def listed(
         showing.document({"dead_letters": [_document(letter) for letter in kept]})
         return
     if not kept:
-        showing.console.print("no dead letters" + ("" if requeued_too or not found else "; those requeued are shown by --all"))
+        showing.say("no dead letters" + ("" if requeued_too or not found else "; those requeued are shown by --all"))
         return
     rows = [(letter.letter_id, _place(letter), letter.event.reason_code, letter.event.message) for letter in kept]
     showing.table(["run", "record", "reason", "message"], rows)
@@ -73,7 +73,7 @@ def requeue(letter_id: LetterId, as_json: AsJson = False) -> None:
     Example: `assay dead-letters requeue 3f2a`
     """
     told = asyncio.run(_requeue(Settings(), letter_id))
-    showing.document(told) if as_json else showing.console.print(f"requeued as {told['requeued_as']}", highlight=False)
+    showing.document(told) if as_json else showing.say(f"requeued as {told['requeued_as']}")
 
 
 async def _shown(settings: Settings, letter_id: str) -> tuple[Letter, bytes]:

@@ -64,7 +64,7 @@ def install(name: str = typer.Argument(help="the engine's name, as `assay engine
     if as_json:
         showing.document(_told(place, KINDS[name]))
     else:
-        showing.console.print(f"engine {name} is {STATES[place.state]}", highlight=False)
+        showing.say(f"engine {name} is {STATES[place.state]}")
 
 
 def checks(settings: Settings) -> list[Check]:

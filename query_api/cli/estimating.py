@@ -25,9 +25,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
     os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     bodies = [body | {"model": model} for model in models] or [body]
-    plans = [
-        estimated(one, Settings(), told=lambda text: None if as_json else showing.errors.print(text, highlight=False)) for one in bodies
-    ]
+    plans = [estimated(one, Settings(), told=lambda text: None if as_json else showing.remark(text)) for one in bodies]
     if as_json:
         showing.document(plans[0] if len(plans) == 1 else {"plans": plans})
         return
@@ -124,21 +122,21 @@ def shown(plan: dict[str, Any]) -> None:
         (t["task"], t["fewshot"], t["samples"], t["repeats"], t["requests"] * t["repeats"], t["metric"], t["data_source"])
         for t in plan["tasks"]
     ]
-    showing.console.print(f"[bold]{showing.short(plan['model'])}[/] by {plan['engine']}", highlight=False)
+    showing.say((showing.short(plan["model"]), "bold"), f" by {plan['engine']}")
     showing.table(["task", ">few-shot", ">samples", ">repeats", ">requests", "metric", "data"], rows)
     for line in _lines(plan):
-        showing.console.print(line, highlight=False)
+        showing.say(line)
 
 
-def _lines(plan: dict[str, Any]) -> Iterator[str]:
-    yield from (f"[yellow]{warning}[/]" for warning in plan["warnings"])
-    yield from (f"[yellow]{one['task']} would be skipped: {one['reason']}[/]" for one in plan["skipped"])
+def _lines(plan: dict[str, Any]) -> Iterator[showing.Part]:
+    yield from ((warning, "yellow") for warning in plan["warnings"])
+    yield from ((f"{one['task']} would be skipped: {one['reason']}", "yellow") for one in plan["skipped"])
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
     yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"
     memory, largest = plan["memory"], plan["largest_agent_bytes"]
     yield from _memory(memory) if memory["needed_bytes"] else ("memory: not known; the model has no files here",)
     if largest is not None and largest < memory["needed_bytes"]:
-        yield f"[yellow]no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one[/]"
+        yield f"no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one", "yellow"
     yield _time_and_cost(plan)
     yield "nothing was produced"
 

@@ -13,5 +13,5 @@ def followed(client: Client, run_id: str, *, quiet: bool) -> dict[str, Any]:
     try:
         return showing.followed(run_id, lambda one: client.get(f"/v1/runs/{one}"), quiet=quiet)
     except KeyboardInterrupt:
-        showing.errors.print(f"\nthe run goes on. Follow it: assay run {run_id} · cancel it: assay cancel {run_id}", highlight=False)
+        showing.remark(f"\nthe run goes on. Follow it: assay run {run_id} · cancel it: assay cancel {run_id}")
         raise typer.Exit(130) from None

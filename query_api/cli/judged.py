@@ -28,12 +28,12 @@ def shown(told: Mapping[str, Any]) -> None:
     """Prints a run's judgements."""
     rows = [row for one in told["judgements"] for row in _rows(one)]
     if not rows:
-        showing.console.print("No judge was asked about this run: `assay judge` asks one.")
+        showing.say("No judge was asked about this run: `assay judge` asks one.")
         return
     showing.table(["run", "judge", "task", "metric", ">value", ">95 % interval", ">answers", ""], rows)
     for one in told["agreements"]:
         said = "; ".join(f"{level} {_alpha(one[level])}" for level in ("ordinal", "interval"))
-        showing.console.print(f"{one['judges']} judges on {one['task']}, {one['metric']}: {said}", highlight=False)
+        showing.say(f"{one['judges']} judges on {one['task']}, {one['metric']}: {said}")
 
 
 def _alpha(one: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def labels(
         filled = label_files.read(file, run_id=run, scale=scale)
         about = {"judgement": judgement, "metric": metric, "against_run": against, "by": by}
         told = _imported(client, file, filled, run, about)
-    showing.document(told) if as_json else showing.console.print(_said(told, scale.told()), highlight=False)
+    showing.document(told) if as_json else showing.say(_said(told, scale.told()))
 
 
 def _written(client: Client, file: Path, run_id: str, **asked: Any) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def show(run_id: RunId, as_json: AsJson = False) -> None:
         showing.document({"run_id": run_id, "corrections": corrections, "strengths": strengths})
         return
     if not corrections:
-        showing.console.print("No judge can be held to people yet: `assay judge labels FILE --template` writes answers to label.")
+        showing.say("No judge can be held to people yet: `assay judge labels FILE --template` writes answers to label.")
     for one in corrections:
         _correction(one)
     for one in strengths:
@@ -109,7 +109,7 @@ def _correction(one: Mapping[str, Any]) -> None:
 def _standing(one: Mapping[str, Any]) -> None:
     title = f"{one['task']} by {one['judge']}: {one['bouts']} comparisons on {one['documents']} documents"
     if one["why_undefined"]:
-        showing.console.print(f"{title}: {one['why_undefined']}", highlight=False)
+        showing.say(f"{title}: {one['why_undefined']}")
         return
     figures = ("strength", "points", "equally_long")
     rows = [(model["model"], *(cell for name in figures for cell in (number(model[name]["value"], 3), ends(model[name]))))

@@ -74,7 +74,7 @@ def cancel(run_id: RunId, message: Annotated[str, typer.Option(help="why")] = ""
     Example: `assay cancel RUN_ID --message "the wrong model"`
     """
     Client(Settings()).post(f"/v1/runs/{run_id}/cancel", {"by": ME, "message": message})
-    showing.errors.print(f"asked {run_id} to stop; `assay run {run_id}` shows when it has", highlight=False)
+    showing.remark(f"asked {run_id} to stop; `assay run {run_id}` shows when it has")
 
 
 def rank(

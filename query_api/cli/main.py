@@ -18,6 +18,7 @@ from query_api.cli import (
     prices,
     pulling,
     record,
+    showing,
     stack,
     submitting,
     suites,
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    typer.echo(f"assay: {message}", err=True)
+    typer.echo(showing.plain(f"assay: {message}"), err=True)
     raise SystemExit(code)
 
 

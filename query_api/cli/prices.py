@@ -37,9 +37,7 @@ def prices(
         showing.document(found)
         return
     if not found["prices"]:
-        showing.console.print(
-            "no price is published yet: `assay prices import FILE`, or the bundled example: `assay prices import --example`"
-        )
+        showing.say("no price is published yet: `assay prices import FILE`, or the bundled example: `assay prices import --example`")
         return
     for name, rows in groupby(found["prices"], key=lambda price: price["version"]):
         told = list(rows)
@@ -75,7 +73,7 @@ def import_prices(
     if as_json:
         showing.document(told)
         return
-    showing.console.print(f"{told['published']} new prices, {told['known']} that were known already")
+    showing.say(f"{told['published']} new prices, {told['known']} that were known already")
 
 
 def import_file(client: Client, path: Path) -> dict[str, int]:

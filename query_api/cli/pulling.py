@@ -28,9 +28,7 @@ def pull(
     if as_json:
         showing.document(told)
     else:
-        showing.console.print(
-            f"{source.model} is here ({source.licence}): assay submit --model {source.model} --engine gguf …", highlight=False
-        )
+        showing.say(f"{source.model} is here ({source.licence}): assay submit --model {source.model} --engine gguf …")
 
 
 def fetched(source: Source, settings: Settings, *, quiet: bool) -> Path:

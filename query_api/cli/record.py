@@ -95,5 +95,5 @@ def _shown(found: Any) -> None:
     else:
         showing.table(["derived", ">events"], sorted(document["derived"].items()))
         if found.in_flight:
-            showing.console.print(f"in flight at the cut: {', '.join(found.in_flight)}")
-    showing.console.print("equal" if found.equal else f"not equal: {found.difference}")
+            showing.say(f"in flight at the cut: {', '.join(found.in_flight)}")
+    showing.say("equal" if found.equal else f"not equal: {found.difference}")

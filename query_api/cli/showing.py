@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from query_api.drawing.charts import number, seconds, stopped, usd
 from query_api.drawing.dressing import dressed, left_out
@@ -20,8 +21,12 @@ POLL_S = 0.5
 BARS = 12
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
-console = Console()
-errors = Console(stderr=True)
+# Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
+VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
+VISIBLE |= dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
+Part = str | tuple[str, str]  # a text, or a text and its style
+console = Console(markup=False)
+errors = Console(stderr=True, markup=False)
 
 
 def document(value: Any) -> None:
@@ -39,7 +44,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
     told = [[_cell(value) for value in row] for row in rows]
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
-    drawn, whole = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False), -GAP
+    drawn, whole = (
+        Table(
+            title=Text(plain(title), "table.title") if title else None, title_justify="left", header_style="bold", box=None, pad_edge=False
+        ),
+        -GAP,
+    )
     for at in shown:
         head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
         longest = max((len(row[at] or "") for row in told), default=0)
@@ -49,12 +59,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     for row in told:
         drawn.add_row(*(row[at] or ("–" if row[at] is None else "") for at in shown))
     # A terminal too narrow for that wraps the lines itself: names in pieces of five letters are harder to read.
-    Console(width=max(console.width, whole)).print(drawn, soft_wrap=True)
+    Console(width=max(console.width, whole), markup=False).print(drawn, soft_wrap=True)
 
 
 def _cell(value: Any) -> str | None:
     """A value as a table has it: a bare figure with five digits that count."""
-    return None if value is None else f"{value:.5g}" if isinstance(value, float) else str(value)
+    return None if value is None else f"{value:.5g}" if isinstance(value, float) else plain(str(value))
 
 
 def _places(row: Mapping[str, Any]) -> str | None:
@@ -64,8 +74,24 @@ def _places(row: Mapping[str, Any]) -> str | None:
 
 
 def note(text: str) -> None:
-    """Prints a remark, as it is."""
-    console.print(text, style="dim", highlight=False, markup=False)
+    """Prints what explains the figures above it."""
+    say((text, "dim"))
+
+
+def say(*parts: Part, to: Console | None = None) -> None:
+    """Prints a line of texts, each as it is or with a style."""
+    styled = [("", part) if isinstance(part, str) else part[::-1] for part in parts]
+    (to or console).print(Text.assemble(*((plain(text), style) for style, text in styled)))
+
+
+def remark(*parts: Part) -> None:
+    """Says a line beside the output, to whoever sits there."""
+    say(*parts, to=errors)
+
+
+def plain(text: str) -> str:
+    """The text with what a terminal would obey made visible: whoever wrote it may have meant harm."""
+    return text.translate(VISIBLE)
 
 
 def short(model: str) -> str:
@@ -76,7 +102,7 @@ def short(model: str) -> str:
 def ranking(board: Mapping[str, Any]) -> None:
     """Prints a board."""
     if not board["rows"]:
-        console.print("No model is ranked yet: a ranking appears when the first evaluation is complete.")
+        say("No model is ranked yet: a ranking appears when the first evaluation is complete.")
         return
     table(
         [
@@ -95,8 +121,8 @@ def ranking(board: Mapping[str, Any]) -> None:
         [_ranked(row) for row in board["rows"]],
         title=f"ranking: {board['board']}",
     )
-    for remark in _of_board(board):
-        note(remark)
+    for told in _of_board(board):
+        note(told)
 
 
 def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -150,11 +176,11 @@ def energy(joules_per_token: float | None, grade: str | None) -> str:
 
 def run(told: Mapping[str, Any]) -> None:
     """Prints a run."""
-    console.print(f"[bold]{short(told.get('model', ''))}[/]  {told['state']}  {100 * told['progress']:.0f} %  [dim]{told['run_id']}[/]")
+    say((short(told.get("model", "")), "bold"), f"  {told['state']}  {100 * told['progress']:.0f} %  ", (told["run_id"], "dim"))
     if told.get("message"):
-        console.print(f"  {told['message']}")
-    for remark in _remarks(told):
-        console.print(f"  {remark}", highlight=False)
+        say(f"  {told['message']}")
+    for part in _remarks(told):
+        say("  ", part)
     if told["scores"]:
         rows = [_score(score) for score in arranged(told["scores"], told["groups"])]
         table(["task", "metric", ">value", ">stderr", ">95 % interval", ">samples", ""], rows)
@@ -162,10 +188,10 @@ def run(told: Mapping[str, Any]) -> None:
         performance(told["performance"])
 
 
-def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
+def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     """Whom a run judges, what it waits for, and what about it is not as one may expect."""
     yield from (
-        f"{verb} {short(told[side]['model'])}  [dim]{told[side]['run_id']}[/]"
+        f"{verb} {short(told[side]['model'])}  {told[side]['run_id']}"
         for side, verb in (("subject", "judges"), ("against", "against")) if told.get(side)
     )  # fmt: skip
     if told.get("waits_for"):
@@ -175,12 +201,12 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[str]:
     if dress := dressed(told.get("chat") or {}):
         yield f"prompts: {dress}"
     if told.get("unscored"):
-        yield f"[yellow]{told['unscored']}[/]"
+        yield told["unscored"], "yellow"
     yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
-    yield from (f"[yellow]{flag}[/]" for flag in told["flags"])
+    yield from ((flag, "yellow") for flag in told["flags"])
     yield from told["exposure"]
-    yield from (f"[yellow]{warning}[/]" for warning in told["warnings"])
-    yield from (f"[yellow]{skipped['task']} was left out: {skipped['reason']}[/]" for skipped in told["skipped"])
+    yield from ((warning, "yellow") for warning in told["warnings"])
+    yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -212,16 +238,16 @@ def performance(told: Mapping[str, Any]) -> None:
     table(["", ">mean", ">p50", ">p95", ">p99"], spread)
     rate, tokens = number(told["requests_per_s"], 2), number(told["output_tokens_per_s"], 1)
     per_token = told["energy"]["joules_per_token"]
-    console.print(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: "
+    say(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: "
                   f"{energy(per_token, told['energy']['grade'])}")  # fmt: skip
     for what in ("alone", "capacity"):
         if (value := told[f"{what}_tokens_per_s"]) is not None:
-            console.print(f"{number(value, 1)} tokens/s {SAID[what]}")
+            say(f"{number(value, 1)} tokens/s {SAID[what]}")
     if told["errors_by_kind"]:
-        console.print("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
+        say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
-        errors.print(f"[yellow]the load's sender was the bottleneck ({why}): these figures say more about it than about the model[/]")
+        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
 
 
 def _duration(told: Mapping[str, Any], name: str, part: str) -> str:
@@ -233,12 +259,12 @@ def _duration(told: Mapping[str, Any], name: str, part: str) -> str:
 
 def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool) -> dict[str, Any]:
     """The run once it is over, with progress bars while it is not."""
-    columns = (TextColumn("{task.description:>28}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
+    columns = (_column("{task.description:>28}"), BarColumn(), _column("{task.fields[note]}"), TimeElapsedColumn())
     with Progress(*columns, console=errors, disable=quiet, transient=False) as progress:
         bars: dict[str, TaskID] = {"": progress.add_task(run_id[:8], total=None, note="requested")}
         while True:
             told = fetch(run_id)
-            progress.update(bars[""], description=short(told.get("model") or run_id[:8]), note=_note(told),
+            progress.update(bars[""], description=plain(short(told.get("model") or run_id[:8])), note=_note(told),
                             total=1.0 if told["state"] in OVER else None, completed=1.0)  # fmt: skip
             for task in told["tasks"]:
                 name, done = task["task"], task["scored"] + task["not_scored"]
@@ -249,6 +275,10 @@ def followed(run_id: str, fetch: Callable[[str], dict[str, Any]], *, quiet: bool
             if told["state"] in OVER and whole(told):
                 return told
             time.sleep(POLL_S)
+
+
+def _column(form: str) -> TextColumn:
+    return TextColumn(form, markup=False)
 
 
 def _note(told: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ COUNTED = {"queue_jobs": "jobs wait", "leases": "run", "agents": "agents", "dead
 
 
 def _told(name: str, what: str) -> None:
-    showing.errors.print(f"{name:>16}  {what}", highlight=False)
+    showing.remark(f"{name:>16}  {what}")
 
 
 def up(
@@ -32,7 +32,7 @@ def up(
         supervisor.run(settings, agents=agents, told=_told)
         return
     supervisor.up(settings, agents=agents, told=_told)
-    showing.errors.print(f"up: {settings.api}")
+    showing.remark(f"up: {settings.api}")
 
 
 def down() -> None:
@@ -53,7 +53,7 @@ def _shown(told: dict[str, Any]) -> None:
     )
     delay = seconds(told["insert_delay_s"])
     counts = [f"{'–' if told[name] is None else told[name]} {what}" for name, what in COUNTED.items()]
-    showing.console.print(f"{', '.join(counts)}; newest rows queryable after {delay}", highlight=False)
+    showing.say(f"{', '.join(counts)}; newest rows queryable after {delay}")
 
 
 def status(as_json: AsJson = False) -> None:

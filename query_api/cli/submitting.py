@@ -133,9 +133,7 @@ def submit_body(
     client = Client(Settings())
     run_id = client.post("/v1/evaluations", body)["run_id"]
     if not wait:
-        showing.document({"run_id": run_id}) if as_json else showing.console.print(
-            f"{run_id}\nfollow it: assay run {run_id}", highlight=False
-        )
+        showing.document({"run_id": run_id}) if as_json else showing.say(f"{run_id}\nfollow it: assay run {run_id}")
         return
     told = followed(client, run_id, quiet=as_json)
     judges = len(body.get("judgements") or ()) + len(body.get("judges") or ()) if told["state"] == "completed" else 0

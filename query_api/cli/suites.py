@@ -65,7 +65,7 @@ def _row(found: Suite) -> tuple[Any, ...]:
 
 
 def _shown(found: Suite) -> None:
-    showing.console.print(f"[bold]{found.name}[/] {found.version}: {found.description}", highlight=False)
+    showing.say((found.name, "bold"), f" {found.version}: {found.description}")
     showing.table(
         ["task", "version", ">few-shot", "metric", ">chance", ">samples", "data", "published", "licence", "sha256"],
         [_told(one) for one in found.members],

@@ -17,7 +17,7 @@ from typing import Literal
 
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
-from streams.quality.ranges import range_of
+from streams.quality.ranges import countable, range_of
 from streams.statistics.differences import Difference, detectable, difference, equivalent, holm, mean_of_differences, needed
 from streams.statistics.intervals import Interval
 
@@ -204,9 +204,9 @@ def _why_not(a: Measured | None, b: Measured | None) -> str | None:
 
 
 def _paired(a: Measured, b: Measured) -> list[int]:
-    """Ordinals of the samples that have a finite value in both."""
+    """Ordinals of the samples that have a value in both which statistics can take in."""
     both = sorted(a.samples.keys() & b.samples.keys())
-    return [one for one in both if math.isfinite(a.samples[one].value) and math.isfinite(b.samples[one].value)]
+    return [one for one in both if countable(a.samples[one].value) and countable(b.samples[one].value)]
 
 
 def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:

@@ -11,6 +11,7 @@ RATIOS: Final = frozenset({
     "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
     "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum", "unrelated_8gram",
 })  # fmt: skip
+LARGEST: Final = 1e60  # the fourth powers of many such values, which their skewness needs, can be added still
 NOT_NEGATIVE: Interval = (0.0, math.inf)
 PERCENT: Interval = (0.0, 100.0)
 RANGES: Final[dict[str, Interval]] = {
@@ -22,6 +23,17 @@ RANGES: Final[dict[str, Interval]] = {
 }  # fmt: skip
 # Exponentials of means: their error is as many per cent up as down, and no interval of theirs reaches 0.
 EXPONENTIAL: Final = frozenset({"perplexity", "word_perplexity", "byte_perplexity"})
+
+
+def countable(value: float | None) -> bool:
+    """A sample's value that statistics can take in: there, finite, and not larger than `LARGEST`."""
+    return value is not None and abs(value) <= LARGEST
+
+
+def clipped(interval: Interval, metric: str, *, about: float) -> Interval:
+    """What of the interval the metric can have; all of it where the value itself lies outside: then the range is another one."""
+    low, high = range_of(metric)
+    return (max(low, interval[0]), min(high, interval[1])) if low <= about <= high else interval
 
 
 def range_of(metric: str) -> Interval:

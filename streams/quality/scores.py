@@ -8,13 +8,15 @@ import hashlib
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.quality.ranges import EXPONENTIAL, range_of
+from streams.quality.ranges import EXPONENTIAL, clipped, countable, range_of
 from streams.statistics.components import Crossed, components, crossed, table_of
 from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
+
+LARGEST_LOGARITHM: Final = 700.0  # of what a float can hold
 
 Sample = tuple[int, int]  # ordinal, repeat
 Key = tuple[str, str]  # filter, metric
@@ -23,7 +25,7 @@ Aggregate = Callable[[Key, list[str]], tuple[float | None, float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One score."""
+    """One score. `value`: None where it is none, or statistics cannot take it in; the parts tell it all the same."""
 
     value: float | None
     parts_json: str | None
@@ -81,8 +83,9 @@ class TaskScores:
             if sample not in self.missing:
                 self.not_scored.setdefault(sample, event.reason)
         elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
-            self.cells[event.filter, event.metric][sample] = Cell(event.value, event.parts_json, event.cluster)
-            self.tallies.setdefault((event.filter, event.metric), Tally()).add(event.value)
+            value = event.value if countable(event.value) else None
+            self.cells[event.filter, event.metric][sample] = Cell(value, event.parts_json, event.cluster)
+            self.tallies.setdefault((event.filter, event.metric), Tally()).add(value)
             self.missing[sample] = left = self.missing.get(sample, event.metrics) - 1
             self.scored += left == 0
             self.not_scored.pop(sample, None)
@@ -143,14 +146,15 @@ class TaskScores:
         """Ordinal → what it shares with others of its cluster; a sample that belongs to none is its own."""
         return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
 
-    def provisional(self) -> tuple[Figure, ...]:
-        """A figure for each filter and metric from what is here by now: the mean, as if it were one and samples independent."""
-        return tuple(self._provisional(key, tally) for key, tally in sorted(self.tallies.items()))
+    def provisional(self, *, means: Collection[Key]) -> tuple[Figure, ...]:
+        """A figure for each filter and metric from what is here by now: of `means` the mean, as if samples were independent; else none."""
+        return tuple(self._provisional(key, tally if key in means else Tally()) for key, tally in sorted(self.tallies.items()))
 
     def _provisional(self, key: Key, tally: Tally) -> Figure:
-        low, high = tally.interval or (None, None)
+        value, interval = tally.mean, tally.interval
+        low, high = clipped(interval, key[1], about=value) if interval and value is not None else (None, None)
         return Figure(
-            metric=key[1], filter=key[0], value=tally.mean, low=low, high=high, n=tally.n, not_scored=len(self.not_scored),
+            metric=key[1], filter=key[0], value=value, low=low, high=high, n=tally.n, not_scored=len(self.not_scored),
             why_undefined=None if tally.n else "known only when all samples are",
         )  # fmt: skip
 
@@ -191,6 +195,8 @@ class TaskScores:
                 told = told.aggregated(key[1], value, None if setups else error)
             except Permanent as refused:
                 told, why = _Told(), str(refused)
+        if told.value is not None and not math.isfinite(told.value):
+            told, why = _Told(), f"it is infinite ({told.value})"
         if sequential is not None:
             told = replace(told, interval=sequential.get(key), method="confidence sequence")
         low, high = told.interval or (None, None)
@@ -249,8 +255,9 @@ def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str
     """The normal interval of a standard error, within what the metric can be; of an exponential on the scale of its logarithm."""
     if value is None or stderr is None or not math.isfinite(stderr):
         return "none", None
-    low, high = range_of(metric)
     if metric in EXPONENTIAL and value > 0:
-        reach = math.exp(Z95 * stderr / value)
-        return "normal of the logarithm", (max(low, value / reach), value * reach)
-    return "normal", (max(low, value - Z95 * stderr), min(high, value + Z95 * stderr))
+        reach = Z95 * stderr / value
+        if reach + abs(math.log(value)) > LARGEST_LOGARITHM:
+            return "none", None
+        return "normal of the logarithm", clipped((value / math.exp(reach), value * math.exp(reach)), metric, about=value)
+    return "normal", clipped((value - Z95 * stderr, value + Z95 * stderr), metric, about=value)

@@ -16,7 +16,7 @@ from streams.settling.used import Attempt, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
-VERSION: Final = "settling-3"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-4"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 

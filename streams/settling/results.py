@@ -39,12 +39,13 @@ def means(planned: PlannedTask) -> frozenset[Key]:
 
 def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProgressed | None:
     """Where a task stands by one scorer, provisionally; None where it is complete, or not planned."""
-    expected, scores = run.expected(task), run.scores[task, version]
-    if expected is None or scores.complete(expected):
+    planned, expected, scores = run.planned(task), run.expected(task), run.scores[task, version]
+    if planned is None or expected is None or scores.complete(expected):
         return None
     return RunProgressed(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
-        scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected, figures=scores.provisional(),
+        scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected,
+        figures=scores.provisional(means=means(planned)),
     )  # fmt: skip
 
 

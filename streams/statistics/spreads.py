@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Clusters = Sequence[Hashable]
+CLOSEST = 1e-100  # two values nearer than that are taken for equal: their squares vanish
 FEW_CLUSTERS = 20  # below it an interval is only as good as its assumptions, and says so
 
 
@@ -60,6 +61,11 @@ class Spread:
     skewness: float
 
 
+def varies(values: Floats) -> bool:
+    """The values are not all equal, nor so close together that their squares vanish."""
+    return bool(np.ptp(values) > CLOSEST)
+
+
 def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     """How sure the mean of the values, shape [n], is; None below two clusters.
 
@@ -68,7 +74,7 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     correlation that is seen: Imbens and Kolesár, Rev. Econ. Stat. 98 (2016) 701-712, section 3.
     """
     n, mean = len(values), float(values.mean())
-    residuals = values - mean if np.ptp(values) > 0 else np.zeros(n)  # of values all equal the mean may miss by a hair
+    residuals = values - mean if varies(values) else np.zeros(n)  # of values all equal the mean may miss by a hair
     by_cluster = grouped(residuals, clusters)
     sums, sizes, count = by_cluster.sums, by_cluster.sizes, by_cluster.clusters
     if count < 2:

@@ -1,5 +1,6 @@
 """Folds of scores and timings: any interleaving, any redelivery, conflicting attempts → the same figures; and what they are."""
 
+import math
 import random
 from typing import Any
 
@@ -78,6 +79,42 @@ def test_draws_that_all_agree_make_no_interval() -> None:
         told.add(scored(R, ordinal, 0.5))
     (figure,) = told.figures(lambda _key, _parts: (1.0, 0.0))
     assert (figure.value, figure.stderr, figure.low, figure.high, figure.method) == (1.0, None, None, None, None)
+
+
+WILD = st.floats(allow_nan=False) | st.sampled_from([0.0, 1.0, 1e200, -1.7e308, 1e59, -1e60])
+
+
+@given(values=st.lists(WILD, min_size=2, max_size=12), others=st.lists(WILD, min_size=2, max_size=12))
+def test_whatever_a_samples_value_is_there_are_figures_and_boards(values: list[float], others: list[float]) -> None:
+    """A value that is infinite, or larger than statistics can hold, is in no mean; what cannot be worked out is left out, or says why."""
+    results, few = OpenRuns(), min(len(values), len(others))
+    for name, own in (("1", values[:few]), ("2", others[:few])):
+        told(results, name, {"t": own, "u": own[::-1]}, model=name)
+    for run in results.runs.values():
+        for scores in run.scores.values():
+            for figure in (*scores.provisional(means={("none", "acc")}), *scores.figures(of_mean)):
+                told_of = (figure.value, figure.stderr, figure.low, figure.high, figure.between, figure.within)
+                assert all(value is None or math.isfinite(value) for value in told_of)
+                assert (figure.value is None) == (figure.why_undefined is not None)
+    sides = [
+        {"t": Measured("b", "acc", "none", True, "mean", {n: Sample(n, value) for n, value in enumerate([1.0, *own])})}
+        for own in (values, others)
+    ]
+    compared = compare(*sides)
+    assert compared.overall is None or math.isfinite(compared.overall)
+    for name in ("task:t", "t+u"):
+        assert all(row.score is None or math.isfinite(row.score) for row in board(results, name).rows)
+
+
+def test_before_all_samples_are_there_only_a_mean_is_told_within_what_it_can_be() -> None:
+    """The mean of log-likelihoods is no perplexity."""
+    told = TaskScores()
+    for ordinal, value in enumerate((0.0, 0.0, 0.9)):
+        told.add(scored(R, ordinal, value, metric="f1", metrics=2))
+        told.add(scored(R, ordinal, -40.0, metric="perplexity", metrics=2))
+    f1, perplexity = told.provisional(means={("none", "f1")})
+    assert (f1.value, f1.low, f1.why_undefined) == (pytest.approx(0.3), 0.0, None)
+    assert (perplexity.value, perplexity.low, perplexity.why_undefined) == (None, None, "known only when all samples are")
 
 
 def interleaved(partitions: list[list[Event]], *, seed: int) -> list[Event]:

@@ -134,3 +134,22 @@ def test_a_bare_figure_of_a_table_has_five_digits_that_count(capsys: pytest.Capt
     assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["a", "0.33333", "123456789"], ["b", "-2.5e-09", "0", "–"], ["c", "1", "–", "–"],
     ]  # fmt: skip
+
+
+HOSTILE = "[/x] [bold]loud[/] [link=x]y\x1b]0;title\x07\x9b2J\u202egnp"
+
+
+def test_texts_of_users_are_texts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No markup is read in them, and nothing that a terminal would obey reaches it: in tables, titles, remarks and progress bars."""
+    monkeypatch.setattr(showing, "console", Console(width=200))
+    remarks = {key: [HOSTILE] for key in ("flags", "warnings", "exposure")} | {"skipped": [{"task": HOSTILE, "reason": HOSTILE}]}
+    showing.run(RUN | remarks | {"model": HOSTILE, "state": "failed", "message": HOSTILE, "scores": [SCORE | {"task": HOSTILE}]})
+    showing.table([">n"], [(1,)], title=HOSTILE)
+    showing.note(HOSTILE)
+    showing.followed("r" * 8, lambda _run: RUN | {"model": HOSTILE, "state": "failed"}, quiet=False)
+    told = capsys.readouterr()
+    shown = "[/x] [bold]loud[/] [link=x]y␛]0;title␇�2J�gnp"
+    assert told.out.count(shown) == 9
+    assert told.out.count(shown.rpartition("/")[2]) == 10  # of a model's path the end is shown
+    assert not set(told.out) & set("\x1b\x07\x9b\u202e")
+    assert not set(told.err) & set("\x07\x9b\u202e")
