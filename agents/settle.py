@@ -143,7 +143,8 @@ class Settling:
     async def _failed(self, state: Here, run_id: str, error: Exception) -> None:
         run = state.runs.runs.get(run_id)
         if run is not None and not run.over:
-            await self._change(run, "failed", message=f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD])
+            told = f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+            await self._change(run, "failed", code="cannot-settle", message=told)
 
     async def _settle(self, state: Here, run: Run, partition: int) -> None:
         """Says what is final of a run, and forgets it where nothing more is to come."""
@@ -151,6 +152,8 @@ class Settling:
             if run.over:
                 state.runs.close(run)  # it was never planned
             return
+        if run.asked and run.state == "planned":  # nobody has begun it; where its pool has a dispatcher that says the same
+            await self._change(run, "cancelled", code="cancelled", message=run.asked)
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
         for planned in run.plan.tasks:
             await self._score(run, planned.task, said)
@@ -199,8 +202,7 @@ class Settling:
             await self._write(event)
             said.speed = event
 
-    async def _change(self, run: Run, state: RunState, *, message: str | None = None) -> None:
-        code = "cannot-settle" if message else None
+    async def _change(self, run: Run, state: RunState, *, code: str | None = None, message: str | None = None) -> None:
         change = RunChanged(
             occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, visibility=run.visibility,
             run_id=run.run_id, state=state, reason_code=code, message=message,

@@ -204,3 +204,8 @@ class CancellationRequested(Event):
     run_id: RunId
     by: str
     message: str = ""
+
+    @property
+    def why(self) -> str:
+        """In words."""
+        return self.message or f"cancelled by {self.by}"

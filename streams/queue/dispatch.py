@@ -111,7 +111,7 @@ class Pool:
                 run.stopped.add(event.task)
                 self._settle_all(run)
             case CancellationRequested():
-                run.asked = run.asked or event.message or f"cancelled by {event.by}"
+                run.asked = run.asked or event.why
             case RunDelayed():
                 self.delays.fold(event)
 

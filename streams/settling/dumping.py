@@ -61,7 +61,7 @@ def _rows(columns: Any) -> list[Any]:
     return sorted(map(list, zip(*columns, strict=True)), key=repr)
 
 
-PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere")
+PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere", "asked")
 
 
 def _run(run: Run) -> Json:

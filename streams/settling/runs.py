@@ -11,6 +11,7 @@ from typing import Final
 from schemas.event import Event, Visibility
 from schemas.jobs import EngineUsed, JobChanged, JobPlanned
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
+from schemas.requests import CancellationRequested
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from schemas.settled import RunSettled
@@ -21,12 +22,26 @@ from streams.queue.bits import count, union
 from streams.runs import TERMINAL, step
 from streams.settling.used import Used
 from streams.speed.performance import Speed
-from streams.topics import JOB_STATUS, JOBS_PLANNED, NOT_SCORED, REQUEST_TIMINGS, RESOURCES, RESULTS, RUNS, SCORES, STOPS, TOKEN_TIMINGS
+from streams.topics import (
+    CANCELLATIONS,
+    JOB_STATUS,
+    JOBS_PLANNED,
+    NOT_SCORED,
+    REQUEST_TIMINGS,
+    RESOURCES,
+    RESULTS,
+    RUNS,
+    SCORES,
+    STOPS,
+    TOKEN_TIMINGS,
+)
 from streams.trust.privacy import told
 
 # What an open run is folded from. All lie by the run, so that one worker has all of a run's.
-INPUTS: Final = (RUNS, STOPS, JOBS_PLANNED, JOB_STATUS, SCORES, NOT_SCORED, REQUEST_TIMINGS, TOKEN_TIMINGS, RESOURCES)
-OfRun = RunChanged | SampleScored | SampleNotScored | RequestTimed | TokensTimed | JobChanged | JobPlanned | TaskStopped
+INPUTS: Final = (RUNS, STOPS, CANCELLATIONS, JOBS_PLANNED, JOB_STATUS, SCORES, NOT_SCORED, REQUEST_TIMINGS, TOKEN_TIMINGS, RESOURCES)
+OfRun = (
+    RunChanged | SampleScored | SampleNotScored | RequestTimed | TokensTimed | JobChanged | JobPlanned | TaskStopped | CancellationRequested
+)
 
 
 @dataclass(slots=True)
@@ -42,8 +57,8 @@ class Finished:
 class Run:
     """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
 
-    `planned_at` is the offset of its plan; `answered` the samples of each job that its agents say to have answered, a bitset. `before` is
-    its last result, where it is scored anew.
+    `planned_at` is the offset of its plan; `asked` why it is to stop, where somebody asked for that; `answered` the samples of each job
+    that its agents say to have answered, a bitset. `before` is its last result, where it is scored anew.
     """
 
     run_id: str
@@ -58,6 +73,7 @@ class Run:
     finished: dict[str, Finished] = field(default_factory=dict)
     answered: dict[str, bytes] = field(default_factory=dict)
     served_elsewhere: bool = False
+    asked: str | None = None
     used: Used = field(default_factory=Used)
     stops: dict[str, TaskStopped] = field(default_factory=dict)
     before: RunSettled | None = None
@@ -180,6 +196,7 @@ class OpenRuns:
                 | JobChanged()
                 | JobPlanned()
                 | TaskStopped()
+                | CancellationRequested()
             ):
                 if event.run_id not in self.closed:
                     _tell(self.run(event.run_id), event, offset)
@@ -241,6 +258,8 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
             run.served_elsewhere |= event.job.workload is not None and event.job.workload.url is not None
         case TaskStopped():
             run.stops.setdefault(event.task, event)
+        case CancellationRequested():
+            run.asked = run.asked or event.why
         case JobChanged():
             _report(run, event)
 

@@ -15,6 +15,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.jobs import JobChanged
+from schemas.requests import CancellationRequested
 from tests.flow import PATIENCE_S, get, post
 
 pytestmark = pytest.mark.integration
@@ -146,6 +147,23 @@ def test_a_run_is_cancelled_by_its_address(flow: Settings) -> None:
     told = until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] not in ("planned", "running"))
     assert (told["state"], told["message"]) == ("cancelled", "cancelled by me")
     assert post(f"{flow.api}/v1/runs/none/cancel", json={}).status_code == 404
+
+
+def test_a_run_that_nobody_serves_is_cancelled_too(flow: Settings) -> None:
+    """Its pool has no dispatcher; it may have been asked to stop before it was planned."""
+    body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy"}], "pool": "nobody"}
+    early, late = (post(f"{flow.api}/v1/evaluations", json=body).json()["run_id"] for _ in range(2))
+
+    async def ask() -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish(CancellationRequested(occurred_us=1, producer=producer("test"), run_id=early, by="me"))
+
+    asyncio.run(ask())
+    until(flow.api, f"/v1/runs/{late}", holds=lambda run: run["state"] == "planned")
+    assert post(f"{flow.api}/v1/runs/{late}/cancel", json={"by": "me"}).status_code == 202
+    for run_id in (early, late):
+        told = until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] not in ("requested", "planned"))
+        assert (told["state"], told["message"]) == ("cancelled", "cancelled by me")
 
 
 def heard(url: str, *, cursor: str | None, at_most: int) -> Iterator[tuple[str, str, dict[str, Any]]]:

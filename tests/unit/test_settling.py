@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.event import Event
 from schemas.jobs import EngineUsed, JobChanged
+from schemas.requests import CancellationRequested
 from schemas.results import SampleScored
 from schemas.runs import RunChanged
 from schemas.settled import RunSettled
@@ -58,6 +59,7 @@ def partitions(values: list[float], again: list[int]) -> list[list[Event]]:
          finished(requests=2, token_timings=1, readings=2)],
         [timed(1, sent=1000, first=1100, ended=1300, tokens=3), timed(2, sent=1500, first=1700, ended=2000, tokens=4)],
         [arrived(1, [1100, 1200, 1300], [1, 1, 1])],
+        [CancellationRequested(**HEADER, run_id=R, by="me")],
         [metered(1, 50, ANSWER), metered(2, 150, ANSWER), metered(3, 950, ANSWER, attempt=2), metered(4, 1000, ANSWER, attempt=2),
          reading(0, 0), reading(3000, 700)],
     ]  # fmt: skip
