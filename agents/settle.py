@@ -15,7 +15,7 @@ from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
 from agents.shards import Shards
 from infra.builds import Builds
-from infra.identity import producer
+from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
 from infra.logging import frames
 from infra.retrying import until_available
@@ -152,8 +152,6 @@ class Settling:
             if run.over:
                 state.runs.close(run)  # it was never planned
             return
-        if run.asked and run.state == "planned":  # nobody has begun it; where its pool has a dispatcher that says the same
-            await self._change(run, "cancelled", code="cancelled", message=run.asked)
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
         for planned in run.plan.tasks:
             await self._score(run, planned.task, said)
@@ -207,9 +205,12 @@ class Settling:
             occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, visibility=run.visibility,
             run_id=run.run_id, state=state, reason_code=code, message=message,
         )  # fmt: skip
+        await self._tell(run, change)
+
+    async def _tell(self, run: Run, change: RunChanged) -> None:
         await self._write(change)
         run.take(change)
-        log_line.info(f"run {state}", run_id=run.run_id)
+        log_line.info(f"run {change.state}", run_id=run.run_id)
 
     async def _write(self, event: Event) -> None:
         await until_available(lambda: self._log.publish(event), what="kafka")
@@ -222,10 +223,13 @@ class Settling:
             log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
 
     async def progress(self, states: Callable[[], Iterable[Here]]) -> None:
-        """Says once a second where unfinished runs stand, and whether a task is known well enough; for ever."""
+        """Says once a second where unfinished runs stand, whether a task is known well enough, and that a run is given up; for ever."""
         while True:
             await asyncio.sleep(PROVISIONAL_EVERY_S)
             for state in list(states()):
+                for open_run in list(state.runs.runs.values()):
+                    if given_up := results.given_up(open_run, now_us=now_us(), stamp=producer(STAMP)):
+                        await self._tell(open_run, given_up)
                 moved, state.moved = state.moved, set()
                 for run_id in sorted(moved):
                     if run := state.runs.runs.get(run_id):

@@ -31,6 +31,10 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     facts = read_by(inspect(request.model), engine=request.engine.name)
     model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
+    if facts.shape.vocabulary:
+        for choice in request.tasks:
+            told = generation.arguments(choice.generation.json_text) if choice.generation else {}
+            generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
 
 

@@ -8,6 +8,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved
 from streams.errors import AssayError, Permanent, Temporary
@@ -48,9 +49,15 @@ def told_of(error: BaseException) -> AssayError:
 
 
 def words_of(error: BaseException) -> str:
-    """The error's type and message on one line of bounded length."""
-    told = " ".join(f"{type(error).__name__}: {error}".split())
+    """The error's type and message on one line of bounded length; of one without a message, where it was raised."""
+    told = " ".join((str(error) or _raised(error)).split())
+    told = f"{type(error).__name__}: {told}"
     return told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]}…"
+
+
+def _raised(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"in {frames[-1].name}, {Path(frames[-1].filename).name} line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

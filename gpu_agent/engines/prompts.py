@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.errors import Invalid
 from streams.quality.generation import LENGTHS
 
 # Texts, and whether special tokens are added (None: the tokenizer's own way).
@@ -24,16 +25,22 @@ class Scored:
 
 
 def encode_pairs(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, prefix_token: int) -> list[Scored]:
-    """Contexts and continuations as tokens. Trailing spaces of a context belong to the continuation; no context is the prefix token."""
+    """Contexts and continuations as tokens. Trailing spaces of a context belong to the continuation; no context is the prefix token.
+
+    Raises: Invalid for a continuation that has no token: nothing has no likelihood. (lm-eval ends there by an assertion.)
+    """
     kept = [context.rstrip() for context, _ in pairs]
     texts = dict.fromkeys(text for one, pair in zip(kept, pairs, strict=True) if pair[0] for text in (one, "".join(pair)))
     tokens = dict(zip(texts, encode_all(list(texts), None), strict=True))
     alone = dict.fromkeys(continuation for context, continuation in pairs if not context)
     tokens_alone = dict(zip(alone, encode_all(list(alone), False), strict=True))
-    return [
+    scored = [
         _split(tokens[one], tokens["".join(pair)]) if pair[0] else _begun(tokens_alone[pair[1]], prefix_token)
         for one, pair in zip(kept, pairs, strict=True)
     ]
+    if not all(one.continuation for one in scored):
+        raise Invalid("an answer whose likelihood is asked has no token: nothing has none; give it a text", code="no-token")
+    return scored
 
 
 def _split(first: list[int], whole: list[int]) -> Scored:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gpu_agent.engines.causality import check_causal
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Texts
 from gpu_agent.engines.likelihood import Likelihoods, keeping
@@ -41,7 +42,7 @@ class Transformers:
         self._texts: Texts
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
-        """Loads model and tokenizer and runs one token. Raises: Invalid, Temporary where memory ran out."""
+        """Loads model and tokenizer and runs a few tokens. Raises: Invalid, Temporary where memory ran out."""
         asked = numbers(options)
         facts, self._device = prepared("transformers", model, options=options, known=OPTIONS, device=device)
         started = time.perf_counter_ns()
@@ -57,8 +58,11 @@ class Transformers:
         self._budget = budget_of(self._model, self._device, asked=asked.get("batch_tokens"))
         self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
-        with torch.inference_mode(), memory_errors():
-            self._model(torch.tensor([[self._prefix_token]], device=self._device))
+        with memory_errors():
+            check_causal(
+                self._model, begin=self._prefix_token, vocabulary=self._rows, length=self._max_len, device=self._device,
+                named=str(facts.folder),
+            )  # fmt: skip
         return loaded_as(
             "transformers", model, self._model, self._device, facts=facts, max_len=self._max_len,
             batch=self._budget.text if self.sees_trees else "1", load_ns=loaded - started,

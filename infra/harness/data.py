@@ -19,6 +19,7 @@ import datasets
 from infra.harness.definitions import FORMATS
 from infra.harness.rows import BadRow, table
 from streams.errors import Invalid
+from streams.once import once
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -179,7 +180,7 @@ def _no_constant(name: str) -> None:
 
 def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
     try:
-        return json.loads(line, parse_constant=_no_constant)
+        return json.loads(line, object_pairs_hook=once, parse_constant=_no_constant)
     except ValueError as error:
         why = f"not JSON ({error}); mend it, or fetch the file again if it is truncated"
         if used.skips:

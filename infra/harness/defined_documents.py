@@ -168,6 +168,8 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
             if document.get(name, "") is None:
                 yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
     yield from wrong_target(task, document)
+    if task.OUTPUT_TYPE == "loglikelihood" and not str(task.doc_to_target(document)).strip():
+        yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from query_api.operations.problems import Malformed
 from streams.errors import Invalid
+from streams.once import once
 
 LARGEST_BODY_BYTES = 2**20
 LARGEST_INTEGER = 2**63 - 1  # Avro's long
@@ -43,7 +44,7 @@ async def body_of(request: Request, shape: type[Model]) -> Model:
     if len(raw) > LARGEST_BODY_BYTES:
         raise Invalid(f"the body has {len(raw)} bytes; 1 MiB is the most", code="body-too-long")
     try:
-        body = json.loads(raw or b"{}", parse_int=_integer, parse_float=_double, parse_constant=_no_number)
+        body = json.loads(raw or b"{}", object_pairs_hook=once, parse_int=_integer, parse_float=_double, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"the body is not JSON: {error}", code="not-json") from error
     if not isinstance(body, dict):

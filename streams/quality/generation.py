@@ -9,11 +9,12 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from streams.engines import kind_of
 from streams.errors import Invalid
+from streams.once import once
 
 # Names of one thing, the first of those given counts.
 LENGTHS: Final = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -40,7 +41,25 @@ def _texts(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(one, str) for one in value))
 
 
+def _token(value: Any) -> bool:
+    return _whole(value) and value >= 0
+
+
+def _tokens(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(map(_token, value))
+
+
+def _pair_of(first: Callable[[Any], bool], second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and len(value) == 2 and first(value[0]) and second(value[1])
+
+
+def _each(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list | tuple) and bool(value) and all(map(holds, value))
+
+
 ABOVE_0: Final[Takes] = ("a number above 0", lambda value: _number(value) and value > 0)
+PENALTY: Final[Takes] = ("a number from 0.001 to 1000", lambda value: _number(value) and 0.001 <= value <= 1000)
+FACTOR: Final[Takes] = ("a number from -1000 to 1000", lambda value: _number(value) and abs(value) <= 1000)
 SHARE: Final[Takes] = ("a number above 0, at most 1", lambda value: _number(value) and 0 < value <= 1)
 PART: Final[Takes] = ("a number from 0 to 1", lambda value: _number(value) and 0 <= value <= 1)
 MOST_TOKENS: Final[Takes] = (
@@ -53,25 +72,33 @@ COUNT_OR_0: Final[Takes] = (
     lambda value: _whole(value) and 0 <= value <= LONGEST_TEXT,
 )
 FLAG: Final[Takes] = ("true or false", lambda value: isinstance(value, bool))
-ANY_NUMBER: Final[Takes] = ("a number", _number)
-TOKENS: Final[Takes] = ("token ids", lambda value: isinstance(value, int | list | tuple | dict) and not isinstance(value, bool))
+TOKEN: Final[Takes] = ("a token's id, 0 or more", _token)
+TOKENS: Final[Takes] = ("a list of token ids, each 0 or more", _tokens)
+TOKEN_OR_TOKENS: Final[Takes] = ("a token's id or a list of them, each 0 or more", lambda value: _token(value) or _tokens(value))
+WORDS: Final[Takes] = ("a list of words, each a list of token ids: [[12, 7], [3]]", _each(_tokens))
+BIASES: Final[Takes] = ("a list of token ids, each list with its bias: [[[12, 7], -1.5]]", _each(_pair_of(_tokens, _number)))
+DECAY: Final[Takes] = ("where it begins and a factor: [20, 1.05]", _pair_of(_token, lambda value: _number(value) and 0 < value <= 1000))
 ARGUMENTS: Final[Mapping[str, Takes]] = {
     **dict.fromkeys((*LENGTHS, "max_length"), MOST_TOKENS),
     **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "top_k"), COUNT_OR_0),
     **dict.fromkeys(("do_sample", "renormalize_logits", "remove_invalid_values", "use_cache"), FLAG),
     **dict.fromkeys(("top_p", "typical_p"), SHARE),
     **dict.fromkeys(("min_p", "top_h", "epsilon_cutoff", "eta_cutoff"), PART),
-    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty", "max_time"), ABOVE_0),
-    **dict.fromkeys(("length_penalty", "guidance_scale"), ANY_NUMBER),
-    **dict.fromkeys(
-        ("bad_words_ids", "suppress_tokens", "begin_suppress_tokens", "sequence_bias", "eos_token_id", "forced_bos_token_id",
-         "forced_eos_token_id", "exponential_decay_length_penalty"), TOKENS,
-    ),
+    **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), PENALTY),
+    **dict.fromkeys(("length_penalty", "guidance_scale"), FACTOR),
+    **dict.fromkeys(("suppress_tokens", "begin_suppress_tokens"), TOKENS),
+    **dict.fromkeys(("eos_token_id", "forced_eos_token_id"), TOKEN_OR_TOKENS),
+    "forced_bos_token_id": TOKEN,
+    "bad_words_ids": WORDS,
+    "sequence_bias": BIASES,
+    "exponential_decay_length_penalty": DECAY,
+    "max_time": ABOVE_0,
     "num_beams": BEAMS,
     "until": ("a text or a list of texts", _texts),
-    "temperature": ("a number, 0 or more", lambda value: _number(value) and value >= 0),
+    "temperature": ("0, or a number from 0.001 to 1000", lambda value: _number(value) and (value == 0 or 0.001 <= value <= 1000)),
     "early_stopping": ('true, false or "never"', lambda value: isinstance(value, bool) or value == "never"),
 }  # fmt: skip
+OF_TOKENS: Final = frozenset(name for name, takes in ARGUMENTS.items() if takes in (TOKEN, TOKENS, TOKEN_OR_TOKENS, WORDS, BIASES))
 # Values that leave a text as it is.
 NEUTRAL: Final[Mapping[str, Any]] = {
     "num_beams": 1, "encoder_repetition_penalty": 1.0, "length_penalty": 1.0, "early_stopping": False, "guidance_scale": 1.0,
@@ -82,7 +109,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
 def arguments(text: str) -> dict[str, Any]:
     """The generation arguments that a JSON text gives, checked. Raises: Invalid, saying what to change."""
     try:
-        told = json.loads(text)
+        told = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise Invalid(
             f"generation arguments {_quoted(text)} are no JSON ({error}); give an object, as " + '{"max_gen_toks": 64}', code="generation"
@@ -118,6 +145,26 @@ def check_taken(told: Mapping[str, Any], *, engine: str) -> None:
             f"engine {engine} does not take generation argument {name}={_quoted(value)}; leave it out, or give engine transformers",
             code="generation",
         )
+
+
+def check_tokens(told: Mapping[str, Any], *, vocabulary: int) -> None:
+    """Raises: Invalid for the id of a token that a model of so many tokens does not have."""
+    for name in OF_TOKENS & told.keys():
+        value = [pair[0] for pair in told[name]] if name == "sequence_bias" and told[name] else told[name]
+        if unknown := [token for token in _ids(value) if token >= vocabulary]:
+            raise Invalid(
+                f"generation argument {name} names token {unknown[0]}, and the model has tokens 0 to {vocabulary - 1}; give one of those",
+                code="generation",
+            )
+
+
+def _ids(value: Any) -> Iterator[int]:
+    """The token ids in an argument's value."""
+    if _whole(value):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _ids(one)
 
 
 def merged(task: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

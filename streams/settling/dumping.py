@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from schemas.jobs import EngineUsed
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
+from schemas.requests import CancellationRequested
 from schemas.results import TaskStopped
 from schemas.runs import Plan
 from schemas.settled import RunSettled
@@ -61,7 +62,7 @@ def _rows(columns: Any) -> list[Any]:
     return sorted(map(list, zip(*columns, strict=True)), key=repr)
 
 
-PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere", "asked")
+PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere", "deadline_us")
 
 
 def _run(run: Run) -> Json:
@@ -73,6 +74,7 @@ def _run(run: Run) -> Json:
         "answered": {job: b64encode(done).decode() for job, done in run.answered.items()},
         "used": _used(run.used),
         "before": _model(run.before),
+        "asked": _model(run.asked),
         "stops": [stop.model_dump(mode="json") for stop in run.stops.values()],
     }  # fmt: skip
 
@@ -91,6 +93,7 @@ def _loaded(told: Json) -> Run:
         answered={job: b64decode(done) for job, done in told["answered"].items()},
         used=_loaded_used(told["used"]),
         before=RunSettled.model_validate(told["before"]) if told["before"] else None,
+        asked=CancellationRequested.model_validate(told["asked"]) if told["asked"] else None,
         stops={stop.task: stop for stop in stops},
     )
 

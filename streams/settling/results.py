@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 from schemas.event import Producer
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
-from schemas.runs import PlannedTask
+from schemas.runs import PlannedTask, RunChanged
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
 from streams.quality import stopping
 from streams.quality.scores import Aggregate, Key, TaskScores
+from streams.queue.limits import moment
 from streams.settling.documents import packed
 from streams.settling.runs import Run
 from streams.speed.performance import FORMULA_VERSION
 from streams.statistics.intervals import Interval
+
+GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the second
 
 
 def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> RunScored | None:
@@ -76,6 +80,26 @@ def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummaris
         occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
         formula_version=FORMULA_VERSION, complete=True,
         inputs_digest=speed.digest(elsewhere=run.served_elsewhere), figures=figures, histograms=histograms,
+    )  # fmt: skip
+
+
+def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
+    """That a run which nobody has begun is cancelled, as it was asked to, or long past its deadline; None where it is not.
+
+    Where its pool has a dispatcher, that one says the same, and sooner.
+    """
+    if run.state != "planned":
+        return None
+    if run.asked:
+        at_us, code, message = run.asked.occurred_us, "cancelled", run.asked.why
+    elif run.deadline_us is not None and run.deadline_us + GRACE_US < now_us:
+        at_us, code = run.deadline_us, "deadline"
+        message = f"its deadline, {moment(at_us)}, is reached, and nobody has begun it: no dispatcher leads its pool"
+    else:
+        return None
+    return RunChanged(
+        occurred_us=at_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id,
+        state="cancelled", reason_code=code, message=message,
     )  # fmt: skip
 
 

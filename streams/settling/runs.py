@@ -57,8 +57,8 @@ class Finished:
 class Run:
     """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
 
-    `planned_at` is the offset of its plan; `asked` why it is to stop, where somebody asked for that; `answered` the samples of each job
-    that its agents say to have answered, a bitset. `before` is its last result, where it is scored anew.
+    `planned_at` is the offset of its plan; `asked` that somebody wants it to stop; `answered` the samples of each job that its agents say
+    to have answered, a bitset. `before` is its last result, where it is scored anew.
     """
 
     run_id: str
@@ -73,7 +73,8 @@ class Run:
     finished: dict[str, Finished] = field(default_factory=dict)
     answered: dict[str, bytes] = field(default_factory=dict)
     served_elsewhere: bool = False
-    asked: str | None = None
+    deadline_us: int | None = None
+    asked: CancellationRequested | None = None
     used: Used = field(default_factory=Used)
     stops: dict[str, TaskStopped] = field(default_factory=dict)
     before: RunSettled | None = None
@@ -255,11 +256,12 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
         case RequestTimed() | TokensTimed():
             run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
         case JobPlanned():
+            run.deadline_us = event.job.budget.deadline_us
             run.served_elsewhere |= event.job.workload is not None and event.job.workload.url is not None
         case TaskStopped():
             run.stops.setdefault(event.task, event)
         case CancellationRequested():
-            run.asked = run.asked or event.why
+            run.asked = run.asked or event
         case JobChanged():
             _report(run, event)
 

@@ -22,7 +22,7 @@ from gpu_agent.workloads.timed import Timed
 from infra.models import inspect
 from schemas.requests import ModelRef, Workload
 from streams.errors import AssayError, Invalid, Temporary
-from tests.models import tiny_llama
+from tests.models import save, tiny_llama
 from tests.reference import hflm, ours, theirs
 
 # What transformers and torch warn of is not ours to mend.
@@ -200,6 +200,32 @@ def inspect_without_reading(folder: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models, "_sha", lambda _files: "")
         return inspect(ModelRef(uri=str(folder)))
+
+
+@pytest.mark.parametrize("family", ["BigBird", "BertGeneration", "Data2VecText"])
+def test_a_model_that_sees_what_comes_after_each_token_is_refused(tmp_path: Path, family: str) -> None:
+    """Of families that no list knows: the model itself shows it. As decoders the same families are taken."""
+    import transformers
+
+    shape = {
+        "vocab_size": 512, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2, "type_vocab_size": 1,
+    }  # fmt: skip
+    for decoder in (False, True):
+        config = getattr(transformers, f"{family}Config")(**shape, is_decoder=decoder)
+        folder, engine = save(config, tmp_path / str(decoder)), Transformers()
+        if decoder:
+            engine.load(ModelRef(uri=str(folder)), options={}, device="cpu")
+        else:
+            with pytest.raises(Invalid, match="sees what comes after each token"):
+                engine.load(ModelRef(uri=str(folder)), options={}, device="cpu")
+        engine.close()
+
+
+def test_an_answer_of_no_token_is_refused(engine: Transformers) -> None:
+    """Nothing has no likelihood, and would be the likeliest of all."""
+    with pytest.raises(Invalid, match="has no token"):
+        list(engine.answer([EngineRequest(0, "loglikelihood", QUESTION, ""), EngineRequest(1, "loglikelihood", QUESTION, " a")]))
 
 
 def test_an_unknown_option_is_refused(folder: Path) -> None:

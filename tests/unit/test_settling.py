@@ -106,6 +106,24 @@ def test_a_run_is_final_only_when_nothing_is_awaited() -> None:
     assert run.final
 
 
+def test_a_run_that_nobody_has_begun_is_given_up_when_it_is_asked_to_stop_or_long_past_its_deadline() -> None:
+    """What runs is its dispatcher's business."""
+    late = 10**7 + 2
+    runs = OpenRuns()
+    runs.fold(planned(R, samples=1))
+    run = runs.run(R)
+    assert results.given_up(run, now_us=10**12, stamp=STAMP) is None
+    run.deadline_us = 1
+    assert results.given_up(run, now_us=late - 1, stamp=STAMP) is None
+    ended = results.given_up(run, now_us=late, stamp=STAMP)
+    assert ended is not None and (ended.state, ended.reason_code, ended.occurred_us) == ("cancelled", "deadline", 1)
+    runs.fold(CancellationRequested(**HEADER, run_id=R, by="me"))
+    asked = results.given_up(run, now_us=1, stamp=STAMP)
+    assert asked is not None and (asked.reason_code, asked.message) == ("cancelled", "cancelled by me")
+    runs.fold(RunChanged(**HEADER, run_id=R, state="running"))
+    assert results.given_up(run, now_us=late, stamp=STAMP) is None
+
+
 def test_what_comes_again_of_a_closed_run_changes_nothing() -> None:
     """Neither in this process nor in one that reads its result first."""
     runs, run = over()
