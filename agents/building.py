@@ -11,6 +11,7 @@ import structlog
 
 from infra.builds import Builds
 from infra.harness.building import Build, BuiltCall, BuiltSample
+from infra.harness.limits import Overdue, within
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place
@@ -31,8 +32,9 @@ log_line = structlog.get_logger()
 class Building:
     """The builders' processes, and the builds that the log holds. Runs that want one build wait for it together."""
 
-    def __init__(self, log: Log, *, processes: int) -> None:
+    def __init__(self, log: Log, *, processes: int, limit_s: float) -> None:
         self._log = log
+        self._limit_s = limit_s
         self._count = processes
         self._processes = pool(processes)
         self._building: dict[str, asyncio.Lock] = {}
@@ -91,19 +93,22 @@ class Building:
 
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
-        loop = asyncio.get_running_loop()
-        processes = self._processes
+        name, processes = str(getattr(arguments[0], "name", arguments[0])), self._processes
+        work = functools.partial(_bounded, functools.partial(function, *arguments, **named), name, self._limit_s)
         try:
-            return await noticed(
-                loop.run_in_executor(processes, functools.partial(function, *arguments, **named)), what="a task's building"
-            )
-        except BrokenProcessPool as error:
+            return await noticed(asyncio.get_running_loop().run_in_executor(processes, work), what="a task's building")
+        except BrokenProcessPool:
             if self._processes is processes:  # of several that were in it, one starts another
                 self._processes = pool(self._count)
-            raise Invalid(
-                f"the builder's process died at {getattr(arguments[0], 'name', arguments[0])!r}; is there memory enough?",
-                code="builder-died",
-            ) from error
+        return await self._alone(work, name)
+
+    async def _alone(self, work: Callable[[], T], name: str) -> T:
+        """A process that dies takes with it what waited beside: each of those is tried once more, in a process of its own."""
+        try:
+            with pool(1) as alone:
+                return await noticed(asyncio.get_running_loop().run_in_executor(alone, work), what="a task's building")
+        except BrokenProcessPool as error:
+            raise Invalid(f"building {name!r} ended the builder's process; the planner's log says more", code="builder-died") from error
 
     def prepare(self) -> None:
         """Lets a builder's process import what it needs, while others start."""
@@ -112,6 +117,19 @@ class Building:
     def close(self) -> None:
         """Ends the builders' processes."""
         self._processes.shutdown(cancel_futures=True)
+
+
+def _bounded(work: Callable[[], T], name: str, limit_s: float) -> T:
+    """Does the work in a builder's process. Raises: Invalid where it takes too long or too much memory; whatever the work raises."""
+    try:
+        with within(limit_s):
+            return work()
+    except Overdue as error:
+        told = f"building {name!r} took longer than {limit_s:g} s; ask for fewer samples, or mend its template"
+        raise Invalid(f"{told}. The limit is ASSAY_BUILD_LIMIT_S", code="build-overdue") from error
+    except MemoryError as error:
+        told = f"building {name!r} takes more memory than a builder may have; ask for fewer samples, or mend its template"
+        raise Invalid(f"{told}. The limit is ASSAY_PROCESS_MEMORY_MB", code="build-too-large") from error
 
 
 def _apart(call: BuiltCall) -> str:

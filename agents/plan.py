@@ -209,7 +209,7 @@ async def main(settings: Settings) -> None:
     """Plans until SIGTERM."""
     async with Log(settings, client_id="agents.plan") as log:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
-        building = Building(log, processes=settings.build_processes)
+        building = Building(log, processes=settings.build_processes, limit_s=settings.build_limit_s)
         try:
             building.prepare()
             shards: Shards[Requests] = Shards(log, settings, worker="plan", fold=Planning(log, Preparing(log, settings, building)))

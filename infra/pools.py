@@ -1,18 +1,27 @@
-"""Processes for work that must not hold up an event loop. They end with the process that they work for, however that ends."""
+"""Processes for work that must not hold up an event loop. They end with the process that they work for, however that ends.
+
+What they run is in part code of others: each may take so much memory, and no more (`ASSAY_PROCESS_MEMORY_MB`). Python then raises
+MemoryError where it would else have taken the machine's.
+"""
 
 import multiprocessing
 import os
+import resource
 import threading
 from concurrent.futures import ProcessPoolExecutor
+
+from infra.settings import Settings
 
 
 def pool(count: int) -> ProcessPoolExecutor:
     """A pool of fresh processes (spawned, so that no thread's lock is inherited)."""
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    most_bytes = Settings().process_memory_mb * 2**20
+    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(most_bytes,))
 
 
-def _end_with_parent() -> None:
+def _begin(most_bytes: int) -> None:
     """A killed parent ends no child, and a pool's worker would wait for its next work for ever."""
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
     threading.Thread(target=_watch, daemon=True).start()
 
 

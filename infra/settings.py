@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
     build_processes: int = Field(default=1, ge=1, description="Processes that build tasks, beside the planner's event loop.")
+    build_limit_s: float = Field(default=1800.0, gt=0, description="Seconds that building one task may take; then its run is refused.")
+    process_memory_mb: int = Field(
+        default=8192,
+        ge=1024,
+        description="MiB that each process which builds, scores or aggregates tasks may take; more is refused to whoever wants it.",
+    )
     score_processes: int = Field(default=1, description="Processes that score answers, beside the event loop.")
     score_limit_s: float = Field(
         default=60.0, gt=0, description="Seconds that scoring one sample may take; then it is a dead letter, and said to be not scored."

@@ -133,7 +133,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
             chat_template=dress.render,
         )  # fmt: skip
         samples = list(_samples(task))
-    except AssayError:
+    except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         told = explained(task, own.member.fields if own else None) or Invalid(

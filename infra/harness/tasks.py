@@ -114,7 +114,7 @@ def _loaded(name: str, own: Own | None, overrides: dict[str, Any]) -> Any:
     try:
         with _no_hub_metrics():
             task = _brought(own, overrides) if own else _known(name, overrides)
-    except AssayError:
+    except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         told = explained(_half_made(error), own.member.fields if own else None) or Invalid(

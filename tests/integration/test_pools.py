@@ -1,13 +1,21 @@
-"""A pool's processes end with the process that they work for."""
+"""A pool's processes end with the process that they work for, and take no more memory or time than they may."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
+
+from agents.building import Building
+from infra.kafka import Log
+from infra.pools import pool
+from infra.settings import Settings
+from streams.errors import Invalid
 
 pytestmark = pytest.mark.integration
 PARENT = """
@@ -37,3 +45,41 @@ def test_a_killed_parent_leaves_no_worker_behind(tmp_path: object) -> None:
     while any(psutil.pid_exists(pid) for pid in workers):
         assert time.monotonic() < give_up, "a worker outlives its parent"
         time.sleep(0.05)
+
+
+def text_of(length: int) -> int:
+    """As a template may make one."""
+    return len("a" * length)
+
+
+def asleep(seconds: float) -> None:
+    """As a template that loops."""
+    time.sleep(seconds)
+
+
+def test_a_process_that_wants_too_much_memory_is_refused_it_and_goes_on() -> None:
+    """The machine has more."""
+    with pool(1) as workers:
+        with pytest.raises(MemoryError):
+            workers.submit(text_of, 10**10).result()
+        assert workers.submit(text_of, 10**6).result() == 10**6
+
+
+def test_who_builds_too_long_too_large_or_to_death_is_told_so_and_others_beside_are_built(tmp_path: Path) -> None:
+    """One that ends the builders' process takes the others' work with it, which is done anew."""
+
+    async def act() -> None:
+        building = Building(Log(Settings(home=tmp_path), client_id="test"), processes=1, limit_s=5.0)
+        try:
+            others = [asyncio.create_task(building.run(text_of, n)) for n in (10, 20)]
+            for work, told in ((building.run(text_of, 10**10), "ASSAY_PROCESS_MEMORY_MB"), (building.run(asleep, 60.0), "longer than 5 s"),
+                               (building.run(os._exit, 3), "ended the builder's process")):  # fmt: skip
+                beside = asyncio.create_task(building.run(text_of, 30))
+                with pytest.raises(Invalid, match=told):
+                    await work
+                assert await beside == 30
+            assert await asyncio.gather(*others) == [10, 20]
+        finally:
+            building.close()
+
+    asyncio.run(act())
