@@ -125,8 +125,8 @@ def _bounded(work: Callable[[], T], name: str, limit_s: float) -> T:
         with within(limit_s):
             return work()
     except Overdue as error:
-        told = f"building {name!r} took longer than {limit_s:g} s; ask for fewer samples, or mend its template"
-        raise Invalid(f"{told}. The limit is ASSAY_BUILD_LIMIT_S", code="build-overdue") from error
+        told = f"took longer than {limit_s:g} s (ASSAY_BUILD_LIMIT_S); ask for fewer samples"
+        raise Invalid(f"building {name!r}: {error}" if str(error) else f"building {name!r} {told}", code="build-overdue") from error
     except MemoryError as error:
         told = f"building {name!r} takes more memory than a builder may have; ask for fewer samples, or mend its template"
         raise Invalid(f"{told}. The limit is ASSAY_PROCESS_MEMORY_MB", code="build-too-large") from error

@@ -13,8 +13,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 from jinja2.ext import loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from infra.harness.templates import ImmutableSandboxed
 from schemas.requests import Chat
 from streams.errors import Invalid
 
@@ -53,7 +53,7 @@ class Dress:
 
 def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., str]:
     """A function from messages to the text that a model reads. `variables`: the tokenizer's special tokens, and the switches given."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    environment = ImmutableSandboxed(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     environment.filters["tojson"] = lambda value, **named: json.dumps(value, ensure_ascii=False, **named)
     environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
     try:

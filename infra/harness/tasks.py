@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from jinja2.sandbox import SandboxedEnvironment
 
 from infra.harness import code
 from infra.harness.catalogue import DERIVED_TASKS, find
@@ -28,6 +27,7 @@ from infra.harness.definition_groups import Member, member, only
 from infra.harness.definition_loading import task_of, told_of, unpacked
 from infra.harness.definitions import check
 from infra.harness.skipping import skipping
+from infra.harness.templates import Sandboxed
 from infra.marked_yaml import meant
 from infra.settings import Settings
 from schemas.requests import TaskChoice
@@ -47,7 +47,7 @@ def _fast_templates() -> None:
     from lm_eval import utils
 
     plain = utils.env
-    utils.env = SandboxedEnvironment(loader=plain.loader, undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline)
+    utils.env = Sandboxed(loader=plain.loader, undefined=plain.undefined, keep_trailing_newline=plain.keep_trailing_newline)
     utils.env.filters |= plain.filters
     utils.env.from_string = functools.cache(utils.env.from_string)
 

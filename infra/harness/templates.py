@@ -1,0 +1,31 @@
+"""Jinja templates of others, as tasks and chats have them: in the sandbox, and each filled within a time."""
+
+from typing import Any, Final
+
+from jinja2 import Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
+
+from infra.harness.limits import rendering
+
+MOST_S: Final = 10.0  # templates fill in milliseconds; one that loops would keep its builder from everybody else
+
+
+class Bounded(Template):
+    """A template whose filling ends with Overdue when its time is over."""
+
+    def render(self, *arguments: Any, **named: Any) -> str:
+        """As Jinja's."""
+        with rendering(MOST_S):
+            return super().render(*arguments, **named)
+
+
+class Sandboxed(SandboxedEnvironment):
+    """Where tasks' templates run."""
+
+    template_class = Bounded
+
+
+class ImmutableSandboxed(ImmutableSandboxedEnvironment):
+    """Where chat templates run, which change nothing that they are given."""
+
+    template_class = Bounded

@@ -1,0 +1,36 @@
+"""Templates that requests bring are filled in the sandbox, within a time."""
+
+import pytest
+from jinja2.exceptions import SecurityError
+
+from infra.harness import templates
+from infra.harness.limits import Overdue, within
+
+LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}x"
+
+
+@pytest.fixture(autouse=True)
+def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shorter time."""
+    monkeypatch.setattr(templates, "MOST_S", 0.1)
+
+
+@pytest.mark.parametrize("environment", [templates.Sandboxed, templates.ImmutableSandboxed])
+def test_a_template_that_loops_is_ended_and_the_next_is_filled(environment: type[templates.Sandboxed]) -> None:
+    """Its reason is said."""
+    with pytest.raises(Overdue, match=r"filling a template took longer than 0\.1 s"):
+        environment().from_string(LOOPS).render()
+    assert environment().from_string("{{ x }}!").render(x=1) == "1!"
+    with pytest.raises(SecurityError):
+        environment().from_string("{{ ''.__class__.__mro__ }}").render()
+
+
+def test_the_time_of_what_is_around_goes_on() -> None:
+    """Whichever is over first."""
+    with pytest.raises(Overdue) as caught, within(0.3):
+        while True:
+            templates.Sandboxed().from_string("{{ 1 }}").render()
+    assert not str(caught.value)
+    with pytest.raises(Overdue) as caught, within(0.05):
+        templates.Sandboxed().from_string(LOOPS).render()
+    assert not str(caught.value)
