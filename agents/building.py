@@ -93,7 +93,7 @@ class Building:
 
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
-        name, processes = str(getattr(arguments[0], "name", arguments[0])), self._processes
+        name, processes = str(getattr(arguments[0], "name", "a task")), self._processes
         work = functools.partial(_bounded, functools.partial(function, *arguments, **named), name, self._limit_s)
         try:
             return await noticed(asyncio.get_running_loop().run_in_executor(processes, work), what="a task's building")

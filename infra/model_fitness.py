@@ -29,6 +29,7 @@ def check(facts: ModelFacts, *, engine: str) -> None:
             f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "
             f"{', '.join(COMPUTED[1:-1])} or {COMPUTED[-1]}", code="model-dtype",
         )  # fmt: skip
+    _check_unread(facts)
     _check_tokenizer(facts)
     if engine == CAUSAL and facts.format != "gguf":
         _check_causal(facts)
@@ -55,6 +56,23 @@ def check_told(model: ModelRef, facts: ModelFacts | None) -> None:
             f"{place} is not quantised as {model.quantisation}: {has}, and no engine here quantises weights as it loads them; name weights "
             "that are, or leave quantisation out", code="model-quantisation",
         )  # fmt: skip
+
+
+def check_load(max_len: int, *, input_tokens: int, output_tokens: int) -> None:
+    """Raises: Invalid where a load's requests are longer than the model's window: what was cut would be measured for the whole."""
+    if input_tokens + output_tokens > max_len:
+        raise Invalid(
+            f"the load's requests have {input_tokens} + {output_tokens} tokens, and the model's window {max_len}; give fewer input_tokens "
+            "or output_tokens", code="load-too-long",
+        )  # fmt: skip
+
+
+def _check_unread(facts: ModelFacts) -> None:
+    if facts.unread:
+        raise Invalid(
+            f"{facts.folder} holds {facts.unread[0]} beside the weights that are loaded; name a folder of one model, or move it away",
+            code="model-two-weights",
+        )
 
 
 def _check_tokenizer(facts: ModelFacts) -> None:

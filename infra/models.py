@@ -23,6 +23,7 @@ TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "spe
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+SAME_WEIGHTS = ("consolidated",)  # as Mistral names what it publishes beside
 GGUF = ".gguf"
 # A number of keys and values, as llama.cpp keeps them by default: float16.
 KV_BYTES = 2
@@ -46,7 +47,7 @@ class Tokenizer:
 class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
-    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file.
+    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file. `unread`: files of weights beside those that are loaded.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class ModelFacts:
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
     file: Path | None = None
     weights_type: str | None = None
+    unread: tuple[str, ...] = ()
 
 
 def inspect(model: ModelRef) -> ModelFacts:
@@ -86,7 +88,7 @@ def inspect(model: ModelRef) -> ModelFacts:
     if dtype not in DTYPE_BYTES:
         raise Invalid(f"dtype {dtype!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
     settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    shape, sha = shape_of(config), _sha([folder / "config.json", *weights, *tokenizer])
+    shape, sha = shape_of(config), _sha([*_told_beside(folder), *weights, *tokenizer])
     if model.sha256 is not None and model.sha256 != sha:
         raise Invalid(f"{folder} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     return ModelFacts(
@@ -94,8 +96,14 @@ def inspect(model: ModelRef) -> ModelFacts:
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
-        tokenizer=_tokenizer(folder, settings),
+        tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
     )  # fmt: skip
+
+
+def _told_beside(folder: Path) -> list[Path]:
+    """What an engine reads beside weights and tokenizer: the model's shape, how it generates by itself, and code of its own."""
+    generation = folder / "generation_config.json"
+    return [folder / "config.json", *([generation] if generation.exists() else []), *sorted(folder.glob("*.py"))]
 
 
 def _of_gguf(model: ModelRef, read: gguf_files.Gguf) -> ModelFacts:
@@ -214,13 +222,22 @@ def _json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
 
 
 def _weights(folder: Path) -> list[Path]:
+    """The files of weights that transformers loads: what its index names, else model.safetensors, else the older ones."""
+    indexed = _indexed(folder)
+    if missing := [name for name in indexed if not (folder / name).exists()]:
+        raise Invalid(f"{folder} lacks {missing[0]}, which its index names; fetch the model again", code="model-truncated")
+    if whole := [folder / name for name in indexed or ("model.safetensors",) if (folder / name).exists()]:
+        return whole
     for pattern in WEIGHTS:
         if found := sorted(folder.glob(pattern)):
-            missing = [name for name in _indexed(folder) if not (folder / name).exists()]
-            if missing:
-                raise Invalid(f"{folder} lacks {missing[0]}, which its index names; fetch the model again", code="model-truncated")
             return found
     raise Invalid(f"{folder} has no weights (*.safetensors); fetch the model again", code="model-no-weights")
+
+
+def _unread(folder: Path, weights: list[Path]) -> tuple[str, ...]:
+    """Files of weights beside those that are loaded; the same weights in another form, as some publish them too, are none."""
+    found = [path for path in folder.glob("*.safetensors") if path not in weights and not path.name.startswith(SAME_WEIGHTS)]
+    return tuple(sorted(path.name for path in found)) if weights[0].suffix == ".safetensors" else ()
 
 
 def _indexed(folder: Path) -> list[str]:

@@ -31,6 +31,10 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     facts = read_by(inspect(request.model), engine=request.engine.name)
     model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
+    if request.workload and not request.workload.url:
+        load, length = request.workload, request.engine.options.get("max_length", "")
+        window = min(facts.max_len, int(length)) if length.isdecimal() else facts.max_len
+        model_fitness.check_load(window, input_tokens=load.input_tokens, output_tokens=load.output_tokens)
     if facts.shape.vocabulary:
         for choice in request.tasks:
             told = generation.arguments(choice.generation.json_text) if choice.generation else {}

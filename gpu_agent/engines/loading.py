@@ -24,6 +24,8 @@ from streams.errors import AssayError, Invalid
 
 # Beyond the weights themselves, in which loading and running must fit.
 HEADROOM_BYTES = 256 * 2**20
+# What older files hold though it is reckoned, not learned.
+MADE_ANEW = ("inv_freq", "masked_bias", "attn.bias", "attention.bias", "position_ids", "num_batches_tracked")
 # How layers attend that a pack can be told to: all that is before, or the nearest of it.
 KINDS = frozenset({"full_attention", "sliding_attention"})
 # Rotary positions that depend on how long the whole input is.
@@ -95,12 +97,16 @@ def check_memory(facts: ModelFacts, device: torch.device) -> None:
 
 def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
     """A language model on its device. Raises: as `read`."""
-    network, tokenizer = read(facts, model, kind=transformers.AutoModelForCausalLM, device=device)
+    network, tokenizer = read(facts, model, kind=transformers.AutoModelForCausalLM, device=device, whole=facts.file is None)
     return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
 
 
-def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device, unused: str | None = None) -> tuple[Any, Any]:
+def read(
+    facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device, unused: str | None = None, whole: bool = False
+) -> tuple[Any, Any]:
     """A model of that kind (a class of transformers') on its device, and its tokenizer; weights whose names begin with `unused` may lack.
+
+    `whole`: none of the files' weights may be left over.
 
     Raises: Invalid where its files cannot be read, lack weights or hold NaN, Temporary where memory ran out.
     """
@@ -124,19 +130,8 @@ def read(facts: ModelFacts, model: ModelRef, *, kind: Any, device: torch.device,
         if is_lost(error):
             raise
         raise _unloadable(error, facts, trusted=model.trust_code) from error
-    if wrong := sorted(told["mismatched_keys"]):
-        name, stored, wanted = wrong[0]
-        raise Invalid(
-            f"{name} of {facts.folder} has the shape {list(stored)}, and its config.json wants {list(wanted)}; take the config.json that "
-            "belongs to these weights", code="model-shape",
-        )  # fmt: skip
-    if lacking := sorted(name for name in told["missing_keys"] if unused is None or not name.startswith(unused)):
-        # transformers would go on with random numbers in their place.
-        raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")
-    for name, parameter in network.named_parameters():
-        # The least and the greatest, for they are NaN where any is, and take no memory of their own.
-        if parameter.is_floating_point() and parameter.numel() and not all(torch.isfinite(end) for end in parameter.aminmax()):
-            raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")
+    _check_names(told, facts, unused=unused, whole=whole)
+    _check_numbers(network, facts)
     return network, tokenizer
 
 
@@ -191,3 +186,29 @@ def _agrees(network: Any, device: torch.device) -> bool:
     alone = torch.stack([network(torch.tensor([sequence], device=device)).logits[0, -1] for sequence in sequences]).float()
     close = CLOSE_RATIO.get(network.dtype, CLOSE_RATIO_HALF)
     return bool((packed - alone).abs().max() <= close * alone.abs().max())
+
+
+def _check_names(told: Mapping[str, Any], facts: ModelFacts, *, unused: str | None, whole: bool) -> None:
+    """Raises: Invalid where the files' weights are not the model's; `told`: what transformers says of loading them."""
+    if wrong := sorted(told["mismatched_keys"]):
+        name, stored, wanted = wrong[0]
+        raise Invalid(
+            f"{name} of {facts.folder} has the shape {list(stored)}, and its config.json wants {list(wanted)}; take the config.json that "
+            "belongs to these weights", code="model-shape",
+        )  # fmt: skip
+    if lacking := sorted(name for name in told["missing_keys"] if unused is None or not name.startswith(unused)):
+        # transformers would go on with random numbers in their place.
+        raise Invalid(f"{facts.folder} has no weights {lacking[0]}; is it a model of another kind?", code="model-lacks-weights")
+    if whole and (over := sorted(name for name in told["unexpected_keys"] if not name.endswith(MADE_ANEW))):
+        raise Invalid(
+            f"{facts.folder} has weights that its config.json makes no use of, {len(over)} in all, the first {over[0]}: it would "
+            "be another model than it seems; take the config.json that belongs to these weights, or save the model anew without them",
+            code="model-weights-left",
+        )  # fmt: skip
+
+
+def _check_numbers(network: Any, facts: ModelFacts) -> None:
+    for name, parameter in network.named_parameters():
+        # The least and the greatest, for they are NaN where any is, and take no memory of their own.
+        if parameter.is_floating_point() and parameter.numel() and not all(torch.isfinite(end) for end in parameter.aminmax()):
+            raise Invalid(f"{name} of {facts.folder} holds NaN or infinite weights; fetch or train it again", code="model-nan-weights")

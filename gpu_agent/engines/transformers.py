@@ -20,6 +20,7 @@ from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.options import numbers
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.written import answer_of, prompt_of
+from infra import model_fitness
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -128,10 +129,12 @@ class Transformers:
             yield answer_of(requests[number], prompts[number], written, own=len(tokens[number]))
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
-        """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""
-        draw = np.random.default_rng(seed)
-        fits = max(1, self._max_len - output_tokens)
-        prompt = draw.integers(0, min(len(self._tokenizer), self._rows), min(input_tokens, fits))
+        """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it.
+
+        Raises: Invalid where they do not fit into the model's window.
+        """
+        model_fitness.check_load(self._max_len, input_tokens=input_tokens, output_tokens=output_tokens)
+        prompt = np.random.default_rng(seed).integers(0, min(len(self._tokenizer), self._rows), input_tokens)
         with torch.inference_mode(), memory_errors():
             kept = keeping(self._model, 1)
             token, cache = torch.tensor(prompt[np.newaxis], device=self._device), None

@@ -17,7 +17,7 @@ from typing import Any
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
-from infra.harness.defined_documents import check_own, check_shots, explained
+from infra.harness.defined_documents import check_labels, check_own, check_shots, explained
 from infra.harness.definition_files import parts_of
 from infra.harness.definition_loading import told_of
 from infra.harness.examples import Examples, draws
@@ -133,6 +133,8 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
             chat_template=dress.render,
         )  # fmt: skip
         samples = list(_samples(task))
+        if own is None:
+            check_labels(task)
     except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal

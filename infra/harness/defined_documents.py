@@ -36,6 +36,16 @@ def check_own(task: Any, definition: Fields) -> None:
         raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
 
 
+def check_labels(task: Any) -> None:
+    """Raises: Invalid for the first document of one of lm-eval's tasks whose label is none of its choices: whatever is said is wrong then.
+
+    So it is where the labels are hidden, as many test splits have it, or where the data are not those that the task was written for.
+    """
+    chooses = task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None
+    if chooses and (fault := _first(task, lambda document: _wrong_label(task, task.doc_to_choice(document), document), None)):
+        raise fault
+
+
 def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
     if not hasattr(task, "features"):
@@ -186,14 +196,20 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
         yield "doc_to_choice", "there is one choice: whatever a model says is right; give two or more"
     if task.config.process_results is not None or task.multiple_input:
         return
+    yield from _wrong_label(task, choices, document)
+    binary = {name for name in ("f1",) if name in task.aggregation()}
+    if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
+        yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"
+
+
+def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    if task.config.process_results is not None or task.multiple_input:
+        return
     gold = task.doc_to_target(document)
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             wanted = f"give a choice's place, 0 to {len(choices) - 1}, or its text"
             yield TARGET, f"{shown(label)} is none of the {len(choices)} choices; {wanted}"
-    binary = {name for name in ("f1",) if name in task.aggregation()}
-    if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
-        yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"
 
 
 def _is_choice(label: Any, choices: Any) -> bool:

@@ -106,12 +106,16 @@ class _Group:
             raise wrong(fields["task"][0], f"group {name} is a part of itself: {' > '.join((*way.groups, name))}", code=CODE)
         _check_figures(fields)
         below = {key: pair for key, pair in fields.items() if key not in STRUCTURE} | over
+        found = list[Member | Leaf]()
         for item in items(fields["task"][1]):
             try:
-                yield from self._item(item, below, Way((*way.groups, name), way.paths))
+                found += self._item(item, below, Way((*way.groups, name), way.paths))
             except Invalid:
                 if self.whole:
                     raise
+        if self.whole:
+            _check_metrics(fields, found)
+        yield from found
 
     def _item(self, item: Any, over: Fields, way: Way) -> Iterator[Member | Leaf]:
         own, group = pairs(item), way.groups[-1]
@@ -203,6 +207,18 @@ def _check_figures(fields: Fields) -> None:
         if "weight_by_size" in told and value_of(told["weight_by_size"][1]) is not True:
             node = told["weight_by_size"][0]
             raise wrong(node, "a group's samples count alike here: leave weight_by_size out, or say true", code=CODE)
+
+
+def _check_metrics(fields: Fields, found: Sequence[Member | Leaf]) -> None:
+    """Raises: Invalid for a metric of a group's figures that none of its tasks names; of lm-eval's own tasks that is not known here."""
+    own = [one.fields.get("metric_list") for one in found if isinstance(one, Member)]
+    if "aggregate_metric_list" not in fields or len(own) < len(found) or not all(own):
+        return
+    there = sorted({str(value_of(pairs(one)["metric"][1])) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
+    for one in items(fields["aggregate_metric_list"][1]):
+        if (node := pairs(one).get("metric")) and str(value_of(node[1])) not in there:
+            name = str(value_of(node[1]))
+            raise wrong(node[1], f"no task of the group has metric {name!r}; {meant(name, there)}", code=CODE)
 
 
 def _near(name: str, there: Mapping[str, list[str]]) -> str:

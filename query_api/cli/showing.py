@@ -218,6 +218,8 @@ def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _notes(s: Mapping[str, Any]) -> Iterator[str]:
+    if s["value"] is None and s.get("why_undefined"):
+        yield s["why_undefined"]
     if not s["complete"]:
         yield "provisional"
     if s["sequential"]:

@@ -15,7 +15,10 @@ Row = Mapping[str, Any]
 
 
 def group_scores(planned: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row for each group of which every planned task has its main metric; a mean over samples, the same in all of them."""
+    """A row for each group of which every planned task has its main metric.
+
+    Where that is no mean over samples, or not the same in all of them, there is no value but the reason.
+    """
     grouped = sorted((task for task in planned if task.get("group")), key=lambda task: str(task["group"]))
     told = {(score["task"], score["metric"], score["filter"]): score for score in scores if score["value"] is not None}
     return [row for name, tasks in groupby(grouped, key=lambda task: str(task["group"])) for row in _group(name, list(tasks), told)]
@@ -25,20 +28,28 @@ def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], 
     main = {(task["main_metric"], task["main_filter"], _aggregation(task)) for task in tasks}
     found = [told.get((task["task"], task["main_metric"], task["main_filter"])) for task in tasks]
     scores = [score for score in found if score and score["samples"]]
-    if len(tasks) < 2 or len(scores) < len(tasks) or len(main) > 1:
+    if len(tasks) < 2 or len(scores) < len(tasks):
         return
-    ((metric, filter_name, aggregation),) = main
-    if aggregation == "mean":
-        yield {
-            "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **_joined(scores),
-            "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
-            **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
-        }  # fmt: skip
+    metric, filter_name, aggregation = min(main, key=repr)
+    why = None
+    if len(main) > 1:
+        why = f"its tasks have different main metrics: {', '.join(sorted({metric for metric, *_ in main}))}"
+    elif aggregation != "mean":
+        why = f"{metric} is not a mean over samples"
+    yield {
+        "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **(_undefined(scores) if why else _joined(scores)),
+        "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
+        "why_undefined": why, **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
+    }  # fmt: skip
 
 
 def _aggregation(task: Row) -> str | None:
     main = (task["main_metric"], task["main_filter"])
     return next((str(one["aggregation"]) for one in task["expected"] if (one["metric"], one["filter"]) == main), None)
+
+
+def _undefined(scores: Sequence[Row]) -> dict[str, Any]:
+    return dict.fromkeys(("value", "stderr", "low", "high")) | {"samples": sum(int(score["samples"]) for score in scores)}
 
 
 def _joined(scores: Sequence[Row]) -> dict[str, Any]:

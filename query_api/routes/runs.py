@@ -144,7 +144,7 @@ class GroupScore(Shape):
     tasks: int = Field(description="how many tasks it is of")
     metric: str
     filter: str
-    value: float
+    value: float | None
     stderr: float | None
     low: float | None
     high: float | None
@@ -152,6 +152,7 @@ class GroupScore(Shape):
     not_scored: int
     truncated: int = Field(description="samples of which the model's window truncated a prompt or a choice")
     complete: bool
+    why_undefined: str | None = Field(description="why there is no value")
     sequential: bool = Field(description="the interval of a task is a confidence sequence's")
 
 

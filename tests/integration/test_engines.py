@@ -120,9 +120,8 @@ def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
 
 
 def test_a_stream_has_as_many_tokens_as_asked_for(engine: Transformers) -> None:
-    """Also where prompt and tokens together are longer than the model."""
+    """One a step."""
     assert list(engine.stream(input_tokens=20, output_tokens=9, seed=1)) == [1] * 9
-    assert sum(engine.stream(input_tokens=500, output_tokens=30, seed=1)) == 30
 
 
 def broken(folder: Path, into: Path, *, without: str = "") -> Path:
@@ -226,6 +225,31 @@ def test_an_answer_of_no_token_is_refused(engine: Transformers) -> None:
     """Nothing has no likelihood, and would be the likeliest of all."""
     with pytest.raises(Invalid, match="has no token"):
         list(engine.answer([EngineRequest(0, "loglikelihood", QUESTION, ""), EngineRequest(1, "loglikelihood", QUESTION, " a")]))
+
+
+def test_a_load_that_the_window_would_cut_is_refused(engine: Transformers) -> None:
+    """What was cut would be measured for the whole."""
+    with pytest.raises(Invalid, match="have 120 \\+ 9 tokens, and the model's window 128"):
+        list(engine.stream(input_tokens=120, output_tokens=9, seed=1))
+
+
+def test_weights_that_would_be_left_over_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Layers that the configuration does not name, and files beside those that are loaded; the same weights in another form are neither."""
+    layers, beside = tmp_path / "layers", tmp_path / "beside"
+    for copy in (layers, beside):
+        shutil.copytree(folder, copy)
+    config = json.loads((layers / "config.json").read_text())
+    (layers / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    with pytest.raises(Invalid, match=r"makes no use of, 9 in all, the first model\.layers\.1\."):
+        Transformers().load(ModelRef(uri=str(layers)), options={}, device="cpu")
+    before = inspect(ModelRef(uri=str(beside)))
+    shutil.copy(folder / "model.safetensors", beside / "consolidated.00.safetensors")
+    assert inspect(ModelRef(uri=str(beside))) == before
+    shutil.copy(folder / "model.safetensors", beside / "pytorch_lora_weights.safetensors")
+    with pytest.raises(Invalid, match=r"holds pytorch_lora_weights\.safetensors beside the weights that are loaded"):
+        Transformers().load(ModelRef(uri=str(beside)), options={}, device="cpu")
+    (beside / "generation_config.json").write_text('{"eos_token_id": 5}')
+    assert inspect(ModelRef(uri=str(beside))).model_sha != before.model_sha
 
 
 def test_an_unknown_option_is_refused(folder: Path) -> None:

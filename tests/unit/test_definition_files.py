@@ -164,6 +164,8 @@ def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
          "a.yaml, line 5: aggregation 'meen' of a group is not supported; did you mean mean?"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: false\n"},
          "a.yaml, line 5: a group's samples count alike here"),
+        ({"a.yaml": "group: x\naggregate_metric_list:\n  - metric: akk\ntask: [b]\n", "b.yaml": f"task: b\n{REST}"},
+         "a.yaml, line 3: no task of the group has metric 'akk'; there are acc"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_file_and_line(texts: dict[str, str], says: str) -> None:

@@ -49,14 +49,24 @@ def test_what_is_not_known_of_a_task_is_not_known_of_its_group() -> None:
     assert (row["stderr"], row["low"], row["high"]) == (None, None, None)
 
 
+def test_a_group_without_a_mean_says_why() -> None:
+    """Its tasks' main metrics differ, or are no means."""
+    mixed = [*TASKS[:2], planned("t2", metric="f1")], [*SCORES[:2], score(2, metric="f1")]
+    sums = [planned(f"t{at}", aggregation="perplexity") for at in range(3)], SCORES
+    for (tasks, scores), why in ((mixed, "different main metrics: acc, f1"), (sums, "acc is not a mean over samples")):
+        (row,) = group_scores(tasks, scores)
+        assert (row["value"], row["low"], row["stderr"]) == (None, None, None)
+        assert why in row["why_undefined"]
+
+
 @pytest.mark.parametrize(
     ("tasks", "scores"),
     [
         (TASKS, SCORES[:2]), (TASKS, [score(0, value=None), *SCORES[1:]]), (TASKS[:1], SCORES),
         ([*TASKS[:2], planned("t2", metric="f1")], SCORES),
-        ([planned(f"t{at}", aggregation="perplexity") for at in range(3)], SCORES), ([], []),
+        ([], []),
     ],
-    ids=["a task lacks", "a value lacks", "one task", "two metrics", "no mean", "nothing"],
+    ids=["a task lacks", "a value lacks", "one task", "a metric lacks", "nothing"],
 )  # fmt: skip
 def test_no_row_where_there_is_no_mean_over_all_of_a_group(tasks: list[dict[str, Any]], scores: list[dict[str, Any]]) -> None:
     """Of half of a group a mean would be another figure."""

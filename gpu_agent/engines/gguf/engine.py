@@ -146,8 +146,12 @@ class Gguf:
             yield answer_of(requests[number], prompts[number], written, own=len(tokens[number]))
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
-        """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it."""
-        length = min(input_tokens, max(1, self._max_len - output_tokens))
+        """Greedy tokens after a random prompt, one a step; yields how many came. The end-of-text token does not end it.
+
+        Raises: Invalid where they do not fit into the model's window.
+        """
+        model_fitness.check_load(self._max_len, input_tokens=input_tokens, output_tokens=output_tokens)
+        length = input_tokens
         tokens = np.random.default_rng(seed).integers(0, int(self._model.n_vocab), length).tolist()
         places = [Place(token, n, (1,), n == length - 1) for n, token in enumerate(tokens)]
         try:

@@ -216,7 +216,7 @@ class GroupScore(Shape):
     """how many tasks it is of"""
     metric: str
     filter: str
-    value: float
+    value: float | None
     stderr: float | None
     low: float | None
     high: float | None
@@ -225,6 +225,8 @@ class GroupScore(Shape):
     truncated: int
     """samples of which the model's window truncated a prompt or a choice"""
     complete: bool
+    why_undefined: str | None
+    """why there is no value"""
     sequential: bool
     """the interval of a task is a confidence sequence's"""
 
