@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -175,14 +176,15 @@ class Planning:
             return
         await self._write([_changed(request, "planned", plan=plan)])
         stamp, when = producer("agents.plan"), request.occurred_us
-        for first in range(0, len(jobs), JOBS_AT_ONCE):
+        while some := list(islice(jobs.each, JOBS_AT_ONCE)):
             await self._write([
                 JobPlanned(occurred_us=when, producer=stamp, organisation_id=request.organisation_id,
                            visibility=request.visibility, pool=job.pool, job_id=job.job_id, run_id=job.run_id, job=job)
-                for job in jobs[first : first + JOBS_AT_ONCE]
+                for job in some
             ])  # fmt: skip
-        asked.state, asked.jobs, asked.planned = step(asked.state, "planned"), plan.jobs, {job.job_id for job in jobs}
-        log_line.info("planned", run_id=request.run_id, jobs=len(jobs), took_s=round(time.perf_counter() - started, 3))
+            asked.planned |= {job.job_id for job in some}
+        asked.state, asked.jobs = step(asked.state, "planned"), plan.jobs
+        log_line.info("planned", run_id=request.run_id, jobs=jobs.count, took_s=round(time.perf_counter() - started, 3))
 
     async def _judge(self, state: Requests, request: EvaluationRequested) -> None:
         """Asks for the judgements that a complete run's request wants; what was asked for before is not asked for again."""

@@ -19,7 +19,7 @@ from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
 from infra.settings import Settings
 from infra.suites import reading as suites
 from schemas.builds import TaskBuilt
-from schemas.jobs import BuildPlace, Job
+from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import planning
@@ -67,7 +67,7 @@ class Preparing:
         self._building = building
         self._judging = Judging(log, building.builds)
 
-    async def plan(self, request: EvaluationRequested) -> tuple[Plan, list[Job]]:
+    async def plan(self, request: EvaluationRequested) -> tuple[Plan, planning.Jobs]:
         """What will come of a request. Raises: Permanent where it cannot be, with the reason."""
         planning.check(request)
         judging.check_judges(request, DERIVED_TASKS)
@@ -80,7 +80,7 @@ class Preparing:
             request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
             model_sha=facts.model_sha if facts else None,
         )  # fmt: skip
-        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=len(jobs), judged=asked.judged), jobs
+        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged), jobs
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
         if judging.check_request(request, DERIVED_TASKS):

@@ -34,6 +34,7 @@ HOUR_NS: Final = 3600 * 10**9
 # In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill.
 MOST_SAMPLES: Final = 10_000_000
 MOST_JOBS: Final = 100_000
+MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
@@ -144,6 +145,13 @@ def check_sum(samples: int, jobs: int, *, load: bool) -> None:
     if jobs > most:
         told = ", where a workload follows" if load else ""
         raise Invalid(f"{jobs:,} jobs in all: give at most {most:,}{told}; {LESS}", code="out-of-bounds")
+
+
+def check_jobs(jobs: int, *, job_bytes: int) -> None:
+    """Raises: Invalid, where the jobs would take too much of the log: each brings what the request says to its agent."""
+    if (size := jobs * job_bytes) > MOST_PLANNED_BYTES:
+        told = f"{jobs:,} jobs of some {job_bytes:,} bytes, {size:,} bytes in all: give at most {MOST_PLANNED_BYTES:,}"
+        raise Invalid(f"{told}; shorten the chat template and the system message, or {LESS}", code="out-of-bounds")
 
 
 def _faults(record: Record, way: tuple[str, ...]) -> Iterator[str]:

@@ -194,8 +194,16 @@ def chunks(text: str) -> list[bytes]:
     return [body[first : first + CHUNK_BYTES] for first in range(0, len(body), CHUNK_BYTES)] or [b""]
 
 
-def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need, model_sha: str | None = None) -> list[Job]:
-    """The run's jobs, in the order in which they should run; a workload waits for the answers, so that it has the agent to itself.
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """A run's jobs, in the order in which they should run: how many they are, and each as it is asked for."""
+
+    count: int
+    each: Iterator[Job]
+
+
+def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need, model_sha: str | None = None) -> Jobs:
+    """The run's jobs; a workload waits for the answers, so that it has the agent to itself.
 
     `model_sha`: the hash of the model that was planned; None where it has no files.
     Raises: Invalid, where they are more than one run may have; before any is made.
@@ -203,23 +211,31 @@ def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, ne
     samples = sum(one.samples * one.choice.repeats for one in chosen)
     count = sum(-(-one.samples // per_job) * one.choice.repeats for one in chosen)
     bounds.check_sum(samples, count, load=request.workload is not None)
-    answers = [job for one in chosen for job in _answer_jobs(request, one, per_job=per_job, need=need)]
-    answers = [job.model_copy(update={"model_sha": model_sha}) for job in answers]
+    alike = _job(request, job_id="", kind="answer", need=need).model_copy(update={"model_sha": model_sha})
+    bounds.check_jobs(count, job_bytes=len(alike.model_dump_json().encode()))
+    answers = (job for one in chosen for job in _answer_jobs(request, one, alike, per_job=per_job))
     if request.workload is None:
-        return answers
-    perf_need = need if request.workload.url is None else Need()
-    perf = _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
-        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(job.job_id for job in answers)}
+        return Jobs(count, answers)
+    return Jobs(count + 1, _and_load(request, answers, need=need, model_sha=model_sha))
+
+
+def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Need, model_sha: str | None) -> Iterator[Job]:
+    """The jobs, and behind them the load's, which names them."""
+    names = list[str]()
+    for job in answers:
+        names.append(job.job_id)
+        yield job
+    perf_need = need if request.workload and request.workload.url is None else Need()
+    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
+        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names)}
     )
-    return [*answers, perf]
 
 
-def _answer_jobs(request: EvaluationRequested, one: Chosen, *, per_job: int, need: Need) -> Iterator[Job]:
+def _answer_jobs(request: EvaluationRequested, one: Chosen, alike: Job, *, per_job: int) -> Iterator[Job]:
     choice = one.choice
     firsts, repeats = range(0, one.samples, per_job), range(choice.repeats)
     # A task that may stop early is known up to where all repeats are: they go together.
     order = ((repeat, first) for first in firsts for repeat in repeats) if one.ordinals else product(repeats, firsts)
-    alike = _job(request, job_id="", kind="answer", need=need)
     for repeat, first in order:
         yield alike.model_copy(update={
             "job_id": f"{request.run_id}/{choice.name}/{repeat}/{first}",

@@ -110,7 +110,15 @@ def test_a_plan_of_too_many_jobs_is_refused_before_one_is_made() -> None:
     ):
         with pytest.raises(Invalid, match=says):
             planning.jobs(request_, [planning.Chosen(request_.tasks[0], PLACE, samples)], per_job=256, need=Need())
-    assert len(planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())) == 1000
+    there = planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())
+    assert there.count == len(list(there.each)) == 1000
+
+
+def test_a_plan_that_would_fill_the_log_is_refused_before_a_job_is_made() -> None:
+    """Each job brings the request's chat template to its agent."""
+    long = asked(tasks=[{"name": "t", "repeats": 1000}], chat={"template": "x" * 60_000})
+    with pytest.raises(Invalid, match=r"100,000 jobs of some \d+,\d+ bytes, .* shorten the chat template"):
+        planning.jobs(long, [planning.Chosen(long.tasks[0], PLACE, 100)], per_job=1, need=Need())
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_each_repeat_is_asked_from_its_own_build() -> None:
     asked, places = request(), tuple(place(name) for name in "abab")
     chosen = planning.Chosen(asked.tasks[0], places[0], 2, (), places)
     jobs = planning.jobs(asked, [chosen], per_job=10, need=Need())
-    assert [(job.repeat, job.build.build_id) for job in jobs if job.build] == [(0, "a"), (1, "b"), (2, "a"), (3, "b")]
+    assert [(job.repeat, job.build.build_id) for job in jobs.each if job.build] == [(0, "a"), (1, "b"), (2, "a"), (3, "b")]
     setups = tuple(Setup(build_id=name, seed=1, format=OWN) for name in "abab")
     planned = PlannedTask(task="t", task_version="1", build_id="a", samples=2, repeats=4, expected=(), main_metric="m", main_filter="none",
                           setups=setups)  # fmt: skip

@@ -193,11 +193,11 @@ def test_jobs_go_through_the_order_repeats_together() -> None:
     place = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9)
     order = stopping.order("b", 10)
     made = jobs(asked, [Chosen(asked.tasks[0], place, 10, order)], per_job=4, need=Need())
-    assert [(one.job_id, tuple(one.samples)) for one in made] == [
+    assert [(one.job_id, tuple(one.samples)) for one in made.each] == [
         (f"{R}/t/{repeat}/{first}", order[first : first + 4]) for first in (0, 4, 8) for repeat in (0, 1)
     ]
     plain = jobs(asked, [Chosen(asked.tasks[0], place, 10)], per_job=4, need=Need())
-    assert [(one.job_id, tuple(one.samples)) for one in plain][:2] == [(f"{R}/t/0/0", (0, 1, 2, 3)), (f"{R}/t/0/4", (4, 5, 6, 7))]
+    assert [(one.job_id, tuple(one.samples)) for one in plain.each][:2] == [(f"{R}/t/0/0", (0, 1, 2, 3)), (f"{R}/t/0/4", (4, 5, 6, 7))]
 
 
 def test_a_stopped_tasks_jobs_are_withdrawn_and_what_waits_for_them_goes_on() -> None:
