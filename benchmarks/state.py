@@ -4,7 +4,11 @@ The history is that of finished runs, each with its scores, readings, timings, j
 writes ten million scores and readings, two million timings, a million reports and 5,000 runs, and less in proportion. Each processor is
 started alone, first without a snapshot, then with the one that it left: the seconds until it says that it is ready, of wall and of
 processor time (others share the machine), and its memory then.
-The floor of the same run is a reader that takes the same records from the log and decodes none. Writes results/state.json.
+The floor of the same run is a reader that takes the same records from the log and decodes none.
+
+Then `settle`, without a snapshot, as 1, 2 and 4 workers that share the partitions: the processor time of all of them, beside what so many
+take to start. And two dispatchers, of which the active one is killed: the seconds until the other has taken the pool. Writes
+results/state.json.
 """
 
 import argparse
@@ -38,9 +42,10 @@ from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
 from streams.queue.bits import pack
 from streams.settling import results
 from streams.settling.runs import INPUTS, OpenRuns
-from streams.topics import RESULTS, RUN_SCORES
+from streams.topics import DISPATCHERS, RESULTS, RUN_SCORES
 
 PROCESSORS = ("plan", "dispatch", "settle", "rank", "cost")
+COMPANY = (1, 2, 4)
 OPEN = 5
 SCORES, READINGS, TIMINGS, REPORTS = 2000, 2000, 400, 200  # of a run
 PATIENCE_S = 3600.0
@@ -160,22 +165,64 @@ async def load(settings: Settings, *, runs: int, first: int = 0) -> int:
     return count
 
 
-def started(name: str, settings: Settings) -> dict[str, float]:
-    """Starts a processor, waits until it is ready, ends it gently: seconds of wall and of processor time, and MiB."""
-    told = settings.model_copy(update={"metrics": free_address()})
+@contextmanager
+def running(name: str, settings: Settings, *, count: int = 1) -> Iterator[list[psutil.Process]]:
+    """So many workers of a processor, once all of them are ready; afterwards they are ended gently."""
+    told = [settings.model_copy(update={"metrics": free_address()}) for _ in range(count)]
     began = time.perf_counter()
-    child = subprocess.Popen([sys.executable, "-m", "agents", name], env=environment_of(told))
+    children = [subprocess.Popen([sys.executable, "-m", "agents", name], env=environment_of(one)) for one in told]
     try:
-        while not _ready(told):
-            assert child.poll() is None, f"agents.{name} has ended"
+        while not all(map(_ready, told)):
+            assert all(child.poll() is None for child in children), f"agents.{name} has ended"
             assert time.perf_counter() - began < PATIENCE_S
             time.sleep(0.05)
-        took_s, process = time.perf_counter() - began, psutil.Process(child.pid)
-        memory, cpu = process.memory_info().rss, process.cpu_times()
+        yield [psutil.Process(child.pid) for child in children]
     finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait(120)
-    return {"s": round(took_s, 3), "cpu_s": round(cpu.user + cpu.system, 3), "mib": round(memory / 2**20, 1)}
+        for child in children:
+            child.send_signal(signal.SIGTERM)
+        for child in children:
+            child.wait(120)
+
+
+def started(name: str, settings: Settings) -> dict[str, float]:
+    """A processor's start: seconds of wall and of processor time until it is ready, and its MiB then."""
+    began = time.perf_counter()
+    with running(name, settings) as (process,):
+        took_s, memory = time.perf_counter() - began, process.memory_info().rss
+        return {"s": round(took_s, 3), "cpu_s": _cpu_s(process), "mib": round(memory / 2**20, 1)}
+
+
+def in_company(settings: Settings, *, start_s: float) -> list[dict[str, float]]:
+    """`settle` without a snapshot, as several workers: the processor time of all until all are ready, and beyond that of starting each."""
+    rows = []
+    for count in COMPANY:
+        forget(settings)
+        with running("settle", settings, count=count) as workers:
+            whole_s = sum(map(_cpu_s, workers))
+            rows.append({"workers": count, "cpu_s": round(whole_s, 2), "beyond_starting_cpu_s": round(whole_s - count * start_s, 2)})
+    return rows
+
+
+def taken_over(settings: Settings) -> float:
+    """Seconds from a kill of the active dispatcher until its standby has taken the pool."""
+    with running("dispatch", settings) as (active,), running("dispatch", settings):
+        ends = asyncio.run(_terms(settings))
+        active.kill()
+        killed = time.perf_counter()
+        while asyncio.run(_terms(settings)) <= ends:
+            assert time.perf_counter() - killed < PATIENCE_S
+            time.sleep(0.05)
+        return round(time.perf_counter() - killed, 2)
+
+
+async def _terms(settings: Settings) -> int:
+    async with Log(settings, client_id="benchmark") as log:
+        return sum((await log.ends([DISPATCHERS])).values())
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    cpu = process.cpu_times()
+    return round(cpu.user + cpu.system, 3)
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -233,11 +280,16 @@ def main() -> None:
         whole_events = tenth + asyncio.run(load(settings, runs=runs - runs // 10, first=runs // 10))
         forget(settings)
         whole = measured(settings, of=f"{whole_events:,} events")
+        company = in_company(settings, start_s=whole["settle"]["with_snapshot"]["cpu_s"])
+        takeover_s = taken_over(settings)
+    show("settle without a snapshot, in company", company)
+    show("dispatchers", [{"the active one killed, taken over in, s": takeover_s}])
     ratios = {
         name: {unit: round(whole[name]["with_snapshot"][unit] / small[name]["with_snapshot"][unit], 2) for unit in ("s", "cpu_s", "mib")}
         for name in PROCESSORS
     }
-    write("state", {"runs": runs, "events": whole_events, "whole": whole, "tenth": small, "whole_to_tenth": ratios})
+    write("state", {"runs": runs, "events": whole_events, "whole": whole, "tenth": small, "whole_to_tenth": ratios,
+                    "company": company, "takeover_s": takeover_s})  # fmt: skip
 
 
 if __name__ == "__main__":
