@@ -15,6 +15,7 @@ from typing import Any
 from infra import gguf_files, pulled_models
 from infra.model_cards import licence, published
 from infra.model_shapes import Shape, shape_of
+from infra.places import nameable
 from schemas.requests import ModelRef
 from streams.errors import Invalid
 
@@ -136,6 +137,8 @@ def locate(model: ModelRef) -> Path:
     Raises: Invalid where it is nowhere.
     """
     folder = Path(model.uri).expanduser()
+    if not nameable(folder):
+        raise Invalid(f"{model.uri[:80]}… is longer than a name of a file may be; name a folder", code="model-not-found")
     if folder.is_dir() or (folder.is_file() and folder.suffix == GGUF):
         _refuse_revision(model)
         return folder

@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -21,10 +22,14 @@ PROCESSES |= {"gpu_agent": ("gpu_agent",), "query_api": ("query_api",)}
 
 
 class Stack:
-    """Stores and processes, started and killed one by one. `keep` starts again the processes that ended, as a supervisor does."""
+    """Stores and processes, started and killed one by one. `keep` starts again the processes that ended, as a supervisor does.
 
-    def __init__(self, settings: Settings) -> None:
+    `commands`: what is run in place of some processes.
+    """
+
+    def __init__(self, settings: Settings, *, commands: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> None:
         self.settings = settings
+        self._commands = {**STORES, **PROCESSES, **commands}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.ended: list[tuple[str, int]] = []
         self.metrics: dict[str, str] = {}
@@ -33,9 +38,7 @@ class Stack:
         """Starts what is named."""
         for name in names:
             self.metrics[name] = f"127.0.0.1:{free_ports(1)[0]}" if name in PROCESSES else ""
-            self._running[name] = spawn(
-                *(STORES | PROCESSES)[name], settings=self.settings.model_copy(update={"metrics": self.metrics[name]})
-            )
+            self._running[name] = spawn(*self._commands[name], settings=self.settings.model_copy(update={"metrics": self.metrics[name]}))
 
     def code(self, name: str) -> int:
         """The exit code of a child that ends by itself."""
@@ -61,7 +64,7 @@ class Stack:
 
     def log_of(self, name: str) -> str:
         """What a child has written."""
-        path = self.settings.home / "logs" / f"{'-'.join((STORES | PROCESSES)[name])}.log"
+        path = self.settings.home / "logs" / f"{'-'.join(self._commands[name])}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def until(self, holds: Callable[[], bool], *, what: str, patience_s: float = PATIENCE_S) -> None:
@@ -86,10 +89,10 @@ class Stack:
 
 
 @contextmanager
-def faulty(home: Path, **settings: object) -> Iterator[Stack]:
+def faulty(home: Path, *, commands: Mapping[str, tuple[str, ...]] = MappingProxyType({}), **settings: object) -> Iterator[Stack]:
     """A stack in a folder, on ports of its own, of which nothing runs yet; all that does is ended."""
     given: dict[str, object] = {"agent_id": "agent-1", "lease_s": 3.0}
-    stack = Stack(settings_in(home, **(given | settings)))
+    stack = Stack(settings_in(home, **(given | settings)), commands=commands)
     try:
         yield stack
     finally:

@@ -7,6 +7,7 @@ wrong without a word: a label that is none of the choices, a choice alone, a nul
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any, Final
 
 from jinja2 import meta, nodes
@@ -213,6 +214,6 @@ def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, 
 
 
 def _is_choice(label: Any, choices: Any) -> bool:
-    if isinstance(label, bool) or not isinstance(label, int):
+    if isinstance(label, bool) or not isinstance(label, Integral):  # numpy's among them
         return label in choices
-    return 0 <= label < len(choices)
+    return 0 <= int(label) < len(choices)

@@ -1,6 +1,7 @@
 """`assay`: the command line. Each command with --json prints one document and nothing else; errors are one line on stderr."""
 
 import io
+import os
 import sys
 from collections.abc import Callable
 
@@ -71,6 +72,7 @@ def assembled() -> typer.Typer:
 
 def main() -> None:
     """Runs the command; an error is one line on stderr: exit code 1, and 2 where the command was not understood."""
+    _in_utf8()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letters for is shown escaped, and ends nothing
             stream.reconfigure(errors="backslashreplace")
@@ -86,6 +88,12 @@ def main() -> None:
         _end("given up", 1)
     else:
         raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _in_utf8() -> None:
+    """Starts again as UTF-8 where the terminal says that it has ASCII alone, and what was typed has other letters."""
+    if sys.getfilesystemencoding() == "ascii" and not all(map(str.isascii, sys.argv)):
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _end(message: str, code: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from infra.places import is_there
 from query_api.cli.budgets import budget
 from query_api.cli.shares import with_shares
 from streams.errors import Invalid
@@ -17,9 +18,9 @@ Loc = Sequence[int | str]
 
 def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
     """A model as named; a folder or file by its full path, for the agent may run elsewhere on this machine."""
-    name, _, revision = uri.partition("@") if not Path(uri).exists() else (uri, "", "")
+    name, _, revision = uri.partition("@") if not is_there(uri) else (uri, "", "")
     trust = {"trust_code": True} if trust_code else {}
-    return {"uri": str(Path(name).resolve()) if Path(name).exists() else name, "revision": revision or None} | trust
+    return {"uri": str(Path(name).resolve()) if is_there(name) else name, "revision": revision or None} | trust
 
 
 def from_file(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from infra.places import is_there
 from streams.errors import Invalid
 
 YAML: Final = (".yaml", ".yml")
@@ -18,7 +19,7 @@ MOST: Final = 1_000
 
 def is_path(name: str) -> bool:
     """What is named where a task is asked for is a file or a folder."""
-    return name.endswith(YAML) or (os.sep in name and Path(name).exists())
+    return name.endswith(YAML) or (os.sep in name and is_there(name))
 
 
 def tasks_in(paths: Sequence[Path], *, trust_code: bool) -> list[dict[str, Any]]:

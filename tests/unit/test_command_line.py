@@ -1,16 +1,23 @@
 """The commands themselves: each has help with examples, the manual is theirs, and what is not understood is one line."""
 
 import io
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.models import locate
+from infra.places import is_there
 from infra.settings import Settings
 from query_api.cli.client import Client
 from query_api.cli.completing import topic_names
 from query_api.cli.main import COMMANDS, GROUPS, main
 from query_api.cli.manual import WRITTEN, commands_without_examples, manual
+from schemas.requests import ModelRef
+from streams.errors import Invalid
 
 
 def test_every_command_has_examples() -> None:
@@ -94,6 +101,27 @@ def test_a_terminal_without_the_letters_shows_them_escaped(monkeypatch: pytest.M
     buffer = written.buffer
     assert isinstance(buffer, io.BytesIO)
     assert (ended.value.code, buffer.getvalue().splitlines()[0]) == (0, "модель".encode("ascii", "backslashreplace"))
+
+
+def test_what_is_typed_in_a_terminal_of_ascii_is_utf8(tmp_path: Path) -> None:
+    """It says that it has no other letters, and sends them all the same."""
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ascii_only |= {"ASSAY_API": "http://127.0.0.1:9", "ASSAY_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "query_api.cli.main", "run", "модель"],
+        env=os.environ | ascii_only,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.startswith("assay: no query API at http://127.0.0.1:9")) == (1, True)
+
+
+def test_a_name_that_no_file_may_have_is_no_folder(tmp_path: Path) -> None:
+    """It may be a model's on a hub, for all that is known here; of a model in a folder it is said."""
+    assert not is_there("x" * 300) and not is_there("a\0b") and is_there(tmp_path)
+    with pytest.raises(Invalid, match=r"^x{80}… is longer than a name of a file may be"):
+        locate(ModelRef(uri="x" * 300))
 
 
 class Paged(Client):
