@@ -75,7 +75,7 @@ class Preparing:
         asked = await self._asked(request, dress_of(request, facts))
         prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
-        guess = estimate_of(facts, engine=request.engine.name)
+        guess = estimate_of(facts, engine=request.engine)
         jobs = planning.jobs(
             request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
             model_sha=facts.model_sha if facts else None,

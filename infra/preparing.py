@@ -8,7 +8,7 @@ from infra.harness.chat import Dress
 from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, members, name_of
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
-from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams.engines import kind_of
 from streams.errors import Invalid
@@ -32,9 +32,8 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
     if request.workload and not request.workload.url:
-        load, length = request.workload, request.engine.options.get("max_length", "")
-        window = min(facts.max_len, int(length)) if length.isdecimal() else facts.max_len
-        model_fitness.check_load(window, input_tokens=load.input_tokens, output_tokens=load.output_tokens)
+        load = request.workload
+        model_fitness.check_load(window_of(facts, request.engine), input_tokens=load.input_tokens, output_tokens=load.output_tokens)
     if facts.shape.vocabulary:
         for choice in request.tasks:
             told = generation.arguments(choice.generation.json_text) if choice.generation else {}
@@ -79,14 +78,20 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
     return Dress(request.chat, facts.chat_template, variables)
 
 
-def estimate_of(facts: ModelFacts | None, *, engine: str) -> Estimate:
+def window_of(facts: ModelFacts, engine: EngineChoice) -> int:
+    """How many tokens a request may have: the model's window, or less where the engine is told so."""
+    told = engine.options.get("max_length", "")
+    return min(facts.max_len, int(told)) if told.isdecimal() else facts.max_len
+
+
+def estimate_of(facts: ModelFacts | None, *, engine: EngineChoice) -> Estimate:
     """What the model will take in memory on that engine, at most; nothing where it has no files."""
     if facts is None:
         return Estimate()
     shape, weights = facts.shape, facts.weights_bytes
     return Estimate(
-        weights_bytes=weights, overhead_bytes=kind_of(engine).runtime_bytes,
-        kv_bytes=model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=facts.max_len, weights_bytes=weights),
+        weights_bytes=weights, overhead_bytes=kind_of(engine.name).runtime_bytes,
+        kv_bytes=model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=window_of(facts, engine), weights_bytes=weights),
         activation_bytes=model_memory.activation_bytes(
             widest=shape.widest, vocabulary=shape.vocabulary, itemsize=DTYPE_BYTES[facts.dtype]
         ),

@@ -44,7 +44,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     facts = facts_of(request)
     choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
-    guess = estimate_of(facts, engine=request.engine.name)
+    guess = estimate_of(facts, engine=request.engine)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {

@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from infra.models import inspect
-from infra.preparing import facts_of
-from schemas.requests import Adapter, EngineChoice, EvaluationRequested, ModelRef, Objective, TaskChoice, Workload
+from infra.preparing import estimate_of, facts_of
+from schemas.requests import Adapter, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
 from streams.errors import Invalid
 from streams.planning import check
 from tests.pool import STAMP
@@ -101,3 +101,21 @@ def test_what_is_so_is_taken(folder: Path) -> None:
     facts = facts_of(asked(model))
     assert facts is not None
     assert (facts.format, facts.dtype) == ("safetensors", "bfloat16")
+
+
+def test_a_window_that_is_told_smaller_counts_for_loads_and_memory(folder: Path) -> None:
+    """The engine keeps to it."""
+    load = asked(ModelRef(uri=str(folder))).model_copy(update={"workload": Workload(requests=1, input_tokens=10, output_tokens=6)})
+    facts = facts_of(load)
+    narrow = EngineChoice(name="transformers", options={"max_length": "8"})
+    whole, less = (estimate_of(facts, engine=engine).kv_bytes for engine in (load.engine, narrow))
+    assert (whole, less) == (2 * less, less)
+    with pytest.raises(Invalid, match=r"10 \+ 6 tokens, and the model's window 8; give fewer"):
+        facts_of(load.model_copy(update={"engine": narrow}))
+
+
+def test_a_token_that_the_model_does_not_have_is_refused(folder: Path) -> None:
+    """As its files say."""
+    choice = TaskChoice(name="assay_copy", generation=Generation(json_text='{"eos_token_id": 3}'))
+    with pytest.raises(Invalid, match="names token 3, and the model has tokens 0 to 2"):
+        facts_of(asked(ModelRef(uri=str(folder))).model_copy(update={"tasks": (choice,)}))
