@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import structlog
 
+from agents.care import Care
 from agents.decided import SERVICE, delayed, event_of
 from infra.following import Following
 from infra.identity import now_us, producer
@@ -90,6 +91,7 @@ class Dispatcher:
         )
         self._snapshots = Snapshots(log, settings, processor="dispatch", version=VERSION)
         self._following = Following(log, fold=self._fold, passes=self._passes)
+        self._care = Care(f"dispatch-{settings.pool}", log, settings)
         self._reach = Reach(log.check)
         self._past: Ends = {}
         self._partitions = 0
@@ -164,14 +166,18 @@ class Dispatcher:
         self.pool.places.passes((place.topic, place.partition), offset=place.offset, written_us=written_us)
         return True
 
-    def _fold(self, record: Record) -> None:
+    async def _fold(self, record: Record) -> None:
         place, at = record.place, (record.place.topic, record.place.partition)
         if record.event is None:
             log_line.warning("cannot be decoded, passed over", place=place, reason=str(record.fault))
             self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
             return
         at_us = 0 if self._is_past(place) else steady_us()
-        self.pool.fold(record.event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
+        try:
+            self.pool.fold(record.event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
+        except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has ended two processes
+            await self._care.refused(record, error)
+            self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
 
     # --- The pool's succession
 

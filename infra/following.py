@@ -4,7 +4,7 @@ What need not be decoded is passed over by its key, so that a past of things tha
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -23,7 +23,7 @@ Passes = Callable[[bytes | None, Place, int], bool]
 class Following:
     """One reader. `fold` takes each record in, but those of which `passes` says, by key, place and time of writing, that it need not."""
 
-    def __init__(self, log: Log, *, fold: Callable[[Record], None], passes: Passes) -> None:
+    def __init__(self, log: Log, *, fold: Callable[[Record], Awaitable[None]], passes: Passes) -> None:
         self._log = log
         self._fold = fold
         self._passes = passes
@@ -69,7 +69,7 @@ class Following:
                 for message in messages:
                     place = Place(message.topic, message.partition, message.offset)
                     if not self._passes(message.key, place, message.timestamp * 1000):
-                        self._fold(await self._log.record(message))
+                        await self._fold(await self._log.record(message))
             # The consumer's own places: a partition whose first records have expired begins later than it was asked for.
             self._reached = {place: await self._consumer.position(TopicPartition(*place)) for place in self._reached}
             self._round.set()

@@ -222,7 +222,7 @@ class OpenRuns:
 
     def close(self, run: Run) -> None:
         """Forgets a run of which all is said."""
-        del self.runs[run.run_id]
+        self.runs.pop(run.run_id, None)  # its result may have come back meanwhile
         # Only what was completed can be scored anew.
         planned_at = run.planned_at if run.state == "completed" else None
         self.closed[run.run_id] = planned_at, frozenset(version for _, version in run.scores)
