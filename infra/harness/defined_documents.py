@@ -5,6 +5,7 @@ wrong without a word: a label that is none of the choices, a choice alone, a nul
 """
 
 import difflib
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral
@@ -175,9 +176,8 @@ def _choices(choices: Any) -> str | None:
 def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     """What could be asked of a document, and would be scored wrongly without a word."""
     for field in FIELDS:
-        for name in _shown_bare(getattr(task.config, field)):
-            if document.get(name, "") is None:
-                yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+        if (name := _null_in(getattr(task.config, field), document)) is not None:
+            yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
     yield from wrong_target(task, document)
     if task.OUTPUT_TYPE == "loglikelihood" and not str(task.doc_to_target(document)).strip():
         yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
@@ -185,11 +185,41 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
 
 
-def _shown_bare(told: Any) -> Iterator[str]:
+def _shown_bare(told: str) -> Iterator[str]:
     """The columns that a template shows as they are."""
-    if isinstance(told, str) and "{{" in told:
-        for output in TEMPLATES.parse(told).find_all(nodes.Output):
-            yield from (node.name for node in output.nodes if isinstance(node, nodes.Name))
+    for output in TEMPLATES.parse(told).find_all(nodes.Output):
+        yield from (node.name for node in output.nodes if isinstance(node, nodes.Name))
+
+
+def _null_in(told: Any, document: Mapping[str, Any]) -> str | None:
+    """What of a template would be shown as None: the column's name, or that a part of it is."""
+    if not isinstance(told, str) or "{{" not in told:
+        return None
+    if (name := next((name for name in _shown_bare(told) if document.get(name, "") is None), None)) is not None:
+        return name
+    try:
+        _without_null(told).render(**document)
+    except _NullShownError:
+        return "what is made of a column"
+    return None
+
+
+class _NullShownError(Exception):
+    """A template shows what is null."""
+
+
+def _refuse_null(value: Any) -> Any:
+    if value is None:
+        raise _NullShownError
+    return value
+
+
+@functools.cache
+def _without_null(template: str) -> Any:
+    from lm_eval import utils
+
+    strict = utils.env.overlay(finalize=_refuse_null)
+    return type(strict).from_string(strict, template)  # its own one is the plain environment's, kept (infra/harness/tasks.py)
 
 
 def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:

@@ -30,12 +30,17 @@ def deadline_us(told: object) -> int:
         told = datetime.combine(told, time())
     try:
         if ahead := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(told).strip()):
-            return now_us() + round(float(ahead[1]) * UNITS_S[ahead[2]] * 1e6)
+            return _within_years(now_us() + round(float(ahead[1]) * UNITS_S[ahead[2]] * 1e6))
         at = told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1e6)
     except (ValueError, OverflowError) as error:
         shown = repr(str(told)[:40])
         raise Invalid(f"deadline {shown}: write a time such as 2026-12-01T18:00Z, or 30m, 2h, 1d from now", code="deadline") from error
+
+
+def _within_years(at_us: int) -> int:
+    datetime.fromtimestamp(at_us / 1e6, UTC)  # else no calendar has it
+    return at_us
 
 
 def _nano(usd: object) -> int:

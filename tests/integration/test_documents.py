@@ -63,6 +63,24 @@ def test_what_is_wrong_in_a_row_is_told_with_its_place(tmp_path: Path, place: in
     assert says.format(n=place, line=place + 1) in without_place(str(refused.value))
 
 
+@pytest.mark.parametrize("shown", ["{{country.name}}", "{{country['name']|default('x')}}", "{{[country.name][0]}}"])
+def test_what_is_made_of_a_column_may_be_null_too(tmp_path: Path, shown: str) -> None:
+    """A field of it, what a filter leaves of it."""
+    task = WHOLE.replace("{{country}}", shown)
+    rows = "\n".join(json.dumps(row | {"country": {"name": "x" if number else None}}) for number, row in enumerate(ROWS))
+    with pytest.raises(Invalid, match="doc_to_text: what is made of a column is null, and would be shown as None"):
+        built(tmp_path, task, rows)
+
+
+def test_a_label_of_lm_evals_own_task_that_is_no_choice_is_told(tmp_path: Path) -> None:
+    """As where a split hides its labels: every answer would be wrong."""
+    place = tmp_path / "nyu-mll__glue" / "sst2" / "validation.jsonl"
+    place.parent.mkdir(parents=True)
+    place.write_text("\n".join(json.dumps({"sentence": f"a film {n}", "label": -1, "idx": n}) for n in range(3)))
+    with pytest.raises(Invalid, match=r"task sst2, document 0 .*, doc_to_target: the number -1 is none of the 2 choices"):
+        build(TaskChoice(name="sst2"), dress=Dress(Chat()), settings=Settings(home=tmp_path, datasets=tmp_path))
+
+
 @pytest.mark.parametrize(
     ("written", "says"),
     [
