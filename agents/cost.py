@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from agents.app import consume, of_shards, or_end
+from agents.care import LONGEST_TOLD, give_up
 from agents.everywhere import Everywhere, events_of, told_of
 from agents.shards import Shards
 from infra.identity import producer
@@ -93,7 +94,7 @@ class Reckoned:
     """How far a partition's results are reckoned: with which rates, and which results are new."""
 
     rates: int = 0
-    new: list[RunSettled] = field(default_factory=list)
+    new: list[Record] = field(default_factory=list)
 
 
 class Accountant:
@@ -125,7 +126,7 @@ class Accountant:
     async def fold(self, state: Reckoned, record: Record) -> None:
         """A result is to be reckoned."""
         if isinstance(record.event, RunSettled):
-            state.new.append(record.event)
+            state.new.append(record)
 
     async def say(self, state: Reckoned, partition: int) -> None:
         """Says what the new results cost; where rates have come since, what all of them cost."""
@@ -141,11 +142,11 @@ class Accountant:
     async def _again(self, partition: int) -> None:
         ends = await self._log.ends([RESULTS])
         at, count = (RESULTS.name, partition), 0
-        newest: dict[str, RunSettled] = {}
+        newest: dict[str, Record] = {}
         async with aclosing(self._log.follow([RESULTS], until={at: ends[at]})) as records:
             async for record in records:
                 if isinstance(record.event, RunSettled):
-                    newest[record.event.run_id] = record.event
+                    newest[record.event.run_id] = record
                     count += 1
                 if len(newest) >= AT_ONCE:
                     await self._reckon(newest.values())
@@ -153,12 +154,20 @@ class Accountant:
         await self._reckon(newest.values())
         log_line.info("reckoned again", partition=partition, results=count)
 
-    async def _reckon(self, results: Iterable[RunSettled]) -> None:
-        results = list(results)
-        if any(one.environment_sha not in self._rates.state.environments for result in results for one in result.attempts):
+    async def _reckon(self, records: Iterable[Record]) -> None:
+        """Says what results cost. One that cannot be reckoned is a dead letter, and holds up no other."""
+        results = [(record, record.event) for record in records if isinstance(record.event, RunSettled)]
+        if any(one.environment_sha not in self._rates.state.environments for _, result in results for one in result.attempts):
             await self._rates.catch_up()  # an environment is in the log before anything has run there
-        events = [event for result in results for event in self._costs(result)]
+        events, refused = list[CostSummarised](), list[tuple[Record, str, str]]()
+        for record, result in results:
+            try:
+                events += self._costs(result)
+            except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are reckoned
+                told = f"what it cost cannot be reckoned: {type(error).__name__}: {error}"
+                refused.append((record, "cannot-reckon", told[:LONGEST_TOLD]))
         await until_available(lambda: self._log.publish_all(events), what="kafka")
+        await give_up(refused, log=self._log)
         await asyncio.sleep(0)
 
     def _costs(self, run: RunSettled) -> Iterator[CostSummarised]:

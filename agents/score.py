@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from agents.app import consume
-from agents.care import give_up
+from agents.care import LONGEST_TOLD, give_up
 from infra.builds import Builds, contents_of, held_bytes, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
@@ -27,7 +27,7 @@ from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
-from streams.errors import Permanent
+from streams.errors import Permanent, Temporary
 from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
 
@@ -108,8 +108,12 @@ class Scorer:
         for number, answered in enumerate(answers):
             try:
                 work[number] = await self._to_score(answered)
+            except Temporary:
+                raise
             except Permanent as error:
                 outcomes[number] = Scored(0, (), str(error))
+            except Exception as error:  # noqa: BLE001  # one answer's: it is told, and its run does not wait for it
+                outcomes[number] = Scored(0, (), f"scoring it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD], broke=True)
         outcomes |= dict(zip(work, await self._run(list(work.values())), strict=True))
         return [outcomes[number] for number in range(len(answers))]
 

@@ -15,7 +15,7 @@ WHERE: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "score": ("agents.score", "Scorer", "_to_score", "SampleAnswered"),
     "settle": ("streams.settling.results", "", "scored", "Run"),
     "rank": ("agents.rank", "Holding", "fold", "RunSettled"),
-    "cost": ("agents.cost", "Accountant", "fold", "RunSettled"),
+    "cost": ("agents.cost", "Accountant", "_costs", "RunSettled"),
     "project": ("streams.projection", "", "row", "RunScored"),
 }
 ENV: Final = "TESTS_PLANTED"
