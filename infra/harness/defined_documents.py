@@ -102,7 +102,8 @@ def check_shots(task: Any, name: str, *, exclude: bool = False) -> None:
     there = len(getattr(sampler, "fewshot_indices", None) or sampler.df)
     # Where the evaluated split is named as that of the examples, lm-eval leaves the document out too.
     split = told.split if told is not None and told.sampler == "default" else None
-    own = exclude or (split is not None and split == task.config.test_split)
+    written = told is not None and getattr(told, "samples", None) is not None  # examples that the file writes out are no documents
+    own = not written and (exclude or (split is not None and split == task.config.test_split))
     if shots > there - own:
         but = " beside the one that is asked" if own else ""
         raise Invalid(

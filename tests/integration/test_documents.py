@@ -247,6 +247,10 @@ def test_documents_are_left_out_of_their_own_examples_where_it_is_asked(tmp_path
     assert none.build_id == same.build_id
     with pytest.raises(Invalid, match="at 6 shots needs 6 examples, and has 5"):
         built(tmp_path / "e", WHOLE, lines(0), fewshot=6, fewshot_exclude_self=True)
+    one = {"country": "Elsewhere", "choices": ["a", "b"], "answer": 0}
+    written = f"{WHOLE}fewshot_config: {json.dumps({'sampler': 'first_n', 'samples': [one]})}\n"
+    made = built(tmp_path / "f", written, lines(0), fewshot=1, fewshot_exclude_self=True)
+    assert all("Elsewhere" in call.prefix + call.context for sample in made.samples for call in sample.requests)
 
 
 BAD = [
