@@ -17,6 +17,7 @@ from query_api.cli import (
     looking,
     prices,
     pulling,
+    recommending,
     record,
     stack,
     submitting,
@@ -41,6 +42,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         looking.tasks,
         suites.suites,
     ),
+    "Decide": (),
     "The log": (record.topics, record.tail, record.replay),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
@@ -48,6 +50,12 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "The stack": ((engines.engine, {"list": engines.listed, "install": engines.install}),),
     "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
+    "Decide": (
+        (
+            recommending.recommend,
+            {"ask": recommending.ask, "list": recommending.listed, "show": recommending.show, "again": recommending.again},
+        ),
+    ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }
 

@@ -1,7 +1,21 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
 from query_api.operations.routing import Operation
-from query_api.routes import boards, cluster, comparing, costs, judgements, labels, prices, runs, samples, service, streaming, suites
+from query_api.routes import (
+    boards,
+    cluster,
+    comparing,
+    costs,
+    judgements,
+    labels,
+    prices,
+    recommendations,
+    runs,
+    samples,
+    service,
+    streaming,
+    suites,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
@@ -13,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *labels.OPERATIONS,
     *costs.OPERATIONS,
     *prices.OPERATIONS,
+    *recommendations.OPERATIONS,
     *cluster.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,

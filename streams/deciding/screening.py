@@ -57,12 +57,14 @@ class Decision:
     keeps: Flags
     confidence: Confidence
 
-    def figures(self, place: int) -> dict[str, tuple[float, float, float]]:
-        """Every figure of the candidate at that place: as measured, and the 2.5 % and 97.5 % percentiles of its draws."""
-        found = {}
+    def figures(self, places: Sequence[int]) -> list[dict[str, tuple[float, float, float]]]:
+        """Every known figure of the candidates at those places: as measured, and the 2.5 % and 97.5 % percentiles of its draws."""
+        found: list[dict[str, tuple[float, float, float]]] = [{} for _ in places]
         for name, drawn in self.worlds.drawn.items():
-            low, high = np.percentile(drawn[:, place], [2.5, 97.5])
-            found[name] = (float(self.worlds.points[name][place]), float(low), float(high))
+            ends = np.percentile(drawn[:, list(places)], [2.5, 97.5], axis=0)
+            for own, place, low, high in zip(found, places, *ends.tolist(), strict=True):
+                if np.isfinite(value := float(self.worlds.points[name][place])):
+                    own[name] = (value, low, high)
         return found
 
 

@@ -130,7 +130,7 @@ def test_each_choice_has_its_intervals() -> None:
     """What was measured lies within, and what follows from the load has one too."""
     made = recommend(wanted(), everybody(), [scores()]).made
     assert made is not None
-    told = made.figures(0)
+    (told,) = made.figures([0])
     assert {"quality", "goodput_per_s", "ttft_p95_s", "replicas", "usd_per_month"} <= told.keys()
     assert all(low <= value <= high for value, low, high in told.values())
 

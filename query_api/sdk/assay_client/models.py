@@ -50,6 +50,21 @@ class Alive(Shape):
     alive: bool
 
 
+class Allowed(Shape):
+    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+
+    models: list[str] = []
+    hardware: list[str] = []
+    engines: list[str] = []
+    places: list[str] = []
+    regions: list[str] = []
+    licences: list[str] = []
+    languages: list[str] = []
+    kinds: list[Literal["base", "fine-tuned"]] = []
+    context_tokens: int | None = None
+    memory_bytes: int | None = None
+
+
 class Asked(Shape):
     """A run of a batch."""
 
@@ -150,6 +165,13 @@ class ChatOutput(Shape):
     fold_system: bool = False
 
 
+class MeasuredByItem(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+
+
 class AgainstRun1(RootModel[str]):
     root: Annotated[
         str,
@@ -173,6 +195,23 @@ class DifferingSample(Shape):
     doc_id: int
     a: float
     b: float
+
+
+class DrawnFigure(Shape):
+    """A figure as measured, and the 2.5 % and 97.5 % percentiles of its draws, in its unit."""
+
+    figure: str
+    unit: str
+    value: float
+    low: float
+    high: float
+
+
+class Emissions(Shape):
+    """The most energy and carbon; null is no limit."""
+
+    j_per_token: float | None = None
+    gco2_per_1m_tokens: float | None = None
 
 
 class Energy(Shape):
@@ -227,6 +266,27 @@ class GroupScore(Shape):
     complete: bool
     sequential: bool
     """the interval of a task is a confidence sequence's"""
+
+
+class SpeedRun(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+
+
+class Guide(Shape):
+    """
+    How to run what was measured: the server's command, the same for `docker compose`, what to watch, and what to know before.
+
+    `command` is null where nothing serves that engine; `notes` then say why. `speed_run`: the run that it rests on.
+    """
+
+    command: str | None
+    compose: str | None
+    alerts: list[str]
+    notes: list[str]
+    speed_run: SpeedRun | None
 
 
 class Index(Shape):
@@ -367,6 +427,14 @@ class LabelsTold(Shape):
     labels: Annotated[list[LabelTold], Field(max_length=10000, min_length=1)]
 
 
+class Latency(Shape):
+    """The service level at the 95th percentile, in seconds; null is no demand."""
+
+    ttft_p95_s: float | None = None
+    itl_p95_s: float | None = None
+    e2e_p95_s: float | None = None
+
+
 class LeftOut(Shape):
     """A model of which no run stands on the board, its newest run, and why."""
 
@@ -443,6 +511,21 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NextRun(Shape):
+    """
+    A measurement worth taking: what it costs and brings, and the commands that ask for it.
+
+    `usd`, `confidence` and `gain` are null where it has no price or the draws foretell nothing: nobody has measured that figure yet.
+    """
+
+    what: str
+    usd: float | None
+    confidence: float | None
+    gain: float | None
+    words: str
+    commands: list[str]
+
+
 class NotCompared(Shape):
     """A task that cannot be compared, and why."""
 
@@ -514,11 +597,11 @@ class PriceTold(Shape):
 
     model_config = ConfigDict(extra="forbid")
     item: str
-    """cpu_hour, gpu_hour:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:<model>"""
+    """cpu_hour, gpu_hour:<device>, device:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:…"""
     amount: str | int | float
     """as text it keeps all of its digits, nine behind the point at most"""
     unit: str
-    """the item's own: core-hour, device-hour, kWh, g/kWh, 1, 1M tokens"""
+    """the item's own: core-hour, device-hour, device, kWh, g/kWh, 1, 1M tokens"""
     valid_from: str
     source: str
     """who says so, and when"""
@@ -561,6 +644,57 @@ class Ready(Shape):
     """It reaches ClickHouse and follows the log."""
 
     ready: bool
+
+
+class Reckoned(Shape):
+    """A recommendation reckoned again from the same runs, prices and seed."""
+
+    recommendation_id: str
+    equal: bool
+    differs: list[str]
+    """the fields in which what comes now differs from what was said"""
+
+
+class RecommendationAsked(Shape):
+    """A requirement, as docs/deciding.md writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+    requirement: dict[str, Any]
+    """tasks, floors, latency, traffic, budget, allowed, prefer, threshold: amounts with units"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+    seed: Annotated[int, Field(ge=0, lt=4294967296)] = 20261128
+    """of the draws: the same gives the same answer"""
+
+
+class RecommendationRow(Shape):
+    """A recommendation and its first choice; null where nobody is left."""
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool
+    words: str
+    considered: int
+    contending: int
+    refused: int
+    model: str | None
+    engine: str | None
+    hardware: str | None
+    confidence: float | None
+
+
+class Rejected(Shape):
+    """Somebody who is refused: what it breaks, and for each of these the nearest change that would admit it."""
+
+    candidate: str
+    model: str
+    engine: str
+    hardware: str
+    feasible: float
+    reason: str
+    changes: list[str]
+    measured_by: list[MeasuredByItem]
 
 
 class RunRow(Shape):
@@ -696,11 +830,40 @@ class Side(Shape):
     state: str
 
 
+class Sized(Shape):
+    """
+    How many replicas the day's peak needs: by goodput and headroom alone, and by the queue that requests wait in.
+
+    `places`: requests that a replica has under way at a time, each for `service_s`; `waiting_ratio` and `too_long_ratio`: the share of
+    requests that wait at all, and longer than `longest_wait_s`; `mean_wait_s` is null where the queue would grow without end.
+    """
+
+    replicas: int
+    by_rate: int
+    by_queue: int
+    goodput_per_s: float
+    places: int
+    service_s: float
+    busy_ratio: float
+    waiting_ratio: float
+    too_long_ratio: float
+    longest_wait_s: float
+    mean_wait_s: float | None
+
+
 class Skipped(Shape):
     """A task that was left out, and why."""
 
     task: str
     reason: str
+
+
+class Spending(Shape):
+    """The most that may be spent, in billionths of a USD; null is no limit."""
+
+    per_month_usd_nano: int | None = None
+    per_1m_tokens_usd_nano: int | None = None
+    capital_usd_nano: int | None = None
 
 
 class Spread(Shape):
@@ -710,6 +873,13 @@ class Spread(Shape):
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+class Step(Shape):
+    """A figure of a lexicographic order, and how much of it does not matter, in its unit."""
+
+    figure: str
+    tolerance: float = 0.0
 
 
 class Stopping(Shape):
@@ -893,6 +1063,26 @@ class TokenCost(Shape):
     per_1m_tokens_usd: float | None
 
 
+class Tradeoff(Shape):
+    """The first choice less the runner-up in one figure, with the 95 % interval of the draws, and what that means."""
+
+    figure: str
+    unit: str
+    difference: float
+    low: float
+    high: float
+    words: str
+
+
+class Traffic(Shape):
+    """A day's load: requests a second in equal stretches from midnight, and how long requests and answers are."""
+
+    curve_per_s: list[float]
+    input_tokens: int
+    output_tokens: int
+    headroom_ratio: float = 0.2
+
+
 class VersionCost(Shape):
     """
     A run's cost under one version of the price book. Undefined is null; `why_undefined` has the reason by the field's name.
@@ -915,6 +1105,16 @@ class VersionCost(Shape):
     energy_grade: str | None
     prices: dict[str, str]
     why_undefined: dict[str, str]
+
+
+class Ways(Shape):
+    """Whom each method of weighing would choose, by candidate; null: nobody keeps all constraints as measured."""
+
+    swing: str | None
+    topsis: str | None
+    lexicographic: str | None
+    agree: bool
+    words: str
 
 
 class Whom(Shape):
@@ -969,6 +1169,30 @@ class BoardPage(Shape):
     boards: list[BoardRow]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Contender(Shape):
+    """
+    Somebody who may be chosen: the chances of keeping all constraints, of the front and of being right, and what choosing it loses.
+
+    `why` is all of it in words; `measured_by` are the runs that it rests on; `lacks` are figures that count and were not measured.
+    """
+
+    candidate: str
+    model: str
+    engine: str
+    hardware: str
+    feasible: float
+    pareto: float
+    confidence: float
+    loss: float
+    why: str
+    figures: list[DrawnFigure]
+    lacks: list[str]
+    measured_by: list[MeasuredByItem]
+    usd_per_hour: float | None
+    capacity: Sized | None
+    guide: Guide | None
 
 
 class Correction(Shape):
@@ -1077,6 +1301,13 @@ class Judgements(Shape):
     """the next page's cursor; null at the end"""
 
 
+class Preference(Shape):
+    """How those that are allowed are compared: points for the swing of each figure from its worst to its best, and an order."""
+
+    points: dict[str, float] | None = None
+    order: Annotated[list[Step], Field(validate_default=True)] = []
+
+
 class PricePage(Shape):
     """Prices, in the order asked for."""
 
@@ -1123,6 +1354,57 @@ class RankingRow(Shape):
     """a task of it may stop early, and its interval is a confidence sequence's"""
     run_count: int
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
+
+
+class RecommendationPage(Shape):
+    """Recommendations, in the order asked for."""
+
+    recommendations: list[RecommendationRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Requirement(Shape):
+    """
+    All of it. `tasks` weigh what quality is; `floors` are the least of a task's score, or of `quality` as a whole.
+
+    Below `threshold_ratio` of confidence there is no choice, but what is left to choose from.
+    """
+
+    tasks: dict[str, float] | None = None
+    floors: dict[str, float] | None = None
+    latency: Annotated[Latency, Field(validate_default=True)] = {
+        "ttft_p95_s": None,
+        "itl_p95_s": None,
+        "e2e_p95_s": None,
+    }
+    traffic: Traffic | None = None
+    spending: Annotated[Spending, Field(validate_default=True)] = {
+        "per_month_usd_nano": None,
+        "per_1m_tokens_usd_nano": None,
+        "capital_usd_nano": None,
+    }
+    emissions: Annotated[Emissions, Field(validate_default=True)] = {
+        "j_per_token": None,
+        "gco2_per_1m_tokens": None,
+    }
+    allowed: Annotated[Allowed, Field(validate_default=True)] = {
+        "models": [],
+        "hardware": [],
+        "engines": [],
+        "places": [],
+        "regions": [],
+        "licences": [],
+        "languages": [],
+        "kinds": [],
+        "context_tokens": None,
+        "memory_bytes": None,
+    }
+    preference: Annotated[Preference, Field(validate_default=True)] = {
+        "points": {"quality": 100.0, "usd_per_month": 100.0},
+        "order": [],
+    }
+    threshold_ratio: float = 0.8
 
 
 class RunCost(Shape):
@@ -1368,6 +1650,50 @@ class Ranking(Shape):
     """models that the board leaves out: their runs cannot be compared with it"""
     next: str | None
     """the next page's cursor, for the same `board`; null at the end"""
+
+
+class Recommendation(Shape):
+    """
+    What is recommended, or between whom it is undecided and what to measure next; who was refused and why.
+
+    Chances are shares of draws of all that was measured. Of long lists it has the first: `contending` and `refused` count all.
+    """
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool
+    """the first choice is surer than the threshold asks for"""
+    words: str
+    requirement: Requirement
+    considered: int
+    contending: int
+    refused: int
+    choices: list[Contender]
+    """those who keep all constraints often enough, the likeliest to be right first"""
+    rejected: list[Rejected]
+    """the nearest to being admitted first"""
+    tradeoffs: list[Tradeoff]
+    """the first choice less the second"""
+    methods: Ways | None
+    knee: str | None
+    """the candidate where giving up a little more gains the least"""
+    conflict: list[str]
+    """where nobody is left: the smallest set of constraints that nobody keeps together"""
+    nearest: Rejected | None
+    """where nobody is left: who comes nearest"""
+    next: list[NextRun]
+    """where it is undecided: what to measure, the most expected for a dollar first"""
+    prices: str | None
+    """the version of the price book"""
+    as_of_us: int
+    """the time whose prices hold"""
+    formula_version: str
+    seed: int
+    draws: int
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that were read"""
 
 
 class Run(Shape):
