@@ -61,7 +61,13 @@ def run(
 ) -> Iterator[Event]:  # fmt: skip
     """A completed run: what it came to, and the values of its documents."""
     run_id, tasks = run_named(name), scores or {}
-    engine: dict[str, Any] = {"name": "vllm", "version": "1", "dtype": "bfloat16", "max_len": 8192, "device": "cuda" if on.devices else "cpu"}
+    engine: dict[str, Any] = {
+        "name": "vllm",
+        "version": "1",
+        "dtype": "bfloat16",
+        "max_len": 8192,
+        "device": "cuda" if on.devices else "cpu",
+    }
     for task, values in tasks.items():
         figure = Figure(metric="acc", value=float(np.mean(values)), n=len(values))
         yield RunScored(

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import typer
 
 from query_api.cli import (
+    calculating,
     comparing,
     costs,
     dead_letters,
+    deciding,
     doctor,
     engines,
     judging,
@@ -42,7 +44,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         looking.tasks,
         suites.suites,
     ),
-    "Decide": (),
+    "Decide": (calculating.tco,),
     "The log": (record.topics, record.tail, record.replay),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
@@ -55,6 +57,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
             recommending.recommend,
             {"ask": recommending.ask, "list": recommending.listed, "show": recommending.show, "again": recommending.again},
         ),
+        (deciding.decisions, {"record": deciding.record, "outcome": deciding.outcome, "show": deciding.show}),
     ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }

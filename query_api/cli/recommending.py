@@ -41,13 +41,13 @@ def ask(
     Examples: `assay recommend requirement.yaml` · `assay recommend ask requirement.yaml --by ada --json`
     """
     _, requirement = mapping_of(file, fields="tasks and traffic")
-    told = Client(Settings()).post("/v1/recommendations", {"requirement": _named(requirement), "by": by, "seed": seed})
+    told = Client(Settings()).post("/v1/recommendations", {"requirement": named(requirement), "by": by, "seed": seed})
     showing.document(told) if as_json else shown(told)
 
 
-def _named(value: Any) -> Any:
+def named(value: Any) -> Any:
     """The same with every key a text, as JSON has it: hours of a curve are numbers in YAML."""
-    return {str(key): _named(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {str(key): named(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def show(recommendation_id: RecommendationId, as_json: AsJson = False) -> None:

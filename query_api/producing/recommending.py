@@ -1,11 +1,44 @@
 """Recommendations, decisions and outcomes on their way to Kafka: what follows from the same inputs is said once."""
 
+from contextlib import aclosing
+from typing import TypeVar
+
 from infra.kafka import Log
 from query_api.reading.runs import Reading
-from schemas.decisions import RecommendationMade
+from schemas.decisions import DecisionRecorded, OutcomeReported, RecommendationMade
+from streams.errors import Conflict, NotFound
+from streams.topics import DECISIONS, OUTCOMES, Topic
+
+E = TypeVar("E", DecisionRecorded, OutcomeReported)
 
 
 async def publish(log: Log, reading: Reading, made: RecommendationMade) -> None:
     """Says a recommendation, where it was not said before: its id names all that it rests on."""
     if not await reading.rows("recommendation", recommendation_id=made.recommendation_id):
         await log.publish(made)
+
+
+async def record(log: Log, decision: DecisionRecorded) -> None:
+    """Writes a decision down, once. Raises: Conflict where its id was used for another one."""
+    known = await _said(log, DECISIONS, DecisionRecorded, decision.decision_id)
+    if known and (known[0].chosen, known[0].by) != (decision.chosen, decision.by):
+        raise Conflict(f"decision {decision.decision_id} is another one already: {known[0].chosen}; draw a new id", code="decision-known")
+    if not known:
+        await log.publish(decision)
+
+
+async def report(log: Log, outcome: OutcomeReported) -> OutcomeReported:
+    """Reports an outcome as the newest of its decision. Raises: NotFound where there is no such decision."""
+    if not await _said(log, DECISIONS, DecisionRecorded, outcome.decision_id):
+        raise NotFound(f"no decision {outcome.decision_id}; `assay decisions show` lists them", code="unknown-decision")
+    before = await _said(log, OUTCOMES, OutcomeReported, outcome.decision_id)
+    newest = OutcomeReported.model_validate(outcome.model_dump() | {"revision": len({one.revision for one in before}), "event_id": ""})
+    await log.publish(newest)
+    return newest
+
+
+async def _said(log: Log, topic: Topic, kind: type[E], decision_id: str) -> list[E]:
+    """What the log says of a decision on a topic, the first first."""
+    async with aclosing(log.of_key(topic, decision_id.encode())) as records:
+        events = [record.event async for record in records]
+    return [event for event in events if isinstance(event, kind) and event.decision_id == decision_id]

@@ -64,7 +64,7 @@ class Measurements:
         *rows, peaks = await asyncio.gather(*(self._new(name) for name in KINDS), self._reading.rows("memory_peaks"))
         if any(rows):
             await asyncio.to_thread(self._fold, dict(zip(KINDS, rows, strict=True)))
-            self.evidence = Evidence(self._books, {row["run_id"]: row["peak_bytes"] for row in peaks})
+            self.evidence = Evidence(self._books, {row["run_id"]: row["peak"] for row in peaks})
 
     async def _new(self, name: str) -> list[dict[str, Any]]:
         chosen = {"run_ids": self._run_ids} if name in OF_RUNS else {}
@@ -93,11 +93,12 @@ class Deciding:
         self._made: dict[str, RecommendationMade] = {}
 
     async def recommended(self, asking: Asking) -> RecommendationMade:
-        """The answer. Raises: Invalid where what was measured cannot answer, and says what to measure."""
+        """The answer; the first one, where it was given before. Raises: Invalid where what was measured cannot answer: with what to do."""
         async with self._alone:
             made = await self._answer(asking, self._measurements)
-        self._made = dict([*self._made.items(), (made.recommendation_id, made)][-REMEMBERED:])
-        return made
+        known = await self._known(made.recommendation_id)
+        self._made = dict([*self._made.items(), (made.recommendation_id, known or made)][-REMEMBERED:])
+        return known or made
 
     async def again(self, made: RecommendationMade) -> RecommendationMade:
         """The same question to the same runs, by the same prices and seed. Raises: Invalid where they cannot answer it any more."""
@@ -129,12 +130,15 @@ class Deciding:
 
     async def kept(self, recommendation_id: str) -> RecommendationMade:
         """A recommendation as it was made. Raises: NotFound."""
+        if known := await self._known(recommendation_id):
+            return known
+        raise NotFound(f"no recommendation {recommendation_id}; `assay recommend list` lists them", code="unknown-recommendation")
+
+    async def _known(self, recommendation_id: str) -> RecommendationMade | None:
         if recommendation_id in self._made:
             return self._made[recommendation_id]
         rows = await self._reading.rows("recommendation", recommendation_id=recommendation_id)
-        if not rows:
-            raise NotFound(f"no recommendation {recommendation_id}; `assay recommend --list` lists them", code="unknown-recommendation")
-        return event_of(RecommendationMade, rows[0])
+        return event_of(RecommendationMade, rows[0]) if rows else None
 
 
 def _chosen(asking: Asking, evidence: Evidence, priced: Priced) -> tuple[Field, Recommendation]:

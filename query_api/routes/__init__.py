@@ -3,9 +3,11 @@
 from query_api.operations.routing import Operation
 from query_api.routes import (
     boards,
+    calculations,
     cluster,
     comparing,
     costs,
+    decisions,
     judgements,
     labels,
     prices,
@@ -26,8 +28,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *judgements.OPERATIONS,
     *labels.OPERATIONS,
     *costs.OPERATIONS,
+    *calculations.OPERATIONS,
     *prices.OPERATIONS,
     *recommendations.OPERATIONS,
+    *decisions.OPERATIONS,
     *cluster.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,

@@ -93,11 +93,15 @@ def _contender(
 
 
 def _why(one: Choice, missing: Sequence[str]) -> str:
-    kept = f"keeps all constraints in {one.feasible:.0%} of what the measurements allow"
+    kept = f"keeps all constraints in {_share(one.feasible)} of what the measurements allow"
     if missing:
         names = ", ".join(FIGURES[name].words for name in missing)
         return f"{kept}, but cannot be chosen: {names} {'is' if len(missing) == 1 else 'are'} not known"
-    return f"{kept}, is beaten in nothing by anybody in {one.front:.0%}, and is the best in {one.confidence:.0%}"
+    return f"{kept}, is on the front in {_share(one.front)}, and is the best in {_share(one.confidence)}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.0f} %"
 
 
 def _sized(candidate: Candidate, own: Field, requirement: Requirement) -> Sized | None:

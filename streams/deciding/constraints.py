@@ -133,12 +133,12 @@ def _trait_kept(constraint: Constraint, candidate: Candidate) -> bool:
         return False
     if isinstance(bound, frozenset):
         names = own if isinstance(own, frozenset) else frozenset({str(own)})
-        return bound <= names if constraint.rule == "all of" else any(_is_named(name, wanted) for name in names for wanted in bound)
+        return bound <= names if constraint.rule == "all of" else any(is_named(name, wanted) for name in names for wanted in bound)
     assert isinstance(own, int | float)
     return own >= bound if constraint.rule == "at least" else own <= bound
 
 
-def _is_named(own: str, wanted: str) -> bool:
+def is_named(own: str, wanted: str) -> bool:
     """The wanted name is its own, or a part of it between spaces, slashes and hyphens: L40S of NVIDIA L40S, eu of eu-west-1."""
     return re.search(rf"(?:^|[\s/@-]){re.escape(wanted)}(?:$|[\s/@-])", own, re.IGNORECASE) is not None
 

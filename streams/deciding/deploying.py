@@ -108,5 +108,7 @@ def _alerts(candidate: Candidate, latency: Latency) -> list[str]:
     bounds = {name: value for name, value in latency.model_dump().items() if value is not None}
     told = [f"{FIGURES[name].words} above {value:g} s over five minutes" for name, value in bounds.items()]
     if (goodput := candidate.figures.get("goodput_per_s")) is not None:
-        told.append(f"more than {BUSY * goodput.value:.3g} requests/s a replica: {BUSY:.0%} of what was measured to keep the service level")
+        told.append(
+            f"more than {BUSY * goodput.value:.3g} requests/s a replica: {100 * BUSY:.0f} % of what was measured to keep the service level"
+        )
     return told

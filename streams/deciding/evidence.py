@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from schemas.event import derive_id
 from schemas.jobs import EngineUsed, EnvironmentSeen
 from schemas.requests import Chat, ModelRef
 from schemas.runs import ModelCard
 from streams.boards.books import Books
 from streams.boards.results import Result
+from streams.deciding.operating import Point, points_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ class Place:
         return "cpu" if not self.devices else "one-gpu" if len(self.devices) == 1 else "several-gpus"
 
 
-@dataclass(slots=True)
+@dataclass
 class Deployed:
-    """Weights at a place: the runs that measured them there. `used`, `card` and `model` are the newest run's."""
+    """Weights at a place: the runs that measured them there, the oldest first. `used`, `card` and `model` are the newest run's."""
 
     weights: Weights
     place: Place
@@ -68,7 +70,17 @@ class Deployed:
     @property
     def newest(self) -> Result:
         """The run that ended last."""
-        return max(self.runs, key=lambda run: (run.latest_us, run.run_id))
+        return self.runs[-1]
+
+    @cached_property
+    def points(self) -> tuple[Point, ...]:
+        """The loads that say something of the model."""
+        return points_of(self.runs)
+
+    @cached_property
+    def name(self) -> str:
+        """What stands for them in their candidates' ids."""
+        return derive_id("Deployed", self.weights, self.place)
 
     @property
     def used(self) -> EngineUsed:

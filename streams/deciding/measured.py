@@ -8,8 +8,9 @@ from schemas.event import derive_id
 from schemas.requests import Chat
 from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores, Trait
-from streams.deciding.evidence import Deployed, Evidence
-from streams.deciding.operating import LATENCIES, NS, Point, fitting, operating_point, points_of
+from streams.deciding.constraints import is_named
+from streams.deciding.evidence import Deployed, Evidence, Place
+from streams.deciding.operating import LATENCIES, NS, Point, fitting, operating_point
 from streams.deciding.scoring import Scored, scores_of
 from streams.errors import Invalid
 from streams.money.prices import NANO, PriceBook, Undefined, agent_hour
@@ -20,6 +21,18 @@ MOST_CANDIDATES: Final = 5_000  # their runs are named in one event
 
 
 @dataclass(frozen=True, slots=True)
+class PlacePrices:
+    """What a place costs: a replica's hour, its devices to buy, and the grams that a joule emits, the building's share in them.
+
+    None where a price is missing.
+    """
+
+    usd_per_hour: float | None
+    purchase_usd: float | None
+    gco2_per_j: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Priced:
     """The price book as of a version (None: the newest) and a time."""
 
@@ -27,8 +40,11 @@ class Priced:
     at_us: int
     version: str | None = None
 
-    def usd_per_hour(self, one: Deployed) -> float | None:
-        """What an hour of a replica costs; None where a price is missing."""
+    def of(self, one: Deployed) -> PlacePrices:
+        """What the place costs at which it runs."""
+        return PlacePrices(self._hour(one), self._purchase(one), self._grams(one))
+
+    def _hour(self, one: Deployed) -> float | None:
         devices = one.environment.devices if one.place.devices else ()
         try:
             hour = agent_hour(devices, one.place.cores, book=self.book, at_us=self.at_us, region=one.place.region, version=self.version)
@@ -36,15 +52,13 @@ class Priced:
             return None
         return hour.usd_nano / NANO
 
-    def purchase_usd(self, one: Deployed) -> float | None:
-        """What the devices of a replica cost to buy; None for the processor, and where a price is missing."""
+    def _purchase(self, one: Deployed) -> float | None:
         try:
             return sum(self._amount(f"device:{name}", one.place.region) for name in one.place.devices) or None
         except Undefined:
             return None
 
-    def gco2_per_j(self, one: Deployed) -> float | None:
-        """What a joule emits, in grams, the building's share in it; None where the grid is not known."""
+    def _grams(self, one: Deployed) -> float | None:
         try:
             grid, pue = (self._amount(item, one.place.region) for item in ("gco2_per_kwh", "pue"))
         except Undefined:
@@ -89,15 +103,18 @@ class Making:
 
     requirement: Requirement
     evidence: Evidence
-    priced: Priced
+    prices: Mapping[Place, PlacePrices]
     scored: Mapping[str, Scored]
 
 
 def field_of(requirement: Requirement, evidence: Evidence, priced: Priced) -> Field:
     """Who may be chosen. Raises: Invalid where a task that counts was scored for nobody, and where there are too many."""
-    scored = scores_of(requirement, evidence)
-    making = Making(requirement, evidence, priced, scored)
-    made = [_made(one, chat, making) for one in evidence.deployed for chat in evidence.dresses[one.weights]]
+    scored, deployed = scores_of(requirement, evidence), evidence.deployed
+    if len(deployed) > MOST_CANDIDATES:
+        deployed = tuple(one for one in deployed if _allowed(one, requirement))
+    prices = {place: priced.of(one) for place, one in {one.place: one for one in deployed}.items()}
+    making = Making(requirement, evidence, prices, scored)
+    made = [_made(one, chat, making) for one in deployed for chat in evidence.dresses[one.weights]]
     if len(made) > MOST_CANDIDATES:
         raise Invalid(f"{len(made):,} candidates are more than the {MOST_CANDIDATES:,} that one recommendation can weigh; say which "
                       "models, engines or hardware are allowed", code="candidates")  # fmt: skip
@@ -105,17 +122,24 @@ def field_of(requirement: Requirement, evidence: Evidence, priced: Priced) -> Fi
     return Field(tuple(candidate for candidate, _ in made), tuple(scores for scores, _ in scored.values()), origins)
 
 
+def _allowed(one: Deployed, requirement: Requirement) -> bool:
+    """It is of an allowed model, on an allowed engine and hardware; of very many only these are weighed, and the others not refused."""
+    allowed, names = requirement.allowed, (one.weights.uri, one.weights.engine, one.place.name)
+    wanted = (allowed.models, allowed.engines, allowed.hardware)
+    return all(not some or any(is_named(name, each) for each in some) for name, some in zip(names, wanted, strict=True))
+
+
 def _made(one: Deployed, chat: Chat, making: Making) -> tuple[Candidate, Origin]:
-    label, wanted, priced = making.evidence.label(one.weights, chat), making.requirement, making.priced
-    point = operating_point(fitting(points_of(one.runs), wanted.traffic), wanted.latency)
+    label, wanted, prices = making.evidence.label(one.weights, chat), making.requirement, making.prices[one.place]
+    point = operating_point(fitting(one.points, wanted.traffic), wanted.latency)
     tasks = {task: runs[label] for task, (_, runs) in making.scored.items() if label in runs}
     told = {"place": one.newest.run_id, "dress": making.evidence.dressed(one.weights, chat), "speed": point.run_id if point else None}
     figures = dict(_figures(one, point, making))
     told["memory"] = figures["memory_bytes"].measurement if "memory_bytes" in figures else None
     behind = tasks | {name: run_id for name, run_id in told.items() if run_id}
-    key = derive_id("Candidate", one.weights, chat.model_dump_json(), one.place)
+    key = derive_id("Candidate", one.name, chat.model_dump_json())
     made = Candidate(key, label, one.weights.engine, one.place.name, figures, dict(_traits(one)),
-                     priced.usd_per_hour(one), priced.purchase_usd(one))  # fmt: skip
+                     prices.usd_per_hour, prices.purchase_usd)  # fmt: skip
     return made, Origin(one, chat, point, behind)
 
 
@@ -126,7 +150,7 @@ def _figures(one: Deployed, point: Point | None, making: Making) -> Iterator[tup
             yield name, found
     if point is not None and (joules := point.estimate("energy_per_output_token_uj", by=UJ_PER_J)):
         yield "j_per_token", joules
-        if (grams := making.priced.gco2_per_j(one)) is not None:
+        if (grams := making.prices[one.place].gco2_per_j) is not None:
             yield "gco2_per_1m_tokens", replace(joules, value=joules.value * grams * 1e6, stderr=joules.stderr * grams * 1e6)
     if peaks := [(making.evidence.peaks[run.run_id], run.run_id) for run in one.runs if run.run_id in making.evidence.peaks]:
         yield "memory_bytes", Estimate(float(max(peaks)[0]), measurement=max(peaks)[1])

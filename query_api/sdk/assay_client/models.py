@@ -113,6 +113,10 @@ class Budget(Shape):
     deadline_us: int | None = None
 
 
+class Spreads(RootModel[tuple[float, float]]):
+    root: Annotated[tuple[float, float], Field(max_length=2, min_length=2)]
+
+
 class Cancellation(Shape):
     """Who stops a run, and why."""
 
@@ -165,6 +169,15 @@ class ChatOutput(Shape):
     fold_system: bool = False
 
 
+class Component(Shape):
+    """A part of what a year of owning costs."""
+
+    name: str
+    usd: float
+    formula: str
+    inputs: list[str]
+
+
 class MeasuredByItem(RootModel[str]):
     root: Annotated[
         str,
@@ -177,6 +190,30 @@ class AgainstRun1(RootModel[str]):
         str,
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ]
+
+
+class StatedRatio(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1.0)] = None
+    """how sure that person is"""
+
+
+class DecisionTold(Shape):
+    """A decision: for a candidate of a recommendation (its first, where none is named), or for anything else in words."""
+
+    model_config = ConfigDict(extra="forbid")
+    decision_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
+    """the idempotency key; drawn where it is left out"""
+    recommendation_id: str | None = None
+    """the recommendation that it rests on"""
+    candidate: str | None = None
+    """a candidate of its choices; the first, where it is left out"""
+    chosen: Annotated[str, Field(max_length=500)] = ""
+    """what was chosen, where it rests on no recommendation"""
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who decided"""
+    stated_ratio: StatedRatio | None = None
+    """how sure that person is"""
+    note: Annotated[str, Field(max_length=10000)] = ""
 
 
 class Device(Shape):
@@ -543,6 +580,58 @@ class Objective(Shape):
     ratio: float = 0.95
 
 
+class OpenedInput(Shape):
+    """A figure or an input that another rests on, at its depth below it; `formula` is empty of what somebody states."""
+
+    depth: int
+    name: str
+    value: float
+    unit: str
+    formula: str
+    source: str
+
+
+class Outcome(Shape):
+    """The newest report of what a decision came to."""
+
+    by: str
+    before_usd_per_month: float | None
+    after_usd_per_month: float | None
+    saved_ratio: float | None
+    """the share of the bill that was saved; below 0 it grew"""
+    before_quality: float | None
+    after_quality: float | None
+    satisfaction_ratio: float | None
+    note: str
+
+
+class BeforeUsdPerMonth(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1000000000.0)] = None
+
+
+class AfterUsdPerMonth(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1000000000.0)] = None
+
+
+class SatisfactionRatio(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1.0)] = None
+
+
+class OutcomeTold(Shape):
+    """What a decision came to. A later report takes the place of an earlier one."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who reports"""
+    before_usd_per_month: BeforeUsdPerMonth | None = None
+    after_usd_per_month: AfterUsdPerMonth | None = None
+    before_quality: float | None = None
+    """in whichever unit, the same for both"""
+    after_quality: float | None = None
+    satisfaction_ratio: SatisfactionRatio | None = None
+    note: Annotated[str, Field(max_length=10000)] = ""
+
+
 class Overall(Shape):
     """
     The mean over tasks of the differences, positive where a is better, with its 95 % interval.
@@ -655,6 +744,18 @@ class Reckoned(Shape):
     """the fields in which what comes now differs from what was said"""
 
 
+class ReckonedFigure(Shape):
+    """A figure: its formula in words, and all that went in, down to what was stated by whom, or is a default."""
+
+    figure: str
+    name: str
+    value: float
+    unit: str
+    formula: str
+    source: str
+    opened: list[OpenedInput]
+
+
 class RecommendationAsked(Shape):
     """A requirement, as docs/deciding.md writes it."""
 
@@ -684,6 +785,14 @@ class RecommendationRow(Shape):
     confidence: float | None
 
 
+class Recorded(Shape):
+    """What was written down."""
+
+    decision_id: str
+    chosen: str
+    confidence: float | None
+
+
 class Rejected(Shape):
     """Somebody who is refused: what it breaks, and for each of these the nearest change that would admit it."""
 
@@ -695,6 +804,13 @@ class Rejected(Shape):
     reason: str
     changes: list[str]
     measured_by: list[MeasuredByItem]
+
+
+class Reported(Shape):
+    """Which report of the decision it was, from 0 on."""
+
+    decision_id: str
+    revision: int
 
 
 class RunRow(Shape):
@@ -822,6 +938,16 @@ class Score(Shape):
     """what it would be with twice the set-ups"""
 
 
+class ShareOfDecisions(Shape):
+    """A figure over n decisions with its 95 % interval; what is null says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    why_undefined: str | None
+
+
 class Side(Shape):
     """A run that is compared. While it is not completed, its figures are provisional."""
 
@@ -873,6 +999,24 @@ class Spread(Shape):
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+class SpreadTold(Shape):
+    """How far an input may be off: its ends, and the distribution between them."""
+
+    model_config = ConfigDict(extra="forbid")
+    low: float | str
+    high: float | str
+    shape: Literal["uniform", "triangular", "normal", "lognormal"] = "triangular"
+    """of normal and lognormal the ends are the 5th and 95th percentiles"""
+
+
+class StatedInput(Shape):
+    """An input with a source of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+    value: float | str
+    source: str
 
 
 class Step(Shape):
@@ -1063,6 +1207,14 @@ class TokenCost(Shape):
     per_1m_tokens_usd: float | None
 
 
+class TornadoBar(Shape):
+    """What a figure is at both ends of one input, the others as stated; null where it has no value there."""
+
+    input: str
+    low: float | None
+    high: float | None
+
+
 class Tradeoff(Shape):
     """The first choice less the runner-up in one figure, with the 95 % interval of the draws, and what that means."""
 
@@ -1171,6 +1323,24 @@ class BoardPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class CalculationAsked(Shape):
+    """Assumptions, each with who states it and as of when; docs/costs.md lists the inputs with their units and defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: str = ""
+    """who states the inputs that name no source of their own, and as of when"""
+    inputs: dict[str, float | str | StatedInput]
+    """numbers, money in USD; or texts with a unit, as 30 % or 8000 EUR"""
+    curve: Any = None
+    """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
+    rates: dict[str, float | str] | None = None
+    """USD for one of another currency"""
+    spreads: dict[str, Spreads | SpreadTold] | None = None
+    """how far inputs may be off, by name"""
+    spread: float | str | None = None
+    """the share by which all others may be off, as 20 %"""
+
+
 class Contender(Shape):
     """
     Somebody who may be chosen: the chances of keeping all constraints, of the front and of being right, and what choosing it loses.
@@ -1237,6 +1407,39 @@ class Corrections(Shape):
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ]
     corrections: list[Correction]
+
+
+class Decision(Shape):
+    """A decision, and what came of it. `confidence` is what the recommendation said of what was chosen."""
+
+    decision_id: str
+    recommendation_id: str | None
+    candidate: str | None
+    chosen: str
+    by: str
+    stated_ratio: float | None
+    confidence: float | None
+    note: str
+    decided_us: int
+    reports: int
+    outcome: Outcome | None
+
+
+class DecisionFigures(Shape):
+    """What all decisions come to: the share made with 80 % confidence or more, and the mean share of the bill that was saved."""
+
+    decisions: int
+    confident: ShareOfDecisions
+    saved: ShareOfDecisions
+
+
+class DecisionPage(Shape):
+    """Decisions, in the order asked for, and the figures of all."""
+
+    decisions: list[Decision]
+    figures: DecisionFigures
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class GroupDifference(Shape):
@@ -1452,6 +1655,21 @@ class SamplePage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class Sensitivity(Shape):
+    """On what a figure hangs: its inputs moved one by one, what moves it most first; and its band where all are drawn at once."""
+
+    figure: str
+    unit: str
+    tornado: list[TornadoBar]
+    low: float
+    middle: float
+    high: float
+    undefined_ratio: float
+    """the share of draws in which it has no value, such as no break-even at all"""
+    draws: int
+    seed: int
+
+
 class Speed(Shape):
     """
     A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
@@ -1621,6 +1839,20 @@ class Batch(Shape):
     limit_ratio: float | None = None
     """that share of each task's samples, where it has no limit of its own"""
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
+
+
+class Calculation(Shape):
+    """What the assumptions come to. Undefined is null, with the reason in `undefined`."""
+
+    usd_per_hour: float | None
+    usd_per_month: float | None
+    usd_per_1m_tokens: float | None
+    """under the day's curve; without one at full load"""
+    break_even_hours: float | None
+    components: list[Component]
+    figures: list[ReckonedFigure]
+    undefined: dict[str, str]
+    sensitivity: list[Sensitivity]
 
 
 class Compared(Shape):
