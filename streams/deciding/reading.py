@@ -16,6 +16,7 @@ from streams.errors import Invalid
 Told = Mapping[str, Any]
 PARTS: Final = ("tasks", "floors", "latency", "traffic", "budget", "rates", "energy", "allowed", "prefer", "threshold")
 LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
+QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
 
@@ -27,7 +28,8 @@ def requirement_of(told: Told) -> Requirement:
         tasks=_numbers(told, "tasks"), floors={name: share(value, f"floors.{name}") for name, value in _part(told, "floors").items()},
         latency=_latency(_part(told, "latency")), traffic=_traffic(_part(told, "traffic")) if told.get("traffic") is not None else None,
         spending=_spending(_part(told, "budget"), rates), emissions=_emissions(_part(told, "energy")),
-        allowed=_allowed(_part(told, "allowed")), preference=_preference(_part(told, "prefer")),
+        allowed=_allowed(_part(told, "allowed")),
+        preference=_preference(_part(told, "prefer"), usual=Preference().points if told.get("traffic") is not None else QUALITY_ALONE),
         threshold_ratio=share(told.get("threshold", 0.8), "threshold"),
     )  # fmt: skip
 
@@ -123,14 +125,14 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
     return tuple(several)
 
 
-def _preference(told: Told) -> Preference:
+def _preference(told: Told, *, usual: Mapping[str, float]) -> Preference:
     _known(told, ("points", "order"), "prefer")
     points = _numbers(told, "points")
     steps = told.get("order") or []
     order = tuple(Step(figure=one, tolerance=0.0) if isinstance(one, str) else _step(one) for one in steps)
     for name in (*points, *(step.figure for step in order)):
         _known({name: None}, tuple(FIGURES), "prefer")
-    return Preference(**({"points": points} if points else {}), order=order)
+    return Preference(points=points or dict(usual), order=order)
 
 
 def _step(told: Any) -> Step:

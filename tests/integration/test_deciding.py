@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 LOAD = {"profile": "concurrent", "concurrency": 4, "requests": 200, "input_tokens": 16, "output_tokens": 4}
 PRICE = {"item": "cpu_hour", "amount": "0.05", "unit": "core-hour", "valid_from": "2020-01-01", "source": "test", "version": "deciding-1"}
 REQUIREMENT: dict[str, Any] = {
-    "tasks": {"assay_copy": 1}, "latency": {"e2e_p95": "20 s"}, "traffic": {"rate": "1/s", "input": "8 tokens", "output": "4 tokens"},
+    "tasks": {"assay_copy": 1}, "latency": {"e2e_p95": "20 s"}, "traffic": {"rate": "90/s", "input": "8 tokens", "output": "4 tokens"},
     "allowed": {"models": ["quick-echo", "slow-echo"]}, "prefer": {"points": {"quality": 100, "usd_per_month": 100}}, "threshold": "60 %",
 }  # fmt: skip
 YAML = """
@@ -101,11 +101,11 @@ def test_the_command_line_recommends_and_shows(flow: Settings, runs: list[str], 
 def test_the_pages_show_it_without_a_script(flow: Settings, runs: list[str]) -> None:
     """The form's address is its link; one that was made is shown by its id; what is wrong is said beside the form; costs are reckoned."""
     told = recommended(flow)
-    query = "tasks=assay_copy&rate=1/s&input=8+tokens&output=4+tokens&models=quick-echo,slow-echo&points=quality,usd_per_month"
+    query = "tasks=assay_copy&rate=90/s&input=8+tokens&output=4+tokens&models=quick-echo,slow-echo&points=quality,usd_per_month"
     shown = get(f"{flow.api}/recommend?{query}").text
     assert "quick-echo" in shown and '<svg role="img"' in shown and "Keep it" in shown
     assert "quick-echo" in get(f"{flow.api}/recommend?id={told['recommendation_id']}").text
-    assert "rate has no unit" in get(f"{flow.api}/recommend?{query.replace('1/s', '1')}").text
+    assert "rate has no unit" in get(f"{flow.api}/recommend?{query.replace('90/s', '90')}").text
     costs = "purchase=250141.8&running=6.37&rent=98.32&years=5&spread=20+%25"
     assert "2,720 hours" in get(f"{flow.api}/costs?{costs}").text
     assert get(f"{flow.api}/costs/csv?{costs}").text.startswith("figure,value,unit,formula,source\nper_hour,")
