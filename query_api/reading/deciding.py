@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+
+import structlog
 
 from infra.identity import now_us, producer
 from query_api.reading.facts import event_of
@@ -34,6 +36,8 @@ KINDS: Final[Mapping[str, type[Event]]] = {
 }  # fmt: skip
 OF_RUNS: Final = ("scored", "settled")
 REMEMBERED: Final = 20
+UNUSABLE: Final = (Invalid, ValueError, LookupError, ArithmeticError, zlib.error)  # what a foreign producer's event may make of a fold
+log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,10 @@ class Asking:
 
 
 class Measurements:
-    """All that was measured of some runs, or of all (none named). What was read is kept as boards keep it: documents of runs that count
-    nowhere are let go."""
+    """All that was measured of some runs, or of all (none named). What was read is kept.
+
+    It is kept as boards keep it: documents of runs that count nowhere are let go.
+    """
 
     def __init__(self, reading: Reading, run_ids: Sequence[str] = ()) -> None:
         self._reading = reading
@@ -62,9 +68,10 @@ class Measurements:
     async def refresh(self) -> None:
         """Takes in what has come since."""
         *rows, peaks = await asyncio.gather(*(self._new(name) for name in KINDS), self._reading.rows("memory_peaks"))
-        if any(rows):
-            await asyncio.to_thread(self._fold, dict(zip(KINDS, rows, strict=True)))
-            self.evidence = Evidence(self._books, {row["run_id"]: row["peak"] for row in peaks})
+        memory = {row["run_id"]: row["peak"] for row in peaks}
+        if any(rows) or memory != self.evidence.peaks:
+            await asyncio.to_thread(self.fold, dict(zip(KINDS, rows, strict=True)))
+            self.evidence = Evidence(self._books, memory)
 
     async def _new(self, name: str) -> list[dict[str, Any]]:
         chosen = {"run_ids": self._run_ids} if name in OF_RUNS else {}
@@ -73,13 +80,16 @@ class Measurements:
         parts = [new[first : first + AT_ONCE] for first in range(0, len(new), AT_ONCE)]
         return [row for part in parts for row in await self._reading.rows(f"{name}_events", ids=part)]
 
-    def _fold(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    def fold(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+        """Takes rows of facts in, by the names of KINDS. One that cannot be used is passed: its processor has told it as a dead letter."""
         for name, kind in KINDS.items():
             for row in rows[name]:
-                event = event_of(kind, row)
-                with suppress(Invalid):  # a price that cannot be reckoned with is a dead letter, which has the reason
-                    self.prices.fold(event) if isinstance(event, PricePublished) else self._books.fold(event)
                 self._known[name].add(row["event_id"])
+                try:
+                    event = event_of(kind, row)
+                    self.prices.fold(event) if isinstance(event, PricePublished) else self._books.fold(event)
+                except UNUSABLE as error:
+                    log_line.warning("fact passed over", table=name, event_id=row["event_id"], why=str(error))
 
 
 class Deciding:
@@ -108,7 +118,7 @@ class Deciding:
     async def _answer(self, asking: Asking, measured: Measurements) -> RecommendationMade:
         await measured.refresh()
         priced = Priced(measured.prices, asking.at_us if asking.at_us is not None else now_us(), asking.prices)
-        own, told = await asyncio.to_thread(_chosen, asking, measured.evidence, priced)
+        own, told = await asyncio.to_thread(chosen, asking, measured.evidence, priced)
         question = Question(asking.requirement, measured.evidence, own, await self._asked(told, own))
         version = asking.prices or next(reversed(measured.prices.versions), None)
         header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": self._organisation}
@@ -141,7 +151,8 @@ class Deciding:
         return event_of(RecommendationMade, rows[0]) if rows else None
 
 
-def _chosen(asking: Asking, evidence: Evidence, priced: Priced) -> tuple[Field, Recommendation]:
+def chosen(asking: Asking, evidence: Evidence, priced: Priced) -> tuple[Field, Recommendation]:
+    """Who may be chosen, and who is. Raises: Invalid, with what to measure first where a figure that counts is known of nobody."""
     requirement, own = asking.requirement, field_of(asking.requirement, evidence, priced)
     try:
         return own, recommend(requirement, own.candidates, own.scores, seed=asking.seed)

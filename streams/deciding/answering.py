@@ -24,6 +24,7 @@ from streams.errors import Invalid
 MOST_CHOICES: Final = 50
 MOST_GUIDES: Final = 5
 MOST_REJECTED: Final = 200
+LONGEST_REASON: Final = 500  # characters: a record holds them all
 LONGEST_WAIT_S: Final = 1.0  # where the requirement bounds no time to the first token
 LEAST_WAIT_S: Final = 0.01
 
@@ -137,11 +138,12 @@ def _rejected(refused: Sequence[Refused], own: Field) -> tuple[Rejected, ...]:
 
 def _refused(one: Refused, own: Field) -> Rejected:
     candidate = one.candidate
-    reasons = [refusal.reason for refusal in one.refusals]
+    reasons = "; ".join(refusal.reason for refusal in one.refusals)[:LONGEST_REASON]
     return Rejected(
         candidate=candidate.key, model=candidate.model, engine=candidate.engine, hardware=candidate.hardware, feasible=one.feasible,
-        reason="; ".join(reasons) or "keeps all constraints as measured, but in hardly any draw of what the measurements allow",
-        changes=tuple(refusal.change for refusal in one.refusals), measured_by=tuple(sorted(set(own.origins[candidate.key].runs.values()))),
+        reason=reasons or "keeps all constraints as measured, but in hardly any draw of what the measurements allow",
+        changes=tuple(refusal.change[:LONGEST_REASON] for refusal in one.refusals),
+        measured_by=tuple(sorted(set(own.origins[candidate.key].runs.values()))),
     )  # fmt: skip
 
 

@@ -79,6 +79,8 @@ def capacity(
     if by_rate > MOST_REPLICAS:
         raise Invalid(f"the peak needs {by_rate:,} replicas; a rate or a goodput has a wrong unit", code="capacity")
     load = peak_per_s * replica.service_s
+    if not load / replica.places <= MOST_REPLICAS:
+        raise Invalid(f"a request takes {replica.service_s:g} s, for which no number of replicas is enough", code="capacity")
     least = max(1, math.ceil(load / replica.places))
     span = range(least, 2 * least + _MORE)  # twice the load leaves next to nobody waiting
     count = span[bisect_left(span, x=True, key=lambda one: _too_long(one, load, replica, longest_wait_s) <= allowed_ratio)]

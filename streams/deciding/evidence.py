@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from schemas.event import derive_id
 from schemas.jobs import EngineUsed, EnvironmentSeen
@@ -19,6 +20,8 @@ from schemas.runs import ModelCard
 from streams.boards.books import Books
 from streams.boards.results import Result
 from streams.deciding.operating import Point, points_of
+
+LONGEST_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Place:
         """As people call it: 2 × NVIDIA L40S, or the processor."""
         names = dict.fromkeys(self.devices)
         told = [f"{count} × {name}" if (count := self.devices.count(name)) > 1 else name for name in names]
-        return ", ".join(told) or f"{self.cpu} ({self.cores} cores)"
+        return shortened(", ".join(told) or f"{self.cpu} ({self.cores} cores)")
 
     @property
     def kind(self) -> str:
@@ -190,12 +193,17 @@ def _named(uri: str, own: list[tuple[Weights, Chat]]) -> Iterator[str]:
     names = [", ".join(told[n] for n in varying if told[n]) for told in details]
     for name, (weights, chat) in zip(names, own, strict=True):
         told = name if names.count(name) == 1 else ", ".join([*filter(None, [name]), short_digest(weights, chat)])
-        yield f"{uri} [{told}]" if told else uri
+        yield shortened(f"{uri} [{told}]" if told else uri)
 
 
 def _details(weights: Weights, chat: Chat) -> tuple[str, ...]:
     options = ", ".join(f"{name}={value}" for name, value in json.loads(weights.options).items())
     return weights.version, weights.dtype, weights.quantisation, options, "chat" if chat.template else "", weights.model_sha[:8]
+
+
+def shortened(name: str) -> str:
+    """The name; of a very long one the beginning, and letters that stand for all of it."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}… {short_digest(name)}"
 
 
 def short_digest(*parts: object) -> str:

@@ -16,6 +16,8 @@ from streams.errors import Invalid
 Told = Mapping[str, Any]
 PARTS: Final = ("tasks", "floors", "latency", "traffic", "budget", "rates", "energy", "allowed", "prefer", "threshold")
 LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
+MOST_NAMES: Final = 100
+LONGEST_NAME: Final = 200
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
@@ -59,6 +61,10 @@ def _rate(value: Any, currency: str) -> Decimal:
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
     found = {key: float(written(value, f"{name}.{key}")[0]) for key, value in _part(told, name).items()}
+    if len(found) > MOST_NAMES:
+        raise Invalid(
+            f"{name} has {len(found)} entries; {MOST_NAMES} are the most: name a group in the place of its tasks", code="requirement"
+        )
     if found and not any(found.values()):
         raise Invalid(f"all {name} weigh 0; give the one that matters most 100", code="requirement")
     return found
@@ -122,6 +128,10 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
     several = value if isinstance(value, list | tuple) else [value]
     if not several or not all(isinstance(one, str) and one.strip() for one in several):
         raise Invalid(f"{name} is {value!r}; write names, or leave it out where anything is allowed", code="requirement")
+    if len(several) > MOST_NAMES or max(map(len, several)) > LONGEST_NAME:
+        raise Invalid(
+            f"{name} has {len(several)} names; at most {MOST_NAMES} of {LONGEST_NAME} characters can be allowed", code="requirement"
+        )
     return tuple(several)
 
 

@@ -1,12 +1,20 @@
 """From events to a recommendation: who is a candidate, at which load, on which runs it rests, and what is said of it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from infra.clickhouse import ClickHouse
+from infra.settings import Settings
+from query_api.reading.deciding import KINDS, Asking, Measurements, chosen
+from query_api.reading.facts import event_of
+from query_api.reading.runs import Reading
+from schemas.event import Event
 from schemas.requests import Chat
 from schemas.requirements import Latency, Requirement, Traffic
+from schemas.results import Documents, RunScored
 from streams.deciding.answering import answer, digest_of
 from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of
@@ -15,6 +23,7 @@ from streams.deciding.operating import fitting, operating_point, points_of
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import Recommendation, recommend
 from streams.errors import Invalid
+from streams.projection import row, table_of
 from tests.measured import MIT, STAMP, environment, evidence, load, planned, price, priced, rights, run
 from tests.runs import run_named
 
@@ -163,10 +172,8 @@ def test_a_groups_documents_are_those_of_its_tasks() -> None:
 )
 def test_what_cannot_be_answered_says_what_to_do(told: dict[str, Any], says: str) -> None:
     """A slip of the finger, no task at all, and requests longer than any that was measured."""
-    from query_api.reading.deciding import Asking, _chosen
-
     with pytest.raises(Invalid) as refusal:
-        _chosen(Asking(wanted(**told), "ada"), world(), priced())
+        chosen(Asking(wanted(**told), "ada"), world(), priced())
     assert says in str(refusal.value)
 
 
@@ -224,3 +231,28 @@ def test_capital_and_carbon_follow_from_prices() -> None:
     assert told.made is not None
     assert told.made.worlds.points["capital_usd"].tolist() == [24_000]  # 20/s with a fifth to spare at 10/s each
     assert own.candidates[0].figures["gco2_per_1m_tokens"].value == pytest.approx(2e6 / 3.6e6 * 1.5 * 400)
+
+
+def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> None:
+    """Every event from its row; one that cannot be used is passed, and the others count."""
+    events: list[Any] = [
+        L40S,
+        H100,
+        *(event for events in world_events() for event in events),
+        price("gpu_hour:L40S", 2, unit="device-hour"),
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
+    for offset, event in enumerate(events):
+        name = next(name for name, kind in KINDS.items() if kind is type(event))
+        kind: type[Event] = type(event)
+        told = dict(zip(table_of(kind).columns, row(event, partition=0, offset=offset, written_us=1), strict=True))
+        assert event_of(kind, told) == event
+        rows[name].append(told)
+    broken = Documents(ordinals=b"no", values=b"zlib")
+    scored = next(event for event in events if isinstance(event, RunScored)).model_copy(update={"documents": broken, "event_id": "broken"})
+    columns = table_of(RunScored).columns
+    rows["scored"].insert(0, dict(zip(columns, row(scored, partition=0, offset=99, written_us=1), strict=True)))
+    measured = Measurements(Reading(ClickHouse(Settings(home=tmp_path))))
+    measured.fold(rows)
+    assert measured.prices.at("gpu_hour:L40S", at_us=5, region="any").amount_nano == 2 * 10**9
+    assert set(measured.evidence.books.results) >= {run_named(2), run_named(7)}
