@@ -6,9 +6,11 @@ from typing import TypeVar
 from infra.kafka import Log
 from query_api.reading.runs import Reading
 from schemas.decisions import DecisionRecorded, OutcomeReported, RecommendationMade
+from schemas.event import Event
 from streams.errors import Conflict, NotFound
 from streams.topics import DECISIONS, OUTCOMES, Topic
 
+SAID = set(OutcomeReported.model_fields) - set(Event.model_fields) - {"revision"}
 E = TypeVar("E", DecisionRecorded, OutcomeReported)
 
 
@@ -28,13 +30,17 @@ async def record(log: Log, decision: DecisionRecorded) -> None:
 
 
 async def report(log: Log, outcome: OutcomeReported) -> OutcomeReported:
-    """Reports an outcome as the newest of its decision. Raises: NotFound where there is no such decision."""
+    """Reports an outcome as the newest of its decision; what the newest says already is no other. Raises: NotFound for no decision."""
     if not await _said(log, DECISIONS, DecisionRecorded, outcome.decision_id):
         raise NotFound(f"no decision {outcome.decision_id}; `assay decisions show` lists them", code="unknown-decision")
     before = await _said(log, OUTCOMES, OutcomeReported, outcome.decision_id)
-    newest = OutcomeReported.model_validate(outcome.model_dump() | {"revision": len({one.revision for one in before}), "event_id": ""})
-    await log.publish(newest)
-    return newest
+    newest = max(before, key=lambda one: one.revision, default=None)
+    if newest and newest.model_dump(include=SAID) == outcome.model_dump(include=SAID):
+        return newest
+    told = {"revision": newest.revision + 1 if newest else 0, "event_id": ""}
+    again = OutcomeReported.model_validate(outcome.model_dump() | told)
+    await log.publish(again)
+    return again
 
 
 async def _said(log: Log, topic: Topic, kind: type[E], decision_id: str) -> list[E]:
