@@ -10,6 +10,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import ME, AsJson
 from query_api.drawing.charts import usd
+from query_api.drawing.deciding import percent, share_told
 
 DecisionId = Annotated[str, typer.Argument(help="the decision's id, as `assay decisions show` lists it")]
 
@@ -93,16 +94,4 @@ def _row(row: Mapping[str, Any]) -> tuple[Any, ...]:
     sure = row["confidence"] if row["confidence"] is not None else row["stated_ratio"]
     bills = [usd(outcome[name]) if outcome.get(name) is not None else None for name in ("before_usd_per_month", "after_usd_per_month")]
     saved = outcome.get("saved_ratio")
-    return row["decision_id"], row["chosen"], row["by"], _percent(sure), *bills, _percent(saved)
-
-
-def _percent(value: float | None) -> str | None:
-    return None if value is None else f"{100 * value:.0f} %"
-
-
-def share_told(figure: Mapping[str, Any]) -> str:
-    """A share with its interval and of how many, or why there is none."""
-    if figure["value"] is None:
-        return str(figure["why_undefined"])
-    ends = f" ({_percent(figure['low'])} to {_percent(figure['high'])})" if figure["low"] is not None else ""
-    return f"{_percent(figure['value'])}{ends} of {figure['n']}"
+    return row["decision_id"], row["chosen"], row["by"], percent(sure), *bills, percent(saved)

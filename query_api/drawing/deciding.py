@@ -31,6 +31,19 @@ def interval_told(figure: Mapping[str, Any]) -> str:
     return f"{told(figure['low'], figure['unit'])} – {told(figure['high'], figure['unit'])}"
 
 
+def percent(value: float | None) -> str | None:
+    """A share as people read it; None for none."""
+    return None if value is None else f"{100 * value:.0f} %"
+
+
+def share_told(figure: Mapping[str, Any]) -> str:
+    """A share of decisions with its interval and of how many, or why there is none."""
+    if figure["value"] is None:
+        return str(figure["why_undefined"])
+    ends = f" ({percent(figure['low'])} to {percent(figure['high'])})" if figure["low"] is not None else ""
+    return f"{percent(figure['value'])}{ends} of {figure['n']}"
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A candidate: where it stands and how far its intervals reach, in percent of the width and, from above, of the height."""

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from query_api.drawing.deciding import figure_told, front, interval_told
+from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
+from query_api.reading import decisions
 from query_api.reading.deciding import LISTING, Asking
 from schemas.decisions import Contender, RecommendationMade
 from streams.deciding.candidates import FIGURES
@@ -70,12 +71,14 @@ async def load(request: Request) -> Content:
     """The form, and where it says something, the recommendation; or one that was made before, by its id."""
     asked, state = dict(request.query_params), request.app.state.own
     recent, _ = await state.reading.page(LISTING, sort="-made_us", limit=RECENT)
-    shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent}
+    decided = await decisions.page(state.reading, sort="-decided_us", limit=RECENT)
+    shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent,
+             "decided": decided, "share_told": share_told, "percent": percent}  # fmt: skip
     try:
         if "id" in asked:
             return shown | _shown(await state.deciding.kept(asked["id"]))
         told = told_by(asked)
-        made = await state.deciding.recommended(Asking(requirement_of(told), "the page")) if told else None
+        made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
     return shown | (_shown(made) | {"yaml": _yaml(told)} if made else {"made": None})

@@ -102,10 +102,14 @@ class Deciding:
         self._alone = asyncio.Lock()  # books are not read while they are written
         self._made: dict[str, RecommendationMade] = {}
 
-    async def recommended(self, asking: Asking) -> RecommendationMade:
-        """The answer; the first one, where it was given before. Raises: Invalid where what was measured cannot answer: with what to do."""
+    async def reckoned(self, asking: Asking) -> RecommendationMade:
+        """The answer. Raises: Invalid where what was measured cannot answer, with what to do."""
         async with self._alone:
-            made = await self._answer(asking, self._measurements)
+            return await self._answer(asking, self._measurements)
+
+    async def recommended(self, asking: Asking) -> RecommendationMade:
+        """The answer to keep; the first one, where it was kept before. Raises: as `reckoned`."""
+        made = await self.reckoned(asking)
         known = await self._known(made.recommendation_id)
         self._made = dict([*self._made.items(), (made.recommendation_id, known or made)][-REMEMBERED:])
         return known or made

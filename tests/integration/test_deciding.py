@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from assay_client import Client
 
 from infra.kafka import Log
 from infra.settings import Settings
@@ -151,6 +152,10 @@ def test_a_decision_and_its_outcome_are_kept_and_counted(flow: Settings, runs: l
     figures = get(f"{flow.api}/v1/decisions").json()["figures"]
     assert (figures["decisions"], figures["confident"]["value"], figures["saved"]["value"], figures["saved"]["n"]) == (1, 1.0, 0.75, 1)
     assert "saved on average: 75 % of 1" in assay(flow, "decisions", "show").stdout
+    assert "Did it help?" in get(f"{flow.api}/recommend").text
+    with Client(flow.api) as client:
+        assert client.recommend(REQUIREMENT).recommendation_id == made["recommendation_id"]
+        assert [one.decision_id for one in client.decisions()] == [decision_id]
     assert assay(flow, "decisions", "outcome", "none", "--after-usd", "1").returncode == 1
     assert post(f"{flow.api}/v1/decisions", json={"by": "ada"}).json()["code"] == "no-choice"
 

@@ -113,10 +113,6 @@ class Budget(Shape):
     deadline_us: int | None = None
 
 
-class Spreads(RootModel[tuple[float, float]]):
-    root: Annotated[tuple[float, float], Field(max_length=2, min_length=2)]
-
-
 class Cancellation(Shape):
     """Who stops a run, and why."""
 
@@ -1335,8 +1331,8 @@ class CalculationAsked(Shape):
     """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
     rates: dict[str, float | str] | None = None
     """USD for one of another currency"""
-    spreads: dict[str, Spreads | SpreadTold] | None = None
-    """how far inputs may be off, by name"""
+    spreads: dict[str, list[float] | SpreadTold] | None = None
+    """how far inputs may be off, by name: [low, high], or with a shape"""
     spread: float | str | None = None
     """the share by which all others may be off, as 20 %"""
 
