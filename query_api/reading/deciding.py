@@ -3,7 +3,7 @@
 import asyncio
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,7 +93,7 @@ class Measurements:
 
 
 class Deciding:
-    """Recommendations over what was measured, one at a time. Those that were made last are known before they are projected."""
+    """Recommendations over what was measured, one at a time. Those that were said last are known before they are projected."""
 
     def __init__(self, reading: Reading, *, organisation: str) -> None:
         self._reading = reading
@@ -107,12 +107,14 @@ class Deciding:
         async with self._alone:
             return await self._answer(asking, self._measurements)
 
-    async def recommended(self, asking: Asking) -> RecommendationMade:
-        """The answer to keep; the first one, where it was kept before. Raises: as `reckoned`."""
+    async def recommended(self, asking: Asking, say: Callable[[RecommendationMade], Awaitable[object]]) -> RecommendationMade:
+        """The answer, which is said where it was not before; else the one that was said first. Raises: as `reckoned`."""
         made = await self.reckoned(asking)
-        known = await self._known(made.recommendation_id)
-        self._made = dict([*self._made.items(), (made.recommendation_id, known or made)][-REMEMBERED:])
-        return known or made
+        if known := await self._known(made.recommendation_id):
+            return known
+        await say(made)
+        self._made = dict([*self._made.items(), (made.recommendation_id, made)][-REMEMBERED:])
+        return made
 
     async def again(self, made: RecommendationMade) -> RecommendationMade:
         """The same question to the same runs, by the same prices and seed. Raises: Invalid where they cannot answer it any more."""

@@ -8,7 +8,7 @@ from uuid6 import uuid7
 from infra.identity import now_us, producer
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
-from query_api.producing.recommending import record, report
+from query_api.producing.deciding import record, report
 from query_api.reading import decisions as reading_decisions
 from query_api.reading.paging import Paged
 from schemas.decisions import Contender, DecisionRecorded, OutcomeReported

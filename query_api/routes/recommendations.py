@@ -6,7 +6,6 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
-from query_api.producing.recommending import publish
 from query_api.reading.deciding import LISTING, Asking
 from query_api.reading.paging import Paged
 from schemas.decisions import Contender, NextRun, RecommendationMade, Rejected, Tradeoff, Ways
@@ -116,9 +115,8 @@ async def recommend(call: Call[Nothing, RecommendationAsked]) -> Recommendation:
     the same measurements is the same recommendation.
     """
     asked = call.body
-    made = await call.state.deciding.recommended(Asking(requirement_of(asked.requirement), asked.by, asked.seed))
-    await publish(call.state.log, call.state.reading, made)
-    return said(made)
+    asking = Asking(requirement_of(asked.requirement), asked.by, asked.seed)
+    return said(await call.state.deciding.recommended(asking, call.state.log.publish))
 
 
 async def recommendation(call: Call[Nothing, Nothing]) -> Recommendation:

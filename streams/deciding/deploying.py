@@ -22,7 +22,10 @@ Arguments = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What serves an engine's models: its arguments, the image that compose runs, and what differs from what was measured."""
+    """What serves an engine's models: its arguments, the image that compose runs, and what differs from what was measured.
+
+    VERSION in the image, and in what it `installs`, is the engine's.
+    """
 
     arguments: Callable[[Origin], Arguments]
     image: str
@@ -56,9 +59,9 @@ OF_OURS: Final = (
     "measured with Assay's own engine over the same library: measure the server itself before it goes live, by the next command"
 )
 SERVERS: Final[Mapping[str, Server]] = MappingProxyType({
-    "vllm": Server(_vllm, "${VLLM_IMAGE:-vllm/vllm-openai:latest}"),
+    "vllm": Server(_vllm, "${VLLM_IMAGE:-vllm/vllm-openai:vVERSION}"),
     "gguf": Server(_llama, "${LLAMA_SERVER_IMAGE:?name the image of llama.cpp's server}", (OF_OURS,)),
-    "transformers": Server(_transformers, "python:3.12-slim", (OF_OURS,), installs="transformers[serving]=={version} torch"),
+    "transformers": Server(_transformers, "python:3.12-slim", (OF_OURS,), installs="transformers[serving]==VERSION torch"),
 })  # fmt: skip
 
 
@@ -90,11 +93,17 @@ def _local(origin: Origin) -> tuple[str, ...]:
 def _compose(server: Server, arguments: Sequence[str], origin: Origin) -> str:
     """A service of docker compose, as YAML; lists are JSON, which YAML reads."""
     uri, devices = origin.deployed.weights.uri, len(origin.deployed.place.devices)
-    command = list(arguments)
+    command, version = list(arguments), origin.deployed.weights.version
     if server.installs:
-        installs = server.installs.format(version=origin.deployed.weights.version)
+        installs = server.installs.replace("VERSION", version)
         command = ["sh", "-c", f"pip install {shlex.quote(installs.split()[0])} {installs.partition(' ')[2]} && {shlex.join(arguments)}"]
-    lines = ["services:", "  model:", f"    image: {server.image}", "    restart: unless-stopped", f'    ports: ["{PORT}:{PORT}"]']
+    lines = [
+        "services:",
+        "  model:",
+        f"    image: {server.image.replace('VERSION', version)}",
+        "    restart: unless-stopped",
+        f'    ports: ["{PORT}:{PORT}"]',
+    ]
     lines += [f"    volumes: {json.dumps([f'{uri}:{uri}:ro'])}"] if uri.startswith("/") else []
     lines += [f"    {'command' if server.installs else 'entrypoint'}: {json.dumps(command)}"]
     if devices:

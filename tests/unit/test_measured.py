@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from infra.clickhouse import ClickHouse
 from infra.settings import Settings
@@ -12,6 +13,7 @@ from query_api.reading.deciding import KINDS, Asking, Measurements, chosen
 from query_api.reading.facts import event_of
 from query_api.reading.runs import Reading
 from schemas.event import Event
+from schemas.released import released_codec
 from schemas.requests import Chat
 from schemas.requirements import Latency, Requirement, Traffic
 from schemas.results import Documents, RunScored
@@ -86,7 +88,10 @@ def test_a_recommendation_is_said_with_all_that_it_rests_on() -> None:
     assert set(first.measured_by) <= set(made.input_runs)
     assert first.capacity is not None and first.capacity.replicas >= first.capacity.by_rate
     assert first.guide is not None and (first.guide.command or "").startswith("vllm serve ")
-    assert f'entrypoint: ["vllm", "serve", "{first.model}"' in (first.guide.compose or "")
+    compose = yaml.safe_load(first.guide.compose or "")["services"]["model"]
+    assert compose["entrypoint"][:3] == ["vllm", "serve", first.model]
+    assert compose["image"] == "${VLLM_IMAGE:-vllm/vllm-openai:v1}"
+    assert compose["deploy"]["resources"]["reservations"]["devices"][0]["count"] == 1
     assert {one.figure for one in made.tradeoffs} >= {"goodput_per_s"}
     assert all(figure.low <= figure.value <= figure.high for figure in first.figures if figure.figure == "quality")
     later = answer(question, told, (), header=HEADER | {"occurred_us": 99, "asked_by": "bo"})
@@ -256,3 +261,27 @@ def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> Non
     measured.fold(rows)
     assert measured.prices.at("gpu_hour:L40S", at_us=5, region="any").amount_nano == 2 * 10**9
     assert set(measured.evidence.books.results) >= {run_named(2), run_named(7)}
+
+
+def test_of_very_many_the_first_are_said_and_all_are_counted() -> None:
+    """One record holds the event: of 260 that are refused it names 200, the nearest first."""
+    runs = [run(n, f"{'long ' * 50}{n}", L40S, scores={GSM: rights(0.5, seed=2)}, speed=load(5, ttft_s=1 + n / 100)) for n in range(260)]
+    requirement, seen = wanted(floors={"gsm8k": 0.9}), evidence([L40S], *runs)
+    own, told = asked(requirement, seen)
+    question = Question(requirement, seen, own)
+    made = answer(question, told, next_runs(told, question), header=HEADER)
+    assert (made.considered, made.refused, len(made.rejected), len(made.input_runs)) == (260, 260, 200, 260)
+    assert "1.01 s" in made.rejected[1].reason
+    assert len(released_codec().encode(made)) < 2**20
+
+
+@pytest.mark.parametrize(("engine", "command"), [("gguf", "llama-server --model m"), ("transformers", "transformers serve m")])
+def test_an_engine_of_ours_is_served_by_its_library(engine: str, command: str) -> None:
+    """With the check to run before it goes live, for it is not quite what was measured."""
+    seen = evidence([CPU], run(1, "m", CPU, scores={GSM: rights(0.5, seed=2)}, speed=load(5), used={"name": engine, "device": "cpu"}))
+    own, told = asked(wanted(latency={}, prefer={"points": {"quality": 1}}), seen)
+    made = answer(Question(wanted(), seen, own), told, (), header=HEADER)
+    guide = made.choices[0].guide
+    assert guide is not None and (guide.command or "").startswith(command)
+    assert any(note.startswith("assay perf --url http://HOST:8000 --model m") for note in guide.notes)
+    assert "model" in yaml.safe_load(guide.compose or "")["services"]

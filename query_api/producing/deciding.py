@@ -1,23 +1,16 @@
-"""Recommendations, decisions and outcomes on their way to Kafka: what follows from the same inputs is said once."""
+"""Decisions and their outcomes on their way to Kafka: each is said once."""
 
 from contextlib import aclosing
 from typing import TypeVar
 
 from infra.kafka import Log
-from query_api.reading.runs import Reading
-from schemas.decisions import DecisionRecorded, OutcomeReported, RecommendationMade
+from schemas.decisions import DecisionRecorded, OutcomeReported
 from schemas.event import Event
 from streams.errors import Conflict, NotFound
 from streams.topics import DECISIONS, OUTCOMES, Topic
 
 SAID = set(OutcomeReported.model_fields) - set(Event.model_fields) - {"revision"}
 E = TypeVar("E", DecisionRecorded, OutcomeReported)
-
-
-async def publish(log: Log, reading: Reading, made: RecommendationMade) -> None:
-    """Says a recommendation, where it was not said before: its id names all that it rests on."""
-    if not await reading.rows("recommendation", recommendation_id=made.recommendation_id):
-        await log.publish(made)
 
 
 async def record(log: Log, decision: DecisionRecorded) -> None:
