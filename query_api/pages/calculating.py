@@ -20,20 +20,20 @@ from streams.money.scenarios import KNOWN
 
 FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "Owning": (
-        ("purchase", "Purchase"), ("installation", "Installation"), ("years", "Years"), ("residual", "Worth at the end, share"),
-        ("discount", "Discount a year, share"), ("running", "Running costs an hour"), ("maintenance", "Maintenance"), ("staff", "Staff"),
-        ("colocation", "Colocation"), ("hours", "Hours a year"),
+        ("purchase", "Purchase"), ("installation", "Installation"), ("years", "Kept for"), ("residual", "Worth at the end"),
+        ("discount", "Discount"), ("running", "Running costs an hour"), ("maintenance", "Maintenance"), ("staff", "Staff"),
+        ("colocation", "Colocation"), ("hours", "Switched on"),
     ),
     "Power": (
-        ("power", "At full load"), ("idle_power", "Idle"), ("utilisation", "Utilisation, share"), ("pue", "PUE"), ("kwh", "A kWh"),
+        ("power", "Power at full load"), ("idle_power", "Power idle"), ("utilisation", "Utilisation"), ("pue", "PUE"), ("kwh", "A kWh"),
     ),
     "Renting, and hosted APIs": (
-        ("rent", "Rent"), ("upfront", "Paid up front"), ("term", "Term"), ("input_price", "Input tokens"),
-        ("output_price", "Output tokens"), ("output_share", "Output's share"),
+        ("rent", "Rent"), ("upfront", "Paid up front"), ("term", "Term"), ("input_price", "Tokens read"),
+        ("output_price", "Tokens written"), ("output_share", "Share that is written"),
     ),
     "Load": (
-        ("tokens_per_s", "Tokens a second, at full load"), ("goodput", "Goodput of a replica"),
-        ("tokens_per_request", "A request's tokens"), ("headroom", "Headroom, share"),
+        ("tokens_per_s", "Speed at full load"), ("goodput", "Goodput of a replica"),
+        ("tokens_per_request", "A request has"), ("headroom", "Headroom"),
     ),
 }  # fmt: skip
 SUMMARY: Final = ("per_hour", "per_month", "per_1m_tokens", "per_1m_tokens_at_full_load", "break_even_hours", "break_even_utilisation",
