@@ -257,4 +257,6 @@ def test_who_is_as_good_is_said() -> None:
     both = [somebody("small"), replace(somebody("small"), key="another", hardware="L40S of ours")]
     told = recommend(wanted(floors={}, latency={}, budget={}, allowed={}), both, [scores()])
     assert told.words.endswith("is as good by what counts")
+    cheaper = [both[0], replace(both[1], usd_per_hour=0.5)]
+    assert recommend(wanted(prefer={"points": {"quality": 1}}, floors={}), cheaper, [scores()]).choices[0].candidate.key == "another"
     assert "as good" not in recommend(wanted(floors={}), everybody(), [scores()]).words
