@@ -21,7 +21,7 @@ from infra.suites import reading as suites
 from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, Plan, PlannedTask, Published, Setup, SkippedTask
+from schemas.runs import Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import planning
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
@@ -187,8 +187,12 @@ def _plan(
             *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])
         ),
         subject=judged.subject if judged else None, against=judged.against if judged else None,
-        model_published=_published(request, facts),
+        model_published=_published(request, facts), card=_card(facts),
     )  # fmt: skip
+
+
+def _card(facts: ModelFacts | None) -> ModelCard | None:
+    return ModelCard(licence=facts.licence, languages=facts.languages, base=facts.base) if facts else None
 
 
 def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Published | None:

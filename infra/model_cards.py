@@ -1,4 +1,4 @@
-"""What a model's card (README.md) says: its licence, and when the model was published.
+"""What a model's card (README.md) says: its licence, its languages, what it was made from, and when the model was published.
 
 The hub's metadata has no field for a date, and no config.json of transformers has one. Some cards say it all the same: as `release_date` or
 `date` in the metadata, or in a line "Model Release Date: July 23, 2024" of the text, as Meta's and Microsoft's do.
@@ -8,6 +8,7 @@ Source: the metadata's fields, https://github.com/huggingface/hub-docs/blob/main
 import re
 from collections.abc import Iterator
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,16 @@ def licence(folder: Path) -> str | None:
     """The licence that the metadata of a model's card names."""
     told = (line.partition(":")[2].strip() for line in _metadata(_lines(folder)) if line.startswith("license:"))
     return next((one for one in told if one), None)
+
+
+def languages(folder: Path) -> tuple[str, ...]:
+    """The languages that the metadata of a model's card names, as en and de."""
+    return _several(_metadata(_lines(folder)), "language")
+
+
+def base(folder: Path) -> str | None:
+    """The model that this one was made from, where the metadata of its card names one."""
+    return next(iter(_several(_metadata(_lines(folder)), "base_model")), None)
 
 
 def published(folder: Path) -> str | None:
@@ -74,6 +85,17 @@ def _metadata(lines: list[str]) -> list[str]:
     if not lines or lines[0].strip() != "---":
         return []
     return [lines[0], *_until_dashes(lines[1:LONGEST_METADATA_LINES])]
+
+
+def _several(metadata: list[str], name: str) -> tuple[str, ...]:
+    """The values of a field: one behind its name, several in brackets there, or each on a line of its own below it."""
+    place = next((n for n, line in enumerate(metadata) if line.startswith(f"{name}:")), None)
+    if place is None:
+        return ()
+    behind = metadata[place].partition(":")[2].strip()
+    below = takewhile(lambda line: line.lstrip().startswith("- "), metadata[place + 1 :])
+    told = behind.strip("[]").split(",") if behind else [line.lstrip().removeprefix("- ") for line in below]
+    return tuple(value for one in told if (value := one.strip().strip("'\"")))
 
 
 def _until_dashes(lines: list[str]) -> Iterator[str]:

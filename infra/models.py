@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import gguf_files, pulled_models
-from infra.model_cards import licence, published
+from infra.model_cards import base, languages, licence, published
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from schemas.requests import ModelRef
@@ -62,6 +62,8 @@ class ModelFacts:
     dtype: str
     licence: str | None
     format: str
+    languages: tuple[str, ...] = ()
+    base: str | None = None
     special_tokens: dict[str, str] = field(default_factory=dict)
     published: str | None = None
     shape: Shape = field(default_factory=Shape)
@@ -97,7 +99,7 @@ def inspect(model: ModelRef) -> ModelFacts:
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
-        tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
+        languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
     )  # fmt: skip
 
 
@@ -118,7 +120,7 @@ def _of_gguf(model: ModelRef, read: gguf_files.Gguf) -> ModelFacts:
         folder=folder, model_sha=sha, tokenizer_sha=read.tokenizer_sha, chat_template=read.metadata.get("tokenizer.chat_template"),
         weights_bytes=read.path.stat().st_size, parameters=read.parameters, kv_bytes_per_token=shape.kv_numbers * KV_BYTES,
         max_len=shape.max_len, dtype=dtype, licence=licence(folder) or (told if isinstance(told, str) else None), format="gguf",
-        special_tokens=read.special_tokens, published=published(folder), shape=shape,
+        special_tokens=read.special_tokens, published=published(folder), shape=shape, languages=languages(folder), base=base(folder),
         tokenizer=Tokenizer(len(read.tokens), brings_special=False), file=read.path, weights_type=read.weights_type,
     )  # fmt: skip
 

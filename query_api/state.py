@@ -7,6 +7,7 @@ from query_api.live import Live
 from query_api.producing.submitting import Submissions
 from query_api.reading.comparing import Comparisons
 from query_api.reading.costs import Costs
+from query_api.reading.deciding import Deciding
 from query_api.reading.runs import Reading
 
 
@@ -19,6 +20,7 @@ class State:
         self.reading = Reading(clickhouse)
         self.comparisons = Comparisons(self.reading)
         self.costs = Costs(self.reading)
+        self.deciding = Deciding(self.reading, organisation=settings.organisation)
         self.log = log
         self.live = Live(log)
         self.submissions = Submissions(log)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas import builds, jobs, labels, measurements, requests, results, runs, settled, trust
+from schemas import builds, decisions, jobs, labels, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -41,6 +41,9 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             results.CostSummarised,
             results.RankingChanged,
             results.PricePublished,
+            decisions.RecommendationMade,
+            decisions.DecisionRecorded,
+            decisions.OutcomeReported,
             trust.RunSealed,
             trust.RunAudited,
             trust.RunRetracted,

@@ -24,6 +24,14 @@ class Published(Record):
     source: str
 
 
+class ModelCard(Record):
+    """What a model's card says of it: its licence, its languages (as en), and the model that it was made from."""
+
+    licence: str | None = None
+    languages: tuple[str, ...] = ()
+    base: str | None = None
+
+
 class Setup(Record):
     """How a repeat of a task was built: by which few-shot seed, and in which of the project's prompt formats (infra/harness/formats.py)."""
 
@@ -109,6 +117,7 @@ class Subject(Record):
 class Plan(Record):
     """Everything that is known of a run before it starts; it makes the run readable without its request.
 
+    `licences` are those of its tasks' data; the model's is in its `card`, which is null where the model has no files.
     `warnings`: in what it differs from what its tasks are pinned to. `subject` is whom it judges, `against` whom it compares that one with.
     """
 
@@ -132,6 +141,7 @@ class Plan(Record):
     subject: Subject | None = None
     against: Subject | None = None
     model_published: Published | None = None
+    card: ModelCard | None = None
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task of that name; None where the run has none."""

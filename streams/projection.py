@@ -94,15 +94,16 @@ def version(partition: int, offset: int) -> int:
 def _cells_of(event: type[Event]) -> tuple[Callable[[Event], tuple[Any, ...]], tuple[int, ...]]:
     """What reads all fields of an event, and which of them are no plain values: most are, and go into the row as they are."""
     hints = [info.annotation for info in event.model_fields.values()]
-    return attrgetter(*event.model_fields), tuple(index for index, hint in enumerate(hints) if not _is_plain(hint))
+    return attrgetter(*event.model_fields), tuple(index for index, hint in enumerate(hints) if not is_plain(hint))
 
 
-def _is_plain(hint: Any) -> bool:
+def is_plain(hint: Any) -> bool:
+    """A value of this type goes into its column as it is; any other as JSON or base64."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _is_plain(arguments[0])
+        return is_plain(arguments[0])
     if origin in (Union, types.UnionType):
-        return all(_is_plain(argument) for argument in arguments)
+        return all(is_plain(argument) for argument in arguments)
     return origin is Literal or hint in (str, int, float, bool, type(None))
 
 

@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import builds, jobs, labels, measurements, requests, results, runs, settled, trust
+from schemas import builds, decisions, jobs, labels, measurements, requests, results, runs, settled, trust
 from schemas.event import Event
 
 FOREVER_MS: Final = -1
@@ -60,6 +60,9 @@ PROGRESS: Final = Topic("assay.progress.v1", settled.RunProgressed, retention_ms
 COSTS: Final = Topic("assay.costs.v1", results.CostSummarised)
 RANKINGS: Final = Topic("assay.rankings.v1", results.RankingChanged)
 PRICES: Final = Topic("assay.prices.v1", results.PricePublished)
+RECOMMENDATIONS: Final = Topic("assay.recommendations.v1", decisions.RecommendationMade)
+DECISIONS: Final = Topic("assay.decisions.v1", decisions.DecisionRecorded)
+OUTCOMES: Final = Topic("assay.outcomes.v1", decisions.OutcomeReported)
 SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
 AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
 RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)

@@ -839,6 +839,97 @@ ORDER BY (event_id);
 
 CREATE VIEW IF NOT EXISTS prices AS SELECT * EXCEPT (log_version) FROM fact_prices FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_recommendations (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    recommendation_id String,
+    asked_by String,
+    requirement String,
+    formula_version String,
+    seed Int64,
+    draws Int64,
+    prices Nullable(String),
+    as_of_us Int64,
+    inputs_digest String,
+    input_runs String,
+    considered Int64,
+    contending Int64,
+    refused Int64,
+    decided Bool,
+    words String,
+    choices String,
+    rejected String,
+    tradeoffs String,
+    methods Nullable(String),
+    knee Nullable(String),
+    conflict String,
+    nearest Nullable(String),
+    next String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS recommendations AS SELECT * EXCEPT (log_version) FROM fact_recommendations FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_decisions (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    decision_id String,
+    recommendation_id Nullable(String),
+    candidate Nullable(String),
+    chosen String,
+    by String,
+    stated_ratio Nullable(Float64),
+    confidence Nullable(Float64),
+    note String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS decisions AS SELECT * EXCEPT (log_version) FROM fact_decisions FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_outcomes (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    decision_id String,
+    revision Int64,
+    by String,
+    before_usd_nano Nullable(Int64),
+    after_usd_nano Nullable(Int64),
+    before_quality Nullable(Float64),
+    after_quality Nullable(Float64),
+    satisfaction_ratio Nullable(Float64),
+    note String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS outcomes AS SELECT * EXCEPT (log_version) FROM fact_outcomes FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_seals (
     event_id String,
     organisation_id String,

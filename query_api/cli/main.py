@@ -8,9 +8,11 @@ from collections.abc import Callable
 import typer
 
 from query_api.cli import (
+    calculating,
     comparing,
     costs,
     dead_letters,
+    deciding,
     doctor,
     engines,
     judging,
@@ -18,6 +20,7 @@ from query_api.cli import (
     looking,
     prices,
     pulling,
+    recommending,
     record,
     showing,
     stack,
@@ -43,6 +46,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         looking.tasks,
         suites.suites,
     ),
+    "Decide": (calculating.tco,),
     "The log": (record.topics, record.tail, record.replay),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
@@ -50,6 +54,13 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "The stack": ((engines.engine, {"list": engines.listed, "install": engines.install}),),
     "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
+    "Decide": (
+        (
+            recommending.recommend,
+            {"ask": recommending.ask, "list": recommending.listed, "show": recommending.show, "again": recommending.again},
+        ),
+        (deciding.decisions, {"record": deciding.record, "outcome": deciding.outcome, "show": deciding.show}),
+    ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
 }
 

@@ -23,8 +23,8 @@ def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
     return {"uri": str(Path(name).resolve()) if is_there(name) else name, "revision": revision or None} | trust
 
 
-def from_file(path: Path) -> dict[str, Any]:
-    """The body of a request that a file holds. Raises: Invalid, naming file and line."""
+def mapping_of(path: Path, *, fields: str) -> tuple[Any, dict[str, Any]]:
+    """The mapping that a YAML file holds, as the parser has it and as Python does. Raises: Invalid, naming file and line."""
     from infra.marked_yaml import composed, plainly
 
     try:
@@ -38,7 +38,13 @@ def from_file(path: Path) -> dict[str, Any]:
     except Invalid as error:
         raise Invalid(f"{path}, {error}", code=error.code) from error
     if not isinstance(body, dict):
-        raise Invalid(f"{path}, line 1: must be a mapping of fields such as model and tasks", code="not-yaml")
+        raise Invalid(f"{path}, line 1: must be a mapping of fields such as {fields}", code="not-yaml")
+    return root, body
+
+
+def from_file(path: Path) -> dict[str, Any]:
+    """The body of a request that a file holds. Raises: Invalid, naming file and line."""
+    root, body = mapping_of(path, fields="model and tasks")
     try:
         completed = _completed(body)
     except Invalid as error:

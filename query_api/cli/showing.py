@@ -89,6 +89,11 @@ def remark(*parts: Part) -> None:
     say(*parts, to=errors)
 
 
+def command(text: str) -> None:
+    """Prints a command in one line, however long, so that it can be copied."""
+    console.print(Text(plain(text)), soft_wrap=True)
+
+
 def plain(text: str) -> str:
     """The text with what a terminal would obey made visible: whoever wrote it may have meant harm."""
     return text.translate(VISIBLE)

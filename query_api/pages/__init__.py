@@ -2,7 +2,7 @@
 
 from starlette.routing import Route
 
-from query_api.pages import cluster, comparison, dead_letters, leaderboard, overview, reference, run, samples
+from query_api.pages import calculating, cluster, comparison, dead_letters, leaderboard, overview, recommending, reference, run, samples
 from query_api.pages.rendering import TEMPLATES
 
 __all__ = ["ROUTES", "TEMPLATES"]
@@ -11,6 +11,8 @@ ROUTES: list[Route] = [
     *overview.ROUTES,
     *leaderboard.ROUTES,
     *comparison.ROUTES,
+    *recommending.ROUTES,
+    *calculating.ROUTES,
     *samples.ROUTES,
     *run.ROUTES,
     *cluster.ROUTES,

@@ -19,8 +19,8 @@ from query_api.operations import manual
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
 MENU = (
-    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/cluster", "Cluster"),
-    ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
+    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/recommend", "Recommend"), ("/costs", "Costs"),
+    ("/cluster", "Cluster"), ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
 )  # fmt: skip
 
 

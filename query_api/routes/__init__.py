@@ -1,7 +1,23 @@
 """The API's operations, one module a concept: shapes, handlers, and the table that declares them."""
 
 from query_api.operations.routing import Operation
-from query_api.routes import boards, cluster, comparing, costs, judgements, labels, prices, runs, samples, service, streaming, suites
+from query_api.routes import (
+    boards,
+    calculations,
+    cluster,
+    comparing,
+    costs,
+    decisions,
+    judgements,
+    labels,
+    prices,
+    recommendations,
+    runs,
+    samples,
+    service,
+    streaming,
+    suites,
+)
 
 OPERATIONS: tuple[Operation, ...] = (
     *runs.OPERATIONS,
@@ -12,7 +28,10 @@ OPERATIONS: tuple[Operation, ...] = (
     *judgements.OPERATIONS,
     *labels.OPERATIONS,
     *costs.OPERATIONS,
+    *calculations.OPERATIONS,
     *prices.OPERATIONS,
+    *recommendations.OPERATIONS,
+    *decisions.OPERATIONS,
     *cluster.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,

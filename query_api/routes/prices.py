@@ -56,10 +56,10 @@ class PriceTold(Shape):
     """A price as people write it: a decimal amount of the item's unit, and dates (UTC) or times with their zone."""
 
     item: str = Field(
-        description="cpu_hour, gpu_hour:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:<model>"
+        description="cpu_hour, gpu_hour:<device>, device:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:…"
     )
     amount: str | int | float = Field(description="as text it keeps all of its digits, nine behind the point at most")
-    unit: str = Field(description="the item's own: core-hour, device-hour, kWh, g/kWh, 1, 1M tokens")
+    unit: str = Field(description="the item's own: core-hour, device-hour, device, kWh, g/kWh, 1, 1M tokens")
     valid_from: str
     source: str = Field(description="who says so, and when")
     version: str = Field(description="the book's version; of several the one published last wins")

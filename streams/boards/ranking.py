@@ -119,11 +119,12 @@ def boards_of(run: Result) -> dict[str, tuple[str, ...]]:
     names, judge = [planned.task for planned in run.plan.tasks], by(run.plan)
     boards = {f"task:{name}{judge}": (name,) for name in names}
     suite = board_of(run.plan.suite, run.plan.tasks)
-    in_suite = tuple(sorted(planned.task for planned in run.plan.tasks if _adds_up(planned)))
+    in_suite = tuple(sorted(planned.task for planned in run.plan.tasks if adds_up(planned)))
     return boards | ({f"{suite}{judge}": in_suite} if suite and in_suite else {})
 
 
-def _adds_up(planned: PlannedTask) -> bool:
+def adds_up(planned: PlannedTask) -> bool:
+    """The task's main metric is a mean over its samples of which more is better: what can be joined to other tasks'."""
     main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
     return main is not None and main.higher_is_better and main.aggregation == "mean"
 
@@ -250,7 +251,7 @@ def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples = [_samples(entry, (task,)) for entry in entries]
-    if _adds_up(planned):
+    if adds_up(planned):
         found = _standing(entries, planned)
         own = [standings(found.shared.values, found.shared.clusters)]
         return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,))

@@ -52,7 +52,9 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model on an engine on hardware. `usd_per_hour` is a replica's; `traits` are what is not measured (licence, context, region …).
+    """A model on an engine on hardware. `traits` are what is not measured (licence, context, region …).
+
+    `usd_per_hour` is what a replica costs by the hour, `purchase_usd` what its devices cost to buy.
 
     Figures of single tasks are named `quality:<task>`.
     """
@@ -64,6 +66,7 @@ class Candidate:
     figures: Mapping[str, Estimate]
     traits: Mapping[str, Trait] = field(default_factory=dict)
     usd_per_hour: float | None = None
+    purchase_usd: float | None = None
 
     @property
     def name(self) -> str:

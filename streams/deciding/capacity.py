@@ -11,12 +11,16 @@ Source: A. K. Erlang (1917); Gross, Shortle, Thompson and Harris, Fundamentals o
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
+
+from scipy.special import pdtr
 
 from streams.errors import Invalid
 
 MOST_REPLICAS: Final = 100_000
+_MORE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +49,15 @@ class Capacity:
 
 
 def erlang_c(servers: int, load: float) -> float:
-    """The probability that a request waits: B·c/(c - a·(1 - B)), with B from the recursion B(c) = a·B(c-1)/(c + a·B(c-1)).
+    """The probability that a request waits: B·c/(c - a·(1 - B)), with B = P(N = c)/P(N ≤ c) for N of Poisson's law with the mean a.
 
     1 where the load is as much as the servers or more: the queue then grows without end.
     """
     if load >= servers:
         return 1.0
-    lost = 1.0
-    for count in range(1, servers + 1):
-        lost = load * lost / (count + load * lost)
+    if load <= 0:
+        return 0.0
+    lost = math.exp(servers * math.log(load) - load - math.lgamma(servers + 1)) / float(pdtr(servers, load))
     return lost * servers / (servers - load * (1 - lost))
 
 
@@ -74,9 +78,12 @@ def capacity(
     by_rate = max(1, math.ceil(peak_per_s * (1 + headroom_ratio) / replica.goodput_per_s - 1e-9))
     if by_rate > MOST_REPLICAS:
         raise Invalid(f"the peak needs {by_rate:,} replicas; a rate or a goodput has a wrong unit", code="capacity")
-    load, count = peak_per_s * replica.service_s, max(1, math.ceil(peak_per_s * replica.service_s / replica.places))
-    while _too_long(count, load, replica, longest_wait_s) > allowed_ratio:
-        count += 1
+    load = peak_per_s * replica.service_s
+    if not load / replica.places <= MOST_REPLICAS:
+        raise Invalid(f"a request takes {replica.service_s:g} s, for which no number of replicas is enough", code="capacity")
+    least = max(1, math.ceil(load / replica.places))
+    span = range(least, 2 * least + _MORE)  # twice the load leaves next to nobody waiting
+    count = span[bisect_left(span, x=True, key=lambda one: _too_long(one, load, replica, longest_wait_s) <= allowed_ratio)]
     return _told(max(count, by_rate), by_rate, count, load=load, replica=replica, longest_wait_s=longest_wait_s)
 
 

@@ -1,6 +1,7 @@
 """What a choice must keep: bounds on figures and on traits; who breaks one is told why, and by how much it would have to give."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -132,9 +133,14 @@ def _trait_kept(constraint: Constraint, candidate: Candidate) -> bool:
         return False
     if isinstance(bound, frozenset):
         names = own if isinstance(own, frozenset) else frozenset({str(own)})
-        return bound <= names if constraint.rule == "all of" else bool(names & bound)
+        return bound <= names if constraint.rule == "all of" else any(is_named(name, wanted) for name in names for wanted in bound)
     assert isinstance(own, int | float)
     return own >= bound if constraint.rule == "at least" else own <= bound
+
+
+def is_named(own: str, wanted: str) -> bool:
+    """The wanted name is its own, or a part of it between spaces, slashes and hyphens: L40S of NVIDIA L40S, eu of eu-west-1."""
+    return re.search(rf"(?:^|[\s/@-]){re.escape(wanted)}(?:$|[\s/@-])", own, re.IGNORECASE) is not None
 
 
 def refusals(constraints: Sequence[Constraint], worlds: Worlds, kept: Flags, places: Iterable[int]) -> dict[int, tuple[Refusal, ...]]:

@@ -1,5 +1,6 @@
-"""What follows for a load: replicas, a month's bill and a million tokens' price, in each draw from that draw's goodput."""
+"""What follows for a load: replicas, a month's bill, a million tokens' price and capital, in each draw from that draw's goodput."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,18 +24,25 @@ class Load:
 
 
 def under(load: Load, worlds: Worlds) -> Worlds:
-    """The worlds with replicas, usd_per_month and usd_per_1m_tokens under the load.
+    """The worlds with replicas, usd_per_month and usd_per_1m_tokens under the load; with capital_usd where devices have a price.
 
     Replicas are ⌈peak · (1 + headroom) / goodput⌉ and run all month; the price of a million tokens is their bill over the month's tokens.
     """
     if "goodput_per_s" not in worlds.points:
         return worlds
-    hour = np.array([np.nan if one.usd_per_hour is None else one.usd_per_hour for one in worlds.candidates])
+    hour, bought = (_known([getattr(one, name) for one in worlds.candidates]) for name in ("usd_per_hour", "purchase_usd"))
     tokens = load.mean_per_s * S_PER_MONTH * load.tokens_per_request / 1e6
     counts = tuple(_replicas(load, goodput) for goodput in (worlds.points["goodput_per_s"], worlds.drawn["goodput_per_s"]))
     bills = tuple(count * hour * HOURS_PER_MONTH for count in counts)
     prices = tuple(bill / tokens for bill in bills)
-    return worlds.having(replicas=(counts[0], counts[1]), usd_per_month=(bills[0], bills[1]), usd_per_1m_tokens=(prices[0], prices[1]))
+    capital = {} if np.isnan(bought).all() else {"capital_usd": (counts[0] * bought, counts[1] * bought)}
+    return worlds.having(
+        replicas=(counts[0], counts[1]), usd_per_month=(bills[0], bills[1]), usd_per_1m_tokens=(prices[0], prices[1]), **capital
+    )
+
+
+def _known(values: Sequence[float | None]) -> Floats:
+    return np.array([np.nan if value is None else value for value in values])
 
 
 def _replicas(load: Load, goodput: Floats) -> Floats:

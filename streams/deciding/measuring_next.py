@@ -71,7 +71,8 @@ class Worth:
     def words(self) -> str:
         """As people read it."""
         what = self.offer.name if self.times == 1 else f"{self.times} × {self.offer.name}"
-        return f"{what}: about ${self.usd:,.2f}, then {100 * self.confidence:.0f} % sure" if self.gain else f"{what}: would hardly help"
+        usd = f"{self.usd:,.2f}" if self.usd >= 0.1 else f"{self.usd:.2g}"
+        return f"{what}: about ${usd}, then {100 * self.confidence:.0f} % sure" if self.gain else f"{what}: would hardly help"
 
 
 def worths(now: Confidence, offers: Sequence[Offer]) -> tuple[Worth, ...]:

@@ -46,7 +46,7 @@ def swings(points: Mapping[str, float], values: Values, able: Flags) -> tuple[Sw
 def by_swing(values: Values, weights: Sequence[Swing]) -> Floats:
     """Each one's value, with its figures' shape; a figure whose best is its worst counts for nothing. NaN where a figure is missing."""
     whole = sum(one.points for one in weights)
-    parts = [one.points / whole * (values[one.figure] - one.worst) / (one.best - one.worst) for one in weights if one.best != one.worst]
+    parts = [one.points / whole * (values[one.figure] - one.worst) / ((one.best - one.worst) or np.inf) for one in weights if one.points]
     shape = values[weights[0].figure]
     return np.asarray(sum(parts, np.zeros_like(shape)))
 

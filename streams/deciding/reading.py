@@ -16,6 +16,9 @@ from streams.errors import Invalid
 Told = Mapping[str, Any]
 PARTS: Final = ("tasks", "floors", "latency", "traffic", "budget", "rates", "energy", "allowed", "prefer", "threshold")
 LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
+MOST_NAMES: Final = 100
+LONGEST_NAME: Final = 200
+QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
 
@@ -27,7 +30,8 @@ def requirement_of(told: Told) -> Requirement:
         tasks=_numbers(told, "tasks"), floors={name: share(value, f"floors.{name}") for name, value in _part(told, "floors").items()},
         latency=_latency(_part(told, "latency")), traffic=_traffic(_part(told, "traffic")) if told.get("traffic") is not None else None,
         spending=_spending(_part(told, "budget"), rates), emissions=_emissions(_part(told, "energy")),
-        allowed=_allowed(_part(told, "allowed")), preference=_preference(_part(told, "prefer")),
+        allowed=_allowed(_part(told, "allowed")),
+        preference=_preference(_part(told, "prefer"), usual=Preference().points if told.get("traffic") is not None else QUALITY_ALONE),
         threshold_ratio=share(told.get("threshold", 0.8), "threshold"),
     )  # fmt: skip
 
@@ -57,6 +61,10 @@ def _rate(value: Any, currency: str) -> Decimal:
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
     found = {key: float(written(value, f"{name}.{key}")[0]) for key, value in _part(told, name).items()}
+    if len(found) > MOST_NAMES:
+        raise Invalid(
+            f"{name} has {len(found)} entries; {MOST_NAMES} are the most: name a group in the place of its tasks", code="requirement"
+        )
     if found and not any(found.values()):
         raise Invalid(f"all {name} weigh 0; give the one that matters most 100", code="requirement")
     return found
@@ -120,17 +128,21 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
     several = value if isinstance(value, list | tuple) else [value]
     if not several or not all(isinstance(one, str) and one.strip() for one in several):
         raise Invalid(f"{name} is {value!r}; write names, or leave it out where anything is allowed", code="requirement")
+    if len(several) > MOST_NAMES or max(map(len, several)) > LONGEST_NAME:
+        raise Invalid(
+            f"{name} has {len(several)} names; at most {MOST_NAMES} of {LONGEST_NAME} characters can be allowed", code="requirement"
+        )
     return tuple(several)
 
 
-def _preference(told: Told) -> Preference:
+def _preference(told: Told, *, usual: Mapping[str, float]) -> Preference:
     _known(told, ("points", "order"), "prefer")
     points = _numbers(told, "points")
     steps = told.get("order") or []
     order = tuple(Step(figure=one, tolerance=0.0) if isinstance(one, str) else _step(one) for one in steps)
     for name in (*points, *(step.figure for step in order)):
         _known({name: None}, tuple(FIGURES), "prefer")
-    return Preference(**({"points": points} if points else {}), order=order)
+    return Preference(points=points or dict(usual), order=order)
 
 
 def _step(told: Any) -> Step:

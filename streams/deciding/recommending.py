@@ -3,6 +3,7 @@
 It follows from its inputs alone, seed included, so that it can be reckoned again later and compared.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -107,10 +108,20 @@ def _words(choices: Sequence[Choice], decided: bool) -> str:
     first = choices[0]
     if decided or len(choices) == 1 or not choices[1].confidence:
         lead = "" if decided else "not sure enough: "
-        return f"{lead}{first.candidate.name}, {100 * first.confidence:.0f} % sure"
+        return f"{lead}{first.candidate.name}, {100 * first.confidence:.0f} % sure{_as_good(choices)}"
     second = choices[1]
     names = f"{first.candidate.name} or {second.candidate.name}"
     return f"undecided: {names}: {100 * first.confidence:.0f}/{100 * second.confidence:.0f}"
+
+
+def _as_good(choices: Sequence[Choice]) -> str:
+    """Those who lose nothing beside the first: of such, one must come first."""
+    first = choices[0]
+    names = [
+        one.candidate.name for one in choices[1:] if math.isclose(one.loss, first.loss, abs_tol=1e-12) and one.feasible == first.feasible
+    ]
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"; {names[0]}{more} {'are' if more else 'is'} as good by what counts" if names else ""
 
 
 def _refused(found: Screened, places: Places) -> tuple[Refused, ...]:

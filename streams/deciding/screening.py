@@ -1,8 +1,9 @@
 """From a requirement to those who are left and how sure the choice among them is: the part of a decision that is reckoned in draws."""
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -57,23 +58,28 @@ class Decision:
     keeps: Flags
     confidence: Confidence
 
-    def figures(self, place: int) -> dict[str, tuple[float, float, float]]:
-        """Every figure of the candidate at that place: as measured, and the 2.5 % and 97.5 % percentiles of its draws."""
-        found = {}
+    def figures(self, places: Sequence[int]) -> list[dict[str, tuple[float, float, float]]]:
+        """Every known figure of the candidates at those places: as measured, and the 2.5 % and 97.5 % percentiles of its draws."""
+        found: list[dict[str, tuple[float, float, float]]] = [{} for _ in places]
         for name, drawn in self.worlds.drawn.items():
-            low, high = np.percentile(drawn[:, place], [2.5, 97.5])
-            found[name] = (float(self.worlds.points[name][place]), float(low), float(high))
+            ends = np.percentile(drawn[:, list(places)], [2.5, 97.5], axis=0)
+            for own, place, low, high in zip(found, places, *ends.tolist(), strict=True):
+                if np.isfinite(value := float(self.worlds.points[name][place])):
+                    own[name] = (value, low, high)
         return found
 
 
 def screened(
     requirement: Requirement, candidates: Sequence[Candidate], scores: Sequence[TaskScores] = (), *, draws: int = DRAWS, seed: int = SEED
 ) -> Screened:
-    """All candidates, in the order of their keys, with their draws. Raises: Invalid where a task that counts was measured of nobody."""
+    """All candidates with their draws: by what a replica's hour costs, then by key, so that of equal ones the cheaper hour comes first.
+
+    Raises: Invalid where a task that counts was measured of nobody.
+    """
     constraints, load = constraints_of(requirement), load_of(requirement)
-    ordered = sorted(candidates, key=lambda one: one.key)
-    if twice := next((one.key for one, other in pairwise(ordered) if one.key == other.key), None):
+    if twice := next((key for key, count in Counter(one.key for one in candidates).items() if count > 1), None):
         raise Invalid(f"two candidates are called {twice}; give each a key of its own", code="candidate")
+    ordered = sorted(candidates, key=lambda one: (math.inf if one.usd_per_hour is None else one.usd_per_hour, one.key))
     wanted = {"goodput_per_s", *_preferred(requirement), *(one.subject for one in constraints)}
     every = worlds(ordered, scores, weights=requirement.tasks, wanted=wanted, draws=draws, seed=seed)
     every = under(load, every) if load else every

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from streams.money import breaking_even, owning, renting, serving
+from streams.money import breaking_even, hosting, owning, renting, serving, switching
 from streams.money.curves import Curve
 from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
@@ -34,18 +34,36 @@ def owned_million(scenario: Scenario) -> Derivation:
     return serving.at_full_load(owning.owned_hour(scenario), scenario)
 
 
+def owned_against_hosted(scenario: Scenario) -> Derivation:
+    """Above how many tokens a month an owned machine's bill is less than a hosted API's."""
+    return breaking_even.tokens_against_hosted(owned_month(scenario), scenario)
+
+
+def owned_right_answer(scenario: Scenario) -> Derivation:
+    """What a right answer of an owned machine costs, at full load, in nUSD."""
+    return serving.per_correct_answer(owned_million(scenario), scenario)
+
+
 FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({
     "per_hour": owning.owned_hour, "per_month": owned_month, "total": owning.present_value, "per_1m_tokens_at_full_load": owned_million,
     "rent_per_year_on_demand": renting.on_demand_year, "rent_per_year_reserved": renting.reserved_year,
     "break_even_hours": breaking_even.hours_to_break_even, "break_even_utilisation": breaking_even.utilisation_to_break_even,
+    "break_even_hours_per_day": breaking_even.daily_hours_to_break_even, "hosted_per_1m_tokens": hosting.blended,
+    "break_even_tokens_per_month": owned_against_hosted, "per_correct_answer": owned_right_answer, "saved_per_year": switching.saved_year,
+    "net_present_value": switching.net_present_value, "payback_years": switching.payback,
+    "discounted_payback_years": switching.discounted_payback, "return_on_investment": switching.return_on_investment,
 })  # fmt: skip
+
+
+def formulas_of(curve: Curve | None) -> dict[str, Formula]:
+    """Every formula; under a day's curve also what a million tokens then cost, owned."""
+    load = {} if curve is None else {"per_1m_tokens": lambda one: serving.under_load(owning.owned_hour(one), curve, one)}
+    return {**FORMULAS, **load}
 
 
 def reckoned(scenario: Scenario, curve: Curve | None = None) -> Reckoned:
     """All of it; under a day's curve also what a million tokens then cost, owned."""
-    formulas = dict(FORMULAS)
-    if curve is not None:
-        formulas["per_1m_tokens"] = lambda one: serving.under_load(owning.owned_hour(one), curve, one)
+    formulas = formulas_of(curve)
     figures, undefined = dict[str, Derivation](), dict[str, str]()
     for name, formula in formulas.items():
         try:

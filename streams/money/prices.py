@@ -3,9 +3,9 @@
 A price is a `PricePublished`. Its item says what is priced and fixes the unit; behind a colon stands the name of the device or model.
 
     gpu_hour:<device's name>     USD a device-hour            kwh             USD a kWh
-    cpu_hour                     USD a core-hour              gco2_per_kwh    g/kWh of CO2 (equivalent)
-    api_input_token:<model>      USD a million tokens         pue             facility's energy / the devices' (1 or more)
-    api_output_token:<model>     USD a million tokens
+    device:<device's name>       USD a device, to buy it      gco2_per_kwh    g/kWh of CO2 (equivalent)
+    cpu_hour                     USD a core-hour              pue             facility's energy / the devices' (1 or more)
+    api_input_token:<model>      USD a million tokens         api_output_token:<model>      USD a million tokens
 
 Amounts are integers of billionths. All versions of the book live side by side. At a time and in a region that price of an item holds which
 is valid then, of the newest version that has one; a price of the very region goes before one of `any`. A version is as new as its
@@ -48,6 +48,7 @@ class Kind:
 
 KINDS: Final = MappingProxyType({
     "gpu_hour": Kind("device-hour", named="device"),
+    "device": Kind("device", named="device"),
     "cpu_hour": Kind("core-hour"),
     "kwh": Kind("kWh"),
     "gco2_per_kwh": Kind("g/kWh", money=False),

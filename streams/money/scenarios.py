@@ -80,7 +80,7 @@ class Scenario:
             return found
         known = KNOWN[name]
         if known.default is None:
-            raise Undefined(f"{name} ({known.unit}) is not stated; state it with its source")
+            raise Undefined(f"{name} ({known.unit.replace('nUSD', 'USD')}) is not stated; state it with its source")
         return Given(name, known.default, known.unit, "default")
 
     def written(self, name: str) -> Fraction:

@@ -65,6 +65,8 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
     return {
         "overview": "/", "leaderboard": "/leaderboard", "board": "/leaderboard?board=task:assay_copy&sort=-score",
         "run": f"/runs/{run_id}", "samples": f"/runs/{run_id}/samples", "choices": f"/runs/{run_id}/samples?task=assay_agreement",
+        "recommend": "/recommend?tasks=assay_copy&points=quality,goodput_per_s",
+        "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25",
         "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "cluster": "/cluster", "dead letters": "/dead-letters", "docs": "/docs", "missing": "/runs/none",
     }  # fmt: skip

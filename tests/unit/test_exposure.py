@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.model_cards import dated, licence, published
+from infra.model_cards import base, dated, languages, licence, published
 from query_api.producing.submitting import Batch, Submission, requested, submissions_of
 from query_api.reading.exposure import exposed
 from schemas.requests import ModelRef, TaskChoice
@@ -140,3 +140,19 @@ def test_a_card_says_when_its_model_was_published(tmp_path: Path, card: str, fou
 def test_a_model_without_a_card_has_no_date(tmp_path: Path) -> None:
     """Nor a licence."""
     assert (published(tmp_path), licence(tmp_path)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("card", "told", "made_from"),
+    [
+        ("---\nlanguage: en\nbase_model: org/base\n---\n", ("en",), "org/base"),
+        ("---\nlanguage:\n- en\n  - de\nlicense: mit\nbase_model:\n- org/base\n---\n", ("en", "de"), "org/base"),
+        ("---\nlanguage: ['en', \"de\"]\n---\n", ("en", "de"), None), ("language: en\n", (), None), ("---\nlanguage:\n---\n", (), None),
+    ],
+)  # fmt: skip
+def test_a_card_says_the_languages_and_what_the_model_was_made_from(
+    tmp_path: Path, card: str, told: tuple[str, ...], made_from: str | None
+) -> None:
+    """One, several in brackets, or each on its line; only in the metadata."""
+    (tmp_path / "README.md").write_text(card)
+    assert (languages(tmp_path), base(tmp_path)) == (told, made_from)

@@ -1,5 +1,6 @@
 """Recommendations from a requirement as people write it: who is left, who is refused and why, and how sure the choice is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def test_each_choice_has_its_intervals() -> None:
     """What was measured lies within, and what follows from the load has one too."""
     made = recommend(wanted(), everybody(), [scores()]).made
     assert made is not None
-    told = made.figures(0)
+    (told,) = made.figures([0])
     assert {"quality", "goodput_per_s", "ttft_p95_s", "replicas", "usd_per_month"} <= told.keys()
     assert all(low <= value <= high for value, low, high in told.values())
 
@@ -234,3 +235,28 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
     with pytest.raises(Invalid) as refused:
         requirement_of(WANTED | change)
     assert says in str(refused.value)
+
+
+def test_without_traffic_there_is_no_bill_to_prefer_by() -> None:
+    """Quality alone counts then, unless something else is said."""
+    assert requirement_of(WANTED | {"traffic": None, "prefer": {}}).preference.points == {"quality": 100}
+    assert set(requirement_of(WANTED | {"prefer": {}}).preference.points) == {"quality", "usd_per_month"}
+    said = requirement_of(WANTED | {"traffic": None, "prefer": {"points": {"ttft_p95_s": 1}}})
+    assert said.preference.points == {"ttft_p95_s": 1}
+
+
+def test_who_lacks_a_figure_that_counts_is_not_chosen() -> None:
+    """Not even where all others are alike in it, so that it counts for nothing among them."""
+    unpriced = replace(somebody("large", "H100"), usd_per_hour=None)
+    told = recommend(wanted(floors={}, latency={}, budget={}, allowed={}), [somebody("small"), unpriced], [scores()])
+    assert {one.candidate.model: one.confidence for one in told.choices} == {"small": 1.0, "large": 0.0}
+
+
+def test_who_is_as_good_is_said() -> None:
+    """Two that differ in nothing that counts: one comes first, and the other is named beside it."""
+    both = [somebody("small"), replace(somebody("small"), key="another", hardware="L40S of ours")]
+    told = recommend(wanted(floors={}, latency={}, budget={}, allowed={}), both, [scores()])
+    assert told.words.endswith("is as good by what counts")
+    cheaper = [both[0], replace(both[1], usd_per_hour=0.5)]
+    assert recommend(wanted(prefer={"points": {"quality": 1}}, floors={}), cheaper, [scores()]).choices[0].candidate.key == "another"
+    assert "as good" not in recommend(wanted(floors={}), everybody(), [scores()]).words

@@ -131,14 +131,17 @@ def test_every_figure_opens_down_to_who_states_what() -> None:
 
 def test_a_scenario_is_reckoned_whole() -> None:
     """Its parts add up to the year; what cannot be reckoned says why; under a day's load tokens cost more than at full load."""
-    scenario = machine(tokens_per_s=2400, utilisation=1)
+    scenario = machine(tokens_per_s=2400, utilisation=1, input_price=0.5, output_price=2, tokens_per_answer=300, right=0.6)
     told = reckoned(scenario, Curve((Fraction(1), Fraction(5))))
     assert sum(one.value for one in told.components) == owning.owned_year(scenario).value
     assert told.figures["per_month"].value == told.figures["per_hour"].value * 730
     assert told.figures["per_1m_tokens"].value > told.figures["per_1m_tokens_at_full_load"].value
     assert not told.undefined
+    flows = -owning.capital(scenario).value + scenario.at("years").value * told.figures["saved_per_year"].value
+    assert told.figures["net_present_value"].value < flows + scenario.at("purchase").value  # what comes later counts for less
+    assert told.figures["payback_years"].value * told.figures["saved_per_year"].value == owning.capital(scenario).value
     bare = reckoned(Scenario.of("test", purchase=100, years=1))
-    assert bare.undefined["break_even_hours"] == "rent (nUSD/hour) is not stated; state it with its source"
+    assert bare.undefined["break_even_hours"] == "rent (USD/hour) is not stated; state it with its source"
     assert [one.name for one in bare.components] == ["capital"]
     assert reckoned(Scenario.of("test", rent=1)).components == ()
 

@@ -220,3 +220,17 @@ class SuiteTaskFilters(TypedDict, total=False):
     """only those whose data have this licence"""
     sort: Literal["place", "-place", "task", "-task", "samples", "-samples"] | None
     """as the suite has them, by name, or by how many samples they have; what is not known comes last"""
+
+
+class RecommendationFilters(TypedDict, total=False):
+    """Filters and order of `/v1/recommendations`; null is as left out."""
+
+    sort: Literal["-made_us", "made_us", "-confidence", "confidence"] | None
+    """by when, or by how surely"""
+
+
+class DecisionFilters(TypedDict, total=False):
+    """Filters and order of `/v1/decisions`; null is as left out."""
+
+    sort: Literal["-decided_us", "decided_us"] | None
+    """by when"""

@@ -1,9 +1,9 @@
 """The awaiting client. The blocking one (client.py) is made from it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
@@ -12,11 +12,13 @@ from assay_client.asked import (
     AgentFilters,
     BoardFilters,
     CostFilters,
+    DecisionFilters,
     JudgementFilters,
     LabelFilters,
     LetterFilters,
     PriceFilters,
     RankingFilters,
+    RecommendationFilters,
     RunFilters,
     SampleFilters,
     SuiteFilters,
@@ -123,6 +125,38 @@ class AsyncClient:
     async def publish_prices(self, prices: Sequence[calls.Price]) -> int:
         """How many of the prices were new: all are published or none. Raises: Invalid, Conflict where one is known otherwise."""
         return (await self._do(calls.publish_prices(prices))).published
+
+    async def recommend(
+        self, requirement: Mapping[str, Any], *, by: str = "assay-client", seed: int | None = None
+    ) -> models.Recommendation:
+        """Which model on which hardware, how surely, and what to measure next. Raises: Invalid where the requirement is wrong."""
+        return await self._do(calls.recommend(requirement, by=by, seed=seed))
+
+    async def recommendation(self, recommendation_id: str) -> models.Recommendation:
+        """A recommendation as it was made. Raises: NotFound."""
+        return await self._do(calls.recommendation(recommendation_id))
+
+    async def recommendations(
+        self, *, most: int | None = None, **filters: Unpack[RecommendationFilters]
+    ) -> Table[models.RecommendationRow]:
+        """Recommendations, the newest first."""
+        return await self._do(calls.recommendations(most=most, filters=filters))
+
+    async def calculate(self, assumptions: Mapping[str, Any]) -> models.Calculation:
+        """The total cost of ownership, own against rent and hosted, from stated assumptions. Raises: Invalid."""
+        return await self._do(calls.calculate(assumptions))
+
+    async def record_decision(self, *, by: str, **terms: Any) -> models.Recorded:
+        """Writes down what was decided: `recommendation_id` and perhaps `candidate`, or `chosen`. Raises: Invalid, NotFound."""
+        return await self._do(calls.record_decision(by=by, terms=terms))
+
+    async def report_outcome(self, decision_id: str, *, by: str, **figures: Any) -> models.Reported:
+        """Reports what a decision came to, as before_usd_per_month and after_usd_per_month. Raises: Invalid, NotFound."""
+        return await self._do(calls.report_outcome(decision_id, by=by, figures=figures))
+
+    async def decisions(self, *, most: int | None = None, **filters: Unpack[DecisionFilters]) -> Table[models.Decision]:
+        """Decisions with what came of them, the newest first."""
+        return await self._do(calls.decisions(most=most, filters=filters))
 
     async def ranking(
         self, board: str | None = None, *, task: str | None = None, most: int | None = None, **filters: Unpack[RankingFilters]

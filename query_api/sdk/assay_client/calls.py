@@ -128,6 +128,42 @@ def publish_prices(prices: Sequence[Price]) -> Steps[models.Published]:
     return steps.document(Ask("POST", "/v1/prices", body={"prices": [_plain(one) for one in prices]}), models.Published)
 
 
+def recommend(requirement: Mapping[str, Any], *, by: str, seed: int | None) -> Steps[models.Recommendation]:
+    """Recommends; the same question to the same measurements is the same recommendation."""
+    body = {"requirement": dict(requirement), "by": by, **({} if seed is None else {"seed": seed})}
+    return steps.document(Ask("POST", "/v1/recommendations", body=body), models.Recommendation)
+
+
+def recommendation(recommendation_id: str) -> Steps[models.Recommendation]:
+    """A recommendation as it was made."""
+    return steps.document(Ask("GET", f"/v1/recommendations/{recommendation_id}"), models.Recommendation)
+
+
+def recommendations(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.RecommendationRow]]:
+    """Recommendations, the newest first."""
+    return _table("/v1/recommendations", models.RecommendationPage, "recommendations", most=most, filters=filters)
+
+
+def calculate(assumptions: Mapping[str, Any]) -> Steps[models.Calculation]:
+    """Reckons costs from stated assumptions."""
+    return steps.document(Ask("POST", "/v1/costs/tco", body=dict(assumptions)), models.Calculation)
+
+
+def record_decision(*, by: str, terms: Mapping[str, Any]) -> Steps[models.Recorded]:
+    """Writes a decision down; its id is drawn here, so that asking again is no second one."""
+    return steps.document(Ask("POST", "/v1/decisions", body={"decision_id": steps.new_id(), "by": by, **terms}), models.Recorded)
+
+
+def report_outcome(decision_id: str, *, by: str, figures: Mapping[str, Any]) -> Steps[models.Reported]:
+    """Reports what a decision came to."""
+    return steps.document(Ask("POST", f"/v1/decisions/{decision_id}/outcomes", body={"by": by, **figures}), models.Reported)
+
+
+def decisions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.Decision]]:
+    """Decisions, the newest first."""
+    return _table("/v1/decisions", models.DecisionPage, "decisions", most=most, filters=filters)
+
+
 def dead_letters(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.Letter]]:
     """Records that could not be decoded or processed."""
     return _table("/v1/dead-letters", models.LetterPage, "dead_letters", most=most, filters=filters)

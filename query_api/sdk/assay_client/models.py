@@ -50,6 +50,21 @@ class Alive(Shape):
     alive: bool
 
 
+class Allowed(Shape):
+    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+
+    models: list[str] = []
+    hardware: list[str] = []
+    engines: list[str] = []
+    places: list[str] = []
+    regions: list[str] = []
+    licences: list[str] = []
+    languages: list[str] = []
+    kinds: list[Literal["base", "fine-tuned"]] = []
+    context_tokens: int | None = None
+    memory_bytes: int | None = None
+
+
 class Asked(Shape):
     """A run of a batch."""
 
@@ -150,11 +165,51 @@ class ChatOutput(Shape):
     fold_system: bool = False
 
 
+class Component(Shape):
+    """A part of what a year of owning costs."""
+
+    name: str
+    usd: float
+    formula: str
+    inputs: list[str]
+
+
+class MeasuredByItem(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+
+
 class AgainstRun1(RootModel[str]):
     root: Annotated[
         str,
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ]
+
+
+class StatedRatio(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1.0)] = None
+    """how sure that person is"""
+
+
+class DecisionTold(Shape):
+    """A decision: for a candidate of a recommendation (its first, where none is named), or for anything else in words."""
+
+    model_config = ConfigDict(extra="forbid")
+    decision_id: Annotated[str | None, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")] = None
+    """the idempotency key; drawn where it is left out"""
+    recommendation_id: str | None = None
+    """the recommendation that it rests on"""
+    candidate: str | None = None
+    """a candidate of its choices; the first, where it is left out"""
+    chosen: Annotated[str, Field(max_length=500)] = ""
+    """what was chosen, where it rests on no recommendation"""
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who decided"""
+    stated_ratio: StatedRatio | None = None
+    """how sure that person is"""
+    note: Annotated[str, Field(max_length=10000)] = ""
 
 
 class Device(Shape):
@@ -173,6 +228,23 @@ class DifferingSample(Shape):
     doc_id: int
     a: float
     b: float
+
+
+class DrawnFigure(Shape):
+    """A figure as measured, and the 2.5 % and 97.5 % percentiles of its draws, in its unit."""
+
+    figure: str
+    unit: str
+    value: float
+    low: float
+    high: float
+
+
+class Emissions(Shape):
+    """The most energy and carbon; null is no limit."""
+
+    j_per_token: float | None = None
+    gco2_per_1m_tokens: float | None = None
 
 
 class Energy(Shape):
@@ -229,6 +301,27 @@ class GroupScore(Shape):
     """why there is no value"""
     sequential: bool
     """the interval of a task is a confidence sequence's"""
+
+
+class SpeedRun(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ]
+
+
+class Guide(Shape):
+    """
+    How to run what was measured: the server's command, the same for `docker compose`, what to watch, and what to know before.
+
+    `command` is null where nothing serves that engine; `notes` then say why. `speed_run`: the run that it rests on.
+    """
+
+    command: str | None
+    compose: str | None
+    alerts: list[str]
+    notes: list[str]
+    speed_run: SpeedRun | None
 
 
 class Index(Shape):
@@ -369,6 +462,14 @@ class LabelsTold(Shape):
     labels: Annotated[list[LabelTold], Field(max_length=10000, min_length=1)]
 
 
+class Latency(Shape):
+    """The service level at the 95th percentile, in seconds; null is no demand."""
+
+    ttft_p95_s: float | None = None
+    itl_p95_s: float | None = None
+    e2e_p95_s: float | None = None
+
+
 class LeftOut(Shape):
     """A model of which no run stands on the board, its newest run, and why."""
 
@@ -445,6 +546,21 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NextRun(Shape):
+    """
+    A measurement worth taking: what it costs and brings, and the commands that ask for it.
+
+    `usd`, `confidence` and `gain` are null where it has no price or the draws foretell nothing: nobody has measured that figure yet.
+    """
+
+    what: str
+    usd: float | None
+    confidence: float | None
+    gain: float | None
+    words: str
+    commands: list[str]
+
+
 class NotCompared(Shape):
     """A task that cannot be compared, and why."""
 
@@ -460,6 +576,58 @@ class Objective(Shape):
     itl_ns: int | None = None
     e2e_ns: int | None = None
     ratio: float = 0.95
+
+
+class OpenedInput(Shape):
+    """A figure or an input that another rests on, at its depth below it; `formula` is empty of what somebody states."""
+
+    depth: int
+    name: str
+    value: float
+    unit: str
+    formula: str
+    source: str
+
+
+class Outcome(Shape):
+    """The newest report of what a decision came to."""
+
+    by: str
+    before_usd_per_month: float | None
+    after_usd_per_month: float | None
+    saved_ratio: float | None
+    """the share of the bill that was saved; below 0 it grew"""
+    before_quality: float | None
+    after_quality: float | None
+    satisfaction_ratio: float | None
+    note: str
+
+
+class BeforeUsdPerMonth(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1000000000.0)] = None
+
+
+class AfterUsdPerMonth(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1000000000.0)] = None
+
+
+class SatisfactionRatio(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0, le=1.0)] = None
+
+
+class OutcomeTold(Shape):
+    """What a decision came to. A later report takes the place of an earlier one."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who reports"""
+    before_usd_per_month: BeforeUsdPerMonth | None = None
+    after_usd_per_month: AfterUsdPerMonth | None = None
+    before_quality: float | None = None
+    """in whichever unit, the same for both"""
+    after_quality: float | None = None
+    satisfaction_ratio: SatisfactionRatio | None = None
+    note: Annotated[str, Field(max_length=10000)] = ""
 
 
 class Overall(Shape):
@@ -516,11 +684,11 @@ class PriceTold(Shape):
 
     model_config = ConfigDict(extra="forbid")
     item: str
-    """cpu_hour, gpu_hour:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:<model>"""
+    """cpu_hour, gpu_hour:<device>, device:<device>, kwh, gco2_per_kwh, pue, api_input_token:<model> or api_output_token:…"""
     amount: str | int | float
     """as text it keeps all of its digits, nine behind the point at most"""
     unit: str
-    """the item's own: core-hour, device-hour, kWh, g/kWh, 1, 1M tokens"""
+    """the item's own: core-hour, device-hour, device, kWh, g/kWh, 1, 1M tokens"""
     valid_from: str
     source: str
     """who says so, and when"""
@@ -563,6 +731,84 @@ class Ready(Shape):
     """It reaches ClickHouse and follows the log."""
 
     ready: bool
+
+
+class Reckoned(Shape):
+    """A recommendation reckoned again from the same runs, prices and seed."""
+
+    recommendation_id: str
+    equal: bool
+    differs: list[str]
+    """the fields in which what comes now differs from what was said"""
+
+
+class ReckonedFigure(Shape):
+    """A figure: its formula in words, and all that went in, down to what was stated by whom, or is a default."""
+
+    figure: str
+    name: str
+    value: float
+    unit: str
+    formula: str
+    source: str
+    opened: list[OpenedInput]
+
+
+class RecommendationAsked(Shape):
+    """A requirement, as docs/deciding.md writes it."""
+
+    model_config = ConfigDict(extra="forbid")
+    requirement: dict[str, Any]
+    """tasks, floors, latency, traffic, budget, allowed, prefer, threshold: amounts with units"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+    seed: Annotated[int, Field(ge=0, lt=4294967296)] = 20261128
+    """of the draws: the same gives the same answer"""
+
+
+class RecommendationRow(Shape):
+    """A recommendation and its first choice; null where nobody is left."""
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool
+    words: str
+    considered: int
+    contending: int
+    refused: int
+    model: str | None
+    engine: str | None
+    hardware: str | None
+    confidence: float | None
+
+
+class Recorded(Shape):
+    """What was written down."""
+
+    decision_id: str
+    chosen: str
+    confidence: float | None
+
+
+class Rejected(Shape):
+    """Somebody who is refused: what it breaks, and for each of these the nearest change that would admit it."""
+
+    candidate: str
+    model: str
+    engine: str
+    hardware: str
+    feasible: float
+    reason: str
+    changes: list[str]
+    measured_by: list[MeasuredByItem]
+
+
+class Reported(Shape):
+    """Which report of the decision it was, from 0 on."""
+
+    decision_id: str
+    revision: int
 
 
 class RunRow(Shape):
@@ -690,12 +936,43 @@ class Score(Shape):
     """what it would be with twice the set-ups"""
 
 
+class ShareOfDecisions(Shape):
+    """A figure over n decisions with its 95 % interval; what is null says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    why_undefined: str | None
+
+
 class Side(Shape):
     """A run that is compared. While it is not completed, its figures are provisional."""
 
     run_id: str
     model: str
     state: str
+
+
+class Sized(Shape):
+    """
+    How many replicas the day's peak needs: by goodput and headroom alone, and by the queue that requests wait in.
+
+    `places`: requests that a replica has under way at a time, each for `service_s`; `waiting_ratio` and `too_long_ratio`: the share of
+    requests that wait at all, and longer than `longest_wait_s`; `mean_wait_s` is null where the queue would grow without end.
+    """
+
+    replicas: int
+    by_rate: int
+    by_queue: int
+    goodput_per_s: float
+    places: int
+    service_s: float
+    busy_ratio: float
+    waiting_ratio: float
+    too_long_ratio: float
+    longest_wait_s: float
+    mean_wait_s: float | None
 
 
 class Skipped(Shape):
@@ -705,6 +982,14 @@ class Skipped(Shape):
     reason: str
 
 
+class Spending(Shape):
+    """The most that may be spent, in billionths of a USD; null is no limit."""
+
+    per_month_usd_nano: int | None = None
+    per_1m_tokens_usd_nano: int | None = None
+    capital_usd_nano: int | None = None
+
+
 class Spread(Shape):
     """How a duration was distributed, in seconds."""
 
@@ -712,6 +997,31 @@ class Spread(Shape):
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+class SpreadTold(Shape):
+    """How far an input may be off: its ends, and the distribution between them."""
+
+    model_config = ConfigDict(extra="forbid")
+    low: float | str
+    high: float | str
+    shape: Literal["uniform", "triangular", "normal", "lognormal"] = "triangular"
+    """of normal and lognormal the ends are the 5th and 95th percentiles"""
+
+
+class StatedInput(Shape):
+    """An input with a source of its own."""
+
+    model_config = ConfigDict(extra="forbid")
+    value: float | str
+    source: str
+
+
+class Step(Shape):
+    """A figure of a lexicographic order, and how much of it does not matter, in its unit."""
+
+    figure: str
+    tolerance: float = 0.0
 
 
 class Stopping(Shape):
@@ -895,6 +1205,34 @@ class TokenCost(Shape):
     per_1m_tokens_usd: float | None
 
 
+class TornadoBar(Shape):
+    """What a figure is at both ends of one input, the others as stated; null where it has no value there."""
+
+    input: str
+    low: float | None
+    high: float | None
+
+
+class Tradeoff(Shape):
+    """The first choice less the runner-up in one figure, with the 95 % interval of the draws, and what that means."""
+
+    figure: str
+    unit: str
+    difference: float
+    low: float
+    high: float
+    words: str
+
+
+class Traffic(Shape):
+    """A day's load: requests a second in equal stretches from midnight, and how long requests and answers are."""
+
+    curve_per_s: list[float]
+    input_tokens: int
+    output_tokens: int
+    headroom_ratio: float = 0.2
+
+
 class VersionCost(Shape):
     """
     A run's cost under one version of the price book. Undefined is null; `why_undefined` has the reason by the field's name.
@@ -917,6 +1255,16 @@ class VersionCost(Shape):
     energy_grade: str | None
     prices: dict[str, str]
     why_undefined: dict[str, str]
+
+
+class Ways(Shape):
+    """Whom each method of weighing would choose, by candidate; null: nobody keeps all constraints as measured."""
+
+    swing: str | None
+    topsis: str | None
+    lexicographic: str | None
+    agree: bool
+    words: str
 
 
 class Whom(Shape):
@@ -973,6 +1321,48 @@ class BoardPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class CalculationAsked(Shape):
+    """Assumptions, each with who states it and as of when; docs/costs.md lists the inputs with their units and defaults."""
+
+    model_config = ConfigDict(extra="forbid")
+    source: str = ""
+    """who states the inputs that name no source of their own, and as of when"""
+    inputs: dict[str, float | str | StatedInput]
+    """numbers, money in USD; or texts with a unit, as 30 % or 8000 EUR"""
+    curve: Any = None
+    """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
+    rates: dict[str, float | str] | None = None
+    """USD for one of another currency"""
+    spreads: dict[str, list[float] | SpreadTold] | None = None
+    """how far inputs may be off, by name: [low, high], or with a shape"""
+    spread: float | str | None = None
+    """the share by which all others may be off, as 20 %"""
+
+
+class Contender(Shape):
+    """
+    Somebody who may be chosen: the chances of keeping all constraints, of the front and of being right, and what choosing it loses.
+
+    `why` is all of it in words; `measured_by` are the runs that it rests on; `lacks` are figures that count and were not measured.
+    """
+
+    candidate: str
+    model: str
+    engine: str
+    hardware: str
+    feasible: float
+    pareto: float
+    confidence: float
+    loss: float
+    why: str
+    figures: list[DrawnFigure]
+    lacks: list[str]
+    measured_by: list[MeasuredByItem]
+    usd_per_hour: float | None
+    capacity: Sized | None
+    guide: Guide | None
+
+
 class Correction(Shape):
     """
     A judge's metric held to people's labels.
@@ -1015,6 +1405,39 @@ class Corrections(Shape):
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ]
     corrections: list[Correction]
+
+
+class Decision(Shape):
+    """A decision, and what came of it. `confidence` is what the recommendation said of what was chosen."""
+
+    decision_id: str
+    recommendation_id: str | None
+    candidate: str | None
+    chosen: str
+    by: str
+    stated_ratio: float | None
+    confidence: float | None
+    note: str
+    decided_us: int
+    reports: int
+    outcome: Outcome | None
+
+
+class DecisionFigures(Shape):
+    """What all decisions come to: the share made with 80 % confidence or more, and the mean share of the bill that was saved."""
+
+    decisions: int
+    confident: ShareOfDecisions
+    saved: ShareOfDecisions
+
+
+class DecisionPage(Shape):
+    """Decisions, in the order asked for, and the figures of all."""
+
+    decisions: list[Decision]
+    figures: DecisionFigures
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class GroupDifference(Shape):
@@ -1079,6 +1502,13 @@ class Judgements(Shape):
     """the next page's cursor; null at the end"""
 
 
+class Preference(Shape):
+    """How those that are allowed are compared: points for the swing of each figure from its worst to its best, and an order."""
+
+    points: dict[str, float] | None = None
+    order: Annotated[list[Step], Field(validate_default=True)] = []
+
+
 class PricePage(Shape):
     """Prices, in the order asked for."""
 
@@ -1127,6 +1557,57 @@ class RankingRow(Shape):
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
 
+class RecommendationPage(Shape):
+    """Recommendations, in the order asked for."""
+
+    recommendations: list[RecommendationRow]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Requirement(Shape):
+    """
+    All of it. `tasks` weigh what quality is; `floors` are the least of a task's score, or of `quality` as a whole.
+
+    Below `threshold_ratio` of confidence there is no choice, but what is left to choose from.
+    """
+
+    tasks: dict[str, float] | None = None
+    floors: dict[str, float] | None = None
+    latency: Annotated[Latency, Field(validate_default=True)] = {
+        "ttft_p95_s": None,
+        "itl_p95_s": None,
+        "e2e_p95_s": None,
+    }
+    traffic: Traffic | None = None
+    spending: Annotated[Spending, Field(validate_default=True)] = {
+        "per_month_usd_nano": None,
+        "per_1m_tokens_usd_nano": None,
+        "capital_usd_nano": None,
+    }
+    emissions: Annotated[Emissions, Field(validate_default=True)] = {
+        "j_per_token": None,
+        "gco2_per_1m_tokens": None,
+    }
+    allowed: Annotated[Allowed, Field(validate_default=True)] = {
+        "models": [],
+        "hardware": [],
+        "engines": [],
+        "places": [],
+        "regions": [],
+        "licences": [],
+        "languages": [],
+        "kinds": [],
+        "context_tokens": None,
+        "memory_bytes": None,
+    }
+    preference: Annotated[Preference, Field(validate_default=True)] = {
+        "points": {"quality": 100.0, "usd_per_month": 100.0},
+        "order": [],
+    }
+    threshold_ratio: float = 0.8
+
+
 class RunCost(Shape):
     """A run's cost, under every version of the price book that makes a difference to it, the newest first; without any, `why`."""
 
@@ -1170,6 +1651,21 @@ class SamplePage(Shape):
     contents: dict[str, str]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Sensitivity(Shape):
+    """On what a figure hangs: its inputs moved one by one, what moves it most first; and its band where all are drawn at once."""
+
+    figure: str
+    unit: str
+    tornado: list[TornadoBar]
+    low: float
+    middle: float
+    high: float
+    undefined_ratio: float
+    """the share of draws in which it has no value, such as no break-even at all"""
+    draws: int
+    seed: int
 
 
 class Speed(Shape):
@@ -1343,6 +1839,20 @@ class Batch(Shape):
     models: Annotated[list[ModelRef], Field(max_length=100, min_length=1)]
 
 
+class Calculation(Shape):
+    """What the assumptions come to. Undefined is null, with the reason in `undefined`."""
+
+    usd_per_hour: float | None
+    usd_per_month: float | None
+    usd_per_1m_tokens: float | None
+    """under the day's curve; without one at full load"""
+    break_even_hours: float | None
+    components: list[Component]
+    figures: list[ReckonedFigure]
+    undefined: dict[str, str]
+    sensitivity: list[Sensitivity]
+
+
 class Compared(Shape):
     """Two runs compared, task by task."""
 
@@ -1370,6 +1880,50 @@ class Ranking(Shape):
     """models that the board leaves out: their runs cannot be compared with it"""
     next: str | None
     """the next page's cursor, for the same `board`; null at the end"""
+
+
+class Recommendation(Shape):
+    """
+    What is recommended, or between whom it is undecided and what to measure next; who was refused and why.
+
+    Chances are shares of draws of all that was measured. Of long lists it has the first: `contending` and `refused` count all.
+    """
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool
+    """the first choice is surer than the threshold asks for"""
+    words: str
+    requirement: Requirement
+    considered: int
+    contending: int
+    refused: int
+    choices: list[Contender]
+    """those who keep all constraints often enough, the likeliest to be right first"""
+    rejected: list[Rejected]
+    """the nearest to being admitted first"""
+    tradeoffs: list[Tradeoff]
+    """the first choice less the second"""
+    methods: Ways | None
+    knee: str | None
+    """the candidate where giving up a little more gains the least"""
+    conflict: list[str]
+    """where nobody is left: the smallest set of constraints that nobody keeps together"""
+    nearest: Rejected | None
+    """where nobody is left: who comes nearest"""
+    next: list[NextRun]
+    """where it is undecided: what to measure, the most expected for a dollar first"""
+    prices: str | None
+    """the version of the price book"""
+    as_of_us: int
+    """the time whose prices hold"""
+    formula_version: str
+    seed: int
+    draws: int
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that were read"""
 
 
 class Run(Shape):

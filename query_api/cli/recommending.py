@@ -1,0 +1,146 @@
+"""Recommendations on the command line: asking for one, looking at those that were made, and reckoning one again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.options import ME, AsJson
+from query_api.cli.request_files import mapping_of
+from query_api.drawing.deciding import figure_told, interval_told
+from streams.deciding.candidates import FIGURES
+from streams.deciding.drawing import SEED
+
+REJECTED = 20  # that are printed; --json has more
+RecommendationId = Annotated[str, typer.Argument(help="the recommendation's id, as `assay recommend list` shows it")]
+
+
+def recommend(context: typer.Context) -> None:
+    """Recommends a model, engine and hardware, from what was measured: docs/deciding.md. `assay recommend REQUIREMENT.yaml` asks.
+
+    Examples: `assay recommend requirement.yaml` · `assay recommend list` · `assay recommend show ID` · `assay recommend again ID`
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def ask(
+    file: Annotated[
+        Path, typer.Argument(help="a requirement as YAML: tasks, floors, latency, traffic, budget, allowed, prefer, threshold")
+    ],
+    by: Annotated[str, typer.Option(help="who asks; you, where nobody is named")] = ME,
+    seed: Annotated[int, typer.Option(help="of the draws: the same gives the same answer")] = SEED,
+    as_json: AsJson = False,
+) -> None:
+    """Says what to choose and how surely, who was refused and why; or that it is undecided, and what to measure next, with its price.
+
+    Examples: `assay recommend requirement.yaml` · `assay recommend ask requirement.yaml --by ada --json`
+    """
+    _, requirement = mapping_of(file, fields="tasks and traffic")
+    told = Client(Settings()).post("/v1/recommendations", {"requirement": named(requirement), "by": by, "seed": seed})
+    showing.document(told) if as_json else shown(told)
+
+
+def named(value: Any) -> Any:
+    """The same with every key a text, as JSON has it: hours of a curve are numbers in YAML."""
+    return {str(key): named(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def show(recommendation_id: RecommendationId, as_json: AsJson = False) -> None:
+    """Shows a recommendation as it was made.
+
+    Examples: `assay recommend show ID` · `assay recommend show ID --json`
+    """
+    told = Client(Settings()).get(f"/v1/recommendations/{recommendation_id}")
+    showing.document(told) if as_json else shown(told)
+
+
+def listed(limit: Annotated[int, typer.Option(min=1, max=500)] = 20, as_json: AsJson = False) -> None:
+    """Lists recommendations, the newest first.
+
+    Examples: `assay recommend list` · `assay recommend list --limit 5 --json`
+    """
+    found = Client(Settings()).get("/v1/recommendations", limit=limit)
+    if as_json:
+        showing.document(found)
+        return
+    rows = [(row["recommendation_id"], row["asked_by"], row["words"], row["considered"]) for row in found["recommendations"]]
+    showing.table(["recommendation", "by", "answer", ">considered"], rows)
+
+
+def again(recommendation_id: RecommendationId, as_json: AsJson = False) -> None:
+    """Reckons a recommendation again from the runs, prices and seed that it names, and says whether it comes out the same.
+
+    Examples: `assay recommend again ID` · `assay recommend again ID --json`
+    """
+    told = Client(Settings()).get(f"/v1/recommendations/{recommendation_id}/again")
+    if as_json:
+        showing.document(told)
+        return
+    showing.say("it comes out the same" if told["equal"] else f"it differs in {', '.join(told['differs'])}")
+
+
+def shown(told: Mapping[str, Any]) -> None:
+    """Prints a recommendation."""
+    showing.say((told["words"], "bold"))
+    showing.note(f"{told['recommendation_id']} · {told['considered']} considered, {told['contending']} left, {told['refused']} refused")
+    counted = [name for name in FIGURES if any(_figure(choice, name) for choice in told["choices"])]
+    heads = ["model", "engine", "hardware", ">sure", ">feasible", ">on the front", *(f">{FIGURES[name].words}" for name in counted)]
+    if told["choices"]:
+        showing.table(heads, [_row(choice, counted) for choice in told["choices"]])
+    for one in told["tradeoffs"]:
+        showing.note(f"against the runner-up: {one['words']}")
+    if told["methods"]:
+        showing.note(told["methods"]["words"])
+    _next(told)
+    _rejected(told)
+    if told["choices"]:
+        _guide(told["choices"][0])
+
+
+def _figure(choice: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    return next((figure for figure in choice["figures"] if figure["figure"] == name), None)
+
+
+def _row(choice: Mapping[str, Any], counted: list[str]) -> tuple[Any, ...]:
+    figures = [_figure(choice, name) for name in counted]
+    told = [f"{figure_told(one)} ({interval_told(one)})" if one else None for one in figures]
+    chances = [f"{100 * choice[name]:.0f} %" for name in ("confidence", "feasible", "pareto")]
+    return (showing.short(choice["model"]), choice["engine"], choice["hardware"], *chances, *told)
+
+
+def _next(told: Mapping[str, Any]) -> None:
+    if told["next"]:
+        showing.say("\nwhat to measure next:")
+    for one in told["next"]:
+        showing.say(f"  {one['words']}")
+        for command in one["commands"]:
+            showing.note(f"    {command}")
+
+
+def _rejected(told: Mapping[str, Any]) -> None:
+    if not told["rejected"]:
+        return
+    rows = [(showing.short(one["model"]), one["engine"], one["hardware"], one["reason"], "; ".join(one["changes"]))
+            for one in told["rejected"][:REJECTED]]  # fmt: skip
+    showing.table(["refused", "engine", "hardware", "because", "nearest change"], rows)
+    if told["refused"] > REJECTED:
+        showing.note(f"and {told['refused'] - REJECTED} more: --json has {len(told['rejected'])}")
+
+
+def _guide(choice: Mapping[str, Any]) -> None:
+    guide, size = choice["guide"], choice["capacity"]
+    if size:
+        showing.say(
+            f"\n{size['replicas']} replicas: {size['by_rate']} by rate and headroom, {size['by_queue']} so that requests wait little. "
+            f"At the peak they are busy {100 * size['busy_ratio']:.0f} %",
+        )  # fmt: skip
+    for note in (guide or {}).get("notes", ()):
+        showing.note(note)
+    if guide and guide["command"]:
+        showing.command(guide["command"])
+        showing.note(guide["compose"])

@@ -1,0 +1,107 @@
+"""Recommendation: a form whose address is its deep link, what is recommended and how surely, and who was refused and why."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
+from query_api.pages.rendering import Content, page
+from query_api.reading import decisions
+from query_api.reading.deciding import LISTING, Asking
+from schemas.decisions import Contender, RecommendationMade
+from streams.deciding.candidates import FIGURES
+from streams.deciding.reading import requirement_of
+from streams.errors import Invalid, NotFound
+
+Told = dict[str, Any]
+# The form's fields: the part of the requirement and the field in it that each tells, its label, an example.
+AMOUNTS: Final = (
+    ("ttft_p95", ("latency", "ttft_p95"), "First token within (p95)", "800 ms"),
+    ("itl_p95", ("latency", "itl_p95"), "Between tokens (p95)", "60 ms"),
+    ("e2e_p95", ("latency", "e2e_p95"), "Whole answer within (p95)", "20 s"),
+    ("rate", ("traffic", "rate"), "Requests", "20/s"),
+    ("input", ("traffic", "input"), "A request has", "800 tokens"),
+    ("output", ("traffic", "output"), "An answer has", "200 tokens"),
+    ("per_month", ("budget", "per_month"), "A month costs at most", "3000 USD"),
+    ("per_1m_tokens", ("budget", "per_1m_tokens"), "A million tokens at most", "0.5 USD"),
+    ("capital", ("budget", "capital"), "Capital at most", "100000 USD"),
+    ("per_token", ("energy", "per_token"), "A token's energy at most", "2 J"),
+    ("context", ("allowed", "context"), "Context of at least", "8 k"),
+    ("memory", ("allowed", "memory"), "Memory at most", "48 GB"),
+)  # fmt: skip
+NAMES: Final = (
+    ("models", "Models", "any"), ("hardware", "Hardware", "L40S, H100"), ("engines", "Engines", "any"), ("regions", "Regions", "eu"),
+    ("licences", "Licences", "apache-2.0, mit"), ("languages", "Languages", "de"),
+)  # fmt: skip
+MAPS: Final = (("tasks", "Tasks that count, with weights", "gsm8k: 2, mmlu"), ("floors", "At least", "gsm8k: 60 %, quality: 0.65"))
+SHOWN: Final = 100
+RECENT: Final = 10
+
+
+def told_by(query: Mapping[str, str]) -> Told:
+    """The requirement that the form's fields tell; what is empty is not asked for. Raises: Invalid, naming the field."""
+    told: Told = {}
+    for name, (part, field), _, _ in AMOUNTS:
+        if value := query.get(name, "").strip():
+            told.setdefault(part, {})[field] = value
+    for name, _, _ in NAMES:
+        if values := [one.strip() for one in query.get(name, "").split(",") if one.strip()]:
+            told.setdefault("allowed", {})[name] = values
+    maps = {name: _pairs(query.get(name, ""), name) for name in (*(one[0] for one in MAPS), "points")}
+    points = maps.pop("points")
+    told |= {name: value for name, value in maps.items() if value} | ({"prefer": {"points": points}} if points else {})
+    threshold = query.get("threshold", "").strip()
+    return told | ({"threshold": threshold} if threshold else {})
+
+
+def _pairs(text: str, name: str) -> dict[str, str]:
+    """The pairs of `gsm8k: 2, mmlu`; a name alone weighs 1. Raises: Invalid for one that is there twice."""
+    found: dict[str, str] = {}
+    for one in filter(None, (part.strip() for part in text.split(","))):
+        key, _, value = one.rpartition(":") if ":" in one else (one, "", "1")
+        if key.strip() in found:
+            raise Invalid(f"{name} has {key.strip()} twice; name it once", code="requirement")
+        found[key.strip()] = value.strip()
+    return found
+
+
+async def load(request: Request) -> Content:
+    """The form, and where it says something, the recommendation; or one that was made before, by its id."""
+    asked, state = dict(request.query_params), request.app.state.own
+    recent, _ = await state.reading.page(LISTING, sort="-made_us", limit=RECENT)
+    decided = await decisions.page(state.reading, sort="-decided_us", limit=RECENT)
+    shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent,
+             "decided": decided, "share_told": share_told, "percent": percent}  # fmt: skip
+    try:
+        if "id" in asked:
+            return shown | _shown(await state.deciding.kept(asked["id"]))
+        told = told_by(asked)
+        made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
+    except (Invalid, NotFound) as error:  # the form stays, with the reason
+        return shown | {"made": None, "why": str(error)}
+    return shown | (_shown(made) | {"yaml": _yaml(told)} if made else {"made": None})
+
+
+def _yaml(told: Told) -> str:
+    """The requirement as a file for the command line; values are JSON, which YAML reads."""
+    return "\n".join(f"{part}: {json.dumps(value, ensure_ascii=False)}" for part, value in told.items())
+
+
+def _shown(made: RecommendationMade) -> Content:
+    known = [name for name in FIGURES if any(one.figure == name for choice in made.choices for one in choice.figures)]
+    counted = sorted(known, key=lambda name: -made.requirement.preference.points.get(name, 0.0))
+    return {
+        "made": made, "counted": counted, "front": front(made, counted), "cells": [_cells(choice, counted) for choice in made.choices],
+        "rejected": made.rejected[:SHOWN],
+    }  # fmt: skip
+
+
+def _cells(choice: Contender, counted: list[str]) -> list[tuple[str, str] | None]:
+    """Each figure with its interval; None where it is not known."""
+    own = {one.figure: one.model_dump() for one in choice.figures}
+    return [(figure_told(own[name]), interval_told(own[name])) if name in own else None for name in counted]
+
+
+ROUTES = page("/recommend", "recommend.html", load, live=False)

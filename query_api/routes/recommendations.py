@@ -1,0 +1,146 @@
+"""Recommendations: which model on which hardware, how surely, and what to measure next; each an event that can be reckoned again."""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from query_api.operations.routing import Call, Operation
+from query_api.operations.shapes import Nothing, Shape
+from query_api.reading.deciding import LISTING, Asking
+from query_api.reading.paging import Paged
+from schemas.decisions import Contender, NextRun, RecommendationMade, Rejected, Tradeoff, Ways
+from schemas.requirements import Requirement
+from streams.deciding.drawing import SEED
+from streams.deciding.reading import requirement_of
+
+EXAMPLE: dict[str, JsonValue] = {
+    "tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}, "latency": {"ttft_p95": "800 ms"},
+    "traffic": {"rate": "20/s", "input": "800 tokens", "output": "200 tokens"}, "budget": {"per_month": "3000 USD"},
+}  # fmt: skip
+LARGEST_SEED = 2**32
+
+
+class RecommendationAsked(Shape):
+    """A requirement, as docs/deciding.md writes it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"requirement": EXAMPLE}]})
+
+    requirement: dict[str, Any] = Field(
+        description="tasks, floors, latency, traffic, budget, allowed, prefer, threshold: amounts with units"
+    )
+    by: str = Field(default="anonymous", max_length=200, description="who asks")
+    seed: int = Field(default=SEED, ge=0, lt=LARGEST_SEED, description="of the draws: the same gives the same answer")
+
+
+class Recommendation(Shape):
+    """What is recommended, or between whom it is undecided and what to measure next; who was refused and why.
+
+    Chances are shares of draws of all that was measured. Of long lists it has the first: `contending` and `refused` count all.
+    """
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool = Field(description="the first choice is surer than the threshold asks for")
+    words: str
+    requirement: Requirement
+    considered: int
+    contending: int
+    refused: int
+    choices: tuple[Contender, ...] = Field(description="those who keep all constraints often enough, the likeliest to be right first")
+    rejected: tuple[Rejected, ...] = Field(description="the nearest to being admitted first")
+    tradeoffs: tuple[Tradeoff, ...] = Field(description="the first choice less the second")
+    methods: Ways | None
+    knee: str | None = Field(description="the candidate where giving up a little more gains the least")
+    conflict: tuple[str, ...] = Field(description="where nobody is left: the smallest set of constraints that nobody keeps together")
+    nearest: Rejected | None = Field(description="where nobody is left: who comes nearest")
+    next: tuple[NextRun, ...] = Field(description="where it is undecided: what to measure, the most expected for a dollar first")
+    prices: str | None = Field(description="the version of the price book")
+    as_of_us: int = Field(description="the time whose prices hold")
+    formula_version: str
+    seed: int
+    draws: int
+    inputs_digest: str
+    input_runs: tuple[str, ...] = Field(description="all runs that were read")
+
+
+class RecommendationsAsked(Paged):
+    """Which recommendations."""
+
+    sort: Literal["-made_us", "made_us", "-confidence", "confidence"] = Field(default="-made_us", description="by when, or by how surely")
+
+
+class RecommendationRow(Shape):
+    """A recommendation and its first choice; null where nobody is left."""
+
+    recommendation_id: str
+    asked_by: str
+    made_us: int
+    decided: bool
+    words: str
+    considered: int
+    contending: int
+    refused: int
+    model: str | None
+    engine: str | None
+    hardware: str | None
+    confidence: float | None
+
+
+class RecommendationPage(Shape):
+    """Recommendations, in the order asked for."""
+
+    recommendations: tuple[RecommendationRow, ...]
+    next: str | None = Field(description="the next page's cursor; null at the end")
+
+
+class Reckoned(Shape):
+    """A recommendation reckoned again from the same runs, prices and seed."""
+
+    recommendation_id: str
+    equal: bool
+    differs: tuple[str, ...] = Field(description="the fields in which what comes now differs from what was said")
+
+
+def said(made: RecommendationMade) -> Recommendation:
+    """The event as the API tells it."""
+    fields = set(Recommendation.model_fields) - {"made_us"}
+    return Recommendation(made_us=made.occurred_us, **{name: getattr(made, name) for name in fields})
+
+
+async def recommend(call: Call[Nothing, RecommendationAsked]) -> Recommendation:
+    """Recommends a model, engine and hardware for a requirement, from what was measured.
+
+    Below the threshold nothing is chosen, and `next` says what to measure, what that costs and with which command. The same question to
+    the same measurements is the same recommendation.
+    """
+    asked = call.body
+    asking = Asking(requirement_of(asked.requirement), asked.by, asked.seed)
+    return said(await call.state.deciding.recommended(asking, call.state.log.publish))
+
+
+async def recommendation(call: Call[Nothing, Nothing]) -> Recommendation:
+    """Shows a recommendation as it was made."""
+    return said(await call.state.deciding.kept(call.path["recommendation_id"]))
+
+
+async def recommendations(call: Call[RecommendationsAsked, Nothing]) -> RecommendationPage:
+    """Lists recommendations, the newest first."""
+    found, following = await call.state.reading.page(LISTING, **call.query.model_dump())
+    return RecommendationPage.model_validate({"recommendations": found, "next": following})
+
+
+async def reckon_again(call: Call[Nothing, Nothing]) -> Reckoned:
+    """Reckons a recommendation again from the runs, prices and seed that it names, and says whether it comes out the same."""
+    made = await call.state.deciding.kept(call.path["recommendation_id"])
+    again = await call.state.deciding.again(made)
+    names = sorted(name for name in Recommendation.model_fields if name != "made_us" and getattr(made, name) != getattr(again, name))
+    return Reckoned(recommendation_id=made.recommendation_id, equal=not names, differs=tuple(names))
+
+
+OPERATIONS = (
+    Operation("POST", "/v1/recommendations", recommend, tag="decisions", status=202, location="/v1/recommendations/{recommendation_id}"),
+    Operation("GET", "/v1/recommendations", recommendations, tag="decisions"),
+    Operation("GET", "/v1/recommendations/{recommendation_id}", recommendation, tag="decisions"),
+    Operation("GET", "/v1/recommendations/{recommendation_id}/again", reckon_again, tag="decisions", refuses=(422,)),
+)

@@ -1,0 +1,47 @@
+"""The commands that ask for a measurement, as they are typed: more documents of a task, or a load on an engine."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.requests import Chat
+from schemas.requirements import Traffic
+from streams.deciding.evidence import Weights
+
+REQUESTS: Final = 200  # of a load: enough for its 95th percentiles, with its ramp and drain left out
+WARMED: Final = 8
+
+
+def submit(weights: Weights, chat: Chat, *, task: str, limit: int, fewshot: int | None = None) -> str:
+    """`assay submit` of a task's first so many documents."""
+    told = ["assay", "submit", "--model", weights.uri, *_engine(weights), "--task", task, "--limit", str(limit)]
+    told += ["--fewshot", str(fewshot)] if fewshot is not None else []
+    return shlex.join([*told, *_dress(chat), "--wait"])
+
+
+def perf(weights: Weights, traffic: Traffic | None, *, concurrency: int = WARMED) -> str:
+    """`assay perf` under a closed load, of requests as long as the traffic's."""
+    lengths = ["--input-tokens", str(traffic.input_tokens), "--output-tokens", str(traffic.output_tokens)] if traffic else []
+    told = ["assay", "perf", "--model", weights.uri, *_engine(weights), "--profile", "concurrent", "--concurrency", str(concurrency)]
+    return shlex.join([*told, "--requests", str(REQUESTS), *lengths, "--wait"])
+
+
+def _engine(weights: Weights) -> Iterator[str]:
+    yield from ("--engine", weights.engine)
+    for name, value in json.loads(weights.options).items():
+        yield from ("--option", f"{name}={value}")
+
+
+def _dress(chat: Chat) -> Iterator[str]:
+    if chat.template is not None:
+        yield "--chat"
+    if chat.system:
+        yield from ("--system", chat.system)
+    for name in ("fold_system", "multiturn"):
+        if getattr(chat, name):
+            yield f"--{name.replace('_', '-')}"
+    if chat.thinking is not None:
+        yield "--thinking" if chat.thinking else "--no-thinking"
+    if chat.thinking_tokens is not None:
+        yield from ("--thinking-tokens", str(chat.thinking_tokens))

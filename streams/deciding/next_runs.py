@@ -1,0 +1,170 @@
+"""The next measurements on offer between those who contend, each with its price and the commands that ask for it; and what nobody measured.
+
+Documents of a task are offered as many again as the contenders have answered, where the task has more of them. A document costs what the
+runs that answered it before cost, over their documents; a speed run costs the hours that its requests take at the rate that was measured.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from schemas.decisions import NextRun
+from schemas.requirements import Requirement
+from streams.deciding import commands
+from streams.deciding.candidates import FIGURES, Candidate, TaskScores
+from streams.deciding.drawing import QUALITY
+from streams.deciding.evidence import Evidence, known_tasks
+from streams.deciding.measured import Field, Origin
+from streams.deciding.measuring_next import Offer, worths
+from streams.deciding.offering import BY_SPEED, contenders, documents, models_of, speed_run
+from streams.deciding.recommending import Recommendation
+from streams.deciding.screening import Decision
+from streams.errors import Invalid
+from streams.money.scenarios import S_PER_HOUR
+
+MOST: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is known of runs: what each cost, which asked all documents that there are, and with how many examples each asked a task."""
+
+    usd: Mapping[str, float] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
+    fewshots: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, and what it is answered from."""
+
+    requirement: Requirement
+    evidence: Evidence
+    own: Field
+    asked: Asked = field(default_factory=Asked)
+
+    def origin(self, candidate: Candidate) -> Origin:
+        """Where a candidate comes from."""
+        return self.own.origins[candidate.key]
+
+    def usd_per_document(self, run_id: str) -> float | None:
+        """What a document cost in a run; None where that is not known."""
+        count = sum(task.documents for task in self.evidence.results[run_id].tasks.values())
+        return self.asked.usd[run_id] / count if self.asked.usd.get(run_id) and count else None
+
+
+@dataclass(frozen=True, slots=True)
+class Buyable:
+    """An offer, and what gives the commands that carry it out so many times."""
+
+    offer: Offer
+    commands: Callable[[int], tuple[str, ...]]
+
+
+def runs_of(made: Decision, own: Field) -> tuple[str, ...]:
+    """The runs of those who contend: what `Asked` must know."""
+    keys = [made.worlds.candidates[place].key for place in contenders(made)]
+    return tuple(sorted({run_id for key in keys for run_id in own.origins[key].runs.values()}))
+
+
+def next_runs(told: Recommendation, question: Question) -> tuple[NextRun, ...]:
+    """What to measure next: where nothing is decided what is expected to decide, the best for a dollar first; then what nobody measured."""
+    worth_it = _worth_it(told.made, question) if told.made and not told.decided else ()
+    return (*worth_it, *_missing(told, question))[:MOST]
+
+
+def _worth_it(made: Decision, question: Question) -> Iterator[NextRun]:
+    found = [*(one for scores in question.own.scores for one in _documents(made, scores, question)), *_speeds(made, question)]
+    by_offer = {id(one.offer): one for one in found}
+    for worth in worths(made.confidence, [one.offer for one in found]):
+        if worth.gain > 0:
+            what = worth.offer.name if worth.times == 1 else f"{worth.times} × {worth.offer.name}"
+            typed = by_offer[id(worth.offer)].commands(worth.times)
+            yield NextRun(what=what, usd=worth.usd, confidence=worth.confidence, gain=worth.gain, words=worth.words, commands=typed)
+
+
+def _documents(made: Decision, scores: TaskScores, question: Question) -> Iterator[Buyable]:
+    """As many documents of a task again as there are, answered by all who contend; nothing where the task has no more."""
+    places = [place for place in contenders(made) if made.worlds.candidates[place].model in scores.models]
+    origins = [question.origin(made.worlds.candidates[place]) for place in models_of(made, places).values()]
+    runs, have = [one.runs[scores.task] for one in origins], scores.values.shape[1]
+    usd = [each for run_id in runs if (each := question.usd_per_document(run_id))]
+    if not usd or len(usd) < len(runs) or question.asked.whole & set(runs):
+        return
+    try:
+        offer = documents(made, scores, have, usd_per_document=sum(usd) / len(usd), places=places)
+    except Invalid:  # they share no documents: nothing is known of their noise
+        return
+    each = math.ceil(have / len(known_tasks(question.evidence.results.values())[scores.task]))
+    fewshots = [question.asked.fewshots.get((run_id, scores.task)) for run_id in runs]
+    yield Buyable(offer, lambda times: tuple(
+        commands.submit(one.deployed.weights, one.chat, task=scores.task, limit=(1 + times) * each, fewshot=fewshot)
+        for one, fewshot in zip(origins, fewshots, strict=True)
+    ))  # fmt: skip
+
+
+def _speeds(made: Decision, question: Question) -> Iterator[Buyable]:
+    """A speed run of each who contends, where its speed counts."""
+    counted = any(name in made.worlds.drawn for name in BY_SPEED)
+    for place in contenders(made):
+        candidate = made.worlds.candidates[place]
+        origin = question.origin(candidate)
+        if counted and origin.point is not None and candidate.usd_per_hour:
+            usd = candidate.usd_per_hour * commands.REQUESTS / origin.point.rate_per_s / S_PER_HOUR
+            typed = commands.perf(origin.deployed.weights, question.requirement.traffic, concurrency=origin.point.places)
+            offer = speed_run(made, place, usd=usd, relative_error=1 / math.sqrt(commands.REQUESTS))
+            yield Buyable(offer, _repeated(typed))
+
+
+def _repeated(command: str) -> Callable[[int], tuple[str, ...]]:
+    return lambda times: (command if times == 1 else f"{command}  # {times} times",)
+
+
+def lacks(candidate: Candidate, told: Recommendation) -> tuple[str, ...]:
+    """The figures that count and that nobody measured of one who is left."""
+    if told.made is None:
+        return ()
+    place = next(n for n, one in enumerate(told.made.worlds.candidates) if one.key == candidate.key)
+    points = told.made.worlds.points
+    return tuple(swing.figure for swing in told.made.weights if math.isnan(points[swing.figure][place]))
+
+
+def _missing(told: Recommendation, question: Question) -> Iterator[NextRun]:
+    """What must be measured before somebody can be chosen at all: of those who are left, then of those who are refused for nothing else."""
+    for one in told.choices:
+        if names := lacks(one.candidate, told):
+            yield from _unknown(one.candidate, names, question)
+    for other in told.refused:
+        if other.refusals and all(refusal.own is None and refusal.constraint.measured for refusal in other.refusals):
+            yield from _unknown(other.candidate, [refusal.constraint.subject for refusal in other.refusals], question)
+
+
+def _unknown(candidate: Candidate, names: Sequence[str], question: Question) -> Iterator[NextRun]:
+    if typed := first_measurement(candidate, names, question):
+        told = ", ".join(FIGURES[name].words if name in FIGURES else name.replace(QUALITY, "quality of ") for name in names)
+        words = f"{candidate.name} cannot be chosen before it is measured: {told}"
+        yield NextRun(what=f"a first measurement of {candidate.name}", usd=None, confidence=None, gain=None, words=words, commands=typed)
+
+
+def first_measurement(candidate: Candidate, names: Sequence[str], question: Question) -> tuple[str, ...]:
+    """The commands that measure these figures of a candidate; none where no run would tell them, as where a price is missing."""
+    return tuple(_asking(candidate, names, question))
+
+
+def _asking(candidate: Candidate, names: Sequence[str], question: Question) -> Iterator[str]:
+    origin = question.origin(candidate)
+    for scores in question.own.scores:
+        if candidate.model not in scores.models and any(name in ("quality", QUALITY + scores.task) for name in names):
+            yield commands.submit(origin.deployed.weights, origin.chat, task=scores.task, limit=scores.values.shape[1])
+    if origin.point is None and any(not name.startswith("quality") for name in names):
+        yield commands.perf(origin.deployed.weights, question.requirement.traffic)
+
+
+def what_is_missing(question: Question) -> str | None:
+    """What to do first where a figure that counts is known of nobody: a command; None where everybody has a speed and a price."""
+    for candidate in question.own.candidates:
+        if question.origin(candidate).point is None:
+            return f"Measure it: {commands.perf(question.origin(candidate).deployed.weights, question.requirement.traffic)}"
+    priceless = sorted({candidate.hardware for candidate in question.own.candidates if candidate.usd_per_hour is None})
+    return f"No price of {priceless[0]} is known: `assay prices import FILE` publishes it" if priceless else None

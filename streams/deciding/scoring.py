@@ -1,0 +1,87 @@
+"""The scores that quality rests on: every variant's value of every document of the tasks that count, from runs on the same data.
+
+Of a task those runs count that stand on its own board: the newest of each model, on the data of the newest run. A group's documents are
+those of all of its tasks, so that its score is theirs weighed by their samples, as lm-eval has it.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+
+from schemas.requirements import Requirement
+from streams.boards.ranking import Entry, adds_up, chosen
+from streams.boards.weighing import greatest
+from streams.deciding.candidates import TaskScores
+from streams.deciding.evidence import Evidence, known_tasks, weights_of
+from streams.errors import Invalid
+from streams.statistics.spreads import Floats
+
+NAMED: Final = 8  # tasks that a refusal names
+Scored = tuple[TaskScores, dict[str, str]]  # and the run of each model
+
+
+def tasks_of(requirement: Requirement) -> tuple[str, ...]:
+    """The names whose scores a requirement is about."""
+    return tuple(dict.fromkeys([*requirement.tasks, *(name for name in requirement.floors if name != "quality")]))
+
+
+def wants_quality(requirement: Requirement) -> bool:
+    """Quality as a whole is bounded or preferred by."""
+    preference = requirement.preference
+    return "quality" in {*requirement.floors, *preference.points, *(step.figure for step in preference.order)}
+
+
+def scores_of(requirement: Requirement, evidence: Evidence) -> dict[str, Scored]:
+    """The scores of the tasks that count, by name. Raises: Invalid for one that nobody was scored on, and where none is named."""
+    known, names = known_tasks(evidence.results.values()), tasks_of(requirement)
+    if not names and wants_quality(requirement) and known:
+        raise Invalid(
+            f"quality of what? name the tasks that count, as tasks: {{{next(iter(known))}: 1}}; measured are {_some(known)}", code="no-task"
+        )
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3) or sorted(known)
+            raise Invalid(f"nobody has scores of {name}; there are {_some(near)}" if near else f"nobody has scores of {name}, nor of any "
+                          "other task: `assay submit` measures them", code="no-task")  # fmt: skip
+    return {name: _joined(name, [_of_task(task, evidence) for task in known[name]]) for name in names}
+
+
+def _some(names: Iterable[str]) -> str:
+    told = list(names)
+    return ", ".join(told[:NAMED]) + (", …" if len(told) > NAMED else "")
+
+
+def _of_task(task: str, evidence: Evidence) -> Scored:
+    """One task's scores; those of models that nobody can tell the better of raise."""
+    entries = [entry for entry in evidence.books.entries(f"task:{task}") if entry.run.run_id in evidence.results]
+    full = chosen(f"task:{task}", entries).full if entries else ()
+    own = {evidence.label(weights_of(one.run), one.run.plan.chat): one for one in full if task in one.run.documents}
+    planned = next((found for one in own.values() if (found := one.run.planned(task))), None)
+    if planned is not None and not adds_up(planned):
+        raise Invalid(f"{task} is measured by {planned.main_metric}, which is no mean of which more is better, and cannot be a part of "
+                      "quality; leave it out", code="no-task")  # fmt: skip
+    values = _aligned([*own.values()], task, most=greatest(planned.main_metric) if planned else 1)
+    return TaskScores(task, tuple(own), values), {label: one.run.run_id for label, one in own.items()}
+
+
+def _aligned(entries: Sequence[Entry], task: str, *, most: int) -> Floats:
+    """Values of every document that any of them answered, shape [entries, documents]; NaN where one did not."""
+    columns = [one.run.documents[task] for one in entries]
+    every = np.unique(np.concatenate([column.ordinals for column in columns])) if columns else np.zeros(0, dtype=np.int32)
+    found = np.full((len(columns), len(every)), np.nan)
+    for row, column in zip(found, columns, strict=True):
+        row[np.searchsorted(every, column.ordinals)] = column.values / most
+    return found
+
+
+def _joined(name: str, parts: Sequence[Scored]) -> Scored:
+    """Several tasks' documents side by side, of the models that have them all."""
+    if len(parts) == 1:
+        scores, runs = parts[0]
+        return TaskScores(name, scores.models, scores.values), runs
+    models = sorted(set.intersection(*(set(scores.models) for scores, _ in parts)))
+    places = [[scores.models.index(model) for model in models] for scores, _ in parts]
+    values = np.concatenate([scores.values[own] for (scores, _), own in zip(parts, places, strict=True)], axis=1)
+    return TaskScores(name, tuple(models), values), {model: parts[0][1][model] for model in models}

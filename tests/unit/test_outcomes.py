@@ -1,0 +1,106 @@
+"""Did it help: shares of decisions with intervals, by hand; and costs as people state them."""
+
+from typing import Any
+
+import pytest
+
+from query_api.drawing.calculating import as_csv, break_even, rows, tornado
+from query_api.pages.calculating import told_by as costs_told
+from query_api.pages.recommending import told_by
+from query_api.routes.calculations import told as answered
+from streams.deciding.outcomes import Decided, confident, saved
+from streams.errors import Invalid
+from streams.money.calculating import calculated
+from streams.money.reading import calculation_of
+from streams.statistics.intervals import wilson
+
+LENOVO: dict[str, Any] = {
+    "source": "Lenovo Press LP2368, 2026", "inputs": {"purchase": "250141.80 USD", "running": 6.37, "rent": 98.32, "years": 5}
+}  # fmt: skip
+
+
+def test_the_share_of_sure_decisions_and_what_they_saved() -> None:
+    """Three of four were sure; two outcomes, one of them dearer than before; what nobody said counts for nothing."""
+    made = [Decided(0.9, 1000, 600), Decided(0.8, 1000, 1200), Decided(0.95, None, 5), Decided(0.5, 0, 5), Decided(None, None, None)]
+    sure, helped = confident(made), saved(made)
+    assert (sure.value, sure.n) == (0.75, 4)
+    assert (sure.low, sure.high) == wilson(0.75, 4)
+    assert helped.value == pytest.approx(0.1)
+    assert helped.n == 2
+    assert helped.low is not None and helped.high is not None and helped.low < 0.1 < helped.high
+    nobody = saved([])
+    assert (nobody.value, nobody.n) == (None, 0) and "assay decisions outcome" in (nobody.why_undefined or "")
+
+
+def test_a_calculation_comes_to_the_published_figures_and_opens_them() -> None:
+    """2,720 hours and 12.08 USD an hour; down to who states each input. Source: Lenovo Press LP2368 (2026)."""
+    found = answered(calculated(calculation_of(LENOVO | {"spread": "10 %"}))).model_dump()
+    assert found["usd_per_hour"] == pytest.approx(12.08, rel=1e-3)
+    assert found["break_even_hours"] == pytest.approx(2720, rel=1e-3)
+    one = next(figure for figure in found["figures"] if figure["figure"] == "break_even_hours")
+    assert {part["source"] for part in one["opened"] if part["name"] in ("purchase", "rent")} == {"Lenovo Press LP2368, 2026"}
+    assert {part["source"] for part in one["opened"] if part["name"] == "installation"} == {"default"}
+    hangs = next(each for each in found["sensitivity"] if each["figure"] == "break_even_hours")
+    assert hangs["low"] < 2720 < hangs["high"]
+    bars, band = tornado(hangs)
+    assert {bar.name for bar in bars} == {"purchase", "rent", "running"}
+    assert 0 <= band.low <= band.point <= band.high <= 100
+    chart = break_even(found)
+    assert chart is not None and chart.owned[0] < chart.owned[1] < 100
+
+
+def test_an_export_has_every_figure_and_no_formula_of_a_spreadsheet() -> None:
+    """What was stated follows; a source that begins as a formula is shown as text."""
+    found = answered(calculated(calculation_of(LENOVO | {"source": "=HYPERLINK(2026)"}))).model_dump()
+    assert [row[0] for row in rows(found)][: len(found["figures"])] == [one["figure"] for one in found["figures"]]
+    assert "'=HYPERLINK(2026)" in as_csv(found) and ",=HYPERLINK" not in as_csv(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"inputs": {}}, "state at least purchase or rent"),
+        ({"inputs": {"purchase": "100 CHF"}}, "CHF, which has no rate"),
+        ({"inputs": {"purchase": 5, "years": "5 apples"}}, "years has the unit 'apples'; its unit is years"),
+        ({"inputs": {"prchase": 5}}, "there is no input 'prchase'"),
+        ({"inputs": {"rent": {"value": 2, "source": "a price page"}}}, "without a date"),
+        ({"source": ""}, "has no source"),
+        ({"spread": "200 %"}, "between 0 % and 100 %"),
+        ({"spreads": {"rent": [120, 60]}}, "write the lower end first"),
+        ({"spreads": {"rent": {"low": 1, "high": 2, "shape": "flat"}}}, "there are uniform, triangular"),
+        ({"curve": {"0-8": "2/s"}}, "the curve has holes"),
+        ({"colour": 1}, "no field 'colour'"),
+    ],
+)
+def test_a_wrong_calculation_says_what_is_wrong(changed: dict[str, Any], says: str) -> None:
+    """With the field, its value and what to write."""
+    with pytest.raises(Invalid) as refusal:
+        calculated(calculation_of(LENOVO | changed))
+    assert says in str(refusal.value)
+
+
+def test_a_currency_with_a_rate_is_a_number_of_dollars() -> None:
+    """200 EUR at 1.25; a share in percent."""
+    told = {"inputs": {"purchase": "200 EUR", "discount": "5 %"}, "rates": {"EUR": 1.25}, "source": "me, 2026"}
+    asked = calculation_of(told)
+    assert (float(asked.scenario.written("purchase")), float(asked.scenario.written("discount"))) == (250, 0.05)
+
+
+def test_forms_tell_what_their_fields_say() -> None:
+    """Pairs with weights, names by commas, amounts as they are; what is empty is not asked for."""
+    query = {
+        "tasks": "gsm8k: 2, mmlu",
+        "floors": "",
+        "ttft_p95": " 800 ms ",
+        "hardware": "L40S, H100",
+        "points": "quality: 10",
+        "threshold": "",
+    }
+    assert told_by(query) == {
+        "latency": {"ttft_p95": "800 ms"}, "allowed": {"hardware": ["L40S", "H100"]}, "tasks": {"gsm8k": "2", "mmlu": "1"},
+        "prefer": {"points": {"quality": "10"}},
+    }  # fmt: skip
+    with pytest.raises(Invalid, match="tasks has gsm8k twice"):
+        told_by({"tasks": "gsm8k, gsm8k: 2"})
+    told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"}, year=2026)
+    assert told == {"source": "entered on this page in 2026", "inputs": {"purchase": "5"}, "spread": "10 %"}
