@@ -24,12 +24,12 @@ help: ## Lists the targets
 
 setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 
-$(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml
+$(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml query_api/verify/pyproject.toml
 	test -x $(bin)/python || python3 -m venv .venv
 	$(bin)/pip install --quiet --require-hashes -r infra/requirements/uv.txt
 	$(bin)/uv pip sync --quiet --system-certs --require-hashes infra/requirements/dev.txt
 	# The build backend is in the lock: isolation would fetch one that is not.
-	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk
+	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk --editable query_api/verify
 	touch $@
 
 demo: setup ## Three small models, made here, and a real one, evaluated and ranked on the embedded stack (SEED=1)

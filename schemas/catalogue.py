@@ -42,6 +42,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             results.RankingChanged,
             results.PricePublished,
             trust.RunSealed,
+            trust.EventQuarantined,
             trust.RunAudited,
             trust.RunRetracted,
             trust.AccessChanged,

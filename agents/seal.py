@@ -1,0 +1,275 @@
+"""Seals runs that are over: the shell of streams/trust. No Faust here, and no consumer group.
+
+It sweeps the log again and again, each record once, and reads of most only the key. A run of which all is said is read once more, hashed
+as it comes, and its seal is written as the next link of the chain. Any number of sealers may run: a link counts when it comes back from
+the log as the next one (streams/trust/chains.py); who was second writes another behind it. What was said of a run after its seal is
+quarantined. All state is the log's: a snapshot saves a start from reading the keys of all history.
+"""
+
+import asyncio
+import json
+import signal
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+
+from infra import seal_keys
+from infra.identity import producer
+from infra.kafka import Ends, Log, Place, Record
+from infra.metrics import READY
+from infra.retrying import until_available
+from infra.seal_keys import Key
+from infra.sealed_events import leaves, seals
+from infra.settings import Settings
+from infra.snapshots import Snapshots
+from schemas.event import Event
+from schemas.trust import EventQuarantined, RunSealed, Stretch
+from streams.errors import Permanent, Unavailable
+from streams.topics import SEALS, TOPICS, topic_named
+from streams.trust.chains import Chains
+from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
+from streams.trust.merkle import Tree, leaf_hash
+from streams.trust.statements import signed
+from streams.trust.stretches import SEALED_TOPICS, run_of_key
+
+SERVICE = "agents.seal"
+SHARD = "all"
+TICK_S = 2.0
+PATIENCE_MS = 200
+log_line = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An event that may have come after its run's seal."""
+
+    run_id: str
+    place: Place
+    event: Event
+
+
+class Sealer:
+    """One sealer: `run` sweeps, quarantines and seals until it is told to stop."""
+
+    def __init__(self, log: Log, settings: Settings) -> None:
+        self._log = log
+        self._settings = settings
+        self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
+        self._keys: list[Key] = []
+        self._ledger = Ledger(Chains())
+        self._swept: Ends = {}
+        self._seals_next = 0
+        self._saved_s = time.monotonic()
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        """Works until told to stop. Raises: what ended it otherwise."""
+        await until_available(self._start, what="seals")
+        working, stopping = asyncio.create_task(self._work()), asyncio.create_task(stopped.wait())
+        done, _ = await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+        if working in done:
+            working.result()
+        await self._save()
+
+    async def _work(self) -> None:
+        while True:
+            await until_available(self.turn, what="kafka")
+            if time.monotonic() - self._saved_s >= self._settings.snapshot_s:
+                await self._save()
+            await asyncio.sleep(TICK_S)
+
+    async def _start(self) -> None:
+        """Folds the seals, and takes up where the snapshot ends, or where the log begins."""
+        self._keys = await self._ready_keys()
+        self._ledger, self._swept, self._seals_next = Ledger(Chains(frozenset(key.public for key in self._keys))), {}, 0
+        if found := await self._snapshots.load(SHARD):
+            try:
+                loaded(json.loads(found.state), self._ledger)
+                self._swept = found.offsets
+            except (ValueError, KeyError, TypeError) as error:
+                log_line.warning("snapshot not used", why=f"cannot be read: {error}")
+                self._ledger.open = {}
+        await self._follow_seals()
+        log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=found is not None)
+
+    async def _ready_keys(self) -> list[Key]:
+        """The keys, of which one signs; the first is made where there is no seal yet. Raises: Unavailable while one that signed is gone."""
+        keys = seal_keys.keys_of(self._settings)
+        if not keys and not any((await self._log.ends([SEALS])).values()):
+            log_line.info("made a key", key_id=seal_keys.create(self._settings).key_id, folder=str(seal_keys.folder_of(self._settings)))
+            keys = seal_keys.keys_of(self._settings)
+        if seal_keys.signing(keys) is None:
+            raise Unavailable(
+                f"no private key in {seal_keys.folder_of(self._settings)} signs, and runs were sealed before: bring it back, or "
+                "`assay keys create` makes another, whose chain of seals names the old one",
+                code="no-key",
+            )
+        return keys
+
+    # --- What the log says
+
+    async def turn(self) -> None:
+        """Sweeps what has come since, and seals what is due then. Raises: Unavailable."""
+        await self._follow_seals()
+        ends = await self._log.ends(SEALED_TOPICS)
+        behind = {at: end for at, end in ends.items() if self._swept.get(at, 0) < end}
+        if behind:
+            await self._quarantine(await self._sweep(behind))
+            self._swept |= behind
+        self._ledger.sweeps += 1
+        READY.set(1)
+        if due := self._ledger.due(self._swept):
+            self._keys = await self._ready_keys()
+            self._ledger.chains.known = frozenset(key.public for key in self._keys)
+            for run_id in due:
+                await self._seal(run_id)
+
+    async def _sweep(self, behind: Ends) -> list[Late]:
+        """Takes in what lies between what was swept and there; what of it may be late."""
+
+        def wanted(key: bytes | None, place: Place) -> bool:
+            run_id = run_of_key(key)
+            if run_id is None:
+                return key is None  # as foreign producers may send requests
+            return self._ledger.meets(run_id, (place.topic, place.partition), place.offset)
+
+        late, since = list[Late](), dict(self._swept)
+        async with aclosing(self._log.follow(SEALED_TOPICS, since=since, until=behind, wanted=wanted, patience_ms=PATIENCE_MS)) as records:
+            async for record in records:
+                late += self._taken(record)
+        return late
+
+    def _taken(self, record: Record) -> list[Late]:
+        """Folds a record that was looked at; itself, where it may be late. What is no event is a dead letter elsewhere."""
+        event, at = record.event, (record.place.topic, record.place.partition)
+        run_id = run_of_key(record.key) or (run_of_key(event.partition_key()) if event else None)
+        if event is None or run_id is None:
+            return []
+        if record.key is None:
+            self._ledger.meets(run_id, at, record.place.offset)
+        return [Late(run_id, record.place, event)] if self._ledger.fold(event, run_id, at, record.place.offset) else []
+
+    async def _follow_seals(self) -> None:
+        """Folds the seals that have come, and looks again at what another sealer left out of one."""
+        async with aclosing(seals(self._log, since=self._seals_next)) as found:
+            async for offset, seal in found:
+                if why := self._ledger.seal(seal):
+                    log_line.warning("seal does not count", run_id=seal.run_id, why=why, offset=offset)
+                self._seals_next = offset + 1
+        again, self._ledger.again = self._ledger.again, []
+        for stretch in again:
+            await self._look_again(stretch)
+
+    async def _look_again(self, stretch: Stretch) -> None:
+        at, late = (stretch.topic, stretch.partition), list[Late]()
+        topic = topic_named(stretch.topic)
+        assert topic is not None
+        until = {at: min(stretch.end, self._swept.get(at, stretch.end))}
+        async with aclosing(self._log.follow([topic], since={at: stretch.first}, until=until, wanted=self._of_sealed)) as records:
+            async for record in records:
+                late += self._taken(record)
+        await self._quarantine(late)
+
+    def _of_sealed(self, key: bytes | None, _place: Place) -> bool:
+        return run_of_key(key) in self._ledger.sealed
+
+    # --- What came after a seal
+
+    async def _quarantine(self, late: Sequence[Late]) -> None:
+        """Says of events that they are no part of their runs' seals; one that says again what a seal holds is none."""
+        together: Mapping[tuple[str, str, int], list[Late]] = defaultdict(list)
+        for one in late:
+            together[one.run_id, one.place.topic, one.place.partition].append(one)
+        told = []
+        for (run_id, topic, partition), every in together.items():
+            members = await self._members(run_id, (topic, partition))
+            told += [self._quarantined(one) for one in every if one.event.event_id not in members]
+        await self._log.publish_all(told)
+        for event in told:
+            log_line.warning(
+                "quarantined", run_id=event.run_id, late=event.late_event, at=Place(event.topic, event.partition, event.offset)
+            )
+
+    async def _members(self, run_id: str, at: tuple[str, int]) -> set[str]:
+        """The ids of the events of a partition that a run's seal holds."""
+        topic, members = topic_named(at[0]), set[str]()
+        assert topic is not None
+        stretches = [one for one in self._ledger.stretches(run_id) if (one.topic, one.partition) == at]
+        for one in stretches:
+            async with aclosing(
+                self._log.follow([topic], since={at: one.first}, until={at: one.end}, wanted=lambda key, _: run_of_key(key) == run_id)
+            ) as records:
+                members |= {record.event.event_id async for record in records if record.event}
+        return members
+
+    def _quarantined(self, late: Late) -> EventQuarantined:
+        event, place = late.event, late.place
+        return EventQuarantined(
+            occurred_us=event.occurred_us, producer=producer(SERVICE), organisation_id=event.organisation_id, visibility=event.visibility,
+            run_id=late.run_id, topic=place.topic, partition=place.partition, offset=place.offset, late_event=type(event).__name__,
+            late_id=event.event_id, seal=self._ledger.sealed[late.run_id].seal,
+        )  # fmt: skip
+
+    # --- Seals
+
+    async def _seal(self, run_id: str) -> None:
+        """Seals a run, unless another sealer does. What cannot be read of it holds up no other run."""
+        run, began_s = self._ledger.open[run_id], time.monotonic()
+        stretches = run.stretches.told()
+        try:
+            tree = await self._hashed(run_id, stretches)
+        except Permanent as error:
+            log_line.error("cannot be sealed", run_id=run_id, why=str(error))
+            run.result = None
+            return
+        while run_id in self._ledger.open:
+            link = self._link(run_id, run, stretches, tree)
+            await self._log.publish(link)
+            await self._follow_seals()
+            if run_id in self._ledger.open and self._ledger.chains.head == link.previous_seal:
+                raise Permanent(f"the seal of run {run_id} does not count, and no other came before it")
+        log_line.info("sealed", run_id=run_id, events=tree.size, took_s=round(time.monotonic() - began_s, 3))
+
+    async def _hashed(self, run_id: str, stretches: Sequence[Stretch]) -> Tree:
+        tree = Tree()
+        async with aclosing(leaves(self._log, run_id, stretches)) as found:
+            async for leaf, _ in found:
+                tree.add(leaf_hash(leaf))
+        return tree
+
+    def _link(self, run_id: str, run: Open, stretches: Sequence[Stretch], tree: Tree) -> RunSealed:
+        """The run's seal as the next link, signed."""
+        key, result = seal_keys.signing(self._keys), run.result
+        assert key is not None and key.private is not None and result is not None
+        place = self._ledger.chains.next(key.public, key.endorsement, begins=uuid.uuid4().hex)
+        return signed(
+            RunSealed(
+                occurred_us=result.occurred_us, producer=producer(SERVICE), organisation_id=result.organisation_id,
+                visibility=result.visibility, run_id=run_id, root=tree.root.hex(), events=tree.size, settled=result.event_id,
+                scorers=result.scorers, stretches=tuple(stretches), chain=place.chain, position=place.position,
+                previous_seal=place.previous_seal, chain_root=place.chain_root, key_id=key.key_id, public_key=key.public, signature=b"",
+                endorsement=key.endorsement,
+            ),
+            key.private,
+        )  # fmt: skip
+
+    async def _save(self) -> None:
+        self._saved_s = time.monotonic()
+        await self._snapshots.save(SHARD, self._swept, json.dumps(dumped(self._ledger)).encode())
+
+
+async def main(settings: Settings) -> None:
+    """Seals until SIGTERM."""
+    stopped = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    async with Log(settings, client_id=SERVICE) as log:
+        await until_available(lambda: log.create_topics(TOPICS), what="topics")
+        await Sealer(log, settings).run(stopped)
