@@ -14,6 +14,7 @@ from query_api.cli import (
     doctor,
     engines,
     judging,
+    keys,
     labelling,
     looking,
     prices,
@@ -23,6 +24,7 @@ from query_api.cli import (
     stack,
     submitting,
     suites,
+    trusting,
 )
 from query_api.cli.usual import Usual
 from streams.errors import AssayError
@@ -44,6 +46,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         suites.suites,
     ),
     "The log": (record.topics, record.tail, record.replay),
+    "Trust": (trusting.seals, trusting.export, trusting.verify, trusting.retract),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
@@ -51,6 +54,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": ((prices.prices, {"import": prices.import_prices}),),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
+    "Trust": ((keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),),
 }
 
 

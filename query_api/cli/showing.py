@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -109,6 +110,7 @@ def ranking(board: Mapping[str, Any]) -> None:
             ">#",
             ">places",
             "model",
+            "trust",
             ">score",
             ">95 % interval",
             ">samples",
@@ -127,12 +129,17 @@ def ranking(board: Mapping[str, Any]) -> None:
 
 def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
-        row["rank"], _places(row), _named(row), number(row["score"]), _ends(row), row["samples"],
+        row["rank"], _places(row), _named(row), marks(row) or None, number(row["score"]), _ends(row), row["samples"],
         row["data_age"] if row["data_age"] != "unknown" else None,
         number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
         energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
         usd(row["cost"].get("per_1m_output_tokens_usd")) if row["cost"] else None,
     )  # fmt: skip
+
+
+def marks(row: Mapping[str, Any]) -> str:
+    """Whether a run is sealed, audited or retracted."""
+    return ", ".join(name for name in ("retracted", "sealed", "audited") if row.get(name))
 
 
 def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
@@ -194,6 +201,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         f"{verb} {short(told[side]['model'])}  {told[side]['run_id']}"
         for side, verb in (("subject", "judges"), ("against", "against")) if told.get(side)
     )  # fmt: skip
+    yield from _trust(told)
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
@@ -207,6 +215,16 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from told["exposure"]
     yield from ((warning, "yellow") for warning in told["warnings"])
     yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
+
+
+def _trust(told: Mapping[str, Any]) -> Iterator[str]:
+    """Whether a run counts, and what proves it."""
+    if retraction := told.get("retraction"):
+        yield f"[red]retracted by {escape(retraction['by'])}: {escape(retraction['reason'])}[/]"
+    if seal := told.get("seal"):
+        yield f"sealed: {seal['events']} events, key {seal['key_id']}"
+    if late := told.get("quarantined"):
+        yield f"[yellow]{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`[/]"
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
