@@ -68,7 +68,7 @@ class Sealer:
 
     async def run(self, stopped: asyncio.Event) -> None:
         """Works until told to stop. Raises: what ended it otherwise."""
-        await until_available(self._start, what="seals")
+        await until_available(self.start, what="seals")
         working, stopping = asyncio.create_task(self._work()), asyncio.create_task(stopped.wait())
         done, _ = await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
@@ -76,16 +76,16 @@ class Sealer:
         await asyncio.gather(working, stopping, return_exceptions=True)
         if working in done:
             working.result()
-        await self._save()
+        await self.save()
 
     async def _work(self) -> None:
         while True:
             await until_available(self.turn, what="kafka")
             if time.monotonic() - self._saved_s >= self._settings.snapshot_s:
-                await self._save()
+                await self.save()
             await asyncio.sleep(TICK_S)
 
-    async def _start(self) -> None:
+    async def start(self) -> None:
         """Folds the seals, and takes up where the snapshot ends, or where the log begins."""
         self._keys = await self._ready_keys()
         self._ledger, self._swept, self._seals_next = Ledger(Chains(frozenset(key.public for key in self._keys))), {}, 0
@@ -260,7 +260,8 @@ class Sealer:
             key.private,
         )  # fmt: skip
 
-    async def _save(self) -> None:
+    async def save(self) -> None:
+        """Writes a snapshot."""
         self._saved_s = time.monotonic()
         await self._snapshots.save(SHARD, self._swept, json.dumps(dumped(self._ledger)).encode())
 
