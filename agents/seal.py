@@ -11,25 +11,24 @@ import json
 import signal
 import time
 import uuid
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 import structlog
 
+from agents.quarantining import Late, quarantine
 from infra import seal_keys
 from infra.identity import producer
 from infra.kafka import Ends, Log, Place, Record
+from infra.logging import frames
 from infra.metrics import READY
 from infra.retrying import until_available
 from infra.seal_keys import Key
 from infra.sealed_events import leaves, seals
 from infra.settings import Settings
 from infra.snapshots import Snapshots
-from schemas.event import Event
-from schemas.trust import EventQuarantined, RunSealed, Stretch
-from streams.errors import Permanent, Unavailable
+from schemas.trust import RunSealed, Stretch
+from streams.errors import Permanent, Temporary, Unavailable
 from streams.topics import SEALS, TOPICS, topic_named
 from streams.trust.chains import Chains
 from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
@@ -42,15 +41,6 @@ SHARD = "all"
 TICK_S = 2.0
 PATIENCE_MS = 200
 log_line = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    """An event that may have come after its run's seal."""
-
-    run_id: str
-    place: Place
-    event: Event
 
 
 class Sealer:
@@ -121,7 +111,7 @@ class Sealer:
         ends = await self._log.ends(SEALED_TOPICS)
         behind = {at: end for at, end in ends.items() if self._swept.get(at, 0) < end}
         if behind:
-            await self._quarantine(await self._sweep(behind))
+            await quarantine(self._log, self._ledger, await self._sweep(behind), service=SERVICE)
             self._swept |= behind
         self._ledger.sweeps += 1
         READY.set(1)
@@ -175,67 +165,36 @@ class Sealer:
         async with aclosing(self._log.follow([topic], since={at: stretch.first}, until=until, wanted=self._of_sealed)) as records:
             async for record in records:
                 late += self._taken(record)
-        await self._quarantine(late)
+        await quarantine(self._log, self._ledger, late, service=SERVICE)
 
     def _of_sealed(self, key: bytes | None, _place: Place) -> bool:
         return run_of_key(key) in self._ledger.sealed
 
-    # --- What came after a seal
-
-    async def _quarantine(self, late: Sequence[Late]) -> None:
-        """Says of events that they are no part of their runs' seals; one that says again what a seal holds is none."""
-        together: Mapping[tuple[str, str, int], list[Late]] = defaultdict(list)
-        for one in late:
-            together[one.run_id, one.place.topic, one.place.partition].append(one)
-        told = []
-        for (run_id, topic, partition), every in together.items():
-            members = await self._members(run_id, (topic, partition))
-            told += [self._quarantined(one) for one in every if one.event.event_id not in members]
-        await self._log.publish_all(told)
-        for event in told:
-            log_line.warning(
-                "quarantined", run_id=event.run_id, late=event.late_event, at=Place(event.topic, event.partition, event.offset)
-            )
-
-    async def _members(self, run_id: str, at: tuple[str, int]) -> set[str]:
-        """The ids of the events of a partition that a run's seal holds."""
-        topic, members = topic_named(at[0]), set[str]()
-        assert topic is not None
-        stretches = [one for one in self._ledger.stretches(run_id) if (one.topic, one.partition) == at]
-        for one in stretches:
-            async with aclosing(
-                self._log.follow([topic], since={at: one.first}, until={at: one.end}, wanted=lambda key, _: run_of_key(key) == run_id)
-            ) as records:
-                members |= {record.event.event_id async for record in records if record.event}
-        return members
-
-    def _quarantined(self, late: Late) -> EventQuarantined:
-        event, place = late.event, late.place
-        return EventQuarantined(
-            occurred_us=event.occurred_us, producer=producer(SERVICE), organisation_id=event.organisation_id, visibility=event.visibility,
-            run_id=late.run_id, topic=place.topic, partition=place.partition, offset=place.offset, late_event=type(event).__name__,
-            late_id=event.event_id, seal=self._ledger.sealed[late.run_id].seal,
-        )  # fmt: skip
-
     # --- Seals
 
     async def _seal(self, run_id: str) -> None:
-        """Seals a run, unless another sealer does. What cannot be read of it holds up no other run."""
+        """Seals a run, unless another sealer does. What cannot be sealed is told, and holds up no other run."""
         run, began_s = self._ledger.open[run_id], time.monotonic()
-        stretches = run.stretches.told()
         try:
-            tree = await self._hashed(run_id, stretches)
-        except Permanent as error:
-            log_line.error("cannot be sealed", run_id=run_id, why=str(error))
+            events = await self._sealed(run_id, run)
+            log_line.info("sealed", run_id=run_id, events=events, took_s=round(time.monotonic() - began_s, 3))
+        except Temporary:
+            raise
+        except Exception as error:  # noqa: BLE001  # one run's: others go on
+            log_line.error("cannot be sealed", run_id=run_id, error=frames(error))
             run.result = None
-            return
+
+    async def _sealed(self, run_id: str, run: Open) -> int:
+        """How many events are sealed, once the run's link counts, or another's. Raises: Permanent, where none does; Unavailable."""
+        stretches = run.stretches.told()
+        tree = await self._hashed(run_id, stretches)
         while run_id in self._ledger.open:
             link = self._link(run_id, run, stretches, tree)
             await self._log.publish(link)
             await self._follow_seals()
             if run_id in self._ledger.open and self._ledger.chains.head == link.previous_seal:
                 raise Permanent(f"the seal of run {run_id} does not count, and no other came before it")
-        log_line.info("sealed", run_id=run_id, events=tree.size, took_s=round(time.monotonic() - began_s, 3))
+        return tree.size
 
     async def _hashed(self, run_id: str, stretches: Sequence[Stretch]) -> Tree:
         tree = Tree()

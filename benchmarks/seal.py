@@ -83,7 +83,7 @@ async def sealed(settings: Settings, _run: str, _path: Path) -> dict[str, float]
 async def read(settings: Settings, run: str, _path: Path) -> dict[str, float]:
     """The floors: the run's records taken and not decoded, and SHA-256 over canonical bytes."""
     async with Log(settings, client_id="benchmark") as log:
-        seal = (await found(log, settings)).seal_of(run)
+        seal = (await found(log, settings, of=run)).seal
         assert seal is not None
         began, count = time.perf_counter(), 0
         async with aclosing(log.messages(seal.stretches)) as messages:

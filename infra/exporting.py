@@ -25,20 +25,25 @@ from streams.trust.statements import statement
 
 @dataclass(slots=True)
 class Found:
-    """What the log's seals say: each chain's links by their hashes, its newest one, who endorsed whom, and why others do not count."""
+    """What the log's seals say: each chain's links by their hashes, its newest one, and who endorsed whom.
+
+    `told` are the seals of the run `of` (of every run, where it is None), each with why it does not count, where it does not.
+    """
 
     chains: Chains
+    of: str | None = None
     links: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     heads: dict[str, RunSealed] = field(default_factory=dict)
     endorsements: list[Endorsement] = field(default_factory=list)
-    counted: list[tuple[RunSealed, str | None]] = field(default_factory=list)
+    told: list[tuple[RunSealed, str | None]] = field(default_factory=list)
 
     def take(self, seal: RunSealed) -> None:
         """Takes a seal in, in the log's order."""
         before = self.chains.every.get(seal.chain)
         by = before.keys[-1] if before else None
         why = self.chains.fold(seal)
-        self.counted.append((seal, why))
+        if self.of in {None, seal.run_id}:
+            self.told.append((seal, why))
         if why is not None:
             return
         if by is not None and by != seal.public_key and seal.endorsement:
@@ -46,15 +51,16 @@ class Found:
         self.links[seal.chain].append(leaf_hash(statement(seal)))
         self.heads[seal.chain] = seal
 
-    def seal_of(self, run_id: str) -> RunSealed | None:
-        """The newest seal of a run that counts: of the own chain, where that has one."""
-        every = [seal for seal, why in self.counted if why is None and seal.run_id == run_id]
+    @property
+    def seal(self) -> RunSealed | None:
+        """The run's newest seal that counts: of the own chain, where that has one."""
+        every = [seal for seal, why in self.told if why is None]
         return next((seal for seal in reversed(every) if self.chains.is_own(seal)), every[-1] if every else None)
 
 
-async def found(log: Log, settings: Settings) -> Found:
-    """Every seal of the log. Raises: Unavailable."""
-    told = Found(Chains(frozenset(key.public for key in seal_keys.keys_of(settings))))
+async def found(log: Log, settings: Settings, *, of: str | None = None) -> Found:
+    """What the log's seals say, those of one run or of all. Raises: Unavailable."""
+    told = Found(Chains(frozenset(key.public for key in seal_keys.keys_of(settings))), of)
     async with aclosing(seals(log)) as every:
         async for _, seal in every:
             told.take(seal)
@@ -67,8 +73,8 @@ async def export(log: Log, settings: Settings, run_id: str, path: Path, *, priva
     Raises: Conflict for one that is not sealed yet, NotFound, Invalid for a private one without `private`, Permanent where the log says no
     longer what was sealed, Unavailable.
     """
-    told = await found(log, settings)
-    seal = told.seal_of(run_id)
+    told = await found(log, settings, of=run_id)
+    seal = told.seal
     if seal is None:
         raise await _unsealed(log, run_id)
     if seal.visibility == PRIVATE and not private:

@@ -37,7 +37,7 @@ async def _seals(settings: Settings) -> list[dict[str, Any]]:
     from query_api.cli.logs import opened
 
     async with opened(settings) as log:
-        every = (await found(log, settings)).counted
+        every = (await found(log, settings)).told
     return [{name: getattr(seal, name) for name in ("run_id", "root", "events", "key_id", "chain", "position")} | {"void": why}
             for seal, why in every]  # fmt: skip
 
