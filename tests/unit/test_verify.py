@@ -229,6 +229,20 @@ def test_a_seal_of_another_key_is_refused_unless_the_key_endorsed_it(tmp_path: P
         assert verify(path, raw(NEW)).valid and verify(path).valid
 
 
+def test_while_a_key_is_changed_either_may_sign_the_head(tmp_path: Path) -> None:
+    """The old key's link behind the new one's is of the same chain; a stranger's is not."""
+    chains, links, told = Chains(frozenset({raw(KEY)})), list[RunSealed](), endorsed(raw(NEW), KEY)
+    root, size = root_of([scored(0)])
+    for key, said in ((KEY, {}), (NEW, {"endorsement": told, "root": root, "events": size}), (KEY, {})):
+        links.append(link_of(chains, R, key, **said))
+        assert chains.fold(links[-1]) is None
+    path = tmp_path / "run.zip"
+    write_file(path, [leaf_of(scored(0))], links[1], links, endorsements=[(raw(NEW), raw(KEY), told)])
+    assert verify(path, raw(NEW)).reasons == [] and verify(path, raw(KEY)).reasons == []
+    write_file(path, [leaf_of(scored(0))], links[1], links)
+    assert "did not endorse each other" in verify(path, raw(NEW)).reasons[0]
+
+
 @pytest.mark.parametrize("name", ["seal.json", "head.json"])
 def test_a_statement_that_is_altered_is_not_what_was_signed(file: Path, name: str) -> None:
     """Every field of it."""

@@ -218,8 +218,8 @@ def _check_key(seal: Seal, key: bytes | None, endorsed: Mapping[bytes, set[bytes
 def _check_head(file: zipfile.ZipFile, seal: Seal, head: Seal, endorsed: Mapping[bytes, set[bytes]], verdict: Verdict) -> None:
     """The seal is a link of the chain whose newest link the head is, and nothing before it was changed since."""
     index, size = seal.says["position"], head.says["position"]
-    if not _reaches(seal.key, head.key, endorsed):
-        verdict.reasons.append(f"the chain's head is signed by key {key_id(head.key)}, which the seal's key did not endorse")
+    if not (_reaches(seal.key, head.key, endorsed) or _reaches(head.key, seal.key, endorsed)):
+        verdict.reasons.append(f"the chain's head is signed by key {key_id(head.key)}: it and the seal's key did not endorse each other")
     if head.says["chain"] != seal.says["chain"] or index > size:
         verdict.reasons.append("head.json is no later link of the seal's chain")
         return
