@@ -131,7 +131,8 @@ class Sealer:
             return self._ledger.meets(run_id, (place.topic, place.partition), place.offset)
 
         late, since = list[Late](), dict(self._swept)
-        async with aclosing(self._log.follow(SEALED_TOPICS, since=since, until=behind, wanted=wanted, patience_ms=PATIENCE_MS)) as records:
+        between = self._log.follow(SEALED_TOPICS, since=since, until=behind, wanted=wanted, patience_ms=PATIENCE_MS, told="sweeps")
+        async with aclosing(between) as records:
             async for record in records:
                 late += self._taken(record)
         return late

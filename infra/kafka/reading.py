@@ -137,7 +137,7 @@ async def _check_there(consumer: AIOKafkaConsumer, tp: TopicPartition, wanted: S
     begins, ends = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
     if wanted.first < begins or wanted.end > ends:
         raise Permanent(
-            f"{tp.topic}/{tp.partition} has records {begins} to {ends - 1}, and {wanted.first} to {wanted.end - 1} are wanted: some are gone",
+            f"{tp.topic}/{tp.partition} has records {begins} to {ends - 1}: of {wanted.first} to {wanted.end - 1} some are gone",
             code="log-shorter",
         )
 

@@ -34,7 +34,7 @@ def listed(as_json: AsJson = False) -> None:
         showing.document({"keys": told})
         return
     if not told:
-        showing.console.print(f"no key in {folder_of(settings)}; the sealer makes one when it starts, or `assay keys create`")
+        showing.say(f"no key in {folder_of(settings)}; the sealer makes one when it starts, or `assay keys create`")
         return
     showing.table(
         ["run", "use", "private key", "endorsed"], [(k["key_id"], _use(k), _yes(k["private"]), _yes(k["endorsed"])) for k in told]
@@ -81,7 +81,7 @@ def show(which: WhichKey = None, as_json: AsJson = False) -> None:
 
 
 def _made(key: Any, as_json: bool) -> None:
-    showing.document(_document(key)) if as_json else showing.console.print(f"key {key.key_id} signs from now on", highlight=False)
+    showing.document(_document(key)) if as_json else showing.say(f"key {key.key_id} signs from now on")
 
 
 def _document(key: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -217,14 +216,14 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
 
 
-def _trust(told: Mapping[str, Any]) -> Iterator[str]:
+def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
     """Whether a run counts, and what proves it."""
     if retraction := told.get("retraction"):
-        yield f"[red]retracted by {escape(retraction['by'])}: {escape(retraction['reason'])}[/]"
+        yield f"retracted by {retraction['by']}: {retraction['reason']}", "red"
     if seal := told.get("seal"):
         yield f"sealed: {seal['events']} events, key {seal['key_id']}"
     if late := told.get("quarantined"):
-        yield f"[yellow]{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`[/]"
+        yield f"{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`", "yellow"
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:

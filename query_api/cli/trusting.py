@@ -26,7 +26,7 @@ def seals(as_json: AsJson = False) -> None:
     if as_json:
         showing.document({"seals": told})
     elif not told:
-        showing.console.print("no run is sealed yet")
+        showing.say("no run is sealed yet")
     else:
         rows = [(one["run_id"], one["events"], one["key_id"][:SHOWN], one["chain"][:SHOWN], one["position"], one["void"]) for one in told]
         showing.table(["run", ">events", "key", "chain", ">link", "does not count"], rows)
@@ -56,7 +56,7 @@ def export(
     if as_json:
         showing.document(told)
         return
-    showing.console.print(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`", highlight=False)
+    showing.say(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`")
 
 
 async def _export(settings: Settings, run_id: str, file: Path, *, private: bool) -> dict[str, Any]:
@@ -90,7 +90,8 @@ def verify(
     if as_json:
         showing.document(asdict(verdict))
     else:
-        typer.echo("\n".join(assay_verify.lines(verdict)))
+        for line in assay_verify.lines(verdict):
+            typer.echo(showing.plain(line))
     if not verdict.valid:
         raise Invalid(f"{file} is not what was sealed", code="not-valid")
 
@@ -105,4 +106,4 @@ def retract(
     Example: `assay retract RUN_ID --reason "the prompts had the answers in them"`
     """
     told = Client(Settings()).post(f"/v1/runs/{run_id}/retract", {"by": ME, "reason": reason})
-    showing.document(told) if as_json else showing.errors.print(f"retracted {run_id}", highlight=False)
+    showing.document(told) if as_json else showing.remark(f"retracted {run_id}")
