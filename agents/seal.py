@@ -107,9 +107,9 @@ class Sealer:
 
     async def turn(self) -> None:
         """Sweeps what has come since, and seals what is due then. Raises: Unavailable."""
-        await self._follow_seals()
-        ends = await self._log.ends(SEALED_TOPICS)
-        behind = {at: end for at, end in ends.items() if self._swept.get(at, 0) < end}
+        ends = await self._log.ends((SEALS, *SEALED_TOPICS))
+        await self._follow_seals(ends)
+        behind = {at: end for at, end in ends.items() if at[0] != SEALS.name and self._swept.get(at, 0) < end}
         if behind:
             await quarantine(self._log, self._ledger, await self._sweep(behind), service=SERVICE)
             self._swept |= behind
@@ -147,29 +147,31 @@ class Sealer:
             self._ledger.meets(run_id, at, record.place.offset)
         return [Late(run_id, record.place, event)] if self._ledger.fold(event, run_id, at, record.place.offset) else []
 
-    async def _follow_seals(self) -> None:
-        """Folds the seals that have come, and looks again at what another sealer left out of one."""
-        async with aclosing(seals(self._log, since=self._seals_next)) as found:
+    async def _follow_seals(self, ends: Ends | None = None) -> None:
+        """Folds the seals that have come (by these ends, else by now), and looks again at what another sealer left out of one."""
+        async with aclosing(seals(self._log, since=self._seals_next, ends=ends)) as found:
             async for offset, seal in found:
                 if why := self._ledger.seal(seal):
                     log_line.warning("seal does not count", run_id=seal.run_id, why=why, offset=offset)
                 self._seals_next = offset + 1
-        again, self._ledger.again = self._ledger.again, []
-        for stretch in again:
-            await self._look_again(stretch)
+        while self._ledger.again:
+            await self._look_again(self._ledger.again[0])
+            del self._ledger.again[0]
 
     async def _look_again(self, stretch: Stretch) -> None:
         at, late = (stretch.topic, stretch.partition), list[Late]()
         topic = topic_named(stretch.topic)
         assert topic is not None
         until = {at: min(stretch.end, self._swept.get(at, stretch.end))}
-        async with aclosing(self._log.follow([topic], since={at: stretch.first}, until=until, wanted=self._of_sealed)) as records:
+        async with aclosing(self._log.follow([topic], since={at: stretch.first}, until=until, wanted=self._late)) as records:
             async for record in records:
                 late += self._taken(record)
         await quarantine(self._log, self._ledger, late, service=SERVICE)
 
-    def _of_sealed(self, key: bytes | None, _place: Place) -> bool:
-        return run_of_key(key) in self._ledger.sealed
+    def _late(self, key: bytes | None, place: Place) -> bool:
+        """A record of a sealed run that its seal does not hold."""
+        run_id = run_of_key(key)
+        return run_id in self._ledger.sealed and self._ledger.meets(run_id, (place.topic, place.partition), place.offset)
 
     # --- Seals
 
@@ -212,7 +214,7 @@ class Sealer:
         return signed(
             RunSealed(
                 occurred_us=result.occurred_us, producer=producer(SERVICE), organisation_id=result.organisation_id,
-                visibility=result.visibility, run_id=run_id, root=tree.root.hex(), events=tree.size, settled=result.event_id,
+                visibility=run.visibility, run_id=run_id, root=tree.root.hex(), events=tree.size, settled=result.event_id,
                 scorers=result.scorers, stretches=tuple(stretches), chain=place.chain, position=place.position,
                 previous_seal=place.previous_seal, chain_root=place.chain_root, key_id=key.key_id, public_key=key.public, signature=b"",
                 endorsement=key.endorsement,

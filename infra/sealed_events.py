@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from infra.kafka import Log
+from infra.kafka import Ends, Log
 from infra.partitioning import partition_for
 from schemas.codec import Undecodable
 from schemas.trust import SEALS_KEY, RunSealed, Stretch
@@ -34,10 +34,13 @@ async def _is_of(log: Log, run_id: str, topic: str, payload: bytes) -> bool:
     return run_id == run_of_key((await log.decode(topic, payload)).partition_key())
 
 
-async def seals(log: Log, *, since: int = 0) -> AsyncGenerator[tuple[int, RunSealed], None]:
-    """Every seal in the log's order, from that offset on, each with its own offset; they lie in one partition. Raises: Unavailable."""
-    ends = await log.ends([SEALS])
-    at = (SEALS.name, partition_for(SEALS_KEY, len(ends)))
+async def seals(log: Log, *, since: int = 0, ends: Ends | None = None) -> AsyncGenerator[tuple[int, RunSealed], None]:
+    """Every seal in the log's order, from that offset on to these ends (now, where none are given), each with its own offset.
+
+    They lie in one partition. Raises: Unavailable.
+    """
+    ends = ends or await log.ends([SEALS])
+    at = (SEALS.name, partition_for(SEALS_KEY, sum(topic == SEALS.name for topic, _ in ends)))
     if since >= ends[at]:
         return
     async with aclosing(log.follow([SEALS], since={at: since}, until={at: ends[at]})) as records:

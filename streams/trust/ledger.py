@@ -29,7 +29,6 @@ class Result:
 
     event_id: str
     organisation_id: str
-    visibility: Visibility
     occurred_us: int
     scorers: tuple[str, ...]
     partition: int
@@ -39,18 +38,20 @@ class Result:
 
 @dataclass(slots=True)
 class Open:
-    """A run that is not sealed, or of which more is said than its seal holds."""
+    """A run that is not sealed, or of which more is said than its seal holds. `visibility` is its plan's, for no result says it."""
 
     stretches: Stretches = field(default_factory=Stretches)
     planned: bool = False
+    visibility: Visibility = "organisation"
     result: Result | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A sealed run: the seal's id, the scorer versions in it, and its stretches, packed."""
+    """A sealed run: the seal's id and visibility, the scorer versions in it, and its stretches, packed."""
 
     seal: str
+    visibility: Visibility
     scorers: frozenset[str]
     stretches: bytes
 
@@ -78,7 +79,8 @@ class Ledger:
             return True
         run = self.open.get(run_id)
         if run and isinstance(event, RunChanged):
-            run.planned |= event.state == "planned"
+            if event.state == "planned" and not run.planned:
+                run.planned, run.visibility = True, event.visibility
             if event.state in TERMINAL and not run.planned:
                 del self.open[run_id]  # it never was a run
         elif run and isinstance(event, RunSettled):
@@ -92,14 +94,14 @@ class Ledger:
             if run_id in self.open:
                 self.open[run_id].stretches.shut.add(at)
             return False
-        run = self.open.setdefault(run_id, Open(unpacked(sealed.stretches), planned=True))
+        run = self.open.setdefault(run_id, Open(unpacked(sealed.stretches), True, sealed.visibility))
         run.stretches.grow(at, offset)
         return True
 
     def _result(self, event: RunSettled, partition: int) -> Result:
         return Result(
-            event.event_id, event.organisation_id, event.visibility, event.occurred_us, tuple(sorted(scored_by(event))), partition,
-            event.through, self.sweeps,
+            event.event_id, event.organisation_id, event.occurred_us, tuple(sorted(scored_by(event))), partition, event.through,
+            self.sweeps,
         )  # fmt: skip
 
     def seal(self, event: RunSealed) -> str | None:
@@ -110,7 +112,9 @@ class Ledger:
             return f"chain {event.chain} is not ours"
         if run := self.open.pop(event.run_id, None):
             self.again += run.stretches.beyond(stretches_of(event.stretches))
-        self.sealed[event.run_id] = Sealed(event.event_id, frozenset(event.scorers), packed(event.stretches))
+        self.sealed[event.run_id] = Sealed(
+            event.event_id, event.visibility, frozenset(event.scorers), packed(event.stretches)
+        )  # fmt: skip
         return None
 
     def stretches(self, run_id: str) -> tuple[Stretch, ...]:
@@ -131,6 +135,7 @@ def dumped(ledger: Ledger) -> dict[str, Any]:
     return {
         run_id: {
             "planned": run.planned,
+            "visibility": run.visibility,
             "stretches": [[*at, every] for at, every in run.stretches.of.items()],
             "shut": sorted(run.stretches.shut),
             "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,
@@ -144,7 +149,7 @@ def loaded(told: Mapping[str, Any], ledger: Ledger) -> None:
     for run_id, run in told.items():
         of = {(topic, partition): [(first, end) for first, end in every] for topic, partition, every in run["stretches"]}
         stretches = Stretches(of, {(topic, partition) for topic, partition in run["shut"]})
-        ledger.open[run_id] = Open(stretches, run["planned"], _loaded(run["result"]))
+        ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]))
 
 
 def _loaded(told: list[Any] | None) -> Result | None:

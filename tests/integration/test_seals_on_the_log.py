@@ -17,7 +17,7 @@ from infra.exporting import export
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.results import SampleScored
-from streams.errors import Conflict
+from streams.errors import Conflict, Invalid
 from streams.topics import ANSWERS, SCORES
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 from tests.conftest import end, spawn
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.integration
 SEALS_OF = "SELECT run_id FROM fact_seals WHERE run_id IN {run_ids:Array(String)}"
 
 
-def started(flow: Settings, count: int = 1) -> list[str]:
+def started(flow: Settings, count: int = 1, **told: Any) -> list[str]:
     """Runs that were asked for, of a small task on the echo engine."""
-    asked = [request("assay_copy", limit=6) for _ in range(count)]
+    asked = [request("assay_copy", limit=6, **told) for _ in range(count)]
 
     async def act() -> None:
         async with Log(flow, client_id="test") as log:
@@ -77,12 +77,12 @@ def members(path: Path) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
-def exported(flow: Settings, run_id: str, name: str) -> Path:
+def exported(flow: Settings, run_id: str, name: str, *, private: bool = False) -> Path:
     """A run as a file of that name; the command line's own way to it is tried once."""
 
     async def act() -> None:
         async with Log(flow, client_id="test") as log:
-            await export(log, flow, run_id, flow.home / name, private=False)
+            await export(log, flow, run_id, flow.home / name, private=private)
 
     asyncio.run(act())
     return flow.home / name
@@ -170,11 +170,14 @@ def test_two_sealers_make_one_chain_and_a_kill_loses_nothing(flow: Settings, run
 
 @pytest.mark.usefixtures("run")
 def test_a_new_key_is_endorsed_by_the_one_before(flow: Settings) -> None:
-    """What it seals is verified by the old public key."""
+    """What it seals is verified by the old public key. (The run is private: its file is not written unasked.)"""
     before, new = seal_keys.keys_of(flow)[0], document(assay(flow, "keys", "rotate", "--json"))
-    (run_id,) = started(flow)
+    (run_id,) = started(flow, visibility="private")
     sealed(flow, [run_id])
-    found = assay_verify.verify(exported(flow, run_id, "rotated.zip"), before.public)
+    with pytest.raises(Invalid, match="say --private"):
+        exported(flow, run_id, "rotated.zip")
+    assert not (flow.home / "rotated.zip").exists()
+    found = assay_verify.verify(exported(flow, run_id, "rotated.zip", private=True), before.public)
     assert (found.valid, found.key_checked, found.key_id) == (True, True, new["key_id"])
     assert [key.key_id for key in seal_keys.keys_of(flow)] == [new["key_id"], before.key_id]
     with pytest.raises(Conflict, match="assay keys rotate"):

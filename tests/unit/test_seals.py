@@ -1,6 +1,7 @@
 """Canonical bytes, trees, chains of seals, and what a sealer knows of runs."""
 
 import io
+import json
 import struct
 from typing import Any
 
@@ -331,9 +332,10 @@ def test_a_run_that_was_never_planned_is_forgotten() -> None:
 def test_a_snapshot_holds_the_open_runs() -> None:
     """All that was known of them; a result is due after the next sweep again."""
     ledger = Ledger(Chains())
-    take(ledger, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="planned"), RUNS.name, 3)
+    take(ledger, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="planned", visibility="private"), RUNS.name, 3)
     take(ledger, settled(), RESULTS.name, 4)
     again = Ledger(Chains())
-    loaded(dumped(ledger), again)
+    loaded(json.loads(json.dumps(dumped(ledger))), again)
+    assert again.open[R].visibility == "private"
     assert again.open[R].stretches.told() == ledger.open[R].stretches.told()
     assert again.due({}) == [R] and again.open[R].planned
