@@ -70,7 +70,9 @@ class Ledger:
         """Takes in that a record of the run lies there; whether what it says must be looked at."""
         if run_id in self.sealed:
             return not holds(self.sealed[run_id].stretches, at, offset)
-        self.open.setdefault(run_id, Open()).stretches.grow(at, offset)
+        if run_id not in self.open:
+            self.open[run_id] = Open()
+        self.open[run_id].stretches.grow(at, offset)
         return at[0] in DECODED
 
     def fold(self, event: Event, run_id: str, at: At, offset: int) -> bool:
