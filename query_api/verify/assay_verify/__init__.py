@@ -334,7 +334,9 @@ def _named(body: bytes) -> str:
 
 def _differences(file: zipfile.ZipFile, schemas: set[tuple[str, str]]) -> Iterator[str]:
     """Each difference between the events and the list of what was sealed, in their order."""
-    extra, absent = yield from _unmatched(file, schemas)
+    extra, absent, differs = yield from _unmatched(file, schemas)
+    if not differs:
+        return
     events, leaves = _events(file), enumerate(_leaves(file))
     event, sealed = next(events, None), next(leaves, None)
     while event or sealed:
@@ -359,19 +361,23 @@ def _differences(file: zipfile.ZipFile, schemas: set[tuple[str, str]]) -> Iterat
             sealed = next(leaves, None)
 
 
-def _unmatched(file: zipfile.ZipFile, schemas: set[tuple[str, str]]) -> Generator[str, None, tuple[Counter[bytes], Counter[bytes]]]:
-    """The hashes of events that are not in the list, and those of the list that no event has; tells which have no schema."""
-    extra, absent = Counter[bytes](), Counter[bytes]()
+def _unmatched(file: zipfile.ZipFile, schemas: set[tuple[str, str]]) -> Generator[str, None, tuple[Counter[bytes], Counter[bytes], bool]]:
+    """The hashes of events that are not in the list, those of the list that no event has, and whether any is not in its place.
+
+    Tells which events have no schema.
+    """
+    extra, absent, differs = Counter[bytes](), Counter[bytes](), False
     for event, leaf in zip_longest(_events(file), _leaves(file)):
         if event is not None and event.schema not in schemas:
             yield f"event {event.number} ({event.told}) has a schema that is not in the file"
         if event is not None and event.leaf == leaf:
             continue
+        differs = True
         if event is not None:
             _count(extra, absent, event.leaf)
         if leaf is not None:
             _count(absent, extra, leaf)
-    return extra, absent
+    return extra, absent, differs
 
 
 def _count(waiting: Counter[bytes], others: Counter[bytes], leaf: bytes) -> None:
