@@ -79,15 +79,16 @@ class Sealer:
         """Folds the seals, and takes up where the snapshot ends, or where the log begins."""
         self._keys = await self._ready_keys()
         self._ledger, self._swept, self._seals_next = Ledger(Chains(frozenset(key.public for key in self._keys))), {}, 0
+        await self._follow_seals()
         if found := await self._snapshots.load(SHARD):
             try:
                 loaded(json.loads(found.state), self._ledger)
                 self._swept = found.offsets
             except (ValueError, KeyError, TypeError) as error:
-                log_line.warning("snapshot not used", why=f"cannot be read: {error}")
-                self._ledger.open = {}
-        await self._follow_seals()
-        log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=found is not None)
+                log_line.warning("snapshot not used", why=str(error))
+                self._ledger.open, self._ledger.again = {}, []
+        await self._look_again()
+        log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=bool(self._swept))
 
     async def _ready_keys(self) -> list[Key]:
         """The keys, of which one signs; the first is made where there is no seal yet. Raises: Unavailable while one that signed is gone."""
@@ -154,11 +155,15 @@ class Sealer:
                 if why := self._ledger.seal(seal):
                     log_line.warning("seal does not count", run_id=seal.run_id, why=why, offset=offset)
                 self._seals_next = offset + 1
+        await self._look_again()
+
+    async def _look_again(self) -> None:
+        """Looks at what was met, and a seal that came since leaves out."""
         while self._ledger.again:
-            await self._look_again(self._ledger.again[0])
+            await self._look_at(self._ledger.again[0])
             del self._ledger.again[0]
 
-    async def _look_again(self, stretch: Stretch) -> None:
+    async def _look_at(self, stretch: Stretch) -> None:
         at, late = (stretch.topic, stretch.partition), list[Late]()
         topic = topic_named(stretch.topic)
         assert topic is not None

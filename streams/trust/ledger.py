@@ -133,25 +133,34 @@ class Ledger:
 
 
 def dumped(ledger: Ledger) -> dict[str, Any]:
-    """The open runs as JSON can hold them; which are sealed the log says shortly."""
+    """The open runs as JSON can hold them, and how many are sealed: which these are the log says shortly."""
+    return {"sealed": len(ledger.sealed), "open": {run_id: _dumped(run) for run_id, run in ledger.open.items()}}
+
+
+def _dumped(run: Open) -> dict[str, Any]:
     return {
-        run_id: {
-            "planned": run.planned,
-            "visibility": run.visibility,
-            "stretches": [[*at, every] for at, every in run.stretches.of.items()],
-            "shut": sorted(run.stretches.shut),
-            "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,
-        }
-        for run_id, run in ledger.open.items()
+        "planned": run.planned,
+        "visibility": run.visibility,
+        "stretches": [[*at, every] for at, every in run.stretches.of.items()],
+        "shut": sorted(run.stretches.shut),
+        "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,
     }
 
 
 def loaded(told: Mapping[str, Any], ledger: Ledger) -> None:
-    """Puts the open runs that were told so into a ledger that has seen no sweep. Raises: KeyError, TypeError, ValueError."""
-    for run_id, run in told.items():
+    """Puts the open runs that were told so into a ledger that knows the seals, and no more; of one that was sealed since, what lies beyond.
+
+    Raises: ValueError where seals that were known then are gone: their runs are not told; KeyError, TypeError.
+    """
+    if len(ledger.sealed) < told["sealed"]:
+        raise ValueError(f"it knows {told['sealed']} sealed runs, and the log {len(ledger.sealed)}")
+    for run_id, run in told["open"].items():
         of = {(topic, partition): [(first, end) for first, end in every] for topic, partition, every in run["stretches"]}
         stretches = Stretches(of, {(topic, partition) for topic, partition in run["shut"]})
-        ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]))
+        if run_id in ledger.sealed:
+            ledger.again += stretches.beyond(unpacked(ledger.sealed[run_id].stretches))
+        else:
+            ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]))
 
 
 def _loaded(told: list[Any] | None) -> Result | None:

@@ -339,3 +339,19 @@ def test_a_snapshot_holds_the_open_runs() -> None:
     assert again.open[R].visibility == "private"
     assert again.open[R].stretches.told() == ledger.open[R].stretches.told()
     assert again.due({}) == [R] and again.open[R].planned
+
+
+def test_of_a_run_that_was_sealed_since_its_snapshot_what_lies_beyond_is_looked_at() -> None:
+    """By whoever starts from it."""
+    ledger = sealed_ledger()
+    before = Ledger(Chains())
+    take(before, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="planned"), RUNS.name, 3)
+    take(before, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="running"), RUNS.name, 8)
+    loaded(dumped(before), ledger)
+    assert (ledger.open, ledger.again) == ({}, [Stretch(topic=RUNS.name, partition=0, first=4, end=9)])
+
+
+def test_a_snapshot_that_knows_seals_which_are_gone_is_not_used() -> None:
+    """Their runs are no longer sealed, and it does not tell them."""
+    with pytest.raises(ValueError, match="it knows 1 sealed runs, and the log 0"):
+        loaded(dumped(sealed_ledger()), Ledger(Chains()))
