@@ -108,13 +108,13 @@ class Sealer:
 
     async def turn(self) -> None:
         """Sweeps what has come since, and seals what is due then. Raises: Unavailable."""
+        self._ledger.sweeps += 1
         ends = await self._log.ends((SEALS, *SEALED_TOPICS))
         await self._follow_seals(ends)
         behind = {at: end for at, end in ends.items() if at[0] != SEALS.name and self._swept.get(at, 0) < end}
         if behind:
             await quarantine(self._log, self._ledger, await self._sweep(behind), service=SERVICE)
             self._swept |= behind
-        self._ledger.sweeps += 1
         READY.set(1)
         if due := self._ledger.due(self._swept):
             self._keys = await self._ready_keys()

@@ -18,6 +18,7 @@ from streams.trust.statements import statement
 
 FORMAT: Final = "assay-run-1"
 COPY_BYTES: Final = 1024 * 1024
+FAST: Final = 1  # zlib's level: hashes are not to be had smaller, and events hardly
 Endorsement = tuple[bytes, bytes, bytes]  # a key, the one that endorsed it, the signature
 _LENGTH = struct.Struct(">I")
 
@@ -34,8 +35,8 @@ class RunFile:
 
     def __enter__(self) -> Self:
         self._leaves = tempfile.TemporaryFile(dir=self._path.absolute().parent)
-        self._zip = zipfile.ZipFile(self._new, "w", zipfile.ZIP_DEFLATED)
-        self._events = self._zip.open(_member("events.bin"), "w", force_zip64=True)
+        self._zip = zipfile.ZipFile(self._new, "w", zipfile.ZIP_DEFLATED, compresslevel=FAST)
+        self._events = self._zip.open("events.bin", "w", force_zip64=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -66,7 +67,7 @@ class RunFile:
         """Makes the file whole. `endorsements`: a key, the one that endorsed it, and the signature."""
         self._events.close()
         self._leaves.seek(0)
-        with self._zip.open(_member("leaves.bin"), "w", force_zip64=True) as out:
+        with self._zip.open("leaves.bin", "w", force_zip64=True) as out:
             while part := self._leaves.read(COPY_BYTES):
                 out.write(part)
         keys = [{"public_key": _text(key), "by": _text(by), "signature": _text(signature)} for key, by, signature in endorsements]
@@ -74,18 +75,16 @@ class RunFile:
         told = {"format.json": {"format": FORMAT, "run_id": seal.run_id}, "seal.json": _sealed(seal), "head.json": _sealed(head),
                 "proofs.json": proofs, "keys.json": {"endorsements": keys}}  # fmt: skip
         for name, value in told.items():
-            self._zip.writestr(_member(name), json.dumps(value, indent=1))
+            self._write(name, json.dumps(value, indent=1))
         for name, schema in sorted(self._schemas.items()):
-            self._zip.writestr(_member(name), schema_text(schema))
+            self._write(name, schema_text(schema))
         self._zip.close()
         self._new.replace(self._path)
 
-
-def _member(name: str) -> zipfile.ZipInfo:
-    """A member of no time, so that the same run is the same file."""
-    told = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    told.compress_type = zipfile.ZIP_DEFLATED
-    return told
+    def _write(self, name: str, text: str) -> None:
+        """A member of no time (as those that are opened by name are), so that the same run is the same file."""
+        with self._zip.open(name, "w") as out:
+            out.write(text.encode())
 
 
 def _sealed(seal: RunSealed) -> dict[str, str]:
