@@ -13,16 +13,17 @@ import assay_verify
 import pytest
 
 from infra import seal_keys
-from infra.exporting import export
+from infra.exporting import export, found
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.results import SampleScored
-from streams.errors import Conflict, Invalid
+from streams.errors import Conflict, Invalid, Permanent
 from streams.topics import ANSWERS, SCORES
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 from tests.conftest import end, spawn
 from tests.flow import events_of, get, post, request, until, until_row, until_state
 from tests.integration.test_cli import assay, document
+from tests.sealed import link_of
 
 pytestmark = pytest.mark.integration
 SEALS_OF = "SELECT run_id FROM fact_seals WHERE run_id IN {run_ids:Array(String)}"
@@ -226,3 +227,21 @@ def test_a_file_has_no_more_than_its_seal_says(file: Path) -> None:
         names.add(told.read(struct.unpack(">I", head)[0]).partition(b"\x00")[0].decode())
     assert names <= {topic.event.__name__ for topic in SEALED_TOPICS}
     assert {"EvaluationRequested", "RunChanged", "SampleAnswered", "SampleScored", "RunScored", "RunSettled"} <= names
+
+
+def test_what_the_log_says_no_longer_is_not_exported(flow: Settings, run: str) -> None:
+    """Here by a seal over other events than it holds, as it would be after somebody altered them."""
+    key = seal_keys.signing(seal_keys.keys_of(flow))
+    assert key is not None
+
+    async def act() -> None:
+        async with Log(flow, client_id="test") as log:
+            told = await found(log, flow, of=run)
+            assert told.seal is not None and key.private is not None
+            other = {"root": "00" * 32, "events": told.seal.events, "stretches": told.seal.stretches, "scorers": told.seal.scorers}
+            await log.publish(link_of(told.chains, run, key.private, **other))
+
+    asyncio.run(act())
+    with pytest.raises(Permanent, match="the log no longer says what was sealed"):
+        exported(flow, run, "altered-log.zip")
+    assert not list(flow.home.glob("*altered-log.zip*"))

@@ -43,7 +43,7 @@ SCHEMA: Final = re.compile(r"schemas/(\w+)-([0-9a-f]{64})\.avsc")
 HASH: Final = 32
 MOST_BYTES: Final = 16 * 1024 * 1024  # of an event, of a schema, of a JSON member
 MOST_REASONS: Final = 20
-DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
+DAMAGE: Final = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
 
 
 class Refused(Exception):
