@@ -30,7 +30,7 @@ class RunFile:
         self._path = path
         self._new = path.with_name(f".{path.name}.{os.getpid()}.new")
         self._schemas: dict[str, dict[str, Any]] = {}
-        self._known: dict[int, None] = {}
+        self._known: set[int] = set()
         self.tree = Tree()
 
     def __enter__(self) -> Self:
@@ -52,7 +52,7 @@ class RunFile:
         self._leaves.write(hashed)
         self._events.write(_LENGTH.pack(len(leaf)) + leaf)
         if id(schema) not in self._known:
-            self._known[id(schema)] = None
+            self._known.add(id(schema))
             self._schemas[f"schemas/{schema['name']}-{fingerprint(schema).hex()}.avsc"] = schema
 
     def finish(
