@@ -17,19 +17,19 @@ WORKERS ?= 2
 MILLIONS ?= 1
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-rigor bench-decide bench-truth conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 
-$(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml
+$(installed): $(locks) pyproject.toml query_api/sdk/pyproject.toml query_api/verify/pyproject.toml
 	test -x $(bin)/python || python3 -m venv .venv
 	$(bin)/pip install --quiet --require-hashes -r infra/requirements/uv.txt
 	$(bin)/uv pip sync --quiet --system-certs --require-hashes infra/requirements/dev.txt
 	# The build backend is in the lock: isolation would fetch one that is not.
-	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk
+	$(bin)/uv pip install --quiet --system-certs --no-deps --no-build-isolation --editable . --editable query_api/sdk --editable query_api/verify
 	touch $@
 
 demo: setup ## Three small models, made here, and a real one, evaluated and ranked on the embedded stack (SEED=1)
@@ -90,6 +90,9 @@ bench-truth: setup ## The load generator against a server of known delays, over 
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)
 	$(bin)/python -m benchmarks.state --millions $(MILLIONS)
+
+bench-seal: setup ## Sealing, exporting and verifying a run beside SHA-256 alone, with memory at a tenth and at all of it (MILLIONS=1 of events)
+	$(bin)/python -m benchmarks.seal --millions $(MILLIONS)
 
 schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' DDL, the settings' and suites' pages, the API's description, its client's models
 	$(bin)/python -m schemas.released

@@ -16,6 +16,7 @@ AGENTS = {
     "settle": "says what runs come to: their scores, speed, completion and results",
     "rank": "keeps the boards",
     "cost": "says what runs cost, under every version of the price book",
+    "seal": "seals runs that are over, and quarantines what is said of them later",
     "project": "writes facts to ClickHouse",
 }
 

@@ -22,7 +22,7 @@ from schemas.codec import Codec
 from schemas.results import RankingChanged
 from streams.boards.books import Books
 from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
-from streams.topics import ENVIRONMENTS, RESULTS, RUN_SCORES, TOPICS, Topic
+from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
 ROWS_A_PART = 500  # some 400 kB
@@ -32,8 +32,8 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-1 {FORMULA_VERSION}"
-    topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS)
+    version = f"books-2 {FORMULA_VERSION}"
+    topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec

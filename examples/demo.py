@@ -45,7 +45,7 @@ def start(settings: Settings) -> None:
         step("the stack is up already")
         return
     step(f"starting the stack: {', '.join(process.name for process in stack())}")
-    supervisor.up(settings, agents=1, told=lambda name, what: showing.errors.print(f"  {name:>16}  {what}") if what == "up" else None)
+    supervisor.up(settings, agents=1, told=lambda name, what: showing.remark(f"  {name:>16}  {what}") if what == "up" else None)
 
 
 def request(model: str, *, engine: str = "transformers", limit: int | None = None) -> dict[str, Any]:
@@ -90,14 +90,12 @@ def report(settings: Settings, runs: list[dict[str, Any]], *, took_s: float) -> 
     """Shows each model's figures and the ranking."""
     for told in runs:
         showing.run(told)
-        showing.console.print()
+        showing.say("")
     showing.ranking(ranked(Client(settings), {told["run_id"] for told in runs if told["state"] == "completed"}))
     if len(same := [told["run_id"] for told in runs[len(SHAPES) :]]) == 2:
-        showing.console.print(
-            f"\nthe real model by llama.cpp and by transformers: .venv/bin/assay compare {' '.join(same)}", highlight=False
-        )
-    showing.console.print(f"\ntook {took_s:.0f} s · dashboard: {settings.api} (stays up) · end it: make down", highlight=False)
-    showing.console.print("ask further: .venv/bin/assay rank --task assay_copy · .venv/bin/assay replay --verify", highlight=False)
+        showing.say(f"\nthe real model by llama.cpp and by transformers: .venv/bin/assay compare {' '.join(same)}")
+    showing.say(f"\ntook {took_s:.0f} s · dashboard: {settings.api} (stays up) · end it: make down")
+    showing.say("ask further: .venv/bin/assay rank --task assay_copy · .venv/bin/assay replay --verify")
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from streams.quality.scores import Aggregate, Key
 from streams.settling import results
 from streams.settling.dumping import VERSION, canonical, loaded
 from streams.settling.runs import INPUTS, OpenRuns, Run
-from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RUN_SCORES
+from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES
 
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
 STAMP = producer("replay")
@@ -181,7 +181,7 @@ def _costs(settled: Iterable[RunSettled], book: PriceBook, environments: Mapping
 async def _boards(log: Log, derived: Derived) -> None:
     """The boards that follow from all results must be the newest that were said."""
     books, newest = Books(), dict[str, tuple[tuple[int, int], RankingChanged]]()
-    async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS)):
+    async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
         if record.event:
             books.fold(record.event)
     async for record in log.read((RANKINGS,)):

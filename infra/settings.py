@@ -78,12 +78,18 @@ class Settings(BaseSettings):
         default=60.0, gt=0, description="Seconds that scoring one sample may take; then it is a dead letter, and said to be not scored."
     )
     code_processes: int = Field(default=1, description="Programs that models wrote which run at once, each in a sandbox.")
+    seal_keys: Path | None = Field(
+        default=None, description="Folder of the keys that seal runs: of the sealer alone, in production; unset: the home's keys/."
+    )
+    seal_key: SecretStr = Field(
+        default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
+    )
     metrics: str = Field(
         default="", description="Where a process serves its own /metrics, /healthz and /readyz, host:port; the embedded stack chooses."
     )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password")
+    @field_serializer("kafka_password", "seal_key")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()

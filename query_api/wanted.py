@@ -8,9 +8,26 @@ from infra.kafka import Ends, Record
 from infra.partitioning import partition_for
 from query_api.operations.problems import Malformed
 from streams.projection import name_of
-from streams.topics import COSTS, DEAD_LETTERS, DELAYS, JOB_STATUS, PERFORMANCE, PROGRESS, RANKINGS, REQUESTS, RUN_SCORES, RUNS, Topic
+from streams.topics import (
+    COSTS,
+    DEAD_LETTERS,
+    DELAYS,
+    JOB_STATUS,
+    PERFORMANCE,
+    PROGRESS,
+    QUARANTINE,
+    RANKINGS,
+    REQUESTS,
+    RETRACTIONS,
+    RUN_SCORES,
+    RUNS,
+    SEALS,
+    Topic,
+)  # fmt: skip
 
-TOPICS: Final = (REQUESTS, RUNS, JOB_STATUS, PROGRESS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS)
+TOPICS: Final = (
+    REQUESTS, RUNS, JOB_STATUS, PROGRESS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS, SEALS, RETRACTIONS, QUARANTINE,
+)  # fmt: skip
 BY_NAME: Final = {name_of(topic): topic for topic in TOPICS}
 # Anyone's client may write these, with a partitioner of its own: a key says nothing of where its records are.
 WRITTEN_BY_CLIENTS: Final = (REQUESTS,)

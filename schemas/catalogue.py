@@ -45,6 +45,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             decisions.DecisionRecorded,
             decisions.OutcomeReported,
             trust.RunSealed,
+            trust.EventQuarantined,
             trust.RunAudited,
             trust.RunRetracted,
             trust.AccessChanged,

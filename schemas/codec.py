@@ -12,6 +12,7 @@ import fastavro
 from pydantic import ValidationError
 
 from schemas.avro import avro_schema
+from schemas.canonical import Canonical
 from schemas.event import Event
 
 E = TypeVar("E", bound=Event)
@@ -42,10 +43,12 @@ class Codec:
         self._ids = dict(ids)
         self._writers: dict[int, Any] = {}
         self._readers: dict[str, Any] = {}
+        self._canonical: dict[int, Canonical] = {}
 
     def learn(self, schema_id: int, schema: dict[str, Any]) -> None:
         """From now on bytes written under `schema_id` can be decoded."""
         self._writers[schema_id] = fastavro.parse_schema(schema)
+        self._canonical[schema_id] = Canonical(schema)
 
     def encode(self, event: Event) -> bytes:
         """The framed bytes of an event. Raises: KeyError where its schema has no id."""
@@ -61,6 +64,22 @@ class Codec:
         if schema_id not in self._writers:
             raise UnknownSchema(schema_id)
         return self._validated(self._fields(payload, schema_id, event), event)
+
+    def canonical(self, payload: bytes, event: type[Event]) -> bytes:
+        """The canonical bytes of the event in framed bytes (schemas/canonical.py). Raises: Undecodable with the reason."""
+        try:
+            return self.writer(payload).of(payload[_FRAME.size :])
+        except UnknownSchema:
+            raise
+        except Exception as error:  # as above
+            raise Undecodable("corrupt-avro", f"not a {event.__name__}: {type(error).__name__}: {error}") from error
+
+    def writer(self, payload: bytes) -> Canonical:
+        """The schema that framed bytes were written under. Raises: Undecodable."""
+        schema_id = self.schema_id(payload)
+        if schema_id not in self._canonical:
+            raise UnknownSchema(schema_id)
+        return self._canonical[schema_id]
 
     @staticmethod
     def schema_id(payload: bytes) -> int:

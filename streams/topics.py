@@ -64,6 +64,7 @@ RECOMMENDATIONS: Final = Topic("assay.recommendations.v1", decisions.Recommendat
 DECISIONS: Final = Topic("assay.decisions.v1", decisions.DecisionRecorded)
 OUTCOMES: Final = Topic("assay.outcomes.v1", decisions.OutcomeReported)
 SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
+QUARANTINE: Final = Topic("assay.quarantine.v1", trust.EventQuarantined)
 AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
 RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)
 ACCESS: Final = Topic("assay.access.v1", trust.AccessChanged)

@@ -943,6 +943,15 @@ CREATE TABLE IF NOT EXISTS fact_seals (
     previous_seal Nullable(String),
     key_id String,
     signature String,
+    chain String,
+    position Int64,
+    chain_root String,
+    events Int64,
+    settled String,
+    scorers String,
+    stretches String,
+    public_key String,
+    endorsement Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,
@@ -952,6 +961,30 @@ ENGINE = ReplacingMergeTree(log_version)
 ORDER BY (run_id, event_id);
 
 CREATE VIEW IF NOT EXISTS seals AS SELECT * EXCEPT (log_version) FROM fact_seals FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_quarantine (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    run_id String,
+    topic String,
+    partition Int64,
+    offset Int64,
+    late_event String,
+    late_id String,
+    seal String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (run_id, event_id);
+
+CREATE VIEW IF NOT EXISTS quarantine AS SELECT * EXCEPT (log_version) FROM fact_quarantine FINAL;
 
 CREATE TABLE IF NOT EXISTS fact_audits (
     event_id String,

@@ -65,8 +65,10 @@ def _accepts(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+# Who is told the key that seals runs: the sealer, through the supervisor that starts it.
+SEALING = ("agents.seal", "supervisor")
 STORES = ("broker", "registry", "clickhouse")
-PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost")
+PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")
 
 
 def stack(agents: int = 1) -> tuple[Process, ...]:
@@ -90,11 +92,15 @@ def _agent(number: int) -> str:
 def environment(process: Process, settings: Settings) -> Mapping[str, str]:
     """The environment that a process gets: all settings by name, its folder absolute, few threads."""
     given = settings.model_dump(exclude_none=True) | {"home": settings.home.resolve()}
+    if settings.seal_keys is not None:
+        given["seal_keys"] = settings.seal_keys.resolve()
     if settings.datasets is not None:
         given["datasets"] = settings.datasets.resolve()
     threads = str(min(process.threads, os.cpu_count() or 1))
     fixed = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": threads, "HF_DATASETS_CACHE": _cache(settings)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
+    if process.name not in SEALING:
+        given.pop("seal_key")
     return kept | fixed | {f"ASSAY_{name.upper()}": str(value) for name, value in given.items()}
 
 

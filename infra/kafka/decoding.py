@@ -1,5 +1,7 @@
 """A consumer's messages as records: decoded by the schemas that are known, and by those that the registry adds."""
 
+from typing import Any
+
 from infra.kafka.records import Place, Record
 from infra.registry import Registry
 from infra.retrying import until_available
@@ -37,6 +39,17 @@ class Decoding:
         if why := misnamed(event):
             raise Undecodable("invalid-event", f"{known.event.__name__}: {why}")
         return event
+
+    async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The canonical bytes of a record's event, and the schema that it was written under. Raises: Undecodable, Unavailable."""
+        known = topic_named(topic)
+        if known is None:
+            raise Undecodable("unknown-topic", f"{topic} is no topic of Assay's; `assay topics` lists them")
+        try:
+            return self.codec.canonical(payload, known.event), self.codec.writer(payload).schema
+        except UnknownSchema as unknown:
+            self.codec.learn(unknown.schema_id, await self._registry.schema(unknown.schema_id))
+            return self.codec.canonical(payload, known.event), self.codec.writer(payload).schema
 
     async def record(self, message: object) -> Record:
         """A consumer's message as a Record, decoded, or with the fault that says why not."""

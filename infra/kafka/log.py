@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from infra.kafka.administering import Administering
 from infra.kafka.connection import Connection
@@ -19,7 +19,7 @@ from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.event import Event
-from schemas.trust import DeadLettered
+from schemas.trust import DeadLettered, Stretch
 from streams.topics import TOPICS, Topic, topic_of
 
 
@@ -143,6 +143,14 @@ class Log:
         or one that may be late, is patient. `told`: the name of a log line that says, every few seconds, how far it is from `until`.
         """
         return self._reading.follow(topics, since=since, until=until, only=partitions, wanted=wanted, patience_ms=patience_ms, told=told)
+
+    def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[ConsumerRecord, None]:
+        """The messages of some stretches as the broker has them, undecoded, in order. Raises: Unavailable, Permanent where one is gone."""
+        return self._reading.messages(stretches)
+
+    async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The canonical bytes of a record's event, and the schema that it was written under. Raises: Undecodable, Unavailable."""
+        return await self._decoding.canonical(topic, payload)
 
     async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
         """Every record of a key, as of now: its partition is read, and nothing else in it is decoded."""

@@ -1,11 +1,11 @@
 """Reading the log by place, without a consumer group (those are Faust's)."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka.connection import Connection
@@ -13,6 +13,8 @@ from infra.kafka.decoding import Decoding
 from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
 from infra.kafka.telling import Telling
+from schemas.trust import Stretch
+from streams.errors import Permanent
 from streams.topics import Topic
 
 PATIENCE_MS = 100
@@ -87,6 +89,27 @@ class Reading:
         finally:
             await stop(consumer)
 
+    async def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[ConsumerRecord, None]:
+        """The messages of some stretches as the broker has them, undecoded, one stretch after the other.
+
+        Raises: Permanent where the log does not reach so far.
+        """
+        consumer = await self.consumer()
+        try:
+            for one in stretches:
+                tp = TopicPartition(one.topic, one.partition)
+                consumer.assign([tp])
+                await _check_there(consumer, tp, one)
+                consumer.seek(tp, one.first)
+                async for batch in _batches(consumer, {(one.topic, one.partition): one.end}, timeout_ms=PATIENCE_MS, told=None):
+                    for message in batch.get(tp, ()):
+                        if message.offset < one.end:
+                            yield message
+        except KafkaError as error:
+            raise self._connection.away(error) from error
+        finally:
+            await stop(consumer)
+
     async def _records(self, tp: TopicPartition, messages: Sequence[Any], end: int | None, wanted: Wanted | None) -> AsyncIterator[Record]:
         for message in messages:
             if end is not None and message.offset >= end:
@@ -107,6 +130,16 @@ async def _batches(
                 return
             telling.left(left)
         yield await consumer.getmany(timeout_ms=timeout_ms, max_records=5000)
+
+
+async def _check_there(consumer: AIOKafkaConsumer, tp: TopicPartition, wanted: Stretch) -> None:
+    """Raises: Permanent where the log does not hold all of it."""
+    begins, ends = (await consumer.beginning_offsets([tp]))[tp], (await consumer.end_offsets([tp]))[tp]
+    if wanted.first < begins or wanted.end > ends:
+        raise Permanent(
+            f"{tp.topic}/{tp.partition} has records {begins} to {ends - 1}: of {wanted.first} to {wanted.end - 1} some are gone",
+            code="log-shorter",
+        )
 
 
 async def _left(consumer: AIOKafkaConsumer, until: Ends) -> int:

@@ -29,13 +29,14 @@ def runs(
             run["run_id"],
             showing.short(run["model"]),
             run["state"],
+            showing.marks(run) or None,
             f"{100 * run['progress']:.0f} %",
             run["suite"] or ", ".join(run["asked"]),
             run["waits_for"],
         )
         for run in found["runs"]
     ]
-    showing.table(["run", "model", "state", ">progress", "tasks", "waits for"], rows)
+    showing.table(["run", "model", "state", "trust", ">progress", "tasks", "waits for"], rows)
 
 
 def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:

@@ -16,6 +16,7 @@ from query_api.cli import (
     doctor,
     engines,
     judging,
+    keys,
     labelling,
     looking,
     prices,
@@ -26,6 +27,7 @@ from query_api.cli import (
     stack,
     submitting,
     suites,
+    trusting,
 )
 from query_api.cli.usual import Usual
 from streams.errors import AssayError
@@ -48,6 +50,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
     ),
     "Decide": (calculating.tco,),
     "The log": (record.topics, record.tail, record.replay),
+    "Trust": (trusting.seals, trusting.export, trusting.verify, trusting.retract),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
@@ -62,6 +65,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
         (deciding.decisions, {"record": deciding.record, "outcome": deciding.outcome, "show": deciding.show}),
     ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
+    "Trust": ((keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),),
 }
 
 

@@ -61,7 +61,7 @@ def replay(
         raise Invalid(
             "say --verify or --derive: a replay into the live database is not offered, for it has every event already", code="replay"
         )
-    settings, told = Settings(), _quiet if as_json else showing.errors.print
+    settings, told = Settings(), _quiet if as_json else showing.remark
     found = [asyncio.run(one) for one in _replays(settings, verify=verify, derive=derive, run_id=run_id, keep=keep, told=told)]
     if as_json:
         parts = [one.document() for one in found]

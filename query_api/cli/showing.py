@@ -150,7 +150,17 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
         yield "score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse"
     if board.get("left_out"):
         yield left_out(board["left_out"])
+    yield from _proved(rows)
     yield from _sources(board)
+
+
+def _proved(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Which runs are retracted, sealed and audited."""
+    if retracted := [short(row["model"]) for row in rows if row.get("retracted")]:
+        yield f"retracted, and without a place: {', '.join(retracted)}"
+    for mark in ("sealed", "audited"):
+        if count := sum(bool(row.get(mark)) for row in rows):
+            yield f"{mark}: {'every run here' if count == len(rows) else f'{count} of {len(rows)} runs here; the page says which'}"
 
 
 def _sources(board: Mapping[str, Any]) -> Iterator[str]:
@@ -199,6 +209,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         f"{verb} {short(told[side]['model'])}  {told[side]['run_id']}"
         for side, verb in (("subject", "judges"), ("against", "against")) if told.get(side)
     )  # fmt: skip
+    yield from _trust(told)
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
@@ -212,6 +223,16 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from told["exposure"]
     yield from ((warning, "yellow") for warning in told["warnings"])
     yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
+
+
+def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
+    """Whether a run counts, and what proves it."""
+    if retraction := told.get("retraction"):
+        yield f"retracted by {retraction['by']}: {retraction['reason']}", "red"
+    if seal := told.get("seal"):
+        yield f"sealed: {seal['events']} events, key {seal['key_id']}"
+    if late := told.get("quarantined"):
+        yield f"{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`", "yellow"
 
 
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from schemas.requests import (
     TaskChoice,
     Workload,
 )
+from schemas.trust import RunRetracted
 from streams.errors import Conflict, Invalid, Unavailable
 from streams.planning import check
 from streams.queue import limits
@@ -184,6 +185,11 @@ class Submissions:
         await self._log.publish(
             CancellationRequested(occurred_us=now_us(), producer=producer("query_api"), run_id=run_id, by=by, message=message)
         )
+
+    async def retract(self, run_id: str, *, organisation: str, by: str, reason: str) -> None:
+        """Says that a run no longer counts."""
+        header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
+        await self._log.publish(RunRetracted.model_validate(header | {"run_id": run_id, "by": by, "reason": reason}))
 
 
 def drawn_us(key: str) -> int:

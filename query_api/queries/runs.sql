@@ -1,6 +1,7 @@
 -- name: runs
 SELECT
     run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for,
+    run_id IN (SELECT run_id FROM fact_seals) AS sealed, run_id IN (SELECT run_id FROM fact_retractions) AS retracted,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE ({state:String} = '' OR state = {state:String})
@@ -23,6 +24,13 @@ SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT S
 
 -- name: visibility
 SELECT visibility FROM fact_requests WHERE run_id = {run_id:String} ORDER BY log_offset LIMIT 1
+
+-- name: trust
+SELECT sealed, root, key_id, events, retracted, reason, `by`, quarantined FROM run_trust WHERE run_id = {run_id:String}
+
+-- name: quarantine
+SELECT late_event, topic, `partition`, `offset`, late_id FROM quarantine WHERE run_id = {run_id:String}
+ORDER BY topic, `partition`, `offset` LIMIT 20
 
 -- name: planned
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset

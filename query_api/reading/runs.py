@@ -107,8 +107,19 @@ class Reading:
     def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
         return (
             self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
-            self.rows("visibility", run_id=run_id),
+            self._trust(run_id),
         )  # fmt: skip
+
+    async def _trust(self, run_id: str) -> dict[str, Any]:
+        """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
+        names = ("trust", "quarantine", "visibility")
+        found, late, visibility = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
+        told = found[0] if found else {"sealed": 0, "retracted": 0, "quarantined": 0}
+        return {
+            "seal": {name: told[name] for name in ("root", "key_id", "events")} if told["sealed"] else None,
+            "retraction": {name: told[name] for name in ("by", "reason")} if told["retracted"] else None,
+            "quarantined": told["quarantined"], "late": late, **(visibility[0] if visibility else {}),
+        }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
         """A run's speed in seconds and joules; None where none was measured."""
@@ -127,7 +138,9 @@ class Reading:
         return list(json.loads(rows[0]["histograms"])) if rows else []
 
 
-def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, visibility: Rows) -> dict[str, Any]:
+def _run(
+    found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, trust: Mapping[str, Any]
+) -> dict[str, Any]:
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
@@ -144,8 +157,8 @@ def _run(found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mappi
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
         "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
-        "warnings": plan.get("warnings", []), **(visibility[0] if visibility else {}),
-        "chat": plan.get("chat") or {}, **whom(plan),
+        "warnings": plan.get("warnings", []),
+        "chat": plan.get("chat") or {}, **whom(plan), **trust,
     }  # fmt: skip
 
 

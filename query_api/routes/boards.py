@@ -87,8 +87,9 @@ class RankingRow(Shape):
     joules_per_token: float | None
     energy_grade: str | None
     missing: tuple[str, ...]
-    sealed: bool
+    sealed: bool = Field(description="a seal says so; `assay verify` proves it")
     audited: bool
+    retracted: bool = Field(default=False, description="its run no longer counts: it has no rank, and stays")
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None
     chat: Chat = Field(description="how prompts were dressed")

@@ -10,8 +10,9 @@ from query_api.producing.submitting import Batch, Submission, requested, submiss
 from query_api.reading.paging import Paged
 from schemas.event import Visibility
 from schemas.requests import Chat
-from streams.errors import NotFound
+from streams.errors import Conflict, NotFound
 from streams.quality.exposure import DataAge
+from streams.runs import TERMINAL
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
 
@@ -71,6 +72,8 @@ class RunRow(Shape):
     changed_us: int
     progress: float = Field(description="0..1")
     waits_for: str | None = Field(description="what it waits for, in words; null where it does not wait")
+    sealed: bool = Field(default=False, description="a seal says so; `assay verify` proves it")
+    retracted: bool = Field(default=False, description="it no longer counts, and stays in the record")
 
 
 class RunPage(Shape):
@@ -226,6 +229,31 @@ class Whom(Shape):
     model: str
 
 
+class Seal(Shape):
+    """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
+
+    root: str
+    key_id: str
+    events: int
+
+
+class Retraction(Shape):
+    """Who said that a run no longer counts, and why."""
+
+    by: str
+    reason: str
+
+
+class LateEvent(Shape):
+    """An event that was said of a run after its seal, and is no part of it: where in the log it lies."""
+
+    late_event: str = Field(description="its type")
+    topic: str
+    partition: int
+    offset: int
+    late_id: str
+
+
 class Run(Shape):
     """A run with all that is known of it."""
 
@@ -265,6 +293,10 @@ class Run(Shape):
     chat: Chat = Field(default=Chat(), description="how prompts are dressed")
     waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
+    seal: Seal | None = Field(default=None, description="null while it is not sealed; `assay verify` proves what it says (docs/trust.md)")
+    retraction: Retraction | None = Field(default=None, description="null where it counts")
+    quarantined: int = Field(default=0, description="events that were said of it after its seal, and are no part of it")
+    late: tuple[LateEvent, ...] = Field(default=(), description="the first twenty of them")
 
 
 class Cancellation(Shape):
@@ -274,6 +306,23 @@ class Cancellation(Shape):
 
     by: str = "api"
     message: str = ""
+
+
+class Retracting(Shape):
+    """Who says that a run no longer counts, and why: it stays in the record, with this."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "me", "reason": "the prompts had the answers in them"}]})
+
+    by: str = "api"
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Retracted(Shape):
+    """A run that was retracted."""
+
+    run_id: str
+    by: str
+    reason: str
 
 
 class Cancelling(Shape):
@@ -344,10 +393,24 @@ async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:
     return Cancelling(run_id=run_id)
 
 
+async def retract(call: Call[Nothing, Retracting]) -> Retracted:
+    """Says that a run no longer counts.
+
+    It has no rank from then on, and stays where it was shown, with the reason. There is no way back: what was said stays in the log.
+    """
+    run_id = call.path["run_id"]
+    state = await call.state.reading.state(run_id)
+    if state["state"] not in TERMINAL:
+        raise Conflict(f"run {run_id} is {state['state']}: only what is over can be retracted; cancel it first", code="not-over")
+    await call.state.submissions.retract(run_id, organisation=state["organisation_id"], by=call.body.by, reason=call.body.reason)
+    return Retracted(run_id=run_id, by=call.body.by, reason=call.body.reason)
+
+
 OPERATIONS = (
     Operation("POST", "/v1/evaluations", submit, tag="runs", status=202, refuses=(409,), location="/v1/runs/{run_id}"),
     Operation("POST", "/v1/batches", submit_batch, tag="runs", status=202, refuses=(409,), location="/v1/runs?campaign={campaign}"),
     Operation("GET", "/v1/runs", runs, tag="runs"),
     Operation("GET", "/v1/runs/{run_id}", run, tag="runs"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, tag="runs", status=202),
+    Operation("POST", "/v1/runs/{run_id}/retract", retract, tag="runs", status=202, refuses=(409,)),
 )

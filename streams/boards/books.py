@@ -13,6 +13,7 @@ from schemas.jobs import EngineUsed, EnvironmentSeen
 from schemas.results import RunScored
 from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
+from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of
 from streams.boards.results import Result, result_of
 
@@ -27,6 +28,7 @@ class Books:
     settled: dict[str, RunSettled] = field(default_factory=dict)
     scores: dict[str, dict[str, RunScored]] = field(default_factory=lambda: defaultdict(dict))
     environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
+    retracted: dict[str, RunRetracted] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
     _on: dict[str, dict[tuple[Model, frozenset[Data]], str]] = field(default_factory=lambda: defaultdict(dict))
@@ -37,10 +39,13 @@ class Books:
     _tasks: dict[PlannedTask, PlannedTask] = field(default_factory=dict)
 
     def fold(self, event: Event) -> None:
-        """Takes a result, a task's scores or an environment in."""
+        """Takes a result, a task's scores, an environment or a retraction in."""
         match event:
             case EnvironmentSeen():
                 self._see(event)
+            case RunRetracted() if event.run_id not in self.retracted:
+                self.retracted[event.run_id] = event
+                self.touched |= {name for name, on in self._on.items() if event.run_id in on.values()}
             case RunScored() if event.complete and event.documents:
                 self._score(event)
             case RunSettled() if event.state == "completed" and event.plan:
@@ -129,6 +134,7 @@ class Books:
     def held(self) -> Iterator[Event]:
         """The events that make these books again."""
         yield from self.environments.values()
+        yield from self.retracted.values()
         for run_id, settled in self.settled.items():
             yield from self.scores.get(run_id, {}).values()
             yield settled
@@ -144,7 +150,10 @@ class Books:
         measured = self._fastest(ranked)
         speed, speed_run = (measured.speed, measured.run_id) if measured else ({}, None)
         runs = sum(1 for run_id in self._runs[result.model] if name in boards_of(self.results[run_id]))
-        return Entry(result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged, runs=runs)
+        return Entry(
+            result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged, runs=runs,
+            retracted=result.run_id in self.retracted,
+        )  # fmt: skip
 
     def _fastest(self, result: Result) -> Result | None:
         """The newest run with a speed of the very same model, engine and environment."""

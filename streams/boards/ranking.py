@@ -40,6 +40,7 @@ class Entry:
     """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in.
 
     `judged` is the run whose answers it judges, for its row is that one's. `runs`: how many runs of the model could stand here.
+    `retracted`: it has a row still, and no rank.
     """
 
     run: Result
@@ -48,6 +49,7 @@ class Entry:
     speed_run: str | None = None
     judged: Result | None = None
     runs: int = 1
+    retracted: bool = False
 
     @property
     def digest(self) -> str:
@@ -62,6 +64,7 @@ class Entry:
                 repr(sorted(self.speed.items())),
                 str(self.runs),
                 joined,
+                *(["retracted"] if self.retracted else []),
             ]
         )
 
@@ -147,14 +150,14 @@ def chosen(name: str, entries: Sequence[Entry]) -> Chosen:
     fitting = [entry for entry in entries if data_of(entry.run, tasks) <= data]
     counting = {entry.run.model: entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
     every = sorted(counting.values(), key=lambda entry: entry.run.run_id)
-    full = [entry for entry in every if data_of(entry.run, tasks) == data]
+    full = [entry for entry in every if data_of(entry.run, tasks) == data and not entry.retracted]
     return Chosen(name, hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12], tasks, tuple(every), tuple(full))
 
 
 def rank(board: Chosen) -> Board:
     """The board, ranked."""
     tasks, full = board.tasks, board.full
-    rows = _single(full, tasks[0]) if board.name.startswith("task:") else _suite(full, tasks)
+    rows = [] if not full else _single(full, tasks[0]) if board.name.startswith("task:") else _suite(full, tasks)
     rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry not in full]
     ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in board.entries}
     rows = [row.model_copy(update={"data_age": ages[row.run_id]}) for row in rows]

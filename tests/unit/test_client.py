@@ -96,6 +96,7 @@ def board(name: str, places: range, following: str | None) -> httpx.Response:
         "missing": [],
         "sealed": False,
         "audited": False,
+        "retracted": False,
     }
     rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False, "data_age": "unknown"} for place in places]
     head = {"version": "1", "provisional": False, "changed_us": 1, "chance_corrected": False, "left_out": []}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from infra.embedded.broker import properties
-from infra.embedded.processes import STORES, endpoint, stack
+from infra.embedded.processes import STORES, endpoint, environment, stack
 from infra.probe import readiness
 from infra.settings import Settings
 from tests.dockerfile import ROOT, base_image, command, lineage, stages
@@ -115,6 +115,16 @@ def test_the_operations_page_scrapes_every_service_that_measures() -> None:
     (targets,) = re.findall(r"targets: \[(.+)\]", (ROOT / "docs" / "operations.md").read_text())
     measuring = {f"{name}:{18000 if name == 'query_api' else 9100}" for name in OURS if name not in (*STORES, "cpu_agent")}
     assert set(targets.split(", ")) == measuring
+
+
+def test_the_key_that_seals_is_told_to_the_sealer_alone() -> None:
+    """In the embedded stack by its variable; in containers by a volume of its own."""
+    given = Settings.model_validate({"seal_key": "secret"})
+    told = {name: environment(process, given).get("ASSAY_SEAL_KEY") for name, process in PROCESSES.items()}
+    assert told == {name: "secret" if name == "agents.seal" else None for name in PROCESSES}
+    holding = {name for name, service in SERVICES.items() if any(volume.startswith("keys:") for volume in service.get("volumes", ()))}
+    assert holding == {"seal"}
+    assert settings("seal")["seal_keys"] == next(one for one in SERVICES["seal"]["volumes"] if one.startswith("keys:")).partition(":")[2]
 
 
 def test_images_that_are_not_ours_are_pinned() -> None:

@@ -75,6 +75,19 @@ def test_make_help_lists_every_target() -> None:
     assert targets == described
 
 
+def test_every_promise_of_trust_names_a_test_that_is_there() -> None:
+    """By its file and its name, or a benchmark by its target."""
+    told = text("docs", "trust.md").partition("## Promises")[2]
+    rows = [line for line in told.splitlines() if line.startswith("| ") and not line.startswith(("| promise", "| ---"))]
+    assert all("::test_" in row or "`make bench-" in row for row in rows)
+    file, missing = "", list[str]()
+    for name, test in re.findall(r"`(\w+\.py|…)::(test_\w+)`", told):
+        file = file if name == "…" else name
+        (path,) = (ROOT / "tests").glob(f"*/{file}")
+        missing += [test] if f"def {test}(" not in path.read_text() else []
+    assert missing == []
+
+
 def test_decision_records_are_numbered_without_gaps() -> None:
     """And each has its reasons."""
     records = sorted((ROOT / "docs" / "adr").glob("*.md"))

@@ -15,7 +15,7 @@ from schemas.requests import EvaluationRequested
 from schemas.results import PricePublished
 from schemas.runs import RunChanged
 from schemas.settled import RunSettled
-from schemas.trust import DeadLettered
+from schemas.trust import DeadLettered, RunSealed
 from streams import planning
 from streams.boards.books import Books
 from streams.errors import Invalid
@@ -29,6 +29,12 @@ from streams.settling.dumping import canonical
 from streams.settling.dumping import dumped as settling_dumped
 from streams.settling.dumping import loaded as settling_loaded
 from streams.settling.runs import OpenRuns
+from streams.topics import BY_EVENT
+from streams.trust.chains import Chains
+from streams.trust.ledger import Ledger
+from streams.trust.ledger import dumped as ledger_dumped
+from streams.trust.ledger import loaded as ledger_loaded
+from streams.trust.stretches import SEALED_TOPICS, run_of_key
 from tests.extremes import leaves, sent
 from tests.pool import STAMP, Told
 from tests.stored.write import filled
@@ -55,12 +61,28 @@ def survived(event: Event) -> None:
     state = dumped(picture(told.pool))
     assert dumped(picture(loaded(state, Pool("text ü")))) == state
     settled_with(event)
+    kept_for_a_seal(event)
     if isinstance(event, EvaluationRequested):
         for check in (planning.check, lambda asked: limits.check(asked, asked_us=1)):
             try:
                 check(event)
             except Invalid as refusal:
                 assert str(refusal) and len(str(refusal)) < 1000
+
+
+def kept_for_a_seal(event: Event) -> None:
+    """Raises, where what a sealer knows breaks over an event, or cannot be kept with it."""
+    ledger, again, run_id = Ledger(Chains()), Ledger(Chains()), run_of_key(event.partition_key())
+    if isinstance(event, RunSealed):
+        assert ledger.seal(event) is not None
+    if run_id is None or BY_EVENT.get(type(event)) not in SEALED_TOPICS:
+        return
+    at = (BY_EVENT[type(event)].name, 3)
+    ledger.meets(run_id, at, 7)
+    assert not ledger.fold(event, run_id, at, 7)
+    ledger_loaded(json.loads(json.dumps(ledger_dumped(ledger))), again)
+    assert again.open.keys() == ledger.open.keys()
+    again.due({at: 8})
 
 
 def settled_with(event: Event) -> None:

@@ -13,8 +13,9 @@ from schemas.requests import CancellationRequested
 from schemas.results import SampleScored
 from schemas.runs import RunChanged
 from schemas.settled import RunSettled
+from schemas.trust import RunRetracted
 from streams.boards.books import Books
-from streams.boards.ranking import rank
+from streams.boards.ranking import Chosen, rank
 from streams.queue.bits import pack
 from streams.settling import results
 from streams.settling.documents import packed, unpacked
@@ -196,8 +197,7 @@ def result_events(
 
 def rows(books: Books) -> dict[str, list[tuple[str, float | None, float | None]]]:
     """Every board as it stands: run, score, tokens/s."""
-    boards = [rank(chosen) for chosen in books.changed(books.boards)]
-    return {board.name: [(row.run_id, row.score, row.output_tokens_per_s) for row in board.rows] for board in boards}
+    return {name: told for board in books.changed(books.boards) for name, told in rows_of(board).items()}
 
 
 @given(order=st.permutations(range(10)))
@@ -240,3 +240,35 @@ def test_a_board_that_was_said_is_not_said_again() -> None:
     for event in result_events("2", [0.0] * 4, model="b"):
         books.fold(event)
     assert [len(one.entries) for one in books.changed(["task:t"])] == [2]
+
+
+def test_a_retracted_run_has_a_row_and_no_rank() -> None:
+    """Whether that is said before its result or after; and the board is said anew, once."""
+    retraction = RunRetracted(occurred_us=1, producer=STAMP, run_id=run_named("1"), by="me", reason="wrong prompts")
+    events = [*result_events("1", [1.0] * 4, model="a"), *result_events("2", [0.0] * 4, model="b")]
+    said = set()
+    for order in ([*events, retraction], [retraction, *events]):
+        books = Books()
+        for event in order:
+            books.fold(event)
+        assert "task:t" in books.touched
+        (board,) = books.changed(["task:t"])
+        assert [(row.run_id, row.rank, row.score) for row in rank(board).rows] == [(run_named("2"), 1, 0.0), (run_named("1"), None, None)]
+        said.add(board.digest)
+        books.said["task:t"] = board.digest
+        books.fold(retraction.model_copy(update={"reason": "again"}))
+        assert list(books.changed(["task:t"])) == []
+        again = Books()
+        for event in books.held():
+            again.fold(event)
+        assert rows(again) == rows_of(board)
+    assert len(said) == 1
+    both = Books()
+    for event in [*events, retraction, retraction.model_copy(update={"run_id": run_named("2"), "event_id": "other"})]:
+        both.fold(event)
+    assert [(row.rank, row.score) for board in both.changed(["task:t"]) for row in rank(board).rows] == [(None, None)] * 2
+
+
+def rows_of(board: Chosen) -> dict[str, list[tuple[str, float | None, float | None]]]:
+    """One board as it stands."""
+    return {board.name: [(row.run_id, row.score, row.output_tokens_per_s) for row in rank(board).rows]}

@@ -34,6 +34,11 @@ def cancel(run_id: str, *, by: str, message: str) -> Steps[models.Cancelling]:
     return steps.document(Ask("POST", f"/v1/runs/{run_id}/cancel", body={"by": by, "message": message}), models.Cancelling)
 
 
+def retract(run_id: str, *, by: str, reason: str) -> Steps[models.Retracted]:
+    """Says that a run no longer counts."""
+    return steps.document(Ask("POST", f"/v1/runs/{run_id}/retract", body={"by": by, "reason": reason}), models.Retracted)
+
+
 def run(run_id: str) -> Steps[models.Run]:
     """A run with all that is known of it."""
     return steps.document(Ask("GET", f"/v1/runs/{run_id}"), models.Run)

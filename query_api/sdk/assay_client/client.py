@@ -71,6 +71,10 @@ class Client:
         """Stops a run; what it has measured stays."""
         return self._do(calls.cancel(run_id, by=by, message=message))
 
+    def retract(self, run_id: str, *, reason: str, by: str = "assay-client") -> models.Retracted:
+        """Says that a run no longer counts; it stays in the record, with the reason."""
+        return self._do(calls.retract(run_id, by=by, reason=reason))
+
     def run(self, run_id: str) -> models.Run:
         """A run with all that is known of it."""
         return self._do(calls.run(run_id))

@@ -462,6 +462,17 @@ class LabelsTold(Shape):
     labels: Annotated[list[LabelTold], Field(max_length=10000, min_length=1)]
 
 
+class LateEvent(Shape):
+    """An event that was said of a run after its seal, and is no part of it: where in the log it lies."""
+
+    late_event: str
+    """its type"""
+    topic: str
+    partition: int
+    offset: int
+    late_id: str
+
+
 class Latency(Shape):
     """The service level at the 95th percentile, in seconds; null is no demand."""
 
@@ -811,6 +822,29 @@ class Reported(Shape):
     revision: int
 
 
+class Retracted(Shape):
+    """A run that was retracted."""
+
+    run_id: str
+    by: str
+    reason: str
+
+
+class Retracting(Shape):
+    """Who says that a run no longer counts, and why: it stays in the record, with this."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: str = "api"
+    reason: Annotated[str, Field(max_length=2000, min_length=1)]
+
+
+class Retraction(Shape):
+    """Who said that a run no longer counts, and why."""
+
+    by: str
+    reason: str
+
+
 class RunRow(Shape):
     """A run, as lists show it."""
 
@@ -835,6 +869,10 @@ class RunRow(Shape):
     """0..1"""
     waits_for: str | None
     """what it waits for, in words; null where it does not wait"""
+    sealed: bool
+    """a seal says so; `assay verify` proves it"""
+    retracted: bool
+    """it no longer counts, and stays in the record"""
 
 
 class Running(Shape):
@@ -934,6 +972,14 @@ class Score(Shape):
     """what it would be with twice the documents"""
     half_width_setups: float | None
     """what it would be with twice the set-ups"""
+
+
+class Seal(Shape):
+    """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
+
+    root: str
+    key_id: str
+    events: int
 
 
 class ShareOfDecisions(Shape):
@@ -1543,7 +1589,10 @@ class RankingRow(Shape):
     energy_grade: str | None
     missing: list[str]
     sealed: bool
+    """a seal says so; `assay verify` proves it"""
     audited: bool
+    retracted: bool
+    """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
     """the run that the speed was measured in"""
     cost: TokenCost | None
@@ -1979,6 +2028,14 @@ class Run(Shape):
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None
     """jobs that go first, or the step below: 5, 10, 20, 50 …"""
+    seal: Seal | None
+    """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
+    retraction: Retraction | None
+    """null where it counts"""
+    quarantined: int
+    """events that were said of it after its seal, and are no part of it"""
+    late: list[LateEvent]
+    """the first twenty of them"""
 
 
 class Submission(Shape):

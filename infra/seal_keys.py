@@ -1,0 +1,146 @@
+"""The keys that seal runs: files of a folder (`ASSAY_SEAL_KEYS`), or one private key from the environment (`ASSAY_SEAL_KEY`).
+
+<key id>.pem        a private key, PKCS #8, readable by its owner alone
+<key id>.pub        its public key, which stays when the private one is gone
+<key id>.endorsed   the signature of it by the key that it took the place of
+active              the id of the key that signs
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from infra.settings import Settings
+from streams.errors import Conflict, Invalid, NotFound
+from streams.trust.statements import endorsed, key_id, raw
+
+ACTIVE: Final = "active"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the store. `private`: it can sign; `active`: it is the one that does; `endorsement`: by the key before it."""
+
+    public: bytes
+    private: Ed25519PrivateKey | None
+    active: bool = False
+    endorsement: bytes | None = None
+
+    @property
+    def key_id(self) -> str:
+        """Its name."""
+        return key_id(self.public)
+
+    @property
+    def pem(self) -> str:
+        """The public key as a file has it."""
+        return Ed25519PublicKey.from_public_bytes(self.public).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def folder_of(settings: Settings) -> Path:
+    """Where the keys are."""
+    return settings.seal_keys or settings.home / "keys"
+
+
+def keys_of(settings: Settings) -> list[Key]:
+    """Every key that is here, the active one first. Raises: Invalid for a file or a setting that holds none."""
+    folder = folder_of(settings)
+    active = _text(folder / ACTIVE)
+    found = {public: _of_files(folder, public, active) for public in map(_public, sorted(folder.glob("*.pub")))}
+    if pem := settings.seal_key.get_secret_value():
+        given = _private(pem.encode(), "ASSAY_SEAL_KEY")
+        known = found.get(raw(given))
+        found = {public: Key(one.public, one.private, endorsement=one.endorsement) for public, one in found.items()}
+        found[raw(given)] = Key(raw(given), given, active=True, endorsement=known.endorsement if known else None)
+    return sorted(found.values(), key=lambda key: (not key.active, key.key_id))
+
+
+def signing(keys: list[Key]) -> Key | None:
+    """The key that signs; None where there is none, or its private half is gone."""
+    return next((key for key in keys if key.active and key.private), None)
+
+
+def create(settings: Settings) -> Key:
+    """Makes a key, which signs from now on: the first, or one in the place of a lost one, with a new chain of seals. Raises: Conflict."""
+    if key := signing(keys_of(settings)):
+        raise Conflict(f"key {key.key_id} signs already; `assay keys rotate` puts another in its place", code="key-there")
+    return _made(settings, endorsement=None)
+
+
+def rotate(settings: Settings) -> Key:
+    """Makes a key in the place of the one that signs, which endorses it: the chain of seals goes on. Raises: NotFound, Conflict."""
+    if settings.seal_key.get_secret_value():
+        raise Conflict("ASSAY_SEAL_KEY holds the key that signs: put it into the folder to rotate it", code="key-in-environment")
+    before = signing(keys_of(settings))
+    if before is None or before.private is None:
+        raise NotFound(
+            f"no key in {folder_of(settings)} signs, and a lost one can endorse no other; `assay keys create` makes one, whose "
+            "chain of seals names the old",
+            code="no-key",
+        )
+    return _made(settings, endorsement=before.private)
+
+
+def _made(settings: Settings, *, endorsement: Ed25519PrivateKey | None) -> Key:
+    """Its files are there whole before it is the one that signs."""
+    folder, private = folder_of(settings), Ed25519PrivateKey.generate()
+    key = Key(raw(private), private, active=True, endorsement=endorsed(raw(private), endorsement) if endorsement else None)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(folder / f"{key.key_id}.pem", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
+    if key.endorsement:
+        _write(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
+    _write(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
+    _write(folder / f"{ACTIVE}.new", key.key_id.encode(), mode=0o644)
+    (folder / f"{ACTIVE}.new").replace(folder / ACTIVE)
+    return key
+
+
+def _write(path: Path, content: bytes, *, mode: int) -> None:
+    """Writes a file that nobody else could read meanwhile."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+
+
+def _of_files(folder: Path, public: bytes, active: str) -> Key:
+    name = key_id(public)
+    pem, endorsement = folder / f"{name}.pem", _text(folder / f"{name}.endorsed")
+    private = _private(pem.read_bytes(), str(pem)) if pem.exists() else None
+    if private is not None and raw(private) != public:
+        raise Invalid(f"{pem} is not the private half of {name}.pub: bring the right one back, or take it away", code="key-differs")
+    return Key(public, private, active=name == active, endorsement=bytes.fromhex(endorsement) if endorsement else None)
+
+
+def _public(path: Path) -> bytes:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except ValueError as error:
+        raise Invalid(f"{path} holds no public key: {error}", code="no-key") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise Invalid(f"{path} holds no Ed25519 key; seals are signed by such keys alone", code="no-key")
+    return raw(key)
+
+
+def _private(pem: bytes, where: str) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"{where} holds no private key without a password, in PEM: {error}", code="no-key") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Invalid(f"{where} holds no Ed25519 key; `assay keys create` makes one", code="no-key")
+    return key
+
+
+def _text(path: Path) -> str:
+    return path.read_text().strip() if path.exists() else ""
