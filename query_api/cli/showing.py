@@ -154,6 +154,11 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
     yield from _sources(board)
 
 
+def marks(row: Mapping[str, Any]) -> str:
+    """Whether a run is sealed, audited or retracted."""
+    return ", ".join(name for name in ("retracted", "sealed", "audited") if row.get(name))
+
+
 def _proved(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Which runs are retracted, sealed and audited."""
     if retracted := [short(row["model"]) for row in rows if row.get("retracted")]:
@@ -244,7 +249,7 @@ def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _notes(s: Mapping[str, Any]) -> Iterator[str]:
-    if s["value"] is None and s.get("why_undefined"):
+    if s.get("why_undefined") and s["value"] is None:
         yield s["why_undefined"]
     if not s["complete"]:
         yield "provisional"

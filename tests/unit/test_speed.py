@@ -111,9 +111,9 @@ def test_a_load_that_ends_before_it_is_steady_has_no_rate() -> None:
 @given(st.integers(2, 16), st.integers(4, 12), st.floats(50, 900))
 @FEW
 def test_a_closed_loads_tokens_are_its_capacity(places: int, rounds: int, e2e: float) -> None:
-    """At that concurrency."""
-    found = figures(closed(places, count=places * rounds, e2e=e2e))
-    assert found["requests_per_s"].value == pytest.approx(places / e2e * 1000, rel=0.5 / rounds)
+    """At that concurrency; of the few requests in the window one more or less may end at its edge."""
+    found, edge = figures(closed(places, count=places * rounds, e2e=e2e)), 1.01 / (places * (rounds - 1))
+    assert found["requests_per_s"].value == pytest.approx(places / e2e * 1000, rel=max(0.5 / rounds, edge))
     assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
     assert found["alone_tokens_per_s"].value is None
 
