@@ -18,7 +18,7 @@ from streams.errors import Unavailable
 from streams.topics import Topic
 
 EVERY_S: Final = 1.0
-ASKED_EVERY_S: Final = 5.0
+ASKED_EVERY_S: Final = 15.0
 PLACE_S: Final = 5.0  # a consumer knows its own place at once, or it has none
 IN_HAND: Final = asyncio.Event()  # a batch is being handled
 FOLLOWS: Final = asyncio.Event()  # the state follows the group's assignment: nothing is read meanwhile
@@ -49,15 +49,15 @@ async def _hung(longest_s: float) -> str:
 
 async def _stranded(app: App, log: Log, topics: Sequence[Topic], longest_s: float) -> str:
     since_s = time.monotonic()
-    while True:
-        await asyncio.sleep(ASKED_EVERY_S)
+    while True:  # half of the time it must have been silent, the other half there must be a reason why that is wrong
+        await asyncio.sleep(min(ASKED_EVERY_S, longest_s / 2))
         try:
-            why = None if IN_HAND.is_set() or FOLLOWS.is_set() else await _unread(app, log, topics)
+            why = await _unread(app, log, topics) if PULSE.silent_s > longest_s / 2 and not (IN_HAND.is_set() or FOLLOWS.is_set()) else None
         except Unavailable:
             why = None  # nobody reads while the broker is away
         if why is None:
             since_s = time.monotonic()
-        elif min(time.monotonic() - since_s, PULSE.silent_s) > longest_s:
+        elif time.monotonic() - since_s > longest_s / 2:
             return f"{why}, for {time.monotonic() - since_s:.0f} s"
         else:
             structlog.get_logger().debug("reads nothing", why=why)
