@@ -98,8 +98,8 @@ def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
     else:
         return None
     return RunChanged(
-        occurred_us=at_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id,
-        state="cancelled", reason_code=code, message=message,
+        occurred_us=max(run.changed_us, at_us), producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility,
+        run_id=run.run_id, state="cancelled", reason_code=code, message=message,
     )  # fmt: skip
 
 
