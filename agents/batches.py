@@ -10,14 +10,13 @@ What holds:
   end its process: it may hold a fetch that nobody gets again.
 - After a rebalance every partition is sought anew: to its committed offset, or to where its state stands (`App.places`). What had been
   fetched before and not yet been handed on is dropped, for it comes again; so a rebalance costs repeats at most, and never a gap.
-- Until it is sought a partition is paused: else what lies behind its committed offset is fetched meanwhile, in vain, 16 MiB at most.
 
 Written against Faust's internals, hence bound to one version. Source: faust/transport/consumer.py at 0.15.3, Consumer._drain_messages.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,18 +32,8 @@ if faust.__version__ != WRITTEN_FOR:
     raise ImportError(f"agents/batches.py is written for Faust {WRITTEN_FOR}, not {faust.__version__}: hold it against its Consumer anew")
 
 
-class _Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]  # Faust ships no types
-    """Lets nothing be fetched of what is newly assigned."""
-
-    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._thread._ensure_consumer().pause(*assigned)
-        await super().on_partitions_assigned(assigned)
-
-
 class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
     """Faust's consumer without its loop over messages. It overrides all that knows of single messages."""
-
-    RebalanceListener = _Listener
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -56,14 +45,12 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         await fetcher.wait_until_stopped()
 
     async def perform_seek(self) -> None:
-        """Seeks what is assigned to its committed offsets; what has a state here, to where the state stands. Then all is fetched."""
+        """Seeks what is assigned to its committed offsets; what has a state here, to where the state stands."""
         await super().perform_seek()
         assigned = self.assignment()
         for (topic, partition), offset in self.app.places().items():
             if TP(topic, partition) in assigned:
                 await self.seek(TP(topic, partition), offset)
-        consumer = self._thread._ensure_consumer()
-        await self._thread.call_thread(consumer.resume, *consumer.assignment())
 
     async def fetch(self, timeout_s: float) -> tuple[list[Any], int]:
         """The next records, at most `broker_max_poll_records` (none, where none comes in time), and the generation that they are of."""
