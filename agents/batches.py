@@ -21,6 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -61,11 +62,23 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         generation = self.app.consumer_generation_id
         fetched, _ = await self._wait_next_records(timeout_s)
         if generation != self.app.consumer_generation_id:
-            return [], self.app.consumer_generation_id  # fetched before the rebalance: it comes again
+            await self._let_come_again(fetched or {})
+            return [], self.app.consumer_generation_id
         now = time.monotonic()
         for tp in fetched or ():
             self.app.monitor.stream_inbound_time[tp] = now  # Faust's own watch would else say that nothing is processed
         return [record for records in (fetched or {}).values() for record in records], generation
+
+    async def _let_come_again(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        """What was fetched over a rebalance is not handed on. What came before the partitions were sought comes again by that.
+
+        A question that was asked before may be answered after it, too: then the consumer's place is behind its records already.
+        """
+        for tp in fetched.keys() & self.assignment():
+            with suppress(IllegalStateError, TimeoutError):  # it was taken away again
+                place = await asyncio.wait_for(self.position(tp), IDLE_S)
+                if fetched[tp] and place is not None and place > fetched[tp][0].offset:
+                    await self.seek(tp, fetched[tp][0].offset)
 
     def done(self, records: Sequence[Any]) -> None:
         """From now on the records' offsets may be committed."""
