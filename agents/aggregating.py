@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.harness.aggregating import Aggregated, aggregated
-from infra.pools import pool
+from infra.pools import alone, pool
 from streams.errors import Invalid
 from streams.quality.scores import Aggregate, Key
 
@@ -54,7 +54,6 @@ class Aggregating:
                 self._pool = None
                 processes.shutdown(wait=False)
         try:
-            with pool(1) as alone:
-                return await loop.run_in_executor(alone, work)
+            return await alone(work)
         except BrokenProcessPool:
             return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples ended its process")

@@ -15,7 +15,7 @@ from infra.harness.limits import Overdue, within
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place
-from infra.pools import pool
+from infra.pools import alone, pool
 from infra.retrying import noticed
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.event import Text
@@ -100,13 +100,8 @@ class Building:
         except BrokenProcessPool:
             if self._processes is processes:  # of several that were in it, one starts another
                 self._processes = pool(self._count)
-        return await self._alone(work, name)
-
-    async def _alone(self, work: Callable[[], T], name: str) -> T:
-        """A process that dies takes with it what waited beside: each of those is tried once more, in a process of its own."""
         try:
-            with pool(1) as alone:
-                return await noticed(asyncio.get_running_loop().run_in_executor(alone, work), what="a task's building")
+            return await noticed(alone(work), what="a task's building")
         except BrokenProcessPool as error:
             raise Invalid(f"building {name!r} ended the builder's process; the planner's log says more", code="builder-died") from error
 

@@ -22,9 +22,9 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
 
     Raises: NotFound, Invalid: also for a model that its engine cannot run, and generation arguments that no engine takes.
     """
-    for choice in request.tasks:
-        if choice.generation is not None:
-            generation.check_taken(generation.arguments(choice.generation.json_text), engine=request.engine.name)
+    asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
+    for told in asked:
+        generation.check_taken(told, engine=request.engine.name)
     if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
         model_fitness.check_told(request.model, None)
         return None
@@ -35,8 +35,7 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
         load = request.workload
         model_fitness.check_load(window_of(facts, request.engine), input_tokens=load.input_tokens, output_tokens=load.output_tokens)
     if facts.shape.vocabulary:
-        for choice in request.tasks:
-            told = generation.arguments(choice.generation.json_text) if choice.generation else {}
+        for told in asked:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
 
