@@ -21,7 +21,6 @@ from contextlib import suppress
 from typing import Any
 
 import faust
-from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
@@ -75,7 +74,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]  # Faust ships no types
         A question that was asked before may be answered after it, too: then the consumer's place is behind its records already.
         """
         for tp in fetched.keys() & self.assignment():
-            with suppress(IllegalStateError, TimeoutError):  # it was taken away again
+            with suppress(driver.IllegalStateError, TimeoutError):  # it was taken away again
                 place = await asyncio.wait_for(self.position(tp), IDLE_S)
                 if fetched[tp] and place is not None and place > fetched[tp][0].offset:
                     await self.seek(tp, fetched[tp][0].offset)
