@@ -22,8 +22,9 @@ import assay_verify
 
 from agents.seal import Sealer
 from benchmarks.harness import show, write
+from benchmarks.history import planned
 from benchmarks.making import FROM, run_id
-from benchmarks.state import environment_of, planned, stores
+from benchmarks.state import environment_of, stores
 from infra.exporting import export, found
 from infra.kafka import Log
 from infra.sealed_events import leaves

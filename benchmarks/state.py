@@ -6,9 +6,9 @@ started alone, first without a snapshot, then with the one that it left: the sec
 processor time (others share the machine), and its memory then.
 The floor of the same run is a reader that takes the same records from the log and decodes none.
 
-Then `settle`, without a snapshot, as 1, 2 and 4 workers that share the partitions: the processor time of all of them, beside what so many
-take to start. And two dispatchers, of which the active one is killed: the seconds until the other has taken the pool. Writes
-results/state.json.
+Then `settle`, without a snapshot and over two million events where there are so many, as 1, 2 and 4 workers that share the partitions: the
+processor time of all of them, beside what so many take to start. And two dispatchers, of which the active one is killed: the seconds until
+the other has taken the pool. Writes results/state.json.
 """
 
 import argparse
@@ -29,83 +29,17 @@ import httpx
 import psutil
 
 from benchmarks.harness import show, write
-from benchmarks.making import FROM, run_id
+from benchmarks.history import SCORES, load
 from infra.embedded.processes import free_address
 from infra.kafka import Log
 from infra.settings import Settings
-from schemas.event import Event
-from schemas.jobs import EngineUsed, EnvironmentSeen, Job, JobChanged, JobPlanned
-from schemas.measurements import Clock, LoadClient, RequestTimed, ResourceRead
-from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, TaskChoice
-from schemas.results import SampleScored
-from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
-from streams.queue.bits import pack
-from streams.settling import results
-from streams.settling.runs import INPUTS, OpenRuns
+from streams.settling.runs import INPUTS
 from streams.topics import DISPATCHERS, RESULTS, RUN_SCORES
 
 PROCESSORS = ("plan", "dispatch", "settle", "rank", "cost")
 COMPANY = (1, 2, 4)
-OPEN = 5
-SCORES, READINGS, TIMINGS, REPORTS = 2000, 2000, 400, 200  # of a run
+ENOUGH = 2_000_000  # events, beside which a start is small
 PATIENCE_S = 3600.0
-USED = EngineUsed(name="echo", version="1", dtype="float32")
-US = 1_000_000
-
-
-def planned(model: str) -> Plan:
-    """The plan of a run of one task."""
-    task = PlannedTask(
-        task="benchmark", task_version="1", build_id="benchmark", samples=SCORES, repeats=1,
-        expected=(ExpectedMetric(filter="none", metric="acc"),), main_metric="acc", main_filter="none",
-    )  # fmt: skip
-    return Plan(
-        submitter="s", model=ModelRef(uri=model), model_sha=model, tokenizer_sha="", chat_template_sha="", chat=Chat(),
-        engine=EngineChoice(name="echo"), suite=None, tasks=(task,), licences=(), skipped=(), estimate=Estimate(), jobs=1,
-    )  # fmt: skip
-
-
-def of_run(number: int, *, finished: bool) -> Iterator[Event]:
-    """All that the log says of a run, in the order in which it happens; of one that is open, the first half."""
-    run, model, at = run_id(number), f"model-{number % 500}", (1 + number) * 3600 * US
-    head: dict[str, Any] = {"occurred_us": at, "producer": FROM, "run_id": run}
-    job_id = f"{run}/benchmark/0/0"
-    choice = TaskChoice(name="benchmark")
-    yield EvaluationRequested(**head, model=ModelRef(uri=model), engine=EngineChoice(name="echo"), tasks=(choice,))
-    yield RunChanged(**head, state="planned", plan=planned(model))
-    job = Job(
-        run_id=run, job_id=job_id, kind="answer", pool="default", submitter="s", organisation_id="local", priority=0,
-        model=ModelRef(uri=model), engine=EngineChoice(name="echo"), chat=Chat(), count=SCORES,
-    )  # fmt: skip
-    yield JobPlanned(**head, pool="default", job_id=job_id, job=job)
-    yield RunChanged(**head, state="running")
-    part = 1 if finished else 2
-    for n in range(SCORES // part):
-        yield SampleScored(
-            **head, task="benchmark", ordinal=n, doc_id=n, repeat=0, scorer_version="1", filter="none", metric="acc",
-            value=float((n * 7 + number) % 3 == 0), parts_json="1.0",
-        )  # fmt: skip
-    for n in range(READINGS // part):
-        yield ResourceRead(
-            **{name: head[name] for name in ("occurred_us", "producer")}, agent_id="a", host="h", boot_id="b", mono_ns=n * 10**8,
-            device_uuid="d", scope="device", jobs_active=(job_id,), energy_uj=n * 100, method="counter", sensor="nvml-total-energy",
-            own_cost_ns=1, attempts=(1,),
-        )  # fmt: skip
-    for n in range(TIMINGS // part):
-        yield RequestTimed(
-            **head, job_id=f"{run}/perf", attempt=1, request_index=n, phase="steady",
-            clock=Clock(host="h", boot_id="b", mono_epoch_ns=0, utc_us=0, uncertainty_us=1), scheduled_ns=n, queued_ns=None, sent_ns=n,
-            first_byte_ns=n + 1, ended_ns=n + 2, status="ok", prompt_tokens=1, output_tokens=1,
-            client=LoadClient(lag_ns=0, pacing_error_ns=0, in_flight=1),
-        )  # fmt: skip
-    for n in range(REPORTS // part):
-        last = finished and n == REPORTS - 1
-        yield JobChanged(
-            **head, pool="default", job_id=job_id, attempt=1, agent_id="a", incarnation=1, state="finished" if last else "running",
-            sequence=n, done=pack(range(SCORES)) if last else b"", engine=USED, environment_sha="env",
-        )  # fmt: skip
-    if finished:
-        yield RunChanged(**head, state="completed")
 
 
 @contextmanager
@@ -128,41 +62,6 @@ def stores(home: Path) -> Iterator[Settings]:
 def forget(settings: Settings) -> None:
     """Throws all snapshots away."""
     shutil.rmtree(settings.home / "snapshots", ignore_errors=True)
-
-
-def ended(number: int, events: list[Event], *, through: dict[str, int]) -> list[Event]:
-    """What was said of a finished run."""
-    runs = OpenRuns()
-    for event in events:
-        runs.fold(event, offset=0)
-    run = runs.run(run_id(number))
-    said = results.scored(run, "benchmark", aggregate=lambda _key, parts: (sum(map(float, parts)) / len(parts), None), stamp=FROM)
-    assert said is not None
-    return [said, results.settled(run, {"benchmark": said}, None, through=through, stamp=FROM)]
-
-
-async def load(settings: Settings, *, runs: int, first: int = 0) -> int:
-    """Writes the history of so many finished runs, and the open ones; returns how many events that were."""
-    count = 0
-    async with Log(settings, client_id="benchmark") as log:
-        await log.create_topics()
-        seen = EnvironmentSeen(
-            occurred_us=1, producer=FROM, sha="env", packages={}, driver=None, cpu="c", cpu_flags=(), cores=4, memory_bytes=1, devices=(),
-            container_digest=None, os="o",
-        )  # fmt: skip
-        await log.publish(seen)
-        for number in range(first, first + runs):
-            events = list(of_run(number, finished=True))
-            places = await log.publish_all(events)
-            through = {place.topic: place.offset + 1 for place in places}
-            told = ended(number, events, through=through)
-            await log.publish_all(told)
-            count += len(events) + len(told)
-        for number in range(10**6, 10**6 + OPEN) if first == 0 else ():
-            events = list(of_run(number, finished=False))
-            await log.publish_all(events)
-            count += len(events)
-    return count
 
 
 @contextmanager
@@ -272,15 +171,18 @@ def measured(settings: Settings, *, of: str) -> dict[str, Any]:
 def main() -> None:
     """Measures a tenth of the history, then all of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--millions", type=float, default=1.0, help="millions of scores (10 is production's; 1 takes minutes)")
+    parser.add_argument(
+        "--millions", type=float, default=1.0, help="millions of scores (10 is production's, and takes half an hour; 1 takes minutes)"
+    )
     runs = max(10, round(parser.parse_args().millions * 1e6 / SCORES))
     with tempfile.TemporaryDirectory() as folder, stores(Path(folder)) as settings:
         tenth = asyncio.run(load(settings, runs=runs // 10))
         small = measured(settings, of=f"{tenth:,} events")
+        company = in_company(settings, start_s=small["settle"]["with_snapshot"]["cpu_s"]) if tenth >= ENOUGH else []
         whole_events = tenth + asyncio.run(load(settings, runs=runs - runs // 10, first=runs // 10))
         forget(settings)
         whole = measured(settings, of=f"{whole_events:,} events")
-        company = in_company(settings, start_s=whole["settle"]["with_snapshot"]["cpu_s"])
+        company = company or in_company(settings, start_s=whole["settle"]["with_snapshot"]["cpu_s"])
         takeover_s = taken_over(settings)
     show("settle without a snapshot, in company", company)
     show("dispatchers", [{"the active one killed, taken over in, s": takeover_s}])

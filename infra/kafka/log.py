@@ -52,6 +52,7 @@ class Log:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._reading.close()
         await self._producing.close()
         await self._decoding.close()
 

@@ -29,6 +29,14 @@ class Reading:
         self._connection = connection
         self._decoding = decoding
         self._partitions = partitions
+        self._asks: AIOKafkaConsumer | None = None
+        self._one_by_one = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Lets go of what is kept for questions."""
+        if self._asks is not None:
+            await stop(self._asks)
+            self._asks = None
 
     async def consumer(self, *, max_wait_ms: int = PATIENCE_MS) -> AIOKafkaConsumer:
         """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""
@@ -40,14 +48,17 @@ class Reading:
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[AIOKafkaConsumer]:
-        """A consumer for one question. Raises: Unavailable where the broker does not answer it."""
-        consumer = await self.consumer()
-        try:
-            yield consumer
-        except KafkaError as error:
-            raise self._connection.away(error) from error
-        finally:
-            await stop(consumer)
+        """A consumer for a question, kept for the next one: making one takes longer than the answer. Raises: Unavailable."""
+        async with self._one_by_one:
+            consumer, self._asks = self._asks or await self.consumer(), None
+            try:
+                yield consumer
+                self._asks = consumer
+            except KafkaError as error:
+                raise self._connection.away(error) from error
+            finally:
+                if self._asks is None:
+                    await stop(consumer)
 
     async def ends(self, topics: Sequence[Topic]) -> Ends:
         """The next offset of every partition of the topics, as of now. Raises: Unavailable."""

@@ -41,7 +41,7 @@ def lines(values: Iterable[Any]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
-    """Prints a table; figures are right-aligned, and a column in which no row has anything is left out."""
+    """Prints a table; figures are right-aligned, and a column in which no row has anything is left out. A head may have several lines."""
     told = [[_cell(value) for value in row] for row in rows]
     shown = [at for at in range(len(columns)) if not told or any(row[at] is not None for row in told)]
     drawn, whole = (
@@ -53,7 +53,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     for at in shown:
         head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
         longest = max((len(row[at] or "") for row in told), default=0)
-        least = max(len(head), longest if figure or head == "run" else min(longest, NARROWEST))
+        wide = max(map(len, head.splitlines()), default=0)
+        least = max(wide, longest if figure or head == "run" else min(longest, NARROWEST))
         drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
         whole += least + GAP
     for row in told:
@@ -118,21 +119,26 @@ def ranking(board: Mapping[str, Any]) -> None:
             ">95 % interval",
             ">samples",
             "data",
-            ">tokens/s at capacity",
-            ">TTFT p50 alone",
+            ">tokens/s\nat\ncapacity",
+            ">TTFT p50\nalone",
             ">J/token",
             ">$/1M out",
         ],
-        [_ranked(row) for row in board["rows"]],
+        [_ranked(row, alike=_alike(board)) for row in board["rows"]],
         title=f"ranking: {board['board']}",
     )
     for told in _of_board(board):
         note(told)
 
 
-def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _alike(board: Mapping[str, Any]) -> bool:
+    """Whether all models answered as many samples: then a line says so, and a column is spared."""
+    return len({row["samples"] for row in board["rows"]}) == 1
+
+
+def _ranked(row: Mapping[str, Any], *, alike: bool) -> tuple[Any, ...]:
     return (
-        row["rank"], _places(row), _named(row), number(row["score"]), _ends(row), row["samples"],
+        row["rank"], _places(row), _named(row), number(row["score"]), _ends(row), None if alike else row["samples"],
         row["data_age"] if row["data_age"] != "unknown" else None,
         number(row["output_tokens_per_s"], 1), seconds(row["ttft_p50_s"]),
         energy(row["joules_per_token"], row["energy_grade"]) if row["joules_per_token"] is not None else None,
@@ -142,6 +148,8 @@ def _ranked(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
     rows = board["rows"]
+    if _alike(board):
+        yield f"{rows[0]['samples']} samples of each model" if len(rows) > 1 else f"{rows[0]['samples']} samples"
     if any(row["rank_low"] is not None for row in rows):
         yield "places: with 95 % all of them are right at once; models whose places overlap may be equally good"
     if several := [f"{short(row['model'])} (newest of {row['run_count']})" for row in rows if row.get("run_count", 1) > 1]:

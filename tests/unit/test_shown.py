@@ -50,7 +50,11 @@ def test_a_board_marks_rows_by_the_age_of_their_data(capsys: pytest.CaptureFixtu
     monkeypatch.setattr(showing, "console", Console(width=120))
     showing.ranking({"board": "b", "rows": rows})
     lines = capsys.readouterr().out.splitlines()
-    marked = {words[0]: words[words.index("3") + 1] for line in lines if "3" in (words := line.split())}
+    named = [
+        words for line in lines if (words := [word for word in line.split() if word != "–"]) and words[0].endswith(("seen", "dateless"))
+    ]
+    marked = {words[0]: next((word for word in words if word in {"older", "newer"}), "–") for words in named}
+    assert "3 samples of each model" in lines
     assert marked == {"seen": "older", "unseen": "newer", "dateless": "–"}
     assert any(line.startswith("data: older than the model, which may have seen them") for line in lines)
     showing.ranking({"board": "b", "rows": rows[2:]})
@@ -126,6 +130,23 @@ def test_a_board_says_that_its_scores_are_chance_corrected_and_whom_it_leaves_ou
     assert "1 model left out: other sample counts (few)" in told
     showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": []})
     assert "chance" not in (plain := capsys.readouterr().out) and "left out" not in plain
+
+
+def test_a_board_with_speed_and_cost_fits_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """80 columns; where models answered other numbers of samples, a column more says how many."""
+    full = {
+        "rank": 1, "rank_low": 1, "rank_high": 12, "score": 0.771, "low": 0.74, "high": 0.8, "output_tokens_per_s": 12345.6, "chat": {},
+        "ttft_p50_s": 0.0512, "cost": {"per_1m_output_tokens_usd": 0.1234, "price_version": "v"}, "sequential": False,
+        "data_age": "unknown",
+    }  # fmt: skip
+    rows = [ROW | full | {"model": f"org/{letter * 24}", "samples": 1319} for letter in "ab"]
+    monkeypatch.setattr(showing, "console", Console(width=80))
+    showing.ranking({"board": "task:arc_easy", "rows": rows})
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "1319 samples of each model" in lines
+    showing.ranking({"board": "task:arc_easy", "rows": [*rows, rows[0] | {"samples": 14}]})
+    assert {"1319", "14"} <= set(capsys.readouterr().out.split())
 
 
 def test_a_bare_figure_of_a_table_has_five_digits_that_count(capsys: pytest.CaptureFixture[str]) -> None:
