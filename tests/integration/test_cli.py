@@ -142,30 +142,6 @@ def test_without_an_api_the_reason_is_said(flow: Settings) -> None:
     assert (done.returncode, "is the stack up? `assay status`" in done.stderr) == (1, True)
 
 
-def test_every_command_has_help_with_its_purpose(flow: Settings) -> None:
-    """None is left undescribed."""
-    told = assay(flow, "--help").stdout
-    for name in (
-        "up",
-        "down",
-        "status",
-        "submit",
-        "perf",
-        "runs",
-        "run",
-        "samples",
-        "cancel",
-        "rank",
-        "tasks",
-        "topics",
-        "tail",
-        "replay",
-        "doctor",
-    ):
-        assert name in told
-        assert "--help" in assay(flow, name, "--help").stdout
-
-
 def test_a_run_says_that_its_data_are_older_than_the_model(flow: Settings) -> None:
     """On the command line, for people and for scripts, on the page, and in its row of the board."""
     told = document(assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--limit", "4",

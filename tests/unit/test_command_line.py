@@ -2,19 +2,21 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from infra.models import locate
 from infra.places import is_there
 from infra.settings import Settings
 from query_api.cli.client import Client
 from query_api.cli.completing import topic_names
-from query_api.cli.main import COMMANDS, GROUPS, main
+from query_api.cli.main import COMMANDS, GROUPS, assembled, main
 from query_api.cli.manual import WRITTEN, commands_without_examples, manual
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -23,6 +25,15 @@ from streams.errors import Invalid
 def test_every_command_has_examples() -> None:
     """In its help."""
     assert commands_without_examples() == []
+
+
+def test_every_command_shows_its_help() -> None:
+    """With its own name and its options, groups' commands too."""
+    runner, named = CliRunner(), [path.split()[1:] for path in re.findall(r"^## (assay .+)$", WRITTEN.read_text(), re.MULTILINE)]
+    for words in named:
+        told = runner.invoke(assembled(), [*words, "--help"])
+        assert (told.exit_code, " ".join(words) in told.output, "--help" in told.output) == (0, True, True), words
+    assert len(named) > 50
 
 
 def test_the_manual_is_what_the_commands_say() -> None:

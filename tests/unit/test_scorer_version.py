@@ -26,5 +26,5 @@ def test_a_scorer_whose_code_changed_has_another_version() -> None:
     digest = hashlib.sha256("".join(_code(path) for path in SOURCES).encode()).hexdigest()
     stored = json.loads(STORED.read_text())
     assert stored.get(scoring.SCORER_VERSION) == digest, (
-        f"the code of scores has changed. Raise SCORER_VERSION where any value may differ; then write {digest} as its digest to {STORED.name}"
+        f"the code of scores has changed. Raise SCORER_VERSION where a value may differ; then write {digest} as its digest to {STORED.name}"
     )
