@@ -39,6 +39,18 @@ class Settings(BaseSettings):
     clickhouse_password: str = Field(default="", description="ClickHouse password.")
     database: str = Field(default="assay", description="ClickHouse database of the projections.")
     api: str = Field(default="http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
+    api_door: Literal["auto", "open", "closed"] = Field(
+        default="auto",
+        description="Whether the query API wants keys: closed, open (never beyond a trusted machine), or auto: beyond loopback.",
+    )
+    api_key: SecretStr = Field(default=SecretStr(""), description="API key that the command line and clients show; never logged.")
+    api_rate: int = Field(default=600, ge=1, description="Requests that a key may make in a minute, where it has no quota of its own.")
+    api_rates: str = Field(
+        default="memory://", description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it."
+    )
+    session_secret: SecretStr = Field(
+        default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
+    )
     datasets: Path | None = Field(
         default=None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
     )
@@ -90,6 +102,6 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "seal_key")
+    @field_serializer("kafka_password", "seal_key", "api_key", "session_secret")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()

@@ -16,6 +16,8 @@ from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
 from query_api import pages
+from query_api.access import signing_in
+from query_api.access.door import Door, needs_keys
 from query_api.measured import Measured
 from query_api.operations.description import document
 from query_api.operations.problems import on_error, on_fault, on_http
@@ -37,6 +39,8 @@ def app(settings: Settings) -> Starlette:
         async with Log(settings, client_id="query_api", patience_s=PATIENCE_S) as log, ClickHouse(settings) as clickhouse:
             state = application.state.own = State(settings, log=log, clickhouse=clickhouse)
             tasks = [asyncio.create_task(state.live.follow()), asyncio.create_task(state.live.watch())]
+            if needs_keys(settings):
+                tasks.append(asyncio.create_task(state.keys.follow()))
             for task in tasks:
                 task.add_done_callback(_end_with)
             yield
@@ -44,10 +48,12 @@ def app(settings: Settings) -> Starlette:
                 task.cancel()
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    served = [*routes(OPERATIONS), *lasting(pages.ROUTES), static]
+    served = [*routes(OPERATIONS), *lasting(pages.ROUTES), *signing_in.ROUTES, static]
     told = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
     handlers: Any = {kind: readable(handler) for kind, handler in told.items()}
-    application = Starlette(routes=served, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured)])
+    application = Starlette(
+        routes=served, lifespan=lifespan, exception_handlers=handlers, middleware=[Middleware(Measured), Middleware(Door, settings)]
+    )
     application.state.description = document(OPERATIONS)
     return application
 

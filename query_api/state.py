@@ -3,6 +3,7 @@
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
+from query_api.access.keys import Keys
 from query_api.live import Live
 from query_api.producing.submitting import Submissions
 from query_api.reading.comparing import Comparisons
@@ -23,4 +24,5 @@ class State:
         self.deciding = Deciding(self.reading, organisation=settings.organisation)
         self.log = log
         self.live = Live(log)
+        self.keys = Keys(log)
         self.submissions = Submissions(log)

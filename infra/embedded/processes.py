@@ -65,8 +65,8 @@ def _accepts(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-# Who is told the key that seals runs: the sealer, through the supervisor that starts it.
-SEALING = ("agents.seal", "supervisor")
+# Secrets that are told to some processes alone: the supervisor passes them on. An API key is nobody's here but the command line's.
+SECRETS = {"seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": ()}
 STORES = ("broker", "registry", "clickhouse")
 PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")
 
@@ -99,8 +99,9 @@ def environment(process: Process, settings: Settings) -> Mapping[str, str]:
     threads = str(min(process.threads, os.cpu_count() or 1))
     fixed = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": threads, "HF_DATASETS_CACHE": _cache(settings)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
-    if process.name not in SEALING:
-        given.pop("seal_key")
+    for name, told in SECRETS.items():
+        if process.name not in told:
+            given.pop(name)
     return kept | fixed | {f"ASSAY_{name.upper()}": str(value) for name, value in given.items()}
 
 

@@ -18,7 +18,8 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.api
-        self._http = httpx.Client(base_url=settings.api, timeout=60)
+        key = settings.api_key.get_secret_value()
+        self._http = httpx.Client(base_url=settings.api, timeout=60, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """A document. Raises: NotFound, Invalid, Unavailable."""

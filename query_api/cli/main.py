@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from query_api.cli import (
+    access,
     calculating,
     comparing,
     costs,
@@ -65,7 +66,10 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
         (deciding.decisions, {"record": deciding.record, "outcome": deciding.outcome, "show": deciding.show}),
     ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
-    "Trust": ((keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),),
+    "Trust": (
+        (access.access, {"list": access.listed, "create": access.create, "rotate": access.rotate, "revoke": access.revoke}),
+        (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
+    ),
 }
 
 

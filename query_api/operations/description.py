@@ -25,9 +25,12 @@ PLACES = {"run_id": "the run's id", "suite": "the suite's name", "recommendation
 REASONS = {
     304: "What the client has (If-None-Match) is still so.",
     400: "The address itself is wrong: an unknown or wrong parameter.",
+    401: "A key is wanted, and none was shown that opens anything.",
+    403: "The key's role may not do this.",
     404: "There is no such thing.",
     409: "It collides with what is there.",
     422: "The body cannot be done as asked.",
+    429: "The key has asked too often; Retry-After says when to come again.",
     503: "Something that the API needs is not there now; Retry-After says when to try again.",
 }
 ABOUT = (
@@ -61,9 +64,14 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Assay", "version": release(), "description": ABOUT},
         "servers": [{"url": "/"}],
+        # A key is wanted where the API can be reached from elsewhere (docs/access.md).
+        "security": [{}, {"key": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
-        "components": {"schemas": schemas.get("$defs", {})},
+        "components": {
+            "schemas": schemas.get("$defs", {}),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key: `assay access create`"}},
+        },
     }
 
 
@@ -133,7 +141,7 @@ def _responses(operation: Operation, references: Any) -> dict[str, Any]:
 
 def _refused(operation: Operation) -> list[int]:
     places, bodies = [404] if "{" in operation.path else [], [422] if operation.body is not Nothing else []
-    return sorted({400, 503, *places, *bodies, *operation.refuses})
+    return sorted({400, 401, 403, 429, 503, *places, *bodies, *operation.refuses})
 
 
 def written() -> str:

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from streams.errors import AssayError, Conflict, Invalid, NotFound, Temporary
+from streams.errors import AssayError, Conflict, Invalid, NotFound, Permanent, Temporary
 
 
 class Malformed(Invalid):
@@ -13,10 +13,31 @@ class Malformed(Invalid):
     code = "malformed"
 
 
+class Unauthenticated(Permanent):
+    """Who asks has shown no key that opens anything."""
+
+    code = "no-key"
+
+
+class Forbidden(Permanent):
+    """Who asks may not do this."""
+
+    code = "forbidden"
+
+
+class TooOften(Temporary):
+    """Who asks has asked too often."""
+
+    code = "too-often"
+
+
 STATUS: tuple[tuple[type[AssayError], int, str], ...] = (
     (NotFound, 404, "Not found"),
     (Conflict, 409, "Conflict"),
     (Malformed, 400, "Cannot be read"),
+    (Unauthenticated, 401, "Not signed in"),
+    (Forbidden, 403, "Not allowed"),
+    (TooOften, 429, "Too often"),
     (Invalid, 422, "Cannot be done as asked"),
     (Temporary, 503, "Not available now"),
 )
@@ -33,7 +54,13 @@ async def on_error(_request: Request, error: Exception) -> Response:
     """Ours, by its kind."""
     assert isinstance(error, AssayError)
     status, title = next(((status, title) for kind, status, title in STATUS if isinstance(error, kind)), (500, "Internal error"))
-    return problem(status, title=title, detail=str(error), code=error.code)
+    return problem(status, title=title, detail=str(error), code=error.code, headers=_headers(error))
+
+
+def _headers(error: AssayError) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="assay"'}
+    return {"Retry-After": str(round(error.retry_after_s))} if isinstance(error, TooOften) else {}
 
 
 async def on_http(_request: Request, error: Exception) -> Response:

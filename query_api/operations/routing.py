@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from query_api.access.callers import caller_of, check_may
 from query_api.operations.parsing import body_of, query_of
 from query_api.operations.shapes import Nothing, Shape
 from query_api.state import State
+from streams.trust.access import Role
 
 Q = TypeVar("Q", bound=Shape)
 B = TypeVar("B", bound=Shape)
@@ -39,7 +41,8 @@ class Operation:
     """One method of one address.
 
     `refuses` names the statuses beyond those that follow from its shapes; `location` is the address of what was made, with the
-    answer's fields in braces; `streams` are the media types that a Response of the handler may have instead, with the shape of one line.
+    answer's fields in braces; `role` is whose keys may call it, where not readers' may look and submitters' act; `streams` are the media
+    types that a Response of the handler may have instead, with the shape of one line.
     """
 
     method: str
@@ -49,7 +52,13 @@ class Operation:
     status: int = 200
     refuses: tuple[int, ...] = ()
     location: str = ""
+    role: Role | None = None
     streams: Mapping[str, type[Shape] | None] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def needs(self) -> Role:
+        """The least role whose keys may call it."""
+        return self.role or ("reader" if self.method == "GET" else "submitter")
 
     @property
     def query(self) -> type[Shape]:
@@ -94,12 +103,20 @@ def _endpoint(operation: Operation) -> Endpoint:
     query_shape, body_shape = operation.query, operation.body
 
     async def endpoint(request: Request) -> Response:
+        check_may(request, operation.needs)
         query = query_of(request, query_shape)
-        body = await body_of(request, body_shape) if body_shape is not Nothing else Nothing()
+        body = _signed(await body_of(request, body_shape), request) if body_shape is not Nothing else Nothing()
         told = await operation.handler(Call(request.app.state.own, request.path_params, query, body, request))
         return told if isinstance(told, Response) else _answer(operation, request, told)
 
     return endpoint
+
+
+def _signed(body: B, request: Request) -> B:
+    """The body, in the name of the key's member: nobody acts in another's."""
+    member = caller_of(request).member
+    named: dict[str, str] = {name: member for name in ("by", "submitter") if member and name in type(body).model_fields}
+    return body.model_copy(update=named)
 
 
 def _answer(operation: Operation, request: Request, told: Shape) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from infra.identity import now_us
+from query_api.access.callers import caller_of
 from query_api.pages.rendering import clock
 from streams.errors import Unavailable
 
@@ -41,7 +42,7 @@ def _remembered(endpoint: Endpoint, held: Held) -> Endpoint:
             if address not in held:
                 raise
             template, context, rendered_us = held[address]
-            body = template.render(context | {"as_of": clock(rendered_us)})
+            body = template.render(context | {"as_of": clock(rendered_us), "member": caller_of(request).member})
             return HTMLResponse(body, 503, {"Retry-After": "1"})
         if hasattr(response, "template"):
             held[address] = (response.template, dict(response.context), now_us())  # type: ignore[attr-defined]  # starlette's is private

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
+from query_api.access.callers import caller_of
 from query_api.drawing import charts
 from query_api.drawing.dressing import dressed
 from query_api.drawing.varied import varied
@@ -45,7 +46,12 @@ def _as_of(request: Request) -> Content:
     return {"as_of": clock(away_us) if away_us is not None else None}
 
 
-TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of])
+def _who(request: Request) -> Content:
+    """Who is signed in; nobody where no key is needed."""
+    return {"member": caller_of(request).member}
+
+
+TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of, _who])
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "varied": varied, "moment": moment, "prose": manual.prose}
 TEMPLATES.env.globals |= {

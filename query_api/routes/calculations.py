@@ -178,4 +178,4 @@ async def calculate(call: Call[Nothing, CalculationAsked]) -> Calculation:
     return told(await asyncio.to_thread(lambda: calculated(calculation_of(asked))))
 
 
-OPERATIONS = (Operation("POST", "/v1/costs/tco", calculate, tag="costs"),)
+OPERATIONS = (Operation("POST", "/v1/costs/tco", calculate, tag="costs", role="reader"),)

@@ -101,5 +101,5 @@ async def publish_prices(call: Call[Nothing, PricesTold]) -> Published:
 
 OPERATIONS = (
     Operation("GET", "/v1/prices", prices, tag="costs"),
-    Operation("POST", "/v1/prices", publish_prices, tag="costs", status=202, refuses=(409,)),
+    Operation("POST", "/v1/prices", publish_prices, tag="costs", status=202, refuses=(409,), role="operator"),
 )

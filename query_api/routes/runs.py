@@ -412,5 +412,5 @@ OPERATIONS = (
     Operation("GET", "/v1/runs", runs, tag="runs"),
     Operation("GET", "/v1/runs/{run_id}", run, tag="runs"),
     Operation("POST", "/v1/runs/{run_id}/cancel", cancel, tag="runs", status=202),
-    Operation("POST", "/v1/runs/{run_id}/retract", retract, tag="runs", status=202, refuses=(409,)),
+    Operation("POST", "/v1/runs/{run_id}/retract", retract, tag="runs", status=202, refuses=(409,), role="operator"),
 )

@@ -13,11 +13,12 @@ from schemas.measurements import Answer
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
-from schemas.trust import DeadLettered
+from schemas.trust import AccessChanged, DeadLettered
 
 PRIVATE: Final = "private"
 # A JSON string, quotes and all: some of these texts are read as JSON.
 WITHHELD: Final = '"withheld: the run is private"'
+WITHHELD_HASH: Final = "withheld"
 # Beside every Text: fields that hold prompts or answers, or may quote them, as what an exception says.
 QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
@@ -44,7 +45,9 @@ E = TypeVar("E", bound=Event)
 
 
 def told(event: E) -> E:
-    """The event as it may be told outside the log: of a private one without its texts."""
+    """The event as it may be told outside the log: of a private one without its texts, of a key without its hash."""
+    if isinstance(event, AccessChanged) and event.key_hash is not None:
+        return event.model_copy(update={"key_hash": WITHHELD_HASH})
     return _without(event) if event.visibility == PRIVATE else event
 
 

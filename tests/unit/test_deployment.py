@@ -117,11 +117,15 @@ def test_the_operations_page_scrapes_every_service_that_measures() -> None:
     assert set(targets.split(", ")) == measuring
 
 
-def test_the_key_that_seals_is_told_to_the_sealer_alone() -> None:
+def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     """In the embedded stack by its variable; in containers by a volume of its own."""
     given = Settings.model_validate({"seal_key": "secret"})
     told = {name: environment(process, given).get("ASSAY_SEAL_KEY") for name, process in PROCESSES.items()}
     assert told == {name: "secret" if name == "agents.seal" else None for name in PROCESSES}
+    others = Settings.model_validate({"session_secret": "secret", "api_key": "secret"})
+    told = {name: environment(process, others).get("ASSAY_SESSION_SECRET") for name, process in PROCESSES.items()}
+    assert told == {name: "secret" if name == "query_api" else None for name in PROCESSES}
+    assert all("ASSAY_API_KEY" not in environment(process, others) for process in PROCESSES.values())
     holding = {name for name, service in SERVICES.items() if any(volume.startswith("keys:") for volume in service.get("volumes", ()))}
     assert holding == {"seal"}
     assert settings("seal")["seal_keys"] == next(one for one in SERVICES["seal"]["volumes"] if one.startswith("keys:")).partition(":")[2]

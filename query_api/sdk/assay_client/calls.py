@@ -1,5 +1,6 @@
 """What the API can be asked for, as steps: the one list that both clients have."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -9,10 +10,17 @@ from assay_client.steps import Ask, Steps
 from assay_client.tables import Table
 
 ADDRESS = "http://127.0.0.1:18000"
+KEY = "ASSAY_API_KEY"
 Model: TypeAlias = str | Path | Mapping[str, Any] | models.ModelRef
 Task: TypeAlias = str | Mapping[str, Any] | models.TaskChoice
 Label: TypeAlias = Mapping[str, Any] | models.LabelTold
 Price: TypeAlias = Mapping[str, Any] | models.PriceTold
+
+
+def shown(key: str | None) -> dict[str, str]:
+    """How a key is shown: the one that is given, else the environment's."""
+    key = os.environ.get(KEY, "") if key is None else key
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def submit(model: Model, tasks: Sequence[Task], *, run_id: str | None, terms: Mapping[str, Any]) -> Steps[models.Submitted]:

@@ -35,10 +35,13 @@ T = TypeVar("T")
 
 
 class Client:
-    """Assay's API. Terms and filters are those of the API's description, by name: `priority=1`, `state="completed"`."""
+    """Assay's API. Terms and filters are those of the API's description, by name: `priority=1`, `state="completed"`.
 
-    def __init__(self, url: str = ADDRESS, *, timeout_s: float = 60.0) -> None:
-        self._http = httpx.Client(base_url=url, timeout=timeout_s)
+    `key`: the API key, where the API wants one; unset, ASSAY_API_KEY's.
+    """
+
+    def __init__(self, url: str = ADDRESS, *, key: str | None = None, timeout_s: float = 60.0) -> None:
+        self._http = httpx.Client(base_url=url, timeout=timeout_s, headers=calls.shown(key))
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ AssayError
 ├── Invalid        what was asked must be changed
 ├── NotFound       there is no such thing
 ├── Conflict       it collides with what is there
+├── Refused        the key is missing, opens nothing, or may not do this
 ├── Unavailable    the API was not there, or not ready, in all attempts
 ├── TimedOut       waited for, and not over in the time given
 └── Unsuccessful   a run ended otherwise than completed; `run` is that run
@@ -35,6 +36,10 @@ class Conflict(AssayError):
     """It collides with what is there."""
 
 
+class Refused(AssayError):
+    """The key is missing, opens nothing, or may not do this."""
+
+
 class Unavailable(AssayError):
     """The API was not there, or not ready, in all attempts."""
 
@@ -51,7 +56,7 @@ class Unsuccessful(AssayError):
         self.run = run
 
 
-KINDS: dict[int, type[AssayError]] = {404: NotFound, 409: Conflict}
+KINDS: dict[int, type[AssayError]] = {401: Refused, 403: Refused, 404: NotFound, 409: Conflict}
 
 
 def refusal(answer: httpx.Response) -> AssayError:

@@ -19,9 +19,9 @@ from assay_client.errors import TimedOut, Unavailable, Unsuccessful, refusal
 from assay_client.models import Run
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
-AGAIN = frozenset({502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
 ATTEMPTS = 8
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 8.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_ASKED_S = 0.25, 8.0, 60.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.2, 2.0
 LINES = "application/x-ndjson"
 LONGEST_PAGE = 500
@@ -80,7 +80,7 @@ def sent(ask: Ask) -> Steps[httpx.Response]:
 def _asked_for(back: Back) -> float:
     """The pause that the server asks for, in seconds, as far as we are ready to wait."""
     told = back.headers.get("retry-after", "") if isinstance(back, httpx.Response) else ""
-    return min(float(told), LONGEST_PAUSE_S) if told.isdigit() else 0.0
+    return min(float(told), LONGEST_ASKED_S) if told.isdigit() else 0.0
 
 
 def document(ask: Ask, kind: type[Model]) -> Steps[Model]:

@@ -1,0 +1,1 @@
+"""Who comes in: API keys, sessions of browsers, what each may do and how often."""

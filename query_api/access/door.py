@@ -1,0 +1,163 @@
+"""Who comes in by which key, before anything is answered; and the headers that every answer has.
+
+Where the API listens on loopback alone, nobody needs a key, and whoever asks may do all. Elsewhere, or where ASSAY_API_DOOR says so, a
+program shows its key (`Authorization: Bearer assay_…`), and a browser the session that it got for one (sessions.py). Without either only
+`/healthz`, `/readyz`, the sign-in page and what pages are drawn with are told.
+"""
+
+import ipaddress
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from infra.settings import Settings
+from query_api.access.callers import PLACE, Caller
+from query_api.access.keys import Keys
+from query_api.access.rates import Rates
+from query_api.access.sessions import Sessions
+from query_api.operations.problems import Forbidden, TooOften, Unauthenticated, on_error
+from query_api.pages.faults import FOR_PROGRAMS, readable
+from schemas.trust import AccessChanged
+from streams.errors import AssayError
+
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signout")
+SAFE: Final = ("GET", "HEAD", "OPTIONS")
+CREATE: Final = "`assay access create --member NAME --role submitter`"
+# Pages have scripts and styles of their own alone (lengths of bars stand in attributes), and are shown in nobody's frame.
+HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens at the address."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def needs_keys(settings: Settings) -> bool:
+    """Whether who asks must show a key."""
+    return settings.api_door == "closed" or (settings.api_door == "auto" and not is_loopback(settings.api))
+
+
+class Door:
+    """Middleware: lets in, or says why not."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._closed = needs_keys(settings)
+        self._alone = settings.api_door == "auto"
+        self._rates = Rates(settings)
+        self.sessions = Sessions(settings) if self._closed else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on who may come in."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        send, request = _with_headers(send, scope), Request(scope, receive)
+        refused = await (self._refused(request) if self._closed else self._strange(request))
+        await (refused or self._app)(scope, receive, send)
+
+    async def _strange(self, request: Request) -> Response | None:
+        """Why not, where no key is wanted: a page of another site, in a browser on this machine, must not get at what listens here."""
+        try:
+            if self._alone and not is_loopback(f"//{request.headers.get('host', '')}"):
+                raise Forbidden(
+                    f"this API wants no keys, for it listens on loopback, and was asked as {request.headers.get('host')}; if it is behind "
+                    "a proxy, set ASSAY_API_DOOR=closed and make keys (`assay access create`), or open if nobody else reaches that"
+                )
+            if request.headers.get("origin"):
+                _check_origin(request)
+        except Forbidden as error:
+            return await readable(on_error)(request, error)
+        return None
+
+    async def _refused(self, request: Request) -> Response | None:
+        """Why not; None where who asks may come in."""
+        scope, path = request.scope, request.url.path
+        scope["assay.door"] = self
+        try:
+            _check_origin(request)
+            if path not in OPEN_PATHS and not path.startswith("/static/"):
+                key = await self._key(request)
+                if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
+                    raise TooOften(f"{key.member}'s key has asked too often; come again in {wait_s} s", retry_after_s=wait_s)
+                scope[PLACE] = Caller(key.role, key.member)
+        except Unauthenticated as error:
+            if _is_page(request):
+                return RedirectResponse(f"/signin?{urlencode({'next': _here(request)})}", 303)
+            return await on_error(request, error)
+        except AssayError as error:
+            return await readable(on_error)(request, error)
+        return None
+
+    async def _key(self, request: Request) -> AccessChanged:
+        """The key of who asks. Raises: Unauthenticated, TooOften, Unavailable."""
+        keys: Keys = request.app.state.own.keys
+        kind, _, shown = request.headers.get("authorization", "").partition(" ")
+        if shown:
+            return await self.opened(request, shown if kind.lower() == "bearer" else "")
+        assert self.sessions is not None
+        if session := self.sessions.key_id(request):
+            key = await keys.now(session[0])
+            if key is not None and self.sessions.is_of(session[1], key):
+                return key
+        raise Unauthenticated(
+            "show your API key, as `Authorization: Bearer assay_…` (programs), ASSAY_API_KEY (the command line) or by /signin (browsers)"
+            if keys.any_open()
+            else f"this API wants keys, for it can be reached from elsewhere, and there is none yet; where Kafka is reached, say {CREATE}"
+        )
+
+    async def opened(self, request: Request, shown: str) -> AccessChanged:
+        """The key that is shown. Raises: Unauthenticated where it opens nothing, TooOften after too many such, Unavailable."""
+        keys: Keys = request.app.state.own.keys
+        address = request.client.host if request.client else ""
+        if (wait_s := await self._rates.shut_out(address)) is not None:
+            raise TooOften(f"too many wrong keys came from {address}; come again in {wait_s} s", retry_after_s=wait_s)
+        if key := await keys.opens(shown):
+            return key
+        await self._rates.wrong(address)
+        raise Unauthenticated(
+            "this key opens nothing: it is mistyped, expired or revoked; `assay access` lists the keys that there are, "
+            f"{CREATE} makes one, where Kafka is reached"
+        )
+
+
+def _check_origin(request: Request) -> None:
+    """A form of another site must not act by this browser's session. Raises: Forbidden."""
+    if request.method in SAFE or "authorization" in request.headers:
+        return
+    origin = request.headers.get("origin", "")
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise Forbidden(f"what changes something must come from this site, and not from {origin or 'nowhere'}; programs show a key")
+
+
+def _is_page(request: Request) -> bool:
+    return request.method in SAFE and not request.url.path.startswith(FOR_PROGRAMS) and "text/html" in request.headers.get("accept", "")
+
+
+def _here(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _with_headers(send: Send, scope: Scope) -> Send:
+    headers = HEADERS | ({"strict-transport-security": "max-age=31536000"} if scope.get("scheme") == "https" else {})
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name for name, _ in message.get("headers", ())}
+            more = [(name.encode(), value.encode()) for name, value in headers.items() if name.encode() not in present]
+            message = {**message, "headers": [*message.get("headers", ()), *more]}
+        await send(message)
+
+    return sending

@@ -1,0 +1,125 @@
+"""API keys: how they look and are kept, what the log makes of them, and what each role may."""
+
+import re
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from infra import api_keys
+from infra.settings import Settings
+from query_api.access.door import is_loopback, needs_keys
+from query_api.access.sessions import COOKIE, Sessions
+from query_api.access.signing_in import _local
+from query_api.routes import OPERATIONS
+from schemas.event import Producer
+from schemas.trust import AccessChanged
+from streams.errors import Invalid
+from streams.trust.access import ROLES, Access, Role, covers, state_of
+from streams.trust.privacy import told
+
+DAY_US = 24 * 3600 * 10**6
+
+
+def changed(
+    key_id: str, *, at_us: int = 1, role: Role = "reader", key_hash: str | None = "hash", expires_us: int | None = None
+) -> AccessChanged:
+    """What the log says of a key."""
+    return AccessChanged(
+        occurred_us=at_us, producer=Producer(service="test", version="0", commit=""), subject=key_id, organisation="local", member="ann",
+        role=role, key_hash=key_hash, scopes=(), expires_us=expires_us, quota=None,
+    )  # fmt: skip
+
+
+def test_a_key_is_told_once_and_kept_as_a_hash() -> None:
+    """Its text has its id; its hash has neither its text nor its secret, and is another one each time."""
+    first, second = api_keys.draw(), api_keys.draw()
+    assert api_keys.FORM.fullmatch(first.text)
+    assert api_keys.id_of(first.text) == first.key_id
+    assert api_keys.matches(first.text, first.key_hash)
+    assert not api_keys.matches(second.text, first.key_hash)
+    assert not api_keys.matches(first.text[:-1] + ("a" if first.text[-1] != "a" else "b"), first.key_hash)
+    assert first.text.rpartition("_")[2] not in first.key_hash
+    assert len({first.text, second.text, first.key_hash, second.key_hash}) == 4
+
+
+@pytest.mark.parametrize("text", ["", "assay_", "assay_0123456789ab_short", "Bearer x", "assay_0123456789AB_" + "a" * 43])
+def test_what_is_no_key_is_said_to_be_none(text: str) -> None:
+    """With how one looks."""
+    with pytest.raises(Invalid, match="that is no API key"):
+        api_keys.id_of(text)
+    assert not api_keys.matches(text, "scrypt$16384$8$5$00$00")
+
+
+def test_the_last_word_about_a_key_counts() -> None:
+    """A key opens until it expires or is revoked, and others are not touched by that."""
+    access = Access()
+    for event in (changed("a", role="reader"), changed("b", expires_us=DAY_US), changed("a", at_us=2, role="owner")):
+        access.fold(event)
+    granted = access.grant("a", now_us=0)
+    assert granted is not None and granted.role == "owner"
+    assert access.grant("b", now_us=DAY_US - 1) is not None
+    assert access.grant("b", now_us=DAY_US) is None
+    assert access.grant("c", now_us=0) is None
+    access.fold(changed("a", at_us=3, key_hash=None))
+    assert access.grant("a", now_us=0) is None
+    assert [state_of(access.keys[name], now_us=DAY_US) for name in "ab"] == ["revoked", "expired"]
+    assert not access.any_open(now_us=DAY_US)
+
+
+def test_a_role_may_all_that_those_before_it_may() -> None:
+    """And nothing else; what changes something needs more than a reader, but for a calculation."""
+    assert [[covers(role, needed) for needed in ROLES] for role in ROLES] == [[i >= j for j in range(4)] for i in range(4)]
+    readers = {f"{one.method} {one.path}" for one in OPERATIONS if one.needs == "reader"}
+    assert {one for one in readers if not one.startswith("GET ")} == {"POST /v1/costs/tco"}
+    assert {one.path for one in OPERATIONS if one.needs == "operator"} == {"/v1/runs/{run_id}/retract", "/v1/prices"}
+
+
+def test_no_hash_leaves_the_log() -> None:
+    """Nor is it said that a revoked key has one."""
+    assert told(changed("a")).key_hash == "withheld"
+    assert told(changed("a", key_hash=None)).key_hash is None
+
+
+@pytest.mark.parametrize(
+    ("address", "alone"),
+    [("http://127.0.0.1:1", True), ("http://localhost:1", True), ("http://[::1]:1", True), ("http://0.0.0.0:1", False),
+     ("http://10.0.0.7:1", False), ("https://assay.example", False), ("http://127.0.0.1.nip.io", False)],
+)  # fmt: skip
+def test_keys_are_wanted_wherever_others_can_come(address: str, alone: bool) -> None:
+    """Unless a setting says otherwise."""
+    assert is_loopback(address) is alone
+    assert needs_keys(Settings(api=address)) is not alone
+    assert needs_keys(Settings(api=address, api_door="closed"))
+    assert not needs_keys(Settings(api=address, api_door="open"))
+
+
+def request_with(cookie: str) -> Request:
+    """A request of a browser."""
+    headers = [(b"cookie", f"{COOKIE}={cookie}".encode())]
+    return Request(
+        {"type": "http", "method": "GET", "path": "/", "scheme": "https", "server": ("a", 443), "query_string": b"", "headers": headers}
+    )
+
+
+def test_a_session_is_of_one_key(tmp_path: Path) -> None:
+    """It is signed, not readable by scripts, sent by TLS alone where there is TLS, and over when the key is another."""
+    sessions, answer = Sessions(Settings(home=tmp_path)), Response()
+    sessions.begin(request_with(""), answer, changed("a", key_hash="scrypt$the-first-hash-of-it"))
+    told_cookie = answer.headers["set-cookie"]
+    assert {"HttpOnly", "Secure", "SameSite=lax"} <= set(told_cookie.split("; "))
+    cookie = re.split("[=;]", told_cookie, maxsplit=2)[1]
+    found = Sessions(Settings(home=tmp_path)).key_id(request_with(cookie))
+    assert found is not None and found[0] == "a"
+    assert sessions.is_of(found[1], changed("a", key_hash="scrypt$the-first-hash-of-it"))
+    assert not sessions.is_of(found[1], changed("a", key_hash="scrypt$another-hash-of-it"))
+    assert sessions.key_id(request_with(cookie[:-2] + "xx")) is None
+    assert Sessions(Settings.model_validate({"home": tmp_path, "session_secret": "other"})).key_id(request_with(cookie)) is None
+    assert (tmp_path / "session-secret").stat().st_mode & 0o077 == 0
+
+
+def test_whoever_signs_in_is_led_nowhere_else() -> None:
+    """A link to the form may say to where on this site."""
+    assert _local("/runs?x=1") == "/runs?x=1"
+    assert [_local(one) for one in ("https://evil.example", "//evil.example", "/\\evil.example", "", "runs")] == ["/"] * 5
