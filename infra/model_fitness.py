@@ -4,7 +4,7 @@ from typing import Final
 
 from infra.models import ModelFacts
 from schemas.requests import ModelRef
-from streams.engines import NAMES, check_format
+from streams.engines import ADAPTING, NAMES, check_format
 from streams.errors import Invalid
 
 # What numbers can be computed with; others only store weights.
@@ -24,6 +24,11 @@ SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 def check(facts: ModelFacts, *, engine: str) -> None:
     """Raises: Invalid, saying what the model is and what to do, where the engine cannot run it."""
     check_format(engine, facts.format, model=facts.file or facts.folder)
+    if facts.adapter is not None and engine not in ADAPTING:
+        raise Invalid(
+            f"{facts.adapter} is an adapter, which engine {engine} puts on no model; give engine {', '.join(ADAPTING)}, or merge it (peft: "
+            "merge_and_unload), save it with its tokenizer, and name the result", code="model-adapter",
+        )  # fmt: skip
     if facts.dtype not in COMPUTED:
         raise Invalid(
             f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "

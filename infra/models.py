@@ -1,19 +1,14 @@
-"""What a model's files say, without loading it: its hashes, size, length, licence; and whether they are whole.
-
-Source: safetensors format (an 8-byte length, a JSON header, the tensors), https://github.com/huggingface/safetensors#format
-"""
+"""What a model's files say, without loading it: its hashes, size, length, licence; and whether they are whole."""
 
 import hashlib
-import json
-import math
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from infra import gguf_files, pulled_models
+from infra.adapters import Adapted, adapted
 from infra.model_cards import base, languages, licence, published
+from infra.model_files import counted, read_json, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from schemas.requests import ModelRef
@@ -23,14 +18,12 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt
 TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 SAME_WEIGHTS = ("consolidated",)  # as Mistral names what it publishes beside
 GGUF = ".gguf"
 # A number of keys and values, as llama.cpp keeps them by default: float16.
 KV_BYTES = 2
 # Classes of tokenizers that have the special tokens which their files name, and no others: since transformers 5, and before.
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
-LONGEST_HEADER_BYTES = 100 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +42,7 @@ class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
     `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file. `unread`: files of weights beside those that are loaded.
+    Of an adapter `folder` is its base's, `adapter` its own, and the hashes are over both; `tokenizer_folder` is whichever brings one.
     """
 
     folder: Path
@@ -71,6 +65,8 @@ class ModelFacts:
     file: Path | None = None
     weights_type: str | None = None
     unread: tuple[str, ...] = ()
+    adapter: Path | None = None
+    tokenizer_folder: Path | None = None
 
 
 def inspect(model: ModelRef) -> ModelFacts:
@@ -78,28 +74,66 @@ def inspect(model: ModelRef) -> ModelFacts:
     folder = locate(model)
     if (file := gguf_of(folder)) is not None:
         return _of_gguf(model, gguf_files.read(file))
-    refuse_other_formats(folder)
-    config = _json(folder / "config.json", code="model-no-config")
+    if (adapter := adapted(folder)) is not None:
+        return _on_its_base(model, adapter)
+    if model.base is not None:
+        raise Invalid(
+            f"{folder} is a whole model, and no adapter that base {model.base} could be under; leave base out, or name the adapter's "
+            "folder as the model", code="model-adapter",
+        )  # fmt: skip
+    config = read_json(folder / "config.json", code="model-no-config")
     tokenizer = [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
     if not any((folder / name).exists() for name in TOKENIZER_FILES):
         raise Invalid(
             f"{folder} has no tokenizer (one of {', '.join(TOKENIZER_FILES)}); save it beside the model", code="model-no-tokenizer"
         )
     weights = _weights(folder)
-    parameters, stored_bytes = _counted(weights)
+    parameters, stored_bytes = counted(weights)
     dtype = model.dtype or str(config.get("dtype") or config.get("torch_dtype") or "float32")
     if dtype not in DTYPE_BYTES:
         raise Invalid(f"dtype {dtype!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
-    settings = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    shape, sha = shape_of(config), _sha([*_told_beside(folder), *weights, *tokenizer])
+    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    shape, sha = shape_of(config), sha_of([*_told_beside(folder), *weights, *tokenizer])
     if model.sha256 is not None and model.sha256 != sha:
         raise Invalid(f"{folder} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     return ModelFacts(
-        folder=folder, model_sha=sha, tokenizer_sha=_sha(tokenizer),
+        folder=folder, model_sha=sha, tokenizer_sha=sha_of(tokenizer),
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
         languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
+    )  # fmt: skip
+
+
+def _on_its_base(model: ModelRef, adapter: Adapted) -> ModelFacts:
+    """The facts of an adapter on the model that it is for. Raises: Invalid, where that is not here, or an adapter too."""
+    named = model.base or adapter.base
+    if named is None:
+        raise Invalid(f"{adapter.folder} does not say of which model it is an adapter; give --base", code="model-adapter")
+    whole = ModelRef(uri=named, revision=None if model.base else adapter.revision, dtype=model.dtype, trust_code=model.trust_code)
+    try:
+        under = inspect(whole)
+    except Invalid as error:
+        raise Invalid(f"{adapter.folder} is an adapter of {named}, which --base can name otherwise: {error}", code=error.code) from error
+    if under.file is not None or under.adapter is not None:
+        what = "a GGUF file" if under.file else "an adapter itself"
+        raise Invalid(
+            f"{named}, under the adapter {adapter.folder}, is {what}; --base takes a folder of a whole model", code="model-adapter"
+        )
+    own = [adapter.folder / name for name in TOKENIZER_PARTS if (adapter.folder / name).exists()]
+    brings = any((adapter.folder / name).exists() for name in TOKENIZER_FILES)
+    place = adapter.folder if brings else under.folder
+    settings = read_json(place / "tokenizer_config.json") if (place / "tokenizer_config.json").exists() else {}
+    sha = hashlib.sha256(f"{under.model_sha}\x1f{sha_of([*adapter.files, *(own if brings else [])])}".encode()).hexdigest()
+    if model.sha256 is not None and model.sha256 != sha:
+        raise Invalid(f"{adapter.folder} on {named} has the hash {sha}, not {model.sha256} as the request says", code="model-changed")
+    more = counted([adapter.weights])
+    return replace(
+        under, model_sha=sha, tokenizer_sha=sha_of(own) if brings else under.tokenizer_sha, adapter=adapter.folder, tokenizer_folder=place,
+        chat_template=_template(place, settings) or under.chat_template, special_tokens=_special(place, settings),
+        tokenizer=_tokenizer(place, settings), weights_bytes=under.weights_bytes + more[0] * DTYPE_BYTES[under.dtype],
+        licence=licence(adapter.folder) or under.licence, languages=languages(adapter.folder) or under.languages,
+        published=published(adapter.folder), base=named,
     )  # fmt: skip
 
 
@@ -111,7 +145,7 @@ def _told_beside(folder: Path) -> list[Path]:
 
 def _of_gguf(model: ModelRef, read: gguf_files.Gguf) -> ModelFacts:
     """The facts of a GGUF file, which is computed with as llama.cpp does: in float32, but where its weights are plain."""
-    folder, sha, shape = read.path.parent, _sha([read.path]), read.shape
+    folder, sha, shape = read.path.parent, sha_of([read.path]), read.shape
     if model.sha256 is not None and model.sha256 != sha:
         raise Invalid(f"{read.path} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     dtype = model.dtype or gguf_files.PLAIN.get(read.weights_type, "float32")
@@ -192,40 +226,6 @@ def gguf_of(place: Path) -> Path | None:
     return files[0] if files else None
 
 
-def refuse_other_formats(folder: Path) -> None:
-    """Raises: Invalid for a folder of an adapter, or of full weights with an adapter beside them."""
-    full = any(path.name not in ADAPTER_FILES for pattern in WEIGHTS for path in folder.glob(pattern))
-    adapter = next((name for name in ADAPTER_FILES if (folder / name).exists()), None)
-    if adapter and full:
-        raise Invalid(
-            f"{folder} holds full weights and an adapter ({adapter}), which no engine here puts on top of them; merge them (peft: "
-            "merge_and_unload) and name the result, or move the adapter away", code="model-adapter",
-        )  # fmt: skip
-    if adapter:
-        raise Invalid(
-            f"{folder} is an adapter of {_adapted(folder)}, not a whole model; merge it into that (peft: merge_and_unload), save it with "
-            "its tokenizer, and name the result", code="model-adapter",
-        )  # fmt: skip
-
-
-def _adapted(folder: Path) -> str:
-    """The model that an adapter is for, as its own settings name it."""
-    told = _json(folder / "adapter_config.json") if (folder / "adapter_config.json").exists() else {}
-    return str(told.get("base_model_name_or_path") or "another model")
-
-
-def _json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
-    if not path.exists():
-        raise Invalid(f"{path.parent} has no {path.name}; is it a Hugging Face model folder?", code=code)
-    try:
-        read = json.loads(path.read_text())
-    except ValueError as error:
-        raise Invalid(f"{path} is not JSON ({error}); fetch the model again", code="model-broken") from error
-    if not isinstance(read, dict):
-        raise Invalid(f"{path} is not a JSON object; fetch the model again", code="model-broken")
-    return read
-
-
 def _weights(folder: Path) -> list[Path]:
     """The files of weights that transformers loads: what its index names, else model.safetensors, else the older ones."""
     indexed = _indexed(folder)
@@ -247,39 +247,7 @@ def _unread(folder: Path, weights: list[Path]) -> tuple[str, ...]:
 
 def _indexed(folder: Path) -> list[str]:
     index = folder / "model.safetensors.index.json"
-    return sorted(set(_json(index).get("weight_map", {}).values())) if index.exists() else []
-
-
-def _counted(weights: list[Path]) -> tuple[int, int]:
-    """Parameters and bytes of the tensors. The number of parameters is 0 where the format does not say it."""
-    parameters = stored = 0
-    for path in weights:
-        if path.suffix != ".safetensors":
-            stored += path.stat().st_size
-            continue
-        for tensor in _tensors(path):
-            parameters += math.prod(tensor["shape"])
-            first, last = tensor["data_offsets"]
-            stored += last - first
-    return parameters, stored
-
-
-def _tensors(path: Path) -> Iterator[dict[str, Any]]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(8)
-        length = struct.unpack("<Q", head)[0] if len(head) == 8 else 0
-        if not 0 < length <= min(LONGEST_HEADER_BYTES, size - 8):
-            raise Invalid(f"{path} is no whole safetensors file; fetch the model again", code="model-truncated")
-        try:
-            header = json.loads(file.read(length))
-        except ValueError as error:
-            raise Invalid(f"{path} has a broken header ({error}); fetch the model again", code="model-truncated") from error
-    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
-    needed = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
-    if size < needed:
-        raise Invalid(f"{path} has {size} of {needed} bytes; fetch the model again", code="model-truncated")
-    yield from tensors
+    return sorted(set(read_json(index).get("weight_map", {}).values())) if index.exists() else []
 
 
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
@@ -290,7 +258,7 @@ def _template(folder: Path, settings: dict[str, Any]) -> str | None:
 
 
 def _special(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
-    older = _json(folder / "special_tokens_map.json") if (folder / "special_tokens_map.json").exists() else {}
+    older = read_json(folder / "special_tokens_map.json") if (folder / "special_tokens_map.json").exists() else {}
     told = {name: settings.get(name) or older.get(name) for name in ("bos_token", "eos_token", "pad_token", "unk_token")}
     texts = {name: value.get("content") if isinstance(value, dict) else value for name, value in told.items()}
     return {name: text for name, text in texts.items() if isinstance(text, str)}
@@ -300,18 +268,9 @@ def _tokenizer(folder: Path, settings: dict[str, Any]) -> Tokenizer:
     brings = settings.get("tokenizer_class") not in PLAIN_TOKENIZERS
     if not (folder / "tokenizer.json").exists():
         return Tokenizer(brings_special=brings)
-    model = _json(folder / "tokenizer.json").get("model")
+    model = read_json(folder / "tokenizer.json").get("model")
     vocabulary = model.get("vocab") if isinstance(model, dict) else None
     if isinstance(vocabulary, dict):  # text → id
         ids = [value for value in vocabulary.values() if isinstance(value, int)]
         return Tokenizer(max(ids, default=-1) + 1, brings)
     return Tokenizer(len(vocabulary) if isinstance(vocabulary, list) else None, brings)
-
-
-def _sha(files: list[Path]) -> str:
-    """A hash over the files' names and contents, in the order of their names."""
-    whole = hashlib.sha256()
-    for path in sorted(files, key=lambda path: path.name):
-        with path.open("rb") as file:
-            whole.update(f"{path.name}\x1f{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return whole.hexdigest()

@@ -23,6 +23,7 @@ SAMPLED: Final = frozenset({
     "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size", "min_length", "min_new_tokens", "suppress_tokens",
     "begin_suppress_tokens", "use_cache", "renormalize_logits", "remove_invalid_values",
 })  # fmt: skip
+ADAPTING: Final = ("transformers",)  # engines that put an adapter on its base
 TORCH: Final = ("torch", "transformers")
 
 
@@ -93,11 +94,15 @@ def check_format(name: str, weights: str, *, model: object) -> None:
 
 def check_model(name: str, model: ModelRef) -> None:
     """Raises: Invalid where the request wants of the model what the engine, whatever the model's files are, does not do."""
-    if model.adapter is not None or model.base is not None:
-        named = f"adapter {model.adapter.uri}" if model.adapter else f"base {model.base}"
+    if model.adapter is not None:
         raise Invalid(
-            f"engine {name} puts no adapter on a model, so {named} would change nothing; merge it (peft: merge_and_unload), save the "
-            "result with its tokenizer, and name that as the model", code="model-adapter",
+            f"an adapter is a model of its own here, so that its row has its name: give {model.adapter.uri} as the model, and {model.uri} "
+            "as its base where its own settings name another place", code="model-adapter",
+        )  # fmt: skip
+    if model.base is not None and name not in ADAPTING:
+        raise Invalid(
+            f"engine {name} puts no adapter on a base, so base {model.base} would change nothing; give engine {', '.join(ADAPTING)}, or "
+            "merge it (peft: merge_and_unload) and name the result", code="model-adapter",
         )  # fmt: skip
     if name == "gguf" and model.dtype is not None:
         raise Invalid(

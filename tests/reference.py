@@ -6,11 +6,12 @@ from typing import Any
 from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest
 
 
-def hflm(folder: object, *, max_length: int | None = None, batch_size: int = 1) -> Any:
-    """lm-eval's model."""
+def hflm(folder: object, *, max_length: int | None = None, batch_size: int = 1, peft: object = None) -> Any:
+    """lm-eval's model; `peft`: the folder of an adapter on it."""
     from lm_eval.models.huggingface import HFLM
 
-    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=batch_size, max_length=max_length)
+    return HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=batch_size, max_length=max_length,
+                peft=str(peft) if peft else None)  # fmt: skip
 
 
 def theirs(reference: Any, kind: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:

@@ -8,6 +8,7 @@ import psutil
 import torch
 import transformers
 
+from gpu_agent.engines.adapters import put_on
 from gpu_agent.engines.devices import chosen
 from gpu_agent.engines.engine import Loaded
 from gpu_agent.engines.failures import is_lost, words_of
@@ -98,6 +99,8 @@ def check_memory(facts: ModelFacts, device: torch.device) -> None:
 def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
     """A language model on its device. Raises: as `read`."""
     network, tokenizer = read(facts, model, kind=transformers.AutoModelForCausalLM, device=device, whole=facts.file is None)
+    if facts.adapter is not None:
+        network = put_on(network, facts.adapter, base=facts.folder, device=device)
     return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
 
 
@@ -114,7 +117,8 @@ def read(
         with memory_errors():
             more = {"gguf_file": facts.file.name} if facts.file else {}
             dtype = getattr(torch, facts.dtype) if model.dtype or facts.file else "auto"
-            tokenizer = transformers.AutoTokenizer.from_pretrained(facts.folder, trust_remote_code=model.trust_code, **more)
+            beside = facts.tokenizer_folder or facts.folder
+            tokenizer = transformers.AutoTokenizer.from_pretrained(beside, trust_remote_code=model.trust_code, **more)
             network, told = kind.from_pretrained(
                 facts.folder,
                 dtype=dtype,

@@ -41,6 +41,7 @@ JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay task
 FewshotExcludeSelf = Annotated[
     bool, typer.Option("--fewshot-exclude-self", help="no document among its own examples; lm-eval may, where a task has one split")
 ]
+Base = Annotated[str | None, typer.Option(help="the model that an adapter is put on, where its settings name another place")]
 TrustModelCode = Annotated[bool, typer.Option("--trust-model-code", help="let the model run Python that its folder brings")]
 NoTruncation = Annotated[bool, typer.Option("--no-truncation", help="fail over a request that the model's window would truncate")]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
-from query_api.cli.request_files import from_file, model_named
+from query_api.cli.request_files import from_file, model_named, model_said
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import is_path, tasks_in
@@ -58,7 +58,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a submission's options say as fields of its body, by their names; null where an option was not given. Raises: Invalid."""
     chat = {name: options[name] for name in ("system", "fold_system", "multiturn", "thinking", "thinking_tokens")}
     return {
-        "model": {"trust_code": True} if options["trust_model_code"] else None,
+        "model": model_said(trust_code=options["trust_model_code"], base=options["base"]) or None,
         "engine": engine_said(options["engine"], options["option"] or []),
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},

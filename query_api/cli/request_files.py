@@ -16,11 +16,19 @@ from streams.errors import Invalid
 Loc = Sequence[int | str]
 
 
-def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
-    """A model as named; a folder or file by its full path, for the agent may run elsewhere on this machine."""
+def model_named(uri: str, *, trust_code: bool = False, base: str | None = None) -> dict[str, Any]:
+    """A model as named, and an adapter's base; folders and files by their full paths, for the agent may run elsewhere on this machine."""
     name, _, revision = uri.partition("@") if not is_there(uri) else (uri, "", "")
-    trust = {"trust_code": True} if trust_code else {}
-    return {"uri": str(Path(name).resolve()) if is_there(name) else name, "revision": revision or None} | trust
+    return {"uri": _placed(name), "revision": revision or None} | model_said(trust_code=trust_code, base=base)
+
+
+def model_said(*, trust_code: bool, base: str | None) -> dict[str, Any]:
+    """What is said of a model beside its name, where anything is."""
+    return ({"trust_code": True} if trust_code else {}) | ({"base": _placed(base)} if base else {})
+
+
+def _placed(name: str) -> str:
+    return str(Path(name).resolve()) if is_there(name) else name
 
 
 def mapping_of(path: Path, *, fields: str) -> tuple[Any, dict[str, Any]]:

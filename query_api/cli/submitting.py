@@ -16,6 +16,7 @@ from query_api.cli.following import followed
 from query_api.cli.options import (
     ME,
     AsJson,
+    Base,
     BudgetS,
     BudgetUsd,
     ChatTemplate,
@@ -52,6 +53,7 @@ A_SUITE = "a suite, as `assay suites` lists them; beside tasks of your own, the 
 def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
+    base: Base = None,
     trust_model_code: TrustModelCode = False,
     task: Annotated[
         list[str] | None, typer.Option(help="a task, or a file or folder of your own; several", autocompletion=task_names)
@@ -103,7 +105,7 @@ def submit(
     · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
-    models = [model_named(one, trust_code=trust_model_code) for one in model or []]
+    models = [model_named(one, trust_code=trust_model_code, base=base) for one in model or []]
     _send(submission_of(locals(), models=models), models, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
@@ -150,6 +152,7 @@ def submit_body(
 
 def perf(
     model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    base: Base = None,
     trust_model_code: TrustModelCode = False,
     url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface")] = None,
     api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
@@ -179,6 +182,6 @@ def perf(
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url, "api": api,
                 "fresh_prompts": not repeat_prompts}  # fmt: skip
-    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
+    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code, base=base)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)

@@ -45,8 +45,7 @@ class Line:
 
 def model_key(model: ModelRef) -> str:
     """The name under which an agent says that it holds a model."""
-    adapter = f"+{model.adapter.uri}" if model.adapter else ""
-    return f"{model.uri}@{model.revision or ''}{adapter}"
+    return f"{model.uri}@{model.revision or ''}{f'+{model.base}' if model.base else ''}"
 
 
 def key_of(job: Job) -> LineKey:
