@@ -104,21 +104,36 @@ async def consume(
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     app.finalize()
-    await app.start()
-    _collect_seldom()
-    if state is None:
-        READY.set(1)
-    lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
-    structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
     watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
-    await asyncio.wait([watch, asyncio.create_task(stopped.wait())], return_when=asyncio.FIRST_COMPLETED)
+    stopping = asyncio.create_task(stopped.wait())
+    if started := await _started(app, watch=watch, stopping=stopping):
+        _collect_seldom()
+        if state is None:
+            READY.set(1)
+        structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
+    lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
+    await asyncio.wait([watch, stopping], return_when=asyncio.FIRST_COMPLETED)
     if not stopped.is_set():
         structlog.get_logger().error("ending at the last commit", why=watch.result())
         os._exit(CRASHED)
     for task in (watch, lagging):
         task.cancel()
+    if not started:
+        structlog.get_logger().info("ended before it had started")
+        os._exit(0)  # the consumer's own thread would go on
     await _in_order(ended, state)
     await app.stop()
+
+
+async def _started(app: App, *, watch: "asyncio.Task[str]", stopping: "asyncio.Task[Any]") -> bool:
+    """Starts the app. False where it must end first: a consumer was seen whose start never came to an end, its broker being busy."""
+    starting = asyncio.create_task(app.start())
+    await asyncio.wait([starting, watch, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        await asyncio.wait([starting], timeout=ENDING_S)
+    if starting.done():
+        starting.result()
+    return starting.done()
 
 
 def _give_batches(

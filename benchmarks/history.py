@@ -112,12 +112,13 @@ class Kind:
     def __init__(self, number: int, log: Log) -> None:
         events = list(of_run(number, finished=True))
         self.number = number
+        self._codec = log.codec
         self._records = [_bytes(event, log) for event in events]
         self._scored, self._settled = _results(number, events)
 
     def copied(self, number: int) -> Iterator[Bytes]:
         """The run's records as those of another one."""
-        swaps = [(run_id(self.number).encode(), run_id(number).encode()), (model_of(self.number).encode(), model_of(number).encode())]
+        swaps = self._swaps(number)
         mark = f"{number:08x}".encode()
         for one in self._records:
             value, key = one.value[: one.id_at] + mark + one.value[one.id_at + 8 :], one.key
@@ -125,18 +126,22 @@ class Kind:
                 value, key = value.replace(old, new), key.replace(old, new)
             yield Bytes(one.topic, key, value, one.id_at)
 
+    def _swaps(self, number: int) -> list[tuple[bytes, bytes]]:
+        pairs = (run_id(self.number), run_id(number)), (model_of(self.number), model_of(number))
+        return [(old.encode(), new.encode()) for old, new in pairs]
+
     def results_of(self, number: int, *, through: dict[str, int]) -> list[Event]:
         """What was said of the copy. `through`: how far each topic was read."""
 
-        def told(event: RunScored | RunSettled) -> str:
-            body = event.model_dump_json(exclude={"event_id"})
-            return body.replace(run_id(self.number), run_id(number)).replace(model_of(self.number), model_of(number))
+        def told(event: Event, **changed: object) -> Event:
+            value = self._codec.encode(event)
+            for old, new in self._swaps(number):
+                value = value.replace(old, new)
+            copy = self._codec.decode(value, type(event))
+            kept = {name: getattr(copy, name) for name in type(copy).model_fields if name != "event_id"}
+            return type(copy)(**kept | changed)
 
-        settled = RunSettled.model_validate_json(told(self._settled))
-        return [
-            RunScored.model_validate_json(told(self._scored)),
-            RunSettled(**{name: getattr(settled, name) for name in RunSettled.model_fields if name != "event_id"} | {"through": through}),
-        ]
+        return [told(self._scored), told(self._settled, through=through)]
 
 
 def _bytes(event: Event, log: Log) -> Bytes:

@@ -1,6 +1,8 @@
-"""`python -m tests.recording GROUP NAME [strand]`: a processor whose effect is a line `partition offset` per event, in a file of the home.
+"""`python -m tests.recording GROUP NAME [strand|never]`: a processor whose effect is a line `partition offset` per event, in a file
+of the home.
 
-With `strand` its group loses it after its first batch: it finds no coordinator any more, as with a broker under load.
+With `strand` its group loses it after its first batch: it finds no coordinator any more, as with a broker under load; with `never` it has
+none from its start on. NAME.asked says that it looks for one.
 """
 
 import asyncio
@@ -15,13 +17,16 @@ from infra.settings import Settings
 from streams.topics import CANCELLATIONS
 
 
-async def _found_no_more(_coordinator: GroupCoordinator) -> None:
-    await asyncio.Event().wait()
-
-
 async def main(group: str, name: str, then: str = "") -> None:
     """Records until SIGTERM."""
     settings = Settings()
+
+    async def found_no_more(_coordinator: GroupCoordinator) -> None:
+        (settings.home / f"{name}.asked").touch()
+        await asyncio.Event().wait()
+
+    if then == "never":
+        GroupCoordinator.ensure_coordinator_known = found_no_more
 
     async def handle(records: Sequence[Record]) -> None:
         assert len(records) <= settings.batch_events
@@ -30,7 +35,7 @@ async def main(group: str, name: str, then: str = "") -> None:
         with (settings.home / name).open("a") as out:
             out.write("".join(lines))
         if then == "strand":
-            GroupCoordinator.ensure_coordinator_known = _found_no_more
+            GroupCoordinator.ensure_coordinator_known = found_no_more
 
     async with Log(settings, client_id=group) as log:
         await consume(group, (CANCELLATIONS,), handle, log=log, settings=settings)

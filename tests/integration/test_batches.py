@@ -112,15 +112,16 @@ def test_nothing_is_lost_when_workers_of_a_group_come_and_go_and_die(stack: Sett
     asyncio.run(act())
 
 
-def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(stack: Settings) -> None:
-    """It would else sleep beside what it should read, and say that it is up."""
+@pytest.mark.parametrize("when", ["strand", "never"])
+def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(stack: Settings, when: str) -> None:
+    """It would else sleep beside what it should read, and say that it is up; or start for ever."""
     group = f"stranded-{uuid.uuid4().hex}"
     file = stack.home / group
 
     async def act() -> None:
         async with Log(stack, client_id="test") as log:
             places = await published(log, 20)
-            child = spawn("tests.recording", group, file.name, "strand", settings=stack.model_copy(update={"hang_s": 2.0}))
+            child = spawn("tests.recording", group, file.name, when, settings=stack.model_copy(update={"hang_s": 2.0}))
             try:
                 assert await asyncio.to_thread(child.wait, PATIENCE_S) == CRASHED
             finally:
@@ -130,6 +131,26 @@ def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(s
                 await until_recorded([file], places)
 
     asyncio.run(act())
+
+
+def test_a_worker_that_has_not_started_ends_when_it_is_asked_to(stack: Settings) -> None:
+    """Soon, and as one that has done its work; its consumer's own thread holds it up no longer."""
+    group = f"asked-{uuid.uuid4().hex}"
+
+    async def known() -> None:
+        async with Log(stack, client_id="test") as log:
+            await published(log, 1)
+
+    asyncio.run(known())
+    child = spawn("tests.recording", group, group, "never", settings=stack)
+    try:
+        give_up = time.monotonic() + PATIENCE_S
+        while not (stack.home / f"{group}.asked").exists() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        child.terminate()
+        assert child.wait(PATIENCE_S) == 0
+    finally:
+        end(child)
 
 
 def test_a_record_without_a_value_is_a_dead_letter_and_stops_nobody(stack: Settings) -> None:
