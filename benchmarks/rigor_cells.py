@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from benchmarks.rigor_setups import setups
+from benchmarks.rigor_setups import compared, setups
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
 from streams.statistics.differences import difference, mcnemar, mean_of_differences, paired_proportions
@@ -70,7 +70,7 @@ def cells() -> Iterator[Cell]:
     """All of them, grid by grid."""
     yield from itertools.chain(
         sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
-        calibrations(), tests(), stopped(),
+        (Cell("set-ups compared", *one) for one in compared()), calibrations(), tests(), stopped(),
     )  # fmt: skip
 
 

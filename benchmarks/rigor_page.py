@@ -70,6 +70,7 @@ TITLES: Final = {
     "pairs": "Paired differences: how many intervals hold the difference",
     "repeats": "Repeats: how many intervals hold the share",
     "set-ups": "Set-ups: how many intervals hold the mean over all set-ups that might be asked",
+    "set-ups compared": "Set-ups compared: how many intervals hold the difference over all; how often one is found where there is none",
     "calibration": "Calibration: how many intervals hold the expected calibration error",
     "tests": "Tests: how often they find a difference where there is none",
     "labels": "Judges held to people: how many intervals hold the mean that people would give",
@@ -86,6 +87,7 @@ EXPLAINED: Final = {
     "document's.",
     "set-ups": "Right and wrong answers, or any values; SD: how far set-ups are apart, where documents are by 1 (right and wrong: on the\n"
     "logit's scale).",
+    "set-ups compared": "Two models on the same documents and in the same set-ups, each of which suits each model otherwise, by SD.",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
     "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind.",
     "strengths": "Every pair of models in both orders on D documents. Where each model is better on some documents, the likelihood is\n"

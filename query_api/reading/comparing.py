@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import statistics
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from infra.clickhouse import Rows
@@ -70,7 +71,20 @@ async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None)
     samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}
     for row in await reading.rows("compared", run_id=run_id, chosen=chosen):
         samples[row["task"]][row["ordinal"]] = Sample(row["document"], row["mean"], row["passage"])
+    numbers = {one.task: one.setup_numbers for one in planned if one.setups}
+    if varied := [one for one in chosen if one[0] in numbers]:
+        for row in await reading.rows("compared_repeats", run_id=run_id, chosen=varied):
+            own, means = samples[row["task"]], _by_setup(row["repeats"], numbers[row["task"]])
+            own[row["ordinal"]] = replace(own[row["ordinal"]], by_setup=means)
     return {one.task: _as_measured(one, samples[one.task]) for one in planned}
+
+
+def _by_setup(repeats: Sequence[tuple[int, float]], numbers: Sequence[int]) -> tuple[float, ...]:
+    """The mean of a sample's repeats in each set-up; nothing where one of them is not there. `numbers`: each repeat's set-up."""
+    found: dict[int, list[float]] = {number: [] for number in numbers}
+    for repeat, value in repeats:
+        found[numbers[repeat]].append(value)
+    return tuple(statistics.fmean(found[number]) for number in sorted(found)) if all(found.values()) else ()
 
 
 def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:

@@ -6,6 +6,8 @@ sure. A run is called better where Holm's p over the tasks is 0.05 at most and t
 Tasks are what is tested, and Holm's family is all tasks that are compared, each of a group's too. A group's difference and that over all
 are joined from the tasks' by the weights of rankings (weighing.py), with the interval that follows from the tasks' as a ranking's
 does; they are not tested: an interval is one of its own, and not corrected for how many there are.
+
+Where both runs ask in several set-ups, the difference is one over all that might be asked: what it varies with them widens its interval.
 """
 
 import math
@@ -15,10 +17,22 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
+import numpy as np
+
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
 from streams.quality.ranges import countable, range_of
-from streams.statistics.differences import Difference, detectable, difference, equivalent, holm, mean_of_differences, needed
+from streams.statistics.components import Crossed, crossed
+from streams.statistics.differences import (
+    Difference,
+    detectable,
+    difference,
+    equivalent,
+    holm,
+    mean_of_differences,
+    needed,
+    over_setups,
+)
 from streams.statistics.intervals import Interval
 
 LEVEL = 0.05
@@ -28,11 +42,15 @@ Covariances = dict[tuple[str, str], float]  # of two tasks
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample's value in one run: the mean over its repeats. Samples of one cluster share a passage."""
+    """A sample's value in one run: the mean over its repeats. Samples of one cluster share a passage.
+
+    `by_setup`: the mean of its repeats in each set-up, where the run varies how the task is asked.
+    """
 
     doc_id: int
     value: float
     cluster: str | None = None
+    by_setup: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +236,22 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
         Differing(number, one.doc_id, one.value, other.value)
         for number, (one, other) in zip(ordinals, pairs, strict=True) if one.value != other.value
     ]  # fmt: skip
+    found = difference(first, second, clusters, width=_width(a.metric))
+    if varied := _varied([(one.by_setup, other.by_setup) for one, other in pairs]):
+        found = over_setups(found, varied)
     return TaskCompared(
         task, a.metric, a.filter, a.higher_is_better, math.fsum(first) / len(first), math.fsum(second) / len(second),
-        difference(first, second, clusters, width=_width(a.metric)), 1.0, None, tuple(sorted(differing, key=_most_first)),
+        found, 1.0, None, tuple(sorted(differing, key=_most_first)),
         len(a.samples) - len(ordinals), len(b.samples) - len(ordinals), _group(a, b), 0.0,
     )  # fmt: skip
+
+
+def _varied(pairs: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]) -> Crossed | None:
+    """What set-ups add to the variance of the difference; None where the runs do not vary, or a sample was not asked in all set-ups."""
+    lengths = {len(side) for pair in pairs for side in pair}
+    if len(lengths) != 1 or lengths == {0}:
+        return None
+    return crossed(np.array([one for one, _ in pairs]) - np.array([other for _, other in pairs]))
 
 
 def _width(metric: str) -> float | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from query_api.drawing.grouping import arranged, mean_told
 from streams.boards.comparison import Asking, Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
-from streams.statistics.differences import mean_of_differences
+from streams.statistics.differences import difference, mean_of_differences
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:
@@ -246,3 +246,24 @@ def test_tasks_over_the_same_documents_are_not_independent() -> None:
     alone = width(None)
     assert width("d", "d") == pytest.approx(alone, rel=0.01)
     assert width("d", "e") == width(None, None) == pytest.approx(alone / 2**0.5, rel=0.01)
+
+
+def test_a_difference_over_set_ups_is_less_sure_by_what_it_varies_with_them() -> None:
+    """Where each set-up says the same it stays as it is; where they disagree its interval holds 0, and nobody is called better."""
+
+    def run(by_setup: list[list[float]]) -> dict[str, Measured]:
+        samples = {n: Sample(n, sum(own) / len(own), by_setup=tuple(own)) for n, own in enumerate(by_setup)}
+        return {"t": Measured("build", "acc", "none", True, "mean", samples)}
+
+    n = 60
+    steady = compare(run([[float(i % 3 > 0)] * 3 for i in range(n)]), run([[float(i % 3 > 1)] * 3 for i in range(n)])).tasks[0]
+    plain = difference([float(i % 3 > 0) for i in range(n)], [float(i % 3 > 1) for i in range(n)])
+    assert (steady.difference.low, steady.difference.high, steady.better) == (plain.low, plain.high, "a")
+    assert steady.difference.method.endswith("over 3 set-ups")
+    torn = compare(run([[1.0, 1.0, float(i % 2)] for i in range(n)]), run([[float(i % 5 > 2), float(i % 2), 1.0] for i in range(n)])).tasks[
+        0
+    ]
+    alone = difference([(2 + i % 2) / 3 for i in range(n)], [(float(i % 5 > 2) + i % 2 + 1) / 3 for i in range(n)], width=1.0)
+    assert alone.p < 0.05 < torn.difference.p
+    assert torn.difference.low is not None and torn.difference.high is not None and torn.difference.low < 0 < torn.difference.high
+    assert torn.better is None
