@@ -16,6 +16,7 @@ from uuid6 import uuid7
 from agents.app import CRASHED
 from infra.identity import producer
 from infra.kafka import Log, Place
+from infra.kafka.records import MAX_RECORD_BYTES
 from infra.settings import Settings
 from schemas.requests import CancellationRequested
 from schemas.trust import DeadLettered
@@ -126,6 +127,26 @@ def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(s
                 assert await asyncio.to_thread(child.wait, PATIENCE_S) == CRASHED
             finally:
                 end(child)
+            places += await published(log, 20)
+            with worker(stack, group, file):
+                await until_recorded([file], places)
+
+    asyncio.run(act())
+
+
+def test_records_larger_than_what_is_fetched_at_once_are_handled_like_any_other(stack: Settings) -> None:
+    """Of several in a row too, with small ones between; they are as large as the log takes, and do not compress."""
+    group = f"large-{uuid.uuid4().hex}"
+    file = stack.home / group
+    chance = random.Random(1)
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            places = await published(log, 20)
+            for n in range(6):
+                message = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(MAX_RECORD_BYTES // 4))
+                event = CancellationRequested(occurred_us=n, producer=producer("test"), run_id=str(uuid7()), by="test", message=message)
+                places.append(await log.publish(event))
             places += await published(log, 20)
             with worker(stack, group, file):
                 await until_recorded([file], places)
