@@ -59,7 +59,8 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     chat = {name: options[name] for name in ("system", "fold_system", "multiturn", "thinking", "thinking_tokens")}
     return {
         "model": {"trust_code": True} if options["trust_model_code"] else None,
-        "engine": engine_said(options["engine"], options["option"] or []),
+        "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]),
+        "credential_ref": options["credential"],
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published")},
@@ -103,9 +104,11 @@ def varied(said: str | None) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def engine_said(name: str | None, options: Sequence[str]) -> dict[str, Any]:
-    """An engine's name and its options as written on the command line, `name=value`. Raises: Invalid."""
+def engine_said(name: str | None, options: Sequence[str], *, url: str | None = None) -> dict[str, Any]:
+    """An engine's name and its options as written on the command line, `name=value`; of a server at `url` its own. Raises: Invalid."""
     for one in options:
         if "=" not in one:
             raise Invalid(f"--option {one!r}: write name=value", code="option")
-    return {"name": name, "options": dict(one.split("=", 1) for one in options)}
+    if url is None:
+        return {"name": name, "options": dict(one.split("=", 1) for one in options)}
+    return {"name": name or "openai", "options": dict(one.split("=", 1) for one in options) | {"url": url}}
