@@ -15,8 +15,9 @@ from streams.errors import AssayError, Permanent, Temporary
 
 LONGEST_TOLD = 500
 # Codes of what was raised by code that is not ours: the message may quote whatever it was given.
-FAILED, REFUSED, LOST = "engine-failed", "server-refuses", "device-lost"
-QUOTING = (FAILED, REFUSED)
+FAILED, REFUSED, FAILING = "engine-failed", "server-refuses", "server-fails"
+QUOTING = (FAILED, REFUSED, FAILING)
+LOST = "device-lost"
 LACKS_MEMORY = ("can't allocate", "bad_alloc", "out of memory")
 Answering = Callable[[Sequence[EngineRequest]], Iterator[EngineAnswer | Halved]]
 

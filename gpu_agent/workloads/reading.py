@@ -12,7 +12,7 @@ from streams.errors import AssayError, Permanent, Temporary
 
 # The same request will be refused the same way.
 FINAL = frozenset({400, 401, 403, 404, 405, 422})
-KEY = "give the server's key by its name (--credential, docs/engines.md)"
+KEY = "give the server's key by its name: --credential NAME (docs/engines.md)"
 HINTS = {401: KEY, 403: KEY, 404: "is the model's name the server's, and the address right?"}
 LONGEST_QUOTE = 200
 
@@ -82,8 +82,11 @@ def _refused(exchange: Exchange, answer: Answer | None) -> AssayError | None:
 
 
 def _quoted(exchange: Exchange) -> str:
+    return said_in(b"".join(piece for _, piece in exchange.pieces).decode(errors="replace"))
+
+
+def said_in(text: str) -> str:
     """What an error's body says, on one line."""
-    text = b"".join(piece for _, piece in exchange.pieces).decode(errors="replace")
     try:
         told = json.loads(text)
         error = told.get("error", told)

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
-from query_api.cli.request_files import from_file, model_named
+from query_api.cli.request_files import from_file, model_at, model_named
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import is_path, tasks_in
@@ -34,8 +34,8 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
     names = options["task"] or [PAIRWISE if options["against"] else USUAL]
     said = {
-        "model": model_named(options["model"], trust_code=options["trust_model_code"]),
-        "engine": engine_said(options["engine"], options["option"] or []),
+        "model": model_at(options["url"], options["model"], trust_code=options["trust_model_code"]),
+        "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]), "credential_ref": options["credential"],
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
         "visibility": "private" if options["private"] else None,

@@ -23,6 +23,11 @@ def model_named(uri: str, *, trust_code: bool = False) -> dict[str, Any]:
     return {"uri": str(Path(name).resolve()) if is_there(name) else name, "revision": revision or None} | trust
 
 
+def model_at(url: str | None, uri: str, *, trust_code: bool = False) -> dict[str, Any]:
+    """A model as named to a server at `url`: by its very name; without one as `model_named`."""
+    return {"uri": uri} if url else model_named(uri, trust_code=trust_code)
+
+
 def mapping_of(path: Path, *, fields: str) -> tuple[Any, dict[str, Any]]:
     """The mapping that a YAML file holds, as the parser has it and as Python does. Raises: Invalid, naming file and line."""
     from infra.marked_yaml import composed, plainly

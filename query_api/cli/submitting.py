@@ -35,11 +35,12 @@ from query_api.cli.options import (
     ThinkingTokens,
     TrustModelCode,
     UntilWithin,
+    Url,
     Vary,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import engine_said, submission_of
-from query_api.cli.request_files import model_named
+from query_api.cli.request_files import model_at
 from query_api.cli.shares import Limit
 from query_api.cli.suites import suite_names
 from streams.errors import Invalid
@@ -54,7 +55,7 @@ def submit(
     file: Annotated[Path | None, typer.Argument(help=A_FILE)] = None,
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     trust_model_code: TrustModelCode = False,
-    url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface, which knows the model by that name")] = None,
+    url: Url = None,
     credential: Credential = None,
     task: Annotated[
         list[str] | None, typer.Option(help="a task, or a file or folder of your own; several", autocompletion=task_names)
@@ -107,7 +108,7 @@ def submit(
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     · `assay submit --url http://127.0.0.1:8000 --model my-model --task gsm8k --chat --wait`
     """
-    models = [{"uri": one} if url else model_named(one, trust_code=trust_model_code) for one in model or []]
+    models = [model_at(url, one, trust_code=trust_model_code) for one in model or []]
     _send(submission_of(locals(), models=models), models, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
@@ -155,7 +156,7 @@ def submit_body(
 def perf(
     model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
     trust_model_code: TrustModelCode = False,
-    url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface")] = None,
+    url: Url = None,
     credential: Credential = None,
     api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
@@ -184,7 +185,7 @@ def perf(
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url, "api": api,
                 "fresh_prompts": not repeat_prompts}  # fmt: skip
-    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
+    named = model_at(url, model, trust_code=trust_model_code)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
             "credential_ref": credential}  # fmt: skip
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)

@@ -94,7 +94,7 @@ def test_a_served_model_has_the_scores_of_its_files(flow: Settings, url: str, fo
     assert (rows[own["run_id"]]["hardware"], rows[own["run_id"]]["model_sha"]) == ("", "unknown")
     assert rows[its["run_id"]]["hardware"]
     assert "weights unknown" in httpx.get(f"{flow.api}/leaderboard?board=task:assay_copy", timeout=60).text
-    attempts = [json.loads(line) for line in assay(flow, "tail", "job-status", "-n", "200", "--json").stdout.splitlines()]
+    attempts = [json.loads(line) for line in assay(flow, "tail", "job-status", "-n", "200").stdout.splitlines()]
     failed = [one for one in attempts if one["run_id"] == own["run_id"] and one["state"] == "failed"]
     assert ["ended in the middle" in one["error"]["message"] for one in failed] == [True]
 

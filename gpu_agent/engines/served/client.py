@@ -16,7 +16,8 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from gpu_agent.engines.failures import REFUSED
+from gpu_agent.engines.failures import FAILING, REFUSED
+from gpu_agent.workloads.reading import HINTS, LONGEST_QUOTE, said_in
 from streams.errors import Permanent, Temporary
 
 T = TypeVar("T")
@@ -26,13 +27,6 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 LONGEST_WAIT_S: Final = 120.0  # that a server may ask for; an attempt that waits longer is better given up
 PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-LONGEST_QUOTE: Final = 300
-HINTS: Final[Mapping[int, str]] = {
-    401: "give the server's key by its name: --credential NAME (docs/engines.md)",
-    403: "the server's key does not allow it: name one that does (--credential NAME)",
-    404: "is the address right, and the model's name one of the server's?",
-    405: "is the address right?",
-}  # fmt: skip
 
 
 class Refused(Permanent):
@@ -49,7 +43,7 @@ class Passing(Temporary):
     """What may pass: the server is away, busy or broken; `status` is HTTP's, 0 where nothing came."""
 
     def __init__(self, message: str, *, status: int = 0, wait_s: float = 0.0) -> None:
-        super().__init__(message, code="server", retry_after_s=wait_s)
+        super().__init__(message, code=FAILING, retry_after_s=wait_s)
         self.status = status
 
 
@@ -168,16 +162,9 @@ class Client:
         return Refused(f"{self.base}{path} answers {status}: {self._quoted(response)}{hint}", status=status)
 
     def _quoted(self, response: httpx.Response) -> str:
-        """What an error's body says, on one line, without the key."""
-        text = response.text
-        try:
-            told = json.loads(text)
-            error = told.get("error", told)
-            text = str(error.get("message", error) if isinstance(error, dict) else error)
-        except (ValueError, AttributeError):
-            pass
-        line = " ".join(text.split())
-        return (line.replace(self._key, "…") if self._key else line)[:LONGEST_QUOTE] or "nothing more"
+        """What an error's body says, without the key."""
+        line = said_in(response.text)
+        return (line.replace(self._key, "…") if self._key else line) or "nothing more"
 
 
 def _asked_wait_s(told: str) -> float:
