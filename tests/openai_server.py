@@ -1,4 +1,4 @@
-"""A small server with the interface of OpenAI over a real model: `python -m tests.openai_server FOLDER PORT [NAME [KEY]]`.
+"""A small server with the interface of OpenAI over a real model: `python -m tests.openai_server FOLDER PORT [NAME KEY]`.
 
 It answers completions (with `echo` and `logprobs`, or `prompt_logprobs`, where it has them), chat and the list of models. What goes wrong
 is put before the next requests by `POST /faults` ({"faults": [...]}): an HTTP status, or `wait` (429 with Retry-After), `html`, `half` (an
@@ -192,5 +192,5 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    folder, port, *rest = sys.argv[1:]
-    Server(Model.of(folder), *rest).listening(int(port)).serve_forever()
+    folder, port, name, key = [*sys.argv[1:], NAME, ""][:4]
+    Server(Model.of(folder), name=name, key=key or None).listening(int(port)).serve_forever()

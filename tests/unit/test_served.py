@@ -21,12 +21,13 @@ from query_api.cli.overriding import engine_said
 from query_api.drawing.dressing import served as told_server
 from query_api.drawing.dressing import unseen
 from schemas.event import Producer
-from schemas.jobs import BuildPlace, Need
+from schemas.jobs import BuildPlace, JobPlanned, Need
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Generation, Judgement, ModelRef, TaskChoice, Workload
 from streams.boards.books import Books
 from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.served import base_of
+from streams.settling.runs import OpenRuns
 from tests import measured
 from tests.runs import run_named
 
@@ -91,6 +92,16 @@ def test_a_credential_goes_by_name_to_whoever_asks_a_server() -> None:
     planned = jobs(request, [Chosen(request.tasks[0], place, 3)], per_job=2, need=Need())
     assert [job.credential_ref for job in planned.each] == ["mine"] * 3
     check(asked(engine=EngineChoice(name="echo"), credential_ref="mine", workload=Workload(requests=1, url=URL)))
+
+
+@pytest.mark.parametrize(("engine", "elsewhere"), [("openai", True), ("echo", False), ("gone", False)])
+def test_a_run_that_a_server_answers_is_settled_as_such(engine: str, elsewhere: bool) -> None:
+    """So that its costs, energy and recommendations are not those of the agent's machine."""
+    request = asked(engine=EngineChoice(name=engine, options={"url": URL}))
+    place, runs = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9), OpenRuns()
+    (job,) = jobs(request, [Chosen(request.tasks[0], place, 1)], per_job=2, need=Need()).each
+    runs.fold(JobPlanned(occurred_us=0, producer=request.producer, pool="default", job_id=job.job_id, run_id=job.run_id, job=job))
+    assert runs.run(job.run_id).served_elsewhere is elsewhere
 
 
 def test_no_file_is_read_and_what_nobody_sees_is_not_said() -> None:
@@ -202,5 +213,6 @@ def test_likelihoods_are_read_as_servers_tell_them() -> None:
     beside = BY["prompt_logprobs"].tokens({"choices": [{"prompt_logprobs": ranks}]})
     assert [(one.logprob, one.greedy) for one in beside] == [(None, False), (-2.0, False), (-0.2, True)]
     generated = {"token_logprobs": [-0.5], "top_logprobs": [{"d": -0.5}]}
-    for told in ({"logprobs": None}, {"logprobs": generated}, {"logprobs": {"content": []}}, {}):
+    choices: list[dict[str, Any]] = [{"logprobs": None}, {"logprobs": generated}, {"logprobs": {"content": []}}, {}]
+    for told in choices:
         assert not BY["echo"].reads({"choices": [told], "usage": {"prompt_tokens": 3}})

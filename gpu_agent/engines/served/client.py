@@ -27,15 +27,16 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 LONGEST_WAIT_S: Final = 120.0  # that a server may ask for; an attempt that waits longer is better given up
 PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+# Statuses that are about one request: it is too long, or has what the server does not take; its answer may quote it.
+OF_REQUEST: Final = frozenset({400, 413, 422})
+UNUSABLE, AWAY = "server-unusable", "server-away"
 
 
 class Refused(Permanent):
     """The server refuses a request, and would again; `status` is HTTP's, or 200 where its answer is none."""
 
-    code = REFUSED
-
     def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
+        super().__init__(message, code=REFUSED if status in OF_REQUEST else UNUSABLE)
         self.status = status
 
 
@@ -43,7 +44,7 @@ class Passing(Temporary):
     """What may pass: the server is away, busy or broken; `status` is HTTP's, 0 where nothing came."""
 
     def __init__(self, message: str, *, status: int = 0, wait_s: float = 0.0) -> None:
-        super().__init__(message, code=FAILING, retry_after_s=wait_s)
+        super().__init__(message, code=FAILING if status else AWAY, retry_after_s=wait_s)
         self.status = status
 
 
@@ -147,7 +148,7 @@ class Client:
         if not isinstance(told, dict):
             raise Refused(f"{self.base}{path} answers JSON that is no object: is it OpenAI's interface?", status=200)
         if told.get("error") and not told.get("choices"):
-            raise self._passing(f"answers 200 with an error: {self._quoted(response)}")
+            raise self._passing(f"answers 200 with an error: {self._quoted(response)}", status=200)
         return told
 
     def _passing(self, told: str, **named: Any) -> Passing:

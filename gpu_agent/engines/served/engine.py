@@ -14,7 +14,7 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.failures import OfAll
 from gpu_agent.engines.options import check_known, numbers
 from gpu_agent.engines.scored import Reading, score
-from gpu_agent.engines.served.client import Client, Refused
+from gpu_agent.engines.served.client import OF_REQUEST, Client, Refused
 from gpu_agent.engines.served.likelihoods import Likelihoods
 from gpu_agent.engines.served.probe import Found, probe
 from gpu_agent.engines.served.texts import Texts
@@ -29,8 +29,6 @@ from streams.served import OPTIONS, base_of
 
 LEAST: Final[Mapping[str, int]] = {"concurrency": 1, "max_length": 8, "retries": 0, "timeout_s": 1}
 CONCURRENCY, RETRIES, TIMEOUT_S = 16, 6, 600
-# Statuses that are about one request: it is too long, or has what the server does not take.
-OF_REQUEST: Final = frozenset({400, 413, 422})
 WINDOW: Final = 256
 
 
