@@ -185,7 +185,7 @@ def _ends(row: Mapping[str, Any]) -> str:
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    told = ", ".join(filter(None, (dressed(row["chat"]), unseen(row["model_sha"]))))
+    told = ", ".join(filter(None, (dressed(row["chat"]), unseen(row.get("model_sha", "")))))
     return f"{short(row['model'])} ({told})" if told else short(row["model"])
 
 
