@@ -234,10 +234,11 @@ def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Nee
     for job in answers:
         names.append(job.job_id)
         yield job
-    perf_need = need if request.workload and request.workload.url is None else Need()
-    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
-        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names)}
-    )
+    here = request.workload is not None and request.workload.url is None
+    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
+        "workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names),
+        "credential_ref": None if here else request.credential_ref,
+    })  # fmt: skip
 
 
 def _answer_jobs(request: EvaluationRequested, one: Chosen, alike: Job, *, per_job: int) -> Iterator[Job]:
@@ -262,7 +263,7 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
         "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
         "budget": request.budget.model_dump(), "visibility": request.visibility, "no_truncation": request.no_truncation,
-        "credential_ref": request.credential_ref,
+        "credential_ref": request.credential_ref if is_elsewhere(request.engine.name) else None,
     })  # fmt: skip
 
 

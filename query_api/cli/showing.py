@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import UNSEEN, dressed, left_out, served, unseen
+from query_api.drawing.dressing import dressed, left_out, served, unseen
 from query_api.drawing.grouping import arranged
 from query_api.drawing.varied import varied
 
@@ -216,8 +216,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     )  # fmt: skip
     yield from _trust(told)
     if server := told.get("server"):
-        yield f"server: {served(server)}"
-        yield UNSEEN
+        yield f"answered by {served(server)}"
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":

@@ -9,7 +9,6 @@ from typing import Any, Final
 from streams.engines import UNKNOWN
 
 NAMED: Final = 8  # models that a remark names
-UNSEEN: Final = "weights, dtype, quantisation and hardware are unknown: a server elsewhere answered"
 
 
 def dressed(chat: Mapping[str, Any]) -> str:
@@ -33,14 +32,15 @@ def _words(chat: Mapping[str, Any]) -> Iterator[str]:
 
 def unseen(model_sha: str) -> str:
     """What a row says of a model whose weights nobody here can see; empty for any other."""
-    return "weights unknown" if model_sha == UNKNOWN else ""
+    return "weights, dtype, quantisation unknown" if model_sha == UNKNOWN else ""
 
 
 def served(server: Mapping[str, Any]) -> str:
-    """A server elsewhere: its address and what it says of itself, by what it is asked and tells likelihoods, joined."""
+    """A server elsewhere: its address and what it says of itself, by what it is asked and tells likelihoods, and what is not known."""
     program = " ".join(filter(None, (server["owner"], server["version"], f"({server['header']})" if server["header"] else None)))
     likelihoods = f"likelihoods by {server['likelihoods']}" if server["likelihoods"] else "no likelihoods"
-    return ", ".join([server["address"], f"model {server['model']}", program or "version unknown", *server["apis"], likelihoods])
+    said = ", ".join([server["address"], f"model {server['model']}", program or "version unknown", *server["apis"], likelihoods])
+    return f"{said}; weights, dtype, quantisation and hardware are unknown"
 
 
 def left_out(runs: Sequence[Mapping[str, Any]]) -> str:

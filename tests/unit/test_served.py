@@ -85,13 +85,13 @@ def test_what_no_server_is_told_is_refused(request_: EvaluationRequested, said: 
 
 
 def test_a_credential_goes_by_name_to_whoever_asks_a_server() -> None:
-    """With every job of a run, and of a load."""
-    request = asked(credential_ref="mine", workload=Workload(requests=1, url=URL))
-    check(request)
+    """With every job of a run, and of a load; an engine of ours is told none."""
     place = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9)
-    planned = jobs(request, [Chosen(request.tasks[0], place, 3)], per_job=2, need=Need())
-    assert [job.credential_ref for job in planned.each] == ["mine"] * 3
-    check(asked(engine=EngineChoice(name="echo"), credential_ref="mine", workload=Workload(requests=1, url=URL)))
+    for engine, told in ((asked().engine, ["mine"] * 3), (EngineChoice(name="echo"), [None, None, "mine"])):
+        request = asked(engine=engine, credential_ref="mine", workload=Workload(requests=1, url=URL))
+        check(request)
+        planned = jobs(request, [Chosen(request.tasks[0], place, 3)], per_job=2, need=Need())
+        assert [job.credential_ref for job in planned.each] == told
 
 
 @pytest.mark.parametrize(("engine", "elsewhere"), [("openai", True), ("echo", False), ("gone", False)])
@@ -174,18 +174,19 @@ def test_the_hardware_of_a_server_is_not_its_agents() -> None:
         for event in measured.run(number, "m", machine, scores={task: measured.rights(0.5, seed=1)}, engine=EngineChoice(name=name)):
             books.fold(event)
     assert {entry.run.plan.engine.name: entry.hardware for entry in books.entries("task:gsm8k")} == {"openai": "", "vllm": "H200"}
-    assert (unseen("unknown"), unseen("3f2a")) == ("weights unknown", "")
+    assert (unseen("unknown"), unseen("3f2a")) == ("weights, dtype, quantisation unknown", "")
 
 
 def test_a_server_is_told_in_words() -> None:
     """What it does not say is left out."""
     nothing = {"owner": None, "version": None, "header": None, "likelihoods": None}
+    unknown = "; weights, dtype, quantisation and hardware are unknown"
     assert told_server({"address": URL, "model": "m", "apis": ["chat"], **nothing}) == (
-        f"{URL}, model m, version unknown, chat, no likelihoods"
+        f"{URL}, model m, version unknown, chat, no likelihoods{unknown}"
     )
     whole = {"owner": "vllm", "version": "0.32.0", "header": "uvicorn", "likelihoods": "echo"}
     assert told_server({"address": URL, "model": "m", "apis": ["completions", "chat"], **whole}) == (
-        f"{URL}, model m, vllm 0.32.0 (uvicorn), completions, chat, likelihoods by echo"
+        f"{URL}, model m, vllm 0.32.0 (uvicorn), completions, chat, likelihoods by echo{unknown}"
     )
 
 
