@@ -245,7 +245,7 @@ def test_a_server_that_stays_away_is_a_failure_that_may_pass(server: tuple[Serve
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("401", "give the server's key by its name: --credential NAME"), ("404", "is the address right, and the model's name"),
+        ("401", "give the server's key by its name: --credential NAME"), ("404", "is the model's name the server's, and the address right"),
         ("html", "answers text/html, no JSON: is it the address of a server"),
     ],
 )  # fmt: skip
