@@ -1,8 +1,9 @@
 """A small server with the interface of OpenAI over a real model: `python -m tests.openai_server FOLDER PORT [NAME KEY]`.
 
 It answers completions (with `echo` and `logprobs`, or `prompt_logprobs`, where it has them), chat and the list of models. What goes wrong
-is put before the next requests by `POST /faults` ({"faults": [...]}): an HTTP status, or `wait` (429 with Retry-After), `html`, `half` (an
-answer that is cut), `drop` (the connection ends), `inside` (an error in a 200); an empty one is none. `GET /seen` tells what was asked.
+is put before the next requests by `POST /faults` ({"faults": [...]}): an HTTP status, `wait` or `wait long` (429 with Retry-After), `html`,
+`half` (an answer that is cut), `drop` (the connection ends), `inside` (an error in a 200); an empty one is none. `GET /seen` tells what was
+asked.
 """
 
 import json
@@ -14,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 NAME = "tiny"
+WAITS = {"wait": "1", "wait long": "3600"}  # seconds that are asked for
 
 
 @dataclass(slots=True)
@@ -165,8 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         """Does what goes wrong; whether anything did."""
         if fault.isdecimal():
             self._send(int(fault), {"error": {"message": f"asked to answer {fault}"}})
-        elif fault == "wait":
-            self._send(429, {"error": {"message": "slower, please"}}, {"Retry-After": "1"})
+        elif fault in WAITS:
+            self._send(429, {"error": {"message": "slower, please"}}, {"Retry-After": WAITS[fault]})
         elif fault == "html":
             self._write(200, b"<!doctype html><title>Sign in</title>", "text/html", {})
         elif fault == "half":

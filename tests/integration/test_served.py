@@ -247,6 +247,7 @@ def test_a_server_that_stays_away_is_a_failure_that_may_pass(server: tuple[Serve
     [
         ("401", "give the server's key by its name: --credential NAME"), ("404", "is the model's name the server's, and the address right"),
         ("html", "answers text/html, no JSON: is it the address of a server"),
+        ("302", "it sends to elsewhere: give that server's address"),
     ],
 )  # fmt: skip
 def test_what_will_not_pass_is_told_with_what_to_do_and_asked_once(server: tuple[Server, str], fault: str, said: str) -> None:
@@ -259,9 +260,22 @@ def test_what_will_not_pass_is_told_with_what_to_do_and_asked_once(server: tuple
     assert len(served.faults) >= 98
 
 
+def test_who_asks_for_an_hour_is_not_waited_for(server: tuple[Server, str]) -> None:
+    """The attempt is given up instead, and says what was asked for."""
+    served, url = server
+    engine, _ = loaded(url)
+    served.faults[:] = ["wait long"]
+    with pytest.raises(Temporary, match="it asks for 3600 s of patience; that was try 1"):
+        ours(engine, texts(TEXTS[:1]))
+
+
 def test_one_bad_request_is_named(server: tuple[Server, str]) -> None:
-    """As by any engine."""
-    engine, _ = loaded(server[1])
+    """As by any engine: one that cannot be asked, and one that the server refuses."""
+    engine, _ = loaded(server[1], concurrency="1")
+    server[0].faults[:] = ["400"] * 100
+    with pytest.raises(OfRequest, match="answers 400: asked to answer 400"):
+        list(narrowed(engine.answer, texts(TEXTS)))
+    server[0].faults.clear()
     with pytest.raises(OfRequest) as caught:
         list(narrowed(engine.answer, scored([*PAIRS[:2], (QUESTION, ""), PAIRS[3]])))
     assert caught.value.index == 2
