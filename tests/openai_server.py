@@ -2,8 +2,8 @@
 
 It answers completions (with `echo` and `logprobs`, or `prompt_logprobs`, where it has them), chat and the list of models. What goes wrong
 is put before the next requests by `POST /faults` ({"faults": [...]}): an HTTP status, `wait` or `wait long` (429 with Retry-After), `html`,
-`half` (an answer that is cut), `drop` (the connection ends), `inside` (an error in a 200); an empty one is none. `GET /seen` tells what was
-asked.
+`half` (an answer that is cut), `nothing` (a 200 without a choice), `inside` (an error in a 200), `drop` (the connection ends); an empty one
+is none. `GET /seen` tells what was asked.
 """
 
 import json
@@ -173,6 +173,8 @@ class Handler(BaseHTTPRequestHandler):
             self._write(200, b"<!doctype html><title>Sign in</title>", "text/html", {})
         elif fault == "half":
             self._write(200, b'{"choices": [{"text": "ha', "application/json", {})
+        elif fault == "nothing":
+            self._send(200, {"choices": []})
         elif fault == "inside":
             self._send(200, {"error": {"message": "out of workers"}})
         elif fault == "drop":

@@ -247,6 +247,7 @@ def test_a_server_that_stays_away_is_a_failure_that_may_pass(server: tuple[Serve
     [
         ("401", "give the server's key by its name: --credential NAME"), ("404", "is the model's name the server's, and the address right"),
         ("html", "answers text/html, no JSON: is it the address of a server"),
+        ("nothing", "answers 200 without any choice"),
         ("302", "it sends to elsewhere: give that server's address"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.prompts import Generation, cut, generation
-from gpu_agent.engines.served.client import Client
+from gpu_agent.engines.served.client import Client, Refused
 from gpu_agent.engines.served.probe import CHAT, COMPLETIONS, Found
 from gpu_agent.engines.written import prompt_of
 from gpu_agent.workloads.answers import Usage, texts_of, usage_of
@@ -32,7 +32,7 @@ class Asked:
 
 
 class Texts:
-    """Asks one server's model for texts; `window`: its tokens, where they are known."""
+    """Asks one server's model for texts, by the interfaces that it was found to have."""
 
     def __init__(self, client: Client, model: str, found: Found) -> None:
         self._client = client
@@ -62,9 +62,11 @@ class Texts:
     def answered(self, request: EngineRequest, asked: Asked) -> EngineAnswer:
         """The server's answer. Raises: Refused, Passing."""
         told = self._client.post(asked.path, asked.body).told
-        choices = told.get("choices") or [{}]
-        reasoning, text = texts_of(choices[0])
-        usage, reason = usage_of(told.get("usage") or {}), str(choices[0].get("finish_reason") or "stop")
+        if not told.get("choices"):
+            raise Refused(f"{self._client.base}{asked.path} answers 200 without any choice: is it OpenAI's interface?", status=200)
+        choice = told["choices"][0]
+        reasoning, text = texts_of(choice)
+        usage, reason = usage_of(told.get("usage") or {}), str(choice.get("finish_reason") or "stop")
         if reasoning and not text and reason == "length":
             return _unanswered(request, asked, reasoning, usage)
         return EngineAnswer(
