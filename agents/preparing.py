@@ -23,6 +23,7 @@ from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import planning
+from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import judging, pins, skipping, stopping
@@ -175,7 +176,7 @@ def _plan(
     jobs: int,
     judged: Judged | None,
 ) -> Plan:
-    name = planning.content_id(request.model.uri)
+    name = UNKNOWN if is_elsewhere(request.engine.name) else planning.content_id(request.model.uri)
     return Plan(
         submitter=request.submitter, model=request.model, engine=request.engine, chat=request.chat, suite=request.suite,
         model_sha=facts.model_sha if facts else name, tokenizer_sha=facts.tokenizer_sha if facts else name,

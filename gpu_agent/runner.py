@@ -22,6 +22,8 @@ from gpu_agent.workloads.drive import checked, drive
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
+from infra.addresses import check_asked
+from infra.credentials import CREDENTIAL, key_of
 from infra.engine_environments import runnable
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
@@ -86,11 +88,17 @@ class Engines:
             self._hold(engine, python)
         return self._runs == (python, kind_of(engine).packages)
 
-    async def load(self, model: ModelRef, engine: EngineChoice, *, model_sha: str | None = None) -> tuple[Loaded, bool]:
+    async def load(
+        self, model: ModelRef, engine: EngineChoice, *, model_sha: str | None = None, credential: str | None = None
+    ) -> tuple[Loaded, bool]:
         """What is loaded, and whether it was already. Another model takes the place of the one before; so do other weights of its name.
+
+        `credential` names what is shown to a server elsewhere: to the engine it is one more option.
 
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
+        if credential is not None:
+            engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
         # Replies of a call that nobody read to its end would be taken for the next one's.
         alive = self._process is not None and self._process.returncode is None and not self._midway and self._serves(engine.name)
         same = model_sha is None or (self._loaded is not None and self._loaded.model_sha in (None, model_sha))
@@ -113,9 +121,11 @@ class Engines:
         async for reply in self._call("answer", list(requests)):
             yield reply
 
-    async def measure(self, workload: Workload, *, model: ModelRef, seed: int, mark: str) -> AsyncIterator[Timed]:
+    async def measure(
+        self, workload: Workload, *, model: ModelRef, seed: int, mark: str, credential: str | None = None
+    ) -> AsyncIterator[Timed]:
         """A workload's requests as they end. `mark`: what no other attempt's prompts begin with. Raises: Permanent, Temporary."""
-        async for reply in self._call("measure", workload, model, seed, mark):
+        async for reply in self._call("measure", workload, model, seed, mark, credential):
             yield reply
 
     @property
@@ -223,10 +233,12 @@ class _Server:
             raise Temporary("no model is loaded", code="engine-died")
         return self._engine
 
-    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str) -> Iterator[Timed]:
+    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str, credential: str | None) -> Iterator[Timed]:
         if workload.url is None:
             return checked(drive(workload, self._stream, seed=seed))
-        target = Target(model.uri, mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri))
+        check_asked(workload.url)
+        key = key_of(credential, workload.url)
+        target = Target(model.uri, mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key)
         return checked(load(workload, target, seed=seed))
 
     def _stream(self, planned: Planned) -> Iterator[int]:

@@ -11,6 +11,7 @@ from infra.kafka import Log
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.jobs import BuildPlace, Job
 from schemas.measurements import Answer
+from streams.engines import is_elsewhere
 from streams.errors import Invalid, Permanent
 from streams.quality.generation import arguments, merged, text_seed
 
@@ -90,12 +91,13 @@ def check_whole(answer: EngineAnswer, sample: SampleBuilt, *, task: str, window:
 def _requests(built: BuiltRequest, job: Job, sample: SampleBuilt, *, index: int, prefix: str) -> Iterator[EngineRequest]:
     told = merged(json.loads(built.generation_json or "{}"), arguments(job.generation_json))
     thinking = Thinking(job.chat.thinking_end, job.chat.thinking_tokens) if job.chat.thinking else None
+    is_chat = job.chat.template == "model" and is_elsewhere(job.engine.name)
     drawn = partial(text_seed, job.seed, build_id=sample.build_id, ordinal=sample.ordinal, repeat=job.repeat, request=index % WIDTH)
     for draw in range(built.repeats):
         yield EngineRequest(
             index=index, request_type=built.request_type, context=prefix + built.context.read(),
             continuation=built.continuation.read() if built.continuation else None, generation=told, draw=draw,
-            seed=drawn(draw=draw), thinking=thinking,
+            seed=drawn(draw=draw), thinking=thinking, is_chat=is_chat,
         )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import time
 from contextlib import suppress
 
 from gpu_agent.engines.engine import Halved, Loaded
-from gpu_agent.engines.failures import FAILED, OfRequest, frames_of, words_of
+from gpu_agent.engines.failures import QUOTING, OfRequest, frames_of, words_of
 from gpu_agent.metering import metering
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
@@ -71,7 +71,7 @@ class Attempt:
 
     def _told(self, error: AssayError) -> JobError:
         """The error as the log has it: of a private job without words that may quote its texts."""
-        quotes = self.job.visibility == PRIVATE and error.code in (FAILED, BROKEN)
+        quotes = self.job.visibility == PRIVATE and error.code in (*QUOTING, BROKEN)
         message = f"{error.code}; more is withheld, for the run is private; the agent's log says where" if quotes else str(error)
         return JobError(code=error.code, message=message, permanent=isinstance(error, Permanent))
 
@@ -101,7 +101,8 @@ class Attempt:
         stamp = clock()
         loop = "closed" if workload.profile in CLOSED else "open"
         mark = f"{self.job.job_id}/{self.lease.attempt}"
-        async for timed in self._engines.measure(workload, model=self.job.model, seed=self.job.seed, mark=mark):
+        job = self.job
+        async for timed in self._engines.measure(workload, model=job.model, seed=job.seed, mark=mark, credential=job.credential_ref):
             tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
             await self._log.publish_all([self._timed(timed, stamp, loop), *tokens])
             self._counts["requests"] = self._counts.get("requests", 0) + 1
@@ -150,14 +151,16 @@ class Attempt:
         }  # fmt: skip
 
     async def _load(self) -> EngineUsed:
-        loaded, held = await self._engines.load(self.job.model, self.job.engine, model_sha=self.job.model_sha)
+        loaded, held = await self._engines.load(
+            self.job.model, self.job.engine, model_sha=self.job.model_sha, credential=self.job.credential_ref
+        )
         await self._log.publish(self._model_loaded(loaded, held=held))
         return loaded.used
 
     def _model_loaded(self, loaded: Loaded, *, held: bool) -> ModelLoaded:
         spent = {name: 0 if held else getattr(loaded, name) for name in ("download_ns", "load_ns", "warmup_ns")}
         sizes = {name: getattr(loaded, name) for name in ("weights_bytes", "kv_bytes", "peak_bytes", "parameters")}
-        facts = {"first_answer_ns": None, "cache_hit": held or loaded.cache_hit}
+        facts = {"first_answer_ns": None, "cache_hit": held or loaded.cache_hit, "server": loaded.server}
         return ModelLoaded.model_validate(self._header() | spent | sizes | facts)
 
     async def _answer_all(self, build: BuildPlace) -> None:

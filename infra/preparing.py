@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from infra import model_fitness, model_memory
 from infra.harness.catalogue import Leaf, known_tasks, resolve
-from infra.harness.chat import Dress
+from infra.harness.chat import MESSAGES, Dress
 from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, members, name_of
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
-from streams.engines import kind_of
+from streams.engines import is_elsewhere, kind_of
 from streams.errors import Invalid
 from streams.quality import generation
 
@@ -25,7 +25,7 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
     for told in asked:
         generation.check_taken(told, engine=request.engine.name)
-    if request.engine.name == "echo" or (request.workload and request.workload.url and not request.tasks):
+    if not kind_of(request.engine.name).formats or (request.workload and request.workload.url and not request.tasks):
         model_fitness.check_told(request.model, None)
         return None
     facts = read_by(inspect(request.model), engine=request.engine.name)
@@ -68,10 +68,15 @@ def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) ->
 
 
 def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
-    """How prompts are dressed. Raises: Invalid where the model's own template is wanted and it has none."""
+    """How prompts are dressed; for a server's own template, as the messages that it dresses.
+
+    Raises: Invalid where the model's own template is wanted and it has none.
+    """
     variables = tuple(sorted(facts.special_tokens.items())) if facts and request.chat.template else ()
     if request.chat.template != "model":
         return Dress(request.chat, request.chat.template, variables)
+    if is_elsewhere(request.engine.name):
+        return Dress(request.chat, MESSAGES)
     if facts is None or facts.chat_template is None:
         raise Invalid(f"{request.model.uri} has no chat template; leave chat.template out, or give one", code="no-chat-template")
     return Dress(request.chat, facts.chat_template, variables)

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     metrics: str = Field(
         default="", description="Where a process serves its own /metrics, /healthz and /readyz, host:port; the embedded stack chooses."
     )
+    credentials: Path | None = Field(
+        default=None,
+        description="Folder of the keys that a gpu_agent shows to servers elsewhere, a file each (docs/engines.md); unset: the home's.",
+    )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 

@@ -37,7 +37,8 @@ class Job(Record):
 
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
-    `no_truncation`: it fails over a request that the model's window would cut.
+    `no_truncation`: it fails over a request that the model's window would cut. `credential_ref` names what the agent shows to a server
+    elsewhere; the secret itself is in no event.
     """
 
     run_id: RunId
@@ -64,6 +65,7 @@ class Job(Record):
     visibility: Visibility = "organisation"
     model_sha: str | None = None
     no_truncation: bool = False
+    credential_ref: str | None = None
 
     @property
     def samples(self) -> Sequence[int]:
@@ -220,8 +222,26 @@ class AgentBeat(Event):
     draining: bool = False
 
 
+class Server(Record):
+    """A server elsewhere that answers for a model: what it says of itself, and what it was found to do. What it does not say is null.
+
+    `model` is its own name for what answers; `owner` and `max_len` are of its list of models, `version` of its /version, `header` of its
+    answers (Server, openai-version). `apis`: completions, chat; `likelihoods`: by what it tells the log-probabilities of a prompt, echo or
+    prompt_logprobs, null where it does not.
+    """
+
+    address: str
+    model: str
+    owner: str | None = None
+    version: str | None = None
+    header: str | None = None
+    max_len: int | None = None
+    apis: tuple[str, ...] = ()
+    likelihoods: str | None = None
+
+
 class ModelLoaded(Event):
-    """How long a model took from nothing to its first answer, and the memory that it took."""
+    """How long a model took from nothing to its first answer, and the memory that it took; `server`: who answers for it elsewhere."""
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -238,6 +258,7 @@ class ModelLoaded(Event):
     peak_bytes: int | None
     parameters: int | None = None
     cache_hit: bool
+    server: Server | None = None
 
 
 class EnvironmentSeen(Event):

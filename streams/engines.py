@@ -24,16 +24,23 @@ SAMPLED: Final = frozenset({
     "begin_suppress_tokens", "use_cache", "renormalize_logits", "remove_invalid_values",
 })  # fmt: skip
 ADAPTING: Final = ("transformers",)  # engines that put an adapter on its base
+# What OpenAI's interface has of them.
+ASKED: Final = frozenset({
+    "until", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "do_sample", "temperature", "top_p",
+})  # fmt: skip
 TORCH: Final = ("torch", "transformers")
+# What is said of weights, their dtype and their device where nobody here can see them.
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An engine as a kind. `formats` of weights that it reads, none for a fake; `answers` are types of requests.
+    """An engine as a kind. `formats` of weights that it reads, none where it reads no files; `answers` are types of requests.
 
     `packages` are the modules that it imports; where the agent's own environment lacks one, the engine runs in an environment made from
     `requirements`, a file of infra/requirements. Without such a file it runs in the agent's own alone. `tokens`: it generates tokens, whose
     speed can be measured; `arguments` of generation are those that it takes, None for all that streams/quality/generation.py knows.
+    `elsewhere`: a server answers, on a machine of which nothing is known here.
     `runtime_bytes`: what its process takes with a model of no size: 736 MiB measured with torch 2.13 on Linux, 70 MiB with cyllama 0.2.18.
     """
 
@@ -47,6 +54,7 @@ class Kind:
     tokens: bool = True
     arguments: frozenset[str] | None = None
     runtime_bytes: int = 768 * MIB
+    elsewhere: bool = False
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -63,6 +71,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
         "gguf.txt", arguments=SAMPLED, runtime_bytes=128 * MIB,
     ),
+    "openai": Kind(
+        "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,
+        ("any",), arguments=ASKED, runtime_bytes=128 * MIB, elsewhere=True,
+    ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
         FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH,
@@ -77,6 +89,11 @@ def kind_of(name: str) -> Kind:
     if name not in KINDS:
         raise Invalid(f"unknown engine {name!r}; there are {', '.join(sorted(KINDS))}", code="unknown-engine")
     return KINDS[name]
+
+
+def is_elsewhere(name: str) -> bool:
+    """Whether the engine of that name is a server elsewhere; not, where there is no such engine (any more)."""
+    return name in KINDS and KINDS[name].elsewhere
 
 
 def check_format(name: str, weights: str, *, model: object) -> None:

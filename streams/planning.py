@@ -9,8 +9,8 @@ from math import ceil
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
 from schemas.runs import Estimate, PlannedTask
-from streams import bounds
-from streams.engines import check_model, kind_of
+from streams import bounds, served
+from streams.engines import check_model, is_elsewhere, kind_of
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.quality.exposure import check_date
@@ -45,9 +45,11 @@ def check(request: EvaluationRequested) -> None:
     names = [choice.name for choice in request.tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise Invalid(f"task {twice[0]!r} is asked for twice; use repeats instead", code="task-twice")
-    for engine, model in ((request.engine, request.model), *((one.engine, one.model) for one in request.judgements)):
+    judges = [(one.engine, one.model, one.chat) for one in request.judgements]
+    for engine, model, chat in ((request.engine, request.model, request.chat), *judges):
         kind_of(engine.name)
         check_model(engine.name, model)
+        served.check(engine, chat)
     for choice in request.tasks:
         _check_choice(choice)
     asked = sum((choice.limit or 1) * choice.repeats for choice in request.tasks)
@@ -66,12 +68,18 @@ def _check_honoured(request: EvaluationRequested) -> None:
     told = {
         "slo": (request.slo, "no run is held to a service level yet"),
         "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
-        "credential_ref": (request.credential_ref, "no credentials are kept here yet"),
+        "credential_ref": (None if _goes_elsewhere(request) else request.credential_ref, "it is shown to servers elsewhere alone"),
         "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
     }
     for name, (value, why) in told.items():
         if value is not None:
             raise Invalid(f"{name} would change nothing: {why}; leave it out", code="not-honoured")
+
+
+def _goes_elsewhere(request: EvaluationRequested) -> bool:
+    """Whether a server elsewhere is asked: for the run, its load or its judges."""
+    engines = (request.engine, *(one.engine for one in request.judgements))
+    return any(is_elsewhere(one.name) for one in engines) or bool(request.workload and request.workload.url)
 
 
 def _check_choice(choice: TaskChoice) -> None:
@@ -150,6 +158,7 @@ def _check_workload(workload: Workload, *, engine: str) -> None:
         raise Invalid(
             f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
         )
+    served.check_load(workload.url, engine=engine)
     if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
         raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
     if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
@@ -225,10 +234,11 @@ def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Nee
     for job in answers:
         names.append(job.job_id)
         yield job
-    perf_need = need if request.workload and request.workload.url is None else Need()
-    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
-        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names)}
-    )
+    here = request.workload is not None and request.workload.url is None
+    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
+        "workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names),
+        "credential_ref": None if here else request.credential_ref,
+    })  # fmt: skip
 
 
 def _answer_jobs(request: EvaluationRequested, one: Chosen, alike: Job, *, per_job: int) -> Iterator[Job]:
@@ -253,6 +263,7 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
         "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
         "budget": request.budget.model_dump(), "visibility": request.visibility, "no_truncation": request.no_truncation,
+        "credential_ref": request.credential_ref if is_elsewhere(request.engine.name) else None,
     })  # fmt: skip
 
 

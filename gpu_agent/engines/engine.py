@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from schemas.jobs import EngineUsed
+from schemas.jobs import EngineUsed, Server
 from schemas.requests import ModelRef
 from streams.engines import kind_of
 
@@ -25,7 +25,7 @@ class Thinking:
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One request. `generation` holds normalised `generation_kwargs`; `draw` tells repetitions of one request apart, and `seed` is
-    what each draws by (streams/quality/generation.py).
+    what each draws by (streams/quality/generation.py). `is_chat`: the context is a chat's messages, as JSON.
     """
 
     index: int
@@ -36,6 +36,7 @@ class EngineRequest:
     draw: int = 0
     seed: int = 1234
     thinking: Thinking | None = None
+    is_chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,10 @@ class Halved:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What loading took, and what the engine really is. `model_sha` is over the files that were read; None for a model without files."""
+    """What loading took, and what the engine really is. `model_sha` is over the files that were read; None for a model without files.
+
+    `server`: who answers for it, where that is elsewhere.
+    """
 
     used: EngineUsed
     download_ns: int
@@ -81,6 +85,7 @@ class Loaded:
     peak_bytes: int | None = None
     cache_hit: bool = False
     model_sha: str | None = None
+    server: Server | None = None
 
 
 class Engine(Protocol):

@@ -15,7 +15,9 @@ from streams.errors import AssayError, Permanent, Temporary
 
 LONGEST_TOLD = 500
 # Codes of what was raised by code that is not ours: the message may quote whatever it was given.
-FAILED, LOST = "engine-failed", "device-lost"
+FAILED, REFUSED, FAILING = "engine-failed", "server-refuses", "server-fails"
+QUOTING = (FAILED, REFUSED, FAILING)
+LOST = "device-lost"
 LACKS_MEMORY = ("can't allocate", "bad_alloc", "out of memory")
 Answering = Callable[[Sequence[EngineRequest]], Iterator[EngineAnswer | Halved]]
 
@@ -29,6 +31,10 @@ class OfRequest(Permanent):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _of_request, (str(self), self.code, self.index)
+
+
+class OfAll(Permanent):
+    """What an engine fails over whichever request it is asked: no fewer of them are asked for it."""
 
 
 def _of_request(message: str, code: str, index: int) -> OfRequest:
@@ -72,7 +78,10 @@ def is_lost(error: BaseException) -> bool:
 
 
 def narrowed(answering: Answering, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-    """Answers to all of the requests. Raises: OfRequest, naming the one that cannot be answered; Temporary, and what loses the device."""
+    """Answers to all of the requests.
+
+    Raises: OfRequest, naming the one that cannot be answered; OfAll, Temporary, and what loses the device.
+    """
     left = {(request.index, request.draw): request for request in requests}
     try:
         for reply in answering(requests):
@@ -80,7 +89,7 @@ def narrowed(answering: Answering, requests: Sequence[EngineRequest]) -> Iterato
                 left.pop((reply.index, reply.draw), None)
             yield reply
     except Exception as error:  # an engine's libraries are code of others: whatever they raise is a failure over these requests
-        if isinstance(error, Temporary) or is_out_of_memory(error) or is_lost(error) or not left:
+        if isinstance(error, Temporary | OfAll) or is_out_of_memory(error) or is_lost(error) or not left:
             raise
         if len(left) == 1:
             told = told_of(error)

@@ -79,13 +79,13 @@ def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
         message = error.get("message", error) if isinstance(error, dict) else error
         answer.error = f"error-in-200: {message}"[:LONGEST_QUOTE]
     for choice in told.get("choices") or ():
-        thought, text = _texts(choice)
+        thought, text = texts_of(choice)
         answer.texts += [(at_ns, text, reasoning) for text, reasoning in ((thought, True), (text, False)) if text]
     if usage := told.get("usage"):
-        answer.usage = _usage(usage)
+        answer.usage = usage_of(usage)
 
 
-def _texts(choice: dict[str, Any]) -> tuple[str, str]:
+def texts_of(choice: dict[str, Any]) -> tuple[str, str]:
     """A choice's reasoning and its answer: in a chunk's delta, in a whole message, or plain."""
     told = choice.get("delta") or choice.get("message") or {}
     calls = "".join(str((call.get("function") or {}).get("arguments") or "") for call in told.get("tool_calls") or ())
@@ -93,7 +93,8 @@ def _texts(choice: dict[str, Any]) -> tuple[str, str]:
     return str(thought), str(choice.get("text") or told.get("content") or told.get("refusal") or "") + calls
 
 
-def _usage(told: dict[str, Any]) -> Usage:
+def usage_of(told: dict[str, Any]) -> Usage:
+    """What a body's `usage` says."""
     read, written = told.get("prompt_tokens_details") or {}, told.get("completion_tokens_details") or {}
     return Usage(
         int(told.get("prompt_tokens") or 0), int(told.get("completion_tokens") or 0), read.get("cached_tokens"),

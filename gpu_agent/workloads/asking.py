@@ -17,10 +17,11 @@ import numpy as np
 
 from gpu_agent.workloads.schedule import Planned
 from schemas.requests import Workload
-from streams.errors import Invalid
+from streams.served import base_of
 
 WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "on", "was", "with", "as", "it", "at", "by", "from")
 MARK = 12  # hexadecimal digits
+SHOWN = "Authorization: Bearer "
 PATHS = {"completions": "/v1/completions", "chat": "/v1/chat/completions"}
 # What not every server takes, in the order in which it is given up.
 EXTRAS: tuple[tuple[str, Any], ...] = (("ignore_eos", True), ("stream_options", {"include_usage": True}))
@@ -39,12 +40,9 @@ class Place:
 
 def place_of(workload: Workload) -> Place:
     """Where the workload's requests go. Raises: Invalid."""
-    url = urlsplit(workload.url or "")
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise Invalid(f"url {workload.url!r}: give http://HOST:PORT or https://HOST:PORT", code="workload")
+    url = urlsplit(base_of(workload.url or ""))
     tls = url.scheme == "https"
-    prefix = url.path.rstrip("/").removesuffix("/v1")
-    return Place(url.hostname, url.port or (443 if tls else 80), tls, prefix + PATHS[workload.api], url.netloc.rpartition("@")[2])
+    return Place(url.hostname or "", url.port or (443 if tls else 80), tls, url.path + PATHS[workload.api], url.netloc)
 
 
 def prompt_of(planned: Planned, *, mark: str) -> str:
@@ -55,16 +53,24 @@ def prompt_of(planned: Planned, *, mark: str) -> str:
 
 
 def request_of(
-    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), output_tokens: int | None = None
-) -> bytes:
-    """The whole request. `given_up`: extras that this server does not take."""
+    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), output_tokens: int | None = None,
+    key: str | None = None,
+) -> bytes:  # fmt: skip
+    """The whole request. `given_up`: extras that this server does not take; `key`: shown to the server."""
     prompt, chat = prompt_of(planned, mark=mark), place.path.endswith(PATHS["chat"])
     asked: dict[str, Any] = {"model": model, "stream": True, "temperature": 0.0, "max_tokens": output_tokens or planned.output_tokens}
     asked |= {"messages": [{"role": "user", "content": prompt}]} if chat else {"prompt": prompt}
     asked |= {name: value for name, value in EXTRAS if name not in given_up}
     body = json.dumps(asked).encode()
+    shown = f"{SHOWN}{key}\r\n" if key else ""
     head = (
-        f"POST {place.path} HTTP/1.1\r\nHost: {place.name}\r\nContent-Type: application/json\r\nAccept: text/event-stream\r\n"
+        f"POST {place.path} HTTP/1.1\r\nHost: {place.name}\r\n{shown}Content-Type: application/json\r\nAccept: text/event-stream\r\n"
         f"User-Agent: assay\r\nX-Request-Id: {planned.index}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
+
+
+def key_in(request: bytes) -> str | None:
+    """The key that a whole request shows; None where it shows none."""
+    _, shown, rest = request.partition(b"\r\n\r\n")[0].decode(errors="replace").partition(SHOWN)
+    return rest.partition("\r\n")[0] if shown else None

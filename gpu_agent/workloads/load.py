@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ssl import SSLContext
 
 from gpu_agent.workloads.answers import Tokens
@@ -36,12 +36,13 @@ LISTS = 400, 404, 422  # what a server answers to a parameter that it does not t
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server's model. `mark` begins the prompts, so that none was sent before; empty where they shall repeat."""
+    """A server's model. `mark` begins the prompts, so that none was sent before; empty where they shall repeat. `key`: shown to it."""
 
     model: str
     mark: str
     tokens_of: Tokens | None = None
     context: SSLContext | None = None
+    key: str | None = field(default=None, repr=False)
     patience_s: float = PATIENCE_S
 
 
@@ -162,8 +163,9 @@ class _Load:
 
     def _request(self, planned: Planned, *, output_tokens: int | None = None) -> bytes:
         return request_of(
-            self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up, output_tokens=output_tokens
-        )
+            self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up, output_tokens=output_tokens,
+            key=self._target.key,
+        )  # fmt: skip
 
     @property
     def _most_bytes(self) -> int:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from gpu_agent.workloads.answers import Answer, Tokens, arrivals, read_answer
+from gpu_agent.workloads.asking import key_in
 from gpu_agent.workloads.connections import Exchange
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
@@ -11,7 +12,8 @@ from streams.errors import AssayError, Permanent, Temporary
 
 # The same request will be refused the same way.
 FINAL = frozenset({400, 401, 403, 404, 405, 422})
-HINTS = {401: "give the server's key", 403: "give the server's key", 404: "is the model's name the server's, and the address right?"}
+KEY = "give the server's key by its name: --credential NAME (docs/engines.md)"
+HINTS = {401: KEY, 403: KEY, 404: "is the model's name the server's, and the address right?"}
 LONGEST_QUOTE = 200
 
 
@@ -56,7 +58,13 @@ def _tokens(timed: Timed, answer: Answer, *, tokens_of: Tokens | None) -> None:
 
 
 def refused(exchange: Exchange, answer: Answer | None = None) -> AssayError | None:
-    """Why the exchange gave no whole answer; None where it did. Its `code` is the kind."""
+    """Why the exchange gave no whole answer, in words without the server's key; None where it did. Its `code` is the kind."""
+    error = _refused(exchange, answer)
+    key = key_in(exchange.request)
+    return type(error)(str(error).replace(key, "…"), code=error.code) if error and key else error
+
+
+def _refused(exchange: Exchange, answer: Answer | None) -> AssayError | None:
     response = exchange.response
     if exchange.failure:
         code, _, told = exchange.failure.partition(": ")
@@ -74,8 +82,11 @@ def refused(exchange: Exchange, answer: Answer | None = None) -> AssayError | No
 
 
 def _quoted(exchange: Exchange) -> str:
+    return said_in(b"".join(piece for _, piece in exchange.pieces).decode(errors="replace"))
+
+
+def said_in(text: str) -> str:
     """What an error's body says, on one line."""
-    text = b"".join(piece for _, piece in exchange.pieces).decode(errors="replace")
     try:
         told = json.loads(text)
         error = told.get("error", told)

@@ -343,6 +343,7 @@ CREATE TABLE IF NOT EXISTS fact_model_loads (
     peak_bytes Nullable(Int64),
     parameters Nullable(Int64),
     cache_hit Bool,
+    server Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -20,6 +20,11 @@ from streams.errors import Invalid
 
 # Stands behind the text of a turn that is to be continued, to find where the template put its end.
 MARK = "\ue000CONTINUED\ue001 "
+# The messages themselves, for who dresses them in a template of their own.
+MESSAGES = (
+    "{% if not add_generation_prompt %}{{ raise_exception('a server cannot go on with the beginning of an answer, which this task gives; "
+    "leave chat.template (--chat) out') }}{% endif %}{{ messages | tojson }}"
+)
 # lm-eval 0.4.13 leaves the system message out where a template refuses it (models/huggingface.py, apply_chat_template), with a warning.
 FOLD = "; where it is the system role, chat.fold_system (--fold-system) puts the system message into the first user message"
 

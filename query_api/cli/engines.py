@@ -79,5 +79,5 @@ def checks(settings: Settings) -> list[Check]:
 def _note(place: Place) -> str:
     kind = KINDS[place.engine]
     versions = [f"{one} {version(one)}" for one in kind.packages] if place.state == "here" else []
-    formats = ", ".join(NAMES[one] for one in sorted(kind.formats))
-    return f"{kind.what} (reads {formats}), {' '.join([STATES[place.state], *versions])}"
+    reads = f" (reads {', '.join(NAMES[one] for one in sorted(kind.formats))})" if kind.formats else ""
+    return f"{kind.what}{reads}, {' '.join([STATES[place.state], *versions])}"

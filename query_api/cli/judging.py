@@ -8,7 +8,19 @@ from infra.settings import Settings
 from query_api.cli import judged, showing
 from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
-from query_api.cli.options import AsJson, ChatTemplate, FoldSystem, Private, RunId, Submitter, System, TrustModelCode, Wait
+from query_api.cli.options import (
+    AsJson,
+    ChatTemplate,
+    Credential,
+    FoldSystem,
+    Private,
+    RunId,
+    Submitter,
+    System,
+    TrustModelCode,
+    Url,
+    Wait,
+)
 from query_api.cli.overriding import judgement_of
 from query_api.cli.shares import Limit
 from query_api.cli.submitting import submit_body
@@ -29,10 +41,12 @@ def ask(
     run_id: RunId,
     model: Annotated[str | None, typer.Option(help="the judge: a model's folder, or org/name@revision")] = None,
     trust_model_code: TrustModelCode = False,
+    url: Url = None,
+    credential: Credential = None,
     task: Annotated[list[str] | None, typer.Option(help=f"a derived task ({USUAL}; with --against {PAIRWISE})")] = None,
     against: Annotated[str | None, typer.Option(help="compare with this run's answers to the same", autocompletion=run_ids)] = None,
     limit: Limit = None,
-    engine: Annotated[str | None, typer.Option(help="transformers (where none is named), classifier, encoder or echo")] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers where none is named, openai with --url; `assay engine list`")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     chat: ChatTemplate = False,
     system: System = None,
@@ -49,6 +63,7 @@ def ask(
     Examples: `assay judge RUN --model ./judge --chat --wait` · `assay judge RUN --model ./judge --task assay_judge_writing:assay_story`
     · `assay judge RUN_A --against RUN_B --model ./judge --wait` · `assay judge RUN --model ./reference --task assay_judge_perplexity`
     · `assay judge RUN --model ./classifier --engine classifier --task assay_judge_toxicity --option labels=toxic=LABEL_1`
+    · `assay judge RUN --url https://models.example.org --credential mine --model large-judge --chat --wait`
     · `assay judge RUN --model ./encoder --engine encoder --task assay_judge_bertscore --option layer=9`
     """
     submit_body(judgement_of(locals()), wait=wait, as_json=as_json)

@@ -37,6 +37,8 @@ Thinking = Annotated[
 ]
 Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
+Url = Annotated[str | None, typer.Option(help="a server with OpenAI's interface, which knows the model by that name: docs/engines.md")]
+Credential = Annotated[str | None, typer.Option(help="the name of the key that its agent shows to the server: docs/engines.md")]
 JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay tasks assay_judge` lists it")]
 FewshotExcludeSelf = Annotated[
     bool, typer.Option("--fewshot-exclude-self", help="no document among its own examples; lm-eval may, where a task has one split")

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from query_api.cli.budgets import budget
 from query_api.cli.options import ME
-from query_api.cli.request_files import from_file, model_named, model_said
+from query_api.cli.request_files import from_file, model_at, model_named, model_said
 from query_api.cli.shares import NAMES, limit_said, without_limits
 from query_api.cli.suites import suite_said
 from query_api.cli.task_files import is_path, tasks_in
@@ -34,8 +34,8 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid("which judge? give --model FOLDER (or org/name)", code="no-model")
     names = options["task"] or [PAIRWISE if options["against"] else USUAL]
     said = {
-        "model": model_named(options["model"], trust_code=options["trust_model_code"]),
-        "engine": engine_said(options["engine"], options["option"] or []),
+        "model": model_at(options["url"], options["model"], trust_code=options["trust_model_code"]),
+        "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]), "credential_ref": options["credential"],
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
         "visibility": "private" if options["private"] else None,
@@ -59,7 +59,8 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
     chat = {name: options[name] for name in ("system", "fold_system", "multiturn", "thinking", "thinking_tokens")}
     return {
         "model": model_said(trust_code=options["trust_model_code"], base=options["base"]) or None,
-        "engine": engine_said(options["engine"], options["option"] or []),
+        "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]),
+        "credential_ref": options["credential"],
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published")},
@@ -103,9 +104,11 @@ def varied(said: str | None) -> list[str] | None:
     return list(dict.fromkeys(names))
 
 
-def engine_said(name: str | None, options: Sequence[str]) -> dict[str, Any]:
-    """An engine's name and its options as written on the command line, `name=value`. Raises: Invalid."""
+def engine_said(name: str | None, options: Sequence[str], *, url: str | None = None) -> dict[str, Any]:
+    """An engine's name and its options as written on the command line, `name=value`; of a server at `url` its own. Raises: Invalid."""
     for one in options:
         if "=" not in one:
             raise Invalid(f"--option {one!r}: write name=value", code="option")
-    return {"name": name, "options": dict(one.split("=", 1) for one in options)}
+    if url is None:
+        return {"name": name, "options": dict(one.split("=", 1) for one in options)}
+    return {"name": name or "openai", "options": dict(one.split("=", 1) for one in options) | {"url": url}}

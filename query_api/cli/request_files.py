@@ -31,6 +31,11 @@ def _placed(name: str) -> str:
     return str(Path(name).resolve()) if is_there(name) else name
 
 
+def model_at(url: str | None, uri: str, *, trust_code: bool = False, base: str | None = None) -> dict[str, Any]:
+    """A model as named to a server at `url`: by its very name; without one as `model_named`."""
+    return {"uri": uri} | model_said(trust_code=trust_code, base=base) if url else model_named(uri, trust_code=trust_code, base=base)
+
+
 def mapping_of(path: Path, *, fields: str) -> tuple[Any, dict[str, Any]]:
     """The mapping that a YAML file holds, as the parser has it and as Python does. Raises: Invalid, naming file and line."""
     from infra.marked_yaml import composed, plainly

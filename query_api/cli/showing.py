@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed, left_out
+from query_api.drawing.dressing import dressed, left_out, served, unseen
 from query_api.drawing.grouping import arranged
 from query_api.drawing.varied import varied
 
@@ -193,8 +193,8 @@ def _ends(row: Mapping[str, Any]) -> str:
 
 
 def _named(row: Mapping[str, Any]) -> str:
-    dress = dressed(row["chat"])
-    return f"{short(row['model'])} ({dress})" if dress else short(row["model"])
+    told = ", ".join(filter(None, (dressed(row["chat"]), unseen(row.get("model_sha", "")))))
+    return f"{short(row['model'])} ({told})" if told else short(row["model"])
 
 
 def energy(joules_per_token: float | None, grade: str | None) -> str:
@@ -223,6 +223,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         for side, verb in (("subject", "judges"), ("against", "against")) if told.get(side)
     )  # fmt: skip
     yield from _trust(told)
+    if server := told.get("server"):
+        yield f"answered by {served(server)}"
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":

@@ -20,6 +20,7 @@ from query_api.cli.options import (
     BudgetS,
     BudgetUsd,
     ChatTemplate,
+    Credential,
     Deadline,
     FewshotExcludeSelf,
     FoldSystem,
@@ -35,11 +36,12 @@ from query_api.cli.options import (
     ThinkingTokens,
     TrustModelCode,
     UntilWithin,
+    Url,
     Vary,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import engine_said, submission_of
-from query_api.cli.request_files import model_named
+from query_api.cli.request_files import model_at
 from query_api.cli.shares import Limit
 from query_api.cli.suites import suite_names
 from streams.errors import Invalid
@@ -55,6 +57,8 @@ def submit(
     model: Annotated[list[str] | None, typer.Option(help="a model's folder, or org/name@revision; several: a run for each")] = None,
     base: Base = None,
     trust_model_code: TrustModelCode = False,
+    url: Url = None,
+    credential: Credential = None,
     task: Annotated[
         list[str] | None, typer.Option(help="a task, or a file or folder of your own; several", autocompletion=task_names)
     ] = None,
@@ -66,7 +70,7 @@ def submit(
     repeats: Annotated[int | None, typer.Option(help="how often each sample is asked; 1 where none is given")] = None,
     vary: Vary = None,
     metrics: Annotated[list[str] | None, typer.Option("--metric", help="one beside the tasks' own: docs/metrics.md; several")] = None,
-    engine: Annotated[str | None, typer.Option(help="transformers (where none is named) or echo")] = None,
+    engine: Annotated[str | None, typer.Option(help="transformers where none is named, openai with --url; `assay engine list`")] = None,
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     priority: Annotated[int | None, typer.Option(help="higher goes first; 0 where none is given")] = None,
     suite: Annotated[str | None, typer.Option(help=A_SUITE, autocompletion=suite_names)] = None,
@@ -104,8 +108,9 @@ def submit(
     · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
     · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
+    · `assay submit --url http://127.0.0.1:8000 --model my-model --task gsm8k --chat --wait`
     """
-    models = [model_named(one, trust_code=trust_model_code, base=base) for one in model or []]
+    models = [model_at(url, one, trust_code=trust_model_code, base=base) for one in model or []]
     _send(submission_of(locals(), models=models), models, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
@@ -154,7 +159,8 @@ def perf(
     model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
     base: Base = None,
     trust_model_code: TrustModelCode = False,
-    url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface")] = None,
+    url: Url = None,
+    credential: Credential = None,
     api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
     profile: Annotated[str, typer.Option(help="single, constant, poisson or concurrent")] = "single",
@@ -182,6 +188,7 @@ def perf(
     workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
                 "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url, "api": api,
                 "fresh_prompts": not repeat_prompts}  # fmt: skip
-    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code, base=base)
-    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
+    named = model_at(url, model, trust_code=trust_model_code, base=base)
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
+            "credential_ref": credential}  # fmt: skip
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)

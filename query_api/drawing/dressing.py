@@ -1,7 +1,12 @@
-"""A board's rows in words: how prompts were dressed, for two rows of one model differ in nothing else that can be seen; who is left out."""
+"""Runs and rows in words: how prompts were dressed, for two rows of one model differ in nothing else that can be seen; who is left out.
+
+And of models behind an address, which server answered, and what nobody knows.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+
+from streams.engines import UNKNOWN
 
 NAMED: Final = 8  # models that a remark names
 
@@ -23,6 +28,19 @@ def _words(chat: Mapping[str, Any]) -> Iterator[str]:
     if chat.get("thinking") is not None:
         limit = f", {chat['thinking_tokens']} tokens at most" if chat.get("thinking_tokens") else ""
         yield f"thinking{limit}" if chat["thinking"] else "thinking off"
+
+
+def unseen(model_sha: str) -> str:
+    """What a row says of a model whose weights nobody here can see; empty for any other."""
+    return "weights, dtype, quantisation unknown" if model_sha == UNKNOWN else ""
+
+
+def served(server: Mapping[str, Any]) -> str:
+    """A server elsewhere: its address and what it says of itself, by what it is asked and tells likelihoods, and what is not known."""
+    program = " ".join(filter(None, (server["owner"], server["version"], f"({server['header']})" if server["header"] else None)))
+    likelihoods = f"likelihoods by {server['likelihoods']}" if server["likelihoods"] else "no likelihoods"
+    said = ", ".join([server["address"], f"model {server['model']}", program or "version unknown", *server["apis"], likelihoods])
+    return f"{said}; weights, dtype, quantisation and hardware are unknown"
 
 
 def left_out(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,7 @@ from starlette.templating import Jinja2Templates
 from infra.identity import now_us
 from query_api.access.callers import caller_of
 from query_api.drawing import charts
-from query_api.drawing.dressing import dressed
+from query_api.drawing.dressing import dressed, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
 
@@ -53,7 +53,9 @@ def _who(request: Request) -> Content:
 
 TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of, _who])
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
-TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "varied": varied, "moment": moment, "prose": manual.prose}
+TEMPLATES.env.filters |= {
+    "short": short, "dressed": dressed, "served": served, "unseen": unseen, "varied": varied, "moment": moment, "prose": manual.prose,
+}  # fmt: skip
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,
     "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,

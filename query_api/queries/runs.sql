@@ -32,6 +32,9 @@ SELECT sealed, root, key_id, events, retracted, reason, `by`, quarantined FROM r
 SELECT late_event, topic, `partition`, `offset`, late_id FROM quarantine WHERE run_id = {run_id:String}
 ORDER BY topic, `partition`, `offset` LIMIT 20
 
+-- name: served
+SELECT server FROM fact_model_loads WHERE run_id = {run_id:String} AND server IS NOT NULL ORDER BY log_offset LIMIT 1
+
 -- name: planned
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 

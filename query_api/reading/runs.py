@@ -107,8 +107,13 @@ class Reading:
     def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
         return (
             self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
-            self._trust(run_id),
+            self._beside(run_id),
         )  # fmt: skip
+
+    async def _beside(self, run_id: str) -> dict[str, Any]:
+        """Whether it can be trusted, and which server elsewhere answered; null where an engine of ours did."""
+        served = await self.rows("served", run_id=run_id)
+        return await self._trust(run_id) | {"server": json.loads(served[0]["server"]) if served else None}
 
     async def _trust(self, run_id: str) -> dict[str, Any]:
         """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
@@ -139,7 +144,7 @@ class Reading:
 
 
 def _run(
-    found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, trust: Mapping[str, Any]
+    found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, beside: Mapping[str, Any]
 ) -> dict[str, Any]:
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
@@ -158,7 +163,7 @@ def _run(
         "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []),
-        "chat": plan.get("chat") or {}, **whom(plan), **trust,
+        "chat": plan.get("chat") or {}, **whom(plan), **beside,
     }  # fmt: skip
 
 

@@ -254,6 +254,19 @@ class LateEvent(Shape):
     late_id: str
 
 
+class Server(Shape):
+    """A server elsewhere that answers for a run's model: what it says of itself, and what it was found to do."""
+
+    address: str
+    model: str = Field(description="its own name for what answers")
+    owner: str | None
+    version: str | None
+    header: str | None
+    max_len: int | None
+    apis: tuple[str, ...] = Field(description="completions, chat")
+    likelihoods: str | None = Field(description="by what it tells log-probabilities of a prompt; null where it does not")
+
+
 class Run(Shape):
     """A run with all that is known of it."""
 
@@ -291,6 +304,7 @@ class Run(Shape):
     subject: Whom | None = Field(default=None, description="whose answers it judges; null where it judges nobody's")
     against: Whom | None = Field(default=None, description="with whose answers it compares them")
     chat: Chat = Field(default=Chat(), description="how prompts are dressed")
+    server: Server | None = Field(default=None, description="who answers for its model elsewhere; weights, dtype and hardware are unknown")
     waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
     seal: Seal | None = Field(default=None, description="null while it is not sealed; `assay verify` proves what it says (docs/trust.md)")

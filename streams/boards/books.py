@@ -16,6 +16,7 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of
 from streams.boards.results import Result, result_of
+from streams.engines import is_elsewhere
 
 Model = tuple[str, ...]
 
@@ -162,6 +163,8 @@ class Books:
         return max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
 
     def _hardware(self, result: Result) -> str:
+        if is_elsewhere(result.plan.engine.name):
+            return ""
         seen = [self.environments[sha] for sha in result.environments if sha in self.environments]
         names = {", ".join(device.name for device in one.devices) or one.cpu for one in seen}
         return " / ".join(sorted(names))

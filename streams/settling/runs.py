@@ -15,6 +15,7 @@ from schemas.requests import CancellationRequested
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from schemas.settled import RunSettled
+from streams.engines import is_elsewhere
 from streams.planning import is_perf, run_of
 from streams.quality import stopping
 from streams.quality.scores import TaskScores
@@ -257,7 +258,8 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
             run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
         case JobPlanned():
             run.deadline_us = event.job.budget.deadline_us
-            run.served_elsewhere |= event.job.workload is not None and event.job.workload.url is not None
+            loaded = event.job.workload is not None and event.job.workload.url is not None
+            run.served_elsewhere |= loaded or is_elsewhere(event.job.engine.name)
         case TaskStopped():
             run.stops.setdefault(event.task, event)
         case CancellationRequested():

@@ -51,7 +51,7 @@ def test_the_manual_is_what_the_commands_say() -> None:
         (("rnk",), "No such command 'rnk'. Did you mean 'rank'"),
         (("runs", "--limit", "x"), "Invalid value for '--limit'"),
         (("runs", "--limit", "0"), "Invalid value for '--limit'"),
-        (("submit", "--taks", "x"), "No such option: --taks (Possible options: --task)"),
+        (("submit", "--taks", "x"), "No such option: --taks (Possible options: --base, --task)"),
         (("run",), "Missing argument"),
         (("compare", "a"), "Missing argument"),
         (("dead-letters", "shwo", "a"), "No such command 'shwo'"),

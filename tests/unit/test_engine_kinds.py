@@ -100,7 +100,7 @@ def asked(engine: str, model: ModelRef, *, task: TaskChoice | None = None, judge
 def test_planning_refuses_what_an_engine_cannot_do() -> None:
     """Unknown engines, also of judges; a dtype for weights that are used as they are; formats; arguments of texts."""
     planning.check(asked("gguf", ModelRef(uri="m")))
-    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, transformers"):
+    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, openai, transformers"):
         planning.check(asked("vlm", ModelRef(uri="m")))
     judge = Judgement(task="t", model=ModelRef(uri="m"), engine=EngineChoice(name="ggml"))
     with pytest.raises(Invalid, match="unknown engine 'ggml'"):

@@ -83,7 +83,7 @@ def test_without_a_file_who_asks_is_who_runs_it() -> None:
 
 def test_a_judgement_says_what_was_given_and_no_more() -> None:
     """So that the API fills in the rest: the engine among it."""
-    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "fold_system", "submitter"]) | {
+    options = dict.fromkeys(["task", "against", "limit", "engine", "option", "system", "fold_system", "submitter", "url", "credential"]) | {
         "run_id": R,
         "chat": False,
         "private": False,
@@ -97,6 +97,9 @@ def test_a_judgement_says_what_was_given_and_no_more() -> None:
     assert Submission.model_validate(body).engine.name == "transformers"
     assert judgement_of(options | {"model": "org/judge", "against": "s"})["tasks"] == [{"name": PAIRWISE}]
     assert judgement_of(options | {"model": "org/judge", "private": True})["visibility"] == "private"
+    served = judgement_of(options | {"model": "org/judge@7b", "url": "http://host", "credential": "mine"})
+    assert (served["model"], served["engine"]) == ({"uri": "org/judge@7b"}, {"name": "openai", "options": {"url": "http://host"}})
+    assert served["credential_ref"] == "mine"
     with pytest.raises(Invalid, match="which judge"):
         judgement_of(options | {"model": None})
 

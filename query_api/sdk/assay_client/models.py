@@ -982,6 +982,22 @@ class Seal(Shape):
     events: int
 
 
+class Server(Shape):
+    """A server elsewhere that answers for a run's model: what it says of itself, and what it was found to do."""
+
+    address: str
+    model: str
+    """its own name for what answers"""
+    owner: str | None
+    version: str | None
+    header: str | None
+    max_len: int | None
+    apis: list[str]
+    """completions, chat"""
+    likelihoods: str | None
+    """by what it tells log-probabilities of a prompt; null where it does not"""
+
+
 class ShareOfDecisions(Shape):
     """A figure over n decisions with its 95 % interval; what is null says why."""
 
@@ -2024,6 +2040,8 @@ class Run(Shape):
     """with whose answers it compares them"""
     chat: ChatOutput
     """how prompts are dressed"""
+    server: Server | None
+    """who answers for its model elsewhere; weights, dtype and hardware are unknown"""
     waits_code: str | None
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None

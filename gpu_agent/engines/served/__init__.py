@@ -1,0 +1,1 @@
+"""Models behind an address with OpenAI's interface."""
