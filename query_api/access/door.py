@@ -30,7 +30,7 @@ CREATE: Final = "`assay access create --member NAME --role submitter`"
 HEADERS: Final = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with none at all a browser would not say where its own forms come from
     "x-content-type-options": "nosniff",
 }
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from query_api.pages.rendering import TEMPLATES
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
-AWAY, AGAIN_S = 503, 5
+NOT_THERE, AWAY, AGAIN_S = 404, 503, 5
 FOR_PROGRAMS = ("/v1", "/fragments/", "/static/")
 
 
@@ -24,7 +24,7 @@ def readable(handler: Handler) -> Handler:
         # While a store is away the page asks for itself again as a whole, for which it needs neither a stream nor a script.
         query = f"?{request.url.query}" if request.url.query else ""
         away = answer.status_code == AWAY
-        fragment = "" if away else f"/fragments{request.url.path}{query}"
+        fragment = f"/fragments{request.url.path}{query}" if answer.status_code == NOT_THERE else ""
         told = {
             "content": "problem.html",
             "fragment": fragment,

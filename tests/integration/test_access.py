@@ -14,7 +14,8 @@ import pytest
 from infra.settings import Settings
 from query_api.routes import OPERATIONS
 from streams.trust.access import ROLES, covers
-from tests.conftest import api_ready, end, environment, free_ports, spawn
+from tests.conftest import environment
+from tests.doors import assay, closed_api
 from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
@@ -25,25 +26,11 @@ TOLD_TO_ALL = ("/healthz", "/readyz")
 RUN = {"model": {"uri": "asked-by-key"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 2}]}
 
 
-def assay(settings: Settings, *words: str) -> dict[str, Any]:
-    """What a command of the command line says."""
-    command = [sys.executable, "-m", "query_api.cli.main", *words, "--json"]
-    done = subprocess.run(command, env=environment(settings), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
 @pytest.fixture(scope="module")
 def door(flow: Settings) -> Iterator[Settings]:
-    """Another API of the same stack, which wants keys as one that can be reached from elsewhere does."""
-    (port,) = free_ports(1)
-    settings = flow.model_copy(update={"api": f"http://127.0.0.1:{port}", "api_door": "closed"})
-    child = spawn("query_api", settings=settings)
-    try:
-        api_ready(settings, [child])
+    """Another API of the same stack, which wants keys."""
+    with closed_api(flow) as settings:
         yield settings
-    finally:
-        end(child)
 
 
 @pytest.fixture(scope="module")
