@@ -7,13 +7,14 @@ from itertools import product
 from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
-from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
+from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, PlannedTask
 from streams import bounds
 from streams.engines import check_model, kind_of
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.quality.exposure import check_date
+from streams.speed import workloads
 
 FEWEST_SETUPS = 3
 PERF = "/perf"
@@ -58,7 +59,7 @@ def check(request: EvaluationRequested) -> None:
     stopping.check(request)
     _check_vary(request)
     if request.workload:
-        _check_workload(request.workload, engine=request.engine.name)
+        workloads.check(request.workload, engine=request.engine.name)
 
 
 def _check_honoured(request: EvaluationRequested) -> None:
@@ -143,30 +144,6 @@ def _check_chat(chat: Chat) -> None:
         raise Invalid(f"chat.thinking_tokens {chat.thinking_tokens}: give 1 or more, or none for no limit of its own", code="chat")
     if not chat.thinking_end:
         raise Invalid("chat.thinking_end is empty: give the text that ends the model's thinking, as </think>", code="chat")
-
-
-def _check_workload(workload: Workload, *, engine: str) -> None:
-    if not kind_of(engine).tokens:
-        raise Invalid(
-            f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
-        )
-    if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
-        raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
-    if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
-        raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
-                      "its duration_s", code="out-of-bounds")  # fmt: skip
-    if workload.profile == "concurrent" and not (workload.concurrency and workload.concurrency > 0):
-        raise Invalid("profile concurrent needs a concurrency above 0", code="workload")
-    if workload.requests is None and workload.duration_s is None:
-        raise Invalid("a workload needs requests or duration_s, or it would never end", code="workload")
-    if workload.input_tokens < 1 or workload.output_tokens < 1:
-        raise Invalid("input_tokens and output_tokens must be 1 or more", code="workload")
-
-
-def _sent(workload: Workload) -> int:
-    """How many requests a workload sends where nothing but its rate and its time say it; 0 for others."""
-    paced = workload.requests is None and workload.profile in ("constant", "poisson")
-    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if paced else 0
 
 
 def samples_of(choice: TaskChoice, there: int) -> int:
@@ -269,15 +246,6 @@ def is_perf(job_id: str) -> bool:
 def task_of(job_id: str) -> str:
     """The task whose samples a job answers."""
     return job_id.partition("/")[2].rsplit("/", 2)[0]
-
-
-def perf_requests(workload: Workload | None) -> int | None:
-    """How many steady requests a workload will send, where that is known before; 0 where only its end is; None without one."""
-    if workload is None:
-        return None
-    if workload.requests is not None:
-        return workload.requests
-    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if workload.profile == "constant" else 0
 
 
 def need_of(request: EvaluationRequested, guess: Estimate) -> Need:

@@ -100,7 +100,6 @@ class _Load:
         self._warmup, self._steady = schedule(workload, seed=seed)
         self._closed = places_of(workload)
         self._deadline_s = workload.duration_s if self._closed else None
-        self._output_tokens = workload.output_tokens
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
         self._next: tuple[Planned, bytes] | None = None
@@ -136,15 +135,15 @@ class _Load:
         probe = Planned(-1, "warmup", None, 1, 1, 0)
         for number in range(len(EXTRAS) + 1):
             self._given_up = frozenset(name for name, _ in EXTRAS[:number])
-            exchange = await self._asked(self._request(probe, output_tokens=1))
+            exchange = await self._asked(self._request(probe), most_bytes=_most_bytes(probe))
             if exchange.failure or exchange.response.status not in LISTS:
                 break
         if error := refused(exchange):
             raise error
 
-    async def _asked(self, request: bytes) -> Exchange:
+    async def _asked(self, request: bytes, *, most_bytes: int) -> Exchange:
         ended = asyncio.get_running_loop().create_future()
-        exchange = Exchange(request, self._most_bytes, lambda _: None if ended.done() else ended.set_result(None))
+        exchange = Exchange(request, most_bytes, lambda _: None if ended.done() else ended.set_result(None))
         exchange.last_ns = time.perf_counter_ns()
         self._connections.send(exchange)
         try:
@@ -157,17 +156,11 @@ class _Load:
     async def _alone(self, planned: Planned) -> None:
         """A request of the warm-up: one after the other."""
         now_ns = time.perf_counter_ns()
-        exchange = await self._asked(self._request(planned))
+        exchange = await self._asked(self._request(planned), most_bytes=_most_bytes(planned))
         self._out.put(Sent(planned, now_ns, now_ns, 1, exchange, self._health.lag_ns(), self._health.cpu_ratio()))
 
-    def _request(self, planned: Planned, *, output_tokens: int | None = None) -> bytes:
-        return request_of(
-            self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up, output_tokens=output_tokens
-        )
-
-    @property
-    def _most_bytes(self) -> int:
-        return BYTES_MORE + BYTES_A_TOKEN * self._output_tokens
+    def _request(self, planned: Planned) -> bytes:
+        return request_of(self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up)
 
     def _prepare(self) -> None:
         """The next request's bytes, before its time has come."""
@@ -196,7 +189,7 @@ class _Load:
         self._go_on()
 
     def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
-        exchange = Exchange(request, self._most_bytes, lambda _: self._ended(planned.index))
+        exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
         self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
         self._connections.send(exchange)
@@ -231,3 +224,8 @@ class _Load:
         if exchange.connection:
             exchange.connection.drop(failure)
         exchange.end(failure)
+
+
+def _most_bytes(planned: Planned) -> int:
+    """What more than that is an answer without end."""
+    return BYTES_MORE + BYTES_A_TOKEN * planned.output_tokens

@@ -1259,6 +1259,21 @@ class TornadoBar(Shape):
     high: float | None
 
 
+class Traced(Shape):
+    """
+    A request of a trace, `at_ms` after its first. Requests whose `hash_ids` begin alike have prompts that begin alike.
+
+    An id stands for a block of 512 tokens, the last one for what is left. `text` is the prompt itself.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    at_ms: float
+    input_tokens: int
+    output_tokens: int
+    hash_ids: list[int] = []
+    text: str | None = None
+
+
 class Tradeoff(Shape):
     """The first choice less the runner-up in one figure, with the 95 % interval of the draws, and what that means."""
 
@@ -1322,14 +1337,15 @@ class Whom(Shape):
 
 class Workload(Shape):
     """
-    A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+    A load to measure speed under. `requests` and `duration_s` end it, whichever comes first; a trace also ends by itself.
 
-    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
-    cache of prefixes answers; without, the same seed sends the same prompts.
+    `burstiness` is the shape of gamma arrivals: 1 is Poisson, less comes in bursts. A ramp goes from `rate_per_s` to `rate_to_per_s`.
+    A trace is sent `speedup` times as fast as it was recorded. `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt
+    begins as one that was sent before, in any run, so that no cache of prefixes answers; without, the same seed sends the same prompts.
     """
 
     model_config = ConfigDict(extra="forbid")
-    profile: Literal["single", "constant", "poisson", "concurrent", "sweep"] = "single"
+    profile: Literal["single", "constant", "poisson", "gamma", "ramp", "trace", "concurrent", "sweep"] = "single"
     rate_per_s: float | None = None
     concurrency: int | None = None
     duration_s: float | None = None
@@ -1340,6 +1356,10 @@ class Workload(Shape):
     url: str | None = None
     api: Literal["completions", "chat"] = "completions"
     fresh_prompts: bool = True
+    burstiness: float | None = None
+    rate_to_per_s: float | None = None
+    trace: Annotated[list[Traced], Field(validate_default=True)] = []
+    speedup: float = 1.0
 
 
 class AgentRow(Shape):

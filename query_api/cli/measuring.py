@@ -1,0 +1,77 @@
+"""Asking for speed to be measured under a load."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from query_api.cli.options import ME, AsJson, Submitter, TrustModelCode, Wait
+from query_api.cli.overriding import engine_said
+from query_api.cli.request_files import model_named
+from query_api.cli.submitting import submit_body
+from query_api.cli.trace_files import packed
+from streams.errors import Invalid
+
+DURATION_S = 10.0
+OPTIONS = (
+    "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
+    "api",
+)  # fmt: skip
+FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s"}  # options whose field has another name
+PROFILES = "single, constant, poisson, gamma, ramp, trace or concurrent; single, or trace where there is one"
+
+
+def perf(
+    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    trust_model_code: TrustModelCode = False,
+    url: Annotated[str | None, typer.Option(help="a server with OpenAI's interface")] = None,
+    api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
+    repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
+    profile: Annotated[str | None, typer.Option(help=PROFILES)] = None,
+    rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson, gamma); where a ramp begins")] = None,
+    rate_to: Annotated[float | None, typer.Option(help="requests per second where a ramp ends")] = None,
+    burstiness: Annotated[float | None, typer.Option(help="of gamma: 1 is Poisson, 0.25 comes in bursts, 100 is nearly even")] = None,
+    trace: Annotated[Path | None, typer.Option(help="a trace to replay: Mooncake's JSON lines or BurstGPT's CSV (docs/speed.md)")] = None,
+    speedup: Annotated[float | None, typer.Option(help="replay the trace so many times as fast")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
+    duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
+    requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
+    input_tokens: Annotated[int, typer.Option(help="tokens of each prompt")] = 64,
+    output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
+    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
+    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
+    submitter: Submitter = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measures speed under a load.
+
+    Examples: `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --trace mooncake.jsonl --speedup 2 --duration 300`
+    """
+    if model is None:
+        raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
+    workload = workload_of(locals())
+    named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
+    submit_body(body, wait=wait, as_json=as_json, shape=_speed)
+
+
+def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The workload that the options of `assay perf` ask for, by their names. Raises: Invalid."""
+    told = {FIELDS.get(name, name): options[name] for name in OPTIONS if options[name] is not None}
+    told["fresh_prompts"] = not options["repeat_prompts"]
+    if options["trace"]:
+        limits = {name: options[name] for name in ("speedup", "requests")}
+        told = {"profile": "trace"} | told | {"trace": packed(options["trace"], duration_s=options["duration"], **limits)}
+    elif options["duration"] is None and options["requests"] is None:
+        told["duration_s"] = DURATION_S
+    return told
+
+
+def _speed(told: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), **(told["performance"] or {})}
