@@ -113,9 +113,12 @@ class Engines:
         async for reply in self._call("answer", list(requests)):
             yield reply
 
-    async def measure(self, workload: Workload, *, model: ModelRef, seed: int, mark: str) -> AsyncIterator[Timed]:
-        """A workload's requests as they end. `mark`: what no other attempt's prompts begin with. Raises: Permanent, Temporary."""
-        async for reply in self._call("measure", workload, model, seed, mark):
+    async def measure(self, workload: Workload, *, model: ModelRef, seed: int, mark: str, first: int = 0) -> AsyncIterator[Timed]:
+        """A workload's requests as they end, numbered from `first`. `mark`: what no other attempt's prompts begin with.
+
+        Raises: Permanent, Temporary.
+        """
+        async for reply in self._call("measure", workload, model, seed, mark, first):
             yield reply
 
     @property
@@ -223,11 +226,11 @@ class _Server:
             raise Temporary("no model is loaded", code="engine-died")
         return self._engine
 
-    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str) -> Iterator[Timed]:
+    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str, first: int) -> Iterator[Timed]:
         if workload.url is None:
-            return checked(drive(workload, self._stream, seed=seed))
+            return checked(drive(workload, self._stream, seed=seed, first=first))
         target = Target(model.uri, mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri))
-        return checked(load(workload, target, seed=seed))
+        return checked(load(workload, target, seed=seed, first=first))
 
     def _stream(self, planned: Planned) -> Iterator[int]:
         return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)

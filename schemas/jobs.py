@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.builds import ContentPlace
 from schemas.event import SHOWN, Double, Event, Record, RunId, Visibility
-from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
+from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Objective, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
 JobState = Literal["loading", "running", "finished", "failed", "cancelled", "out_of_memory_retried"]
@@ -37,7 +37,7 @@ class Job(Record):
 
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
-    `no_truncation`: it fails over a request that the model's window would cut.
+    `slo` is what its load is held to. `no_truncation`: it fails over a request that the model's window would cut.
     """
 
     run_id: RunId
@@ -64,6 +64,7 @@ class Job(Record):
     visibility: Visibility = "organisation"
     model_sha: str | None = None
     no_truncation: bool = False
+    slo: Objective | None = None
 
     @property
     def samples(self) -> Sequence[int]:

@@ -117,8 +117,10 @@ class Workload(Record):
     """A load to measure speed under. `requests` and `duration_s` end it, whichever comes first; a trace also ends by itself.
 
     `burstiness` is the shape of gamma arrivals: 1 is Poisson, less comes in bursts. A ramp goes from `rate_per_s` to `rate_to_per_s`.
-    A trace is sent `speedup` times as fast as it was recorded. `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt
-    begins as one that was sent before, in any run, so that no cache of prefixes answers; without, the same seed sends the same prompts.
+    A trace is sent `speedup` times as fast as it was recorded. A sweep is a series of loads, each as long as `requests` and `duration_s`
+    say: one stream alone, then at rates from `rate_per_s` on, to where the server is saturated or misses its service level. `api` is what
+    the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
+    answers; without, the same seed sends the same prompts.
     """
 
     profile: Profile = "single"
@@ -139,7 +141,7 @@ class Workload(Record):
 
 
 class Objective(Record):
-    """A service level that a measured run is held to."""
+    """A service level that a load is held to: of all times, so great a share is at most so long. Null is no limit."""
 
     ttft_ns: int | None = None
     itl_ns: int | None = None

@@ -39,6 +39,7 @@ MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
+MOST_RATE: Final = 10_000
 MOST_TRACED: Final = 20_000
 TRACED_BYTES, ID_BYTES = 24, 4  # of a request of a trace, and of each of its ids
 # Of all definitions with the files that they lean on: a request is one record.
@@ -117,10 +118,10 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     TaskPart: {"path": NAME, "text": LONG},
     Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},
     Workload: {
-        "rate_per_s": Number(10_000), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
+        "rate_per_s": Number(MOST_RATE), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
         "requests": Number(MOST_LOAD_REQUESTS, 1), "warmup_requests": Number(10_000, 0), "input_tokens": Number(1_000_000),
         "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME, "burstiness": Number(1_000_000, 0.001),
-        "rate_to_per_s": Number(10_000), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
+        "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
     },
     Traced: {
         "at_ms": Number(7 * DAY_S * 1000), "input_tokens": Number(1_000_000), "output_tokens": Number(1_000_000),

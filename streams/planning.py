@@ -59,13 +59,13 @@ def check(request: EvaluationRequested) -> None:
     stopping.check(request)
     _check_vary(request)
     if request.workload:
-        workloads.check(request.workload, engine=request.engine.name)
+        workloads.check(request.workload, engine=request.engine.name, slo=request.slo)
 
 
 def _check_honoured(request: EvaluationRequested) -> None:
     """Refuses what the schema takes and nothing acts on yet: a run that seems to keep it would be shown as what it is not."""
     told = {
-        "slo": (request.slo, "no run is held to a service level yet"),
+        "slo": (request.slo if request.workload is None else None, "a service level is for a load, and the request has no workload"),
         "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
         "credential_ref": (request.credential_ref, "no credentials are kept here yet"),
         "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
@@ -204,7 +204,7 @@ def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Nee
         yield job
     perf_need = need if request.workload and request.workload.url is None else Need()
     yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=perf_need).model_copy(
-        update={"workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names)}
+        update={"workload": request.workload, "slo": request.slo, "model_sha": model_sha, "depends_on": tuple(names)}
     )
 
 

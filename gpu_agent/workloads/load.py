@@ -22,7 +22,7 @@ from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import Sent, refused, timed_of
-from gpu_agent.workloads.schedule import Planned, places_of, schedule
+from gpu_agent.workloads.schedule import Planned, Schedule, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from schemas.requests import Workload
@@ -45,12 +45,17 @@ class Target:
     patience_s: float = PATIENCE_S
 
 
-def load(workload: Workload, target: Target, *, seed: int) -> Generator[Timed, None, None]:
-    """Every request as it ends, read. Raises: Permanent or Temporary, where the server refuses a first request."""
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
+    """Every request as it ends, read. `first`: the first one's number.
+
+    Raises: Permanent or Temporary, where the server refuses a first request.
+    """
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
     with _stamping():
-        thread = threading.Thread(target=_run, args=(workload, target, seed, out, stop), daemon=True)
+        thread = threading.Thread(
+            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop), out), daemon=True
+        )
         thread.start()
         try:
             while (sent := out.get()) is not None:
@@ -81,9 +86,9 @@ def _stamping() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _run(workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event) -> None:
+def _run(load: "_Load", out: "queue.SimpleQueue[Sent | Exception | None]") -> None:
     try:
-        asyncio.run(_Load(workload, target, seed, out, stop).run())
+        asyncio.run(load.run())
         out.put(None)
     except Exception as error:  # noqa: BLE001  handed to the thread that waits, which raises it
         out.put(error)
@@ -93,11 +98,16 @@ class _Load:
     """The load under way."""
 
     def __init__(
-        self, workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event
+        self,
+        workload: Workload,
+        target: Target,
+        planned: Schedule,
+        out: "queue.SimpleQueue[Sent | Exception | None]",
+        stop: threading.Event,
     ) -> None:
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
-        self._warmup, self._steady = schedule(workload, seed=seed)
+        self._warmup, self._steady = planned
         self._closed = places_of(workload)
         self._deadline_s = workload.duration_s if self._closed else None
         self._given_up: frozenset[str] = frozenset()

@@ -38,19 +38,27 @@ class Planned:
     text: str | None = None
 
 
-def schedule(workload: Workload, *, seed: int) -> tuple[list[Planned], Iterator[Planned]]:
-    """The warm-up requests, and the steady ones in the order of their times. Raises: Invalid for a profile that is not there."""
-    warmup = [_planned(workload, index, seed=seed, phase="warmup") for index in range(workload.warmup_requests)]
-    return warmup, _steady(workload, seed=seed)
+Schedule = tuple[list[Planned], Iterator[Planned]]
 
 
-def _steady(workload: Workload, *, seed: int) -> Iterator[Planned]:
-    for number, (at_s, traced) in enumerate(_offered(workload, seed=seed)):
+def schedule(workload: Workload, *, seed: int, first: int = 0) -> Schedule:
+    """The warm-up requests, and the steady ones in the order of their times, numbered from `first`.
+
+    Raises: Invalid for a profile that is not there.
+    """
+    steady_from = first + workload.warmup_requests
+    warmup = [_planned(workload, index, seed=seed, phase="warmup") for index in range(first, steady_from)]
+    return warmup, _steady(workload, seed=seed, first=steady_from)
+
+
+def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
+    # Loads that follow one another, as a sweep's, have times of their own.
+    for number, (at_s, traced) in enumerate(_offered(workload, seed=seed + first)):
         if workload.requests is not None and number >= workload.requests:
             return
         if at_s is not None and workload.duration_s is not None and at_s >= workload.duration_s:
             return
-        yield _planned(workload, workload.warmup_requests + number, seed=seed, phase="steady", at_s=at_s, traced=traced)
+        yield _planned(workload, first + number, seed=seed, phase="steady", at_s=at_s, traced=traced)
 
 
 def _offered(workload: Workload, *, seed: int) -> Iterator[tuple[float | None, Traced | None]]:

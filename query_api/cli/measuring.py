@@ -1,5 +1,6 @@
 """Asking for speed to be measured under a load."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +15,14 @@ from query_api.cli.trace_files import packed
 from streams.errors import Invalid
 
 DURATION_S = 10.0
+DAY_S = 86_400
+LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
     "api",
 )  # fmt: skip
 FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s"}  # options whose field has another name
-PROFILES = "single, constant, poisson, gamma, ramp, trace or concurrent; single, or trace where there is one"
+PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
 
 def perf(
@@ -34,6 +37,8 @@ def perf(
     burstiness: Annotated[float | None, typer.Option(help="of gamma: 1 is Poisson, 0.25 comes in bursts, 100 is nearly even")] = None,
     trace: Annotated[Path | None, typer.Option(help="a trace to replay: Mooncake's JSON lines or BurstGPT's CSV (docs/speed.md)")] = None,
     speedup: Annotated[float | None, typer.Option(help="replay the trace so many times as fast")] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="rates one after another, to where the server is saturated")] = False,
+    slo: Annotated[str | None, typer.Option(help="a service level, as ttft_p95=0.5,itl_p95=0.05 (seconds); a sweep seeks its rate")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
@@ -52,12 +57,15 @@ def perf(
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --trace mooncake.jsonl --speedup 2 --duration 300`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --sweep --duration 30 --wait`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --slo ttft_p95=0.5,itl_p95=0.05 --duration 60 --wait`
     """
     if model is None:
         raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
     workload = workload_of(locals())
     named = {"uri": model} if url else model_named(model, trust_code=trust_model_code)
-    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME}
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
+            "slo": level_said(slo) if slo else None}  # fmt: skip
     submit_body(body, wait=wait, as_json=as_json, shape=_speed)
 
 
@@ -65,12 +73,35 @@ def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The workload that the options of `assay perf` ask for, by their names. Raises: Invalid."""
     told = {FIELDS.get(name, name): options[name] for name in OPTIONS if options[name] is not None}
     told["fresh_prompts"] = not options["repeat_prompts"]
+    if options["sweep"] or (options["slo"] and not (options["profile"] or options["trace"])):
+        told["profile"] = _swept(options["profile"])
     if options["trace"]:
         limits = {name: options[name] for name in ("speedup", "requests")}
         told = {"profile": "trace"} | told | {"trace": packed(options["trace"], duration_s=options["duration"], **limits)}
     elif options["duration"] is None and options["requests"] is None:
         told["duration_s"] = DURATION_S
     return told
+
+
+def _swept(profile: str | None) -> str:
+    if profile not in (None, "sweep"):
+        raise Invalid(f"--sweep and --profile {profile} are two loads: leave one out", code="option")
+    return "sweep"
+
+
+def level_said(said: str) -> dict[str, Any]:
+    """A service level as written on the command line: limits of one percentile, in seconds. Raises: Invalid."""
+    told, shares = dict[str, Any](), set[str]()
+    for part in said.split(","):
+        found = LIMIT.fullmatch(part.strip())
+        if found is None or not 0 < float(found["limit"]) < DAY_S:
+            raise Invalid(f"--slo {part!r}: write ttft, itl or e2e with a percentile and seconds, as ttft_p95=0.5", code="option")
+        told[f"{found['name']}_ns"] = round(float(found["limit"]) * 1e9)
+        shares.add(found["share"])
+    if len(shares) > 1:
+        several = ", ".join(f"p{share}" for share in sorted(shares))
+        raise Invalid(f"--slo {said!r}: give all limits of one percentile, not of {several}", code="option")
+    return told | {"ratio": float(shares.pop()) / 100}
 
 
 def _speed(told: dict[str, Any]) -> dict[str, Any]:

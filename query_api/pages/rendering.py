@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
-from query_api.drawing import charts
+from query_api.drawing import charts, sweeps
 from query_api.drawing.dressing import dressed
 from query_api.drawing.varied import varied
 from query_api.operations import manual
@@ -50,7 +50,7 @@ TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {"short": short, "dressed": dressed, "varied": varied, "moment": moment, "prose": manual.prose}
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,
-    "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
+    "level": sweeps.level, "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
 }  # fmt: skip
 
 

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas.requests import Profile, Workload
+from schemas.requests import Objective, Profile, Workload
 from streams import bounds
 from streams.engines import kind_of
 from streams.errors import Invalid
+from streams.speed import objective
 from streams.speed.traces import check_trace
+from streams.statistics.order import needed
 
 CODE: Final = "workload"
 PACED: Final[frozenset[Profile]] = frozenset({"constant", "poisson", "gamma", "ramp"})
 
 
-def check(workload: Workload, *, engine: str) -> None:
+def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> None:
     """Raises: Invalid, saying what to change, where the workload cannot be."""
     if not kind_of(engine).tokens:
         raise Invalid(
@@ -23,8 +25,14 @@ def check(workload: Workload, *, engine: str) -> None:
     for name, (of, value) in _belonging(workload).items():
         if value and workload.profile not in of:
             raise Invalid(f"{name} is for profile {' or '.join(of)}, not {workload.profile}; leave it out, or change one", code=CODE)
+    if slo:
+        _held(workload, slo)
     if own := OF_PROFILE.get(workload.profile):
         own(workload)
+    _check_size(workload)
+
+
+def _check_size(workload: Workload) -> None:
     if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
         raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
                       "its duration_s", code="out-of-bounds")  # fmt: skip
@@ -34,10 +42,19 @@ def check(workload: Workload, *, engine: str) -> None:
         raise Invalid("input_tokens and output_tokens must be 1 or more", code=CODE)
 
 
+def _held(workload: Workload, slo: Objective) -> None:
+    outputs = [one.output_tokens for one in workload.trace] or [workload.output_tokens]
+    objective.check(slo, output_tokens=max(outputs))
+    least, sent = 2 * needed(slo.ratio), workload.requests
+    if workload.profile == "sweep" and sent is not None and sent < least:
+        raise Invalid(f"each step of the sweep would send {sent:,} requests, and a p{100 * slo.ratio:g} needs {least:,}: give as many, or "
+                      "leave requests out", code=CODE)  # fmt: skip
+
+
 def _belonging(workload: Workload) -> Mapping[str, tuple[tuple[Profile, ...], object]]:
     """What means something to some profiles alone."""
     return {
-        "burstiness": (("gamma",), workload.burstiness),
+        "burstiness": (("gamma", "sweep"), workload.burstiness),
         "rate_to_per_s": (("ramp",), workload.rate_to_per_s),
         "trace": (("trace",), workload.trace),
         "speedup": (("trace",), workload.speedup != 1),
@@ -63,6 +80,11 @@ def _ramp(workload: Workload) -> None:
         raise Invalid("profile ramp needs a duration_s: how long it takes from one rate to the other", code=CODE)
 
 
+def _sweep(workload: Workload) -> None:
+    if workload.rate_per_s is not None and workload.rate_per_s <= 0:
+        raise Invalid("profile sweep begins at a rate_per_s above 0; leave it out to begin at that of one stream alone", code=CODE)
+
+
 def _concurrent(workload: Workload) -> None:
     if not (workload.concurrency and workload.concurrency > 0):
         raise Invalid("profile concurrent needs a concurrency above 0", code=CODE)
@@ -80,6 +102,7 @@ def _trace(workload: Workload) -> None:
 
 OF_PROFILE: Final[Mapping[Profile, Callable[[Workload], None]]] = MappingProxyType({
     "constant": _paced, "poisson": _paced, "gamma": _gamma, "ramp": _ramp, "concurrent": _concurrent, "trace": _trace,
+    "sweep": _sweep,
 })  # fmt: skip
 
 
@@ -99,7 +122,7 @@ def requests(workload: Workload | None) -> int | None:
     if workload.profile == "trace":
         end_ms = (workload.duration_s or float("inf")) * 1000 * workload.speedup
         return min(sum(one.at_ms < end_ms for one in workload.trace), workload.requests or len(workload.trace))
-    if workload.requests is not None:
+    if workload.requests is not None and workload.profile != "sweep":
         return workload.requests
     return _sent(workload) if workload.profile == "constant" else 0
 

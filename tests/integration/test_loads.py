@@ -1,5 +1,6 @@
-"""Loads held to what the server of known delays saw: a trace at its times, with prompts that begin alike where they should."""
+"""Loads held to what the server of known delays saw: a trace at its times, and sweeps to its capacity and to a service level."""
 
+import asyncio
 import itertools
 import statistics
 from collections.abc import Iterator
@@ -7,7 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from gpu_agent.workloads.load import Target, load
-from schemas.requests import Traced, Workload
+from schemas.jobs import JobChanged
+from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
+from schemas.requests import Objective, Traced, Workload
+from streams.speed.performance import Speed
+from tests.attempts import attempted
+from tests.delays.record import Sent
 from tests.delays.running import Server, known_delays
 
 pytestmark = pytest.mark.integration
@@ -32,3 +38,55 @@ def test_a_trace_reaches_the_server_at_its_times(server: Server) -> None:
     assert [sum(true[n].tokens) for n in range(len(trace))] == [one.output_tokens for one in trace]
     late = [true[n].received_ns - one.scheduled_ns for n, one in enumerate(told)]
     assert min(late) >= 0 and statistics.median(late) < 50e6
+
+
+def swept(server: Server, model: str, *, slo: Objective | None = None, **told: object) -> Speed:
+    """An agent's sweep of that server, by the events of its log."""
+    server.forget()
+    workload = Workload.model_validate({"profile": "sweep", "url": server.url, "output_tokens": 4, "burstiness": 1000.0} | told)
+    events = asyncio.run(attempted(workload, model, slo=slo))
+    speed = Speed(next(event.job_id for event in events if isinstance(event, RequestTimed)))
+    for event in events:
+        if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
+            speed.add(event)
+    assert speed.complete
+    return speed
+
+
+def test_a_sweep_says_of_each_step_what_the_server_did(server: Server) -> None:
+    """Four places of 100 ms each are 40 requests a second at most; what was really served, and how soon, is in the server's own record."""
+    slo = Objective(ttft_ns=250_000_000, ratio=0.5)
+    speed = swept(server, "known?ttft_ms=70&itl_ms=10&places=4", slo=slo, duration_s=1.5)
+    summary, true = speed.summary(slo=slo), {int(one.request_id): one for one in server.record()}
+    found = {one.metric: one for one in summary.figures}
+    by_step: dict[int, list[Sent]] = {}
+    for index, request in speed.chosen().requests.items():
+        if request.phase == "steady":
+            by_step.setdefault(request.step or 0, []).append(true[index])
+    for step in summary.steps:
+        told = {one.metric: one.value for one in step.figures}
+        real = [one.sent_ns[0] - one.received_ns for one in by_step[step.step]]
+        assert told["requests"] == len(real)
+        assert min(real) <= (told["ttft_mean"] or 0) <= max(real) + 100e6
+        ends = sorted(one.sent_ns[-1] for one in by_step[step.step])
+        served = (len(ends) - 1) / (ends[-1] - ends[0]) * 1e9
+        assert told["requests_per_s"] is None or 0.6 * served <= told["requests_per_s"] <= 1.6 * served
+    best = found["slo_rate_per_s"]
+    assert best.value is not None and best.low is not None and best.low <= best.value <= 1.35 * 40
+    assert found["tokens_not_timed"].value == 0
+
+
+def test_a_service_level_that_nobody_can_meet_ends_after_one_stream(server: Server) -> None:
+    """In words, with the best that was reached."""
+    slo = Objective(ttft_ns=20_000_000)
+    summary = swept(server, "known?ttft_ms=70&itl_ms=1", slo=slo, duration_s=1.0).summary(slo=slo)
+    figure = {one.metric: one for one in summary.figures}["slo_rate_per_s"]
+    assert len(summary.steps) == 1 and figure.value is None
+    assert "no rate kept it; one stream alone: ttft_p95 is 0." in (figure.why_undefined or "")
+
+
+def test_a_server_that_breaks_down_under_load_ends_no_sweep(server: Server) -> None:
+    """It is a limit that was found, and all that was measured counts."""
+    speed = swept(server, "known?ttft_ms=40&itl_ms=1&breaks=70", requests=30, duration_s=5.0)
+    verdicts = {step.verdict for step in speed.summary().steps}
+    assert "kept" in verdicts and "failed" in verdicts

@@ -50,7 +50,7 @@ def figures(requests: Sequence[RequestTimed], readings: Sequence[ResourceRead] =
     events += [*requests, *map(tokens, requests), *readings]
     for event in events:
         speed.add(event)
-    return {figure.metric: figure for figure in speed.summary(elsewhere=elsewhere)[0]}
+    return {figure.metric: figure for figure in speed.summary(elsewhere=elsewhere).figures}
 
 
 def constant(rate: float, *, count: int, e2e: float, ttft: float = 100) -> list[RequestTimed]:
@@ -183,7 +183,7 @@ def test_what_is_counted_by_nothing_is_not_known() -> None:
     speed = Speed(JOB)
     for one in told:
         speed.add(one)
-    found = {figure.metric: figure for figure in speed.summary()[0]}
+    found = {figure.metric: figure for figure in speed.summary().figures}
     assert found["requests_per_s"].value == pytest.approx(5.0)
     for name in ("output_tokens_per_s", "input_tokens_per_s", "itl_mean"):
         assert found[name].value is None and "no usage" in (found[name].why_undefined or "")
@@ -284,7 +284,7 @@ def test_readings_of_an_attempt_that_died_are_not_the_next_ones() -> None:
         speed.add(one)
         speed.add(tokens(one).model_copy(update={"attempt": 2}))
     speed.add(done)
-    found = {figure.metric: figure.value for figure in speed.summary()[0]}
+    found = {figure.metric: figure.value for figure in speed.summary().figures}
     assert found["energy_uj"] == pytest.approx(4000 * POWER_UJ)
     assert found["energy_per_output_token_uj"] == pytest.approx(4000 * POWER_UJ / 40)
 

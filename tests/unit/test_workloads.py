@@ -87,7 +87,7 @@ def test_a_profile_without_its_rate_is_refused() -> None:
         (
             "transformers",
             {"profile": "poisson", "rate_per_s": 1, "burstiness": 2, "requests": 3},
-            "burstiness is for profile gamma, not poisson",
+            "burstiness is for profile gamma or sweep, not poisson",
         ),
         ("transformers", {"profile": "ramp", "rate_per_s": 1, "requests": 3}, "needs a duration_s"),
         ("transformers", {"profile": "ramp", "rate_per_s": -1, "rate_to_per_s": 3, "duration_s": 3}, "none below"),
