@@ -120,7 +120,8 @@ class Workload(Record):
     A trace is sent `speedup` times as fast as it was recorded. A sweep is a series of loads, each as long as `requests` and `duration_s`
     say: one stream alone, then at rates from `rate_per_s` on, to where the server is saturated or misses its service level. `api` is what
     the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
-    answers; without, the same seed sends the same prompts.
+    answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
+    common with others: one of so many `shared_prefixes`, drawn for each request.
     """
 
     profile: Profile = "single"
@@ -138,6 +139,8 @@ class Workload(Record):
     rate_to_per_s: Finite | None = None
     trace: tuple[Traced, ...] = ()
     speedup: Finite = 1.0
+    shared_prefix_ratio: Finite = 0.0
+    shared_prefixes: int = 1
 
 
 class Objective(Record):

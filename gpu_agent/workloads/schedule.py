@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import repeat
 
+import numpy as np
+
 from gpu_agent.workloads.arrivals import arrivals
 from schemas.measurements import Phase
 from schemas.requests import Traced, Workload
 from streams.speed.traces import BLOCK_TOKENS
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
+PREFIX = 1  # tells the draw of a prefix from that of the words
 Shared = tuple[tuple[int, int], ...]
 
 
@@ -74,8 +77,15 @@ def _planned(
     workload: Workload, index: int, *, seed: int, phase: Phase, at_s: float | None = None, traced: Traced | None = None
 ) -> Planned:
     if traced is None:
-        return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, seed + index)
+        common = prefix(workload, seed=seed + index)
+        return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, seed + index, common)
     return Planned(index, phase, at_s, traced.input_tokens, traced.output_tokens, seed + index, blocks(traced), traced.text)
+
+
+def prefix(workload: Workload, *, seed: int) -> Shared:
+    """What the prompt has in common with others: which prefix, and how much of it."""
+    count = round(workload.shared_prefix_ratio * workload.input_tokens)
+    return ((int(np.random.default_rng([seed, PREFIX]).integers(workload.shared_prefixes)), count),) if count else ()
 
 
 def blocks(traced: Traced) -> Shared:

@@ -19,9 +19,10 @@ DAY_S = 86_400
 LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
-    "api",
+    "api", "shared_prefix", "shared_prefixes",
 )  # fmt: skip
-FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s"}  # options whose field has another name
+# Options whose field has another name.
+FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio"}
 PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
 
@@ -39,6 +40,8 @@ def perf(
     speedup: Annotated[float | None, typer.Option(help="replay the trace so many times as fast")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="rates one after another, to where the server is saturated")] = False,
     slo: Annotated[str | None, typer.Option(help="a service level, as ttft_p95=0.5,itl_p95=0.05 (seconds); a sweep seeks its rate")] = None,
+    shared_prefix: Annotated[float | None, typer.Option(help="the share of each prompt (0..1) that others begin with too")] = None,
+    shared_prefixes: Annotated[int | None, typer.Option(help="so many of those; 1 where none is given")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,

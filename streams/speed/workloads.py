@@ -25,6 +25,10 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
     for name, (of, value) in _belonging(workload).items():
         if value and workload.profile not in of:
             raise Invalid(f"{name} is for profile {' or '.join(of)}, not {workload.profile}; leave it out, or change one", code=CODE)
+    if workload.shared_prefix_ratio and (workload.url is None or workload.profile == "trace"):
+        raise Invalid(
+            "shared_prefix_ratio is for prompts that are drawn for a server: give its url and no trace, or leave it out", code=CODE
+        )
     if slo:
         _held(workload, slo)
     if own := OF_PROFILE.get(workload.profile):

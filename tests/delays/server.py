@@ -9,6 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from gpu_agent.workloads.timer import Timer
@@ -33,6 +34,14 @@ class State:
         self.seen: set[str] = set()
         self.count = 0
         self.places = Places()
+
+    def kept(self, text: str, block: int) -> int:
+        """How many of a prompt's tokens lie in blocks that were in front of another too; all of its whole ones are kept from then on."""
+        ends = range(4 * block, len(text) + 1, 4 * block) if block else ()
+        fronts = [text[:end] for end in ends]
+        known = sum(1 for _ in takewhile(self.seen.__contains__, fronts))
+        self.seen.update(fronts)
+        return known * block
 
 
 class Connection(asyncio.Protocol):
@@ -111,6 +120,7 @@ class Answer:
         self._parts: list[Part] = []
         prompt = asked["messages"] if self._chat else asked.get("prompt", "")
         text = "".join(str(message.get("content", "")) for message in prompt) if self._chat else str(prompt)
+        self._text = text
         one.prompt_tokens, one.prompt_sha = -(-len(text.encode()) // 4), hashlib.sha256(text.encode()).hexdigest()
 
     def begin(self) -> None:
@@ -121,7 +131,7 @@ class Answer:
         if self._fault == "reset":
             return self._end(abort=True)
         cached = bool(how.cache) and one.prompt_sha in state.seen
-        one.cached_tokens = one.prompt_tokens if cached else 0
+        one.cached_tokens = one.prompt_tokens if cached else state.kept(self._text, how.blocks)
         state.seen.add(one.prompt_sha)
         self._parts = parts(how, tokens=self._tokens(), seed=state.seed, number=one.number, cached=cached)
         if self._stream:

@@ -40,6 +40,17 @@ def test_a_trace_reaches_the_server_at_its_times(server: Server) -> None:
     assert min(late) >= 0 and statistics.median(late) < 50e6
 
 
+def test_a_share_of_the_prompts_is_found_in_a_servers_cache(server: Server) -> None:
+    """Of prompts that share half of their words a server that keeps blocks has nearly half, and none of another attempt's."""
+    server.forget()
+    workload = Workload(requests=8, url=server.url, warmup_requests=0, input_tokens=400, shared_prefix_ratio=0.5, output_tokens=1)
+    for attempt in (1, 2):
+        told = list(load(workload, Target("known?ttft_ms=2&blocks=8", f"run/perf/{attempt}"), seed=1))
+        first, *others = sorted(told, key=lambda one: one.planned.index)
+        assert first.cached_tokens == 0
+        assert all(0.4 <= (one.cached_tokens or 0) / one.prompt_tokens <= 0.6 for one in others)
+
+
 def swept(server: Server, model: str, *, slo: Objective | None = None, **told: object) -> Speed:
     """An agent's sweep of that server, by the events of its log."""
     server.forget()

@@ -11,9 +11,10 @@ from query_api.reading.sweeps import level_of, sweep_of
 from streams.errors import Invalid
 
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
-OPTIONS: dict[str, Any] = dict.fromkeys(
-    ("profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo")
-) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}
+OPTIONS: dict[str, Any] = dict.fromkeys((
+    "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
+    "shared_prefix", "shared_prefixes",
+)) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
 
 
 def step(number: int, rate: float | None, served: float, ms: float, *, verdict: str = "kept") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpu_agent.engines.prompts import cut, generation, rolling
+from gpu_agent.workloads.asking import prompt_of
 from gpu_agent.workloads.schedule import schedule
 from schemas.requests import EvaluationRequested, Workload
 from streams.errors import Invalid
@@ -61,6 +62,17 @@ def test_a_ramp_has_sent_as_many_as_its_rate_lets_it_at_every_moment(rate: float
     assert len(due) == pytest.approx((rate + to) / 2 * duration_s, abs=1.01)
 
 
+def test_prompts_share_as_much_of_their_beginning_as_was_asked_for() -> None:
+    """Three prefixes of 60 tokens, in front of 40 that nobody else has; the same in the next attempt, behind another mark."""
+    told = Workload(requests=40, warmup_requests=0, input_tokens=100, shared_prefix_ratio=0.6, shared_prefixes=3)
+    prompts = [prompt_of(one, mark="run/perf/1").split() for one in schedule(told, seed=5)[1]]
+    assert len({tuple(words[:61]) for words in prompts}) == 3
+    assert len({tuple(words[61:]) for words in prompts}) == 40
+    assert {len(words) for words in prompts} == {1 + 60 + 1 + 40}
+    again = [prompt_of(one, mark="run/perf/2").split() for one in schedule(told, seed=5)[1]]
+    assert all(one[0] != other[0] and one[1:61] == other[1:61] for one, other in zip(prompts, again, strict=True))
+
+
 @pytest.mark.parametrize("profile", ["constant", "poisson", "gamma", "concurrent", "single"])
 def test_the_same_seed_gives_the_same_schedule(profile: str) -> None:
     """Every request with its own number and seed."""
@@ -89,6 +101,7 @@ def test_a_profile_without_its_rate_is_refused() -> None:
             {"profile": "poisson", "rate_per_s": 1, "burstiness": 2, "requests": 3},
             "burstiness is for profile gamma or sweep, not poisson",
         ),
+        ("transformers", {"requests": 3, "shared_prefix_ratio": 0.5}, "shared_prefix_ratio is for prompts that are drawn for a server"),
         ("transformers", {"profile": "ramp", "rate_per_s": 1, "requests": 3}, "needs a duration_s"),
         ("transformers", {"profile": "ramp", "rate_per_s": -1, "rate_to_per_s": 3, "duration_s": 3}, "none below"),
         (
