@@ -80,7 +80,7 @@ class Measuring:
         planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
         return RequestTimed.model_validate({**self._header(), **told} | {name: getattr(timed, name) for name in AS_TIMED} | {
             "request_index": planned.index, "phase": planned.phase, "clock": self._clock, "first_byte_ns": timed.first_token_ns,
-            "status": "error" if timed.error else "ok", "error_kind": timed.error,
+            "status": "cancelled" if timed.cancelled else "error" if timed.error else "ok", "error_kind": timed.error,
             "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
                                  queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped),
         })  # fmt: skip

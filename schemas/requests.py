@@ -122,6 +122,7 @@ class Workload(Record):
     the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
     answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
     common with others: one of so many `shared_prefixes`, drawn for each request.
+    So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     """
 
     profile: Profile = "single"
@@ -141,6 +142,8 @@ class Workload(Record):
     speedup: Finite = 1.0
     shared_prefix_ratio: Finite = 0.0
     shared_prefixes: int = 1
+    cancel_ratio: Finite = 0.0
+    cancel_after_s: Finite | None = None
 
 
 class Objective(Record):

@@ -21,7 +21,7 @@ from gpu_agent.workloads.answers import Tokens
 from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
-from gpu_agent.workloads.reading import Sent, refused, timed_of
+from gpu_agent.workloads.reading import CANCELLED, Sent, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
@@ -160,7 +160,7 @@ class _Load:
             async with asyncio.timeout(self._target.patience_s):
                 await ended
         except TimeoutError:
-            self._give_up(exchange)
+            self._no_patience(exchange)
         return exchange
 
     async def _alone(self, planned: Planned) -> None:
@@ -203,6 +203,8 @@ class _Load:
         exchange.last_ns = begun_ns = time.perf_counter_ns()
         self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
         self._connections.send(exchange)
+        if planned.cancel_after_s is not None:
+            self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
 
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
@@ -224,16 +226,22 @@ class _Load:
             now_ns = time.perf_counter_ns()
             for sent in list(self._under_way.values()):
                 if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._target.patience_s * 1e9:
-                    self._give_up(sent.exchange)
+                    self._no_patience(sent.exchange)
             if self._stop.is_set():
                 self._all_sent = True
                 self._finish()
 
-    def _give_up(self, exchange: Exchange) -> None:
-        failure = f"timeout: nothing came for {self._target.patience_s:.0f} s"
-        if exchange.connection:
-            exchange.connection.drop(failure)
-        exchange.end(failure)
+    def _no_patience(self, exchange: Exchange) -> None:
+        _give_up(exchange, f"timeout: nothing came for {self._target.patience_s:.0f} s")
+
+
+def _give_up(exchange: Exchange, failure: str) -> None:
+    """Ends an exchange that has not ended; the connection of one that has may be another's by now."""
+    if exchange.ended:
+        return
+    if exchange.connection:
+        exchange.connection.drop(failure)
+    exchange.end(failure)
 
 
 def _most_bytes(planned: Planned) -> int:

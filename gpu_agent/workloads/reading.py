@@ -13,6 +13,7 @@ from streams.errors import AssayError, Permanent, Temporary
 FINAL = frozenset({400, 401, 403, 404, 405, 422})
 HINTS = {401: "give the server's key", 403: "give the server's key", 404: "is the model's name the server's, and the address right?"}
 LONGEST_QUOTE = 200
+CANCELLED = "cancelled: by the client, as it was asked to"
 
 
 @dataclass(slots=True)
@@ -40,7 +41,9 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     if exchange.response.status == 200:
         answer = read_answer(exchange.pieces, kind=exchange.response.headers.get("content-type", ""))
         _tokens(timed, answer, tokens_of=tokens_of)
-    if error := refused(exchange, answer):
+    error = refused(exchange, answer)
+    timed.cancelled = exchange.failure == CANCELLED
+    if error and not timed.cancelled:
         timed.error, timed.permanent, timed.dropped = f"{error.code}: {error}", isinstance(error, Permanent), error.code == "client-limit"
     return timed
 

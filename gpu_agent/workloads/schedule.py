@@ -12,7 +12,7 @@ from schemas.requests import Traced, Workload
 from streams.speed.traces import BLOCK_TOKENS
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
-PREFIX = 1  # tells the draw of a prefix from that of the words
+PREFIX, CANCEL = 1, 2  # tell a request's draws from each other, and from that of its words
 Shared = tuple[tuple[int, int], ...]
 
 
@@ -28,7 +28,7 @@ class Planned:
     """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free.
 
     `shared`: what its prompt begins with, piece by piece, each a name and so many tokens: where the names are the same, so are the texts.
-    `text`: the whole prompt, where it is given.
+    `text`: the whole prompt, where it is given. `cancel_after_s`: when the client gives it up; None: never.
     """
 
     index: int
@@ -39,6 +39,7 @@ class Planned:
     seed: int
     shared: Shared = ()
     text: str | None = None
+    cancel_after_s: float | None = None
 
 
 Schedule = tuple[list[Planned], Iterator[Planned]]
@@ -76,10 +77,13 @@ def _offered(workload: Workload, *, seed: int) -> Iterator[tuple[float | None, T
 def _planned(
     workload: Workload, index: int, *, seed: int, phase: Phase, at_s: float | None = None, traced: Traced | None = None
 ) -> Planned:
+    own = seed + index
+    gives_up = phase == "steady" and np.random.default_rng([own, CANCEL]).random() < workload.cancel_ratio
+    cancel_after_s = workload.cancel_after_s if gives_up else None
     if traced is None:
-        common = prefix(workload, seed=seed + index)
-        return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, seed + index, common)
-    return Planned(index, phase, at_s, traced.input_tokens, traced.output_tokens, seed + index, blocks(traced), traced.text)
+        common = prefix(workload, seed=own)
+        return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, own, common, None, cancel_after_s)
+    return Planned(index, phase, at_s, traced.input_tokens, traced.output_tokens, own, blocks(traced), traced.text, cancel_after_s)
 
 
 def prefix(workload: Workload, *, seed: int) -> Shared:

@@ -19,10 +19,11 @@ DAY_S = 86_400
 LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
-    "api", "shared_prefix", "shared_prefixes",
+    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after",
 )  # fmt: skip
 # Options whose field has another name.
-FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio"}
+FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
+          "cancel": "cancel_ratio", "cancel_after": "cancel_after_s"}  # fmt: skip
 PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
 
@@ -42,6 +43,8 @@ def perf(
     slo: Annotated[str | None, typer.Option(help="a service level, as ttft_p95=0.5,itl_p95=0.05 (seconds); a sweep seeks its rate")] = None,
     shared_prefix: Annotated[float | None, typer.Option(help="the share of each prompt (0..1) that others begin with too")] = None,
     shared_prefixes: Annotated[int | None, typer.Option(help="so many of those; 1 where none is given")] = None,
+    cancel: Annotated[float | None, typer.Option(help="the share of requests (0..1) that the client gives up")] = None,
+    cancel_after: Annotated[float | None, typer.Option(help="seconds after which it gives those up")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,

@@ -283,6 +283,8 @@ def performance(told: Mapping[str, Any]) -> None:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:
         sweep(told["sweep"])
+    if told["cancelled"]:
+        say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
     if told["client"]["overloaded"]:

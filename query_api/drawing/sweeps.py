@@ -28,7 +28,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A latency over requests/s, one mark a step, joined by their rates. `limit`: the level's height from above, and its words."""
+    """A latency over requests/s, one mark a step, those of a rate joined. `limit`: the level's height from above, and its words."""
 
     name: str
     marks: Sequence[Mark]
@@ -65,7 +65,7 @@ def _plot(name: str, steps: Sequence[Mapping[str, Any]], slo: Mapping[str, Any] 
     marks = [Mark(100 * x / across, 100 - height(y), step["verdict"] == "kept", step["step"], _label(step, x, y)) for step, x, y in told]
     level = (100 - height(limit), f"{100 * slo['ratio']:g} % within {seconds(limit)}") if slo and limit else None
     return Plot(
-        f"{NAMES[name]}, {part}", marks, list(pairwise(marks)), level,
+        f"{NAMES[name]}, {part}", marks, list(pairwise(marks[told[0][0]["rate_per_s"] is None :])), level,
         [Tick(100 * n / TICKS, number(across * n / TICKS, 1)) for n in range(TICKS + 1)],
         [Tick(height(value), seconds(value)) for value in _marked(low, high)],
     )  # fmt: skip

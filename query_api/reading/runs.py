@@ -171,7 +171,8 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     durations = {f"{name}_s": spread(value, name) for name in DURATIONS}
     energy = figures.get("energy_uj", {})
     return {
-        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
+        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")),
+        "cancelled": _whole(value.get("cancelled")), "requests_per_s": value.get("requests_per_s"),
         "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
         **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s", "goodput_per_s")},
         **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},

@@ -243,6 +243,7 @@ class Speed(Shape):
 
     requests: int | None
     errors: int | None
+    cancelled: int | None = Field(description="requests that the client gave up as it was asked to; they are in no latency, and no error")
     errors_by_kind: dict[str, int]
     requests_per_s: float | None
     offered_per_s: float | None

@@ -51,17 +51,20 @@ class Measured:
 
 def measured(steady: Sequence[RequestTimed], tokens: Tokens, *, slo: Objective | None = None) -> Measured:
     """The figures of steady requests, which are in their order; the tokens of others are passed over."""
-    good = [request for request in steady if request.status == "ok"]
+    good, wrong = ([request for request in steady if request.status == status] for status in ("ok", "error"))
     window, from_ns = steady_window(steady, good), behind_ramp_ns(steady, good) if good else 0
     arrivals = _sequences(tokens, {request.request_index for request in good})
     by_request = {request: arrived for (request, _), arrived in arrivals.items()}
     samples = _latencies([request for request in good if request.sent_ns >= from_ns], arrivals)
-    beside = held([request for request in steady if request.sent_ns >= from_ns], arrivals, slo=slo or Objective())
+    beside = held(
+        [request for request in steady if request.sent_ns >= from_ns and request.status != "cancelled"], arrivals, slo=slo or Objective()
+    )
     why = UNKNOWN if good and all(request.counted_by == "none" for request in good) else "nothing was measured"
     figures = [
         Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
-        Figure(metric="errors", value=len(steady) - len(good), n=len(steady), unit="1"),
-        *_errors(steady),
+        Figure(metric="errors", value=len(wrong), n=len(steady), unit="1"),
+        Figure(metric="cancelled", value=len(steady) - len(good) - len(wrong), n=len(steady), unit="1"),
+        *_errors(wrong, n=len(steady)),
         *_tokens(good),
         *rates(good, window, by_request),
         *client(steady),
@@ -97,10 +100,10 @@ def _latencies(good: Sequence[RequestTimed], arrivals: Sequences) -> dict[str, l
     }
 
 
-def _errors(steady: Sequence[RequestTimed]) -> list[Figure]:
+def _errors(wrong: Sequence[RequestTimed], *, n: int) -> list[Figure]:
     """How many requests failed, by kind: what stands before the colon."""
-    kinds = Counter((request.error_kind or "unknown").partition(":")[0] for request in steady if request.status != "ok")
-    return [Figure(metric=f"errors:{kind}", value=n, n=len(steady), unit="1") for kind, n in sorted(kinds.items())]
+    kinds = Counter((request.error_kind or "unknown").partition(":")[0] for request in wrong)
+    return [Figure(metric=f"errors:{kind}", value=count, n=n, unit="1") for kind, count in sorted(kinds.items())]
 
 
 def _tokens(good: Sequence[RequestTimed]) -> list[Figure]:

@@ -120,5 +120,6 @@ def _missed(held: Held, name: str, limit: int, ratio: float) -> str | None:
     if share >= ratio:
         return None
     told = f"{100 * share:.3g} % are within {limit / 1e9:g} s"
-    value = percentiles(held.times[name], [100 * ratio])[0] if held.times[name] else 0.0
-    return f"{label} is {value / 1e9:.3g} s: {told}" if value > limit else f"{label} was missed: {told}, for requests failed"
+    if failed := int(held.there[name].sum()) - len(held.times[name]):
+        return f"{label} was missed: {told}, for {failed} requests failed"
+    return f"{label} is {percentiles(held.times[name], [100 * ratio])[0] / 1e9:.3g} s: {told}"

@@ -48,7 +48,8 @@ CLIFF: Final = 1.25
 TIMES_ALONE: Final = 4
 # Figures that are of the whole sweep, whichever step the others are of.
 TOTALS: Final = frozenset({
-    "requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "client_dropped", "tokens_not_timed",
+    "requests", "errors", "cancelled", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "client_dropped",
+    "tokens_not_timed",
 })  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def _step(number: int, requests: Sequence[RequestTimed], tokens: Tokens, *, slo:
 
 
 def _verdict(load: Measured, rate: float | None, *, slo: Objective | None) -> tuple[Verdict, str | None]:
-    wrong = [request for request in load.steady if request.status != "ok"]
+    wrong = [request for request in load.steady if request.status == "error"]
     if len(wrong) > FAILING * len(load.steady):
         return "failed", f"{len(wrong)} of {len(load.steady)} requests failed, the first by {wrong[0].error_kind}"
     if rate is not None:

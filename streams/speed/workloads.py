@@ -29,6 +29,8 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
         raise Invalid(
             "shared_prefix_ratio is for prompts that are drawn for a server: give its url and no trace, or leave it out", code=CODE
         )
+    if workload.cancel_ratio and (workload.url is None or workload.cancel_after_s is None):
+        raise Invalid("cancel_ratio is for a server: give its url, and cancel_after_s, when requests are given up", code=CODE)
     if slo:
         _held(workload, slo)
     if own := OF_PROFILE.get(workload.profile):

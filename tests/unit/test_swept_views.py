@@ -13,7 +13,7 @@ from streams.errors import Invalid
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
-    "shared_prefix", "shared_prefixes",
+    "shared_prefix", "shared_prefixes", "cancel", "cancel_after",
 )) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
 
 

@@ -73,6 +73,16 @@ def test_prompts_share_as_much_of_their_beginning_as_was_asked_for() -> None:
     assert all(one[0] != other[0] and one[1:61] == other[1:61] for one, other in zip(prompts, again, strict=True))
 
 
+def test_the_client_gives_up_as_many_requests_as_it_was_asked_to() -> None:
+    """By the draw of each, the same for the same seed; none of the warm-up."""
+    told = Workload(requests=2000, warmup_requests=3, cancel_ratio=0.2, cancel_after_s=0.5)
+    warmup, steady = schedule(told, seed=5)
+    given_up = [one.index for one in steady if one.cancel_after_s == 0.5]
+    assert len(given_up) == pytest.approx(400, rel=0.1)
+    assert given_up == [one.index for one in schedule(told, seed=5)[1] if one.cancel_after_s is not None]
+    assert {one.cancel_after_s for one in warmup} == {None}
+
+
 @pytest.mark.parametrize("profile", ["constant", "poisson", "gamma", "concurrent", "single"])
 def test_the_same_seed_gives_the_same_schedule(profile: str) -> None:
     """Every request with its own number and seed."""
@@ -100,6 +110,11 @@ def test_a_profile_without_its_rate_is_refused() -> None:
             "transformers",
             {"profile": "poisson", "rate_per_s": 1, "burstiness": 2, "requests": 3},
             "burstiness is for profile gamma or sweep, not poisson",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "cancel_ratio": 0.5},
+            "cancel_ratio is for a server: give its url, and cancel_after_s",
         ),
         ("transformers", {"requests": 3, "shared_prefix_ratio": 0.5}, "shared_prefix_ratio is for prompts that are drawn for a server"),
         ("transformers", {"profile": "ramp", "rate_per_s": 1, "requests": 3}, "needs a duration_s"),

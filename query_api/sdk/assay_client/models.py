@@ -1384,6 +1384,7 @@ class Workload(Shape):
     the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
     answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
     common with others: one of so many `shared_prefixes`, drawn for each request.
+    So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -1404,6 +1405,8 @@ class Workload(Shape):
     speedup: float = 1.0
     shared_prefix_ratio: float = 0.0
     shared_prefixes: int = 1
+    cancel_ratio: float = 0.0
+    cancel_after_s: float | None = None
 
 
 class AgentRow(Shape):
@@ -2030,6 +2033,8 @@ class Speed(Shape):
 
     requests: int | None
     errors: int | None
+    cancelled: int | None
+    """requests that the client gave up as it was asked to; they are in no latency, and no error"""
     errors_by_kind: dict[str, int]
     requests_per_s: float | None
     offered_per_s: float | None
