@@ -30,7 +30,7 @@ from scipy.special import bdtr
 from schemas.measurements import RequestTimed
 from schemas.requests import Objective, Workload
 from schemas.results import Figure, LoadStep, Verdict
-from streams.bounds import MOST_RATE
+from streams.bounds import MOST_LOAD_REQUESTS, MOST_RATE
 from streams.speed.client import rates_kept
 from streams.speed.loads import SHORT, saturated
 from streams.speed.measured import Measured, Tokens, measured
@@ -89,6 +89,8 @@ def _step(number: int, requests: Sequence[RequestTimed], tokens: Tokens, *, slo:
 
 def _verdict(load: Measured, rate: float | None, *, slo: Objective | None) -> tuple[Verdict, str | None]:
     wrong = [request for request in load.steady if request.status == "error"]
+    if not load.good and not wrong:
+        return "failed", "no request was answered to its end: the client gave all of them up"
     if len(wrong) > FAILING * len(load.steady):
         return "failed", f"{len(wrong)} of {len(load.steady)} requests failed, the first by {wrong[0].error_kind}"
     if rate is not None:
@@ -97,18 +99,17 @@ def _verdict(load: Measured, rate: float | None, *, slo: Objective | None) -> tu
         if load.window is None:
             return "saturated", SHORT
         if saturated(load.steady, load.window):
-            return (
-                "saturated",
-                f"{load.figure('requests_per_s').value:.3g} requests/s were served of {load.figure('offered_per_s').value:.3g}",
-            )
+            served, offered = (load.figure(name).value for name in ("requests_per_s", "offered_per_s"))
+            return "saturated", f"{served:.3g} requests/s were served of {offered:.3g}"
     why = missed(load.held, slo=slo) if slo else None
     return ("missed", why) if why else ("kept", None)
 
 
 def following(workload: Workload, steps: Sequence[Step], *, slo: Objective | None) -> Workload | None:
     """The next step's load; None where the sweep is over."""
+    most = {"requests": workload.requests or MOST_LOAD_REQUESTS // MOST_STEPS}
     if not steps:
-        return workload.model_copy(update={"profile": "single", "rate_per_s": None, "burstiness": None})
+        return workload.model_copy(update={"profile": "single", "rate_per_s": None, "burstiness": None} | most)
     if len(steps) == MOST_STEPS or (slo and _surely_missed(steps[0], slo)):
         return None
     rate = _next_rate([step for step in steps if step.rate is not None], first=workload.rate_per_s or _own_rate(steps[0]) / 2)
@@ -119,7 +120,7 @@ def following(workload: Workload, steps: Sequence[Step], *, slo: Objective | Non
     if workload.requests is None:
         least_s = 2 * needed(slo.ratio) / rate if slo else 0.0
         told["duration_s"] = max(workload.duration_s or 0.0, least_s, TIMES_ALONE / _own_rate(steps[0]))
-    return workload.model_copy(update=told)
+    return workload.model_copy(update=told | most)
 
 
 def _own_rate(alone: Step) -> float:

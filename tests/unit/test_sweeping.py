@@ -11,10 +11,11 @@ from gpu_agent.workloads.schedule import Planned, schedule
 from schemas.measurements import Clock, LoadClient, RequestTimed, TokensTimed
 from schemas.requests import Objective, Workload
 from schemas.results import Figure
+from streams.bounds import MOST_LOAD_REQUESTS
 from streams.errors import Invalid
 from streams.speed import workloads
 from streams.speed.performance import Speed, Summary
-from streams.speed.sweeping import Step, following, steps_of
+from streams.speed.sweeping import MOST_STEPS, Step, following, steps_of
 from tests.pool import STAMP
 from tests.runs import run_named
 
@@ -173,6 +174,15 @@ def test_a_rate_that_the_client_cannot_send_is_void_and_says_what_it_can() -> No
     found = figures(bench.speed.summary(slo=slo))["slo_rate_per_s"]
     assert found.high is None and found.value == pytest.approx(100.0, rel=0.08)
     assert "can send 100 here" in (found.origin or "")
+
+
+def test_a_whole_sweep_sends_no_more_than_a_load_may() -> None:
+    """Whatever its steps' duration: each ends with its share."""
+    bench = Bench()
+    steps = bench.sweep(SWEEP.model_copy(update={"duration_s": 0.5}))
+    for taken in ([], steps[:3]):
+        load = following(SWEEP.model_copy(update={"duration_s": 600_000.0}), taken, slo=None)
+        assert load is not None and MOST_STEPS * (load.requests or 0) <= MOST_LOAD_REQUESTS
 
 
 def test_a_server_that_answers_nothing_above_a_rate_has_its_limit_there() -> None:
