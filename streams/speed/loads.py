@@ -22,7 +22,7 @@ from streams.speed.window import Window, last_ns, overlapping
 
 RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 SERVED: Final = 0.95
-CHANCE: Final = 2  # standard deviations of the difference of two Poisson counts
+CHANCE: Final = 1.5  # standard deviations of the difference of two Poisson counts
 UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
 SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
 Arrivals = Mapping[int, Sequence[tuple[int, int]]]  # request → when so many tokens came
