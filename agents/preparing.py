@@ -27,6 +27,7 @@ from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import judging, pins, skipping, stopping
+from streams.speed import workloads
 from streams.trust.privacy import of_build
 
 T = TypeVar("T")
@@ -182,7 +183,7 @@ def _plan(
         model_sha=facts.model_sha if facts else name, tokenizer_sha=facts.tokenizer_sha if facts else name,
         chat_template_sha=dress_of(request, facts).sha, tasks=tuple(one.planned for one in prepared),
         licences=tuple(sorted({one.licence for one in prepared if one.licence})), skipped=tuple(skipped), estimate=estimate, jobs=jobs,
-        perf_requests=planning.perf_requests(request.workload), parameters=facts.parameters if facts else None,
+        perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
             *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])

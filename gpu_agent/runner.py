@@ -12,6 +12,7 @@ import struct
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +40,15 @@ SURROUNDINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1"}
 def _frame(value: object) -> bytes:
     body = pickle.dumps(value)
     return LENGTH.pack(len(body)) + body
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """By what a load's requests are drawn: a seed, a mark that no other attempt's prompts begin with, and the number of the first."""
+
+    seed: int
+    mark: str
+    first: int
 
 
 class Engines:
@@ -122,10 +132,13 @@ class Engines:
             yield reply
 
     async def measure(
-        self, workload: Workload, *, model: ModelRef, seed: int, mark: str, credential: str | None = None
+        self, workload: Workload, *, model: ModelRef, seed: int, mark: str, first: int = 0, credential: str | None = None
     ) -> AsyncIterator[Timed]:
-        """A workload's requests as they end. `mark`: what no other attempt's prompts begin with. Raises: Permanent, Temporary."""
-        async for reply in self._call("measure", workload, model, seed, mark, credential):
+        """A workload's requests as they end, numbered from `first`. `mark`: what no other attempt's prompts begin with.
+
+        Raises: Permanent, Temporary.
+        """
+        async for reply in self._call("measure", workload, model, Drawn(seed, mark, first), credential):
             yield reply
 
     @property
@@ -233,13 +246,13 @@ class _Server:
             raise Temporary("no model is loaded", code="engine-died")
         return self._engine
 
-    def measure(self, workload: Workload, model: ModelRef, seed: int, mark: str, credential: str | None) -> Iterator[Timed]:
+    def measure(self, workload: Workload, model: ModelRef, drawn: Drawn, credential: str | None) -> Iterator[Timed]:
         if workload.url is None:
-            return checked(drive(workload, self._stream, seed=seed))
+            return checked(drive(workload, self._stream, seed=drawn.seed, first=drawn.first))
         check_asked(workload.url)
         key = key_of(credential, workload.url)
-        target = Target(model.uri, mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key)
-        return checked(load(workload, target, seed=seed))
+        target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key)
+        return checked(load(workload, target, seed=drawn.seed, first=drawn.first))
 
     def _stream(self, planned: Planned) -> Iterator[int]:
         return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)

@@ -6,32 +6,23 @@ from contextlib import suppress
 
 from gpu_agent.engines.engine import Halved, Loaded
 from gpu_agent.engines.failures import QUOTING, OfRequest, frames_of, words_of
+from gpu_agent.measuring import Measuring
 from gpu_agent.metering import metering
-from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
-from gpu_agent.workloads.schedule import CLOSED
-from gpu_agent.workloads.timed import Timed
 from infra.identity import now_us, producer
 from infra.kafka import MOST_BYTES, Log
 from infra.metrics import ATTEMPTS
 from schemas.builds import SampleBuilt
 from schemas.jobs import BuildPlace, EngineUsed, Job, JobChanged, JobError, JobReleased, ModelLoaded
-from schemas.measurements import Answer, Clock, LoadClient, RequestTimed, SampleAnswered, TokensTimed
-from schemas.requests import Workload
+from schemas.measurements import Answer, SampleAnswered
 from streams.errors import AssayError, Invalid, Permanent, Temporary
 from streams.fitting import answered_within
 from streams.queue.bits import pack, unpack
 from streams.trust.privacy import PRIVATE
 
 PUBLISH_EVERY_S = 0.2
-ARRIVALS = 64
 REPORT_EVERY_S = 1.0
-# What a request's event has just as it was measured.
-AS_TIMED = (
-    "scheduled_ns", "queued_ns", "sent_ns", "ended_ns", "prompt_tokens", "output_tokens", "connect_ns", "tls_ns", "first_answer_ns",
-    "last_token_ns", "cached_tokens", "reasoning_tokens", "counted_by", "apportioned", "http_status",
-)  # fmt: skip
 # What reading a job raises where its data is not as it should be: no JSON, no UTF-8, a sealed text, a field that is not there.
 OF_DATA = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 BROKEN = "job-broken"
@@ -92,41 +83,13 @@ class Attempt:
         if self.job.kind == "answer" and self.job.build is not None:
             await self._answer_all(self.job.build)
         elif self.job.kind == "perf" and self.job.workload is not None:
-            await self._measure(self.job.workload)
+            measuring = Measuring(self.job, log=self._log, engines=self._engines, attempt=self.lease.attempt, header=self._header)
+            async for counts in measuring.run(self.job.workload):
+                self._counts = counts
+                if time.monotonic() - self._reported_s > REPORT_EVERY_S:
+                    await self.report("running")
         else:
             raise Invalid(f"this agent runs jobs of kind answer and perf, not {self.job.kind}", code="job-kind")
-
-    async def _measure(self, workload: Workload) -> None:
-        """Runs the workload, and publishes every request's times as it ends."""
-        stamp = clock()
-        loop = "closed" if workload.profile in CLOSED else "open"
-        mark = f"{self.job.job_id}/{self.lease.attempt}"
-        job = self.job
-        async for timed in self._engines.measure(workload, model=job.model, seed=job.seed, mark=mark, credential=job.credential_ref):
-            tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
-            await self._log.publish_all([self._timed(timed, stamp, loop), *tokens])
-            self._counts["requests"] = self._counts.get("requests", 0) + 1
-            self._counts["token_timings"] = self._counts.get("token_timings", 0) + len(tokens)
-            if time.monotonic() - self._reported_s > REPORT_EVERY_S:
-                await self.report("running")
-
-    def _timed(self, timed: Timed, stamp: Clock, loop: str) -> RequestTimed:
-        planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
-        return RequestTimed.model_validate(self._header() | {name: getattr(timed, name) for name in AS_TIMED} | {
-            "request_index": planned.index, "phase": planned.phase, "clock": stamp, "loop": loop, "first_byte_ns": timed.first_token_ns,
-            "status": "error" if timed.error else "ok", "error_kind": timed.error,
-            "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
-                                 queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped),
-        })  # fmt: skip
-
-    def _tokens(self, timed: Timed, chunk: int) -> TokensTimed:
-        first = chunk * ARRIVALS
-        arrivals = timed.arrivals[first : first + ARRIVALS]
-        return TokensTimed.model_validate(self._header() | {
-            "request_index": timed.planned.index, "sequence": 0, "chunk": chunk,
-            "first_token": sum(count for _, count in timed.arrivals[:first]), "arrival_ns": tuple(at for at, _ in arrivals),
-            "tokens_per_arrival": tuple(count for _, count in arrivals),
-        })  # fmt: skip
 
     async def report(self, state: str, *, error: JobError | None = None) -> None:
         """Says where the attempt stands; samples count as done only once the broker has their answers."""

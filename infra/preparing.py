@@ -13,6 +13,7 @@ from schemas.runs import Estimate
 from streams.engines import is_elsewhere, kind_of
 from streams.errors import Invalid
 from streams.quality import generation
+from streams.speed import workloads
 
 NOT_BROUGHT = {"definition": None, "trust_code": False, "file": None, "parts": ()}  # what a task of lm-eval's says of a definition
 
@@ -32,8 +33,8 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
     model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
     if request.workload and not request.workload.url:
-        load = request.workload
-        model_fitness.check_load(window_of(facts, request.engine), input_tokens=load.input_tokens, output_tokens=load.output_tokens)
+        input_tokens, output_tokens = workloads.longest(request.workload)
+        model_fitness.check_load(window_of(facts, request.engine), input_tokens=input_tokens, output_tokens=output_tokens)
     if facts.shape.vocabulary:
         for told in asked:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from schemas.builds import ContentPlace
 from schemas.event import SHOWN, Double, Event, Record, RunId, Visibility
-from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Workload
+from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Objective, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
 JobState = Literal["loading", "running", "finished", "failed", "cancelled", "out_of_memory_retried"]
@@ -37,8 +37,8 @@ class Job(Record):
 
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
-    `no_truncation`: it fails over a request that the model's window would cut. `credential_ref` names what the agent shows to a server
-    elsewhere; the secret itself is in no event.
+    `slo` is what its load is held to. `no_truncation`: it fails over a request that the model's window would cut. `credential_ref` names
+    what the agent shows to a server elsewhere; the secret itself is in no event.
     """
 
     run_id: RunId
@@ -66,6 +66,7 @@ class Job(Record):
     model_sha: str | None = None
     no_truncation: bool = False
     credential_ref: str | None = None
+    slo: Objective | None = None
 
     @property
     def samples(self) -> Sequence[int]:

@@ -83,7 +83,8 @@ class RequestTimed(Event):
     last; `ended_ns` when no more could come. What connecting and TLS took is in `connect_ns` and `tls_ns`, where a connection was made for
     it. `counted_by`: what its tokens are counted by: engine, usage, tokenizer, none (then they are not known, and 0), or chunks (only
     before this was said). `apportioned`: chunks held several tokens, or parts of one, which are apportioned to them by length.
-    `loop`: an open load sends by its schedule, a closed one when an answer has ended.
+    `status` is ok, error or cancelled: the client gave it up on purpose. `loop`: an open load sends by its schedule, a closed one when an
+    answer has ended. `step`: of which step of a sweep it is, from 0, and `step_rate_per_s` its rate; null in the first, one stream alone.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
@@ -117,6 +118,8 @@ class RequestTimed(Event):
     counted_by: str = "chunks"
     apportioned: bool = False
     loop: Literal["open", "closed"] | None = None
+    step: int | None = None
+    step_rate_per_s: Double | None = None
 
 
 class TokensTimed(Event):

@@ -9,7 +9,7 @@ from schemas.event import Event, Finite, Record, RunId
 Purpose = Literal["evaluate", "audit", "train"]
 Varied = Literal["seed", "format"]
 Api = Literal["completions", "chat"]
-Profile = Literal["single", "constant", "poisson", "concurrent", "sweep"]
+Profile = Literal["single", "constant", "poisson", "gamma", "ramp", "trace", "concurrent", "sweep"]
 
 
 class Adapter(Record):
@@ -100,11 +100,29 @@ class Chat(Record):
     fold_system: bool = False
 
 
-class Workload(Record):
-    """A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+class Traced(Record):
+    """A request of a trace, `at_ms` after its first. Requests whose `hash_ids` begin alike have prompts that begin alike.
 
-    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
-    cache of prefixes answers; without, the same seed sends the same prompts.
+    An id stands for a block of 512 tokens, the last one for what is left. `text` is the prompt itself.
+    """
+
+    at_ms: Finite
+    input_tokens: int
+    output_tokens: int
+    hash_ids: tuple[int, ...] = ()
+    text: str | None = None
+
+
+class Workload(Record):
+    """A load to measure speed under. `requests` and `duration_s` end it, whichever comes first; a trace also ends by itself.
+
+    `burstiness` is the shape of gamma arrivals: 1 is Poisson, less comes in bursts. A ramp goes from `rate_per_s` to `rate_to_per_s`.
+    A trace is sent `speedup` times as fast as it was recorded. A sweep is a series of loads, each as long as `requests` and `duration_s`
+    say: one stream alone, then at rates from `rate_per_s` on, to where the server is saturated or misses its service level. `api` is what
+    the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
+    answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
+    common with others: one of so many `shared_prefixes`, drawn for each request.
+    So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     """
 
     profile: Profile = "single"
@@ -118,10 +136,18 @@ class Workload(Record):
     url: str | None = None
     api: Api = "completions"
     fresh_prompts: bool = True
+    burstiness: Finite | None = None
+    rate_to_per_s: Finite | None = None
+    trace: tuple[Traced, ...] = ()
+    speedup: Finite = 1.0
+    shared_prefix_ratio: Finite = 0.0
+    shared_prefixes: int = 1
+    cancel_ratio: Finite = 0.0
+    cancel_after_s: Finite | None = None
 
 
 class Objective(Record):
-    """A service level that a measured run is held to."""
+    """A service level that a load is held to: of all times, so great a share is at most so long. Null is no limit."""
 
     ttft_ns: int | None = None
     itl_ns: int | None = None

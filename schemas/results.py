@@ -1,9 +1,12 @@
 """What is derived: scores of samples and runs, speed, cost, rankings. All of it can be rebuilt from the log."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from schemas.event import Double, Event, Record, RunId
-from schemas.requests import Chat
+from schemas.requests import Chat, Objective
+
+# A step of a sweep was kept, missed its service level, saturated the server, failed, or was more than the client can send.
+Verdict = Literal["kept", "missed", "saturated", "failed", "void"]
 
 
 class JudgeUsed(Record):
@@ -142,8 +145,21 @@ class TaskStopped(Event):
     confidence: Double
 
 
+class LoadStep(Record):
+    """A step of a sweep, at that rate; null: one stream alone. `why`, where it was not kept, in words."""
+
+    step: int
+    rate_per_s: Double | None
+    verdict: Verdict
+    why: str | None = None
+    figures: tuple[Figure, ...]
+
+
 class PerformanceSummarised(Event):
-    """The speed, and the energy where a meter is, of a run's workload."""
+    """The speed, and the energy where a meter is, of a run's workload; of a sweep the figures of its best step.
+
+    `slo` is what it was held to.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "formula_version", "inputs_digest")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -154,6 +170,8 @@ class PerformanceSummarised(Event):
     inputs_digest: str
     figures: tuple[Figure, ...]
     histograms: tuple[Histogram, ...] = ()
+    steps: tuple[LoadStep, ...] = ()
+    slo: Objective | None = None
 
 
 class CostSummarised(Event):

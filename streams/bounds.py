@@ -24,6 +24,7 @@ from schemas.requests import (
     Stopping,
     TaskChoice,
     TaskPart,
+    Traced,
     Workload,
 )
 from streams.errors import Invalid
@@ -38,6 +39,9 @@ MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
+MOST_RATE: Final = 10_000
+MOST_TRACED: Final = 20_000
+TRACED_BYTES, ID_BYTES = 24, 4  # of a request of a trace, and of each of its ids
 # Of all definitions with the files that they lean on: a request is one record.
 MOST_DEFINED_BYTES: Final = 2**20
 PLAIN: Final = re.compile(r"[\w.-]*", re.ASCII).fullmatch
@@ -114,9 +118,16 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     TaskPart: {"path": NAME, "text": LONG},
     Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},
     Workload: {
-        "rate_per_s": Number(10_000), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
+        "rate_per_s": Number(MOST_RATE), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
         "requests": Number(MOST_LOAD_REQUESTS, 1), "warmup_requests": Number(10_000, 0), "input_tokens": Number(1_000_000),
-        "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME,
+        "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME, "burstiness": Number(1_000_000, 0.001),
+        "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
+        "shared_prefix_ratio": Number(1, 0), "shared_prefixes": Number(1_000_000, 1), "cancel_ratio": Number(1, 0),
+        "cancel_after_s": Number(DAY_S, 0.001),
+    },
+    Traced: {
+        "at_ms": Number(7 * DAY_S * 1000), "input_tokens": Number(1_000_000), "output_tokens": Number(1_000_000),
+        "hash_ids": Several(4_000), "text": LONG,
     },
     Objective: {
         "ttft_ns": Number(24 * HOUR_NS, 1), "itl_ns": Number(24 * HOUR_NS, 1), "e2e_ns": Number(24 * HOUR_NS, 1), "ratio": Number(1, 0),
@@ -135,6 +146,13 @@ def check(request: EvaluationRequested) -> None:
     if (size := sum(len(text.encode(errors="replace")) for text in texts)) > MOST_DEFINED_BYTES:
         told = "the definitions of tasks, with the files that they lean on"
         raise Invalid(f"{told}, have {size:,} bytes: give at most {MOST_DEFINED_BYTES:,}; ask for several runs", code="out-of-bounds")
+    trace = request.workload.trace if request.workload else ()
+    if (
+        size := sum(TRACED_BYTES + ID_BYTES * len(one.hash_ids) + len((one.text or "").encode(errors="replace")) for one in trace)
+    ) > MOST_DEFINED_BYTES:
+        raise Invalid(
+            f"the trace has some {size:,} bytes: give at most {MOST_DEFINED_BYTES:,}; cut it (--requests, --duration)", code="out-of-bounds"
+        )
 
 
 def check_sum(samples: int, jobs: int, *, load: bool) -> None:

@@ -7,13 +7,14 @@ from itertools import product
 from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
-from schemas.requests import Chat, EvaluationRequested, TaskChoice, Workload
+from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, PlannedTask
 from streams import bounds, served
 from streams.engines import check_model, is_elsewhere, kind_of
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.quality.exposure import check_date
+from streams.speed import workloads
 
 FEWEST_SETUPS = 3
 PERF = "/perf"
@@ -60,13 +61,13 @@ def check(request: EvaluationRequested) -> None:
     stopping.check(request)
     _check_vary(request)
     if request.workload:
-        _check_workload(request.workload, engine=request.engine.name)
+        workloads.check(request.workload, engine=request.engine.name, slo=request.slo)
 
 
 def _check_honoured(request: EvaluationRequested) -> None:
     """Refuses what the schema takes and nothing acts on yet: a run that seems to keep it would be shown as what it is not."""
     told = {
-        "slo": (request.slo, "no run is held to a service level yet"),
+        "slo": (request.slo if request.workload is None else None, "a service level is for a load, and the request has no workload"),
         "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
         "credential_ref": (None if _goes_elsewhere(request) else request.credential_ref, "it is shown to servers elsewhere alone"),
         "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
@@ -153,31 +154,6 @@ def _check_chat(chat: Chat) -> None:
         raise Invalid("chat.thinking_end is empty: give the text that ends the model's thinking, as </think>", code="chat")
 
 
-def _check_workload(workload: Workload, *, engine: str) -> None:
-    if not kind_of(engine).tokens:
-        raise Invalid(
-            f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
-        )
-    served.check_load(workload.url, engine=engine)
-    if workload.profile in ("constant", "poisson") and not (workload.rate_per_s and workload.rate_per_s > 0):
-        raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code="workload")
-    if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
-        raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
-                      "its duration_s", code="out-of-bounds")  # fmt: skip
-    if workload.profile == "concurrent" and not (workload.concurrency and workload.concurrency > 0):
-        raise Invalid("profile concurrent needs a concurrency above 0", code="workload")
-    if workload.requests is None and workload.duration_s is None:
-        raise Invalid("a workload needs requests or duration_s, or it would never end", code="workload")
-    if workload.input_tokens < 1 or workload.output_tokens < 1:
-        raise Invalid("input_tokens and output_tokens must be 1 or more", code="workload")
-
-
-def _sent(workload: Workload) -> int:
-    """How many requests a workload sends where nothing but its rate and its time say it; 0 for others."""
-    paced = workload.requests is None and workload.profile in ("constant", "poisson")
-    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if paced else 0
-
-
 def samples_of(choice: TaskChoice, there: int) -> int:
     """How many of a build's samples are asked: of a share, rounded up as lm-eval does (0.4.13, evaluator_utils.get_sample_size)."""
     if choice.limit_ratio is not None:
@@ -236,7 +212,7 @@ def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Nee
         yield job
     here = request.workload is not None and request.workload.url is None
     yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
-        "workload": request.workload, "model_sha": model_sha, "depends_on": tuple(names),
+        "workload": request.workload, "slo": request.slo, "model_sha": model_sha, "depends_on": tuple(names),
         "credential_ref": None if here else request.credential_ref,
     })  # fmt: skip
 
@@ -280,15 +256,6 @@ def is_perf(job_id: str) -> bool:
 def task_of(job_id: str) -> str:
     """The task whose samples a job answers."""
     return job_id.partition("/")[2].rsplit("/", 2)[0]
-
-
-def perf_requests(workload: Workload | None) -> int | None:
-    """How many steady requests a workload will send, where that is known before; 0 where only its end is; None without one."""
-    if workload is None:
-        return None
-    if workload.requests is not None:
-        return workload.requests
-    return round((workload.rate_per_s or 0) * (workload.duration_s or 0)) if workload.profile == "constant" else 0
 
 
 def need_of(request: EvaluationRequested, guess: Estimate) -> Need:

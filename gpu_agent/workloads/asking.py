@@ -2,6 +2,7 @@
 
 A prompt is words drawn by the request's seed. It begins with a mark that no other request has: of the job, its attempt and the request.
 So the same seed gives the same load again, but nothing that a server could have kept from before: caches of prefixes begin at the front.
+Prompts that shall begin alike begin with the mark of the job and its attempt, so that they do so among themselves alone.
 Where a workload wants its prompts repeated, the mark is left out, and the same seed gives the same prompts.
 
 Source: OpenAI API reference, Completions and Chat; `ignore_eos` as vLLM, SGLang and TGI take it.
@@ -46,19 +47,32 @@ def place_of(workload: Workload) -> Place:
 
 
 def prompt_of(planned: Planned, *, mark: str) -> str:
-    """The request's prompt, of about as many words as it shall have tokens; how many it has is the server's to say."""
-    words = " ".join(np.random.default_rng(planned.seed).choice(WORDS, planned.input_tokens))
-    own = hashlib.sha256(f"{mark}/{planned.index}".encode()).hexdigest()[:MARK]
-    return f"{own} {words}" if mark else words
+    """The request's prompt, of about as many words as it shall have tokens; how many it has is the server's to say.
+
+    What it shares with others comes first, behind the mark of them all, and its own mark only then.
+    """
+    if planned.text is not None:
+        return planned.text
+    common = [_words(name, count) for name, count in planned.shared]
+    own = _words(planned.seed, planned.input_tokens - sum(count for _, count in planned.shared))
+    before = [_mark(mark)] if common and mark else []
+    return " ".join(filter(None, [*before, *common, _mark(f"{mark}/{planned.index}") if own and mark else "", own]))
+
+
+def _words(seed: int, count: int) -> str:
+    return " ".join(np.random.default_rng(seed).choice(WORDS, count))
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:MARK]
 
 
 def request_of(
-    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), output_tokens: int | None = None,
-    key: str | None = None,
-) -> bytes:  # fmt: skip
+    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), key: str | None = None
+) -> bytes:
     """The whole request. `given_up`: extras that this server does not take; `key`: shown to the server."""
     prompt, chat = prompt_of(planned, mark=mark), place.path.endswith(PATHS["chat"])
-    asked: dict[str, Any] = {"model": model, "stream": True, "temperature": 0.0, "max_tokens": output_tokens or planned.output_tokens}
+    asked: dict[str, Any] = {"model": model, "stream": True, "temperature": 0.0, "max_tokens": planned.output_tokens}
     asked |= {"messages": [{"role": "user", "content": prompt}]} if chat else {"prompt": prompt}
     asked |= {name: value for name, value in EXTRAS if name not in given_up}
     body = json.dumps(asked).encode()

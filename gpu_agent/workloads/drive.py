@@ -35,9 +35,9 @@ def checked(requests: Generator[Timed, None, None]) -> Iterator[Timed]:
         raise (Permanent if last.permanent else Temporary)(f"no request succeeds: {last.error}", code="workload-fails")
 
 
-def drive(workload: Workload, stream: Stream, *, seed: int) -> Generator[Timed, None, None]:
-    """Every request as it ends."""
-    warmup, steady = schedule(workload, seed=seed)
+def drive(workload: Workload, stream: Stream, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
+    """Every request as it ends. `first`: the first one's number."""
+    warmup, steady = schedule(workload, seed=seed, first=first)
     for planned in warmup:
         timed = Timed(planned, scheduled_ns=time.perf_counter_ns())
         timed.begun_ns = timed.sent_ns = timed.scheduled_ns

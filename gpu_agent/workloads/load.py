@@ -21,8 +21,8 @@ from gpu_agent.workloads.answers import Tokens
 from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
-from gpu_agent.workloads.reading import Sent, refused, timed_of
-from gpu_agent.workloads.schedule import Planned, places_of, schedule
+from gpu_agent.workloads.reading import CANCELLED, Sent, refused, timed_of
+from gpu_agent.workloads.schedule import Planned, Schedule, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from schemas.requests import Workload
@@ -46,12 +46,17 @@ class Target:
     patience_s: float = PATIENCE_S
 
 
-def load(workload: Workload, target: Target, *, seed: int) -> Generator[Timed, None, None]:
-    """Every request as it ends, read. Raises: Permanent or Temporary, where the server refuses a first request."""
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
+    """Every request as it ends, read. `first`: the first one's number.
+
+    Raises: Permanent or Temporary, where the server refuses a first request.
+    """
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
     with _stamping():
-        thread = threading.Thread(target=_run, args=(workload, target, seed, out, stop), daemon=True)
+        thread = threading.Thread(
+            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop), out), daemon=True
+        )
         thread.start()
         try:
             while (sent := out.get()) is not None:
@@ -82,9 +87,9 @@ def _stamping() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _run(workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event) -> None:
+def _run(load: "_Load", out: "queue.SimpleQueue[Sent | Exception | None]") -> None:
     try:
-        asyncio.run(_Load(workload, target, seed, out, stop).run())
+        asyncio.run(load.run())
         out.put(None)
     except Exception as error:  # noqa: BLE001  handed to the thread that waits, which raises it
         out.put(error)
@@ -94,14 +99,18 @@ class _Load:
     """The load under way."""
 
     def __init__(
-        self, workload: Workload, target: Target, seed: int, out: "queue.SimpleQueue[Sent | Exception | None]", stop: threading.Event
+        self,
+        workload: Workload,
+        target: Target,
+        planned: Schedule,
+        out: "queue.SimpleQueue[Sent | Exception | None]",
+        stop: threading.Event,
     ) -> None:
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
-        self._warmup, self._steady = schedule(workload, seed=seed)
+        self._warmup, self._steady = planned
         self._closed = places_of(workload)
         self._deadline_s = workload.duration_s if self._closed else None
-        self._output_tokens = workload.output_tokens
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
         self._next: tuple[Planned, bytes] | None = None
@@ -137,39 +146,33 @@ class _Load:
         probe = Planned(-1, "warmup", None, 1, 1, 0)
         for number in range(len(EXTRAS) + 1):
             self._given_up = frozenset(name for name, _ in EXTRAS[:number])
-            exchange = await self._asked(self._request(probe, output_tokens=1))
+            exchange = await self._asked(self._request(probe), most_bytes=_most_bytes(probe))
             if exchange.failure or exchange.response.status not in LISTS:
                 break
         if error := refused(exchange):
             raise error
 
-    async def _asked(self, request: bytes) -> Exchange:
+    async def _asked(self, request: bytes, *, most_bytes: int) -> Exchange:
         ended = asyncio.get_running_loop().create_future()
-        exchange = Exchange(request, self._most_bytes, lambda _: None if ended.done() else ended.set_result(None))
+        exchange = Exchange(request, most_bytes, lambda _: None if ended.done() else ended.set_result(None))
         exchange.last_ns = time.perf_counter_ns()
         self._connections.send(exchange)
         try:
             async with asyncio.timeout(self._target.patience_s):
                 await ended
         except TimeoutError:
-            self._give_up(exchange)
+            self._no_patience(exchange)
         return exchange
 
     async def _alone(self, planned: Planned) -> None:
         """A request of the warm-up: one after the other."""
         now_ns = time.perf_counter_ns()
-        exchange = await self._asked(self._request(planned))
+        exchange = await self._asked(self._request(planned), most_bytes=_most_bytes(planned))
         self._out.put(Sent(planned, now_ns, now_ns, 1, exchange, self._health.lag_ns(), self._health.cpu_ratio()))
 
-    def _request(self, planned: Planned, *, output_tokens: int | None = None) -> bytes:
-        return request_of(
-            self._place, planned, model=self._target.model, mark=self._target.mark, given_up=self._given_up, output_tokens=output_tokens,
-            key=self._target.key,
-        )  # fmt: skip
-
-    @property
-    def _most_bytes(self) -> int:
-        return BYTES_MORE + BYTES_A_TOKEN * self._output_tokens
+    def _request(self, planned: Planned) -> bytes:
+        target = self._target
+        return request_of(self._place, planned, model=target.model, mark=target.mark, given_up=self._given_up, key=target.key)
 
     def _prepare(self) -> None:
         """The next request's bytes, before its time has come."""
@@ -198,10 +201,12 @@ class _Load:
         self._go_on()
 
     def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
-        exchange = Exchange(request, self._most_bytes, lambda _: self._ended(planned.index))
+        exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
         self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
         self._connections.send(exchange)
+        if planned.cancel_after_s is not None:
+            self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
 
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
@@ -223,13 +228,24 @@ class _Load:
             now_ns = time.perf_counter_ns()
             for sent in list(self._under_way.values()):
                 if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._target.patience_s * 1e9:
-                    self._give_up(sent.exchange)
+                    self._no_patience(sent.exchange)
             if self._stop.is_set():
                 self._all_sent = True
                 self._finish()
 
-    def _give_up(self, exchange: Exchange) -> None:
-        failure = f"timeout: nothing came for {self._target.patience_s:.0f} s"
-        if exchange.connection:
-            exchange.connection.drop(failure)
-        exchange.end(failure)
+    def _no_patience(self, exchange: Exchange) -> None:
+        _give_up(exchange, f"timeout: nothing came for {self._target.patience_s:.0f} s")
+
+
+def _give_up(exchange: Exchange, failure: str) -> None:
+    """Ends an exchange that has not ended; the connection of one that has may be another's by now."""
+    if exchange.ended:
+        return
+    if exchange.connection:
+        exchange.connection.drop(failure)
+    exchange.end(failure)
+
+
+def _most_bytes(planned: Planned) -> int:
+    """What more than that is an answer without end."""
+    return BYTES_MORE + BYTES_A_TOKEN * planned.output_tokens

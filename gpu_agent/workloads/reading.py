@@ -15,6 +15,7 @@ FINAL = frozenset({400, 401, 403, 404, 405, 422})
 KEY = "give the server's key by its name: --credential NAME (docs/engines.md)"
 HINTS = {401: KEY, 403: KEY, 404: "is the model's name the server's, and the address right?"}
 LONGEST_QUOTE = 200
+CANCELLED = "cancelled: by the client, as it was asked to"
 
 
 @dataclass(slots=True)
@@ -42,7 +43,9 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     if exchange.response.status == 200:
         answer = read_answer(exchange.pieces, kind=exchange.response.headers.get("content-type", ""))
         _tokens(timed, answer, tokens_of=tokens_of)
-    if error := refused(exchange, answer):
+    error = refused(exchange, answer)
+    timed.cancelled = exchange.failure == CANCELLED
+    if error and not timed.cancelled:
         timed.error, timed.permanent, timed.dropped = f"{error.code}: {error}", isinstance(error, Permanent), error.code == "client-limit"
     return timed
 

@@ -1,15 +1,19 @@
-"""When each request of a workload is to be sent: fixed before the start, and the same for the same seed."""
+"""When each request of a workload is to be sent, and what it is: fixed before the start, and the same for the same seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
+from gpu_agent.workloads.arrivals import arrivals
 from schemas.measurements import Phase
-from schemas.requests import Workload
-from streams.errors import Invalid
+from schemas.requests import Traced, Workload
+from streams.speed.traces import BLOCK_TOKENS
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
+PREFIX, CANCEL = 1, 2  # tell a request's draws from each other, and from that of its words
+Shared = tuple[tuple[int, int], ...]
 
 
 def places_of(workload: Workload) -> int | None:
@@ -21,7 +25,11 @@ def places_of(workload: Workload) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free."""
+    """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free.
+
+    `shared`: what its prompt begins with, piece by piece, each a name and so many tokens: where the names are the same, so are the texts.
+    `text`: the whole prompt, where it is given. `cancel_after_s`: when the client gives it up; None: never.
+    """
 
     index: int
     phase: Phase
@@ -29,35 +37,65 @@ class Planned:
     input_tokens: int
     output_tokens: int
     seed: int
+    shared: Shared = ()
+    text: str | None = None
+    cancel_after_s: float | None = None
 
 
-def schedule(workload: Workload, *, seed: int) -> tuple[list[Planned], Iterator[Planned]]:
-    """The warm-up requests, and the steady ones in the order of their times. Raises: Invalid for a profile that is not there."""
-    warmup = [_planned(workload, index, seed=seed, phase="warmup") for index in range(workload.warmup_requests)]
-    return warmup, _steady(workload, seed=seed)
+Schedule = tuple[list[Planned], Iterator[Planned]]
 
 
-def _steady(workload: Workload, *, seed: int) -> Iterator[Planned]:
-    for number, at_s in enumerate(_times(workload, seed=seed)):
+def schedule(workload: Workload, *, seed: int, first: int = 0) -> Schedule:
+    """The warm-up requests, and the steady ones in the order of their times, numbered from `first`.
+
+    Raises: Invalid for a profile that is not there.
+    """
+    steady_from = first + workload.warmup_requests
+    warmup = [_planned(workload, index, seed=seed, phase="warmup") for index in range(first, steady_from)]
+    return warmup, _steady(workload, seed=seed, first=steady_from)
+
+
+def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
+    # Loads that follow one another, as a sweep's, have times of their own.
+    for number, (at_s, traced) in enumerate(_offered(workload, seed=seed + first)):
         if workload.requests is not None and number >= workload.requests:
             return
         if at_s is not None and workload.duration_s is not None and at_s >= workload.duration_s:
             return
-        yield _planned(workload, workload.warmup_requests + number, seed=seed, phase="steady", at_s=at_s)
+        yield _planned(workload, first + number, seed=seed, phase="steady", at_s=at_s, traced=traced)
 
 
-def _planned(workload: Workload, index: int, *, seed: int, phase: Phase, at_s: float | None = None) -> Planned:
-    return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, seed + index)
-
-
-def _times(workload: Workload, *, seed: int) -> Iterator[float | None]:
+def _offered(workload: Workload, *, seed: int) -> Iterator[tuple[float | None, Traced | None]]:
+    """When each steady request is due, and, where a trace says it, what it is."""
+    if workload.profile == "trace":
+        return ((one.at_ms / 1000 / workload.speedup, one) for one in workload.trace)
     if workload.profile in CLOSED:
-        while True:
-            yield None
-    rate = workload.rate_per_s or 0.0
-    if workload.profile not in ("constant", "poisson") or rate <= 0:
-        raise Invalid(f"profile {workload.profile!r} with rate {rate}: give single, concurrent, or constant or poisson with a rate above 0")
-    draw, at_s = np.random.default_rng(seed), 0.0
-    while True:
-        yield at_s
-        at_s += float(draw.exponential(1 / rate)) if workload.profile == "poisson" else 1 / rate
+        return repeat((None, None))
+    return ((at_s, None) for at_s in arrivals(workload, seed=seed))
+
+
+def _planned(
+    workload: Workload, index: int, *, seed: int, phase: Phase, at_s: float | None = None, traced: Traced | None = None
+) -> Planned:
+    own = seed + index
+    gives_up = phase == "steady" and np.random.default_rng([own, CANCEL]).random() < workload.cancel_ratio
+    cancel_after_s = workload.cancel_after_s if gives_up else None
+    if traced is None:
+        common = prefix(workload, seed=own)
+        return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, own, common, None, cancel_after_s)
+    return Planned(index, phase, at_s, traced.input_tokens, traced.output_tokens, own, blocks(traced), traced.text, cancel_after_s)
+
+
+def prefix(workload: Workload, *, seed: int) -> Shared:
+    """What the prompt has in common with others: which prefix, and how much of it."""
+    count = round(workload.shared_prefix_ratio * workload.input_tokens)
+    return ((int(np.random.default_rng([seed, PREFIX]).integers(workload.shared_prefixes)), count),) if count else ()
+
+
+def blocks(traced: Traced) -> Shared:
+    """The blocks that its ids name, each of 512 tokens, the last one of what is left."""
+    left, found = traced.input_tokens, list[tuple[int, int]]()
+    for name in traced.hash_ids:
+        found.append((name, min(left, BLOCK_TOKENS)))
+        left -= BLOCK_TOKENS
+    return tuple(found)

@@ -40,3 +40,4 @@ class Timed:
     loop_lag_ns: int | None = None
     cpu_ratio: float | None = None
     dropped: bool = False
+    cancelled: bool = False

@@ -38,7 +38,8 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
-    from streams.planning import need_of, perf_requests
+    from streams.planning import need_of
+    from streams.speed import workloads
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
     facts = facts_of(request)
@@ -51,7 +52,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
         "tasks": tasks, "skipped": skipped, "warnings": warnings,
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
-        "jobs": jobs + (1 if request.workload else 0), "perf_requests": perf_requests(request.workload),
+        "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
         "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},
                    "needed_bytes": need_of(request, guess).memory_bytes},
         **_measured(request.model.uri, request.engine.name, samples, settings),

@@ -20,6 +20,7 @@ from query_api.cli import (
     keys,
     labelling,
     looking,
+    measuring,
     prices,
     pulling,
     recommending,
@@ -37,7 +38,7 @@ Command = Callable[..., None]
 # Every command, in the order of --help.
 COMMANDS: dict[str, tuple[Command, ...]] = {
     "The stack": (stack.up, stack.down, stack.status, doctor.doctor),
-    "Evaluate": (submitting.submit, submitting.perf, looking.cancel, pulling.pull),
+    "Evaluate": (submitting.submit, measuring.perf, looking.cancel, pulling.pull),
     "Look": (
         looking.runs,
         looking.run,

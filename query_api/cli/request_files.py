@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from infra.places import is_there
 from query_api.cli.budgets import budget
 from query_api.cli.shares import with_shares
+from query_api.cli.trace_files import packed
 from streams.errors import Invalid
 
 Loc = Sequence[int | str]
@@ -74,7 +75,15 @@ def _completed(body: dict[str, Any]) -> dict[str, Any]:
     judges = [one | {"model": model_named(one["model"])} if isinstance(one, dict) and isinstance(one.get("model"), str) else one
               for one in body.get("judgements") or []] if isinstance(body.get("judgements"), list) else []  # fmt: skip
     limits = {"budget": budget(body["budget"])} if isinstance(body.get("budget"), dict) else {}
-    return with_shares(body) | model | limits | ({"judgements": judges} if judges else {}) | {"tasks": named}
+    return with_shares(body) | model | limits | _load(body.get("workload")) | ({"judgements": judges} if judges else {}) | {"tasks": named}
+
+
+def _load(told: Any) -> dict[str, Any]:
+    """A workload whose trace is a file's name, with what the file holds."""
+    if not isinstance(told, dict) or not isinstance(told.get("trace"), str):
+        return {}
+    limits = {name: told[name] for name in ("speedup", "requests", "duration_s") if isinstance(told.get(name), int | float)}
+    return {"workload": told | {"trace": packed(Path(told["trace"]), **limits)}}
 
 
 def _task(told: Any) -> Any:
@@ -102,7 +111,8 @@ def _said(error: Any, shape: type[BaseModel]) -> str:
     if error["type"] != "extra_forbidden":
         return f"{error['msg'].replace('Input should', 'it should')}, not {json.dumps(error['input'], default=str)}"
     known = _fields(shape, error["loc"][:-1])
-    close = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+    written = str(error["loc"][-1])
+    close = [name for name in known if name.startswith(f"{written}_")] or difflib.get_close_matches(written, known, n=1, cutoff=0.5)
     return "there is no such field; " + (f"did you mean {close[0]}?" if close else f"the fields are {', '.join(sorted(known))}")
 
 

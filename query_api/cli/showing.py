@@ -14,11 +14,14 @@ from rich.text import Text
 from query_api.drawing.charts import number, seconds, stopped, usd
 from query_api.drawing.dressing import dressed, left_out, served, unseen
 from query_api.drawing.grouping import arranged
+from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
 BARS = 12
+REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_per_s": "knee", "cliff_rate_per_s": "cliff",
+           "capacity_requests_per_s": "capacity"}  # fmt: skip
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 # Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
@@ -286,11 +289,39 @@ def performance(told: Mapping[str, Any]) -> None:
     for what in ("alone", "capacity"):
         if (value := told[f"{what}_tokens_per_s"]) is not None:
             say(f"{number(value, 1)} tokens/s {SAID[what]}")
+    if told["slo"]:
+        say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
+    if told["sweep"]:
+        sweep(told["sweep"])
+    if told["cancelled"]:
+        say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def sweep(told: Mapping[str, Any]) -> None:
+    """Prints a sweep: its steps by their rates, and what they came to."""
+    steps = sorted(told["steps"], key=lambda step: step["rate_per_s"] or 0.0)
+    rows = [
+        ("alone" if step["rate_per_s"] is None else number(step["rate_per_s"], 2), number(step["requests_per_s"], 2),
+         number(step["goodput_per_s"], 2), seconds(step["ttft_s"]["p95"]), seconds(step["itl_s"]["p95"]), seconds(step["e2e_s"]["mean"]),
+         step["verdict"] + (f": {step['why']}" if step["why"] else ""))
+        for step in steps
+    ]  # fmt: skip
+    table([">asked/s", ">served/s", ">goodput/s", ">TTFT p95", ">ITL p95", ">E2E mean", ""], rows)
+    for name, words in REACHED.items():
+        if told[name]:
+            say((words, "bold"), f": {_reached(told[name])}")
+
+
+def _reached(one: Mapping[str, Any]) -> str:
+    if one["value"] is None:
+        return f"none; {one['why_undefined']}"
+    ends = f" ({number(one['low'], 2)} to {number(one['high'], 2)})" if one["low"] is not None else ""
+    return f"{number(one['value'], 2)} requests/s{ends}" + (f"; {one['note']}" if one["note"] else "")
 
 
 def _duration(told: Mapping[str, Any], name: str, part: str) -> str:

@@ -14,7 +14,6 @@ from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
 from query_api.cli.options import (
-    ME,
     AsJson,
     Base,
     BudgetS,
@@ -40,7 +39,7 @@ from query_api.cli.options import (
     Vary,
     Wait,
 )  # fmt: skip
-from query_api.cli.overriding import engine_said, submission_of
+from query_api.cli.overriding import submission_of
 from query_api.cli.request_files import model_at
 from query_api.cli.shares import Limit
 from query_api.cli.suites import suite_names
@@ -129,10 +128,6 @@ def _scores(told: dict[str, Any]) -> dict[str, Any]:
             "groups": told["groups"], "skipped": told["skipped"], "warnings": told["warnings"]}  # fmt: skip
 
 
-def _speed(told: dict[str, Any]) -> dict[str, Any]:
-    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), **(told["performance"] or {})}
-
-
 def submit_body(
     body: dict[str, Any], *, wait: bool, as_json: bool, shape: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 ) -> None:
@@ -153,42 +148,3 @@ def submit_body(
             judged.shown(said)
     if told["state"] != "completed":
         raise Invalid(f"run {run_id} is {told['state']}: {told.get('message') or told.get('reason_code') or 'no reason given'}", code="run")
-
-
-def perf(
-    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
-    base: Base = None,
-    trust_model_code: TrustModelCode = False,
-    url: Url = None,
-    credential: Credential = None,
-    api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
-    repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
-    profile: Annotated[str, typer.Option(help="single, constant, poisson or concurrent")] = "single",
-    rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson)")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
-    duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
-    requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
-    input_tokens: Annotated[int, typer.Option(help="tokens of each prompt")] = 64,
-    output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
-    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
-    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
-    submitter: Submitter = None,
-    wait: Wait = False,
-    as_json: AsJson = False,
-) -> None:
-    """Measures speed under a load.
-
-    Examples: `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
-    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
-    """
-    if model is None:
-        raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
-    if duration is None and requests is None:
-        duration = 10.0
-    workload = {"profile": profile, "rate_per_s": rate, "concurrency": concurrency, "duration_s": duration, "requests": requests,
-                "input_tokens": input_tokens, "output_tokens": output_tokens, "url": url, "api": api,
-                "fresh_prompts": not repeat_prompts}  # fmt: skip
-    named = model_at(url, model, trust_code=trust_model_code, base=base)
-    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
-            "credential_ref": credential}  # fmt: skip
-    submit_body(body, wait=wait, as_json=as_json, shape=_speed)

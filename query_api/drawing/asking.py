@@ -9,6 +9,7 @@ import yaml
 from query_api.producing.submitting import Submission
 
 NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping")
+LONGEST = 20_000
 
 
 def request_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +20,9 @@ def request_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return Submission.model_validate_json(json.dumps(told)).model_dump(mode="json", exclude_defaults=True, exclude={"run_id"})
 
 
-def command(row: Mapping[str, Any]) -> str:
-    """The command line that asks for the same again, its request within it."""
+def command(row: Mapping[str, Any]) -> str | None:
+    """The command line that asks for the same again, its request within it; None for one too long to be read, as that of a trace."""
+    if len(row.get("workload") or "") > LONGEST:
+        return None
     text = yaml.safe_dump(request_of(row), sort_keys=False, allow_unicode=True, width=120)
     return f"assay submit /dev/stdin <<'END'\n{text}END"

@@ -104,6 +104,8 @@ def seconds(value: float | None) -> str:
     """A duration as people read it: 3.2 ms, 1.40 s; an en dash for none."""
     if value is None:
         return "–"
+    if not value:
+        return "0 s"
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if value >= size:
             shown = value / size

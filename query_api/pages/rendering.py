@@ -12,7 +12,7 @@ from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
 from query_api.access.callers import caller_of
-from query_api.drawing import charts
+from query_api.drawing import charts, sweeps
 from query_api.drawing.dressing import dressed, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
@@ -58,7 +58,7 @@ TEMPLATES.env.filters |= {
 }  # fmt: skip
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,
-    "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
+    "level": sweeps.level, "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
 }  # fmt: skip
 
 

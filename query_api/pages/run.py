@@ -11,6 +11,7 @@ from query_api.drawing.asking import command
 from query_api.drawing.charts import shares
 from query_api.drawing.grouping import arranged
 from query_api.drawing.held import of_correction, of_strengths
+from query_api.drawing.sweeps import Plot, plots
 from query_api.drawing.timelines import timeline
 from query_api.pages.rendering import Content, page, short
 from query_api.reading.held import corrections, standing
@@ -36,11 +37,15 @@ async def load(request: Request) -> Content:
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
         "run": run, "scores": scores, "spans": shares(scores), "cost": cost, "histograms": histograms,
-        "timeline": timeline(told) if told else None,
+        "timeline": timeline(told) if told else None, "sweep_plots": _sweep_plots(run["performance"]),
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
         "judged": judged, "judged_paged": bool(cursor), **pins, **held,
     }  # fmt: skip
+
+
+def _sweep_plots(speed: Mapping[str, Any] | None) -> list[Plot]:
+    return plots(speed["sweep"], speed["slo"]) if speed and speed["sweep"] else []
 
 
 async def _held(reading: Reading, run_id: str) -> dict[str, Any]:

@@ -15,13 +15,12 @@ from query_api.reading.groups import group_scores
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from query_api.reading.precision import precision
+from query_api.reading.sweeps import NS, level_of, spread, sweep_of
 from streams.errors import NotFound
 
-NS = 1e9
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
 OF_KIND = "errors:"  # how the figures of errors of a kind are called
-SPREAD = ("mean", "p50", "p95", "p99")
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
 RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
 
@@ -133,9 +132,14 @@ class Reading:
     async def performances(self, run_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The speeds of those of the runs that measured one."""
         told: dict[str, dict[str, Any]] = {}
-        for row in await self.rows("performance", run_ids=run_ids):
+        rows, levels = await asyncio.gather(*(self.rows(name, run_ids=run_ids) for name in ("performance", "levels")))
+        for row in rows:
             told.setdefault(row["run_id"], {})[row["metric"]] = row
-        return {run_id: _speed(figures) for run_id, figures in told.items()}
+        found = {row["run_id"]: (json.loads(row["slo"] or "null"), json.loads(row["steps"])) for row in levels}
+        return {
+            run_id: _speed(figures) | {"slo": level_of(found[run_id][0]), "sweep": sweep_of(figures, found[run_id][1])}
+            for run_id, figures in told.items()
+        }
 
     async def histograms(self, run_id: str) -> list[dict[str, Any]]:
         """A run's latency histograms."""
@@ -169,12 +173,13 @@ def _run(
 
 def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     value = {name: row["value"] for name, row in figures.items()}
-    durations = {f"{name}_s": {part: _scaled(value.get(f"{name}_{part}"), NS) for part in SPREAD} for name in DURATIONS}
+    durations = {f"{name}_s": spread(value, name) for name in DURATIONS}
     energy = figures.get("energy_uj", {})
     return {
-        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")), "requests_per_s": value.get("requests_per_s"),
+        "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")),
+        "cancelled": _whole(value.get("cancelled")), "requests_per_s": value.get("requests_per_s"),
         "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
-        **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s")},
+        **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s", "goodput_per_s")},
         **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
         "errors_by_kind": {name.removeprefix(OF_KIND): _whole(value[name]) for name in value if name.startswith(OF_KIND)},
         "undefined": {name: row["why_undefined"] for name, row in figures.items() if row["value"] is None and row["why_undefined"]},

@@ -10,6 +10,7 @@ from query_api.producing.submitting import Batch, Submission, requested, submiss
 from query_api.reading.paging import Paged
 from schemas.event import Visibility
 from schemas.requests import Chat
+from schemas.results import Verdict
 from streams.errors import Conflict, NotFound
 from streams.quality.exposure import DataAge
 from streams.runs import TERMINAL
@@ -185,15 +186,64 @@ class Energy(Shape):
     why_undefined: str | None
 
 
+class Level(Shape):
+    """What a load was held to: that share of all times at most so long. Null is no limit."""
+
+    ttft_s: float | None
+    itl_s: float | None
+    e2e_s: float | None
+    ratio: float
+
+
+class SweepStep(Shape):
+    """A step of a sweep: requests at one rate, or one stream alone (null). `why` says what was not kept."""
+
+    step: int
+    rate_per_s: float | None
+    verdict: Verdict
+    why: str | None
+    requests: int
+    errors: int
+    requests_per_s: float | None
+    offered_per_s: float | None
+    output_tokens_per_s: float | None
+    goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
+    ttft_s: Spread
+    itl_s: Spread
+    e2e_s: Spread
+
+
+class Reached(Shape):
+    """A rate that a sweep found, with its interval; null with its reason."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why_undefined: str | None
+    note: str | None = Field(description="what lies at its end, in words")
+
+
+class Sweep(Shape):
+    """Loads at one rate after another, in the order in which they were taken, and what they came to (docs/speed.md)."""
+
+    steps: tuple[SweepStep, ...]
+    slo_rate_per_s: Reached | None = Field(description="the highest rate under the service level; null without one")
+    knee_rate_per_s: Reached | None
+    cliff_rate_per_s: Reached | None
+    capacity_requests_per_s: Reached | None
+
+
 class Speed(Shape):
     """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
     `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
-    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several.
+    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several. Of a sweep the
+    latencies and rates are those of its best step.
     """
 
     requests: int | None
     errors: int | None
+    cancelled: int | None = Field(description="requests that the client gave up as it was asked to; they are in no latency, and no error")
     errors_by_kind: dict[str, int]
     requests_per_s: float | None
     offered_per_s: float | None
@@ -211,8 +261,11 @@ class Speed(Shape):
     gap_s: Spread
     tpot_s: Spread
     e2e_s: Spread
+    goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
     client: LoadSender
     energy: Energy
+    slo: Level | None = Field(description="what the load was held to")
+    sweep: Sweep | None = Field(description="null of a load at one rate")
 
 
 class Skipped(Shape):

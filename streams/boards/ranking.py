@@ -320,7 +320,8 @@ def _row(entry: Entry, **told: object) -> RankingRow:
     energy = entry.speed.get("energy_per_output_token_uj")
     # A load's own tokens/s are what was offered, and a full server's TTFT is its queue: neither is the model's (streams/speed/loads.py).
     alone = _value(entry.speed.get("alone_tokens_per_s")) is not None
-    ttft = _value(entry.speed.get("ttft_p50")) if alone else None
+    # A sweep has the TTFT of its first step, of one stream alone, beside that of its best.
+    ttft = _value(entry.speed.get("alone_ttft_p50") or entry.speed.get("ttft_p50")) if alone else None
     speed = {
         "output_tokens_per_s": _value(entry.speed.get("capacity_tokens_per_s")),
         "ttft_p50_ns": round(ttft) if ttft is not None else None,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from schemas.jobs import EngineUsed
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
-from schemas.requests import CancellationRequested
+from schemas.requests import CancellationRequested, Objective
 from schemas.results import TaskStopped
 from schemas.runs import Plan
 from schemas.settled import RunSettled
@@ -17,7 +17,7 @@ from streams.settling.used import Attempt, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
-VERSION: Final = "settling-4"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-5"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 
@@ -75,6 +75,7 @@ def _run(run: Run) -> Json:
         "used": _used(run.used),
         "before": _model(run.before),
         "asked": _model(run.asked),
+        "slo": _model(run.slo),
         "stops": [stop.model_dump(mode="json") for stop in run.stops.values()],
     }  # fmt: skip
 
@@ -93,6 +94,7 @@ def _loaded(told: Json) -> Run:
         answered={job: b64decode(done) for job, done in told["answered"].items()},
         used=_loaded_used(told["used"]),
         before=RunSettled.model_validate(told["before"]) if told["before"] else None,
+        slo=Objective.model_validate(told["slo"]) if told["slo"] else None,
         asked=CancellationRequested.model_validate(told["asked"]) if told["asked"] else None,
         stops={stop.task: stop for stop in stops},
     )

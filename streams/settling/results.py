@@ -75,11 +75,12 @@ def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummaris
     speed = run.speeds[job_id]
     if not speed.complete:
         return None
-    figures, histograms = speed.summary(elsewhere=run.served_elsewhere)
+    summary = speed.summary(elsewhere=run.served_elsewhere, slo=run.slo)
     return PerformanceSummarised(
         occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
         formula_version=FORMULA_VERSION, complete=True,
-        inputs_digest=speed.digest(elsewhere=run.served_elsewhere), figures=figures, histograms=histograms,
+        inputs_digest=speed.digest(elsewhere=run.served_elsewhere, slo=run.slo), figures=summary.figures, histograms=summary.histograms,
+        steps=summary.steps, slo=run.slo,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from schemas.event import Event, Visibility
 from schemas.jobs import EngineUsed, JobChanged, JobPlanned
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
-from schemas.requests import CancellationRequested
+from schemas.requests import CancellationRequested, Objective
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
 from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from schemas.settled import RunSettled
@@ -74,6 +74,7 @@ class Run:
     finished: dict[str, Finished] = field(default_factory=dict)
     answered: dict[str, bytes] = field(default_factory=dict)
     served_elsewhere: bool = False
+    slo: Objective | None = None
     deadline_us: int | None = None
     asked: CancellationRequested | None = None
     used: Used = field(default_factory=Used)
@@ -260,6 +261,7 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
             run.deadline_us = event.job.budget.deadline_us
             loaded = event.job.workload is not None and event.job.workload.url is not None
             run.served_elsewhere |= loaded or is_elsewhere(event.job.engine.name)
+            run.slo = run.slo or event.job.slo
         case TaskStopped():
             run.stops.setdefault(event.task, event)
         case CancellationRequested():

@@ -5,13 +5,14 @@
 - *Alone*: no two requests were under way together. Tokens/s of one stream alone: 1 / mean TPOT.
 - *Capacity*: the server had more than it could do: a closed load of several, whose tokens/s are the capacity at that concurrency (for an
   engine of ours, which answers one request at a time, a closed load of one is enough); or an open load of which the window's endings are
-  less than 95 % of its sendings, and more are under way at its end than at its start.
+  less than 95 % of its sendings, and of which more are under way at its end than at its start, by more than chance lets.
 - Self-checks: Little's law, |L - λ·W| / L with L the mean number under way in the window, λ its endings a second and W the mean time of
   those that ended; and the tokens that arrived beside those that were counted.
 
 Source: J. D. C. Little, Oper. Res. 9 (1961) 383-387.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -21,6 +22,7 @@ from streams.speed.window import Window, last_ns, overlapping
 
 RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 SERVED: Final = 0.95
+CHANCE: Final = 1.5  # standard deviations of the difference of two Poisson counts
 UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
 SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
 Arrivals = Mapping[int, Sequence[tuple[int, int]]]  # request → when so many tokens came
@@ -69,8 +71,9 @@ def saturated(steady: Sequence[RequestTimed], window: Window) -> bool:
     if not overlapping(steady):
         return False
     sent = sum(window.holds(request.sent_ns) for request in steady)
-    ended = sum(window.holds(request.ended_ns) for request in steady)
-    return ended < SERVED * sent and _under_way(steady, window.end_ns) > _under_way(steady, window.start_ns)
+    ended = sum(window.holds(last_ns(request)) for request in steady)
+    before, after = _under_way(steady, window.start_ns), _under_way(steady, window.end_ns)
+    return ended < SERVED * sent and after - before > CHANCE * math.sqrt(before + after)
 
 
 def _under_way(requests: Sequence[RequestTimed], at_ns: int) -> int:

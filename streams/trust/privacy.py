@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from schemas.builds import TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart
+from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart, Traced
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import AccessChanged, DeadLettered
@@ -24,6 +24,7 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
     TaskChoice: ("definition",),
     TaskPart: ("text",),
+    Traced: ("text",),
     TaskBuilt: ("config_json",),
     Answer: ("error",),
     SampleScored: ("parts_json",),
@@ -36,8 +37,8 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
 OURS: Final = frozenset({
     "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost", "engine-answers",
     "engine-cannot", "engine-died", "fewshot", "job-kind", "limit", "no-chat-template", "nothing-to-do", "out-of-bounds", "out-of-memory",
-    "pins-differ", "repeats", "samples-missing", "stopping", "task-twice", "thinking-likelihood", "too-long", "truncated", "unknown-engine",
-    "unknown-suite", "unknown-task", "vary", "workload",
+    "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice", "thinking-likelihood", "too-long", "trace", "truncated",
+    "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
 NOBODYS: Final = (None, "", b"", "model")  # no text of the client's; "model" is the tokenizer's own template

@@ -19,7 +19,10 @@ class Behaviour:
     `role`: a chunk with a role alone comes first, at once; `empty`: so many empty ones. `reasoning`: so many tokens of a chat come in that
     channel. `eos`: the text ends by itself after so many tokens, unless told to ignore that. `usage`: asked (where the request does), never
     or wrong. `cache`: a prompt that was seen before is answered ten times sooner, and counts as cached. `after`: tokens before the fault;
-    `every`: each so many-th request has it.
+    `every`: each so many-th request has it. `places`: so many requests of this name are served at a time, the
+    others wait, the first first: the capacity is places / (ttft + itl · (tokens - 1)) requests a second. 0: all at once.
+    `breaks`: so many requests of all are answered, and from then on none. `blocks`: prompts are kept in blocks of so many tokens, and those
+    that a prompt has in front as another had count as cached.
     """
 
     ttft_ms: float = 50.0
@@ -36,9 +39,14 @@ class Behaviour:
     after: int = 0
     every: int = 1
     retry_after: int = 1
+    places: int = 0
+    breaks: int = 0
+    blocks: int = 0
 
     def of(self, number: int) -> str:
         """The fault of the so many-th request, from 0."""
+        if self.breaks and number >= self.breaks:
+            return "500"
         return self.fault if (number + 1) % self.every == 0 else ""
 
 

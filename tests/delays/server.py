@@ -9,11 +9,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from gpu_agent.workloads.timer import Timer
 from tests.delays import wire
 from tests.delays.behaviour import Behaviour, Part, behaviour, parts
+from tests.delays.places import Places
 from tests.delays.record import Sent
 
 PLAIN = {
@@ -24,13 +26,22 @@ ENDLESS = 10**6
 
 
 class State:
-    """What connections share: the timer, the seed, the record, and the prompts that were seen."""
+    """What connections share: the timer, the seed, the record, the prompts that were seen, and the places."""
 
     def __init__(self, timer: Timer, *, seed: int) -> None:
         self.timer, self.seed = timer, seed
         self.record: list[Sent] = []
         self.seen: set[str] = set()
         self.count = 0
+        self.places = Places()
+
+    def kept(self, text: str, block: int) -> int:
+        """How many of a prompt's tokens lie in blocks that were in front of another too; all of its whole ones are kept from then on."""
+        ends = range(4 * block, len(text) + 1, 4 * block) if block else ()
+        fronts = [text[:end] for end in ends]
+        known = sum(1 for _ in takewhile(self.seen.__contains__, fronts))
+        self.seen.update(fronts)
+        return known * block
 
 
 class Connection(asyncio.Protocol):
@@ -105,9 +116,11 @@ class Answer:
         self._stream = bool(asked.get("stream"))
         self._fault = how.of(one.number)
         self._gone = False
+        self._began_ns: int | None = None
         self._parts: list[Part] = []
         prompt = asked["messages"] if self._chat else asked.get("prompt", "")
         text = "".join(str(message.get("content", "")) for message in prompt) if self._chat else str(prompt)
+        self._text = text
         one.prompt_tokens, one.prompt_sha = -(-len(text.encode()) // 4), hashlib.sha256(text.encode()).hexdigest()
 
     def begin(self) -> None:
@@ -118,13 +131,30 @@ class Answer:
         if self._fault == "reset":
             return self._end(abort=True)
         cached = bool(how.cache) and one.prompt_sha in state.seen
-        one.cached_tokens = one.prompt_tokens if cached else 0
+        one.cached_tokens = one.prompt_tokens if cached else state.kept(self._text, how.blocks)
         state.seen.add(one.prompt_sha)
         self._parts = parts(how, tokens=self._tokens(), seed=state.seed, number=one.number, cached=cached)
         if self._stream:
             self._begin_stream()
-        self._await(0)
+        state.places.enter(self._model, how.places, self._serve, now_ns=one.received_ns)
         return None
+
+    def _serve(self, at_ns: int) -> bool:
+        """Has a place from that moment on; whether anybody still waits for the answer."""
+        if self._gone:
+            return False
+        self._began_ns = max(at_ns, self._one.received_ns)
+        self._await(0)
+        return True
+
+    def _leave(self, due_ns: int) -> None:
+        """Gives its place away, once."""
+        if self._began_ns is not None:
+            self._began_ns = None
+            self._state.places.leave(self._model, due_ns)
+
+    def _due_ns(self, part: Part) -> int:
+        return (self._began_ns or 0) + part.due_ns
 
     def _begin_stream(self) -> None:
         self._transport.write(wire.head(200, kind="text/event-stream", request_id=self._one.request_id))
@@ -146,7 +176,7 @@ class Answer:
     def _await(self, number: int) -> None:
         """The next chunk at its time, counted from the request: what is late does not make the next one late."""
         if not self._gone:
-            self._state.timer.at(self._one.received_ns + self._parts[number].due_ns, lambda: self._send(number))
+            self._state.timer.at(self._due_ns(self._parts[number]), lambda: self._send(number))
 
     def _send(self, number: int) -> None:
         if self._gone:
@@ -155,7 +185,7 @@ class Answer:
         if fault in ("cut", "stall") and part.first >= self._how.after:
             return self._end(abort=True) if fault == "cut" else None
         body = self._body(part) if self._stream else b""
-        self._one.due_ns.append(self._one.received_ns + part.due_ns)
+        self._one.due_ns.append(self._due_ns(part))
         self._one.sent_ns.append(time.perf_counter_ns())
         self._one.tokens.append(part.tokens)
         if self._stream:
@@ -165,6 +195,7 @@ class Answer:
             self._await(number + 1)
         else:
             self._finish()
+            self._leave(self._due_ns(part))
         return None
 
     def _thought(self, part: Part) -> bool:
@@ -209,6 +240,7 @@ class Answer:
         self._one.ended_ns = time.perf_counter_ns()
         self._gone = True
         if abort:
+            self._leave(time.perf_counter_ns())
             self._transport.abort()
         else:
             self._transport.write(wire.LAST)
@@ -216,4 +248,5 @@ class Answer:
     def lost(self) -> None:
         """Sends no more."""
         self._gone = True
+        self._leave(time.perf_counter_ns())
         self._one.ended_ns = self._one.ended_ns or time.perf_counter_ns()

@@ -5,28 +5,22 @@ import ssl
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from uuid6 import uuid7
 
-from gpu_agent.runner import Engines
-from gpu_agent.work import Attempt
 from gpu_agent.workloads.drive import checked
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
-from infra.identity import now_us, producer
-from infra.kafka import Log
-from schemas.event import Event
-from schemas.jobs import Job, JobChanged, JobReleased
+from schemas.jobs import JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
-from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+from schemas.requests import Workload
 from streams.errors import AssayError, Permanent
 from streams.speed.performance import Speed
+from tests.attempts import attempted
 from tests.certificates import certificates
 from tests.delays.record import Sent
 from tests.delays.running import Server, known_delays
-from tests.in_memory import InMemory
 
 pytestmark = pytest.mark.integration
 QUICK = "known?ttft_ms=20&itl_ms=2"
@@ -181,23 +175,6 @@ def test_the_clients_own_health_is_told(server: Server) -> None:
     assert not any(one.dropped for one in timed)
 
 
-async def attempted(workload: Workload, model: str) -> list[Event]:
-    """What an agent publishes of such a load, in its order, with the generator in its process."""
-    run_id, log, engines = str(uuid7()), InMemory(), Engines("cpu")
-    job = Job(
-        run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
-        model=ModelRef(uri=model), engine=EngineChoice(), chat=Chat(), workload=workload,
-    )  # fmt: skip
-    lease = JobReleased(
-        occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
-        attempt=1, agent_id="a", incarnation=1,
-    )  # fmt: skip
-    await Attempt(lease, agent_id="a", log=cast(Log, log), engines=engines, environment_sha="e").run()
-    await engines.close()
-    written = sorted((record for records in log.records.values() for record in records), key=lambda record: record.written_us)
-    return [record.event for record in written if record.event]
-
-
 def test_an_attempt_says_what_the_server_sent(server: Server) -> None:
     """A chat of eight chunks with four tokens each, reasoning first, every fifth refused: tokens, errors by kind, no energy."""
     server.forget()
@@ -212,7 +189,7 @@ def test_an_attempt_says_what_the_server_sent(server: Server) -> None:
         if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
             speed.add(event)
     assert speed.complete
-    found = {figure.metric: figure for figure in speed.summary()[0]}
+    found = {figure.metric: figure for figure in speed.summary().figures}
     assert (found["requests"].value, found["errors"].value, found["errors:http-429"].value) == (60, refused, refused)
     assert (found["output_tokens"].value, found["reasoning_tokens"].value) == (32 * (60 - refused), 8 * (60 - refused))
     assert found["input_tokens"].value == sum(one.prompt_tokens for index, one in true.items() if index >= 2 and one.sent_ns)

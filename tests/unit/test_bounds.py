@@ -12,7 +12,7 @@ from lm_eval.evaluator_utils import get_sample_size
 
 from schemas.event import Record, RunId
 from schemas.jobs import BuildPlace, Need
-from schemas.requests import Budget, EvaluationRequested, ModelRef, TaskChoice, Workload
+from schemas.requests import Budget, EvaluationRequested, ModelRef, TaskChoice, Traced, Workload
 from streams import bounds, planning
 from streams.errors import Invalid
 from tests.pool import STAMP
@@ -31,6 +31,11 @@ def asked(**told: Any) -> EvaluationRequested:
 def own(*, parts: list[tuple[str, str]]) -> dict[str, Any]:
     """A task that the request brings, with its parts."""
     return {"name": "t", "definition": "task: t", "file": "t.yaml", "parts": [{"path": path, "text": text} for path, text in parts]}
+
+
+def load(count: int, **told: Any) -> Workload:
+    """A trace of so many requests."""
+    return Workload(profile="trace", trace=(Traced(at_ms=0, input_tokens=1, output_tokens=1, **told),) * count)
 
 
 def unbounded(record: type[Record]) -> Iterator[str]:
@@ -87,6 +92,9 @@ def test_every_field_of_a_request_has_a_bound() -> None:
         ({"workload": Workload(duration_s=1e9)}, "workload.duration_s 1000000000: give 0.001 to 604,800"),
         ({"workload": Workload(requests=10, warmup_requests=-1)}, "workload.warmup_requests -1: give 0 to 10,000"),
         ({"workload": Workload(profile="poisson", rate_per_s=100, duration_s=20_000)}, "send 2,000,000 requests: give at most 1,000,000"),
+        ({"workload": load(20_001)}, "workload.trace has 20,001 entries: give at most 20,000"),
+        ({"workload": load(300, hash_ids=range(1000))}, "the trace has some 1,207,200 bytes: give at most 1,048,576; cut it"),
+        ({"workload": load(1, text="t" * 100_001)}, "workload.trace.0.text has 100,001 characters: give at most 100,000"),
         ({"tasks": [own(parts=[("p", "t" * 100_001)])]}, "tasks.0.parts.0.text has 100,001 characters: give at most 100,000"),
         ({"tasks": [own(parts=[(f"{n}", "") for n in range(501)])]}, "tasks.0.parts has 501 entries: give at most 500"),
         ({"tasks": [own(parts=[(f"{n}", "é" * 60_000) for n in range(9)])]}, "have 1,080,007 bytes: give at most 1,048,576"),

@@ -38,12 +38,18 @@ BODY: dict[str, Any] = {
 
 def test_a_request_can_be_given_again_as_it_was(tmp_path: Path) -> None:
     """The command's document, read as the command line reads it, asks for the same."""
-    text = command(stored(BODY))
+    text = command(stored(BODY)) or ""
     first, _, rest = text.partition("\n")
     assert first == "assay submit /dev/stdin <<'END'"
     file = tmp_path / "request.yaml"
     file.write_text(rest.removesuffix("END"))
     assert request_of(stored(from_file(file) | {"run_id": run_named("other")})) == request_of(stored(BODY))
+
+
+def test_a_request_with_a_long_trace_is_no_command_to_read() -> None:
+    """A page of twenty thousand requests helps nobody."""
+    trace = [{"at_ms": n, "input_tokens": 5, "output_tokens": 5} for n in range(1000)]
+    assert command(stored({"run_id": R, "model": {"uri": "m"}, "workload": {"profile": "trace", "trace": trace}})) is None
 
 
 def test_a_request_tells_no_more_than_was_asked() -> None:

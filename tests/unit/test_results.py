@@ -215,7 +215,7 @@ def reading(at: int, energy: int) -> ResourceRead:
 
 def figures_of(results: OpenRuns) -> dict[str, Figure]:
     """The workload's figures by name."""
-    return {figure.metric: figure for figure in results.run(R).speeds[f"{R}/perf"].summary()[0]}
+    return {figure.metric: figure for figure in results.run(R).speeds[f"{R}/perf"].summary().figures}
 
 
 @given(seed=st.integers(0, 10**6))

@@ -50,7 +50,7 @@ def figures(requests: Sequence[RequestTimed], readings: Sequence[ResourceRead] =
     events += [*requests, *map(tokens, requests), *readings]
     for event in events:
         speed.add(event)
-    return {figure.metric: figure for figure in speed.summary(elsewhere=elsewhere)[0]}
+    return {figure.metric: figure for figure in speed.summary(elsewhere=elsewhere).figures}
 
 
 def constant(rate: float, *, count: int, e2e: float, ttft: float = 100) -> list[RequestTimed]:
@@ -183,7 +183,7 @@ def test_what_is_counted_by_nothing_is_not_known() -> None:
     speed = Speed(JOB)
     for one in told:
         speed.add(one)
-    found = {figure.metric: figure for figure in speed.summary()[0]}
+    found = {figure.metric: figure for figure in speed.summary().figures}
     assert found["requests_per_s"].value == pytest.approx(5.0)
     for name in ("output_tokens_per_s", "input_tokens_per_s", "itl_mean"):
         assert found[name].value is None and "no usage" in (found[name].why_undefined or "")
@@ -197,6 +197,28 @@ def test_errors_are_counted_by_kind_and_are_in_no_latency() -> None:
     assert (found["errors"].value, found["errors:http-429"].value) == (2, 2)
     assert (found["output_tokens"].value, found["reasoning_tokens"].value) == (180, None)
     assert found["ttft_mean"].n == 18
+
+
+def test_what_the_client_gave_up_is_neither_an_error_nor_in_a_latency() -> None:
+    """It was under way all the same: the others' rates are as they would be."""
+    told = constant(10.0, count=40, e2e=50)
+    told[5:15] = [
+        one.model_copy(update={"status": "cancelled", "last_token_ns": None, "ended_ns": one.sent_ns + 20 * MS}) for one in told[5:15]
+    ]
+    found = figures(told)
+    assert (found["requests"].value, found["errors"].value, found["cancelled"].value) == (40, 0, 10)
+    assert found["ttft_mean"].n == 30
+    assert found["offered_per_s"].value == pytest.approx(10.0, rel=0.05)
+    assert found["capacity_tokens_per_s"].value is None
+
+
+def test_a_client_that_sends_less_than_its_rate_says_what_it_can() -> None:
+    """Of 40 a second that were asked for it sends 20."""
+    told = [
+        one.model_copy(update={"client": one.client.model_copy(update={"pacing_error_ns": n * 25 * MS})})
+        for n, one in enumerate(constant(40.0, count=60, e2e=50))
+    ]
+    assert "it was asked to send 40 requests/s, and can send 20 here" in (figures(told)["client_overloaded"].origin or "")
 
 
 @pytest.mark.parametrize(
@@ -284,7 +306,7 @@ def test_readings_of_an_attempt_that_died_are_not_the_next_ones() -> None:
         speed.add(one)
         speed.add(tokens(one).model_copy(update={"attempt": 2}))
     speed.add(done)
-    found = {figure.metric: figure.value for figure in speed.summary()[0]}
+    found = {figure.metric: figure.value for figure in speed.summary().figures}
     assert found["energy_uj"] == pytest.approx(4000 * POWER_UJ)
     assert found["energy_per_output_token_uj"] == pytest.approx(4000 * POWER_UJ / 40)
 

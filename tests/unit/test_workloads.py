@@ -1,13 +1,15 @@
 """Schedules: fixed before the start, right in their rate, the same for the same seed; and prompts as tokens."""
 
 import itertools
+import statistics
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpu_agent.engines.prompts import cut, generation, rolling
+from gpu_agent.workloads.asking import prompt_of
 from gpu_agent.workloads.schedule import schedule
 from schemas.requests import EvaluationRequested, Workload
 from streams.errors import Invalid
@@ -40,10 +42,51 @@ def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() ->
     assert spread == pytest.approx(0.02, rel=0.08)
 
 
-@pytest.mark.parametrize("profile", ["constant", "poisson", "concurrent", "single"])
+@pytest.mark.parametrize("shape", [0.25, 1.0, 16.0])
+def test_gamma_arrivals_have_the_rate_and_the_burstiness_that_was_asked_for(shape: float) -> None:
+    """The mean gap is 1 / rate, and its coefficient of variation 1 / √burstiness."""
+    _, steady = schedule(Workload(profile="gamma", rate_per_s=50.0, burstiness=shape, requests=6000), seed=7)
+    gaps = [(after.at_s or 0) - (before.at_s or 0) for before, after in itertools.pairwise(steady)]
+    assert statistics.fmean(gaps) == pytest.approx(0.02, rel=0.08)
+    assert statistics.stdev(gaps) == pytest.approx(0.02 / shape**0.5, rel=0.08)
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.floats(1, 20))
+def test_a_ramp_has_sent_as_many_as_its_rate_lets_it_at_every_moment(rate: float, to: float, duration_s: float) -> None:
+    """Request k is due when the rate's integral is k; the last one before the end."""
+    assume(max(rate, to) > 0.1)
+    _, steady = schedule(Workload(profile="ramp", rate_per_s=rate, rate_to_per_s=to, duration_s=duration_s), seed=1)
+    due = [planned.at_s or 0.0 for planned in steady]
+    assert due == sorted(due) and all(0 <= at < duration_s for at in due)
+    assert [rate * at + (to - rate) / duration_s * at * at / 2 for at in due] == pytest.approx(list(range(len(due))), abs=1e-6)
+    assert len(due) == pytest.approx((rate + to) / 2 * duration_s, abs=1.01)
+
+
+def test_prompts_share_as_much_of_their_beginning_as_was_asked_for() -> None:
+    """Three prefixes of 60 tokens, in front of 40 that nobody else has; the same in the next attempt, behind another mark."""
+    told = Workload(requests=40, warmup_requests=0, input_tokens=100, shared_prefix_ratio=0.6, shared_prefixes=3)
+    prompts = [prompt_of(one, mark="run/perf/1").split() for one in schedule(told, seed=5)[1]]
+    assert len({tuple(words[:61]) for words in prompts}) == 3
+    assert len({tuple(words[61:]) for words in prompts}) == 40
+    assert {len(words) for words in prompts} == {1 + 60 + 1 + 40}
+    again = [prompt_of(one, mark="run/perf/2").split() for one in schedule(told, seed=5)[1]]
+    assert all(one[0] != other[0] and one[1:61] == other[1:61] for one, other in zip(prompts, again, strict=True))
+
+
+def test_the_client_gives_up_as_many_requests_as_it_was_asked_to() -> None:
+    """By the draw of each, the same for the same seed; none of the warm-up."""
+    told = Workload(requests=2000, warmup_requests=3, cancel_ratio=0.2, cancel_after_s=0.5)
+    warmup, steady = schedule(told, seed=5)
+    given_up = [one.index for one in steady if one.cancel_after_s == 0.5]
+    assert len(given_up) == pytest.approx(400, rel=0.1)
+    assert given_up == [one.index for one in schedule(told, seed=5)[1] if one.cancel_after_s is not None]
+    assert {one.cancel_after_s for one in warmup} == {None}
+
+
+@pytest.mark.parametrize("profile", ["constant", "poisson", "gamma", "concurrent", "single"])
 def test_the_same_seed_gives_the_same_schedule(profile: str) -> None:
     """Every request with its own number and seed."""
-    told = Workload.model_validate({"profile": profile, "rate_per_s": 5.0, "concurrency": 3, "requests": 20})
+    told = Workload.model_validate({"profile": profile, "rate_per_s": 5.0, "burstiness": 2.0, "concurrency": 3, "requests": 20})
     first, second, other = (list(schedule(told, seed=seed)[1]) for seed in (3, 3, 4))
     assert first == second
     assert first != other
@@ -62,6 +105,25 @@ def test_a_profile_without_its_rate_is_refused() -> None:
         ("encoder", {"profile": "single", "requests": 3}, "generates no tokens"),
         ("transformers", {"profile": "constant", "requests": 3}, "needs a rate_per_s above 0"),
         ("transformers", {"profile": "single"}, "would never end"),
+        ("transformers", {"profile": "gamma", "rate_per_s": 1, "requests": 3}, "profile gamma needs a burstiness"),
+        (
+            "transformers",
+            {"profile": "poisson", "rate_per_s": 1, "burstiness": 2, "requests": 3},
+            "burstiness is for profile gamma or sweep, not poisson",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "cancel_ratio": 0.5},
+            "cancel_ratio is for a server: give its url, and cancel_after_s",
+        ),
+        ("transformers", {"requests": 3, "shared_prefix_ratio": 0.5}, "shared_prefix_ratio is for prompts that are drawn for a server"),
+        ("transformers", {"profile": "ramp", "rate_per_s": 1, "requests": 3}, "needs a duration_s"),
+        ("transformers", {"profile": "ramp", "rate_per_s": -1, "rate_to_per_s": 3, "duration_s": 3}, "none below"),
+        (
+            "transformers",
+            {"profile": "ramp", "rate_per_s": 9_000, "rate_to_per_s": 9_000, "duration_s": 300},
+            "would send 2,700,000 requests",
+        ),
     ],
 )
 def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, told: dict[str, object], says: str) -> None:

@@ -515,6 +515,15 @@ class LetterPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class Level(Shape):
+    """What a load was held to: that share of all times at most so long. Null is no limit."""
+
+    ttft_s: float | None
+    itl_s: float | None
+    e2e_s: float | None
+    ratio: float
+
+
 class LoadSender(Shape):
     """Whether the load's sender kept up, and why it did not."""
 
@@ -580,7 +589,7 @@ class NotCompared(Shape):
 
 
 class Objective(Shape):
-    """A service level that a measured run is held to."""
+    """A service level that a load is held to: of all times, so great a share is at most so long. Null is no limit."""
 
     model_config = ConfigDict(extra="forbid")
     ttft_ns: int | None = None
@@ -736,6 +745,17 @@ class Published(Shape):
     """How many prices were new; the others had been published before, alike."""
 
     published: int
+
+
+class Reached(Shape):
+    """A rate that a sweep found, with its interval; null with its reason."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why_undefined: str | None
+    note: str | None
+    """what lies at its end, in words"""
 
 
 class Ready(Shape):
@@ -1175,6 +1195,25 @@ class Suites(Shape):
     """the next page's cursor; null at the end"""
 
 
+class SweepStep(Shape):
+    """A step of a sweep: requests at one rate, or one stream alone (null). `why` says what was not kept."""
+
+    step: int
+    rate_per_s: float | None
+    verdict: Literal["kept", "missed", "saturated", "failed", "void"]
+    why: str | None
+    requests: int
+    errors: int
+    requests_per_s: float | None
+    offered_per_s: float | None
+    output_tokens_per_s: float | None
+    goodput_per_s: float | None
+    """requests a second that kept every limit; null without a service level"""
+    ttft_s: Spread
+    itl_s: Spread
+    e2e_s: Spread
+
+
 class TaskDifference(Shape):
     """A task's main metric in both runs. `better` is null where no difference is shown."""
 
@@ -1275,6 +1314,21 @@ class TornadoBar(Shape):
     high: float | None
 
 
+class Traced(Shape):
+    """
+    A request of a trace, `at_ms` after its first. Requests whose `hash_ids` begin alike have prompts that begin alike.
+
+    An id stands for a block of 512 tokens, the last one for what is left. `text` is the prompt itself.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    at_ms: float
+    input_tokens: int
+    output_tokens: int
+    hash_ids: list[int] = []
+    text: str | None = None
+
+
 class Tradeoff(Shape):
     """The first choice less the runner-up in one figure, with the 95 % interval of the draws, and what that means."""
 
@@ -1338,14 +1392,19 @@ class Whom(Shape):
 
 class Workload(Shape):
     """
-    A load to measure speed under. Exactly one of `requests` and `duration_s` ends it, whichever comes first.
+    A load to measure speed under. `requests` and `duration_s` end it, whichever comes first; a trace also ends by itself.
 
-    `api` is what the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no
-    cache of prefixes answers; without, the same seed sends the same prompts.
+    `burstiness` is the shape of gamma arrivals: 1 is Poisson, less comes in bursts. A ramp goes from `rate_per_s` to `rate_to_per_s`.
+    A trace is sent `speedup` times as fast as it was recorded. A sweep is a series of loads, each as long as `requests` and `duration_s`
+    say: one stream alone, then at rates from `rate_per_s` on, to where the server is saturated or misses its service level. `api` is what
+    the server at `url` is asked by. `fresh_prompts`: no prompt begins as one that was sent before, in any run, so that no cache of prefixes
+    answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
+    common with others: one of so many `shared_prefixes`, drawn for each request.
+    So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     """
 
     model_config = ConfigDict(extra="forbid")
-    profile: Literal["single", "constant", "poisson", "concurrent", "sweep"] = "single"
+    profile: Literal["single", "constant", "poisson", "gamma", "ramp", "trace", "concurrent", "sweep"] = "single"
     rate_per_s: float | None = None
     concurrency: int | None = None
     duration_s: float | None = None
@@ -1356,6 +1415,14 @@ class Workload(Shape):
     url: str | None = None
     api: Literal["completions", "chat"] = "completions"
     fresh_prompts: bool = True
+    burstiness: float | None = None
+    rate_to_per_s: float | None = None
+    trace: Annotated[list[Traced], Field(validate_default=True)] = []
+    speedup: float = 1.0
+    shared_prefix_ratio: float = 0.0
+    shared_prefixes: int = 1
+    cancel_ratio: float = 0.0
+    cancel_after_s: float | None = None
 
 
 class AgentRow(Shape):
@@ -1733,37 +1800,6 @@ class Sensitivity(Shape):
     seed: int
 
 
-class Speed(Shape):
-    """
-    A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
-
-    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
-    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several.
-    """
-
-    requests: int | None
-    errors: int | None
-    errors_by_kind: dict[str, int]
-    requests_per_s: float | None
-    offered_per_s: float | None
-    output_tokens_per_s: float | None
-    alone_tokens_per_s: float | None
-    capacity_tokens_per_s: float | None
-    input_tokens: int | None
-    output_tokens: int | None
-    cached_tokens: int | None
-    reasoning_tokens: int | None
-    undefined: dict[str, str]
-    ttft_s: Spread
-    first_answer_s: Spread
-    itl_s: Spread
-    gap_s: Spread
-    tpot_s: Spread
-    e2e_s: Spread
-    client: LoadSender
-    energy: Energy
-
-
 class Standing(Shape):
     """Strengths of models by one judge's comparisons in pairs (or people's), the strongest first: Bradley–Terry with ties and order."""
 
@@ -1791,6 +1827,17 @@ class Strengths(Shape):
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ]
     strengths: list[Standing]
+
+
+class Sweep(Shape):
+    """Loads at one rate after another, in the order in which they were taken, and what they came to (docs/speed.md)."""
+
+    steps: list[SweepStep]
+    slo_rate_per_s: Reached | None
+    """the highest rate under the service level; null without one"""
+    knee_rate_per_s: Reached | None
+    cliff_rate_per_s: Reached | None
+    capacity_requests_per_s: Reached | None
 
 
 class TaskChoice(Shape):
@@ -1991,69 +2038,44 @@ class Recommendation(Shape):
     """all runs that were read"""
 
 
-class Run(Shape):
-    """A run with all that is known of it."""
+class Speed(Shape):
+    """
+    A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
-    run_id: str
-    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
-    reason_code: str | None
-    message: str | None
-    model: str
-    model_sha: str
-    engine: str
-    suite: str
-    submitter: str
-    organisation_id: str
-    visibility: Literal["public", "organisation", "private"]
-    """private: its prompts and answers are told nowhere but in the log"""
-    jobs: int
-    expected: int
-    perf_requests: int | None
-    parameters: int | None
-    requested_us: int
-    planned_us: int
-    changed_us: int
-    progress: float
-    tasks: list[TaskProgress]
-    flags: list[str]
-    """signs of contamination that were found, in words (docs/contamination.md)"""
-    model_published: ModelPublished | None
-    """null where neither its request nor its card says it"""
-    exposure: list[str]
-    """whether the model may have seen the data, in words (docs/contamination.md)"""
-    unscored: str | None
-    """how many of its samples cannot be scored, in words; null where none is"""
-    scores: list[Score]
-    groups: list[GroupScore]
-    """a group has one once each of its tasks has its main metric"""
-    performance: Speed | None
-    skipped: list[Skipped]
-    suite_version: str | None
-    """the version of the suite that brought the tasks"""
-    warnings: list[str]
-    """in what its tasks differ from what they are pinned to"""
-    waits_for: str | None
-    """what it waits for, in words; null where it does not wait"""
-    subject: Whom | None
-    """whose answers it judges; null where it judges nobody's"""
-    against: Whom | None
-    """with whose answers it compares them"""
-    chat: ChatOutput
-    """how prompts are dressed"""
-    server: Server | None
-    """who answers for its model elsewhere; weights, dtype and hardware are unknown"""
-    waits_code: str | None
-    """no-dispatcher, no-agent, no-fit, busy or retry"""
-    jobs_ahead: int | None
-    """jobs that go first, or the step below: 5, 10, 20, 50 …"""
-    seal: Seal | None
-    """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
-    retraction: Retraction | None
-    """null where it counts"""
-    quarantined: int
-    """events that were said of it after its seal, and are no part of it"""
-    late: list[LateEvent]
-    """the first twenty of them"""
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several. Of a sweep the
+    latencies and rates are those of its best step.
+    """
+
+    requests: int | None
+    errors: int | None
+    cancelled: int | None
+    """requests that the client gave up as it was asked to; they are in no latency, and no error"""
+    errors_by_kind: dict[str, int]
+    requests_per_s: float | None
+    offered_per_s: float | None
+    output_tokens_per_s: float | None
+    alone_tokens_per_s: float | None
+    capacity_tokens_per_s: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    undefined: dict[str, str]
+    ttft_s: Spread
+    first_answer_s: Spread
+    itl_s: Spread
+    gap_s: Spread
+    tpot_s: Spread
+    e2e_s: Spread
+    goodput_per_s: float | None
+    """requests a second that kept every limit; null without a service level"""
+    client: LoadSender
+    energy: Energy
+    slo: Level | None
+    """what the load was held to"""
+    sweep: Sweep | None
+    """null of a load at one rate"""
 
 
 class Submission(Shape):
@@ -2130,3 +2152,68 @@ class Submission(Shape):
     ] = None
     """a UUIDv7, the idempotency key; drawn where it is left out"""
     model: ModelRef
+
+
+class Run(Shape):
+    """A run with all that is known of it."""
+
+    run_id: str
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+    reason_code: str | None
+    message: str | None
+    model: str
+    model_sha: str
+    engine: str
+    suite: str
+    submitter: str
+    organisation_id: str
+    visibility: Literal["public", "organisation", "private"]
+    """private: its prompts and answers are told nowhere but in the log"""
+    jobs: int
+    expected: int
+    perf_requests: int | None
+    parameters: int | None
+    requested_us: int
+    planned_us: int
+    changed_us: int
+    progress: float
+    tasks: list[TaskProgress]
+    flags: list[str]
+    """signs of contamination that were found, in words (docs/contamination.md)"""
+    model_published: ModelPublished | None
+    """null where neither its request nor its card says it"""
+    exposure: list[str]
+    """whether the model may have seen the data, in words (docs/contamination.md)"""
+    unscored: str | None
+    """how many of its samples cannot be scored, in words; null where none is"""
+    scores: list[Score]
+    groups: list[GroupScore]
+    """a group has one once each of its tasks has its main metric"""
+    performance: Speed | None
+    skipped: list[Skipped]
+    suite_version: str | None
+    """the version of the suite that brought the tasks"""
+    warnings: list[str]
+    """in what its tasks differ from what they are pinned to"""
+    waits_for: str | None
+    """what it waits for, in words; null where it does not wait"""
+    subject: Whom | None
+    """whose answers it judges; null where it judges nobody's"""
+    against: Whom | None
+    """with whose answers it compares them"""
+    chat: ChatOutput
+    """how prompts are dressed"""
+    server: Server | None
+    """who answers for its model elsewhere; weights, dtype and hardware are unknown"""
+    waits_code: str | None
+    """no-dispatcher, no-agent, no-fit, busy or retry"""
+    jobs_ahead: int | None
+    """jobs that go first, or the step below: 5, 10, 20, 50 …"""
+    seal: Seal | None
+    """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
+    retraction: Retraction | None
+    """null where it counts"""
+    quarantined: int
+    """events that were said of it after its seal, and are no part of it"""
+    late: list[LateEvent]
+    """the first twenty of them"""

@@ -1,0 +1,116 @@
+"""Asking for speed to be measured under a load."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from query_api.cli.options import ME, AsJson, Base, Credential, Submitter, TrustModelCode, Url, Wait
+from query_api.cli.overriding import engine_said
+from query_api.cli.request_files import model_at
+from query_api.cli.submitting import submit_body
+from query_api.cli.trace_files import packed
+from streams.errors import Invalid
+
+DURATION_S = 10.0
+DAY_S = 86_400
+LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
+OPTIONS = (
+    "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
+    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after",
+)  # fmt: skip
+# Options whose field has another name.
+FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
+          "cancel": "cancel_ratio", "cancel_after": "cancel_after_s"}  # fmt: skip
+PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
+
+
+def perf(
+    model: Annotated[str | None, typer.Option(help="a model's folder, or org/name@revision")] = None,
+    base: Base = None,
+    trust_model_code: TrustModelCode = False,
+    url: Url = None,
+    credential: Credential = None,
+    api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
+    repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
+    profile: Annotated[str | None, typer.Option(help=PROFILES)] = None,
+    rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson, gamma); where a ramp begins")] = None,
+    rate_to: Annotated[float | None, typer.Option(help="requests per second where a ramp ends")] = None,
+    burstiness: Annotated[float | None, typer.Option(help="of gamma: 1 is Poisson, 0.25 comes in bursts, 100 is nearly even")] = None,
+    trace: Annotated[Path | None, typer.Option(help="a trace to replay: Mooncake's JSON lines or BurstGPT's CSV (docs/speed.md)")] = None,
+    speedup: Annotated[float | None, typer.Option(help="replay the trace so many times as fast")] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="rates one after another, to where the server is saturated")] = False,
+    slo: Annotated[str | None, typer.Option(help="a service level, as ttft_p95=0.5,itl_p95=0.05 (seconds); a sweep seeks its rate")] = None,
+    shared_prefix: Annotated[float | None, typer.Option(help="the share of each prompt (0..1) that others begin with too")] = None,
+    shared_prefixes: Annotated[int | None, typer.Option(help="so many of those; 1 where none is given")] = None,
+    cancel: Annotated[float | None, typer.Option(help="the share of requests (0..1) that the client gives up")] = None,
+    cancel_after: Annotated[float | None, typer.Option(help="seconds after which it gives those up")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
+    duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
+    requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
+    input_tokens: Annotated[int, typer.Option(help="tokens of each prompt")] = 64,
+    output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
+    engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
+    option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
+    submitter: Submitter = None,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measures speed under a load.
+
+    Examples: `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --trace mooncake.jsonl --speedup 2 --duration 300`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --sweep --duration 30 --wait`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --slo ttft_p95=0.5,itl_p95=0.05 --duration 60 --wait`
+    """
+    if model is None:
+        raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
+    workload = workload_of(locals())
+    named = model_at(url, model, trust_code=trust_model_code, base=base)
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
+            "slo": level_said(slo) if slo else None, "credential_ref": credential}  # fmt: skip
+    submit_body(body, wait=wait, as_json=as_json, shape=_speed)
+
+
+def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The workload that the options of `assay perf` ask for, by their names. Raises: Invalid."""
+    told = {FIELDS.get(name, name): options[name] for name in OPTIONS if options[name] is not None}
+    told["fresh_prompts"] = not options["repeat_prompts"]
+    if options["sweep"] or (options["slo"] and not (options["profile"] or options["trace"])):
+        told["profile"] = _swept(options["profile"])
+    if options["trace"]:
+        limits = {name: options[name] for name in ("speedup", "requests")}
+        told = {"profile": "trace"} | told | {"trace": packed(options["trace"], duration_s=options["duration"], **limits)}
+    elif options["duration"] is None and options["requests"] is None:
+        told["duration_s"] = DURATION_S
+    return told
+
+
+def _swept(profile: str | None) -> str:
+    if profile not in (None, "sweep"):
+        raise Invalid(f"--sweep and --profile {profile} are two loads: leave one out", code="option")
+    return "sweep"
+
+
+def level_said(said: str) -> dict[str, Any]:
+    """A service level as written on the command line: limits of one percentile, in seconds. Raises: Invalid."""
+    told, shares = dict[str, Any](), set[str]()
+    for part in said.split(","):
+        found = LIMIT.fullmatch(part.strip())
+        if found is None or not 0 < float(found["limit"]) < DAY_S:
+            raise Invalid(f"--slo {part!r}: write ttft, itl or e2e with a percentile and seconds, as ttft_p95=0.5", code="option")
+        told[f"{found['name']}_ns"] = round(float(found["limit"]) * 1e9)
+        shares.add(found["share"])
+    if len(shares) > 1:
+        several = ", ".join(f"p{share}" for share in sorted(shares))
+        raise Invalid(f"--slo {said!r}: give all limits of one percentile, not of {several}", code="option")
+    return told | {"ratio": float(shares.pop()) / 100}
+
+
+def _speed(told: dict[str, Any]) -> dict[str, Any]:
+    return {"run_id": told["run_id"], "state": told["state"], "message": told.get("message"), **(told["performance"] or {})}

@@ -1,0 +1,140 @@
+"""What a workload asks for: which of its fields go together, and how many requests that is."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from schemas.requests import Objective, Profile, Workload
+from streams import bounds, served
+from streams.engines import kind_of
+from streams.errors import Invalid
+from streams.speed import objective
+from streams.speed.traces import check_trace
+from streams.statistics.order import needed
+
+CODE: Final = "workload"
+PACED: Final[frozenset[Profile]] = frozenset({"constant", "poisson", "gamma", "ramp"})
+
+
+def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> None:
+    """Raises: Invalid, saying what to change, where the workload cannot be."""
+    if not kind_of(engine).tokens:
+        raise Invalid(
+            f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
+        )
+    served.check_load(workload.url, engine=engine)
+    for name, (of, value) in _belonging(workload).items():
+        if value and workload.profile not in of:
+            raise Invalid(f"{name} is for profile {' or '.join(of)}, not {workload.profile}; leave it out, or change one", code=CODE)
+    if workload.shared_prefix_ratio and (workload.url is None or workload.profile == "trace"):
+        raise Invalid(
+            "shared_prefix_ratio is for prompts that are drawn for a server: give its url and no trace, or leave it out", code=CODE
+        )
+    if workload.cancel_ratio and (workload.url is None or workload.cancel_after_s is None):
+        raise Invalid("cancel_ratio is for a server: give its url, and cancel_after_s, when requests are given up", code=CODE)
+    if slo:
+        _held(workload, slo)
+    if own := OF_PROFILE.get(workload.profile):
+        own(workload)
+    _check_size(workload)
+
+
+def _check_size(workload: Workload) -> None:
+    if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
+        raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
+                      "its duration_s", code="out-of-bounds")  # fmt: skip
+    if workload.requests is None and workload.duration_s is None and workload.profile != "trace":
+        raise Invalid("a workload needs requests or duration_s, or it would never end", code=CODE)
+    if workload.input_tokens < 1 or workload.output_tokens < 1:
+        raise Invalid("input_tokens and output_tokens must be 1 or more", code=CODE)
+
+
+def _held(workload: Workload, slo: Objective) -> None:
+    outputs = [one.output_tokens for one in workload.trace] or [workload.output_tokens]
+    objective.check(slo, output_tokens=max(outputs))
+    least, sent = 2 * needed(slo.ratio), workload.requests
+    if workload.profile == "sweep" and sent is not None and sent < least:
+        raise Invalid(f"each step of the sweep would send {sent:,} requests, and a p{100 * slo.ratio:g} needs {least:,}: give as many, or "
+                      "leave requests out", code=CODE)  # fmt: skip
+
+
+def _belonging(workload: Workload) -> Mapping[str, tuple[tuple[Profile, ...], object]]:
+    """What means something to some profiles alone."""
+    return {
+        "burstiness": (("gamma", "sweep"), workload.burstiness),
+        "rate_to_per_s": (("ramp",), workload.rate_to_per_s),
+        "trace": (("trace",), workload.trace),
+        "speedup": (("trace",), workload.speedup != 1),
+    }
+
+
+def _paced(workload: Workload) -> None:
+    if not (workload.rate_per_s and workload.rate_per_s > 0):
+        raise Invalid(f"profile {workload.profile} needs a rate_per_s above 0", code=CODE)
+
+
+def _gamma(workload: Workload) -> None:
+    _paced(workload)
+    if workload.burstiness is None:
+        raise Invalid("profile gamma needs a burstiness: 1 is Poisson, less comes in bursts, more is evener", code=CODE)
+
+
+def _ramp(workload: Workload) -> None:
+    rates = (workload.rate_per_s or 0, workload.rate_to_per_s or 0)
+    if min(rates) < 0 or not any(rates):
+        raise Invalid("profile ramp needs rate_per_s and rate_to_per_s, of which one is above 0 and none below", code=CODE)
+    if workload.duration_s is None:
+        raise Invalid("profile ramp needs a duration_s: how long it takes from one rate to the other", code=CODE)
+
+
+def _sweep(workload: Workload) -> None:
+    if workload.rate_per_s is not None and workload.rate_per_s <= 0:
+        raise Invalid("profile sweep begins at a rate_per_s above 0; leave it out to begin at that of one stream alone", code=CODE)
+
+
+def _concurrent(workload: Workload) -> None:
+    if not (workload.concurrency and workload.concurrency > 0):
+        raise Invalid("profile concurrent needs a concurrency above 0", code=CODE)
+
+
+def _trace(workload: Workload) -> None:
+    if not workload.trace:
+        raise Invalid("profile trace needs a trace: give a file of one (--trace FILE)", code=CODE)
+    check_trace(workload.trace)
+    if workload.url is None and any(one.text is not None for one in workload.trace):
+        raise Invalid(
+            "the trace has texts, and an engine here draws its prompts itself: give the url of a server, or leave text out", code=CODE
+        )
+
+
+OF_PROFILE: Final[Mapping[Profile, Callable[[Workload], None]]] = MappingProxyType({
+    "constant": _paced, "poisson": _paced, "gamma": _gamma, "ramp": _ramp, "concurrent": _concurrent, "trace": _trace,
+    "sweep": _sweep,
+})  # fmt: skip
+
+
+def _sent(workload: Workload) -> int:
+    """How many requests a workload sends where nothing but its rate and its time say it; 0 for others."""
+    if workload.requests is not None or workload.profile not in PACED:
+        return 0
+    ramp = workload.profile == "ramp"
+    rate = ((workload.rate_per_s or 0) + (workload.rate_to_per_s or 0)) / 2 if ramp else workload.rate_per_s or 0
+    return round(rate * (workload.duration_s or 0))
+
+
+def requests(workload: Workload | None) -> int | None:
+    """How many steady requests a workload will send, where that is known before; 0 where only its end is; None without one."""
+    if workload is None:
+        return None
+    if workload.profile == "trace":
+        end_ms = (workload.duration_s or float("inf")) * 1000 * workload.speedup
+        return min(sum(one.at_ms < end_ms for one in workload.trace), workload.requests or len(workload.trace))
+    if workload.requests is not None and workload.profile != "sweep":
+        return workload.requests
+    return _sent(workload) if workload.profile == "constant" else 0
+
+
+def longest(workload: Workload) -> tuple[int, int]:
+    """The input and output tokens of its longest request."""
+    told = [(one.input_tokens, one.output_tokens) for one in workload.trace] or [(workload.input_tokens, workload.output_tokens)]
+    return max(told, key=sum)

@@ -1,0 +1,31 @@
+"""An agent's attempt at a load, in this process: what it publishes, without a stack."""
+
+from typing import cast
+
+from uuid6 import uuid7
+
+from gpu_agent.runner import Engines
+from gpu_agent.work import Attempt
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from schemas.event import Event
+from schemas.jobs import Job, JobReleased
+from schemas.requests import Chat, EngineChoice, ModelRef, Objective, Workload
+from tests.in_memory import InMemory
+
+
+async def attempted(workload: Workload, model: str, *, slo: Objective | None = None) -> list[Event]:
+    """What an agent publishes of such a load, in its order, with the generator in its process."""
+    run_id, log, engines = str(uuid7()), InMemory(), Engines("cpu")
+    job = Job(
+        run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
+        model=ModelRef(uri=model), engine=EngineChoice(), chat=Chat(), workload=workload, slo=slo,
+    )  # fmt: skip
+    lease = JobReleased(
+        occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
+        attempt=1, agent_id="a", incarnation=1,
+    )  # fmt: skip
+    await Attempt(lease, agent_id="a", log=cast(Log, log), engines=engines, environment_sha="e").run()
+    await engines.close()
+    written = sorted((record for records in log.records.values() for record in records), key=lambda record: record.written_us)
+    return [record.event for record in written if record.event]
