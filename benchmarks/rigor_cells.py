@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from benchmarks.rigor_adaptive import adaptive
 from benchmarks.rigor_setups import setups
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
@@ -70,7 +71,7 @@ def cells() -> Iterator[Cell]:
     """All of them, grid by grid."""
     yield from itertools.chain(
         sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
-        calibrations(), tests(), stopped(),
+        calibrations(), tests(), stopped(), (Cell("adaptive", *one) for one in adaptive()),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from schemas.runs import Estimate, PlannedTask
 from streams import bounds
 from streams.engines import check_model, kind_of
 from streams.errors import Invalid
-from streams.quality import stopping
+from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
 
 FEWEST_SETUPS = 3
@@ -56,6 +56,7 @@ def check(request: EvaluationRequested) -> None:
     if request.model_published is not None:
         check_date(request.model_published)
     stopping.check(request)
+    adaptive.check(request)
     _check_vary(request)
     if request.workload:
         _check_workload(request.workload, engine=request.engine.name)

@@ -15,6 +15,7 @@ from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
 from query_api.cli.options import (
     ME,
+    Adaptive,
     AsJson,
     BudgetS,
     BudgetUsd,
@@ -80,6 +81,7 @@ def submit(
     deadline: Deadline = None,
     budget_usd: BudgetUsd = None,
     until_within: UntilWithin = None,
+    adaptive: Adaptive = None,
     model_published: ModelPublished = None,
     chat: ChatTemplate = False,
     system: System = None,
@@ -101,6 +103,7 @@ def submit(
     · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
     · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
     · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
+    · `assay submit --model ./a --task gsm8k --adaptive 100`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     """
     models = [model_named(one, trust_code=trust_model_code) for one in model or []]
