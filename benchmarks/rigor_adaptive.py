@@ -5,7 +5,7 @@ interval are held to the share that all of its answers give; beside it as many d
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,7 +37,7 @@ class Tried:
     truth: float
     found: Estimate
     drawn: float
-    drawn_interval: Interval
+    drawn_interval: Interval | None
 
 
 def adaptive() -> Iterator[tuple[str, float, Find, int]]:
@@ -82,12 +82,12 @@ def answered(draw: Draw, abilities: Floats, *, world: str, documents: int) -> Fl
     return (draw.random(right.shape) < right).astype(np.float64)
 
 
-def _held(pairs: list[tuple[Interval, float]]) -> float:
-    return float(np.mean([low <= truth <= high for (low, high), truth in pairs]))
+def _held(pairs: Sequence[tuple[Interval | None, float]]) -> float:
+    return float(np.mean([own is not None and own[0] <= truth <= own[1] for own, truth in pairs]))
 
 
-def _width(intervals: list[Interval]) -> float:
-    return float(np.mean([high - low for low, high in intervals]))
+def _width(intervals: Sequence[Interval | None]) -> float:
+    return float(np.mean([own[1] - own[0] for own in intervals if own]))
 
 
 def figures(world: str, runs: int, *, ahead: float = 0.0) -> dict[str, object]:

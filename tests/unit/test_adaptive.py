@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from agents.adapting import sources_of
 from benchmarks.rigor_adaptive import answered, tried
+from query_api.cli import showing
+from query_api.drawing.charts import intervals
+from query_api.reading.groups import group_scores
 from schemas.jobs import BuildPlace, Need
 from schemas.requests import EvaluationRequested, ModelRef, Stopping, TaskChoice, Workload
 from schemas.results import RunScored
@@ -31,8 +34,10 @@ from streams.statistics.items import GRID, Part, estimate, fitted, informative, 
 from streams.statistics.spreads import Floats
 from tests.in_memory import InMemory
 from tests.runs import run_named
+from tests.unit.test_drawn import BOARD_ROW, drawn
 from tests.unit.test_results import HEADER, STAMP, of_mean, scored
 from tests.unit.test_results import planned as run_planned
+from tests.unit.test_shown import SCORE
 
 DOCUMENTS, ASKED, RUNS = 120, 40, 12
 A = run_named("a")
@@ -231,6 +236,22 @@ def test_a_board_marks_the_estimate_and_gives_it_no_rank() -> None:
         books.fold(event)
     (board,) = books.changed(["task:t"])
     assert [row.adaptive for row in rank(board).rows] == [None] * 4
+
+
+def test_rows_and_scores_are_marked_wherever_they_are_shown() -> None:
+    """On the leaderboard's page, on the command line beside a run and below a board; a group of such tasks has no value of its own."""
+    row = BOARD_ROW | {"rank": None, "adaptive": words(part()), "model": "org/new", "cost": None, "ttft_p50_s": None}
+    head = {"name": "score", "heading": "Score", "link": "/", "sorted": None}
+    page = drawn(
+        "leaderboard.html", board={"board": "task:t", "rows": [row]}, rows=[row], spans=intervals([row]), heads=[head], boards=[], match="",
+    )  # fmt: skip
+    assert f"<small>{words(part())}: estimated, not ranked</small>" in page
+    assert any(f"new ({words(part())})" in line for line in showing._of_board({"board": "task:t", "rows": [row]}))
+    score = SCORE | {"method": words(part()), "task": "t", "value": 0.5, "stderr": 0.1, "samples": ASKED}
+    assert words(part()) in list(showing._notes(score))
+    tasks = [task(asked_part()).model_dump(mode="json") | {"task": name, "group": "g"} for name in "tu"]
+    (group,) = group_scores(tasks, [score | {"task": name, "metric": "acc", "not_scored": 0, "truncated": 0} for name in "tu"])
+    assert group["value"] is None and "asked adaptively" in group["why_undefined"]
 
 
 def test_what_was_chosen_is_neither_compared_nor_judged() -> None:
