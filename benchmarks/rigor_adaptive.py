@@ -27,7 +27,6 @@ WORLDS: Final = {
 }
 RUNS, DOCUMENTS, ASKED, HELD_OUT, SIMULATIONS = (12, 24, 48), 1000, 100, 40, 480
 PAGE = RESULTS.parents[1] / "docs" / "adaptive.md"
-BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,34 +89,38 @@ def _width(intervals: Sequence[Interval | None]) -> float:
     return float(np.mean([own[1] - own[0] for own in intervals if own]))
 
 
-def figures(world: str, runs: int, *, ahead: float = 0.0) -> dict[str, object]:
-    """Mean error, coverage and mean width of the estimate, and of documents drawn at random."""
-    found = tried(np.random.default_rng(24), SIMULATIONS, world=world, runs=runs, ahead=ahead)
+def judged(found: Sequence[Tried]) -> dict[str, object]:
+    """Mean error, coverage and mean width of the estimates, and of documents drawn at random."""
     return {
-        "world": world + (f", held-out models abler by {ahead:g}" if ahead else ""), "runs": runs,
         "error": float(np.mean([abs(one.found.value - one.truth) for one in found])),
-        "coverage": _held([(one.found.interval, one.truth) for one in found]), "width": _width([one.found.interval for one in found]),
+        "coverage": _held([(one.found.interval, one.truth) for one in found]),
+        "width": _width([one.found.interval for one in found]),
         "drawn_error": float(np.mean([abs(one.drawn - one.truth) for one in found])),
         "drawn_coverage": _held([(one.drawn_interval, one.truth) for one in found]),
         "drawn_width": _width([one.drawn_interval for one in found]),
-    }  # fmt: skip
+    }
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    """The rows as Markdown."""
-    head = "| world | runs | error | coverage | width | random: error | coverage | width |\n|" + " --- |" * 8 + "\n"
-    return head + "".join(
+def tabled(rows: Sequence[dict[str, object]], *, name: str) -> None:
+    """Writes the rows as the table of that name in docs/adaptive.md."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    head = f"| {next(iter(rows[0]))} | runs | error | coverage | width | random: error | coverage | width |\n|{' --- |' * 8}\n"
+    told = head + "".join(
         "| " + " | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()) + " |\n" for row in rows
     )
+    before, _, rest = PAGE.read_text().partition(begin)
+    PAGE.write_text(f"{before}{begin}{told}{end}{rest.partition(end)[2]}")
 
 
 def main() -> None:
     """Finds the figures, and writes the result's file and the table of docs/adaptive.md."""
     asked = [(world, runs, 0.0) for world, runs in itertools.product(WORLDS, RUNS)] + [("the model is true", 24, 2.0)]
-    rows = [figures(world, runs, ahead=ahead) for world, runs, ahead in asked]
+    rows = list[dict[str, object]]()
+    for world, runs, ahead in asked:
+        found = tried(np.random.default_rng(24), SIMULATIONS, world=world, runs=runs, ahead=ahead)
+        rows.append({"world": world + (f", held-out models abler by {ahead:g}" if ahead else ""), "runs": runs} | judged(found))
     write("adaptive", {"documents": DOCUMENTS, "asked": ASKED, "held_out": SIMULATIONS, "rows": rows})
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}{table(rows)}{END}{rest.partition(END)[2]}")
+    tabled(rows, name="figures")
 
 
 if __name__ == "__main__":

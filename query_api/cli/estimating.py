@@ -83,7 +83,7 @@ def _built(
         remarks += filter(None, [skipping.told_of(made.task, made.rows_skipped, made.skipped_first)])
         kept = made.samples[: samples_of(choice, len(made.samples))]
         if request.adaptive is not None and len(kept) > request.adaptive:
-            remarks.append(adaptive.before(made.task, asked=request.adaptive, documents=len(kept)))
+            remarks.append(adaptive.foretold(made.task, asked=request.adaptive, documents=len(kept)))
             kept = kept[: request.adaptive]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,

@@ -188,7 +188,7 @@ def _rows(entries: Sequence[Entry], board: Chosen) -> list[RankingRow]:
 def _estimated(entry: Entry, board: Chosen) -> RankingRow:
     """The row of a run that asked a part. Estimates over the same documents have no joint interval: how they vary is not known."""
     (row,), planned = _rows([entry], board), [found for task in board.tasks if (found := entry.run.planned(task))]
-    told = "; ".join(dict.fromkeys(words(one.adaptive) for one in planned if one.adaptive))
+    told = words(*(one.adaptive for one in planned if one.adaptive))
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"))
     if len({one.documents or one.task for one in planned}) < len(planned):
         nothing |= dict.fromkeys(("low", "high"))

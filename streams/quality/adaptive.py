@@ -27,11 +27,11 @@ CODE: Final = "adaptive"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A completed run's task: as it was planned, and its documents' values. Later in the log is `newer`."""
+    """A completed run's task: as it was planned, when (in µs), and its documents' values."""
 
     run_id: str
     model_sha: str
-    newer: int
+    planned_us: int
     planned: PlannedTask
     columns: Columns
 
@@ -50,9 +50,7 @@ def check(request: EvaluationRequested) -> None:
         "parent_run": request.parent_run is not None,
     }  # fmt: skip
     if wrong := next((name for name, there in told.items() if there), None):
-        raise Invalid(
-            f"a task that is asked adaptively is estimated, which {wrong} cannot be yet: leave out {wrong}, or adaptive", code=CODE
-        )
+        raise Invalid(f"adaptive does not go with {wrong} yet: leave out one of the two", code=CODE)
 
 
 def adapted(task: str, build_id: str, sources: Iterable[Source], *, documents: int, asked: int) -> Adaptive | None:
@@ -62,8 +60,9 @@ def adapted(task: str, build_id: str, sources: Iterable[Source], *, documents: i
     """
     if documents <= asked:
         return None
-    newest = {one.model_sha: one for one in sorted(sources, key=lambda one: one.newer) if _serves(one, build_id, documents)}
-    chosen = sorted(newest.values(), key=lambda one: one.newer)[-MOST_RUNS:]
+    ordered = sorted(sources, key=lambda one: (one.planned_us, one.run_id))
+    newest = {one.model_sha: one for one in ordered if _serves(one, build_id, documents)}
+    chosen = [one for one in ordered if newest.get(one.model_sha) is one][-MOST_RUNS:]
     if len(chosen) < FEWEST_RUNS:
         raise Invalid(
             f"task {task!r} cannot be asked adaptively: {len(chosen)} other models have run it whole (the same build, each answer right or "
@@ -95,12 +94,15 @@ def _told(answers: Floats, runs: Sequence[str], asked: int) -> Adaptive:
     )  # fmt: skip
 
 
-def words(told: Adaptive) -> str:
-    """What a figure rests on: adaptive, 100 of 1,319, IRT from 12 runs."""
-    return f"adaptive, {len(told.ordinals):,} of {told.documents:,}, IRT from {len(told.fitted_runs):,} runs"
+def words(*parts: Adaptive) -> str:
+    """What a figure over these parts rests on: adaptive, 100 of 1,319, IRT from 12 runs."""
+    asked, documents = sum(len(one.ordinals) for one in parts), sum(one.documents for one in parts)
+    counts = [len(one.fitted_runs) for one in parts]
+    runs = f"{min(counts):,}" + (f" to {max(counts):,}" if len(set(counts)) > 1 else "")
+    return f"adaptive, {asked:,} of {documents:,}, IRT from {runs} runs"
 
 
-def before(task: str, *, asked: int, documents: int) -> str:
+def foretold(task: str, *, asked: int, documents: int) -> str:
     """What is said of a task before it is planned, while nobody has counted the runs that it could rest on."""
     return (
         f"{task}: adaptive, {asked:,} of {documents:,}; it is planned where {FEWEST_RUNS} other models or more have run it whole, and "

@@ -21,7 +21,7 @@ from schemas.runs import Adaptive, PlannedTask, RunChanged
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
 from streams.boards.comparison import Measured, Sample, compare
-from streams.boards.ranking import rank
+from streams.boards.ranking import Entry, chosen, rank
 from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.quality.adaptive import Source, adapted, told_of, words
@@ -35,7 +35,7 @@ from streams.statistics.spreads import Floats
 from tests.in_memory import InMemory
 from tests.runs import run_named
 from tests.unit.test_drawn import BOARD_ROW, drawn
-from tests.unit.test_results import HEADER, STAMP, of_mean, scored
+from tests.unit.test_results import HEADER, STAMP, of_mean, result, scored
 from tests.unit.test_results import planned as run_planned
 from tests.unit.test_shown import SCORE
 
@@ -149,8 +149,8 @@ def test_too_few_runs_are_refused_with_how_many_there_are() -> None:
     ("told", "why"),
     [
         ({"adaptive": 5}, "20 documents or more"), ({"tasks": (), "workload": Workload(requests=5)}, "is for tasks"),
-        ({"stopping": Stopping(half_width=0.02)}, "stopping"), ({"tasks": (TaskChoice(name="t", repeats=3),)}, "leave out repeats"),
-        ({"judges": ("j",)}, "leave out judges"), ({"parent_run": A}, "leave out parent_run"),
+        ({"stopping": Stopping(half_width=0.02)}, "does not go with stopping"), ({"judges": ("j",)}, "does not go with judges"),
+        ({"tasks": (TaskChoice(name="t", repeats=3),)}, "does not go with repeats"), ({"parent_run": A}, "does not go with parent_run"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_adaptively_is_refused(told: dict[str, Any], why: str) -> None:
@@ -169,12 +169,12 @@ def test_the_jobs_ask_the_chosen_documents() -> None:
     assert tuple(ordinal for job in made for ordinal in job.samples) == chosen
 
 
-def asked_part(name: str = "a", *, model: str = "new") -> RunChanged:
-    """The plan of a run that is asked the part."""
-    change = run_planned(run_named(name), samples=ASKED, model=model)
+def asked_part(*, model: str = "new", tasks: tuple[str, ...] = ("t",), documents: str | None = None) -> RunChanged:
+    """The plan of a run that is asked the part, of each of these tasks."""
+    change = run_planned(A, samples=ASKED, model=model, tasks=tasks)
     assert change.plan is not None
-    one = task(change).model_copy(update={"adaptive": part()})
-    return change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": (one,)})})
+    told = tuple(one.model_copy(update={"adaptive": part(), "documents": documents}) for one in change.plan.tasks)
+    return change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": told})})
 
 
 def over(results: OpenRuns, name: str) -> list[Any]:
@@ -236,6 +236,22 @@ def test_a_board_marks_the_estimate_and_gives_it_no_rank() -> None:
         books.fold(event)
     (board,) = books.changed(["task:t"])
     assert [row.adaptive for row in rank(board).rows] == [None] * 4
+
+
+@pytest.mark.parametrize("documents", [None, "same"])
+def test_a_suite_joins_estimates_where_they_are_independent(documents: str | None) -> None:
+    """Its score is their mean, its interval narrower than theirs; of tasks over the same documents there is none."""
+    row, results = world(RUNS + 1, seed=9)[-3], OpenRuns()
+    results.fold(asked_part(tasks=("t", "u"), documents=documents))
+    for name in "tu":
+        for ordinal in part().ordinals:
+            results.fold(scored(A, ordinal, row[ordinal], task=name))
+    results.fold(RunChanged(**HEADER, run_id=A, state="completed"))
+    run = result(results.run(A))
+    (one,), figure = rank(chosen("t+u", [Entry(run, hardware="h", speed={})])).rows, run.figure("t")
+    assert (one.rank, one.adaptive) == (None, "adaptive, 80 of 240, IRT from 12 runs")
+    assert figure is not None and figure.low is not None and one.score == pytest.approx(figure.value)
+    assert (one.low is None) if documents else (one.low is not None and one.low > figure.low)
 
 
 def test_rows_and_scores_are_marked_wherever_they_are_shown() -> None:
