@@ -23,7 +23,7 @@ from infra.harness.chat import Dress
 from infra.settings import Settings
 from schemas.requests import Chat, ModelRef, TaskChoice
 from streams.statistics.intervals import wilson
-from streams.statistics.items import estimate, fitted, informative, misfit_of, part_of
+from streams.statistics.items import estimate, fitted, held_out, informative, part_of
 from streams.statistics.spreads import Floats
 
 TASKS: Final = ("assay_agreement", "assay_arithmetic")
@@ -67,7 +67,7 @@ def tried(answers: Floats) -> list[Tried]:
         sources = answers[seeds != seed]
         items = fitted(sources)
         chosen = informative(items, ASKED)
-        part = part_of(items, chosen, misfit=misfit_of(sources, ASKED), runs=len(sources))
+        part = part_of(items, chosen, misfit=held_out(sources, ASKED).misfit, runs=len(sources))
         for row in answers[seeds == seed]:
             share = float(row[draw.choice(len(row), ASKED, replace=False)].mean())
             found.append(Tried(float(row.mean()), estimate(part, row[list(chosen)]), share, wilson(share, ASKED)))

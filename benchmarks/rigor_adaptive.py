@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from benchmarks.harness import RESULTS, write
 from streams.statistics.intervals import Interval, wilson
-from streams.statistics.items import Estimate, estimate, fitted, informative, misfit_of, part_of
+from streams.statistics.items import Estimate, estimate, fitted, held_out, informative, part_of
 from streams.statistics.spreads import Floats
 
 Draw = np.random.Generator
@@ -58,7 +58,7 @@ def tried(draw: Draw, count: int, *, world: str, runs: int, ahead: float = 0.0) 
         sources = answers[:runs]
         items = fitted(sources)
         chosen = informative(items, ASKED)
-        part = part_of(items, chosen, misfit=misfit_of(sources, ASKED), runs=runs)
+        part = part_of(items, chosen, misfit=held_out(sources, ASKED).misfit, runs=runs)
         for row in answers[runs:]:
             share = float(row[draw.choice(DOCUMENTS, ASKED, replace=False)].mean())
             found.append(Tried(float(row.mean()), estimate(part, row[list(chosen)]), share, wilson(share, ASKED)))

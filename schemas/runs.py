@@ -44,8 +44,9 @@ class Adaptive(Record):
     """The part of a task that is asked in place of all `documents`, and what their estimate needs (streams/statistics/items.py).
 
     `fitted_runs`: whole runs of the same build, one of each other model, by whose answers the `ordinals` were chosen and the parameters
-    fitted. `slopes` and `intercepts` are those of the ordinals; `rest_mean` and `rest_variance`, of how many of the
-    others are right, are at each ability of the grid. `misfit`: the factor of variances by which the estimates of those runs were off.
+    fitted. `slopes` and `intercepts` are those of the ordinals; `rest_mean` and `rest_variance` are of how many of the others are right, at
+    each ability of the grid. `misfit`: the factor of variances by which the estimates of those runs were off;
+    `error_ratio`: their error over that of as many documents at random.
     """
 
     documents: int
@@ -56,6 +57,7 @@ class Adaptive(Record):
     rest_mean: tuple[Double, ...]
     rest_variance: tuple[Double, ...]
     misfit: Double
+    error_ratio: Double
 
 
 class PlannedTask(Record):

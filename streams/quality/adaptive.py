@@ -16,7 +16,7 @@ from schemas.results import Figure
 from schemas.runs import Adaptive, PlannedTask
 from streams.errors import Invalid
 from streams.settling.documents import Columns
-from streams.statistics.items import Part, estimate, fitted, informative, misfit_of, part_of
+from streams.statistics.items import Part, estimate, fitted, held_out, informative, part_of
 from streams.statistics.spreads import Floats
 
 FEWEST_RUNS: Final = 12
@@ -87,10 +87,12 @@ def _serves(one: Source, build_id: str, documents: int) -> bool:
 def _told(answers: Floats, runs: Sequence[str], asked: int) -> Adaptive:
     items = fitted(answers)
     chosen = informative(items, asked)
-    part = part_of(items, chosen, misfit=misfit_of(answers, asked), runs=len(runs))
+    held = held_out(answers, asked)
+    part = part_of(items, chosen, misfit=held.misfit, runs=len(runs))
     return Adaptive(
         documents=answers.shape[1], fitted_runs=tuple(runs), ordinals=chosen, slopes=tuple(part.slopes), intercepts=tuple(part.intercepts),
         rest_mean=tuple(part.rest_mean), rest_variance=tuple(part.rest_variance), misfit=part.misfit,
+        error_ratio=held.error_ratio,
     )  # fmt: skip
 
 
@@ -114,9 +116,15 @@ def told_of(asked: int | None, tasks: Sequence[PlannedTask]) -> Iterable[str]:
     """What a run says of tasks that are asked adaptively, and of those that are whole all the same."""
     for task in tasks if asked is not None else ():
         if task.adaptive:
-            yield f"{task.task}: {words(task.adaptive)}; only {task.main_metric} is estimated"
+            yield f"{task.task}: {words(task.adaptive)}; only {task.main_metric} is estimated{_gained(task.adaptive)}"
         else:
             yield f"{task.task} is asked whole: it has {task.samples:,} documents, no more than {asked:,}"
+
+
+def _gained(told: Adaptive) -> str:
+    """That nothing is gained, where the source runs show it."""
+    ratio = told.error_ratio
+    return f"; nothing is gained: on those runs its error is {ratio:.1f} times that of as many documents at random" if ratio > 1 else ""
 
 
 def figures(found: Sequence[Figure], planned: PlannedTask, values: Mapping[int, float]) -> tuple[Figure, ...]:

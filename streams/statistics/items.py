@@ -67,6 +67,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Of estimates of runs by parameters fitted without them: the mean square of their errors over their variances, 1 at least, and their
+    root mean square error over that of as many documents drawn at random."""
+
+    misfit: float
+    error_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """The share that all documents would give, its standard error, misfit included, and its 95 % interval."""
 
@@ -135,21 +144,29 @@ def part_of(items: Items, chosen: tuple[int, ...], *, misfit: float = 1.0, runs:
     return Part(items.slopes[asked], items.intercepts[asked], len(others), share.sum(1), (share * (1 - share)).sum(1), misfit, runs)
 
 
-def misfit_of(answers: Floats, count: int) -> float:
-    """The factor of variances: the mean square of the errors on runs that the parameters were fitted without, over their variances.
+def held_out(answers: Floats, count: int) -> HeldOut:
+    """How far off the estimates of runs are by parameters that were fitted without them.
 
     `answers`: [runs, documents], two runs at least, all of them whole; `count` documents are asked.
     """
-    fold = np.arange(len(answers)) % FOLDS
-    squares = list[float]()
+    fold, squares, ratios = np.arange(len(answers)) % FOLDS, list[float](), list[float]()
     for left_out in sorted(set(fold.tolist())):
         items = fitted(answers[fold != left_out])
         chosen = informative(items, count)
         part = part_of(items, chosen, runs=len(answers))
         for row in answers[fold == left_out]:
             found = estimate(part, row[list(chosen)])
-            squares.append(((found.value - row.mean()) / found.stderr) ** 2)
-    return max(1.0, float(np.mean(squares)))
+            squares.append((found.value - float(row.mean())) ** 2)
+            ratios.append(squares[-1] / found.stderr**2)
+    drawn = _variance_at_random(answers, count)
+    return HeldOut(max(1.0, float(np.mean(ratios))), float(np.sqrt(np.mean(squares) / drawn)))
+
+
+def _variance_at_random(answers: Floats, count: int) -> float:
+    """The mean variance that the share of so many documents, drawn without replacement, has of the runs': p'(1 - p')/n·(N - n)/(N - 1)."""
+    documents = answers.shape[1]
+    share = (answers.sum(axis=1) + 0.5) / (documents + 1)
+    return float(np.mean(share * (1 - share)) / count * (documents - count) / (documents - 1))
 
 
 def estimate(part: Part, answers: Floats) -> Estimate:

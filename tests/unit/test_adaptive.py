@@ -30,7 +30,7 @@ from streams.settling.documents import packed, unpacked
 from streams.settling.results import progressed, settled
 from streams.settling.results import scored as task_scored
 from streams.settling.runs import OpenRuns
-from streams.statistics.items import GRID, Part, estimate, fitted, informative, misfit_of, part_of
+from streams.statistics.items import GRID, Part, estimate, fitted, held_out, informative, part_of
 from streams.statistics.spreads import Floats
 from tests.in_memory import InMemory
 from tests.runs import run_named
@@ -120,7 +120,10 @@ def test_misfit_is_seen() -> None:
     """Where models have weaknesses of their own at random, estimates are off by what is foretold; two abilities are not foretold."""
     draw = np.random.default_rng(5)
     true, other = (answered(draw, draw.normal(0, 1, 40), world=name, documents=300) for name in ("the model is true", "two abilities"))
-    assert 1 <= misfit_of(true, 60) < misfit_of(other, 60)
+    random = (draw.random((40, 300)) < draw.uniform(0.3, 0.7, (40, 1))).astype(np.float64)
+    by, by_other, by_none = (held_out(answers, 60) for answers in (true, other, random))
+    assert 1 <= by.misfit < by_other.misfit
+    assert by.error_ratio < by_other.error_ratio < 1 and by_none.error_ratio > by.error_ratio
 
 
 def test_intervals_hold_what_all_documents_give() -> None:
@@ -270,6 +273,16 @@ def test_rows_and_scores_are_marked_wherever_they_are_shown() -> None:
     assert group["value"] is None and "asked adaptively" in group["why_undefined"]
 
 
+def test_a_plan_says_what_is_estimated_and_whether_anything_is_gained() -> None:
+    """By the source runs' own estimates; a task that is no larger than the part runs whole."""
+    one, small = task(asked_part()), task(run_planned(A, samples=30))
+    told = "t: adaptive, 40 of 120, IRT from 12 runs; only acc is estimated"
+    for ratio, more in ((0.8, ""), (1.3, "; nothing is gained: on those runs its error is 1.3 times that of as many documents at random")):
+        planned = one.model_copy(update={"adaptive": part().model_copy(update={"error_ratio": ratio})})
+        assert list(told_of(ASKED, [planned])) == [told + more]
+    assert list(told_of(ASKED, [small])) == ["t is asked whole: it has 30 documents, no more than 40"]
+
+
 def test_what_was_chosen_is_neither_compared_nor_judged() -> None:
     """The reason says what it is."""
     samples = {ordinal: Sample(ordinal, 1.0) for ordinal in range(30)}
@@ -278,7 +291,6 @@ def test_what_was_chosen_is_neither_compared_nor_judged() -> None:
         compare({"t": Measured("b", "acc", "none", True, "mean", samples, adaptive=words(part()))}, {"t": one})
     with pytest.raises(Invalid, match="adaptively"):
         check_setups(A, [task(asked_part())])
-    assert list(told_of(ASKED, [task(asked_part())])) == ["t: adaptive, 40 of 120, IRT from 12 runs; only acc is estimated"]
 
 
 def test_sources_are_completed_runs_of_others_that_all_may_know_written_before() -> None:
