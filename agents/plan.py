@@ -167,7 +167,7 @@ class Planning:
         try:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
-            plan, jobs = await self._preparing.plan(request)
+            plan, jobs = await self._preparing.plan(request, asked_us=record.written_us)
         except Permanent as error:
             await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error))])
             asked.state = asked.state or "rejected"

@@ -3,9 +3,10 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from agents.adapting import Sources, sources_of
 from agents.building import Building
 from agents.judged import Judged, Judging
 from infra.harness.building import beside, build, identify, setups_of
@@ -21,12 +22,12 @@ from infra.suites import reading as suites
 from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
+from schemas.runs import Adaptive, Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import planning
 from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
-from streams.quality import judging, pins, skipping, stopping
+from streams.quality import adaptive, judging, pins, skipping, stopping
 from streams.speed import workloads
 from streams.trust.privacy import of_build
 
@@ -46,11 +47,12 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for: its tasks, how their prompts are dressed, and, where they judge, whom."""
+    """What a request asks for: its tasks, how their prompts are dressed, and, where they judge, whom; adaptively, by whose runs."""
 
     choices: list[TaskChoice]
     dress: Dress
     judged: Judged | None = None
+    sources: Sources = field(default_factory=dict)
 
     def given(self, choice: TaskChoice) -> Given | None:
         """The documents of a derived task."""
@@ -65,16 +67,21 @@ class Preparing:
     """Prepares requests, as many at once as are asked for."""
 
     def __init__(self, log: Log, settings: Settings, building: Building) -> None:
+        self._log = log
         self._settings = settings
         self._building = building
         self._judging = Judging(log, building.builds)
 
-    async def plan(self, request: EvaluationRequested) -> tuple[Plan, planning.Jobs]:
-        """What will come of a request. Raises: Permanent where it cannot be, with the reason."""
+    async def plan(self, request: EvaluationRequested, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
+        """What will come of a request; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be, with the reason."""
         planning.check(request)
         judging.check_judges(request, DERIVED_TASKS)
         facts = await asyncio.to_thread(facts_of, request)
         asked = await self._asked(request, dress_of(request, facts))
+        if request.adaptive is not None:
+            names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
+            sources = await sources_of(self._log, request, tasks=names, model_sha=own, before_us=asked_us)
+            asked = replace(asked, sources=sources)
         prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts, engine=request.engine)
@@ -126,18 +133,27 @@ class Preparing:
         more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
         expected = (*built.expected, *more)
         rule = stopping.rule_of(request.stopping, expected, main=(built.main_filter, built.main_metric))
-        planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=samples,
+        part = await self._part(request, built, asked, samples)
+        ordinals = part.ordinals if part else stopping.order(built.build_id, samples) if rule else ()
+        planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=len(ordinals) or samples,
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group,
                               trust_code=choice.trust_code, judged=asked.build(choice),
                               data_published=suites.published().get(built.task), documents=built.data_sha,
-                              rows_skipped=built.rows_skipped, setups=setups)  # fmt: skip
+                              rows_skipped=built.rows_skipped, setups=setups, adaptive=part)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
-        ordinals = stopping.order(built.build_id, samples) if rule else ()
-        chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), samples, ordinals, places)
+        chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), planned.samples, ordinals, places)
         told = [*own_examples(built.task, built.own_examples, samples=built.samples),
                 *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
         return Prepared(chosen, planned, built.licence, differences, tuple(told))
+
+    async def _part(self, request: EvaluationRequested, built: TaskBuilt, asked: Asked, samples: int) -> Adaptive | None:
+        """The part of a task that is asked adaptively; None where it is asked whole."""
+        if request.adaptive is None:
+            return None
+        sources = asked.sources.get(built.task, ())
+        fit = functools.partial(adaptive.adapted, built.task, built.build_id, sources, documents=samples, asked=request.adaptive)
+        return await asyncio.to_thread(fit)
 
     async def _places(self, setups: Sequence[Setup], choice: TaskChoice, asked: Asked, header: dict[str, Any]) -> tuple[BuildPlace, ...]:
         """Where the build of each repeat lies; each is built once."""
@@ -186,7 +202,8 @@ def _plan(
         perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
-            *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared])
+            *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared]),
+            *adaptive.told_of(request.adaptive, [one.planned for one in prepared]),
         ),
         subject=judged.subject if judged else None, against=judged.against if judged else None,
         model_published=_published(request, facts), card=_card(facts),

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
+from benchmarks.rigor_adaptive import adaptive
 from benchmarks.rigor_setups import compared, setups
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
@@ -71,6 +72,7 @@ def cells() -> Iterator[Cell]:
     yield from itertools.chain(
         sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
         (Cell("set-ups compared", *one) for one in compared()), calibrations(), tests(), stopped(),
+        (Cell("adaptive", *one) for one in adaptive()),
     )  # fmt: skip
 
 

@@ -39,6 +39,9 @@ METHODS: Final = (
      "to the squared margin comes t²·variance between set-ups / set-ups", "Searle, Casella, McCulloch 1992; Zou, Donner 2008"),
     ("confidence sequence", "tasks that may stop early",
      "predictable empirical Bernstein, without replacement", "Waudby-Smith, Ramdas 2020, 2024"),
+    ("adaptive, IRT", "tasks of which a part is asked",
+     "two-parameter logistic, marginal maximum; its variance times the misfit on runs left out, Student's t",
+     "Birnbaum 1968; Bock, Aitkin 1981; Polo et al. 2024"),
     ("adjusted Wald", "paired right and wrong",
      "one sample added for either side", "Bonett, Price 2012"),
     ("adjusted Wald, effective size", "paired clusters; few that differ",
@@ -75,6 +78,7 @@ TITLES: Final = {
     "tests": "Tests: how often they find a difference where there is none",
     "labels": "Judges held to people: how many intervals hold the mean that people would give",
     "strengths": "Comparisons in pairs: how many intervals hold the truth, or are left out as too few",
+    "adaptive": "Adaptive: how many intervals hold the share that all documents give, of held-out models asked 100 of 1,000",
     "stopping": "Stopping: how often a sequence is wrong at any of its samples",
 }
 EXPLAINED: Final = {
@@ -89,6 +93,7 @@ EXPLAINED: Final = {
     "logit's scale).",
     "set-ups compared": "Two models on the same documents and in the same set-ups, each of which suits each model otherwise, by SD.",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
+    "adaptive": "Runs: how many whole runs the parameters are fitted from. Where the model is not true the bound is 0.9.",
     "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind.",
     "strengths": "Every pair of models in both orders on D documents. Where each model is better on some documents, the likelihood is\n"
     "wrong, and intervals of whole documents are not.",

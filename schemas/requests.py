@@ -187,6 +187,7 @@ class EvaluationRequested(Event):
     answers of `parent_run`; those that compare, also about those of `against_run`. `judges` are models that judge by the usual rubric.
     `stopping`: tasks may end before their last sample; null runs them whole. `model_published`: when the model was published, YYYY-MM or
     YYYY-MM-DD; null leaves it to the model's card. `no_truncation`: a request that the model's window would cut fails the run.
+    `adaptive`: of each task only so many documents are asked, and the whole is estimated by other models' runs; null asks all.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -219,6 +220,7 @@ class EvaluationRequested(Event):
     stopping: Stopping | None = None
     model_published: str | None = None
     no_truncation: bool = False
+    adaptive: int | None = None
 
 
 class CancellationRequested(Event):

@@ -40,6 +40,26 @@ class Setup(Record):
     format: str
 
 
+class Adaptive(Record):
+    """The part of a task that is asked in place of all `documents`, and what their estimate needs (streams/statistics/items.py).
+
+    `fitted_runs`: whole runs of the same build, one of each other model, by whose answers the `ordinals` were chosen and the parameters
+    fitted. `slopes` and `intercepts` are those of the ordinals; `rest_mean` and `rest_variance` are of how many of the others are right, at
+    each ability of the grid. `misfit`: the factor of variances by which the estimates of those runs were off;
+    `error_ratio`: their error over that of as many documents at random.
+    """
+
+    documents: int
+    fitted_runs: tuple[RunId, ...]
+    ordinals: tuple[int, ...]
+    slopes: tuple[Double, ...]
+    intercepts: tuple[Double, ...]
+    rest_mean: tuple[Double, ...]
+    rest_variance: tuple[Double, ...]
+    misfit: Double
+    error_ratio: Double
+
+
 class PlannedTask(Record):
     """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
 
@@ -48,7 +68,8 @@ class PlannedTask(Record):
     Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
     `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same `documents` ask about the same ones, in
     the same order: what they say is not independent. `rows_skipped`: rows of its data that were left out, for they could not be asked or
-    scored. `setups`: how each repeat was built, where the request varies that; the first is the one of `build_id`.
+    scored. `setups`: how each repeat was built, where the request varies that; the first is the one of `build_id`. `adaptive`:
+    its `samples` are a part that was chosen, and its figure is an estimate for the whole.
     """
 
     task: str
@@ -68,6 +89,7 @@ class PlannedTask(Record):
     documents: str | None = None
     rows_skipped: int = 0
     setups: tuple[Setup, ...] = ()
+    adaptive: Adaptive | None = None
 
     @property
     def builds(self) -> tuple[str, ...]:

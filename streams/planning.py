@@ -12,7 +12,7 @@ from schemas.runs import Estimate, PlannedTask
 from streams import bounds, served
 from streams.engines import check_model, is_elsewhere, kind_of
 from streams.errors import Invalid
-from streams.quality import stopping
+from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
 from streams.speed import workloads
 
@@ -59,6 +59,7 @@ def check(request: EvaluationRequested) -> None:
     if request.model_published is not None:
         check_date(request.model_published)
     stopping.check(request)
+    adaptive.check(request)
     _check_vary(request)
     if request.workload:
         workloads.check(request.workload, engine=request.engine.name, slo=request.slo)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
 from infra.kafka import Ends, Place, Record
+from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
 from schemas.event import Event
 from streams.topics import Topic, topic_of
@@ -52,10 +53,11 @@ class InMemory:
         return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
 
     async def follow(
-        self, topics: Sequence[Topic], *, since: Ends, until: Ends | None = None, patience_ms: int = 0
-    ) -> AsyncGenerator[Record, None]:
-        """As the log does."""
-        position = {place: since[place] for place in until or since}
+        self, topics: Sequence[Topic], *, since: Ends | None = None, until: Ends | None = None, wanted: Wanted | None = None,
+        patience_ms: int = 0,
+    ) -> AsyncGenerator[Record, None]:  # fmt: skip
+        """As the log does; a record that is not wanted is not given."""
+        position = {place: (since or {}).get(place, 0) for place in until or since or {}}
         if until:
             self.read.append(until)
         while until is None or any(position[place] < until[place] for place in until):
@@ -63,7 +65,9 @@ class InMemory:
             for place, records in list(self.records.items()):
                 while place in position and position[place] < (until[place] if until else len(records)):
                     position[place] += 1
-                    self.given += 1
-                    yield records[position[place] - 1]
+                    record = records[position[place] - 1]
+                    if wanted is None or wanted(record.key, record.place):
+                        self.given += 1
+                        yield record
             if not until:
                 await self.more.wait()

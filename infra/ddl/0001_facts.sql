@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS fact_requests (
     stopping Nullable(String),
     model_published Nullable(String),
     no_truncation Bool,
+    adaptive Nullable(Int64),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

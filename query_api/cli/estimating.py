@@ -14,7 +14,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
-from streams.quality import pins, skipping
+from streams.quality import adaptive, pins, skipping
 
 # Of the memory that a run needs: fields of Estimate, and what people call them.
 PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
@@ -83,6 +83,9 @@ def _built(
         remarks += own_examples(made.task, made.own_examples, samples=len(made.samples))
         remarks += filter(None, [skipping.told_of(made.task, made.rows_skipped, made.skipped_first)])
         kept = made.samples[: samples_of(choice, len(made.samples))]
+        if request.adaptive is not None and len(kept) > request.adaptive:
+            remarks.append(adaptive.foretold(made.task, asked=request.adaptive, documents=len(kept)))
+            kept = kept[: request.adaptive]
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
             "requests": sum(len(sample.requests) for sample in kept), "metric": made.main_metric, "filter": made.main_filter,

@@ -18,6 +18,9 @@ Deadline = Annotated[str | None, typer.Option(help="when it stops at the latest:
 UntilWithin = Annotated[
     float | None, typer.Option(help="stop a task once each of its figures is known to ± this; however often it is looked at, at 95 %")
 ]
+Adaptive = Annotated[
+    int | None, typer.Option(help="ask so many documents of each task, and estimate the whole by other models' runs: docs/adaptive.md")
+]
 Vary = Annotated[
     str | None, typer.Option(help="build each repeat by another seed of its few-shot examples, another prompt format, or both: seed,format")
 ]

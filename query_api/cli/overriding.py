@@ -63,7 +63,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "credential_ref": options["credential"],
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
-        **{name: options[name] for name in ("priority", "suite", "submitter", "model_published")},
+        **{name: options[name] for name in ("priority", "suite", "submitter", "model_published", "adaptive")},
         **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation", "skip_bad_rows")},
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
         "visibility": "private" if options["private"] else None,

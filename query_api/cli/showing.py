@@ -185,6 +185,9 @@ def _sources(board: Mapping[str, Any]) -> Iterator[str]:
         yield "energy: no meter here"
     if any(row["data_age"] != "unknown" for row in rows):
         yield "data: older than the model, which may have seen them, or newer; – is unknown: docs/contamination.md"
+    yield from (
+        f"~ estimated, without a place: {short(row['model'])} ({row['adaptive']}): docs/adaptive.md" for row in rows if row.get("adaptive")
+    )
     if any(row["sequential"] for row in rows):
         yield "* a confidence sequence: the run may stop early"
     if versions := sorted({row["cost"]["price_version"] for row in rows if row["cost"]}):
@@ -192,7 +195,7 @@ def _sources(board: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _ends(row: Mapping[str, Any]) -> str:
-    return f"{number(row['low'])} – {number(row['high'])}{'*' if row['sequential'] else ''}"
+    return f"{number(row['low'])} – {number(row['high'])}{'~' if row.get('adaptive') else '*' if row['sequential'] else ''}"
 
 
 def _named(row: Mapping[str, Any]) -> str:
@@ -270,12 +273,19 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield "sequence"
     if s.get("repeats", 1) > 1:
         yield f"× {s['repeats']} repeats{varied(s)}"
-    if "few clusters" in (s.get("method") or ""):
-        yield "few clusters"
+    yield from _on_method(s.get("method") or "")
     if s.get("truncated"):
         yield f"{s['truncated']:,} truncated"
     if s.get("rows_skipped"):
         yield f"{s['rows_skipped']:,} rows left out"
+
+
+def _on_method(method: str) -> Iterator[str]:
+    """What of a figure's method everybody should know."""
+    if method.startswith("adaptive"):
+        yield method
+    if "few clusters" in method:
+        yield "few clusters"
 
 
 def performance(told: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from query_api.cli.completing import task_names
 from query_api.cli.estimating import try_dry
 from query_api.cli.following import followed
 from query_api.cli.options import (
+    Adaptive,
     AsJson,
     Base,
     BudgetS,
@@ -85,6 +86,7 @@ def submit(
     deadline: Deadline = None,
     budget_usd: BudgetUsd = None,
     until_within: UntilWithin = None,
+    adaptive: Adaptive = None,
     model_published: ModelPublished = None,
     chat: ChatTemplate = False,
     system: System = None,
@@ -106,6 +108,7 @@ def submit(
     · `assay submit --model ./my-model --task-file my-task.yaml --wait` · `assay submit --model ./my-model --task nq_open --metric f1`
     · `assay submit --model ./a --suite creativity --judge ./b --wait` · `assay submit --model ./a --suite reasoning --until-within 0.02`
     · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
+    · `assay submit --model ./a --task gsm8k --adaptive 100`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
     · `assay submit --url http://127.0.0.1:8000 --model my-model --task gsm8k --chat --wait`
     """

@@ -78,6 +78,9 @@ class Terms(Shape):
         description="when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says",
     )
     no_truncation: bool = Field(default=False, description="fail over a request that the model's window would truncate")
+    adaptive: int | None = Field(
+        default=None, description="ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"
+    )
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
     limit_ratio: float | None = Field(default=None, description="that share of each task's samples, where it has no limit of its own")
 

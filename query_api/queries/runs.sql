@@ -77,7 +77,7 @@ LIMIT 12
 SELECT argMax(histograms, (complete, log_offset)) AS histograms FROM fact_performance WHERE run_id = {run_id:String} HAVING count() > 0
 
 -- name: main_figures
-SELECT run_id, task, metric, value, low, high, n
+SELECT run_id, task, metric, value, low, high, n, startsWith(ifNull(method, ''), 'adaptive') AS adaptive
 FROM (SELECT * FROM run_figures WHERE run_id IN {run_ids:Array(String)}) AS told
 JOIN
 (

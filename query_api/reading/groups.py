@@ -36,6 +36,8 @@ def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], 
         why = f"its tasks have different main metrics: {', '.join(sorted({metric for metric, *_ in main}))}"
     elif aggregation != "mean":
         why = f"{metric} is not a mean over samples"
+    elif any(task.get("adaptive") for task in tasks):
+        why = "its tasks are asked adaptively, and are estimated each by itself"
     yield {
         "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **(_undefined(scores) if why else _joined(scores)),
         "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),

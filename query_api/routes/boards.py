@@ -98,6 +98,9 @@ class RankingRow(Shape):
         description="older: data of the board were published before the model, which may have seen them; newer: all after it",
     )
     sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
+    adaptive: str | None = Field(
+        default=None, description="what its score is estimated from, where only a part of a task was asked: it has no rank then"
+    )
     run_count: int = Field(
         default=1, description="of so many runs of the model on this board, on whichever data, this is the newest that counts"
     )

@@ -14,7 +14,7 @@ from schemas.results import RunScored
 from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
-from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of
+from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
 from streams.boards.results import Result, result_of
 from streams.engines import is_elsewhere
 
@@ -32,7 +32,7 @@ class Books:
     retracted: dict[str, RunRetracted] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
-    _on: dict[str, dict[tuple[Model, frozenset[Data]], str]] = field(default_factory=lambda: defaultdict(dict))
+    _on: dict[str, dict[tuple[Model, frozenset[Data], bool], str]] = field(default_factory=lambda: defaultdict(dict))
     _counts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _measured: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
     _runs: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -98,9 +98,9 @@ class Books:
             self.touched |= boards_of(self.results[judgement]).keys()
 
     def _stand(self, result: Result) -> None:
-        """Puts a run on its boards; of a model's runs on the same data the newest stays."""
+        """Puts a run on its boards; of a model's runs on the same data the newest stays, and of those that asked a part."""
         for name, tasks in boards_of(result).items():
-            place = (result.model, data_of(result, tasks))
+            place = (result.model, data_of(result, tasks), estimates(result, tasks))
             before = self.results.get(self._on[name].get(place, ""))
             if before is None or (before.changed_us, before.run_id) <= (result.changed_us, result.run_id):
                 self._on[name][place] = result.run_id

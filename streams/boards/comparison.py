@@ -58,7 +58,7 @@ class Measured:
     """A task as one run has it: what it was built from, its main metric, and that metric's value of each sample by ordinal.
 
     `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one. Tasks of the
-    same `documents` ask about the same ones, in the same order.
+    same `documents` ask about the same ones, in the same order. `adaptive`: what its figure is estimated from, where only a part was asked.
     """
 
     build_id: str
@@ -70,6 +70,7 @@ class Measured:
     group: str | None = None
     planned: int | None = None
     documents: str | None = None
+    adaptive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,10 @@ def _why_not(a: Measured | None, b: Measured | None) -> str | None:
         return "built differently (other data, few-shot examples, seed, chat template or version)"
     if (a.metric, a.filter) != (b.metric, b.filter):
         return f"other main metrics, {a.metric} ({a.filter}) and {b.metric} ({b.filter})"
+    if told := a.adaptive or b.adaptive:
+        return (
+            f"{told} (run {'A' if a.adaptive else 'B'}): the documents were chosen, and their difference says nothing of the whole task's"
+        )
     if a.aggregation != "mean":
         return f"{a.metric} is not a mean over samples" + (f" but {a.aggregation}" if a.aggregation != a.metric else "")
     if not a.samples or not b.samples:

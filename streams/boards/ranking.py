@@ -8,7 +8,9 @@ The score of a suite is the mean over its tasks of the task's main metric, chanc
 over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean, a
 suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
 model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
-scores share a place. A run that may stop early has the score of its own samples and its confidence sequence as interval.
+scores share a place. A run that may stop early has the score of its own samples and its confidence sequence as interval. A run that asked a
+part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
+all goes before it.
 """
 
 import hashlib
@@ -24,6 +26,7 @@ from schemas.runs import PlannedTask
 from streams.boards.results import Result
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
+from streams.quality.adaptive import words
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
@@ -31,7 +34,7 @@ from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval,
 from streams.statistics.ranks import Standings, ranges, standings, together
 from streams.statistics.spreads import Clusters, Floats, covariance, errors
 
-FORMULA_VERSION = "ranking-5"
+FORMULA_VERSION = "ranking-6"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -90,13 +93,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Who stands on a board: every entry, and those that have all of its data; `version` names the data."""
+    """Who stands on a board: every entry, those that have all of its data, and those that estimate them; `version` names the data."""
 
     name: str
     version: str
     tasks: tuple[str, ...]
     entries: tuple[Entry, ...]
     full: tuple[Entry, ...]
+    estimated: tuple[Entry, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -135,7 +139,17 @@ def adds_up(planned: PlannedTask) -> bool:
 def data_of(run: Result, tasks: Iterable[str]) -> frozenset[Data]:
     """The data of these tasks: what runs must share to be compared."""
     planned = [found for task in tasks if (found := run.planned(task))]
-    return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.asked, one.samples) for one in planned)
+    return frozenset((one.task, f"{one.judged}@{one.task_version}" if one.judged else one.asked, _size(one)) for one in planned)
+
+
+def _size(planned: PlannedTask) -> int:
+    """How many samples its figure is about."""
+    return planned.adaptive.documents if planned.adaptive else planned.samples
+
+
+def estimates(run: Result, tasks: Iterable[str]) -> bool:
+    """Of one of these tasks only a part was asked."""
+    return any(run.part(task) for task in tasks)
 
 
 def _age(run: Result) -> tuple[int, str]:
@@ -144,24 +158,41 @@ def _age(run: Result) -> tuple[int, str]:
 
 def chosen(name: str, entries: Sequence[Entry]) -> Chosen:
     """Who stands on the board of that name, of the completed runs that could."""
-    newest = max(entries, key=lambda entry: (len(boards_of(entry.run)[name]), _age(entry.run)))
+    asked_all = [entry for entry in entries if not estimates(entry.run, boards_of(entry.run)[name])]
+    newest = max(asked_all or entries, key=lambda entry: (len(boards_of(entry.run)[name]), _age(entry.run)))
     tasks = boards_of(newest.run)[name]
     data = data_of(newest.run, tasks)
     fitting = [entry for entry in entries if data_of(entry.run, tasks) <= data]
-    counting = {entry.run.model: entry for entry in sorted(fitting, key=lambda entry: _age(entry.run))}
+    counting = {entry.run.model: entry for entry in sorted(fitting, key=lambda entry: (not estimates(entry.run, tasks), _age(entry.run)))}
     every = sorted(counting.values(), key=lambda entry: entry.run.run_id)
-    full = [entry for entry in every if data_of(entry.run, tasks) == data and not entry.retracted]
-    return Chosen(name, hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12], tasks, tuple(every), tuple(full))
+    whole = [entry for entry in every if data_of(entry.run, tasks) == data and not entry.retracted]
+    full, part = ([entry for entry in whole if estimates(entry.run, tasks) is wanted] for wanted in (False, True))
+    return Chosen(name, hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12], tasks, tuple(every), tuple(full), tuple(part))
 
 
 def rank(board: Chosen) -> Board:
     """The board, ranked."""
     tasks, full = board.tasks, board.full
-    rows = [] if not full else _single(full, tasks[0]) if board.name.startswith("task:") else _suite(full, tasks)
-    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry not in full]
+    rows = _rows(full, board) if full else []
+    rows += [_estimated(entry, board) for entry in board.estimated]
+    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry not in (*full, *board.estimated)]
     ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in board.entries}
     rows = [row.model_copy(update={"data_age": ages[row.run_id]}) for row in rows]
     return Board(board.name, board.version, tasks, tuple(entry.run.run_id for entry in board.entries), tuple(rows), board.digest)
+
+
+def _rows(entries: Sequence[Entry], board: Chosen) -> list[RankingRow]:
+    return _single(entries, board.tasks[0]) if board.name.startswith("task:") else _suite(entries, board.tasks)
+
+
+def _estimated(entry: Entry, board: Chosen) -> RankingRow:
+    """The row of a run that asked a part. Estimates over the same documents have no joint interval: how they vary is not known."""
+    (row,), planned = _rows([entry], board), [found for task in board.tasks if (found := entry.run.planned(task))]
+    told = words(*(one.adaptive for one in planned if one.adaptive))
+    nothing = dict.fromkeys(("rank", "rank_low", "rank_high"))
+    if len({one.documents or one.task for one in planned}) < len(planned):
+        nothing |= dict.fromkeys(("low", "high"))
+    return row.model_copy(update=nothing | {"adaptive": told})
 
 
 def _age_of_data(run: Result, tasks: Iterable[str]) -> DataAge:
@@ -177,7 +208,7 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
-    parts = weights([Counted(one.task, one.group, one.samples) for one in planned])
+    parts = weights([Counted(one.task, one.group, _size(one)) for one in planned])
     standing = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
@@ -221,9 +252,9 @@ def _joined(
 
 
 def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) -> Standing:
-    """By the samples that all entries have; one that may stop early by its own samples and its sequence. Places are of what all have."""
+    """By the samples that all entries have; one that may stop early, or asked a part, by its own figure. Places are of what all have."""
     task = planned.task
-    whole = [entry for entry in entries if not entry.run.stretches(task)]
+    whole = [entry for entry in entries if not (entry.run.stretches(task) or entry.run.part(task))]
     every = _shared(entries, task, most)
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()

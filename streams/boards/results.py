@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from schemas.jobs import EngineUsed
 from schemas.results import Figure, RunScored
-from schemas.runs import Plan, PlannedTask
+from schemas.runs import Adaptive, Plan, PlannedTask
 from schemas.settled import RunSettled, TaskSettled
 from streams.quality.judging import about, identity
 from streams.settling.documents import Columns, unpacked
@@ -40,6 +40,11 @@ class Result:
         """The task may have stopped early."""
         planned = self.planned(task)
         return planned is not None and planned.stopping is not None
+
+    def part(self, task: str) -> Adaptive | None:
+        """The part of the task that was asked in place of the whole; None where all of it was."""
+        planned = self.planned(task)
+        return planned.adaptive if planned else None
 
     def figure(self, task: str) -> Figure | None:
         """The task's main figure."""

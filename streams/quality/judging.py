@@ -126,9 +126,12 @@ def check_state(run_id: str, state: str | None) -> None:
 
 
 def check_setups(run_id: str, tasks: Sequence[PlannedTask]) -> None:
-    """Raises: Invalid, where a run's prompts vary: which of them an answer is to is not told to judges yet."""
+    """Raises: Invalid, where a run's prompts vary, for which of them an answer is to is not told yet, or only a part was asked."""
     if varied := next((one.task for one in tasks if one.setups), None):
         raise Invalid(f"run {run_id} varied the prompts of {varied}: ask for it without vary, and judge that run", code="vary")
+    if part := next((one.task for one in tasks if one.adaptive), None):
+        raise Invalid(f"run {run_id} asked {part} adaptively, and a part that was chosen says nothing of the whole: judge a run that asked "
+                      "all of it", code="adaptive")  # fmt: skip
 
 
 def check_visibility(request: EvaluationRequested, run_id: str, visibility: Visibility) -> None:

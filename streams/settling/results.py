@@ -10,7 +10,7 @@ from schemas.runs import PlannedTask, RunChanged
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
-from streams.quality import stopping
+from streams.quality import adaptive, stopping
 from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.queue.limits import moment
 from streams.settling.documents import packed
@@ -28,10 +28,11 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> Run
         return None
     version, scores = found
     main, expected = (planned.main_filter, planned.main_metric), run.expected(task) or 0
+    figures = scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores), setups=planned.setup_numbers)
     return RunScored(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
-        figures=scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores), setups=planned.setup_numbers),
+        figures=adaptive.figures(figures, planned, scores.values(main)),
         documents=packed(scores.values(main), scores.clusters(main)),
     )  # fmt: skip
 
@@ -49,7 +50,7 @@ def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProg
     return RunProgressed(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected,
-        figures=scores.provisional(means=means(planned)),
+        figures=scores.provisional(means=means(planned) if planned.adaptive is None else ()),
     )  # fmt: skip
 
 

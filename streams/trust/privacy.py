@@ -35,10 +35,10 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
 }
 # Why a run ends, where the words are ours and quote no text of the request: by the reason's code, or by how that begins.
 OURS: Final = frozenset({
-    "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost", "engine-answers",
-    "engine-cannot", "engine-died", "fewshot", "job-kind", "limit", "no-chat-template", "nothing-to-do", "out-of-bounds", "out-of-memory",
-    "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice", "thinking-likelihood", "too-long", "trace", "truncated",
-    "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
+    "adaptive", "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost",
+    "engine-answers", "engine-cannot", "engine-died", "fewshot", "job-kind", "limit", "no-chat-template", "nothing-to-do",
+    "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice", "thinking-likelihood",
+    "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
 NOBODYS: Final = (None, "", b"", "model")  # no text of the client's; "model" is the tokenizer's own template

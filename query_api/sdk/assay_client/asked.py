@@ -50,6 +50,8 @@ class Terms(TypedDict, total=False):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool
     """fail over a request that the model's window would truncate"""
+    adaptive: int | None
+    """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None

@@ -1685,6 +1685,8 @@ class RankingRow(Shape):
     """older: data of the board were published before the model, which may have seen them; newer: all after it"""
     sequential: bool
     """a task of it may stop early, and its interval is a confidence sequence's"""
+    adaptive: str | None
+    """what its score is estimated from, where only a part of a task was asked: it has no rank then"""
     run_count: int
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
@@ -1944,6 +1946,8 @@ class Batch(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool = False
     """fail over a request that the model's window would truncate"""
+    adaptive: int | None = None
+    """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -2142,6 +2146,8 @@ class Submission(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool = False
     """fail over a request that the model's window would truncate"""
+    adaptive: int | None = None
+    """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
