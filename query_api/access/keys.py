@@ -42,23 +42,28 @@ class Keys:
         if isinstance(event, AccessChanged):
             self._access.fold(event)
 
-    async def opens(self, text: str) -> AccessChanged | None:
-        """What the key grants; None where it grants nothing. Raises: Unavailable while the log was not read yet."""
+    async def known(self, text: str) -> AccessChanged | None:
+        """What the key grants, where it was right before. Raises: Unavailable while the log was not read yet."""
         await self._ready()
+        grant = self._grant(text)
+        return grant if grant is not None and self._known.get(_digest(text)) == grant.key_hash else None
+
+    async def opens(self, text: str) -> AccessChanged | None:
+        """What the key grants, by the slow hash; None where it grants nothing. Raises: Unavailable while the log was not read yet."""
+        await self._ready()
+        grant = self._grant(text)
+        if grant is None or grant.key_hash is None or not await asyncio.to_thread(api_keys.matches, text, grant.key_hash):
+            return None
+        while len(self._known) >= REMEMBERED:
+            self._known.pop(next(iter(self._known)))
+        self._known[_digest(text)] = grant.key_hash
+        return grant
+
+    def _grant(self, text: str) -> AccessChanged | None:
         try:
-            grant = self._access.grant(api_keys.id_of(text), now_us=now_us())
+            return self._access.grant(api_keys.id_of(text), now_us=now_us())
         except Invalid:
             return None
-        if grant is None or grant.key_hash is None:
-            return None
-        digest = hashlib.sha256(text.strip().encode()).digest()
-        if self._known.get(digest) != grant.key_hash:
-            if not await asyncio.to_thread(api_keys.matches, text, grant.key_hash):
-                return None
-            while len(self._known) >= REMEMBERED:
-                self._known.pop(next(iter(self._known)))
-            self._known[digest] = grant.key_hash
-        return grant
 
     async def now(self, key_id: str) -> AccessChanged | None:
         """What the key of that id grants now. Raises: Unavailable while the log was not read yet."""
@@ -74,3 +79,7 @@ class Keys:
             await asyncio.wait_for(self._read.wait(), READ_S)
         except TimeoutError as error:
             raise Unavailable("the API keys are not read yet, for the log does not answer; `assay status` says whether it is up") from error
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.strip().encode()).digest()

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from contextlib import suppress
+from tempfile import NamedTemporaryFile
 from typing import Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -48,10 +50,10 @@ def _of_home(settings: Settings) -> str:
     """The secret of this home. Of several processes that start at once, the first one's."""
     path = settings.home / "session-secret"
     settings.home.mkdir(parents=True, exist_ok=True)
-    try:
-        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(made, "w") as file:
-        file.write(secrets.token_hex(32))
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=settings.home) as whole:  # of mode 0600
+            whole.write(secrets.token_hex(32))
+            whole.flush()
+            with suppress(FileExistsError):
+                os.link(whole.name, path)
     return path.read_text()
