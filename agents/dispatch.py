@@ -155,6 +155,7 @@ class Dispatcher:
         READY.set(1)
         figures = {"open_runs": len(self.pool.runs), "jobs": len(self.pool.entries), "took_s": round(time.monotonic() - began_s, 3)}
         log_line.info("follows", pool=self.pool.name, **figures)
+        await self._save()  # whoever starts next need not fold that again, also where this one never has the pool
 
     def _is_past(self, place: Place) -> bool:
         return place.offset < self._past.get((place.topic, place.partition), 0)

@@ -1,0 +1,47 @@
+"""A dispatcher's start on the real log: what was folded once need not be folded again, whoever folded it."""
+
+import asyncio
+import time
+import uuid
+
+import pytest
+
+from agents.dispatch import Dispatcher
+from infra.kafka import Log
+from infra.settings import Settings
+from infra.snapshots import Snapshots
+from schemas.jobs import JobPlanned
+from streams.queue.keeping import VERSION
+from streams.topics import TOPICS, jobs_topic
+from tests.flow import PATIENCE_S
+from tests.pool import STAMP, job
+from tests.runs import run_named
+
+pytestmark = pytest.mark.integration
+
+
+def test_one_that_stands_by_keeps_what_it_has_folded(stack: Settings) -> None:
+    """Its snapshot is there before it ever has the pool, and the next start begins where it ends."""
+    settings = stack.model_copy(update={"pool": f"p-{uuid.uuid4().hex[:8]}", "snapshot_s": 10_000.0})
+    run = run_named(settings.pool)
+    planned = job(f"{run}/t/0/0", run=run).model_copy(update={"pool": settings.pool})
+
+    async def act() -> None:
+        async with Log(settings, client_id="test") as log:
+            await log.create_topics((*TOPICS, jobs_topic(settings.pool)))
+            await log.publish(JobPlanned(occurred_us=1, producer=STAMP, run_id=run, pool=settings.pool, job_id=planned.job_id, job=planned))
+            snapshots, stopped = Snapshots(log, settings, processor="dispatch", version=VERSION), asyncio.Event()
+            first, give_up = Dispatcher(log, settings), time.monotonic() + PATIENCE_S
+            standing_by = asyncio.create_task(first.run(stopped))
+            while (found := await snapshots.load(settings.pool)) is None:
+                assert time.monotonic() < give_up and not standing_by.done()
+                await asyncio.sleep(0.05)
+            stopped.set()
+            await standing_by
+            assert sum(found.offsets.values()) > 0
+            second, stopped = Dispatcher(log, settings), asyncio.Event()
+            await second._start()
+            assert list(second.pool.entries) == [planned.job_id]
+            await second._following.close()
+
+    asyncio.run(act())
