@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from infra.model_files import check_file
 from infra.model_shapes import DEFAULT_LENGTH, Shape
 from streams.errors import Invalid
 
@@ -107,6 +108,7 @@ class Gguf:
 
 def read(path: Path) -> Gguf:
     """What the file says. Raises: Invalid where it is no GGUF file, not whole, or a part of several."""
+    check_file(path)
     with path.open("rb") as file:
         if path.stat().st_size < 24:
             raise _broken(path, "it ends in its beginning")

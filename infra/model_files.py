@@ -16,7 +16,15 @@ from streams.errors import Invalid
 LONGEST_HEADER_BYTES = 100 * 2**20
 
 
+def check_file(path: Path) -> None:
+    """Raises: Invalid where it is no file: reading a pipe or a device would not end."""
+    if path.exists() and not path.is_file():
+        raise Invalid(f"{path} is no file, but a folder, a pipe or a device; put the model's own file there", code="model-broken")
+
+
 def read_json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
+    """The object in a file of JSON. Raises: Invalid, by that code where it is not there."""
+    check_file(path)
     if not path.exists():
         raise Invalid(f"{path.parent} has no {path.name}; is it a Hugging Face model folder?", code=code)
     try:
@@ -32,6 +40,7 @@ def counted(weights: list[Path]) -> tuple[int, int]:
     """Parameters and bytes of the tensors. The number of parameters is 0 where the format does not say it."""
     parameters = stored = 0
     for path in weights:
+        check_file(path)
         if path.suffix != ".safetensors":
             stored += path.stat().st_size
             continue
@@ -43,6 +52,7 @@ def counted(weights: list[Path]) -> tuple[int, int]:
 
 
 def _tensors(path: Path) -> Iterator[dict[str, Any]]:
+    check_file(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
@@ -64,6 +74,7 @@ def sha_of(files: list[Path]) -> str:
     """A hash over the files' names and contents, in the order of their names."""
     whole = hashlib.sha256()
     for path in sorted(files, key=lambda path: path.name):
+        check_file(path)
         with path.open("rb") as file:
             whole.update(f"{path.name}\x1f{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return whole.hexdigest()

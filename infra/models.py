@@ -8,7 +8,7 @@ from typing import Any
 from infra import gguf_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.model_cards import base, languages, licence, published
-from infra.model_files import counted, read_json, sha_of
+from infra.model_files import check_file, counted, read_json, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from schemas.requests import ModelRef
@@ -252,6 +252,7 @@ def _indexed(folder: Path) -> list[str]:
 
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     if (folder / "chat_template.jinja").exists():
+        check_file(folder / "chat_template.jinja")
         return (folder / "chat_template.jinja").read_text()
     template = settings.get("chat_template")
     return template if isinstance(template, str) else None

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from schemas.avro import avro_schema
-from schemas.codec import Codec, UnknownSchema
+from schemas.codec import NOT_OURS, Codec, Undecodable, UnknownSchema
 from streams.errors import Permanent, Unavailable
 from streams.topics import TOPICS
 
@@ -41,8 +41,14 @@ class Registry:
         response = await self._send("GET", f"/schemas/ids/{schema_id}")
         if response.status_code == 404:
             raise UnknownSchema(schema_id)
-        schema = json.loads(response.json()["schema"])
-        assert isinstance(schema, dict)
+        if response.is_error:
+            raise Unavailable(f"the schema registry at {self._url} answers {response.status_code} for schema {schema_id}: may we read it?")
+        try:
+            schema = json.loads(response.json()["schema"])
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            raise Undecodable(NOT_OURS, f"schema id {schema_id} is no Avro schema: {type(error).__name__}") from error
+        if not isinstance(schema, dict):
+            raise Undecodable(NOT_OURS, f"schema id {schema_id} is no Avro record")
         return schema
 
     async def _register(self, subject: str, schema: dict[str, Any]) -> int:

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from schemas.avro import avro_schema
 from schemas.canonical import Canonical
+from schemas.endless import endless
 from schemas.event import Event
 
 E = TypeVar("E", bound=Event)
+NOT_OURS = "not-our-schema"
 _FRAME = struct.Struct(">bI")
 
 
@@ -46,9 +48,17 @@ class Codec:
         self._canonical: dict[int, Canonical] = {}
 
     def learn(self, schema_id: int, schema: dict[str, Any]) -> None:
-        """From now on bytes written under `schema_id` can be decoded."""
-        self._writers[schema_id] = fastavro.parse_schema(schema)
-        self._canonical[schema_id] = Canonical(schema)
+        """From now on bytes written under `schema_id` can be decoded. Raises: Undecodable for a schema that no event can have."""
+        try:
+            parsed = fastavro.parse_schema(schema)
+            if why := endless(parsed):
+                raise Undecodable(NOT_OURS, f"schema id {schema_id}: {why}")
+            self._canonical[schema_id] = Canonical(schema)
+        except Undecodable:
+            raise
+        except Exception as error:  # whatever a schema of others leads the library to
+            raise Undecodable(NOT_OURS, f"schema id {schema_id} is no schema of an Avro record: {type(error).__name__}: {error}") from error
+        self._writers[schema_id] = parsed
 
     def encode(self, event: Event) -> bytes:
         """The framed bytes of an event. Raises: KeyError where its schema has no id."""

@@ -16,6 +16,7 @@ from typing import Any
 Pieces = Sequence[tuple[int, bytes]]  # perf_counter_ns, bytes of the body
 Tokens = Callable[[str], int]
 LONGEST_QUOTE = 200
+MOST_TOKENS = 2**40  # of one answer, as a usage may say
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def read_answer(pieces: Pieces, *, kind: str) -> Answer:
             _take(answer, pieces[-1][0] if pieces else 0, json.loads(b"".join(piece for _, piece in pieces)))
         else:
             answer.error = f"not-a-stream: the server answers {kind or 'without a content type'}; is the address right?"
-    except (ValueError, TypeError, AttributeError, LookupError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         answer.error = f"not-understood: {type(error).__name__}: {error}"[:LONGEST_QUOTE]
     if answer.error is None and not answer.texts:
         answer.error = "no-token: the answer ended without any text"
@@ -86,20 +87,37 @@ def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
 
 
 def texts_of(choice: dict[str, Any]) -> tuple[str, str]:
-    """A choice's reasoning and its answer: in a chunk's delta, in a whole message, or plain."""
+    """A choice's reasoning and its answer: in a chunk's delta, in a whole message, or plain. Raises: ValueError where they are no texts."""
     told = choice.get("delta") or choice.get("message") or {}
-    calls = "".join(str((call.get("function") or {}).get("arguments") or "") for call in told.get("tool_calls") or ())
-    thought = told.get("reasoning_content") or told.get("reasoning") or ""
-    return str(thought), str(choice.get("text") or told.get("content") or told.get("refusal") or "") + calls
+    calls = "".join(_text((call.get("function") or {}).get("arguments")) for call in told.get("tool_calls") or ())
+    thought = _text(told.get("reasoning_content")) or _text(told.get("reasoning"))
+    return thought, (_text(choice.get("text")) or _text(told.get("content")) or _text(told.get("refusal"))) + calls
+
+
+def _text(told: object) -> str:
+    """A text, or the texts of a list of parts; nothing for none. Halves of a letter, which no UTF-8 can write, become "?"."""
+    if isinstance(told, list) and all(isinstance(part, dict) for part in told):
+        return "".join(_text(part.get("text")) for part in told)
+    if told is not None and not isinstance(told, str):
+        raise ValueError(f"{str(told)[:LONGEST_QUOTE]} stands where a text should")
+    return (told or "").encode(errors="replace").decode()
 
 
 def usage_of(told: dict[str, Any]) -> Usage:
-    """What a body's `usage` says."""
+    """What a body's `usage` says. Raises: ValueError where that is no number of tokens."""
     read, written = told.get("prompt_tokens_details") or {}, told.get("completion_tokens_details") or {}
     return Usage(
-        int(told.get("prompt_tokens") or 0), int(told.get("completion_tokens") or 0), read.get("cached_tokens"),
-        written.get("reasoning_tokens"),
+        _tokens(told.get("prompt_tokens")) or 0, _tokens(told.get("completion_tokens")) or 0, _tokens(read.get("cached_tokens")),
+        _tokens(written.get("reasoning_tokens")),
     )  # fmt: skip
+
+
+def _tokens(told: object) -> int | None:
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= MOST_TOKENS:
+        raise ValueError(f"usage says {str(told)[:40]}, which is no number of tokens")
+    return int(told)
 
 
 def arrivals(answer: Answer, *, tokens_of: Tokens | None) -> tuple[list[tuple[int, int]], str, bool]:

@@ -57,6 +57,18 @@ def test_a_request_from_confluents_serializer_is_read_as_ours(stack: Settings) -
     assert event.event_id == EvaluationRequested.model_validate(BODY | {"run_id": run_id}).event_id
 
 
+@pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
+def test_records_are_read_however_their_producer_compresses_them(stack: Settings, compression: str) -> None:
+    """One that a reader has no library for would stop it for ever, before there is a record that could be a dead letter."""
+    run_id = str(uuid7())
+    payload = serializer(stack)(BODY | {"run_id": run_id}, SerializationContext(REQUESTS.name, MessageField.VALUE))
+    producer = Producer({"bootstrap.servers": stack.kafka, "compression.type": compression})
+    for _ in range(50):  # a record alone is not worth compressing
+        producer.produce(REQUESTS.name, payload, key=run_id.encode())
+    assert producer.flush(30) == 0
+    assert isinstance(asyncio.run(request_of(stack, run_id)).event, EvaluationRequested)
+
+
 def test_a_request_from_confluents_serializer_runs_like_any_other(flow: Settings) -> None:
     """To its end, with its scores in ClickHouse."""
     run_id = str(uuid7())

@@ -1,11 +1,18 @@
 """What is decoded is not yet taken: a job whose name is another run's would be booked, or ended, on that run."""
 
 import asyncio
+import functools
+import json
 
+import fastavro
+import httpx
 import pytest
 
 from infra.kafka.decoding import Decoding
-from schemas.codec import Undecodable
+from schemas.avro import avro_schema
+from schemas.catalogue import EVENTS
+from schemas.codec import NOT_OURS, Undecodable
+from schemas.endless import endless
 from schemas.event import Event
 from schemas.jobs import JobChanged, JobPlanned, JobReleased
 from schemas.released import released_codec
@@ -49,3 +56,44 @@ def test_a_plan_that_carries_another_job_is_refused() -> None:
     planned = JobPlanned(occurred_us=1, producer=STAMP, pool="default", run_id=MINE, job_id=f"{MINE}/t/0/0", job=carried)
     with pytest.raises(Undecodable, match=f"it carries job '{OTHER}/t/0/0' of run {OTHER}, but names"):
         decoded(JOBS_PLANNED.name, planned)
+
+
+RECURSIVE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+ENDLESS = [
+    ("itself", {"type": "record", "name": "X", "fields": [{"name": "node", "type": RECURSIVE}]}),
+    ("a list of nothing", {"type": "record", "name": "X", "fields": [{"name": "n", "type": {"type": "array", "items": "null"}}]}),
+    ("deep", {"type": "record", "name": "X", "fields": [{"name": "n", "type": functools.reduce(
+        lambda inner, n: {"type": "record", "name": f"R{n}", "fields": [{"name": "n", "type": inner}]}, range(80), "int")}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "told",
+    ['"string"', '{"type": "array", "items": "int"}', 'syntax = "proto3"; message M {}', '{"type": "object", "properties": {}}', "7",
+     *(pytest.param(json.dumps(schema), id=name) for name, schema in ENDLESS)],
+)  # fmt: skip
+def test_a_record_under_a_schema_that_no_event_has_is_undecodable(told: str) -> None:
+    """Whatever another registry holds under an id: it is a dead letter, and ends nobody. A type that holds itself could nest for ever."""
+
+    class Answering(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200, json={"schema": told})
+
+    async def act() -> None:
+        decoding = Decoding("http://registry")
+        decoding.codec = released_codec()
+        await decoding._registry._client.aclose()
+        decoding._registry._client = httpx.AsyncClient(base_url="http://registry", transport=Answering())
+        with pytest.raises(Undecodable) as caught:
+            await decoding.decode(JOB_STATUS.name, b"\x00" + (999_999).to_bytes(4, "big") + b"\x02" * 100)
+        assert caught.value.code == NOT_OURS
+        await decoding.close()
+
+    asyncio.run(act())
+
+
+def test_no_schema_of_ours_is_one_that_is_refused() -> None:
+    """Neither those of now nor any that was released."""
+    codec = released_codec()
+    assert all(endless(fastavro.parse_schema(avro_schema(event))) is None for event in EVENTS.values())
+    assert codec.encode(changed(f"{MINE}/t/0/0"))

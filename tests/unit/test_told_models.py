@@ -1,6 +1,8 @@
 """What a request says of its model is done, held to the model's files, or refused: never passed over in silence."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +121,17 @@ def test_a_token_that_the_model_does_not_have_is_refused(folder: Path) -> None:
     choice = TaskChoice(name="assay_copy", generation=Generation(json_text='{"eos_token_id": 3}'))
     with pytest.raises(Invalid, match="names token 3, and the model has tokens 0 to 2"):
         facts_of(asked(ModelRef(uri=str(folder))).model_copy(update={"tasks": (choice,)}))
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"])
+def test_a_pipe_or_a_device_in_a_models_folder_is_refused_and_not_read(folder: Path, tmp_path: Path, name: str) -> None:
+    """Reading it would not end, and hold up whoever plans."""
+    own = Path(shutil.copytree(folder, tmp_path / "m"))
+    (own / name).unlink()
+    os.mkfifo(own / name)
+    with pytest.raises(Invalid, match=f"{name} is no file, but a folder, a pipe or a device"):
+        inspect(ModelRef(uri=str(own)))
+    (own / name).unlink()
+    (own / name).symlink_to("/dev/zero")
+    with pytest.raises(Invalid, match=f"{name} is no file"):
+        inspect(ModelRef(uri=str(own)))

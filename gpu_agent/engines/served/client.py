@@ -29,6 +29,8 @@ LONGEST_WAIT_S: Final = 120.0  # that a server may ask for; an attempt that wait
 PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 # Statuses that are about one request: it is too long, or has what the server does not take; its answer may quote it.
 OF_REQUEST: Final = frozenset({400, 413, 422})
+MOST_BYTES: Final = 64 * 2**20  # of one answer
+OF_TRANSPORT: Final = ("content-encoding", "content-length", "transfer-encoding")  # of a body that is whole and plain by then
 UNUSABLE, AWAY = "server-unusable", "server-away"
 
 
@@ -119,7 +121,7 @@ class Client:
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> Reply:
         try:
-            response = self._http.request(method, path, json=body)
+            response = self._whole(method, path, body)
         except httpx.TimeoutException as error:
             raise self._passing(f"answers nothing for {self._timeout_s:.0f} s ({type(error).__name__})") from error
         except httpx.TransportError as error:
@@ -133,6 +135,19 @@ class Client:
             raise self._refused(path, response)
         return Reply(self._read(path, response), response.headers)
 
+    def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+        """The answer with all of its body. Raises: httpx's errors; Passing where it is not whole in time; Refused where it has no end."""
+        until, held = time.monotonic() + self._timeout_s, bytearray()
+        with self._http.stream(method, path, json=body) as response:
+            for piece in response.iter_bytes():
+                held += piece
+                if len(held) > MOST_BYTES:
+                    raise Refused(f"{self.base}{path} answers with more than {MOST_BYTES >> 20} MiB", status=200)
+                if time.monotonic() > until:
+                    raise self._passing(f"does not come to the end of its answer in {self._timeout_s:.0f} s")
+            headers = [(name, value) for name, value in response.headers.multi_items() if name not in OF_TRANSPORT]
+            return httpx.Response(response.status_code, headers=headers, content=bytes(held))
+
     def _read(self, path: str, response: httpx.Response) -> Mapping[str, Any]:
         """The object in a 200's body. Raises: Refused for HTML and its like; Passing for half an answer, and an error inside of one."""
         kind = response.headers.get("content-type", "")
@@ -145,6 +160,8 @@ class Client:
             told = json.loads(response.content)
         except ValueError as error:
             raise self._passing("answers half a document, which is no JSON") from error
+        except RecursionError as error:
+            raise Refused(f"{self.base}{path} answers JSON that is nested without end", status=200) from error
         if not isinstance(told, dict):
             raise Refused(f"{self.base}{path} answers JSON that is no object: is it OpenAI's interface?", status=200)
         if told.get("error") and not told.get("choices"):

@@ -16,10 +16,12 @@ from typing import Any, Final
 import numpy as np
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
+from gpu_agent.engines.failures import words_of
 from gpu_agent.engines.scored import Likelihood, Wanted
 from gpu_agent.engines.served.client import Client
 from streams.errors import Invalid
 
+ROUNDING: Final = 1e-3  # by which a likelihood of 1 may lie above it
 PATH: Final = "/v1/completions"
 Prompt = str | Sequence[int]
 
@@ -56,14 +58,23 @@ def _echoed(told: Mapping[str, Any]) -> list[Told]:
     length = usage["prompt_tokens"] if usage.get("prompt_tokens") else len(own) - 1
     if length > len(own):
         raise ValueError("the answer does not hold its prompt")
-    return [Told(one, one is not None and one >= max((top or {}).values(), default=one)) for one, top in zip(own, likeliest, strict=True)][
-        :length
-    ]
+    values = [_logprob(one) for one in own]
+    told_of = zip(values, likeliest, strict=True)
+    return [Told(one, one is not None and one >= max((top or {}).values(), default=one)) for one, top in told_of][:length]
 
 
 def _beside(told: Mapping[str, Any]) -> list[Told]:
     found = [next(iter((one or {}).values()), None) for one in told["choices"][0]["prompt_logprobs"]]
-    return [Told(one["logprob"], one["rank"] == 1) if one else Told(None, False) for one in found]
+    return [Told(_logprob(one["logprob"]), one["rank"] == 1) if one else Told(None, False) for one in found]
+
+
+def _logprob(told: object) -> float | None:
+    """A log-probability as it was told; None for none. Raises: ValueError for what is none."""
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not math.isfinite(told) or told > ROUNDING:
+        raise ValueError(f"{str(told)[:40]} is no log-probability, which is 0 or less")
+    return float(told)
 
 
 BY: Final[Mapping[str, Way]] = {
@@ -108,7 +119,7 @@ class Likelihoods:
             return self._way.tokens(told)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise Invalid(
-                f"{self._client.base} tells the likelihoods of this prompt in a form that is not understood: {type(error).__name__}",
+                f"{self._client.base} tells the likelihoods of this prompt in a form that is not understood: {words_of(error)}",
                 code="server-cannot",
             ) from error
 

@@ -17,6 +17,7 @@ from gpu_agent.workloads.answers import Usage, texts_of, usage_of
 from streams.errors import Invalid
 from streams.quality.generation import check, check_taken
 
+FILTERED: Final = "content_filter"
 MOST_STOPS: Final = 4
 SEEDS: Final = 2**31  # what servers take that keep a seed in 32 bits
 
@@ -64,11 +65,19 @@ class Texts:
         told = self._client.post(asked.path, asked.body).told
         if not told.get("choices"):
             raise Refused(f"{self._client.base}{asked.path} answers 200 without any choice: is it OpenAI's interface?", status=200)
-        choice = told["choices"][0]
-        reasoning, text = texts_of(choice)
-        usage, reason = usage_of(told.get("usage") or {}), str(choice.get("finish_reason") or "stop")
+        try:
+            choice = told["choices"][0]
+            reasoning, text = texts_of(choice)
+            usage, reason = usage_of(told.get("usage") or {}), str(choice.get("finish_reason") or "stop")
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise Refused(
+                f"{self._client.base}{asked.path} answers what is no answer of OpenAI's interface: {error}", status=200
+            ) from error
+        if reason == FILTERED:
+            return _unanswered(request, asked, reasoning, usage, why=(FILTERED, "the server's filter kept its answer back"))
         if reasoning and not text and reason == "length":
-            return _unanswered(request, asked, reasoning, usage)
+            told_why = f"the thinking never ended: {usage.output_tokens} tokens without an answer; give more room (max_gen_toks)"
+            return _unanswered(request, asked, reasoning, usage, why=("thinking", told_why))
         return EngineAnswer(
             request.index, request.draw, reason, usage.prompt_tokens, output=cut(text, asked.told.until), reasoning=reasoning or None,
             output_tokens=usage.output_tokens, reasoning_tokens=usage.reasoning_tokens, truncated_tokens=asked.truncated,
@@ -84,9 +93,9 @@ def _sampling(told: Generation, seed: int) -> dict[str, Any]:
     return own | ({"stop": stops} if stops else {})
 
 
-def _unanswered(request: EngineRequest, asked: Asked, reasoning: str, usage: Usage) -> EngineAnswer:
+def _unanswered(request: EngineRequest, asked: Asked, reasoning: str, usage: Usage, *, why: tuple[str, str]) -> EngineAnswer:
+    """No answer: how it ended, and why in words."""
     return EngineAnswer(
-        request.index, request.draw, "thinking", usage.prompt_tokens, reasoning=reasoning, output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens, truncated_tokens=asked.truncated,
-        error=f"the thinking never ended: {usage.output_tokens} tokens without an answer; give more room (max_gen_toks)",
+        request.index, request.draw, why[0], usage.prompt_tokens, reasoning=reasoning or None, output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens, truncated_tokens=asked.truncated, error=why[1],
     )  # fmt: skip
