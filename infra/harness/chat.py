@@ -20,6 +20,8 @@ from streams.errors import Invalid
 
 # Stands behind the text of a turn that is to be continued, to find where the template put its end.
 MARK = "\ue000CONTINUED\ue001 "
+# What a template's expressions may come to, beside what Jinja itself says.
+FAILING = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
 # The messages themselves, for who dresses them in a template of their own.
 MESSAGES = (
     "{% if not add_generation_prompt %}{{ raise_exception('a server cannot go on with the beginning of an answer, which this task gives; "
@@ -73,6 +75,11 @@ def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., st
         except TemplateError as error:
             hint = FOLD if messages[0]["role"] == "system" else ""
             raise Invalid(f"the chat template refuses these messages: {error}{hint}", code="chat-template") from error
+        except FAILING as error:  # what its expressions come to: the fault is the template's, and not the task's
+            told = f"{type(error).__name__}: {error}"
+            raise Invalid(
+                f"the chat template fails over these messages ({told}); mend it, or give another", code="chat-template"
+            ) from error
         return text if add_generation_prompt else _unended(text)
 
     return render

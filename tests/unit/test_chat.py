@@ -19,6 +19,9 @@ def test_a_template_that_refuses_or_drops_is_said() -> None:
     """What lm-eval would quietly leave out, we do not."""
     with pytest.raises(Invalid, match="no system text here"):
         renderer("{{ raise_exception('no system text here') }}", {})(ASKED)
+    for wrong in ("{% for n in range(10**11) %}x{% endfor %}", "{{ 1 // 0 }}", "{{ messages[0] + 1 }}"):
+        with pytest.raises(Invalid, match="the chat template fails over these messages"):
+            renderer(wrong, {})(ASKED)
     with pytest.raises(Invalid, match="no Jinja template"):
         renderer("{% for", {})
     with pytest.raises(Invalid, match="drops the beginning"):
