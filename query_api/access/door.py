@@ -1,4 +1,4 @@
-"""Who comes in by which key, before anything is answered; and the headers that every answer has.
+"""Who comes in by which key, before anything is answered.
 
 Where the API listens on loopback alone, nobody needs a key, and whoever asks may do all. Elsewhere, or where ASSAY_API_DOOR says so, a
 program shows its key (`Authorization: Bearer assay_…`), and a browser the session that it got for one (sessions.py). Without either only
@@ -11,10 +11,11 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
+from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
@@ -26,13 +27,6 @@ from streams.errors import AssayError
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signout")
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CREATE: Final = "`assay access create --member NAME --role submitter`"
-# Pages have scripts and styles of their own alone (lengths of bars stand in attributes), and are shown in nobody's frame.
-HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "referrer-policy": "same-origin",  # with none at all a browser would not say where its own forms come from
-    "x-content-type-options": "nosniff",
-}
 
 
 def is_loopback(address: str) -> bool:
@@ -64,7 +58,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        send, request = _with_headers(send, scope), Request(scope, receive)
+        send, request = with_headers(send, scope), Request(scope, receive)
         refused = await (self._refused(request) if self._closed else self._strange(request))
         await (refused or self._app)(scope, receive, send)
 
@@ -150,16 +144,3 @@ def _is_page(request: Request) -> bool:
 
 def _here(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
-
-
-def _with_headers(send: Send, scope: Scope) -> Send:
-    headers = HEADERS | ({"strict-transport-security": "max-age=31536000"} if scope.get("scheme") == "https" else {})
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            present = {name for name, _ in message.get("headers", ())}
-            more = [(name.encode(), value.encode()) for name, value in headers.items() if name.encode() not in present]
-            message = {**message, "headers": [*message.get("headers", ()), *more]}
-        await send(message)
-
-    return sending
