@@ -31,11 +31,11 @@ CREATE: Final = "`assay access create --member NAME --role submitter`"
 
 def is_loopback(address: str) -> bool:
     """Whether only this machine reaches what listens at the address."""
-    host = urlsplit(address).hostname or ""
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, or nothing that is any
+        return False
 
 
 def needs_keys(settings: Settings) -> bool:
@@ -134,7 +134,7 @@ def _check_origin(request: Request) -> None:
     if request.method in SAFE or "authorization" in request.headers:
         return
     origin = request.headers.get("origin", "")
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if origin.partition("://")[2] != request.headers.get("host"):
         raise Forbidden(f"what changes something must come from this site, and not from {origin or 'nowhere'}; programs show a key")
 
 

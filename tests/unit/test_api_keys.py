@@ -85,7 +85,8 @@ def test_no_hash_leaves_the_log() -> None:
 @pytest.mark.parametrize(
     ("address", "alone"),
     [("http://127.0.0.1:1", True), ("http://localhost:1", True), ("http://[::1]:1", True), ("http://0.0.0.0:1", False),
-     ("http://10.0.0.7:1", False), ("https://assay.example", False), ("http://127.0.0.1.nip.io", False)],
+     ("http://10.0.0.7:1", False), ("https://assay.example", False), ("http://127.0.0.1.nip.io", False), ("//[", False),
+     ("//[::1]:9", True), ("//", False)],
 )  # fmt: skip
 def test_keys_are_wanted_wherever_others_can_come(address: str, alone: bool) -> None:
     """Unless a setting says otherwise."""
