@@ -157,7 +157,7 @@ class Engines:
             await process.stdin.drain()
             while True:
                 (length,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
-                kind, value = pickle.loads(await process.stdout.readexactly(length))
+                kind, value = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301  # from our own child
                 self._midway = kind == "value"
                 if kind == "end":
                     return
@@ -202,7 +202,7 @@ def _serve(calls: BinaryIO, replies: BinaryIO) -> None:
     """Answers calls until there are no more, or the device is lost."""
     server = _Server()
     while head := calls.read(LENGTH.size):
-        name, *arguments = pickle.loads(calls.read(LENGTH.unpack(head)[0]))
+        name, *arguments = pickle.loads(calls.read(LENGTH.unpack(head)[0]))  # noqa: S301  # from our own parent
         try:
             for value in getattr(server, name)(*arguments):
                 replies.write(_frame(("value", value)))
