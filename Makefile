@@ -15,9 +15,10 @@ export PYTHONDONTWRITEBYTECODE :=
 # Files of tests run side by side, each worker with a stack of its own; the quick ones come last, so that no worker waits for the other.
 WORKERS ?= 2
 MILLIONS ?= 1
+INPUTS ?= 1000000
 not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +64,9 @@ test-suites: setup ## Every task of every suite, real tasks beside lm-eval, ever
 
 test-faults: setup ## The tests on stacks of their own: stores go away, disks are full, private texts are looked for everywhere
 	$(bin)/pytest -m faults
+
+fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, YAML, cursors (INPUTS=1000000)
+	$(bin)/python -m tests.fuzzing --inputs $(INPUTS)
 
 bench: setup ## Projector, live stream, replay and query API, measured; writes benchmarks/results
 	for name in projector live replay api; do $(bin)/python -m benchmarks.$$name; done

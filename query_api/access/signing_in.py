@@ -1,13 +1,19 @@
 """Signing in and out, for browsers: a form that takes a key, and forgets it for a session."""
 
+from urllib.parse import parse_qsl
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from query_api.access.door import Door
 from query_api.access.sessions import COOKIE
+from query_api.operations.parsing import bounded
 from query_api.operations.problems import TooOften, Unauthenticated
 from query_api.pages.rendering import TEMPLATES
+from streams.errors import Invalid
+
+LARGEST_FORM_BYTES = 16 * 1024
 
 
 def _local(address: str) -> str:
@@ -27,8 +33,12 @@ async def taken(request: Request) -> Response:
     door: Door | None = request.scope.get("assay.door")
     if door is None:
         return RedirectResponse("/", 303)
-    async with request.form(max_files=0, max_fields=4) as form:
-        shown_key, address = str(form.get("key", "")), _local(str(form.get("next", "/")))
+    raw = await bounded(request, LARGEST_FORM_BYTES)
+    try:
+        form = dict(parse_qsl(raw.decode(errors="replace"), max_num_fields=4))
+    except ValueError as error:
+        raise Invalid("that is not what this page's form sends; sign in by it", code="form") from error
+    shown_key, address = form.get("key", ""), _local(form.get("next", "/"))
     try:
         key = await door.opened(request, shown_key)
     except Unauthenticated as error:

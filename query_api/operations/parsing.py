@@ -38,11 +38,19 @@ def query_of(request: Request, shape: type[Model]) -> Model:
     return asked
 
 
+async def bounded(request: Request, most: int) -> bytes:
+    """The body's bytes. Raises: Invalid as soon as there are more than so many: the rest is not read."""
+    raw = bytearray()
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > most:
+            raise Invalid(f"the body has more than {most:,} bytes, which is the most", code="body-too-long")
+    return bytes(raw)
+
+
 async def body_of(request: Request, shape: type[Model]) -> Model:
     """The body, a JSON object. Raises: Invalid, naming the field."""
-    raw = await request.body()
-    if len(raw) > LARGEST_BODY_BYTES:
-        raise Invalid(f"the body has {len(raw)} bytes; 1 MiB is the most", code="body-too-long")
+    raw = await bounded(request, LARGEST_BODY_BYTES)
     try:
         body = json.loads(raw or b"{}", object_pairs_hook=once, parse_int=_integer, parse_float=_double, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:

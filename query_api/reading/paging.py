@@ -145,7 +145,7 @@ def digest_of(listing: Listing, sort: str, asked: Mapping[str, Any]) -> str:
 def _read(cursor: str) -> tuple[Any, list[Any]]:
     try:
         digest, *values = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise _unreadable(cursor) from error
     return digest, values
 
