@@ -112,14 +112,12 @@ def _on_its_base(model: ModelRef, adapter: Adapted) -> ModelFacts:
         raise Invalid(f"{adapter.folder} does not say of which model it is an adapter; give --base", code="model-adapter")
     whole = ModelRef(uri=named, revision=None if model.base else adapter.revision, dtype=model.dtype, trust_code=model.trust_code)
     try:
+        place = locate(whole)
+        if gguf_of(place) is not None or adapted(place) is not None:
+            raise Invalid(f"{named} is a GGUF file, or an adapter itself; a folder of a whole model is needed", code="model-adapter")
         under = inspect(whole)
     except Invalid as error:
         raise Invalid(f"{adapter.folder} is an adapter of {named}, which --base can name otherwise: {error}", code=error.code) from error
-    if under.file is not None or under.adapter is not None:
-        what = "a GGUF file" if under.file else "an adapter itself"
-        raise Invalid(
-            f"{named}, under the adapter {adapter.folder}, is {what}; --base takes a folder of a whole model", code="model-adapter"
-        )
     own = [adapter.folder / name for name in TOKENIZER_PARTS if (adapter.folder / name).exists()]
     brings = any((adapter.folder / name).exists() for name in TOKENIZER_FILES)
     place = adapter.folder if brings else under.folder
