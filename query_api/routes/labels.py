@@ -244,7 +244,7 @@ async def strengths(call: Call[Nothing, Nothing]) -> Strengths:
 OPERATIONS = (
     Operation("GET", "/v1/runs/{run_id}/labels", label_page, tag="runs"),
     Operation("POST", "/v1/runs/{run_id}/labels", publish_labels, tag="runs", status=202),
-    Operation("GET", "/v1/runs/{run_id}/to-label", to_label, tag="runs"),
+    Operation("GET", "/v1/runs/{run_id}/to-label", to_label, tag="runs", refuses=(422,)),
     Operation("GET", "/v1/runs/{run_id}/corrections", corrections, tag="runs"),
     Operation("GET", "/v1/runs/{run_id}/strengths", strengths, tag="runs"),
 )

@@ -12,9 +12,11 @@ from query_api.operations.description import PLACES, document
 from query_api.routes import OPERATIONS
 from tests.flow import get, post
 from tests.integration.test_api import until
+from tests.integration.test_deciding import LOAD
 
 pytestmark = pytest.mark.integration
 EXAMPLES = 30
+REQUIREMENT = {"tasks": {"assay_copy": 1}, "prefer": {"points": {"quality": 100}}}  # quality alone counts: nothing has a price here
 DESCRIBED = document(OPERATIONS)
 # A stream has no end that a single answer could be held to; tests/integration/test_api.py hears it.
 schema = schemathesis.openapi.from_dict(DESCRIBED).exclude(path="/v1/live")
@@ -52,10 +54,25 @@ def run_id(flow: Settings) -> str:
     return asked
 
 
+@pytest.fixture(scope="module")
+def decided(flow: Settings) -> dict[str, str]:
+    """A recommendation, for which somebody has been scored and measured, and a decision, which needs nothing but a word."""
+    body = {"model": {"uri": "asked-for"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 10}], "workload": LOAD}
+    run_id = post(f"{flow.api}/v1/evaluations", json=body).raise_for_status().json()["run_id"]
+    until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] == "completed" and run["performance"] and run["scores"])
+    made = str(post(f"{flow.api}/v1/recommendations", json={"requirement": REQUIREMENT}).raise_for_status().json()["recommendation_id"])
+    chosen = str(post(f"{flow.api}/v1/decisions", json={"chosen": "another", "by": "ada"}).raise_for_status().json()["decision_id"])
+    for path in (f"/v1/recommendations/{made}", f"/v1/decisions/{chosen}"):
+        until(flow.api, path, holds=bool)
+    return {"recommendation_id": made, "decision_id": chosen}
+
+
 @schema.include(path_regex=r"\{", method="GET").parametrize()
 @ASKED
-def test_no_question_about_what_there_is_breaks_it(case: schemathesis.Case[Any], flow: Settings, run_id: str) -> None:
-    """The same, of a run and of a suite that there are: what was wrong about their names no longer is."""
-    there = {"run_id": run_id, "suite": "reasoning"}
+def test_no_question_about_what_there_is_breaks_it(
+    case: schemathesis.Case[Any], flow: Settings, run_id: str, decided: dict[str, str]
+) -> None:
+    """The same, of what there is: what was wrong about its name no longer is."""
+    there = {"run_id": run_id, "suite": "reasoning", **decided}
     case.path_parameters = {name: there[name] for name in PLACES if f"{{{name}}}" in case.path}
     case.call_and_validate(base_url=flow.api, timeout=60, excluded_checks=[positive_data_acceptance, negative_data_rejection])
