@@ -59,9 +59,11 @@ class _Load:
         self._in_flight = 0
         self._lock = threading.Lock()
         self._all_sent = threading.Event()
+        self._total = 0
+        self._failed: Exception | None = None
 
     def run(self, steady: Iterator[Planned]) -> Iterator[Timed]:
-        """Every request as it ends."""
+        """Every request as it ends. Raises: Permanent or Temporary, where the schedule fails."""
         for work in (lambda: self._send(steady), self._work):
             threading.Thread(target=work, daemon=True).start()
         given = 0
@@ -72,9 +74,19 @@ class _Load:
                 continue
             given += 1
             yield timed
+        if self._failed is not None:
+            raise told_of(self._failed) from self._failed
 
     def _send(self, steady: Iterator[Planned]) -> None:
-        started, total = time.perf_counter_ns(), 0
+        try:
+            self._send_all(steady)
+        except Exception as error:  # noqa: BLE001  requests are drawn as they are sent, and a thread that ended would be waited for
+            self._failed = error
+        self._all_sent.set()
+        self._sent.put(None)
+
+    def _send_all(self, steady: Iterator[Planned]) -> None:
+        started = time.perf_counter_ns()
         for planned in steady:
             if self._closed:
                 self._places.acquire()
@@ -89,10 +101,7 @@ class _Load:
                 in_flight = self._in_flight
             sent_ns = time.perf_counter_ns()
             self._sent.put(Timed(planned, scheduled_ns=due, begun_ns=sent_ns, sent_ns=sent_ns, in_flight=in_flight))
-            total += 1
-        self._total = total
-        self._all_sent.set()
-        self._sent.put(None)
+            self._total += 1
 
     def _work(self) -> None:
         while (timed := self._sent.get()) is not None:

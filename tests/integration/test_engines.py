@@ -197,7 +197,7 @@ def inspect_without_reading(folder: Path) -> Any:
     from infra import models
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(models, "_sha", lambda _files: "")
+        patch.setattr(models, "sha_of", lambda _files: "")
         return inspect(ModelRef(uri=str(folder)))
 
 

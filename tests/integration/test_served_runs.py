@@ -117,4 +117,12 @@ def test_without_the_key_nothing_runs_and_it_is_nowhere(flow: Settings, url: str
     assert done.returncode != 0
     assert "answers 401" in done.stderr and "--credential NAME" in done.stderr
     kept = [path for path in flow.home.rglob("*") if path.is_file() and path.parent.name != "credentials"]
-    assert [path for path in kept if KEY.encode() in path.read_bytes()] == []
+    assert [path for path in kept if KEY.encode() in _held(path)] == []
+
+
+def _held(path: Path) -> bytes:
+    """What the file holds; nothing where it has gone: a database's files come and go."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
