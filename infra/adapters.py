@@ -3,21 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.model_files import read_json
+from infra import model_files
 from streams.errors import Invalid
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PICKLED = "adapter_model.bin"
-FULL = ("*.safetensors", "pytorch_model*.bin")
 
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """An adapter: `method` is peft's name of its kind (LORA), `base` the model that its own settings name, at a `revision`."""
+    """An adapter: `base` is the model that its own settings name, at a `revision`."""
 
     folder: Path
-    method: str
     base: str | None
     revision: str | None
 
@@ -37,17 +35,14 @@ def adapted(folder: Path) -> Adapted | None:
     named = next((name for name in (CONFIG, WEIGHTS, PICKLED) if (folder / name).exists()), None)
     if named is None:
         return None
-    if any(path.name not in (WEIGHTS, PICKLED) for pattern in FULL for path in folder.glob(pattern)):
+    if any(path.name not in (WEIGHTS, PICKLED) for pattern in model_files.WEIGHTS for path in folder.glob(pattern)):
         raise Invalid(
             f"{folder} holds full weights and an adapter ({named}), and nobody can tell which is meant; move the adapter into a folder of "
             "its own, and name that as the model", code="model-adapter",
         )  # fmt: skip
-    told = read_json(folder / CONFIG)
+    told = model_files.read_json(folder / CONFIG)
     if not (folder / WEIGHTS).exists():
         why = f"has {PICKLED}, which is read by running it" if (folder / PICKLED).exists() else "has no tensors"
         raise Invalid(f"{folder} {why}; save it as {WEIGHTS} (peft: save_pretrained)", code="model-adapter")
     base, revision = told.get("base_model_name_or_path"), told.get("revision")
-    return Adapted(
-        folder, str(told.get("peft_type") or ""), base if isinstance(base, str) and base else None,
-        revision if isinstance(revision, str) else None,
-    )  # fmt: skip
+    return Adapted(folder, base if isinstance(base, str) and base else None, revision if isinstance(revision, str) else None)

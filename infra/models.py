@@ -8,7 +8,7 @@ from typing import Any
 from infra import gguf_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.model_cards import base, languages, licence, published
-from infra.model_files import check_file, counted, read_json, sha_of
+from infra.model_files import WEIGHTS, check_file, counted, read_json, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from schemas.requests import ModelRef
@@ -17,7 +17,6 @@ from streams.errors import Invalid
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 SAME_WEIGHTS = ("consolidated",)  # as Mistral names what it publishes beside
 GGUF = ".gguf"
 # A number of keys and values, as llama.cpp keeps them by default: float16.
