@@ -2,6 +2,7 @@
 
 from query_api.operations.routing import Operation
 from query_api.routes import (
+    asking,
     boards,
     calculations,
     cluster,
@@ -20,6 +21,7 @@ from query_api.routes import (
 )
 
 OPERATIONS: tuple[Operation, ...] = (
+    *asking.OPERATIONS,
     *runs.OPERATIONS,
     *samples.OPERATIONS,
     *boards.OPERATIONS,

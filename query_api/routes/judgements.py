@@ -8,7 +8,8 @@ from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading.judgements import judgements
 from query_api.reading.paging import PagedWhole
-from query_api.routes.runs import Score, State, Whom
+from query_api.routes.run_scores import Score
+from query_api.routes.runs import State, Whom
 
 
 class JudgementsAsked(PagedWhole):

@@ -141,9 +141,9 @@ def test_a_model_that_cannot_be_read(
     assert says in told[f"model {folder}"]["note"]
 
 
-def test_a_model_that_the_system_does_not_let_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Its reason is the system's."""
+def test_a_model_whose_configuration_is_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is named, and what to do about it."""
     (tmp_path / "config.json").mkdir()
     with pytest.raises(Invalid, match="needed"):
         doctor.doctor(model=[str(tmp_path)], as_json=True)
-    assert "Is a directory" in capsys.readouterr().out
+    assert f"{tmp_path / 'config.json'} is no file, but a folder" in capsys.readouterr().out

@@ -54,12 +54,8 @@ def sealed(flow: Settings, run_ids: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def run(flow: Settings) -> str:
-    """A run that is sealed; before that it cannot be exported."""
+    """A run that is sealed."""
     (run_id,) = started(flow)
-    refused = assay(flow, "export", run_id, str(flow.home / "early.zip"))
-    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
-    assert f"run {run_id} is " in refused.stderr
-    assert not (flow.home / "early.zip").exists()
     sealed(flow, [run_id])
     return run_id
 
@@ -93,6 +89,15 @@ async def of_run(flow: Settings, run_id: str) -> int:
     """How many records of a run lie in the topics that a seal is over."""
     async with Log(flow, client_id="test") as log:
         return len([record async for record in log.read(SEALED_TOPICS) if run_of_key(record.key) == run_id])
+
+
+def test_a_run_that_is_not_over_cannot_be_exported(flow: Settings) -> None:
+    """Nobody serves its pool, so it stays open."""
+    (run_id,) = started(flow, pool="nobody")
+    refused = assay(flow, "export", run_id, str(flow.home / "early.zip"))
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    assert f"run {run_id} is " in refused.stderr
+    assert not (flow.home / "early.zip").exists()
 
 
 def test_a_sealed_run_is_one_file_that_proves_itself(flow: Settings, run: str, file: Path) -> None:

@@ -1,0 +1,114 @@
+"""What a run's page tells of its speed: latencies, rates, what it was held to, and the steps of a sweep."""
+
+from pydantic import Field
+
+from query_api.operations.shapes import Shape
+from schemas.results import Verdict
+
+
+class Spread(Shape):
+    """How a duration was distributed, in seconds."""
+
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class LoadSender(Shape):
+    """Whether the load's sender kept up, and why it did not."""
+
+    overloaded: bool | None
+    why: str | None
+    pacing_error_p99_s: float | None
+
+
+class Energy(Shape):
+    """What it took, where a meter is; the grade says how it was read."""
+
+    grade: str | None
+    joules: float | None
+    joules_per_token: float | None
+    why_undefined: str | None
+
+
+class Level(Shape):
+    """What a load was held to: that share of all times at most so long. Null is no limit."""
+
+    ttft_s: float | None
+    itl_s: float | None
+    e2e_s: float | None
+    ratio: float
+
+
+class SweepStep(Shape):
+    """A step of a sweep: requests at one rate, or one stream alone (null). `why` says what was not kept."""
+
+    step: int
+    rate_per_s: float | None
+    verdict: Verdict
+    why: str | None
+    requests: int
+    errors: int
+    requests_per_s: float | None
+    offered_per_s: float | None
+    output_tokens_per_s: float | None
+    goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
+    ttft_s: Spread
+    itl_s: Spread
+    e2e_s: Spread
+
+
+class Reached(Shape):
+    """A rate that a sweep found, with its interval; null with its reason."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    why_undefined: str | None
+    note: str | None = Field(description="what lies at its end, in words")
+
+
+class Sweep(Shape):
+    """Loads at one rate after another, in the order in which they were taken, and what they came to (docs/speed.md)."""
+
+    steps: tuple[SweepStep, ...]
+    slo_rate_per_s: Reached | None = Field(description="the highest rate under the service level; null without one")
+    knee_rate_per_s: Reached | None
+    cliff_rate_per_s: Reached | None
+    capacity_requests_per_s: Reached | None
+
+
+class Speed(Shape):
+    """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
+
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several. Of a sweep the
+    latencies and rates are those of its best step.
+    """
+
+    requests: int | None
+    errors: int | None
+    cancelled: int | None = Field(description="requests that the client gave up as it was asked to; they are in no latency, and no error")
+    errors_by_kind: dict[str, int]
+    requests_per_s: float | None
+    offered_per_s: float | None
+    output_tokens_per_s: float | None
+    alone_tokens_per_s: float | None
+    capacity_tokens_per_s: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    reasoning_tokens: int | None
+    undefined: dict[str, str]
+    ttft_s: Spread
+    first_answer_s: Spread
+    itl_s: Spread
+    gap_s: Spread
+    tpot_s: Spread
+    e2e_s: Spread
+    goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
+    client: LoadSender
+    energy: Energy
+    slo: Level | None = Field(description="what the load was held to")
+    sweep: Sweep | None = Field(description="null of a load at one rate")
