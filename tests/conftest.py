@@ -121,7 +121,13 @@ NO_TIME = "no time left (ASSAY_TESTS_UNTIL)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where time is short (seconds since 1970 in ASSAY_TESTS_UNTIL) the quick tests come first, not last."""
+    """Where time is short (seconds since 1970 in ASSAY_TESTS_UNTIL) the quick tests come first, not last.
+
+    Schemathesis gives all of a test's operations one node id, and of those workers run one: each gets the id that its name says.
+    """
+    for item in items:
+        if item.parent and not item.nodeid.endswith(item.name):
+            item._id = item.parent.id.child(item.name)
     if os.environ.get("ASSAY_TESTS_UNTIL"):
         items.sort(key=lambda item: "/tests/unit/" not in str(item.path))
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from infra.kafka.inflating import Withheld
 from infra.kafka.records import Place, Record
 from infra.registry import Registry
 from infra.retrying import until_available
@@ -9,6 +10,7 @@ from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.event import Event
 from schemas.jobs import misnamed
 from streams.topics import topic_named
+from streams.trust.dead_letters import WITHHELD
 
 
 class Decoding:
@@ -28,6 +30,8 @@ class Decoding:
 
     async def decode(self, topic: str, payload: bytes) -> Event:
         """The event in a record's bytes; asks the registry for schemas not yet seen. Raises: Undecodable, Unavailable."""
+        if isinstance(payload, Withheld):
+            raise Undecodable(WITHHELD, payload.why)
         known = topic_named(topic)
         if known is None:
             raise Undecodable("unknown-topic", f"{topic} is no topic of Assay's; `assay topics` lists them")
@@ -55,7 +59,7 @@ class Decoding:
         """A consumer's message as a Record, decoded, or with the fault that says why not."""
         m: object = message
         place = Place(m.topic, m.partition, m.offset)  # type: ignore[attr-defined]  # aiokafka's ConsumerRecord is untyped
-        payload: bytes = m.value or b""  # type: ignore[attr-defined]  # a null value is no event either
+        payload: bytes = b"" if m.value is None else m.value  # type: ignore[attr-defined]  # a null value is no event either
         event, fault = None, None
         try:
             event = await self.decode(place.topic, payload)

@@ -81,7 +81,7 @@ class Producing:
     async def _started(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
             **self._connection.arguments, acks="all", enable_idempotence=True, linger_ms=5, max_batch_size=256 * 1024,
-            max_request_size=MAX_RECORD_BYTES, compression_type="gzip",
+            max_request_size=MAX_RECORD_BYTES, compression_type="zstd",
         )  # fmt: skip
         return await self._connection.started(producer, ending=producer.stop)
 

@@ -17,6 +17,7 @@ from streams.errors import Conflict, NotFound
 from streams.fitting import encoded_bytes, shortened
 
 REQUEUED: Final = "requeued"
+WITHHELD: Final = "batch-too-large"  # nobody has read it: infra/kafka/inflating.py
 BEGINNING_BYTES: Final = 64 * 1024
 MESSAGE_BYTES: Final = 16 * 1024
 
@@ -88,7 +89,9 @@ def chosen(known: Iterable[Letter], letter_id: str) -> Letter:
 
 
 def check_requeue(letter: Letter) -> None:
-    """Raises: Conflict where the letter was requeued before."""
+    """Raises: Conflict where the letter was requeued before, or its record cannot be read."""
+    if letter.event.reason_code == WITHHELD:
+        raise Conflict(f"dead letter {letter.letter_id} is of what cannot be read; whoever wrote it must write it again", code="unread")
     if letter.requeued_as is not None:
         raise Conflict(
             f"dead letter {letter.letter_id} was requeued before, as {letter.requeued_as}; if that failed too, it is a letter of its own",

@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
-from infra.kafka import Log
+from infra.kafka import Log, Record
+from infra.kafka.inflating import MOST_BYTES
 from infra.settings import Settings
 from streams.topics import ACCESS
 from tests.conftest import environment
@@ -43,3 +45,32 @@ def test_a_record_near_the_limit_is_a_letter_that_fits_and_is_put_back_whole(sta
     letter_id = asyncio.run(given_up())
     assert assay(stack, "show", letter_id)["bytes"] == len(WHOLE)
     assert asyncio.run(read(assay(stack, "requeue", letter_id)["requeued_as"])) == [(WHOLE, b"k")]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
+def test_a_batch_that_would_fill_the_memory_is_a_letter_and_what_lies_behind_it_is_read(stack: Settings, compression: str) -> None:
+    """A hundred kilobytes for the broker, more than may be for its readers: neither inflated nor in the way, and not put back."""
+
+    async def sent() -> list[Record]:
+        size = MOST_BYTES + 1000
+        named: dict[str, Any] = {"bootstrap_servers": stack.kafka, "compression_type": compression}
+        async with AIOKafkaProducer(**named, max_request_size=2 * size) as producer:
+            first = await producer.send_and_wait(ACCESS.name, bytes(size), partition=0)
+            last = await producer.send_and_wait(ACCESS.name, b"behind it", partition=0)
+        async with Log(stack, client_id="test") as log:
+            return [one async for one in log.read_span(ACCESS, partition=0, first=first.offset, last=last.offset)]
+
+    async def told(record: Record) -> str:
+        assert record.fault is not None
+        async with Log(stack, client_id="test") as log:
+            letter = log.dead_letter(record, code=record.fault.code, message=str(record.fault))
+            await log.publish(letter)
+            return letter.event_id
+
+    large, behind = asyncio.run(sent())
+    assert (large.payload, behind.payload) == (b"", b"behind it")
+    assert large.fault is not None and "cannot be inflated within 64 MiB" in str(large.fault)
+    letter_id = asyncio.run(told(large))
+    command = [sys.executable, "-m", "query_api.cli.main", "dead-letters", "requeue", letter_id]
+    refused = subprocess.run(command, env=environment(stack), capture_output=True, check=False, text=True)
+    assert refused.returncode == 1 and "must write it again" in refused.stderr
