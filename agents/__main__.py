@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import importlib
 
 from infra.health import observed
@@ -27,6 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m agents", description=described, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("agent", choices=list(AGENTS))
     chosen: str = parser.parse_args().agent
+    # Events are trees, freed by their counts: looking for cycles among them costs a third of decoding, and finds none.
+    gc.set_threshold(100_000, 20, 20)
     settings = Settings()
     configure(settings, process=f"agents.{chosen}")
     asyncio.run(observed(settings, importlib.import_module(f"agents.{chosen}").main))

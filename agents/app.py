@@ -109,7 +109,7 @@ async def consume(
     watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
     stopping = asyncio.create_task(stopped.wait())
     if started := await _started(app, watch=watch, stopping=stopping):
-        _collect_seldom()
+        gc.freeze()  # what is held from the start on is not looked through for cycles
         if state is None:
             READY.set(1)
         structlog.get_logger().info("consuming", topics=[topic.name for topic in topics])
@@ -195,12 +195,6 @@ async def or_end(working: Awaitable[None], *, what: str) -> None:
     except Exception:  # noqa: BLE001  # nobody else would see it
         structlog.get_logger().exception("failed, ending", what=what)
         os._exit(CRASHED)
-
-
-def _collect_seldom() -> None:
-    """Events are trees, freed by their counts: looking for cycles among them costs a third of decoding, and finds none."""
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
 
 
 async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, log: Log, care: Care) -> None:

@@ -30,7 +30,8 @@ class Care:
 
     async def undecodable(self, records: Sequence[Record]) -> None:
         """Dead-letters those of the records that are no events."""
-        await give_up([(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None], log=self._log)
+        if refused := [(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None]:
+            await give_up(refused, log=self._log)
 
     async def in_parts(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         """Handles records; what cannot be handled is halved until the one at fault is found. Raises: as `refused`."""

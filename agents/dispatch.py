@@ -100,6 +100,7 @@ class Dispatcher:
         self._saved = 0
         self._term = -1
         self._acts = False
+        self._caught_up = False
         self.pool = self._empty()
 
     def _empty(self) -> Pool:
@@ -152,6 +153,7 @@ class Dispatcher:
         self._following.everything()
         await self._following.until(self._past, told="folds the log")
         self.pool.listens(now_us=steady_us())
+        self._caught_up = True
         READY.set(1)
         figures = {"open_runs": len(self.pool.runs), "jobs": len(self.pool.entries), "took_s": round(time.monotonic() - began_s, 3)}
         log_line.info("follows", pool=self.pool.name, **figures)
@@ -240,6 +242,7 @@ class Dispatcher:
     async def _leave(self) -> None:
         if self.active and self._reach.away_since_us is None:
             await self._beat(leaving=True)
+        if self._caught_up:
             await self._save()
 
     def _returned(self) -> None:
@@ -290,11 +293,12 @@ class Dispatcher:
                 await self._save()
 
     async def _save(self) -> None:
-        """Writes a snapshot where something has changed since the last; its bytes are made in a thread."""
-        if self.pool.changes == self._saved:
-            return
-        self._saved, taken, places = self.pool.changes, picture(self.pool), dict(self.pool.places.next)
-        await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
+        """Writes a snapshot where something has changed since the last that was written to its end; its bytes are made in a thread."""
+        changes = self.pool.changes
+        if changes != self._saved:
+            taken, places = picture(self.pool), dict(self.pool.places.next)
+            await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
+            self._saved = changes
 
 
 def _line(event: Event) -> dict[str, object]:

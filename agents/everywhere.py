@@ -61,7 +61,8 @@ class Everywhere(Generic[S]):
         self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
         self._next: Ends = {}
         self._moved = asyncio.Event()
-        self._unsaved = False
+        self._changes = 0
+        self._saved = 0
         self.state = fold.empty()
 
     async def restore(self) -> None:
@@ -92,7 +93,7 @@ class Everywhere(Generic[S]):
             except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has ended two processes
                 await self._care.refused(record, error)
         self._next[record.place.topic, record.place.partition] = record.place.offset + 1
-        self._unsaved = True
+        self._changes += 1
 
     async def follow(self, moved: Callable[[Record], None] = lambda _record: None) -> None:
         """Follows the log for ever; `moved` is told of each record once it is folded."""
@@ -122,11 +123,12 @@ class Everywhere(Generic[S]):
             await self.save()
 
     async def save(self) -> None:
-        """Writes a snapshot, where something has changed."""
-        if self._unsaved:
-            self._unsaved = False
+        """Writes a snapshot, where something has changed since the last that was written to its end."""
+        changes = self._changes
+        if changes != self._saved:
             offsets, write = dict(self._next), self._fold.dumping(self.state)
             await self._snapshots.save(SHARD, offsets, await asyncio.to_thread(write))
+            self._saved = changes
 
     @asynccontextmanager
     async def following(self, moved: Callable[[Record], None] = lambda _record: None) -> AsyncIterator[list[asyncio.Task[None]]]:

@@ -234,6 +234,7 @@ class Shards(Generic[S]):
                         misplaced.append(record)
                     await self._take_of_past(shards[record.place.partition], record)
         for place, end in ends.items():
+            shards[place[1]].changed |= since.get(place, 0) < end  # what was passed over need not be looked at again
             shards[place[1]].next[place] = end
         await self._put_right(misplaced)
         return sum(end - since.get(place, 0) for place, end in behind.items())

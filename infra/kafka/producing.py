@@ -61,6 +61,8 @@ class Producing:
 
         Raises: Unavailable (they may still arrive), Permanent where one is too large.
         """
+        if not records:
+            return []
         producer = self._producer
         try:
             async with asyncio.timeout(self._patience_s):

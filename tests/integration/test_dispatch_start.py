@@ -20,8 +20,9 @@ from tests.runs import run_named
 pytestmark = pytest.mark.integration
 
 
-def test_one_that_stands_by_keeps_what_it_has_folded(stack: Settings) -> None:
-    """Its snapshot is there before it ever has the pool, and the next start begins where it ends."""
+@pytest.mark.parametrize("ends", ["once it has written", "once it is ready"])
+def test_one_that_stands_by_keeps_what_it_has_folded(stack: Settings, ends: str) -> None:
+    """Its snapshot is there before it ever has the pool, also where it ends within writing it; the next start begins where it ends."""
     settings = stack.model_copy(update={"pool": f"p-{uuid.uuid4().hex[:8]}", "snapshot_s": 10_000.0})
     run = run_named(settings.pool)
     planned = job(f"{run}/t/0/0", run=run).model_copy(update={"pool": settings.pool})
@@ -33,12 +34,13 @@ def test_one_that_stands_by_keeps_what_it_has_folded(stack: Settings) -> None:
             snapshots, stopped = Snapshots(log, settings, processor="dispatch", version=VERSION), asyncio.Event()
             first, give_up = Dispatcher(log, settings), time.monotonic() + PATIENCE_S
             standing_by = asyncio.create_task(first.run(stopped))
-            while (found := await snapshots.load(settings.pool)) is None:
+            while not (first._caught_up if ends == "once it is ready" else await snapshots.load(settings.pool)):
                 assert time.monotonic() < give_up and not standing_by.done()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0)
             stopped.set()
             await standing_by
-            assert sum(found.offsets.values()) > 0
+            found = await snapshots.load(settings.pool)
+            assert found is not None and sum(found.offsets.values()) > 0
             second, stopped = Dispatcher(log, settings), asyncio.Event()
             await second._start()
             assert list(second.pool.entries) == [planned.job_id]

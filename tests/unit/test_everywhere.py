@@ -1,0 +1,68 @@
+"""State that every worker has whole: what was not written to its end is written later."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from agents.everywhere import SHARD, Everywhere
+from infra.kafka import Log, Place, Record
+from infra.settings import Settings
+from infra.snapshots import Snapshots
+from streams.topics import PRICES, Topic
+from tests.measured import price
+from tests.unit.test_snapshots import There
+
+
+class Counting:
+    """A fold that counts records; writing its state down takes until it is let go."""
+
+    version: str = "counting-1"
+    topics: Sequence[Topic] = (PRICES,)
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def empty(self) -> list[Record]:
+        """No record."""
+        return []
+
+    def dumping(self, state: list[Record]) -> Callable[[], bytes]:
+        """How many there are, slowly."""
+        count = len(state)
+
+        def write() -> bytes:
+            self.begun.set()
+            assert self.go_on.wait(30)
+            return str(count).encode()
+
+        return write
+
+    def loaded(self, told: bytes) -> list[Record]:
+        """Never asked for here."""
+        raise ValueError(told)
+
+    def fold(self, state: list[Record], record: Record) -> None:
+        """One more."""
+        state.append(record)
+
+
+def test_a_snapshot_that_was_cut_off_is_written_at_the_end(tmp_path: Path) -> None:
+    """A process that ends while it writes one lets that go; what it had not written then is written at its end."""
+    settings, fold = Settings(home=tmp_path), Counting()
+    log = There(settings, client_id="test")
+    record = Record(Place(PRICES.name, 0, 6), None, b"", 0, price("cpu_hour", 1.0, unit="core-hour"))
+
+    async def act(log: Log) -> bytes | None:
+        everywhere = Everywhere(log, settings, worker="p", fold=fold)
+        await everywhere._take(record)
+        keeping = asyncio.create_task(everywhere.save())
+        assert await asyncio.to_thread(fold.begun.wait, 30)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        fold.go_on.set()
+        await everywhere.save()
+        found = await Snapshots(log, settings, processor="p", version=fold.version).load(SHARD)
+        return found.state if found else None
+
+    assert asyncio.run(act(log)) == b"1"
