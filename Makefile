@@ -16,9 +16,10 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS ?= 2
 MILLIONS ?= 1
 INPUTS ?= 1000000
-not_here := not gpu and not kill and not faults and not suites and not images$(if $(ASSAY_DATASETS),, and not datasets)
+here := $(if $(ASSAY_DATASETS),,and not datasets)
+not_here := not gpu and not slow and not kill and not faults and not suites and not images $(here)
 
-.PHONY: help setup demo down check test test-unit test-kill test-faults test-suites test-images fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +56,9 @@ test: check ## All tests but gpu and the slow suites below; those on data sets w
 
 test-unit: setup ## The unit tests, few examples a property; without a plugin that takes seconds to load, which they do not need
 	$(bin)/pytest -p no:schemathesis --hypothesis-profile quick tests/unit
+
+test-slow: setup ## The tests that take minutes on the real stack, beside the main way
+	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --durations 25 -m "slow $(here)"
 
 test-kill: setup ## The tests that kill processes at random moments
 	$(bin)/pytest -m kill

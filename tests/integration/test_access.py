@@ -18,7 +18,7 @@ from tests.conftest import environment
 from tests.doors import assay, closed_api
 from tests.flow import PATIENCE_S
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 Keys = dict[str, dict[str, Any]]
 Opened = Callable[..., httpx.Client]
 HTML = {"Accept": "text/html"}

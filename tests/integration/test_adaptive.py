@@ -24,7 +24,7 @@ from streams.topics import JOBS_PLANNED, RUNS
 from tests.flow import events_of, request, until_state
 from tests.integration.test_cli import assay, document
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TASK, ASKED, MODELS = "assay_copy", 60, FEWEST_RUNS + 1
 
 

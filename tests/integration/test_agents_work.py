@@ -142,6 +142,7 @@ def test_an_agent_that_is_killed_loses_nothing(pool: Settings) -> None:
     asyncio.run(act())
 
 
+@pytest.mark.slow
 def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(pool: Settings) -> None:
     """It follows and waits; once the active one is killed leases go on, and so they do when it leaves. Nothing is lost."""
 

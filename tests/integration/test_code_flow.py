@@ -14,7 +14,7 @@ from streams.topics import NOT_SCORED, SCORES
 from tests.flow import events_of, request, until_row, until_state
 from tests.integration.test_code import rows
 
-pytestmark = [pytest.mark.integration, pytest.mark.datasets]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.datasets]
 LIMIT = 6
 
 

@@ -16,7 +16,7 @@ from tests.conftest import environment
 from tests.flow import PATIENCE_S, request
 from tests.integration.test_cli import ECHO, assay, document
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def letters(flow: Settings, *, at_least: int, holding: str) -> list[dict[str, Any]]:

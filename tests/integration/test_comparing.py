@@ -17,7 +17,7 @@ from tests.flow import get
 from tests.integration.test_cli import assay, document
 from tests.integration.test_harness import on_the_wire
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TASKS = ("--task", "assay_agreement", "--task", "assay_copy", "--limit", "60")
 GROUPED = (("assay_agreement", "grammar", 60), ("assay_arithmetic", "grammar", 20), ("assay_copy", None, 40))
 

@@ -19,7 +19,7 @@ from tests.integration.test_api import ECHO, until
 from tests.integration.test_cli import assay, document
 from tests.unit.test_prices import price
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 WORKLOAD = {"profile": "concurrent", "concurrency": 2, "requests": 8, "input_tokens": 16, "output_tokens": 8}
 ROW = {"item": "cpu_hour", "amount": "0.36", "unit": "core-hour", "valid_from": "2020-01-01", "source": "test", "version": "flow-1"}
 

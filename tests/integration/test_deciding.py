@@ -15,7 +15,7 @@ from tests.flow import get, post
 from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 LOAD = {"profile": "concurrent", "concurrency": 4, "requests": 200, "input_tokens": 16, "output_tokens": 4}
 PRICE = {"item": "cpu_hour", "amount": "0.05", "unit": "core-hour", "valid_from": "2020-01-01", "source": "test", "version": "deciding-1"}
 REQUIREMENT: dict[str, Any] = {

@@ -14,7 +14,7 @@ from tests.flow import get, post
 from tests.integration.test_api import until
 from tests.integration.test_deciding import LOAD
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 EXAMPLES = 30
 REQUIREMENT = {"tasks": {"assay_copy": 1}, "prefer": {"points": {"quality": 100}}}  # quality alone counts: nothing has a price here
 DESCRIBED = document(OPERATIONS)

@@ -32,7 +32,7 @@ from tests.models import taught_llama, tiny_bert, tiny_llama
 from tests.reference import hflm, theirs
 from tests.runs import run_named
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 # The echo engine answers with the last line that it is given: so a judge's template says what it judges.
 STRICT = "{{ messages[-1].content }}\nCreativity: 3\nScore: {{ 1 + messages[-1].content|length % 5 }}"
 KIND = "{{ messages[-1].content }}\nScore: {{ 5 + messages[-1].content|length % 5 }}"

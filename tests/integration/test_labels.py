@@ -21,7 +21,7 @@ from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 from tests.integration.test_judging import over, submitted
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LIMIT = 48
 RATES = "{{ messages[-1].content }}\nScore: {{ 3 + messages[-1].content|length % 6 }}"
 # Takes the answer that comes first in the alphabet, or none where they begin alike.

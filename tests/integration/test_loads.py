@@ -16,7 +16,7 @@ from tests.attempts import attempted
 from tests.delays.record import Sent
 from tests.delays.running import Server, known_delays
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

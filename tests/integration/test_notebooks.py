@@ -22,6 +22,7 @@ def test_a_notebook_is_committed_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs(flow: Settings, path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without an error, and with a plot."""

@@ -30,7 +30,7 @@ from tests.integration.test_task_files import TASKS
 from tests.unit.test_definitions import WHOLE
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TASK = WHOLE + "metadata:\n  version: 2.5\n"
 LIMIT_S = 3.0
 

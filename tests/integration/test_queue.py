@@ -22,7 +22,7 @@ from streams.topics import DELAYS, RUNS
 from tests.flow import events_of, get, post, request, until_row, until_state
 from tests.integration.test_cli import assay, document
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 # Minutes, were it not stopped: however slow the machine, it still runs when it is looked at.
 SLOW = EngineChoice(name="echo", options={"delay_ms": "500"})
 

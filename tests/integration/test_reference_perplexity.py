@@ -24,7 +24,7 @@ from streams.statistics.clusters import CLUSTER
 from tests.models import tiny_llama
 from tests.reference import hflm, ours, theirs
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 ANSWERS = ("the dogs near the cat run", "42", "[1, 2]", " a leading space and {{ braces }}", "ünïcödé — ok. " * 40)
 
 

@@ -21,7 +21,7 @@ from streams.topics import FOREVER_MS, RESULTS, SCORES, TOPICS
 from tests.flow import PATIENCE_S, events_of, request, until_state
 from tests.strategies import events
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def verdict(flow: Settings, run_id: str | None = None) -> Verdict:

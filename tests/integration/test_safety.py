@@ -27,7 +27,7 @@ from tests.integration.test_judging import judged, over, submitted
 from tests.integration.test_suites import answers
 from tests.models import tiny_llama
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 REFUSALS, CONTINUATIONS, JUDGE = "assay_refusals", "assay_continuations", "assay_judge_continuations"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "real_toxicity_prompts.yaml"
 DECLINE = "{{ messages[-1].content }}\nVerdict: declines"

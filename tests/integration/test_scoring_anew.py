@@ -18,7 +18,7 @@ from tests.flow import events_of, request, until_state
 from tests.integration.test_harness import mirror
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.flow import PATIENCE_S
 from tests.integration.test_batches import until_recorded, worker
 from tests.runs import run_named
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PASSWORD = "the right one"
 OWN = """listener.name.clients.ssl.client.auth=required
 ssl.keystore.type=PEM

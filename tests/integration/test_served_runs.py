@@ -17,7 +17,7 @@ from tests.flow import PATIENCE_S
 from tests.models import tiny_llama
 from tests.openai_server import NAME
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 KEY = "sk-nobody-may-read-this"
 TASKS = ("--task", "assay_agreement", "--task", "assay_copy", "--limit", "12")
 

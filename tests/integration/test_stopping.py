@@ -14,7 +14,7 @@ from schemas.results import RunScored, TaskStopped
 from streams.topics import JOBS_PLANNED, RUN_SCORES, STOPS
 from tests.flow import events_of, request, until_row, until_state
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_a_task_stops_when_it_is_known_and_the_other_goes_on(flow: Settings) -> None:

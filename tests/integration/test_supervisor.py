@@ -21,7 +21,7 @@ from streams.errors import Conflict, NotFound
 from tests.conftest import environment, free_ports
 from tests.flow import PATIENCE_S, until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 RUN = (
     "from infra.embedded import supervisor; from infra.embedded.processes import stack; from infra.settings import Settings; "
     "supervisor.run(Settings(), agents=1, told=lambda n, w: print(n, w, flush=True), processes=stack()[1:3])"

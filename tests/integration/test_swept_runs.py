@@ -8,7 +8,7 @@ from tests.delays.running import known_delays
 from tests.flow import get
 from tests.integration.test_cli import assay, document
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 def test_a_sweep_is_told_by_all_who_tell_of_runs(flow: Settings) -> None:

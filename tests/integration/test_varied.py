@@ -13,7 +13,7 @@ from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
 from tests.integration.test_cli import ECHO, assay, document
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def builds(choice: TaskChoice, folder: Path) -> list[Build]:
