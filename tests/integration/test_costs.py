@@ -76,6 +76,22 @@ def test_costs_can_be_asked_of_clickhouse_and_replay_is_equal(flow: Settings, ru
     assert verdict.tables["costs"].rows > 0 and verdict.tables["prices"].rows > 0
 
 
+def test_each_sample_and_request_has_its_share_of_what_the_run_cost(flow: Settings) -> None:
+    """One record each, with score, tokens and times; their shares are one, and their costs the run's."""
+    publish(flow)
+    body = ECHO | {"tasks": [{"name": "assay_copy", "limit": 5}], "workload": WORKLOAD}
+    run_id = str(post(f"{flow.api}/v1/evaluations", json=body).json()["run_id"])
+    costs = versions_of(flow, run_id, "flow-1")
+    sql = "SELECT * FROM sample_facts(run_id = {r:String}) ORDER BY kind, task, ordinal"
+    rows = asyncio.run(until_row(flow, sql, holds=lambda found: len(found) > 8 + 5 and bool(found[0]["price_version"]), r=run_id))
+    requests, samples = rows[:-5], rows[-5:]  # those that warm up too
+    assert [row["kind"] for row in rows] == ["request"] * len(requests) + ["sample"] * 5
+    assert sum(row["share"] for row in rows) == pytest.approx(1)
+    assert sum(row["usd"] for row in rows) == pytest.approx(costs[rows[0]["price_version"]]["run_usd"])
+    assert all(row["e2e_ns"] >= row["ttft_ns"] > 0 and row["output_tokens"] == 8 and row["score"] is None for row in requests)
+    assert all(row["score"] in (0, 1) and row["joules"] is None and row["prompt_tokens"] > 0 for row in samples)
+
+
 def test_a_wrong_price_on_kafka_is_a_dead_letter_and_stops_nobody(flow: Settings, run_id: str) -> None:
     """A price without a unit and a negative one, straight from a foreign producer; the next price is reckoned with."""
     name = f"after-{uuid7()}"
