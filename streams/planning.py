@@ -115,16 +115,21 @@ def _check_vary(request: EvaluationRequested) -> None:
 
 
 def setups_there(choice: TaskChoice, *, formats: int, seeds: int) -> int:
-    """How many set-ups a varied task's repeats have, of so many formats and seeds that it can have. Raises: Invalid where too few."""
-    count = choice.repeats if seeds > 1 else min(choice.repeats, formats)
+    """How many set-ups a varied task's repeats have, of so many formats and seeds that it can have. Raises: Invalid where too few.
+
+    Set-ups of one format go together whatever their seeds: each has a format of its own, where formats vary.
+    """
+    count = min(choice.repeats, formats) if "format" in choice.vary else choice.repeats if seeds > 1 else 1
     if count < FEWEST_SETUPS:
+        few = {"seed": seeds < FEWEST_SETUPS, "format": formats < FEWEST_SETUPS}
         wanted = {"seed": "no few-shot examples that are drawn by chance (ask for --fewshot 5)",
                   "format": f"{formats} prompt formats (docs/variance.md), {FEWEST_SETUPS} at least are needed"}  # fmt: skip
-        lacking = " and ".join(wanted[one] for one in sorted(set(choice.vary)))
-        raise Invalid(f"task {choice.name!r} cannot vary {' or '.join(choice.vary)}: it has {lacking}", code="vary")
+        lacking = " and ".join(wanted[one] for one in sorted(set(choice.vary)) if few[one])
+        way = "; vary the seed alone" if "seed" in choice.vary and not few["seed"] else ""
+        raise Invalid(f"task {choice.name!r} cannot vary {' or '.join(choice.vary)}: it has {lacking}{way}", code="vary")
     if choice.repeats % count:
         raise Invalid(f"task {choice.name!r} has {count} prompt formats: ask for a multiple of {count} repeats, for {FEWEST_SETUPS} to "
-                      f"{count}, or vary the seed too", code="vary")  # fmt: skip
+                      f"{count}, or vary the seed alone", code="vary")  # fmt: skip
     return count
 
 

@@ -25,15 +25,14 @@ from streams.quality.ranges import countable, range_of
 from streams.statistics.components import Crossed, crossed
 from streams.statistics.differences import (
     Difference,
-    detectable,
     difference,
     equivalent,
     holm,
     mean_of_differences,
-    needed,
     over_setups,
 )
 from streams.statistics.intervals import Interval
+from streams.statistics.power import detectable, needed
 
 LEVEL = 0.05
 Side = Literal["a", "b"]
@@ -268,8 +267,8 @@ def _width(metric: str) -> float | None:
 def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
     own = one.difference
     return replace(
-        one, detectable=detectable(own.stderr, tests=tests),
-        needed=needed(own.stderr, n=own.n, difference=asking.difference, tests=tests) if asking.difference else None,
+        one, detectable=detectable(own, tests=tests),
+        needed=needed(own, difference=asking.difference, tests=tests) if asking.difference else None,
         p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin, freedom=max(1, own.clusters - 1)) if asking.margin else None,
     )  # fmt: skip
 

@@ -293,9 +293,10 @@ def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
     known.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
+    values = [figure.value for _, figure, _ in known]
     rows = [
-        _row(entry, rank=place, score=figure.value, low=figure.low, high=figure.high, samples=n)
-        for place, (entry, figure, n) in enumerate(known, start=1)
+        _row(entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high, samples=n)
+        for entry, figure, n in known
     ]
     there = {row.run_id for row in rows}
     return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]

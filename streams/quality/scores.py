@@ -17,6 +17,7 @@ from streams.statistics.components import Crossed, components, crossed, table_of
 from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
 
 LARGEST_LOGARITHM: Final = 700.0  # of what a float can hold
+HAIR: Final = 1e-12  # by which sums of the same numbers may differ
 
 Sample = tuple[int, int]  # ordinal, repeat
 Key = tuple[str, str]  # filter, metric
@@ -34,19 +35,27 @@ class Cell:
 
 @dataclass(slots=True)
 class Tally:
-    """Sums of a metric's values, as they come: what a provisional mean is told from, however many there are."""
+    """Sums of a metric's values, as they come: what a provisional mean is told from, however many there are.
+
+    `repeats`: how often a document was asked at most; `documents` are counted by their first answers. `shares`: some belong to clusters.
+    """
 
     n: int = 0
     total: float = 0.0
     squares: float = 0.0
     binary: bool = True
+    repeats: int = 1
+    documents: int = 0
+    shares: bool = False
 
-    def add(self, value: float | None) -> None:
+    def add(self, value: float | None, *, repeat: int = 0, cluster: str | None = None) -> None:
         """Counts a value; a sample without one counts nothing."""
         if value is None:
             return
         self.n, self.total, self.squares = self.n + 1, self.total + value, self.squares + value * value
         self.binary = self.binary and value in (0.0, 1.0)
+        self.repeats, self.documents = max(self.repeats, repeat + 1), self.documents + (repeat == 0)
+        self.shares = self.shares or cluster is not None
 
     @property
     def mean(self) -> float | None:
@@ -55,14 +64,14 @@ class Tally:
 
     @property
     def interval(self) -> Interval | None:
-        """Its 95 % interval, as if samples were independent: Wilson's for 0 and 1, else the normal one."""
-        if self.n < 2 or self.mean is None:
+        """Its 95 % interval: Wilson's for 0 and 1, else the normal one. None where values depend on each other: sums do not tell how."""
+        if self.n < 2 or self.mean is None or self.repeats > 1 or self.shares:
             return None
         if self.binary:
             return wilson(self.mean, self.n)
         spread = max(0.0, self.squares - self.n * self.mean**2) / (self.n - 1)
         half = Z95 * math.sqrt(spread / self.n)
-        return (self.mean - half, self.mean + half) if math.isfinite(half) else None
+        return (self.mean - half, self.mean + half) if math.isfinite(half) and half > HAIR * max(1.0, abs(self.mean)) else None
 
 
 @dataclass(slots=True)
@@ -85,7 +94,7 @@ class TaskScores:
         elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
             value = event.value if countable(event.value) else None
             self.cells[event.filter, event.metric][sample] = Cell(value, event.parts_json, event.cluster)
-            self.tallies.setdefault((event.filter, event.metric), Tally()).add(value)
+            self.tallies.setdefault((event.filter, event.metric), Tally()).add(value, repeat=event.repeat, cluster=event.cluster)
             self.missing[sample] = left = self.missing.get(sample, event.metrics) - 1
             self.scored += left == 0
             self.not_scored.pop(sample, None)
@@ -147,15 +156,15 @@ class TaskScores:
         return {ordinal: cell.cluster or ordinal for (ordinal, _), cell in self.cells.get(key, {}).items()}
 
     def provisional(self, *, means: Collection[Key]) -> tuple[Figure, ...]:
-        """A figure for each filter and metric from what is here by now: of `means` the mean, as if samples were independent; else none."""
+        """A figure for each filter and metric from what is here by now: of `means` the mean; else none."""
         return tuple(self._provisional(key, tally if key in means else Tally()) for key, tally in sorted(self.tallies.items()))
 
     def _provisional(self, key: Key, tally: Tally) -> Figure:
         value, interval = tally.mean, tally.interval
         low, high = clipped(interval, key[1], about=value) if interval and value is not None else (None, None)
         return Figure(
-            metric=key[1], filter=key[0], value=value, low=low, high=high, n=tally.n, not_scored=len(self.not_scored),
-            why_undefined=None if tally.n else "known only when all samples are",
+            metric=key[1], filter=key[0], value=value, low=low, high=high, n=tally.documents or tally.n, repeats=tally.repeats,
+            not_scored=len(self.not_scored), why_undefined=None if tally.n else "known only when all samples are",
         )  # fmt: skip
 
     def parts(self, *, means: Collection[Key] = ()) -> dict[Key, list[str]]:
@@ -239,9 +248,9 @@ class _Told:
 
     def aggregated(self, metric: str, value: float | None, error: float | None) -> "_Told":
         """By a task's own function: of what is the documents' mean all the same, the mean's certainty stays."""
-        if self.value is not None and value is not None and abs(self.value - value) <= 1e-12 * max(1.0, abs(value)):
+        if self.value is not None and value is not None and abs(self.value - value) <= HAIR * max(1.0, abs(value)):
             return replace(self, value=value)
-        if not error:  # draws that all agree do not tell how far the value may be off
+        if not error or error <= HAIR * max(1.0, abs(value or 0.0)):  # draws that all agree do not tell how far the value may be off
             return _Told(value)
         method, interval = _normal(metric, value, error)
         return _Told(value, error, interval, method)

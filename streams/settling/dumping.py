@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any, Final
 
 from schemas.jobs import EngineUsed
@@ -17,7 +18,7 @@ from streams.settling.used import Attempt, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
-VERSION: Final = "settling-5"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-6"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 
@@ -114,7 +115,7 @@ def _scores(scores: TaskScores) -> Json:
         "not_scored": [list(scores.not_scored), list(scores.not_scored.values())],
         "latest_us": scores.latest_us,
         "scored": scores.scored,
-        "tallies": [[t.n, t.total, t.squares, t.binary] for t in (scores.tallies[key] for key in scores.cells)],
+        "tallies": [list(astuple(scores.tallies[key])) for key in scores.cells],
     }  # fmt: skip
 
 

@@ -43,7 +43,8 @@ def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | 
 
     alpha = 1 - (n - 1) · Σ_u Σ_{i≠j in u} δ²(i, j) / (m_u - 1) / Σ_{i≠j} δ²(i, j). Units of one cluster are drawn together for the
     interval. Undefined where no unit has two values, or all values are equal; without an interval where fewer than 10 units have another
-    value than the commonest.
+    value than the commonest. The interval is that of the units and one more, on which two judges disagree by the two commonest values:
+    draws of units that nearly all agree hold no disagreement, and would end at 1, whatever the truth.
     """
     units = {unit: values for unit, values in ratings.items() if len(values) > 1}
     if not units:
@@ -56,8 +57,12 @@ def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | 
         return Alpha(None, None, len(units), "all values are equal: no agreement by chance can be told")
     if _other(list(units.values())) < FEWEST:
         return Alpha(value, None, len(units), f"fewer than {FEWEST} answers have another value than the commonest: too few for an interval")
-    shared = [(clusters or {}).get(unit, unit) for unit in units]
-    return Alpha(value, _interval(sums, of, shared), len(units))
+    shared: list[Hashable] = [(clusters or {}).get(unit, unit) for unit in units]
+    if len(set(shared)) < 2:
+        return Alpha(value, None, len(units))
+    sums, of = _summed([*units.values(), _doubted(list(units.values()))], level)
+    found = _interval(sums, of, [*shared, _doubted])
+    return Alpha(value, found and (min(found[0], value), max(found[1], value)), len(units))
 
 
 def _summed(units: Sequence[Sequence[float]], level: Level) -> tuple[Floats, Callable[[Floats], Floats]]:
@@ -72,6 +77,11 @@ def _other(units: Sequence[Sequence[float]]) -> int:
     """How many units have another value than the commonest."""
     commonest = Counter(value for unit in units for value in unit).most_common(1)[0][0]
     return sum(any(value != commonest for value in unit) for unit in units)
+
+
+def _doubted(units: Sequence[Sequence[float]]) -> list[float]:
+    """A unit of which one judge says the commonest value, and another the next."""
+    return [value for value, _ in Counter(value for unit in units for value in unit).most_common(2)]
 
 
 def _of_ranks(units: Sequence[Sequence[float]]) -> tuple[Floats, Callable[[Floats], Floats]]:
@@ -124,11 +134,9 @@ def _alpha(sums: Floats, within: Floats) -> Floats:
 
 
 def _interval(sums: Floats, of: Callable[[Floats], Floats], clusters: Sequence[Hashable]) -> Interval | None:
-    """The percentile interval of draws of whole clusters; None below two of them. Draws without two different values are left out."""
+    """The percentile interval of draws of whole clusters. Draws without two different values are left out."""
     stacked = grouped(sums, clusters).sums
     count = stacked.shape[1]
-    if count < 2:
-        return None
     drawn = np.random.default_rng([SEED, 0]).multinomial(count, np.full(count, 1 / count), size=DRAWS) @ stacked.T
     values = of(drawn.T)
     kept = values[~np.isnan(values)]

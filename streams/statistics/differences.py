@@ -1,4 +1,4 @@
-"""Whether paired values differ: the interval of their mean difference, a test of no difference, and what such a design can find.
+"""Whether paired values differ: the interval of their mean difference, and a test of no difference.
 
 A difference is a value of one run minus that of another on the same sample. What both find hard or easy cancels out, so that far
 fewer samples decide than without pairing. No interval has a width of zero: where no sample differs, the truth may still be that one in a
@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+from scipy.special import bdtr, ndtr, stdtr, stdtrit
 
 from streams.statistics.components import Crossed
 from streams.statistics.intervals import RATIO, Z95, Interval, skewed, skewed_p, t95
 from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
 LEVEL: float = 0.05
-POWER: float = 0.8
-Z_POWER: float = 0.8416212335729143  # the standard normal's 80 % quantile
 LEAST_LOG_P = -50.0  # of a p that is told as such; what is less is this
 TELLING = 8  # with fewer samples that differ, the normal's approximations fail
 
@@ -29,7 +27,7 @@ class Difference:
     """A mean difference over n samples in so many clusters, its standard error and 95 % interval, and the p-value of no difference.
 
     `test` and `method` name what made the p-value and the interval. All but the value are None or 1 where one cluster alone was seen, or
-    where values without a range do not spread.
+    where values without a range do not spread. `differ`: of 0/1 values, the share of samples that differ; `effect`: what clusters cost.
     """
 
     value: float
@@ -41,6 +39,8 @@ class Difference:
     method: str
     n: int
     clusters: int
+    differ: float | None = None
+    effect: float = 1.0
 
 
 def difference(
@@ -58,7 +58,8 @@ def difference(
     if binary and (told is None or told.clusters == n):
         better, worse = int((own > 0).sum()), int((own < 0).sum())
         error, (low, high) = paired_proportions(better, worse, n)
-        return Difference(value, error, low, high, mcnemar(better, worse), "McNemar's mid-p test", "adjusted Wald", n, n)
+        return Difference(value, error, low, high, mcnemar(better, worse), "McNemar's mid-p test", "adjusted Wald", n, n,
+                          (better + worse) / n)  # fmt: skip
     scale = 1.0 if binary else width
     if told is None:
         return Difference(value, None, None, None, 1.0, "none", "none", n, 1)
@@ -66,7 +67,8 @@ def difference(
     if scale is not None and (binary or int((own != 0).sum()) < TELLING):
         error, (low, high), p = _adjusted(own / scale, told.mean / scale, told)
         method = f"adjusted Wald, effective size{few}"
-        return Difference(value, error * scale, low * scale, high * scale, p, f"t test{few}", method, n, told.clusters)
+        differ = float((own != 0).mean()) if binary else None
+        return Difference(value, error * scale, low * scale, high * scale, p, f"t test{few}", method, n, told.clusters, differ, told.effect)
     if told.variance <= 0:
         return Difference(value, None, None, None, 1.0 if value == 0 else 0.0, "none", "none", n, told.clusters)
     method = f"Student, corrected for skewness{few}"
@@ -88,7 +90,7 @@ def over_setups(found: Difference, varied: Crossed) -> Difference:
     p = max(found.p, _p_over(found.value, found.stderr, found.clusters, varied))
     return replace(
         found, stderr=math.hypot(found.stderr, math.sqrt(varied.added)), low=found.value - below, high=found.value + above, p=p,
-        test=found.test + named, method=found.method + named,
+        test=found.test + named, method=found.method + named, differ=None,
     )  # fmt: skip
 
 
@@ -167,30 +169,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
         adjusted[index] = largest
     return adjusted
-
-
-def _reach(tests: int) -> float:
-    """How many standard errors a true difference must be to be found with power 0.8, among so many tests: z₁₋α/₂ₘ + z₀.₈.
-
-    The level is that of Holm's first step, which the smallest p-value must pass whatever the others are.
-    """
-    return float(-ndtri(LEVEL / 2 / tests)) + Z_POWER
-
-
-def detectable(stderr: float | None, *, tests: int = 1) -> float | None:
-    """The smallest true difference that this design finds with power 0.8, among so many tests under Holm; None without a spread.
-
-    Source: Miller, Adding Error Bars to Evals (2024), arXiv 2411.00640, section 5, equation 9, solved for the effect.
-    """
-    return _reach(tests) * stderr if stderr else None
-
-
-def needed(stderr: float | None, *, n: int, difference: float, tests: int = 1) -> int | None:
-    """How many samples find a true difference of this size with power 0.8: n·(reach·SE/difference)², the size being the asker's.
-
-    The observed difference is no such size: what is found by chance looks large, and would seem easy to find again.
-    """
-    return math.ceil(n * (_reach(tests) * stderr / abs(difference)) ** 2) if stderr and difference else None
 
 
 def equivalent(value: float, stderr: float | None, *, margin: float, freedom: float = math.inf) -> float | None:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streams.statistics.intervals import Interval, t95
-from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, errors, grouped, spread
+from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, errors, grouped, spread, varies
 
 # With fewer labels the variance of what the judge gets wrong is a guess.
 FEWEST = 20
@@ -72,15 +72,16 @@ def powered(
 
 def _tuned(y: Floats, told: Floats, f: Floats) -> float:
     """λ: Cov(y, f) of the labels / Var(f) of all, within 0 and 1; 0 where the judge says the same of all."""
-    variance = float(f.var())
+    if not varies(f):
+        return 0.0
     covariance = float(((y - y.mean()) * (told - told.mean())).sum()) / (len(y) - 1)
-    return min(1.0, max(0.0, covariance / variance)) if variance > 0 else 0.0
+    return min(1.0, max(0.0, covariance / float(f.var())))
 
 
 def _ends(values: Floats) -> float:
     """How far values are from being 0 or 1, of 1: s²/(p(1-p)); 1 where all are equal."""
     mean = float(values.mean())
-    return float(values.var()) / (mean * (1 - mean)) if 0 < mean < 1 and values.var() > 0 else 1.0
+    return float(values.var()) / (mean * (1 - mean)) if 0 < mean < 1 and varies(values) else 1.0
 
 
 def _interval(
@@ -106,7 +107,7 @@ def _interval(
     middle = (own.mean * size + ends * (1 - tuning)) / full
     square = (float(rest @ rest) / own.n * size + ends * (1 + tuning**2)) / full
     alone = (square - middle**2) / full
-    error = math.sqrt(max(alone + added, alone / own.n))
+    error = math.sqrt(max(alone + added, alone / own.n, 0.0))
     half, centre = t95(max(1.0, own.freedom - 1)) * error, middle + tuning * whole
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     return own.mean + tuning * whole, error, (max(0.0, centre - half), min(1.0, centre + half)), few

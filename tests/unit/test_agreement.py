@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +108,16 @@ def test_where_few_answers_stand_out_there_is_no_interval(level: Level) -> None:
     assert found.value is not None and found.interval is None
     assert "too few" in str(found.why)
     assert alpha(units | {209: [0.0, 0.0]}, level=level).interval is not None
+
+
+@pytest.mark.parametrize(("count", "wrong"), [(50, 0.005), (50, 0.02), (100, 0.1)])
+def test_judges_who_nearly_always_agree_may_still_be_wrong_at_times(count: int, wrong: float) -> None:
+    """Two judges of 0/1, each wrong so often: alpha is 1 - 2·2w(1 - w), which draws of answers that all agree do not hold."""
+    draw, true, held = np.random.default_rng(3), 1 - 4 * wrong * (1 - wrong), 0
+    for _ in range(60):
+        right = draw.random(count) < 0.5
+        judges = [np.where(draw.random(count) < wrong, ~right, right) for _ in range(2)]
+        found = alpha({place: [float(own) for own in told] for place, told in enumerate(zip(*judges, strict=True))}, level="nominal")
+        assert found.interval is not None and found.interval[0] < found.interval[1]
+        held += found.interval[0] <= true <= found.interval[1]
+    assert held >= 54

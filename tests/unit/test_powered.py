@@ -43,6 +43,15 @@ def test_a_judge_who_says_the_same_of_all_adds_nothing() -> None:
     assert alone is not None and found.interval == pytest.approx(alone, abs=0.01)
 
 
+@pytest.mark.parametrize("rating", [1.0, 5.0, 9.0, 10.0])
+@pytest.mark.parametrize("answers", [20, 30, 60])
+def test_where_all_say_the_same_the_truth_may_still_be_another(rating: float, answers: int) -> None:
+    """Sums of equal numbers differ by a hair, which is no spread: the judge adds nothing, and the interval has a width."""
+    found = powered([rating] * answers, dict.fromkeys(range(20), rating), within=POINTS)
+    assert found.tuning == 0.0 and found.interval is not None and found.value == pytest.approx(rating)
+    assert found.interval[0] <= rating + 1e-9 and found.interval[1] - found.interval[0] > 0.1
+
+
 def test_a_good_judge_makes_it_surer_and_its_bias_goes() -> None:
     """A judge who is too kind by a point, and little else: labels of a tenth nearly do what labels of all would."""
     draw = np.random.default_rng(1)

@@ -61,11 +61,14 @@ def test_what_cannot_vary_is_refused() -> None:
 
 
 def test_set_ups_are_as_many_as_a_task_can_have() -> None:
-    """With seeds one a repeat; with formats alone repeats share them evenly, or are refused."""
+    """With seeds one a repeat; with formats one each, which repeats share evenly, or are refused: of one format are no two."""
     choice = TaskChoice(name="t", repeats=8, vary=("format",))
     assert planning.setups_there(choice, formats=4, seeds=1) == 4
-    assert planning.setups_there(choice.model_copy(update={"vary": ("seed", "format")}), formats=4, seeds=8) == 8
-    with pytest.raises(Invalid, match="ask for a multiple of 5 repeats, for 3 to 5, or vary the seed too"):
+    assert planning.setups_there(choice.model_copy(update={"vary": ("seed", "format")}), formats=4, seeds=8) == 4
+    assert planning.setups_there(choice.model_copy(update={"vary": ("seed",)}), formats=1, seeds=8) == 8
+    with pytest.raises(Invalid, match=r"it has 2 prompt formats .*, 3 at least are needed; vary the seed alone"):
+        planning.setups_there(choice.model_copy(update={"vary": ("seed", "format")}), formats=2, seeds=8)
+    with pytest.raises(Invalid, match="ask for a multiple of 5 repeats, for 3 to 5, or vary the seed alone"):
         planning.setups_there(choice, formats=5, seeds=1)
     with pytest.raises(Invalid, match="cannot vary format: it has 2 prompt formats"):
         planning.setups_there(choice, formats=2, seeds=1)

@@ -1,0 +1,55 @@
+"""What a paired design can find, held to the test itself: by hand, and by drawing."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streams.statistics.differences import Difference, difference, mcnemar
+from streams.statistics.power import detectable, needed
+
+SURE = Difference(0.0, 0.01, -0.02, 0.02, 1.0, "", "", n=1000, clusters=1000)
+
+
+def paired(n: int, better: int, worse: int) -> Difference:
+    """Two runs over n samples of 0/1 values."""
+    return difference([1.0] * better + [0.0] * (n - better), [0.0] * better + [1.0] * worse + [0.0] * (n - better - worse))
+
+
+def test_what_can_be_found_shrinks_with_samples_and_grows_with_tests() -> None:
+    """Of values that are not 0/1, by hand: 1.9600 + 0.8416 standard errors for one test, 2.8070 + 0.8416 for ten (0.05/10, two-sided)."""
+    assert detectable(SURE) == pytest.approx(0.028016, abs=1e-6)
+    assert detectable(SURE, tests=10) == pytest.approx(0.036487, abs=1e-6)
+    assert needed(SURE, difference=0.028016) == pytest.approx(1000, abs=1)
+    assert needed(SURE, difference=-0.014008) == pytest.approx(4000, abs=1)
+    assert needed(SURE, difference=0.028016, tests=10) == math.ceil(1000 * (0.036487 / 0.028016) ** 2)
+
+
+@pytest.mark.parametrize(("n", "better", "worse"), [(100, 0, 0), (100, 1, 0), (1000, 2, 0), (1000, 60, 70), (5000, 300, 310)])
+@pytest.mark.parametrize("tests", [1, 62])
+def test_it_finds_what_it_says_it_would(n: int, better: int, worse: int, tests: int) -> None:
+    """A true difference of that size, drawn 2,000 times: McNemar's test finds about 0.8 of them, however few samples differ."""
+    draw, own = np.random.default_rng(7), paired(n, better, worse)
+    apart, size = detectable(own, tests=tests), needed(own, difference=0.02, tests=tests)
+    assert apart is not None and size is not None
+    for count, true in ((n, apart), (size, 0.02)):
+        differ = max((better + worse) / n, true)
+        m = draw.binomial(count, differ, 2000)
+        favour = draw.binomial(m, (differ + true) / 2 / differ)
+        found = np.mean([mcnemar(int(one), int(both - one)) <= 0.05 / tests for one, both in zip(favour, m, strict=True)])
+        assert 0.76 <= found <= 0.84
+
+
+def test_samples_that_stand_or_fall_together_find_less() -> None:
+    """Ten to a cluster, each all alike, are a tenth of the samples."""
+    own = paired(1000, 100, 100)
+    alike = replace(own, effect=10.0)
+    assert needed(alike, difference=0.05) == pytest.approx(10 * (needed(own, difference=0.05) or 0), abs=10)
+    assert (detectable(alike) or 0) > 3 * (detectable(own) or 1)
+
+
+def test_more_than_there_is_finds_nobody() -> None:
+    """Accuracies differ by 1 at most; five samples are too few for any difference."""
+    assert needed(paired(100, 3, 2), difference=2.0) is None
+    assert detectable(paired(3, 0, 0)) is None
