@@ -30,9 +30,9 @@ class Aggregating:
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
-    async def all_of(self, config_json: str, parts: Mapping[Key, Sequence[str]]) -> Aggregate:
+    async def all_of(self, config_json: str, parts: Mapping[Key, Sequence[str]], groups: Mapping[Key, Sequence[int] | None]) -> Aggregate:
         """What gives each metric's value and standard error, once all are known. It raises Invalid, with the reason, for one without."""
-        values = await asyncio.gather(*[self._one(config_json, key[1], told) for key, told in parts.items()])
+        values = await asyncio.gather(*[self._one(config_json, key[1], told, groups.get(key)) for key, told in parts.items()])
         known = dict(zip(parts, values, strict=True))
 
         def told(key: Key, _parts: list[str]) -> tuple[float | None, float | None]:
@@ -42,10 +42,10 @@ class Aggregating:
 
         return told
 
-    async def _one(self, config_json: str, metric: str, parts: Sequence[str]) -> Aggregated:
+    async def _one(self, config_json: str, metric: str, parts: Sequence[str], groups: Sequence[int] | None) -> Aggregated:
         """A process that ends takes with it what waited beside: each of those is tried once more, in a process of its own."""
         self._pool = processes = self._pool or pool(PROCESSES)
-        work = functools.partial(aggregated, config_json, metric, parts, self._limit_s)
+        work = functools.partial(aggregated, config_json, metric, parts, groups, self._limit_s)
         loop = asyncio.get_running_loop()
         try:
             return await loop.run_in_executor(processes, work)

@@ -189,7 +189,8 @@ class Settling:
             return
         built = await self._builds.of(planned.build_id)
         parts = found[1].parts(means=results.means(planned))
-        known = await self._aggregating.all_of(built.config_json if built else "{}", parts)
+        groups = {key: found[1].groups(key) for key in parts}
+        known = await self._aggregating.all_of(built.config_json if built else "{}", parts, groups)
         if event := results.scored(run, task, aggregate=known, stamp=producer(STAMP)):
             await self._write(event)
             said.scores[task] = event

@@ -152,7 +152,8 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
         if found is None:
             continue
         parts = found[1].parts(means=results.means(planned))
-        known = {key: aggregated(built.config_json if built else "{}", key[1], told) for key, told in parts.items()}
+        config = built.config_json if built else "{}"
+        known = {key: aggregated(config, key[1], told, found[1].groups(key)) for key, told in parts.items()}
         if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP):
             scores[planned.task] = said
             yield "run_scores", said

@@ -2,33 +2,56 @@
 
 What a draw of samples comes to follows from how often each is drawn. F1 and Matthews' correlation need the counts of distinct pairs alone,
 and corpus scores (BLEU, chrF, TER) the sums of segments' statistics, as sacrebleu's own bootstrap has it. A perplexity is the exponential
-of a mean, whose error follows from the mean's. The draws are seeded: the same parts give the same error.
+of a mean, whose error follows from the mean's. What stands or falls together (repeats of a document, documents of a passage) is drawn
+together. The draws are seeded: the same parts give the same error.
 Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 6; the delta method: chapter 21.
 """
 
+import functools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from streams.statistics.spreads import Floats, grouped, spread
+
+Groups = Sequence[int] | None
 DRAWS: Final = 1000
 SEED: Final = 20240229
 _CHUNK_CELLS = 4_000_000
 
 
-def stderr(aggregation: str, items: Sequence[Any]) -> float | None:
-    """The standard error of an aggregation by its name in lm-eval 0.4.13, api/metrics.py; None below two items and for others."""
-    return KNOWN[aggregation](items) if aggregation in KNOWN and len(items) > 1 else None
+def stderr(aggregation: str, items: Sequence[Any], groups: Groups = None) -> float | None:
+    """The standard error of an aggregation by its name in lm-eval 0.4.13, api/metrics.py; None below two items or groups and for others.
+
+    `groups`: the group of each item, where those of one stand or fall together; whole groups are drawn then.
+    """
+    if aggregation not in KNOWN or len(items) < 2 or (groups is not None and len(set(groups)) < 2):
+        return None
+    return KNOWN[aggregation](items, groups)
 
 
-def _of_pairs(function: Callable[[Any, Any, Any], Any], items: Sequence[Any]) -> float:
+def _drawn(amounts: Floats, groups: Groups) -> Iterator[Floats]:
+    """Sums of draws of items, or of their groups, shape [draws, columns], stretch by stretch; `amounts` are of shape [items, columns]."""
+    whole = grouped(amounts.T, groups).sums.T
+    draw, count = np.random.default_rng(SEED), len(whole)
+    step = max(1, _CHUNK_CELLS // count)
+    for first in range(0, DRAWS, step):
+        yield draw.multinomial(count, np.full(count, 1 / count), size=min(step, DRAWS - first)) @ whole
+
+
+def _of_pairs(function: Callable[[Any, Any, Any], Any], items: Sequence[Any], groups: Groups) -> float:
     """Of a function of (gold, prediction) pairs, whose order says nothing: of how often each pair is there (draws × pairs)."""
     counts = Counter(map(tuple, items))
     golds, predictions = (np.asarray(side) for side in zip(*counts, strict=True))
-    there = np.asarray(list(counts.values()), dtype=np.float64)
-    drawn = np.random.default_rng(SEED).multinomial(len(items), there / there.sum(), size=DRAWS).astype(np.float64)
+    if groups is None:
+        there = np.asarray(list(counts.values()), dtype=np.float64)
+        drawn = np.random.default_rng(SEED).multinomial(len(items), there / there.sum(), size=DRAWS).astype(np.float64)
+    else:
+        places = {pair: place for place, pair in enumerate(counts)}
+        drawn = np.concatenate(list(_drawn(np.eye(len(places))[[places[tuple(item)] for item in items]], groups)))
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.std(np.nan_to_num(function(golds, predictions, drawn)), ddof=1))
 
@@ -50,13 +73,13 @@ def _matthews(golds: Any, predictions: Any, drawn: Any) -> Any:
     )
 
 
-def _of_perplexity(items: Sequence[float]) -> float:
+def _of_perplexity(items: Sequence[float], groups: Groups) -> float:
     """exp(-mean): the mean's standard error times the perplexity itself."""
     values = np.asarray(items, dtype=np.float64)
-    return float(math.exp(-values.mean()) * values.std(ddof=1) / math.sqrt(len(values)))
+    return math.exp(-values.mean()) * _of_mean(items, groups)
 
 
-def _of_corpus(name: str, arguments: Mapping[str, Any], items: Sequence[Any]) -> float:
+def _of_corpus(name: str, arguments: Mapping[str, Any], items: Sequence[Any], groups: Groups) -> float:
     """Of a score of all segments together. Source: sacrebleu 2, significance.py, _bootstrap_resample."""
     import sacrebleu.metrics
     from lm_eval.api.metrics import _sacreformat
@@ -64,39 +87,56 @@ def _of_corpus(name: str, arguments: Mapping[str, Any], items: Sequence[Any]) ->
     metric = getattr(sacrebleu.metrics, name)(**arguments)
     references, predictions = _sacreformat([one[0] for one in items], [one[1] for one in items])
     segments = np.asarray(metric._extract_corpus_statistics(predictions, references), dtype=np.float64)
-    draw, even, count = np.random.default_rng(SEED), np.full(len(segments), 1 / len(segments)), len(segments)
-    step = max(1, _CHUNK_CELLS // count)
-    sums = np.concatenate([draw.multinomial(count, even, size=min(step, DRAWS - first)) @ segments for first in range(0, DRAWS, step)])
+    sums = np.concatenate(list(_drawn(segments, groups)))
     return float(np.std([metric._compute_score_from_stats(list(one)).score for one in sums], ddof=1))
 
 
-def _of_median(items: Sequence[float]) -> float:
-    values, draw = np.asarray(items, dtype=np.float64), np.random.default_rng(SEED)
-    return float(np.std([np.median(values[draw.integers(0, len(values), len(values))]) for _ in range(DRAWS)], ddof=1))
+def _of_median(items: Sequence[float], groups: Groups) -> float:
+    """Of the middle of the values, each counted as often as its group is drawn."""
+    values, numbers = np.asarray(items, dtype=np.float64), np.asarray(groups if groups is not None else range(len(items)))
+    order, count, draw = np.argsort(values, kind="stable"), int(numbers.max()) + 1, np.random.default_rng(SEED)
+    found = []
+    for _ in range(DRAWS):
+        often = draw.multinomial(count, np.full(count, 1 / count))[numbers[order]]
+        reached = np.cumsum(often)
+        below, above = np.searchsorted(reached, [reached[-1] / 2, reached[-1] / 2 + 1e-9])
+        found.append((values[order[below]] + values[order[above]]) / 2)
+    return float(np.std(found, ddof=1))
 
 
-def _of_mean(items: Sequence[float]) -> float:
+def _of_mean(items: Sequence[float], groups: Groups) -> float:
+    """s/√n, or that of groups (spreads.py)."""
     from lm_eval.api.metrics import mean_stderr
 
-    return float(mean_stderr(items)) if len(items) > 1 else math.nan
+    if groups is None:
+        return float(mean_stderr(items)) if len(items) > 1 else math.nan
+    own = spread(np.asarray(items, dtype=np.float64), groups)
+    return math.sqrt(own.variance) if own else math.nan
 
 
-def _of_acc_all(items: Sequence[Any]) -> float:
+def _of_numbers(items: Sequence[float], groups: Groups) -> float:
+    """The same, of those that are numbers."""
+    there = [place for place, item in enumerate(items) if not math.isnan(item)]
+    return _of_mean([items[place] for place in there], [groups[place] for place in there] if groups is not None else None)
+
+
+def _of_acc_all(items: Sequence[Any], groups: Groups) -> float:
+    """Each question's statements are right together or not; of questions that were asked several times nobody knows it."""
     from lm_eval.api.metrics import acc_all_stderr
 
-    return float(acc_all_stderr(items))
+    return float(acc_all_stderr(items)) if groups is None else math.nan
 
 
-KNOWN: Final[Mapping[str, Callable[[Sequence[Any]], float]]] = {
+KNOWN: Final[Mapping[str, Callable[[Sequence[Any], Groups], float]]] = {
     "mean": _of_mean,
-    "nanmean": lambda items: _of_mean([item for item in items if not math.isnan(item)]),
+    "nanmean": _of_numbers,
     "acc_all": _of_acc_all,
-    "f1_score": lambda items: _of_pairs(_f1, items),
-    "matthews_corrcoef": lambda items: _of_pairs(_matthews, items),
+    "f1_score": functools.partial(_of_pairs, _f1),
+    "matthews_corrcoef": functools.partial(_of_pairs, _matthews),
     "perplexity": _of_perplexity,
     "median": _of_median,
-    "bleu": lambda items: _of_corpus("BLEU", {}, items),
-    "chrf": lambda items: _of_corpus("CHRF", {}, items),
-    "chrfpp": lambda items: _of_corpus("CHRF", {"word_order": 2}, items),
-    "ter": lambda items: _of_corpus("TER", {}, items),
+    "bleu": functools.partial(_of_corpus, "BLEU", {}),
+    "chrf": functools.partial(_of_corpus, "CHRF", {}),
+    "chrfpp": functools.partial(_of_corpus, "CHRF", {"word_order": 2}),
+    "ter": functools.partial(_of_corpus, "TER", {}),
 }

@@ -174,6 +174,13 @@ class TaskScores:
             for key, cells in self.cells.items() if not (key in means and _are_numbers(cells.values()))
         }  # fmt: skip
 
+    def groups(self, key: Key) -> list[int] | None:
+        """The group of each of the parts: of one are those of a document, or of the documents of a cluster. None where each is its own."""
+        cells = [(sample, cell) for sample, cell in sorted(self.cells[key].items()) if cell.parts_json is not None]
+        numbers = dict[Hashable, int]()
+        found = [numbers.setdefault(cell.cluster or ordinal, len(numbers)) for (ordinal, _), cell in cells]
+        return found if len(numbers) < len(found) else None
+
     def figures(
         self,
         aggregate: Aggregate,

@@ -89,4 +89,6 @@ def _critical(level: float) -> NDArray[np.int64]:
     m, fewer = np.arange(2 * MOST_DIFFER + 1)[:, None], np.arange(MOST_DIFFER + 1)[None, :]
     below = bdtr(np.minimum(fewer, m), m, 0.5)
     before = np.where(fewer > 0, bdtr(np.minimum(np.maximum(fewer - 1, 0), m), m, 0.5), 0.0)
-    return ((below + before <= level) & (2 * fewer < m)).sum(axis=1) - 1
+    rejected: NDArray[np.bool_] = (below + before <= level) & (2 * fewer < m)
+    most: NDArray[np.int64] = np.asarray(rejected.sum(axis=1) - 1, dtype=np.int64)
+    return most

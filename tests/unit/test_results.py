@@ -118,6 +118,19 @@ def test_before_all_samples_are_there_only_a_mean_is_told_within_what_it_can_be(
     assert (perplexity.value, perplexity.low, perplexity.why_undefined) == (None, None, "known only when all samples are")
 
 
+def test_a_provisional_mean_of_answers_that_depend_on_each_other_has_no_interval() -> None:
+    """Repeats are no documents, and values that are all alike may still not be."""
+    told = TaskScores()
+    for ordinal in range(4):
+        told.add(scored(R, ordinal, 0.5))
+    (alike,) = told.provisional(means={("none", "acc")})
+    assert (alike.value, alike.low, alike.n) == (0.5, None, 4)
+    for ordinal in range(4):
+        told.add(SampleScored.model_validate(scored(R, ordinal, float(ordinal % 2)).model_dump() | {"repeat": 1, "event_id": ""}))
+    (repeated,) = told.provisional(means={("none", "acc")})
+    assert (repeated.value, repeated.low, repeated.n, repeated.repeats) == (0.5, None, 4, 2)
+
+
 def interleaved(partitions: list[list[Event]], *, seed: int) -> list[Event]:
     """Any order that keeps each partition's, with stretches delivered again."""
     draw, places, told = random.Random(seed), [0] * len(partitions), []

@@ -61,3 +61,17 @@ def test_an_error_is_what_drawing_the_samples_anew_gives(name: str, items: list[
     drawn = [function([items[at] for at in draw.integers(0, len(items), len(items))]) for _ in range(60)]
     assert stderr(name, items) == pytest.approx(np.std(drawn, ddof=1), rel=0.35)
     assert stderr(name, items) == stderr(name, items)
+
+
+@pytest.mark.parametrize(
+    ("name", "items"),
+    [("mean", VALUES), ("nanmean", VALUES), ("f1_score", PAIRS), ("matthews_corrcoef", PAIRS), ("median", VALUES),
+     ("perplexity", [-one for one in VALUES]), ("bleu", SEGMENTS)],
+)  # fmt: skip
+def test_what_was_asked_five_times_is_no_surer(name: str, items: list[Any]) -> None:
+    """Answers that are alike in every repeat of a document: the error is that of the documents, within the draws' own (CR2's: exactly)."""
+    once, groups = stderr(name, items), [place for place in range(len(items)) for _ in range(5)]
+    again = [item for item in items for _ in range(5)]
+    assert once is not None and stderr(name, again, groups) == pytest.approx(once, rel=0.12)
+    assert (stderr(name, again) or 0.0) < 0.6 * once
+    assert stderr(name, again, [0] * len(again)) is None

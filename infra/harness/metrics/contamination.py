@@ -130,5 +130,13 @@ CONTAMINATION = (
     mean_of("hidden_8gram", "text", hidden_8gram, higher_is_better=False),
     mean_of("copied_8gram", "text", copied_8gram, higher_is_better=False),
     mean_of("canary", "text", canary, higher_is_better=False),
-    Metric("unrelated_8gram", "text", hidden_and_said, lambda _parts: None, unrelated_8gram, higher_is_better=False, aggregation="pairs"),
+    Metric(  # its jackknife leaves out whole documents
+        "unrelated_8gram",
+        "text",
+        hidden_and_said,
+        lambda _parts: None,
+        lambda parts, _groups: unrelated_8gram(parts),
+        higher_is_better=False,
+        aggregation="pairs",
+    ),
 )

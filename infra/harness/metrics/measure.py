@@ -18,6 +18,7 @@ from streams.statistics.spreads import spread as spread_of
 
 Needs = Literal["answer", "text", "choices", "likelihood"]
 Total = tuple[float | None, float | None]  # value, standard error
+Groups = Sequence[int] | None  # of each sample, where some of one document or passage depend on each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric by its figure's name. `parts` gives what is kept of a sample (JSON), None where it is undefined for it."""
+    """A metric by its figure's name. `parts` gives what is kept of a sample (JSON), None where it is undefined for it.
+
+    `total` gives the figure of all samples and its standard error: none where nobody knows how samples of one group depend on each other.
+    """
 
     name: str
     needs: Needs
     parts: Callable[[Case], Any]
     value: Callable[[Any], float | None]
-    total: Callable[[list[Any]], Total]
+    total: Callable[[list[Any], Groups], Total]
     higher_is_better: bool = True
     aggregation: str = "mean"
 
@@ -70,14 +74,15 @@ def of_sums(
     `whole` gives value and standard error of all samples' sums, where there is a better way than the figure and its bootstrap.
     """
 
-    def total(items: list[list[float]]) -> Total:
+    def total(items: list[list[float]], groups: Groups) -> Total:
         counts = np.asarray([spread(item) for item in items], dtype=np.float64).T
         if whole:
-            return whole(counts.sum(axis=1).tolist())
+            value, error = whole(counts.sum(axis=1).tolist())
+            return value, None if groups else error
         value = figure([float(one) for one in counts.sum(axis=1)])
         if value is None or counts.shape[1] < 2:
             return value, None
-        draws = resampled_means(counts, stream=0).T * counts.shape[1]
+        draws = resampled_means(counts, stream=0, clusters=groups).T * counts.shape[1]
         found = [drawn for draw in draws if (drawn := figure([float(one) for one in draw])) is not None]
         return value, float(np.std(found, ddof=1)) if len(found) > 1 else None
 
@@ -88,11 +93,16 @@ def of_texts(
     name: str, value: Callable[[str], float | None], total: Callable[[list[str]], Total], *, higher_is_better: bool = True
 ) -> Metric:
     """A figure of all generated texts together; `value` is that of one alone."""
-    return Metric(name, "text", lambda case: case.text, value, total, higher_is_better, "texts")
+
+    def of_all(texts: list[str], groups: Groups) -> Total:
+        figure, error = total(texts)
+        return figure, None if groups else error
+
+    return Metric(name, "text", lambda case: case.text, value, of_all, higher_is_better, "texts")
 
 
-def _mean(items: Sequence[float]) -> Total:
+def _mean(items: Sequence[float], groups: Groups) -> Total:
     values = np.asarray(items, dtype=np.float64)
     finite = all(map(math.isfinite, items))
-    own = spread_of(values) if finite and len(items) > 1 else None
+    own = spread_of(values, groups) if finite and len(items) > 1 else None
     return mean([float(item) for item in items]), math.sqrt(own.variance) if own else None

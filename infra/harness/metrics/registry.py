@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from infra.harness.metrics import certainty, contamination, diversity, overlap, verse
-from infra.harness.metrics.measure import Case, Metric, Total
+from infra.harness.metrics.measure import Case, Groups, Metric, Total
 from schemas.runs import ExpectedMetric
 from streams.errors import Invalid
 
@@ -65,6 +65,6 @@ def measured(name: str, case: Case) -> tuple[float | None, Any]:
     return value if value is None or not math.isnan(value) else None, parts
 
 
-def total(name: str, parts: Sequence[Any]) -> Total:
+def total(name: str, parts: Sequence[Any], groups: Groups = None) -> Total:
     """The figure of all samples, and its standard error."""
-    return METRICS[name].total(list(parts))
+    return METRICS[name].total(list(parts), groups)
