@@ -48,13 +48,13 @@ def save(config: Any, folder: Path, *, seed: int = 0, template: bool = False) ->
     return folder
 
 
-def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False) -> Path:
+def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False, head_size: int = 16) -> Path:
     """A random Llama of some 100,000 parameters with its own tokenizer, saved in `folder`."""
     from transformers import LlamaConfig
 
     config = LlamaConfig(
         vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
+        head_dim=head_size, max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
     )  # fmt: skip
     return save(config, folder, seed=seed, template=template)
 
