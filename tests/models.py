@@ -59,6 +59,24 @@ def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: 
     return save(config, folder, seed=seed, template=template)
 
 
+def adapter_of(base: Path, into: Path, *, trained: bool = True, rank: int = 4) -> Path:
+    """A LoRA adapter of that model; not `trained`, it adds zero."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
+        LoraConfig(r=rank, target_modules=["q_proj", "v_proj", "down_proj"]),
+    )
+    for name, parameter in model.named_parameters():
+        if trained and "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    model.save_pretrained(into)
+    return into
+
+
 def gguf_of(folder: Path, into: Path, *, quantised: bool = False, template: str | None = None) -> Path:
     """The Llama of that folder as a GGUF file: the same weights in float32, or in Q8_0, and its tokenizer.
 

@@ -1,8 +1,8 @@
 """The vLLM engine, in its own environment and process, against the transformers engine on the same weights; `make test-vllm` runs it."""
 
 import asyncio
-import re
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ from gpu_agent.runner import Engines
 from infra.models import inspect
 from infra.settings import Settings
 from schemas.requests import EngineChoice, ModelRef, Workload
-from streams.errors import Invalid, Permanent
-from tests.models import tiny_llama
+from streams.errors import Permanent
+from tests.models import adapter_of, tiny_llama
 
 # What transformers and torch warn of is not ours to mend.
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
@@ -41,7 +41,7 @@ class Child:
 
     def load(self, model: Path, **options: str) -> Loaded:
         """Loads a model, unless it is there already."""
-        return self._runner.run(self.engines.load(ModelRef(uri=str(model)), EngineChoice(name="vllm", options=options)))[0]
+        return self.run(self.engines.load(ModelRef(uri=str(model)), EngineChoice(name="vllm", options=options)))[0]
 
     def answer(self, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
         """The answers, in the order of their requests."""
@@ -49,11 +49,11 @@ class Child:
         async def whole() -> list[EngineAnswer]:
             return [one async for one in self.engines.answer(requests) if isinstance(one, EngineAnswer)]
 
-        return sorted(self._runner.run(whole()), key=lambda answer: answer.index)
+        return sorted(self.run(whole()), key=lambda answer: answer.index)
 
-    def close(self) -> None:
-        """Ends the process."""
-        self._runner.run(self.engines.close())
+    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """What comes of a call of the process's."""
+        return self._runner.run(call)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def child() -> Iterator[Child]:
     with asyncio.Runner() as runner:
         found = Child(runner)
         yield found
-        found.close()
+        runner.run(found.engines.close())
 
 
 @pytest.fixture
@@ -172,7 +172,9 @@ def test_greedy_texts_are_those_of_transformers(engine: Child, reference: Engine
 @pytest.mark.parametrize("tokens", [8, 1, None])
 def test_thinking_is_told_apart_and_ended(engine: Child, reference: Engine, tokens: int | None) -> None:
     """As by the transformers engine: the end is put in, and the answer follows."""
-    told = texts([(QUESTION, {"until": ["\n"], "max_gen_toks": 12}), ("one", {"until": [], "max_gen_toks": 6})], thinking=Thinking(" end.", tokens))
+    told = texts(
+        [(QUESTION, {"until": ["\n"], "max_gen_toks": 12}), ("one", {"until": [], "max_gen_toks": 6})], thinking=Thinking(" end.", tokens)
+    )
     assert engine.answer(told) == of(reference, told)
 
 
@@ -197,3 +199,61 @@ def test_draws_have_the_models_shares(engine: Child) -> None:
     assert likelihood is not None
     share, count = float(np.exp(likelihood)), sum(answer.output == best for answer in engine.answer(many))
     assert abs(count - 400 * share) < 4 * (400 * share * (1 - share)) ** 0.5 + 1
+
+
+def test_requests_that_it_does_not_take_are_named_and_it_serves_on(engine: Child) -> None:
+    """Beams, a temperature that vLLM would alter, a text longer than the model; and the process is still there."""
+    before, process = engine.answer(texts(GREEDY[:1])), engine.engines.pid
+    for wrong, said in (
+        ({"num_beams": 4}, "does not take generation argument num_beams=4"),
+        ({"do_sample": True, "temperature": 3.0}, "takes generation argument temperature from 0.01 to 2"),
+        ({"max_gen_toks": 500}, "give a max_gen_toks"),
+        ({"max_gen_toks": 4, "suppress_tokens": [99_999]}, "99999"),
+    ):
+        with pytest.raises(Permanent, match=said):
+            engine.answer(texts([*GREEDY[:2], (QUESTION, wrong)]))
+        assert engine.answer(texts(GREEDY[:1])) == before
+    assert engine.engines.pid == process
+
+
+def test_a_load_has_as_many_tokens_as_asked_for(engine: Child, folder: Path) -> None:
+    """Each told as it comes, behind the end-of-text token too."""
+    workload = Workload(profile="constant", rate_per_s=5.0, duration_s=1.0, input_tokens=20, output_tokens=9)
+
+    async def whole() -> list[Any]:
+        return [one async for one in engine.engines.measure(workload, model=ModelRef(uri=str(folder)), seed=1, mark="")]
+
+    timed = engine.run(whole())
+    assert {one.planned.output_tokens for one in timed} == {one.output_tokens for one in timed} == {9}
+    assert all(sum(count for _, count in one.arrivals) == 9 and len(one.arrivals) > 1 for one in timed)
+
+
+def test_a_model_that_vllm_cannot_run_is_refused_in_words(child: Child, tmp_path: Path) -> None:
+    """Its kernels for CPUs have no heads so small."""
+    with pytest.raises(Permanent, match=r"cannot be loaded: RuntimeError: Unsupported CPU attention configuration: head_dim=16"):
+        child.load(tiny_llama(tmp_path))
+
+
+def test_a_model_generates_as_its_own_settings_say(child: Child, tmp_path: Path) -> None:
+    """What transformers takes from its generation_config.json is taken, where the request says nothing else."""
+    model = tiny_llama(tmp_path, max_length=LENGTH, head_size=32)
+    own = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(json.dumps(own | {"repetition_penalty": 1.4, "eos_token_id": [1, 300]}))
+    plain = engine_named("transformers")
+    plain.load(ModelRef(uri=str(model)), options={"threads": "1"}, device="cpu")
+    child.load(model)
+    assert child.answer(texts(GREEDY[:4])) == of(plain, texts(GREEDY[:4]))
+
+
+def test_an_adapter_is_served_beside_its_base(child: Child, folder: Path, tmp_path: Path) -> None:
+    """Its values are those of the merged model; one that changes nothing is refused."""
+    adapter = adapter_of(folder, tmp_path / "adapter")
+    plain = engine_named("transformers")
+    plain.load(ModelRef(uri=str(adapter)), options={"threads": "1"}, device="cpu")
+    told = child.load(adapter)
+    assert told.model_sha == inspect(ModelRef(uri=str(adapter))).model_sha
+    wanted = of(plain, scored(PAIRS))
+    alike(child.answer(scored(PAIRS)), wanted, tolerance=ADAPTED)
+    assert child.answer(texts(GREEDY[:4])) == of(plain, texts(GREEDY[:4]))
+    with pytest.raises(Permanent, match="changes nothing of"):
+        child.load(adapter_of(folder, tmp_path / "fresh", trained=False))

@@ -20,11 +20,12 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.failures import is_lost
 from gpu_agent.engines.loading import prepared, unloadable
 from gpu_agent.engines.memory import memory_errors
-from gpu_agent.engines.options import check_known, numbers
+from gpu_agent.engines.options import check_known
 from gpu_agent.engines.scored import Reading, Wanted, score
 from gpu_agent.engines.tokens import Tokens
+from gpu_agent.engines.vllm.arguments import OPTIONS, Asked, arguments_of, asked
 from gpu_agent.engines.vllm.likelihood import Likelihoods
-from gpu_agent.engines.vllm.opening import OPTIONS, adapter_of, check_device, opened, parts_of
+from gpu_agent.engines.vllm.opening import adapter_of, check_device, opened
 from gpu_agent.engines.vllm.steps import Steps
 from gpu_agent.engines.vllm.texts import Texts
 from gpu_agent.engines.written import answer_of, prompt_of
@@ -53,30 +54,34 @@ class Vllm:
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs a few tokens. Raises: Invalid, Temporary where memory ran out."""
         check_known("vllm", options, OPTIONS)
-        facts, on = prepared("vllm", model, options=options, known=OPTIONS, device=device, parts=parts_of(options))
+        told = asked(options)
+        facts, on = prepared("vllm", model, options=options, known=OPTIONS, device=device, parts=told.parts)
         check_device(on)
-        self._max_len = min(numbers(options).get("max_length", facts.max_len), facts.max_len)
+        self._max_len = min(told.max_length or facts.max_len, facts.max_len)
         started = time.perf_counter_ns()
         with _about(facts, trusted=model.trust_code):
-            self._open(facts, model, options=options, device=on)
-        loaded = time.perf_counter_ns()
-        self._try(facts)
+            self._open(facts, model, told, device=on)
+            loaded = time.perf_counter_ns()
+            self._try(facts)
         config = self._engine.vllm_config
         used = EngineUsed(
             name="vllm", version=vllm.__version__.partition("+")[0], dtype=facts.dtype, quantisation=config.model_config.quantization,
             max_len=self._max_len, device=str(on), batch=f"{config.scheduler_config.max_num_batched_tokens} tokens",
+            tp=told.tensor, pp=told.pipeline,
+            compile=not config.model_config.enforce_eager,
         )  # fmt: skip
         blocks, size = config.cache_config.num_gpu_blocks or 0, config.cache_config.block_size
         return Loaded(
             used=used, download_ns=0, load_ns=loaded - started, warmup_ns=time.perf_counter_ns() - loaded,
             weights_bytes=facts.weights_bytes, parameters=facts.parameters or None, model_sha=facts.model_sha,
-            kv_bytes=blocks * size * facts.kv_bytes_per_token or None, peak_bytes=_peak_bytes(on, parts=parts_of(options)),
+            kv_bytes=blocks * size * facts.kv_bytes_per_token or None, peak_bytes=_peak_bytes(on, parts=told.parts),
         )  # fmt: skip
 
-    def _open(self, facts: ModelFacts, model: ModelRef, *, options: Mapping[str, str], device: torch.device) -> None:
+    def _open(self, facts: ModelFacts, model: ModelRef, options: Asked, *, device: torch.device) -> None:
         beside = facts.tokenizer_folder or facts.folder
         tokenizer = transformers.AutoTokenizer.from_pretrained(beside, trust_remote_code=model.trust_code)
-        self._engine = opened(facts, model, options=options, max_len=self._max_len, device=device)
+        arguments = arguments_of(facts, model, options, max_len=self._max_len, on_cpu=device.type == "cpu")
+        self._engine = opened(arguments, device=device)
         told = self._engine.model_config
         self._tokens = Tokens(tokenizer, rows=told.get_vocab_size(), named=beside)
         if (adapter := adapter_of(facts)) is not None:
