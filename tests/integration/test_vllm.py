@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,13 @@ def alike(found: Sequence[EngineAnswer], wanted: Sequence[EngineAnswer], *, tole
 def of(reference: Engine, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
     """What the transformers engine answers."""
     return sorted((one for one in reference.answer(requests) if isinstance(one, EngineAnswer)), key=lambda answer: answer.index)
+
+
+def test_the_bounds_are_those_of_the_page() -> None:
+    """docs/engines.md has both in its table."""
+    page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
+    rows = re.findall(r"^\| `vllm`[^|]+\| (0\.\d+) \|", page, re.MULTILINE)
+    assert sorted(map(float, rows)) == [TOLERANCE, ADAPTED]
 
 
 def test_what_was_loaded_is_told(engine: Child, folder: Path) -> None:
