@@ -1,5 +1,6 @@
 """Whether an engine can run a model, as far as the model's files tell: what would load and then fail, or be another thing than it seems."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from infra.adapters import CONFIG
@@ -21,7 +22,12 @@ ENCODERS: Final = frozenset({
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
 CAUSAL: Final = ("transformers", "vllm")
 # What the settings of an adapter say that vLLM serves.
-SERVED_BY_VLLM: Final = {"peft_type": ("LORA",), "use_dora": (None, False), "bias": (None, "none"), "modules_to_save": (None, [])}
+SERVED_BY_VLLM: Final[Mapping[str, tuple[object, ...]]] = {
+    "peft_type": ("LORA",),
+    "use_dora": (None, False),
+    "bias": (None, "none"),
+    "modules_to_save": (None, []),
+}
 SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 
 

@@ -42,7 +42,8 @@ class Child:
 
     def load(self, model: Path, **options: str) -> Loaded:
         """Loads a model, unless it is there already."""
-        return self.run(self.engines.load(ModelRef(uri=str(model)), EngineChoice(name="vllm", options=options)))[0]
+        found: Loaded = self.run(self.engines.load(ModelRef(uri=str(model)), EngineChoice(name="vllm", options=options)))[0]
+        return found
 
     def answer(self, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
         """The answers, in the order of their requests."""

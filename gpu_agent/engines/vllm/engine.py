@@ -67,8 +67,7 @@ class Vllm:
         used = EngineUsed(
             name="vllm", version=vllm.__version__.partition("+")[0], dtype=facts.dtype, quantisation=config.model_config.quantization,
             max_len=self._max_len, device=str(on), batch=f"{config.scheduler_config.max_num_batched_tokens} tokens",
-            tp=told.tensor, pp=told.pipeline,
-            compile=not config.model_config.enforce_eager,
+            tp=told.tensor, pp=told.pipeline, compile=not config.model_config.enforce_eager,
         )  # fmt: skip
         blocks, size = config.cache_config.num_gpu_blocks or 0, config.cache_config.block_size
         return Loaded(
