@@ -107,8 +107,10 @@ def _check_for_vllm(facts: ModelFacts) -> None:
         raise Invalid(
             f"vLLM does not compute with dtype float64 of {facts.folder}; give dtype float32, or engine transformers", code="model-dtype"
         )
-    told = read_json(facts.adapter / CONFIG) if facts.adapter else {}
-    for name, served in SERVED_BY_VLLM.items() if told else ():
+    if facts.adapter is None:
+        return
+    told = read_json(facts.adapter / CONFIG)
+    for name, served in SERVED_BY_VLLM.items():
         if told.get(name) not in served:
             raise Invalid(
                 f"{facts.adapter} is an adapter with {name} {told.get(name)}, which vLLM does not serve; give engine transformers, which "

@@ -34,7 +34,7 @@ from infra.models import ModelFacts
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import AssayError
-from streams.quality.generation import check_taken
+from streams.quality.generation import check, check_taken
 
 # Requests for likelihoods that are laid out together: enough that vLLM's batches stay full, few enough that first answers are early.
 WINDOW: Final = 1024
@@ -113,6 +113,7 @@ class Vllm:
 
     def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
         for request in requests:
+            check(request.generation)
             check_taken(request.generation, engine="vllm")
         tokens, eos = self._tokens.prompts([request.context for request in requests]), self._tokens.eos
         whole = [own or [self._tokens.prefix_token] for own in tokens]
