@@ -39,7 +39,9 @@ class Place:
 def place_of(engine: str, home: Path) -> Place:
     """Where the engine is on this machine. Raises: Invalid where there is none of that name."""
     kind = kind_of(engine)
-    if all(find_spec(one) is not None for one in kind.packages):
+    # Of an engine with a build for CPUs the agent's own environment has the other (infra/requirements/gpu_agent.txt).
+    usable = kind.requirements_cpu is None or has_nvidia_gpu()
+    if usable and all(find_spec(one) is not None for one in kind.packages):
         return Place(engine, "here", Path(sys.executable))
     folder, wanted = folder_of(engine, home), requirements_of(engine)
     if wanted is None or not (folder / WHOLE).is_file():

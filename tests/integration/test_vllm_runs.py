@@ -13,7 +13,7 @@ from tests.conftest import environment
 from tests.flow import PATIENCE_S
 from tests.models import tiny_llama
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
 TASKS = ("--task", "assay_agreement", "--task", "assay_copy", "--limit", "12")
 
 

@@ -59,12 +59,16 @@ def test_an_engine_of_the_list_is_there(name: str) -> None:
 
 
 def test_the_build_is_chosen_by_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an NVIDIA GPU vLLM's own, else the one for CPUs; what was installed for the other is outdated."""
+    """With an NVIDIA GPU vLLM's own, else the one for CPUs; the other is outdated, and no CPU has the agent's own packages for it."""
     monkeypatch.setattr(engine_environments, "find_spec", lambda name: None)
     made(tmp_path, "vllm", engine_environments.wanted_sha("vllm_cpu.txt"))
     for here, file, state in ((False, "vllm_cpu.txt", "own"), (True, "vllm.txt", "outdated")):
         monkeypatch.setattr(engine_environments, "has_nvidia_gpu", lambda here=here: here)
         assert engine_environments.requirements_of("vllm") == file
+        assert place_of("vllm", tmp_path).state == state
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: name)
+    for here, state in ((False, "own"), (True, "here")):
+        monkeypatch.setattr(engine_environments, "has_nvidia_gpu", lambda here=here: here)
         assert place_of("vllm", tmp_path).state == state
     assert engine_environments.requirements_of("gguf") == "gguf.txt"
     assert engine_environments.requirements_of("transformers") is None
