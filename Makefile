@@ -17,9 +17,9 @@ WORKERS ?= 2
 MILLIONS ?= 1
 INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
-not_here := not gpu and not slow and not kill and not faults and not suites and not images $(here)
+not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -114,6 +114,10 @@ schemas: setup ## Writes what is made from the models: schemas/avsc, the facts' 
 
 test-images: setup ## The images' own commands, run in a clean folder
 	$(bin)/pytest -m images
+
+test-vllm: setup ## Engine vllm, installed in an environment of its own (some 3 GB), beside engine transformers
+	$(bin)/assay engine install vllm
+	$(bin)/pytest -m vllm
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

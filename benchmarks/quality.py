@@ -5,7 +5,8 @@
 Three shapes: 5-shot multiple choice with one letter to score (MMLU's), contexts with four long endings (HellaSwag's), and greedy texts
 behind few-shot prompts (GSM8K's). The floor is what the matrix products alone would take that the engine's tokens cannot do without, at
 the rate measured here on the model's own layers. The work ratio is how much more HFLM asks for of them: what would be gained if both did
-theirs equally well (docs/adr/0015). Values are compared: a difference ends it with 1. Writes benchmarks/results/quality.json.
+theirs equally well (docs/adr/0015). Engine vllm, where it is installed, answers them too, once. Values are compared: a difference of the
+first two ends it with 1. Writes benchmarks/results/quality.json.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import Any
 import torch
 import transformers
 
+from benchmarks.beside import Answering, vllm_on
 from benchmarks.harness import write
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.transformers import Transformers
@@ -106,15 +108,15 @@ def theirs(model: Any, tokenizer: Any, batch: int, workload: Workload) -> list[A
     return list(getattr(lm, workload.kind)(told, disable_tqdm=True))
 
 
-def ours(engine: Transformers, workload: Workload) -> list[Any]:
-    """The same from Assay's engine."""
+def ours(answering: Callable[[Sequence[EngineRequest]], Iterable[object]], workload: Workload) -> list[Any]:
+    """The same from an engine of Assay's."""
     requests = [
         EngineRequest(n, workload.kind, one[0], continuation=one[1])
         if workload.kind == "loglikelihood"
         else EngineRequest(n, workload.kind, one[0], generation=one[1])
         for n, one in enumerate(workload.arguments)
     ]
-    found = sorted((one for one in engine.answer(requests) if isinstance(one, EngineAnswer)), key=lambda one: one.index)
+    found = sorted((one for one in answering(requests) if isinstance(one, EngineAnswer)), key=lambda one: one.index)
     return [one.output if one.output is not None else (one.loglikelihood, one.is_greedy) for one in found]
 
 
@@ -174,8 +176,8 @@ def gemm_per_s(tokens: int) -> float:
     return best
 
 
-def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: int) -> dict[str, Any]:
-    """Both sides' seconds by turns, HFLM at the batch size that did best in one try each; and the floor."""
+def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: int, vllm: Answering | None) -> dict[str, Any]:
+    """Both sides' seconds by turns, HFLM at the batch size that did best in one try each; vLLM's, where it is here; and the floor."""
     network = engine.network
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     plain = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -186,17 +188,20 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
         their_work[batch] = work_of(plain, counts)
     best = min(tries, key=lambda batch: tries[batch])
     with counting(network) as counts:
-        mine, _ = timed(lambda: ours(engine, workload))
+        mine, _ = timed(lambda: ours(engine.answer, workload))
     their_s, own_s, yours = list[float](), list[float](), list[Any]()
     for _ in range(rounds):
         yours, took_s = timed(lambda: theirs(plain, tokenizer, best, workload))
         their_s.append(took_s)
-        own_s.append(timed(lambda: ours(engine, workload))[1])
+        own_s.append(timed(lambda: ours(engine.answer, workload))[1])
+    # Once: what was asked before lies in its cache.
+    its, vllm_s = timed(lambda: ours(vllm, workload)) if vllm is not None else (mine, None)
     work, rate = work_of(network, counts), gemm_per_s(1024)
     return {
         "shape": workload.name, "requests": len(workload.arguments), "aim": workload.aim, "hflm_batch": best,
         "hflm_tries_s": {str(batch): round(took, 3) for batch, took in tries.items()}, "hflm_s": their_s, "assay_s": own_s,
         "ratio": statistics.median(a / b for a, b in zip(their_s, own_s, strict=True)), "unequal": unequal(mine, yours),
+        "vllm_s": vllm_s, "vllm_unequal": unequal(its, yours),
         "tokens": counts["tokens"], "scored": counts["scored"], "gflop_per_s": rate / 1e9, "floor_s": work / rate,
         "of_floor_ratio": work / rate / statistics.median(own_s), "work_ratio": their_work[best] / work,
     }  # fmt: skip
@@ -214,17 +219,20 @@ def main() -> None:
         model_in(folder)
         engine = Transformers()
         loaded = engine.load(ModelRef(uri=name), options={}, device="cpu")
-        found = [
-            measure(engine, folder, workload, rounds=given.rounds)
-            for workload in workloads(given.documents)
-            if not given.shape or workload.name in given.shape
-        ]
+        with vllm_on(folder) as vllm:
+            found = [
+                measure(engine, folder, workload, rounds=given.rounds, vllm=vllm)
+                for workload in workloads(given.documents)
+                if not given.shape or workload.name in given.shape
+            ]
     for one in found:
         print(
             f"{one['shape']}: HFLM (batch {one['hflm_batch']}) {statistics.median(one['hflm_s']):.2f} s, Assay "
             f"{statistics.median(one['assay_s']):.2f} s, ratio {one['ratio']:.2f} (aim {one['aim']}), floor {one['floor_s']:.2f} s "
             f"({one['of_floor_ratio']:.0%} of it reached), work ratio {one['work_ratio']:.2f}, {one['unequal']} of {one['requests']} differ"
         )
+        if one["vllm_s"] is not None:
+            print(f"  engine vllm: {one['vllm_s']:.2f} s, {one['vllm_unequal']} of {one['requests']} differ")
     write("quality", {"model_parameters": loaded.parameters, "batch": loaded.used.batch, "shapes": found})
     if any(one["unequal"] for one in found):
         sys.exit("values differ")

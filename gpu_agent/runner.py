@@ -33,8 +33,8 @@ from streams.errors import Invalid, Temporary
 
 LENGTH = struct.Struct(">I")
 # OpenMP's threads sleep while they wait: on cores that others use too, spinning made torch up to five times slower.
-# llama.cpp runs a debugger on its process before it ends it, unless it is told not to.
-SURROUNDINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1"}
+# llama.cpp runs a debugger on its process before it ends it, unless it is told not to. vLLM tells at length what it does.
+SURROUNDINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
 
 
 def _frame(value: object) -> bytes:
@@ -63,6 +63,7 @@ class Engines:
         self._held: tuple[ModelRef, EngineChoice] | None = None
         self._loaded: Loaded | None = None
         self._midway = False
+        self._loads = 0
 
     @property
     def held(self) -> ModelRef | None:
@@ -75,7 +76,7 @@ class Engines:
         Raises: Invalid where the engine is not installed.
         """
         await self.close()
-        self._midway = False
+        self._midway, self._loads = False, 0
         python, preload = (self._python(engine), engine) if engine else (Path(sys.executable), self._preload)
         self._hold(preload, python)
         self._process = await asyncio.create_subprocess_exec(
@@ -90,7 +91,10 @@ class Engines:
         self._runs = (python, KINDS[engine].packages) if engine in KINDS and KINDS[engine].packages else None
 
     def _serves(self, engine: str) -> bool:
-        """Whether the process is of the environment that the engine needs, and has no libraries of another's: not all bear each other."""
+        """Whether the process can load a model of the engine's: it is of the environment that the engine needs, has no libraries of
+        another's, for not all bear each other, and has had none where it bears one alone."""
+        if kind_of(engine).once and self._loads:
+            return False
         if not kind_of(engine).packages:
             return True
         python = self._python(engine)
@@ -110,14 +114,15 @@ class Engines:
         if credential is not None:
             engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
         # Replies of a call that nobody read to its end would be taken for the next one's.
-        alive = self._process is not None and self._process.returncode is None and not self._midway and self._serves(engine.name)
+        alive = self._process is not None and self._process.returncode is None and not self._midway
         same = model_sha is None or (self._loaded is not None and self._loaded.model_sha in (None, model_sha))
         if alive and self._loaded and self._held == (model, engine) and same:
             MODEL_LOADS.labels("held").inc()
             return self._loaded, True
         self._held = self._loaded = None
-        if not alive:
+        if not alive or not self._serves(engine.name):
             await self.start(engine.name)
+        self._loads += 1
         with MODEL_LOAD.time(), MODEL_LOADS.labels("failed").count_exceptions():
             async for reply in self._call("load", model, engine, self._device, model_sha):
                 assert isinstance(reply, Loaded)

@@ -1,15 +1,18 @@
 """Environments of engines: where an engine's packages are, and how they get there.
 
 An engine runs in the agent's own environment where its packages are there; else in one of its own below the home, made from its hashed
-requirement file. Such an environment counts once it is whole: its file's hash is written last.
+requirement file; some have one for machines with an NVIDIA GPU and one for others. Such an environment counts once it is whole: its file's
+hash is written last.
 """
 
+import ctypes
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
@@ -36,14 +39,16 @@ class Place:
 def place_of(engine: str, home: Path) -> Place:
     """Where the engine is on this machine. Raises: Invalid where there is none of that name."""
     kind = kind_of(engine)
-    if all(find_spec(one) is not None for one in kind.packages):
+    # Of an engine with a build for CPUs the agent's own environment has the other (infra/requirements/gpu_agent.txt).
+    usable = kind.requirements_cpu is None or has_nvidia_gpu()
+    if usable and all(find_spec(one) is not None for one in kind.packages):
         return Place(engine, "here", Path(sys.executable))
-    folder = folder_of(engine, home)
-    if kind.requirements is None or not (folder / WHOLE).is_file():
+    folder, wanted = folder_of(engine, home), requirements_of(engine)
+    if wanted is None or not (folder / WHOLE).is_file():
         return Place(engine, "missing")
     sha = (folder / WHOLE).read_text().strip()
     python = folder / "bin" / "python"
-    return Place(engine, "own" if sha == wanted_sha(kind.requirements) else "outdated", python, sha)
+    return Place(engine, "own" if sha == wanted_sha(wanted) else "outdated", python, sha)
 
 
 def runnable(engine: str, home: Path) -> Path:
@@ -79,6 +84,23 @@ def folder_of(engine: str, home: Path) -> Path:
     return home.resolve() / "engines" / engine
 
 
+def requirements_of(engine: str) -> str | None:
+    """The requirement file of the engine's own environment on this machine; None where it has none."""
+    kind = kind_of(engine)
+    return kind.requirements_cpu if kind.requirements_cpu and not has_nvidia_gpu() else kind.requirements
+
+
+@cache
+def has_nvidia_gpu() -> bool:
+    """Whether an NVIDIA GPU can be used from here, as its driver says. Source: NVML API reference, nvmlInit, nvmlDeviceGetCount."""
+    count = ctypes.c_uint()
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    return nvml.nvmlInit_v2() == 0 and nvml.nvmlDeviceGetCount_v2(ctypes.byref(count)) == 0 and count.value > 0
+
+
 def wanted_sha(requirements: str) -> str:
     """The hash of a requirement file."""
     return hashlib.sha256((REQUIREMENTS / requirements).read_bytes()).hexdigest()
@@ -89,15 +111,15 @@ def install(engine: str, home: Path, *, quiet: bool = False) -> Place:
 
     Raises: Invalid for an engine that needs none, Unavailable where packages cannot be fetched.
     """
-    kind = kind_of(engine)
-    if kind.requirements is None:
+    requirements = requirements_of(engine)
+    if requirements is None:
         raise Invalid(f"engine {engine} comes with the agent's own environment; {what_to_do(engine)}", code="engine-own")
-    folder, uv, sha = folder_of(engine, home), _uv(), wanted_sha(kind.requirements)
+    folder, uv, sha = folder_of(engine, home), _uv(), wanted_sha(requirements)
     if (there := place_of(engine, home)).state in ("here", "own"):
         return there
     (folder / WHOLE).unlink(missing_ok=True)
     _run([uv, "venv", "--allow-existing", "--python", sys.executable, str(folder)], quiet=True)
-    wanted = [uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes", str(REQUIREMENTS / kind.requirements)]
+    wanted = [uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes", str(REQUIREMENTS / requirements)]
     _run(wanted, quiet=quiet)
     (folder / WHOLE).write_text(sha)
     return place_of(engine, home)

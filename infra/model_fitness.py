@@ -1,7 +1,10 @@
 """Whether an engine can run a model, as far as the model's files tell: what would load and then fail, or be another thing than it seems."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from infra.adapters import CONFIG
+from infra.model_files import read_json
 from infra.models import ModelFacts
 from schemas.requests import ModelRef
 from streams.engines import ADAPTING, NAMES, check_format
@@ -17,7 +20,14 @@ ENCODERS: Final = frozenset({
     "xmod", "yoso",
 })  # fmt: skip
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
-CAUSAL: Final = "transformers"
+CAUSAL: Final = ("transformers", "vllm")
+# What the settings of an adapter say that vLLM serves.
+SERVED_BY_VLLM: Final[Mapping[str, tuple[object, ...]]] = {
+    "peft_type": ("LORA",),
+    "use_dora": (None, False),
+    "bias": (None, "none"),
+    "modules_to_save": (None, []),
+}
 SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 
 
@@ -36,8 +46,10 @@ def check(facts: ModelFacts, *, engine: str) -> None:
         )  # fmt: skip
     _check_unread(facts)
     _check_tokenizer(facts)
-    if engine == CAUSAL and facts.format != "gguf":
-        _check_causal(facts)
+    if engine in CAUSAL and facts.format != "gguf":
+        _check_causal(facts, engine=engine)
+    if engine == "vllm":
+        _check_for_vllm(facts)
 
 
 def check_told(model: ModelRef, facts: ModelFacts | None) -> None:
@@ -89,18 +101,35 @@ def _check_tokenizer(facts: ModelFacts) -> None:
         )  # fmt: skip
 
 
-def _check_causal(facts: ModelFacts) -> None:
+def _check_for_vllm(facts: ModelFacts) -> None:
+    """Raises: Invalid for a dtype, or a kind of adapter, that vLLM has not. Source: vLLM 0.32, config/model.py, lora/peft_helper.py."""
+    if facts.dtype == "float64":
+        raise Invalid(
+            f"vLLM does not compute with dtype float64 of {facts.folder}; give dtype float32, or engine transformers", code="model-dtype"
+        )
+    if facts.adapter is None:
+        return
+    told = read_json(facts.adapter / CONFIG)
+    for name, served in SERVED_BY_VLLM.items():
+        if told.get(name) not in served:
+            raise Invalid(
+                f"{facts.adapter} is an adapter with {name} {told.get(name)}, which vLLM does not serve; give engine transformers, which "
+                "merges it into its base", code="model-adapter",
+            )  # fmt: skip
+
+
+def _check_causal(facts: ModelFacts, *, engine: str) -> None:
     """Whether the model goes on from a text, token by token."""
     shape = facts.shape
     named = f"{facts.folder} ({', '.join(shape.architectures) or shape.model_type})"
     if shape.encoder_decoder:
         raise Invalid(
-            f"{named} has an encoder and a decoder, and engine {CAUSAL} runs models of a decoder alone; take one that goes on from its "
+            f"{named} has an encoder and a decoder, and engine {engine} runs models of a decoder alone; take one that goes on from its "
             "prompt, as Llama or GPT-2 do", code="engine-cannot",
         )  # fmt: skip
     if shape.architectures and all(name.endswith(CLASSIFIERS) for name in shape.architectures):
         raise Invalid(
-            f"{named} classifies texts, and engine {CAUSAL} wants a model that writes them; give engine classifier, or a model for causal "
+            f"{named} classifies texts, and engine {engine} wants a model that writes them; give engine classifier, or a model for causal "
             "language modelling", code="engine-cannot",
         )  # fmt: skip
     if shape.model_type in ENCODERS and not shape.decoder:

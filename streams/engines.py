@@ -6,7 +6,7 @@ requirement file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.requests import ModelRef
@@ -23,12 +23,13 @@ SAMPLED: Final = frozenset({
     "top_p", "min_p", "repetition_penalty", "no_repeat_ngram_size", "min_length", "min_new_tokens", "suppress_tokens",
     "begin_suppress_tokens", "use_cache", "renormalize_logits", "remove_invalid_values",
 })  # fmt: skip
-ADAPTING: Final = ("transformers",)  # engines that put an adapter on its base
+ADAPTING: Final = ("transformers", "vllm")  # engines that put an adapter on its base
 # What OpenAI's interface has of them.
 ASKED: Final = frozenset({
     "until", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "do_sample", "temperature", "top_p",
 })  # fmt: skip
 TORCH: Final = ("torch", "transformers")
+VLLM: Final = ("vllm",)
 # What is said of weights, their dtype and their device where nobody here can see them.
 UNKNOWN: Final = "unknown"
 
@@ -40,7 +41,10 @@ class Kind:
     `packages` are the modules that it imports; where the agent's own environment lacks one, the engine runs in an environment made from
     `requirements`, a file of infra/requirements. Without such a file it runs in the agent's own alone. `tokens`: it generates tokens, whose
     speed can be measured; `arguments` of generation are those that it takes, None for all that streams/quality/generation.py knows.
+    `bounds`: between which values it takes an argument, where these are narrower than what there is; 0 is beside them.
     `elsewhere`: a server answers, on a machine of which nothing is known here.
+    `requirements_cpu`: in the place of `requirements` on machines without an NVIDIA GPU. `once`: its process bears one model, and another
+    model wants another process.
     `runtime_bytes`: what its process takes with a model of no size: 736 MiB measured with torch 2.13 on Linux, 70 MiB with cyllama 0.2.18.
     """
 
@@ -53,8 +57,11 @@ class Kind:
     requirements: str | None = None
     tokens: bool = True
     arguments: frozenset[str] | None = None
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     runtime_bytes: int = 768 * MIB
     elsewhere: bool = False
+    requirements_cpu: str | None = None
+    once: bool = False
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -78,6 +85,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
         FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH,
+    ),
+    "vllm": Kind(
+        "language models of the Hugging Face format, by vLLM", "gpu_agent.engines.vllm.engine:Vllm", FOLDER, LIKELIHOODS | TEXTS,
+        ("cpu", "cuda"), VLLM, "vllm.txt", arguments=SAMPLED - {"no_repeat_ngram_size", "begin_suppress_tokens"},
+        bounds={"temperature": (0.01, 2.0)}, runtime_bytes=1152 * MIB, requirements_cpu="vllm_cpu.txt", once=True,
     ),
 }  # fmt: skip
 # What the names of formats are to people.

@@ -48,15 +48,33 @@ def save(config: Any, folder: Path, *, seed: int = 0, template: bool = False) ->
     return folder
 
 
-def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False) -> Path:
+def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: bool = False, head_size: int = 16) -> Path:
     """A random Llama of some 100,000 parameters with its own tokenizer, saved in `folder`."""
     from transformers import LlamaConfig
 
     config = LlamaConfig(
         vocab_size=512, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
+        head_dim=head_size, max_position_embeddings=max_length, bos_token_id=0, eos_token_id=1, pad_token_id=2, tie_word_embeddings=False,
     )  # fmt: skip
     return save(config, folder, seed=seed, template=template)
+
+
+def adapter_of(base: Path, into: Path, *, trained: bool = True, rank: int = 4) -> Path:
+    """A LoRA adapter of that model; not `trained`, it adds zero."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(3)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
+        LoraConfig(r=rank, target_modules=["q_proj", "v_proj", "down_proj"]),
+    )
+    for name, parameter in model.named_parameters():
+        if trained and "lora_B" in name:
+            parameter.data.normal_(0, 0.5)
+    model.save_pretrained(into)
+    return into
 
 
 def gguf_of(folder: Path, into: Path, *, quantised: bool = False, template: str | None = None) -> Path:

@@ -41,11 +41,16 @@ def put_on(network: Any, adapter: Path, *, base: Path, device: torch.device) -> 
             raise
         raise Invalid(f"the adapter {adapter} cannot be put on {base}: {words_of(error)}", code="model-adapter") from error
     if torch.equal(before, _logits(merged, device)):
-        raise Invalid(
-            f"the adapter {adapter} changes nothing of {base}: the logits are the same with it and without; was it trained, and is this "
-            "its base?", code="model-adapter",
-        )  # fmt: skip
+        raise without_effect(adapter, base=base)
     return merged
+
+
+def without_effect(adapter: Path, *, base: Path) -> Invalid:
+    """What is said of an adapter that leaves its base as it was."""
+    return Invalid(
+        f"the adapter {adapter} changes nothing of {base}: what comes out is the same with it and without; was it trained, and is this its "
+        "base?", code="model-adapter",
+    )  # fmt: skip
 
 
 def _check_names(told: Any, *, adapter: Path, base: Path) -> None:

@@ -46,9 +46,10 @@ class Model:
 
 
 def prepared(
-    engine: str, model: ModelRef, *, options: Mapping[str, str], known: frozenset[str], device: str
+    engine: str, model: ModelRef, *, options: Mapping[str, str], known: frozenset[str], device: str, parts: int = 1
 ) -> tuple[ModelFacts, torch.device]:
-    """What the model's files say and the device for it, before it is loaded; torch has the threads that `options` give it.
+    """What the model's files say and the device for it, before it is loaded; torch has the threads that `options` give it. `parts`: over
+    how many devices it is spread.
 
     Raises: Invalid for an unknown option, or a model that cannot be read, is too large or not one that the engine can run.
     """
@@ -57,7 +58,7 @@ def prepared(
         torch.set_num_threads(min(numbers(options)["threads"], MOST_THREADS))
     facts, on = read_by(inspect(model), engine=engine), chosen(device)
     model_fitness.check(facts, engine=engine)
-    check_memory(facts, on)
+    check_memory(facts, on, parts=parts)
     return facts, on
 
 
@@ -85,9 +86,9 @@ def _quantised(model: ModelRef, facts: ModelFacts) -> str | None:
     return model.quantisation
 
 
-def check_memory(facts: ModelFacts, device: torch.device) -> None:
-    """Raises: Invalid where the weights do not fit into the free memory."""
-    free, needed = free_bytes(device), facts.weights_bytes + HEADROOM_BYTES
+def check_memory(facts: ModelFacts, device: torch.device, *, parts: int = 1) -> None:
+    """Raises: Invalid where the weights, or the device's part of them, do not fit into the free memory."""
+    free, needed = free_bytes(device), facts.weights_bytes // parts + HEADROOM_BYTES
     if needed > free:
         raise Invalid(
             f"the model needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free on this {device.type}; "
@@ -133,13 +134,13 @@ def read(
     except Exception as error:  # what libraries raise over a model's files, and its own code, is about this model
         if is_lost(error):
             raise
-        raise _unloadable(error, facts, trusted=model.trust_code) from error
+        raise unloadable(error, facts, trusted=model.trust_code) from error
     _check_names(told, facts, unused=unused, whole=whole)
     _check_numbers(network, facts)
     return network, tokenizer
 
 
-def _unloadable(error: Exception, facts: ModelFacts, *, trusted: bool) -> Invalid:
+def unloadable(error: Exception, facts: ModelFacts, *, trusted: bool) -> Invalid:
     """What is said of a model that cannot be loaded; of one that brings code of its own, what lets it run."""
     if not trusted and "trust_remote_code" in str(error):
         return Invalid(

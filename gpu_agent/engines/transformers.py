@@ -5,7 +5,6 @@ Options: `max_length` (tokens; less than the model's own), `threads` (of torch, 
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,10 @@ from gpu_agent.engines.loading import load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.options import numbers
 from gpu_agent.engines.scored import Reading, score
+from gpu_agent.engines.tokens import Tokens
 from gpu_agent.engines.written import answer_of, prompt_of
 from infra import model_fitness
 from schemas.requests import ModelRef
-from streams.errors import Invalid
 
 OPTIONS = frozenset({"max_length", "threads", "batch_tokens"})
 # Requests that are tokenised and laid out together: enough that their rows pack well, few enough that first answers are early.
@@ -37,7 +36,7 @@ class Transformers:
         self._tokenizer: Any = None
         self._device = torch.device("cpu")
         self._max_len = 0
-        self._rows = 0
+        self._tokens: Tokens
         self._budget = Budget(1)
         self._likelihoods: Likelihoods
         self._texts: Texts
@@ -50,18 +49,15 @@ class Transformers:
         whole = load(facts, model, device=self._device)
         self._model, self._tokenizer = whole.network, whole.tokenizer
         loaded = time.perf_counter_ns()
-        self._rows = _rows(self._model)
-        if self._tokenizer.bos_token_id is None and self._tokenizer.eos_token_id is None:
-            raise Invalid(
-                f"the tokenizer of {facts.folder} has neither a bos_token nor an eos_token; name one", code="model-no-special-tokens"
-            )
+        rows = _rows(self._model)
+        self._tokens = Tokens(self._tokenizer, rows=rows, named=facts.folder)
         self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
         self._budget = budget_of(self._model, self._device, asked=asked.get("batch_tokens"))
         self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
         with memory_errors():
             check_causal(
-                self._model, begin=self._prefix_token, vocabulary=self._rows, length=self._max_len, device=self._device,
+                self._model, begin=self._tokens.prefix_token, vocabulary=rows, length=self._max_len, device=self._device,
                 named=str(facts.folder),
             )  # fmt: skip
         return loaded_as(
@@ -80,47 +76,19 @@ class Transformers:
         """Whether what requests share is computed once."""
         return self._likelihoods.shares
 
-    @property
-    def _prefix_token(self) -> int:
-        bos = self._tokenizer.bos_token_id
-        return int(bos if bos is not None else self._tokenizer.eos_token_id)
-
-    @property
-    def _eos(self) -> str:
-        """The text that ends all texts; empty where the tokenizer has none."""
-        return self._tokenizer.decode([self._tokenizer.eos_token_id]) if self._tokenizer.eos_token_id is not None else ""
-
-    def _encode_all(self, texts: list[str], special: bool | None = None) -> list[list[int]]:
-        """Tokens as HFLM has them: the tokenizer's own special tokens, unless the text begins with the first of them already."""
-        return self._tokens(texts, special, begun=self._tokenizer.decode([self._prefix_token]))
-
-    def _tokens(self, texts: Sequence[str], special: bool | None, *, begun: str | None) -> list[list[int]]:
-        found: list[list[int]] = []
-        for bare, several in groupby(texts, key=lambda text: special is None and bool(begun) and text.startswith(begun or "")):
-            told = {"add_special_tokens": False} if bare else {} if special is None else {"add_special_tokens": special}
-            found += self._tokenizer(list(several), **told)["input_ids"]
-        for tokens in found:
-            if tokens and max(tokens) >= self._rows:
-                # A device would end the process over it, or give another row's values.
-                raise Invalid(
-                    f"the tokenizer makes token {max(tokens)} of this text, and the model has embeddings for {self._rows}; it is another "
-                    "model's tokenizer, or one with tokens added to it", code="model-tokenizer",
-                )  # fmt: skip
-        return found
-
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
         """Answers, those that share a beginning together. Raises: Temporary where memory ran out."""
         texts = [request for request in requests if request.request_type == "generate_until"]
         scored = [request for request in requests if request.request_type != "generate_until"]
         with torch.inference_mode(), memory_errors():
             for first in range(0, len(scored), WINDOW):
-                reading = Reading(self._encode_all, self._prefix_token, self._max_len)
+                reading = Reading(self._tokens.encode_all, self._tokens.prefix_token, self._max_len)
                 yield from score(scored[first : first + WINDOW], reading, self._likelihoods.of)
             yield from self._generate(texts)
 
     def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        tokens = self._tokens([request.context for request in requests], None, begun=self._tokenizer.bos_token)
-        prompts = [prompt_of(request, own, eos=self._eos, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
+        tokens, eos = self._tokens.prompts([request.context for request in requests]), self._tokens.eos
+        prompts = [prompt_of(request, own, eos=eos, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
         for one in self._texts.of(prompts):
             if isinstance(one, Halved):
                 yield one
@@ -134,7 +102,7 @@ class Transformers:
         Raises: Invalid where they do not fit into the model's window.
         """
         model_fitness.check_load(self._max_len, input_tokens=input_tokens, output_tokens=output_tokens)
-        prompt = np.random.default_rng(seed).integers(0, min(len(self._tokenizer), self._rows), input_tokens)
+        prompt = np.random.default_rng(seed).integers(0, self._tokens.size, input_tokens)
         with torch.inference_mode(), memory_errors():
             kept = keeping(self._model, 1)
             token, cache = torch.tensor(prompt[np.newaxis], device=self._device), None

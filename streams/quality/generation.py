@@ -136,8 +136,14 @@ def check(told: Mapping[str, Any]) -> None:
 
 
 def check_taken(told: Mapping[str, Any], *, engine: str) -> None:
-    """Raises: Invalid for an argument that the engine does not take, unless its value leaves everything as it is."""
-    taken = kind_of(engine).arguments
+    """Raises: Invalid for an argument that the engine does not take, unless its value leaves everything as it is, and for such a value."""
+    taken, bounds = kind_of(engine).arguments, kind_of(engine).bounds
+    for name, (least, most) in bounds.items():
+        if (value := told.get(name)) and not least <= value <= most:
+            raise Invalid(
+                f"engine {engine} takes generation argument {name} from {least:g} to {most:g}, and not {_quoted(value)}; give one of "
+                "those, or give engine transformers", code="generation",
+            )  # fmt: skip
     for name, value in told.items():
         if taken is None or name in taken or value is None or (name in NEUTRAL and value == NEUTRAL[name]):
             continue

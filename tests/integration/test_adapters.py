@@ -11,30 +11,12 @@ from gpu_agent.engines.transformers import Transformers
 from infra.models import inspect
 from schemas.requests import ModelRef
 from streams.errors import Invalid
-from tests.models import tiny_llama
+from tests.models import adapter_of, tiny_llama
 from tests.reference import hflm, ours, theirs
 
 # What transformers, peft and torch warn of is not ours to mend.
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 PAIRS = [("the garden", " of a tree"), ("the garden", " of a flower"), ("one two", " three"), ("", "alone")]
-
-
-def adapter_of(base: Path, into: Path, *, trained: bool = True, rank: int = 4) -> Path:
-    """A LoRA adapter of that model; not `trained`, it adds zero."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    torch.manual_seed(3)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
-        LoraConfig(r=rank, target_modules=["q_proj", "v_proj", "down_proj"]),
-    )
-    for name, parameter in model.named_parameters():
-        if trained and "lora_B" in name:
-            parameter.data.normal_(0, 0.5)
-    model.save_pretrained(into)
-    return into
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ def delayed(waits_for: str | None, *, term: int = 0, sequence: int = 0) -> RunDe
         (Need(), [beat("a", draining=True)], "an agent of pool p that stays; the only one is draining"),
         (Need(capabilities=("engine:gguf",)), [beat("a")],
          "an agent with engine gguf; the only one is without: `assay engine install gguf` on a machine with one"),
-        (Need(capabilities=("engine:vllm",)), [beat("a"), beat("b")], "an agent with engine vllm; all 2 are without"),
+        (Need(capabilities=("engine:other",)), [beat("a"), beat("b")], "an agent with engine other; all 2 are without"),
         (Need(devices=2), [beat("a", devices=(DEVICE,))], "an agent with 2 devices; the largest has 1"),
         (Need(devices=1), [beat("a")], "an agent with 1 device; the largest has none"),
         (Need(memory_bytes=40 * GIB), [beat("a", gib=8), beat("b", gib=2)], "an agent with 40.0 GiB; the largest has 8.0 GiB"),

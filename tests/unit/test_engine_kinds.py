@@ -17,7 +17,7 @@ from streams.errors import Invalid, Unavailable
 from streams.quality import generation
 
 LACKING = "no_such_package_anywhere"
-LOCKS = {"gguf": "cyllama=="}
+LOCKS = {"gguf": {"gguf.txt": "cyllama=="}, "vllm": {"vllm.txt": "\nvllm==", "vllm_cpu.txt": "\nvllm-cpu=="}}
 
 
 @pytest.fixture
@@ -48,12 +48,30 @@ def test_an_engine_of_the_list_is_there(name: str) -> None:
     assert spec is not None and spec.origin is not None
     assert f"class {factory}:" in Path(spec.origin).read_text()
     assert kind.formats <= NAMES.keys()
-    if kind.requirements is not None:
-        told = (REQUIREMENTS / kind.requirements).read_text()
-        assert LOCKS[name] in told
+    files = [one for one in (kind.requirements, kind.requirements_cpu) if one]
+    assert files == list(LOCKS.get(name, {}))
+    for file in files:
+        told = "\n" + (REQUIREMENTS / file).read_text()
+        assert LOCKS[name][file] in told
         assert "--hash=sha256:" in told
         assert "://" not in told
         assert install_command(name) == f"assay engine install {name}"
+
+
+def test_the_build_is_chosen_by_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an NVIDIA GPU vLLM's own, else the one for CPUs; the other is outdated, and no CPU has the agent's own packages for it."""
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: None)
+    made(tmp_path, "vllm", engine_environments.wanted_sha("vllm_cpu.txt"))
+    for here, file, state in ((False, "vllm_cpu.txt", "own"), (True, "vllm.txt", "outdated")):
+        monkeypatch.setattr(engine_environments, "has_nvidia_gpu", lambda here=here: here)
+        assert engine_environments.requirements_of("vllm") == file
+        assert place_of("vllm", tmp_path).state == state
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: name)
+    for here, state in ((False, "own"), (True, "here")):
+        monkeypatch.setattr(engine_environments, "has_nvidia_gpu", lambda here=here: here)
+        assert place_of("vllm", tmp_path).state == state
+    assert engine_environments.requirements_of("gguf") == "gguf.txt"
+    assert engine_environments.requirements_of("transformers") is None
 
 
 def test_an_engine_is_run_where_its_packages_are(lacking: str, tmp_path: Path) -> None:
@@ -100,7 +118,7 @@ def asked(engine: str, model: ModelRef, *, task: TaskChoice | None = None, judge
 def test_planning_refuses_what_an_engine_cannot_do() -> None:
     """Unknown engines, also of judges; a dtype for weights that are used as they are; formats; arguments of texts."""
     planning.check(asked("gguf", ModelRef(uri="m")))
-    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, openai, transformers"):
+    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, openai, transformers, vllm"):
         planning.check(asked("vlm", ModelRef(uri="m")))
     judge = Judgement(task="t", model=ModelRef(uri="m"), engine=EngineChoice(name="ggml"))
     with pytest.raises(Invalid, match="unknown engine 'ggml'"):
@@ -113,3 +131,10 @@ def test_planning_refuses_what_an_engine_cannot_do() -> None:
     generation.check_taken({"num_beams": 4, "sequence_bias": {}}, engine="transformers")
     with pytest.raises(Invalid, match="engine gguf does not take generation argument num_beams=4; leave it out"):
         generation.check_taken({"num_beams": 4}, engine="gguf")
+    generation.check_taken({"temperature": 0.0, "top_k": 0, "min_p": 0.1, "no_repeat_ngram_size": None}, engine="vllm")
+    generation.check_taken({"temperature": 2.5}, engine="gguf")
+    with pytest.raises(Invalid, match="engine vllm does not take generation argument no_repeat_ngram_size=2"):
+        generation.check_taken({"no_repeat_ngram_size": 2}, engine="vllm")
+    for temperature in (0.005, 2.5):
+        with pytest.raises(Invalid, match=f"engine vllm takes generation argument temperature from 0.01 to 2, and not {temperature}"):
+            generation.check_taken({"temperature": temperature}, engine="vllm")

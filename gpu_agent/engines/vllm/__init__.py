@@ -1,0 +1,1 @@
+"""Models by vLLM, in the engine's own process."""
