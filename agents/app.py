@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import structlog
@@ -23,7 +23,7 @@ from agents.batches import App, batches
 from agents.care import Care
 from agents.credentials import credentials
 from agents.shards import Shards
-from agents.watching import FOLLOWS, IN_HAND, until_it_must_end
+from agents.watching import FOLLOWS, IN_HAND, end_where_hung, until_it_must_end
 from infra.kafka import Log, Record
 from infra.lag import measure_lag
 from infra.metrics import BATCH, EVENTS, READY
@@ -106,6 +106,7 @@ async def consume(
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     app.finalize()
+    end_where_hung(settings.hang_s, _crash)
     watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
     stopping = asyncio.create_task(stopped.wait())
     if started := await _started(app, watch=watch, stopping=stopping):
@@ -116,8 +117,7 @@ async def consume(
     lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     await asyncio.wait([watch, stopping], return_when=asyncio.FIRST_COMPLETED)
     if not stopped.is_set():
-        structlog.get_logger().error("ending at the last commit", why=watch.result())
-        os._exit(CRASHED)
+        _crash(watch.result())
     for task in (watch, lagging):
         task.cancel()
     if not started:
@@ -125,6 +125,11 @@ async def consume(
         os._exit(0)  # the consumer's own thread would go on
     await _in_order(ended, state)
     await app.stop()
+
+
+def _crash(why: str) -> NoReturn:
+    structlog.get_logger().error("ending at the last commit", why=why)
+    os._exit(CRASHED)
 
 
 async def _started(app: App, *, watch: "asyncio.Task[str]", stopping: "asyncio.Task[Any]") -> bool:

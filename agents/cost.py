@@ -116,8 +116,8 @@ class Accountant:
         return json.dumps({"rates": state.rates}).encode()
 
     def loaded(self, told: bytes) -> Reckoned:
-        """The same from such bytes. Raises: ValueError, KeyError."""
-        return Reckoned(json.loads(told)["rates"])
+        """The same from such bytes. Raises: ValueError, KeyError, TypeError."""
+        return Reckoned(int(json.loads(told)["rates"]))
 
     def wanted(self, state: Reckoned, key: bytes | None, place: Place) -> bool:
         """What is behind a snapshot. Without one all results are read when it is said what they cost."""
@@ -130,8 +130,8 @@ class Accountant:
 
     async def say(self, state: Reckoned, partition: int) -> None:
         """Says what the new results cost; where rates have come since, what all of them cost."""
-        new, state.new = state.new, []
-        await self._reckon(new)
+        await self._reckon(state.new)
+        state.new = []  # not before: whoever is tried again finds them
         if state.rates < (now := self._rates.state.version):
             await self._again(partition)
             state.rates = now

@@ -51,6 +51,7 @@ from streams.topics import (
 )  # fmt: skip
 
 TICK_S, COUNT_S, BEAT_S, TELL_S = 0.1, 1.0, 1.0, 1.0
+PAUSED_S = 1.0  # a tick that took so long was none: this process did not run
 LEAVE_S = 2.0
 # The last beats of a pool's dispatchers: as many as tell who has it, and whether it left.
 LAST_BEATS = 50
@@ -135,7 +136,7 @@ class Dispatcher:
             try:
                 self.pool = await asyncio.to_thread(loaded, found.state, self._empty())
                 self.pool.succession.listens(now_us=steady_us())
-            except (ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
                 log_line.warning("snapshot not used", why=f"cannot be read: {error}")
                 self.pool = self._empty()
         recent = await self._log.offsets_at([HEARTBEATS], written_us=now_us() - 2 * self.pool.lease_us)
@@ -194,7 +195,10 @@ class Dispatcher:
         await self._catch_up()
         told_s = 0.0
         while True:
+            ticked_s = time.monotonic()
             await asyncio.sleep(TICK_S)
+            if time.monotonic() - ticked_s > PAUSED_S:
+                await self._wake()
             if self._reach.away_since_us is not None:
                 continue
             if self.active:
@@ -250,13 +254,25 @@ class Dispatcher:
         self.pool.listens(now_us=steady_us())
         self.pool.succession.listens(now_us=steady_us() + RETURN_US)
 
+    async def _wake(self) -> None:
+        """Reads what came while this process did not run, before anybody is taken for silent."""
+        await self._following.until(await self._following.ends(self._topics))
+        self.pool.listens(now_us=steady_us())
+        self.pool.succession.listens(now_us=steady_us())
+
     # --- What is decided
 
     async def _decide(self, *, tells: bool) -> None:
-        """Decides once, writes what follows, and waits until it was folded; now and then also what runs wait for."""
+        """Decides once, writes what follows, and waits until it was folded; now and then also what runs wait for.
+
+        What is not written within a second is decided anew: by then it may not be so.
+        """
+        decided_s = time.monotonic()
         for decision in decide(self.pool, moment()):
             if not self.active:
                 return
+            if time.monotonic() - decided_s > PAUSED_S:
+                break
             await self._write(event_of(decision, pool=self.pool.name, term=self._term))
         for delay in waits(self.pool, moment()) if tells else ():
             if not self.active:

@@ -42,7 +42,7 @@ class Fold(Protocol[S]):
         ...
 
     def loaded(self, told: bytes) -> S:
-        """The state in such bytes. Raises: ValueError, KeyError, TypeError where they are none."""
+        """The state in such bytes. Raises: anything, where they are none."""
         ...
 
     def fold(self, state: S, record: Record) -> None:
@@ -71,7 +71,7 @@ class Everywhere(Generic[S]):
         if found is not None:
             try:
                 self.state, self._next = self._fold.loaded(found.state), found.offsets
-            except (ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
                 log_line.warning("snapshot not used", shard=SHARD, why=repr(error))
                 self.state, self._next = self._fold.empty(), {}
         ends, events = await self._log.ends(self._fold.topics), 0

@@ -104,10 +104,10 @@ class Settling:
             run_id, before = planned.event.run_id, None
             async for result in self._log.of_key(RESULTS, run_id.encode()):
                 before = result.event if isinstance(result.event, RunSettled) else before
-            run = state.runs.reopen(planned.event, offset=planned_at, before=before)
-            async for stop in self._log.of_key(STOPS, run_id.encode()):
-                if isinstance(stop.event, TaskStopped):
-                    run.take(stop.event)
+            stops = [stop.event async for stop in self._log.of_key(STOPS, run_id.encode()) if isinstance(stop.event, TaskStopped)]
+            run = state.runs.reopen(planned.event, offset=planned_at, before=before)  # once all is read: it may have to be tried again
+            for stop in stops:
+                run.take(stop)
             log_line.info("scored anew", run_id=run_id)
 
     async def say(self, state: Here, partition: int) -> None:

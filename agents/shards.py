@@ -22,6 +22,7 @@ from infra.kafka import Ends, Log, Place, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
+from streams.errors import Unavailable
 from streams.topics import Topic
 
 S = TypeVar("S")
@@ -47,7 +48,7 @@ class Fold(Protocol[S]):
         ...
 
     def loaded(self, told: bytes) -> S:
-        """The state in such bytes. Raises: ValueError, KeyError, TypeError where they are none."""
+        """The state in such bytes. Raises: anything, where they are none."""
         ...
 
     def wanted(self, state: S, key: bytes | None, place: Place) -> bool:
@@ -127,7 +128,11 @@ class Shards(Generic[S]):
         for shard in self._shards.values():
             if shard.due:
                 shard.due = False
-                await self._fold.say(shard.state, shard.partition)
+                try:
+                    await self._fold.say(shard.state, shard.partition)
+                except Unavailable:
+                    shard.due = True  # it is tried again, and its records are folded already
+                    raise
 
     async def _take(self, shard: Shard[S], record: Record) -> None:
         """Folds a record that comes next; one that was folded before changes nothing."""
@@ -213,7 +218,7 @@ class Shards(Generic[S]):
         if found is not None:
             try:
                 return Shard(partition, self._fold.loaded(found.state), found.offsets)
-            except (ValueError, KeyError, TypeError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
                 log_line.warning("snapshot not used", shard=partition, why=repr(error))
         return Shard(partition, self._fold.empty())
 

@@ -5,8 +5,9 @@ lost its coordinator, and the worker never joined again, and slept beside a lag 
 """
 
 import asyncio
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -25,8 +26,8 @@ FOLLOWS: Final = asyncio.Event()  # the state follows the group's assignment: no
 
 
 async def until_it_must_end(app: App, *, log: Log, topics: Sequence[Topic], longest_s: float) -> str:
-    """Returns why, once the processor cannot go on: it was silent for longer than `longest_s` with something to do, or Faust ended."""
-    waiting = [asyncio.create_task(each) for each in (_crashed(app), _hung(longest_s), _stranded(app, log, topics, longest_s))]
+    """Returns why, once the processor cannot go on: it read nothing for longer than `longest_s` with something to read, or Faust ended."""
+    waiting = [asyncio.create_task(each) for each in (_crashed(app), _stranded(app, log, topics, longest_s))]
     try:
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().result()
@@ -35,16 +36,21 @@ async def until_it_must_end(app: App, *, log: Log, topics: Sequence[Topic], long
             task.cancel()
 
 
+def end_where_hung(longest_s: float, end: Callable[[str], None]) -> None:
+    """Begins a thread that calls `end`, with the reason, once what is in hand was silent for so long: its loop may turn no more."""
+
+    def watch() -> None:
+        while not (IN_HAND.is_set() and PULSE.silent_s > longest_s):
+            time.sleep(EVERY_S)
+        end(f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s")
+
+    threading.Thread(target=watch, name="hung", daemon=True).start()
+
+
 async def _crashed(app: App) -> str:
     while not (app.crashed or app.should_stop):  # noqa: ASYNC110  # Faust offers no event that stands for both
         await asyncio.sleep(EVERY_S / 2)
     return f"the consumer ended by itself: {app.crash_reason!r}"
-
-
-async def _hung(longest_s: float) -> str:
-    while not (IN_HAND.is_set() and PULSE.silent_s > longest_s):  # noqa: ASYNC110  # time is what is waited for
-        await asyncio.sleep(EVERY_S)
-    return f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s"
 
 
 async def _stranded(app: App, log: Log, topics: Sequence[Topic], longest_s: float) -> str:

@@ -16,12 +16,12 @@ NAMESPACE = UUID("6b0e3f6e-8f3a-5d64-9a3c-2f3a4c1f7a10")
 Visibility = Literal["public", "organisation", "private"]
 # A UUIDv7 as it is written: lower-case, with hyphens. Source: RFC 9562, sections 4 and 5.7.
 RUN_ID = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
-_is_run_id = re.compile(RUN_ID).fullmatch
+is_run_id = re.compile(RUN_ID).fullmatch
 SHOWN = 60  # characters of a wrong value that its refusal repeats
 
 
 def _run_id(value: str) -> str:
-    if _is_run_id(value) is None:
+    if is_run_id(value) is None:
         raise ValueError(
             f"{value[:SHOWN]!r} is no run's id; draw a UUIDv7, in lower case with hyphens, as 01890a5d-ac96-774b-bcce-b302099a8057"
         )
@@ -58,7 +58,7 @@ def derive_id(kind: str, *parts: object) -> str:
 def derive_run_id(kind: str, owner: str, *parts: object) -> str:
     """The UUIDv7 of a run that another run or a campaign brings about: of its owner's time where that is a UUIDv7, else of time 0."""
     derived = UUID(derive_id(kind, owner, *parts)).int
-    time = UUID(owner).int >> 80 if _is_run_id(owner) else 0
+    time = UUID(owner).int >> 80 if is_run_id(owner) else 0
     return str(UUID(int=time << 80 | 7 << 76 | derived & ~(~0 << 76)))
 
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from schemas.builds import ContentPlace
-from schemas.event import SHOWN, Double, Event, Record, RunId, Visibility
+from schemas.event import SHOWN, Double, Event, Record, RunId, Visibility, is_run_id
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Objective, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
@@ -75,12 +75,14 @@ class Job(Record):
 
 
 def misnamed(event: Event) -> str | None:
-    """Why an event's job is none of its run's, where it is none: a job's id begins with its run's, and what an event carries is its own."""
+    """Why an event's job is none of a run's, where it is none: a job's id begins with its run's, and what an event carries is its own."""
     run_id, job_id, job = (getattr(event, name, None) for name in ("run_id", "job_id", "job"))
     if job_id is not None and run_id is not None and not job_id.startswith(f"{run_id}/"):
         return f"job_id {job_id[:SHOWN]!r} does not begin with its run's id, {run_id}/"
     if job is not None and (job.run_id, job.job_id) != (run_id, job_id):
         return f"it carries job {job.job_id[:SHOWN]!r} of run {job.run_id}, but names {(job_id or '')[:SHOWN]!r} of run {run_id}"
+    if nameless := next((one for one in getattr(event, "jobs_active", ()) if not is_run_id(one.partition("/")[0])), None):
+        return f"job {nameless[:SHOWN]!r} does not begin with a run's id"
     return None
 
 

@@ -54,7 +54,7 @@ class InMemory:
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Ends | None = None, until: Ends | None = None, wanted: Wanted | None = None,
-        patience_ms: int = 0,
+        patience_ms: int = 0, told: str | None = None,
     ) -> AsyncGenerator[Record, None]:  # fmt: skip
         """As the log does; a record that is not wanted is not given."""
         position = {place: (since or {}).get(place, 0) for place in until or since or {}}

@@ -1,8 +1,8 @@
-"""`python -m tests.recording GROUP NAME [strand|never]`: a processor whose effect is a line `partition offset` per event, in a file
+"""`python -m tests.recording GROUP NAME [strand|never|block]`: a processor whose effect is a line `partition offset` per event, in a file
 of the home.
 
 With `strand` its group loses it after its first batch: it finds no coordinator any more, as with a broker under load; with `never` it has
-none from its start on. NAME.asked says that it looks for one.
+none from its start on. NAME.asked says that it looks for one. With `block` its second batch never ends, and holds up its event loop.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ async def main(group: str, name: str, then: str = "") -> None:
         assert len(records) <= settings.batch_events
         await asyncio.sleep(0.01)  # the batch is in hand for a while: that is when processes are ended
         lines = [f"{record.place.partition} {record.place.offset}\n" for record in records]
+        while then == "block" and (settings.home / name).exists():
+            pass
         with (settings.home / name).open("a") as out:
             out.write("".join(lines))
         if then == "strand":

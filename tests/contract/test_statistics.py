@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streams.statistics.differences import detectable, equivalent, mcnemar, needed
+from streams.statistics.differences import Difference, equivalent, mcnemar
 from streams.statistics.intervals import mean_interval, skewed, skewed_p, wilson
+from streams.statistics.power import detectable, needed
 from streams.statistics.resampling import percentile_interval, resampled_means
 from streams.statistics.spreads import Spread, spread
 
@@ -90,14 +91,19 @@ def test_mcnemar_is_scipys_binomial_with_half_of_the_point(better: int, worse: i
     assert mcnemar(better, worse) <= (stats.binomtest(better, both, 0.5).pvalue if both else 1.0) + 1e-12
 
 
+def _of(n: int) -> Difference:
+    """A difference of n values with a standard deviation of 1."""
+    return Difference(0.0, 1.0 / math.sqrt(n), None, None, 1.0, "", "", n, n)
+
+
 def test_what_can_be_found_has_the_power_that_it_says() -> None:
     """At that size a t test finds the difference in 80 % of the cases, alone and among twenty. Scipy's noncentral t tells."""
     for tests in (1, 20):
-        n = needed(1.0 / np.sqrt(50), n=50, difference=0.1, tests=tests)
+        n = needed(_of(50), difference=0.1, tests=tests)
         assert n is not None
         power = stats.nct.sf(stats.t.ppf(1 - 0.025 / tests, n - 1), n - 1, 0.1 * np.sqrt(n))
         assert power == pytest.approx(0.8, abs=0.005)
-        assert detectable(1.0 / np.sqrt(n), tests=tests) == pytest.approx(0.1, rel=0.01)
+        assert detectable(_of(n), tests=tests) == pytest.approx(0.1, rel=0.01)
 
 
 def test_equivalence_is_scipys_two_one_sided_tests() -> None:

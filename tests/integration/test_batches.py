@@ -174,6 +174,25 @@ def test_a_worker_that_has_not_started_ends_when_it_is_asked_to(stack: Settings)
         end(child)
 
 
+def test_a_worker_whose_batch_holds_up_its_loop_ends_itself_and_the_next_one_goes_on(stack: Settings) -> None:
+    """Nothing inside of its loop could notice."""
+    group = f"blocked-{uuid.uuid4().hex}"
+    file, settings = stack.home / group, stack.model_copy(update={"batch_events": 10, "hang_s": 3.0})
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            places = await published(log, 200)
+            child = spawn("tests.recording", group, file.name, "block", settings=settings)
+            try:
+                assert await asyncio.to_thread(child.wait, PATIENCE_S) == CRASHED
+            finally:
+                end(child)
+            with worker(stack, group, file):
+                await until_recorded([file], places)
+
+    asyncio.run(act())
+
+
 def test_a_record_without_a_value_is_a_dead_letter_and_stops_nobody(stack: Settings) -> None:
     """What a foreign producer may send by mistake, with the events behind it."""
     group = f"null-{uuid.uuid4().hex}"
