@@ -173,6 +173,33 @@ def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(po
     asyncio.run(act())
 
 
+@pytest.mark.slow
+def test_a_dispatcher_that_did_not_run_takes_nobody_for_silent(pool: Settings) -> None:
+    """It was stopped for longer than a lease, while its agent worked on: the only attempt that the job has goes on."""
+    pool = pool.model_copy(update={"max_attempts": 1})
+
+    async def act() -> None:
+        with children(pool) as running:
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=200, jobs=1, options={"delay_ms": "100"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 4)
+                running["dispatch"].send_signal(signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(pool.lease_s + 3)  # the stop itself: nothing to wait for
+                finally:
+                    running["dispatch"].send_signal(signal.SIGCONT)
+                status = await until(log, JOB_STATUS, run_id, holds=lambda events: any(_ended(event) for event in events))
+                assert [(event.state, event.attempt) for event in status if isinstance(event, JobChanged) and _ended(event)] == [
+                    ("finished", 1)
+                ]
+
+    asyncio.run(act())
+
+
+def _ended(event: Event) -> bool:
+    return isinstance(event, JobChanged) and event.state in ("finished", "failed")
+
+
 async def standby(pool: Settings) -> subprocess.Popen[bytes]:
     """Another dispatcher of the pool, once it follows the log."""
     own = pool.model_copy(update={"metrics": f"127.0.0.1:{free_ports(1)[0]}"})
