@@ -103,9 +103,8 @@ class Attempt:
 
     def _progress(self) -> dict[str, int]:
         """What the attempt says to have published: readers wait for as much before they call it whole."""
-        if self.job.kind == "perf":
-            return self._counts | {"readings": len(self._readings)}
-        return {"samples": self.job.count, "answered": len(self._done)}
+        own = self._counts if self.job.kind == "perf" else {"samples": self.job.count, "answered": len(self._done)}
+        return own | {"readings": len(self._readings)}
 
     def _header(self) -> dict[str, object]:
         return {

@@ -14,7 +14,7 @@ from schemas.runs import Plan
 from schemas.settled import RunSettled
 from streams.quality.scores import Cell, Tally, TaskScores
 from streams.settling.runs import Finished, OpenRuns, Run
-from streams.settling.used import Attempt, Counter, Used
+from streams.settling.used import Attempt, Came, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
@@ -167,13 +167,14 @@ def _readings(told: list[Json]) -> dict[str, ResourceRead]:
 
 def _used(used: Used) -> Json:
     return {
-        "attempts": [[*which, a.first_us, a.last_us, a.environment_sha, a.finished, a.ended] for which, a in used.attempts.items()],
+        "attempts": [[*which, *astuple(a)] for which, a in used.attempts.items()],
         "counters": [
             [*which, [[*sensor, c.mono_ns, c.uj, c.grown_uj] for sensor, c in counters.items()]]
             for which, counters in used.counters.items()
         ],
         "given_up": sorted(used.given_up),
         "latest_us": used.latest_us,
+        "came": [[*which, [[*source, *astuple(one)] for source, one in came.items()]] for which, came in used.came.items()],
     }  # fmt: skip
 
 
@@ -186,4 +187,8 @@ def _loaded_used(told: Json) -> Used:
         },
         set(told["given_up"]),
         told["latest_us"],
+        {
+            (job, agent, attempt): {(boot, scope, sensor, device): Came(*rest) for boot, scope, sensor, device, *rest in came}
+            for job, agent, attempt, came in told["came"]
+        },
     )

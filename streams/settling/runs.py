@@ -132,8 +132,8 @@ class Run:
 
     @property
     def final(self) -> bool:
-        """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered is settled."""
-        if not self.over or self.used.open:
+        """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered and read is here."""
+        if not self.over or self.used.open or self.used.awaited:
             return False
         settled = max(
             (sum(s.settled_samples for (_, v), s in self.scores.items() if v == version) for _, version in self.scores), default=0

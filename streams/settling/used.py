@@ -17,6 +17,7 @@ from streams.speed.energy import GRADES
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 Which = tuple[str, str, int]  # job, agent, attempt
 Sensor = tuple[str, str, str]  # boot, sensor, device
+Source = tuple[str, str, str, str]  # boot, scope, sensor, device
 
 
 @dataclass(slots=True)
@@ -30,13 +31,22 @@ class Counter:
 
 @dataclass(slots=True)
 class Attempt:
-    """An attempt of a job on an agent."""
+    """An attempt of a job on an agent. `readings`: how many it says to have published, once it has ended."""
 
     first_us: int
     last_us: int
     environment_sha: str | None = None
     finished: bool = False
     ended: bool = False
+    readings: int = 0
+
+
+@dataclass(slots=True)
+class Came:
+    """How many readings of a source came, and when the newest was taken."""
+
+    mono_ns: int
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -47,6 +57,7 @@ class Used:
     counters: dict[Which, dict[Sensor, Counter]] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
     latest_us: int = 0
+    came: dict[Which, dict[Source, Came]] = field(default_factory=dict)
 
     def report(self, event: JobChanged) -> None:
         """Folds a report in; without an agent it is the dispatcher's, that a job is given up: nobody reports of it any more."""
@@ -58,19 +69,29 @@ class Used:
         known.first_us, known.last_us = min(known.first_us, at), max(known.last_us, at)
         known.environment_sha = known.environment_sha or event.environment_sha
         known.finished = known.finished or event.state == "finished"
-        known.ended = known.ended or event.state in ENDED
+        if event.state in ENDED:
+            known.ended, known.readings = True, max(known.readings, event.counts.get("readings", 0))
         self.latest_us = max(self.latest_us, at)
 
     def read(self, event: ResourceRead) -> None:
-        """Folds a reading of a counter in; one that is not newer came again."""
-        if event.energy_uj is None or event.sensor not in GRADES:
-            return
-        sensor = (event.boot_id, event.sensor, event.device_uuid or "")
+        """Folds a reading in; one that is not newer came again."""
         for job_id, attempt in zip(event.jobs_active, event.attempts or (1,) * len(event.jobs_active), strict=False):
-            counters = self.counters.setdefault((job_id, event.agent_id, attempt), {})
+            which, source = (job_id, event.agent_id, attempt), (event.boot_id, event.scope, event.sensor, event.device_uuid or "")
+            came = self.came.setdefault(which, {})
+            if (known := came.get(source)) is None:
+                came[source] = Came(event.mono_ns)
+            elif event.mono_ns > known.mono_ns:
+                known.mono_ns, known.count = event.mono_ns, known.count + 1
+            self._count(which, event)
+
+    def _count(self, which: Which, event: ResourceRead) -> None:
+        """Folds a reading of an energy counter in."""
+        if event.energy_uj is not None and event.sensor in GRADES:
+            sensor = (event.boot_id, event.sensor, event.device_uuid or "")
+            counters = self.counters.setdefault(which, {})
             known = counters.setdefault(sensor, Counter(event.mono_ns, event.energy_uj))
             if event.mono_ns <= known.mono_ns:
-                continue
+                return
             # What is not known, over a gap or a setting back, was no work of the job's that could be told.
             known.grown_uj += grown_uj((known.mono_ns, known.uj), (event.mono_ns, event.energy_uj), range_uj=event.energy_range_uj) or 0
             known.mono_ns, known.uj = event.mono_ns, event.energy_uj
@@ -84,6 +105,13 @@ class Used:
             newest[job_id] = max(attempt, newest.get(job_id, 0))
         running = {job_id for (job_id, _, attempt), one in self.attempts.items() if not one.ended and attempt == newest[job_id]}
         return bool(running - self.given_up)
+
+    @property
+    def awaited(self) -> bool:
+        """Readings of an attempt that has ended are not all here, for they come by another topic: what it used is not known yet."""
+        return any(
+            sum(one.count for one in self.came.get(which, {}).values()) < attempt.readings for which, attempt in self.attempts.items()
+        )
 
     def told(self) -> tuple[AttemptUsed, ...]:
         """The attempts as they are said, in the order of job, attempt and agent."""

@@ -107,6 +107,21 @@ def test_a_run_is_final_only_when_nothing_is_awaited() -> None:
     assert run.final
 
 
+def test_what_meters_counted_is_awaited_like_answers() -> None:
+    """Readings come by another topic than an attempt's end, which says how many there are; one that comes again is none more."""
+    runs = OpenRuns()
+    ends = report("finished", 9, done=1).model_copy(update={"counts": {"samples": 1, "answered": 1, "readings": 3}})
+    for event in (planned(R, samples=1), ends, scored(R, 0, 1.0), RunChanged(**HEADER, run_id=R, state="completed")):
+        runs.fold(event)
+    for read in (metered(1, 50, ANSWER), metered(2, 150, ANSWER), metered(2, 150, ANSWER)):
+        runs.fold(read)
+        runs = loaded(dumped(runs))
+        assert not runs.run(R).final
+    runs.fold(metered(3, 950, ANSWER))
+    assert runs.run(R).final
+    assert [one.energy_uj for one in results.settled(runs.run(R), {}, None, through={}, stamp=STAMP).attempts] == [900]
+
+
 def test_a_run_that_nobody_has_begun_is_given_up_when_it_is_asked_to_stop_or_long_past_its_deadline() -> None:
     """What runs is its dispatcher's business."""
     late = 10**7 + 2
