@@ -32,9 +32,11 @@ from streams.errors import Invalid
 DAY_S: Final = 86_400
 END_US: Final = 253_402_300_800 * 10**6  # the year 10000
 HOUR_NS: Final = 3600 * 10**9
-# In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill.
-MOST_SAMPLES: Final = 10_000_000
-MOST_JOBS: Final = 100_000
+# In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill. A run's result names the attempt of each of
+# its jobs, and a task's scores the value of each of its documents, both in one record.
+MOST_SAMPLES: Final = 2_000_000
+MOST_JOBS: Final = 8_000
+MOST_DOCUMENTS: Final = 200_000
 MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
@@ -163,6 +165,15 @@ def check_sum(samples: int, jobs: int, *, load: bool) -> None:
     if jobs > most:
         told = ", where a workload follows" if load else ""
         raise Invalid(f"{jobs:,} jobs in all: give at most {most:,}{told}; {LESS}", code="out-of-bounds")
+
+
+def check_documents(task: str, documents: int) -> None:
+    """Raises: Invalid, where a task has more documents than its scores can name."""
+    if documents > MOST_DOCUMENTS:
+        raise Invalid(
+            f"task {task!r} has {documents:,} documents: give at most {MOST_DOCUMENTS:,}, by its limit, or ask for it in parts",
+            code="out-of-bounds",
+        )
 
 
 def check_jobs(jobs: int, *, job_bytes: int) -> None:

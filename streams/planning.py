@@ -202,6 +202,8 @@ def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, ne
     samples = sum(one.samples * one.choice.repeats for one in chosen)
     count = sum(-(-one.samples // per_job) * one.choice.repeats for one in chosen)
     bounds.check_sum(samples, count, load=request.workload is not None)
+    for one in chosen:
+        bounds.check_documents(one.choice.name, one.samples)
     alike = _job(request, job_id="", kind="answer", need=need).model_copy(update={"model_sha": model_sha})
     bounds.check_jobs(count, job_bytes=len(alike.model_dump_json().encode()))
     answers = (job for one in chosen for job in _answer_jobs(request, one, alike, per_job=per_job))

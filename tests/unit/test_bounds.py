@@ -76,12 +76,12 @@ def test_every_field_of_a_request_has_a_bound() -> None:
     [
         ({"tasks": [{"name": "t", "repeats": 100_000_000}]}, "tasks.0.repeats 100000000: give at most 1,000"),
         ({"tasks": [{"name": "t"}, {"name": "u", "fewshot": 5_000}]}, "tasks.1.fewshot 5000: give at most 1,000"),
-        ({"tasks": [{"name": "t", "limit": 2**63 - 1}]}, "tasks.0.limit 9223372036854775807: give at most 10,000,000"),
+        ({"tasks": [{"name": "t", "limit": 2**63 - 1}]}, "tasks.0.limit 9223372036854775807: give at most 2,000,000"),
         ({"tasks": [{"name": "t", "seeds": [1] * 1_001}]}, "tasks.0.seeds has 1,001 entries: give at most 1,000"),
         ({"tasks": [{"name": "t" * 201}]}, "tasks.0.name has 201 characters: give at most 200"),
         ({"tasks": [{"name": "t", "metrics": ["m" * 1_001]}]}, "tasks.0.metrics has an entry of 1,001 characters: give at most 1,000"),
         ({"tasks": [{"name": f"{n}"} for n in range(1_001)]}, "tasks has 1,001 entries: give at most 1,000"),
-        ({"tasks": [{"name": "t", "repeats": 1000, "limit": 10_001}]}, "10,001,000 samples in all, each repeat counted: give at most 10,"),
+        ({"tasks": [{"name": "t", "repeats": 1000, "limit": 2_001}]}, "2,001,000 samples in all, each repeat counted: give at most 2,"),
         ({"pool": "gpu\0"}, r"pool 'gpu\x00' is part of a topic's name: give letters, digits"),
         ({"labels": {"a": "b" * 1_001}}, "labels has an entry of 1,001 characters"),
         ({"labels": {f"{n}": "" for n in range(101)}}, "labels has 101 entries: give at most 100"),
@@ -113,19 +113,22 @@ def test_a_plan_of_too_many_jobs_is_refused_before_one_is_made() -> None:
     """Only the build says how many samples a task without a limit has; a workload waits for fewer jobs than there may be without one."""
     request = asked(tasks=[{"name": "t", "repeats": 1000}])
     for request_, samples, says in (
-        (request, 10_001, "10,001,000 samples in all"),
+        (request, 2_001, "2,001,000 samples in all"),
         (request.model_copy(update={"workload": Workload(requests=1)}), 2_000, "8,000 jobs in all: give at most 5,000, where a workload"),
     ):
         with pytest.raises(Invalid, match=says):
             planning.jobs(request_, [planning.Chosen(request_.tasks[0], PLACE, samples)], per_job=256, need=Need())
+    once = asked(tasks=[{"name": "t"}])
+    with pytest.raises(Invalid, match="task 't' has 200,001 documents: give at most 200,000"):
+        planning.jobs(once, [planning.Chosen(once.tasks[0], PLACE, 200_001)], per_job=256, need=Need())
     there = planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 10)], per_job=256, need=Need())
     assert there.count == len(list(there.each)) == 1000
 
 
 def test_a_plan_that_would_fill_the_log_is_refused_before_a_job_is_made() -> None:
     """Each job brings the request's chat template to its agent."""
-    long = asked(tasks=[{"name": "t", "repeats": 1000}], chat={"template": "x" * 60_000})
-    with pytest.raises(Invalid, match=r"100,000 jobs of some \d+,\d+ bytes, .* shorten the chat template"):
+    long = asked(tasks=[{"name": "t", "repeats": 80}], chat={"template": "x" * 99_000})
+    with pytest.raises(Invalid, match=r"8,000 jobs of some \d+,\d+ bytes, .* shorten the chat template"):
         planning.jobs(long, [planning.Chosen(long.tasks[0], PLACE, 100)], per_job=1, need=Need())
 
 
