@@ -12,6 +12,7 @@ from typing import Any
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
+from query_api.drawing.dressing import provenance
 from schemas.requests import EvaluationRequested, TaskChoice
 from streams.errors import AssayError, NotFound, Permanent
 from streams.quality import adaptive, pins, skipping
@@ -35,14 +36,14 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
     """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
-    from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
+    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of
     from streams.speed import workloads
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
-    facts = facts_of(request)
+    request, facts = brought(request, settings=settings)
     choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts, engine=request.engine)
@@ -50,6 +51,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
+        "revision": request.model.revision, "licence": facts.licence if facts else None,
         "tasks": tasks, "skipped": skipped, "warnings": warnings,
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
@@ -133,6 +135,8 @@ def shown(plan: dict[str, Any]) -> None:
 
 
 def _lines(plan: dict[str, Any]) -> Iterator[showing.Part]:
+    if where := provenance(plan):
+        yield f"model: {where}"
     yield from ((warning, "yellow") for warning in plan["warnings"])
     yield from ((f"{one['task']} would be skipped: {one['reason']}", "yellow") for one in plan["skipped"])
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
