@@ -69,11 +69,11 @@ class Hub:
 
 
 @contextmanager
-def serving() -> Iterator[Hub]:
-    """A hub, and a host that its large files lie with, at ports of their own."""
+def serving(port: int = 0) -> Iterator[Hub]:
+    """A hub at that port, 0 for any, and a host that its large files lie with."""
     hub = Hub()
     handler = type("Handler", (_Handler,), {"hub": hub})
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), handler) for _ in range(2)]
+    servers = [ThreadingHTTPServer(("127.0.0.1", at), handler) for at in (port, 0)]
     hub.url, hub.files_url = (f"http://127.0.0.1:{one.server_port}" for one in servers)
     threads = [threading.Thread(target=one.serve_forever, kwargs={"poll_interval": 0.01}) for one in servers]
     for thread in threads:
