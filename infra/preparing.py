@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from infra import model_fitness, model_memory
 from infra.fetching import Told
@@ -32,8 +33,10 @@ def brought(
     """
     if not _reads_files(request):
         return request, facts_of(request)
+    _checked_arguments(request)  # before anything is fetched
+    credential, taken = planning.hub_credential(request), request.model_licences
     try:
-        with bring(request.model, settings=settings, credential=planning.hub_credential(request), told=told) as here:
+        with bring(request.model, settings=settings, credential=credential, told=told, taken=taken) as here:
             request = request.model_copy(update={"model": here.model})
             facts = facts_of(request, licence=here.licence)
     except Unavailable as error:
@@ -51,9 +54,7 @@ def facts_of(request: EvaluationRequested, *, licence: str | None = None) -> Mod
 
     Raises: NotFound, Invalid: also for a model that its engine cannot run, and generation arguments that no engine takes.
     """
-    asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
-    for told in asked:
-        generation.check_taken(told, engine=request.engine.name)
+    asked = _checked_arguments(request)
     if not _reads_files(request):
         model_fitness.check_told(request.model, None)
         licences.check_unseen(taken=request.model_licences, model=request.model.uri)
@@ -70,6 +71,14 @@ def facts_of(request: EvaluationRequested, *, licence: str | None = None) -> Mod
         for told in asked:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
+
+
+def _checked_arguments(request: EvaluationRequested) -> list[dict[str, Any]]:
+    """The generation arguments of its tasks. Raises: Invalid for those that its engine does not take."""
+    asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
+    for told in asked:
+        generation.check_taken(told, engine=request.engine.name)
+    return asked
 
 
 def leaves_of(choice: TaskChoice) -> list[Leaf]:

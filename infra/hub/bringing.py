@@ -24,6 +24,7 @@ from infra.settings import Settings
 from infra.trust import trusted
 from schemas.jobs import Origin
 from schemas.requests import ModelRef
+from streams import licences
 from streams.errors import Invalid, Unavailable
 from streams.hub_names import Named, named
 
@@ -33,15 +34,16 @@ MARGIN_BYTES: Final = 64 * 2**20  # what is left free on the disk
 
 
 def bring(model: ModelRef, *, settings: Settings, credential: str | None = None, told: Told = lambda here, whole: None,
-          anew: bool = False) -> Brought:  # fmt: skip
+          anew: bool = False, taken: Sequence[str] = ()) -> Brought:  # fmt: skip
     """The model, and of an adapter its base too. One that lies here by its own path, or that no hub can have, is given back as it is.
 
-    `anew`: the hub is asked which commit the revision means today. `told` may raise, which ends the fetching.
+    `anew`: the hub is asked which commit the revision means today. `told` may raise, which ends the fetching. `taken`: licences under
+    one of which the hub must say that the model is, before it is fetched; a hub that says nothing leaves it to who reads the model's card.
 
     Raises: NotFound, Invalid, Unavailable, in words that say what to do.
     """
     bringing = _Bringing(settings, Cache(settings), credential, told, anew)
-    brought = bringing.one(model)
+    brought = bringing.one(model, taken=taken)
     try:
         if (base := _base(brought)) is not None:
             brought.hold(bringing.one(base))
@@ -71,7 +73,7 @@ class _Bringing:
     told: Told
     anew: bool
 
-    def one(self, model: ModelRef) -> Brought:
+    def one(self, model: ModelRef, *, taken: Sequence[str] = ()) -> Brought:
         """The model alone."""
         name = named(model)
         if name is None or is_there(model.uri):
@@ -82,6 +84,8 @@ class _Bringing:
             return here
         began_ns = time.perf_counter_ns()
         listing = index.listing(replace(name, revision=known or name.revision), asker)
+        if listing.licence is not None:
+            licences.check(listing.licence, taken=taken, model=model.uri)
         if listing.restricted:
             index.check_access(name, asker)
         fetched = 0

@@ -136,7 +136,9 @@ def _asked(named: Named, asker: Asker, ask: Callable[[HfApi], T]) -> T:
 def _told(error: HfHubHTTPError, named: Named, asker: Asker) -> AssayError:
     """A hub's refusal in our words: its own hold addresses, and tell of options that are not ours."""
     shown = f"the key of credential {asker.name!r} opens" if asker.name else "everybody may have (a private one wants --credential NAME)"
-    unknown = NotFound(f"no model {named.repository} at {endpoint()} that {shown}", code="model-not-found")
+    unknown = NotFound(
+        f"no model {named.repository}: there is no such folder here, and none at {endpoint()} that {shown}", code="model-not-found"
+    )
     match error:
         case RevisionNotFoundError():
             return NotFound(

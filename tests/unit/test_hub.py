@@ -1,23 +1,28 @@
 """Models brought from a hub on this machine, which cuts, corrupts, refuses and gates; kept within a limit."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from infra import fetching
+from infra import fetching, model_cards
 from infra.hub import index
 from infra.hub.bringing import bring
 from infra.hub.brought import Brought
 from infra.hub.cache import Cache, Lease
 from infra.models import locate
 from infra.settings import Settings
+from query_api.cli.main import assembled
 from schemas.requests import ModelRef
+from streams import licences
 from streams.errors import AssayError, Invalid, NotFound, Unavailable
 from streams.hub_names import named
 from tests.hub_server import Hub, repository, serving
@@ -161,9 +166,13 @@ def gated(hub: Hub, tmp_path: Path) -> Hub:
         ("others", "org/gated", "the key of credential 'others' may not fetch it"),
         ("elsewhere", "org/gated", "credential 'elsewhere' is for https://elsewhere.example"),
         ("nobodys", "org/gated", "no credential 'nobodys' is kept"),
-        (None, "org/hidden", r"no model org/hidden at .* everybody may have \(a private one wants --credential NAME\)"),
-        ("others", "org/hidden", "no model org/hidden at .* that the key of credential 'others' opens"),
-        ("mine", "org/missing", "no model org/missing at .* that the key of credential 'mine' opens"),
+        (
+            None,
+            "org/hidden",
+            r"no model org/hidden: .* no such folder here, and none at .* everybody may have \(a private one wants --credential NAME\)",
+        ),
+        ("others", "org/hidden", "no model org/hidden: .* that the key of credential 'others' opens"),
+        ("mine", "org/missing", "no model org/missing: .* that the key of credential 'mine' opens"),
     ],
 )
 def test_who_may_not_have_a_model(gated: Hub, credential: str | None, name: str, said: str) -> None:
@@ -186,6 +195,65 @@ def test_a_restricted_model_is_for_its_credential_alone(gated: Hub, name: str) -
             got(name, credential=credential)
     assert not [one for one in Path(os.environ["ASSAY_HOME"]).rglob("*") if one.is_file() and one.parent.name != "credentials"
                 and KEY.encode() in one.read_bytes()]  # fmt: skip
+
+
+def test_licences_are_known_before_anything_is_fetched(hub: Hub) -> None:
+    """Where the hub tells them; else the card does, once it is here."""
+    with pytest.raises(Invalid, match=r"the licence of org/toy is apache-2\.0, and the request takes mit: name another"):
+        got(taken=("mit",))
+    assert hub.fetched == []
+    assert got(taken=("mit", "Apache-2.0")).licence == "apache-2.0"
+    hub.repositories["org/silent"] = repository(FILES)
+    assert got("org/silent", taken=("mit",)).licence is None
+    assert model_cards.licence(locate(ModelRef(uri="org/silent"))) == "mit"
+
+
+@pytest.mark.parametrize(
+    ("licence", "taken", "said"),
+    [("mit", (), None), (None, (), None), ("MIT", ("apache-2.0", "mit"), None),
+     ("other", ("mit",), "the licence of m is other"), (None, ("mit",), "nothing in the files of m tells its licence")],
+)  # fmt: skip
+def test_licences_that_a_request_takes(licence: str | None, taken: tuple[str, ...], said: str | None) -> None:
+    """All where it names none; a model that tells none has none of them."""
+    with pytest.raises(Invalid, match=said) if said else nullcontext():
+        licences.check(licence, taken=taken, model="m")
+
+
+def test_a_full_disk_keeps_what_came(hub: Hub, tmp_path: Path) -> None:
+    """It is said before anything comes where the hub tells sizes, and while it comes where others fill the disk; then it goes on."""
+    disk = tmp_path / "home" / "models"
+    disk.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False).returncode:
+        pytest.skip("no small disk without the right to mount one")
+    try:
+        with pytest.raises(Unavailable, match=r"0.00 GB are to be fetched, and the disk of .* has room for 0.00: make room"):
+            got()
+        wanted, place = fetching.Sum(hashlib.sha256(WEIGHTS).hexdigest()), disk / "weights"
+        address = f"{hub.url}/org/toy/resolve/main/model.safetensors"
+        with pytest.raises(Unavailable, match="is full: make room, and the same command goes on from there") as caught:
+            fetching.fetch(address, place, wanted=wanted, told=lambda here, whole: None)
+        assert caught.value.code == "disk-full" and (disk / "weights.part").stat().st_size > 0
+        subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+        fetching.fetch(address, place, wanted=wanted, told=lambda here, whole: None)
+        assert [one.first_byte for one in hub.asked if "/files/" in one.path][-1] > 0
+        assert got().origin is not None
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_pull_says_what_it_brought(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commit and licence, and by what name it runs; doctor tells what the cache takes."""
+    commit = commit_of(hub)
+    told = CliRunner().invoke(assembled(), ["pull", "org/toy@main", "--json"])
+    assert json.loads(told.stdout) == {
+        "model": "org/toy", "folder": str(locate(ModelRef(uri="org/toy", revision="main"))), "licence": "apache-2.0", "commit": commit,
+        "hub": hub.url, "fetched_bytes": sum(len(FILES[name]) for name in TAKEN),
+    }  # fmt: skip
+    said = " ".join(CliRunner().invoke(assembled(), ["pull", "org/toy@main"]).stdout.split())
+    assert f"org/toy is here, pinned to commit {commit} (apache-2.0): assay submit --model org/toy@main …" in said
+    assert "1 from a hub, 0.00 GB, ASSAY_MODEL_CACHE_GB sets a limit, in" in Cache(Settings()).told()
+    monkeypatch.setenv("ASSAY_MODEL_CACHE_GB", "2.5")
+    assert "0.00 GB, of at most 2.5 GB, in" in Cache(Settings()).told()
 
 
 def test_pickled_weights_need_two_who_trust_them(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
