@@ -98,8 +98,9 @@ def is_elsewhere(name: str) -> bool:
 
 
 def wants_key(name: str, model: ModelRef) -> bool:
-    """Whether a key may have to be shown for that model on that engine: to the server elsewhere, or to the hub that has it."""
-    return is_elsewhere(name) or (name in KINDS and bool(KINDS[name].formats) and named(model) is not None)
+    """Whether a key may have to be shown for that model on that engine: to the server elsewhere, or to the hub that has it or its base."""
+    refs = (model, *([ModelRef(uri=model.base)] if model.base else []))
+    return is_elsewhere(name) or (name in KINDS and bool(KINDS[name].formats) and any(map(named, refs)))
 
 
 def check_format(name: str, weights: str, *, model: object) -> None:

@@ -91,7 +91,8 @@ class _Bringing:
         fetched = 0
         while (here := self._here(model, name, listing.commit, asker=asker)) is None:
             fetched += self._fetch(listing, asker, trust=trusted(model, self.settings))
-        self.cache.refer(name, listing.commit)
+        if name.commit is None:
+            self.cache.refer(name, listing.commit)
         here.download_ns = time.perf_counter_ns() - began_ns
         if here.origin is not None:
             here.origin = here.origin.model_copy(update={"fetched_bytes": fetched})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from infra import fetching, model_cards
+from infra import fetching, model_cards, preparing
 from infra.hub import index
 from infra.hub.bringing import bring
 from infra.hub.brought import Brought
@@ -21,11 +21,14 @@ from infra.hub.cache import Cache, Lease
 from infra.models import locate
 from infra.settings import Settings
 from query_api.cli.main import assembled
-from schemas.requests import ModelRef
+from schemas.event import Producer
+from schemas.requests import EvaluationRequested, Generation, ModelRef, TaskChoice
 from streams import licences
 from streams.errors import AssayError, Invalid, NotFound, Unavailable
 from streams.hub_names import named
 from tests.hub_server import Hub, repository, serving
+from tests.models import causal
+from tests.runs import run_named
 
 WEIGHTS = os.urandom(300_000)
 FILES = {"config.json": b"{}", "tokenizer.json": b"{}" * 3000, "model.safetensors": WEIGHTS, "README.md": b"---\nlicense: mit\n---\n",
@@ -256,6 +259,26 @@ def test_pull_says_what_it_brought(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     assert "0.00 GB, of at most 2.5 GB, in" in Cache(Settings()).told()
 
 
+def test_a_request_is_pinned_and_told_why_not(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its plan and jobs name is a commit; a hub that is away refuses it, in words, as everything that another request would mend."""
+    hub.repositories["org/lama"] = repository(causal(tmp_path / "lama"), licence="mit")
+    request = EvaluationRequested(
+        occurred_us=1, producer=Producer(service="t", version="0"), run_id=run_named("r"), model=ModelRef(uri="org/lama", revision="main"),
+        tasks=(TaskChoice(name="t", generation=Generation(json_text='{"max_gen_tok": 1}')),),
+    )  # fmt: skip
+    with pytest.raises(Invalid, match="max_gen_tok"):
+        preparing.brought(request, settings=Settings())
+    assert hub.asked == []
+    request = request.model_copy(update={"tasks": (TaskChoice(name="t"),)})
+    pinned, facts = preparing.brought(request, settings=Settings())
+    assert pinned.model == ModelRef(uri="org/lama", revision=commit_of(hub, "org/lama"))
+    assert facts is not None and facts.licence == "mit"  # which its tags say, for it has no card
+    assert preparing.brought(pinned, settings=Settings()) == (pinned, facts)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(Invalid, match="cannot be asked for it"):
+        preparing.brought(request.model_copy(update={"model": ModelRef(uri="org/unknown")}), settings=Settings())
+
+
 def test_pickled_weights_need_two_who_trust_them(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request and the agent; also where they are here."""
     hub.repositories["org/pickled"] = repository({name: FILES[name] for name in ("config.json", "tokenizer.json", "pytorch_model.bin")})
@@ -336,7 +359,8 @@ USING = """
 import sys
 from infra.hub.bringing import bring
 from infra.settings import Settings
-from schemas.requests import ModelRef
+from schemas.event import Producer
+from schemas.requests import EvaluationRequested, Generation, ModelRef, TaskChoice
 brought = bring(ModelRef(uri=sys.argv[1]), settings=Settings())
 print("uses it", flush=True)
 sys.stdin.read()
