@@ -1,23 +1,22 @@
-"""Bringing a model here: from the cache without a network, else fetched from the hub, file beside file, each held to its hash.
+"""Bringing a model here: from the cache without a network, else fetched from the hub.
 
 What is brought is pinned to a commit and stays, whoever evicts, until who asked for it is done with it.
 """
 
 import shutil
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from infra.adapters import adapted
 from infra.credentials import key_of
-from infra.fetching import Told, fetch, told_when_full
+from infra.fetching import Told, told_when_full
 from infra.hub import choosing, index
 from infra.hub.brought import Brought
 from infra.hub.cache import GB, Cache, Lease, Manifest, Place, bytes_in
+from infra.hub.files import fetch_all
 from infra.hub.index import Asker, File, Listing
 from infra.places import is_there, nameable
 from infra.settings import Settings
@@ -25,10 +24,9 @@ from infra.trust import trusted
 from schemas.jobs import Origin
 from schemas.requests import ModelRef
 from streams import licences
-from streams.errors import Invalid, Unavailable
+from streams.errors import Unavailable
 from streams.hub_names import Named, named
 
-AT_ONCE: Final = 8
 WAIT_S: Final = 0.1
 MARGIN_BYTES: Final = 64 * 2**20  # what is left free on the disk
 
@@ -125,7 +123,7 @@ class _Bringing:
         """A lock on the model, once whoever fetches it is done."""
         while True:
             try:
-                return Lease(place, alone=alone, wait=False)
+                return Lease(place, alone=alone)
             except BlockingIOError:
                 self.told(0, 0)
                 time.sleep(WAIT_S)
@@ -142,7 +140,7 @@ class _Bringing:
                 self.cache.reserve(place, lease, size_bytes=size)
                 before = bytes_in(place.folder)
                 _check_disk(place, size - before)
-                _fetch_all(listing, files, asker, place=place, told=self.told)
+                fetch_all(listing, files, asker, into=place.folder, told=self.told)
                 place.write(_manifest(listing, files, asker))
             return size - before
         finally:
@@ -165,58 +163,3 @@ def _check_disk(place: Place, size_bytes: int) -> None:
             f"{size_bytes / GB:.2f} GB are to be fetched, and the disk of {place.folder} has room for {max(free, 0) / GB:.2f}: make room, "
             "or set ASSAY_HOME to a larger disk", code="disk-full",
         )  # fmt: skip
-
-
-class _Progress:
-    """How far all files together are; once one has failed, whoever tells of another is stopped."""
-
-    def __init__(self, files: Sequence[File], told: Told) -> None:
-        self._whole = sum(one.size_bytes for one in files)
-        self._here: dict[str, int] = {}
-        self._told = told
-        self._lock = threading.Lock()
-        self.stopped = False
-
-    def of(self, file: File) -> Told:
-        """Who is told how far that file is."""
-
-        def told(here: int, whole: int) -> None:
-            with self._lock:
-                if self.stopped:
-                    raise Unavailable("the fetching was ended", code="fetch-ended")
-                self._here[file.name] = here
-                self._told(sum(self._here.values()), self._whole)
-
-        return told
-
-
-def _fetch_all(listing: Listing, files: Sequence[File], asker: Asker, *, place: Place, told: Told) -> None:
-    """Fetches several files at once; the first error ends all, and what has come stays."""
-    progress = _Progress(files, told)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        fetching = [pool.submit(_fetch_one, listing, one, asker, into=place.folder / one.name, told=progress.of(one)) for one in files]
-        try:
-            for one in as_completed(fetching):
-                one.result()
-        except BaseException:
-            progress.stopped = True
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _fetch_one(listing: Listing, file: File, asker: Asker, *, into: Path, told: Told) -> None:
-    """Fetches a file, unless it is here; one that comes with another hash than the hub says, once more. Raises: Invalid, Unavailable."""
-    if file.sum is None:
-        raise Invalid(f"{index.endpoint()} tells no hash of {file.name} of {listing.named.repository}; name another mirror", code="hash")
-    told(into.stat().st_size if into.exists() else 0, 0)
-    for last in () if into.exists() else (False, True):
-        try:
-            return fetch(listing.address(file), into, wanted=file.sum, told=told, key=asker.key)
-        except Invalid as error:
-            if error.code == "refused":
-                raise index.refused(listing.named, asker) from None
-            if last:
-                raise Invalid(
-                    f"{file.name} of {listing.named.repository} came twice from {index.endpoint()} with another hash than it says "
-                    f"({file.sum.value}): it is not kept; try again later, or name another mirror in HF_ENDPOINT", code="hash",
-                ) from error  # fmt: skip

@@ -21,6 +21,7 @@ from streams.errors import Invalid, Unavailable
 from streams.hub_names import Named
 
 GB: Final = 10**9
+NEWEST: Final = "@newest"  # no revision is written so
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,12 @@ class Place:
 class Lease:
     """A lock on a model, until it is closed or its process has ended."""
 
-    def __init__(self, place: Place, *, alone: bool = False, wait: bool = True) -> None:
-        """Raises: BlockingIOError where it would have to wait, and may not."""
+    def __init__(self, place: Place, *, alone: bool = False) -> None:
+        """Raises: BlockingIOError where others hold one that this would have to wait for."""
         place.lock.parent.mkdir(parents=True, exist_ok=True)
         self._file = place.lock.open("a+")
         try:
-            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(self._file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
         except OSError:
             self._file.close()
             raise
@@ -177,7 +178,7 @@ class Cache:
         return (Place(lock.with_suffix("")) for lock in self._root.glob("*/*/*.lock"))
 
     def _reference(self, named: Named) -> Path:
-        return self._root / named.repository / "revisions" / quote(named.revision or "newest", safe="")
+        return self._root / named.repository / "revisions" / (quote(named.revision, safe="") if named.revision else NEWEST)
 
 
 def bytes_in(folder: Path) -> int:
@@ -192,15 +193,15 @@ def bytes_in(folder: Path) -> int:
 def _evicted(place: Place) -> int:
     """The bytes that evicting a model has freed: none where it is in use."""
     try:
-        lease = Lease(place, alone=True, wait=False)
+        lease = Lease(place, alone=True)
     except BlockingIOError:
         return 0
     try:
         size = place.size_bytes
         place.remove()
+        return size - place.size_bytes
     finally:
         lease.close()
-    return size
 
 
 def _of(place: Place) -> str:

@@ -124,11 +124,11 @@ def test_an_agent_fetches_what_it_has_not_and_keeps_it_while_it_is_loaded(
             again, held = await engines.load(model, engine, model_sha=first.model_sha)
             assert again.origin is not None and again.origin.fetched_bytes == 0 and held
             with pytest.raises(BlockingIOError):
-                Lease(place, alone=True, wait=False)
+                Lease(place, alone=True)
             with pytest.raises(Permanent, match="is not the model that was submitted"):
                 await engines.load(model, engine, model_sha="0" * 64)
         finally:
             await engines.close()
-        Lease(place, alone=True, wait=False).close()
+        Lease(place, alone=True).close()
 
     asyncio.run(act())

@@ -323,7 +323,7 @@ def test_an_adapter_brings_its_base(hub: Hub) -> None:
         for name in ("org/lora", "org/toy"):
             place = Cache(Settings()).place(_named(name), commit_of(hub, name))
             with pytest.raises(BlockingIOError):
-                Lease(place, alone=True, wait=False)
+                Lease(place, alone=True)
 
 
 def _named(uri: str) -> Any:
