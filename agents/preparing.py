@@ -16,7 +16,7 @@ from infra.harness.data import Given
 from infra.harness.examples import own_examples
 from infra.kafka import Log
 from infra.models import ModelFacts
-from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
+from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of
 from infra.settings import Settings
 from infra.suites import reading as suites
 from schemas.builds import TaskBuilt
@@ -76,7 +76,7 @@ class Preparing:
         """What will come of a request; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be, with the reason."""
         planning.check(request)
         judging.check_judges(request, DERIVED_TASKS)
-        facts = await asyncio.to_thread(facts_of, request)
+        request, facts = await asyncio.to_thread(functools.partial(brought, request, settings=self._settings))
         asked = await self._asked(request, dress_of(request, facts))
         if request.adaptive is not None:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)

@@ -12,10 +12,11 @@ import struct
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from gpu_agent.bringing import brought
 from gpu_agent.engines.counting import tokens_of
 from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
 from gpu_agent.engines.failures import frames_of, is_lost, narrowed, told_of
@@ -26,6 +27,7 @@ from gpu_agent.workloads.timed import Timed
 from infra.addresses import check_asked
 from infra.credentials import CREDENTIAL, key_of
 from infra.engine_environments import runnable
+from infra.hub.brought import Brought
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.engines import KINDS, kind_of
@@ -62,6 +64,7 @@ class Engines:
         self._process: Process | None = None
         self._held: tuple[ModelRef, EngineChoice] | None = None
         self._loaded: Loaded | None = None
+        self._brought = Brought(ModelRef(uri=""))  # whose files are in use
         self._midway = False
         self._loads = 0
 
@@ -107,12 +110,26 @@ class Engines:
     ) -> tuple[Loaded, bool]:
         """What is loaded, and whether it was already. Another model takes the place of the one before; so do other weights of its name.
 
-        `credential` names what is shown to a server elsewhere: to the engine it is one more option.
+        `credential` names what is shown to a server elsewhere, to whose engine it is one more option, or to the hub that has the model.
 
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
-        if credential is not None:
-            engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
+        if not kind_of(engine.name).formats:
+            if credential is not None:
+                engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
+            return await self._load(model, engine, model_sha=model_sha)
+        here = await brought(model, credential=credential)
+        try:
+            loaded, held = await self._load(here.model, engine, model_sha=model_sha)
+        except BaseException:
+            here.close()
+            raise
+        self._brought.close()
+        self._brought = here
+        return replace(loaded, download_ns=here.download_ns, origin=here.origin), held
+
+    async def _load(self, model: ModelRef, engine: EngineChoice, *, model_sha: str | None) -> tuple[Loaded, bool]:
+        """The model in an engine, once its files are here."""
         # Replies of a call that nobody read to its end would be taken for the next one's.
         alive = self._process is not None and self._process.returncode is None and not self._midway
         same = model_sha is None or (self._loaded is not None and self._loaded.model_sha in (None, model_sha))
@@ -181,6 +198,7 @@ class Engines:
     async def close(self) -> None:
         """Ends the process, whatever it is doing."""
         process, self._process, self._held, self._loaded = self._process, None, None, None
+        self._brought.close()
         if process is None:
             return
         if process.returncode is None:

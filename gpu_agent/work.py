@@ -122,7 +122,7 @@ class Attempt:
     def _model_loaded(self, loaded: Loaded, *, held: bool) -> ModelLoaded:
         spent = {name: 0 if held else getattr(loaded, name) for name in ("download_ns", "load_ns", "warmup_ns")}
         sizes = {name: getattr(loaded, name) for name in ("weights_bytes", "kv_bytes", "peak_bytes", "parameters")}
-        facts = {"first_answer_ns": None, "cache_hit": held or loaded.cache_hit, "server": loaded.server}
+        facts = {"first_answer_ns": None, "cache_hit": held or _was_here(loaded), "server": loaded.server, "origin": loaded.origin}
         return ModelLoaded.model_validate(self._header() | spent | sizes | facts)
 
     async def _answer_all(self, build: BuildPlace) -> None:
@@ -173,6 +173,11 @@ class Attempt:
             "task": build.task, "build_id": sample.build_id, "ordinal": sample.ordinal, "repeat": self.job.repeat, "seed": self.job.seed,
             "arguments_sha": sample.arguments_sha, "answers": answers,
         })  # fmt: skip
+
+
+def _was_here(loaded: Loaded) -> bool:
+    """Whether nothing of a hub's model had to be fetched."""
+    return loaded.origin is not None and not loaded.origin.fetched_bytes
 
 
 def _fitting(event: SampleAnswered) -> SampleAnswered:

@@ -23,9 +23,10 @@ BRITISH: Final = re.compile(r"(\d{1,2})(?:st|nd|rd|th)? ([A-Za-z]+)\.? (\d{4})\b
 
 
 def licence(folder: Path) -> str | None:
-    """The licence that the metadata of a model's card names."""
-    told = (line.partition(":")[2].strip() for line in _metadata(_lines(folder)) if line.startswith("license:"))
-    return next((one for one in told if one), None)
+    """The licence that the metadata of a model's card names: its SPDX id, or, where that is `other`, the name that it gives it."""
+    metadata = _metadata(_lines(folder))
+    named = _several(metadata, "license")[:1]
+    return next(iter((_several(metadata, "license_name") if named == ("other",) else ()) or named), None)
 
 
 def languages(folder: Path) -> tuple[str, ...]:

@@ -7,11 +7,14 @@ from typing import Any
 
 from infra import gguf_files, pulled_models
 from infra.adapters import Adapted, adapted
+from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
 from infra.model_files import WEIGHTS, check_file, counted, read_json, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
+from infra.settings import Settings
 from schemas.requests import ModelRef
+from streams import hub_names
 from streams.errors import Invalid
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -165,7 +168,7 @@ def read_by(facts: ModelFacts, *, engine: str) -> ModelFacts:
 
 
 def locate(model: ModelRef) -> Path:
-    """Where a model is: its folder, its GGUF file, the folder into which it was pulled by that name, or the hub's snapshot.
+    """Where a model is: its folder, its GGUF file, the folder into which it was pulled by that name, or brought from a hub.
 
     Raises: Invalid where it is nowhere.
     """
@@ -183,16 +186,13 @@ def locate(model: ModelRef) -> Path:
     if (pulled := pulled_models.folder_of(model.uri)) is not None:
         _refuse_revision(model)
         return pulled
-    if folder.is_absolute() or model.uri.startswith((".", "~")) or model.uri.count("/") != 1:
+    hub = hub_names.named(model)
+    if hub is None:
         raise Invalid(f"no model at {model.uri}: there is no such folder here{pulled_models.hint(model.uri)}", code="model-not-found")
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model.uri, revision=model.revision))
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise Invalid(f"no model {model.uri}: no such folder here, and the hub says: {first}", code="model-not-found") from error
+    if (brought := Cache(Settings()).folder_of(hub)) is not None:
+        return brought
+    what = f"{model.uri}@{model.revision}" if model.revision else model.uri
+    raise Invalid(f"no model {what}: no such folder is here, and none was fetched; `assay pull {what}` fetches it", code="model-not-found")
 
 
 def _refuse_revision(model: ModelRef) -> None:

@@ -1,35 +1,67 @@
 """What a request comes to before anything runs: its model's facts, how its prompts are dressed, its tasks with groups taken apart."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from infra import model_fitness, model_memory
+from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
 from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, members, name_of
+from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
+from infra.settings import Settings
 from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
+from streams import licences, planning
 from streams.engines import is_elsewhere, kind_of
-from streams.errors import Invalid
+from streams.errors import Invalid, Unavailable
 from streams.quality import generation
 from streams.speed import workloads
 
 NOT_BROUGHT = {"definition": None, "trust_code": False, "file": None, "parts": ()}  # what a task of lm-eval's says of a definition
 
 
-def facts_of(request: EvaluationRequested) -> ModelFacts | None:
-    """What the model's files say; None for a model without files: a fake, or one behind an address.
+def brought(
+    request: EvaluationRequested, *, settings: Settings, told: Told = lambda here, whole: None
+) -> tuple[EvaluationRequested, ModelFacts | None]:
+    """The request with a hub's model pinned to its commit, and the facts of it, once it is here.
+
+    Raises: NotFound, Invalid, as `facts_of`, and where the model cannot be fetched.
+    """
+    if not _reads_files(request):
+        return request, facts_of(request)
+    _checked_arguments(request)  # before anything is fetched
+    credential, taken = planning.hub_credential(request), request.model_licences
+    try:
+        with bring(request.model, settings=settings, credential=credential, told=told, taken=taken) as here:
+            request = request.model_copy(update={"model": here.model})
+            facts = facts_of(request, licence=here.licence)
+    except Unavailable as error:
+        raise Invalid(str(error), code=error.code) from error
+    return request, facts
+
+
+def _reads_files(request: EvaluationRequested) -> bool:
+    """Whether the model's own files are read: not those of a fake, nor of one behind an address."""
+    return bool(kind_of(request.engine.name).formats) and (bool(request.tasks) or not (request.workload and request.workload.url))
+
+
+def facts_of(request: EvaluationRequested, *, licence: str | None = None) -> ModelFacts | None:
+    """What the model's files say; None for a model without files: a fake, or one behind an address. `licence`: what else tells of it.
 
     Raises: NotFound, Invalid: also for a model that its engine cannot run, and generation arguments that no engine takes.
     """
-    asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
-    for told in asked:
-        generation.check_taken(told, engine=request.engine.name)
-    if not kind_of(request.engine.name).formats or (request.workload and request.workload.url and not request.tasks):
+    asked = _checked_arguments(request)
+    if not _reads_files(request):
         model_fitness.check_told(request.model, None)
+        licences.check_unseen(taken=request.model_licences, model=request.model.uri)
         return None
-    facts = read_by(inspect(request.model), engine=request.engine.name)
+    read = inspect(request.model)
+    facts = read_by(replace(read, licence=read.licence or licence), engine=request.engine.name)
+    licences.check(facts.licence, taken=request.model_licences, model=request.model.uri)
     model_fitness.check_told(request.model, facts)
     model_fitness.check(facts, engine=request.engine.name)
     if request.workload and not request.workload.url:
@@ -39,6 +71,14 @@ def facts_of(request: EvaluationRequested) -> ModelFacts | None:
         for told in asked:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
+
+
+def _checked_arguments(request: EvaluationRequested) -> list[dict[str, Any]]:
+    """The generation arguments of its tasks. Raises: Invalid for those that its engine does not take."""
+    asked = [generation.arguments(choice.generation.json_text) for choice in request.tasks if choice.generation is not None]
+    for told in asked:
+        generation.check_taken(told, engine=request.engine.name)
+    return asked
 
 
 def leaves_of(choice: TaskChoice) -> list[Leaf]:

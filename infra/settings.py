@@ -101,7 +101,16 @@ class Settings(BaseSettings):
     )
     credentials: Path | None = Field(
         default=None,
-        description="Folder of the keys that a gpu_agent shows to servers elsewhere, a file each (docs/engines.md); unset: the home's.",
+        description="Folder of the keys that are shown to servers elsewhere and to hubs, a file each (docs/engines.md); unset: the home's.",
+    )
+    model_cache_gb: float | None = Field(
+        default=None,
+        gt=0,
+        description="GB that models from a hub may take in the home; the least recently used go, never one in use; unset: no limit.",
+    )
+    allow_code: bool = Field(
+        default=False,
+        description="Whether a model may bring Python that runs here, or pickled weights; its request must trust it too (docs/models.md).",
     )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")

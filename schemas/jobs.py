@@ -38,7 +38,7 @@ class Job(Record):
     Where `ordinals` are named, these are its samples, and `first_ordinal` is the place of the first of them in their order.
     `model_sha` is the hash of the model that was planned: no other is loaded; null where it has no files.
     `slo` is what its load is held to. `no_truncation`: it fails over a request that the model's window would cut. `credential_ref` names
-    what the agent shows to a server elsewhere; the secret itself is in no event.
+    what the agent shows to a server elsewhere, or to the hub that has the model; the secret itself is in no event.
     """
 
     run_id: RunId
@@ -243,8 +243,20 @@ class Server(Record):
     likelihoods: str | None = None
 
 
+class Origin(Record):
+    """Where a model's files came from: its repository on a `hub`, at a commit. `fetched_bytes`: of this load, 0 where all was here."""
+
+    hub: str
+    repository: str
+    commit: str
+    fetched_bytes: int = 0
+
+
 class ModelLoaded(Event):
-    """How long a model took from nothing to its first answer, and the memory that it took; `server`: who answers for it elsewhere."""
+    """How long a model took from nothing to its first answer, and the memory that it took; `server`: who answers for it elsewhere.
+
+    `origin`: the hub that it is from; null for a model that no hub has.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -262,6 +274,7 @@ class ModelLoaded(Event):
     parameters: int | None = None
     cache_hit: bool
     server: Server | None = None
+    origin: Origin | None = None
 
 
 class EnvironmentSeen(Event):

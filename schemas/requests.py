@@ -188,6 +188,7 @@ class EvaluationRequested(Event):
     `stopping`: tasks may end before their last sample; null runs them whole. `model_published`: when the model was published, YYYY-MM or
     YYYY-MM-DD; null leaves it to the model's card. `no_truncation`: a request that the model's window would cut fails the run.
     `adaptive`: of each task only so many documents are asked, and the whole is estimated by other models' runs; null asks all.
+    `model_licences`: SPDX ids; a model under another licence, or none that is told, is refused; empty takes all.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -221,6 +222,7 @@ class EvaluationRequested(Event):
     model_published: str | None = None
     no_truncation: bool = False
     adaptive: int | None = None
+    model_licences: tuple[str, ...] = ()
 
 
 class CancellationRequested(Event):

@@ -11,6 +11,7 @@ from typing import Final
 
 from schemas.requests import ModelRef
 from streams.errors import Invalid
+from streams.hub_names import named
 
 MIB: Final = 2**20
 LIKELIHOODS: Final = frozenset({"loglikelihood", "loglikelihood_rolling"})
@@ -106,6 +107,12 @@ def kind_of(name: str) -> Kind:
 def is_elsewhere(name: str) -> bool:
     """Whether the engine of that name is a server elsewhere; not, where there is no such engine (any more)."""
     return name in KINDS and KINDS[name].elsewhere
+
+
+def wants_key(name: str, model: ModelRef) -> bool:
+    """Whether a key may have to be shown for that model on that engine: to the server elsewhere, or to the hub that has it or its base."""
+    refs = (model, *([ModelRef(uri=model.base)] if model.base else []))
+    return is_elsewhere(name) or (name in KINDS and bool(KINDS[name].formats) and any(map(named, refs)))
 
 
 def check_format(name: str, weights: str, *, model: object) -> None:

@@ -10,7 +10,7 @@ from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, PlannedTask
 from streams import bounds, served
-from streams.engines import check_model, is_elsewhere, kind_of
+from streams.engines import check_model, is_elsewhere, kind_of, wants_key
 from streams.errors import Invalid
 from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
@@ -70,7 +70,7 @@ def _check_honoured(request: EvaluationRequested) -> None:
     told = {
         "slo": (request.slo if request.workload is None else None, "a service level is for a load, and the request has no workload"),
         "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
-        "credential_ref": (None if _goes_elsewhere(request) else request.credential_ref, "it is shown to servers elsewhere alone"),
+        "credential_ref": (None if _wants_key(request) else request.credential_ref, "it is shown to servers elsewhere and hubs alone"),
         "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
     }
     for name, (value, why) in told.items():
@@ -82,6 +82,17 @@ def _goes_elsewhere(request: EvaluationRequested) -> bool:
     """Whether a server elsewhere is asked: for the run, its load or its judges."""
     engines = (request.engine, *(one.engine for one in request.judgements))
     return any(is_elsewhere(one.name) for one in engines) or bool(request.workload and request.workload.url)
+
+
+def _wants_key(request: EvaluationRequested) -> bool:
+    """Whether its key is shown to anybody."""
+    asked = ((request.engine, request.model), *((one.engine, one.model) for one in request.judgements))
+    return _goes_elsewhere(request) or any(wants_key(engine.name, model) for engine, model in asked)
+
+
+def hub_credential(request: EvaluationRequested) -> str | None:
+    """The credential that is shown to the hub that has the run's model; of a request that asks a server elsewhere it is for that."""
+    return None if _goes_elsewhere(request) or not wants_key(request.engine.name, request.model) else request.credential_ref
 
 
 def _check_choice(choice: TaskChoice) -> None:
@@ -221,7 +232,7 @@ def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Nee
     here = request.workload is not None and request.workload.url is None
     yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
         "workload": request.workload, "slo": request.slo, "model_sha": model_sha, "depends_on": tuple(names),
-        "credential_ref": None if here else request.credential_ref,
+        "credential_ref": hub_credential(request) if here else request.credential_ref,
     })  # fmt: skip
 
 
@@ -247,7 +258,7 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "organisation_id": request.organisation_id, "priority": request.priority, "model": request.model.model_dump(),
         "engine": request.engine.model_dump(), "chat": request.chat.model_dump(), "need": need.model_dump(),
         "budget": request.budget.model_dump(), "visibility": request.visibility, "no_truncation": request.no_truncation,
-        "credential_ref": request.credential_ref if is_elsewhere(request.engine.name) else None,
+        "credential_ref": request.credential_ref if is_elsewhere(request.engine.name) else hub_credential(request),
     })  # fmt: skip
 
 

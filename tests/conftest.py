@@ -59,12 +59,17 @@ def free_ports(count: int) -> list[int]:
     return list(islice(_FREE, count))
 
 
+# Where a hub may be for all that tests start: nobody listens but where a test has one, and none asks the world.
+HUB_PORT = free_ports(1)[0]
+HUB = f"http://127.0.0.1:{HUB_PORT}"
+
+
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a child process these settings."""
     given = {f"ASSAY_{name.upper()}": str(value) for name, value in settings.model_dump(exclude_none=True).items()}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
     # A broker that lives for a minute does not win back what optimising its code costs.
-    return kept | given | {"PYTHONUNBUFFERED": "1", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
+    return kept | given | {"HF_ENDPOINT": HUB, "PYTHONUNBUFFERED": "1", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 
 
 def spawn(*command: str, settings: Settings) -> subprocess.Popen[bytes]:

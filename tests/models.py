@@ -1,5 +1,6 @@
 """Small models that tests make themselves: ordinary Hugging Face folders."""
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,23 @@ def adapter_of(base: Path, into: Path, *, trained: bool = True, rank: int = 4) -
             parameter.data.normal_(0, 0.5)
     model.save_pretrained(into)
     return into
+
+
+def causal(place: Path) -> Path:
+    """A causal model's files, of the smallest size, saved in `place`; its numbers are all 0."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    place.mkdir(parents=True, exist_ok=True)
+    config = {
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1,
+        "vocab_size": 3, "max_position_embeddings": 16, "dtype": "float32",
+    }  # fmt: skip
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"<s>": 0, "</s>": 1, "a": 2}, "merges": []}}))
+    (place / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
+    save_file({"embeddings": np.zeros((3, 4), dtype=np.float32)}, place / "model.safetensors")
+    return place
 
 
 def gguf_of(folder: Path, into: Path, *, quantised: bool = False, template: str | None = None) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from schemas.jobs import EngineUsed, Server
+from schemas.jobs import EngineUsed, Origin, Server
 from schemas.requests import ModelRef
 from streams.engines import kind_of
 
@@ -72,7 +72,7 @@ class Halved:
 class Loaded:
     """What loading took, and what the engine really is. `model_sha` is over the files that were read; None for a model without files.
 
-    `server`: who answers for it, where that is elsewhere.
+    `server`: who answers for it, where that is elsewhere; `origin`: the hub that its files are from.
     """
 
     used: EngineUsed
@@ -83,9 +83,9 @@ class Loaded:
     parameters: int | None = None
     kv_bytes: int | None = None
     peak_bytes: int | None = None
-    cache_hit: bool = False
     model_sha: str | None = None
     server: Server | None = None
+    origin: Origin | None = None
 
 
 class Engine(Protocol):

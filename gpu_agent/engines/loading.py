@@ -19,6 +19,8 @@ from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
 from infra import model_fitness
 from infra.models import ModelFacts, inspect, read_by
+from infra.settings import Settings
+from infra.trust import HOW, trusted
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import AssayError, Invalid
@@ -114,16 +116,17 @@ def read(
 
     Raises: Invalid where its files cannot be read, lack weights or hold NaN, Temporary where memory ran out.
     """
+    trust = trusted(model, Settings())
     try:
         with memory_errors():
             more = {"gguf_file": facts.file.name} if facts.file else {}
             dtype = getattr(torch, facts.dtype) if model.dtype or facts.file else "auto"
             beside = facts.tokenizer_folder or facts.folder
-            tokenizer = transformers.AutoTokenizer.from_pretrained(beside, trust_remote_code=model.trust_code, **more)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(beside, trust_remote_code=trust, **more)
             network, told = kind.from_pretrained(
                 facts.folder,
                 dtype=dtype,
-                trust_remote_code=model.trust_code,
+                trust_remote_code=trust,
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 **more,
@@ -134,19 +137,18 @@ def read(
     except Exception as error:  # what libraries raise over a model's files, and its own code, is about this model
         if is_lost(error):
             raise
-        raise unloadable(error, facts, trusted=model.trust_code) from error
+        raise unloadable(error, facts, trust=trust) from error
     _check_names(told, facts, unused=unused, whole=whole)
     _check_numbers(network, facts)
     return network, tokenizer
 
 
-def unloadable(error: Exception, facts: ModelFacts, *, trusted: bool) -> Invalid:
+def unloadable(error: Exception, facts: ModelFacts, *, trust: bool) -> Invalid:
     """What is said of a model that cannot be loaded; of one that brings code of its own, what lets it run."""
-    if not trusted and "trust_remote_code" in str(error):
+    if not trust and "trust_remote_code" in str(error):
         return Invalid(
-            f"{facts.folder} brings Python of its own, which runs only where the request trusts the model: model.trust_code, or "
-            "--trust-model-code; read it first", code="model-own-code",
-        )  # fmt: skip
+            f"{facts.folder} brings Python of its own, which runs only where it is trusted by {HOW}; read it first", code="model-own-code"
+        )
     return Invalid(f"{facts.folder} cannot be loaded: {words_of(error)}", code="model-broken")
 
 

@@ -14,6 +14,7 @@ import httpx
 import psutil
 import typer
 
+from infra.hub.cache import Cache
 from infra.sandbox.running import walls_here
 from infra.settings import Settings
 from query_api.cli import engines, showing
@@ -60,6 +61,7 @@ def examined(settings: Settings) -> list[Check]:
         _datasets(settings.datasets),
         _memory(),
         _disk(settings.home),
+        _models(settings),
         *_ports(settings),
         *_log(settings),
     ]
@@ -156,6 +158,10 @@ def _disk(home: Path) -> Check:
     free = shutil.disk_usage(there).free
     note = f"{free / 2**30:.0f} GiB free for {home}"
     return Check("disk", free >= LEAST_DISK_BYTES, note, "the log is kept for ever: set ASSAY_HOME to a larger disk")
+
+
+def _models(settings: Settings) -> Check:
+    return Check("models", True, Cache(settings).told())
 
 
 def _ports(settings: Settings) -> list[Check]:

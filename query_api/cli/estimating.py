@@ -12,7 +12,10 @@ from typing import Any
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
+from query_api.cli.pulling import bar
+from query_api.drawing.dressing import provenance
 from schemas.requests import EvaluationRequested, TaskChoice
+from streams import hub_names
 from streams.errors import AssayError, NotFound, Permanent
 from streams.quality import adaptive, pins, skipping
 
@@ -25,7 +28,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
     os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     bodies = [body | {"model": model} for model in models] or [body]
-    plans = [estimated(one, Settings(), told=lambda text: None if as_json else showing.remark(text)) for one in bodies]
+    plans = [estimated(one, Settings(), told=lambda text: None if as_json else showing.remark(text), quiet=as_json) for one in bodies]
     if as_json:
         showing.document(plans[0] if len(plans) == 1 else {"plans": plans})
         return
@@ -33,16 +36,17 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
         shown(plan)
 
 
-def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
-    """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
-    from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
+def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bool) -> dict[str, Any]:
+    """The plan and its estimate, a bar of what is fetched unless `quiet`. Raises: Invalid, NotFound: it would be rejected."""
+    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of
     from streams.speed import workloads
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
-    facts = facts_of(request)
+    with bar(request.model.uri, quiet=quiet or hub_names.named(request.model) is None) as fetching:
+        request, facts = brought(request, settings=settings, told=fetching)
     choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts, engine=request.engine)
@@ -50,6 +54,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
+        "revision": request.model.revision, "licence": facts.licence if facts else None,
         "tasks": tasks, "skipped": skipped, "warnings": warnings,
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
@@ -133,6 +138,8 @@ def shown(plan: dict[str, Any]) -> None:
 
 
 def _lines(plan: dict[str, Any]) -> Iterator[showing.Part]:
+    if where := provenance(plan):
+        yield f"model: {where}"
     yield from ((warning, "yellow") for warning in plan["warnings"])
     yield from ((f"{one['task']} would be skipped: {one['reason']}", "yellow") for one in plan["skipped"])
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""

@@ -41,7 +41,9 @@ Thinking = Annotated[
 Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
 Url = Annotated[str | None, typer.Option(help="a server with OpenAI's interface, which knows the model by that name: docs/engines.md")]
-Credential = Annotated[str | None, typer.Option(help="the name of the key that its agent shows to the server: docs/engines.md")]
+Credential = Annotated[
+    str | None, typer.Option(help="the name of the key that is shown to the server (docs/engines.md) or the hub (docs/models.md)")
+]
 JudgeTask = Annotated[str, typer.Option(help="what the judges go by; `assay tasks assay_judge` lists it")]
 FewshotExcludeSelf = Annotated[
     bool, typer.Option("--fewshot-exclude-self", help="no document among its own examples; lm-eval may, where a task has one split")
@@ -49,4 +51,7 @@ FewshotExcludeSelf = Annotated[
 Base = Annotated[str | None, typer.Option(help="the model that an adapter is put on, where its settings name another place")]
 TrustModelCode = Annotated[bool, typer.Option("--trust-model-code", help="let the model run Python that its folder brings")]
 NoTruncation = Annotated[bool, typer.Option("--no-truncation", help="fail over a request that the model's window would truncate")]
+Licence = Annotated[
+    str | None, typer.Option("--licence", help="refuse a model under any other licence than these, SPDX ids: apache-2.0,mit")
+]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

@@ -65,6 +65,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published", "adaptive")},
         **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation", "skip_bad_rows")},
+        "model_licences": named(options["licence"]),
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
         "visibility": "private" if options["private"] else None,
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
@@ -98,10 +99,15 @@ def varied(said: str | None) -> list[str] | None:
     """What repeats vary in, as written on the command line, `seed,format`; null where nothing is said. Raises: Invalid."""
     if said is None:
         return None
-    names = [name.strip() for name in said.split(",")]
+    names = named(said) or []
     if wrong := next((name for name in names if name not in get_args(Varied)), None):
         raise Invalid(f"--vary {wrong!r}: give {', '.join(get_args(Varied))}, or both with a comma between", code="option")
-    return list(dict.fromkeys(names))
+    return names
+
+
+def named(said: str | None) -> list[str] | None:
+    """Names as written on the command line, with commas between, each once; null where nothing is said."""
+    return None if said is None else list(dict.fromkeys(name.strip() for name in said.split(",")))
 
 
 def engine_said(name: str | None, options: Sequence[str], *, url: str | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed, left_out, served, unseen
+from query_api.drawing.dressing import dressed, left_out, provenance, served, unseen
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
@@ -231,6 +231,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from _trust(told)
     if server := told.get("server"):
         yield f"answered by {served(server)}"
+    if where := provenance(told):
+        yield f"model: {where}"
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":

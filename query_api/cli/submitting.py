@@ -26,6 +26,7 @@ from query_api.cli.options import (
     FoldSystem,
     Judge,
     JudgeTask,
+    Licence,
     ModelPublished,
     Multiturn,
     NoTruncation,
@@ -88,6 +89,7 @@ def submit(
     until_within: UntilWithin = None,
     adaptive: Adaptive = None,
     model_published: ModelPublished = None,
+    licence: Licence = None,
     chat: ChatTemplate = False,
     system: System = None,
     fold_system: FoldSystem = None,
@@ -110,6 +112,7 @@ def submit(
     · `assay submit --model ./a --task arc_easy --fewshot 5 --repeats 5 --vary seed,format`
     · `assay submit --model ./a --task gsm8k --adaptive 100`
     · `assay submit --model ./my-model --task gsm8k --chat --multiturn --thinking --thinking-tokens 4096`
+    · `assay submit --model org/name@main --credential mine --licence apache-2.0,mit --task arc_easy`
     · `assay submit --url http://127.0.0.1:8000 --model my-model --task gsm8k --chat --wait`
     """
     models = [model_at(url, one, trust_code=trust_model_code, base=base) for one in model or []]

@@ -8,7 +8,7 @@ import yaml
 
 from query_api.producing.submitting import Submission
 
-NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping")
+NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping", "model_licences")
 LONGEST = 20_000
 
 

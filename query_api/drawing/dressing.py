@@ -1,6 +1,6 @@
 """Runs and rows in words: how prompts were dressed, for two rows of one model differ in nothing else that can be seen; who is left out.
 
-And of models behind an address, which server answered, and what nobody knows.
+And of models behind an address, which server answered, and what nobody knows; of others their licence, and the hub that they are from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +41,18 @@ def served(server: Mapping[str, Any]) -> str:
     likelihoods = f"likelihoods by {server['likelihoods']}" if server["likelihoods"] else "no likelihoods"
     said = ", ".join([server["address"], f"model {server['model']}", program or "version unknown", *server["apis"], likelihoods])
     return f"{said}; weights, dtype, quantisation and hardware are unknown"
+
+
+def provenance(told: Mapping[str, Any]) -> str:
+    """Of a model with files: its licence, its commit, and what was fetched from where; empty for any other."""
+    if told.get("parameters") is None:
+        return ""
+    origin = told.get("origin")
+    fetched = f"{origin['fetched_bytes'] / 1e6:,.1f} MB fetched" if origin and origin["fetched_bytes"] else "nothing had to be fetched"
+    return ", ".join(filter(None, [
+        f"licence {told.get('licence') or 'not told'}", f"commit {told['revision']}" if told.get("revision") else None,
+        f"from {origin['hub']}/{origin['repository']}, {fetched}" if origin else None,
+    ]))  # fmt: skip
 
 
 def left_out(runs: Sequence[Mapping[str, Any]]) -> str:

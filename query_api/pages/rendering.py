@@ -13,7 +13,7 @@ from starlette.templating import Jinja2Templates
 from infra.identity import now_us
 from query_api.access.callers import caller_of
 from query_api.drawing import charts, sweeps
-from query_api.drawing.dressing import dressed, served, unseen
+from query_api.drawing.dressing import dressed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
 
@@ -54,7 +54,8 @@ def _who(request: Request) -> Content:
 TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of, _who])
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {
-    "short": short, "dressed": dressed, "served": served, "unseen": unseen, "varied": varied, "moment": moment, "prose": manual.prose,
+    "short": short, "dressed": dressed, "served": served, "provenance": provenance, "unseen": unseen, "varied": varied,
+    "moment": moment, "prose": manual.prose,
 }  # fmt: skip
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,

@@ -78,6 +78,9 @@ class Terms(Shape):
         description="when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says",
     )
     no_truncation: bool = Field(default=False, description="fail over a request that the model's window would truncate")
+    model_licences: tuple[str, ...] = Field(
+        default=(), description="SPDX ids: a model under any other licence is refused; none: all are taken"
+    )
     adaptive: int | None = Field(
         default=None, description="ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"
     )

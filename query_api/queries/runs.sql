@@ -35,6 +35,9 @@ ORDER BY topic, `partition`, `offset` LIMIT 20
 -- name: served
 SELECT server FROM fact_model_loads WHERE run_id = {run_id:String} AND server IS NOT NULL ORDER BY log_offset LIMIT 1
 
+-- name: origin
+SELECT origin FROM fact_model_loads WHERE run_id = {run_id:String} AND origin IS NOT NULL ORDER BY log_offset LIMIT 1
+
 -- name: planned
 SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' ORDER BY log_offset
 

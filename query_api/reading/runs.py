@@ -111,9 +111,11 @@ class Reading:
         )  # fmt: skip
 
     async def _beside(self, run_id: str) -> dict[str, Any]:
-        """Whether it can be trusted, and which server elsewhere answered; null where an engine of ours did."""
-        served = await self.rows("served", run_id=run_id)
-        return await self._trust(run_id) | {"server": json.loads(served[0]["server"]) if served else None}
+        """Whether it can be trusted, which server elsewhere answered, and which hub its model is from; null where none."""
+        served, origin = await asyncio.gather(self.rows("served", run_id=run_id), self.rows("origin", run_id=run_id))
+        return await self._trust(run_id) | {
+            "server": json.loads(served[0]["server"]) if served else None, "origin": json.loads(origin[0]["origin"]) if origin else None,
+        }  # fmt: skip
 
     async def _trust(self, run_id: str) -> dict[str, Any]:
         """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
@@ -168,6 +170,7 @@ def _run(
         "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []),
+        "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),
         "chat": plan.get("chat") or {}, **whom(plan), **beside,
     }  # fmt: skip
 

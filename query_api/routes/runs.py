@@ -120,6 +120,15 @@ class Server(Shape):
     likelihoods: str | None = Field(description="by what it tells log-probabilities of a prompt; null where it does not")
 
 
+class Origin(Shape):
+    """The hub that a model's files are from."""
+
+    hub: str = Field(description="its address, or the mirror's")
+    repository: str
+    commit: str
+    fetched_bytes: int = Field(description="bytes that its first load fetched; 0 where all was in the agent's cache")
+
+
 class Run(Shape):
     """A run with all that is known of it."""
 
@@ -158,6 +167,9 @@ class Run(Shape):
     against: Whom | None = Field(default=None, description="with whose answers it compares them")
     chat: Chat = Field(default=Chat(), description="how prompts are dressed")
     server: Server | None = Field(default=None, description="who answers for its model elsewhere; weights, dtype and hardware are unknown")
+    revision: str | None = Field(default=None, description="the commit that a hub's model is pinned to")
+    licence: str | None = Field(default=None, description="the model's, as its card names it; null where it does not")
+    origin: Origin | None = Field(default=None, description="null where its model is from no hub, or not loaded yet")
     waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
     seal: Seal | None = Field(default=None, description="null while it is not sealed; `assay verify` proves what it says (docs/trust.md)")

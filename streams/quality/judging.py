@@ -16,7 +16,7 @@ from schemas.event import Producer, Visibility, derive_run_id
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.runs import Plan, PlannedTask, RunChanged, Subject
-from streams.engines import kind_of
+from streams.engines import kind_of, wants_key
 from streams.errors import Invalid
 from streams.runs import TERMINAL
 from streams.statistics.clusters import CLUSTER, cluster_of
@@ -249,7 +249,8 @@ def requests_of(request: EvaluationRequested, completed: RunChanged, *, stamp: P
             occurred_us=completed.occurred_us, producer=stamp, organisation_id=request.organisation_id, visibility=request.visibility,
             run_id=derive_run_id("Judgement", request.run_id, place), parent_run=request.run_id, submitter=request.submitter,
             campaign=request.campaign, model=one.model, engine=one.engine, chat=one.chat, tasks=(TaskChoice(name=one.task),),
-            priority=request.priority, pool=request.pool, credential_ref=request.credential_ref,
+            priority=request.priority, pool=request.pool,
+            credential_ref=request.credential_ref if wants_key(one.engine.name, one.model) else None,
         )
         for place, one in enumerate(judgements_of(request))
     ]  # fmt: skip

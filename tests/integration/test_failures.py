@@ -300,6 +300,6 @@ def test_a_model_with_code_of_its_own_says_what_lets_it_run(held: Held, tmp_path
         changed(folder, "config.json", model_type="ours", auto_map={"AutoConfig": "ours.Config", "AutoModelForCausalLM": "ours.Model"})
         (folder / "ours.py").write_text("raise SystemExit('it was run')")
 
-    with pytest.raises(Permanent, match=r"model\.trust_code, or --trust-model-code") as caught:
+    with pytest.raises(Permanent, match=r"model\.trust_code \(--trust-model-code\) in the request, and ASSAY_ALLOW_CODE") as caught:
         held.load(copy(held, tmp_path / "m", own))
     assert caught.value.code == "model-own-code"

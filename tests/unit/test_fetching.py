@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from infra import fetching, pulled_models
-from infra.fetching import fetch
+from infra.fetching import Sum, fetch
 from infra.pulled_models import Source, folder_of, pull, source_named
 from streams.errors import Invalid, NotFound, Unavailable
 
@@ -66,7 +66,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def got(url: str, into: Path) -> list[tuple[int, int]]:
     """Fetches it; what progress was told."""
     told: list[tuple[int, int]] = []
-    fetch(url, into, sha256=SHA, told=lambda here, whole: told.append((here, whole)))
+    fetch(url, into, wanted=Sum(SHA), told=lambda here, whole: told.append((here, whole)))
     return told
 
 

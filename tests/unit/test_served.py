@@ -94,6 +94,30 @@ def test_a_credential_goes_by_name_to_whoever_asks_a_server() -> None:
         assert [job.credential_ref for job in planned.each] == told
 
 
+HUBS, HERE = ModelRef(uri="org/name"), ModelRef(uri="/models/own")
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({"model": HUBS}, ["mine"] * 2),
+        ({"model": ModelRef(uri="/an/adapter", base="org/name")}, ["mine"] * 2),
+        ({"model": HUBS, "workload": Workload(requests=1)}, ["mine"] * 3),
+        ({"model": HUBS, "workload": Workload(requests=1, url=URL)}, [None, None, "mine"]),
+        ({"model": HERE, "judgements": (JUDGE.model_copy(update={"engine": EngineChoice(), "model": HUBS}),)}, [None, None]),
+    ],
+)
+def test_a_credential_goes_to_the_hub_that_has_the_model(told: dict[str, Any], shown: list[str | None]) -> None:
+    """Unless a server elsewhere is asked too, which it is then for; a model that lies here wants none."""
+    place = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=9)
+    request = asked(engine=EngineChoice(), credential_ref="mine", **told)
+    check(request)
+    planned = jobs(request, [Chosen(request.tasks[0], place, 3)], per_job=2, need=Need())
+    assert [job.credential_ref for job in planned.each] == shown
+    with pytest.raises(Invalid, match="credential_ref would change nothing"):
+        check(asked(engine=EngineChoice(), credential_ref="mine", model=HERE))
+
+
 @pytest.mark.parametrize(("engine", "elsewhere"), [("openai", True), ("echo", False), ("gone", False)])
 def test_a_run_that_a_server_answers_is_settled_as_such(engine: str, elsewhere: bool) -> None:
     """So that its costs, energy and recommendations are not those of the agent's machine."""

@@ -1,20 +1,18 @@
 """What a request says of its model is done, held to the model's files, or refused: never passed over in silence."""
 
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from infra.models import inspect
 from infra.preparing import estimate_of, facts_of
 from schemas.requests import Adapter, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
 from streams.errors import Invalid
 from streams.planning import check
+from tests.models import causal
 from tests.pool import STAMP
 from tests.runs import run_named
 
@@ -35,16 +33,7 @@ FIELDS: dict[str, tuple[Any, str] | None] = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A causal model's files, of the smallest size."""
-    place = tmp_path_factory.mktemp("model")
-    config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 1,
-        "vocab_size": 3, "max_position_embeddings": 16, "dtype": "float32",
-    }  # fmt: skip
-    (place / "config.json").write_text(json.dumps(config))
-    (place / "tokenizer.json").write_text(json.dumps({"model": {"type": "BPE", "vocab": {"<s>": 0, "</s>": 1, "a": 2}, "merges": []}}))
-    (place / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
-    save_file({"embeddings": np.zeros((3, 4), dtype=np.float32)}, place / "model.safetensors")
-    return place
+    return causal(tmp_path_factory.mktemp("model"))
 
 
 def asked(model: ModelRef, *, engine: str = "transformers", url: str | None = None) -> EvaluationRequested:

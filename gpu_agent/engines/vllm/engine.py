@@ -31,6 +31,8 @@ from gpu_agent.engines.vllm.texts import Texts
 from gpu_agent.engines.written import answer_of, prompt_of
 from infra import model_fitness
 from infra.models import ModelFacts
+from infra.settings import Settings
+from infra.trust import trusted
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.errors import AssayError
@@ -57,9 +59,10 @@ class Vllm:
         told = asked(options)
         facts, on = prepared("vllm", model, options=options, known=OPTIONS, device=device, parts=told.parts)
         check_device(on)
+        model = model.model_copy(update={"trust_code": trusted(model, Settings())})
         self._max_len = min(told.max_length or facts.max_len, facts.max_len)
         started = time.perf_counter_ns()
-        with _about(facts, trusted=model.trust_code):
+        with _about(facts, trust=model.trust_code):
             self._open(facts, model, told, device=on)
             loaded = time.perf_counter_ns()
             self._try(facts)
@@ -141,7 +144,7 @@ class Vllm:
 
 
 @contextmanager
-def _about(facts: ModelFacts, *, trusted: bool) -> Iterator[None]:
+def _about(facts: ModelFacts, *, trust: bool) -> Iterator[None]:
     """What vLLM raises while it loads is about this model. Raises: Invalid, Temporary where memory ran out."""
     try:
         with memory_errors():
@@ -151,7 +154,7 @@ def _about(facts: ModelFacts, *, trusted: bool) -> Iterator[None]:
     except Exception as error:  # whatever its checks raise
         if is_lost(error):
             raise
-        raise unloadable(error, facts, trusted=trusted) from error
+        raise unloadable(error, facts, trust=trust) from error
 
 
 def _peak_bytes(device: torch.device, *, parts: int) -> int | None:

@@ -50,6 +50,8 @@ class Terms(TypedDict, total=False):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool
     """fail over a request that the model's window would truncate"""
+    model_licences: Sequence[str]
+    """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None

@@ -609,6 +609,17 @@ class OpenedInput(Shape):
     source: str
 
 
+class Origin(Shape):
+    """The hub that a model's files are from."""
+
+    hub: str
+    """its address, or the mirror's"""
+    repository: str
+    commit: str
+    fetched_bytes: int
+    """bytes that its first load fetched; 0 where all was in the agent's cache"""
+
+
 class Outcome(Shape):
     """The newest report of what a decision came to."""
 
@@ -1946,6 +1957,8 @@ class Batch(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool = False
     """fail over a request that the model's window would truncate"""
+    model_licences: list[str] = []
+    """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None = None
@@ -2146,6 +2159,8 @@ class Submission(Shape):
     """when the model was published, YYYY-MM or YYYY-MM-DD: data that are older may have been seen; else its card says"""
     no_truncation: bool = False
     """fail over a request that the model's window would truncate"""
+    model_licences: list[str] = []
+    """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     limit: int | None = None
@@ -2211,6 +2226,12 @@ class Run(Shape):
     """how prompts are dressed"""
     server: Server | None
     """who answers for its model elsewhere; weights, dtype and hardware are unknown"""
+    revision: str | None
+    """the commit that a hub's model is pinned to"""
+    licence: str | None
+    """the model's, as its card names it; null where it does not"""
+    origin: Origin | None
+    """null where its model is from no hub, or not loaded yet"""
     waits_code: str | None
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None

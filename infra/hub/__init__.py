@@ -1,0 +1,1 @@
+"""Models from a hub: asked for, chosen, fetched, kept within a limit."""
