@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Clusters = Sequence[Hashable]
 CLOSEST = 1e-100  # two values nearer than that are taken for equal: their squares vanish
+HAIR = 1e-14  # of the values: by how much rounding misses
 FEW_CLUSTERS = 20  # below it an interval is only as good as its assumptions, and says so
 
 
@@ -79,6 +80,7 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     sums, sizes, count = by_cluster.sums, by_cluster.sizes, by_cluster.clusters
     if count < 2:
         return None
+    sums = np.where(np.abs(sums) > HAIR * sizes * np.abs(values).max(), sums, 0.0)  # clusters of one mean differ by a hair all the same
     squares, total = float(residuals @ residuals), float(sums @ sums)
     variance = float((sums**2 / (1 - sizes / n)).sum()) / n**2
     freedom = float(count - 1) if count == n else _freedom(sizes, _intraclass(sums, sizes, squares))

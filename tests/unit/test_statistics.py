@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from streams.statistics.clusters import cluster_of
@@ -227,6 +227,7 @@ def test_a_ratios_interval_is_inside_and_has_a_width(values: list[float], size: 
 
 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 1.0]), min_size=1, max_size=40), st.integers(1, 5), st.sampled_from([RATIO, ANY]))
+@example(values=[0.0, 0.0, 0.1, 0.3, 0.0, 0.0, 0.3], size=4, within=RATIO)  # both clusters' means are 0.1, by a hair
 def test_a_standard_error_does_not_deny_the_interval_beside_it(values: list[float], size: int, within: Interval) -> None:
     """Where there is an interval the error is more than 0, also where all are alike; else there is none."""
     found = mean_of(values, [number // size for number in range(len(values))], within=within)
