@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
+from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, value_of, word, wrong
 from streams.errors import Invalid
 
@@ -214,11 +214,15 @@ def _check_metrics(fields: Fields, found: Sequence[Member | Leaf]) -> None:
     own = [one.fields.get("metric_list") for one in found if isinstance(one, Member)]
     if "aggregate_metric_list" not in fields or len(own) < len(found) or not all(own):
         return
-    there = sorted({str(value_of(pairs(one)["metric"][1])) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
+    there = sorted({_metric(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
     for one in items(fields["aggregate_metric_list"][1]):
-        if (node := pairs(one).get("metric")) and str(value_of(node[1])) not in there:
-            name = str(value_of(node[1]))
+        if (node := pairs(one).get("metric")) and (name := _metric(node[1])) not in there:
             raise wrong(node[1], f"no task of the group has metric {name!r}; {meant(name, there)}", code=CODE)
+
+
+def _metric(node: Any) -> str:
+    """A metric's name; that of a function is the function's own."""
+    return str(node.value).rpartition(".")[2] if node.tag == FUNCTION else str(value_of(node))
 
 
 def _near(name: str, there: Mapping[str, list[str]]) -> str:

@@ -128,7 +128,8 @@ def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:
     if "generation_kwargs" in told and kind == "generate_until":
         check_generation(told["generation_kwargs"][1])
     for name, least in (("num_fewshot", 0), ("repeats", 1)):
-        if name in told and told[name][1].value != "" and not _is_count(told[name][1], least):
+        none = name == "num_fewshot" and name in told and told[name][1].tag.endswith(":null")  # lm-eval's default
+        if name in told and not none and not _is_count(told[name][1], least):
             raise _wrong(told[name][1], f"{name} {told[name][1].value!r} must be a whole number from {least} to {MOST:,}")
 
 

@@ -1,6 +1,8 @@
 """A definition with the files that it leans on: includes, groups, tags and functions are what lm-eval makes of them."""
 
 import json
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from infra.harness.catalogue import Leaf
 from infra.harness.data import standing_in
+from infra.harness.defined_documents import check_own
 from infra.harness.definition_files import CODE, Files, fields_of, files_of
 from infra.harness.definition_groups import Member, member, members, only
 from infra.harness.definition_loading import task_of, unpacked
@@ -199,6 +202,39 @@ def test_a_function_that_cannot_be_found_is_told_with_its_line(change: dict[str,
 def test_a_function_that_a_module_makes_is_no_fault(module: str) -> None:
     """lm-eval's own modules make some as they are imported, which nothing here does."""
     assert checked(Files("a.yaml", FUNCTIONS | {"code.py": module}), trust_code=True) == "capitals"
+
+
+@pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])
+def test_a_groups_metric_may_be_a_function(metric: str) -> None:
+    """As in lm-eval's code2text: it is that of its tasks by the function's name."""
+    own = WHOLE.replace("metric: acc", "metric: !function code.bleu\n    aggregation: mean\n    higher_is_better: true")
+    group = f"group: x\ntask: [capitals]\naggregate_metric_list:\n  - metric: {metric}\n    aggregation: mean\n"
+    texts = {"a.yaml": group, "b.yaml": own, "code.py": "def bleu(**kwargs):\n    return 1\n"}
+    assert checked(Files("a.yaml", texts), trust_code=True) == "x"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("np.int32(1)", None),
+        ("np.array(1)", None),
+        ("[np.int64(0), 1]", None),
+        ("np.int32(2)", "a.yaml, line 7: document 0, doc_to_target: the number 2 is none of the 2 choices"),
+        ("np.array([0, 1])", "a.yaml, line 7: document 0, doc_to_target: an array of NumPy's, which would be taken for one answer"),
+        ("np.array([])", "doc_to_target: an array of NumPy's"),
+        ("[]", "doc_to_target: there is no right answer in its list"),
+        ("type('Odd', (int,), {'__int__': len})(1)", "doc_to_target: what its function makes cannot be compared: TypeError"),
+    ],
+)
+def test_what_functions_give_as_an_answer_is_taken_or_told(answer: str, says: str | None) -> None:
+    """Numbers of NumPy's as lm-eval's own toxigen has them; what is no answer never ends the planning of the other tasks."""
+    texts = FUNCTIONS | {"code.py": f"import numpy as np\ndef answer(doc):\n    return {answer}\n"}
+    files = Files("a.yaml", texts)
+    fields = member(files, "capitals").fields
+    with unpacked(files) as folder, standing_in(DOCUMENT):
+        task = task_of("capitals", fields, folder, {})
+        with pytest.raises(Invalid, match=re.escape(says)) if says else nullcontext():
+            check_own(task, fields)
 
 
 def test_what_a_module_registers_is_there() -> None:

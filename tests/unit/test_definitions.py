@@ -177,6 +177,7 @@ def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: 
     "change",
     [
         ('"{{choices}}"', "!function os.listdir"),
+        ("metric_list:", "num_fewshot: null\nmetric_list:"),
         ("me/capitals", "json"),
         ("metric: acc", "metric: !function os.stat\n    follow_symlinks: true\n    aggregation: mean\n    higher_is_better: true"),
         ("metric: acc", "metric: f1\n    hf_evaluate: true\n    average: macro"),
