@@ -35,7 +35,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[str, Any]:
     """The plan and its estimate. Raises: Invalid, NotFound, where the request would be rejected."""
-    from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of
+    from infra.preparing import dress_of, estimate_of, expanded, facts_of, leaves_of, remarks_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of
@@ -50,7 +50,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told) -> dict[s
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
-        "tasks": tasks, "skipped": skipped, "warnings": warnings,
+        "tasks": tasks, "skipped": skipped, "warnings": [*remarks_of(request), *warnings],
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
         "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},

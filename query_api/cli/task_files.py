@@ -14,7 +14,7 @@ from infra.places import is_there
 from streams.errors import Invalid
 
 YAML: Final = (".yaml", ".yml")
-MOST: Final = 1_000
+MOST: Final = 10_000
 
 
 def is_path(name: str) -> bool:

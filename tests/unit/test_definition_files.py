@@ -15,7 +15,7 @@ from infra.harness.catalogue import Leaf
 from infra.harness.data import standing_in
 from infra.harness.defined_documents import check_own
 from infra.harness.definition_files import CODE, Files, fields_of, files_of
-from infra.harness.definition_groups import Member, member, members, only
+from infra.harness.definition_groups import Member, member, members, only, remarks
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
 from infra.marked_yaml import PLAIN, nodes, value_of
@@ -164,11 +164,11 @@ def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
         ({"a.yaml": "group: x\ntask:\n  - task: boolq\n    doc_to_text: y\n"}, "a.yaml, line 4: the group changes doc_to_text of"),
         ({"a.yaml": f"group: x\ntask:\n  - task: y\n    doc_to_txt: y\n{REST}\n"}, "a.yaml, line 4: there is no field 'doc_to_txt'"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    aggregation: meen\n"},
-         "a.yaml, line 5: aggregation 'meen' of a group is not supported; did you mean mean?"),
+         "a.yaml, line 5: aggregation 'meen' of a group is not supported: write mean"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: false\n"},
-         "a.yaml, line 5: a group's samples count alike here"),
-        ({"a.yaml": "group: x\naggregate_metric_list:\n  - metric: akk\ntask: [b]\n", "b.yaml": f"task: b\n{REST}"},
-         "a.yaml, line 3: no task of the group has metric 'akk'; there are acc"),
+         "a.yaml, line 5: a group's samples count alike here: write weight_by_size: true"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    agregation: mean\n"},
+         "a.yaml, line 5: aggregate_metric_list has no 'agregation'; did you mean aggregation?"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_file_and_line(texts: dict[str, str], says: str) -> None:
@@ -202,6 +202,14 @@ def test_a_function_that_cannot_be_found_is_told_with_its_line(change: dict[str,
 def test_a_function_that_a_module_makes_is_no_fault(module: str) -> None:
     """lm-eval's own modules make some as they are imported, which nothing here does."""
     assert checked(Files("a.yaml", FUNCTIONS | {"code.py": module}), trust_code=True) == "capitals"
+
+
+def test_a_groups_metric_that_no_task_has_is_left_out_with_a_word() -> None:
+    """As in lm-eval, which says none."""
+    files = Files("a.yaml", {"a.yaml": "group: x\naggregate_metric_list:\n  - metric: akk\ntask: [b]\n", "b.yaml": f"task: b\n{REST}"})
+    assert checked(files, trust_code=False) == "x"
+    assert remarks(files) == ["a.yaml, line 3: no task of group x has metric 'akk', which is left out as in lm-eval; there are acc"]
+    assert remarks(Files("lands.yaml", LANDS)) == []
 
 
 @pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])

@@ -127,6 +127,11 @@ def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead
     assert says in str(refused.value)
 
 
+def test_a_name_may_be_any_of_lm_evals() -> None:
+    """Some have parentheses."""
+    assert checked(alone(WHOLE.replace("task: capitals", "task: capitals_(general)")), trust_code=False) == "capitals_(general)"
+
+
 def test_a_definition_that_names_no_output_type_generates() -> None:
     """As in lm-eval."""
     assert checked(alone(GENERATED.replace("output_type: generate_until\n", "")), trust_code=False) == "capitals"
