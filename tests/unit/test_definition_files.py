@@ -20,6 +20,7 @@ from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
 from infra.marked_yaml import PLAIN, nodes, value_of
 from infra.preparing import expanded, leaves_of
+from query_api.cli.task_files import is_path, tasks_in
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
 from tests.unit.test_definitions import WHOLE
@@ -250,6 +251,15 @@ def test_what_a_module_registers_is_there() -> None:
     texts = FUNCTIONS | {"a.yaml": FUNCTIONS["a.yaml"] + "filter_list:\n  - name: x\n    filter:\n      - function: mine\n"}
     assert "there is no filter 'mine'" in refused(texts, trust_code=True)
     assert checked(Files("a.yaml", texts | {"code.py": f"{FUNCTIONS['code.py']}register_filter('mine')\n"}), trust_code=True)
+
+
+def test_the_folder_that_one_is_in_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the one above it; any other word is a task's name, whatever lies there."""
+    (tmp_path / "capitals.yaml").write_text(WHOLE)
+    (tmp_path / "arc_easy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert [is_path(name) for name in (".", "..", "./arc_easy", "arc_easy")] == [True, True, True, False]
+    assert [one["name"] for one in tasks_in([Path()], trust_code=False)] == ["capitals"]
 
 
 def test_what_travels_is_told_apart_from_what_does_not() -> None:
