@@ -16,7 +16,7 @@ from infra.harness.data import Given
 from infra.harness.examples import own_examples
 from infra.kafka import Log
 from infra.models import ModelFacts
-from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of
+from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
 from infra.settings import Settings
 from infra.suites import reading as suites
 from schemas.builds import TaskBuilt
@@ -82,6 +82,7 @@ class Preparing:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
             sources = await sources_of(self._log, request, tasks=names, model_sha=own, before_us=asked_us)
             asked = replace(asked, sources=sources)
+        remarks = await self._building.run(remarks_of, request)
         prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts, engine=request.engine)
@@ -89,7 +90,7 @@ class Preparing:
             request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
             model_sha=facts.model_sha if facts else None,
         )  # fmt: skip
-        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged), jobs
+        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks), jobs
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
         if judging.check_request(request, DERIVED_TASKS):
@@ -192,6 +193,7 @@ def _plan(
     estimate: Estimate,
     jobs: int,
     judged: Judged | None,
+    remarks: Sequence[str],
 ) -> Plan:
     name = UNKNOWN if is_elsewhere(request.engine.name) else planning.content_id(request.model.uri)
     return Plan(
@@ -202,7 +204,8 @@ def _plan(
         perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
-            *(told for one in prepared for told in _warnings(one)), *stopping.told_of(request.stopping, [one.planned for one in prepared]),
+            *remarks, *(told for one in prepared for told in _warnings(one)),
+            *stopping.told_of(request.stopping, [one.planned for one in prepared]),
             *adaptive.told_of(request.adaptive, [one.planned for one in prepared]),
         ),
         subject=judged.subject if judged else None, against=judged.against if judged else None,

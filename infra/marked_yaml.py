@@ -13,6 +13,7 @@ MOST_NODES: Final = 100_000
 MERGE: Final = "tag:yaml.org,2002:merge"
 KINDS: Final = ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge")
 PLAIN: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in KINDS)
+TAGGED: Final = "yaml"
 SHOWN: Final = 80
 FORMS: Final = ("timestamp", "int", "float")  # those of a form that a value may fail
 
@@ -71,10 +72,12 @@ def word(node: Any, *, code: str) -> str:
 
 
 def value_of(node: Any) -> Any:
-    """What a part says, as Python has it; only for parts of plain tags."""
+    """What a part says, as Python has it. Raises: Invalid where it, or a part of it, has a tag that makes more of it than values."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_document(node)
+    except yaml.constructor.ConstructorError as error:
+        raise Invalid(f"{place(error.problem_mark or node.start_mark)}a plain value must be here: {error.problem}", code=TAGGED) from error
     finally:
         loader.dispose()
 

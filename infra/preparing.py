@@ -9,7 +9,7 @@ from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
 from infra.harness.definition_files import CODE, files_of
-from infra.harness.definition_groups import Member, members, name_of
+from infra.harness.definition_groups import Member, members, name_of, remarks
 from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from infra.settings import Settings
@@ -91,8 +91,16 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
     leaves = [Leaf(one.name, brought=True) if isinstance(one, Member) else one for one in members(files)]
     for name in (choice.name, *(leaf.name for leaf in leaves if leaf.brought)):
         if name in known_tasks():
-            raise Invalid(f"there is a task {name!r} already; give yours another name", code=CODE)
+            raise Invalid(
+                f"there is a task {name!r} already: ask for that one by its name alone, or give yours another, as task: my_{name}",
+                code=CODE,
+            )
     return leaves
+
+
+def remarks_of(request: EvaluationRequested) -> list[str]:
+    """What the request's own definitions say that counts for nothing. Raises: Invalid."""
+    return [told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:

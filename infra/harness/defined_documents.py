@@ -14,7 +14,7 @@ from typing import Any, Final
 from jinja2 import meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.defined_targets import TARGET, wrong_target, wrong_text
+from infra.harness.defined_targets import TARGET, answer_of, wrong_target, wrong_text
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.rows import HALF, half_a_letter, shown
 from streams.errors import Invalid
@@ -176,6 +176,13 @@ def _choices(choices: Any) -> str | None:
 
 def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     """What could be asked of a document, and would be scored wrongly without a word."""
+    try:
+        yield from _scored_wrongly(task, document)
+    except Exception as error:  # noqa: BLE001  what functions make is a task's own: whatever comparing it raises is told as its refusal
+        yield TARGET, f"what its function makes cannot be compared: {type(error).__name__}: {error}; give texts, numbers or lists of them"
+
+
+def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     for field in FIELDS:
         if (name := _null_in(getattr(task.config, field), document)) is not None:
             yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
@@ -237,7 +244,7 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
 def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
     if task.config.process_results is not None or task.multiple_input:
         return
-    gold = task.doc_to_target(document)
+    gold = answer_of(task, document)
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             wanted = f"give a choice's place, 0 to {len(choices) - 1}, or its text"
@@ -246,5 +253,5 @@ def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, 
 
 def _is_choice(label: Any, choices: Any) -> bool:
     if isinstance(label, bool) or not isinstance(label, Integral):  # numpy's among them
-        return label in choices
+        return isinstance(label, str) and label in choices
     return 0 <= int(label) < len(choices)

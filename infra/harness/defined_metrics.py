@@ -4,9 +4,10 @@ lm-eval finds most of this when a sample is scored or the last one is there; by 
 Source: lm-eval 0.4.13, api/task.py, ConfigurableTask.process_results; api/metrics.py.
 """
 
+import difflib
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ TAKES: Final[Mapping[str, frozenset[str]]] = MappingProxyType({
     "brier_score": frozenset({"probabilities"}), "bypass": frozenset({"nothing"}),
 })  # fmt: skip
 OWN: Final = frozenset({"metric", "aggregation", "higher_is_better", "hf_evaluate"})
+HANDED: Final = frozenset({"predictions", "references", "items", "arr", "self"})  # what lm-eval hands a function, and no file says
+ALIKE: Final = 0.75
 
 
 def check_metrics(node: Any, *, kind: str) -> None:
@@ -61,6 +64,7 @@ def check_aggregations(node: Any) -> None:
         told = pairs(one)
         if "metric" not in told:
             raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
+        _check_spelling(told)
         metric, given = told["metric"][1], told["aggregation"][1] if "aggregation" in told else None
         if given is None and metric.tag in PLAIN and metric.value not in registry.METRIC_REGISTRY:
             raise wrong(metric, f"metric {metric.value} needs its aggregation, as aggregation: mean", code=CODE)
@@ -95,6 +99,7 @@ def check_filters(node: Any) -> None:
         told = pairs(one)
         if "filter" not in told or "name" not in told:
             raise wrong(one, "each of filter_list has a name and a filter, a list such as - function: take_first", code=CODE)
+        check_keys(told, {"name", "filter"}, what="a filter of filter_list")
         for step in items(told["filter"][1]):
             _check_filter(step)
 
@@ -105,11 +110,14 @@ def _check_metric(one: Any, *, kind: str) -> None:
     if "metric" not in told:
         raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
     metric = told["metric"][1]
+    _check_spelling(told)
     if metric.tag not in PLAIN:
         return
     word(metric, code=CODE)
     if metric.value not in registry.METRIC_REGISTRY:
         raise wrong(metric, f"there is no metric {metric.value!r}; {meant(metric.value, registry.METRIC_REGISTRY.keys())}", code=CODE)
+    if not _is_of_the_hub(told):
+        check_keys(told, OWN | _arguments(metric.value, kind=kind), what=f"metric {metric.value}")
     given = told["aggregation"][1] if "aggregation" in told else None
     if given is not None and given.tag not in PLAIN:  # a function of the definition's own takes what its author knows
         return
@@ -117,8 +125,33 @@ def _check_metric(one: Any, *, kind: str) -> None:
     if metric.value not in known:
         raise wrong(metric, f"metric {metric.value} is not had of {kind}; {meant(metric.value, known)}", code=CODE)
     _check_aggregation(given or metric, _usual(metric.value) if given is None else word(given, code=CODE), metric, known[metric.value])
-    if metric.value == "exact_match" and kind == "generate_until":
-        _check_arguments("metric exact_match", _exact_match(), {name: pair for name, pair in told.items() if name not in OWN})
+
+
+def check_keys(told: Mapping[str, tuple[Any, Any]], known: Iterable[str], *, what: str) -> None:
+    """Raises: Invalid for a key that there is not: lm-eval passes it over without a word."""
+    for name, (key, _) in told.items():
+        if name not in known:
+            raise wrong(key, f"{what} has no {name!r}; {meant(name, known)}", code=CODE)
+
+
+def _check_spelling(told: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raises: Invalid for a key that is nearly one of a metric's own, whatever function it may be meant for."""
+    for name, (key, _) in told.items():
+        if name not in OWN and (close := difflib.get_close_matches(name, sorted(OWN), n=1, cutoff=ALIKE)):
+            raise wrong(key, f"a metric has no {name!r}; did you mean {close[0]}?", code=CODE)
+
+
+def _is_of_the_hub(told: Mapping[str, tuple[Any, Any]]) -> bool:
+    """Its function, and what that takes, comes from elsewhere as it is scored."""
+    return "hf_evaluate" in told and value_of(told["hf_evaluate"][1]) is True
+
+
+def _arguments(metric: str, *, kind: str) -> set[str]:
+    """What a metric's function takes beside what it is handed; only of what is generated does lm-eval call it."""
+    if kind != "generate_until":
+        return set()
+    function = _exact_match() if metric == "exact_match" else _registry().get_metric(metric)
+    return set(inspect.signature(function).parameters) - HANDED
 
 
 def _usual(metric: str) -> str:
@@ -171,7 +204,7 @@ def _check_arguments(what: str, function: Any, given: Mapping[str, tuple[Any, An
     taken = inspect.signature(function).parameters.values()
     if any(one.kind is one.VAR_KEYWORD for one in taken):
         return
-    names = [one.name for one in taken if one.name not in ("predictions", "references", "self")]
+    names = [one.name for one in taken if one.name not in HANDED]
     for name, (key, _) in given.items():
         if name not in names:
             raise wrong(key, f"{what} has no argument {name!r}; {meant(name, names) if names else 'it takes none'}", code=CODE)

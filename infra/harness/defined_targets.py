@@ -17,12 +17,24 @@ TAKE_ONE: Final = frozenset({
 })  # fmt: skip
 
 
+def answer_of(task: Any, document: Any) -> Any:
+    """A document's right answer, or several; numbers of NumPy's, as functions give them, as Python's, which lm-eval scores alike."""
+    gold = task.doc_to_target(document)
+    return [_plain(one) for one in gold] if isinstance(gold, list) else _plain(gold)
+
+
+def _plain(answer: Any) -> Any:
+    return answer.item() if getattr(answer, "ndim", None) == 0 else answer
+
+
 def wrong_target(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     """What is wrong with a document's right answer: the field, and why."""
     if task.config.process_results is not None or task.config.doc_to_target is None:
         return
-    gold = task.doc_to_target(document)
-    if gold == []:
+    gold = answer_of(task, document)
+    if getattr(gold, "ndim", 0):
+        yield TARGET, "an array of NumPy's, which would be taken for one answer; give a list (.tolist()), or a number"
+    elif isinstance(gold, list) and not gold:
         yield TARGET, "there is no right answer in its list; give one, or leave the row out"
     elif isinstance(gold, list) != bool(task.multiple_target):
         first = f"a list of {task.multiple_target}" if task.multiple_target else "one answer"

@@ -12,12 +12,14 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
-from infra.marked_yaml import items, meant, pairs, value_of, word, wrong
+from infra.harness.defined_metrics import check_keys
+from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, fields_of, included, modules_of, root_of
+from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
 
 GROUP: Final = "group"
 STRUCTURE: Final = frozenset({GROUP, "group_alias", "task", "aggregate_metric_list", "metadata"})
+FIGURE: Final = frozenset({"metric", "aggregation", "weight_by_size", "filter_list"})  # what a group says of one of its figures
 DROPPED: Final = frozenset({"tag", "task_list"})
 YAML: Final = (".yaml", ".yml")
 
@@ -43,6 +45,13 @@ class Member:
 def members(files: Files) -> list[Member | Leaf]:
     """The tasks that the definition stands for, in order. Raises: Invalid, naming file and line."""
     return list(_members(files, whole=True))
+
+
+def remarks(files: Files) -> list[str]:
+    """What groups say that counts for nothing, as in lm-eval: metrics that none of their tasks has. Raises: Invalid."""
+    told = list[str]()
+    list(_members(files, whole=True, remarks=told))
+    return told
 
 
 def member(files: Files, name: str) -> Member:
@@ -71,13 +80,13 @@ def only(files: Files, some: Sequence[Member | Leaf]) -> Files:
     return Files(files.main, {path: files.texts[path] for path in sorted(paths)})
 
 
-def _members(files: Files, *, whole: bool) -> Iterator[Member | Leaf]:
+def _members(files: Files, *, whole: bool, remarks: list[str] | None = None) -> Iterator[Member | Leaf]:
     fields, paths = fields_of(files, files.main)
     if GROUP not in fields:
         root = root_of(files, files.main)
         yield _member(_name(fields, root), fields, root, Way((), paths))
         return
-    group = _Group(files, *_beside(files), whole)
+    group = _Group(files, *_beside(files), whole, [] if remarks is None else remarks)
     there = set[str]()
     for one in group.members(word(fields[GROUP][1], code=CODE), fields, {}, Way((), paths)):
         if one.name not in there:
@@ -90,12 +99,14 @@ class _Group:
     """Takes groups apart. `there`: the tasks, groups and tags of the files beside the definition, each with its files.
 
     `faults`: what is wrong with files beside it. `whole`: all of a group's tasks must be there, else those that are not are passed over.
+    `remarks`: where what counts for nothing is told.
     """
 
     files: Files
     there: Mapping[str, list[str]]
     faults: Sequence[Invalid]
     whole: bool
+    remarks: list[str]
 
     def members(self, name: str, fields: Fields, over: Fields, way: Way) -> Iterator[Member | Leaf]:
         """A group's tasks. `over`: what counts before the fields of each."""
@@ -114,7 +125,7 @@ class _Group:
                 if self.whole:
                     raise
         if self.whole:
-            _check_metrics(fields, found)
+            self.remarks.extend(_unknown_metrics(name, fields, found))
         yield from found
 
     def _item(self, item: Any, over: Fields, way: Way) -> Iterator[Member | Leaf]:
@@ -201,24 +212,30 @@ def _check_figures(fields: Fields) -> None:
         return
     for one in items(fields["aggregate_metric_list"][1]):
         told = pairs(one)
+        check_keys(told, FIGURE, what="aggregate_metric_list")
         if "aggregation" in told and told["aggregation"][1].value != "mean":
             node = told["aggregation"][1]
-            raise wrong(node, f"aggregation {node.value!r} of a group is not supported; {meant(node.value, ['mean'])}", code=CODE)
+            raise wrong(node, f"aggregation {node.value!r} of a group is not supported: write mean, or name its tasks alone", code=CODE)
         if "weight_by_size" in told and value_of(told["weight_by_size"][1]) is not True:
             node = told["weight_by_size"][0]
-            raise wrong(node, "a group's samples count alike here: leave weight_by_size out, or say true", code=CODE)
+            raise wrong(node, "a group's samples count alike here: write weight_by_size: true, or name its tasks alone", code=CODE)
 
 
-def _check_metrics(fields: Fields, found: Sequence[Member | Leaf]) -> None:
-    """Raises: Invalid for a metric of a group's figures that none of its tasks names; of lm-eval's own tasks that is not known here."""
+def _unknown_metrics(group: str, fields: Fields, found: Sequence[Member | Leaf]) -> Iterator[str]:
+    """Metrics of a group's figures that none of its tasks names; of lm-eval's own tasks that is not known here."""
     own = [one.fields.get("metric_list") for one in found if isinstance(one, Member)]
     if "aggregate_metric_list" not in fields or len(own) < len(found) or not all(own):
         return
-    there = sorted({str(value_of(pairs(one)["metric"][1])) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
+    there = sorted({_metric(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
     for one in items(fields["aggregate_metric_list"][1]):
-        if (node := pairs(one).get("metric")) and str(value_of(node[1])) not in there:
-            name = str(value_of(node[1]))
-            raise wrong(node[1], f"no task of the group has metric {name!r}; {meant(name, there)}", code=CODE)
+        if (node := pairs(one).get("metric")) and (name := _metric(node[1])) not in there:
+            where = place(node[1].start_mark)
+            yield f"{where}no task of group {group} has metric {name!r}, which is left out as in lm-eval; {meant(name, there)}"
+
+
+def _metric(node: Any) -> str:
+    """A metric's name; that of a function is the function's own."""
+    return str(node.value).rpartition(".")[2] if node.tag == FUNCTION else str(value_of(node))
 
 
 def _near(name: str, there: Mapping[str, list[str]]) -> str:

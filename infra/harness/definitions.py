@@ -23,7 +23,7 @@ from streams.errors import Invalid
 
 # What `datasets` reads files as, where it is named in a data set's place.
 FORMATS = frozenset({"json", "csv", "parquet", "text"})
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}(::[A-Za-z0-9_.-]{1,100}){0,2}")
+NAME = re.compile(r"[A-Za-z0-9_.()-]{1,100}(::[A-Za-z0-9_.()-]{1,100}){0,2}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 USUAL = "generate_until"  # where a definition says none
 REGISTERS = "register_"
@@ -99,7 +99,7 @@ def _check_words(one: Member) -> None:
             word(told[field][1], code=CODE)
     kind = told["output_type"][1] if "output_type" in told else yaml.ScalarNode("", USUAL, one.root.start_mark)
     if not NAME.fullmatch(one.name):
-        raise _wrong(told["task"][1], f"task {one.name!r} must be a name of letters, digits, _, . and -, 100 at most")
+        raise _wrong(told["task"][1], f"task {one.name!r} must be a name of letters, digits, _, ., -, ( and ), 100 at most")
     if kind.value not in KINDS:
         raise _wrong(kind, f"output_type {kind.value!r} must be one of {', '.join(KINDS)}; {meant(kind.value, KINDS)}")
     needs = () if "process_results" in told else ("doc_to_target", *(("doc_to_choice",) if kind.value == "multiple_choice" else ()))
@@ -128,7 +128,8 @@ def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:
     if "generation_kwargs" in told and kind == "generate_until":
         check_generation(told["generation_kwargs"][1])
     for name, least in (("num_fewshot", 0), ("repeats", 1)):
-        if name in told and told[name][1].value != "" and not _is_count(told[name][1], least):
+        none = name == "num_fewshot" and name in told and told[name][1].tag.endswith(":null")  # lm-eval's default
+        if name in told and not none and not _is_count(told[name][1], least):
             raise _wrong(told[name][1], f"{name} {told[name][1].value!r} must be a whole number from {least} to {MOST:,}")
 
 

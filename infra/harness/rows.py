@@ -106,6 +106,9 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
             first.setdefault((field, kind_of(value)), number)
     usual = {field: kinds.most_common(1)[0][0] for field, kinds in counts.items()}
     for number, row in rows:
+        if any(map(half_a_letter, _names(row))):
+            yield number, f", line {number}: a field's name {HALF}"
+            continue
         for field, value in _values(row, ""):
             if (told := _fault(value)) is not None:
                 yield number, f", line {number}, field {field}: {told}"
@@ -120,6 +123,14 @@ def _fault(value: Any) -> str | None:
     if isinstance(value, str) and half_a_letter(value):
         return HALF
     return None
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names of all fields in a row, and in the objects within it."""
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _names(one)
 
 
 def _values(value: Any, way: str) -> Iterator[tuple[str, Any]]:

@@ -38,7 +38,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bool) -> dict[str, Any]:
     """The plan and its estimate, a bar of what is fetched unless `quiet`. Raises: Invalid, NotFound: it would be rejected."""
-    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of
+    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of
@@ -55,7 +55,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
         "revision": request.model.revision, "licence": facts.licence if facts else None,
-        "tasks": tasks, "skipped": skipped, "warnings": warnings,
+        "tasks": tasks, "skipped": skipped, "warnings": [*remarks_of(request), *warnings],
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
         "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},

@@ -2,11 +2,15 @@
 
 A spreadsheet reads a cell that begins with =, +, - or @ as a formula, and an answer may be one that a model wrote. Such cells are written
 with an apostrophe in front, which spreadsheets show as text; it is taken off again. Source: OWASP, CSV Injection.
+
+The column check holds a row's texts to what the template had: a label of a text that somebody changed would be given to another.
 """
 
 import csv
 import difflib
+import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +22,11 @@ from streams.quality.labels import LARGEST, LONGEST_NOTE, Scale, value_of
 
 PLACE: Final = ("task", "ordinal", "repeat", "request", "draw")
 ASKED: Final = ("task", "ordinal", "label")
-COLUMNS: Final = ("run", *PLACE, "swapped", "prompt", "answer", "other", "label", "note")
+TEXTS: Final = ("answer", "other")
+COLUMNS: Final = ("run", *PLACE, "swapped", "prompt", *TEXTS, "label", "note", "check")
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 TRUE, FALSE = frozenset({"yes", "true", "1"}), frozenset({"", "no", "false", "0"})
+COMPARED: Final = 10_000  # characters of a text but for spaces; a spreadsheet cuts a cell at 32,767
 TOLD: Final = 3  # faults that are told; of more, how many
 COMMA: Final = re.compile(r"(\d+),(\d+)")
 OF_THE_API: Final = re.compile(r"labels\.(\d+)(?:\.(\w+))?: (.*)", re.DOTALL)
@@ -60,9 +66,18 @@ def template(run_id: str, answers: Iterable[Mapping[str, Any]]) -> str:
     columns = [name for name in COLUMNS if name not in ("other", "swapped") or any(one["other"] is not None for one in told)]
     rows.writerow(columns)
     for one in told:
-        cells = {"run": run_id, "label": "", "note": ""} | {**one, "swapped": "yes" if one["swapped"] else "no"}
+        cells = {"run": run_id, "label": "", "note": ""} | {**one, "swapped": "yes" if one["swapped"] else "no", "check": check_of(one)}
         rows.writerow([guarded(str(cells[name])) for name in columns])
     return written.getvalue()
+
+
+def check_of(texts: Mapping[str, str | None]) -> str:
+    """What tells a row's texts from others, whatever spreadsheets do to spaces and lines: x, and twelve hex digits of their SHA-256.
+
+    No spreadsheet takes it for a number.
+    """
+    told = ["".join(unguarded(texts.get(name) or "").split())[:COMPARED] for name in TEXTS]
+    return f"x{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
 
 
 def read(path: Path, *, run_id: str, scale: Scale) -> Filled:
@@ -129,6 +144,10 @@ def _row(cells: Mapping[str, str], *, scale: Scale, run_id: str, faults: list[st
     told: dict[str, Any] = {"task": unguarded(cells["task"].strip()), "note": unguarded(cells.get("note", "")).strip()}
     if cells.get("run", "").strip() not in ("", run_id):
         faults.append(f"column run: this row is about run {cells['run'].strip()!r}, not {run_id}")
+    if _is_changed(cells):
+        faults.append(
+            "column answer: somebody changed a text in this row, and the label would be given to the text as it was: put that back"
+        )
     if not told["task"]:
         faults.append("column task: it is empty")
     for name in PLACE[1:]:
@@ -145,6 +164,12 @@ def _row(cells: Mapping[str, str], *, scale: Scale, run_id: str, faults: list[st
     if len(told["note"]) > LONGEST_NOTE:
         faults.append(f"column note: {len(told['note'])} characters; {LONGEST_NOTE} are the most")
     return told | ({"by": by} if (by := unguarded(cells.get("by", "")).strip()) else {})
+
+
+def _is_changed(cells: Mapping[str, str]) -> bool:
+    """The texts are not those that the row was written with; not told where it has no check, or the file no texts."""
+    check, texts = cells.get("check", "").strip(), {name: cells[name] for name in TEXTS if name in cells}
+    return bool(check and "answer" in texts) and check_of(texts) != check
 
 
 def _whole(cell: str, name: str, faults: list[str]) -> int:

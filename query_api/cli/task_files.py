@@ -14,12 +14,12 @@ from infra.places import is_there
 from streams.errors import Invalid
 
 YAML: Final = (".yaml", ".yml")
-MOST: Final = 1_000
+MOST: Final = 10_000
 
 
 def is_path(name: str) -> bool:
     """What is named where a task is asked for is a file or a folder."""
-    return name.endswith(YAML) or (os.sep in name and is_there(name))
+    return name.endswith(YAML) or name in (os.curdir, os.pardir) or (os.sep in name and is_there(name))
 
 
 def tasks_in(paths: Sequence[Path], *, trust_code: bool) -> list[dict[str, Any]]:

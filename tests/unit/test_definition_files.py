@@ -1,6 +1,8 @@
 """A definition with the files that it leans on: includes, groups, tags and functions are what lm-eval makes of them."""
 
 import json
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from lm_eval.tasks._yaml_loader import load_yaml
 
 from infra.harness.catalogue import Leaf
 from infra.harness.data import standing_in
+from infra.harness.defined_documents import check_own
 from infra.harness.definition_files import CODE, Files, fields_of, files_of
-from infra.harness.definition_groups import Member, member, members, only
+from infra.harness.definition_groups import Member, member, members, only, remarks
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
-from infra.marked_yaml import PLAIN, nodes, value_of
+from infra.marked_yaml import PLAIN, TAGGED, nodes, value_of
 from infra.preparing import expanded, leaves_of
+from query_api.cli.task_files import is_path, tasks_in
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
 from tests.unit.test_definitions import WHOLE
@@ -55,7 +59,7 @@ def refused(texts: dict[str, str], *, main: str = "a.yaml", trust_code: bool = F
     """What is said of a definition that is refused."""
     with pytest.raises(Invalid) as told:
         checked(Files(main, texts), trust_code=trust_code)
-    assert told.value.code == CODE
+    assert told.value.code in (CODE, TAGGED)
     return str(told.value)
 
 
@@ -161,11 +165,13 @@ def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
         ({"a.yaml": "group: x\ntask:\n  - task: boolq\n    doc_to_text: y\n"}, "a.yaml, line 4: the group changes doc_to_text of"),
         ({"a.yaml": f"group: x\ntask:\n  - task: y\n    doc_to_txt: y\n{REST}\n"}, "a.yaml, line 4: there is no field 'doc_to_txt'"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    aggregation: meen\n"},
-         "a.yaml, line 5: aggregation 'meen' of a group is not supported; did you mean mean?"),
+         "a.yaml, line 5: aggregation 'meen' of a group is not supported: write mean"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: false\n"},
-         "a.yaml, line 5: a group's samples count alike here"),
-        ({"a.yaml": "group: x\naggregate_metric_list:\n  - metric: akk\ntask: [b]\n", "b.yaml": f"task: b\n{REST}"},
-         "a.yaml, line 3: no task of the group has metric 'akk'; there are acc"),
+         "a.yaml, line 5: a group's samples count alike here: write weight_by_size: true"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    agregation: mean\n"},
+         "a.yaml, line 5: aggregate_metric_list has no 'agregation'; did you mean aggregation?"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: !function a.b\n"},
+         "a.yaml, line 5: a plain value must be here: could not determine a constructor for the tag '!function'"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_file_and_line(texts: dict[str, str], says: str) -> None:
@@ -201,11 +207,61 @@ def test_a_function_that_a_module_makes_is_no_fault(module: str) -> None:
     assert checked(Files("a.yaml", FUNCTIONS | {"code.py": module}), trust_code=True) == "capitals"
 
 
+def test_a_groups_metric_that_no_task_has_is_left_out_with_a_word() -> None:
+    """As in lm-eval, which says none."""
+    files = Files("a.yaml", {"a.yaml": "group: x\naggregate_metric_list:\n  - metric: akk\ntask: [b]\n", "b.yaml": f"task: b\n{REST}"})
+    assert checked(files, trust_code=False) == "x"
+    assert remarks(files) == ["a.yaml, line 3: no task of group x has metric 'akk', which is left out as in lm-eval; there are acc"]
+    assert remarks(Files("lands.yaml", LANDS)) == []
+
+
+@pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])
+def test_a_groups_metric_may_be_a_function(metric: str) -> None:
+    """As in lm-eval's code2text: it is that of its tasks by the function's name."""
+    own = WHOLE.replace("metric: acc", "metric: !function code.bleu\n    aggregation: mean\n    higher_is_better: true")
+    group = f"group: x\ntask: [capitals]\naggregate_metric_list:\n  - metric: {metric}\n    aggregation: mean\n"
+    texts = {"a.yaml": group, "b.yaml": own, "code.py": "def bleu(**kwargs):\n    return 1\n"}
+    assert checked(Files("a.yaml", texts), trust_code=True) == "x"
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("np.int32(1)", None),
+        ("np.array(1)", None),
+        ("[np.int64(0), 1]", None),
+        ("np.int32(2)", "a.yaml, line 7: document 0, doc_to_target: the number 2 is none of the 2 choices"),
+        ("np.array([0, 1])", "a.yaml, line 7: document 0, doc_to_target: an array of NumPy's, which would be taken for one answer"),
+        ("np.array([])", "doc_to_target: an array of NumPy's"),
+        ("[]", "doc_to_target: there is no right answer in its list"),
+        ("type('Odd', (int,), {'__int__': len})(1)", "doc_to_target: what its function makes cannot be compared: TypeError"),
+    ],
+)
+def test_what_functions_give_as_an_answer_is_taken_or_told(answer: str, says: str | None) -> None:
+    """Numbers of NumPy's as lm-eval's own toxigen has them; what is no answer never ends the planning of the other tasks."""
+    texts = FUNCTIONS | {"code.py": f"import numpy as np\ndef answer(doc):\n    return {answer}\n"}
+    files = Files("a.yaml", texts)
+    fields = member(files, "capitals").fields
+    with unpacked(files) as folder, standing_in(DOCUMENT):
+        task = task_of("capitals", fields, folder, {})
+        with pytest.raises(Invalid, match=re.escape(says)) if says else nullcontext():
+            check_own(task, fields)
+
+
 def test_what_a_module_registers_is_there() -> None:
     """A filter by that name, where the request trusts the module."""
     texts = FUNCTIONS | {"a.yaml": FUNCTIONS["a.yaml"] + "filter_list:\n  - name: x\n    filter:\n      - function: mine\n"}
     assert "there is no filter 'mine'" in refused(texts, trust_code=True)
     assert checked(Files("a.yaml", texts | {"code.py": f"{FUNCTIONS['code.py']}register_filter('mine')\n"}), trust_code=True)
+
+
+def test_the_folder_that_one_is_in_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the one above it; any other word is a task's name, whatever lies there."""
+    (tmp_path / "capitals.yaml").write_text(WHOLE)
+    (tmp_path / "arc_easy").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert [is_path(name) for name in (".", "..", "./arc_easy", "arc_easy")] == [True, True, True, False]
+    assert [one["name"] for one in tasks_in([Path()], trust_code=False)] == ["capitals"]
 
 
 def test_what_travels_is_told_apart_from_what_does_not() -> None:

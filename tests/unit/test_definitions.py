@@ -102,7 +102,13 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, "- metric: perplexity", "line 8: metric perplexity is not had of generate_until"),
         (GENERATED, "- metric: byte_perplexity", "line 8: metric byte_perplexity is not had of generate_until"),
         (GENERATED, "- metric: acc", "line 8: metric acc is not had of generate_until"),
-        (GENERATED, "- metric: exact_match\n    ignore_cas: true", "line 9: metric exact_match has no argument 'ignore_cas'; did you mean"),
+        (WHOLE, "- metric: acc\n    agregation: mean", "line 10: a metric has no 'agregation'; did you mean aggregation?"),
+        (WHOLE, "- metric: acc\n    higher_is_beter: false", "line 10: a metric has no 'higher_is_beter'; did you mean higher_is_better?"),
+        (WHOLE, "- metric: acc\n    ignore_case: true", "line 10: metric acc has no 'ignore_case'; there are aggregation, hf_evaluate"),
+        (GENERATED, "- metric: exact_match\n    agregation: mean", "line 9: a metric has no 'agregation'; did you mean aggregation?"),
+        (GENERATED, "- metric: exact_match\n    ignore_cas: true", "line 9: metric exact_match has no 'ignore_cas'; did you mean"),
+        (GENERATED, "- metric: bleu\n    lowercase: true", "line 9: metric bleu has no 'lowercase'"),
+        (GENERATED, f"- metric: bleu\n{FILTER}lowercase\n    metric: bleu", "line 13: a filter of filter_list has no 'metric'; there are"),
         (GENERATED, f"- metric: bleu\n{FILTER}regx", "line 12: there is no filter 'regx'; did you mean regex?"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
@@ -119,6 +125,11 @@ def test_what_cannot_be_scored_is_found_before_anything_runs(whole: str, instead
     with pytest.raises(Invalid) as refused:
         checked(alone(whole.replace("- metric: acc" if whole is WHOLE else "- metric: exact_match", instead)), trust_code=False)
     assert says in str(refused.value)
+
+
+def test_a_name_may_be_any_of_lm_evals() -> None:
+    """Some have parentheses."""
+    assert checked(alone(WHOLE.replace("task: capitals", "task: capitals_(general)")), trust_code=False) == "capitals_(general)"
 
 
 def test_a_definition_that_names_no_output_type_generates() -> None:
@@ -155,6 +166,8 @@ def faults_of(text: str) -> Iterator[str]:
     [
         ("mine\n    aggregation: meen", "line 10: there is no aggregation 'meen'; did you mean mean?"),
         ("mine", "line 9: metric mine needs its aggregation, as aggregation: mean"),
+        ("mine\n    agregation: mean", "line 10: a metric has no 'agregation'; did you mean aggregation?"),
+        ("mine\n    aggregation: mean\n    weight_by_size: true", None),
         ("acc", None),
     ],
 )
@@ -169,7 +182,10 @@ def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: 
     "change",
     [
         ('"{{choices}}"', "!function os.listdir"),
+        ("metric_list:", "num_fewshot: null\nmetric_list:"),
         ("me/capitals", "json"),
+        ("metric: acc", "metric: !function os.stat\n    follow_symlinks: true\n    aggregation: mean\n    higher_is_better: true"),
+        ("metric: acc", "metric: f1\n    hf_evaluate: true\n    average: macro"),
         ("metric: acc", "metric: mine\n    aggregation: mean\nprocess_results: !function os.listdir"),
     ],
 )

@@ -76,6 +76,37 @@ def test_a_template_of_pairs_says_the_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written_as", "comes_back_as", "is_it"),
+    [
+        ("Once\r\nupon a  time", "Once\nupon a time ", True),
+        ("=1+1", "=1+1", True),
+        ("=1+1", "'=1+1", True),
+        ("'=1+1", "'=1+1", True),
+        ("Once", "Twice", False),
+        ("Once", "", False),
+        ("a" * 40_000, "a" * 32_767, True),
+        ("\x0c\u2028Once", "Once", True),
+    ],
+)
+@pytest.mark.parametrize("name", ["answer", "other"])
+def test_a_text_that_was_changed_is_refused_with_its_line(
+    tmp_path: Path, written_as: str, comes_back_as: str, is_it: bool, name: str
+) -> None:
+    """What spreadsheets do to spaces, lines and long cells is no change."""
+    texts = {"answer": "A", "other": "B", name: written_as}
+    rows = list(csv.DictReader(io.StringIO(template(R, [ANSWER | texts]), newline="")))
+    rows[0] |= {"label": "first", name: comes_back_as}
+    out = io.StringIO(newline="")
+    filled = csv.DictWriter(out, rows[0])
+    filled.writeheader()
+    filled.writerows(rows)
+    if is_it:
+        assert len(read(written(tmp_path, out.getvalue()), run_id=R, scale=PAIRS).rows) == 1
+    else:
+        assert refusal(written(tmp_path, out.getvalue()), PAIRS).startswith(", line 2, column answer: somebody changed a text in this row")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "task,ordinal,label\nstory,3,7.5\n",
