@@ -7,7 +7,7 @@ Source: lm-eval 0.4.13, api/task.py, ConfigurableTask.process_results; api/metri
 import difflib
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -117,7 +117,7 @@ def _check_metric(one: Any, *, kind: str) -> None:
     if metric.value not in registry.METRIC_REGISTRY:
         raise wrong(metric, f"there is no metric {metric.value!r}; {meant(metric.value, registry.METRIC_REGISTRY.keys())}", code=CODE)
     if not _is_of_the_hub(told):
-        check_keys(told, OWN | _arguments(metric.value, kind=kind), what=f"metric {metric.value}")
+        check_keys(told, OWN | set(_idle()) | _arguments(metric.value, kind=kind), what=f"metric {metric.value}")
     given = told["aggregation"][1] if "aggregation" in told else None
     if given is not None and given.tag not in PLAIN:  # a function of the definition's own takes what its author knows
         return
@@ -152,6 +152,22 @@ def _arguments(metric: str, *, kind: str) -> set[str]:
         return set()
     function = _exact_match() if metric == "exact_match" else _registry().get_metric(metric)
     return set(inspect.signature(function).parameters) - HANDED
+
+
+def _idle() -> tuple[str, ...]:
+    """What files say of metrics that do not take it, and lm-eval then passes over: arguments of exact_match, and of the hub's F1."""
+    return (*(name for name in inspect.signature(_exact_match()).parameters if name not in HANDED), "average")
+
+
+def idle_keys(node: Any, *, kind: str) -> Iterator[tuple[Any, str]]:
+    """The keys of a metric_list that count for nothing, each with its metric."""
+    for one in items(node):
+        told = pairs(one)
+        metric = told["metric"][1] if "metric" in told else None
+        if metric is None or str(metric.value) not in GIVES.get(kind, {}) or _is_of_the_hub(told):
+            continue
+        taken = _arguments(metric.value, kind=kind)
+        yield from ((key, metric.value) for name, (key, _) in told.items() if name in _idle() and name not in taken)
 
 
 def _usual(metric: str) -> str:

@@ -12,12 +12,13 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.defined_metrics import check_keys
+from infra.harness.defined_metrics import check_keys, idle_keys
 from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
 
 GROUP: Final = "group"
+USUAL: Final = "generate_until"  # the output_type where a definition says none
 STRUCTURE: Final = frozenset({GROUP, "group_alias", "task", "aggregate_metric_list", "metadata"})
 FIGURE: Final = frozenset({"metric", "aggregation", "weight_by_size", "filter_list"})  # what a group says of one of its figures
 DROPPED: Final = frozenset({"tag", "task_list"})
@@ -48,10 +49,19 @@ def members(files: Files) -> list[Member | Leaf]:
 
 
 def remarks(files: Files) -> list[str]:
-    """What groups say that counts for nothing, as in lm-eval: metrics that none of their tasks has. Raises: Invalid."""
+    """What is said that counts for nothing, as in lm-eval: groups' metrics that none of their tasks has, arguments that no metric takes.
+
+    Raises: Invalid.
+    """
     told = list[str]()
-    list(_members(files, whole=True, remarks=told))
-    return told
+    for one in _members(files, whole=True, remarks=told):
+        if isinstance(one, Member) and "metric_list" in one.fields and "process_results" not in one.fields:
+            kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
+            told += [
+                f"{place(key.start_mark)}{key.value} counts for nothing with metric {metric} of {kind}, as in lm-eval: leave it out"
+                for key, metric in idle_keys(one.fields["metric_list"][1], kind=kind)
+            ]
+    return list(dict.fromkeys(told))
 
 
 def member(files: Files, name: str) -> Member:

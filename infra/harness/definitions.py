@@ -17,7 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from infra.harness.defined_fields import check_kinds
 from infra.harness.defined_metrics import check_aggregations, check_examples, check_filters, check_generation, check_metrics
 from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function, modules_of
-from infra.harness.definition_groups import Member, members, name_of
+from infra.harness.definition_groups import USUAL, Member, members, name_of
 from infra.marked_yaml import PLAIN, meant, nodes, word, wrong
 from streams.errors import Invalid
 
@@ -25,7 +25,6 @@ from streams.errors import Invalid
 FORMATS = frozenset({"json", "csv", "parquet", "text"})
 NAME = re.compile(r"[A-Za-z0-9_.()-]{1,100}(::[A-Za-z0-9_.()-]{1,100}){0,2}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
-USUAL = "generate_until"  # where a definition says none
 REGISTERS = "register_"
 TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description")
 NEEDED = ("dataset_path", "doc_to_text")

@@ -104,7 +104,7 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, "- metric: acc", "line 8: metric acc is not had of generate_until"),
         (WHOLE, "- metric: acc\n    agregation: mean", "line 10: a metric has no 'agregation'; did you mean aggregation?"),
         (WHOLE, "- metric: acc\n    higher_is_beter: false", "line 10: a metric has no 'higher_is_beter'; did you mean higher_is_better?"),
-        (WHOLE, "- metric: acc\n    ignore_case: true", "line 10: metric acc has no 'ignore_case'; there are aggregation, hf_evaluate"),
+        (WHOLE, "- metric: acc\n    smoothing: 1", "line 10: metric acc has no 'smoothing'; there are aggregation, average, hf_evaluate"),
         (GENERATED, "- metric: exact_match\n    agregation: mean", "line 9: a metric has no 'agregation'; did you mean aggregation?"),
         (GENERATED, "- metric: exact_match\n    ignore_cas: true", "line 9: metric exact_match has no 'ignore_cas'; did you mean"),
         (GENERATED, "- metric: bleu\n    lowercase: true", "line 9: metric bleu has no 'lowercase'"),
