@@ -23,7 +23,7 @@ from tests.flow import PATIENCE_S
 from tests.hub_server import Hub, repository, serving
 from tests.models import tiny_llama
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 KEY, WRONG = "hf_NobodyMayReadThis", "hf_OfSomebodyElse"
 CARD = "---\nlicense: apache-2.0\n---\nA model of nothing.\n"
 ASKED = ("--task", "assay_copy", "--limit", "4", "--wait", "--json")
