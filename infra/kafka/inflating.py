@@ -9,6 +9,7 @@ Written against aiokafka's internals, hence bound to one version. Source: aiokaf
 """
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import Any, Final, NamedTuple, Self
 
 import aiokafka
@@ -110,8 +111,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiok
 def _install() -> None:
     """Every consumer of this process inflates within bounds from now on. (Snappy gives at most twenty times what it is given.)"""
     fetcher.PartitionRecords = _PartitionRecords
-    compiled = __import__(in_python.DefaultRecordBatch.__module__, fromlist=["DefaultRecordBatch"])
-    for module in {in_python, compiled}:
+    for module in (in_python, import_module(in_python.DefaultRecordBatch.__module__)):  # its compiled twin, where that is there
         module.gzip_decode = _bounded(cramjam.gzip.decompress_into)
         module.lz4_decode = _bounded(cramjam.lz4.decompress_into)
         module.zstd_decode = _bounded(cramjam.zstd.decompress_into)

@@ -19,7 +19,8 @@ RANGES: Final[dict[str, Interval]] = {
     **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), (1.0, math.inf)),
     **dict.fromkeys(("bits_per_byte", "ter", "mtld"), NOT_NEGATIVE),
     **dict.fromkeys(("bleu", "chrf", "chrf++", "eqbench", "smoothed_bleu_4"), PERCENT),
-    "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": (-1.0, 1.0), "rating": (0.0, 10.0),
+    "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": (-1.0, 1.0),
+    **dict.fromkeys(("rating", "coherence", "creativity", "style", "prompt_following"), (1.0, 10.0)),  # points of a rubric
 }  # fmt: skip
 # Exponentials of means: their error is as many per cent up as down, and no interval of theirs reaches 0.
 EXPONENTIAL: Final = frozenset({"perplexity", "word_perplexity", "byte_perplexity"})
