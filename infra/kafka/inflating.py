@@ -111,7 +111,8 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # aiok
 def _install() -> None:
     """Every consumer of this process inflates within bounds from now on. (Snappy gives at most twenty times what it is given.)"""
     fetcher.PartitionRecords = _PartitionRecords
-    for module in (in_python, import_module(in_python.DefaultRecordBatch.__module__)):  # its compiled twin, where that is there
+    modules: tuple[Any, ...] = (in_python, import_module(in_python.DefaultRecordBatch.__module__))  # its compiled twin, where that is there
+    for module in modules:
         module.gzip_decode = _bounded(cramjam.gzip.decompress_into)
         module.lz4_decode = _bounded(cramjam.lz4.decompress_into)
         module.zstd_decode = _bounded(cramjam.zstd.decompress_into)
