@@ -60,6 +60,8 @@ class PairedDifference(Shape):
     n: int
     method: str
     clusters: int = Field(description="samples that share a passage count as one")
+    differ: float | None = Field(description="of answers that are right or wrong, the share of samples that differ; null for other values")
+    effect: float = Field(description="the design effect: how many times the variance is that of as many samples that share nothing")
 
 
 class DifferingSample(Shape):

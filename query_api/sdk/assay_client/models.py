@@ -693,6 +693,10 @@ class PairedDifference(Shape):
     method: str
     clusters: int
     """samples that share a passage count as one"""
+    differ: float | None
+    """of answers that are right or wrong, the share of samples that differ; null for other values"""
+    effect: float
+    """the design effect: how many times the variance is that of as many samples that share nothing"""
 
 
 class PriceRow(Shape):
