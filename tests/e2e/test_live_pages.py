@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 from infra.settings import Settings
 from tests.e2e.pages import PATIENCE_MS, completed, opened, submit, visit
 
-pytestmark = [pytest.mark.integration, pytest.mark.e2e]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.e2e]
 BAR = "document.querySelector(\"progress[aria-label='progress of live-model']\")"
 MOVED = f"first => !{BAR} || {BAR}.value > first"
 

@@ -7,7 +7,7 @@ from infra.settings import Settings
 from tests.doors import assay, closed_api
 from tests.e2e.pages import PATIENCE_MS, opened, visit
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_person_signs_in_with_a_key_and_out_again(flow: Settings, browser: Browser) -> None:

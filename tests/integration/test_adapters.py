@@ -15,7 +15,7 @@ from tests.models import adapter_of, tiny_llama
 from tests.reference import hflm, ours, theirs
 
 # What transformers, peft and torch warn of is not ours to mend.
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 PAIRS = [("the garden", " of a tree"), ("the garden", " of a flower"), ("one two", " three"), ("", "alone")]
 
 

@@ -27,7 +27,7 @@ from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_STATUS, R
 from tests.conftest import end, free_ports, spawn
 from tests.flow import PATIENCE_S
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 PATIENT_US = 15_000_000  # how soon it is where nothing else runs is a benchmark's matter
 
 
@@ -142,7 +142,6 @@ def test_an_agent_that_is_killed_loses_nothing(pool: Settings) -> None:
     asyncio.run(act())
 
 
-@pytest.mark.slow
 def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(pool: Settings) -> None:
     """It follows and waits; once the active one is killed leases go on, and so they do when it leaves. Nothing is lost."""
 
@@ -173,7 +172,6 @@ def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(po
     asyncio.run(act())
 
 
-@pytest.mark.slow
 def test_a_dispatcher_that_did_not_run_takes_nobody_for_silent(pool: Settings) -> None:
     """It was stopped for longer than a lease, while its agent worked on: the only attempt that the job has goes on."""
     pool = pool.model_copy(update={"max_attempts": 1})

@@ -24,7 +24,7 @@ from streams.topics import ANSWERS, JOB_STATUS
 from tests.flow import events_of
 from tests.models import tiny_llama
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SAMPLES = 200
 
 

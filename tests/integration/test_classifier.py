@@ -15,7 +15,7 @@ from streams.errors import Invalid
 from tests.models import tiny_llama, tiny_tokenizer
 from tests.reference import ours
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LENGTH = 32
 TEXTS = ("the dog runs", "the cats near the dog sleep", "", "sum: 1+2=3", "the dog sings", "the queen behind the sailors waits " * 20)
 LABELS = ("neutral", "LABEL_1", "rude")

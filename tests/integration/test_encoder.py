@@ -18,7 +18,7 @@ from streams.errors import Invalid
 from tests.models import tiny_bert, tiny_llama, tiny_tokenizer
 from tests.reference import ours
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LENGTH, LAYERS = 32, 3
 PAIRS = (
     ("the dog runs", ["the dogs run", "the cats near the dog sleep"]), ("the cats near the dog sleep", ["the cat near the dog sleeps"]),

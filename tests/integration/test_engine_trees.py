@@ -15,7 +15,7 @@ from schemas.requests import EngineChoice, ModelRef
 from tests.models import save
 from tests.reference import hflm, ours, theirs
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 LENGTH = 160
 SHAPE = {
     "vocab_size": 512, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -22,7 +22,7 @@ from streams.errors import Invalid, Permanent, Temporary
 from streams.quality.generation import ARGUMENTS, LENGTHS
 from tests.models import tiny_bert, tiny_llama
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 CHOICE = EngineChoice(options={"threads": "1"})
 T = TypeVar("T")
 Change = Callable[[Path], object]

@@ -22,7 +22,7 @@ from tests.certificates import certificates
 from tests.delays.record import Sent
 from tests.delays.running import Server, known_delays
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 QUICK = "known?ttft_ms=20&itl_ms=2"
 
 

@@ -18,7 +18,7 @@ from infra.sandbox.syscalls import ALLOWED, MACHINES, seccomp_filter
 from infra.sandbox.walls import KINDS, Walls, readable
 from streams.errors import AssayError, Invalid
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SHORT = Limits(processor_s=1, wall_s=8.0, memory_bytes=512 * 2**20, files_bytes=4 * 2**20, output_bytes=2**22)
 WAITS = {"sleeping for ever", "silence and sleep"}  # what has nothing to do but wait until it is ended
 SECRET = "a-secret-that-nobody-may-read"

@@ -26,7 +26,7 @@ from tests.flow import get, until
 from tests.integration.test_supervisor import until_up
 from tests.runs import run_named
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 RUN = (
     "from infra.embedded import supervisor; from infra.embedded.processes import stack; from infra.settings import Settings; "
     "chosen = [one for one in stack() if one.name in ('broker', 'registry', 'agents.dispatch')]; "

@@ -22,7 +22,7 @@ from tests.integration.test_documents import ROWS
 from tests.integration.test_harness import on_the_wire
 from tests.unit.test_definition_files import REST
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TASKS = {
     "tasks/lands.yaml": "group: lands\ntask:\n  - north\n  - task: south\n    include: _rest\n    doc_to_target: !function code.other\n",
     "tasks/north.yaml": "task: north\ninclude: _rest\ndoc_to_text: !function code.asked\n",

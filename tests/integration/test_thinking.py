@@ -12,7 +12,7 @@ from streams.errors import Invalid
 from tests.models import tiny_llama
 from tests.reference import hflm, ours, theirs
 
-pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 PROMPT = "Question: What is it that grows in the garden, and why? Answer:"
 PLAIN: dict[str, Any] = {"until": [], "max_gen_toks": 48}
 # With more than greedy search's settings, the model's own `generate` writes the text.
