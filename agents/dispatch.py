@@ -197,8 +197,8 @@ class Dispatcher:
         while True:
             ticked_s = time.monotonic()
             await asyncio.sleep(TICK_S)
-            if time.monotonic() - ticked_s > PAUSED_S:
-                await self._wake()
+            if (paused_s := time.monotonic() - ticked_s) > PAUSED_S:
+                await self._wake(paused_s)
             if self._reach.away_since_us is not None:
                 continue
             if self.active:
@@ -254,11 +254,12 @@ class Dispatcher:
         self.pool.listens(now_us=steady_us())
         self.pool.succession.listens(now_us=steady_us() + RETURN_US)
 
-    async def _wake(self) -> None:
-        """Reads what came while this process did not run, before anybody is taken for silent."""
+    async def _wake(self, paused_s: float) -> None:
+        """Reads what came while this process did not run, before anybody is taken for silent. A long pause may have been others' too."""
         await self._following.until(await self._following.ends(self._topics))
-        self.pool.listens(now_us=steady_us())
-        self.pool.succession.listens(now_us=steady_us())
+        if paused_s > self._settings.lease_s / 2:
+            self.pool.listens(now_us=steady_us())
+            self.pool.succession.listens(now_us=steady_us())
 
     # --- What is decided
 
