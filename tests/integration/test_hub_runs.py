@@ -22,6 +22,7 @@ from tests.conftest import HUB, HUB_PORT, environment
 from tests.flow import PATIENCE_S
 from tests.hub_server import Hub, repository, serving
 from tests.models import tiny_llama
+from tests.secrecy import files_with
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 KEY, WRONG = "hf_NobodyMayReadThis", "hf_OfSomebodyElse"
@@ -93,17 +94,8 @@ def test_a_gated_model_is_for_its_credential_and_the_key_is_nowhere(flow: Settin
     done = assay(flow, "submit", "--model", "org/gated", "--credential", "wrong", *ASKED)
     assert done.returncode != 0 and "org/gated is gated" in done.stderr and "hf_" not in done.stderr
     assert document(assay(flow, "submit", "--model", "org/gated", "--credential", "hubs", *ASKED))["state"] == "completed"
-    files = [path for path in flow.home.rglob("*") if path.is_file() and path.parent != keys]
-    assert [path for path in files if any(key.encode() in _held(path) for key in (KEY, WRONG))] == []
+    assert files_with(flow.home, KEY, WRONG) == []
     assert not [one for one in psutil.process_iter(["cmdline"]) if KEY in " ".join(one.info["cmdline"] or ())]
-
-
-def _held(path: Path) -> bytes:
-    """What the file holds; nothing where it has gone: a database's files come and go."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
 
 
 def test_an_agent_fetches_what_it_has_not_and_keeps_it_while_it_is_loaded(

@@ -20,6 +20,7 @@ from schemas.requests import Budget, EngineChoice
 from schemas.runs import RunDelayed
 from streams.topics import DELAYS, RUNS
 from tests.flow import events_of, get, post, request, until_row, until_state
+from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -138,7 +139,7 @@ def test_a_run_whose_money_is_spent_stops_says_so_and_keeps_what_it_has(flow: Se
     sql = "SELECT task, answered, scored FROM run_progress WHERE run_id = {run_id:String}"
     (row,) = asyncio.run(until_row(flow, sql, holds=lambda rows: bool(rows) and rows[0]["scored"] > 0, run_id=told["run_id"]))
     assert 0 < row["answered"] < 400
-    run = get(f"{flow.api}/v1/runs/{told['run_id']}").json()
+    run = until(flow.api, f"/v1/runs/{told['run_id']}", holds=lambda run: bool(run["scores"]))
     assert (run["reason_code"], run["scores"][0]["complete"]) == ("budget-usd", False)
     sql = "SELECT run_usd FROM run_costs WHERE run_id = {run_id:String} AND price_version = {version:String}"
     (cost,) = asyncio.run(until_row(flow, sql, holds=bool, run_id=told["run_id"], version=version))
