@@ -61,7 +61,7 @@ def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | 
     if len(set(shared)) < 2:
         return Alpha(value, None, len(units))
     sums, of = _summed([*units.values(), _doubted(list(units.values()))], level)
-    found = _interval(sums, of, [*shared, _doubted])
+    found = _interval(sums, of, [*shared, object()])
     return Alpha(value, found and (min(found[0], value), max(found[1], value)), len(units))
 
 

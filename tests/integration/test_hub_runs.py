@@ -1,12 +1,8 @@
 """Runs of models that a hub has, through every process; and an agent that fetches one itself."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -18,9 +14,9 @@ from infra.settings import Settings
 from schemas.requests import EngineChoice, ModelRef
 from streams.errors import Permanent
 from streams.hub_names import Named
-from tests.conftest import HUB, HUB_PORT, environment
-from tests.flow import PATIENCE_S
+from tests.conftest import HUB, HUB_PORT
 from tests.hub_server import Hub, repository, serving
+from tests.integration.test_cli import assay, document
 from tests.models import tiny_llama
 from tests.secrecy import files_with
 
@@ -45,19 +41,6 @@ def hub(folder: Path) -> Iterator[Hub]:
         made.repositories |= {"org/tiny": repository(folder), "org/gated": repository(folder, token=KEY)}
         made.cut["model.safetensors"] = 150_000
         yield made
-
-
-def assay(flow: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line, once."""
-    command = [sys.executable, "-m", "query_api.cli.main", *arguments]
-    return subprocess.run(command, env=environment(flow), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-
-
-def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """What a command printed as JSON."""
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
 
 
 def test_a_model_runs_by_its_name_and_its_commit_is_in_the_record(flow: Settings, hub: Hub, folder: Path) -> None:

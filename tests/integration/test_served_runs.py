@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from infra.settings import Settings
-from tests.conftest import end, environment, free_ports
+from tests.conftest import end, free_ports
 from tests.flow import PATIENCE_S
+from tests.integration.test_cli import assay, document
 from tests.models import tiny_llama
 from tests.openai_server import NAME
 from tests.secrecy import files_with
@@ -49,19 +49,6 @@ def url(folder: Path, flow: Settings) -> Iterator[str]:
         yield address
     finally:
         end(child)
-
-
-def assay(flow: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command line, once."""
-    command = [sys.executable, "-m", "query_api.cli.main", *arguments]
-    return subprocess.run(command, env=environment(flow), capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-
-
-def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """What a command printed as JSON."""
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
 
 
 def values(flow: Settings, run_id: str) -> dict[tuple[str, int, str], float]:
