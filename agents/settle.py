@@ -38,10 +38,11 @@ log_line = structlog.get_logger()
 
 @dataclass(slots=True)
 class Said:
-    """What was said of a run: the scores of its tasks, its speed, and its newest result."""
+    """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result."""
 
     scores: dict[str, RunScored] = field(default_factory=dict)
     speed: PerformanceSummarised | None = None
+    measured: dict[str, tuple[object, ...]] = field(default_factory=dict)
     result: str | None = None
 
 
@@ -155,8 +156,7 @@ class Settling:
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
         for planned in run.plan.tasks:
             await self._score(run, planned.task, said)
-        for job_id in sorted(run.speeds):
-            await self._summarise(run, job_id, said)
+        await self._summarise(run, said)
         if run.complete and not run.over:
             await self._change(run, "completed")
         if run.over and (run.state != "completed" or run.complete):
@@ -195,11 +195,18 @@ class Settling:
             await self._write(event)
             said.scores[task] = event
 
-    async def _summarise(self, run: Run, job_id: str, said: Said) -> None:
-        event = results.summarised(run, job_id, stamp=producer(STAMP))
-        if event and (said.speed is None or said.speed.event_id != event.event_id):
-            await self._write(event)
-            said.speed = event
+    async def _summarise(self, run: Run, said: Said) -> None:
+        """Says the speed of a workload whose measurements are all here. What a long load comes to takes seconds, beside the loop."""
+        for job_id, speed in sorted(run.speeds.items()):
+            known = (speed.added, run.slo, run.served_elsewhere)
+            work = results.summarising(run, job_id, stamp=producer(STAMP)) if known != said.measured.get(job_id) else None
+            if work is None:
+                continue
+            event = await asyncio.to_thread(work)
+            if said.speed is None or said.speed.event_id != event.event_id:
+                await self._write(event)
+                said.speed = event
+            said.measured[job_id] = known
 
     async def _change(self, run: Run, state: RunState, *, code: str | None = None, message: str | None = None) -> None:
         change = RunChanged(

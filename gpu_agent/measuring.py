@@ -11,8 +11,8 @@ from schemas.jobs import Job
 from schemas.measurements import LoadClient, RequestTimed, TokensTimed
 from schemas.requests import Workload
 from streams.errors import AssayError
-from streams.speed.performance import Attempt
 from streams.speed.sweeping import Step, following, steps_of
+from streams.speed.timings import Timings
 
 ARRIVALS = 64
 # What a request's event has just as it was measured.
@@ -39,21 +39,22 @@ class Measuring:
             return
         steps = list[Step]()
         while (step := following(workload, steps, slo=self._job.slo)) is not None:
-            seen = Attempt()
+            seen = Timings()
             async for _ in self._step(step, seen, number=len(steps)):
                 yield self._counts
-            steady = [request for request in seen.requests.values() if request.phase == "steady"]
-            if not steady:
+            taken = seen.taken()
+            if not len(taken.steady):
                 return
-            steps += steps_of(sorted(steady, key=lambda one: one.request_index), seen.tokens, slo=self._job.slo)
+            steps += steps_of(taken.steady, taken.arrivals, slo=self._job.slo)
 
-    async def _step(self, workload: Workload, seen: Attempt, *, number: int) -> AsyncIterator[None]:
+    async def _step(self, workload: Workload, seen: Timings, *, number: int) -> AsyncIterator[None]:
         """Measures a step of a sweep; `seen` takes up what it measures."""
         about = {"step": number, "step_rate_per_s": workload.rate_per_s}
         try:
             async for timed, tokens in self._load(workload, about=about):
-                seen.requests[timed.request_index] = timed
-                seen.tokens |= {(one.request_index, one.sequence, one.chunk): one for one in tokens}
+                seen.add(timed)
+                for one in tokens:
+                    seen.add(one)
                 yield
         except AssayError as error:
             # A server that answers no more, once it has answered, is a limit that was found.

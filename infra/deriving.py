@@ -157,7 +157,7 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
         if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP):
             scores[planned.task] = said
             yield "run_scores", said
-    speeds = [event for job_id in sorted(run.speeds) if (event := results.summarised(run, job_id, stamp=STAMP))]
+    speeds = [work() for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]
     for speed in speeds:
         yield "performance", speed
     yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP)

@@ -41,6 +41,7 @@ MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
+MOST_LOAD_TOKENS: Final = 20_000_000  # each is a time that is kept until the load is over
 MOST_RATE: Final = 10_000
 MOST_TRACED: Final = 20_000
 TRACED_BYTES, ID_BYTES = 24, 4  # of a request of a trace, and of each of its ids

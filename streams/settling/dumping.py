@@ -1,13 +1,12 @@
-"""Open runs as JSON and back, for snapshots. Scores are columns, for they are most of it."""
+"""Open runs as JSON and back, for snapshots. Scores and timings are columns, for they are most of it."""
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any, Final
 
 from schemas.jobs import EngineUsed
-from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import CancellationRequested, Objective
 from schemas.results import TaskStopped
 from schemas.runs import Plan
@@ -15,17 +14,20 @@ from schemas.settled import RunSettled
 from streams.quality.scores import Cell, Tally, TaskScores
 from streams.settling.runs import Finished, OpenRuns, Run
 from streams.settling.used import Attempt, Came, Counter, Used
-from streams.speed import performance
+from streams.speed import performance, timings
 from streams.speed.performance import Speed
+from streams.speed.timings import Timings
 
-VERSION: Final = "settling-6"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-7"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 
 def dumped(open_runs: OpenRuns) -> bytes:
     """The runs as bytes."""
     closed = [[run_id, planned_at, sorted(versions)] for run_id, (planned_at, versions) in open_runs.closed.items()]
-    return json.dumps({"closed": closed, "runs": [_run(run) for run in open_runs.runs.values()]}, separators=(",", ":")).encode()
+    return json.dumps(
+        {"closed": closed, "runs": [_run(run, timings.dumped) for run in open_runs.runs.values()]}, separators=(",", ":")
+    ).encode()
 
 
 def loaded(state: bytes) -> OpenRuns:
@@ -37,7 +39,7 @@ def loaded(state: bytes) -> OpenRuns:
 
 def canonical(open_runs: OpenRuns) -> dict[str, str]:
     """Each open run as a text that says the same of equal runs, in whatever order they came to be so."""
-    return {run_id: json.dumps(_sorted(_run(run)), sort_keys=True) for run_id, run in open_runs.runs.items()}
+    return {run_id: json.dumps(_sorted(_run(run, timings.canonical)), sort_keys=True) for run_id, run in open_runs.runs.items()}
 
 
 def _sorted(told: Any) -> Any:
@@ -66,11 +68,12 @@ def _rows(columns: Any) -> list[Any]:
 PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state", "changed_us", "served_elsewhere", "deadline_us")
 
 
-def _run(run: Run) -> Json:
+def _run(run: Run, timed: Callable[[Timings], Any]) -> Json:
+    """The run; `timed` says how its loads' timings are written."""
     return {name: getattr(run, name) for name in PLAIN} | {
         "plan": run.plan.model_dump(mode="json") if run.plan else None,
         "scores": [[*key, _scores(scores)] for key, scores in run.scores.items()],
-        "speeds": [_speed(speed) for speed in run.speeds.values()],
+        "speeds": [_speed(speed, timed) for speed in run.speeds.values()],
         "finished": {job: [one.attempt, _model(one.engine), one.environment_sha] for job, one in run.finished.items()},
         "answered": {job: b64encode(done).decode() for job, done in run.answered.items()},
         "used": _used(run.used),
@@ -134,35 +137,18 @@ def _by_sample(columns: Any) -> dict[tuple[int, int], Any]:
     return {(ordinal, repeat): value for (ordinal, repeat), value in zip(*columns, strict=True)}
 
 
-def _speed(speed: Speed) -> Json:
+def _speed(speed: Speed, timed: Callable[[Timings], Any]) -> Json:
     finished = speed.finished
     return {
         "job_id": speed.job_id, "latest_us": speed.latest_us, "finished": [finished.attempt, dict(finished.counts)] if finished else None,
-        "readings": _events(speed.readings),
-        "attempts": {number: [_events(one.requests), _events(one.tokens), _events(one.readings)] for number, one in speed.attempts.items()},
+        "unnamed": timed(speed.unnamed), "attempts": {number: timed(one) for number, one in speed.attempts.items()},
     }  # fmt: skip
 
 
-def _events(events: Mapping[Any, Any]) -> list[Json]:
-    return [event.model_dump(mode="json") for event in events.values()]
-
-
 def _loaded_speed(told: Json) -> Speed:
-    attempts = {}
-    for number, (requests, tokens, readings) in told["attempts"].items():
-        timed = [RequestTimed.model_validate(event) for event in requests]
-        arrived = [TokensTimed.model_validate(event) for event in tokens]
-        attempts[int(number)] = performance.Attempt(
-            {event.request_index: event for event in timed},
-            {(event.request_index, event.sequence, event.chunk): event for event in arrived},
-            _readings(readings),
-        )
+    attempts = {int(number): timings.loaded(one) for number, one in told["attempts"].items()}
     finished = performance.Finished(*told["finished"]) if told["finished"] else None
-    return Speed(told["job_id"], attempts, _readings(told["readings"]), finished, told["latest_us"])
-
-
-def _readings(told: list[Json]) -> dict[str, ResourceRead]:
-    return {event.event_id: event for event in map(ResourceRead.model_validate, told)}
+    return Speed(told["job_id"], attempts, timings.loaded(told["unnamed"]), finished, told["latest_us"])
 
 
 def _used(used: Used) -> Json:

@@ -1,10 +1,12 @@
 """What is said of a run: the scores of its tasks, its speed, and its result. Pure: agents/settle.py writes them."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from schemas.event import Producer
+from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import PlannedTask, RunChanged
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
@@ -15,7 +17,8 @@ from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.queue.limits import moment
 from streams.settling.documents import packed
 from streams.settling.runs import Run
-from streams.speed.performance import FORMULA_VERSION
+from streams.speed.performance import FORMULA_VERSION, digest, summary
+from streams.speed.timings import Taken
 from streams.statistics.intervals import Interval
 
 GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the second
@@ -71,18 +74,26 @@ def stopped(run: Run, task: str, *, stamp: Producer) -> TaskStopped | None:
     )  # fmt: skip
 
 
-def summarised(run: Run, job_id: str, *, stamp: Producer) -> PerformanceSummarised | None:
-    """A workload's speed; None while its measurements are not all here."""
+def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], PerformanceSummarised] | None:
+    """What works out the speed of a workload from what is here now; None while its measurements are not all here.
+
+    Of a long load that takes seconds: it may be called in another thread, while the run goes on.
+    """
     speed = run.speeds[job_id]
     if not speed.complete:
         return None
-    summary = speed.summary(elsewhere=run.served_elsewhere, slo=run.slo)
-    return PerformanceSummarised(
-        occurred_us=speed.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
-        formula_version=FORMULA_VERSION, complete=True,
-        inputs_digest=speed.digest(elsewhere=run.served_elsewhere, slo=run.slo), figures=summary.figures, histograms=summary.histograms,
-        steps=summary.steps, slo=run.slo,
-    )  # fmt: skip
+    about = {
+        "occurred_us": speed.latest_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
+    }  # fmt: skip
+    return partial(_summarised, speed.taken(), elsewhere=run.served_elsewhere, slo=run.slo, about=about)
+
+
+def _summarised(taken: Taken, *, elsewhere: bool, slo: Objective | None, about: Mapping[str, object]) -> PerformanceSummarised:
+    found, named = summary(taken, elsewhere=elsewhere, slo=slo), digest(taken, elsewhere=elsewhere, slo=slo)
+    return PerformanceSummarised.model_validate({
+        **about, "formula_version": FORMULA_VERSION, "complete": True, "inputs_digest": named, "figures": found.figures,
+        "histograms": found.histograms, "steps": found.steps,
+    })  # fmt: skip
 
 
 def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:

@@ -5,11 +5,13 @@ error is above 10 ms and above a tenth of the mean gap between scheduled sends; 
 seconds; it took more than nine tenths of a core.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
-from schemas.measurements import RequestTimed
+import numpy as np
+
 from schemas.results import Figure
+from streams.speed.columns import Numbers
+from streams.speed.timings import Requests
 from streams.statistics.intervals import percentiles
 
 LATE_NS: Final = 10_000_000
@@ -20,15 +22,14 @@ HICCUP_NS: Final = 100_000_000
 FEW: Final = 10  # of fewer requests the last one's lateness is no rate
 
 
-def client(steady: Sequence[RequestTimed]) -> list[Figure]:
+def client(steady: Requests) -> list[Figure]:
     """Its figures."""
-    if not steady:
+    if not len(steady):
         return []
-    n, dropped = len(steady), sum(request.client.dropped for request in steady)
-    pacing = _p99([abs(request.client.pacing_error_ns) for request in steady])
-    queued = _p99([request.client.queued_ns for request in steady if request.client.queued_ns is not None])
-    lag = _p99([request.client.loop_lag_ns for request in steady if request.client.loop_lag_ns is not None])
-    cpu = max((request.client.cpu_ratio for request in steady if request.client.cpu_ratio is not None), default=None)
+    n, dropped = len(steady), int(steady.column("dropped").sum())
+    pacing = _p99(np.abs(steady.column("pacing_error_ns")))
+    queued, lag = _p99(steady.known("client_queued_ns")), _p99(steady.known("loop_lag_ns"))
+    cpu = max(steady.reals("cpu_ratio").tolist(), default=None)
     why = _bottleneck(steady, pacing=pacing, lag=lag, cpu=cpu, dropped=dropped)
     unknown = "the client has not told it"
     return [
@@ -41,14 +42,13 @@ def client(steady: Sequence[RequestTimed]) -> list[Figure]:
     ]
 
 
-def _p99(values: Sequence[int]) -> float | None:
-    return percentiles(values, [99.0])[0] if values else None
+def _p99(values: Numbers) -> float | None:
+    return percentiles(values, [99.0])[0] if len(values) else None
 
 
-def _bottleneck(steady: Sequence[RequestTimed], *, pacing: float | None, lag: float | None, cpu: float | None, dropped: int) -> str | None:
+def _bottleneck(steady: Requests, *, pacing: float | None, lag: float | None, cpu: float | None, dropped: int) -> str | None:
     """Why the client was the bottleneck; None where it was not."""
-    schedule = sorted(request.scheduled_ns for request in steady)
-    gap_ns = (schedule[-1] - schedule[0]) / max(1, len(schedule) - 1)
+    gap_ns = int(np.ptp(steady.column("scheduled_ns"))) / max(1, len(steady) - 1)
     told = [f"{dropped} of {len(steady)} requests could not be sent from here"] if dropped else []
     if slow := _slow(steady):
         told.append(slow)
@@ -61,18 +61,17 @@ def _bottleneck(steady: Sequence[RequestTimed], *, pacing: float | None, lag: fl
     return "; ".join(told) or None
 
 
-def rates_kept(steady: Sequence[RequestTimed]) -> str | None:
+def rates_kept(steady: Requests) -> str | None:
     """Why the load was not the one asked for, and what the client can send; None where it was."""
-    dropped = sum(request.client.dropped for request in steady)
+    dropped = int(steady.column("dropped").sum())
     return f"{dropped} of {len(steady)} requests could not be sent from here" if dropped else _slow(steady)
 
 
-def _slow(steady: Sequence[RequestTimed]) -> str | None:
-    if len(steady) < FEW or any(request.loop == "closed" for request in steady):
+def _slow(steady: Requests) -> str | None:
+    if len(steady) < FEW or steady.are("loop", "closed").any():
         return None
-    due = [request.scheduled_ns for request in steady]
-    begun = [request.scheduled_ns + request.client.pacing_error_ns for request in steady]
-    asked_ns, took_ns = max(due) - min(due), max(begun) - min(begun)
+    due = steady.column("scheduled_ns")
+    asked_ns, took_ns = int(np.ptp(due)), int(np.ptp(due + steady.column("pacing_error_ns")))
     if asked_ns >= KEPT * took_ns or took_ns - asked_ns < HICCUP_NS:
         return None
     asked, sent = ((len(steady) - 1) / span * 1e9 for span in (max(1, asked_ns), took_ns))

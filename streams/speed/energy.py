@@ -8,8 +8,8 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from schemas.measurements import ResourceRead
 from schemas.results import Figure
+from streams.speed.columns import ABSENT, Table
 from streams.speed.counters import grown_uj
 from streams.speed.window import Window
 
@@ -21,14 +21,11 @@ Read = tuple[int, int, int | None]  # perf_counter_ns, µJ, range
 Sensor = tuple[str, str | None]
 
 
-def energy(readings: Iterable[ResourceRead], window: Window | None, *, boot_id: str, output_tokens: int, elsewhere: bool) -> list[Figure]:
+def energy(readings: Iterable[Table], window: Window | None, *, boot_id: str, output_tokens: int, elsewhere: bool) -> list[Figure]:
     """The energy, and that of an output token. `elsewhere`: another host's engine answered."""
     if elsewhere:
         return _undefined("a server elsewhere answered; the meters here are the client's")
-    counters: dict[Sensor, list[Read]] = {}
-    for one in readings:
-        if one.energy_uj is not None and one.sensor in GRADES and one.boot_id == boot_id:
-            counters.setdefault((one.sensor, one.device_uuid), []).append((one.mono_ns, one.energy_uj, one.energy_range_uj))
+    counters = _counters(readings, boot_id)
     if not counters:
         return _undefined("no meter here")
     if window is None:
@@ -44,6 +41,18 @@ def energy(readings: Iterable[ResourceRead], window: Window | None, *, boot_id: 
         Figure(metric=NAMES[0], value=total, n=n, unit="µJ", origin=grade),
         Figure(metric=NAMES[1], value=per_token, n=output_tokens, unit="µJ", origin=grade, why_undefined=why),
     ]
+
+
+def _counters(readings: Iterable[Table], boot_id: str) -> dict[Sensor, list[Read]]:
+    """What the counters of that boot of a host showed, by sensor and device."""
+    counters: dict[Sensor, list[Read]] = {}
+    for table in readings:
+        told = table[table.are("boot_id", boot_id) & (table.column("energy_uj") != ABSENT)]
+        times, shown, ranges = (told.column(name).tolist() for name in ("mono_ns", "energy_uj", "energy_range_uj"))
+        for sensor, device, *read in zip(told.texts("sensor"), told.texts("device_uuid"), times, shown, ranges, strict=True):
+            if sensor in GRADES:
+                counters.setdefault((sensor, device), []).append((read[0], read[1], None if read[2] == ABSENT else read[2]))
+    return counters
 
 
 def _undefined(why: str) -> list[Figure]:

@@ -1,11 +1,11 @@
 """The figures of a latency: its mean with an interval that knows of dependence, and those percentiles that the sample can support."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from schemas.results import Figure
+from streams.speed.columns import Numbers
 from streams.statistics.batches import dependent_mean, effective_size
 from streams.statistics.intervals import percentiles
 from streams.statistics.order import needed, percentile_interval
@@ -14,31 +14,31 @@ PERCENTILES: Final = (50.0, 95.0, 99.0)
 BATCHES: Final = 30
 
 
-def spread(name: str, values: Sequence[int], *, why: str = "nothing was measured") -> list[Figure]:
+def spread(name: str, values: Numbers, *, why: str = "nothing was measured") -> list[Figure]:
     """Its figures, in ns. `values` are in the order of time; `why` there are none."""
     labels = [f"{name}_mean", *(f"{name}_p{share:.0f}" for share in PERCENTILES)]
-    if not values:
+    if not len(values):
         return [Figure(metric=label, value=None, n=0, unit="ns", why_undefined=why) for label in labels]
-    mean = dependent_mean(np.asarray(values, dtype=np.float64))
+    mean = dependent_mean(values.astype(np.float64))
     low, high = mean.interval or (None, None)
     first = Figure(metric=labels[0], value=mean.value, low=low, high=high, n=len(values), unit="ns", method=mean.method)
     return [first, *(_percentile(label, values, share) for label, share in zip(labels[1:], PERCENTILES, strict=True))]
 
 
-def _percentile(label: str, values: Sequence[int], percent: float) -> Figure:
+def _percentile(label: str, values: Numbers, percent: float) -> Figure:
     """A percentile; undefined where the sample is too small for it."""
     n, share = len(values), percent / 100
     if n < (least := needed(share)):
         return Figure(metric=label, value=None, n=n, unit="ns", why_undefined=f"n/a (needs {least:,}; there are {n:,})")
     (value,) = percentiles(values, [percent])
     size = _worth(values, value)
-    low, high = percentile_interval(sorted(values), share, size=size)
+    low, high = percentile_interval(np.sort(values), share, size=size)
     return Figure(metric=label, value=value, low=low, high=high, n=n, unit="ns", method=f"order statistics, worth {size:.0f} values")
 
 
-def _worth(values: Sequence[int], value: float) -> float:
+def _worth(values: Numbers, value: float) -> float:
     """How many independent values say on which side of it they lie."""
-    above = (np.asarray(values, dtype=np.float64) > value).astype(np.float64)
+    above = (values > value).astype(np.float64)
     if len(above) < 2 * BATCHES:
         return float(len(above))
     return effective_size(above, np.array([batch.mean() for batch in np.array_split(above, BATCHES)]))

@@ -13,30 +13,31 @@ Source: J. D. C. Little, Oper. Res. 9 (1961) 383-387.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from schemas.measurements import RequestTimed
+import numpy as np
+
 from schemas.results import Figure
-from streams.speed.window import Window, last_ns, overlapping
+from streams.speed.timings import Arrivals, Requests
+from streams.speed.window import Window, overlapping
 
 RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 SERVED: Final = 0.95
 CHANCE: Final = 1.5  # standard deviations of the difference of two Poisson counts
 UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
 SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
-Arrivals = Mapping[int, Sequence[tuple[int, int]]]  # request → when so many tokens came
 
 
-def rates(good: Sequence[RequestTimed], window: Window | None, arrivals: Arrivals) -> list[Figure]:
+def rates(good: Requests, window: Window | None, arrivals: Arrivals) -> list[Figure]:
     """Requests, input and output tokens a second; n is what was counted, so that n / value is the window."""
     if window is None:
-        why = SHORT if good else "no steady request has succeeded"
+        why = SHORT if len(good) else "no steady request has succeeded"
         return [Figure(metric=name, value=None, n=0, why_undefined=why) for name in RATES]
-    ended = [request for request in good if window.holds(last_ns(request))]
-    came = sum(count for request in good for at_ns, count in arrivals.get(request.request_index, ()) if window.holds(at_ns))
-    known = all(request.counted_by != "none" for request in good)
-    counted = (len(ended), sum(request.prompt_tokens for request in ended) if known else None, came if known else None)
+    ended = good[window.holds(good.last_ns)]
+    came = int(arrivals.tokens[window.holds(arrivals.ns)].sum())
+    known = not good.are("counted_by", "none").any()
+    counted = (len(ended), int(ended.column("prompt_tokens").sum()) if known else None, came if known else None)
     return [
         Figure(metric=name, value=None if n is None else n / window.s, n=n or 0, unit="1/s" if name == RATES[0] else "tokens/s",
                why_undefined=UNKNOWN if n is None else None)
@@ -44,53 +45,50 @@ def rates(good: Sequence[RequestTimed], window: Window | None, arrivals: Arrival
     ]  # fmt: skip
 
 
-def load(steady: Sequence[RequestTimed], window: Window | None, figures: Mapping[str, Figure]) -> list[Figure]:
+def load(steady: Requests, window: Window | None, figures: Mapping[str, Figure]) -> list[Figure]:
     """What was offered, and tokens/s told apart as one stream alone and as capacity."""
-    sent = [request.sent_ns for request in steady]
     if window is None:
         names = ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s")
         return [Figure(metric=name, value=None, n=0, why_undefined=SHORT) for name in names]
-    offered = sum(map(window.holds, sent)) / window.s
+    offered = int(window.holds(steady.sent_ns).sum()) / window.s
     tpot, tokens = figures.get("tpot_mean"), figures["output_tokens_per_s"]
     alone = 1e9 / tpot.value if tpot and tpot.value and not overlapping(steady) else None
     why = None if alone else "requests were under way together" if overlapping(steady) else "answers of one token have no rate"
     below = None if saturated(steady, window) else f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
     return [
-        Figure(metric="offered_per_s", value=offered, n=len(sent), unit="1/s"),
+        Figure(metric="offered_per_s", value=offered, n=len(steady), unit="1/s"),
         Figure(metric="alone_tokens_per_s", value=alone, n=tpot.n if tpot and alone else 0, unit="tokens/s", why_undefined=why),
         Figure(metric="capacity_tokens_per_s", value=None if below else tokens.value, n=0 if below else tokens.n, unit="tokens/s",
                why_undefined=below or tokens.why_undefined),
     ]  # fmt: skip
 
 
-def saturated(steady: Sequence[RequestTimed], window: Window) -> bool:
+def saturated(steady: Requests, window: Window) -> bool:
     """Whether the server had more than it could do."""
-    if all(request.loop == "closed" for request in steady):
+    if steady.are("loop", "closed").all():
         # An engine of ours answers one request at a time, and one at a time keeps it busy.
-        return overlapping(steady) or all(request.counted_by == "engine" for request in steady)
+        return overlapping(steady) or bool(steady.are("counted_by", "engine").all())
     if not overlapping(steady):
         return False
-    sent = sum(window.holds(request.sent_ns) for request in steady)
-    ended = sum(window.holds(last_ns(request)) for request in steady)
+    sent, ended = (int(window.holds(at_ns).sum()) for at_ns in (steady.sent_ns, steady.last_ns))
     before, after = _under_way(steady, window.start_ns), _under_way(steady, window.end_ns)
     return ended < SERVED * sent and after - before > CHANCE * math.sqrt(before + after)
 
 
-def _under_way(requests: Sequence[RequestTimed], at_ns: int) -> int:
-    return sum(request.sent_ns <= at_ns < last_ns(request) for request in requests)
+def _under_way(requests: Requests, at_ns: int) -> int:
+    return int(((requests.sent_ns <= at_ns) & (at_ns < requests.last_ns)).sum())
 
 
-def checks(steady: Sequence[RequestTimed], good: Sequence[RequestTimed], window: Window | None, arrivals: Arrivals) -> list[Figure]:
+def checks(steady: Requests, good: Requests, window: Window | None, arrivals: Arrivals) -> list[Figure]:
     """How far Little's law and the counts of tokens are from holding: 0 is right."""
-    came = sum(count for request in good for _, count in arrivals.get(request.request_index, ()))
-    told = sum(request.output_tokens for request in good)
+    came, told = int(arrivals.tokens.sum()), int(good.column("output_tokens").sum())
     lost = Figure(metric="tokens_not_timed", value=told - came, n=told, unit="1")
-    ended = [request for request in steady if window and window.holds(last_ns(request))]
-    if window is None or not ended:
+    ended = steady[window.holds(steady.last_ns)] if window else steady[:0]
+    if window is None or not len(ended):
         return [lost, Figure(metric="little_error_ratio", value=None, n=0, unit="1", why_undefined=SHORT)]
-    spent = [min(last_ns(request), window.end_ns) - max(request.sent_ns, window.start_ns) for request in steady]
-    under_way = sum(max(0, one) for one in spent) / (window.end_ns - window.start_ns)
-    flow = len(ended) / window.s * sum(last_ns(request) - request.sent_ns for request in ended) / len(ended) / 1e9
+    spent = np.minimum(steady.last_ns, window.end_ns) - np.maximum(steady.sent_ns, window.start_ns)
+    under_way = int(np.maximum(0, spent).sum()) / (window.end_ns - window.start_ns)
+    flow = len(ended) / window.s * int(ended.took_ns.sum()) / len(ended) / 1e9
     return [
         lost,
         Figure(metric="in_flight_mean", value=under_way, n=len(ended), unit="1"),

@@ -7,24 +7,23 @@
 Source: Y. Zhong et al., DistServe, OSDI 2024, section 2 (SLO attainment and goodput).
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.measurements import RequestTimed
 from schemas.requests import Objective
 from schemas.results import Figure
 from streams.errors import Invalid
-from streams.speed.window import Window, last_ns
+from streams.speed.columns import ABSENT, Numbers
+from streams.speed.timings import Arrivals, Requests
+from streams.speed.window import Window
 from streams.statistics.intervals import percentiles
 
 LIMITS: Final = ("ttft", "itl", "e2e")
 LEAST, MOST = 0.5, 0.999
-Sequences = Mapping[tuple[int, int], Sequence[tuple[int, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +33,13 @@ class Held:
     `good`: whether a request kept all of them; `last_ns`: when it ended. `times`: all that were measured, in ns.
     """
 
-    within: Mapping[str, NDArray[np.int64]]
-    there: Mapping[str, NDArray[np.int64]]
+    within: Mapping[str, Numbers]
+    there: Mapping[str, Numbers]
     good: NDArray[np.bool_]
-    last_ns: NDArray[np.int64]
-    times: Mapping[str, Sequence[int]]
+    last_ns: Numbers
+    times: Mapping[str, Numbers]
 
-    def share(self, name: str, chosen: NDArray[np.int64] | None = None) -> float | None:
+    def share(self, name: str, chosen: Numbers | None = None) -> float | None:
         """The share of the times that are within that limit, of all requests or of those chosen; None where there is no time."""
         within, there = self.within[name], self.there[name]
         if chosen is not None:
@@ -64,30 +63,31 @@ def check(slo: Objective, *, output_tokens: int) -> None:
                       code="slo")  # fmt: skip
 
 
-def held(requests: Sequence[RequestTimed], arrivals: Sequences, *, slo: Objective) -> Held:
+def held(requests: Requests, arrivals: Arrivals, *, slo: Objective) -> Held:
     """The requests beside the service level, in their order."""
-    gaps: dict[int, list[int]] = {}
-    for (request, _), came in arrivals.items():
-        for (before, _), (after, count) in itertools.pairwise(came):
-            gaps.setdefault(request, []).extend([round((after - before) / count)] * count)
-    times = [_times(request, gaps.get(request.request_index, [])) for request in requests]
-    within, there = dict[str, NDArray[np.int64]](), dict[str, NDArray[np.int64]]()
-    good = np.array([request.status == "ok" for request in requests], dtype=bool)
+    within, there = dict[str, Numbers](), dict[str, Numbers]()
+    ok = good = requests.are("status", "ok")
+    times = _times(requests, arrivals)
     for name, most in limits(slo).items():
-        within[name] = np.array([sum(value <= most for value in one[name]) for one in times], dtype=np.int64)
+        place, took = times[name]
+        within[name] = np.bincount(place[took <= most], minlength=len(requests))
+        counted = np.bincount(place, minlength=len(requests))
         # A request that failed has missed once what it never measured.
-        there[name] = np.array([len(one[name]) or (0 if ok else 1) for one, ok in zip(times, good, strict=True)], dtype=np.int64)
+        there[name] = np.where((counted == 0) & ~ok, 1, counted)
         good = good & (within[name] >= (slo.ratio if name == "itl" else 1.0) * there[name])
-    ends = np.array([last_ns(request) for request in requests], dtype=np.int64)
-    return Held(within, there, good, ends, {name: [value for one in times for value in one[name]] for name in LIMITS})
+    return Held(within, there, good, requests.last_ns, {name: took for name, (_, took) in times.items()})
 
 
-def _times(request: RequestTimed, gaps: list[int]) -> dict[str, list[int]]:
-    """What was measured of a request; nothing of one that failed."""
-    if request.status != "ok":
-        return {name: [] for name in LIMITS}
-    first = [request.first_byte_ns - request.sent_ns] if request.first_byte_ns is not None else []
-    return {"ttft": first, "itl": gaps, "e2e": [last_ns(request) - request.sent_ns]}
+def _times(requests: Requests, arrivals: Arrivals) -> dict[str, tuple[Numbers, Numbers]]:
+    """What was measured: the place of the request, and the time in ns; nothing of a request that failed."""
+    ok = np.flatnonzero(requests.are("status", "ok"))
+    first = ok[requests.column("first_byte_ns")[ok] != ABSENT]
+    request, gap = arrivals.of(requests[ok]).intervals
+    return {
+        "ttft": (first, requests.column("first_byte_ns")[first] - requests.sent_ns[first]),
+        "itl": (np.searchsorted(requests.column("request_index"), request), gap),
+        "e2e": (ok, requests.took_ns[ok]),
+    }
 
 
 def levels(held: Held, window: Window | None, *, slo: Objective) -> list[Figure]:

@@ -4,20 +4,23 @@ Only the attempt that finished counts, and of it only the requests sent in the s
 of a sweep's steps too, and what they come to sweeping.py's; energy is energy.py's.
 """
 
-import bisect
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from schemas.jobs import JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import Objective
 from schemas.results import Figure, Histogram, LoadStep
+from streams.speed.columns import Numbers
 from streams.speed.energy import energy
-from streams.speed.measured import Tokens, measured
+from streams.speed.measured import measured
 from streams.speed.sweeping import best_of, steps_of, swept
+from streams.speed.timings import Taken, Timings
 
-FORMULA_VERSION = "performance-4"
+FORMULA_VERSION = "performance-5"
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
 BOUNDS_NS = (*(step * 10**power for power in range(4, 11) for step in (1, 2, 5)), 10**11)
 OURS = frozenset({"engine", "chunks"})  # what counts the tokens of an engine here; chunks: before it was said
@@ -33,15 +36,6 @@ class Summary:
     steps: tuple[LoadStep, ...] = ()
 
 
-@dataclass(slots=True)
-class Attempt:
-    """What one attempt of a workload's job measured."""
-
-    requests: dict[int, RequestTimed] = field(default_factory=dict)
-    tokens: Tokens = field(default_factory=dict)
-    readings: dict[str, ResourceRead] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The attempt that finished, and how much its agent says to have published."""
@@ -52,83 +46,92 @@ class Finished:
 
 @dataclass(slots=True)
 class Speed:
-    """What is known of a workload job. `job_id` names it in readings; `readings` are those that name no attempt: any may be theirs."""
+    """What is known of a workload job. `job_id` names it in readings; `unnamed`: readings that name no attempt, which may be of any.
+
+    `added`: how many events were folded in since it is in memory.
+    """
 
     job_id: str
-    attempts: dict[int, Attempt] = field(default_factory=dict)
-    readings: dict[str, ResourceRead] = field(default_factory=dict)
+    attempts: dict[int, Timings] = field(default_factory=dict)
+    unnamed: Timings = field(default_factory=Timings)
     finished: Finished | None = None
     latest_us: int = 0
+    added: int = 0
 
     def add(self, event: RequestTimed | TokensTimed | ResourceRead | JobChanged) -> None:
         """Folds an event in; the first of an id counts."""
         match event:
-            case RequestTimed():
-                self._attempt(event.attempt).requests.setdefault(event.request_index, event)
-            case TokensTimed():
-                self._attempt(event.attempt).tokens.setdefault((event.request_index, event.sequence, event.chunk), event)
+            case RequestTimed() | TokensTimed():
+                self._attempt(event.attempt).add(event)
             case ResourceRead():
                 self._read(event)
             case JobChanged(state="finished") if self.finished is None or event.attempt < self.finished.attempt:
                 self.finished = Finished(event.attempt, event.counts)
-        self.latest_us = max(self.latest_us, event.occurred_us)
+        self.latest_us, self.added = max(self.latest_us, event.occurred_us), self.added + 1
 
-    def _attempt(self, attempt: int) -> Attempt:
-        return self.attempts.setdefault(attempt, Attempt())
+    def _attempt(self, attempt: int) -> Timings:
+        if attempt not in self.attempts:
+            self.attempts[attempt] = Timings()
+        return self.attempts[attempt]
 
     def _read(self, event: ResourceRead) -> None:
         """A reading is that attempt's which was active."""
         mine = [attempt for job_id, attempt in zip(event.jobs_active, event.attempts, strict=False) if job_id == self.job_id]
-        for readings in [self._attempt(attempt).readings for attempt in mine] or [self.readings]:
-            readings.setdefault(event.event_id, event)
+        for timings in [self._attempt(attempt) for attempt in mine] or [self.unnamed]:
+            timings.add(event)
 
     @property
     def complete(self) -> bool:
         """The job has finished, and all that its agent says to have published is here."""
         if self.finished is None:
             return False
-        attempt, counts = self.attempts.get(self.finished.attempt, Attempt()), self.finished.counts
-        here = {"requests": len(attempt.requests), "token_timings": len(attempt.tokens), "readings": len(self.chosen_readings())}
+        chosen, counts = self._chosen(), self.finished.counts
+        here = {
+            "requests": len(chosen.requests), "token_timings": len(chosen.chunks),
+            "readings": len(chosen.readings) + len(self.unnamed.readings),
+        }  # fmt: skip
         return all(here[name] >= counts.get(name, 0) for name in here)
 
-    def chosen(self) -> Attempt:
+    def _chosen(self) -> Timings:
         """The finished attempt; before that the newest."""
         number = self.finished.attempt if self.finished else max(self.attempts, default=0)
-        return self.attempts.get(number, Attempt())
+        return self.attempts.get(number, Timings())
 
-    def chosen_readings(self) -> Mapping[str, ResourceRead]:
-        """Its readings, by their ids."""
-        return self.readings | self.chosen().readings
-
-    def digest(self, *, elsewhere: bool = False, slo: Objective | None = None) -> str:
-        """A name of exactly these inputs, of whether no engine of ours answered, and of what they are held to."""
-        attempt, more = self.chosen(), ["elsewhere"] if elsewhere else []
-        more += [slo.model_dump_json()] if slo else []
-        ids = [event.event_id for event in (*attempt.requests.values(), *attempt.tokens.values(), *self.chosen_readings().values())]
-        return hashlib.sha256("\n".join([FORMULA_VERSION, *more, *sorted(ids)]).encode()).hexdigest()
+    def taken(self) -> Taken:
+        """What the attempt that counts has measured: the finished one; before that the newest."""
+        return self._chosen().taken(more=self.unnamed)
 
     def summary(self, *, elsewhere: bool = False, slo: Objective | None = None) -> Summary:
-        """What came of it. `elsewhere`: no engine of ours answered; newer requests say so themselves. `slo`: what it is held to."""
-        attempt = self.chosen()
-        steady = [request for _, request in sorted(attempt.requests.items()) if request.phase == "steady"]
-        whole = measured(steady, attempt.tokens, slo=slo)
-        steps = steps_of(steady, attempt.tokens, slo=slo)
-        best = best_of(steps, slo=slo)
-        told = best.load if best else whole
-        figures = [*told.figures, *energy(
-            self.chosen_readings().values(), told.window, boot_id=steady[0].clock.boot_id if steady else "",
-            output_tokens=told.figure("output_tokens_per_s").n,
-            elsewhere=elsewhere or any(request.counted_by not in OURS for request in steady),
-        )]  # fmt: skip
-        return Summary(
-            figures=swept(whole, figures, steps, slo=slo) if best else tuple(figures),
-            histograms=tuple(_histogram(name, told.samples[name]) for name in HISTOGRAMS),
-            steps=tuple(one.told() for one in steps),
-        )
+        """What came of it so far (`summary` below)."""
+        return summary(self.taken(), elsewhere=elsewhere, slo=slo)
 
 
-def _histogram(name: str, values: Iterable[int]) -> Histogram:
-    counts = [0] * (len(BOUNDS_NS) + 1)
-    for value in values:
-        counts[bisect.bisect_left(BOUNDS_NS, value)] += 1
-    return Histogram(metric=name, unit="ns", bounds=BOUNDS_NS, counts=tuple(counts))
+def digest(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None) -> str:
+    """A name of exactly these inputs, of whether no engine of ours answered, and of what they are held to."""
+    more = ["elsewhere"] if elsewhere else []
+    more += [slo.model_dump_json()] if slo else []
+    return hashlib.sha256("\n".join([FORMULA_VERSION, *more, *sorted(taken.event_ids())]).encode()).hexdigest()
+
+
+def summary(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None) -> Summary:
+    """What came of a workload. `elsewhere`: no engine of ours answered; newer requests say so themselves. `slo`: what it is held to."""
+    steady, arrivals = taken.steady, taken.arrivals
+    whole = measured(steady, arrivals, slo=slo)
+    steps = steps_of(steady, arrivals, slo=slo)
+    best = best_of(steps, slo=slo)
+    told = best.load if best else whole
+    figures = [*told.figures, *energy(
+        taken.readings, told.window, boot_id=next(iter(steady[:1].texts("boot_id")), None) or "",
+        output_tokens=told.figure("output_tokens_per_s").n,
+        elsewhere=elsewhere or any(counted_by not in OURS for counted_by in steady.texts("counted_by")),
+    )]  # fmt: skip
+    return Summary(
+        figures=swept(whole, figures, steps, slo=slo) if best else tuple(figures),
+        histograms=tuple(_histogram(name, told.samples[name]) for name in HISTOGRAMS),
+        steps=tuple(one.told() for one in steps),
+    )
+
+
+def _histogram(name: str, values: Numbers) -> Histogram:
+    counts = np.bincount(np.searchsorted(BOUNDS_NS, values), minlength=len(BOUNDS_NS) + 1)
+    return Histogram(metric=name, unit="ns", bounds=BOUNDS_NS, counts=tuple(counts.tolist()))

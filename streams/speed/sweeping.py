@@ -27,14 +27,15 @@ from typing import Final
 import numpy as np
 from scipy.special import bdtr
 
-from schemas.measurements import RequestTimed
 from schemas.requests import Objective, Workload
 from schemas.results import Figure, LoadStep, Verdict
 from streams.bounds import MOST_LOAD_REQUESTS, MOST_RATE
 from streams.speed.client import rates_kept
+from streams.speed.columns import ABSENT
 from streams.speed.loads import SHORT, saturated
-from streams.speed.measured import Measured, Tokens, measured
+from streams.speed.measured import Measured, measured
 from streams.speed.objective import limits, missed
+from streams.speed.timings import Arrivals, Requests
 from streams.statistics.order import needed
 
 CLOSE: Final = 1.05
@@ -72,27 +73,24 @@ class Step:
         return LoadStep(step=self.number, rate_per_s=self.rate, verdict=self.verdict, why=self.why, figures=tuple(self.load.figures))
 
 
-def steps_of(steady: Sequence[RequestTimed], tokens: Tokens, *, slo: Objective | None) -> list[Step]:
+def steps_of(steady: Requests, arrivals: Arrivals, *, slo: Objective | None) -> list[Step]:
     """The steps of a sweep's requests, which are in their order; none of any other load."""
-    by_step: dict[int, list[RequestTimed]] = {}
-    for request in steady:
-        if request.step is not None:
-            by_step.setdefault(request.step, []).append(request)
-    return [_step(number, requests, tokens, slo=slo) for number, requests in sorted(by_step.items())]
+    steps = steady.column("step")
+    return [_step(number, steady[steps == number], arrivals, slo=slo) for number in np.unique(steps[steps != ABSENT]).tolist()]
 
 
-def _step(number: int, requests: Sequence[RequestTimed], tokens: Tokens, *, slo: Objective | None) -> Step:
-    load, rate = measured(requests, tokens, slo=slo), requests[0].step_rate_per_s
+def _step(number: int, requests: Requests, arrivals: Arrivals, *, slo: Objective | None) -> Step:
+    load, rate = measured(requests, arrivals, slo=slo), next(iter(requests[:1].reals("step_rate_per_s").tolist()), None)
     verdict, why = _verdict(load, rate, slo=slo)
     return Step(number, rate, verdict, why, load)
 
 
 def _verdict(load: Measured, rate: float | None, *, slo: Objective | None) -> tuple[Verdict, str | None]:
-    wrong = [request for request in load.steady if request.status == "error"]
-    if not load.good and not wrong:
+    wrong = load.steady[load.steady.are("status", "error")]
+    if not len(load.good) and not len(wrong):
         return "failed", "no request was answered to its end: the client gave all of them up"
     if len(wrong) > FAILING * len(load.steady):
-        return "failed", f"{len(wrong)} of {len(load.steady)} requests failed, the first by {wrong[0].error_kind}"
+        return "failed", f"{len(wrong)} of {len(load.steady)} requests failed, the first by {wrong[:1].texts('error_kind')[0]}"
     if rate is not None:
         if behind := rates_kept(load.steady):
             return "void", behind

@@ -9,10 +9,13 @@
 Source: the removal of the initial transient, A. M. Law, Simulation Modeling and Analysis (5th ed. 2015), section 9.5.1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from schemas.measurements import RequestTimed
+import numpy as np
+from numpy.typing import NDArray
+
+from streams.speed.columns import Numbers
+from streams.speed.timings import Requests
 from streams.statistics.intervals import percentiles
 
 
@@ -28,36 +31,30 @@ class Window:
         """Its length in seconds."""
         return (self.end_ns - self.start_ns) / 1e9
 
-    def holds(self, at_ns: int) -> bool:
-        """Whether that moment is counted."""
-        return self.start_ns < at_ns <= self.end_ns
+    def holds(self, at_ns: Numbers) -> NDArray[np.bool_]:
+        """Which of those moments are counted."""
+        return (self.start_ns < at_ns) & (at_ns <= self.end_ns)
 
 
-def last_ns(request: RequestTimed) -> int:
-    """When its last token came; where that is not told, when it ended."""
-    return request.last_token_ns if request.last_token_ns is not None else request.ended_ns
-
-
-def overlapping(requests: Sequence[RequestTimed]) -> bool:
+def overlapping(requests: Requests) -> bool:
     """Whether two were ever under way together."""
-    return any(request.client.in_flight > 1 for request in requests)
+    return bool((requests.column("in_flight") > 1).any())
 
 
-def behind_ramp_ns(requests: Sequence[RequestTimed], good: Sequence[RequestTimed]) -> int:
+def behind_ramp_ns(requests: Requests, good: Requests) -> int:
     """When the ramp is over: latencies are of the requests sent from then on. `good`: those that succeeded, one at least."""
-    first, last = min(request.sent_ns for request in requests), max(request.sent_ns for request in requests)
+    first, last = int(requests.sent_ns.min()), int(requests.sent_ns.max())
     if not overlapping(requests):
         return first
-    (most,) = percentiles([last_ns(request) - request.sent_ns for request in good], [95.0])
+    (most,) = percentiles(good.took_ns, [95.0])
     return first + round(min(most, (last - first) / 2))
 
 
-def steady_window(requests: Sequence[RequestTimed], good: Sequence[RequestTimed]) -> Window | None:
+def steady_window(requests: Requests, good: Requests) -> Window | None:
     """The window; None where no two requests end in it: the load was too short."""
-    if not good:
+    if not len(good):
         return None
-    from_ns, last_sent_ns = behind_ramp_ns(requests, good), max(request.sent_ns for request in requests)
-    ends = sorted(last_ns(request) for request in good)
-    start = next((end for end in ends if end >= from_ns), None)
-    end = next((end for end in ends if end > last_sent_ns), ends[-1])
-    return Window(start, end) if start is not None and end > start else None
+    ends = np.sort(good.last_ns)
+    start = int(np.searchsorted(ends, behind_ramp_ns(requests, good), side="left"))
+    end = min(int(np.searchsorted(ends, requests.sent_ns.max(), side="right")), len(ends) - 1)
+    return Window(int(ends[start]), int(ends[end])) if start < len(ends) and ends[end] > ends[start] else None

@@ -43,6 +43,10 @@ def _check_size(workload: Workload) -> None:
     if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
         raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
                       "its duration_s", code="out-of-bounds")  # fmt: skip
+    tokens = sum(one.output_tokens for one in workload.trace) or (workload.requests or sent) * workload.output_tokens
+    if tokens > bounds.MOST_LOAD_TOKENS:
+        raise Invalid(f"the workload would bring {tokens:,} output tokens: give at most {bounds.MOST_LOAD_TOKENS:,}; lower its requests, "
+                      "its duration_s or its output_tokens", code="out-of-bounds")  # fmt: skip
     if workload.requests is None and workload.duration_s is None and workload.profile != "trace":
         raise Invalid("a workload needs requests or duration_s, or it would never end", code=CODE)
     if workload.input_tokens < 1 or workload.output_tokens < 1:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import bdtr
 
 from streams.statistics.intervals import Z95
@@ -31,7 +32,9 @@ def needed(share: float) -> int:
     return n
 
 
-def percentile_interval(values: Sequence[int], share: float, *, size: float | None = None) -> tuple[float | None, float | None]:
+def percentile_interval(
+    values: Sequence[int] | NDArray[np.int64], share: float, *, size: float | None = None
+) -> tuple[float | None, float | None]:
     """The 95 % interval of a percentile; None on a side where the sample ends before it. `values` are sorted.
 
     `size`: how many independent values they are worth; the ranks are those of such a sample.

@@ -87,9 +87,9 @@ def test_a_sweep_says_of_each_step_what_the_server_did(server: Server) -> None:
     summary, true = speed.summary(slo=slo), {int(one.request_id): one for one in server.record()}
     found = {one.metric: one for one in summary.figures}
     by_step: dict[int, list[Sent]] = {}
-    for index, request in speed.chosen().requests.items():
-        if request.phase == "steady":
-            by_step.setdefault(request.step or 0, []).append(true[index])
+    steady = speed.taken().steady
+    for index, step in zip(steady.column("request_index").tolist(), steady.column("step").tolist(), strict=True):
+        by_step.setdefault(step, []).append(true[index])
     for step in summary.steps:
         told = {one.metric: one.value for one in step.figures}
         real = [one.sent_ns[0] - one.received_ns for one in by_step[step.step]]

@@ -42,7 +42,7 @@ def said(run: Run) -> list[Any]:
     """All that is said of a run once it is over: scores, speed and result."""
     assert run.plan is not None
     scores = {task.task: event for task in run.plan.tasks if (event := results.scored(run, task.task, aggregate=of_mean, stamp=STAMP))}
-    speeds = [summary for job in run.speeds if (summary := results.summarised(run, job, stamp=STAMP))]
+    speeds = [work() for job_id in run.speeds if (work := results.summarising(run, job_id, stamp=STAMP))]
     told = results.settled(run, scores, speeds[0] if speeds else None, through={}, stamp=STAMP)
     return [*scores.values(), *speeds, told, run.final]
 

@@ -16,6 +16,7 @@ from streams.errors import Invalid
 from streams.speed import workloads
 from streams.speed.performance import Speed, Summary
 from streams.speed.sweeping import MOST_STEPS, Step, following, steps_of
+from streams.speed.timings import Taken, Timings
 from tests.pool import STAMP
 from tests.runs import run_named
 
@@ -58,7 +59,8 @@ class Bench:
                 self.speed.add(request)
             for arrived in tokens:
                 self.speed.add(arrived)
-            steps += steps_of(told, {(one.request_index, 0, 0): one for one in tokens}, slo=slo)
+            taken = _taken([*told, *tokens])
+            steps += steps_of(taken.steady, taken.arrivals, slo=slo)
         return steps
 
     def _due(self, planned: Iterable[Planned], load: Workload) -> list[tuple[Planned, tuple[float, float, float, float]]]:
@@ -86,6 +88,13 @@ class Bench:
             output_tokens=2 if ok else 0, counted_by="usage", loop="closed" if load.rate_per_s is None else "open", step=step,
             step_rate_per_s=load.rate_per_s,
         )  # fmt: skip
+
+
+def _taken(events: Iterable[RequestTimed | TokensTimed]) -> Taken:
+    timings = Timings()
+    for event in events:
+        timings.add(event)
+    return timings.taken()
 
 
 def _tokens(one: RequestTimed) -> TokensTimed:
