@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 from uuid import uuid4
 
@@ -101,12 +102,12 @@ async def consume(
     app = worker_app(worker, settings)
     if state:
         _follow_assignment(app, state)
-    stopped, ended = asyncio.Event(), asyncio.Event()
-    _give_batches(app, topics, handle, care=Care(worker, log, settings), log=log, settings=settings, stopped=stopped, ended=ended)
+    stopped, ended, care = asyncio.Event(), asyncio.Event(), Care(worker, log, settings)
+    _give_batches(app, topics, handle, care=care, log=log, settings=settings, stopped=stopped, ended=ended)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     app.finalize()
-    end_where_hung(settings.hang_s, _crash)
+    end_where_hung(settings.hang_s, partial(_hung, care))
     watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
     stopping = asyncio.create_task(stopped.wait())
     if started := await _started(app, watch=watch, stopping=stopping):
@@ -125,6 +126,11 @@ async def consume(
         os._exit(0)  # the consumer's own thread would go on
     await _in_order(ended, state)
     await app.stop()
+
+
+def _hung(care: Care, why: str) -> NoReturn:
+    care.hung()
+    _crash(why)
 
 
 def _crash(why: str) -> NoReturn:

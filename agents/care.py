@@ -21,12 +21,18 @@ class Care:
     """A worker's care for its records.
 
     What is refused for good is a dead letter. Over anything else the process ends, for nobody knows what it left behind: but first the
-    record at fault is found and noted, and one over which the process has ended twice is a dead letter too.
+    record at fault is found and noted, and one over which the process has ended twice is a dead letter too. `in_hand` is what it would be
+    noted of if the process hung: whoever starts next takes those one by one.
     """
 
     def __init__(self, worker: str, log: Log, settings: Settings) -> None:
         self._log = log
         self._stumbles = Stumbles(settings, worker=worker)
+        self.in_hand: Sequence[Record] = ()
+
+    def hung(self) -> None:
+        """Notes what is in hand: the process ends, for it gets nowhere. It is called in a thread."""
+        self._stumbles.note_hung([record.place for record in self.in_hand])
 
     async def undecodable(self, records: Sequence[Record]) -> None:
         """Dead-letters those of the records that are no events."""
@@ -35,10 +41,20 @@ class Care:
 
     async def in_parts(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         """Handles records; what cannot be handled is halved until the one at fault is found. Raises: as `refused`."""
-        if not records:
-            return
+        hangs = [self._stumbles.hangs(record.place) for record in records]
+        if len(records) > 1 and any(times is not None for times in hangs):
+            for record in records:
+                await self.in_parts([record], handle)
+        elif len(records) == 1 and (hangs[0] or 0) >= TWICE:
+            await give_up([(records[0], "quarantined", f"the processor hung over it {TWICE} times, and passes it now")], log=self._log)
+        elif records:
+            await self._handled(records, handle)
+
+    async def _handled(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
+        self.in_hand = records
         try:
             await until_available(lambda: handle(records), what="effect of a batch")
+            self.in_hand = ()
         except Exception as error:  # noqa: BLE001  # what is not ours is raised again, by the record at fault
             if len(records) == 1:
                 await self.refused(records[0], error)

@@ -20,7 +20,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
-from schemas.results import CostSummarised, PricePublished, RankingChanged, RunScored
+from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
 from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.errors import Invalid
@@ -28,23 +28,29 @@ from streams.money.costs import summaries
 from streams.money.prices import PriceBook
 from streams.quality.scores import Aggregate, Key
 from streams.settling import results
+from streams.settling.documents import unpacked
 from streams.settling.dumping import VERSION, canonical, loaded
 from streams.settling.runs import INPUTS, OpenRuns, Run
 from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES
 
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
 STAMP = producer("replay")
+MOST_TOLD = 20
 Told = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Derived:
-    """How many events of each kind were recomputed, the runs that were in flight at the cut, and the first that was not said so."""
+    """How many events of each kind were recomputed, the runs that were in flight at the cut, and what was not said so.
+
+    `differences` are told in the order of the log's partitions, MOST_TOLD of the `differing` ones.
+    """
 
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     in_flight: list[str] = field(default_factory=list)
     snapshots: int = 0
-    difference: str | None = None
+    differing: int = 0
+    differences: list[str] = field(default_factory=list)
     run_id: str | None = None
 
     def concerns(self, run_id: str) -> bool:
@@ -54,27 +60,47 @@ class Derived:
     @property
     def equal(self) -> bool:
         """All that follows was said, with that content."""
-        return self.difference is None
+        return not self.differing
+
+    @property
+    def difference(self) -> str | None:
+        """The first that was not said so, and how many more there are."""
+        more = f", and {self.differing - 1:,} more" if self.differing > 1 else ""
+        return f"{self.differences[0]}{more}" if self.differences else None
 
     def document(self) -> dict[str, Any]:
         """As the command line prints it."""
         told = {"derived": dict(self.counts), "in_flight": self.in_flight, "snapshots": self.snapshots}
-        return {"equal": self.equal, **told, "difference": self.difference}
+        return {"equal": self.equal, **told, "difference": self.difference, "differing": self.differing, "differences": self.differences}
+
+    def differs(self, what: str) -> None:
+        """Notes a difference."""
+        self.differing += 1
+        if len(self.differences) < MOST_TOLD:
+            self.differences.append(what)
 
     def hold(self, kind: str, recomputed: Event, said: Mapping[str, Event]) -> None:
         """Counts a recomputed event, and notes where it was not said, or otherwise."""
         self.counts[kind] += 1
         found, name = said.get(recomputed.event_id), f"{kind} of {getattr(recomputed, 'run_id', recomputed.event_id)}"
         if found is None:
-            self.difference = self.difference or f"{name}: nothing was said of exactly these inputs ({recomputed.event_id})"
-        elif (other := _differing(recomputed, found)) and self.difference is None:
-            self.difference = f"{name}: {other} was said otherwise ({recomputed.event_id})"
+            self.differs(f"{name}: nothing was said of exactly these inputs ({recomputed.event_id})")
+        elif other := _differing(recomputed, found):
+            self.differs(f"{name}: {other} was said otherwise ({recomputed.event_id})")
 
 
 def _differing(one: Event, other: Event) -> str | None:
-    """The first field in which two events differ; how far a reader had come, and which program wrote it, is no content."""
-    names = (name for name in type(one).model_fields if name not in ("producer", "through", "planned_at", "documents"))
-    return next((name for name in names if getattr(one, name) != getattr(other, name)), None)
+    """The fields in which two events differ; how far a reader had come, and which program wrote it, is no content."""
+    names = (name for name in type(one).model_fields if name not in ("producer", "through", "planned_at"))
+    return ", ".join(name for name in names if _content(getattr(one, name)) != _content(getattr(other, name))) or None
+
+
+def _content(value: object) -> object:
+    """What is compared: of packed documents what is in them, for another zlib packs it otherwise."""
+    if not isinstance(value, Documents):
+        return value
+    columns = unpacked(value)
+    return columns.ordinals.tolist(), columns.values.tolist(), columns.clusters
 
 
 async def derive(settings: Settings, *, told: Told, run_id: str | None = None) -> Derived:
@@ -192,8 +218,8 @@ async def _boards(log: Log, derived: Derived) -> None:
                 newest[event.board] = at, event
     books.said = {name: event.inputs_digest for name, (_, event) in newest.items()}
     derived.counts["rankings"] += len(books.boards)
-    if (first := next(books.changed(sorted(books.boards)), None)) and derived.difference is None:
-        derived.difference = f"rankings of {first.name}: what was said last does not rest on the newest results"
+    for board in books.changed(sorted(books.boards)):
+        derived.differs(f"rankings of {board.name}: what was said last does not rest on the newest results")
 
 
 async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived: Derived) -> None:
@@ -209,6 +235,6 @@ async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived:
     derived.snapshots += 1
     one, other = canonical(kept), canonical(runs)
     every = [run_id for run_id in sorted(one.keys() | other.keys()) if derived.concerns(run_id)]
-    wrong = next((run_id for run_id in every if one.get(run_id) != other.get(run_id)), None)
-    if wrong and derived.difference is None:
-        derived.difference = f"the snapshot of partition {partition} holds run {wrong} otherwise than the log"
+    for run_id in every:
+        if one.get(run_id) != other.get(run_id):
+            derived.differs(f"the snapshot of partition {partition} holds run {run_id} otherwise than the log")

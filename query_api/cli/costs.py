@@ -20,16 +20,17 @@ ROWS = (
     ("per_1m_tokens_usd", "1M tokens of both", usd),
     ("energy_usd", "energy, apart", usd),
     ("energy_j", "energy, J", lambda value: number(value, 1)),
+    ("per_correct_answer_j", "energy of a correct answer, J", lambda value: number(value, 2)),
     ("co2e_g", "CO2e, g", lambda value: number(value, 3)),
 )
 
 
 def cost(
     run_id: Annotated[str | None, typer.Argument(help="the run's id, as `assay runs` shows it")] = None,
-    board: Annotated[str | None, typer.Option(help="what tokens cost of every model on a board")] = None,
+    board: Annotated[str | None, typer.Option(help="what tokens and right answers cost of every model on a board")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Shows what a run cost under every version of the price book, or what tokens cost of every model on a board.
+    """Shows what a run cost under every version of the price book, or what tokens and right answers cost of every model on a board.
 
     Without either: the board that changed last.
 
@@ -63,19 +64,25 @@ def of_run(told: Mapping[str, Any]) -> None:
 
 
 def _board(found: Mapping[str, Any]) -> dict[str, Any]:
-    rows = [{"rank": row["rank"], "model": row["model"], "run_id": row["run_id"], "score": row["score"], "cost": row["cost"]}
+    rows = [{"rank": row["rank"], "model": row["model"], "run_id": row["run_id"], "score": row["score"], "cost": row["cost"],
+             "answers": row["answers"]}
             for row in found["rows"]]  # fmt: skip
     return {"board": found["board"], "rows": rows}
 
 
 def of_board(found: Mapping[str, Any]) -> None:
-    """Prints what tokens cost of a board's models."""
+    """Prints what tokens and right answers cost of a board's models."""
     names = ("per_1m_input_tokens_usd", "per_1m_output_tokens_usd", "per_1m_tokens_usd")
     rows = [
         (row["rank"], showing.short(row["model"]), number(row["score"]), *(usd((row["cost"] or {}).get(name)) for name in names),
-         (row["cost"] or {}).get("price_version"))
+         usd((row["answers"] or {}).get("per_correct_answer_usd")), number((row["answers"] or {}).get("per_correct_answer_j"), 2),
+         (row["cost"] or row["answers"] or {}).get("price_version"))
         for row in found["rows"]
     ]  # fmt: skip
-    showing.table([">#", "model", ">score", ">$/1M input", ">$/1M output", ">$/1M both", "prices"], rows, title=f"cost: {found['board']}")
-    if not any(row["cost"] for row in found["rows"]):
+    showing.table(
+        [">#", "model", ">score", ">$/1M\ninput", ">$/1M\noutput", ">$/1M\nboth", ">$/right\nanswer", ">J/right\nanswer", "prices"],
+        rows,
+        title=f"cost: {found['board']}",
+    )
+    if not any(row["cost"] or row["answers"] for row in found["rows"]):
         showing.note("no cost is known: it needs a workload (`assay perf`) and prices (`assay prices import FILE`)")

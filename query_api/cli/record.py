@@ -96,4 +96,6 @@ def _shown(found: Any) -> None:
         showing.table(["derived", ">events"], sorted(document["derived"].items()))
         if found.in_flight:
             showing.say(f"in flight at the cut: {', '.join(found.in_flight)}")
+        for difference in found.differences:
+            showing.say(difference)
     showing.say("equal" if found.equal else f"not equal: {found.difference}")

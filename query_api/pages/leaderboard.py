@@ -34,7 +34,10 @@ COLUMNS = (
     Column("ttft", "TTFT p50 alone", "ttft_p50_s"),
     Column("energy", "J/token", "joules_per_token"),
     Column("cost", "$/1M out", "usd"),
+    Column("answer-cost", "$/right answer", "answer_usd"),
+    Column("answer-energy", "J/right answer", "answer_j"),
 )
+SPARED = frozenset({"cost", "answer-cost", "answer-energy"})  # columns that are left out where nothing is known of any model
 
 
 async def load(request: Request) -> Content:
@@ -46,17 +49,23 @@ async def load(request: Request) -> Content:
     sort = asked.get("sort", "rank")
     board |= await beside(reading, board["board"])
     costs = await request.app.state.own.costs.of_rows(board["rows"])
-    rows = ordered([row | _cost(costs[row["run_id"]]) for row in board["rows"]], sort)
+    rows = ordered([row | _cost(**costs[row["run_id"]]) for row in board["rows"]], sort)
+    shown = [column for column in COLUMNS if column.name not in SPARED or any(row[column.field] is not None for row in rows)]
     return {
         "title": "Leaderboard", "board": board, "rows": rows, "spans": intervals(rows), "match": match, "boards": boards[:LISTED],
         "left_out": left_out(board["left_out"]),
-        "more_boards": max(0, len(boards) - LISTED), "heads": [_head(column, sort, board["board"], match) for column in COLUMNS],
+        "more_boards": max(0, len(boards) - LISTED), "heads": [_head(column, sort, board["board"], match) for column in shown],
+        "shown": {column.name for column in shown},
     }  # fmt: skip
 
 
-def _cost(cost: Mapping[str, Any] | None) -> dict[str, Any]:
-    told = cost or {}
-    return {"usd": told.get("per_1m_output_tokens_usd"), "prices": told.get("price_version")}
+def _cost(cost: Mapping[str, Any] | None, answers: Mapping[str, Any] | None) -> dict[str, Any]:
+    told, right = cost or {}, answers or {}
+    return {
+        "usd": told.get("per_1m_output_tokens_usd"), "prices": told.get("price_version"),
+        "answer_usd": right.get("per_correct_answer_usd"), "answer_j": right.get("per_correct_answer_j"),
+        "answer_grade": right.get("energy_grade"),
+    }  # fmt: skip
 
 
 def ordered(rows: Sequence[Mapping[str, Any]], sort: str) -> list[Mapping[str, Any]]:

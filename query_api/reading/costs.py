@@ -8,7 +8,7 @@ from query_api.reading.paging import LIMIT, Listing, page
 from query_api.reading.runs import Reading
 
 LISTING = Listing("cost_versions", sorts={"published_us": "Int64"}, key={"price_version": "String", "formula_version": "String"})
-ENERGY = frozenset({"energy_j", "energy_usd", "co2e_g"})
+ENERGY = frozenset({"energy_j", "energy_usd", "co2e_g", "per_correct_answer_j"})
 # A figure's name and the units that it is shown in, by its metric.
 SHOWN = {
     "run_usd_nano": ("run_usd", 1e9),
@@ -16,10 +16,12 @@ SHOWN = {
     "per_1m_output_tokens_usd_nano": ("per_1m_output_tokens_usd", 1e9),
     "per_1m_tokens_usd_nano": ("per_1m_tokens_usd", 1e9),
     "per_correct_answer_usd_nano": ("per_correct_answer_usd", 1e9),
+    "per_correct_answer_uj": ("per_correct_answer_j", 1e6),
     "energy_uj": ("energy_j", 1e6),
     "energy_usd_nano": ("energy_usd", 1e9),
     "co2e_ug": ("co2e_g", 1e6),
 }
+OF_ANSWERS = ("price_version", "per_correct_answer_usd", "per_correct_answer_j", "energy_grade")
 OF_SPEED = ("price_version", "per_1m_input_tokens_usd", "per_1m_output_tokens_usd", "per_1m_tokens_usd")
 OVER = frozenset({"completed", "failed", "cancelled"})
 
@@ -42,11 +44,21 @@ class Costs:
         found, following = page(told, LISTING, sort, asked={"run_id": run_id, "version": version}, limit=limit, cursor=cursor)
         return {"run_id": run_id, "versions": found, "why": why, "next": following}
 
-    async def of_rows(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any] | None]:
-        """By run, what a ranking's row shows: what its tokens cost, in the run that its speed was measured in; None where not known."""
+    async def of_rows(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """By run, what a ranking's row shows: what its tokens cost, in the run that its speed was measured in, and its correct answers.
+
+        Each is None where it is not known.
+        """
         measured = {row["run_id"]: row["speed_run"] or row["run_id"] for row in rows}
-        found = {row["run_id"]: row for row in await self._reading.rows("newest_costs", run_ids=sorted(set(measured.values())))}
-        return {run_id: {name: found[other][name] for name in OF_SPEED} if other in found else None for run_id, other in measured.items()}
+        wanted = sorted({*measured, *measured.values()})
+        found = {row["run_id"]: row for row in await self._reading.rows("newest_costs", run_ids=wanted)}
+        return {
+            run_id: {
+                "cost": {name: found[other][name] for name in OF_SPEED} if other in found else None,
+                "answers": {name: found[run_id][name] for name in OF_ANSWERS} if run_id in found else None,
+            }
+            for run_id, other in measured.items()
+        }
 
 
 def _version(figures: Rows) -> dict[str, Any]:

@@ -65,6 +65,15 @@ class TokenCost(Shape):
     per_1m_tokens_usd: float | None
 
 
+class AnswerCost(Shape):
+    """What a correct answer took in the row's run, over all of its tasks that count right answers; those guessed right are among them."""
+
+    price_version: str
+    per_correct_answer_usd: float | None
+    per_correct_answer_j: float | None
+    energy_grade: str | None = Field(description="how the energy of the run is known; null where it is not")
+
+
 class RankingRow(Shape):
     """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
 
@@ -92,6 +101,7 @@ class RankingRow(Shape):
     retracted: bool = Field(default=False, description="its run no longer counts: it has no rank, and stays")
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None
+    answers: AnswerCost | None = None
     chat: Chat = Field(description="how prompts were dressed")
     data_age: DataAge = Field(
         default="unknown",
@@ -150,7 +160,7 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     found = await reading_rankings.ranking(call.state.reading, board, **chosen)
     costs = await call.state.costs.of_rows(found["rows"])
     found |= await beside(call.state.reading, found["board"])
-    return Ranking.model_validate(found | {"rows": [row | {"cost": costs[row["run_id"]]} for row in found["rows"]]})
+    return Ranking.model_validate(found | {"rows": [row | costs[row["run_id"]] for row in found["rows"]]})
 
 
 OPERATIONS = (

@@ -31,6 +31,7 @@ class VersionCost(Shape):
     per_1m_output_tokens_usd: float | None
     per_1m_tokens_usd: float | None
     per_correct_answer_usd: float | None
+    per_correct_answer_j: float | None = Field(default=None, description="what the meters counted for a correct answer")
     energy_j: float | None
     energy_usd: float | None
     co2e_g: float | None

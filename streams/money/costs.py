@@ -8,7 +8,8 @@ held when the run's first attempt began. A figure that cannot be reckoned says w
   decode) of the time that serving a request took, without the time that it waited for its turn; decode has the rest. A million input tokens
   cost W · s / input tokens · 10⁶, a million output tokens W · (1 - s) / output tokens · 10⁶; what was read and what was written thus cost
   W together. Without a split, a million tokens cost W / (input + output) · 10⁶.
-- correct answer: what the attempts of the tasks that count right answers cost / the right answers; those guessed right are among them.
+- correct answer: what the attempts of the tasks that count right answers cost, and what their meters counted, / the right answers; those
+  guessed right are among them.
 - energy: what the meters counted over the whole run, E. It costs E · PUE · price of a kWh and emits E · PUE · g/kWh. It is no part of the
   run's cost, for the price of a rented device's hour has its energy in it.
 
@@ -17,7 +18,7 @@ by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -30,7 +31,7 @@ from schemas.settled import AttemptUsed, RunSettled
 from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
 from streams.planning import is_perf, task_of
 
-FORMULA_VERSION: Final = "cost-2"
+FORMULA_VERSION: Final = "cost-3"
 MILLION: Final = 10**6
 UJ_PER_KWH: Final = 3_600_000 * MILLION
 Prices = dict[str, PricePublished]  # by event id
@@ -141,16 +142,28 @@ def _occupied(case: Case, attempts: Iterable[AttemptUsed]) -> Amount:
 
 
 def _correct_answer(case: Case) -> Amount:
-    plan = case.run.plan
+    attempts, right = _answering(case.run)
+    cost = _occupied(case, attempts)
+    return Amount(cost.value / right, right, cost.prices)
+
+
+def _correct_answer_energy(case: Case) -> Amount:
+    attempts, right = _answering(case.run)
+    metered = _metered(case.run, attempts)
+    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered), right), right, grade=_grade(metered))
+
+
+def _answering(run: RunSettled) -> tuple[list[AttemptUsed], int]:
+    """The attempts of the tasks that count right answers, and how many were right. Raises: Undefined."""
+    plan = run.plan
     counting = [planned for planned in (plan.tasks if plan else ()) if planned.main_metric in COUNTING]
     if not counting:
         raise Undefined("no task of the run counts right answers")
-    right = sum(_right(case.run, planned) for planned in counting)
+    right = sum(_right(run, planned) for planned in counting)
     if right == 0:
         raise Undefined("no answer was correct")
     names = {planned.task for planned in counting}
-    cost = _occupied(case, [one for one in case.run.attempts if not is_perf(one.job_id) and task_of(one.job_id) in names])
-    return Amount(cost.value / right, right, cost.prices)
+    return [one for one in run.attempts if not is_perf(one.job_id) and task_of(one.job_id) in names], right
 
 
 def _right(run: RunSettled, planned: PlannedTask) -> int:
@@ -225,28 +238,31 @@ def _billed(case: Case, side: str) -> Amount:
     return Amount(Fraction(price.amount_nano), _tokens(case.run, side), (price,))
 
 
-def _metered(case: Case) -> list[AttemptUsed]:
+def _metered(run: RunSettled, attempts: Sequence[AttemptUsed]) -> Sequence[AttemptUsed]:
     """The attempts, each metered. Raises: Undefined where one was not: half of a run's energy is not its energy."""
-    attempts = case.run.attempts
-    if case.run.served_elsewhere:
+    if run.served_elsewhere:
         raise Undefined("a server elsewhere answered; its energy is not metered here")
     if all(one.energy_uj is None for one in attempts):
         raise Undefined("no meter here")
     if missing := next((one for one in attempts if one.energy_uj is None), None):
         raise Undefined(f"no meter where {missing.job_id} ran, on {missing.agent_id}")
-    return list(attempts)
+    return attempts
+
+
+def _grade(metered: Sequence[AttemptUsed]) -> str:
+    """The worst of theirs."""
+    return max((one.energy_grade or "" for one in metered), default="")
 
 
 def _energy(case: Case) -> Amount:
-    metered = _metered(case)
-    grade = max(one.energy_grade or "" for one in metered)
-    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered)), len(metered), grade=grade)
+    metered = _metered(case.run, case.run.attempts)
+    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered)), len(metered), grade=_grade(metered))
 
 
 def _by_energy(case: Case, item: str) -> Amount:
     """Over where the run ran, the sum of energy · PUE · the item's price a kWh, in nano-units."""
     energy, prices, total = _energy(case), Prices(), Fraction(0)
-    for one in _metered(case):
+    for one in _metered(case.run, case.run.attempts):
         region = case.environment(one).region
         pue, rate = case.price("pue", region=region), case.price(item, region=region)
         total += Fraction((one.energy_uj or 0) * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
@@ -269,6 +285,7 @@ METRICS: Final[Mapping[str, tuple[str, Callable[[Case], Amount]]]] = MappingProx
     "per_1m_output_tokens_usd_nano": ("nUSD", _output_tokens),
     "per_1m_tokens_usd_nano": ("nUSD", _all_tokens),
     "per_correct_answer_usd_nano": ("nUSD", _correct_answer),
+    "per_correct_answer_uj": ("µJ", _correct_answer_energy),
     "energy_uj": ("µJ", _energy),
     "energy_usd_nano": ("nUSD", _energy_cost),
     "co2e_ug": ("µg", _emissions),

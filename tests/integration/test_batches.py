@@ -193,6 +193,40 @@ def test_a_worker_whose_batch_holds_up_its_loop_ends_itself_and_the_next_one_goe
     asyncio.run(act())
 
 
+@pytest.mark.slow
+def test_a_record_over_which_a_worker_hangs_is_found_and_passed(stack: Settings) -> None:
+    """Once with its batch, twice alone; the others of its batch are handled, and nobody waits for them for ever."""
+    group = f"hung-{uuid.uuid4().hex}"
+    file, settings = stack.home / group, stack.model_copy(update={"batch_events": 50, "hang_s": 8.0})
+
+    async def life(culprit: int, others: set[tuple[int, int]]) -> bool:
+        """Whether a worker has handled all others, before it ended."""
+        child = spawn("tests.recording", group, file.name, f"block:{culprit}", settings=settings)
+        try:
+            while child.poll() is None and others - recorded([file]).keys():  # noqa: ASYNC110  # a file is read
+                await asyncio.sleep(0.2)
+            return child.poll() is None
+        finally:
+            end(child)
+
+    async def act() -> None:
+        async with Log(stack, client_id="test") as log:
+            places = [(place.partition, place.offset) for place in await published(log, 40)]
+            culprit = min(offset for partition, offset in places if partition == 0)
+            async with asyncio.timeout(PATIENCE_S):
+                lives = 1
+                while not await life(culprit, {*places} - {(0, culprit)}):
+                    lives += 1
+            letters = [record.event async for record in log.read([DEAD_LETTERS])]
+        told = [one for one in letters if isinstance(one, DeadLettered) and one.producer.service == group]
+        assert [(one.offset, one.reason_code, one.message) for one in told] == [
+            (culprit, "quarantined", "the processor hung over it 2 times, and passes it now")
+        ]
+        assert lives >= 4
+
+    asyncio.run(act())
+
+
 def test_a_record_without_a_value_is_a_dead_letter_and_stops_nobody(stack: Settings) -> None:
     """What a foreign producer may send by mistake, with the events behind it."""
     group = f"null-{uuid.uuid4().hex}"

@@ -153,7 +153,7 @@ def test_a_run_by_hand() -> None:
     (summary,) = told(*usual())
     per_s = 100_000
     assert values(summary) == {
-        "run_usd_nano": 60 * per_s, "per_correct_answer_usd_nano": 30 * per_s / 6,
+        "run_usd_nano": 60 * per_s, "per_correct_answer_usd_nano": 30 * per_s / 6, "per_correct_answer_uj": round((900 + 1100) / 6),
         "per_1m_input_tokens_usd_nano": 20 * per_s * 0.2 / 1000 * 1e6, "per_1m_output_tokens_usd_nano": 20 * per_s * 0.8 / 500 * 1e6,
         "per_1m_tokens_usd_nano": round(20 * per_s / 1500 * 1e6), "energy_uj": 3600,
         "energy_usd_nano": round(3600 * 1.5 * 0.1 * NANO / 3.6e12), "co2e_ug": round(3600 * 1.5 * 400 * 1e6 / 3.6e12),

@@ -65,6 +65,16 @@ class Allowed(Shape):
     memory_bytes: int | None = None
 
 
+class AnswerCost(Shape):
+    """What a correct answer took in the row's run, over all of its tasks that count right answers; those guessed right are among them."""
+
+    price_version: str
+    per_correct_answer_usd: float | None
+    per_correct_answer_j: float | None
+    energy_grade: str | None
+    """how the energy of the run is known; null where it is not"""
+
+
 class Asked(Shape):
     """A run of a batch."""
 
@@ -1380,6 +1390,8 @@ class VersionCost(Shape):
     per_1m_output_tokens_usd: float | None
     per_1m_tokens_usd: float | None
     per_correct_answer_usd: float | None
+    per_correct_answer_j: float | None
+    """what the meters counted for a correct answer"""
     energy_j: float | None
     energy_usd: float | None
     co2e_g: float | None
@@ -1694,6 +1706,7 @@ class RankingRow(Shape):
     speed_run: str | None
     """the run that the speed was measured in"""
     cost: TokenCost | None
+    answers: AnswerCost | None
     chat: ChatOutput
     """how prompts were dressed"""
     data_age: Literal["older", "newer", "unknown"]
