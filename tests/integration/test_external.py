@@ -32,7 +32,7 @@ def test_a_file_of_others_is_imported_once_and_stands_beside_our_own(flow: Setti
     board = until(flow.api, "/v1/rankings?task=assay_agreement", holds=lambda found: found["rows"])
     assert all(ranked["model"] != "org/tiny" for ranked in board["rows"])
     page = get(f"{flow.api}/leaderboard?board=task:assay_agreement").text
-    assert "Reported elsewhere" in page and f'href="{SOURCE}"' in page and "0.8750" in page and "CC-BY-4.0" in page
+    assert "Reported elsewhere" in page and f'href="{SOURCE}"' in page and "0.875" in page and "CC-BY-4.0" in page
 
 
 def test_a_file_that_is_wrong_in_one_place_imports_nothing(flow: Settings) -> None:
