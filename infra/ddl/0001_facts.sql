@@ -938,6 +938,46 @@ ORDER BY (event_id);
 
 CREATE VIEW IF NOT EXISTS outcomes AS SELECT * EXCEPT (log_version) FROM fact_outcomes FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_external_results (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    file_sha256 String,
+    place String,
+    form String,
+    source String,
+    licence String,
+    by String,
+    model String,
+    task String,
+    metric String,
+    filter String,
+    value Float64,
+    unit Nullable(String),
+    stderr Nullable(Float64),
+    low Nullable(Float64),
+    high Nullable(Float64),
+    n Nullable(Int64),
+    num_fewshot Nullable(Int64),
+    lower_is_better Nullable(Bool),
+    harness_version Nullable(String),
+    engine Nullable(String),
+    hardware Nullable(String),
+    conditions String,
+    measured_us Nullable(Int64),
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS external_results AS SELECT * EXCEPT (log_version) FROM fact_external_results FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_seals (
     event_id String,
     organisation_id String,

@@ -16,6 +16,7 @@ from query_api.cli import (
     deciding,
     doctor,
     engines,
+    external,
     judging,
     keys,
     labelling,
@@ -58,7 +59,10 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "The stack": ((engines.engine, {"list": engines.listed, "install": engines.install}),),
     "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
-    "Look": ((prices.prices, {"import": prices.import_prices}),),
+    "Look": (
+        (prices.prices, {"import": prices.import_prices}),
+        (external.external, {"import": external.import_results, "list": external.listed}),
+    ),
     "Decide": (
         (
             recommending.recommend,

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from query_api.drawing.charts import intervals
 from query_api.drawing.dressing import left_out
 from query_api.pages.rendering import Content, page, short
+from query_api.reading.external import reported
 from query_api.reading.rankings import whole
 from query_api.reading.standing import beside
 
@@ -53,7 +54,7 @@ async def load(request: Request) -> Content:
     shown = [column for column in COLUMNS if column.name not in SPARED or any(row[column.field] is not None for row in rows)]
     return {
         "title": "Leaderboard", "board": board, "rows": rows, "spans": intervals(rows), "match": match, "boards": boards[:LISTED],
-        "left_out": left_out(board["left_out"]),
+        "left_out": left_out(board["left_out"]), "reported": await reported(reading, board["board"], board["rows"]),
         "more_boards": max(0, len(boards) - LISTED), "heads": [_head(column, sort, board["board"], match) for column in shown],
         "shown": {column.name for column in shown},
     }  # fmt: skip

@@ -20,7 +20,7 @@ Model = tuple[str, str, str, Chat]
 async def beside(reading: Reading, board: str | None) -> dict[str, Any]:
     """What is told beside the rows of the board of that name."""
     rows = await reading.rows("board_models", board=board) if board else []
-    tasks = await _tasks(reading, rows)
+    tasks = await tasks_of(reading, rows)
     others = await reading.rows("not_on_board", board=board) if tasks else []
     return {
         "chance_corrected": corrected(board, tasks),
@@ -30,7 +30,7 @@ async def beside(reading: Reading, board: str | None) -> dict[str, Any]:
 
 async def chance_corrected(reading: Reading, board: str | None, rows: Sequence[Row]) -> bool:
     """Whether the scores of these rows, the board's first, are chance-corrected."""
-    return corrected(board, await _tasks(reading, rows))
+    return corrected(board, await tasks_of(reading, rows))
 
 
 def corrected(board: str | None, tasks: Sequence[PlannedTask]) -> bool:
@@ -38,7 +38,7 @@ def corrected(board: str | None, tasks: Sequence[PlannedTask]) -> bool:
     return board is not None and not board.startswith(TASK) and any(task.chance is not None for task in tasks)
 
 
-async def _tasks(reading: Reading, rows: Sequence[Row]) -> list[PlannedTask]:
+async def tasks_of(reading: Reading, rows: Sequence[Row]) -> list[PlannedTask]:
     """The board's tasks, as a run planned them that has a rank: it has all of the board's data."""
     ranked = next((row["run_id"] for row in rows if row["rank"] is not None), None)
     return [PlannedTask.model_validate(task) for task in await reading.planned(ranked)] if ranked else []

@@ -283,6 +283,113 @@ class Estimated(Shape):
     why_undefined: str | None
 
 
+class Unit(RootModel[str]):
+    root: Annotated[str, Field(max_length=500)] = None
+
+
+class Stderr(RootModel[float]):
+    root: Annotated[float, Field(ge=0.0)] = None
+
+
+class N(RootModel[int]):
+    root: Annotated[int, Field(ge=0, lt=9007199254740992)] = None
+
+
+class NumFewshot(RootModel[int]):
+    root: Annotated[int, Field(ge=0, lt=9007199254740992)] = None
+
+
+class HarnessVersion(RootModel[str]):
+    root: Annotated[str, Field(max_length=500)] = None
+
+
+class Engine(RootModel[str]):
+    root: Annotated[str, Field(max_length=500)] = None
+
+
+class Hardware(RootModel[str]):
+    root: Annotated[str, Field(max_length=500)] = None
+
+
+class MeasuredUs(RootModel[int]):
+    root: Annotated[int, Field(ge=-9007199254740992, lt=9007199254740992)] = None
+    """when it was measured or published"""
+
+
+class ExternalFigure(Shape):
+    """A figure that a file tells. `place`: where in the file it stands."""
+
+    model_config = ConfigDict(extra="forbid")
+    place: Annotated[str, Field(max_length=1000, min_length=1)]
+    model: Annotated[str, Field(max_length=500, min_length=1)]
+    task: Annotated[str, Field(max_length=500, min_length=1)]
+    metric: Annotated[str, Field(max_length=500, min_length=1)]
+    value: float
+    filter: Annotated[str, Field(max_length=500)] = "none"
+    unit: Unit | None = None
+    stderr: Stderr | None = None
+    low: float | None = None
+    high: float | None = None
+    n: N | None = None
+    num_fewshot: NumFewshot | None = None
+    lower_is_better: bool | None = None
+    harness_version: HarnessVersion | None = None
+    engine: Engine | None = None
+    hardware: Hardware | None = None
+    conditions: Annotated[dict[str, str | int | float | bool] | None, Field(max_length=50)] = None
+    """what else the file says of how it was measured"""
+    measured_us: MeasuredUs | None = None
+    """when it was measured or published"""
+
+
+class ExternalResult(Shape):
+    """A figure of somebody else's, where it is from and under which terms."""
+
+    place: Annotated[str, Field(max_length=1000, min_length=1)]
+    model: Annotated[str, Field(max_length=500, min_length=1)]
+    task: Annotated[str, Field(max_length=500, min_length=1)]
+    metric: Annotated[str, Field(max_length=500, min_length=1)]
+    value: float
+    filter: Annotated[str, Field(max_length=500)]
+    unit: Unit | None
+    stderr: Stderr | None
+    low: float | None
+    high: float | None
+    n: N | None
+    num_fewshot: NumFewshot | None
+    lower_is_better: bool | None
+    harness_version: HarnessVersion | None
+    engine: Engine | None
+    hardware: Hardware | None
+    conditions: Annotated[dict[str, str | int | float | bool], Field(max_length=50)]
+    """what else the file says of how it was measured"""
+    measured_us: MeasuredUs | None
+    """when it was measured or published"""
+    event_id: str
+    form: Literal["lm-eval", "inspect", "helm", "every-eval-ever", "inferencex", "mlperf", "ml-energy"]
+    source: str
+    licence: str
+    by: str
+    file_sha256: str
+    imported_us: int
+
+
+class ExternalTold(Shape):
+    """Figures of one file, all or none; of a longer file the others come in other bodies."""
+
+    model_config = ConfigDict(extra="forbid")
+    file_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """of the file's bytes: the same file again is nothing new"""
+    form: Literal["lm-eval", "inspect", "helm", "every-eval-ever", "inferencex", "mlperf", "ml-energy"]
+    source: Annotated[str, Field(max_length=2000, min_length=1)]
+    """where the file was published"""
+    licence: Annotated[str, Field(max_length=200, min_length=1)]
+    """under which terms: an SPDX name, or unknown"""
+    by: Annotated[str, Field(max_length=200, min_length=1)]
+    """who imports it"""
+    figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -332,6 +439,12 @@ class Guide(Shape):
     alerts: list[str]
     notes: list[str]
     speed_run: SpeedRun | None
+
+
+class Imported(Shape):
+    """How many figures were not there yet."""
+
+    imported: int
 
 
 class Index(Shape):
@@ -1592,6 +1705,14 @@ class DecisionPage(Shape):
 
     decisions: list[Decision]
     figures: DecisionFigures
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class ExternalPage(Shape):
+    """Others' results, in the order asked for."""
+
+    results: list[ExternalResult]
     next: str | None
     """the next page's cursor; null at the end"""
 

@@ -1,0 +1,98 @@
+"""Others' results on the command line: importing files that other harnesses wrote, and listing what is known."""
+
+import getpass
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from infra.settings import Settings
+from query_api.cli import showing
+from query_api.cli.client import Client
+from query_api.cli.external_files import document_of
+from query_api.cli.options import AsJson
+from query_api.drawing.charts import number
+from streams.errors import Invalid
+from streams.external.reading import FORMS, figures_of, form_of
+
+AT_ONCE = 1000
+
+
+def external(context: typer.Context) -> None:
+    """Others' results, beside our own: `import` reads files of other harnesses, `list` shows what is known.
+
+    Examples: `assay external import results.json --source URL --licence CC-BY-4.0` · `assay external list --task arc_easy`
+    """
+    if context.invoked_subcommand is None:
+        listed()
+
+
+def listed(
+    model: Annotated[str, typer.Option(help="only of this model")] = "",
+    task: Annotated[str, typer.Option(help="only of this task")] = "",
+    form: Annotated[str, typer.Option(help=f"only from files of this form: {', '.join(FORMS)}")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many at most")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Lists others' results, the newest import first. They have no rank: others' conditions are not ours.
+
+    Examples: `assay external list --model SmolLM2-135M` · `assay external list --form mlperf --json`
+    """
+    found = Client(Settings()).get("/v1/external-results", model=model or None, task=task or None, form=form or None, limit=limit)
+    if as_json:
+        showing.document(found)
+        return
+    if not found["results"]:
+        showing.say("nothing is imported yet: `assay external import FILE --source URL --licence NAME`")
+        return
+    showing.table(["model", "task", "metric", ">value", "by", "when"], map(_row, found["results"]), title="others' results")
+    for source in dict.fromkeys((row["source"], row["licence"]) for row in found["results"]):
+        showing.note(f"{source[0]} ({source[1]})")
+    if found["next"]:
+        showing.note("there are more: --limit, --model, --task")
+
+
+def _row(row: dict[str, Any]) -> tuple[Any, ...]:
+    sure = f" ± {number(row['stderr'])}" if row["stderr"] is not None else ""
+    metric = row["metric"] if row["filter"] == "none" else f"{row['metric']} ({row['filter']})"
+    when = None if row["measured_us"] is None else datetime.fromtimestamp(row["measured_us"] / 1e6, UTC).date().isoformat()
+    by = " ".join(filter(None, (row["form"], row["harness_version"])))
+    return showing.short(row["model"]), row["task"], metric, f"{number(row['value'])}{sure} {row['unit'] or ''}".strip(), by, when
+
+
+def import_results(
+    files: Annotated[list[Path], typer.Argument(help="files that lm-eval, inspect, HELM … wrote; of HELM a run's folder")],
+    source: Annotated[str, typer.Option(help="where they were published")],
+    licence: Annotated[str, typer.Option(help="under which terms: an SPDX name, or unknown")],
+    form: Annotated[str, typer.Option(help=f"the form, where it is not told by the file: {', '.join(FORMS)}")] = "",
+    by: Annotated[str, typer.Option(help="who imports them")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Imports others' results from files. All files are read first: where one is not as its form says, nothing is imported.
+
+    Examples: `assay external import results.json --source https://example.org/board --licence CC-BY-4.0` ·
+    `assay external import logs/*.eval --source "our lab, May" --licence unknown`
+    """
+    read = [_read(path, form) for path in files]
+    client, told = Client(Settings()), {"source": source, "licence": licence, "by": by or getpass.getuser()}
+    imported = 0
+    for about, figures in read:
+        for first in range(0, len(figures), AT_ONCE):
+            imported += client.post("/v1/external-results", told | about | {"figures": figures[first : first + AT_ONCE]})["imported"]
+    count = sum(len(figures) for _, figures in read)
+    if as_json:
+        showing.document({"imported": imported, "known": count - imported})
+        return
+    showing.say(f"{imported} new figures of {len(files)} file{'s' if len(files) > 1 else ''}, {count - imported} that were known already")
+
+
+def _read(path: Path, form: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """What holds for the file, and its figures. Raises: Invalid, naming the file and the place in it."""
+    document, sha256 = document_of(path)
+    try:
+        named = form or form_of(document)
+        return {"file_sha256": sha256, "form": named}, [asdict(one) for one in figures_of(document, named)]
+    except Invalid as error:
+        raise Invalid(f"{path}: {error}", code=error.code) from error

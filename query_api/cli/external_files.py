@@ -1,0 +1,51 @@
+"""Files of others' results, as they are published: a JSON document, an inspect log (.eval), or a folder of a HELM run."""
+
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, Final
+
+from streams.errors import Invalid
+
+MOST_BYTES: Final = 256 * 2**20
+HELM: Final = ("run_spec", "stats")
+
+
+def document_of(path: Path) -> tuple[Any, str]:
+    """What the file says, and its SHA-256. Raises: Invalid, naming the file, where it cannot be read."""
+    try:
+        if path.is_dir():
+            return _folder(path)
+        if path.suffix == ".eval":
+            return _log(path)
+        told = _bytes(path)
+        return json.loads(told), hashlib.sha256(told).hexdigest()
+    except (OSError, zipfile.BadZipFile, RecursionError) as error:
+        reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
+        raise Invalid(f"{reason} {path}", code="no-file") from error
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError among them
+        raise Invalid(f"{path} is no JSON: {error}", code="not-json") from error
+
+
+def _bytes(path: Path) -> bytes:
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise Invalid(f"{path} has {size / 2**20:,.0f} MiB: at most {MOST_BYTES // 2**20} are read; export results without samples",
+                      code="too-large")  # fmt: skip
+    return path.read_bytes()
+
+
+def _folder(path: Path) -> tuple[Any, str]:
+    told = {name: _bytes(path / f"{name}.json") for name in HELM}
+    return {name: json.loads(one) for name, one in told.items()}, hashlib.sha256(b"\x00".join(told.values())).hexdigest()
+
+
+def _log(path: Path) -> tuple[Any, str]:
+    """An inspect log: a zip whose header.json is the evaluation without its samples."""
+    with zipfile.ZipFile(path) as log:
+        if "header.json" not in log.namelist():
+            raise Invalid(f"{path} has no header.json: the evaluation was not ended; run `inspect eval-retry`", code="no-header")
+        if log.getinfo("header.json").file_size > MOST_BYTES:
+            raise Invalid(f"{path}: its header.json would be over {MOST_BYTES // 2**20} MiB", code="too-large")
+        told = log.read("header.json")
+    return json.loads(told), hashlib.sha256(told).hexdigest()

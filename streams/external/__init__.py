@@ -1,0 +1,1 @@
+"""Others' results: the forms in which they are published, read into figures that stand beside our own."""
