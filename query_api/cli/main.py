@@ -66,7 +66,13 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "Decide": (
         (
             recommending.recommend,
-            {"ask": recommending.ask, "list": recommending.listed, "show": recommending.show, "again": recommending.again},
+            {
+                "ask": recommending.ask,
+                "read": recommending.read,
+                "list": recommending.listed,
+                "show": recommending.show,
+                "again": recommending.again,
+            },
         ),
         (deciding.decisions, {"record": deciding.record, "outcome": deciding.outcome, "show": deciding.show}),
     ),

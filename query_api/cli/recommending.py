@@ -14,6 +14,7 @@ from query_api.cli.request_files import mapping_of
 from query_api.drawing.deciding import figure_told, interval_told
 from streams.deciding.candidates import FIGURES
 from streams.deciding.drawing import SEED
+from streams.errors import Invalid
 
 REJECTED = 20  # that are printed; --json has more
 RecommendationId = Annotated[str, typer.Argument(help="the recommendation's id, as `assay recommend list` shows it")]
@@ -43,6 +44,34 @@ def ask(
     _, requirement = mapping_of(file, fields="tasks and traffic")
     told = Client(Settings()).post("/v1/recommendations", {"requirement": named(requirement), "by": by, "seed": seed})
     showing.document(told) if as_json else shown(told)
+
+
+def read(
+    sentence: Annotated[str, typer.Argument(help="what you look for, in English")],
+    file: Annotated[Path | None, typer.Option("--output", "-o", help="a new file for the requirement")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Reads a sentence into a requirement, and says what was understood and what was not. Nothing is recommended: look it over first.
+
+    Examples: `assay recommend read "a chatbot, 20 requests a second, on L40S, German"` · `assay recommend read "…" -o requirement.yaml`
+    """
+    told = Client(Settings()).post("/v1/requirements", {"sentence": sentence})
+    if file is not None:
+        if file.exists():
+            raise Invalid(f"{file} is there already; name another file", code="file-exists")
+        file.write_text(told["yaml"], encoding="utf-8")
+    if as_json:
+        showing.document(told)
+        return
+    for one in told["understood"]:
+        mark = " (suggested: nobody has named a task)" if one["suggested"] else ""
+        showing.remark(f"“{one['words']}”: {one['field']}{mark}")
+    if told["left"]:
+        showing.remark(f"not understood, and so not asked for: {', '.join(told['left'])}")
+    if file is None:
+        showing.say(told["yaml"].rstrip())
+    else:
+        showing.say(f"{file} is written; look it over, then: assay recommend {file}")
 
 
 def named(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Recommendation: a form whose address is its deep link, what is recommended and how surely, and who was refused and why."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -9,10 +8,11 @@ from starlette.requests import Request
 from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
 from query_api.reading import decisions
-from query_api.reading.deciding import LISTING, Asking
+from query_api.reading.deciding import LISTING, Asking, measured_tasks
 from schemas.decisions import Contender, RecommendationMade
 from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
+from streams.deciding.sentences import as_yaml, read
 from streams.errors import Invalid, NotFound
 
 Told = dict[str, Any]
@@ -33,7 +33,8 @@ AMOUNTS: Final = (
 )  # fmt: skip
 NAMES: Final = (
     ("models", "Models", "any"), ("hardware", "Hardware", "L40S, H100"), ("engines", "Engines", "any"), ("regions", "Regions", "eu"),
-    ("licences", "Licences", "apache-2.0, mit"), ("languages", "Languages", "de"),
+    ("licences", "Licences", "apache-2.0, mit"), ("languages", "Languages", "de"), ("places", "Places", "one-gpu, cpu"),
+    ("kinds", "Kinds", "fine-tuned"),
 )  # fmt: skip
 MAPS: Final = (("tasks", "Tasks that count, with weights", "gsm8k: 2, mmlu"), ("floors", "At least", "gsm8k: 60 %, quality: 0.65"))
 SHOWN: Final = 100
@@ -56,6 +57,16 @@ def told_by(query: Mapping[str, str]) -> Told:
     return told | ({"threshold": threshold} if threshold else {})
 
 
+def form_of(requirement: Mapping[str, Any]) -> dict[str, str]:
+    """The form's fields that tell a requirement: the inverse of `told_by`."""
+    told = {name: str(requirement.get(part, {}).get(field, "")) for name, (part, field), _, _ in AMOUNTS}
+    told |= {name: ", ".join(requirement.get("allowed", {}).get(name, ())) for name, _, _ in NAMES}
+    told |= {name: ", ".join(f"{key}: {value}" for key, value in requirement.get(name, {}).items()) for name, _, _ in MAPS}
+    return {name: value for name, value in told.items() if value} | (
+        {"threshold": str(requirement["threshold"])} if "threshold" in requirement else {}
+    )
+
+
 def _pairs(text: str, name: str) -> dict[str, str]:
     """The pairs of `gsm8k: 2, mmlu`; a name alone weighs 1. Raises: Invalid for one that is there twice."""
     found: dict[str, str] = {}
@@ -75,18 +86,16 @@ async def load(request: Request) -> Content:
     shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent,
              "decided": decided, "share_told": share_told, "percent": percent}  # fmt: skip
     try:
+        if sentence := asked.get("sentence", "").strip():
+            found = read(sentence, tasks=await measured_tasks(state.reading))
+            return shown | {"made": None, "asked": {"sentence": sentence} | form_of(found.requirement), "read": found}
         if "id" in asked:
             return shown | _shown(await state.deciding.kept(asked["id"]))
         told = told_by(asked)
         made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
-    return shown | (_shown(made) | {"yaml": _yaml(told)} if made else {"made": None})
-
-
-def _yaml(told: Told) -> str:
-    """The requirement as a file for the command line; values are JSON, which YAML reads."""
-    return "\n".join(f"{part}: {json.dumps(value, ensure_ascii=False)}" for part, value in told.items())
+    return shown | (_shown(made) | {"yaml": as_yaml(told)} if made else {"made": None})
 
 
 def _shown(made: RecommendationMade) -> Content:

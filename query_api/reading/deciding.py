@@ -13,6 +13,7 @@ from infra.identity import now_us, producer
 from query_api.reading.facts import event_of
 from query_api.reading.paging import UNKNOWN, Listing
 from query_api.reading.runs import Reading
+from query_api.reading.standing import TASK
 from schemas.decisions import RecommendationMade
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
@@ -49,6 +50,11 @@ class Asking:
     seed: int = SEED
     prices: str | None = None
     at_us: int | None = None
+
+
+async def measured_tasks(reading: Reading) -> list[str]:
+    """The tasks that a board ranks."""
+    return [row["board"].removeprefix(TASK) for row in await reading.rows("boards") if row["board"].startswith(TASK)]
 
 
 class Measurements:

@@ -1,17 +1,19 @@
 """Recommendations: which model on which hardware, how surely, and what to measure next; each an event that can be reckoned again."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
-from query_api.reading.deciding import LISTING, Asking
+from query_api.reading.deciding import LISTING, Asking, measured_tasks
 from query_api.reading.paging import Paged
 from schemas.decisions import Contender, NextRun, RecommendationMade, Rejected, Tradeoff, Ways
 from schemas.requirements import Requirement
 from streams.deciding.drawing import SEED
 from streams.deciding.reading import requirement_of
+from streams.deciding.sentences import LONGEST, as_yaml, read
 
 EXAMPLE: dict[str, JsonValue] = {
     "tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}, "latency": {"ttft_p95": "800 ms"},
@@ -30,6 +32,32 @@ class RecommendationAsked(Shape):
     )
     by: str = Field(default="anonymous", max_length=200, description="who asks")
     seed: int = Field(default=SEED, ge=0, lt=LARGEST_SEED, description="of the draws: the same gives the same answer")
+
+
+class SentenceTold(Shape):
+    """A sentence that says what somebody looks for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sentence": "a chatbot, 20 requests a second, on L40S, German"}]})
+
+    sentence: str = Field(min_length=1, max_length=LONGEST, description="in English")
+
+
+class Phrase(Shape):
+    """What words were taken to mean."""
+
+    words: str
+    field: str = Field(description="the part of the requirement, as traffic.rate")
+    value: str | int | tuple[str, ...]
+    suggested: bool = Field(description="nobody asked for it in so many words")
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: tuple[Phrase, ...]
+    left: tuple[str, ...]
 
 
 class Recommendation(Shape):
@@ -108,6 +136,14 @@ def said(made: RecommendationMade) -> Recommendation:
     return Recommendation(made_us=made.occurred_us, **{name: getattr(made, name) for name in fields})
 
 
+async def read_sentence(call: Call[Nothing, SentenceTold]) -> RequirementRead:
+    """Reads a sentence into a requirement, by rules. It is for people to look over, and then to ask a recommendation for."""
+    found = read(call.body.sentence, tasks=await measured_tasks(call.state.reading))
+    told = dict(found.requirement)
+    return RequirementRead.model_validate({"requirement": told, "yaml": as_yaml(told), "left": found.left,
+                                           "understood": [asdict(one) for one in found.understood]})  # fmt: skip
+
+
 async def recommend(call: Call[Nothing, RecommendationAsked]) -> Recommendation:
     """Recommends a model, engine and hardware for a requirement, from what was measured.
 
@@ -139,6 +175,7 @@ async def reckon_again(call: Call[Nothing, Nothing]) -> Reckoned:
 
 
 OPERATIONS = (
+    Operation("POST", "/v1/requirements", read_sentence, tag="decisions"),
     Operation("POST", "/v1/recommendations", recommend, tag="decisions", status=202, location="/v1/recommendations/{recommendation_id}"),
     Operation("GET", "/v1/recommendations", recommendations, tag="decisions"),
     Operation("GET", "/v1/recommendations/{recommendation_id}", recommendation, tag="decisions"),

@@ -185,3 +185,21 @@ def test_a_requirement_that_nobody_meets_names_the_conflict(flow: Settings, runs
     assert told["conflict"]
     assert told["nearest"]["changes"]
     assert get(f"{flow.api}/v1/recommendations/none").status_code == 404
+
+
+def test_a_sentence_is_read_and_looked_over_before_anything_is_asked(flow: Settings, runs: list[str], tmp_path: Path) -> None:
+    """The command line writes a requirement; the page fills in its form, says what was not understood, and recommends nothing yet."""
+    assert runs
+    sentence = "at least 20 % on assay_copy, 2 requests a second, prompts of 8 tokens, answers of 4 tokens, two of them blue"
+    file = tmp_path / "read.yaml"
+    told = document(assay(flow, "recommend", "read", sentence, "--json"))
+    assert told["requirement"] == {
+        "tasks": {"assay_copy": 1}, "floors": {"assay_copy": "20 %"},
+        "traffic": {"rate": "2/s", "input": "8 tokens", "output": "4 tokens"},
+    }  # fmt: skip
+    assert told["left"] == ["two of them blue"]
+    assert assay(flow, "recommend", "read", sentence, "-o", str(file)).returncode == 0
+    assert document(assay(flow, "recommend", str(file), "--json"))["requirement"]["floors"] == {"assay_copy": 0.2}
+    page = get(f"{flow.api}/recommend", params={"sentence": sentence}).text
+    assert 'value="2/s"' in page and 'value="assay_copy: 20 %"' in page and "two of them blue" in page
+    assert "Who may be chosen" not in page

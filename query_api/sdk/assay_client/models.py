@@ -822,6 +822,17 @@ class PairedDifference(Shape):
     """the design effect: how many times the variance is that of as many samples that share nothing"""
 
 
+class Phrase(Shape):
+    """What words were taken to mean."""
+
+    words: str
+    field: str
+    """the part of the requirement, as traffic.rate"""
+    value: str | int | list[str]
+    suggested: bool
+    """nobody asked for it in so many words"""
+
+
 class PriceRow(Shape):
     """A price. Money and other amounts are integers of billionths; `valid_to_us` is null where no end is known."""
 
@@ -978,6 +989,15 @@ class Reported(Shape):
 
     decision_id: str
     revision: int
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: list[Phrase]
+    left: list[str]
 
 
 class Retracted(Shape):
@@ -1138,6 +1158,14 @@ class Seal(Shape):
     root: str
     key_id: str
     events: int
+
+
+class SentenceTold(Shape):
+    """A sentence that says what somebody looks for."""
+
+    model_config = ConfigDict(extra="forbid")
+    sentence: Annotated[str, Field(max_length=1000, min_length=1)]
+    """in English"""
 
 
 class Server(Shape):

@@ -1,0 +1,129 @@
+"""Sentences read into requirements: what each turn of phrase means, that what is read is a requirement, and that nothing is passed over."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from query_api.pages.recommending import form_of, told_by
+from streams.deciding.reading import requirement_of
+from streams.deciding.sentences import LONGEST, USES, Read, as_yaml, read
+from streams.errors import Invalid
+
+TASKS = ("gsm8k", "mmlu", "arc_easy", "ifeval", "humaneval")
+BANK = "a chatbot for a bank, 20 requests a second, two L40S, German"
+WHOLE = (
+    "We need a coding assistant: 1,200 requests per minute, prompts of 2000 tokens, answers of 300 tokens, first token within 800 ms, "
+    "40 ms between tokens, at most $3k a month, on H100 or A100, permissive licence, in the EU, 32k context, 90 % sure"
+)
+
+
+def told(sentence: str) -> dict[str, Any]:
+    """What is asked for."""
+    return dict(read(sentence, tasks=TASKS).requirement)
+
+
+def test_the_sentence_of_the_issue() -> None:
+    """What it says is understood; the tasks are suggestions; how many devices there are is told to be no part of a requirement."""
+    found = read(BANK, tasks=TASKS)
+    assert found.requirement == {
+        "traffic": {"rate": "20/s"}, "allowed": {"hardware": ["L40S"], "languages": ["de"]}, "tasks": {"ifeval": 1, "mmlu": 1}
+    }  # fmt: skip
+    assert {one.field for one in found.understood if one.suggested} == {"tasks.ifeval", "tasks.mmlu"}
+    assert found.left == ("bank", "two")
+
+
+def test_a_long_sentence_is_a_whole_requirement() -> None:
+    """In base units, by the reader of requirements."""
+    made = requirement_of(told(WHOLE))
+    assert made.traffic is not None
+    assert (made.traffic.curve_per_s[0], made.traffic.input_tokens, made.traffic.output_tokens) == (20.0, 2000, 300)
+    assert (made.latency.ttft_p95_s, made.latency.itl_p95_s, made.spending.per_month_usd_nano) == (0.8, 0.04, 3000 * 10**9)
+    assert made.allowed.hardware == ("H100", "A100") and made.allowed.licences == ("apache-2.0", "mit")
+    assert (made.allowed.regions, made.allowed.context_tokens, made.threshold_ratio) == (("eu",), 32_000, 0.9)
+    assert set(made.tasks) == {"humaneval", "mbpp"}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "meant"),
+    [
+        ("5 qps", {"traffic": {"rate": "5/s"}}),
+        ("a dozen messages an hour", {"traffic": {"rate": "12/h"}}),
+        ("2,400 requests per day", {"traffic": {"rate": "100/h"}}),
+        ("4000 tokens in and 200 tokens out", {"traffic": {"input": "4000 tokens", "output": "200 tokens"}}),
+        ("answers within 5 seconds", {"latency": {"e2e_p95": "5 s"}}),
+        ("TTFT under 300ms", {"latency": {"ttft_p95": "300 ms"}}),
+        ("0.5 USD per million tokens", {"budget": {"per_1m_tokens": "0.5 USD"}}),
+        ("a monthly budget of 3000 euros", {"budget": {"per_month": "3000 EUR"}}),
+        ("€100k for hardware", {"budget": {"capital": "100000 EUR"}}),
+        ("2 J per token", {"energy": {"per_token": "2 J"}}),
+        ("48 GB of memory", {"allowed": {"memory": "48 GB"}}),
+        ("on a laptop", {"allowed": {"places": ["cpu"]}}),
+        ("a single GPU", {"allowed": {"places": ["one-gpu"]}}),
+        ("an instruct model with MIT licence", {"allowed": {"kinds": ["fine-tuned"], "licences": ["mit"]}}),
+        ("hosted in eu-west-1", {"allowed": {"regions": ["eu-west-1"]}}),
+        ("French and German", {"allowed": {"languages": ["fr", "de"]}}),
+        ("at least 60 % on gsm8k", {"tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}}),
+        ("gsm8k and arc_easy with vLLM", {"tasks": {"gsm8k": 1, "arc_easy": 1}, "allowed": {"engines": ["vllm"]}}),
+        ("maths, by gsm8k", {"tasks": {"gsm8k": 1}}),  # a task that is named needs no suggestion
+    ],
+)
+def test_a_turn_of_phrase(sentence: str, meant: dict[str, Any]) -> None:
+    """And its meaning."""
+    assert told(sentence) == meant
+
+
+def test_what_no_rule_knows_is_told() -> None:
+    """It is not asked for."""
+    assert read("20 requests a second, blue, with a good sense of humour", tasks=TASKS).left == ("blue", "good sense of humour")
+
+
+@pytest.mark.parametrize("sentence", ["hello world", "", "?!", "x" * (LONGEST + 1)])
+def test_a_sentence_of_which_nothing_is_understood_says_what_one_looks_like(sentence: str) -> None:
+    """Nothing is guessed."""
+    with pytest.raises(Invalid, match=r"say for instance: a chatbot|write a requirement as YAML"):
+        read(sentence)
+
+
+PARTS = st.sampled_from([*WHOLE.split(", "), *BANK.split(", "), "at least 60 % on gsm8k", "blue", "48 GB of memory", "5 s", "maths"])
+
+
+@given(st.lists(PARTS, min_size=1, max_size=8).map(", ".join))
+def test_every_word_is_understood_or_told(sentence: str) -> None:
+    """And the page's form, filled in with what was read, asks for the same."""
+    try:
+        found: Read = read(sentence, tasks=TASKS)
+    except Invalid:
+        return
+    assert told_by(form_of(found.requirement)) == {
+        name: {key: str(one) if name in ("tasks", "floors") else one for key, one in value.items()} if isinstance(value, dict) else value
+        for name, value in found.requirement.items()
+    }
+    for word in ("blue", "two", "bank"):
+        assert (word in sentence.split() or word in sentence.split(", ")) <= (any(word in one.split() for one in found.left))
+    assert as_yaml(found.requirement).count("\n") == len(found.requirement)
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(sentence: str) -> None:
+    """In time."""
+    try:
+        assert read(sentence, tasks=TASKS).understood
+    except Invalid as error:
+        assert error.code == "sentence"
+
+
+@pytest.mark.parametrize("piece", ["answers of in ", "H100 or ", "9", "1,", "context of at least 9k ", "20 requests ", "$9k a "])
+def test_no_sentence_takes_long(piece: str) -> None:
+    """Whatever is written again and again: a rule that went back over its words would never end."""
+    text = (piece * LONGEST)[: LONGEST - 1] + "!"
+    try:
+        read(text, tasks=TASKS)
+    except Invalid:
+        return
+
+
+def test_what_uses_suggest_has_names() -> None:
+    """Each use some tasks."""
+    assert all(tasks for tasks in USES.values())
