@@ -70,7 +70,7 @@ class ExternalAsked(Paged):
 
     model: str = Field(default="", description="only of this model: its whole name, or the last part of it")
     task: str = Field(default="", description="only of this task")
-    form: Form | Literal[""] = Field(default="", description="only from files of this form")
+    form: Form | None = Field(default=None, description="only from files of this form")
     sort: Literal["-imported_us", "imported_us", "model", "-model", "task", "-task"] = Field(default="-imported_us")
 
 
@@ -104,7 +104,7 @@ async def import_external(call: Call[Nothing, ExternalTold]) -> Imported:
 
 async def external_page(call: Call[ExternalAsked, Nothing]) -> ExternalPage:
     """Lists others' results."""
-    rows, following = await call.state.reading.page(LISTING, **call.query.model_dump())
+    rows, following = await call.state.reading.page(LISTING, **(call.query.model_dump() | {"form": call.query.form or ""}))
     return ExternalPage.model_validate(
         {"results": [row | {"conditions": json.loads(row["conditions"])} for row in rows], "next": following}
     )
