@@ -37,6 +37,7 @@ from streams.topics import JOBS_PLANNED, REQUESTS, RUNS, TOPICS, Topic
 from streams.trust.privacy import PRIVATE
 
 LONGEST_TOLD = 1000
+LONGEST_REASON = 10_000  # of a request that is refused; it may name every task that cannot run
 JOBS_AT_ONCE = 500
 AT_ONCE = 8  # requests in planning; most of them wait for the builders
 log_line = structlog.get_logger()
@@ -169,7 +170,7 @@ class Planning:
             limits.check(request, asked_us=record.written_us)
             plan, jobs = await self._preparing.plan(request, asked_us=record.written_us)
         except Permanent as error:
-            await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error))])
+            await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])
             asked.state = asked.state or "rejected"
             said = {} if request.visibility == PRIVATE else {"message": str(error)}
             log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)
