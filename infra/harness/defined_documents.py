@@ -125,7 +125,7 @@ def _no_column(task: Any, definition: Fields) -> Invalid | None:
 
 
 def _compared(task: Any) -> bool:
-    """Whether a right answer is compared with a model's as it stands: neither one of the choices, nor a matter of the task's own function."""
+    """Whether a right answer is compared with a model's as it stands: no choice, and no matter of the task's own function."""
     return task.config.process_results is None and task.config.doc_to_choice is None
 
 
