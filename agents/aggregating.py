@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.harness.aggregating import Aggregated, aggregated
-from infra.pools import alone, pool
+from infra.pools import alone, end, pool
 from streams.errors import Invalid
 from streams.quality.scores import Aggregate, Key
 
@@ -28,7 +28,7 @@ class Aggregating:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            end(self._pool)
 
     async def all_of(self, config_json: str, parts: Mapping[Key, Sequence[str]], groups: Mapping[Key, Sequence[int] | None]) -> Aggregate:
         """What gives each metric's value and standard error, once all are known. It raises Invalid, with the reason, for one without."""

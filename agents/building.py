@@ -11,11 +11,11 @@ import structlog
 
 from infra.builds import Builds
 from infra.harness.building import Build, BuiltCall, BuiltSample
-from infra.harness.limits import Overdue, within
+from infra.harness.limits import bounded
 from infra.harness.processes import prepare
 from infra.identity import now_us, producer
 from infra.kafka import Log, Place
-from infra.pools import alone, pool
+from infra.pools import alone, end, pool
 from infra.retrying import noticed
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.event import Text
@@ -94,7 +94,7 @@ class Building:
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
         name, processes = str(getattr(arguments[0], "name", "a task")), self._processes
-        work = functools.partial(_bounded, functools.partial(function, *arguments, **named), name, self._limit_s)
+        work = functools.partial(bounded, functools.partial(function, *arguments, **named), name, self._limit_s)
         try:
             return await noticed(asyncio.get_running_loop().run_in_executor(processes, work), what="a task's building")
         except BrokenProcessPool:
@@ -111,20 +111,7 @@ class Building:
 
     def close(self) -> None:
         """Ends the builders' processes."""
-        self._processes.shutdown(cancel_futures=True)
-
-
-def _bounded(work: Callable[[], T], name: str, limit_s: float) -> T:
-    """Does the work in a builder's process. Raises: Invalid where it takes too long or too much memory; whatever the work raises."""
-    try:
-        with within(limit_s):
-            return work()
-    except Overdue as error:
-        told = f"took longer than {limit_s:g} s (ASSAY_BUILD_LIMIT_S); ask for fewer samples"
-        raise Invalid(f"building {name!r}: {error}" if str(error) else f"building {name!r} {told}", code="build-overdue") from error
-    except MemoryError as error:
-        told = f"building {name!r} takes more memory than a builder may have; ask for fewer samples, or mend its template"
-        raise Invalid(f"{told}. The limit is ASSAY_PROCESS_MEMORY_MB", code="build-too-large") from error
+        end(self._processes)
 
 
 def _apart(call: BuiltCall) -> str:

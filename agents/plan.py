@@ -37,8 +37,10 @@ from streams.topics import JOBS_PLANNED, REQUESTS, RUNS, TOPICS, Topic
 from streams.trust.privacy import PRIVATE
 
 LONGEST_TOLD = 1000
+LONGEST_REASON = 10_000  # of a request that is refused; it may name every task that cannot run
 JOBS_AT_ONCE = 500
 AT_ONCE = 8  # requests in planning; most of them wait for the builders
+HELD = 16  # with those whose models are being brought
 log_line = structlog.get_logger()
 NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
 
@@ -77,7 +79,8 @@ class Planning:
     def __init__(self, log: Log, preparing: Preparing) -> None:
         self._log = log
         self._preparing = preparing
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room = asyncio.Semaphore(HELD)
+        self._planning = asyncio.Semaphore(AT_ONCE)
 
     def empty(self) -> Requests:
         """No request."""
@@ -167,9 +170,11 @@ class Planning:
         try:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
-            plan, jobs = await self._preparing.plan(request, asked_us=record.written_us)
+            pinned, facts = await self._preparing.brought(request)
+            async with self._planning:
+                plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
         except Permanent as error:
-            await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error))])
+            await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])
             asked.state = asked.state or "rejected"
             said = {} if request.visibility == PRIVATE else {"message": str(error)}
             log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)

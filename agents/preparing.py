@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agents.adapting import Sources, sources_of
+from agents.bringing import Bringing
 from agents.building import Building
 from agents.judged import Judged, Judging
+from infra.fetching import Told
 from infra.harness.building import beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
@@ -71,12 +73,17 @@ class Preparing:
         self._settings = settings
         self._building = building
         self._judging = Judging(log, building.builds)
+        self._bringing = Bringing(hang_s=settings.model_hang_s)
 
-    async def plan(self, request: EvaluationRequested, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
-        """What will come of a request; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be, with the reason."""
+    async def brought(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
+        """The request with its model pinned, and the model's facts, once it is here. Raises: Permanent where it cannot run."""
         planning.check(request)
         judging.check_judges(request, DERIVED_TASKS)
-        request, facts = await asyncio.to_thread(functools.partial(brought, request, settings=self._settings))
+        work = functools.partial(_brought, request, self._settings)
+        return await self._bringing.of(request.model.uri, work)
+
+    async def plan(self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
+        """What will come of a request whose model was brought; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be."""
         asked = await self._asked(request, dress_of(request, facts))
         if request.adaptive is not None:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
@@ -164,6 +171,10 @@ class Preparing:
                 make = functools.partial(self._of_task, build, choice, asked, seed=one.seed, format=one.format)
                 found[one.build_id] = _place(await self._building.of(one.build_id, make, header))
         return tuple(found[one.build_id] for one in setups)
+
+
+def _brought(request: EvaluationRequested, settings: Settings, told: Told) -> tuple[EvaluationRequested, ModelFacts | None]:
+    return brought(request, settings=settings, told=told)
 
 
 def _place(built: TaskBuilt) -> BuildPlace:

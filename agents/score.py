@@ -21,7 +21,7 @@ from infra.identity import producer
 from infra.kafka import MOST_BYTES, Log, Record
 from infra.kept import Kept
 from infra.plans import Plans
-from infra.pools import pool
+from infra.pools import end, pool
 from infra.pulse import PULSE
 from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
@@ -171,7 +171,7 @@ class Scorer:
 
     def close(self) -> None:
         """Ends the scoring processes."""
-        self._processes.shutdown(cancel_futures=True)
+        end(self._processes)
 
 
 def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) -> list[SampleScored | SampleNotScored]:

@@ -9,6 +9,7 @@ from streams.errors import Invalid
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 PICKLED = "adapter_model.bin"
+LONGEST_NAME = 4_000  # of a model, as in requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +45,8 @@ def adapted(folder: Path) -> Adapted | None:
     if not (folder / WEIGHTS).exists():
         why = f"has {PICKLED}, which is read by running it" if (folder / PICKLED).exists() else "has no tensors"
         raise Invalid(f"{folder} {why}; save it as {WEIGHTS} (peft: save_pretrained)", code="model-adapter")
-    base, revision = told.get("base_model_name_or_path"), told.get("revision")
-    return Adapted(folder, base if isinstance(base, str) and base else None, revision if isinstance(revision, str) else None)
+    return Adapted(folder, _name(told.get("base_model_name_or_path")), _name(told.get("revision")))
+
+
+def _name(told: object) -> str | None:
+    return told if isinstance(told, str) and 0 < len(told) <= LONGEST_NAME else None

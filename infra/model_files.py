@@ -14,7 +14,7 @@ from typing import Any
 from streams.errors import Invalid
 
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
-LONGEST_HEADER_BYTES = 100 * 2**20
+LONGEST_HEADER_BYTES = LONGEST_TEXT_BYTES = 100 * 2**20
 
 
 def check_file(path: Path) -> None:
@@ -23,14 +23,25 @@ def check_file(path: Path) -> None:
         raise Invalid(f"{path} is no file, but a folder, a pipe or a device; put the model's own file there", code="model-broken")
 
 
+def read_text(path: Path) -> str:
+    """The text in a file. Raises: Invalid where it is none, or too long for one."""
+    check_file(path)
+    if (size := path.stat().st_size) > LONGEST_TEXT_BYTES:
+        raise Invalid(f"{path} has {size:,} bytes, and at most {LONGEST_TEXT_BYTES:,} are read; is it another file?", code="model-broken")
+    try:
+        return path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise Invalid(f"{path} is no text ({error}); fetch the model again", code="model-broken") from error
+
+
 def read_json(path: Path, *, code: str = "model-broken") -> dict[str, Any]:
     """The object in a file of JSON. Raises: Invalid, by that code where it is not there."""
-    check_file(path)
     if not path.exists():
         raise Invalid(f"{path.parent} has no {path.name}; is it a Hugging Face model folder?", code=code)
+    text = read_text(path)
     try:
-        read = json.loads(path.read_text())
-    except ValueError as error:
+        read = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"{path} is not JSON ({error}); fetch the model again", code="model-broken") from error
     if not isinstance(read, dict):
         raise Invalid(f"{path} is not a JSON object; fetch the model again", code="model-broken")
@@ -45,14 +56,14 @@ def counted(weights: list[Path]) -> tuple[int, int]:
         if path.suffix != ".safetensors":
             stored += path.stat().st_size
             continue
-        for tensor in _tensors(path):
-            parameters += math.prod(tensor["shape"])
-            first, last = tensor["data_offsets"]
-            stored += last - first
+        for numbers, size in _tensors(path):
+            parameters += numbers
+            stored += size
     return parameters, stored
 
 
-def _tensors(path: Path) -> Iterator[dict[str, Any]]:
+def _tensors(path: Path) -> Iterator[tuple[int, int]]:
+    """The numbers and the bytes of each tensor."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(8)
@@ -61,13 +72,23 @@ def _tensors(path: Path) -> Iterator[dict[str, Any]]:
             raise Invalid(f"{path} is no whole safetensors file; fetch the model again", code="model-truncated")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
+            tensors = [_measured(name, tensor) for name, tensor in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise Invalid(f"{path} has a broken header ({error}); fetch the model again", code="model-truncated") from error
-    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
-    needed = 8 + length + max((tensor["data_offsets"][1] for tensor in tensors), default=0)
+    needed = 8 + length + max((end for *_, end in tensors), default=0)
     if size < needed:
         raise Invalid(f"{path} has {size} of {needed} bytes; fetch the model again", code="model-truncated")
-    yield from tensors
+    yield from ((numbers, end - first) for numbers, first, end in tensors)
+
+
+def _measured(name: str, tensor: dict[str, Any]) -> tuple[int, int, int]:
+    """A tensor's numbers, and where it begins and ends. Raises: ValueError, TypeError, LookupError where that makes no sense."""
+    (first, end), shape = tensor["data_offsets"], tensor["shape"]
+    numbers = math.prod(shape)
+    # The smallest of the format's types have 4 bits.
+    if not all(isinstance(one, int) and one >= 0 for one in (first, end, *shape)) or not 0 <= numbers <= 2 * (end - first):
+        raise ValueError(f"tensor {name[:80]!r} cannot have the shape {shape!r:.80} from byte {first!r:.30} to {end!r:.30}")
+    return numbers, first, end
 
 
 def sha_of(files: list[Path]) -> str:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 DEFAULT_LENGTH = 2048
+MOST = 2**31  # of any of its numbers
+LONGEST_NAME, MOST_NAMES = 100, 10
+MOST_KV_NUMBERS = 2**26  # ten times as many as the largest models have
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Shape:
     """A model's kind and size; 0 for a number that its configuration does not tell.
 
     `kv_numbers`: of a token's keys and values, in all layers; `widest`: of a token's activations, where they are most.
+    Raises: ValueError for numbers that no model has.
     """
 
     model_type: str = ""
@@ -28,14 +32,20 @@ class Shape:
     kv_numbers: int = 0
     max_len: int = DEFAULT_LENGTH
 
+    def __post_init__(self) -> None:
+        told = max(self.hidden, self.widest, self.vocabulary, self.max_len)
+        if told > MOST or self.kv_numbers > MOST_KV_NUMBERS:
+            raise ValueError("no model is as wide, as deep or as long as it says")
+
 
 def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape of the model, of its part for text where it has others."""
+    """The shape of the model, of its part for text where it has others. Raises: ValueError, TypeError where it makes no sense."""
     inner = config.get("text_config")
     text = inner if isinstance(inner, dict) else config
     hidden = _first(text, "hidden_size", "n_embd", "d_model")
     return Shape(
-        model_type=str(config.get("model_type") or ""), architectures=tuple(map(str, config.get("architectures") or ())),
+        model_type=str(config.get("model_type") or "")[:LONGEST_NAME],
+        architectures=tuple(str(name)[:LONGEST_NAME] for name in config.get("architectures") or ())[:MOST_NAMES],
         encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=bool(config.get("is_decoder")),
         quantised=bool(config.get("quantization_config")), hidden=hidden,
         widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim") or 4 * hidden,
@@ -53,6 +63,6 @@ def _kv_numbers(config: Mapping[str, Any], hidden: int) -> int:
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int:
-    """The first of these fields that is a number above 0."""
+    """The first of these fields that is a number above 0; infinity is more than any model has."""
     told = (config.get(name) for name in names)
-    return next((int(one) for one in told if isinstance(one, int | float) and one > 0), 0)
+    return next((int(min(one, MOST + 1)) for one in told if isinstance(one, int | float) and one > 0), 0)

@@ -9,7 +9,7 @@ from infra import gguf_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
-from infra.model_files import WEIGHTS, check_file, counted, read_json, sha_of
+from infra.model_files import WEIGHTS, counted, read_json, read_text, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from infra.settings import Settings
@@ -26,6 +26,8 @@ GGUF = ".gguf"
 KV_BYTES = 2
 # Classes of tokenizers that have the special tokens which their files name, and no others: since transformers 5, and before.
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
+# What comes of files whose parts are of other kinds than they should be.
+FAILING = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,17 @@ class ModelFacts:
 def inspect(model: ModelRef) -> ModelFacts:
     """The model's facts. Raises: Invalid, where it is not there, not whole, of another format, or another than `model.sha256` says."""
     folder = locate(model)
+    try:
+        return _inspected(model, folder)
+    except OSError as error:
+        told = f"a file of {folder} cannot be read ({error}); look after its disk, or fetch the model again"
+        raise Invalid(told, code="model-broken") from error
+    except FAILING as error:
+        told = f"the files of {folder} make no sense ({type(error).__name__}: {error!s:.200}); fetch the model again"
+        raise Invalid(told, code="model-broken") from error
+
+
+def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
     if (file := gguf_of(folder)) is not None:
         return _of_gguf(model, gguf_files.read(file))
     if (adapter := adapted(folder)) is not None:
@@ -93,7 +106,7 @@ def inspect(model: ModelRef) -> ModelFacts:
     parameters, stored_bytes = counted(weights)
     dtype = model.dtype or str(config.get("dtype") or config.get("torch_dtype") or "float32")
     if dtype not in DTYPE_BYTES:
-        raise Invalid(f"dtype {dtype!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
+        raise Invalid(f"dtype {dtype[:80]!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
     shape, sha = shape_of(config), sha_of([*_told_beside(folder), *weights, *tokenizer])
     if model.sha256 is not None and model.sha256 != sha:
@@ -249,8 +262,7 @@ def _indexed(folder: Path) -> list[str]:
 
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
     if (folder / "chat_template.jinja").exists():
-        check_file(folder / "chat_template.jinja")
-        return (folder / "chat_template.jinja").read_text()
+        return read_text(folder / "chat_template.jinja")
     template = settings.get("chat_template")
     return template if isinstance(template, str) else None
 
@@ -267,7 +279,9 @@ def _tokenizer(folder: Path, settings: dict[str, Any]) -> Tokenizer:
     if not (folder / "tokenizer.json").exists():
         return Tokenizer(brings_special=brings)
     model = read_json(folder / "tokenizer.json").get("model")
-    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    if not isinstance(model, dict):
+        raise Invalid(f"{folder / 'tokenizer.json'} has no model of a tokenizer; fetch the model again", code="model-broken")
+    vocabulary = model.get("vocab")
     if isinstance(vocabulary, dict):  # text → id
         ids = [value for value in vocabulary.values() if isinstance(value, int)]
         return Tokenizer(max(ids, default=-1) + 1, brings)

@@ -24,10 +24,21 @@ def pool(count: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(most_bytes,))
 
 
+def end(processes: ProcessPoolExecutor) -> None:
+    """Ends a pool together with what it works at, which may take half an hour; whoever waits for that reads BrokenProcessPool."""
+    working = tuple((processes._processes or {}).values())  # from Python 3.14 on: kill_workers
+    processes.shutdown(wait=False, cancel_futures=True)
+    for process in working:
+        process.kill()
+
+
 async def alone(work: Callable[[], T]) -> T:
     """Does work anew in a process of its own: one that ended its process took the work of others with it. Raises: BrokenProcessPool."""
-    with pool(1) as process:
+    process = pool(1)
+    try:
         return await asyncio.get_running_loop().run_in_executor(process, work)
+    finally:
+        end(process)
 
 
 def _begin(most_bytes: int) -> None:

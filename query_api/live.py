@@ -2,7 +2,8 @@
 
 An event's id is a cursor (query_api/positions.py). Whoever comes back with it gets exactly what followed: from the log as far as that
 goes, of the places that it asked for and no others, then live. What is not for a listener moves its position all the same, and now and
-then it is told where it stands. A listener that does not keep up is cut off; it comes back with its cursor.
+then it is told where it stands. A listener that does not keep up is cut off; it comes back with its cursor. One whose cursor is beyond the
+log's end was told by another log, or by one that has lost its end since: it is told so, and goes on from the end.
 """
 
 import asyncio
@@ -68,6 +69,7 @@ class Notice:
 
 
 STAND = Notice("cursor")
+RESET = Notice("reset")
 Waiting = asyncio.Queue[Heard | Notice | None]
 
 
@@ -144,8 +146,12 @@ class Live:
         LISTENERS.inc()
         joined = {place: self._next[place] for place in wish.places(self._next)}
         try:
-            position = await self._resumed(cursor, joined) if cursor else Position(dict(joined), now_us())
+            position, known = Position(dict(joined), now_us()), position_of(cursor, topics=BY_NAME) if cursor else None
+            if known is not None:
+                position = await self._resumed(known, joined)
             yield STAND.told(wish, position)
+            if known is not None and any(known.next.get(place, 0) > offset for place, offset in position.next.items()):
+                yield RESET.told(wish, position)
             if self._reached.kind == "away":
                 yield self._reached.told(wish, position)
             telling = Telling(wish, position, cursor_every_s=self._cursor_every_s)
@@ -160,13 +166,16 @@ class Live:
             LISTENERS.dec()
             self._listeners.discard(queue)
 
-    async def _resumed(self, cursor: str, joined: Ends) -> Position:
-        """Where the cursor stands, of the places that are listened to now; those that it lacks begin at its time."""
-        known = position_of(cursor, topics=BY_NAME)
+    async def _resumed(self, known: Position, joined: Ends) -> Position:
+        """Where a cursor stands, of the places that are listened to now, at most at their ends; those that it lacks begin at its time."""
         lacking = dict.fromkeys(topic for topic, partition in joined if (topic, partition) not in known.next)
         topics = [topic for name in lacking if (topic := topic_named(name))]
         written = await self._log.offsets_at(topics, written_us=known.at_us) if topics else {}
-        return Position({place: known.next.get(place, written.get(place, end)) for place, end in joined.items()}, known.at_us)
+        position = Position({place: known.next.get(place, written.get(place, end)) for place, end in joined.items()}, known.at_us)
+        if any(position.next[place] > end for place, end in joined.items()):  # it is ahead of the follower, or of the log
+            ends = await self._log.ends([topic for topic in TOPICS if any(topic.name == name for name, _ in joined)])
+            position.next = {place: min(offset, ends[place]) for place, offset in position.next.items()}
+        return position
 
     async def _past(self, position: Position, *, until: Ends) -> AsyncGenerator[Heard, None]:
         behind = {place: end for place, end in until.items() if position.next[place] < end}

@@ -72,6 +72,7 @@ def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., st
         turns = messages if add_generation_prompt else [*messages[:-1], messages[-1] | {"content": messages[-1]["content"] + MARK}]
         try:
             text = compiled.render(messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **variables)
+            text.encode()
         except TemplateError as error:
             hint = FOLD if messages[0]["role"] == "system" else ""
             raise Invalid(f"the chat template refuses these messages: {error}{hint}", code="chat-template") from error

@@ -118,11 +118,22 @@ def _no_column(task: Any, definition: Fields) -> Invalid | None:
         if not isinstance(told, str) or not COLUMN.fullmatch(told) or told in task.features:
             continue
         close = difflib.get_close_matches(told, task.features, n=1, cutoff=CLOSE)
-        if close or field != TARGET:
-            more = "; a text to show needs more than a word" if field == "doc_to_text" else ""
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(task.features)}{more}"
+        if close or field != TARGET or _compared(task):
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(task.features)}{_else_a_text(field, told)}"
             return Invalid(f"{line_of(definition, field)}{field}: there is no column {told!r}; {hint}", code=CODE)
     return None
+
+
+def _compared(task: Any) -> bool:
+    """Whether a right answer is compared with a model's as it stands: no choice, and no matter of the task's own function."""
+    return task.config.process_results is None and task.config.doc_to_choice is None
+
+
+def _else_a_text(field: str, told: str) -> str:
+    """How a word is written that is meant as a text."""
+    if field == TARGET:
+        return f"; a word that is right for every document is written {{{{ '{told}' }}}}"
+    return "; a text to show needs more than a word" if field == "doc_to_text" else ""
 
 
 def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -248,6 +259,8 @@ def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, 
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             wanted = f"give a choice's place, 0 to {len(choices) - 1}, or its text"
+            if (told := task.config.doc_to_target) == label and COLUMN.fullmatch(str(told)):
+                wanted = f"there is no column {told!r}, there are {', '.join(task.features)}; {wanted}"
             yield TARGET, f"{shown(label)} is none of the {len(choices)} choices; {wanted}"
 
 

@@ -1,11 +1,17 @@
-"""A limit to the time of what runs code of a task's own, in the process that runs it."""
+"""Limits to the time and memory of what runs code of a task's own, in the process that runs it."""
 
 import faulthandler
+import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+from streams.errors import Invalid
+
+T = TypeVar("T")
 
 # How long after its time what does not come back to Python ends with its process.
 GRACE_S = 1.0
@@ -60,3 +66,27 @@ def within(limit_s: float | None) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, *before)
         faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGALRM, handler)
+
+
+@contextmanager
+def within_memory(most_bytes: int) -> Iterator[None]:
+    """While it lasts, the process takes no more memory than that: Python raises MemoryError where it would."""
+    before, most = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if most == resource.RLIM_INFINITY else min(most_bytes, most), most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
+
+
+def bounded(work: Callable[[], T], name: str, limit_s: float) -> T:
+    """What the work gives, which builds a task. Raises: Invalid where it takes too long or too much memory; whatever the work raises."""
+    try:
+        with within(limit_s):
+            return work()
+    except Overdue as error:
+        told = f"took longer than {limit_s:g} s (ASSAY_BUILD_LIMIT_S); ask for fewer samples"
+        raise Invalid(f"building {name!r}: {error}" if str(error) else f"building {name!r} {told}", code="build-overdue") from error
+    except MemoryError as error:
+        told = f"building {name!r} takes more memory than a builder may have; ask for fewer samples, or mend its template"
+        raise Invalid(f"{told}. The limit is ASSAY_PROCESS_MEMORY_MB", code="build-too-large") from error

@@ -1,8 +1,8 @@
-"""Jinja templates of others, as tasks and chats have them: in the sandbox, and each filled within a time."""
+"""Jinja templates of others, as tasks and chats have them: in the sandbox, each read and filled within a time."""
 
 from typing import Any, Final
 
-from jinja2 import Template
+from jinja2 import Template, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 from infra.harness.limits import rendering
@@ -24,8 +24,17 @@ class Sandboxed(SandboxedEnvironment):
 
     template_class = Bounded
 
+    def compile(self, *arguments: Any, **named: Any) -> Any:
+        """As Jinja's, which reckons what is constant in a template as it compiles it.
 
-class ImmutableSandboxed(ImmutableSandboxedEnvironment):
+        Raises: TemplateSyntaxError, also where it is nested deeper than can be read.
+        """
+        try:
+            with rendering(MOST_S):
+                return super().compile(*arguments, **named)
+        except (RecursionError, SyntaxError) as error:  # Python's own limits
+            raise TemplateSyntaxError("it is nested too deep", lineno=1) from error
+
+
+class ImmutableSandboxed(Sandboxed, ImmutableSandboxedEnvironment):
     """Where chat templates run, which change nothing that they are given."""
-
-    template_class = Bounded

@@ -29,7 +29,7 @@ def rows_of(path: Path) -> list[Line]:
 def _csv(path: Path, text: str) -> Iterator[Line]:
     """Rows below a head with the fields' names; lines that begin with # are comments."""
     reader, head = csv.reader(text.splitlines()), None
-    for cells in reader:
+    for cells in _cells(path, reader):
         if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
         if head is None:
@@ -40,12 +40,21 @@ def _csv(path: Path, text: str) -> Iterator[Line]:
             yield reader.line_num, dict(zip(head, cells, strict=True))
 
 
+def _cells(path: Path, reader: Any) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise Invalid(f"{path}, line {reader.line_num}: no CSV: {error}", code="price-file") from error
+
+
 def _json(path: Path, text: str) -> Iterator[Line]:
     """An array of objects, or an object with the array `prices`. JSON is YAML, whose parser knows lines and keeps decimals as written."""
     import yaml
 
     try:
         node = yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader)
+    except RecursionError as error:
+        raise Invalid(f"{path}: lists within lists, too deep to be read; write them flat", code="not-json") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

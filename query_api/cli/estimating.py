@@ -3,6 +3,7 @@
 What `agents.plan` would reject is refused here with the same reason.
 """
 
+import functools
 import json
 import math
 import os
@@ -26,9 +27,10 @@ Told = Callable[[str], None]
 
 def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
+    settings = Settings()
     os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     bodies = [body | {"model": model} for model in models] or [body]
-    plans = [estimated(one, Settings(), told=lambda text: None if as_json else showing.remark(text), quiet=as_json) for one in bodies]
+    plans = [estimated(one, settings, told=lambda text: None if as_json else showing.remark(text), quiet=as_json) for one in bodies]
     if as_json:
         showing.document(plans[0] if len(plans) == 1 else {"plans": plans})
         return
@@ -68,8 +70,8 @@ def _built(
     request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """The tasks as they would be built, those that would be skipped, and what is remarked. Raises: Permanent, where none would run."""
-    from infra.harness.building import build, setups_of
     from infra.harness.examples import own_examples
+    from infra.harness.limits import bounded
     from streams.planning import samples_of
 
     tasks, errors = list[dict[str, Any]](), dict[str, Permanent]()
@@ -77,8 +79,7 @@ def _built(
     for choice in choices:
         told(f"building {choice.name} …")
         try:
-            setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
-            made = build(choice, dress=dress, settings=settings)
+            made = bounded(functools.partial(_made, choice, dress, settings), choice.name, settings.build_limit_s)
         except NotFound:
             raise
         except Permanent as error:
@@ -100,6 +101,16 @@ def _built(
         raise pins.refused(errors, asked=len(choices))
     pins.check(differences, pinned=request.pinned)
     return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], differences + remarks
+
+
+def _made(choice: TaskChoice, dress: Any, settings: Settings) -> Any:
+    """The task as a builder's process would make it, with no more memory. Raises: Permanent; MemoryError."""
+    from infra.harness.building import build, setups_of
+    from infra.harness.limits import within_memory
+
+    with within_memory(settings.process_memory_mb * 2**20):
+        setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
+        return build(choice, dress=dress, settings=settings)
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _rows(one: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return [(one["run_id"], name, None, None, None, None, None, one["message"] or one["state"])]
     return [
         (one["run_id"], name, score["task"], score["metric"], number(score["value"], 4),
-         f"{number(score['low'])} – {number(score['high'])}", score["samples"],
+         showing.interval(score), score["samples"],
          f"{score['not_scored']} not scored" if score["not_scored"] else "")
         for score in one["scores"]
     ]  # fmt: skip

@@ -241,6 +241,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         yield f"prompts: {dress}"
     if told.get("unscored"):
         yield told["unscored"], "yellow"
+        yield from ((f"  {why['samples']:,}: {why['reason']}", "yellow") for why in told["why_unscored"])
     yield from (f"{task['task']} {stopped(task)}" for task in told["tasks"] if task["half_width"] is not None)
     yield from ((flag, "yellow") for flag in told["flags"])
     yield from told["exposure"]
@@ -258,12 +259,17 @@ def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
         yield f"{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`", "yellow"
 
 
+def interval(s: Mapping[str, Any]) -> str | None:
+    """A score's interval; None where it has none."""
+    return None if s["low"] is s["high"] is None else f"{number(s['low'])} – {number(s['high'])}"
+
+
 def _score(s: Mapping[str, Any]) -> tuple[Any, ...]:
-    interval, note = f"{number(s['low'])} – {number(s['high'])}", ", ".join(_notes(s)) or None
+    ends, note = interval(s), ", ".join(_notes(s)) or None
     metric = s["metric"] if s["filter"] == "none" else f"{s['metric']} ({s['filter']})"
     name = s["task"] or f"{s['group']} ({s['tasks']} tasks)"
     name = f"  {name}" if s["task"] and s["group"] else name
-    return name, metric, number(s["value"], 4), number(s["stderr"], 4), interval, s["samples"], note
+    return name, metric, number(s["value"], 4), number(s["stderr"], 4), ends, s["samples"], note
 
 
 def _notes(s: Mapping[str, Any]) -> Iterator[str]:

@@ -44,6 +44,11 @@ SELECT plan FROM fact_runs WHERE run_id = {run_id:String} AND state = 'planned' 
 -- name: progress
 SELECT task, expected, answered, scored, not_scored, planned, half_width, truncated FROM run_progress WHERE run_id = {run_id:String} ORDER BY task
 
+-- name: why_unscored
+SELECT reason, count() AS samples
+FROM (SELECT DISTINCT task, ordinal, repeat, substringUTF8(reason, 1, 500) AS reason FROM fact_not_scored FINAL WHERE run_id = {run_id:String})
+GROUP BY reason ORDER BY samples DESC, reason LIMIT 3
+
 -- name: progress_of
 SELECT run_id, sum(expected) AS planned, sum(answered) AS got, sum(scored) + sum(not_scored) AS done
 FROM run_progress WHERE run_id IN {run_ids:Array(String)} GROUP BY run_id

@@ -111,9 +111,10 @@ class Reading:
         )  # fmt: skip
 
     async def _beside(self, run_id: str) -> dict[str, Any]:
-        """Whether it can be trusted, which server elsewhere answered, and which hub its model is from; null where none."""
-        served, origin = await asyncio.gather(self.rows("served", run_id=run_id), self.rows("origin", run_id=run_id))
+        """Whether it can be trusted, why samples have no score, which server elsewhere answered, and which hub its model is from."""
+        served, origin, why = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in ("served", "origin", "why_unscored")))
         return await self._trust(run_id) | {
+            "why_unscored": why,
             "server": json.loads(served[0]["server"]) if served else None, "origin": json.loads(origin[0]["origin"]) if origin else None,
         }  # fmt: skip
 

@@ -75,6 +75,13 @@ class Skipped(Shape):
     reason: str
 
 
+class Unscored(Shape):
+    """Why so many samples have no score."""
+
+    reason: str
+    samples: int
+
+
 class Whom(Shape):
     """A run whose answers are judged."""
 
@@ -156,6 +163,7 @@ class Run(Shape):
     model_published: ModelPublished | None = Field(default=None, description="null where neither its request nor its card says it")
     exposure: tuple[str, ...] = Field(default=(), description="whether the model may have seen the data, in words (docs/contamination.md)")
     unscored: str | None = Field(default=None, description="how many of its samples cannot be scored, in words; null where none is")
+    why_unscored: tuple[Unscored, ...] = Field(default=(), description="the three commonest reasons of those")
     scores: tuple[Score, ...] = ()
     groups: tuple[GroupScore, ...] = Field(default=(), description="a group has one once each of its tasks has its main metric")
     performance: Speed | None = None

@@ -29,7 +29,8 @@ async def live(call: Call[LiveAsked, Nothing]) -> Response:
     last id, in the header `Last-Event-ID` or as `cursor`, gets exactly what followed. A cursor holds what was asked for: of a topic that
     it lacks one gets what was written since the newest event that the stream had passed.
     Beside the log's events there are the stream's own: `cursor` says where it stands, at first and every few seconds while others' events
-    are passed over; `away` that the log has not answered since `since_us`, `back` that it does again.
+    are passed over; `away` that the log has not answered since `since_us`, `back` that it does again; `reset` that the log ends before the
+    cursor, as after it was made anew: what was told before may not be there, and what is new follows.
     """
     asked = call.query
     wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from schemas.results import PricePublished
@@ -44,10 +44,10 @@ def _nano(text: str) -> int:
     """A decimal amount as billionths."""
     try:
         nano = Decimal(text) * NANO
-    except InvalidOperation as error:
-        raise Invalid(f"amount {text!r} is no number; write it as 2.49", code="price-amount") from error
+    except ArithmeticError as error:  # no number, or one that is too large for Decimal
+        raise Invalid(f"amount {text[:40]!r} is no number; write it as 2.49", code="price-amount") from error
     if not nano.is_finite() or nano != nano.to_integral_value() or nano > LARGEST_NANO:
-        raise Invalid(f"amount {text!r}: nine digits behind the point are the most, and 9 billion", code="price-amount")
+        raise Invalid(f"amount {text[:40]!r}: nine digits behind the point are the most, and 9 billion", code="price-amount")
     return int(nano)
 
 

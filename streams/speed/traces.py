@@ -20,6 +20,7 @@ from streams.errors import Invalid
 
 BLOCK_TOKENS: Final = 512
 CODE: Final = "trace"
+SHOWN: Final = 80  # characters of a value that is wrong
 CUT: Final = "cut it with --requests or --duration"
 Row = Mapping[str, Any]
 
@@ -81,7 +82,7 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Traced]]:
 def _object(number: int, line: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(f"line {number}: no JSON ({error})", code=CODE) from error
     if not isinstance(row, dict):
         raise Invalid(f"line {number}: write an object with timestamp, input_length and output_length", code=CODE)
@@ -89,13 +90,20 @@ def _object(number: int, line: str) -> Row:
 
 
 def _table(head: tuple[int, str], told: Iterable[tuple[int, str]]) -> Iterator[tuple[int, Row]]:
-    (columns,) = csv.reader([head[1]])
+    columns = _cells(*head)
     if "Timestamp" not in columns:
         raise Invalid(f"line {head[0]}: neither an object of JSON nor a row of columns with Timestamp, Request tokens and Response tokens",
                       code=CODE)  # fmt: skip
     for number, line in told:
+        yield number, dict(zip(columns, _cells(number, line), strict=False))
+
+
+def _cells(number: int, line: str) -> list[str]:
+    try:
         (cells,) = csv.reader([line])
-        yield number, dict(zip(columns, cells, strict=False))
+    except csv.Error as error:
+        raise Invalid(f"line {number}: no CSV: {error}", code=CODE) from error
+    return cells
 
 
 def _read(number: int, row: Row, form: Callable[[Row], Traced]) -> Traced:
@@ -110,10 +118,10 @@ def _read(number: int, row: Row, form: Callable[[Row], Traced]) -> Traced:
 def _mooncake(row: Row) -> Traced:
     ids = row.get("hash_ids") or []
     if not isinstance(ids, list):
-        raise ValueError(f"hash_ids {ids!r}: give a list of whole numbers")
+        raise ValueError(f"hash_ids {ids!r:.{SHOWN}}: give a list of whole numbers")
     text = row.get("text")
     if text is not None and not isinstance(text, str):
-        raise ValueError(f"text {text!r}: give a text")
+        raise ValueError(f"text {text!r:.{SHOWN}}: give a text")
     return Traced(
         at_ms=_number(row, "timestamp"), input_tokens=_whole(row, "input_length"), output_tokens=_whole(row, "output_length"),
         hash_ids=tuple(_whole({"hash_ids": one}, "hash_ids") for one in ids), text=text,
@@ -134,7 +142,7 @@ def _number(row: Row, name: str) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise ValueError(f"{name} {value!r}: give a number")
+        raise ValueError(f"{name} {value!r:.{SHOWN}}: give a number")
     return number
 
 

@@ -72,6 +72,11 @@ def test_what_is_made_of_a_column_may_be_null_too(tmp_path: Path, shown: str) ->
         built(tmp_path, task, rows)
 
 
+def test_a_word_that_is_right_for_every_document_is_written_as_a_template(tmp_path: Path) -> None:
+    """As its refusal says."""
+    assert built(tmp_path, GENERATED.replace("doc_to_target: answer", "doc_to_target: \"{{ 'solution' }}\""), lines(0)).samples
+
+
 def test_a_label_of_lm_evals_own_task_that_is_no_choice_is_told(tmp_path: Path) -> None:
     """As where a split hides its labels: every answer would be wrong."""
     place = tmp_path / "nyu-mll__glue" / "sst2" / "validation.jsonl"
@@ -107,6 +112,8 @@ def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Pat
         (WHOLE, ('"{{choices}}"', "choics"), "doc_to_choice: there is no column 'choics'; did you mean choices?"),
         (WHOLE, ("doc_to_target: answer", "doc_to_target: answr"), "line 7: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: answr"), "line 6: doc_to_target: there is no column 'answr'; did you mean"),
+        (GENERATED, ("doc_to_target: answer", "doc_to_target: solution"), "a word that is right for every document is written {{ 'sol"),
+        (WHOLE, ("doc_to_target: answer", "doc_to_target: solution"), "none of the 2 choices; there is no column 'solution'"),
         (GENERATED, ('"The capital of {{country}} is"', "contry"), "line 5: doc_to_text: there is no column 'contry'; did you mean"),
         (GENERATED, ("{{country}}", "{{country + 1}}"), "line 5: document 0, doc_to_text: country is a text of 6, of which it"),
     ],

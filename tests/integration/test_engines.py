@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +22,8 @@ from gpu_agent.workloads.drive import checked, drive
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
 from infra.models import inspect
-from schemas.requests import ModelRef, Workload
+from infra.preparing import estimate_of
+from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import AssayError, Invalid, Temporary
 from tests.models import save, tiny_llama
 from tests.reference import hflm, ours, theirs
@@ -50,6 +53,22 @@ def engine(folder: Path) -> Iterator[Transformers]:
 def reference(folder: Path) -> Any:
     """lm-eval's."""
     return hflm(folder)
+
+
+LOADING = """
+import sys
+from gpu_agent.engines.transformers import Transformers
+from schemas.requests import ModelRef
+print(Transformers().load(ModelRef(uri=sys.argv[1]), options={}, device="cpu").peak_bytes)
+"""
+
+
+def test_a_fresh_engine_takes_about_what_was_estimated(folder: Path) -> None:
+    """Of a model of next to no size that is the runtime alone."""
+    told = subprocess.run([sys.executable, "-c", LOADING, str(folder)], capture_output=True, text=True, check=True, timeout=120).stdout
+    guess = estimate_of(inspect(ModelRef(uri=str(folder))), engine=EngineChoice())
+    estimated = guess.weights_bytes + guess.kv_bytes + guess.activation_bytes + guess.overhead_bytes
+    assert estimated / 2 < int(told) <= estimated
 
 
 PAIRS = [

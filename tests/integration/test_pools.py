@@ -1,6 +1,7 @@
 """A pool's processes end with the process that they work for, and take no more memory or time than they may."""
 
 import asyncio
+import functools
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from agents.building import Building
 from infra.kafka import Log
-from infra.pools import pool
+from infra.pools import alone, pool
 from infra.settings import Settings
 from streams.errors import Invalid
 
@@ -63,6 +64,29 @@ def test_a_process_that_wants_too_much_memory_is_refused_it_and_goes_on() -> Non
         with pytest.raises(MemoryError):
             workers.submit(text_of, 10**10).result()
         assert workers.submit(text_of, 10**6).result() == 10**6
+
+
+def wait_for_children(count: int) -> None:
+    """Until this process has so many."""
+    while len(psutil.Process().children(recursive=True)) < count:
+        time.sleep(0.05)
+
+
+def test_what_is_built_when_a_planner_stops_holds_it_up_no_longer(tmp_path: Path) -> None:
+    """Nor what is done anew by itself."""
+
+    async def act() -> None:
+        building = Building(Log(Settings(home=tmp_path), client_id="test"), processes=1, limit_s=600.0)
+        works = [asyncio.create_task(building.run(asleep, 600.0)), asyncio.create_task(alone(functools.partial(asleep, 600.0)))]
+        await asyncio.to_thread(wait_for_children, 3)  # a worker each, and what watches their memory
+        building.close()
+        for work in works:
+            work.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+
+    began = time.monotonic()
+    asyncio.run(act())
+    assert time.monotonic() - began < 60
 
 
 def test_who_builds_too_long_too_large_or_to_death_is_told_so_and_others_beside_are_built(tmp_path: Path) -> None:

@@ -67,8 +67,10 @@ def test_a_board_says_beside_its_scores_that_they_are_corrected(corrected: bool)
 
 
 def test_a_runs_page_says_how_its_prompts_are_dressed() -> None:
-    """A folded system message among it."""
+    """A folded system message among it; and why samples are not scored."""
     times = {"requested_us": 0, "changed_us": 0, "submitter": "me", "engine": "echo", "unscored": None, "visibility": "organisation"}
     chat = {"template": "model", "system": "Be brief.", "fold_system": True}
     assert "system message in the first user message" in drawn("run/head.html", run=RUN | times | {"chat": chat})
+    why = {"unscored": "2 of 9 not scored", "why_unscored": [{"reason": "the thinking never ended", "samples": 2}]}
+    assert "2: the thinking never ended" in drawn("run/head.html", run=RUN | times | why | {"chat": {}})
     assert "Prompts" not in drawn("run/head.html", run=RUN | times | {"chat": {}})

@@ -181,6 +181,43 @@ def test_a_listener_is_told_how_far_it_has_come_while_nothing_is_for_it() -> Non
     asyncio.run(act())
 
 
+def test_a_cursor_beyond_the_logs_end_is_told_so_and_goes_on_from_there() -> None:
+    """The log was made anew, or never was so long; waiting until it is would tell nothing for as long."""
+
+    async def act() -> None:
+        log = InMemory()
+        live, task = await following(log)
+        log.write(changed(RUNS, ONE_RUN, number=1))
+        wish, place = wanted(["runs"], run_id=ONE_RUN, board=None), (RUNS.name, partition_for(ONE_RUN.encode(), 4))
+        beyond = Position({place: 10**17}, 10**17).cursor()
+        listening = asyncio.create_task(heard(live, wish, cursor=beyond, at_most=3))
+        await asyncio.sleep(0.01)
+        log.write(changed(RUNS, ONE_RUN, number=2))
+        stand, reset, event = await asyncio.wait_for(listening, 5)
+        assert [kind for kind, *_ in (stand, reset, event)] == ["cursor", "reset", "RunChanged"]
+        assert position_of(stand[1], topics=BY_NAME).next == {place: 1} and event[2]["occurred_us"] == 2
+        task.cancel()
+
+    asyncio.run(act())
+
+
+def test_a_cursor_that_is_only_ahead_of_the_follower_is_none_beyond_the_end() -> None:
+    """Another process of the API told it."""
+
+    async def act() -> None:
+        log, runs = InMemory(), wanted(["runs"], run_id=ONE_RUN, board=None)
+        live, task = await following(log)
+        task.cancel()  # it hears nothing more
+        log.write(changed(RUNS, ONE_RUN, number=1))
+        place = (RUNS.name, partition_for(ONE_RUN.encode(), 4))
+        position = await live._resumed(Position({place: 1}, 0), {place: 0})
+        assert position.next == {place: 1}
+        ((kind, cursor, _),) = await heard(live, runs, cursor=position.cursor(), at_most=1)
+        assert (kind, position_of(cursor, topics=BY_NAME).next) == ("cursor", {place: 1})
+
+    asyncio.run(act())
+
+
 def test_a_topic_that_the_cursor_lacks_begins_at_the_cursors_time() -> None:
     """As one that was added since, or was not asked for: neither makes the cursor invalid."""
 

@@ -1,12 +1,14 @@
 """The price book: which price holds where and when; what is refused; and that order and redelivery change nothing."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.prices import rows_of
 from schemas.event import Producer
 from schemas.jobs import Device
 from schemas.results import PricePublished
@@ -56,6 +58,7 @@ def test_a_row_is_read_exactly() -> None:
         ({"unit": ""}, "cpu_hour has no unit"), ({"unit": "core-minute"}, "unit 'core-minute'; its unit is 'core-hour'"),
         ({"amount": "-1"}, "amount -1; the least is 0"), ({"amount": "ten"}, "'ten' is no number"),
         ({"amount": "0.0000000001"}, "nine digits"), ({"amount": "1e30"}, "9 billion"), ({"amount": "NaN"}, "nine digits"),
+        ({"amount": "1e999999999"}, "is no number"),
         ({"item": "cpu_hours"}, "did you mean cpu_hour"), ({"item": "gpu_hour"}, "write it as gpu_hour:<device>"),
         ({"item": "cpu_hour:x"}, "write it as cpu_hour"), ({"valid_from": "yesterday"}, "valid_from 'yesterday' is no date"),
         ({"valid_from": "2026-01-01T10:00"}, "has no zone"), ({"valid_to": "2025-01-01"}, "not after it begins on 2026-01-01"),
@@ -68,6 +71,20 @@ def test_a_wrong_row_says_what_is_wrong(change: dict[str, Any], says: str) -> No
     """The field, its value and what to write."""
     with pytest.raises(Invalid, match=says.replace("(", r"\(")):
         PriceBook().fold(price().model_copy(update=price_fields(ROW | {"amount": "2"} | change)))
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "says"),
+    [
+        ("p.csv", f"item\n{'x' * 200_000}", "p.csv, line 2: no CSV: field larger than field limit"),
+        ("p.json", "[" * 20_000, "p.json: lists within lists, too deep to be read"),
+    ],
+)
+def test_a_file_that_no_reader_takes_is_refused(tmp_path: Path, name: str, written: str, says: str) -> None:
+    """In words."""
+    (tmp_path / name).write_text(written)
+    with pytest.raises(Invalid, match=says):
+        rows_of(tmp_path / name)
 
 
 def test_the_price_of_the_time_holds() -> None:

@@ -102,6 +102,16 @@ def test_long_figures_leave_names_their_columns(capsys: pytest.CaptureFixture[st
     assert pieces[0] == subject[:16] and "".join(piece.strip() for piece in [line.split(" ")[0] for line in rest]) == subject
 
 
+def test_what_is_not_scored_is_said_with_its_commonest_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    """And a score without an interval shows none."""
+    why = [{"reason": "the thinking never ended", "samples": 1200}, {"reason": "its answer is longer than the window", "samples": 1}]
+    showing.run(RUN | {"unscored": "1,201 of 1,300 not scored", "why_unscored": why, "scores": [SCORE | {"low": None, "high": None}]})
+    told = capsys.readouterr().out
+    assert "1,201 of 1,300 not scored" in told
+    assert "1,200: the thinking never ended" in told and "1: its answer is longer than the window" in told
+    assert "– – –" not in told
+
+
 def test_a_group_stands_before_its_tasks(capsys: pytest.CaptureFixture[str]) -> None:
     """With how many they are."""
     group = {"group": "mmlu", "tasks": 2, "metric": "acc", "filter": "none", "value": 0.55, "stderr": 0.01, "low": 0.53, "high": 0.57,

@@ -53,6 +53,8 @@ def test_both_forms_are_read_with_times_from_the_first_request() -> None:
         ([*BURSTGPT, "46,GPT-4,10,0,10,API log"], "line 4: it has an output of 0 tokens; give 1 or more, and leave out"),
         ([*BURSTGPT, "46,GPT-4"], "line 4: it has no Request tokens"),
         ([*BURSTGPT, "46,GPT-4,many,1"], "line 4: Request tokens 'many': give a number"),
+        ([*BURSTGPT, "46,GPT-4,10," + "1" * 200_000], "line 4: no CSV: field larger than field limit"),
+        ([*MOONCAKE, '{"a":' * 20_000], "line 5: no JSON"),
         (["time,in,out", "1,2,3"], "line 1: neither an object of JSON nor a row of columns"),
         ([], "the trace has no request"),
     ],

@@ -15,7 +15,7 @@ from assay_client.steps import pause_s
 # The server sends a comment every 10 s; three that do not come mean that nobody is there.
 SILENCE_S = 30.0
 # What the stream says of itself, and the log does not hold.
-OF_THE_STREAM = frozenset({"cursor", "away", "back"})
+OF_THE_STREAM = frozenset({"cursor", "away", "back", "reset"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1515,6 +1515,13 @@ class Traffic(Shape):
     headroom_ratio: float = 0.2
 
 
+class Unscored(Shape):
+    """Why so many samples have no score."""
+
+    reason: str
+    samples: int
+
+
 class VersionCost(Shape):
     """
     A run's cost under one version of the price book. Undefined is null; `why_undefined` has the reason by the field's name.
@@ -2373,6 +2380,8 @@ class Run(Shape):
     """whether the model may have seen the data, in words (docs/contamination.md)"""
     unscored: str | None
     """how many of its samples cannot be scored, in words; null where none is"""
+    why_unscored: list[Unscored]
+    """the three commonest reasons of those"""
     scores: list[Score]
     groups: list[GroupScore]
     """a group has one once each of its tasks has its main metric"""

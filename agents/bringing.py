@@ -1,0 +1,93 @@
+"""Models brought here and read, each in a thread of its own: what hangs on a disk that does not answer holds up no other request.
+
+Nothing can end a thread that waits for a file system. One that has done nothing for so long is left behind, and its request refused;
+while it hangs there, so is whoever else asks for that model.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from infra.fetching import Told
+from infra.retrying import noticed
+from streams.errors import Invalid
+
+T = TypeVar("T")
+LOOKS: Final = 20  # in the time that a thread may hang
+
+
+@dataclass(slots=True)
+class _Working:
+    """A thread at work, and what it comes to. `clock`: of the processor time that it takes; None where the system has no such clock."""
+
+    work: Callable[[Told], Any]
+    future: "Future[Any]" = field(default_factory=Future)
+    wanted: bool = True
+    clock: int | None = None
+
+    def run(self) -> None:
+        """What the thread does."""
+        self.future.set_running_or_notify_cancel()
+        with suppress(AttributeError, OSError):
+            self.clock = time.pthread_getcpuclockid(threading.get_ident())
+        try:
+            self.future.set_result(self.work(self._told))
+        except BaseException as error:  # noqa: BLE001  # whoever waits for it is told
+            self.future.set_exception(error)
+
+    def _told(self, _here: int, _whole: int) -> None:
+        if not self.wanted:
+            raise Invalid("nobody waits for the model any more", code="model-unwanted")
+
+    def used_s(self) -> float:
+        """The processor time that it has taken: it stands still while it waits for a disk."""
+        with suppress(OSError):  # it has ended
+            return time.clock_gettime(self.clock) if self.clock is not None else 0.0
+        return 0.0
+
+
+class Bringing:
+    """Work on models. `hang_s`: how long a thread may do nothing."""
+
+    def __init__(self, *, hang_s: float) -> None:
+        self._hang_s = hang_s
+        self._hanging: dict[str, _Working] = {}
+
+    async def of(self, uri: str, work: Callable[[Told], T]) -> T:
+        """What the work on that model gives; it tells how far it is, which raises once nobody waits for it.
+
+        Raises: Invalid, where it hangs; whatever the work raises.
+        """
+        if uri in self._hanging and not self._hanging[uri].future.done():
+            raise self._refusal(uri)
+        self._hanging.pop(uri, None)
+        working = _Working(work)
+        threading.Thread(target=working.run, name=f"model {uri}"[:80], daemon=True).start()  # one that hangs keeps no process from its end
+        try:
+            return await noticed(self._ended(working, uri), what="a model's files")
+        finally:
+            working.wanted = False
+
+    async def _ended(self, working: _Working, uri: str) -> Any:
+        ended, used_s, since_s = asyncio.wrap_future(working.future), 0.0, time.monotonic()
+        try:
+            while not (await asyncio.wait([ended], timeout=self._hang_s / LOOKS))[0]:
+                if (now_s := working.used_s()) != used_s:
+                    used_s, since_s = now_s, time.monotonic()
+                elif time.monotonic() - since_s > self._hang_s:
+                    self._hanging[uri] = working
+                    raise self._refusal(uri)
+            return ended.result()
+        finally:
+            ended.cancel()
+
+    def _refusal(self, uri: str) -> Invalid:
+        return Invalid(
+            f"the files of {uri} have not answered for {self._hang_s:g} s (ASSAY_MODEL_HANG_S): look after the file system that they lie "
+            "on, or copy the model to a disk of this machine", code="model-hangs",
+        )  # fmt: skip
