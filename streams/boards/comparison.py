@@ -269,7 +269,7 @@ def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
     return replace(
         one, detectable=detectable(own, tests=tests),
         needed=needed(own, difference=asking.difference, tests=tests) if asking.difference else None,
-        p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin, freedom=max(1, own.clusters - 1)) if asking.margin else None,
+        p_equivalent=equivalent(own, margin=asking.margin) if asking.margin else None,
     )  # fmt: skip
 
 

@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.quality.ranges import EXPONENTIAL, clipped, countable, range_of
+from streams.quality.ranges import CONSISTENT, EXPONENTIAL, clipped, countable, range_of
 from streams.statistics.components import Crossed, components, crossed, table_of
-from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
+from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, of_error, wilson
 
 LARGEST_LOGARITHM: Final = 700.0  # of what a float can hold
 HAIR: Final = 1e-12  # by which sums of the same numbers may differ
@@ -268,7 +268,11 @@ def _are_numbers(cells: Iterable[Cell]) -> bool:
 
 
 def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str, Interval | None]:
-    """The normal interval of a standard error, within what the metric can be; of an exponential on the scale of its logarithm."""
+    """The interval of a standard error: of an exponential the normal one on the scale of its logarithm; of a metric with a range Wilson's,
+
+    on as many samples as have that error. A calibration error's is the normal one all the same: where the bins are consistent with no
+    error, it reaches 0 (infra/harness/metrics/certainty.py).
+    """
     if value is None or stderr is None or not math.isfinite(stderr):
         return "none", None
     if metric in EXPONENTIAL and value > 0:
@@ -276,4 +280,8 @@ def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str
         if reach + abs(math.log(value)) > LARGEST_LOGARITHM:
             return "none", None
         return "normal of the logarithm", clipped((value / math.exp(reach), value * math.exp(reach)), metric, about=value)
+    low, high = range_of(metric)
+    if math.isfinite(high - low) and low <= value <= high and metric not in CONSISTENT:
+        bottom, top = of_error((value - low) / (high - low), stderr / (high - low))
+        return "Wilson, by the standard error", (low + bottom * (high - low), low + top * (high - low))
     return "normal", clipped((value - Z95 * stderr, value + Z95 * stderr), metric, about=value)

@@ -21,7 +21,7 @@ from streams.quality.scores import Key, TaskScores
 from streams.settling.results import scored as task_scored
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
-from streams.statistics.intervals import Interval, wilson
+from streams.statistics.intervals import Interval, Ratio, joint_interval
 from tests.runs import run_named
 
 R = run_named("r")
@@ -327,13 +327,8 @@ def test_a_group_counts_as_one_task_of_a_suite() -> None:
 
 
 def joint(rights: list[int], n: int, parts: list[float]) -> Interval:
-    """By hand: variances of shares smoothed by half a sample either way, then Wilson's with as many samples as have that variance."""
-    smooth = [(right + 0.5) / (n + 1) for right in rights]
-    middle = sum(part * share for part, share in zip(parts, smooth, strict=True))
-    variance = sum(part**2 * share * (1 - share) / n for part, share in zip(parts, smooth, strict=True))
-    interval = wilson(sum(part * right / n for part, right in zip(parts, rights, strict=True)), middle * (1 - middle) / variance)
-    assert interval is not None
-    return interval
+    """Of tasks of right and wrong, which tests of intervals hold to its definition."""
+    return joint_interval([Ratio(right / n, right * (n - right) / n**3, n) for right in rights], parts)
 
 
 def test_a_comparison_weighs_as_the_ranking_does() -> None:
