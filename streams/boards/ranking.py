@@ -220,7 +220,7 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
-    parts = weights([Counted(one.task, one.group, _size(one)) for one in planned])
+    parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     standing = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]

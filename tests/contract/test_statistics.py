@@ -93,7 +93,7 @@ def test_mcnemar_is_scipys_binomial_with_half_of_the_point(better: int, worse: i
 
 def _of(n: int) -> Difference:
     """A difference of n values with a standard deviation of 1."""
-    return Difference(0.0, 1.0 / math.sqrt(n), None, None, 1.0, "", "", n, n)
+    return Difference(0.0, 1.0 / math.sqrt(n), None, None, 1.0, "", "", n, n, variance=1 / n)
 
 
 def test_what_can_be_found_has_the_power_that_it_says() -> None:
