@@ -18,7 +18,7 @@ from streams.settling.used import Attempt, Came, Counter, Used
 from streams.speed import performance
 from streams.speed.performance import Speed
 
-VERSION: Final = "settling-7"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-8"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 
 

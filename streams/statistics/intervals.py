@@ -121,13 +121,13 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
 
 
 def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
-    """The 95 % interval of Σ w·p: the means that are no further than z standard errors, of those that they themselves would have.
+    """The 95 % interval of Σ w·p.
 
-    With weights scaled to add up to 1, V is Σ w²·variance plus the `covariance` of parts over the same documents, which is given for the
-    weights as they are. How surely the mean is no lower is told by samples as they are of which a share π is 0 instead, that is, by the
-    values that a rare failure would have, whether one was seen or not: π·m = z·√(V·(1 - π) + Σ w²p²/size·π·(1 - π)); no higher, by the
-    same with 1. Of 0/1 values alone that is Wilson's interval. For values that are no ratios it is m ± z·√V.
-    Source: wilson(), whose variance under the hypothesis is this one; that only the ends' weight bounds a mean: Anderson, Bull. Int. Stat.
+    With weights scaled to add up to 1, the mean is m = Σ w·p, and its variance V = Σ w²·variance plus the `covariance` of parts over the
+    same documents, which is given for the weights as they are. Below, the interval ends where a share π of the samples is 0 instead of what
+    it is, and the mean z standard errors of samples like those away: π·m = z·√((1 - π)·(V + π·Σ w²p²/size)); above, likewise with 1. So it
+    leaves room for rare failures, whether one was seen or not. Of 0/1 values it is Wilson's; of values that are no ratios m ± z·√V.
+    Source: wilson(), whose variance under the hypothesis is this one; that the weight at the ends bounds a mean: Anderson, Bull. Int. Stat.
     Inst. 43 (1969) 249-251; held to its label in docs/rigor.md.
     """
     whole = math.fsum(weights)

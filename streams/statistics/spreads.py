@@ -93,8 +93,10 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
 
 
 def _telling(sums: Floats) -> float:
-    squares = sums**2
-    return float(squares.sum() ** 2 / (squares @ squares)) if squares.any() else 0.0
+    if not (largest := float(np.abs(sums).max())):
+        return 0.0
+    squares = (sums / largest) ** 2  # fourth powers of what lies close together would vanish
+    return float(squares.sum() ** 2 / (squares @ squares))
 
 
 def errors(values: Floats, clusters: Clusters | None = None) -> Floats:

@@ -272,6 +272,9 @@ def test_few_values_that_tell_a_spread_are_said_to_be_few() -> None:
     """Of values without a range, one of which is far off; of normal ones nothing is said."""
     assert mean_of([2.5] * 49 + [90.0]).method == "Student, corrected for skewness, few unlike values"
     assert mean_of(np.random.default_rng(1).normal(size=50).tolist()).method == "Student, corrected for skewness"
+    for scale in (1e-99, 1.0, 1e60):
+        own = spread(np.asarray([0.0] * 9 + [scale]))
+        assert own is not None and own.telling == pytest.approx((9 * 0.01 + 0.81) ** 2 / (9 * 0.0001 + 0.9**4))
 
 
 def test_the_error_of_answers_that_are_all_right_is_the_intervals_own() -> None:
