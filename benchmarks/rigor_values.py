@@ -5,6 +5,7 @@ A run's score is nearly always near 0.9, and 0 where the model fails to answer: 
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -49,6 +50,12 @@ def means() -> Iterator[Cell]:
     for n, rare in itertools.product((50, 200), (0.01, 0.05)):
         find = functools.partial(_means, kind="about 0.9, rarely 0", n=n, rare=rare, within=ANY)
         yield Cell("rare values", f"about 0.9, rarely 0, n = {n}, one in {1 / rare:.0f}, no range is known", 0.0, find, SIMULATIONS)
+    for n in (20, 50, 200):
+        yield Cell("rare values", f"lognormal, n = {n}, no range is known", 0.0, functools.partial(_lognormal, n=n), SIMULATIONS)
+
+
+def _lognormal(draw: Draw, times: int, *, n: int) -> float:
+    return held([mean_of(row.tolist()).interval for row in draw.lognormal(size=(times, n))], math.exp(0.5))
 
 
 def _means(draw: Draw, times: int, *, kind: str, n: int, rare: float, within: Interval) -> float:
