@@ -145,7 +145,7 @@ class Preparing:
         ordinals = part.ordinals if part else stopping.order(built.build_id, samples) if rule else ()
         planned = PlannedTask(task=built.task, task_version=built.task_version, build_id=built.build_id, samples=len(ordinals) or samples,
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
-                              main_filter=built.main_filter, chance=built.chance, group=choice.group,
+                              main_filter=built.main_filter, chance=built.chance, group=choice.group, weight_by_size=choice.weight_by_size,
                               trust_code=choice.trust_code, judged=asked.build(choice),
                               data_published=suites.published().get(built.task), documents=built.data_sha,
                               rows_skipped=built.rows_skipped, setups=setups, adaptive=part)  # fmt: skip

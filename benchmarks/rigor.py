@@ -17,9 +17,17 @@ from benchmarks.harness import RESULTS, write
 from benchmarks.rigor_cells import Cell, Found, cells
 from benchmarks.rigor_page import page
 from benchmarks.rigor_people import of_people
+from benchmarks.rigor_power import of_power
+from benchmarks.rigor_totals import of_totals
+from benchmarks.rigor_values import of_values
 
 PAGE = RESULTS.parents[1] / "docs" / "rigor.md"
 EACH, FEWER, WIDE = 7, 200, 30
+
+
+def every_cell() -> list[Cell]:
+    """All of them, grid by grid."""
+    return [*cells(), *of_values(), *of_totals(), *of_power(), *of_people()]
 
 
 def found(chosen: Sequence[Cell], *, simulations: int | None) -> Iterator[Found]:
@@ -89,7 +97,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help=f"each seventh cell, with {FEWER} simulations at most; nothing is written")
     parser.add_argument("--grid", help="only this grid's cells; the others are taken from the result's file")
-    asked, every = parser.parse_args(), [*cells(), *of_people()]
+    asked, every = parser.parse_args(), every_cell()
     quick, began = asked.quick, time.monotonic()
     known = kept(every, but=asked.grid) if asked.grid else {}
     chosen = [cell for cell in every if asked.grid in (None, cell.grid)]

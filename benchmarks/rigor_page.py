@@ -19,20 +19,33 @@ the same values give the same figures.
 
 {methods}
 "Few clusters" beside a method says that there are fewer than 20: the interval is then only as good as its assumptions.
-Where values do not spread (all answers right) the standard error is the interval's own: of n answers √(p'(1 - p')/n), p' half an
-answer short of all. Where there is no interval there is no standard error either.
+"Few unlike values" says that fewer than five values tell how far those without a range spread.
+Where values do not spread (all answers right) the standard error is the interval's own, its half-width over z. Where there is no
+interval there is no standard error either.
+
+Where the range of values is known, an interval leaves room for rare ones at its ends that no sample showed: fifty answers of 0.9 may hide
+as many zeros as fifty right ones may hide wrong ones. Such an interval is wider than ± z standard errors: of scores with a standard
+deviation of 0.13 by 58 % at 50 samples, 27 % at 200 and 12 % at 1,000; of scores spread evenly by 15, 8 and 4 %. **Of
+values without a range no interval can hold that**: a metric that is not named in `streams/quality/ranges.py` may have any value, and its
+interval is of what was seen. How often it then misses stands below, among rare values.
 
 """
 METHODS: Final = (
     ("Wilson", "right and wrong, no shared clusters",
      "the score interval", "Wilson 1927; Brown, Cai, DasGupta 2001"),
-    ("Wilson, effective size", "values of a known range; clusters; repeats; suites",
-     "Wilson's on p(1-p)/variance samples", "Korn, Graubard 1998; Franco et al. 2019"),
+    ("Wilson, effective size", "right and wrong in clusters",
+     "Wilson's on n over the design effect", "Korn, Graubard 1998; Franco et al. 2019"),
+    ("Wilson, known range", "scores between two ends; repeats",
+     "as far as z standard errors of samples of which as many are at the end instead: of right and wrong, Wilson's",
+     "Wilson 1927; Anderson 1969; this page"),
+    ("Wilson, by the standard error", "F1, MCC, BLEU: scores of a known range that are no means",
+     "Wilson's on as many samples as have that error; F1's and MCC's by a bootstrap with half a sample more in each place of the table",
+     "Agresti 2013; this page"),
     ("… of clusters", "samples that share a passage",
      "CR2, Satterthwaite's t; a design effect drawn towards the worst where few clusters tell it",
      "Bell, McCaffrey 2002; Imbens, Kolesár 2016"),
     ("… of suites", "the weighted mean of tasks",
-     "shares smoothed by half a sample either way; covariance of tasks over the same documents", "this page"),
+     "the same, of variances and ends' weights over all tasks; covariance of tasks over the same documents", "this page"),
     ("Student, corrected for skewness", "values without a range",
      "the least interval that holds Student's and Hall's", "Hall 1992; Zhou, Gao 2000"),
     ("…, so many set-ups", "repeats with other few-shot seeds and prompt formats",
@@ -44,8 +57,10 @@ METHODS: Final = (
      "Birnbaum 1968; Bock, Aitkin 1981; Polo et al. 2024"),
     ("adjusted Wald", "paired right and wrong",
      "one sample added for either side", "Bonett, Price 2012"),
-    ("adjusted Wald, effective size", "paired clusters; few that differ",
+    ("adjusted Wald, effective size", "paired clusters of right and wrong",
      "the same, on n over the design effect, with t", "as above"),
+    ("adjusted Wald, known range", "paired scores between two ends",
+     "the same: one sample that differs by the whole range for either side; its t test", "as above"),
     ("McNemar's mid-p test", "paired right and wrong",
      "the binomial's tail, the point by half", "Fagerland, Lydersen, Laake 2013"),
     ("t test, corrected for skewness", "paired values without a range",
@@ -57,7 +72,11 @@ METHODS: Final = (
     ("expected calibration error", "choices' confidence",
      "debiased by the folded normal; its interval holds 0 where χ² of the bins does", "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
     ("as good within a margin", "comparisons",
-     "two one-sided t tests", "Schuirmann 1987"),
+     "two one-sided t tests, with the variance that the margin itself would have", "Schuirmann 1987; Tango 1998"),
+    ("Krippendorff's alpha", "what judges say of the same answers",
+     "bootstrap of answers, one more on which two judges disagree", "Krippendorff 2011; Zapf et al. 2016"),
+    ("provisional", "means while a run goes on",
+     "as above, from sums; Student's where no range is known; none of repeats and clusters", "as above"),
     ("prediction-powered", "a judge's mean, held to people's labels",
      "labels less λ times the judge there, and λ times the judge everywhere; one label added at either end",
      "Angelopoulos et al. 2023; Angelopoulos, Duchi, Zrnic 2023; Cochran 1977"),
@@ -66,6 +85,12 @@ METHODS: Final = (
      "Davidson 1970; Davidson, Beaver 1977; Shao, Tu 1995"),
 )  # fmt: skip
 TITLES: Final = {
+    "rare values": "Rare values: how many intervals hold the mean of scores of which one in so many lies far from the others",
+    "rare pairs": "Rare values in pairs: differences between runs of one mean, and runs as good as one another that are not",
+    "totals": "Figures that are no means: how many intervals hold them",
+    "agreement": "Agreement: how many intervals hold Krippendorff's alpha, or are left out as too few",
+    "power": "What a comparison can find: how often it does",
+    "provisional": "Provisional figures: how many intervals hold the mean",
     "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
     "ranks": "Ranks: boards on which any range misses its model's true place",
     "suites": "Suites: how many intervals hold the mean of the tasks' shares",
@@ -82,6 +107,16 @@ TITLES: Final = {
     "stopping": "Stopping: how often a sequence is wrong at any of its samples",
 }
 EXPLAINED: Final = {
+    "rare values": "A score is nearly always the same, or spread a little, and rarely at an end. Where no range is known there is no\n"
+    "bound.",
+    "rare pairs": "One in so many differs by 0.9, the others by a little less than nothing, so that the runs are as good; or apart by\n"
+    "0.05.",
+    "totals": "Of two labels, of which one is rarer, so many predictions are wrong: F1 and MCC near 1 and far from it. Tables without one\n"
+    "of the labels have no MCC, and no interval.",
+    "agreement": "Two judges who slip on so many: of two labels, one of which may be rare, or of five points.",
+    "power": "A first comparison of equals tells the smallest difference that it can find, or how many samples find 0.1. The label is\n"
+    "0.8; what the first comparison itself is off by is in the share.",
+    "provisional": "From sums over the n samples that are there by then.",
     "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next.",
     "suites": "K tasks of n samples. Equal: all have the share p; spread: they lie about it by up to nine tenths of the room that there\n"
     "is. Wilson's own interval holds 0.922 of one task at n = 50, p = 0.98, because samples are whole: hence the bound.",

@@ -9,7 +9,7 @@ from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
 from infra.harness.definition_files import CODE, files_of
-from infra.harness.definition_groups import Member, members, name_of, remarks
+from infra.harness.definition_groups import Member, members, name_of, remarks, weighs_by_size
 from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from infra.settings import Settings
@@ -95,7 +95,7 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
                 f"there is a task {name!r} already: ask for that one by its name alone, or give yours another, as task: my_{name}",
                 code=CODE,
             )
-    return leaves
+    return [replace(leaf, weight_by_size=weighs_by_size(files)) for leaf in leaves]
 
 
 def remarks_of(request: EvaluationRequested) -> list[str]:
@@ -110,8 +110,8 @@ def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) ->
     for choice, its in zip(choices, leaves, strict=True):
         for leaf in its:
             fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
-            group = choice.group or (choice.name if leaf.name != choice.name else None)
-            told = {"name": leaf.name, "fewshot": fewshot, "group": group}
+            own = {} if choice.group or leaf.name == choice.name else {"group": choice.name, "weight_by_size": leaf.weight_by_size}
+            told = {"name": leaf.name, "fewshot": fewshot} | own
             found.setdefault(leaf.name, choice.model_copy(update=told if leaf.brought else told | NOT_BROUGHT))
     return list(found.values())
 

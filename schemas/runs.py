@@ -63,13 +63,13 @@ class Adaptive(Record):
 class PlannedTask(Record):
     """What a task of the run will bring: `samples` per repeat. `chance` is the main metric's expected value of guessing.
 
-    Tasks of one `group` count as one in a suite. `trust_code`: Python of its definition, which the request brought, was run.
-    Of a derived task, `judged` is the build that was answered by those whom it judges: judgements of one build can be compared.
-    Where it may stop early, `stopping` says when; its samples are then asked in the order that streams/quality/stopping.py fixes.
-    `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same `documents` ask about the same ones, in
-    the same order: what they say is not independent. `rows_skipped`: rows of its data that were left out, for they could not be asked or
-    scored. `setups`: how each repeat was built, where the request varies that; the first is the one of `build_id`. `adaptive`:
-    its `samples` are a part that was chosen, and its figure is an estimate for the whole.
+    Tasks of one `group` count as one in a suite, by their samples or, without `weight_by_size`, alike. `trust_code`: Python of its
+    definition, which the request brought, was run. Of a derived task, `judged` is the build that was answered by those whom it judges:
+    judgements of one build can be compared. Where it may stop early, `stopping` says when; its samples are then asked in the order that
+    streams/quality/stopping.py fixes. `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same
+    `documents` ask about the same ones, in the same order: what they say is not independent. `rows_skipped`: rows of its data that were
+    left out, for they could not be asked or scored. `setups`: how each repeat was built, where the request varies that; the first is the
+    one of `build_id`. `adaptive`: its `samples` are a part that was chosen, and its figure is an estimate for the whole.
     """
 
     task: str
@@ -90,6 +90,7 @@ class PlannedTask(Record):
     rows_skipped: int = 0
     setups: tuple[Setup, ...] = ()
     adaptive: Adaptive | None = None
+    weight_by_size: bool = True
 
     @property
     def builds(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import difflib
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ DERIVED_TASKS = frozenset(path.stem for path in DERIVED.glob("*.yaml"))
 FOLDERS = {BUNDLED: BUNDLED_TASKS, DERIVED: DERIVED_TASKS, DEFINED: [path.stem for path in DEFINED.glob("*.yaml")]}
 OWN = {name: folder for folder, names in FOLDERS.items() for name in names}
 HARNESS_VERSION = version("lm-eval")
-LAYOUT = 2  # of the index's file
+LAYOUT = 3  # of the index's file
 INDEX = CACHE / f"catalogue-{HARNESS_VERSION}-{LAYOUT}.json"
 # What a group says of a member that does not change how it is evaluated.
 COSMETIC = {"task", "group", "task_alias", "group_alias", "aggregate_metric_list", "metadata"}
@@ -38,22 +38,27 @@ COSMETIC = {"task", "group", "task_alias", "group_alias", "aggregate_metric_list
 class Leaf:
     """A task that a name stands for; `fewshot` and `changed` fields are what the group wants otherwise than the task itself.
 
-    `brought`: the request brings its definition.
+    `brought`: the request brings its definition. `weight_by_size`: in its group's figure it counts by its samples, else as any other.
     """
 
     name: str
     fewshot: int | None = None
     changed: tuple[str, ...] = ()
     brought: bool = False
+    weight_by_size: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A name: a task with the folder that defines it, or a group or tag with its members."""
+    """A name: a task with the folder that defines it, or a group or tag with its members.
+
+    `weight_by_size`: these count by their samples in the group's figure, else alike.
+    """
 
     name: str
     folder: str | None
     members: tuple[Leaf, ...] = ()
+    weight_by_size: bool = True
 
 
 def known_tasks() -> list[str]:
@@ -84,9 +89,9 @@ def resolve(name: str) -> list[Leaf]:
 
     A group may want other few-shot examples of a member than the member itself; one that changes more of it is refused.
     """
-    leaves: dict[str, Leaf] = {}
+    leaves, by_size = dict[str, Leaf](), find(name).weight_by_size
     for leaf in _leaves(Leaf(name)):
-        leaves.setdefault(leaf.name, leaf)
+        leaves.setdefault(leaf.name, replace(leaf, weight_by_size=by_size))
         if leaf.changed:
             raise Invalid(
                 f"group {name!r} changes {', '.join(leaf.changed)} of its task {leaf.name!r}, which is not supported; name its tasks",
@@ -126,7 +131,7 @@ def _write() -> None:
 
 def _found(row: dict[str, Any], root: Path) -> Found:
     members = tuple(Leaf(one["name"], one["fewshot"], tuple(one["changed"])) for one in row["members"])
-    return Found(row["name"], str(root / row["folder"]) if row["folder"] is not None else None, members)
+    return Found(row["name"], str(root / row["folder"]) if row["folder"] is not None else None, members, row["weight_by_size"])
 
 
 def _root() -> Path:
@@ -141,7 +146,21 @@ def _scan() -> Iterator[Found]:
     for name, entry in TaskManager().task_index.items():
         members = tuple(_members((entry.cfg or {}).get("task"))) if entry.kind.name == "GROUP" else tuple(map(Leaf, sorted(entry.tags)))
         is_task = entry.kind.name in ("TASK", "PY_TASK")
-        yield Found(name, str(entry.yaml_path.parent.relative_to(_root())), ()) if is_task else Found(name, None, members)
+        folder = str(entry.yaml_path.parent.relative_to(_root())) if is_task else None
+        yield Found(name, folder, () if is_task else members, _by_size(entry.cfg or {}))
+
+
+def _by_size(group: dict[str, Any]) -> bool:
+    """Whether a group's tasks count by their samples, as they do unless each of its figures says otherwise; one without figures that is
+    another under a name of its own has that one's.
+
+    Source: lm-eval 0.4.13, config/group.py, AggMetricConfig.
+    """
+    figures, below = group.get("aggregate_metric_list"), group.get("task")
+    if figures is None and isinstance(below, list) and len(below) == 1 and isinstance(below[0], dict):
+        return _by_size(below[0])
+    told = [one for one in (figures if isinstance(figures, list) else [figures]) if isinstance(one, dict)]
+    return not told or any(one.get("weight_by_size", True) for one in told)
 
 
 def _members(told: Any) -> Iterator[Leaf]:

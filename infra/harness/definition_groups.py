@@ -78,6 +78,11 @@ def name_of(files: Files) -> str:
     return word(fields[GROUP][1], code=CODE) if GROUP in fields else _name(fields, root_of(files, files.main))
 
 
+def weighs_by_size(files: Files) -> bool:
+    """Whether the tasks of the definition's group count by their samples in its figure, else alike. Raises: Invalid."""
+    return _by_size(fields_of(files, files.main)[0])
+
+
 def names_of(some: Sequence[Member | Leaf]) -> frozenset[str]:
     """The names of tasks of the client's own, and of the groups that they are in."""
     return frozenset(name for one in some if isinstance(one, Member) for name in (one.name, *one.way.groups))
@@ -217,7 +222,7 @@ def _beside(files: Files) -> tuple[dict[str, list[str]], list[Invalid]]:
 
 
 def _check_figures(fields: Fields) -> None:
-    """Raises: Invalid for figures of a group that are not ours: a group's figure is its tasks' mean, each sample counted alike."""
+    """Raises: Invalid for figures of a group that are not ours: a group's figure is a mean, each sample or each task counted alike."""
     if "aggregate_metric_list" not in fields:
         return
     for one in items(fields["aggregate_metric_list"][1]):
@@ -226,9 +231,20 @@ def _check_figures(fields: Fields) -> None:
         if "aggregation" in told and told["aggregation"][1].value != "mean":
             node = told["aggregation"][1]
             raise wrong(node, f"aggregation {node.value!r} of a group is not supported: write mean, or name its tasks alone", code=CODE)
-        if "weight_by_size" in told and value_of(told["weight_by_size"][1]) is not True:
-            node = told["weight_by_size"][0]
-            raise wrong(node, "a group's samples count alike here: write weight_by_size: true, or name its tasks alone", code=CODE)
+        if "weight_by_size" in told and not isinstance(value_of(told["weight_by_size"][1]), bool):
+            raise wrong(told["weight_by_size"][1], "weight_by_size must be true (samples count alike) or false (tasks do)", code=CODE)
+    _by_size(fields)
+
+
+def _by_size(fields: Fields) -> bool:
+    """Raises: Invalid where the group's figures differ in it."""
+    told = dict[bool, Any]()
+    for one in items(fields["aggregate_metric_list"][1]) if "aggregate_metric_list" in fields else ():
+        own = pairs(one)
+        told[bool(value_of(own["weight_by_size"][1])) if "weight_by_size" in own else True] = one
+    if len(told) > 1:
+        raise wrong(told[False], "weight_by_size must be the same for all figures of a group: its tasks have one main metric", code=CODE)
+    return False not in told
 
 
 def _unknown_metrics(group: str, fields: Fields, found: Sequence[Member | Leaf]) -> Iterator[str]:

@@ -33,27 +33,54 @@ def stderr(aggregation: str, items: Sequence[Any], groups: Groups = None) -> flo
     return KNOWN[aggregation](items, groups)
 
 
-def _drawn(amounts: Floats, groups: Groups) -> Iterator[Floats]:
-    """Sums of draws of items, or of their groups, shape [draws, columns], stretch by stretch; `amounts` are of shape [items, columns]."""
+def _drawn(amounts: Floats, groups: Groups, extra: Floats | None = None) -> Iterator[Floats]:
+    """Sums of draws of items, or of their groups, shape [draws, columns], stretch by stretch; `amounts` are of shape [items, columns].
+
+    `extra`: how often a group of middling size, whose items are all of a column, is there beside them, by column.
+    """
     whole = grouped(amounts.T, groups).sums.T
-    draw, count = np.random.default_rng(SEED), len(whole)
-    step = max(1, _CHUNK_CELLS // count)
+    chances, count = np.ones(len(whole)), len(whole)
+    if extra is not None:
+        whole = np.vstack([whole, np.eye(len(extra)) * len(amounts) / count])
+        chances = np.concatenate([chances, extra])
+    draw, step = np.random.default_rng(SEED), max(1, _CHUNK_CELLS // len(whole))
     for first in range(0, DRAWS, step):
-        yield draw.multinomial(count, np.full(count, 1 / count), size=min(step, DRAWS - first)) @ whole
+        yield draw.multinomial(count, chances / chances.sum(), size=min(step, DRAWS - first)) @ whole
 
 
 def _of_pairs(function: Callable[[Any, Any, Any], Any], items: Sequence[Any], groups: Groups) -> float:
-    """Of a function of (gold, prediction) pairs, whose order says nothing: of how often each pair is there (draws × pairs)."""
+    """Of a function of (gold, prediction) pairs, whose order says nothing: of how often each pair is there (draws × pairs).
+
+    A sample (or group) that is right is added, in equal parts of all labels, and one that is wrong: of answers that are nearly all right,
+    draws hold too few that are not, and say that there is no error. Of two labels that is half a sample in each place of the table.
+    0 where the function has no value.
+    Source: Agresti, Categorical Data Analysis (3rd ed. 2013), section 3.1; what it holds: docs/rigor.md.
+    """
     counts = Counter(map(tuple, items))
-    golds, predictions = (np.asarray(side) for side in zip(*counts, strict=True))
+    if np.isnan(_at(function, counts)):
+        return 0.0
+    labels = sorted({label for pair in counts for label in pair})
+    labels += [labels[0] - 1] * (len(labels) == 1)  # answers that are all right may be of another label at times
+    added = Counter({pair: 1 / len(labels) for one, other in zip(labels, [*labels[1:], labels[0]], strict=True)
+                     for pair in ((one, one), (one, other))})  # fmt: skip
+    pairs = list(counts | added)
+    golds, predictions = (np.asarray(side) for side in zip(*pairs, strict=True))
+    extra = np.asarray([added[pair] for pair in pairs])
     if groups is None:
-        there = np.asarray(list(counts.values()), dtype=np.float64)
-        drawn = np.random.default_rng(SEED).multinomial(len(items), there / there.sum(), size=DRAWS).astype(np.float64)
+        chances = np.asarray([counts[pair] for pair in pairs]) + extra
+        drawn = np.random.default_rng(SEED).multinomial(len(items), chances / chances.sum(), size=DRAWS).astype(np.float64)
     else:
-        places = {pair: place for place, pair in enumerate(counts)}
-        drawn = np.concatenate(list(_drawn(np.eye(len(places))[[places[tuple(item)] for item in items]], groups)))
+        places = {pair: place for place, pair in enumerate(pairs)}
+        drawn = np.concatenate(list(_drawn(np.eye(len(places))[[places[tuple(item)] for item in items]], groups, extra)))
     with np.errstate(invalid="ignore", divide="ignore"):
         return float(np.std(np.nan_to_num(function(golds, predictions, drawn)), ddof=1))
+
+
+def _at(function: Callable[[Any, Any, Any], Any], counts: Counter[Any]) -> float:
+    """The function of the pairs as they are; NaN where it has no value."""
+    golds, predictions = (np.asarray(side) for side in zip(*counts, strict=True))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float(function(golds, predictions, np.asarray([list(counts.values())], dtype=np.float64))[0])
 
 
 def _f1(golds: Any, predictions: Any, drawn: Any) -> Any:

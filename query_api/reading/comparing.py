@@ -93,7 +93,7 @@ def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
     return Measured(
         planned.judged or planned.asked, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
-        planned.samples, planned.documents, words(planned.adaptive) if planned.adaptive else None,
+        planned.samples, planned.documents, words(planned.adaptive) if planned.adaptive else None, planned.weight_by_size,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
-"""The scores of groups of tasks: MMLU's over its subjects, each by its samples.
+"""The scores of groups of tasks: MMLU's over its subjects, each by its samples, or each alike where the group says so.
 
-Source: lm-eval 0.4.13, api/metrics.py, aggregate_subtask_metrics and pooled_sample_stderr. The interval follows from those of the tasks.
+Source: lm-eval 0.4.13, api/metrics.py, aggregate_subtask_metrics, pooled_sample_stderr and unweighted_mean_stderr. The interval follows
+from those of the tasks.
 """
 
 import math
@@ -17,7 +18,7 @@ Row = Mapping[str, Any]
 def group_scores(planned: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
     """A row for each group of which every planned task has its main metric.
 
-    Where that is no mean over samples, or not the same in all of them, there is no value but the reason.
+    Where that is not the same in all of them, or no mean over samples by which its tasks count, there is no value but the reason.
     """
     grouped = sorted((task for task in planned if task.get("group")), key=lambda task: str(task["group"]))
     told = {(score["task"], score["metric"], score["filter"]): score for score in scores if score["value"] is not None}
@@ -31,15 +32,16 @@ def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], 
     if len(tasks) < 2 or len(scores) < len(tasks):
         return
     metric, filter_name, aggregation = min(main, key=repr)
-    why = None
+    by_size, why = all(task.get("weight_by_size", True) for task in tasks), None
     if len(main) > 1:
         why = f"its tasks have different main metrics: {', '.join(sorted({metric for metric, *_ in main}))}"
-    elif aggregation != "mean":
+    elif by_size and aggregation != "mean":
         why = f"{metric} is not a mean over samples"
     elif any(task.get("adaptive") for task in tasks):
         why = "its tasks are asked adaptively, and are estimated each by itself"
+    known = _undefined(scores) if why else _joined(scores, by_size=by_size)
     yield {
-        "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **(_undefined(scores) if why else _joined(scores)),
+        "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **known,
         "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
         "why_undefined": why, **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
     }  # fmt: skip
@@ -54,10 +56,10 @@ def _undefined(scores: Sequence[Row]) -> dict[str, Any]:
     return dict.fromkeys(("value", "stderr", "low", "high")) | {"samples": sum(int(score["samples"]) for score in scores)}
 
 
-def _joined(scores: Sequence[Row]) -> dict[str, Any]:
+def _joined(scores: Sequence[Row], *, by_size: bool) -> dict[str, Any]:
     sizes = [int(score["samples"]) for score in scores]
     samples = sum(sizes)
-    parts = [size / samples for size in sizes]
+    parts = [size / samples if by_size else 1 / len(sizes) for size in sizes]
     most = greatest(scores[0]["metric"])
     known = [
         ratio_of(score["value"] / most, (score["low"] / most, score["high"] / most))
@@ -65,9 +67,10 @@ def _joined(scores: Sequence[Row]) -> dict[str, Any]:
     ]  # fmt: skip
     values = [float(score["value"]) for score in scores]
     low, high = joint_interval(known, [most * part for part in parts]) if len(known) == len(scores) else (None, None)
+    errors = [score["stderr"] for score in scores]
     return {
         "value": math.fsum(part * value for part, value in zip(parts, values, strict=True)),
-        "stderr": _pooled([score["stderr"] for score in scores], sizes), "low": low, "high": high, "samples": samples,
+        "stderr": _pooled(errors, sizes) if by_size else _even(errors), "low": low, "high": high, "samples": samples,
     }  # fmt: skip
 
 
@@ -78,3 +81,9 @@ def _pooled(errors: Sequence[float | None], sizes: Sequence[int]) -> float | Non
         return None
     squares = math.fsum((size - 1) * size * error**2 for size, error in zip(sizes, known, strict=True))
     return math.sqrt(squares / (sum(sizes) - len(sizes)) / sum(sizes))
+
+
+def _even(errors: Sequence[float | None]) -> float | None:
+    """√(Σ sᵢ²) / k, of k tasks; None where a task has no standard error."""
+    known = [error for error in errors if error is not None]
+    return math.sqrt(math.fsum(error**2 for error in known)) / len(known) if len(known) == len(errors) else None

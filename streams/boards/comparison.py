@@ -57,7 +57,8 @@ class Measured:
     """A task as one run has it: what it was built from, its main metric, and that metric's value of each sample by ordinal.
 
     `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one. Tasks of the
-    same `documents` ask about the same ones, in the same order. `adaptive`: what its figure is estimated from, where only a part was asked.
+    same `documents` ask about the same ones, in the same order. `by_size`: in its group it counts by its samples. `adaptive`: what its
+    figure is estimated from, where only a part was asked.
     """
 
     build_id: str
@@ -70,6 +71,7 @@ class Measured:
     planned: int | None = None
     documents: str | None = None
     adaptive: str | None = None
+    by_size: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ def _errors(a: Measured, b: Measured) -> dict[Hashable, float]:
 
 def _counted(task: str, a: Measured, b: Measured) -> Counted:
     """The task as it counts: by the samples that both runs were to have."""
-    return Counted(task, _group(a, b), min(len(one.samples) if one.planned is None else one.planned for one in (a, b)))
+    samples = min(len(one.samples) if one.planned is None else one.planned for one in (a, b))
+    return Counted(task, _group(a, b), samples, a.by_size and b.by_size)
 
 
 def _group(a: Measured, b: Measured) -> str | None:
@@ -269,7 +272,7 @@ def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
     return replace(
         one, detectable=detectable(own, tests=tests),
         needed=needed(own, difference=asking.difference, tests=tests) if asking.difference else None,
-        p_equivalent=equivalent(own.value, own.stderr, margin=asking.margin, freedom=max(1, own.clusters - 1)) if asking.margin else None,
+        p_equivalent=equivalent(own, margin=asking.margin) if asking.margin else None,
     )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval,
 from streams.statistics.ranks import Standings, ranges, standings, together
 from streams.statistics.spreads import Clusters, Floats, covariance, errors
 
-FORMULA_VERSION = "ranking-6"
+FORMULA_VERSION = "ranking-7"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -83,12 +83,24 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples."""
+    """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples.
+
+    `within`: the range that values can have.
+    """
 
     scores: Floats
     intervals: list[Interval | None]
     ratios: list[Ratio | None]
     shared: Shared
+    within: Interval
+
+    @property
+    def places(self) -> Standings:
+        """What tells who is surely above whom."""
+        low, high = self.within
+        values = self.shared.values
+        known = math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all())
+        return standings(values, self.shared.clusters, width=high - low if known else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +220,7 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
-    parts = weights([Counted(one.task, one.group, _size(one)) for one in planned])
+    parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     standing = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
@@ -219,7 +231,7 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     families = _families(planned, [one.shared for one in standing])
     intervals = [_joined(n, standing, scales, families, guessed) for n in range(len(entries))]
     samples = [_samples(entry, tasks) for entry in entries]
-    own = [_together([standing[place].shared for place in family], [scales[place] for place in family]) for family in families]
+    own = [together([standing[place].places for place in family], [scales[place] for place in family]) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
@@ -229,10 +241,6 @@ def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[
     for place, (one, own) in enumerate(zip(planned, shared, strict=True)):
         found.setdefault((one.documents or f"{one.task}@{one.asked}", own.ordinals), []).append(place)
     return list(found.values())
-
-
-def _together(shared: Sequence[Shared], scales: Sequence[float]) -> Standings:
-    return together([standings(one.values, one.clusters) for one in shared], scales)
 
 
 def _joined(
@@ -262,7 +270,7 @@ def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) 
     found = {entry.run.run_id: _of_values(row, shared, within) for entry, row in told if shared}
     found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
     scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every)
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within)
 
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
@@ -287,8 +295,7 @@ def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     samples = [_samples(entry, (task,)) for entry in entries]
     if adds_up(planned):
         found = _standing(entries, planned)
-        own = [standings(found.shared.values, found.shared.clusters)]
-        return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,))
+        return _ordered(entries, found.scores, [found.places], intervals=found.intervals, samples=samples, tasks=(task,))
     main = [entry.run.figure(task) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]

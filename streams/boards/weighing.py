@@ -1,6 +1,7 @@
 """What each task counts for in what joins tasks: a suite's score, and the difference of two runs.
 
-Tasks and groups count alike, and within a group the samples, as lm-eval has it: MMLU's 57 subjects are one task of a suite.
+Tasks and groups count alike, and within a group the samples, or its tasks where it says so, as lm-eval has it: MMLU's 57 subjects are one
+task of a suite.
 """
 
 from collections import Counter
@@ -14,11 +15,17 @@ GREATEST: Final = {"eqbench": 100, "smoothed_bleu_4": 100, "rating": 10}
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A task as it counts: by its own name, or with others by their group's; and its samples."""
+    """A task as it counts: by its own name, or with others by their group's; and its samples, by which it counts there if `by_size`."""
 
     task: str
     group: str | None
     samples: int
+    by_size: bool = True
+
+    @property
+    def size(self) -> int:
+        """What it counts for in its group."""
+        return self.samples if self.by_size else 1
 
     @property
     def unit(self) -> str:
@@ -30,8 +37,8 @@ def weights(tasks: Sequence[Counted]) -> list[float]:
     """Each task's part, 1 in all."""
     sizes = Counter[str]()
     for one in tasks:
-        sizes[one.unit] += one.samples
-    return [one.samples / sizes[one.unit] / len(sizes) for one in tasks]
+        sizes[one.unit] += one.size
+    return [one.size / sizes[one.unit] / len(sizes) for one in tasks]
 
 
 def greatest(metric: str) -> int:

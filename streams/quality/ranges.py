@@ -24,6 +24,8 @@ RANGES: Final[dict[str, Interval]] = {
 }  # fmt: skip
 # Exponentials of means: their error is as many per cent up as down, and no interval of theirs reaches 0.
 EXPONENTIAL: Final = frozenset({"perplexity", "word_perplexity", "byte_perplexity"})
+# Their error is no less than what holds 0 where they are consistent with it: only the normal interval then does.
+CONSISTENT: Final = frozenset({"ece"})
 
 
 def countable(value: float | None) -> bool:

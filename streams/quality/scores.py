@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 
 from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
-from streams.quality.ranges import EXPONENTIAL, clipped, countable, range_of
+from streams.quality.ranges import CONSISTENT, EXPONENTIAL, clipped, countable, range_of
 from streams.statistics.components import Crossed, components, crossed, table_of
-from streams.statistics.intervals import Z95, Interval, Mean, mean, mean_of, wilson
+from streams.statistics.intervals import Z95, Interval, Mean, Ratio, joint_interval, mean, mean_of, of_error, t95, wilson
 
 LARGEST_LOGARITHM: Final = 700.0  # of what a float can hold
 HAIR: Final = 1e-12  # by which sums of the same numbers may differ
@@ -37,7 +37,8 @@ class Cell:
 class Tally:
     """Sums of a metric's values, as they come: what a provisional mean is told from, however many there are.
 
-    `repeats`: how often a document was asked at most; `documents` are counted by their first answers. `shares`: some belong to clusters.
+    `least` and `greatest` value. `repeats`: how often a document was asked at most; `documents` are counted by their first answers.
+    `shares`: some belong to clusters.
     """
 
     n: int = 0
@@ -47,6 +48,8 @@ class Tally:
     repeats: int = 1
     documents: int = 0
     shares: bool = False
+    least: float = math.inf
+    greatest: float = -math.inf
 
     def add(self, value: float | None, *, repeat: int = 0, cluster: str | None = None) -> None:
         """Counts a value; a sample without one counts nothing."""
@@ -56,22 +59,29 @@ class Tally:
         self.binary = self.binary and value in (0.0, 1.0)
         self.repeats, self.documents = max(self.repeats, repeat + 1), self.documents + (repeat == 0)
         self.shares = self.shares or cluster is not None
+        self.least, self.greatest = min(self.least, value), max(self.greatest, value)
 
     @property
     def mean(self) -> float | None:
         """The mean so far."""
         return self.total / self.n if self.n else None
 
-    @property
-    def interval(self) -> Interval | None:
-        """Its 95 % interval: Wilson's for 0 and 1, else the normal one. None where values depend on each other: sums do not tell how."""
+    def interval(self, within: Interval) -> tuple[str, Interval | None]:
+        """The method's name and its 95 % interval, of values of that range, as intervals.mean_of has it, but for what sums do not tell.
+
+        Of values without a range that is their skewness; and none where values depend on each other.
+        """
         if self.n < 2 or self.mean is None or self.repeats > 1 or self.shares:
-            return None
+            return "none", None
         if self.binary:
-            return wilson(self.mean, self.n)
-        spread = max(0.0, self.squares - self.n * self.mean**2) / (self.n - 1)
-        half = Z95 * math.sqrt(spread / self.n)
-        return (self.mean - half, self.mean + half) if math.isfinite(half) and half > HAIR * max(1.0, abs(self.mean)) else None
+            return "Wilson", wilson(self.mean, self.n)
+        spread, (low, high) = max(0.0, self.squares / self.n - self.mean**2), within
+        if math.isfinite(wide := high - low) and low <= self.least and self.greatest <= high:
+            bottom, top = joint_interval([Ratio((self.mean - low) / wide, spread / self.n / wide**2, self.n)], [1.0])
+            return "Wilson, known range", (low + bottom * wide, low + top * wide)
+        half = t95(self.n - 1) * math.sqrt(spread / (self.n - 1))
+        told = math.isfinite(half) and half > HAIR * max(1.0, abs(self.mean))
+        return ("Student", (self.mean - half, self.mean + half)) if told else ("none", None)
 
 
 @dataclass(slots=True)
@@ -160,10 +170,11 @@ class TaskScores:
         return tuple(self._provisional(key, tally if key in means else Tally()) for key, tally in sorted(self.tallies.items()))
 
     def _provisional(self, key: Key, tally: Tally) -> Figure:
-        value, interval = tally.mean, tally.interval
+        value, (method, interval) = tally.mean, tally.interval(range_of(key[1]))
         low, high = clipped(interval, key[1], about=value) if interval and value is not None else (None, None)
         return Figure(
-            metric=key[1], filter=key[0], value=value, low=low, high=high, n=tally.documents or tally.n, repeats=tally.repeats,
+            metric=key[1], filter=key[0], value=value, low=low, high=high, method=method if interval else None,
+            n=tally.documents or tally.n, repeats=tally.repeats,
             not_scored=len(self.not_scored), why_undefined=None if tally.n else "known only when all samples are",
         )  # fmt: skip
 
@@ -259,7 +270,7 @@ class _Told:
             return replace(self, value=value)
         if not error or error <= HAIR * max(1.0, abs(value or 0.0)):  # draws that all agree do not tell how far the value may be off
             return _Told(value)
-        method, interval = _normal(metric, value, error)
+        method, interval = interval_by_error(metric, value, error)
         return _Told(value, error, interval, method)
 
 
@@ -267,8 +278,12 @@ def _are_numbers(cells: Iterable[Cell]) -> bool:
     return all(cell.value is not None for cell in cells if cell.parts_json is not None)
 
 
-def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str, Interval | None]:
-    """The normal interval of a standard error, within what the metric can be; of an exponential on the scale of its logarithm."""
+def interval_by_error(metric: str, value: float | None, stderr: float | None) -> tuple[str, Interval | None]:
+    """The interval of a standard error: of an exponential the normal one on the scale of its logarithm; of a metric with a range Wilson's,
+
+    on as many samples as have that error. A calibration error's is the normal one all the same: where the bins are consistent with no
+    error, it reaches 0 (infra/harness/metrics/certainty.py).
+    """
     if value is None or stderr is None or not math.isfinite(stderr):
         return "none", None
     if metric in EXPONENTIAL and value > 0:
@@ -276,4 +291,8 @@ def _normal(metric: str, value: float | None, stderr: float | None) -> tuple[str
         if reach + abs(math.log(value)) > LARGEST_LOGARITHM:
             return "none", None
         return "normal of the logarithm", clipped((value / math.exp(reach), value * math.exp(reach)), metric, about=value)
+    low, high = range_of(metric)
+    if math.isfinite(high - low) and low <= value <= high and metric not in CONSISTENT:
+        bottom, top = of_error((value - low) / (high - low), stderr / (high - low))
+        return "Wilson, by the standard error", (low + bottom * (high - low), low + top * (high - low))
     return "normal", clipped((value - Z95 * stderr, value + Z95 * stderr), metric, about=value)

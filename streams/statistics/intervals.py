@@ -1,8 +1,9 @@
 """Means with their 95 % intervals, in closed form: the same values give the same figures, in every replay and without a draw.
 
-Of values from 0 to 1 (right or wrong, F1) the interval is Wilson's, on the effective sample size: as many samples as would give the
-variance that the mean has. That size takes in whole clusters (spreads.py), and several tasks that are joined. Of other values it is
-Student's, with a correction for skewness. `make bench-rigor` holds both to their coverage (docs/rigor.md).
+Of values of a known range (right or wrong, F1, points of a rubric) the interval is Wilson's: on the effective sample size where samples
+share clusters (spreads.py) or several tasks are joined, and, of values between the ends, with room for rare values at the ends that no
+sample showed. Of other values it is Student's, with a correction for skewness: of what was seen, for nothing tells of what was not.
+`make bench-rigor` holds both to their coverage (docs/rigor.md).
 """
 
 import math
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 from streams.statistics.components import Crossed
-from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread, varies
+from streams.statistics.spreads import FEW_CLUSTERS, FEW_UNLIKE, Clusters, Floats, Spread, spread, varies
 
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
 NEARLY_0 = 1e-9
@@ -64,38 +66,44 @@ def wilson(share: float, n: float) -> Interval | None:
     return (centre - half) / scale if share > 0 else 0.0, (centre + half) / scale if share < 1 else 1.0
 
 
+def of_error(share: float, stderr: float) -> Interval:
+    """The 95 % interval of a score from 0 to 1 that is no mean (F1), by its standard error, above 0: Wilson's on n samples.
+
+    n has that error where half a sample is added at either end: p'(1 - p')/n = stderr², p' = (p·n + ½)/(n + 1). It is less than 1 where
+    an error is more than a share can have.
+    """
+
+    def beyond(n: float) -> float:
+        return (share * n + 0.5) * ((1 - share) * n + 0.5) - n * ((n + 1) * stderr) ** 2
+
+    n = brentq(beyond, 0.0, 1 + 1 / stderr**2)
+    interval = wilson(share, n)
+    assert interval is not None
+    return interval
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A mean of values from 0 to 1 as its interval needs it.
+    """A mean of values from 0 to 1 as its interval needs it: its variance, and how many samples that share nothing it is worth.
 
-    `middle` and `variance` are the mean and its variance with a little of a sample added at 0 and at 1, so that a variance is left where
-    all are right; `variance` is over clusters. `quantile` is what its degrees of freedom call for.
+    Both are over clusters, and as the normal's quantile wants them: with t for a quantile, times and over (t/z)².
     """
 
     value: float
-    middle: float
     variance: float
-    quantile: float
+    size: float
 
 
 def ratio(values: Floats, clusters: Clusters | None = None) -> Ratio | None:
-    """The mean of values from 0 to 1, shape [n]; None below two clusters.
-
-    What is added at either end is half a sample times how far the values are from right or wrong, s²/(p(1-p)): for 0/1 values this is
-    p' = (x + ½)/(n + 1) and p'(1 - p')/n.
-    """
+    """The mean of values from 0 to 1, shape [n]; None below two clusters."""
     own = spread(values, clusters)
     return _ratio(values, own) if own else None
 
 
 def _ratio(values: Floats, own: Spread) -> Ratio:
-    n, varied = own.n, float(values.var()) if varies(values) else 0.0
-    binary = varied == 0 or bool(np.isin(values, (0.0, 1.0)).all())
-    added = 0.5 if binary else 0.5 * varied / (own.mean * (1 - own.mean))
-    middle = (own.mean * n + added) / (n + 2 * added)
-    square = (float(values @ values) + added) / (n + 2 * added)
-    alone = binary and own.clusters == n
-    return Ratio(own.mean, middle, (square - middle**2) / n * own.effect, Z95 if alone else t95(own.freedom))
+    stretch = 1.0 if own.clusters == own.n else (t95(own.freedom) / Z95) ** 2
+    size = own.n / own.effect / stretch
+    return Ratio(own.mean, float(values.var()) / size if varies(values) else 0.0, size)
 
 
 def ratio_of(value: float, interval: Interval) -> Ratio:
@@ -106,32 +114,51 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
     low, high = interval
     half, square = (high - low) / 2, Z95**2
     if low < 0 or high > 1 or not 0 < half < 0.5:
-        return Ratio(value, (low + high) / 2, (half / Z95) ** 2, Z95)
+        return Ratio(value, (half / Z95) ** 2, math.inf)
     a, b = square**2 * (half**2 - 0.25), square * (2 * half**2 - value * (1 - value))
     size = 2 * a / (-b - math.sqrt(b * b - 4 * a * half**2))
-    middle = (value * size + 0.5) / (size + 1)
-    return Ratio(value, middle, middle * (1 - middle) / size, Z95)
+    return Ratio(value, value * (1 - value) / size, size)
 
 
 def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
-    """The 95 % interval of Σ w·p, by Wilson's on the effective sample size m(1 - m)/V.
+    """The 95 % interval of Σ w·p.
 
-    With weights scaled to add up to 1, m is Σ w·middle, and V is Σ w²·variance (each times its quantile's share of the normal's, squared)
-    plus the `covariance` of parts over the same documents, which is given for the weights as they are. One part of 0/1 values has Wilson's
-    own interval. Where m lies outside of 0 to 1, for values that are no ratios, it is Σ w·p ± z·√V. Source: docs/rigor.md, and wilson().
+    With weights scaled to add up to 1, the mean is m = Σ w·p, and its variance V = Σ w²·variance plus the `covariance` of parts over the
+    same documents, which is given for the weights as they are. Below, the interval ends where a share π of the samples is 0 instead of what
+    it is, and the mean z standard errors of samples like those away: π·m = z·√((1 - π)·(V + π·Σ w²p²/size)); above, likewise with 1. So it
+    leaves room for rare failures, whether one was seen or not. Of 0/1 values it is Wilson's; of values that are no ratios m ± z·√V.
+    Source: wilson(), whose variance under the hypothesis is this one; that the weight at the ends bounds a mean: Anderson, Bull. Int. Stat.
+    Inst. 43 (1969) 249-251; held to its label in docs/rigor.md.
     """
     whole = math.fsum(weights)
-    value = math.fsum(weight * one.value for weight, one in zip(weights, parts, strict=True)) / whole
-    middle = math.fsum(weight * one.middle for weight, one in zip(weights, parts, strict=True)) / whole
-    own = [weight**2 * one.variance * (one.quantile / Z95) ** 2 for weight, one in zip(weights, parts, strict=True)]
+    shares = [weight / whole for weight in weights]
+    own = [share**2 * one.variance for share, one in zip(shares, parts, strict=True)]
     # What documents share can only be estimated: it never takes away more than all parts but the greatest.
-    variance = max(math.fsum(own) + covariance, *own) / whole**2
-    if not (0 <= value <= 1 and 0 < middle < 1):
+    variance = max(math.fsum(own) + covariance / whole**2, *own)
+    value = math.fsum(share * one.value for share, one in zip(shares, parts, strict=True))
+    if not 0 <= value <= 1:
         half = Z95 * math.sqrt(variance)
         return (value - half) * whole, (value + half) * whole
-    interval = wilson(value, middle * (1 - middle) / variance)
-    assert interval is not None
-    return interval[0] * whole, interval[1] * whole
+    shared = variance / math.fsum(own) if variance > 0 else 1.0
+    below, above = (
+        shared * math.fsum(share**2 * room**2 / one.size for share, one, room in zip(shares, parts, rooms, strict=True))
+        for rooms in ([one.value for one in parts], [1 - one.value for one in parts])
+    )
+    return value * (1 - _moved(value, variance, below)) * whole, (value + (1 - value) * _moved(1 - value, variance, above)) * whole
+
+
+def _moved(room: float, variance: float, rare: float) -> float:
+    """The share π of samples that may be at an end, of a mean so far from it: π²·room² = z²·(1 - π)·(variance + π·rare)."""
+    a, b, c = room**2 + Z95**2 * rare, Z95**2 * (variance - rare), Z95**2 * variance
+    root = math.sqrt(b * b + 4 * a * c)
+    if b > 0:
+        return 2 * c / (b + root)
+    return (root - b) / (2 * a) if a > 0 else 0.0
+
+
+def few_unlike(own: Spread) -> str:
+    """What is said beside a figure of values without a range, of which few tell the spread: others, not seen yet, may lie as far off."""
+    return ", few unlike values" if own.telling < FEW_UNLIKE else ""
 
 
 def skewed(own: Spread) -> Interval:
@@ -161,11 +188,10 @@ def skewed_p(own: Spread) -> float:
 def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY, varied: Crossed | None = None) -> Mean:
     """The mean of at least one value, with its standard error and 95 % interval.
 
-    `varied` is what set-ups add to its variance. `within` is the range that a value can have; where one lies
-    outside of it, there is none. There is no interval, and no standard error,
-    below two values or clusters, where a value is infinite, and where values without a range are all equal, for nothing then tells how far
-    they spread. Where values with a range do not spread, the standard error is the interval's own, √(p'(1 - p')/n): 0 would deny the
-    interval beside it.
+    `varied` is what set-ups add to its variance. `within` is the range that a value can have; where one lies outside of it, there is none.
+    There is no interval, and no standard error, below two values or clusters, where a value is infinite, and where values without a range
+    are all equal, for nothing then tells how far they spread. Where values with a range do not spread, the standard error is the
+    interval's own, its half-width over z: 0 would deny the interval beside it.
     """
     array = np.asarray(values, dtype=np.float64)
     own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
@@ -187,30 +213,22 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
     if math.isfinite(low) and math.isfinite(high):
         wide = high - low
         scaled = _ratio((values - low) / wide, replace(own, mean=(own.mean - low) / wide))
-        exact = own.clusters == own.n and scaled.quantile == Z95 and not varied
-        scaled = _over_setups(scaled, varied, wide) if varied else scaled
-        bottom, top = joint_interval([scaled], [1.0])
-        method = "Wilson" if exact else f"Wilson, effective size{few}"
-        return method, (low + bottom * wide, low + top * wide), math.sqrt(scaled.variance) * wide
+        # The squares of the documents' margin and of the set-ups', t·SE at S - 1 degrees of freedom, add up; with one quantile for both, by
+        # Satterthwaite, too little is left where few set-ups happen to agree. Source: Zou and Donner, Statist. Med. 27 (2008) 1693-1702.
+        added = (t95(varied.setups - 1) / Z95) ** 2 * varied.added / wide**2 if varied else 0.0
+        bottom, top = joint_interval([replace(scaled, variance=scaled.variance + added)], [1.0])
+        if not bool(np.isin(values, (low, high)).all()):
+            method = f"Wilson, known range{few}"
+        else:
+            method = "Wilson" if own.clusters == own.n and not varied else f"Wilson, effective size{few}"
+        return method, (low + bottom * wide, low + top * wide), (top - bottom) / 2 / Z95 * wide
     if own.variance <= 0 and not (varied and varied.added > 0):
         return "none", None, None
     bottom, top = skewed(own) if own.variance > 0 else (own.mean, own.mean)
     if varied:
         beside = t95(varied.setups - 1) * math.sqrt(varied.added)
         bottom, top = own.mean - math.hypot(own.mean - bottom, beside), own.mean + math.hypot(top - own.mean, beside)
-    return f"Student, corrected for skewness{few}", (max(low, bottom), min(high, top)), None
-
-
-def _over_setups(scaled: Ratio, varied: Crossed, wide: float) -> Ratio:
-    """The ratio with what set-ups add: the squares of the documents' margin and of theirs, t·SE at S - 1 degrees of freedom, add up.
-
-    With one quantile for both, by Satterthwaite, too little is left of the margin where few set-ups happen to agree.
-    Source: Zou and Donner, Statist. Med. 27 (2008) 1693-1702.
-    """
-    added = varied.added / wide**2
-    whole = scaled.variance + added
-    reach = scaled.quantile**2 * scaled.variance + t95(varied.setups - 1) ** 2 * added
-    return replace(scaled, variance=whole, quantile=math.sqrt(reach / whole))
+    return f"Student, corrected for skewness{few_unlike(own)}{few}", (max(low, bottom), min(high, top)), None
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

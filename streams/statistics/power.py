@@ -3,7 +3,8 @@
 Of 0/1 values a difference of δ wants at least δ of the samples to differ, however few differ here: the share that does is the greater of
 what was seen and δ. Where so few samples differ that the normal's approximation fails, the power is McNemar's mid-p test's own.
 Source: Miettinen, Biometrics 24 (1968) 339-352; Connor, Biometrics 43 (1987) 207-211. Others: Miller, Adding Error Bars to Evals (2024),
-arXiv 2411.00640, section 5, equation 9.
+arXiv 2411.00640, section 5, equation 9, with the samples that the test of values of a known range adds (differences.py): few samples find
+no small difference then, however little they spread.
 """
 
 import math
@@ -11,7 +12,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import bisect
+from scipy.optimize import bisect, brentq
 from scipy.special import bdtr, ndtr, ndtri
 
 from streams.statistics.differences import LEVEL, Difference
@@ -21,6 +22,7 @@ POWER: float = 0.8
 Z_POWER: float = 0.8416212335729143  # the standard normal's 80 % quantile
 MOST_DIFFER = 200  # that are expected to differ: with more the normal's approximation holds
 CLOSE = 1e-5
+SAME = 6  # decimals of a number of samples that are told apart
 SMALLEST = 1e-300
 
 
@@ -29,9 +31,12 @@ def detectable(found: Difference, *, tests: int = 1) -> float | None:
 
     The level is that of Holm's first step, which the smallest p-value must pass whatever the others are.
     """
-    if found.differ is None or found.stderr is None:
-        return _reach(tests) * found.stderr if found.stderr else None
-    size, seen, level = found.n / found.effect, found.differ, LEVEL / tests
+    if not found.stderr:
+        return None
+    size, level = found.n / found.effect, LEVEL / tests
+    if found.differ is None:
+        return _wanted(found, size, level) / size
+    seen = found.differ
     if power(1.0, size=size, differ=seen, level=level) < POWER:
         return None
     return float(bisect(lambda apart: power(apart, size=size, differ=seen, level=level) - POWER, CLOSE, 1.0, xtol=CLOSE))
@@ -45,11 +50,16 @@ def needed(found: Difference, *, difference: float, tests: int = 1) -> int | Non
     apart = abs(difference)
     if not found.stderr or not apart:
         return None
-    if found.differ is None:
-        return math.ceil(found.n * (_reach(tests) * found.stderr / apart) ** 2)
-    if apart > 1:
+    level = LEVEL / tests
+    if apart > (found.width or math.inf):
         return None
-    differ, level = max(found.differ, apart), LEVEL / tests
+    if found.differ is None:
+        most = 2.0
+        while _wanted(found, most, level) > apart * most:
+            most *= 2
+        size = brentq(lambda size: _wanted(found, size, level) - apart * size, CLOSE, most)
+        return math.ceil(round(size * found.effect, SAME))
+    differ = max(found.differ, apart)
     about = (float(-ndtri(level / 2)) * math.sqrt(differ) + Z_POWER * math.sqrt(differ - apart**2)) ** 2 / apart**2
     low, high = 1, 2 * math.ceil(about) + 100
     while low < high:
@@ -58,9 +68,13 @@ def needed(found: Difference, *, difference: float, tests: int = 1) -> int | Non
     return math.ceil(low * found.effect)
 
 
-def _reach(tests: int) -> float:
-    """How many standard errors a true difference must be to be found with power 0.8, among so many tests: z₁₋α/₂ₘ + z₀.₈."""
-    return float(-ndtri(LEVEL / 2 / tests)) + Z_POWER
+def _wanted(found: Difference, size: float, level: float) -> float:
+    """How great the sum of `size` samples' differences must be to be found with power 0.8: z₁₋α/₂·√(n·σ² + 2W²) + z₀.₈·√(n·σ²).
+
+    σ² is a sample's variance, W the range's width, 0 where none is known: then it is (z₁₋α/₂ + z₀.₈)·σ·√n.
+    """
+    whole, added = size * found.variance * found.n / found.effect, 2 * (found.width or 0.0) ** 2
+    return float(-ndtri(level / 2)) * math.sqrt(whole + added) + Z_POWER * math.sqrt(whole)
 
 
 def power(apart: float, *, size: float, differ: float, level: float) -> float:

@@ -35,16 +35,25 @@ class Standings:
     right: Floats | None = None
 
 
-def standings(values: Floats, clusters: Clusters | None = None) -> Standings:
-    """Of values, shape [entries, samples]. The variance is CR2's (spreads.py); for 0/1 values one sample that differs is added."""
+def standings(values: Floats, clusters: Clusters | None = None, *, width: float | None = None) -> Standings:
+    """Of values, shape [entries, samples], of a range of that width, if one is known. The variance is CR2's (spreads.py).
+
+    Where a range is known one sample is added that differs by all of it for either side, as in a paired difference's interval
+    (differences.py); in clusters it weighs as much more as they cost, of all entries together.
+    """
     n, means = values.shape[1], values.mean(axis=1)
-    by_cluster = grouped(values - means[:, None], clusters)
+    residuals = values - means[:, None]
+    by_cluster = grouped(residuals, clusters)
     binary = bool(np.isin(values, RATIO).all())
     parts = by_cluster.sums / n
     if by_cluster.clusters > 1:
         parts = parts / np.sqrt(1 - by_cluster.sizes / n)
-    alone = binary and by_cluster.clusters == n
-    return Standings(means, parts, float(max(1, by_cluster.clusters - 1)), 1 / n**2 if binary else 0.0, values if alone else None)
+    alone = by_cluster.clusters == n
+    squares = float((residuals**2).sum())
+    effect = 1.0 if alone or squares <= 0 else max(1.0, float((parts**2).sum()) * n**2 / squares)
+    known = 1.0 if binary else width
+    added = 2 * (known * effect / n) ** 2 if known else 0.0
+    return Standings(means, parts, float(max(1, by_cluster.clusters - 1)), added, values if alone and binary else None)
 
 
 def together(own: Sequence[Standings], weights: Sequence[float]) -> Standings:

@@ -17,6 +17,7 @@ Clusters = Sequence[Hashable]
 CLOSEST = 1e-100  # two values nearer than that are taken for equal: their squares vanish
 HAIR = 1e-14  # of the values: by how much rounding misses
 FEW_CLUSTERS = 20  # below it an interval is only as good as its assumptions, and says so
+FEW_UNLIKE = 5  # with fewer values that tell a spread, of which no range is known, it is a guess, and says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ class Spread:
     """The mean of n values in so many clusters, and its variance, with the degrees of freedom that the variance has.
 
     `effect` is the design effect: how many times the variance is that of as many samples that share nothing, 1 or more. `skewness` is that
-    of the clusters' residuals.
+    of the clusters' residuals S; `telling` as many of them as tell the variance, (Σ S²)² / Σ S⁴: all where they are equally far from the
+    mean, one where one alone is.
     """
 
     n: int
@@ -60,6 +62,7 @@ class Spread:
     freedom: float
     effect: float
     skewness: float
+    telling: float
 
 
 def varies(values: Floats) -> bool:
@@ -86,7 +89,14 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     freedom = float(count - 1) if count == n else _freedom(sizes, _intraclass(sums, sizes, squares))
     effect = 1.0 if count == n else _effect(variance, squares / (n - 1) / n, sums, sizes)
     skewness = float(((sums / math.sqrt(total / count)) ** 3).mean()) if total > 0 else 0.0
-    return Spread(n, count, mean, variance, freedom, effect, skewness)
+    return Spread(n, count, mean, variance, freedom, effect, skewness, _telling(sums))
+
+
+def _telling(sums: Floats) -> float:
+    if not (largest := float(np.abs(sums).max())):
+        return 0.0
+    squares = (sums / largest) ** 2  # fourth powers of what lies close together would vanish
+    return float(squares.sum() ** 2 / (squares @ squares))
 
 
 def errors(values: Floats, clusters: Clusters | None = None) -> Floats:
@@ -103,15 +113,14 @@ def covariance(parts: Sequence[Floats]) -> float:
 def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float:
     """variance / alone, drawn towards the worst case Σ n_c²/n, in which all samples of a cluster are the same, where few clusters tell it.
 
-    It counts as one cluster beside the (Σ S²)² / Σ S⁴ that do. Source of the effect: Korn and Graubard, Survey Methodology 24 (1998)
+    It counts as one cluster beside those that do. Source of the effect: Korn and Graubard, Survey Methodology 24 (1998)
     193-201; of the draw: `make bench-rigor`, whose coverage it holds where answers are nearly all right or all wrong.
     """
     worst = float(sizes @ sizes / sizes.sum())
-    squares = sums**2
     if alone <= 0:
         return max(1.0, worst)
     # Clusters whose samples all cancel out (variance 0) tell it as well as any.
-    telling = float(squares.sum() ** 2 / (squares @ squares)) if variance > 0 else float(len(sizes))
+    telling = _telling(sums) if variance > 0 else float(len(sizes))
     return max(1.0, (variance / alone * telling + worst) / (telling + 1))
 
 

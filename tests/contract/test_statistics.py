@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streams.statistics.differences import Difference, equivalent, mcnemar
+from streams.statistics.differences import Difference, difference, equivalent, mcnemar
 from streams.statistics.intervals import mean_interval, skewed, skewed_p, wilson
 from streams.statistics.power import detectable, needed
 from streams.statistics.resampling import percentile_interval, resampled_means
@@ -93,7 +93,7 @@ def test_mcnemar_is_scipys_binomial_with_half_of_the_point(better: int, worse: i
 
 def _of(n: int) -> Difference:
     """A difference of n values with a standard deviation of 1."""
-    return Difference(0.0, 1.0 / math.sqrt(n), None, None, 1.0, "", "", n, n)
+    return Difference(0.0, 1.0 / math.sqrt(n), None, None, 1.0, "", "", n, n, variance=1 / n)
 
 
 def test_what_can_be_found_has_the_power_that_it_says() -> None:
@@ -107,8 +107,8 @@ def test_what_can_be_found_has_the_power_that_it_says() -> None:
 
 
 def test_equivalence_is_scipys_two_one_sided_tests() -> None:
-    """The greater p of "not below -margin" and "not above margin"."""
+    """The greater p of "not below -margin" and "not above margin", of values without a range."""
     own = np.random.default_rng(5).normal(0.05, 0.5, 200)
     below = stats.ttest_1samp(own, -0.15, alternative="greater").pvalue
     above = stats.ttest_1samp(own, 0.15, alternative="less").pvalue
-    assert equivalent(own.mean(), stats.sem(own), margin=0.15, freedom=199) == pytest.approx(max(below, above))
+    assert equivalent(difference(own.tolist(), [0.0] * 200), margin=0.15) == pytest.approx(max(below, above))

@@ -247,6 +247,7 @@ def test_an_unknown_task_names_its_neighbours() -> None:
     with pytest.raises(NotFound, match="did you mean hellaswag"):
         resolve("helaswag")
     assert len(resolve("mmlu")) == 57
+    assert [{leaf.weight_by_size for leaf in resolve(name)} for name in ("mmlu", "blimp", "lingoly")] == [{True}, {False}, {False}]
 
 
 def test_a_group_is_its_members_as_it_wants_them() -> None:

@@ -12,6 +12,9 @@ from scipy import stats
 
 from benchmarks.rigor import EACH, FEWER
 from benchmarks.rigor_cells import Cell, cells
+from benchmarks.rigor_power import provisional
+from benchmarks.rigor_totals import tables
+from benchmarks.rigor_values import of_values
 from streams.boards.comparison import Measured, Sample, compare
 from streams.statistics.differences import mcnemar, paired_proportions
 from streams.statistics.intervals import Interval, mean_interval, wilson
@@ -20,7 +23,10 @@ from streams.statistics.spreads import Floats
 LEAST, MOST = 0.94, 0.06
 
 
-@pytest.mark.parametrize("cell", list(cells())[::EACH], ids=lambda cell: f"{cell.grid}, {cell.name}")
+EVERY = [*cells(), *of_values(), *tables(), *provisional()]  # but those whose slice takes minutes
+
+
+@pytest.mark.parametrize("cell", EVERY[::EACH], ids=lambda cell: f"{cell.grid}, {cell.name}")
 def test_a_cell_keeps_its_bound(cell: Cell) -> None:
     """Within the noise of few simulations."""
     assert cell.found(FEWER).verdict != "misses"
@@ -34,13 +40,16 @@ HARD = [
     "pairs, G = 20, b = 0.01, c = 0: intervals of no width", "clusters, G = 20, heavy tail, p = 0.98, ICC = 0.5",
     "repeats, n = 50, repeats = 5, p = 0.98, ICC = 0.9", "sampled runs, n = 100, repeats = 1, p = 0.3",
     "tests, t and t corrected for skewness, n = 20, exponential differences", "stopping, N = 400, ±0.05, p = 0.5: more than 350 are asked",
+    "rare values, about 0.9, rarely 0, n = 50, one in 100", "rare pairs, n = 50, one in 20: found",
+    "totals, mcc, n = 50, label 1 in 0.5, wrong 0.02",
+    "rare pairs, right and wrong, n = 50, 0 differ too: as good, but apart by the margin",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HARD)
 def test_a_cell_that_was_missed_before_keeps_its_bound(name: str) -> None:
     """Within the noise of few simulations."""
-    (cell,) = [cell for cell in cells() if f"{cell.grid}, {cell.name}" == name]
+    (cell,) = [cell for cell in EVERY if f"{cell.grid}, {cell.name}" == name]
     assert cell.found(FEWER).verdict != "misses"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import lm_eval
 import pytest
+import yaml
+from lm_eval.config.group import GroupConfig
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._yaml_loader import load_yaml
 
@@ -140,6 +142,16 @@ def test_a_group_is_one_choice_and_its_tasks_are_planned_by_themselves() -> None
         leaves_of(choice.model_copy(update={"name": "other"}))
 
 
+@pytest.mark.parametrize(("said", "by_size"), [("", True), (", weight_by_size: true", True), (", weight_by_size: false", False)])
+def test_a_groups_tasks_count_by_their_samples_unless_it_says_otherwise(said: str, by_size: bool) -> None:
+    """Its own, and lm-eval's in it; as lm-eval takes the same figures."""
+    text = f"group: mine\ntask: [boolq, arc_easy]\naggregate_metric_list:\n  - {{metric: acc{said}}}\n"
+    choice = TaskChoice(name="mine", definition=text)
+    assert {(one.group, one.weight_by_size) for one in expanded([choice], [leaves_of(choice)])} == {("mine", by_size)}
+    (figure,) = GroupConfig(**yaml.safe_load(text)).aggregate_metric_list or []
+    assert figure.weight_by_size == by_size
+
+
 def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
     """And is enough to make it again."""
     files = Files("lands.yaml", LANDS)
@@ -166,8 +178,10 @@ def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
         ({"a.yaml": f"group: x\ntask:\n  - task: y\n    doc_to_txt: y\n{REST}\n"}, "a.yaml, line 4: there is no field 'doc_to_txt'"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    aggregation: meen\n"},
          "a.yaml, line 5: aggregation 'meen' of a group is not supported: write mean"),
-        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: false\n"},
-         "a.yaml, line 5: a group's samples count alike here: write weight_by_size: true"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: maybe\n"},
+         "a.yaml, line 5: weight_by_size must be true (samples count alike) or false (tasks do)"),
+        ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - {metric: acc, weight_by_size: false}\n  - metric: f1\n"},
+         "a.yaml, line 4: weight_by_size must be the same for all figures of a group"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    agregation: mean\n"},
          "a.yaml, line 5: aggregate_metric_list has no 'agregation'; did you mean aggregation?"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: !function a.b\n"},

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtr
 
 from streams.statistics.differences import (
+    Difference,
     difference,
     equivalent,
     holm,
@@ -70,7 +72,7 @@ def test_without_a_spread_nothing_is_reckoned() -> None:
     assert (one.low, one.high, one.stderr, one.p) == (None, None, None, 1.0)
     known = difference([0.25] * 50, [0.25] * 50, width=1.0)
     assert known.low is not None and known.high is not None and known.low < 0 < known.high
-    assert equivalent(0.0, None, margin=0.1) is None
+    assert equivalent(same, margin=0.1) is None
     assert detectable(same) is None and needed(same, difference=0.1) is None
 
 
@@ -123,12 +125,37 @@ def test_a_scale_changes_nothing_but_the_unit() -> None:
         assert (points.low, points.high, points.p) == pytest.approx((100 * own.low, 100 * own.high, own.p))
 
 
+def apart(value: float) -> Difference:
+    """A difference without a range, with a standard error of 0.01 that is as good as the normal's."""
+    return Difference(value, 0.01, None, None, 1.0, "", "", 10**9, 10**9, variance=1e-4)
+
+
 def test_as_good_as_one_another_needs_both_ends_inside_the_margin() -> None:
     """The 90 % interval inside ±margin is p = 0.05: 1.6449 standard errors from the nearer end."""
-    assert equivalent(0.0, 0.01, margin=0.0164485) == pytest.approx(0.05, abs=1e-6)
-    assert equivalent(-0.01, 0.01, margin=0.0264485) == equivalent(0.01, 0.01, margin=0.0264485) == pytest.approx(0.05, abs=1e-6)
-    beyond = equivalent(0.03, 0.01, margin=0.02)
+    assert equivalent(apart(0.0), margin=0.0164485) == pytest.approx(0.05, abs=1e-6)
+    assert equivalent(apart(-0.01), margin=0.0264485) == equivalent(apart(0.01), margin=0.0264485) == pytest.approx(0.05, abs=1e-6)
+    beyond = equivalent(apart(0.03), margin=0.02)
     assert beyond is not None and beyond > 0.8
+
+
+def test_samples_that_do_not_differ_are_as_good_only_where_they_are_many() -> None:
+    """At a margin of 0.05 the variance of 50 is 0.05·0.95/50: by hand, t's tail at 0.05/√that. No margin is as wide as the range."""
+    same = difference([1.0] * 50, [1.0] * 50)
+    assert equivalent(same, margin=0.05) == pytest.approx(float(stdtr(49, -0.05 / math.sqrt(0.05 * 0.95 / 50))))
+    assert equivalent(same, margin=0.05) > 0.05  # type: ignore[operator]  # never None
+    assert equivalent(difference([1.0] * 200, [1.0] * 200), margin=0.05) < 0.01  # type: ignore[operator]
+    assert equivalent(same, margin=1.0) == 0.0
+
+
+def test_rare_failures_are_no_difference_between_runs_that_are_as_good() -> None:
+    """One of a hundred differs by 0.9, the others by -0.009 and a little: of 400 pairs of runs few are called different."""
+    draw, found = np.random.default_rng(5), []
+    for _ in range(400):
+        own = np.where(draw.random(50) < 0.01, 0.9, -0.009 / 0.99 + 0.03 * draw.normal(size=50))
+        found.append(difference((0.5 + own / 2).tolist(), (0.5 - own / 2).tolist(), width=1.0))
+    assert np.mean([one.p <= 0.05 for one in found]) <= 0.05
+    assert np.mean([one.low is not None and one.high is not None and one.low <= 0 <= one.high for one in found]) >= 0.95
+    assert found[0].method == "adjusted Wald, known range"
 
 
 def test_a_mean_over_tasks_is_joined_by_its_weights() -> None:

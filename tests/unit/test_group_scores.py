@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr
+from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr, unweighted_mean_stderr
 
 from query_api.reading.groups import group_scores
 
@@ -35,6 +35,18 @@ def test_a_group_has_the_value_and_the_standard_error_of_lm_eval() -> None:
     assert {name: row[name] for name in ("group", "tasks", "samples", "not_scored", "truncated", "complete")} == {
         "group": "mmlu", "tasks": 3, "samples": 361, "not_scored": 3, "truncated": 3, "complete": True,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("aggregation", ["mean", "aggregate_scores"])
+def test_a_group_whose_tasks_count_alike_has_the_value_and_the_standard_error_of_lm_eval(aggregation: str) -> None:
+    """Whatever makes the tasks' figures: the smallest counts as much as the largest."""
+    tasks = [planned(f"t{at}", aggregation=aggregation) | {"weight_by_size": False} for at in range(3)]
+    (row,) = group_scores(tasks, SCORES)
+    assert row["value"] == pytest.approx(aggregate_subtask_metrics(VALUES, SIZES, weight_by_size=False))
+    assert row["stderr"] == pytest.approx(unweighted_mean_stderr(ERRORS))
+    assert row["low"] < row["value"] < row["high"] and row["why_undefined"] is None
+    (unsure,) = group_scores(tasks, [score(0, stderr=None, low=None, high=None), *SCORES[1:]])
+    assert (unsure["value"], unsure["stderr"], unsure["low"]) == (row["value"], None, None)
 
 
 def test_a_group_is_provisional_as_its_tasks_are() -> None:

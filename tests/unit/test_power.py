@@ -9,7 +9,8 @@ import pytest
 from streams.statistics.differences import Difference, difference, mcnemar
 from streams.statistics.power import detectable, needed
 
-SURE = Difference(0.0, 0.01, -0.02, 0.02, 1.0, "", "", n=1000, clusters=1000)
+Z = 1.959963984540054
+SURE = Difference(0.0, 0.01, -0.02, 0.02, 1.0, "", "", n=1000, clusters=1000, variance=1e-4)
 
 
 def paired(n: int, better: int, worse: int) -> Difference:
@@ -39,6 +40,21 @@ def test_it_finds_what_it_says_it_would(n: int, better: int, worse: int, tests: 
         favour = draw.binomial(m, (differ + true) / 2 / differ)
         found = np.mean([mcnemar(int(one), int(both - one)) <= 0.05 / tests for one, both in zip(favour, m, strict=True)])
         assert 0.76 <= found <= 0.84
+
+
+def test_scores_of_a_known_range_want_samples_however_little_they_spread() -> None:
+    """By hand: of samples that are all alike z·√2 of the range, over how many there are; others find 0.1 from n·0.1 on, which is
+    z·√(2 + n/100) + z'·√(n/100)."""
+    alike = difference([0.5] * 100, [0.5] * 100, width=1.0)
+    assert detectable(alike) == pytest.approx(Z * math.sqrt(2) / 100)
+    assert needed(alike, difference=0.1) == math.ceil(Z * math.sqrt(2) / 0.1)
+    spread = replace(SURE, variance=0.01 / 1000, width=1.0)
+    size = needed(spread, difference=0.1)
+    assert size is not None
+    for count, short in ((size - 1, True), (size, False)):
+        wanted = Z * math.sqrt(2 + 0.01 * count) + 0.8416212335729143 * math.sqrt(0.01 * count)
+        assert (0.1 * count < wanted) is short
+    assert needed(spread, difference=1.5) is None
 
 
 def test_samples_that_stand_or_fall_together_find_less() -> None:

@@ -17,11 +17,12 @@ from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published,
 from streams.boards.comparison import Measured, Sample, compare
 from streams.boards.ranking import Board, Entry, boards_of, chosen, rank
 from streams.boards.results import Result, result_of
+from streams.boards.weighing import Counted, weights
 from streams.quality.scores import Key, TaskScores
 from streams.settling.results import scored as task_scored
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
-from streams.statistics.intervals import Interval, wilson
+from streams.statistics.intervals import Interval, Ratio, joint_interval, mean_interval
 from tests.runs import run_named
 
 R = run_named("r")
@@ -113,21 +114,24 @@ def test_before_all_samples_are_there_only_a_mean_is_told_within_what_it_can_be(
         told.add(scored(R, ordinal, value, metric="f1", metrics=2))
         told.add(scored(R, ordinal, -40.0, metric="perplexity", metrics=2))
     f1, perplexity = told.provisional(means={("none", "f1")})
-    assert (f1.low, f1.why_undefined) == (0.0, None)
+    assert (f1.method, f1.why_undefined) == ("Wilson, known range", None)
     assert f1.value == pytest.approx(0.3)
+    assert (f1.low, f1.high) == pytest.approx(mean_interval([0.0, 0.0, 0.9], within=(0.0, 1.0)))
     assert (perplexity.value, perplexity.low, perplexity.why_undefined) == (None, None, "known only when all samples are")
 
 
 def test_a_provisional_mean_of_answers_that_depend_on_each_other_has_no_interval() -> None:
-    """Repeats are no documents, and values that are all alike may still not be."""
+    """Repeats are no documents; and values without a range that are all alike may still not be."""
     told = TaskScores()
     for ordinal in range(4):
         told.add(scored(R, ordinal, 0.5))
-    (alike,) = told.provisional(means={("none", "acc")})
-    assert (alike.value, alike.low, alike.n) == (0.5, None, 4)
+        told.add(scored(R, ordinal, 0.5, metric="mine"))
+    alike, mine = told.provisional(means={("none", "acc"), ("none", "mine")})
+    assert (alike.value, mine.value, mine.low, mine.method, mine.n) == (0.5, 0.5, None, None, 4)
+    assert alike.low is not None and 0.0 < alike.low < 0.5
     for ordinal in range(4):
         told.add(SampleScored.model_validate(scored(R, ordinal, float(ordinal % 2)).model_dump() | {"repeat": 1, "event_id": ""}))
-    (repeated,) = told.provisional(means={("none", "acc")})
+    repeated, _ = told.provisional(means={("none", "acc")})
     assert (repeated.value, repeated.low, repeated.n, repeated.repeats) == (0.5, None, 4, 2)
 
 
@@ -327,13 +331,14 @@ def test_a_group_counts_as_one_task_of_a_suite() -> None:
 
 
 def joint(rights: list[int], n: int, parts: list[float]) -> Interval:
-    """By hand: variances of shares smoothed by half a sample either way, then Wilson's with as many samples as have that variance."""
-    smooth = [(right + 0.5) / (n + 1) for right in rights]
-    middle = sum(part * share for part, share in zip(parts, smooth, strict=True))
-    variance = sum(part**2 * share * (1 - share) / n for part, share in zip(parts, smooth, strict=True))
-    interval = wilson(sum(part * right / n for part, right in zip(parts, rights, strict=True)), middle * (1 - middle) / variance)
-    assert interval is not None
-    return interval
+    """Of tasks of right and wrong, which tests of intervals hold to its definition."""
+    return joint_interval([Ratio(right / n, right * (n - right) / n**3, n) for right in rights], parts)
+
+
+def test_tasks_of_a_group_count_by_their_samples_or_alike() -> None:
+    """30 and 10 samples, and a task beside: three eighths, one, and half of all; or a quarter each, and half."""
+    for by_size, parts in ((True, [0.375, 0.125, 0.5]), (False, [0.25, 0.25, 0.5])):
+        assert weights([Counted("t", "g", 30, by_size), Counted("u", "g", 10, by_size), Counted("v", None, 5)]) == parts
 
 
 def test_a_comparison_weighs_as_the_ranking_does() -> None:

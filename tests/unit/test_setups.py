@@ -158,7 +158,7 @@ def test_a_figure_tells_documents_repeats_and_set_ups_apart() -> None:
     # Means under the second set-up: 0, ½, 0; so MS_d = MS_e = 1/24, MS_s = 3·2·(5/12)² = 25/24.
     assert (found.between, found.within, found.between_setups) == pytest.approx((0.0, 1 / 24, 1 / 3))
     assert found.stderr == pytest.approx(math.sqrt(1 / 48 / 3 + 1 / 6))
-    assert found.method == "Wilson, effective size, 2 set-ups"
+    assert found.method == "Wilson, known range, 2 set-ups"
     assert found.low is not None and found.high is not None and found.low < 0.1 and found.high > 0.9
 
 
@@ -166,7 +166,7 @@ def test_without_set_ups_all_is_as_before() -> None:
     """The same figures; and where no document has all set-ups, or the metric is no mean, there is no interval."""
     table = [[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
     plain = figure(scores(table))
-    assert (plain.setups, plain.between_setups, plain.method) == (1, None, "Wilson, effective size")
+    assert (plain.setups, plain.between_setups, plain.method) == (1, None, "Wilson, known range")
     assert plain.within == pytest.approx(1 / 3)
     alone = figure(scores([[1.0], [0.0]]), 0, 1, 2)
     assert (alone.value, alone.stderr, alone.low, alone.setups) == (0.5, None, None, 3)

@@ -75,3 +75,21 @@ def test_what_was_asked_five_times_is_no_surer(name: str, items: list[Any]) -> N
     assert once is not None and stderr(name, again, groups) == pytest.approx(once, rel=0.12)
     assert (stderr(name, again) or 0.0) < 0.6 * once
     assert stderr(name, again, [0] * len(again)) is None
+
+
+@pytest.mark.parametrize("name", ["f1_score", "matthews_corrcoef"])
+def test_answers_that_are_nearly_all_right_leave_an_error(name: str) -> None:
+    """A hundred right, of both labels: about that of half a sample beside them; in tens that are alike, of ten samples. None is 0."""
+    items = [(n % 2, n % 2) for n in range(100)]
+    found, grouped = stderr(name, items), stderr(name, items, [n // 10 for n in range(100)])
+    assert found is not None and grouped is not None
+    assert 0.005 < found < 0.03
+    assert grouped > 5 * found
+    assert found < (stderr(name, [*items, (0, 1), (1, 0)]) or 0.0)
+
+
+def test_where_there_is_no_score_there_is_no_error() -> None:
+    """Without a label 1 there is no F1, with one label alone no correlation; answers that are all 1, and right, have an F1."""
+    assert stderr("f1_score", [(0, 0)] * 20) == 0.0
+    assert stderr("matthews_corrcoef", [(1, 1)] * 20) == stderr("matthews_corrcoef", [(1, 1), (1, 0)] * 20) == 0.0
+    assert (stderr("f1_score", [(1, 1)] * 20) or 0.0) > 0

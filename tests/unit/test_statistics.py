@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.optimize import brentq
 
 from streams.statistics.clusters import cluster_of
 from streams.statistics.intervals import (
@@ -17,6 +18,7 @@ from streams.statistics.intervals import (
     mean,
     mean_interval,
     mean_of,
+    of_error,
     percentiles,
     ratio,
     ratio_of,
@@ -49,10 +51,10 @@ def test_an_interval_says_what_made_it() -> None:
     """Of right and wrong, of ratios, of clusters, of few clusters, of anything; and its error is over documents."""
     half, names = [0.0, 1.0] * 40, [number // 2 for number in range(80)]
     assert mean_of(half).method == "Wilson"
-    assert mean_of([0.5, *half], within=(0.0, 1.0)).method == "Wilson, effective size"
+    assert mean_of([0.5, *half], within=(0.0, 1.0)).method == "Wilson, known range"
     assert mean_of(half, names).method == "Wilson, effective size"
     assert mean_of(half, [number // 8 for number in range(80)]).method == "Wilson, effective size, few clusters"
-    assert mean_of([2.5, *half]).method == "Student, corrected for skewness"
+    assert mean_of([2.5, *half]).method.startswith("Student, corrected for skewness")
     assert mean_of([0.25, 0.25]).method == mean_of([0.25]).method == "none"
     assert (mean_of(half, names).n, mean_of(half, names).clusters) == (80, 40)
 
@@ -139,10 +141,7 @@ def test_where_all_answers_are_right_clusters_count_as_one_sample_each() -> None
     own = spread(np.ones(80), names)
     assert own is not None
     assert (own.effect, own.freedom) == pytest.approx((8.0, 9.0))
-    middle = 80.5 / 81
-    variance = middle * (1 - middle) / 80 * 8
-    size = middle * (1 - middle) / variance / (t95(9) / 1.959963984540054) ** 2
-    assert mean_interval([1.0] * 80, names) == pytest.approx((1 / (1 + 1.959963984540054**2 / size), 1.0))
+    assert mean_interval([1.0] * 80, names) == pytest.approx((1 / (1 + t95(9) ** 2 / 10), 1.0))
 
 
 Z = 1.959963984540054
@@ -157,16 +156,42 @@ def test_one_task_of_right_and_wrong_has_wilsons_own_interval() -> None:
         assert joint_interval([own], [0.25]) == pytest.approx([0.25 * end for end in wilson(right / n, n) or ()])
 
 
-def test_a_suites_interval_is_the_trials() -> None:
-    """Variances from shares smoothed by half a sample each way, then Wilson's with as many samples as have that variance."""
-    rights, n = [20, 19, 12], 20
-    parts = [one for right in rights if (one := ratio(np.asarray([1.0] * right + [0.0] * (n - right))))]
-    smooth = [(right + 0.5) / (n + 1) for right in rights]
-    middle, value = sum(smooth) / 3, sum(rights) / n / 3
-    size = middle * (1 - middle) / (sum(p * (1 - p) / n for p in smooth) / 9)
-    half = Z * math.sqrt(value * (1 - value) / size + Z**2 / (4 * size**2)) / (1 + Z**2 / size)
-    centre = (value + Z**2 / (2 * size)) / (1 + Z**2 / size)
-    assert joint_interval(parts, [1 / 3] * 3) == pytest.approx((centre - half, centre + half))
+def ends(parts: list[tuple[float, float, float]], weights: list[float]) -> tuple[float, float]:
+    """By the definition: of means, variances of one sample and sizes; where the share at an end makes the mean z standard errors apart."""
+
+    def apart(share: float, rooms: list[float]) -> float:
+        own = sum(
+            weight**2 / size * ((1 - share) * square + share * (1 - share) * room**2)
+            for weight, room, (_, square, size) in zip(weights, rooms, parts, strict=True)
+        )
+        return share * sum(weight * room for weight, room in zip(weights, rooms, strict=True)) - Z * math.sqrt(own)
+
+    low, high = ([mean for mean, _, _ in parts], [1 - mean for mean, _, _ in parts])
+    below, above = (
+        brentq(apart, 1e-9, 1.0, args=(rooms,), xtol=1e-14) * sum(weight * room for weight, room in zip(weights, rooms, strict=True))
+        for rooms in (low, high)
+    )
+    value = sum(weight * mean for weight, (mean, _, _) in zip(weights, parts, strict=True))
+    return value - below, value + above
+
+
+def test_a_suites_interval_is_its_definition() -> None:
+    """Tasks of right and wrong, and one of values between, with weights."""
+    rows = [np.asarray([1.0] * right + [0.0] * (20 - right)) for right in (20, 19, 12)] + [np.linspace(0.1, 0.8, 30)]
+    weights = [0.4, 0.3, 0.2, 0.1]
+    parts = [one for row in rows if (one := ratio(row))]
+    told = [(float(row.mean()), float(row.var()), float(len(row))) for row in rows]
+    assert joint_interval(parts, weights) == pytest.approx(ends(told, weights))
+
+
+def test_values_of_a_known_range_leave_room_for_what_no_sample_showed() -> None:
+    """Fifty answers of 0.9 may hide as many zeros as fifty right ones may hide wrong ones; a rubric's points likewise. Few are not seen."""
+    low, high = mean_interval([0.9] * 50, within=(0.0, 1.0)) or (0.0, 0.0)
+    square = Z**2
+    assert (low, high) == pytest.approx((0.9 / (1 + square / 50), 0.9 + 0.1 * square / 50 / (1 + square / 50)))
+    points = mean_interval([9.1] * 50, within=(1.0, 10.0))
+    assert points == pytest.approx((1 + 9 * low, 1 + 9 * high))
+    assert mean_of([0.9] * 50, within=(0.0, 1.0)).method == "Wilson, known range"
 
 
 def test_a_suite_whose_tasks_share_documents_is_less_sure() -> None:
@@ -187,7 +212,7 @@ def test_a_ratio_is_found_again_in_its_interval(given_: tuple[int, int]) -> None
     own = ratio(np.asarray([1.0] * right + [0.0] * (n - right)))
     assert interval is not None and own is not None
     found = ratio_of(right / n, interval)
-    assert (found.middle, found.variance) == pytest.approx((own.middle, own.variance), rel=1e-6)
+    assert (found.value, found.variance, found.size) == pytest.approx((own.value, own.variance, own.size), rel=1e-6)
 
 
 @given(st.lists(st.floats(-50, 50), min_size=3, max_size=30))
@@ -235,10 +260,27 @@ def test_a_standard_error_does_not_deny_the_interval_beside_it(values: list[floa
     assert found.stderr is None or found.stderr > 1e-4
 
 
+@given(st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_scores_interval_is_wilsons_with_as_many_samples_as_have_its_error(given_: tuple[int, int]) -> None:
+    """Half a sample added at either end."""
+    right, n = given_
+    smooth = (right + 0.5) / (n + 1)
+    assert of_error(right / n, math.sqrt(smooth * (1 - smooth) / n)) == pytest.approx(wilson(right / n, n))
+
+
+def test_few_values_that_tell_a_spread_are_said_to_be_few() -> None:
+    """Of values without a range, one of which is far off; of normal ones nothing is said."""
+    assert mean_of([2.5] * 49 + [90.0]).method == "Student, corrected for skewness, few unlike values"
+    assert mean_of(np.random.default_rng(1).normal(size=50).tolist()).method == "Student, corrected for skewness"
+    for scale in (1e-99, 1.0, 1e60):
+        own = spread(np.asarray([0.0] * 9 + [scale]))
+        assert own is not None and own.telling == pytest.approx((9 * 0.01 + 0.81) ** 2 / (9 * 0.0001 + 0.9**4))
+
+
 def test_the_error_of_answers_that_are_all_right_is_the_intervals_own() -> None:
-    """Of 50: p' = 50.5 / 51, √(p'(1 - p')/50); in percent a hundred times that. One that is wrong has the textbook's."""
-    assert mean_of([1.0] * 50).stderr == pytest.approx(math.sqrt(50.5 * 0.5) / 51 / math.sqrt(50))
-    assert mean_of([100.0] * 50, within=(0.0, 100.0)).stderr == pytest.approx(math.sqrt(50.5 * 0.5) / 0.51 / math.sqrt(50))
+    """Of 50: half of z²/(50 + z²), over z; in percent a hundred times that. One that is wrong has the textbook's."""
+    assert mean_of([1.0] * 50).stderr == pytest.approx(Z / (50 + Z**2) / 2)
+    assert mean_of([100.0] * 50, within=(0.0, 100.0)).stderr == pytest.approx(100 * Z / (50 + Z**2) / 2)
     assert mean_of([1.0] * 49 + [0.0]).stderr == pytest.approx(math.sqrt(0.98 * 0.02 / 49))
 
 
@@ -275,6 +317,18 @@ def test_tasks_over_the_same_documents_are_one_standing() -> None:
     direct = standings((first + second) / 2)
     assert joined.means == pytest.approx(direct.means)
     assert joined.influence == pytest.approx(direct.influence)
+
+
+def test_a_sample_is_added_for_either_side_where_a_range_is_known() -> None:
+    """Entries whose 40 samples are 0.9 and a hair, one's 0.002 more: a t test is sure of it; but one failure in forty turns it."""
+    values = 0.9 + 1e-4 * np.random.default_rng(1).normal(size=(3, 40))
+    values[0] += 0.002
+    assert ranges([standings(values)]) == [(1, 1), (2, 3), (2, 3)]
+    assert ranges([standings(values, width=1.0)]) == [(1, 3)] * 3
+    assert standings(values, width=2.0).added == pytest.approx(2 * (2 / 40) ** 2)
+    assert standings(np.repeat(values, 5, axis=1), np.repeat(np.arange(40), 5).tolist(), width=2.0).added == pytest.approx(
+        2 * (2 / 40) ** 2, rel=0.1
+    )
 
 
 def test_documents_on_one_passage_share_a_cluster() -> None:

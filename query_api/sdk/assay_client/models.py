@@ -2031,10 +2031,11 @@ class TaskChoice(Shape):
     A task as it is asked for. `limit` takes the first samples of the whole build, `limit_ratio` that share of them.
 
     `version` and `data_revision` are its pins: the task's version and the sha of its data, as TaskBuilt tells them. Tasks of one `group`
-    count as one in a suite. `definition` is a task or a group of the client's own: its YAML in lm-eval's form, whose Python is run where
-    `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are computed beside the task's own. `skip_bad_rows`:
-    rows that cannot be asked or scored are left out and counted, instead of refusing the task. `fewshot_exclude_self`: a document is never
-    among its own examples. `vary`: in what repeats are built differently, the seed of the few-shot examples or the prompt's format.
+    count as one in a suite, by their samples or, without `weight_by_size`, alike. `definition` is a task or a group of the client's own:
+    its YAML in lm-eval's form, whose Python is run where `trust_code`; `file` is its path among the `parts` that it leans on. `metrics` are
+    computed beside the task's own. `skip_bad_rows`: rows that cannot be asked or scored are left out and counted, instead of refusing the
+    task. `fewshot_exclude_self`: a document is never among its own examples. `vary`: in what repeats are built differently, the seed of the
+    few-shot examples or the prompt's format.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2056,6 +2057,7 @@ class TaskChoice(Shape):
     parts: Annotated[list[TaskPart], Field(validate_default=True)] = []
     skip_bad_rows: bool = False
     vary: list[Literal["seed", "format"]] = []
+    weight_by_size: bool = True
 
 
 class AgentPage(Shape):
