@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from agents.adapting import Sources, sources_of
 from agents.building import Building
 from agents.judged import Judged, Judging
+from agents.repeating import planned_again
 from infra.harness.building import beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
@@ -75,6 +76,8 @@ class Preparing:
     async def plan(self, request: EvaluationRequested, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
         """What will come of a request; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be, with the reason."""
         planning.check(request)
+        if request.audit_of is not None:
+            return await planned_again(request, log=self._log, settings=self._settings)
         judging.check_judges(request, DERIVED_TASKS)
         request, facts = await asyncio.to_thread(functools.partial(brought, request, settings=self._settings))
         asked = await self._asked(request, dress_of(request, facts))

@@ -3,7 +3,8 @@
 It sweeps the log again and again, each record once, and reads of most only the key. A run of which all is said is read once more, hashed
 as it comes, and its seal is written as the next link of the chain. Any number of sealers may run: a link counts when it comes back from
 the log as the next one (streams/trust/chains.py); who was second writes another behind it. What was said of a run after its seal is
-quarantined. All state is the log's: a snapshot saves a start from reading the keys of all history.
+quarantined. An audit is compared with its run before it is sealed (agents/auditing.py). All state is the log's: a snapshot saves a start
+from reading the keys of all history.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from contextlib import aclosing
 
 import structlog
 
+from agents.auditing import Auditing
 from agents.quarantining import Late, quarantine
 from infra import seal_keys
 from infra.identity import producer
@@ -50,6 +52,7 @@ class Sealer:
         self._log = log
         self._settings = settings
         self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
+        self._auditing = Auditing(log, settings)
         self._keys: list[Key] = []
         self._ledger = Ledger(Chains())
         self._swept: Ends = {}
@@ -63,6 +66,7 @@ class Sealer:
         done, _ = await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+        self._auditing.close()
         await asyncio.gather(working, stopping, return_exceptions=True)
         if working in done:
             working.result()
@@ -119,7 +123,9 @@ class Sealer:
         if due := self._ledger.due(self._swept):
             self._keys = await self._ready_keys()
             self._ledger.chains.known = frozenset(key.public for key in self._keys)
-            for run_id in due:
+            key = seal_keys.signing(self._keys)
+            assert key is not None
+            for run_id in [one for one in due if self._auditing.is_said(one, self._ledger, key)]:
                 await self._seal(run_id)
 
     async def _sweep(self, behind: Ends) -> list[Late]:
@@ -196,6 +202,7 @@ class Sealer:
         """How many events are sealed, once the run's link counts, or another's. Raises: Permanent, where none does; Unavailable."""
         stretches = run.stretches.told()
         tree = await self._hashed(run_id, stretches)
+        await self._auditing.draw(run_id, run, tree.root)
         while run_id in self._ledger.open:
             link = self._link(run_id, run, stretches, tree)
             await self._log.publish(link)

@@ -1,0 +1,63 @@
+"""Audits planned: the jobs of the run that is audited, read from the log, once more; its model must be here, and be the same."""
+
+import asyncio
+import functools
+from contextlib import aclosing
+
+from infra.kafka import Log
+from infra.preparing import brought
+from infra.settings import Settings
+from schemas.event import Visibility
+from schemas.jobs import Job, JobPlanned
+from schemas.requests import EvaluationRequested
+from schemas.runs import Plan, RunChanged, RunState
+from streams import planning
+from streams.errors import Invalid
+from streams.runs import step
+from streams.topics import JOBS_PLANNED, RUNS
+from streams.trust import again
+from streams.trust.privacy import PRIVATE
+
+
+async def planned_again(request: EvaluationRequested, *, log: Log, settings: Settings) -> tuple[Plan, planning.Jobs]:
+    """The plan and the jobs of an audit. Raises: Invalid, where the run cannot be run again, or its model is another one now."""
+    plan, visibility = await _audited(log, request)
+    if visibility == PRIVATE != request.visibility:
+        raise Invalid(f"run {request.audit_of} is private: ask for its audit as private too", code=again.CODE)
+    prepare = functools.partial(brought, again.asked(request, plan), settings=settings)
+    _, facts = await asyncio.to_thread(prepare)
+    again.check_model(str(request.audit_of), plan, facts.model_sha if facts else None)
+    part = again.part_of(request, plan.tasks)
+    jobs = list(again.jobs_again(request, plan, part, await _jobs(log, str(request.audit_of))))
+    if not jobs:
+        raise Invalid(f"run {request.audit_of} has no jobs whose answers could be compared", code=again.CODE)
+    return again.plan_again(request, plan, part, jobs=len(jobs)), planning.Jobs(len(jobs), iter(jobs))
+
+
+async def _audited(log: Log, request: EvaluationRequested) -> tuple[Plan, Visibility]:
+    """The plan of the run that is audited, and who may see it. Raises: Invalid, where it cannot be audited (yet)."""
+    state: RunState | None = None
+    plan: Plan | None = None
+    visibility: Visibility = "organisation"
+    async with aclosing(log.of_key(RUNS, str(request.audit_of).encode())) as records:
+        async for record in records:
+            if isinstance(change := record.event, RunChanged):
+                state = step(state, change.state)
+                if change.plan and plan is None:
+                    plan, visibility = change.plan, change.visibility
+    again.check_run(request, state, plan)
+    assert plan is not None
+    return plan, visibility
+
+
+async def _jobs(log: Log, run_id: str) -> list[Job]:
+    """A run's jobs in their order; the first of each id counts. What they have in common is held once."""
+    found: dict[str, Job] = {}
+    shared: Job | None = None
+    async with aclosing(log.of_key(JOBS_PLANNED, run_id.encode())) as records:
+        async for record in records:
+            if isinstance(record.event, JobPlanned) and record.event.job_id not in found:
+                job = record.event.job
+                shared = shared or job
+                found[job.job_id] = job.model_copy(update={"model": shared.model, "engine": shared.engine, "chat": shared.chat})
+    return list(found.values())
