@@ -22,15 +22,15 @@ from streams.trust.privacy import PRIVATE
 async def planned_again(request: EvaluationRequested, *, log: Log, settings: Settings) -> tuple[Plan, planning.Jobs]:
     """The plan and the jobs of an audit. Raises: Invalid, where the run cannot be run again, or its model is another one now."""
     plan, visibility = await _audited(log, request)
-    if visibility == PRIVATE != request.visibility:
+    if visibility == PRIVATE and request.visibility != PRIVATE:
         raise Invalid(f"run {request.audit_of} is private: ask for its audit as private too", code=again.CODE)
-    prepare = functools.partial(brought, again.asked(request, plan), settings=settings)
-    _, facts = await asyncio.to_thread(prepare)
-    again.check_model(str(request.audit_of), plan, facts.model_sha if facts else None)
     part = again.part_of(request, plan.tasks)
     jobs = list(again.jobs_again(request, plan, part, await _jobs(log, str(request.audit_of))))
     if not jobs:
         raise Invalid(f"run {request.audit_of} has no jobs whose answers could be compared", code=again.CODE)
+    prepare = functools.partial(brought, again.asked(request, plan, credential_ref=jobs[0].credential_ref), settings=settings)
+    _, facts = await asyncio.to_thread(prepare)
+    again.check_model(str(request.audit_of), plan, facts.model_sha if facts else None)
     return again.plan_again(request, plan, part, jobs=len(jobs)), planning.Jobs(len(jobs), iter(jobs))
 
 

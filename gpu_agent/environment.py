@@ -7,7 +7,7 @@ import os
 import platform
 import socket
 from collections.abc import Mapping
-from importlib.metadata import distributions
+from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import IO
 
@@ -23,12 +23,18 @@ NAMED = frozenset({
 })  # fmt: skip
 
 
+# What installers write beside a package's own files.
+ADDED = (".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/direct_url.json", ".dist-info/uv_cache.json")
+
+
 def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -> EnvironmentSeen:
     """This machine as an event. `engines` that have environments of their own, by what these are made from, stand among the packages."""
     found, driver = devices()
+    named = {one.metadata["Name"]: one for one in distributions() if one.metadata["Name"] in NAMED}
     facts = {
-        "packages": {d.metadata["Name"]: d.version for d in distributions() if d.metadata["Name"] in NAMED}
+        "packages": {name: one.version for name, one in named.items()}
         | {f"engine {name}": f"sha256:{sha}" for name, sha in engines.items()},
+        "package_sums": {name: told for name, one in named.items() if (told := sum_of(one))},
         "driver": driver,
         "cpu": _cpu("model name") or platform.processor() or platform.machine(),
         "cpu_flags": tuple(sorted(_cpu("flags").split())),
@@ -42,6 +48,20 @@ def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -
     sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     stamp = producer("gpu_agent").model_dump()
     return EnvironmentSeen.model_validate(facts | {"sha": sha, "occurred_us": now_us(), "producer": stamp, "organisation_id": organisation})
+
+
+def sum_of(package: Distribution) -> str | None:
+    """The SHA-256 of a package's files by their sums, whoever installed it; None where nothing lists them.
+
+    Source: PyPA, Recording installed projects: RECORD. What an installer adds (scripts, notes of its own, compiled modules) is left out.
+    """
+    rows = (package.read_text("RECORD") or "").splitlines()
+    own = sorted(row for row in rows if "sha256=" in row and not row.startswith("..") and not _is_added(row.partition(",")[0]))
+    return hashlib.sha256("\n".join(own).encode()).hexdigest() if own else None
+
+
+def _is_added(path: str) -> bool:
+    return path.endswith(ADDED) or "__pycache__" in path
 
 
 def _cpu(field: str) -> str:

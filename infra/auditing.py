@@ -17,7 +17,7 @@ from schemas.settled import RunSettled
 from schemas.trust import RunAudited, Stretch
 from streams.errors import Invalid
 from streams.topics import ANSWERS, ENVIRONMENTS, RESULTS, RUN_SCORES, SCORES, Topic
-from streams.trust import audits
+from streams.trust import audits, surroundings
 from streams.trust.audits import Findings, Part
 from streams.trust.statements import reported
 
@@ -52,9 +52,9 @@ async def audited(
     found = await _found(log, (run, own), (audit, other))
     if found.equal_ratio is None:
         return None
-    metrics = list(audits.metrics(own.scores, other.scores, other.result))
+    metrics = list(surroundings.metrics(own.scores, other.scores, other.result))
     environment = list(
-        audits.environment(own.result, other.result, await _seen(log, {*own.result.environments, *other.result.environments}))
+        surroundings.environment(own.result, other.result, await _seen(log, {*own.result.environments, *other.result.environments}))
     )
     told = RunAudited(
         occurred_us=other.result.occurred_us, producer=stamp, organisation_id=own.result.organisation_id, visibility=visibility,

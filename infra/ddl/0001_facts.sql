@@ -377,6 +377,7 @@ CREATE TABLE IF NOT EXISTS fact_environments (
     container_digest Nullable(String),
     os String,
     region String,
+    package_sums String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

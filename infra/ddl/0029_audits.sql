@@ -2,6 +2,7 @@
 
 ALTER TABLE fact_requests ADD COLUMN IF NOT EXISTS audit_of Nullable(String) AFTER model_licences;
 ALTER TABLE fact_requests ADD COLUMN IF NOT EXISTS audit_ratio Nullable(Float64) AFTER audit_of;
+ALTER TABLE fact_environments ADD COLUMN IF NOT EXISTS package_sums String AFTER region;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS samples Int64 AFTER differences;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS equal Int64 AFTER samples;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS unmatched Int64 AFTER equal;
@@ -16,6 +17,7 @@ ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS public_key String AFTER key_id;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS signature String AFTER public_key;
 
 CREATE OR REPLACE VIEW requests AS SELECT * EXCEPT (log_version) FROM fact_requests FINAL;
+CREATE OR REPLACE VIEW environments AS SELECT * EXCEPT (log_version) FROM fact_environments FINAL;
 CREATE OR REPLACE VIEW audits AS SELECT * EXCEPT (log_version) FROM fact_audits FINAL;
 
 -- Own audits are signed by a key that seals runs here; those of other parties count apart.

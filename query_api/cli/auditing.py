@@ -78,7 +78,7 @@ def audits(
         showing.say("no audit yet: `assay audit RUN_ID` runs a run again")
     elif run_id is None:
         rows = [_row(one, report) for one in found["audits"] for report in one["reports"] or [None]]
-        showing.table(["audit", "of run", "model", "state", ">share", ">equal", ">samples", ">of these", "by"], rows)
+        showing.table(["run", "audit of", "model", "state", ">share", ">equal", ">samples", ">of these", "by"], rows)
     else:
         for one in found["audits"]:
             _shown(one)

@@ -24,6 +24,7 @@ BARS = 12
 REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_per_s": "knee", "cliff_rate_per_s": "cliff",
            "capacity_requests_per_s": "capacity"}  # fmt: skip
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
+IDS = ("run", "audit of")  # columns of ids, which are copied: each in one line
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 # Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
 VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
@@ -58,8 +59,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
         head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
         longest = max((len(row[at] or "") for row in told), default=0)
         wide = max(map(len, head.splitlines()), default=0)
-        least = max(wide, longest if figure or head == "run" else min(longest, NARROWEST))
-        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
+        least = max(wide, longest if figure or head in IDS else min(longest, NARROWEST))
+        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head in IDS, min_width=least)
         whole += least + GAP
     for row in told:
         drawn.add_row(*(row[at] or ("–" if row[at] is None else "") for at in shown))

@@ -115,7 +115,7 @@ FROM fact_environments FINAL
 WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id:String} AND environment_sha IS NOT NULL)
 
 -- name: active_runs
-SELECT * EXCEPT (plan),
+SELECT * EXCEPT (plan), nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state IN ('requested', 'planned', 'running')
@@ -123,7 +123,7 @@ ORDER BY state = 'running' DESC, requested_us, run_id
 LIMIT 200
 
 -- name: ended_runs
-SELECT * EXCEPT (plan),
+SELECT * EXCEPT (plan), nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state NOT IN ('requested', 'planned', 'running')

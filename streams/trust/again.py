@@ -62,9 +62,10 @@ def check_model(run_id: str, plan: Plan, found: str | None) -> None:
         )
 
 
-def asked(request: EvaluationRequested, plan: Plan) -> EvaluationRequested:
+def asked(request: EvaluationRequested, plan: Plan, *, credential_ref: str | None) -> EvaluationRequested:
     """The request as the audited run's was, as far as the model's preparation looks at it."""
-    return request.model_copy(update={"chat": plan.chat, "tasks": tuple(TaskChoice(name=task.task) for task in plan.tasks)})
+    tasks = tuple(TaskChoice(name=task.task) for task in plan.tasks)
+    return request.model_copy(update={"chat": plan.chat, "tasks": tasks, "credential_ref": credential_ref})
 
 
 def part_of(request: EvaluationRequested, tasks: Iterable[PlannedTask]) -> Part:

@@ -1,4 +1,4 @@
-"""How a run and its audit compare: sample by sample, by each task's main metric, and in where they ran. Pure; infra/auditing.py reads both.
+"""How a run and its audit compare, sample by sample, and what is said of it. Pure; infra/auditing.py reads both.
 
 Samples are taken in parts, so that memory does not go with a run's size: of each part the audit's answers are held, and the run's pass
 by them; then the same of scores. Of several events of one sample the first counts, and of scorers the one that the result names.
@@ -9,28 +9,44 @@ import heapq
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
-import numpy as np
-
-from schemas.jobs import EngineUsed, EnvironmentSeen
 from schemas.measurements import Answer, SampleAnswered
-from schemas.results import RunScored, SampleScored
+from schemas.results import SampleScored
 from schemas.settled import RunSettled
 from schemas.trust import EnvironmentDiffers, MetricDiffers, SampleDiffers
-from streams.quality.ranges import countable, range_of
-from streams.settling.documents import unpacked
-from streams.statistics.differences import difference
 
 TOLERANCE: Final = 1e-4  # of log-likelihoods and scores: absolute, or of the greater of the two
 AT_ONCE: Final = 50_000  # samples of the audit that are held
+TEXT: Final = 16  # bytes of a text's hash that are held
 TOLD: Final = 100  # differing samples that are named
 KINDS: Final = ("prompt", "error", "text", "likelihood", "score")
 Place = tuple[str, int, int]  # task, ordinal, repeat
-Given = tuple[str, tuple[tuple[int, int, float | None, bytes | None, bool], ...]]
 Scored = dict[tuple[str, str], float | None]  # (filter, metric) → value
+
+
+class Said(NamedTuple):
+    """What of an answer is compared: of a text its hash."""
+
+    request: int
+    draw: int
+    likelihood: float | None
+    text: bytes | None
+    failed: bool
+
+    @property
+    def name(self) -> str:
+        """Which answer it is."""
+        return f"request {self.request}" + (f", draw {self.draw}" if self.draw else "")
+
+
+class Given(NamedTuple):
+    """What of an answered sample is compared: the hash of its prompts, and its answers in their order."""
+
+    prompts: str
+    answers: tuple[Said, ...]
 
 
 def alike(one: float | None, other: float | None) -> bool:
@@ -41,13 +57,12 @@ def alike(one: float | None, other: float | None) -> bool:
 
 
 def _given(event: SampleAnswered) -> Given:
-    """What of an answered sample is compared: of a text its hash."""
-    return event.arguments_sha, tuple(sorted(map(_answer, event.answers), key=lambda one: one[:2]))
+    return Given(event.arguments_sha, tuple(sorted(map(_said, event.answers), key=lambda one: one[:2])))
 
 
-def _answer(one: Answer) -> tuple[int, int, float | None, bytes | None, bool]:
-    text = hashlib.sha256(one.output.bytes).digest()[:16] if one.output else None
-    return one.request_index, one.draw, one.loglikelihood, text, one.error is not None
+def _said(one: Answer) -> Said:
+    text = hashlib.sha256(one.output.bytes).digest()[:TEXT] if one.output else None
+    return Said(one.request_index, one.draw, one.loglikelihood, text, one.error is not None)
 
 
 @dataclass(slots=True)
@@ -91,7 +106,10 @@ class Part:
             self.scores.setdefault(place, {}).setdefault((event.filter, event.metric), event.value)
 
     def meet(self, event: SampleAnswered | SampleScored) -> None:
-        """Compares what the run says of a sample with what the audit does; what comes again was compared before."""
+        """Compares what the run says of a sample with what the audit does; what comes again was compared before.
+
+        A metric that the run alone has is passed: it cannot be told from one that came again.
+        """
         if (place := self._place(event)) is None:
             return
         if isinstance(event, SampleAnswered):
@@ -104,7 +122,7 @@ class Part:
                 name = event.metric if event.filter == "none" else f"{event.metric} ({event.filter})"
                 self._note(place, [("score", f"{name}: {_figure(event.value)} and {_figure(value)}")])
 
-    def _note(self, place: Place, told: "list[tuple[str, str]]") -> None:
+    def _note(self, place: Place, told: Iterable[tuple[str, str]]) -> None:
         for kind, words in told:
             self.wrong.setdefault(place, {}).setdefault(kind, []).append(words)
 
@@ -130,23 +148,20 @@ def _told(place: Place, by: Mapping[str, list[str]]) -> SampleDiffers:
 
 def _answers_differ(run: Given, audit: Given) -> list[tuple[str, str]]:
     """In what two answers to one sample differ: by kind, in words. Those to other prompts are not looked at."""
-    if run[0] != audit[0]:
+    if run.prompts != audit.prompts:
         return [("prompt", "asked otherwise")]
-    if [one[:2] for one in run[1]] != [one[:2] for one in audit[1]]:
-        return [("error", f"{len(run[1])} answers and {len(audit[1])}")]
-    return [told for own, other in zip(run[1], audit[1], strict=True) for told in _answer_differs(own, other)]
+    if [one[:2] for one in run.answers] != [one[:2] for one in audit.answers]:
+        return [("error", f"{len(run.answers)} answers and {len(audit.answers)}")]
+    return [told for own, other in zip(run.answers, audit.answers, strict=True) for told in _answer_differs(own, other)]
 
 
-def _answer_differs(
-    run: tuple[int, int, float | None, bytes | None, bool], audit: tuple[int, int, float | None, bytes | None, bool]
-) -> Iterator[tuple[str, str]]:
-    name = f"request {run[0]}" + (f", draw {run[1]}" if run[1] else "")
-    if run[4] != audit[4]:
-        yield "error", f"{name} failed in the {'run' if run[4] else 'audit'} alone"
-    if run[3] != audit[3]:
-        yield "text", f"the text of {name}"
-    if not alike(run[2], audit[2]):
-        yield "likelihood", f"the log-likelihood of {name}: {_figure(run[2])} and {_figure(audit[2])}"
+def _answer_differs(run: Said, audit: Said) -> Iterator[tuple[str, str]]:
+    if run.failed != audit.failed:
+        yield "error", f"{run.name} failed in the {'run' if run.failed else 'audit'} alone"
+    if run.text != audit.text:
+        yield "text", f"the text of {run.name}"
+    if not alike(run.likelihood, audit.likelihood):
+        yield "likelihood", f"the log-likelihood of {run.name}: {_figure(run.likelihood)} and {_figure(audit.likelihood)}"
 
 
 def _figure(value: float | None) -> str:
@@ -159,82 +174,16 @@ def parts_of(result: RunSettled) -> int:
     return max(1, math.ceil(samples / AT_ONCE))
 
 
-# --- Metrics
-
-
-def metrics(run: Mapping[str, RunScored], audit: Mapping[str, RunScored], result: RunSettled) -> Iterator[MetricDiffers]:
-    """The main metric of each task that both have scored, over the documents of both. `result`: the audit's."""
-    for planned in result.plan.tasks if result.plan else ():
-        one, other = run.get(planned.task), audit.get(planned.task)
-        if one and other and one.documents and other.documents:
-            a, b = unpacked(one.documents), unpacked(other.documents)
-            shared, mine, its = np.intersect1d(a.ordinals, b.ordinals, assume_unique=True, return_indices=True)
-            first, second = a.values[mine], b.values[its]
-            there = [place for place in range(len(shared)) if countable(first[place]) and countable(second[place])]
-            if there:
-                low, high = range_of(planned.main_metric)
-                clusters = [a.clusters[place] for place in mine[there]] if a.clusters else None
-                width = high - low if math.isfinite(high - low) else None
-                found = difference(first[there].tolist(), second[there].tolist(), clusters, width=width)
-                yield MetricDiffers(
-                    task=planned.task, metric=planned.main_metric, filter=planned.main_filter, run=float(first[there].mean()),
-                    audit=float(second[there].mean()), difference=found.value, low=found.low, high=found.high, n=found.n,
-                )  # fmt: skip
-
-
-# --- Where they ran
-
-
-def environment(run: RunSettled, audit: RunSettled, seen: Mapping[str, EnvironmentSeen]) -> Iterator[EnvironmentDiffers]:
-    """Each fact of engine, scorer and machine that is not the same for both. `seen`: environments by their hashes."""
-    a, b = (_facts(result, seen) for result in (run, audit))
-    for what in sorted(a.keys() | b.keys()):
-        one, other = a.get(what, set()), b.get(what, set())
-        if one != other:
-            yield EnvironmentDiffers(what=what, run=_joined(one), audit=_joined(other))
-
-
-def _joined(told: set[str]) -> str | None:
-    return " / ".join(sorted(told)) or None
-
-
-def _facts(result: RunSettled, seen: Mapping[str, EnvironmentSeen]) -> dict[str, set[str]]:
-    facts: dict[str, set[str]] = {}
-    told = [*_of_engine(result.engine), *(("scorer", f"{one.scorer_version}") for one in result.tasks)]
-    for sha in result.environments:
-        told += _of_machine(seen[sha]) if sha in seen else [("environment", sha)]
-    for name, value in told:
-        facts.setdefault(name, set()).add(value)
-    return facts
-
-
-def _of_engine(engine: EngineUsed | None) -> Iterator[tuple[str, str]]:
-    if engine:
-        yield from ((f"engine {name}", str(value)) for name, value in engine.model_dump().items() if value is not None)
-
-
-def _of_machine(one: EnvironmentSeen) -> Iterator[tuple[str, str]]:
-    yield from ((f"package {name}", version) for name, version in one.packages.items())
-    yield from ((f"cpu flag {flag}", "there") for flag in one.cpu_flags)
-    yield from (("device", device.name) for device in one.devices)
-    for name in ("driver", "cpu", "cores", "memory_bytes", "os", "container_digest"):
-        if (value := getattr(one, name)) is not None:
-            yield name, str(value)
-
-
-# --- In words
-
-
-def sentences(found: Findings, metrics_: "list[MetricDiffers]", environment_: "list[EnvironmentDiffers]") -> Iterator[str]:
+def sentences(found: Findings, metrics: Iterable[MetricDiffers], environment: Sequence[EnvironmentDiffers]) -> Iterator[str]:
     """What differs; nothing where nothing does."""
     if wrong := found.samples - found.equal:
         kinds = ", ".join(f"{found.by[kind]:,} by {kind}" for kind in KINDS if found.by[kind])
         yield f"{wrong:,} of {found.samples:,} samples differ: {kinds}"
     if found.unmatched:
         yield f"{found.unmatched:,} samples that the audit answered have no answer in the run"
-    for one in metrics_:
+    for one in metrics:
         if one.difference:
             interval = f" ({one.low:.4g} to {one.high:.4g})" if one.low is not None and one.high is not None else ""
             yield f"{one.metric} of {one.task}: {one.run:.4g} and {one.audit:.4g}, difference {one.difference:.4g}{interval}"
-    if environment_:
-        yield f"{len(environment_)} facts of where they ran differ: {', '.join(one.what for one in environment_[:8])}"
+    if environment:
+        yield f"{len(environment)} facts of where they ran differ: {', '.join(one.what for one in environment[:8])}"

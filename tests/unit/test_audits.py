@@ -23,7 +23,7 @@ from streams.boards.books import Books
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.settling.documents import packed
-from streams.trust import again, audits
+from streams.trust import again, audits, surroundings
 from streams.trust.audits import Findings, Part
 from streams.trust.statements import is_reported, report, reported
 from tests.runs import run_named
@@ -301,11 +301,11 @@ def settled(run_id: str, **told: Any) -> RunSettled:
 def test_metrics_are_compared_over_the_documents_of_both() -> None:
     """With an interval that holds 0 where few differ."""
     run, audit = {n: 1.0 for n in range(40)}, {n: float(n != 5) for n in range(5, 45)}
-    (told,) = audits.metrics({"t": whole(R, run)}, {"t": whole(A, audit)}, settled(A))
-    assert (told.n, told.run, told.audit) == (35, 1.0, pytest.approx(34 / 35))
-    assert told.difference == pytest.approx(1 / 35)
+    (told,) = surroundings.metrics({"t": whole(R, run)}, {"t": whole(A, audit)}, settled(A))
+    assert (told.n, told.run) == (35, 1.0)
+    assert [told.audit, told.difference] == pytest.approx([34 / 35, 1 / 35])
     assert told.low is not None and told.high is not None and told.low < 0 < told.difference < told.high
-    assert list(audits.metrics({}, {"t": whole(A, audit)}, settled(A))) == []
+    assert list(surroundings.metrics({}, {"t": whole(A, audit)}, settled(A))) == []
 
 
 def seen(sha: str, **told: Any) -> EnvironmentSeen:
@@ -318,12 +318,14 @@ def test_each_fact_of_where_they_ran_that_differs_is_told() -> None:
     """Engine, packages, driver, flags of the processor; what is the same is not."""
     machines = {"e": seen("e"), "f": seen("f", packages={"torch": "2.2"}, cpu_flags=("avx", "avx512f"), driver="555", cores=4)}
     other = settled(A, environments=("f",), engine=EngineUsed(name="echo", version="2", dtype="float32"))
-    told = {one.what: (one.run, one.audit) for one in audits.environment(settled(R), other, machines)}
+    told = {one.what: (one.run, one.audit) for one in surroundings.environment(settled(R), other, machines)}
     assert told == {
-        "engine version": ("1", "2"), "package torch": ("2.1", "2.2"), "cpu flag avx512f": (None, "there"), "driver": (None, "555"),
+        "engine version": ("1", "2"), "package torch": ("2.1", "2.2"), "cpu flags": (None, "avx512f"), "driver": (None, "555"),
         "cores": ("2", "4"),
     }  # fmt: skip
-    assert list(audits.environment(settled(R), settled(A), machines)) == []
+    assert list(surroundings.environment(settled(R), settled(A), machines)) == []
+    (unknown,) = surroundings.environment(settled(R, environments=()), settled(A), machines)
+    assert (unknown.what, unknown.run, unknown.audit) == ("machine", None, "known")
 
 
 # --- What is signed
@@ -339,7 +341,7 @@ def test_a_report_is_signed_whole() -> None:
     """Another figure, another run, another key: it does not hold. Two keys' reports are two events."""
     own = reported(told_of(), KEY)
     assert is_reported(own) and not is_reported(told_of())
-    changed = [
+    changed: list[dict[str, Any]] = [
         {"equal_ratio": 1.0}, {"samples": 3}, {"equal": 2}, {"unmatched": 1}, {"differing_by": {}}, {"differences": ()}, {"run_id": A},
         {"audit_run": R}, {"seal": "x"}, {"tolerance": 1.0}, {"public_key": reported(told_of(), OTHER).public_key}, {"key_id": "x"},
     ]  # fmt: skip
