@@ -41,8 +41,8 @@ class Auditing:
         if run.result is None or run.result.audit_of is None:
             return True
         if run.result.audit_of in ledger.sealed and run_id not in self._busy:
-            comparing = self._compare(run_id, run, run.result.audit_of, ledger, key)
-            self._busy[run_id] = asyncio.create_task(comparing)
+            self._busy = {one: task for one, task in self._busy.items() if one in ledger.open}  # not those that another sealer sealed
+            self._busy[run_id] = asyncio.create_task(self._compare(run_id, run, run.result.audit_of, ledger, key))
         if run_id in self._busy and self._busy[run_id].done():
             del self._busy[run_id]
             return True

@@ -26,7 +26,7 @@ from infra.logging import frames
 from infra.metrics import READY
 from infra.retrying import until_available
 from infra.seal_keys import Key
-from infra.sealed_events import leaves, seals
+from infra.sealed_events import seals, tree_of
 from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.trust import RunSealed, Stretch
@@ -34,7 +34,7 @@ from streams.errors import Permanent, Temporary, Unavailable
 from streams.topics import SEALS, TOPICS, topic_named
 from streams.trust.chains import Chains
 from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
-from streams.trust.merkle import Tree, leaf_hash
+from streams.trust.merkle import Tree
 from streams.trust.statements import signed
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 
@@ -201,7 +201,7 @@ class Sealer:
     async def _sealed(self, run_id: str, run: Open) -> int:
         """How many events are sealed, once the run's link counts, or another's. Raises: Permanent, where none does; Unavailable."""
         stretches = run.stretches.told()
-        tree = await self._hashed(run_id, stretches)
+        tree = await tree_of(self._log, run_id, stretches)
         await self._auditing.draw(run_id, run, tree.root)
         while run_id in self._ledger.open:
             link = self._link(run_id, run, stretches, tree)
@@ -210,13 +210,6 @@ class Sealer:
             if run_id in self._ledger.open and self._ledger.chains.head == link.previous_seal:
                 raise Permanent(f"the seal of run {run_id} does not count, and no other came before it")
         return tree.size
-
-    async def _hashed(self, run_id: str, stretches: Sequence[Stretch]) -> Tree:
-        tree = Tree()
-        async with aclosing(leaves(self._log, run_id, stretches)) as found:
-            async for leaf, _ in found:
-                tree.add(leaf_hash(leaf))
-        return tree
 
     def _link(self, run_id: str, run: Open, stretches: Sequence[Stretch], tree: Tree) -> RunSealed:
         """The run's seal as the next link, signed."""

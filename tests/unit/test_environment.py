@@ -22,7 +22,7 @@ def test_a_package_has_one_sum_whoever_installed_it_and_another_where_a_file_dif
     pip, uv = installed(tmp_path / "pip", OWN + BY_PIP), installed(tmp_path / "uv", BY_UV + "\n".join(reversed(OWN.splitlines())))
     other = installed(tmp_path / "other", OWN.replace("BBB", "XXX"))
     assert sum_of(pip) == sum_of(uv) != sum_of(other)
-    assert sum_of(installed(tmp_path / "none", "")) is None
+    assert sum_of(installed(tmp_path / "none", "")) is sum_of(installed(tmp_path / "worked on", "_pkg.pth,sha256=GGG,9\n")) is None
 
 
 def test_an_environment_has_the_sums_of_its_packages() -> None:
