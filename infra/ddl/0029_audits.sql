@@ -20,7 +20,7 @@ CREATE OR REPLACE VIEW requests AS SELECT * EXCEPT (log_version) FROM fact_reque
 CREATE OR REPLACE VIEW environments AS SELECT * EXCEPT (log_version) FROM fact_environments FINAL;
 CREATE OR REPLACE VIEW audits AS SELECT * EXCEPT (log_version) FROM fact_audits FINAL;
 
--- Own audits are signed by a key that seals runs here; those of other parties count apart.
+-- Own audits are signed by a key that seals runs here, each counts once under whichever; those of other parties count apart, by their keys.
 CREATE OR REPLACE VIEW run_audits AS
 SELECT
     run_id,
@@ -29,7 +29,13 @@ SELECT
     if(audited_samples > 0, sumIf(equal, own) / audited_samples, NULL) AS equal_ratio,
     countIf(NOT own) AS other_audits,
     if(sumIf(samples, NOT own) > 0, sumIf(equal, NOT own) / sumIf(samples, NOT own), NULL) AS other_equal_ratio
-FROM (SELECT run_id, samples, equal, key_id IN (SELECT key_id FROM fact_seals) AS own FROM audits)
+FROM
+(
+    SELECT run_id, audit_run, key_id IN (SELECT key_id FROM fact_seals) AS own, if(own, '', key_id) AS party,
+        any(audits.samples) AS samples, min(audits.equal) AS equal
+    FROM audits
+    GROUP BY run_id, audit_run, own, party
+)
 GROUP BY run_id;
 
 CREATE OR REPLACE VIEW ranking_rows AS

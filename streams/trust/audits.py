@@ -20,6 +20,7 @@ from schemas.trust import EnvironmentDiffers, MetricDiffers, SampleDiffers
 
 TOLERANCE: Final = 1e-4  # of log-likelihoods and scores: absolute, or of the greater of the two
 AT_ONCE: Final = 50_000  # samples of the audit that are held
+FACTS: Final = 8  # facts of where they ran that a sentence names
 TEXT: Final = 16  # bytes of a text's hash that are held
 TOLD: Final = 100  # differing samples that are named
 KINDS: Final = ("prompt", "error", "text", "likelihood", "score")
@@ -186,4 +187,5 @@ def sentences(found: Findings, metrics: Iterable[MetricDiffers], environment: Se
             interval = f" ({one.low:.4g} to {one.high:.4g})" if one.low is not None and one.high is not None else ""
             yield f"{one.metric} of {one.task}: {one.run:.4g} and {one.audit:.4g}, difference {one.difference:.4g}{interval}"
     if environment:
-        yield f"{len(environment)} facts of where they ran differ: {', '.join(one.what for one in environment[:8])}"
+        more = f" and {len(environment) - FACTS} more" if len(environment) > FACTS else ""
+        yield f"where they ran differs in {', '.join(one.what for one in environment[:FACTS])}{more}"

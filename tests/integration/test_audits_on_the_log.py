@@ -17,6 +17,7 @@ from tests.conftest import end, spawn
 from tests.flow import events_of, get, post, request, until, until_state
 from tests.integration.test_cli import assay, document
 from tests.integration.test_seals_on_the_log import sealed, started
+from tests.models import tiny_llama
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SAMPLES = 6
@@ -152,6 +153,19 @@ def test_the_lottery_has_runs_run_again(flow: Settings) -> None:
         assert [again["audit_of"] for again in listed(flow, one["run_id"])] == [run_id]
     finally:
         end(child)
+
+
+def test_a_model_run_again_is_equal_and_other_weights_are_refused(flow: Settings, tmp_path: Path) -> None:
+    """Its log-likelihoods and texts; a part of it too. What lies in its folder now is not what the run had."""
+    folder = tiny_llama(tmp_path / "model")
+    asked = ("--model", str(folder), "--task", "assay_agreement", "--task", "assay_copy", "--limit", "8", "--wait", "--json")
+    run_id = document(assay(flow, "submit", *asked))["run_id"]
+    told = document(assay(flow, "audit", run_id, "--wait", "--json"))
+    assert (told["equal_ratio"], told["samples"], told["differences"]) == (1.0, 16, [])
+    assert [one["difference"] for one in told["metrics"]] == [0.0, 0.0]
+    tiny_llama(folder, seed=1)
+    refused = assay(flow, "audit", run_id, "--share", "0.1", "--wait", "--json")
+    assert refused.returncode == 1 and "has other files" in refused.stderr and "bring them back" in refused.stderr
 
 
 def test_what_cannot_be_audited_is_refused(flow: Settings, run: str, audit: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, 
 from schemas.results import Figure, RunScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask
 from schemas.settled import RunSettled, TaskSettled
-from schemas.trust import RunAudited
+from schemas.trust import EnvironmentDiffers, MetricDiffers, RunAudited
 from streams import planning
 from streams.boards.books import Books
 from streams.errors import Invalid
@@ -326,6 +326,20 @@ def test_each_fact_of_where_they_ran_that_differs_is_told() -> None:
     assert list(surroundings.environment(settled(R), settled(A), machines)) == []
     (unknown,) = surroundings.environment(settled(R, environments=()), settled(A), machines)
     assert (unknown.what, unknown.run, unknown.audit) == ("machine", None, "known")
+
+
+def test_what_differs_is_said_in_sentences_and_nothing_where_nothing_does() -> None:
+    """Samples, metrics, and where they ran, the first facts by name."""
+    own = Findings(samples=3, equal=1, unmatched=1)
+    own.by.update(text=2, score=1)
+    metric = MetricDiffers(task="t", metric="acc", filter="none", run=1.0, audit=0.5, difference=0.5, low=0.25, high=0.75, n=3)
+    facts = [EnvironmentDiffers(what=f"fact {n}", run="a", audit=None) for n in range(10)]
+    assert list(audits.sentences(own, [metric], facts)) == [
+        "2 of 3 samples differ: 2 by text, 1 by score", "1 samples that the audit answered have no answer in the run",
+        "acc of t: 1 and 0.5, difference 0.5 (0.25 to 0.75)",
+        f"where they ran differs in {', '.join(f'fact {n}' for n in range(8))} and 2 more",
+    ]  # fmt: skip
+    assert list(audits.sentences(Findings(samples=3, equal=3), [metric.model_copy(update={"difference": 0.0})], [])) == []
 
 
 # --- What is signed
