@@ -75,10 +75,14 @@ def test_an_audit_is_shown_where_its_run_is(flow: Settings, run: str, audit: dic
     assert "100 % equal in 1 audit" in assay(flow, "rank", "assay_copy").stdout
 
 
-def test_a_part_of_a_run_is_audited(flow: Settings, run: str) -> None:
-    """As many of its documents as were asked for."""
+def test_a_part_of_a_run_is_audited(flow: Settings, run: str, audit: dict[str, Any]) -> None:
+    """As many of its documents as were asked for; audits are listed in pages, the newest first."""
     told = document(assay(flow, "audit", run, "--share", "0.5", "--watch", "--json"))
     assert (told["equal_ratio"], told["samples"], told["share"]) == (1.0, SAMPLES / 2, 0.5)
+    first = get(f"{flow.api}/v1/audits?run_id={run}&limit=1").json()
+    second = get(f"{flow.api}/v1/audits?run_id={run}&limit=1&cursor={first['next']}").json()
+    assert [one["run_id"] for page in (first, second) for one in page["audits"]] == [told["run_id"], audit["run_id"]]
+    assert second["next"] is None
 
 
 async def forged(flow: Settings, honest: str) -> str:

@@ -1,14 +1,19 @@
 """Runs again: what an audit asks, how it compares with its run, what is signed of it, and which runs a lottery draws."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.auditing import Auditing
+from infra.kafka import Log
+from infra.seal_keys import Key
+from infra.settings import Settings
 from query_api.drawing.auditing import percent, reproduced
 from schemas.event import Event, Text
 from schemas.jobs import BuildPlace, EngineUsed, EnvironmentSeen, Job
@@ -23,9 +28,13 @@ from streams.boards.books import Books
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.settling.documents import packed
+from streams.topics import RESULTS
 from streams.trust import again, audits, surroundings
 from streams.trust.audits import Findings, Part
-from streams.trust.statements import is_reported, report, reported
+from streams.trust.chains import Chains
+from streams.trust.ledger import Ledger, dumped, loaded
+from streams.trust.statements import is_reported, raw, report, reported
+from tests.in_memory import InMemory
 from tests.runs import run_named
 from tests.sealed import STAMP, key_of
 
@@ -379,6 +388,20 @@ def test_an_audit_stands_on_no_board_and_is_no_run_of_its_model() -> None:
             books.fold(event)
         assert [(entry.run.run_id, entry.runs) for entry in books.entries("task:t")] == [(R, 1)]
         assert A not in books.scores
+
+
+def test_an_audit_waits_for_the_seal_of_its_run() -> None:
+    """After a restart too: what it audits is in the sealer's snapshot. A run that audits nobody waits for nothing."""
+    ledger, at = Ledger(Chains()), (RESULTS.name, 0)
+    for run_id, told in ((R, {}), (A, {"audit_of": R})):
+        ledger.meets(run_id, at, 0)
+        ledger.fold(settled(run_id, plan=plan(**told)), run_id, at, 0)
+    again_read = Ledger(Chains())
+    loaded(json.loads(json.dumps(dumped(ledger))), again_read)
+    key = Key(raw(KEY), KEY, active=True)
+    for one in (ledger, again_read):
+        auditing = Auditing(cast("Log", InMemory()), Settings())
+        assert (auditing.is_said(R, one, key), auditing.is_said(A, one, key)) == (True, False)
 
 
 # --- In words
