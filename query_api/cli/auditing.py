@@ -46,6 +46,10 @@ def audit(
     told = followed(client, asked["run_id"], quiet=as_json)
     if told["state"] in ("rejected", "cancelled"):
         raise Invalid(f"audit {told['run_id']} is {told['state']}: {told.get('message') or 'no reason given'}", code="audit")
+    if not as_json:
+        showing.remark(
+            f"both are compared once both are sealed; Ctrl-C leaves it, and `assay audits {told['run_id']}` shows what came of it"
+        )
     found = _reported(client, asked["run_id"])
     report = next(iter(found["reports"]), None)
     if report is None:
