@@ -39,8 +39,8 @@ async def sources_of(log: Log, request: EvaluationRequested, *, tasks: Collectio
     runs = await _runs(log, request.organisation_id, before_us)
     plans = {
         run_id: run.plan for run_id, run in runs.items()
-        if run.state == "completed" and run.plan and run.plan.subject is None and run.plan.model_sha != model_sha
-        and any(one.task in tasks for one in run.plan.tasks)
+        if run.state == "completed" and run.plan and run.plan.subject is None and run.plan.audit_of is None
+        and run.plan.model_sha != model_sha and any(one.task in tasks for one in run.plan.tasks)
     }  # fmt: skip
     scores = await _scores(log, plans.keys(), before_us)
     found = dict[str, list[Source]]()

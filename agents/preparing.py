@@ -10,6 +10,7 @@ from agents.adapting import Sources, sources_of
 from agents.bringing import Bringing
 from agents.building import Building
 from agents.judged import Judged, Judging
+from agents.repeating import planned_again
 from infra.fetching import Told
 from infra.harness.building import beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
@@ -78,12 +79,18 @@ class Preparing:
     async def brought(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
         """The request with its model pinned, and the model's facts, once it is here. Raises: Permanent where it cannot run."""
         planning.check(request)
+        if request.audit_of is not None:
+            return request, None  # what it is an audit of says which model that is
         judging.check_judges(request, DERIVED_TASKS)
-        work = functools.partial(_brought, request, self._settings)
-        return await self._bringing.of(request.model.uri, work)
+        return await self._bring(request)
+
+    async def _bring(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
+        return await self._bringing.of(request.model.uri, functools.partial(_brought, request, self._settings))
 
     async def plan(self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
         """What will come of a request whose model was brought; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be."""
+        if request.audit_of is not None:
+            return await planned_again(request, log=self._log, bring=self._bring)
         asked = await self._asked(request, dress_of(request, facts))
         if request.adaptive is not None:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)

@@ -32,7 +32,7 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-2 {FORMULA_VERSION}"
+    version = f"books-3 {FORMULA_VERSION}"
     topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:

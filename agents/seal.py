@@ -3,7 +3,8 @@
 It sweeps the log again and again, each record once, and reads of most only the key. A run of which all is said is read once more, hashed
 as it comes, and its seal is written as the next link of the chain. Any number of sealers may run: a link counts when it comes back from
 the log as the next one (streams/trust/chains.py); who was second writes another behind it. What was said of a run after its seal is
-quarantined. All state is the log's: a snapshot saves a start from reading the keys of all history.
+quarantined. An audit is compared with its run before it is sealed (agents/auditing.py). All state is the log's: a snapshot saves a start
+from reading the keys of all history.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from contextlib import aclosing
 
 import structlog
 
+from agents.auditing import Auditing
 from agents.quarantining import Late, quarantine
 from infra import seal_keys
 from infra.identity import producer
@@ -24,7 +26,7 @@ from infra.logging import frames
 from infra.metrics import READY
 from infra.retrying import until_available
 from infra.seal_keys import Key
-from infra.sealed_events import leaves, seals
+from infra.sealed_events import seals, tree_of
 from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.trust import RunSealed, Stretch
@@ -32,7 +34,7 @@ from streams.errors import Permanent, Temporary, Unavailable
 from streams.topics import SEALS, TOPICS, topic_named
 from streams.trust.chains import Chains
 from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
-from streams.trust.merkle import Tree, leaf_hash
+from streams.trust.merkle import Tree
 from streams.trust.statements import signed
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 
@@ -50,6 +52,7 @@ class Sealer:
         self._log = log
         self._settings = settings
         self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
+        self._auditing = Auditing(log, settings)
         self._keys: list[Key] = []
         self._ledger = Ledger(Chains())
         self._swept: Ends = {}
@@ -63,6 +66,7 @@ class Sealer:
         done, _ = await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+        self._auditing.close()
         await asyncio.gather(working, stopping, return_exceptions=True)
         if working in done:
             working.result()
@@ -119,7 +123,9 @@ class Sealer:
         if due := self._ledger.due(self._swept):
             self._keys = await self._ready_keys()
             self._ledger.chains.known = frozenset(key.public for key in self._keys)
-            for run_id in due:
+            key = seal_keys.signing(self._keys)
+            assert key is not None
+            for run_id in [one for one in due if self._auditing.is_said(one, self._ledger, key)]:
                 await self._seal(run_id)
 
     async def _sweep(self, behind: Ends) -> list[Late]:
@@ -195,7 +201,8 @@ class Sealer:
     async def _sealed(self, run_id: str, run: Open) -> int:
         """How many events are sealed, once the run's link counts, or another's. Raises: Permanent, where none does; Unavailable."""
         stretches = run.stretches.told()
-        tree = await self._hashed(run_id, stretches)
+        tree = await tree_of(self._log, run_id, stretches)
+        await self._auditing.draw(run_id, run, tree.root)
         while run_id in self._ledger.open:
             link = self._link(run_id, run, stretches, tree)
             await self._log.publish(link)
@@ -203,13 +210,6 @@ class Sealer:
             if run_id in self._ledger.open and self._ledger.chains.head == link.previous_seal:
                 raise Permanent(f"the seal of run {run_id} does not count, and no other came before it")
         return tree.size
-
-    async def _hashed(self, run_id: str, stretches: Sequence[Stretch]) -> Tree:
-        tree = Tree()
-        async with aclosing(leaves(self._log, run_id, stretches)) as found:
-            async for leaf, _ in found:
-                tree.add(leaf_hash(leaf))
-        return tree
 
     def _link(self, run_id: str, run: Open, stretches: Sequence[Stretch], tree: Tree) -> RunSealed:
         """The run's seal as the next link, signed."""

@@ -18,7 +18,7 @@ from streams.errors import Conflict, Invalid, NotFound, Permanent
 from streams.runs import TERMINAL, state_of
 from streams.topics import REQUESTS, RUNS
 from streams.trust.chains import Chains
-from streams.trust.merkle import consistency, inclusion, leaf_hash
+from streams.trust.merkle import Tree, consistency, inclusion, leaf_hash
 from streams.trust.privacy import PRIVATE
 from streams.trust.statements import statement
 
@@ -85,18 +85,23 @@ async def export(log: Log, settings: Settings, run_id: str, path: Path, *, priva
         async with aclosing(leaves(log, run_id, seal.stretches)) as events:
             async for leaf, schema in events:
                 file.add(leaf, schema)
-        if (file.tree.root.hex(), file.tree.size) != (seal.root, seal.events):
-            raise Permanent(
-                f"the log no longer says what was sealed of run {run_id}: {file.tree.size} events with root {file.tree.root.hex()}, where "
-                f"the seal is over {seal.events} with root {seal.root}",
-                code="log-altered",
-            )
+        check_said(seal, file.tree)
         file.finish(
             seal, head, inclusion=inclusion(before, at) if at < len(before) else [],
             consistency=consistency(before, at) if 0 < at < len(before) else [], endorsements=told.endorsements,
         )  # fmt: skip
     return {"run_id": run_id, "file": str(path), "events": seal.events, "root": seal.root, "key_id": seal.key_id, "chain": seal.chain,
             "position": seal.position}  # fmt: skip
+
+
+def check_said(seal: RunSealed, tree: Tree) -> None:
+    """Raises: Permanent, where the log, over whose events the tree is, no longer says what was sealed."""
+    if (tree.root.hex(), tree.size) != (seal.root, seal.events):
+        raise Permanent(
+            f"the log no longer says what was sealed of run {seal.run_id}: {tree.size} events with root {tree.root.hex()}, where the seal "
+            f"is over {seal.events} with root {seal.root}",
+            code="log-altered",
+        )
 
 
 async def _unsealed(log: Log, run_id: str) -> Conflict | NotFound:

@@ -1,4 +1,4 @@
-"""The events of a run as a seal is over them, read from the log: canonical bytes, in the order of its stretches, one at a time."""
+"""The events of a run as a seal is over them, read from the log one at a time: canonical bytes, in its stretches' order, or decoded."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -7,8 +7,10 @@ from typing import Any
 from infra.kafka import Ends, Log
 from infra.partitioning import partition_for
 from schemas.codec import Undecodable
+from schemas.event import Event
 from schemas.trust import SEALS_KEY, RunSealed, Stretch
 from streams.topics import SEALS
+from streams.trust.merkle import Tree, leaf_hash
 from streams.trust.stretches import run_of_key
 
 
@@ -27,6 +29,26 @@ async def leaves(log: Log, run_id: str, stretches: Iterable[Stretch]) -> AsyncGe
                 yield await log.canonical(message.topic, message.value or b"")
             except Undecodable:
                 continue
+
+
+async def tree_of(log: Log, run_id: str, stretches: Iterable[Stretch]) -> Tree:
+    """The Merkle tree over the run's events. Raises: as `leaves`."""
+    tree = Tree()
+    async with aclosing(leaves(log, run_id, stretches)) as found:
+        async for leaf, _ in found:
+            tree.add(leaf_hash(leaf))
+    return tree
+
+
+async def events(log: Log, run_id: str, stretches: Iterable[Stretch]) -> AsyncGenerator[Event, None]:
+    """The run's events in some stretches, decoded. Raises: as `leaves`."""
+    async with aclosing(log.messages(stretches)) as messages:
+        async for message in messages:
+            if message.key is not None and run_of_key(message.key) == run_id:
+                try:
+                    yield await log.decode(message.topic, message.value or b"")
+                except Undecodable:
+                    continue
 
 
 async def _is_of(log: Log, run_id: str, topic: str, payload: bytes) -> bool:

@@ -99,6 +99,10 @@ class Settings(BaseSettings):
     seal_key: SecretStr = Field(
         default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
     )
+    audit_share: float = Field(
+        default=0.0, ge=0, le=1, description="Share of completed runs, drawn by their seals, that are audited unasked; 0: none."
+    )
+    audit_part: float = Field(default=0.1, gt=0, le=1, description="Share of its documents that such an audit asks again.")
     metrics: str = Field(
         default="", description="Where a process serves its own /metrics, /healthz and /readyz, host:port; the embedded stack chooses."
     )

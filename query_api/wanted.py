@@ -9,6 +9,7 @@ from infra.partitioning import partition_for
 from query_api.operations.problems import Malformed
 from streams.projection import name_of
 from streams.topics import (
+    AUDITS,
     COSTS,
     DEAD_LETTERS,
     DELAYS,
@@ -27,6 +28,7 @@ from streams.topics import (
 
 TOPICS: Final = (
     REQUESTS, RUNS, JOB_STATUS, PROGRESS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS, SEALS, RETRACTIONS, QUARANTINE,
+    AUDITS,
 )  # fmt: skip
 BY_NAME: Final = {name_of(topic): topic for topic in TOPICS}
 # Anyone's client may write these, with a partitioner of its own: a key says nothing of where its records are.

@@ -278,7 +278,10 @@ class ModelLoaded(Event):
 
 
 class EnvironmentSeen(Event):
-    """Where a job ran, named by its hash. `region` is where its prices are looked up; `any`: prices without a region."""
+    """Where a job ran, named by its hash. `region` is where its prices are looked up; `any`: prices without a region.
+
+    `package_sums`: the SHA-256 of the list of a package's files with their sums, as its distribution has it.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("sha",)
     key: ClassVar[tuple[str, ...]] = ("sha",)
@@ -294,3 +297,4 @@ class EnvironmentSeen(Event):
     container_digest: str | None
     os: str
     region: str = "any"
+    package_sums: dict[str, str] = Field(default_factory=dict)

@@ -191,6 +191,7 @@ class EvaluationRequested(Event):
     YYYY-MM-DD; null leaves it to the model's card. `no_truncation`: a request that the model's window would cut fails the run.
     `adaptive`: of each task only so many documents are asked, and the whole is estimated by other models' runs; null asks all.
     `model_licences`: SPDX ids; a model under another licence, or none that is told, is refused; empty takes all.
+    `audit_of`: the run that an audit runs again, in that share (`audit_ratio`) of its documents; null is all of them.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -225,6 +226,8 @@ class EvaluationRequested(Event):
     no_truncation: bool = False
     adaptive: int | None = None
     model_licences: tuple[str, ...] = ()
+    audit_of: RunId | None = None
+    audit_ratio: Finite | None = None
 
 
 class CancellationRequested(Event):

@@ -142,6 +142,7 @@ class Plan(Record):
 
     `licences` are those of its tasks' data; the model's is in its `card`, which is null where the model has no files.
     `warnings`: in what it differs from what its tasks are pinned to. `subject` is whom it judges, `against` whom it compares that one with.
+    `audit_of`: the run that it runs again; it stands on no board.
     """
 
     submitter: str
@@ -165,6 +166,7 @@ class Plan(Record):
     against: Subject | None = None
     model_published: Published | None = None
     card: ModelCard | None = None
+    audit_of: RunId | None = None
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task of that name; None where the run has none."""

@@ -69,16 +69,65 @@ class EventQuarantined(Event):
     seal: str
 
 
-class RunAudited(Event):
-    """A run was run again and compared, sample by sample."""
+class SampleDiffers(Record):
+    """A sample of which a run and its audit say different things: `what`, in words."""
 
-    identity: ClassVar[tuple[str, ...]] = ("run_id", "audit_run")
+    task: str
+    ordinal: int
+    repeat: int
+    what: tuple[str, ...]
+
+
+class MetricDiffers(Record):
+    """A task's main metric in a run and in its audit, over the documents of both: `difference` is run - audit, with its 95 % interval."""
+
+    task: str
+    metric: str
+    filter: str
+    run: Double
+    audit: Double
+    difference: Double
+    low: Double | None
+    high: Double | None
+    n: int
+
+
+class EnvironmentDiffers(Record):
+    """A fact of where a run and its audit ran that is not the same for both; null where one of them has no such fact."""
+
+    what: str
+    run: str | None
+    audit: str | None
+
+
+class RunAudited(Event):
+    """A run was run again and compared, sample by sample, as that key says.
+
+    Of the `samples` that both runs answered so many are `equal`: prompts and texts the same, log-likelihoods and scores within `tolerance`
+    (absolute, or of the greater). `unmatched` are those that the audit answered and the run did not. `differing_by`: how many differ, by
+    what; `differing` are the first of them, `differences` says it all in sentences. `metrics`: the main metric of each task.
+    `seal` is the id of the run's seal: what was compared lies in its stretches. What is signed is made by streams/trust/statements.py.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "audit_run", "key_id")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
     audit_run: RunId
     equal_ratio: Double
     differences: tuple[str, ...]
+    samples: int = 0
+    equal: int = 0
+    unmatched: int = 0
+    tolerance: Double = 0.0
+    differing_by: dict[str, int] = Field(default_factory=dict)
+    differing: tuple[SampleDiffers, ...] = ()
+    metrics: tuple[MetricDiffers, ...] = ()
+    environment: tuple[EnvironmentDiffers, ...] = ()
+    seal: str = ""
+    key_id: str = ""
+    public_key: bytes = b""
+    signature: bytes = b""
 
 
 class RunRetracted(Event):

@@ -15,6 +15,7 @@ from streams.errors import Invalid
 from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
 from streams.speed import workloads
+from streams.trust import again
 
 FEWEST_SETUPS = 3
 PERF = "/perf"
@@ -41,7 +42,8 @@ def check(request: EvaluationRequested) -> None:
     """Raises: Invalid, saying what to change, where a request can be seen to be impossible without looking at anything else."""
     bounds.check(request)
     _check_honoured(request)
-    if not request.tasks and request.workload is None:
+    again.check(request)
+    if not request.tasks and request.workload is None and request.audit_of is None:
         raise Invalid("nothing to do: name at least one task, or a workload", code="nothing-to-do")
     names = [choice.name for choice in request.tasks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -71,7 +73,7 @@ def _check_honoured(request: EvaluationRequested) -> None:
         "slo": (request.slo if request.workload is None else None, "a service level is for a load, and the request has no workload"),
         "stop_rule": (request.stop_rule, "stopping says when tasks may end"),
         "credential_ref": (None if _wants_key(request) else request.credential_ref, "it is shown to servers elsewhere and hubs alone"),
-        "purpose": (request.purpose if request.purpose != "evaluate" else None, f"nothing here does what purpose {request.purpose} is for"),
+        "purpose": (request.purpose if request.purpose == "train" else None, f"nothing here does what purpose {request.purpose} is for"),
     }
     for name, (value, why) in told.items():
         if value is not None:

@@ -9,6 +9,7 @@ import typer
 
 from query_api.cli import (
     access,
+    auditing,
     calculating,
     comparing,
     costs,
@@ -53,7 +54,15 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
     ),
     "Decide": (calculating.tco,),
     "The log": (record.topics, record.tail, record.replay),
-    "Trust": (trusting.seals, trusting.export, trusting.verify, trusting.retract),
+    "Trust": (
+        trusting.seals,
+        trusting.export,
+        trusting.verify,
+        trusting.retract,
+        auditing.audit,
+        auditing.audits,
+        auditing.countersign,
+    ),
 }
 # Commands with commands of their own: what the bare name does, and the others by name.
 GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
+from query_api.drawing.auditing import reproduced
 from query_api.drawing.charts import number, seconds, stopped, usd
 from query_api.drawing.dressing import dressed, left_out, provenance, served, unseen
 from query_api.drawing.grouping import arranged
@@ -23,6 +24,7 @@ BARS = 12
 REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_per_s": "knee", "cliff_rate_per_s": "cliff",
            "capacity_requests_per_s": "capacity"}  # fmt: skip
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
+IDS = ("run", "audit of")  # columns of ids, which are copied: each in one line
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 # Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
 VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
@@ -57,8 +59,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
         head, figure = columns[at].removeprefix(">"), columns[at].startswith(">")
         longest = max((len(row[at] or "") for row in told), default=0)
         wide = max(map(len, head.splitlines()), default=0)
-        least = max(wide, longest if figure or head == "run" else min(longest, NARROWEST))
-        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head == "run", min_width=least)
+        least = max(wide, longest if figure or head in IDS else min(longest, NARROWEST))
+        drawn.add_column(head, justify="right" if figure else "left", overflow="fold", no_wrap=figure or head in IDS, min_width=least)
         whole += least + GAP
     for row in told:
         drawn.add_row(*(row[at] or ("–" if row[at] is None else "") for at in shown))
@@ -166,17 +168,19 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
 
 
 def marks(row: Mapping[str, Any]) -> str:
-    """Whether a run is sealed, audited or retracted."""
-    return ", ".join(name for name in ("retracted", "sealed", "audited") if row.get(name))
+    """Whether a run is sealed, audited or retracted, or is an audit."""
+    told = [name for name in ("retracted", "sealed", "audited") if row.get(name)]
+    return ", ".join([*told, *(["audit"] if row.get("audit_of") else [])])
 
 
 def _proved(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Which runs are retracted, sealed and audited."""
     if retracted := [short(row["model"]) for row in rows if row.get("retracted")]:
         yield f"retracted, and without a place: {', '.join(retracted)}"
-    for mark in ("sealed", "audited"):
-        if count := sum(bool(row.get(mark)) for row in rows):
-            yield f"{mark}: {'every run here' if count == len(rows) else f'{count} of {len(rows)} runs here; the page says which'}"
+    if count := sum(bool(row.get("sealed")) for row in rows):
+        yield f"sealed: {'every run here' if count == len(rows) else f'{count} of {len(rows)} runs here; the page says which'}"
+    if audited := [f"{short(row['model'])} ({told})" for row in rows if (told := reproduced(row))]:
+        yield f"run again: {', '.join(audited)}"
 
 
 def _sources(board: Mapping[str, Any]) -> Iterator[str]:
@@ -255,6 +259,10 @@ def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
         yield f"retracted by {retraction['by']}: {retraction['reason']}", "red"
     if seal := told.get("seal"):
         yield f"sealed: {seal['events']} events, key {seal['key_id']}"
+    if parent := told.get("audit_of"):
+        yield f"audit of run {parent}: `assay audits {told['run_id']}` tells what came of it"
+    if again := reproduced(told.get("audited") or {}):
+        yield f"run again: {again}; `assay audits {told['run_id']}` tells each"
     if late := told.get("quarantined"):
         yield f"{late} event{'s' if late > 1 else ''} said of it after its seal, and no part of it: `assay tail quarantine`", "yellow"
 

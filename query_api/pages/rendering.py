@@ -12,7 +12,7 @@ from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
 from query_api.access.callers import caller_of
-from query_api.drawing import charts, sweeps
+from query_api.drawing import auditing, charts, sweeps
 from query_api.drawing.dressing import dressed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
@@ -55,7 +55,7 @@ TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_pro
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {
     "short": short, "dressed": dressed, "served": served, "provenance": provenance, "unseen": unseen, "varied": varied,
-    "moment": moment, "prose": manual.prose,
+    "moment": moment, "prose": manual.prose, "reproduced": auditing.reproduced, "headline": auditing.headline, "marks": auditing.marks,
 }  # fmt: skip
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,

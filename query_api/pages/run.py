@@ -14,13 +14,14 @@ from query_api.drawing.held import of_correction, of_strengths
 from query_api.drawing.sweeps import Plot, plots
 from query_api.drawing.timelines import timeline
 from query_api.pages.rendering import Content, page, short
+from query_api.reading.audits import audits
 from query_api.reading.held import corrections, standing
 from query_api.reading.judgements import judgements
 from query_api.reading.runs import Reading
 from query_api.reading.timelines import history
 from streams.trust.privacy import PRIVATE
 
-JUDGED = 50
+JUDGED, AUDITS = 50, 20
 
 
 async def load(request: Request) -> Content:
@@ -28,10 +29,10 @@ async def load(request: Request) -> Content:
     reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
     cursor = request.query_params.get("judgements", "")
     state = await reading.state(run_id)
-    run, told, cost, histograms, asked, judged, pins, held = await asyncio.gather(
+    run, told, cost, histograms, asked, judged, pins, held, audited = await asyncio.gather(
         reading.run_of(state), history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
         reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor),
-        _pins(reading, state), _held(reading, run_id),
+        _pins(reading, state), _held(reading, run_id), audits(reading, run_id=run_id, limit=AUDITS),
     )  # fmt: skip
     scores = arranged(run["scores"], run["groups"])
     return {
@@ -40,7 +41,7 @@ async def load(request: Request) -> Content:
         "timeline": timeline(told) if told else None, "sweep_plots": _sweep_plots(run["performance"]),
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
-        "judged": judged, "judged_paged": bool(cursor), **pins, **held,
+        "judged": judged, "judged_paged": bool(cursor), "audits": audited["audits"], **pins, **held,
     }  # fmt: skip
 
 

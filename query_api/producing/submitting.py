@@ -1,6 +1,6 @@
 """Evaluations as clients ask for them: validated here, produced to Kafka, and no more."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.suites.reading import chosen, suite
 from query_api.operations.shapes import Shape
-from schemas.event import Event, RunId, Visibility, derive_run_id
+from schemas.event import Event, Finite, RunId, Visibility, derive_run_id
 from schemas.requests import (
     Budget,
     CancellationRequested,
@@ -26,11 +26,13 @@ from schemas.requests import (
     TaskChoice,
     Workload,
 )
+from schemas.runs import Plan
 from schemas.trust import RunRetracted
 from streams.errors import Conflict, Invalid, Unavailable
 from streams.planning import check
 from streams.queue import limits
 from streams.topics import REQUESTS
+from streams.trust import again
 
 OF_TASKS = frozenset({"limit", "limit_ratio", "skip_bad_rows"})  # what is said of all tasks at once
 HEADER = frozenset(Event.model_fields) - {"visibility"}
@@ -84,6 +86,10 @@ class Terms(Shape):
     adaptive: int | None = Field(
         default=None, description="ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"
     )
+    audit_of: RunId | None = Field(
+        default=None, description="the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"
+    )
+    audit_ratio: Finite | None = Field(default=None, description="the share of its documents that are asked again; null: all")
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
     limit_ratio: float | None = Field(default=None, description="that share of each task's samples, where it has no limit of its own")
 
@@ -141,6 +147,19 @@ def requested(asked: Submission, *, organisation: str) -> EvaluationRequested:
     event = EvaluationRequested.model_validate(asked.model_dump(exclude=set(OF_TASKS)) | told | header)
     check(event)
     limits.check(event, asked_us=event.occurred_us)
+    return event
+
+
+def audit_of_run(state: Mapping[str, Any], asked: Sequence[Mapping[str, Any]], *, pool: str | None, **told: Any) -> EvaluationRequested:
+    """The request of an audit of the run with that row of `run_states`, and that of its request. Raises: Invalid where it cannot be."""
+    run_id, plan = state["run_id"], Plan.model_validate_json(state["plan"]) if state["plan"] else None
+    own = {"pool": asked[0]["pool"], "visibility": asked[0]["visibility"]} if asked else {}
+    if plan is None:
+        raise Invalid(f"run {run_id} is {state['state']} and has no plan: there is nothing to run again", code=again.CODE)
+    event = again.request_of(run_id, plan, **own | ({"pool": pool} if pool else {}) | told)
+    check(event)
+    limits.check(event, asked_us=event.occurred_us)
+    again.check_run(event, state["state"], plan)
     return event
 
 

@@ -34,7 +34,7 @@ SELECT run_id, model, model_sha, engine, chat, rank FROM ranking_rows WHERE boar
 -- name: not_on_board
 SELECT run_id, argMax(ifNull(plan, ''), log_offset) AS settled_plan, max(changed_us) AS ended_us
 FROM fact_results
-WHERE state = 'completed'
+WHERE state = 'completed' AND JSONExtractString(ifNull(plan, ''), 'audit_of') = ''
     AND run_id NOT IN (SELECT run_id FROM ranking_rows WHERE board = {board:String})
     AND if(
         startsWith({board:String}, 'task:'),

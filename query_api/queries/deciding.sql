@@ -1,5 +1,6 @@
 -- name: settled_ids
-SELECT DISTINCT event_id FROM fact_results WHERE state = 'completed' AND (empty({run_ids:Array(String)}) OR run_id IN {run_ids:Array(String)})
+SELECT DISTINCT event_id FROM fact_results
+WHERE state = 'completed' AND JSONExtractString(ifNull(plan, ''), 'audit_of') = '' AND (empty({run_ids:Array(String)}) OR run_id IN {run_ids:Array(String)})
 
 -- name: settled_events
 SELECT event_id, organisation_id, occurred_us, producer, run_id, state, final, inputs_digest, changed_us, plan, served_elsewhere, engine,

@@ -2,6 +2,7 @@
 SELECT
     run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for,
     run_id IN (SELECT run_id FROM fact_seals) AS sealed, run_id IN (SELECT run_id FROM fact_retractions) AS retracted,
+    run_id IN (SELECT run_id FROM fact_audits) AS audited, nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE ({state:String} = '' OR state = {state:String})
@@ -27,6 +28,9 @@ SELECT visibility FROM fact_requests WHERE run_id = {run_id:String} ORDER BY log
 
 -- name: trust
 SELECT sealed, root, key_id, events, retracted, reason, `by`, quarantined FROM run_trust WHERE run_id = {run_id:String}
+
+-- name: audited
+SELECT audits, equal_ratio, other_audits, other_equal_ratio FROM run_audits WHERE run_id = {run_id:String}
 
 -- name: quarantine
 SELECT late_event, topic, `partition`, `offset`, late_id FROM quarantine WHERE run_id = {run_id:String}
@@ -116,7 +120,7 @@ FROM fact_environments FINAL
 WHERE sha IN (SELECT environment_sha FROM fact_job_status WHERE run_id = {run_id:String} AND environment_sha IS NOT NULL)
 
 -- name: active_runs
-SELECT * EXCEPT (plan),
+SELECT * EXCEPT (plan), nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state IN ('requested', 'planned', 'running')
@@ -124,7 +128,7 @@ ORDER BY state = 'running' DESC, requested_us, run_id
 LIMIT 200
 
 -- name: ended_runs
-SELECT * EXCEPT (plan),
+SELECT * EXCEPT (plan), nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE state NOT IN ('requested', 'planned', 'running')

@@ -20,4 +20,6 @@ def event_of(kind: type[E], row: Mapping[str, Any]) -> E:
 
 
 def _value(hint: Any, cell: Any) -> Any:
+    if hint is bytes:
+        return base64.b64decode(cell)
     return cell if cell is None or is_plain(hint) else json.loads(cell)

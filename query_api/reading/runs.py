@@ -120,13 +120,14 @@ class Reading:
 
     async def _trust(self, run_id: str) -> dict[str, Any]:
         """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
-        names = ("trust", "quarantine", "visibility")
-        found, late, visibility = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
+        names = ("trust", "quarantine", "visibility", "audited")
+        found, late, visibility, audited = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
         told = found[0] if found else {"sealed": 0, "retracted": 0, "quarantined": 0}
         return {
             "seal": {name: told[name] for name in ("root", "key_id", "events")} if told["sealed"] else None,
             "retraction": {name: told[name] for name in ("by", "reason")} if told["retracted"] else None,
             "quarantined": told["quarantined"], "late": late, **(visibility[0] if visibility else {}),
+            "audited": audited[0] if audited else None,
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
@@ -172,7 +173,7 @@ def _run(
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []),
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),
-        "chat": plan.get("chat") or {}, **whom(plan), **beside,
+        "chat": plan.get("chat") or {}, "audit_of": plan.get("audit_of"), **whom(plan), **beside,
     }  # fmt: skip
 
 

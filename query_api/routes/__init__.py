@@ -3,6 +3,7 @@
 from query_api.operations.routing import Operation
 from query_api.routes import (
     asking,
+    audits,
     boards,
     calculations,
     cluster,
@@ -24,6 +25,7 @@ from query_api.routes import (
 OPERATIONS: tuple[Operation, ...] = (
     *asking.OPERATIONS,
     *runs.OPERATIONS,
+    *audits.OPERATIONS,
     *samples.OPERATIONS,
     *boards.OPERATIONS,
     *suites.OPERATIONS,

@@ -97,7 +97,11 @@ class RankingRow(Shape):
     energy_grade: str | None
     missing: tuple[str, ...]
     sealed: bool = Field(description="a seal says so; `assay verify` proves it")
-    audited: bool
+    audited: bool = Field(description="its run was run again and compared: `audits` times, by who seals runs here")
+    audits: int = 0
+    equal_ratio: float | None = Field(default=None, description="the share of those audits' samples that came out equal")
+    other_audits: int = Field(default=0, description="audits that other parties report, by their own keys")
+    other_equal_ratio: float | None = None
     retracted: bool = Field(default=False, description="its run no longer counts: it has no rank, and stays")
     speed_run: str | None = Field(description="the run that the speed was measured in")
     cost: TokenCost | None

@@ -52,6 +52,8 @@ class RunRow(Shape):
     waits_for: str | None = Field(description="what it waits for, in words; null where it does not wait")
     sealed: bool = Field(default=False, description="a seal says so; `assay verify` proves it")
     retracted: bool = Field(default=False, description="it no longer counts, and stays in the record")
+    audited: bool = Field(default=False, description="it was run again and compared; `GET /v1/audits` tells what came of it")
+    audit_of: str | None = Field(default=None, description="the run that it runs again")
 
 
 class RunPage(Shape):
@@ -102,6 +104,15 @@ class Retraction(Shape):
 
     by: str
     reason: str
+
+
+class Audited(Shape):
+    """How often a run was run again, and the share of samples that came out equal; what other parties report, by their keys, apart."""
+
+    audits: int
+    equal_ratio: float | None
+    other_audits: int
+    other_equal_ratio: float | None
 
 
 class LateEvent(Shape):
@@ -184,6 +195,8 @@ class Run(Shape):
     retraction: Retraction | None = Field(default=None, description="null where it counts")
     quarantined: int = Field(default=0, description="events that were said of it after its seal, and are no part of it")
     late: tuple[LateEvent, ...] = Field(default=(), description="the first twenty of them")
+    audited: Audited | None = Field(default=None, description="null where no audit of it was compared; `GET /v1/audits` tells each")
+    audit_of: str | None = Field(default=None, description="the run that it runs again; null where it is no audit")
 
 
 async def runs(call: Call[RunsAsked, Nothing]) -> RunPage:

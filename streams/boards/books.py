@@ -79,6 +79,9 @@ class Books:
     def _join(self, run_id: str) -> None:
         """A run stands on boards once its result is here and every score that it names."""
         settled, scores = self.settled.get(run_id), self.scores.get(run_id, {})
+        if settled and settled.plan and settled.plan.audit_of:
+            self.scores.pop(run_id, None)  # what an audit says is held to the run, and ranks nobody
+            return
         if settled is None or any(task.task not in scores for task in settled.tasks):
             return
         result = result_of(settled, scores)

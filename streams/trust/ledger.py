@@ -19,13 +19,13 @@ from streams.topics import RESULTS, RUNS
 from streams.trust.chains import Chains
 from streams.trust.stretches import At, Stretches, holds, packed, scored_by, stretches_of, unpacked
 
-VERSION: Final = "ledger-1"
+VERSION: Final = "ledger-2"
 DECODED: Final = frozenset({RUNS.name, RESULTS.name})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's final result: its id, what it is made from, and in which sweep it was met."""
+    """A run's final result: its id, what it is made from, which run it audits, and in which sweep it was met."""
 
     event_id: str
     organisation_id: str
@@ -33,6 +33,8 @@ class Result:
     scorers: tuple[str, ...]
     partition: int
     through: Mapping[str, int]
+    completed: bool
+    audit_of: str | None
     sweep: int
 
 
@@ -103,7 +105,7 @@ class Ledger:
     def _result(self, event: RunSettled, partition: int) -> Result:
         return Result(
             event.event_id, event.organisation_id, event.occurred_us, tuple(sorted(scored_by(event))), partition, event.through,
-            self.sweeps,
+            event.state == "completed", event.plan.audit_of if event.plan else None, self.sweeps,
         )  # fmt: skip
 
     def seal(self, event: RunSealed) -> str | None:

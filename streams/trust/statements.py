@@ -1,7 +1,8 @@
 """What a seal says, as the bytes that are signed, and signatures of it.
 
 The statement is JSON with its keys in order, without spaces, ASCII; the signature is Ed25519 over it (RFC 8032). It says no time: the log's
-own record has one, and a clock that is off can spoil nothing. A key is named by the first 16 bytes of its SHA-256, in hex.
+own record has one, and a clock that is off can spoil nothing. A key is named by the first 16 bytes of its SHA-256, in hex. What an audit
+came to is signed alike.
 """
 
 import hashlib
@@ -10,9 +11,12 @@ import json
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from schemas.trust import RunSealed
+from schemas.event import Event
+from schemas.trust import RunAudited, RunSealed
 
 TYPE = "assay-seal-1"
+AUDIT = "assay-audit-1"
+UNSIGNED = (*Event.model_fields, "public_key", "signature")
 ENDORSES = b"assay-key-1\x00"
 KEY_BYTES = 32
 
@@ -61,8 +65,30 @@ def endorses(public: bytes, signature: bytes, *, by: bytes) -> bool:
 
 def genuine(seal: RunSealed) -> bool:
     """Whether a seal is signed by the key that it names."""
-    named = len(seal.public_key) == KEY_BYTES and key_id(seal.public_key) == seal.key_id
-    return named and _holds(seal.public_key, seal.signature, statement(seal))
+    return _genuine(seal, statement(seal))
+
+
+def report(audit: RunAudited) -> bytes:
+    """The bytes that an audit's signature is over. What has its default is left out: fields that come later change no old one."""
+    told = audit.model_dump(mode="json", exclude=set(UNSIGNED), exclude_defaults=True)
+    return json.dumps({"type": AUDIT} | told, sort_keys=True, separators=(",", ":")).encode()
+
+
+def reported(audit: RunAudited, key: Ed25519PrivateKey) -> RunAudited:
+    """The audit's report with this key's signature, and the id that goes with it."""
+    told = {name: getattr(audit, name) for name in RunAudited.model_fields if name != "event_id"}
+    own = RunAudited.model_validate(told | {"key_id": key_id(raw(key)), "public_key": raw(key)})
+    return own.model_copy(update={"signature": key.sign(report(own))})
+
+
+def is_reported(audit: RunAudited) -> bool:
+    """Whether an audit's report is signed by the key that it names."""
+    return _genuine(audit, report(audit))
+
+
+def _genuine(told: RunSealed | RunAudited, signed_bytes: bytes) -> bool:
+    named = len(told.public_key) == KEY_BYTES and key_id(told.public_key) == told.key_id
+    return named and _holds(told.public_key, told.signature, signed_bytes)
 
 
 def _holds(public: bytes, signature: bytes, told: bytes) -> bool:

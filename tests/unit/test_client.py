@@ -96,6 +96,8 @@ def board(name: str, places: range, following: str | None) -> httpx.Response:
         "missing": [],
         "sealed": False,
         "audited": False,
+        "audits": 0,
+        "other_audits": 0,
         "retracted": False,
     }
     rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False, "data_age": "unknown"} for place in places]

@@ -88,7 +88,7 @@ def test_an_id_is_derived_from_what_the_event_is_about() -> None:
     assert again.event_id == cancellation().event_id != cancellation(run_named("r2")).event_id
 
 
-IDS = ("run_id", "parent_run", "against_run", "audit_run", "speed_run", "runs")
+IDS = ("run_id", "parent_run", "against_run", "audit_run", "audit_of", "speed_run", "runs")
 
 
 def with_run(told: Any, name: str, value: str) -> Any:

@@ -54,6 +54,10 @@ class Terms(TypedDict, total=False):
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
+    audit_of: str | None
+    """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
+    audit_ratio: float | None
+    """the share of its documents that are asked again; null: all"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None

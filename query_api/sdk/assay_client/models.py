@@ -82,6 +82,60 @@ class Asked(Shape):
     model: str
 
 
+class AuditAsked(Shape):
+    """An audit that was asked for: a run of its own."""
+
+    run_id: str
+    audit_of: str
+    state: Literal["requested"]
+
+
+class Audited(Shape):
+    """How often a run was run again, and the share of samples that came out equal; what other parties report, by their keys, apart."""
+
+    audits: int
+    equal_ratio: float | None
+    other_audits: int
+    other_equal_ratio: float | None
+
+
+class AuditedFact(Shape):
+    """A fact of where they ran that is not the same for both."""
+
+    what: str
+    run: str | None
+    audit: str | None
+
+
+class AuditedMetric(Shape):
+    """A task's main metric in both, over the documents of both: run - audit, with its 95 % interval."""
+
+    task: str
+    metric: str
+    filter: str
+    run: float
+    audit: float
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class AuditedSample(Shape):
+    """A sample of which the run and its audit say different things."""
+
+    task: str
+    ordinal: int
+    repeat: int
+    what: list[str]
+    """in words, the run's value first"""
+
+
+class Share(RootModel[float]):
+    root: Annotated[float, Field(gt=0.0, le=1.0)] = None
+    """the share of its documents that are asked again; null: all"""
+
+
 class ParentRun(RootModel[str]):
     root: Annotated[
         str,
@@ -96,6 +150,14 @@ class AgainstRun(RootModel[str]):
         Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
     ] = None
     """the run whose answers those of parent_run are compared with"""
+
+
+class AuditOf(RootModel[str]):
+    root: Annotated[
+        str,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
 
 
 class BatchSubmitted(Shape):
@@ -1051,6 +1113,10 @@ class RunRow(Shape):
     """a seal says so; `assay verify` proves it"""
     retracted: bool
     """it no longer counts, and stays in the record"""
+    audited: bool
+    """it was run again and compared; `GET /v1/audits` tells what came of it"""
+    audit_of: str | None
+    """the run that it runs again"""
 
 
 class Running(Shape):
@@ -1617,6 +1683,55 @@ class AgentRow(Shape):
     capabilities: list[str]
 
 
+class AuditReport(Shape):
+    """How a run and its audit compare, as the owner of that key says."""
+
+    key_id: str
+    own: bool
+    """the key seals runs here; else it is another party's"""
+    signed: bool
+    """the signature holds; what is not signed proves nothing"""
+    equal_ratio: float
+    samples: int
+    """those that both answered"""
+    equal: int
+    unmatched: int
+    """samples that the audit answered and the run did not"""
+    tolerance: float
+    """of log-likelihoods and scores: absolute, or of the greater"""
+    differing_by: dict[str, int]
+    """how many differ by prompt, error, text, likelihood, score"""
+    differing: list[AuditedSample]
+    """the first hundred"""
+    metrics: list[AuditedMetric]
+    environment: list[AuditedFact]
+    differences: list[str]
+    """what differs, in sentences; none: nothing does"""
+
+
+class Auditing(Shape):
+    """Who has a run run again, how much of it, and where."""
+
+    model_config = ConfigDict(extra="forbid")
+    run_id: Annotated[
+        str | None,
+        Field(pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"),
+    ] = None
+    """the audit's own id, a UUIDv7; drawn where it is left out"""
+    submitter: str = "anonymous"
+    share: Share | None = None
+    """the share of its documents that are asked again; null: all"""
+    pool: str | None = None
+    """the pool that runs it; null: the run's own"""
+    priority: int = 0
+    """higher goes first"""
+    budget: Annotated[Budget, Field(validate_default=True)] = {
+        "usd_nano": None,
+        "s": None,
+        "deadline_us": None,
+    }
+
+
 class BoardPage(Shape):
     """Boards, in the order asked for."""
 
@@ -1857,6 +1972,13 @@ class RankingRow(Shape):
     sealed: bool
     """a seal says so; `assay verify` proves it"""
     audited: bool
+    """its run was run again and compared: `audits` times, by who seals runs here"""
+    audits: int
+    equal_ratio: float | None
+    """the share of those audits' samples that came out equal"""
+    other_audits: int
+    """audits that other parties report, by their own keys"""
+    other_equal_ratio: float | None
     retracted: bool
     """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
@@ -2068,6 +2190,30 @@ class AgentPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class Audit(Shape):
+    """An audit: a run that runs another one again. It has no report while it runs, or where nothing could be compared."""
+
+    run_id: str
+    audit_of: str
+    share: float
+    """of the run's documents"""
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
+    message: str | None
+    model: str
+    submitter: str
+    requested_us: int
+    changed_us: int
+    reports: list[AuditReport]
+
+
+class AuditPage(Shape):
+    """Audits, in the order asked for."""
+
+    audits: list[Audit]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
 class Batch(Shape):
     """The same evaluation of several models: a run for each, all with the same tasks, under one campaign."""
 
@@ -2136,6 +2282,10 @@ class Batch(Shape):
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
+    audit_of: AuditOf | None = None
+    """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
+    audit_ratio: float | None = None
+    """the share of its documents that are asked again; null: all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -2338,6 +2488,10 @@ class Submission(Shape):
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
+    audit_of: AuditOf | None = None
+    """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
+    audit_ratio: float | None = None
+    """the share of its documents that are asked again; null: all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -2421,3 +2575,7 @@ class Run(Shape):
     """events that were said of it after its seal, and are no part of it"""
     late: list[LateEvent]
     """the first twenty of them"""
+    audited: Audited | None
+    """null where no audit of it was compared; `GET /v1/audits` tells each"""
+    audit_of: str | None
+    """the run that it runs again; null where it is no audit"""
