@@ -138,7 +138,7 @@ def _places(draw: Draw, ability: Floats, n: int, scores: str) -> list[tuple[int,
         return ranges([standings(right.astype(np.float64), np.repeat(np.arange(n // 5), 5).tolist())])
     hard = draw.normal(size=n)
     if scores == "F1":
-        return ranges([standings(draw.beta(3, 1, (count, n)) * (draw.normal(size=(count, n)) + hard < 0.5))])
+        return ranges([standings(draw.beta(3, 1, (count, n)) * (draw.normal(size=(count, n)) + hard < 0.5), width=1.0)])
     if scores == "0/1":
         return ranges([standings((draw.normal(size=(count, n)) + hard - ability[:, None] < 0.8).astype(np.float64))])
     own = draw.normal(size=(count, n))
