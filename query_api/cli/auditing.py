@@ -13,7 +13,7 @@ from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, Submitter
-from query_api.drawing.auditing import headline, marks
+from query_api.drawing.auditing import headline, marks, percent
 from query_api.drawing.charts import number
 from streams.errors import Invalid
 
@@ -93,7 +93,7 @@ def _row(one: Mapping[str, Any], report: Mapping[str, Any] | None) -> tuple[Any,
     told = (one["run_id"], one["audit_of"], showing.short(one["model"]), one["state"], share)
     if report is None:
         return *told, None, None, None, None
-    return *told, f"{100 * report['equal_ratio']:.2f} %", report["samples"], report["equal"], ", ".join(marks(report))
+    return *told, percent(report["equal_ratio"]), report["samples"], report["equal"], ", ".join(marks(report))
 
 
 def _shown(one: Mapping[str, Any]) -> None:
