@@ -71,7 +71,9 @@ class ExternalAsked(Paged):
     model: str = Field(default="", description="only of this model: its whole name, or the last part of it")
     task: str = Field(default="", description="only of this task")
     form: Form | None = Field(default=None, description="only from files of this form")
-    sort: Literal["-imported_us", "imported_us", "model", "-model", "task", "-task"] = Field(default="-imported_us")
+    sort: Literal["-imported_us", "imported_us", "model", "-model", "task", "-task"] = Field(
+        default="-imported_us", description="by when it was imported, or by what it is of"
+    )
 
 
 class ExternalResult(ExternalFigure):

@@ -263,6 +263,7 @@ def test_rows_and_scores_are_marked_wherever_they_are_shown() -> None:
     head = {"name": "score", "heading": "Score", "link": "/", "sorted": None}
     page = drawn(
         "leaderboard.html", board={"board": "task:t", "rows": [row]}, rows=[row], spans=intervals([row]), heads=[head], boards=[], match="",
+        shown=set(), reported={"rows": [], "more": False},
     )  # fmt: skip
     assert f"<small>{words(part())}: estimated, not ranked</small>" in page
     assert any(f"new ({words(part())})" in line for line in showing._of_board({"board": "task:t", "rows": [row]}))
