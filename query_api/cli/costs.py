@@ -75,14 +75,16 @@ def of_board(found: Mapping[str, Any]) -> None:
     names = ("per_1m_input_tokens_usd", "per_1m_output_tokens_usd", "per_1m_tokens_usd")
     rows = [
         (row["rank"], showing.short(row["model"]), number(row["score"]), *(usd((row["cost"] or {}).get(name)) for name in names),
-         usd((row["answers"] or {}).get("per_correct_answer_usd")), number((row["answers"] or {}).get("per_correct_answer_j"), 2),
-         (row["cost"] or row["answers"] or {}).get("price_version"))
+         usd((row["answers"] or {}).get("per_correct_answer_usd")), number((row["answers"] or {}).get("per_correct_answer_j"), 2))
         for row in found["rows"]
     ]  # fmt: skip
     showing.table(
-        [">#", "model", ">score", ">$/1M\ninput", ">$/1M\noutput", ">$/1M\nboth", ">$/right\nanswer", ">J/right\nanswer", "prices"],
+        [">#", "model", ">score", ">$/1M\ninput", ">$/1M\noutput", ">$/1M\nboth", ">$/right\nanswer", ">J/right\nanswer"],
         rows,
         title=f"cost: {found['board']}",
     )
-    if not any(row["cost"] or row["answers"] for row in found["rows"]):
+    told = [one["price_version"] for row in found["rows"] for one in (row["cost"], row["answers"]) if one]
+    if told:
+        showing.note(f"by the prices of {', '.join(sorted(set(told)))}; a right answer's are over all tasks of its run")
+    else:
         showing.note("no cost is known: it needs a workload (`assay perf`) and prices (`assay prices import FILE`)")

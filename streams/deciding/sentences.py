@@ -89,7 +89,7 @@ def read(sentence: str, *, tasks: Iterable[str] = ()) -> Read:
             break
         while found := rule.phrase.search(left):
             left = f"{left[: found.start()]}{'·' * len(found[0])}{left[found.end() :]}"
-            understood += [Understood(" ".join(found[0].split()), *one, rule.suggested) for one in _set(told, rule.says(found))]
+            understood += [Understood(found[0].strip(" ,"), *one, rule.suggested) for one in _set(told, rule.says(found))]
     if not understood:
         raise Invalid("nothing in this sentence is understood; say for instance: a chatbot, 20 requests a second, prompts of 800 tokens, "
                       "answers of 200 tokens, first token within 800 ms, at most 3000 USD a month, on L40S", code="sentence")  # fmt: skip
