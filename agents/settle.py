@@ -159,7 +159,8 @@ class Settling:
         await self._summarise(run, said)
         if run.complete and not run.over:
             await self._change(run, "completed")
-        if run.over and (run.state != "completed" or run.complete):
+        # What was folded while figures were worked out is taken in first: a final result is said once.
+        if run.over and (run.state != "completed" or run.complete) and run.run_id not in state.touched:
             await self._result(state, run, said, through=through)
 
     async def _result(self, state: Here, run: Run, said: Said, *, through: dict[str, int]) -> None:

@@ -8,13 +8,14 @@ from schemas.event import Double, Event
 class ExternalResultImported(Event):
     """One figure of a file that somebody else's harness wrote. It is shown beside runs, and has no rank.
 
+    What it says is part of its name: whoever tells a file's sum with other figures displaces none.
     `form` is the file's form, as lm-eval or mlperf; `place` where in the file the figure stands. `source` is where the file was published
     and `licence` under which terms (SPDX, or unknown). `conditions` is JSON: what else the file says of how it was measured.
     `measured_us`: when it was measured or published, where the file tells.
     """
 
-    identity: ClassVar[tuple[str, ...]] = ("file_sha256", "place")
-    key: ClassVar[tuple[str, ...]] = ("model",)
+    identity: ClassVar[tuple[str, ...]] = ("file_sha256", "place", "form", "source", "model", "task", "metric", "filter", "value")
+    key: ClassVar[tuple[str, ...]] = ("file_sha256",)
 
     file_sha256: str
     place: str

@@ -1,12 +1,15 @@
 """Others' results on the command line: importing files that other harnesses wrote, and listing what is known."""
 
 import getpass
+import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from infra.settings import Settings
 from query_api.cli import showing
@@ -14,10 +17,11 @@ from query_api.cli.client import Client
 from query_api.cli.external_files import document_of
 from query_api.cli.options import AsJson
 from query_api.drawing.charts import number
+from query_api.routes.external import AT_ONCE, ExternalFigure
 from streams.errors import Invalid
 from streams.external.reading import FORMS, figures_of, form_of
 
-AT_ONCE = 1000
+MOST_BYTES = 2**19  # of a body's figures: half of what the API takes
 
 
 def external(context: typer.Context) -> None:
@@ -79,8 +83,8 @@ def import_results(
     client, told = Client(Settings()), {"source": source, "licence": licence, "by": by or getpass.getuser()}
     imported = 0
     for about, figures in read:
-        for first in range(0, len(figures), AT_ONCE):
-            imported += client.post("/v1/external-results", told | about | {"figures": figures[first : first + AT_ONCE]})["imported"]
+        for part in _parts(figures):
+            imported += client.post("/v1/external-results", told | about | {"figures": part})["imported"]
     count = sum(len(figures) for _, figures in read)
     if as_json:
         showing.document({"imported": imported, "known": count - imported})
@@ -93,6 +97,25 @@ def _read(path: Path, form: str) -> tuple[dict[str, str], list[dict[str, Any]]]:
     document, sha256 = document_of(path)
     try:
         named = form or form_of(document)
-        return {"file_sha256": sha256, "form": named}, [asdict(one) for one in figures_of(document, named)]
+        figures = [asdict(one) for one in figures_of(document, named)]
     except Invalid as error:
         raise Invalid(f"{path}: {error}", code=error.code) from error
+    for one in figures:
+        try:
+            ExternalFigure.model_validate(one)
+        except ValidationError as error:
+            field, why = error.errors()[0]["loc"], error.errors()[0]["msg"]
+            raise Invalid(f"{path}: {one['place']}, {'.'.join(map(str, field))}: {why}", code="not-its-form") from error
+    return {"file_sha256": sha256, "form": named}, figures
+
+
+def _parts(figures: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The figures in parts that a body can hold."""
+    part, size = list[dict[str, Any]](), 0
+    for one in figures:
+        size += len(json.dumps(one))
+        if part and (len(part) == AT_ONCE or size > MOST_BYTES):
+            yield part
+            part, size = [], len(json.dumps(one))
+        part.append(one)
+    yield part

@@ -21,11 +21,9 @@ def results_of(figures: Iterable[Mapping[str, Any]], *, about: Mapping[str, Any]
 
 
 async def publish(log: Log, results: Sequence[ExternalResultImported]) -> int:
-    """How many of the figures were not there yet; the same of the same file again is nothing new."""
-    known = set[str]()
-    for model in {one.model for one in results}:
-        async with aclosing(log.of_key(EXTERNAL, model.encode())) as records:
-            known |= {record.event.event_id async for record in records if record.event}
+    """How many of a file's figures were not there yet; the same of the same file again is nothing new."""
+    async with aclosing(log.of_key(EXTERNAL, results[0].partition_key())) as records:
+        known = {record.event.event_id async for record in records if record.event}
     new = list({one.event_id: one for one in results if one.event_id not in known}.values())
     await log.publish_all(new)
     return len(new)

@@ -5,6 +5,7 @@ no rule knows: they are told. Tasks that a use suggests are marked as suggestion
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,19 @@ from typing import Any, Final
 from streams.errors import Invalid
 
 LONGEST: Final = 1000
+FLAGS: Final = re.IGNORECASE | re.ASCII  # without the second ſ is an s
 Field = tuple[str, ...]  # the part of the requirement and the field in it
 Said = Iterator[tuple[Field, Any]]
-NUMBER: Final = r"(\d[\d,_]*(?:\.\d+)?)"
+NUMBER: Final = r"(?<!\d)(?<!\d[.,])(\d{1,3}(?:[,_]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\d]|,\d)"
 COUNTS: Final[Mapping[str, int]] = MappingProxyType({
     "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "ten": 10, "dozen": 12, "sixteen": 16,
     "twenty": 20, "fifty": 50, "hundred": 100, "thousand": 1000,
 })  # fmt: skip
-COUNT: Final = rf"(?:{NUMBER}|({'|'.join(COUNTS)}))"
+COUNT: Final = rf"(?:{NUMBER}|((?:{'|'.join(COUNTS)})(?:\s+(?:hundred|thousand))?))"
+# What stands behind these words is not wanted; "not more than" is.
+NOT: Final = (
+    r"(?:\bnot\b(?!\s+(?:more|over|above|longer|later))|\bno\b(?!\s+more)|n't\b|\bnever\b|\bexcept\b|\bwithout\b)(?:\s+[\w-]+){0,4}\s*$"
+)
 WITHIN: Final = r"(?:\s*(?:within|in|under|below|less than|at most|up to|no more than|<=?|of|is))+\s*"
 DEVICES: Final = r"(?:H100|H200|A100|B200|B300|GB200|L40S|L40|L4|A10G|A10|A40|T4|V100|MI300X|MI325X|MI355X|RTX ?\d{4}|Gaudi ?\d)"
 LANGUAGES: Final[Mapping[str, str]] = MappingProxyType({
@@ -37,16 +43,17 @@ USES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({
     "reasoning": ("arc_challenge", "hellaswag"),
     "translation|translating|translate": ("wmt16",),
 })  # fmt: skip
-THOUSANDS: Final = re.compile(r"\d\s*k\b", re.IGNORECASE)
+THOUSANDS: Final = re.compile(r"\d\s*k\b", FLAGS)
 MONEY: Final[Mapping[str, str]] = MappingProxyType({
     "$": "USD", "usd": "USD", "dollars": "USD", "dollar": "USD", "€": "EUR", "eur": "EUR", "euros": "EUR", "euro": "EUR",
 })  # fmt: skip
 AMOUNT: Final = rf"(?:(\$|€)\s*{NUMBER}(\s*k\b)?|{NUMBER}(\s*k\b)?\s*(\$|€|usd|eur|dollars?|euros?)\b)"
 WORDS: Final = """
 a an and are as at be best by can for from have has i in is it its least like model need needs of on or our per please run running should so
-some most that the their they this to us use used using want we which with would you your who will serve serving must only not more than
+some most that the their they this to us use used using want we which with would you your who will serve serving must more than
 """
 IDLE: Final = frozenset(WORDS.split())  # they mean nothing to a requirement
+NEGATED: Final = re.compile(NOT, FLAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +89,22 @@ def read(sentence: str, *, tasks: Iterable[str] = ()) -> Read:
     if len(sentence) > LONGEST:
         raise Invalid(f"the sentence has {len(sentence)} characters; {LONGEST} are read: write a requirement as YAML", code="sentence")
     told: dict[str, Any] = {}
-    understood, left = list[Understood](), " ".join(sentence.split())
+    understood, refused, left = list[Understood](), list[str](), " ".join(sentence.split())
     named = [task for task in tasks if task.lower() in left.lower()]
     for rule in (*RULES, *_named(named), *SUGGESTIONS):
         if rule.suggested and any(not one.suggested for one in understood if one.field.startswith("tasks.")):
             break
         while found := rule.phrase.search(left):
+            if unwanted := NEGATED.search(left[: found.start()]):
+                refused.append(left[unwanted.start() : found.end()].strip(" ,"))
+                left = f"{left[: unwanted.start()]}{'·' * (found.end() - unwanted.start())}{left[found.end() :]}"
+                continue
             left = f"{left[: found.start()]}{'·' * len(found[0])}{left[found.end() :]}"
             understood += [Understood(found[0].strip(" ,"), *one, rule.suggested) for one in _set(told, rule.says(found))]
     if not understood:
         raise Invalid("nothing in this sentence is understood; say for instance: a chatbot, 20 requests a second, prompts of 800 tokens, "
                       "answers of 200 tokens, first token within 800 ms, at most 3000 USD a month, on L40S", code="sentence")  # fmt: skip
-    return Read(told, tuple(understood), tuple(_left(left)))
+    return Read(told, tuple(understood), (*refused, *_left(left)))
 
 
 def as_yaml(requirement: Mapping[str, Any]) -> str:
@@ -129,7 +140,7 @@ def _left(text: str) -> Iterator[str]:
 
 
 def _number(text: str | None, word: str | None = None) -> str:
-    return text.replace(",", "").replace("_", "") if text else str(COUNTS[(word or "one").lower()])
+    return text.replace(",", "").replace("_", "") if text else str(math.prod(COUNTS[one] for one in (word or "one").lower().split()))
 
 
 def _rate(found: "re.Match[str]") -> Said:
@@ -168,7 +179,7 @@ def _money(*field: str) -> Callable[["re.Match[str]"], Said]:
 
 
 def _devices(found: "re.Match[str]") -> Said:
-    names = re.findall(DEVICES, found[0], re.IGNORECASE)
+    names = re.findall(DEVICES, found[0], FLAGS)
     yield ("allowed", "hardware"), [re.sub(r"\s+", " ", name.upper()) for name in names]
 
 
@@ -199,8 +210,8 @@ def _named(tasks: Iterable[str]) -> Iterator[Rule]:
             rf"(?:at least|over|above|more than|>=?)?\s*{NUMBER}\s*%\s*(?:on|in|at|of|for)\s+{name}\b"
             rf"|\b{name}\s*(?:of|over|above|at least|>=?|:)+\s*{NUMBER}\s*%"
         )
-        yield Rule(re.compile(floor, re.IGNORECASE), _floor(task))
-        yield Rule(re.compile(rf"(?<![\w-]){name}(?![\w-])", re.IGNORECASE), _always(("tasks", task), 1))
+        yield Rule(re.compile(floor, FLAGS), _floor(task))
+        yield Rule(re.compile(rf"(?<![\w-]){name}(?![\w-])", FLAGS), _always(("tasks", task), 1))
 
 
 def _floor(task: str) -> Callable[["re.Match[str]"], Said]:
@@ -216,7 +227,7 @@ def _suggests(tasks: Sequence[str]) -> Callable[["re.Match[str]"], Said]:
 
 
 def _rule(phrase: str, says: Callable[["re.Match[str]"], Said]) -> Rule:
-    return Rule(re.compile(phrase, re.IGNORECASE), says)
+    return Rule(re.compile(phrase, FLAGS), says)
 
 
 def _plain(*field: str, form: str) -> Callable[["re.Match[str]"], Said]:
@@ -242,7 +253,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule(rf"context(?:\s+(?:window|length))?{WITHIN}(?:at least\s*)?{NUMBER}\s*k?(?:\s*tokens)?\b", _tokens("allowed", "context")),
     _rule(rf"\b{NUMBER}\s*k?\s*(?:tokens? )?(?:of\s*)?context(?:\s+window)?", _tokens("allowed", "context")),
     _rule(rf"(?:prompts?|inputs?|requests?){HAS}{TOKEN_COUNT}", _tokens("traffic", "input")),
-    _rule(rf"\b{TOKEN_COUNT}\s*(?:in\b|inputs?|prompts?|of input)", _tokens("traffic", "input")),
+    _rule(rf"\b{TOKEN_COUNT}\s*(?:in\b(?!\s*(?:under|within|less|\d))|inputs?|prompts?|of input)", _tokens("traffic", "input")),
     _rule(rf"(?:answers?|outputs?|responses?|replies){HAS}{TOKEN_COUNT}", _tokens("traffic", "output")),
     _rule(rf"\b{TOKEN_COUNT}\s*(?:out\b|outputs?|answers?|of output)", _tokens("traffic", "output")),
     _rule(rf"{AMOUNT}\s*(?:/|per|a|for a|for each)\s*(?:1\s*m|million|mio\.?)\s*tokens?\b", _money("budget", "per_1m_tokens")),
@@ -265,6 +276,4 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule(r"\bvllm\b", _always(("allowed", "engines"), ["vllm"])),
     _rule(r"\b(?:llama\.cpp|gguf)\b", _always(("allowed", "engines"), ["gguf"])),
 )
-SUGGESTIONS: Final = tuple(
-    Rule(re.compile(rf"\b(?:{use})\b", re.IGNORECASE), _suggests(tasks), suggested=True) for use, tasks in USES.items()
-)
+SUGGESTIONS: Final = tuple(Rule(re.compile(rf"\b(?:{use})\b", FLAGS), _suggests(tasks), suggested=True) for use, tasks in USES.items())

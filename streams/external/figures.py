@@ -1,6 +1,7 @@
 """A figure that a file tells, and what reads a file's fields: what is not as its form says is refused with its place."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ CODE: Final = "not-its-form"
 LONGEST: Final = 500  # characters of a name
 FARTHEST: Final = 1e300
 UNKNOWN: Final = frozenset({"", "N/A", "NA", "NAN"})
+THOUSANDS: Final = re.compile(r",(?=\d{3}(?:\D|$))")  # a comma is no point: 0,71 is no number
+YEAR_2000, YEAR_2200 = 946_684_800, 7_258_118_400
 Json = Mapping[str, Any]
 
 
@@ -95,7 +98,7 @@ def number_or_none(told: Json, name: str, place: str) -> float | None:
     found = told.get(name)
     if isinstance(found, str):
         try:
-            found = None if found.strip().upper() in UNKNOWN else float(found.replace(",", ""))
+            found = None if found.strip().upper() in UNKNOWN else float(THOUSANDS.sub("", found))
         except ValueError:
             raise wrong(f"{place}.{name}", f"a number is wanted, not {str(found)[:40]!r}") from None
     if found is None or (isinstance(found, float) and math.isnan(found)):
@@ -105,6 +108,14 @@ def number_or_none(told: Json, name: str, place: str) -> float | None:
     if abs(found) > FARTHEST:
         raise wrong(f"{place}.{name}", "the number is beyond all measure")
     return float(found)
+
+
+def error_or_none(told: Json, name: str, place: str) -> float | None:
+    """The standard error of that name; None where it is left out. Raises: Invalid where it is below 0."""
+    found = number_or_none(told, name, place)
+    if found is not None and found < 0:
+        raise wrong(f"{place}.{name}", f"a standard error cannot be below 0, and this is {found:g}")
+    return found
 
 
 def count_or_none(told: Json, name: str, place: str) -> int | None:
@@ -124,9 +135,11 @@ def time_us(told: Json, name: str, place: str) -> int | None:
         return None
     try:
         seconds = float(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = None
     try:
+        if seconds is not None and not YEAR_2000 <= seconds < YEAR_2200:
+            raise ValueError  # 20251101 are no seconds
         when = datetime.fromtimestamp(seconds, UTC) if seconds is not None else datetime.fromisoformat(str(found))
         return round((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1e6)
     except (ValueError, OverflowError, OSError):

@@ -4,6 +4,8 @@ Source: lm-eval 0.4.13 (results_*.json of `--output_path`), inspect_ai's eval lo
 (run_spec.json, stats.json), and Every Eval Ever's eval.schema.json, versions 0.2 and 0.3.
 """
 
+import math
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from streams.external.figures import (
     Figure,
     Json,
     count_or_none,
+    error_or_none,
     inside,
     mapping,
     number,
@@ -23,6 +26,7 @@ from streams.external.figures import (
 )
 
 STDERR: Final = "_stderr"
+MODEL_IN_NAME: Final = re.compile(r"[:,]model=[^,]*")
 TOP: Final = "$"
 
 
@@ -36,8 +40,12 @@ def of_lm_eval(told: Json) -> Iterator[Figure]:
     }  # fmt: skip
     conditions = {name: value for name in ("limit", "model_dtype", "model_sha") if isinstance(value := config.get(name), (str, int, float))}
     shots, better = (inside(told, name, TOP) for name in ("n-shot", "higher_is_better"))
-    for section in ("results", "groups"):
+    done = set[str]()
+    for section in ("results", "groups"):  # a group stands in both
         for task, found in inside(told, section, TOP).items():
+            if task in done:
+                continue
+            done.add(task)
             place = f"$.{section}.{task}"
             counted = inside(inside(told, "n-samples", TOP), task, "$.n-samples")
             given = {
@@ -52,12 +60,12 @@ def _metrics(found: Json, place: str, task: str, better: Json, given: dict[str, 
         metric, comma, filter_ = name.partition(",")
         if not comma or metric.endswith(STDERR):
             continue
-        if (value := number_or_none(found, name, place)) is None:
-            continue
+        if found[name] in (math.inf, -math.inf) or (value := number_or_none(found, name, place)) is None:
+            continue  # a perplexity beyond all measure says nothing
         higher = better.get(metric)
         yield Figure(
             place=f"{place}.{name}", task=task, metric=metric, filter=filter_, value=value,
-            stderr=number_or_none(found, f"{metric}{STDERR},{filter_}", place),
+            stderr=error_or_none(found, f"{metric}{STDERR},{filter_}", place),
             lower_is_better=not higher if isinstance(higher, bool) else None, **given,
         )  # fmt: skip
 
@@ -85,13 +93,14 @@ def of_inspect(told: Json) -> Iterator[Figure]:
     }  # fmt: skip
     for place, score in rows(found.get("scores"), "$.results.scores"):
         metrics = inside(score, "metrics", place)
-        error = number_or_none(mapping(metrics["stderr"], f"{place}.metrics.stderr"), "value", place) if "stderr" in metrics else None
+        error = error_or_none(mapping(metrics["stderr"], f"{place}.metrics.stderr"), "value", place) if "stderr" in metrics else None
+        names = [text_or_none(score, name, place) for name in ("scorer", "name", "reducer")]
         for name, one in metrics.items():
             at = f"{place}.metrics.{name}"
             if name != "stderr" and (value := number_or_none(mapping(one, at), "value", at)) is not None:
                 yield Figure(
                     place=at, metric=name, value=value, stderr=error if name in ("accuracy", "mean") else None,
-                    filter=text_or_none(score, "scorer", place) or "none", **about,
+                    filter=", ".join(dict.fromkeys(filter(None, names))) or "none", **about,
                 )  # fmt: skip
 
 
@@ -101,7 +110,7 @@ def of_helm(told: Json) -> Iterator[Figure]:
     adapter = inside(spec, "adapter_spec", "run_spec.json")
     about: dict[str, Any] = {
         "model": text(adapter, "model", "run_spec.json.adapter_spec"),
-        "task": text(spec, "name", "run_spec.json").partition(",model=")[0],
+        "task": MODEL_IN_NAME.sub("", text(spec, "name", "run_spec.json")),
         "num_fewshot": count_or_none(adapter, "max_train_instances", "run_spec.json.adapter_spec"),
     }
     for place, stat in rows(told.get("stats"), "stats.json"):
@@ -109,8 +118,9 @@ def of_helm(told: Json) -> Iterator[Figure]:
         split = text_or_none(name, "split", f"{place}.name")
         if split is None or name.get("perturbation") or (value := number_or_none(stat, "mean", place)) is None:
             continue
+        filter_ = "/".join(filter(None, (split, text_or_none(name, "sub_split", f"{place}.name"))))
         yield Figure(
-            place=place, metric=text(name, "name", f"{place}.name"), filter=split, value=value,
+            place=place, metric=text(name, "name", f"{place}.name"), filter=filter_, value=value,
             conditions={"counted": count_or_none(stat, "count", place) or 0}, **about,
         )  # fmt: skip
 
@@ -138,7 +148,7 @@ def of_every_eval_ever(told: Json) -> Iterator[Figure]:
         yield Figure(
             place=place, task=text(one, "evaluation_name", place), value=number(score, "score", f"{place}.score_details"),
             metric=text_or_none(config, "metric_name", f"{place}.metric_config") or "score",
-            stderr=number_or_none(error, "value", place), low=number_or_none(interval, "lower", place),
+            stderr=error_or_none(error, "value", place), low=number_or_none(interval, "lower", place),
             high=number_or_none(interval, "upper", place), n=count_or_none(sure, "num_samples", place),
             lower_is_better=lower if isinstance(lower, bool) else None, conditions=conditions,
             measured_us=time_us(one, "evaluation_timestamp", place) or when, **about,

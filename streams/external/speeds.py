@@ -60,9 +60,17 @@ def of_mlperf(told: Any) -> Iterator[Figure]:
             place=f"{place}.{name}", model=text_or_none(row, "MlperfModel", place) or text(row, "Model", place),
             task=f"mlperf {text(row, 'Scenario', place)}", metric="result", value=value, unit=unit,
             hardware=next(filter(None, (text_or_none(row, name, place) for name in ("Accelerator", "SystemName", "System"))), None),
-            engine=text_or_none(row, "Software", place), lower_is_better="(ms)" in (unit or "") or unit == "Latency (ns)",
+            engine=text_or_none(row, "Software", place), lower_is_better=_less_is_better(unit),
             conditions=_conditions(row, ("Submitter", "Organization", "Division", "Availability", "version", "a#", "Nodes", "Accuracy")),
         )  # fmt: skip
+
+
+def _less_is_better(unit: str | None) -> bool | None:
+    """Of times, energy and power less is better; of rates more; of what names no unit nobody knows."""
+    told = (unit or "").lower()
+    if any(word in told for word in ("latency", "(ms)", "(ns)", "joule", "watt")):
+        return True
+    return False if "/s" in told or "per second" in told else None
 
 
 def of_ml_energy(told: Any) -> Iterator[Figure]:

@@ -93,6 +93,14 @@ def test_lm_evals_tasks_and_groups_are_read_with_their_errors() -> None:
     assert one.conditions == {"limit": 200.0}
 
 
+def test_a_group_that_stands_in_both_places_is_read_once_and_what_is_infinite_is_left_out() -> None:
+    """As lm-eval writes groups; a perplexity beyond all measure refuses not the whole file."""
+    both = LM_EVAL | {"results": LM_EVAL["results"] | LM_EVAL["groups"] | {"wikitext": {"word_perplexity,none": float("inf")}}}
+    assert [(one.task, one.value) for one in figures_of(both, "lm-eval")] == [
+        (one.task, one.value) for one in figures_of(LM_EVAL, "lm-eval")
+    ]
+
+
 def test_inspects_scores_are_read() -> None:
     """With the time as it is in UTC."""
     (one,) = told("inspect").values()
@@ -137,6 +145,10 @@ def test_speeds_are_read_in_their_units() -> None:
         ("lm-eval", {"results": {}, "groups": {}}, "there is no figure in this lm-eval file"),
         ("lm-eval", {"date": "yesterday"}, r"\$.date: a time is wanted, not 'yesterday'; write 2026-11-29"),
         ("lm-eval", {"n-samples": {"arc_easy": {"effective": float("inf")}}}, "effective: the number is beyond all measure"),
+        ("lm-eval", {"results": {"arc_easy": {"acc,none": "0,71"}}}, "a number is wanted, not '0,71'"),
+        ("lm-eval", {"results": {"arc_easy": {"acc,none": 0.5, "acc_stderr,none": -0.1}}}, "a standard error cannot be below 0"),
+        ("lm-eval", {"date": "20251101"}, "a time is wanted, not '20251101'"),
+        ("lm-eval", {"date": 10**400}, "a time is wanted"),
         ("lm-eval", {"n-shot": {"arc_easy": 2.5}}, r"\$.n-shot.arc_easy: a count is wanted, not 2.5"),
         ("inspect", {"status": "error"}, r"\$.status: the evaluation has not ended well: error"),
         ("inspect", {"results": {"scores": {}}}, r"\$.results.scores: a list is wanted, not an object"),

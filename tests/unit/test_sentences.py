@@ -66,6 +66,11 @@ def test_a_long_sentence_is_a_whole_requirement() -> None:
         ("French and German", {"allowed": {"languages": ["fr", "de"]}}),
         ("at least 60 % on gsm8k", {"tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}}),
         ("gsm8k and arc_easy with vLLM", {"tasks": {"gsm8k": 1, "arc_easy": 1}, "allowed": {"engines": ["vllm"]}}),
+        (
+            "two hundred requests per second, not more than $3,000 a month",
+            {"traffic": {"rate": "200/s"}, "budget": {"per_month": "3000 USD"}},
+        ),
+        ("200 tokens in under 2 seconds, 5 qps", {"traffic": {"rate": "5/s"}}),
         ("maths, by gsm8k", {"tasks": {"gsm8k": 1}}),  # a task that is named needs no suggestion
     ],
 )
@@ -77,6 +82,24 @@ def test_a_turn_of_phrase(sentence: str, meant: dict[str, Any]) -> None:
 def test_what_no_rule_knows_is_told() -> None:
     """It is not asked for."""
     assert read("20 requests a second, blue, with a good sense of humour", tasks=TASKS).left == ("blue", "good sense of humour")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left"),
+    [
+        ("5 qps, not on H100", "not on H100"),
+        ("5 qps, it must not be licensed under MIT", "not be licensed under MIT"),
+        ("5 qps, not German", "not German"),
+        ("5 qps and 1,5 EUR per million tokens", "5 EUR per million tokens"),
+        ("5 qps and 0,5 s to first token", "5 s to first token"),
+        ("5 qps, engli\u017fh", "engli\u017fh"),
+    ],
+)
+def test_what_is_not_wanted_and_what_is_no_number_here_is_told(sentence: str, left: str) -> None:
+    """A requirement says what is allowed; a comma is no point."""
+    found = read(sentence, tasks=TASKS)
+    assert dict(found.requirement) == {"traffic": {"rate": "5/s"}}
+    assert left in found.left
 
 
 @pytest.mark.parametrize("sentence", ["hello world", "", "?!", "x" * (LONGEST + 1)])
