@@ -6,6 +6,7 @@ import structlog
 
 from infra.kafka import Log, Place, Record
 from infra.metrics import DEAD_LETTERS
+from infra.pulse import PULSE
 from infra.retrying import until_available
 from infra.settings import Settings
 from infra.stumbles import Stumbles
@@ -52,6 +53,7 @@ class Care:
 
     async def _handled(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         self.in_hand = records
+        PULSE.touch()  # of a batch that is taken one by one each record has its own time
         try:
             await until_available(lambda: handle(records), what="effect of a batch")
             self.in_hand = ()

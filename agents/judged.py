@@ -18,6 +18,7 @@ from streams.errors import Invalid
 from streams.quality import judging
 from streams.runs import step
 from streams.topics import ANSWERS, RUNS
+from streams.trust.stretches import run_of_key
 
 # Answers are looked for from this long before their run was planned, for the clocks of two machines differ.
 BEFORE_US = 3600 * 10**6
@@ -113,7 +114,9 @@ class Judging:
         """Task → the run's answers; of several to one sample the first in the log."""
         found: dict[str, dict[tuple[int, int], SampleAnswered]] = {}
         since = await self._log.offsets_at([ANSWERS], written_us=max(0, run.planned_us - BEFORE_US))
-        async with aclosing(self._log.follow([ANSWERS], since=since, until=await self._log.ends([ANSWERS]))) as records:
+        ends = await self._log.ends([ANSWERS])
+        of_run = self._log.follow([ANSWERS], since=since, until=ends, wanted=lambda key, _place: run_of_key(key) == run.run_id)
+        async with aclosing(of_run) as records:
             async for record in records:
                 event = record.event
                 if isinstance(event, SampleAnswered) and event.run_id == run.run_id:

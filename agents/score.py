@@ -23,6 +23,7 @@ from infra.kept import Kept
 from infra.plans import Plans
 from infra.pools import end, pool
 from infra.pulse import PULSE
+from infra.retrying import noticed
 from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.measurements import SampleAnswered
@@ -123,7 +124,12 @@ class Scorer:
         loop, size = asyncio.get_running_loop(), -(-len(work) // self._count)
         parts = [work[first : first + size] for first in range(0, len(work), size)]
         try:
-            done = await asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part, self._limit_s) for part in parts])
+            # A part of slow metrics may take as long as its samples' limits together: that is no hang (what a limit cannot end is).
+            most_s = None if self._limit_s is None else size * (self._limit_s + 1)
+            done = await noticed(
+                asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part, self._limit_s) for part in parts]),
+                what="scoring", most_s=most_s,
+            )  # fmt: skip
         except BrokenProcessPool as error:
             self._processes = self._start()
             raise Permanent("the scoring process died over these answers", code="scorer-died") from error

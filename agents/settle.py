@@ -237,12 +237,19 @@ class Settling:
             await asyncio.sleep(PROVISIONAL_EVERY_S)
             for state in list(states()):
                 for open_run in list(state.runs.runs.values()):
-                    if given_up := results.given_up(open_run, now_us=now_us(), stamp=producer(STAMP)):
-                        await self._tell(open_run, given_up)
+                    await self._give_up(open_run)
                 moved, state.moved = state.moved, set()
                 for run_id in sorted(moved):
                     if run := state.runs.runs.get(run_id):
                         await self._told_progress(state, run)
+
+    async def _give_up(self, run: Run) -> None:
+        """Says that a run is given up, where it is; what cannot be said of one holds up nobody."""
+        try:
+            if given_up := results.given_up(run, now_us=now_us(), stamp=producer(STAMP)):
+                await self._tell(run, given_up)
+        except Exception as error:  # noqa: BLE001  # one run's, and others go on
+            log_line.error("cannot be given up", run_id=run.run_id, error=frames(error))
 
     async def _told_progress(self, state: Here, run: Run) -> None:
         """What cannot be worked out of a run before it is complete holds up nobody: when it is, that is told."""

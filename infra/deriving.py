@@ -1,8 +1,9 @@
 """Derived events recomputed from what was measured, by the folds themselves, and compared with what was said: `assay replay --derive`.
 
 A partition at a time, from zero and without any snapshot: scores, speed and results of every run that is over; then the costs that follow
-from the results, and how the boards stand. Each must have been said, under the very id that names its inputs, with the very same content.
-Snapshots are audited beside it: what one holds of open runs must be what the log gives up to where it was taken.
+from the results, and how the boards stand. Each must have been said, under the very id that names its inputs, with the very same
+content; and what counts of all that was said, for readers and boards, must be among them: nothing else may stand before it. Snapshots
+are audited beside it: what one holds of open runs must be what the log gives up to where it was taken.
 """
 
 from collections import defaultdict
@@ -23,6 +24,7 @@ from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
 from schemas.settled import RunSettled
 from streams.boards.books import Books
+from streams.boards.ranking import chosen, rank
 from streams.errors import Invalid
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
@@ -51,6 +53,7 @@ class Derived:
     snapshots: int = 0
     differing: int = 0
     differences: list[str] = field(default_factory=list)
+    recomputed: set[str] = field(default_factory=set)
     run_id: str | None = None
 
     def concerns(self, run_id: str) -> bool:
@@ -82,6 +85,7 @@ class Derived:
     def hold(self, kind: str, recomputed: Event, said: Mapping[str, Event]) -> None:
         """Counts a recomputed event, and notes where it was not said, or otherwise."""
         self.counts[kind] += 1
+        self.recomputed.add(recomputed.event_id)
         found, name = said.get(recomputed.event_id), f"{kind} of {getattr(recomputed, 'run_id', recomputed.event_id)}"
         if found is None:
             self.differs(f"{name}: nothing was said of exactly these inputs ({recomputed.event_id})")
@@ -164,10 +168,29 @@ async def _partition(
             continue
         async for kind, event in _recomputed(run, builds):
             derived.hold(kind, event, said)
+    for kind, counts in _counting(said.values()):
+        if derived.concerns(counts.run_id) and counts.run_id not in derived.in_flight and counts.event_id not in derived.recomputed:
+            derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
     settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
     for event in _costs(settled, book, environments):
         derived.hold("costs", event, said)
     await _audit_snapshot(log, settings, partition, derived)
+
+
+def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettled]]:
+    """Of all that was said of a run, what boards and readers go by: a task's scores by the newest scorer, and the newest final result."""
+    scores, results_ = dict[tuple[str, str], RunScored](), dict[str, RunSettled]()
+    for event in said:
+        if isinstance(event, RunScored) and event.complete:
+            known = scores.get((event.run_id, event.task))
+            if known is None or event.scorer_version > known.scorer_version:
+                scores[event.run_id, event.task] = event
+        elif isinstance(event, RunSettled) and event.final:
+            newest = results_.get(event.run_id)
+            if newest is None or (newest.occurred_us, len(newest.tasks)) < (event.occurred_us, len(event.tasks)):
+                results_[event.run_id] = event
+    yield from (("run_scores", one) for one in scores.values())
+    yield from (("results", one) for one in results_.values())
 
 
 async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Event]]:
@@ -205,21 +228,43 @@ def _costs(settled: Iterable[RunSettled], book: PriceBook, environments: Mapping
             yield results.cost(run, summary, stamp=STAMP)
 
 
+@dataclass(slots=True)
+class _Rankings:
+    """What was said of each board last, and every part of it: by the digest of what it rests on."""
+
+    newest: dict[str, tuple[tuple[int, int], RankingChanged]] = field(default_factory=dict)
+    parts: dict[tuple[str, str], dict[int, RankingChanged]] = field(default_factory=dict)
+
+    def fold(self, event: RankingChanged, *, offset: int) -> None:
+        self.parts.setdefault((event.board, event.inputs_digest), {}).setdefault(event.part, event)
+        at = (event.occurred_us, offset)
+        if event.board not in self.newest or self.newest[event.board][0] < at:
+            self.newest[event.board] = at, event
+
+    def rows(self, event: RankingChanged) -> tuple[object, ...]:
+        """The rows of the board that this is the last part of."""
+        told = self.parts[event.board, event.inputs_digest] | {event.part: event}
+        return tuple(row for _, part in sorted(told.items()) for row in part.rows)
+
+
 async def _boards(log: Log, derived: Derived) -> None:
-    """The boards that follow from all results must be the newest that were said."""
-    books, newest = Books(), dict[str, tuple[tuple[int, int], RankingChanged]]()
+    """The boards that follow from all results must be the newest that were said, with these rows."""
+    books, said = Books(), _Rankings()
     async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
         if record.event:
             books.fold(record.event)
     async for record in log.read((RANKINGS,)):
-        if isinstance(event := record.event, RankingChanged):
-            at = (event.occurred_us, record.place.offset)
-            if event.board not in newest or newest[event.board][0] < at:
-                newest[event.board] = at, event
-    books.said = {name: event.inputs_digest for name, (_, event) in newest.items()}
+        if isinstance(record.event, RankingChanged):
+            said.fold(record.event, offset=record.place.offset)
+    newest = {name: event for name, (_, event) in said.newest.items()}
+    books.said = {name: event.inputs_digest for name, event in newest.items()}
     derived.counts["rankings"] += len(books.boards)
     for board in books.changed(sorted(books.boards)):
         derived.differs(f"rankings of {board.name}: what was said last does not rest on the newest results")
+    for name, event in sorted(newest.items()):
+        entries = books.entries(name)
+        if entries and (board := chosen(name, entries)).digest == event.inputs_digest and said.rows(event) != rank(board).rows:
+            derived.differs(f"rankings of {name}: its rows do not follow from the results that it names ({event.event_id})")
 
 
 async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived: Derived) -> None:

@@ -54,7 +54,9 @@ class Plans:
         self._hold(run_id, {})
 
     async def _look_between(self, run_id: str, at: tuple[str, int], *, first: int, end: int) -> None:
-        async with aclosing(self._log.follow((RUNS,), since={at: first}, until={at: end})) as records:
+        key = run_id.encode()
+        between = self._log.follow((RUNS,), since={at: first}, until={at: end}, wanted=lambda found, _place: found == key)
+        async with aclosing(between) as records:
             async for record in records:
                 if isinstance(record.event, RunChanged) and record.event.run_id == run_id:
                     self.remember(record.event)

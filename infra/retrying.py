@@ -36,14 +36,18 @@ async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, giv
         WAITING.labels(what).set(0)
 
 
-async def noticed(awaitable: Awaitable[T], *, what: str) -> T:
-    """What the awaitable gives; while that takes long, a log line says so every five seconds."""
+async def noticed(awaitable: Awaitable[T], *, what: str, most_s: float | None = None) -> T:
+    """What the awaitable gives; while that takes long, a log line says so every five seconds.
+
+    It is no hang until it has taken `most_s` (None: whoever works has limits of its own).
+    """
     task, waited_s = asyncio.ensure_future(awaitable), 0.0
     try:
         while not (await asyncio.wait([task], timeout=NOTICE_S))[0]:
             waited_s += NOTICE_S
             WAITING.labels(what).set(waited_s)
-            PULSE.touch()
+            if most_s is None or waited_s < most_s:
+                PULSE.touch()
             structlog.get_logger().warning("waiting", what=what, for_s=waited_s)
         return task.result()
     finally:

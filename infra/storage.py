@@ -1,5 +1,7 @@
 """Small objects that all workers of a processor reach: in a folder, or in object storage (`ASSAY_SNAPSHOTS`)."""
 
+from uuid import uuid4
+
 import fsspec
 
 from infra.settings import Settings
@@ -21,6 +23,7 @@ class Storage:
         """Puts an object in the place of the one before. Raises: OSError."""
         place = f"{self._folder}/{path}"
         self._storage.makedirs(place.rpartition("/")[0], exist_ok=True)
-        # Under another name first: whoever reads meanwhile finds the one before, whole.
-        self._storage.pipe_file(f"{place}.new", content)
-        self._storage.mv(f"{place}.new", place)
+        # Under another name first, each writer's own: whoever reads meanwhile finds the one before, whole.
+        new = f"{place}.{uuid4().hex}.new"
+        self._storage.pipe_file(new, content)
+        self._storage.mv(new, place)

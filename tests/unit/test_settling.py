@@ -1,6 +1,7 @@
 """Open runs: whatever is said of them is the same under any interleaving, redelivery, and snapshot; closed ones stay closed."""
 
 import random
+import zlib
 from typing import Any
 
 import pytest
@@ -181,6 +182,14 @@ def test_documents_are_read_back_as_they_were_packed(values: dict[int, float], d
     assert dict(zip(found.ordinals.tolist(), found.values.tolist(), strict=True)) == values
     told = found.clusters or tuple(sorted(values))
     assert [a == b for a in told for b in told] == [clusters[a] == clusters[b] for a in sorted(values) for b in sorted(values)]
+
+
+def test_documents_that_would_fill_the_memory_are_none() -> None:
+    """A field of half a megabyte would be a gigabyte."""
+    told = packed({0: 1.0}, {}).model_copy(update={"values": zlib.compress(bytes(2**27))})
+    assert len(told.values) < 2**18
+    with pytest.raises(ValueError, match="documents that would be over 64 MiB are none"):
+        unpacked(told)
 
 
 def result_events(
