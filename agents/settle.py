@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -24,6 +25,7 @@ from schemas.event import Event
 from schemas.results import PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import RunChanged, RunState
 from schemas.settled import RunSettled
+from streams.quality.scores import Key, TaskScores
 from streams.settling import results
 from streams.settling.dumping import VERSION, dumped, loaded
 from streams.settling.runs import INPUTS, OpenRuns, Run
@@ -188,11 +190,12 @@ class Settling:
         before = said.scores.get(task)
         if found is None or planned is None or (before and before.scorer_version >= found[0]):
             return
-        built = await self._builds.of(planned.build_id)
-        parts = found[1].parts(means=results.means(planned))
-        groups = {key: found[1].groups(key) for key in parts}
+        built, scores = await self._builds.of(planned.build_id), found[1].taken()
+        # Of a long task each of these takes seconds: beside the loop, from what is here now.
+        parts, groups = await asyncio.to_thread(_gathered, scores, results.means(planned))
         known = await self._aggregating.all_of(built.config_json if built else "{}", parts, groups)
-        if event := results.scored(run, task, aggregate=known, stamp=producer(STAMP)):
+        work = partial(results.scored, run, task, aggregate=known, stamp=producer(STAMP), taken=(found[0], scores))
+        if event := await asyncio.to_thread(work):
             await self._write(event)
             said.scores[task] = event
 
@@ -269,6 +272,12 @@ class Settling:
                 await self._write(event)
             ended = time.monotonic()
             state.next_s[run.run_id, task] = ended + SHARE * (ended - started)
+
+
+def _gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:
+    """What a task's own functions aggregate, and which of it belong together."""
+    parts = scores.parts(means=means)
+    return parts, {key: scores.groups(key) for key in parts}
 
 
 def _unread(_partition: int) -> Ends:

@@ -203,7 +203,7 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
         parts = found[1].parts(means=results.means(planned))
         config = built.config_json if built else "{}"
         known = {key: aggregated(config, key[1], told, found[1].groups(key)) for key, told in parts.items()}
-        if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP):
+        if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found):
             scores[planned.task] = said
             yield "run_scores", said
     speeds = [work() for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]

@@ -114,6 +114,12 @@ class TaskScores:
         """The sample has all of its scores, or is said to be not scorable."""
         return self.missing.get(sample, 1) <= 0 or sample in self.not_scored
 
+    def taken(self) -> "TaskScores":
+        """What is known now; what comes later changes nothing of it."""
+        cells = {key: dict(cells) for key, cells in self.cells.items()}
+        tallies = {key: replace(tally) for key, tally in self.tallies.items()}
+        return TaskScores(cells, dict(self.not_scored), dict(self.missing), self.latest_us, self.scored, tallies)
+
     def of(self, ordinals: Collection[int]) -> "TaskScores":
         """What is known of these samples alone."""
         missing = {sample: left for sample, left in self.missing.items() if sample[0] in ordinals}

@@ -24,9 +24,12 @@ from streams.statistics.intervals import Interval
 GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the second
 
 
-def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer) -> RunScored | None:
-    """A task's complete scores; None while they are not. Raises: whatever the task's aggregation raises."""
-    found, planned = run.complete_scores(task), run.planned(task)
+def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken: tuple[str, TaskScores] | None = None) -> RunScored | None:
+    """A task's complete scores; None while they are not. Raises: whatever the task's aggregation raises.
+
+    `taken`: they, with their scorer's version, as they were at a moment: of a long task this takes seconds, and may be another thread's work.
+    """
+    found, planned = taken or run.complete_scores(task), run.planned(task)
     if found is None or planned is None:
         return None
     version, scores = found
