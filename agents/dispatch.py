@@ -53,6 +53,7 @@ from streams.topics import (
 TICK_S, COUNT_S, BEAT_S, TELL_S = 0.1, 1.0, 1.0, 1.0
 PAUSED_S = 1.0  # a tick that took so long was none: this process did not run
 LEAVE_S = 2.0
+STUCK_S = 60.0  # while the log answers, no tick takes so long: who beats and does not work keeps others from working
 # The last beats of a pool's dispatchers: as many as tell who has it, and whether it left.
 LAST_BEATS = 50
 BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DELAYS)})
@@ -102,6 +103,7 @@ class Dispatcher:
         self._term = -1
         self._acts = False
         self._caught_up = False
+        self._ticked_s = time.monotonic()
         self.pool = self._empty()
 
     def _empty(self) -> Pool:
@@ -195,7 +197,7 @@ class Dispatcher:
         await self._catch_up()
         told_s = 0.0
         while True:
-            ticked_s = time.monotonic()
+            ticked_s = self._ticked_s = time.monotonic()
             await asyncio.sleep(TICK_S)
             if (paused_s := time.monotonic() - ticked_s) > PAUSED_S:
                 await self._wake(paused_s)
@@ -230,9 +232,13 @@ class Dispatcher:
         await self._log.publish_to(mark, partition=partition)
 
     async def _beats(self) -> None:
-        """Says about once a second that it has the pool, from when it took it; for ever."""
+        """Says about once a second that it has the pool, from when it took it; for ever. Raises: RuntimeError where nothing else moves."""
         while True:
             await asyncio.sleep(BEAT_S)
+            if self._reach.away_since_us is not None or not self._caught_up:
+                self._ticked_s = time.monotonic()
+            elif time.monotonic() - self._ticked_s > STUCK_S:
+                raise RuntimeError(f"nothing was decided for {STUCK_S:.0f} s while the log answered: another dispatcher takes the pool")
             if self._term >= 0 and self.pool.succession.term <= self._term:
                 await self._beat()
 

@@ -27,7 +27,7 @@ GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the s
 def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken: tuple[str, TaskScores] | None = None) -> RunScored | None:
     """A task's complete scores; None while they are not. Raises: whatever the task's aggregation raises.
 
-    `taken`: they, with their scorer's version, as they were at a moment: of a long task this takes seconds, and may be another thread's work.
+    `taken`: they, with their scorer's version, as they were at a moment: of a long task this takes seconds: another thread may do it.
     """
     found, planned = taken or run.complete_scores(task), run.planned(task)
     if found is None or planned is None:
