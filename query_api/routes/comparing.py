@@ -62,6 +62,8 @@ class PairedDifference(Shape):
     clusters: int = Field(description="samples that share a passage count as one")
     differ: float | None = Field(description="of answers that are right or wrong, the share of samples that differ; null for other values")
     effect: float = Field(description="the design effect: how many times the variance is that of as many samples that share nothing")
+    variance: float = Field(description="the mean difference's, with nothing added to the samples")
+    width: float | None = Field(description="how far two values of the metric can be apart; null where that is not known")
 
 
 class DifferingSample(Shape):

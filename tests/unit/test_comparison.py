@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from scipy.special import bdtr
 
 from query_api.drawing.grouping import arranged, mean_told
+from query_api.reading.comparing import _document
+from query_api.routes.comparing import Compared
 from streams.boards.comparison import Asking, Measured, Sample, compare, in_words, of_group
 from streams.errors import Invalid
 from streams.statistics.differences import difference, mean_of_differences
+from tests.runs import run_named
 
 
 def measured(values: dict[int, float], build: str = "build", **told: Any) -> Measured:
@@ -267,3 +270,14 @@ def test_a_difference_over_set_ups_is_less_sure_by_what_it_varies_with_them() ->
     assert alone.p < 0.05 < torn.difference.p
     assert torn.difference.low is not None and torn.difference.high is not None and torn.difference.low < 0 < torn.difference.high
     assert torn.better is None
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_what_is_told_of_a_comparison_has_the_apis_shape(graded: bool) -> None:
+    """Every field of it, of tasks and of groups: a shape takes no other."""
+    one, other = subjects((30, 50), (10, 40)), subjects((20, 50), (10, 40))
+    if graded:
+        one, other = ({"t": measured({n: 0.01 * (n % share) for n in range(60)})} for share in (7, 9))
+    side = {"run_id": run_named("r"), "model": "m", "state": "completed"}
+    told = Compared.model_validate({"a": side, "b": side} | _document(compare(one, other, asking=Asking(difference=0.02, margin=0.05))))
+    assert len(told.tasks) == len(one) and (graded or told.groups)

@@ -882,6 +882,10 @@ class PairedDifference(Shape):
     """of answers that are right or wrong, the share of samples that differ; null for other values"""
     effect: float
     """the design effect: how many times the variance is that of as many samples that share nothing"""
+    variance: float
+    """the mean difference's, with nothing added to the samples"""
+    width: float | None
+    """how far two values of the metric can be apart; null where that is not known"""
 
 
 class Phrase(Shape):
