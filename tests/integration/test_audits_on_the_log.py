@@ -178,7 +178,8 @@ def test_completed_audits_count_and_the_least_of_them_is_told(flow: Settings) ->
     until(lambda: row(flow, run_id).get("other_audits") == 1)
     assert (row(flow, run_id)["audited"], listed_row()["audited"]) == (False, False)
     asyncio.run(act(
-        report(own, "first", 0.2), report(own, "first", 0.9, seal="anew"), report(own, "second", 1.0), report(own, "third", 0.1, state="cancelled")
+        report(own, "third", 0.1, state="cancelled"), report(own, "first", 0.2), report(own, "first", 0.9, seal="anew"),
+        report(own, "second", 1.0),
     ))  # fmt: skip
     until(lambda: row(flow, run_id).get("audits") == 2)
     told = row(flow, run_id)

@@ -14,20 +14,21 @@ from hypothesis import strategies as st
 
 from agents.auditing import Auditing
 from agents.judged import Judging
+from agents.seal import Sealer
 from infra.builds import Builds
 from infra.first_seals import FirstSeals
 from infra.kafka import Log, Record
 from infra.seal_keys import Key
 from infra.settings import Settings
 from query_api.drawing.auditing import percent, reproduced
-from schemas.event import Event, Text
+from schemas.event import Event, Text, derive_run_id
 from schemas.jobs import BuildPlace, Device, EngineUsed, EnvironmentSeen, Job
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, ModelRef, Stopping, TaskChoice, Workload
 from schemas.results import Figure, RunScored, SampleNotScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, RunChanged
 from schemas.settled import RunSettled, TaskSettled
-from schemas.trust import EnvironmentDiffers, MetricDiffers, RunAudited, RunSealed
+from schemas.trust import EnvironmentDiffers, MetricDiffers, RunAudited, RunSealed, Stretch
 from streams import planning
 from streams.boards.books import Books
 from streams.errors import Invalid
@@ -550,6 +551,39 @@ class Asking(InMemory):
         """Those of a key."""
         for record in [one for at, every in self.records.items() if at[0] == topic.name for one in every if one.key == key]:
             yield record
+
+
+class Unread(Asking):
+    """A log whose runs have no events to seal."""
+
+    async def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[Any, None]:
+        """None."""
+        for _ in ():
+            yield
+
+
+@pytest.mark.parametrize(("audit_of", "others", "asks"), [(None, False, 1), (None, True, 0), (R, False, 0)])
+def test_the_sealer_whose_seal_counts_asks_for_what_the_lottery_draws(audit_of: str | None, others: bool, asks: int) -> None:
+    """By that seal, and after it; one that was second does not, and nobody asks for an audit of an audit."""
+    log, own = Unread(), Chains(frozenset({raw(KEY)}))
+    sealer = Sealer(cast("Log", log), Settings(audit_share=1.0))
+    sealer._keys, sealer._ledger = [Key(raw(KEY), KEY, active=True)], Ledger(own)
+    log.write(RunChanged(occurred_us=1, producer=STAMP, run_id=A, state="planned", plan=plan()))
+    result = settled(A, plan=plan(audit_of=audit_of))
+    place = log.write(result).place
+    sealer._ledger.meets(A, (place.topic, place.partition), place.offset)
+    sealer._ledger.fold(result, A, (place.topic, place.partition), place.offset)
+    if others:
+        over = (Stretch(topic=place.topic, partition=place.partition, first=0, end=1),)
+        log.write(link_of(own, A, KEY, root="ab" * 32, begins="theirs", stretches=over))
+    asyncio.run(sealer._seal(A))
+    events = [one.event for every in log.records.values() for one in every]
+    links = [one for one in events if isinstance(one, RunSealed)]
+    found = [one for one in events if isinstance(one, EvaluationRequested)]
+    assert (A in sealer._ledger.sealed, len(links), len(found)) == (True, 1 + others, asks)
+    for request in found:
+        told = (derive_run_id("Audit", A, links[0].signature.hex()), A, "lottery", 0.1)
+        assert (request.run_id, request.audit_of, request.submitter, request.audit_ratio) == told
 
 
 def test_a_judgement_of_an_audit_is_refused() -> None:
