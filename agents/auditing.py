@@ -1,6 +1,7 @@
 """What the sealer says of audits: how one compares with its run, before it is sealed itself; and which runs the lottery has run again.
 
-Both follow from the log alone, and are said before the seal that ends a run's turn: who is killed between says the same again.
+An audit's report is said before the audit's own seal: who is killed between says the same again. The lottery draws by a seal that counts,
+so it asks after it, and only who wrote that seal does: who is killed in between has not asked.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from schemas.runs import Plan, RunChanged
 from streams.engines import is_elsewhere
 from streams.topics import REQUESTS, RUNS
 from streams.trust import again
-from streams.trust.ledger import Ledger, Open
+from streams.trust.ledger import Ledger, Open, Result
 
 SERVICE = "agents.seal"
 LOTTERY = "lottery"  # who asks for the audits of drawn runs
@@ -28,12 +29,13 @@ log_line = structlog.get_logger()
 
 
 class Auditing:
-    """The audits in hand: each is compared beside the sealing of other runs."""
+    """The audits in hand: they are compared one after the other, beside the sealing of other runs."""
 
     def __init__(self, log: Log, settings: Settings) -> None:
         self._log = log
         self._settings = settings
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(1)
 
     def is_said(self, run_id: str, ledger: Ledger, key: Key) -> bool:
         """Whether all is said that comes before the run's seal; where it is not, it is begun, once the audited run is sealed."""
@@ -69,21 +71,27 @@ class Auditing:
                 log_line.info("audited", run_id=parent, audit_run=run_id, equal=said.equal, samples=said.samples)
 
         try:
-            await until_available(say, what="an audit's answers")
+            async with self._turn:
+                await until_available(say, what="an audit's answers")
         except Exception as error:  # noqa: BLE001  # one audit's: others go on
             log_line.error("cannot be compared", run_id=parent, audit_run=run_id, error=frames(error))
 
-    async def draw(self, run_id: str, run: Open, root: bytes) -> None:
-        """Asks for the audit of a part of a run that the lottery draws. Raises: Unavailable."""
+    async def draw(self, run_id: str, run: Open, seal: bytes) -> None:
+        """Asks for the audit of a part of a run that the lottery draws by the signature of its seal."""
         result, share = run.result, self._settings.audit_share
-        if result is None or not result.completed or result.audit_of is not None or not again.is_drawn(root, share):
-            return
+        if result and result.completed and result.audit_of is None and again.is_drawn(seal, share):
+            try:
+                await until_available(lambda: self._ask(run_id, run, result, seal), what="a drawn run's plan")
+            except Exception as error:  # noqa: BLE001  # one run's: others go on
+                log_line.error("drawn, and cannot be asked for", run_id=run_id, error=frames(error))
+
+    async def _ask(self, run_id: str, run: Open, result: Result, seal: bytes) -> None:
         plan, pool = await self._asked(run_id)
         if plan is None or not plan.tasks or is_elsewhere(plan.engine.name):  # a server elsewhere is paid for by who asks
             return
         request = again.request_of(
             run_id, plan, occurred_us=result.occurred_us, producer=producer(SERVICE), organisation_id=result.organisation_id,
-            visibility=run.visibility, run_id=derive_run_id("Audit", run_id, root.hex()), submitter=LOTTERY, pool=pool,
+            visibility=run.visibility, run_id=derive_run_id("Audit", run_id, seal.hex()), submitter=LOTTERY, pool=pool,
             audit_ratio=self._settings.audit_part,
         )  # fmt: skip
         await self._log.publish(request)

@@ -65,6 +65,7 @@ class Judging:
         judging.check_state(run_id, state)
         if run is None:
             raise Invalid(f"run {run_id} was {state} before it was planned; it has no answers", code="nothing-to-judge")
+        judging.check_audit(run_id, run.plan)
         return run
 
     async def judged(self, request: EvaluationRequested) -> Judged:

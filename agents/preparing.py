@@ -12,6 +12,7 @@ from agents.building import Building
 from agents.judged import Judged, Judging
 from agents.repeating import planned_again
 from infra.fetching import Told
+from infra.first_seals import FirstSeals
 from infra.harness.building import beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
@@ -74,6 +75,7 @@ class Preparing:
         self._settings = settings
         self._building = building
         self._judging = Judging(log, building.builds)
+        self._seals = FirstSeals(log, settings)
         self._bringing = Bringing(hang_s=settings.model_hang_s)
 
     async def brought(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
@@ -90,7 +92,7 @@ class Preparing:
     async def plan(self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
         """What will come of a request whose model was brought; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be."""
         if request.audit_of is not None:
-            return await planned_again(request, log=self._log, bring=self._bring)
+            return await planned_again(request, log=self._log, seals=self._seals, bring=self._bring)
         asked = await self._asked(request, dress_of(request, facts))
         if request.adaptive is not None:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)

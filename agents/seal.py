@@ -188,28 +188,33 @@ class Sealer:
 
     async def _seal(self, run_id: str) -> None:
         """Seals a run, unless another sealer does. What cannot be sealed is told, and holds up no other run."""
-        run, began_s = self._ledger.open[run_id], time.monotonic()
+        run, began_s = self._ledger.open.get(run_id), time.monotonic()
+        if run is None:
+            return  # another sealer was first
         try:
-            events = await self._sealed(run_id, run)
-            log_line.info("sealed", run_id=run_id, events=events, took_s=round(time.monotonic() - began_s, 3))
+            link = await self._sealed(run_id, run)
+            log_line.info("sealed", run_id=run_id, events=link.events, took_s=round(time.monotonic() - began_s, 3))
         except Temporary:
             raise
         except Exception as error:  # noqa: BLE001  # one run's: others go on
             log_line.error("cannot be sealed", run_id=run_id, error=frames(error))
             run.result = None
+            return
+        if self._ledger.sealed[run_id].seal == link.event_id:
+            await self._auditing.draw(run_id, run, link.signature)
 
-    async def _sealed(self, run_id: str, run: Open) -> int:
-        """How many events are sealed, once the run's link counts, or another's. Raises: Permanent, where none does; Unavailable."""
+    async def _sealed(self, run_id: str, run: Open) -> RunSealed:
+        """The link that was written last, once it counts, or another sealer's. Raises: Permanent, where none does; Unavailable."""
         stretches = run.stretches.told()
         tree = await tree_of(self._log, run_id, stretches)
-        await self._auditing.draw(run_id, run, tree.root)
-        while run_id in self._ledger.open:
+        while True:
             link = self._link(run_id, run, stretches, tree)
             await self._log.publish(link)
             await self._follow_seals()
-            if run_id in self._ledger.open and self._ledger.chains.head == link.previous_seal:
+            if run_id not in self._ledger.open:
+                return link
+            if self._ledger.chains.head == link.previous_seal:
                 raise Permanent(f"the seal of run {run_id} does not count, and no other came before it")
-        return tree.size
 
     def _link(self, run_id: str, run: Open, stretches: Sequence[Stretch], tree: Tree) -> RunSealed:
         """The run's seal as the next link, signed."""

@@ -1,6 +1,6 @@
 """A run and its audit read from the log, compared, and reported under a key. Both are read where their seals say that they lie."""
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +16,10 @@ from schemas.results import RunScored
 from schemas.settled import RunSettled
 from schemas.trust import RunAudited, Stretch
 from streams.errors import Invalid
-from streams.topics import ANSWERS, ENVIRONMENTS, RESULTS, RUN_SCORES, SCORES, Topic
+from streams.topics import ANSWERS, ENVIRONMENTS, NOT_SCORED, RESULTS, RUN_SCORES, SCORES, Topic
 from streams.trust import audits, surroundings
-from streams.trust.audits import Findings, Part
+from streams.trust.answers import TOLERANCE
+from streams.trust.audits import Findings, Part, Sampled
 from streams.trust.statements import reported
 
 
@@ -49,18 +50,23 @@ async def audited(
     own, other = await _known(log, run), await _known(log, audit)
     if other.result.plan is None or other.result.plan.audit_of != run.run_id:
         raise Invalid(f"run {audit.run_id} is no audit of run {run.run_id}", code="no-audit")
-    found = await _found(log, (run, own), (audit, other))
+    whole = frozenset(own.scores.keys() & other.scores.keys())
+    asked = audits.asked(other.result.plan)
+    found = await _found(log, (run, own), (audit, other), whole=whole, parts=audits.parts_of(asked))
     if found.equal_ratio is None:
         return None
     metrics = list(surroundings.metrics(own.scores, other.scores, other.result))
     environment = list(
         surroundings.environment(own.result, other.result, await _seen(log, {*own.result.environments, *other.result.environments}))
     )
+    unscored = [one.task for one in other.result.plan.tasks if one.task not in whole and (own.scorer(one.task) or other.scorer(one.task))]
     told = RunAudited(
         occurred_us=other.result.occurred_us, producer=stamp, organisation_id=own.result.organisation_id, visibility=visibility,
-        run_id=run.run_id, audit_run=audit.run_id, equal_ratio=found.equal_ratio, samples=found.samples, equal=found.equal,
-        unmatched=found.unmatched, tolerance=audits.TOLERANCE, differing_by=dict(sorted(found.by.items())), differing=tuple(found.first),
-        metrics=tuple(metrics), environment=tuple(environment), differences=tuple(audits.sentences(found, metrics, environment)), seal=seal,
+        run_id=run.run_id, audit_run=audit.run_id, state=other.result.state, equal_ratio=found.equal_ratio, samples=found.samples,
+        equal=found.equal, failed=found.failed, unmatched=found.unmatched, asked=asked, tolerance=TOLERANCE,
+        differing_by=dict(sorted(found.by.items())), differing=tuple(found.first), metrics=tuple(metrics), environment=tuple(environment),
+        differences=tuple(audits.sentences(found, metrics, environment, asked=asked, unscored=unscored)), seal=seal,
+        settled=other.result.event_id,
     )  # fmt: skip
     return reported(told, key)
 
@@ -80,20 +86,25 @@ async def _known(log: Log, side: Side) -> Known:
     return known
 
 
-async def _found(log: Log, run: tuple[Side, Known], audit: tuple[Side, Known]) -> Findings:
+async def _found(log: Log, run: tuple[Side, Known], audit: tuple[Side, Known], *, whole: frozenset[str], parts: int) -> Findings:
     """All samples compared, a part after the other."""
-    findings, parts = Findings(), audits.parts_of(audit[1].result)
-    both = frozenset(run[1].scores.keys() & audit[1].scores.keys())
+    findings = Findings()
     for number in range(parts):
-        part = Part(number, parts)
-        for topic in (ANSWERS, SCORES):
+        part = Part(number, parts, whole)
+        for topics in ((ANSWERS,), (SCORES, NOT_SCORED)):
             for (side, known), take in ((audit, part.hold), (run, part.meet)):
-                async with aclosing(_of(log, side, topic)) as told:
-                    async for event in told:
-                        if isinstance(event, SampleAnswered) or event.scorer_version == known.scorer(event.task):
-                            take(event)
-        part.close(findings, both_scored=both)
+                await _taken(log, side, known, topics, take)
+        part.close(findings)
     return findings
+
+
+async def _taken(log: Log, side: Side, known: Known, topics: Iterable[Topic], take: Callable[[Sampled], None]) -> None:
+    """Gives over a run's events of some topics; of scores those of the scorer that counts."""
+    for topic in topics:
+        async with aclosing(_of(log, side, topic)) as told:
+            async for event in told:
+                if isinstance(event, SampleAnswered) or event.scorer_version == known.scorer(event.task):
+                    take(event)
 
 
 def _of(log: Log, side: Side, topic: Topic) -> AsyncGenerator[Any, None]:

@@ -66,6 +66,11 @@ def keys_of(settings: Settings) -> list[Key]:
     return sorted(found.values(), key=lambda key: (not key.active, key.key_id))
 
 
+def publics(settings: Settings) -> frozenset[bytes]:
+    """The public keys in the folder; no private one is read. Raises: Invalid for a file that holds none."""
+    return frozenset(map(_public, folder_of(settings).glob("*.pub")))
+
+
 def signing(keys: list[Key]) -> Key | None:
     """The key that signs; None where there is none, or its private half is gone."""
     return next((key for key in keys if key.active and key.private), None)

@@ -5,6 +5,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import Field
 
 from schemas.event import Double, Event, Record, RunId, Visibility
+from schemas.runs import RunState
 
 SEALS_KEY: Final = b"seals"
 
@@ -104,12 +105,14 @@ class RunAudited(Event):
     """A run was run again and compared, sample by sample, as that key says.
 
     Of the `samples` that both runs answered so many are `equal`: prompts and texts the same, log-likelihoods and scores within `tolerance`
-    (absolute, or of the greater). `unmatched` are those that the audit answered and the run did not. `differing_by`: how many differ, by
-    what; `differing` are the first of them, `differences` says it all in sentences. `metrics`: the main metric of each task.
-    `seal` is the id of the run's seal: what was compared lies in its stretches. What is signed is made by streams/trust/statements.py.
+    (absolute, or of the greater). `failed` are those that failed in both, which proves nothing: they are not among the samples. `unmatched`
+    are those that the audit answered and the run did not; `asked` were asked again in all. `differing_by`: how many differ, by what;
+    `differing` are the first of them, `differences` says it all in sentences. `metrics`: the main metric of each task. `state` is the
+    audit's: only a completed one counts. `seal` is the id of the run's seal, in whose stretches lies what was compared; `settled` that of
+    the audit's result, which its seal names. What is signed is made by streams/trust/statements.py.
     """
 
-    identity: ClassVar[tuple[str, ...]] = ("run_id", "audit_run", "key_id")
+    identity: ClassVar[tuple[str, ...]] = ("run_id", "audit_run", "key_id", "seal", "settled")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
@@ -118,13 +121,17 @@ class RunAudited(Event):
     differences: tuple[str, ...]
     samples: int = 0
     equal: int = 0
+    failed: int = 0
     unmatched: int = 0
+    asked: int = 0
+    state: RunState | None = None
     tolerance: Double = 0.0
     differing_by: dict[str, int] = Field(default_factory=dict)
     differing: tuple[SampleDiffers, ...] = ()
     metrics: tuple[MetricDiffers, ...] = ()
     environment: tuple[EnvironmentDiffers, ...] = ()
     seal: str = ""
+    settled: str = ""
     key_id: str = ""
     public_key: bytes = b""
     signature: bytes = b""

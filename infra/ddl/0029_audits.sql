@@ -1,18 +1,22 @@
--- Requests and audits say what was run again and how it compares; rows of boards say of how many audits, and in which share, it came out equal.
+-- Requests and audits say what was run again and how it compares; rows of boards say in how many audits, and in which least share, it came out equal.
 
 ALTER TABLE fact_requests ADD COLUMN IF NOT EXISTS audit_of Nullable(String) AFTER model_licences;
 ALTER TABLE fact_requests ADD COLUMN IF NOT EXISTS audit_ratio Nullable(Float64) AFTER audit_of;
 ALTER TABLE fact_environments ADD COLUMN IF NOT EXISTS package_sums String AFTER region;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS samples Int64 AFTER differences;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS equal Int64 AFTER samples;
-ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS unmatched Int64 AFTER equal;
-ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS tolerance Float64 AFTER unmatched;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS failed Int64 AFTER equal;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS unmatched Int64 AFTER failed;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS asked Int64 AFTER unmatched;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS state Nullable(String) AFTER asked;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS tolerance Float64 AFTER state;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS differing_by String AFTER tolerance;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS differing String AFTER differing_by;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS metrics String AFTER differing;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS environment String AFTER metrics;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS seal String AFTER environment;
-ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS key_id String AFTER seal;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS settled String AFTER seal;
+ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS key_id String AFTER settled;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS public_key String AFTER key_id;
 ALTER TABLE fact_audits ADD COLUMN IF NOT EXISTS signature String AFTER public_key;
 
@@ -20,22 +24,23 @@ CREATE OR REPLACE VIEW requests AS SELECT * EXCEPT (log_version) FROM fact_reque
 CREATE OR REPLACE VIEW environments AS SELECT * EXCEPT (log_version) FROM fact_environments FINAL;
 CREATE OR REPLACE VIEW audits AS SELECT * EXCEPT (log_version) FROM fact_audits FINAL;
 
--- Own audits are signed by a key that seals runs here, each counts once under whichever; those of other parties count apart, by their keys.
+-- Completed audits count, each once: by the newest report of it under a key that seals runs here; those under other keys count apart. Of
+-- several the least share is told, which no further audit can better.
 CREATE OR REPLACE VIEW run_audits AS
 SELECT
     run_id,
     countIf(own) AS audits,
-    sumIf(samples, own) AS audited_samples,
-    if(audited_samples > 0, sumIf(equal, own) / audited_samples, NULL) AS equal_ratio,
+    if(audits > 0, minIf(share, own), NULL) AS equal_ratio,
     countIf(NOT own) AS other_audits,
-    if(sumIf(samples, NOT own) > 0, sumIf(equal, NOT own) / sumIf(samples, NOT own), NULL) AS other_equal_ratio
+    if(other_audits > 0, minIf(share, NOT own), NULL) AS other_equal_ratio
 FROM
 (
     SELECT run_id, audit_run, key_id IN (SELECT key_id FROM fact_seals) AS own, if(own, '', key_id) AS party,
-        any(audits.samples) AS samples, min(audits.equal) AS equal
+        argMax((audits.state, audits.equal_ratio), log_offset) AS newest, tupleElement(newest, 1) AS came_to, tupleElement(newest, 2) AS share
     FROM audits
     GROUP BY run_id, audit_run, own, party
 )
+WHERE came_to = 'completed'
 GROUP BY run_id;
 
 CREATE OR REPLACE VIEW ranking_rows AS

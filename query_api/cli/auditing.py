@@ -22,7 +22,7 @@ SHOWN = 12
 
 def audit(
     run_id: RunId,
-    share: Annotated[float | None, typer.Option(help="only this share of its documents, drawn by the audit's id: 0.1")] = None,
+    share: Annotated[float | None, typer.Option(help="only this share of its documents, drawn by the seal of the run: 0.1")] = None,
     pool: Annotated[str | None, typer.Option(help="the pool that runs it; the run's own, where none is named")] = None,
     priority: Annotated[int, typer.Option(help="higher goes first")] = 0,
     submitter: Submitter = None,
@@ -146,5 +146,5 @@ async def _countersigned(settings: Settings, audit_run: str) -> dict[str, Any]:
 
     async with opened(settings) as log:
         said = await countersigned(log, settings, audit_run)
-    names = ("run_id", "audit_run", "equal_ratio", "samples", "equal", "unmatched", "key_id")
+    names = ("run_id", "audit_run", "state", "equal_ratio", "samples", "equal", "failed", "unmatched", "asked", "key_id")
     return {name: getattr(said, name) for name in names}

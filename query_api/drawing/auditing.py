@@ -25,8 +25,12 @@ def marks(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def reproduced(row: Mapping[str, Any]) -> str:
-    """How often a run was run again and came out equal; empty where nobody did."""
+    """How often a run was run again and came out equal, at the least; empty where nobody did."""
     told = [(row.get(f"{side}audits") or 0, row.get(f"{side}equal_ratio"), by) for side, by in (("", ""), ("other_", " by others"))]
-    return ", ".join(
-        f"{percent(ratio)} equal in {count} audit{'s' if count > 1 else ''}{by}" for count, ratio, by in told if count and ratio is not None
-    )
+    return ", ".join(f"{_equal(ratio, count)}{by}" for count, ratio, by in told if count and ratio is not None)
+
+
+def _equal(ratio: float, count: int) -> str:
+    if count == 1:
+        return f"{percent(ratio)} equal in 1 audit"
+    return f"{percent(ratio)}{' or more' if ratio < 1 else ''} equal in each of {count} audits"

@@ -89,7 +89,9 @@ class Terms(Shape):
     audit_of: RunId | None = Field(
         default=None, description="the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"
     )
-    audit_ratio: Finite | None = Field(default=None, description="the share of its documents that are asked again; null: all")
+    audit_ratio: Finite | None = Field(
+        default=None, description="the share of its documents that are asked again, drawn by its seal; null: all"
+    )
     limit: int | None = Field(default=None, description="the first so many samples of each task that has no limit of its own")
     limit_ratio: float | None = Field(default=None, description="that share of each task's samples, where it has no limit of its own")
 

@@ -8,7 +8,7 @@ FROM
 ) AS told
 JOIN
 (
-    SELECT run_id, ifNull(argMin(audit_of, log_offset), '') AS audit_of, ifNull(argMin(audit_ratio, log_offset), 1) AS share
+    SELECT run_id, ifNull(argMin(audit_of, log_offset), '') AS audit_of, ifNull(tupleElement(argMin(tuple(audit_ratio), log_offset), 1), 1) AS share
     FROM fact_requests AS asked
     WHERE isNotNull(asked.audit_of) AND ({of:String} = '' OR asked.audit_of = {of:String} OR run_id = {of:String})
     GROUP BY run_id

@@ -2,7 +2,7 @@
 SELECT
     run_id, state, reason_code, message, model, engine, suite, submitter, jobs, expected, tasks, parameters, requested_us, changed_us, waits_for,
     run_id IN (SELECT run_id FROM fact_seals) AS sealed, run_id IN (SELECT run_id FROM fact_retractions) AS retracted,
-    run_id IN (SELECT run_id FROM fact_audits) AS audited, nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
+    run_id IN (SELECT run_id FROM run_audits WHERE audits > 0) AS audited, nullIf(JSONExtractString(plan, 'audit_of'), '') AS audit_of,
     arrayDistinct(arrayMap(t -> ifNull(nullIf(JSONExtractString(t, 'group'), ''), JSONExtractString(t, 'task')), JSONExtractArrayRaw(plan, 'tasks'))) AS asked
 FROM run_states
 WHERE ({state:String} = '' OR state = {state:String})

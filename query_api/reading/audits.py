@@ -11,8 +11,8 @@ from streams.trust.statements import is_reported
 
 LISTING: Final = Listing("audit_list", sorts={"requested_us": "Int64", "changed_us": "Int64"}, key={"run_id": "String"})
 TOLD: Final = (
-    "equal_ratio", "samples", "equal", "unmatched", "tolerance", "differing_by", "differing", "metrics", "environment", "differences",
-    "key_id",
+    "state", "equal_ratio", "samples", "equal", "failed", "unmatched", "asked", "tolerance", "differing_by",
+    "differing", "metrics", "environment", "differences", "key_id",
 )  # fmt: skip
 
 

@@ -23,7 +23,9 @@ class Auditing(Shape):
 
     run_id: RunId = Field(default_factory=lambda: str(uuid7()), description="the audit's own id, a UUIDv7; drawn where it is left out")
     submitter: str = "anonymous"
-    share: float | None = Field(default=None, gt=0, le=1, description="the share of its documents that are asked again; null: all")
+    share: float | None = Field(
+        default=None, gt=0, le=1, description="the share of its documents that are asked again, drawn by the run's seal; null: all"
+    )
     pool: str | None = Field(default=None, description="the pool that runs it; null: the run's own")
     priority: int = Field(default=0, description="higher goes first")
     budget: Budget = Budget()
@@ -83,12 +85,15 @@ class AuditReport(Shape):
     key_id: str
     own: bool = Field(description="the key seals runs here; else it is another party's")
     signed: bool = Field(description="the signature holds; what is not signed proves nothing")
+    state: State | None = Field(description="the audit's; only a completed one counts on boards")
     equal_ratio: float
-    samples: int = Field(description="those that both answered")
+    samples: int = Field(description="those that both answered, and that did not fail in both")
     equal: int
+    failed: int = Field(description="samples that failed in both, which proves nothing: they are not among the others")
     unmatched: int = Field(description="samples that the audit answered and the run did not")
+    asked: int = Field(description="samples that were asked again; those that the audit did not answer are told in `differences`")
     tolerance: float = Field(description="of log-likelihoods and scores: absolute, or of the greater")
-    differing_by: dict[str, int] = Field(description="how many differ by prompt, error, text, likelihood, score")
+    differing_by: dict[str, int] = Field(description="how many differ by prompt, error, text, likelihood, greedy, score")
     differing: tuple[AuditedSample, ...] = Field(description="the first hundred")
     metrics: tuple[AuditedMetric, ...]
     environment: tuple[AuditedFact, ...]

@@ -97,9 +97,9 @@ class RankingRow(Shape):
     energy_grade: str | None
     missing: tuple[str, ...]
     sealed: bool = Field(description="a seal says so; `assay verify` proves it")
-    audited: bool = Field(description="its run was run again and compared: `audits` times, by who seals runs here")
+    audited: bool = Field(description="its run was run again and compared: `audits` times to the end, by who seals runs here")
     audits: int = 0
-    equal_ratio: float | None = Field(default=None, description="the share of those audits' samples that came out equal")
+    equal_ratio: float | None = Field(default=None, description="the share of samples that came out equal, in the audit where it is least")
     other_audits: int = Field(default=0, description="audits that other parties report, by their own keys")
     other_equal_ratio: float | None = None
     retracted: bool = Field(default=False, description="its run no longer counts: it has no rank, and stays")

@@ -107,7 +107,7 @@ class Retraction(Shape):
 
 
 class Audited(Shape):
-    """How often a run was run again, and the share of samples that came out equal; what other parties report, by their keys, apart."""
+    """In how many completed audits a run was run again, and the least share of equal samples; what others report, by their keys, apart."""
 
     audits: int
     equal_ratio: float | None

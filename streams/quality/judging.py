@@ -125,6 +125,12 @@ def check_state(run_id: str, state: str | None) -> None:
         )  # fmt: skip
 
 
+def check_audit(run_id: str, plan: Plan) -> None:
+    """Raises: Invalid, where a run is an audit: what is judged stands on boards, and an audit on none."""
+    if plan.audit_of is not None:
+        raise Invalid(f"run {run_id} is an audit of run {plan.audit_of}: judge that one", code="nothing-to-judge")
+
+
 def check_setups(run_id: str, tasks: Sequence[PlannedTask]) -> None:
     """Raises: Invalid, where a run's prompts vary, for which of them an answer is to is not told yet, or only a part was asked."""
     if varied := next((one.task for one in tasks if one.setups), None):

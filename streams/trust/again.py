@@ -1,25 +1,27 @@
 """A run once more: what an audit asks, from the plan and the jobs of the run that it audits. Nothing is resolved or built anew.
 
-Which runs a lottery draws follows from the root of their seals, and which documents a part has from the audit's own id: nobody knows either
-while the run is under way, and anybody can work both out again.
+Which runs a lottery draws, and which documents a part has, follows from the Ed25519 signature of the run's seal: nobody knows either while
+the run is under way, nobody who asks can choose it, and anybody can work both out again.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import Any, Final
 
 from schemas.jobs import Job
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Plan, PlannedTask, RunState
+from schemas.runs import Plan, PlannedTask, RunChanged, RunState
 from streams.errors import Invalid
 from streams.quality import stopping
 from streams.runs import TERMINAL
+from streams.trust.privacy import PRIVATE
 
 CODE: Final = "audit"
 ASKED: Final = ("tasks", "workload", "parent_run", "against_run", "judges", "judgements", "stopping", "adaptive", "suite", "model_licences")
 LOTTERY: Final = b"assay-lottery-1\x00"
-Part = Mapping[str, tuple[int, ...]]  # task → the ordinals that are asked again
+PART: Final = b"assay-part-1\x00"
+Part = Mapping[str, tuple[int, ...]]  # task → the ordinals that are asked again, where those are not all
 
 
 def check(request: EvaluationRequested) -> None:
@@ -53,6 +55,14 @@ def check_run(request: EvaluationRequested, state: RunState | None, plan: Plan |
         raise Invalid(f"{run} had another model or engine: name both as its plan does, or audit it by `assay audit`", code=CODE)
 
 
+def check_access(request: EvaluationRequested, planned: RunChanged) -> None:
+    """Raises: Invalid, where who asks would see of an audit what they may not see of the run."""
+    if planned.visibility == PRIVATE and request.visibility != PRIVATE:
+        raise Invalid(f"run {request.audit_of} is private: ask for its audit as private too", code=CODE)
+    if planned.visibility != "public" and planned.organisation_id != request.organisation_id:
+        raise Invalid(f"run {request.audit_of} is another organisation's: ask for its audit in theirs", code=CODE)
+
+
 def check_model(run_id: str, plan: Plan, found: str | None) -> None:
     """Raises: Invalid, where the model's files are not those of the run; `found`: their hash, None where it has none."""
     if found is not None and found != plan.model_sha:
@@ -68,18 +78,38 @@ def asked(request: EvaluationRequested, plan: Plan, *, credential_ref: str | Non
     return request.model_copy(update={"chat": plan.chat, "tasks": tasks, "credential_ref": credential_ref})
 
 
-def part_of(request: EvaluationRequested, tasks: Iterable[PlannedTask]) -> Part:
-    """The documents that are asked again; nothing where all are. Of a task that may have stopped early they are the first of its order."""
-    ratio = request.audit_ratio
-    return {task.task: tuple(_drawn(task, request.run_id, ratio)) for task in tasks} if ratio is not None and ratio < 1 else {}
+def is_part(request: EvaluationRequested) -> bool:
+    """Whether not all is asked again: then the seal of the run says what is."""
+    return request.audit_ratio is not None and request.audit_ratio < 1
 
 
-def _drawn(task: PlannedTask, audit_run: str, ratio: float) -> Iterable[int]:
-    there = task.adaptive.ordinals if task.adaptive else range(task.samples)
-    count = ceil(ratio * len(there))
-    if task.stopping:
-        return stopping.order(task.build_id, task.samples)[:count]
-    return sorted(sorted(there, key=lambda one: hashlib.sha256(f"{audit_run}/{task.task}/{one}".encode()).digest())[:count])
+def part_of(request: EvaluationRequested, tasks: Iterable[PlannedTask], *, seal: bytes | None, stops: Mapping[str, int]) -> Part:
+    """The documents that are asked again of each task of which those are not all.
+
+    `seal`: the signature of the run's first seal, by which a part is drawn; None where it has none. `stops`: after how many samples, with
+    repeats, a task stopped early: what it did not ask then is not asked. Raises: Invalid, where a part is asked of a run without a seal.
+    """
+    if not is_part(request):
+        return {task.task: _there(task, stops) for task in tasks if task.stopping}
+    if seal is None:
+        raise Invalid(
+            f"run {request.audit_of} is not sealed yet, and its seal says which documents a part has: wait until it is sealed "
+            f"(`assay run {request.audit_of}` says so), or audit all of it", code=CODE,
+        )  # fmt: skip
+    return {task.task: _drawn(task.task, _there(task, stops), seal, request.audit_ratio or 1) for task in tasks}
+
+
+def _there(task: PlannedTask, stops: Mapping[str, int]) -> tuple[int, ...]:
+    """The documents that the run asked."""
+    if task.stopping and task.task in stops:
+        return stopping.order(task.build_id, task.samples)[: stops[task.task] // task.repeats]
+    return task.adaptive.ordinals if task.adaptive else tuple(range(task.samples))
+
+
+def _drawn(task: str, there: Sequence[int], seal: bytes, ratio: float) -> tuple[int, ...]:
+    """So many of them as that share is, rounded up: those with the lowest hashes."""
+    lowest = sorted(there, key=lambda one: hashlib.sha256(PART + seal + f"/{task}/{one}".encode()).digest())
+    return tuple(sorted(lowest[: ceil(ratio * len(there))]))
 
 
 def plan_again(request: EvaluationRequested, plan: Plan, part: Part, *, jobs: int) -> Plan:
@@ -113,9 +143,9 @@ def jobs_again(request: EvaluationRequested, plan: Plan, part: Part, jobs: Itera
             yield job.model_copy(update=own | cut | {"job_id": f"{request.run_id}/{job.job_id.partition('/')[2]}"})
 
 
-def is_drawn(root: bytes, share: float) -> bool:
-    """Whether a lottery of that share draws the run of whose seal this is the root."""
-    return int.from_bytes(hashlib.sha256(LOTTERY + root).digest()[:8]) < share * 2**64
+def is_drawn(seal: bytes, share: float) -> bool:
+    """Whether a lottery of that share draws the run of whose seal this is the signature."""
+    return int.from_bytes(hashlib.sha256(LOTTERY + seal).digest()[:8]) < share * 2**64
 
 
 def request_of(audited: str, plan: Plan, **told: Any) -> EvaluationRequested:

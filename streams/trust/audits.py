@@ -1,77 +1,44 @@
 """How a run and its audit compare, sample by sample, and what is said of it. Pure; infra/auditing.py reads both.
 
-Samples are taken in parts, so that memory does not go with a run's size: of each part the audit's answers are held, and the run's pass
-by them; then the same of scores. Of several events of one sample the first counts, and of scorers the one that the result names.
+Of the audit's samples what is compared is held, packed; the run's pass by them, then the same of scores. Runs of more than half a million
+samples are compared in parts. Of several events of one sample the first counts, and of scorers the one that the result names.
 """
 
-import hashlib
 import heapq
 import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
-from schemas.measurements import Answer, SampleAnswered
-from schemas.results import SampleScored
-from schemas.settled import RunSettled
+from schemas.measurements import SampleAnswered
+from schemas.results import SampleNotScored, SampleScored
+from schemas.runs import Plan
 from schemas.trust import EnvironmentDiffers, MetricDiffers, SampleDiffers
+from streams.trust.answers import Difference, alike, differs, fails_in_both, figure, held
 
-TOLERANCE: Final = 1e-4  # of log-likelihoods and scores: absolute, or of the greater of the two
-AT_ONCE: Final = 50_000  # samples of the audit that are held
+AT_ONCE: Final = 500_000  # samples of the audit that are held
 FACTS: Final = 8  # facts of where they ran that a sentence names
-TEXT: Final = 16  # bytes of a text's hash that are held
 TOLD: Final = 100  # differing samples that are named
-KINDS: Final = ("prompt", "error", "text", "likelihood", "score")
+KINDS: Final = ("prompt", "error", "text", "likelihood", "greedy", "score")
+UNSCORED: Final = "not scored"
+BITS: Final = 32  # of a number, where several make one
+MET: Final = b""  # in the place of an answer, or of a score, that the run's was compared with
+Sampled = SampleAnswered | SampleScored | SampleNotScored
 Place = tuple[str, int, int]  # task, ordinal, repeat
-Scored = dict[tuple[str, str], float | None]  # (filter, metric) → value
-
-
-class Said(NamedTuple):
-    """What of an answer is compared: of a text its hash."""
-
-    request: int
-    draw: int
-    likelihood: float | None
-    text: bytes | None
-    failed: bool
-
-    @property
-    def name(self) -> str:
-        """Which answer it is."""
-        return f"request {self.request}" + (f", draw {self.draw}" if self.draw else "")
-
-
-class Given(NamedTuple):
-    """What of an answered sample is compared: the hash of its prompts, and its answers in their order."""
-
-    prompts: str
-    answers: tuple[Said, ...]
-
-
-def alike(one: float | None, other: float | None) -> bool:
-    """Whether two figures are the same within the tolerance; two that are not there are."""
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-
-
-def _given(event: SampleAnswered) -> Given:
-    return Given(event.arguments_sha, tuple(sorted(map(_said, event.answers), key=lambda one: one[:2])))
-
-
-def _said(one: Answer) -> Said:
-    text = hashlib.sha256(one.output.bytes).digest()[:TEXT] if one.output else None
-    return Said(one.request_index, one.draw, one.loglikelihood, text, one.error is not None)
 
 
 @dataclass(slots=True)
 class Findings:
-    """What came of the parts so far. `first`: the differing samples that come first, by their places."""
+    """What came of the parts so far. `samples`: those that were compared, without the `failed`, which failed in both.
+
+    `first`: the differing samples that come first, by their places.
+    """
 
     samples: int = 0
     equal: int = 0
+    failed: int = 0
     unmatched: int = 0
     by: Counter[str] = field(default_factory=Counter)
     first: list[SampleDiffers] = field(default_factory=list)
@@ -83,62 +50,120 @@ class Findings:
 
 
 @dataclass(slots=True)
+class Names:
+    """Numbers of names that come again and again, in the order in which they came."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+
+    def number(self, name: str) -> int:
+        """That of a name."""
+        return self.numbers.setdefault(name, len(self.numbers))
+
+
+@dataclass(slots=True)
 class Part:
-    """Samples that are compared together. `part` of `parts`: which these are follows from their places alone."""
+    """Samples that are compared together. `part` of `parts`: which these are follows from their places alone.
+
+    `whole`: tasks that both runs have whole scores of: there a score that one of them lacks is a difference.
+    """
 
     part: int
     parts: int
-    answers: dict[Place, Given] = field(default_factory=dict)
-    scores: dict[Place, Scored] = field(default_factory=dict)
-    matched: set[Place] = field(default_factory=set)
-    wrong: dict[Place, dict[str, list[str]]] = field(default_factory=dict)
+    whole: frozenset[str]
+    answers: dict[int, bytes] = field(default_factory=dict)
+    scores: dict[int, float | bytes | None] = field(default_factory=dict)
+    matched: int = 0
+    failed: set[int] = field(default_factory=set)
+    wrong: dict[int, int] = field(default_factory=dict)
+    words: dict[Place, dict[str, list[str]]] = field(default_factory=dict)
+    _tasks: Names = field(default_factory=Names)
+    _metrics: Names = field(default_factory=Names)
 
-    def _place(self, event: SampleAnswered | SampleScored) -> Place | None:
-        place = event.task, event.ordinal, event.repeat
-        return place if zlib.crc32(repr(place).encode()) % self.parts == self.part else None
+    def _id(self, event: Sampled) -> int | None:
+        """A number of the sample; None where another part has it."""
+        if zlib.crc32(f"{event.task}/{event.ordinal}/{event.repeat}".encode()) % self.parts != self.part:
+            return None
+        return (self._tasks.number(event.task) << BITS | event.ordinal) << BITS | event.repeat
 
-    def hold(self, event: SampleAnswered | SampleScored) -> None:
+    def hold(self, event: Sampled) -> None:
         """Takes in what the audit says of a sample."""
-        if (place := self._place(event)) is None:
+        if (sample := self._id(event)) is None:
             return
         if isinstance(event, SampleAnswered):
-            self.answers.setdefault(place, _given(event))
+            self.answers.setdefault(sample, held(event))
         else:
-            self.scores.setdefault(place, {}).setdefault((event.filter, event.metric), event.value)
+            self.scores.setdefault(sample << BITS | self._metrics.number(_metric(event)), _value(event))
 
-    def meet(self, event: SampleAnswered | SampleScored) -> None:
-        """Compares what the run says of a sample with what the audit does; what comes again was compared before.
-
-        A metric that the run alone has is passed: it cannot be told from one that came again.
-        """
-        if (place := self._place(event)) is None:
+    def meet(self, event: Sampled) -> None:
+        """Compares what the run says of a sample with what the audit does; what comes again was compared before."""
+        if (sample := self._id(event)) is None:
             return
-        if isinstance(event, SampleAnswered):
-            if held := self.answers.pop(place, None):
-                self.matched.add(place)
-                self._note(place, _answers_differ(_given(event), held))
-        elif place in self.matched and (event.filter, event.metric) in self.scores.get(place, ()):
-            value = self.scores[place].pop((event.filter, event.metric))
-            if not alike(event.value, value):
-                name = event.metric if event.filter == "none" else f"{event.metric} ({event.filter})"
-                self._note(place, [("score", f"{name}: {_figure(event.value)} and {_figure(value)}")])
+        if not isinstance(event, SampleAnswered):
+            self._meet_score(sample, event)
+        elif audit := self.answers.get(sample):
+            self.answers[sample], own = MET, held(event)
+            self.matched += 1
+            self._note(sample, _place(event), differs(own, audit))
+            if fails_in_both(own, audit):
+                self.failed.add(sample)
 
-    def _note(self, place: Place, told: Iterable[tuple[str, str]]) -> None:
+    def _meet_score(self, sample: int, event: SampleScored | SampleNotScored) -> None:
+        name, own = _metric(event), _value(event)
+        place = sample << BITS | self._metrics.number(name)
+        if self.answers.get(sample) != MET:
+            return
+        if place in self.scores:
+            audit = self.scores[place]
+            if isinstance(audit, bytes):
+                return
+            told = [] if alike(own, audit) else [("score", f"{name}: {figure(own)} and {figure(audit)}")]
+        else:
+            told = [("score", f"{name}: only in the run")] if event.task in self.whole else []
+        self.scores[place] = MET
+        self._note(sample, _place(event), told)
+
+    def _note(self, sample: int, place: Place, told: Iterable[Difference]) -> None:
         for kind, words in told:
-            self.wrong.setdefault(place, {}).setdefault(kind, []).append(words)
+            self.wrong[sample] = self.wrong.get(sample, 0) | 1 << KINDS.index(kind)
+            self.words.setdefault(place, {}).setdefault(kind, []).append(words)
+        if len(self.words) > 2 * TOLD:  # those that are never named are only counted
+            self.words = {one: self.words[one] for one in heapq.nsmallest(TOLD, self.words)}
 
-    def close(self, findings: Findings, *, both_scored: frozenset[str]) -> None:
-        """Adds what was found. `both_scored`: tasks that both runs have whole scores of: there a score that one lacks is a difference."""
-        for place, left in self.scores.items():
-            if place in self.matched and place[0] in both_scored:
-                self._note(place, [("score", f"{metric}: only in the audit") for _, metric in left])
-        findings.samples += len(self.matched)
-        findings.equal += len(self.matched) - len(self.wrong)
-        findings.unmatched += len(self.answers)
-        for by in self.wrong.values():
-            findings.by.update(by.keys())
-        told = [*findings.first, *(_told(place, by) for place, by in self.wrong.items())]
+    def close(self, findings: Findings) -> None:
+        """Adds what was found."""
+        self._note_left()
+        failed = len(self.failed - self.wrong.keys())
+        findings.samples += self.matched - failed
+        findings.failed += failed
+        findings.equal += self.matched - failed - len(self.wrong)
+        findings.unmatched += len(self.answers) - self.matched
+        findings.by.update(kind for kinds in self.wrong.values() for place, kind in enumerate(KINDS) if kinds >> place & 1)
+        told = [*findings.first, *(_told(place, by) for place, by in self.words.items())]
         findings.first = heapq.nsmallest(TOLD, told, key=lambda one: (one.task, one.ordinal, one.repeat))
+
+    def _note_left(self) -> None:
+        """The audit's scores that the run has not."""
+        tasks, metrics = list(self._tasks.numbers), list(self._metrics.numbers)
+        for place, value in self.scores.items():
+            sample, low = place >> BITS, (1 << BITS) - 1
+            task = tasks[sample >> 2 * BITS]
+            if value != MET and task in self.whole and self.answers.get(sample) == MET:
+                name = metrics[place & low]
+                self._note(sample, (task, sample >> BITS & low, sample & low), [("score", f"{name}: only in the audit")])
+
+
+def _metric(event: SampleScored | SampleNotScored) -> str:
+    if isinstance(event, SampleNotScored):
+        return UNSCORED
+    return event.metric if event.filter == "none" else f"{event.metric} ({event.filter})"
+
+
+def _value(event: SampleScored | SampleNotScored) -> float | None:
+    return event.value if isinstance(event, SampleScored) else None
+
+
+def _place(event: Sampled) -> Place:
+    return event.task, event.ordinal, event.repeat
 
 
 def _told(place: Place, by: Mapping[str, list[str]]) -> SampleDiffers:
@@ -147,41 +172,24 @@ def _told(place: Place, by: Mapping[str, list[str]]) -> SampleDiffers:
     return SampleDiffers(task=task, ordinal=ordinal, repeat=repeat, what=what)
 
 
-def _answers_differ(run: Given, audit: Given) -> list[tuple[str, str]]:
-    """In what two answers to one sample differ: by kind, in words. Those to other prompts are not looked at."""
-    if run.prompts != audit.prompts:
-        return [("prompt", "asked otherwise")]
-    if [one[:2] for one in run.answers] != [one[:2] for one in audit.answers]:
-        return [("error", f"{len(run.answers)} answers and {len(audit.answers)}")]
-    return [told for own, other in zip(run.answers, audit.answers, strict=True) for told in _answer_differs(own, other)]
+def asked(plan: Plan) -> int:
+    """How many samples a plan asks, repeats included."""
+    return sum(task.samples * task.repeats for task in plan.tasks)
 
 
-def _answer_differs(run: Said, audit: Said) -> Iterator[tuple[str, str]]:
-    if run.failed != audit.failed:
-        yield "error", f"{run.name} failed in the {'run' if run.failed else 'audit'} alone"
-    if run.text != audit.text:
-        yield "text", f"the text of {run.name}"
-    if not alike(run.likelihood, audit.likelihood):
-        yield "likelihood", f"the log-likelihood of {run.name}: {_figure(run.likelihood)} and {_figure(audit.likelihood)}"
-
-
-def _figure(value: float | None) -> str:
-    return "none" if value is None else f"{value:.6g}"
-
-
-def parts_of(result: RunSettled) -> int:
-    """In how many parts the audit of that result is compared."""
-    samples = sum(task.samples * task.repeats for task in result.plan.tasks) if result.plan else 0
+def parts_of(samples: int) -> int:
+    """In how many parts an audit of so many samples is compared."""
     return max(1, math.ceil(samples / AT_ONCE))
 
 
-def sentences(found: Findings, metrics: Iterable[MetricDiffers], environment: Sequence[EnvironmentDiffers]) -> Iterator[str]:
-    """What differs; nothing where nothing does."""
+def sentences(
+    found: Findings, metrics: Iterable[MetricDiffers], environment: Sequence[EnvironmentDiffers], *, asked: int, unscored: Iterable[str]
+) -> Iterator[str]:
+    """What differs, and what was not compared; nothing where nothing is to be said. `unscored`: tasks without whole scores of both."""
     if wrong := found.samples - found.equal:
         kinds = ", ".join(f"{found.by[kind]:,} by {kind}" for kind in KINDS if found.by[kind])
         yield f"{wrong:,} of {found.samples:,} samples differ: {kinds}"
-    if found.unmatched:
-        yield f"{found.unmatched:,} samples that the audit answered have no answer in the run"
+    yield from _not_compared(found, asked, unscored)
     for one in metrics:
         if one.difference:
             interval = f" ({one.low:.4g} to {one.high:.4g})" if one.low is not None and one.high is not None else ""
@@ -189,3 +197,14 @@ def sentences(found: Findings, metrics: Iterable[MetricDiffers], environment: Se
     if environment:
         more = f" and {len(environment) - FACTS} more" if len(environment) > FACTS else ""
         yield f"where they ran differs in {', '.join(one.what for one in environment[:FACTS])}{more}"
+
+
+def _not_compared(found: Findings, asked: int, unscored: Iterable[str]) -> Iterator[str]:
+    if found.unmatched:
+        yield f"{found.unmatched:,} samples that the audit answered have no answer in the run"
+    if (missing := asked - found.samples - found.failed - found.unmatched) > 0:
+        yield f"{missing:,} of {asked:,} samples that were asked again have no answer in the audit"
+    if found.failed:
+        yield f"{found.failed:,} samples failed in both, which proves nothing: they are not counted"
+    for task in unscored:
+        yield f"not all scores of {task} were compared: the run and the audit have not both scored it whole"

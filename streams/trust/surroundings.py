@@ -1,6 +1,7 @@
 """What of a run and its audit is compared beside their samples: each task's main metric, and the facts of where they ran."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -82,7 +83,8 @@ def _of_machine(one: EnvironmentSeen) -> Iterator[tuple[str, str]]:
         told = one.package_sums.get(name)
         yield f"package {name}", f"{version}, SHA-256 {told[:SUM]}…" if told else version
     yield from ((FLAGS, flag) for flag in one.cpu_flags)
-    yield from (("device", device.name) for device in one.devices)
+    devices = Counter((device.name, device.memory_bytes) for device in one.devices)
+    yield from (("device", f"{count} × {name}, {memory:,} bytes") for (name, memory), count in devices.items())
     for name in ("driver", "cpu", "cores", "memory_bytes", "os", "container_digest"):
         if (value := getattr(one, name)) is not None:
             yield name, str(value)

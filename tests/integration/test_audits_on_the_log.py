@@ -18,6 +18,8 @@ from tests.flow import events_of, get, post, request, until, until_state
 from tests.integration.test_cli import assay, document
 from tests.integration.test_seals_on_the_log import sealed, started
 from tests.models import tiny_llama
+from tests.runs import run_named
+from tests.sealed import STAMP
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SAMPLES = 6
@@ -52,8 +54,22 @@ def row(flow: Settings, run_id: str) -> dict[str, Any]:
 
 def test_an_honest_run_audited_is_equal_in_all(flow: Settings, run: str, audit: dict[str, Any]) -> None:
     """On the same engine and machine; the figure stands beside its row, and the audit is no run of its model there."""
-    names = ("audit_of", "equal_ratio", "samples", "equal", "unmatched", "differences", "differing", "environment", "own", "signed")
-    assert [audit[name] for name in names] == [run, 1.0, SAMPLES, SAMPLES, 0, [], [], [], True, True]
+    names = (
+        "audit_of",
+        "equal_ratio",
+        "samples",
+        "equal",
+        "asked",
+        "failed",
+        "unmatched",
+        "differences",
+        "differing",
+        "environment",
+        "own",
+        "signed",
+    )
+    assert [audit[name] for name in names] == [run, 1.0, SAMPLES, SAMPLES, SAMPLES, 0, 0, [], [], [], True, True]
+    assert audit["state"] == "completed"
     assert [(one["task"], one["difference"], one["n"]) for one in audit["metrics"]] == [("assay_copy", 0.0, SAMPLES)]
     until(lambda: row(flow, run).get("audits") == 1)
     told = row(flow, run)
@@ -137,6 +153,37 @@ def test_another_partys_report_counts_apart_and_a_forged_one_is_told(flow: Setti
     until(lambda: row(flow, run)["other_audits"] == 2)
     shown = " ".join(assay(flow, "audits", run).stdout.split())
     assert "another party's" in shown and "its signature does not hold" in shown
+
+
+def test_completed_audits_count_and_the_least_of_them_is_told(flow: Settings) -> None:
+    """Each once, by its newest report; those of other parties apart, and a run that only they report is not called audited."""
+    (run_id,) = started(flow, model="counted")
+    sealed(flow, [run_id])
+    own = get(f"{flow.api}/v1/runs/{run_id}").json()["seal"]["key_id"]
+
+    def report(key_id: str, audit_run: str, ratio: float, **told: Any) -> RunAudited:
+        given: dict[str, Any] = {"state": "completed", "key_id": key_id} | told
+        return RunAudited(
+            occurred_us=1, producer=STAMP, run_id=run_id, audit_run=run_named(audit_run), equal_ratio=ratio, differences=(), **given
+        )
+
+    async def act(*told: RunAudited) -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all(told)
+
+    def listed_row() -> dict[str, Any]:
+        return next(one for one in get(f"{flow.api}/v1/runs?model=counted").json()["runs"] if one["run_id"] == run_id)
+
+    asyncio.run(act(report("ab" * 16, "first", 0.0)))
+    until(lambda: row(flow, run_id).get("other_audits") == 1)
+    assert (row(flow, run_id)["audited"], listed_row()["audited"]) == (False, False)
+    asyncio.run(act(
+        report(own, "third", 0.1, state="cancelled"), report(own, "first", 0.2), report(own, "first", 0.9, seal="anew"),
+        report(own, "second", 1.0),
+    ))  # fmt: skip
+    until(lambda: row(flow, run_id).get("audits") == 2)
+    told = row(flow, run_id)
+    assert (told["audited"], told["equal_ratio"], told["other_equal_ratio"], listed_row()["audited"]) == (True, 0.9, 0.0, True)
 
 
 def test_the_lottery_has_runs_run_again(flow: Settings) -> None:

@@ -57,7 +57,7 @@ class Terms(TypedDict, total=False):
     audit_of: str | None
     """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
     audit_ratio: float | None
-    """the share of its documents that are asked again; null: all"""
+    """the share of its documents that are asked again, drawn by its seal; null: all"""
     limit: int | None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None

@@ -91,7 +91,7 @@ class AuditAsked(Shape):
 
 
 class Audited(Shape):
-    """How often a run was run again, and the share of samples that came out equal; what other parties report, by their keys, apart."""
+    """In how many completed audits a run was run again, and the least share of equal samples; what others report, by their keys, apart."""
 
     audits: int
     equal_ratio: float | None
@@ -133,7 +133,7 @@ class AuditedSample(Shape):
 
 class Share(RootModel[float]):
     root: Annotated[float, Field(gt=0.0, le=1.0)] = None
-    """the share of its documents that are asked again; null: all"""
+    """the share of its documents that are asked again, drawn by the run's seal; null: all"""
 
 
 class ParentRun(RootModel[str]):
@@ -1695,16 +1695,22 @@ class AuditReport(Shape):
     """the key seals runs here; else it is another party's"""
     signed: bool
     """the signature holds; what is not signed proves nothing"""
+    state: Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"] | None
+    """the audit's; only a completed one counts on boards"""
     equal_ratio: float
     samples: int
-    """those that both answered"""
+    """those that both answered, and that did not fail in both"""
     equal: int
+    failed: int
+    """samples that failed in both, which proves nothing: they are not among the others"""
     unmatched: int
     """samples that the audit answered and the run did not"""
+    asked: int
+    """samples that were asked again; those that the audit did not answer are told in `differences`"""
     tolerance: float
     """of log-likelihoods and scores: absolute, or of the greater"""
     differing_by: dict[str, int]
-    """how many differ by prompt, error, text, likelihood, score"""
+    """how many differ by prompt, error, text, likelihood, greedy, score"""
     differing: list[AuditedSample]
     """the first hundred"""
     metrics: list[AuditedMetric]
@@ -1724,7 +1730,7 @@ class Auditing(Shape):
     """the audit's own id, a UUIDv7; drawn where it is left out"""
     submitter: str = "anonymous"
     share: Share | None = None
-    """the share of its documents that are asked again; null: all"""
+    """the share of its documents that are asked again, drawn by the run's seal; null: all"""
     pool: str | None = None
     """the pool that runs it; null: the run's own"""
     priority: int = 0
@@ -1976,10 +1982,10 @@ class RankingRow(Shape):
     sealed: bool
     """a seal says so; `assay verify` proves it"""
     audited: bool
-    """its run was run again and compared: `audits` times, by who seals runs here"""
+    """its run was run again and compared: `audits` times to the end, by who seals runs here"""
     audits: int
     equal_ratio: float | None
-    """the share of those audits' samples that came out equal"""
+    """the share of samples that came out equal, in the audit where it is least"""
     other_audits: int
     """audits that other parties report, by their own keys"""
     other_equal_ratio: float | None
@@ -2289,7 +2295,7 @@ class Batch(Shape):
     audit_of: AuditOf | None = None
     """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
     audit_ratio: float | None = None
-    """the share of its documents that are asked again; null: all"""
+    """the share of its documents that are asked again, drawn by its seal; null: all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
@@ -2495,7 +2501,7 @@ class Submission(Shape):
     audit_of: AuditOf | None = None
     """the run that an audit runs again; `POST /v1/runs/{run_id}/audits` asks for one"""
     audit_ratio: float | None = None
-    """the share of its documents that are asked again; null: all"""
+    """the share of its documents that are asked again, drawn by its seal; null: all"""
     limit: int | None = None
     """the first so many samples of each task that has no limit of its own"""
     limit_ratio: float | None = None
