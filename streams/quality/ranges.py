@@ -7,9 +7,11 @@ from streams.statistics.intervals import ANY, RATIO, Interval
 
 # Means of values from 0 to 1, by lm-eval's names and by those of metrics beside a task's own.
 RATIOS: Final = frozenset({
-    "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "em", "exact", "exact_match", "f1",
-    "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "refusal_rate", "rep_4",
-    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum", "unrelated_8gram",
+    "acc", "acc_bytes", "acc_mutual_info", "acc_norm", "accuracy", "bleu_acc", "canary", "copied_8gram", "distinct_1", "distinct_2",
+    "distinct_3", "distinct_draws", "em", "empty", "exact", "exact_match", "expected_maximum_toxicity", "f1", "hidden_8gram",
+    "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "preference", "refusal_rate", "rep_4", "rhyme",
+    "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum", "toxic", "toxicity", "toxicity_probability",
+    "unrelated_8gram",
 })  # fmt: skip
 LARGEST: Final = 1e60  # the fourth powers of many such values, which their skewness needs, can be added still
 NOT_NEGATIVE: Interval = (0.0, math.inf)
@@ -17,9 +19,10 @@ PERCENT: Interval = (0.0, 100.0)
 RANGES: Final[dict[str, Interval]] = {
     **dict.fromkeys(RATIOS, RATIO),
     **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), (1.0, math.inf)),
-    **dict.fromkeys(("bits_per_byte", "ter", "mtld"), NOT_NEGATIVE),
-    **dict.fromkeys(("bleu", "chrf", "chrf++", "eqbench", "smoothed_bleu_4"), PERCENT),
+    **dict.fromkeys(("bits_per_byte", "ter", "mtld", "syllable_error", "syllable_spread"), NOT_NEGATIVE),
+    **dict.fromkeys(("bleu", "chrf", "chrf++", "eqbench", "self_bleu", "smoothed_bleu_4"), PERCENT),
     "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": (-1.0, 1.0),
+    **dict.fromkeys(("bertscore", "bertscore_precision", "bertscore_recall"), (-1.0, 1.0)),  # cosines
     **dict.fromkeys(("rating", "coherence", "creativity", "style", "prompt_following"), (1.0, 10.0)),  # points of a rubric
 }  # fmt: skip
 # Exponentials of means: their error is as many per cent up as down, and no interval of theirs reaches 0.
