@@ -156,9 +156,9 @@ def _hash(table: Table) -> str:
 
 
 async def _digest(database: ClickHouse, table: Table, below: str) -> Digest:
-    sql = f"SELECT count() AS n, sum({_hash(table)}) AS s, groupBitXor({_hash(table)}) AS x FROM {table.name} FINAL WHERE {below}"
+    sql = f"SELECT count() AS _rows, sum({_hash(table)}) AS _sum, groupBitXor({_hash(table)}) AS _xor FROM {table.name} FINAL WHERE {below}"
     (found,) = await database.query(sql)
-    return Digest(int(found["n"]), f"{int(found['s']):016x}{int(found['x']):016x}")
+    return Digest(int(found["_rows"]), f"{int(found['_sum']):016x}{int(found['_xor']):016x}")
 
 
 async def _first_difference(live: ClickHouse, rebuilt: ClickHouse, table: Table, below: str) -> str:
