@@ -12,12 +12,16 @@ from streams.topics import Topic, topic_of
 
 
 class InMemory:
-    """As much of a log as is followed: `read` has the ends of what somebody read up to, `given` counts the records that were."""
+    """As much of a log as is followed: `read` has the ends of what somebody read up to.
+
+    `passed` counts the records that were read, `given` those of them that were wanted.
+    """
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.more = asyncio.Event()
         self.read: list[Ends] = []
+        self.passed = 0
         self.given = 0
 
     def write(self, event: Event, *, written_us: int | None = None) -> Record:
@@ -65,6 +69,7 @@ class InMemory:
             for place, records in list(self.records.items()):
                 while place in position and position[place] < (until[place] if until else len(records)):
                     position[place] += 1
+                    self.passed += 1
                     record = records[position[place] - 1]
                     if wanted is None or wanted(record.key, record.place):
                         self.given += 1

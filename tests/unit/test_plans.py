@@ -54,7 +54,7 @@ def test_a_plan_is_found_from_its_runs_own_time_on_even_where_its_clock_was_ahea
         log.write(planned(run), written_us=drawn_us(run) + 1)
     found = asyncio.run(Plans(cast("Log", log)).beside(mine, BUILT))  # as much of a log as it needs
     assert found == (("none", "rouge"),)
-    assert log.given == reads
+    assert (log.passed, log.given) == (reads, 1)
     assert {place for ends in log.read for place in ends} == {(RUNS.name, 1)}
 
 
@@ -71,4 +71,4 @@ def test_a_plan_that_is_nowhere_costs_its_partition_once() -> None:
         return [await plans.beside(runs[19], BUILT) for _ in range(2)]
 
     assert asyncio.run(act()) == [(), ()]
-    assert log.given == 19
+    assert (log.passed, log.given) == (19, 0)
