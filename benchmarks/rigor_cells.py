@@ -21,7 +21,6 @@ from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
 from streams.statistics.differences import difference, mcnemar, mean_of_differences, paired_proportions
 from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
-from streams.statistics.ranks import ranges, standings, together
 from streams.statistics.sequences import sequence
 from streams.statistics.spreads import Floats, covariance, errors, spread
 
@@ -70,7 +69,7 @@ class Found:
 def cells() -> Iterator[Cell]:
     """All of them, grid by grid."""
     yield from itertools.chain(
-        sampled(), boards(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
+        sampled(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
         (Cell("set-ups compared", *one) for one in compared()), calibrations(), tests(), stopped(),
         (Cell("adaptive", *one) for one in adaptive()),
     )  # fmt: skip
@@ -105,45 +104,6 @@ def sampled() -> Iterator[Cell]:
 def _text(seed: int, ordinal: int, repeat: int) -> float:
     """What a text's generator draws first."""
     return float(np.random.default_rng(text_seed(seed, build_id="rigor", ordinal=ordinal, repeat=repeat, request=0, draw=0)).random())
-
-
-def boards() -> Iterator[Cell]:
-    """Boards with any range that misses its model's true place; models share what is hard."""
-    for count, n, kind in itertools.product((2, 5, 20, 100), (50, 200, 1000), ("equal", "ladder")):
-        yield _board(f"K = {count}, n = {n}, {kind}", count, n, kind, "0/1", simulations=1000 if count < 100 else 400)
-    for count, scores in itertools.product((5, 20), ("F1", "passages of 5", "two tasks over the same documents")):
-        yield _board(f"K = {count}, n = 200, equal, {scores}", count, 200, "equal", scores, simulations=600)
-
-
-def _board(name: str, count: int, n: int, kind: str, scores: str, *, simulations: int) -> Cell:
-    ability = np.zeros(count) if kind == "equal" else np.linspace(1.0, -1.0, count)
-
-    def find(draw: Draw, simulations: int) -> float:
-        missed = 0
-        for _ in range(simulations):
-            places = _places(draw, ability, n, scores)
-            truth = range(1, count + 1) if kind == "ladder" else [None] * count
-            missed += any((low, high) != (1, count) if rank is None else not low <= rank <= high
-                          for rank, (low, high) in zip(truth, places, strict=True))  # fmt: skip
-        return missed / simulations
-
-    return Cell("ranks", name, 0.05, find, simulations, least=False)
-
-
-def _places(draw: Draw, ability: Floats, n: int, scores: str) -> list[tuple[int, int]]:
-    count = len(ability)
-    if scores == "passages of 5":
-        hard = np.repeat(draw.normal(size=(count, n // 5)), 5, axis=1) + np.repeat(draw.normal(size=n // 5), 5)
-        right = draw.normal(size=(count, n)) + hard < 0.8
-        return ranges([standings(right.astype(np.float64), np.repeat(np.arange(n // 5), 5).tolist())])
-    hard = draw.normal(size=n)
-    if scores == "F1":
-        return ranges([standings(draw.beta(3, 1, (count, n)) * (draw.normal(size=(count, n)) + hard < 0.5), width=1.0)])
-    if scores == "0/1":
-        return ranges([standings((draw.normal(size=(count, n)) + hard - ability[:, None] < 0.8).astype(np.float64))])
-    own = draw.normal(size=(count, n))
-    two = [(own + draw.normal(size=(count, n)) + hard < 0.8).astype(np.float64) for _ in range(2)]
-    return ranges([together([standings(one) for one in two], [0.5, 0.5])])
 
 
 def suites() -> Iterator[Cell]:

@@ -66,7 +66,7 @@ METHODS: Final = (
     ("t test, corrected for skewness", "paired values without a range",
      "the greater p of Student's and Hall's", "Hall 1992"),
     ("ranges of ranks", "boards",
-     "tests of all pairs, Holm's correction", "Mogstad, Romano, Shaikh, Wilhelm 2024; Holm 1979"),
+     "the comparisons' tests of all pairs, Holm's correction", "Mogstad, Romano, Shaikh, Wilhelm 2024; Holm 1979"),
     ("smallest difference that can be found", "comparisons",
      "(z₁₋α/₂ₘ + z₀.₈) standard errors, m tests", "Miller 2024"),
     ("expected calibration error", "choices' confidence",
@@ -117,7 +117,8 @@ EXPLAINED: Final = {
     "power": "A first comparison of equals tells the smallest difference that it can find, or how many samples find 0.1. The label is\n"
     "0.8; what the first comparison itself is off by is in the share.",
     "provisional": "From sums over the n samples that are there by then.",
-    "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next.",
+    "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next. Passages: how many\n"
+    "samples share each. Of every other model skewed: its values are exponential, the others' normal.",
     "suites": "K tasks of n samples. Equal: all have the share p; spread: they lie about it by up to nine tenths of the room that there\n"
     "is. Wilson's own interval holds 0.922 of one task at n = 50, p = 0.98, because samples are whole: hence the bound.",
     "clusters": "The bound is 0.93, or what Wilson's interval holds of G samples where that is less: clusters whose answers are all alike\n"

@@ -31,10 +31,10 @@ from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
 from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
-from streams.statistics.ranks import Standings, ranges, standings, together
+from streams.statistics.ranks import Standings, ranges, standings
 from streams.statistics.spreads import Clusters, Floats, covariance, errors
 
-FORMULA_VERSION = "ranking-7"
+FORMULA_VERSION = "ranking-8"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -95,12 +95,11 @@ class Standing:
     within: Interval
 
     @property
-    def places(self) -> Standings:
-        """What tells who is surely above whom."""
+    def width(self) -> float | None:
+        """Of the range, where it is known and no value lies outside of it."""
         low, high = self.within
         values = self.shared.values
-        known = math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all())
-        return standings(values, self.shared.clusters, width=high - low if known else None)
+        return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +230,7 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
     families = _families(planned, [one.shared for one in standing])
     intervals = [_joined(n, standing, scales, families, guessed) for n in range(len(entries))]
     samples = [_samples(entry, tasks) for entry in entries]
-    own = [together([standing[place].places for place in family], [scales[place] for place in family]) for family in families]
+    own = [_places([standing[place] for place in family], [scales[place] for place in family]) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
@@ -241,6 +240,13 @@ def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[
     for place, (one, own) in enumerate(zip(planned, shared, strict=True)):
         found.setdefault((one.documents or f"{one.task}@{one.asked}", own.ordinals), []).append(place)
     return list(found.values())
+
+
+def _places(found: Sequence[Standing], scales: Sequence[float]) -> Standings:
+    """What tells who is surely above whom: the weighted sum of tasks over the same documents, so that what they share counts in full."""
+    widths = [scale * one.width for scale, one in zip(scales, found, strict=True) if one.width is not None]
+    values = np.sum([scale * one.shared.values for scale, one in zip(scales, found, strict=True)], axis=0)
+    return standings(values, found[0].shared.clusters, width=math.fsum(widths) if len(widths) == len(found) else None)
 
 
 def _joined(
@@ -295,7 +301,7 @@ def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
     samples = [_samples(entry, (task,)) for entry in entries]
     if adds_up(planned):
         found = _standing(entries, planned)
-        return _ordered(entries, found.scores, [found.places], intervals=found.intervals, samples=samples, tasks=(task,))
+        return _ordered(entries, found.scores, [_places([found], [1.0])], intervals=found.intervals, samples=samples, tasks=(task,))
     main = [entry.run.figure(task) for entry in entries]
     better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]

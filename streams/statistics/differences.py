@@ -66,7 +66,7 @@ def difference(
     if told is None:
         return Difference(value, None, None, None, 1.0, "none", "none", n, 1)
     few = ", few clusters" if told.clusters < min(n, FEW_CLUSTERS) else ""
-    found = Difference(value, None, None, None, 1.0 if value == 0 else 0.0, "none", "none", n, told.clusters,
+    found = Difference(value, None, None, None, 1.0, "none", "none", n, told.clusters,
                        float((own != 0).mean()) if binary else None, told.effect, told.variance, scale)  # fmt: skip
     if scale is not None:
         error, (low, high), p = _adjusted(own / scale, told.mean / scale, told)

@@ -176,13 +176,18 @@ def skewed(own: Spread) -> Interval:
 def skewed_p(own: Spread) -> float:
     """The two-sided p-value that the mean is 0: the greater of Student's and that of t' = t + a·t²/3 + a²·t³/27 + a/6.
 
-    1 where nothing is spread about 0. Source: as above.
+    1 where nothing is spread, for nothing then tells how far values may lie apart. Source: as above.
     """
     if own.variance <= 0:
-        return 1.0 if own.mean == 0 else 0.0
-    a, t = own.skewness / math.sqrt(own.clusters), own.mean / math.sqrt(own.variance)
+        return 1.0
+    return float(turned_p(own.mean / math.sqrt(own.variance), own.skewness / math.sqrt(own.clusters), own.freedom))
+
+
+def turned_p(t: Floats | float, a: Floats | float, freedom: Floats | float) -> Floats:
+    """The same of many t, each with its a = skewness/√clusters; with a = 0 it is Student's."""
     turned = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
-    return float(2 * stdtr(own.freedom, -min(abs(t), abs(turned))))
+    found: Floats = 2 * stdtr(freedom, -np.minimum(np.abs(t), np.abs(turned)))
+    return found
 
 
 def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY, varied: Crossed | None = None) -> Mean:

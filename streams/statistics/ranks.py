@@ -1,19 +1,21 @@
 """Which places each of many may have, all at once: with 95 % every one's true place lies within its range, for the whole board together.
 
-Every pair is tested on the samples that all have, and Holm's procedure keeps the chance of a single false finding on the board at 5 %. One
-is then surely above as many as it is found better than, and below as many as are found better. Ranges of equals so hold every place.
+Every pair is tested on the samples that all have, as a comparison of the two is (differences.py), and Holm's procedure keeps the chance of
+a single false finding on the board at 5 %. One is then surely above as many as it is found better than, and below as many as are found
+better. Ranges of equals so hold every place.
 Source: Mogstad, Romano, Shaikh and Wilhelm, Rev. Econ. Stud. 91 (2024) 476-518, section 3: ranks from tests of all pairs' differences.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, stdtr
+from scipy.special import bdtr
 
 from streams.statistics.differences import LEVEL
-from streams.statistics.intervals import RATIO
-from streams.statistics.spreads import Clusters, Floats, grouped
+from streams.statistics.intervals import turned_p
+from streams.statistics.spreads import HAIR, Clusters, Floats, effect_of, freedom_of, grouped, intraclass
 
 # Tests of all pairs are held so far; above, what Holm adds to Bonferroni is not worth another pass over millions of pairs.
 MOST_HELD = 2000
@@ -24,54 +26,39 @@ _CHUNK_CELLS = 4_000_000
 class Standings:
     """Many entries' means over the same samples, shape [entries], and what tells how sure their differences are.
 
-    `influence`, [entries, clusters], is each cluster's part in the mean's error: two entries' difference has the variance
-    Σ (influence - influence')² + `added`. `right`, [entries, samples]: the values, where they are 0 or 1 and no cluster is shared.
+    `own`, [entries, samples]: values less their means, and less what all entries share; `sums`, [entries, clusters]: the same by cluster,
+    of those `sizes`. `width`: of the range that values can have, if one is known. `right`, [entries, samples]: which values are the greater
+    of two, where no others are and no cluster is shared.
     """
 
     means: Floats
-    influence: Floats
-    freedom: float
-    added: float = 0.0
+    own: Floats
+    sums: Floats
+    sizes: Floats
+    width: float | None = None
     right: Floats | None = None
 
 
 def standings(values: Floats, clusters: Clusters | None = None, *, width: float | None = None) -> Standings:
-    """Of values, shape [entries, samples], of a range of that width, if one is known. The variance is CR2's (spreads.py).
-
-    Where a range is known one sample is added that differs by all of it for either side, as in a paired difference's interval
-    (differences.py); in clusters it weighs as much more as they cost, of all entries together.
-    """
-    n, means = values.shape[1], values.mean(axis=1)
-    residuals = values - means[:, None]
-    by_cluster = grouped(residuals, clusters)
-    binary = bool(np.isin(values, RATIO).all())
-    parts = by_cluster.sums / n
-    if by_cluster.clusters > 1:
-        parts = parts / np.sqrt(1 - by_cluster.sizes / n)
-    alone = by_cluster.clusters == n
-    squares = float((residuals**2).sum())
-    effect = 1.0 if alone or squares <= 0 else max(1.0, float((parts**2).sum()) * n**2 / squares)
-    known = 1.0 if binary else width
-    added = 2 * (known * effect / n) ** 2 if known else 0.0
-    return Standings(means, parts, float(max(1, by_cluster.clusters - 1)), added, values if alone and binary else None)
-
-
-def together(own: Sequence[Standings], weights: Sequence[float]) -> Standings:
-    """The weighted sum of standings over the same documents in the same order: what they share counts in full."""
-    if len(own) == 1 and weights[0] == 1.0:
-        return own[0]
-    return Standings(
-        np.sum([weight * one.means for weight, one in zip(weights, own, strict=True)], axis=0),
-        np.sum([weight * one.influence for weight, one in zip(weights, own, strict=True)], axis=0),
-        min(one.freedom for one in own), sum(weight**2 * one.added for weight, one in zip(weights, own, strict=True)),
-    )  # fmt: skip
+    """Of values, shape [entries, samples], of a range of that width, if one is known: of 0 and 1 it is 1."""
+    means = values.mean(axis=1)
+    own, hair = values - means[:, None], HAIR * np.abs(values).max()
+    own = np.where(np.abs(own) > hair, own, 0.0)  # the mean of values all equal may miss by a hair
+    own = own - own.mean(axis=0)
+    by_cluster = grouped(own, clusters)
+    sums = np.where(np.abs(by_cluster.sums) > hair * by_cluster.sizes, by_cluster.sums, 0.0)
+    known = width or 1.0
+    binary = bool(((values == 0) | (values == known)).all())
+    alone = by_cluster.clusters == values.shape[1]
+    right = values / known if binary and alone else None
+    return Standings(means, own, sums, by_cluster.sizes, known if binary else width, right)
 
 
 def ranges(own: Sequence[Standings]) -> list[tuple[int, int]]:
     """The best and the worst place of each entry by the sum of independent standings; higher is better."""
     count = len(own[0].means)
     pairs = count * (count - 1) // 2
-    level, blocks = LEVEL / max(1, pairs), _tested(own)
+    level, blocks = LEVEL / max(1, pairs), compared(own)
     if count <= MOST_HELD:
         held = list(blocks)
         level, blocks = _holm(np.concatenate([p for _, p in held])[np.triu_indices(count, 1)], level), iter(held)
@@ -92,29 +79,79 @@ def _holm(p: Floats, level: float) -> float:
     return level
 
 
-def _tested(own: Sequence[Standings]) -> Iterator[tuple[Floats, Floats]]:
+def compared(own: Sequence[Standings]) -> Iterator[tuple[Floats, Floats]]:
     """Differences and two-sided p-values of all pairs, [some rows, entries] at a time."""
     count = len(own[0].means)
     means = np.sum([one.means for one in own], axis=0)
-    alone = [(one.influence**2).sum(axis=1) for one in own]
-    freedom = _freedom(own, [float(part.mean()) for part in alone])
     step = max(1, _CHUNK_CELLS // count)
     for rows in (slice(first, first + step) for first in range(0, count, step)):
         differences = means[rows, None] - means[None, :]
         if len(own) == 1 and own[0].right is not None:
             yield differences, _mcnemar(own[0].right[rows], own[0].right)
-            continue
-        variances = np.sum([
-            np.maximum(part[rows, None] + part[None, :] - 2 * one.influence[rows] @ one.influence.T, 0.0) + one.added
-            for one, part in zip(own, alone, strict=True)
-        ], axis=0)  # fmt: skip
-        yield differences, _t_test(differences, variances, freedom)
+        else:
+            yield differences, _t_test(differences, [_apart(one, rows) for one in own])
 
 
-def _freedom(own: Sequence[Standings], shares: Sequence[float]) -> float:
-    """Of a sum of variances. Source: F. E. Satterthwaite, Biometrics Bull. 2 (1946) 110-114."""
-    told = sum(share**2 / one.freedom for share, one in zip(shares, own, strict=True))
-    return sum(shares) ** 2 / told if told > 0 else min(one.freedom for one in own)
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """How sure the differences of pairs are, each of shape [some, every]: variance and its freedom, and the third moment that turns t."""
+
+    variance: Floats
+    freedom: Floats
+    third: Floats
+
+
+def _apart(one: Standings, rows: slice) -> _Apart:
+    """What differences.difference makes of each pair, with the same terms: CR2 and its freedom, and the cost of clusters.
+
+    Of a known range W, with size n/effect and mean square q of the differences, (q/size + 2W²/size² - d²/(size + 2)) is the square of
+    centre/t there. Below two clusters the variance has no bound.
+    """
+    sizes, n, count = one.sizes, float(one.sizes.sum()), len(one.sizes)
+    squares, difference = _powers(one.own, rows, 2), one.means[rows, None] - one.means[None, :]
+    if count < 2:
+        return _Apart(np.full_like(squares, np.inf), np.ones_like(squares), np.zeros_like(squares))
+    variance, freedom, effect = squares / (n * (n - 1)), np.full_like(squares, count - 1), np.ones_like(squares)
+    if count < n:
+        variance = _powers(one.sums / np.sqrt(1 - sizes / n), rows, 2) / n**2
+        freedom = freedom_of(sizes, intraclass(_powers(one.sums / np.sqrt(sizes), rows, 2), squares, sizes))
+        effect = effect_of(variance, squares / ((n - 1) * n), _telling(one.sums, rows), sizes)
+    if one.width is None:
+        return _Apart(variance, freedom, _skewed(one.sums, rows) * variance**1.5)
+    size = n / effect
+    known = (squares / n + difference**2) / size + 2 * one.width**2 / size**2 - difference**2 / (size + 2)
+    return _Apart(known, freedom, np.zeros_like(known))
+
+
+def _powers(own: Floats, rows: slice, power: int) -> Floats:
+    """Σ (x - x')^power of all pairs, [some, every], of x of shape [entries, parts]; of an even power 0 where that is rounding alone."""
+    terms = [math.comb(power, k) * (-1) ** k * (own[rows] ** (power - k) @ (own**k).T) for k in range(power + 1)]
+    found: Floats = np.sum(terms, axis=0)
+    return found if power % 2 else np.where(found > HAIR * own.shape[1] * (np.abs(terms[0]) + np.abs(terms[-1])), found, 0.0)
+
+
+def _telling(sums: Floats, rows: slice) -> Floats:
+    """(Σ S²)² / Σ S⁴ of all pairs, 1 to as many as there are clusters (spreads.Spread)."""
+    fourth = _powers(sums, rows, 4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(fourth > 0, np.clip(_powers(sums, rows, 2) ** 2 / fourth, 1.0, sums.shape[1]), 1.0)
+
+
+def _skewed(sums: Floats, rows: slice) -> Floats:
+    """a = skewness/√clusters = Σ S³ / (Σ S²)^1.5 of all pairs, -1 to 1; 0 where nothing is spread."""
+    second = _powers(sums, rows, 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(second > 0, np.clip(_powers(sums, rows, 3) / second**1.5, -1.0, 1.0), 0.0)
+
+
+def _t_test(differences: Floats, parts: Sequence[_Apart]) -> Floats:
+    """p of sums of independent parts, whose variances and third moments add up. Source of the freedom: F. E. Satterthwaite, Biometrics
+    Bull. 2 (1946) 110-114."""
+    variance, third = np.sum([one.variance for one in parts], axis=0), np.sum([one.third for one in parts], axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = 1 / np.sum([(one.variance / variance) ** 2 / one.freedom for one in parts], axis=0)
+        found = turned_p(differences / np.sqrt(variance), third / variance**1.5, freedom)
+    return np.where((variance > 0) & np.isfinite(variance), found, 1.0)
 
 
 def _mcnemar(some: Floats, every: Floats) -> Floats:
@@ -127,9 +164,3 @@ def _mcnemar(some: Floats, every: Floats) -> Floats:
     below = np.where(few > 0, bdtr(np.maximum(few - 1.0, 0.0), n, 0.5), 0.0)
     p: Floats = np.minimum(1.0, bdtr(few.astype(np.float64), n, 0.5) + below)
     return p[place].reshape(fewer.shape)
-
-
-def _t_test(differences: Floats, variances: Floats, freedom: float) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = 2 * stdtr(freedom, -np.abs(differences) / np.sqrt(variances))
-    return np.where(variances > 0, found, np.where(differences == 0, 1.0, 0.0))

@@ -86,10 +86,13 @@ def spread(values: Floats, clusters: Clusters | None = None) -> Spread | None:
     sums = np.where(np.abs(sums) > HAIR * sizes * np.abs(values).max(), sums, 0.0)  # clusters of one mean differ by a hair all the same
     squares, total = float(residuals @ residuals), float(sums @ sums)
     variance = float((sums**2 / (1 - sizes / n)).sum()) / n**2
-    freedom = float(count - 1) if count == n else _freedom(sizes, _intraclass(sums, sizes, squares))
-    effect = 1.0 if count == n else _effect(variance, squares / (n - 1) / n, sums, sizes)
+    telling = _telling(sums)
+    freedom, effect = float(count - 1), 1.0
+    if count < n:
+        freedom = float(freedom_of(sizes, intraclass(float((sums**2 / sizes).sum()), squares, sizes)))
+        effect = float(effect_of(variance, squares / (n - 1) / n, telling, sizes))
     skewness = float(((sums / math.sqrt(total / count)) ** 3).mean()) if total > 0 else 0.0
-    return Spread(n, count, mean, variance, freedom, effect, skewness, _telling(sums))
+    return Spread(n, count, mean, variance, freedom, effect, skewness, telling)
 
 
 def _telling(sums: Floats) -> float:
@@ -110,32 +113,47 @@ def covariance(parts: Sequence[Floats]) -> float:
     return float(whole @ whole) - math.fsum(float(one @ one) for one in parts) if len(parts) > 1 else 0.0
 
 
-def _effect(variance: float, alone: float, sums: Floats, sizes: Floats) -> float:
+def effect_of(variance: Floats | float, alone: Floats | float, telling: Floats | float, sizes: Floats) -> Floats:
     """variance / alone, drawn towards the worst case Σ n_c²/n, in which all samples of a cluster are the same, where few clusters tell it.
 
     It counts as one cluster beside those that do. Source of the effect: Korn and Graubard, Survey Methodology 24 (1998)
     193-201; of the draw: `make bench-rigor`, whose coverage it holds where answers are nearly all right or all wrong.
     """
     worst = float(sizes @ sizes / sizes.sum())
-    if alone <= 0:
-        return max(1.0, worst)
     # Clusters whose samples all cancel out (variance 0) tell it as well as any.
-    telling = _telling(sums) if variance > 0 else float(len(sizes))
-    return max(1.0, (variance / alone * telling + worst) / (telling + 1))
+    known = np.where(np.greater(variance, 0), telling, float(len(sizes)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Floats = np.maximum(1.0, np.where(np.greater(alone, 0), (np.divide(variance, alone) * known + worst) / (known + 1), worst))
+    return found
 
 
-def _intraclass(sums: Floats, sizes: Floats, squares: float) -> float:
-    """The intraclass correlation, 0 to 1, by the analysis of variance. Source: Donner, Int. Stat. Rev. 54 (1986) 67-82, section 2.1."""
+def intraclass(between: Floats | float, squares: Floats | float, sizes: Floats) -> Floats:
+    """The intraclass correlation, 0 to 1, by the analysis of variance, of Σ S²/n_c and of all residuals' squares; 1 where nothing varies.
+
+    Source: Donner, Int. Stat. Rev. 54 (1986) 67-82, section 2.1.
+    """
     n, count = float(sizes.sum()), len(sizes)
-    between = float((sums**2 / sizes).sum())
     typical = (n - float(sizes @ sizes) / n) / (count - 1)
-    among, inside = between / (count - 1), (squares - between) / (n - count)
+    among, inside = np.divide(between, count - 1), np.subtract(squares, between) / (n - count)
     whole = among + (typical - 1) * inside
-    return min(1.0, max(0.0, (among - inside) / whole)) if whole > 0 else 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, np.clip((among - inside) / whole, 0.0, 1.0), 1.0)
 
 
-def _freedom(sizes: Floats, correlation: float) -> float:
+def freedom_of(sizes: Floats, correlation: Floats | float) -> Floats:
     """(Σ_c B_cc)² / Σ_cd B_cd², B being the covariances of the clusters' corrected residual sums where samples correlate like that.
+
+    Σ B_cc is of the first degree in the correlation and Σ B_cd² of the second: both follow from their values at 0, 1/2 and 1.
+    """
+    (first, low), (_, middle), (last, high) = (_traces(sizes, at) for at in (0.0, 0.5, 1.0))
+    r = np.asarray(correlation)
+    squares = low * (2 * r - 1) * (r - 1) + 4 * middle * r * (1 - r) + high * r * (2 * r - 1)
+    found: Floats = (first + (last - first) * r) ** 2 / squares
+    return found
+
+
+def _traces(sizes: Floats, correlation: float) -> tuple[float, float]:
+    """Σ_c B_cc and Σ_cd B_cd².
 
     B_cd = √(a_c a_d) · (δ_cd n_c k_c - n_c n_d (k_c + k_d)/n + n_c n_d Σ n k / n²), with a_c = 1/(1 - n_c/n) and
     k_c = 1 + (n_c - 1)·correlation.
@@ -147,4 +165,4 @@ def _freedom(sizes: Floats, correlation: float) -> float:
     zero, one, two = (float(squares @ k**power) for power in range(3))
     across = whole**2 * zero**2 - 4 * whole * zero * one / n + (2 * zero * two + 2 * one**2) / n**2
     own = (sizes * k - 2 * sizes**2 * k / n + sizes**2 * whole) / (1 - sizes / n)
-    return float(own.sum() ** 2 / (across - ((squares * (whole - 2 * k / n)) ** 2).sum() + own @ own))
+    return float(own.sum()), float(across - ((squares * (whole - 2 * k / n)) ** 2).sum() + own @ own)

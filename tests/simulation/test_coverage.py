@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.rigor import EACH, FEWER
+from benchmarks.rigor_boards import of_boards
 from benchmarks.rigor_cells import Cell, cells
 from benchmarks.rigor_power import provisional
 from benchmarks.rigor_totals import tables
@@ -23,7 +24,7 @@ from streams.statistics.spreads import Floats
 LEAST, MOST = 0.94, 0.06
 
 
-EVERY = [*cells(), *of_values(), *tables(), *provisional()]  # but those whose slice takes minutes
+EVERY = [*cells(), *of_boards(), *of_values(), *tables(), *provisional()]  # but those whose slice takes minutes
 
 
 @pytest.mark.parametrize("cell", EVERY[::EACH], ids=lambda cell: f"{cell.grid}, {cell.name}")
@@ -36,7 +37,8 @@ def test_a_cell_keeps_its_bound(cell: Cell) -> None:
 HARD = [
     "suites, K = 57, n = 20, p = 0.98, equal", "suites, K = 8, n = 50, p = 0.02, equal",
     "suites, same documents, r = 0.6, n = 200, p = 0.5",
-    "ranks, K = 5, n = 200, equal", "ranks, K = 20, n = 200, equal", "pairs, G = 20, b = 0.01, c = 0, ICC = 0",
+    "ranks, K = 5, n = 200, equal", "ranks, K = 20, n = 200, equal", "ranks, K = 5, equal, a passage of 100 and nine of 1",
+    "ranks, K = 5, equal, 10 passages, heavy tail, values without a range", "pairs, G = 20, b = 0.01, c = 0, ICC = 0",
     "pairs, G = 20, b = 0.01, c = 0: intervals of no width", "clusters, G = 20, heavy tail, p = 0.98, ICC = 0.5",
     "repeats, n = 50, repeats = 5, p = 0.98, ICC = 0.9", "sampled runs, n = 100, repeats = 1, p = 0.3",
     "tests, t and t corrected for skewness, n = 20, exponential differences", "stopping, N = 400, ±0.05, p = 0.5: more than 350 are asked",

@@ -27,9 +27,8 @@ from streams.statistics.intervals import (
     t95,
     wilson,
 )
-from streams.statistics.ranks import ranges, standings, together
 from streams.statistics.resampling import percentile_interval, resampled_means
-from streams.statistics.spreads import Clusters, Floats, spread
+from streams.statistics.spreads import Floats, spread
 
 
 def test_wilson_at_a_published_figure() -> None:
@@ -282,53 +281,6 @@ def test_the_error_of_answers_that_are_all_right_is_the_intervals_own() -> None:
     assert mean_of([1.0] * 50).stderr == pytest.approx(Z / (50 + Z**2) / 2)
     assert mean_of([100.0] * 50, within=(0.0, 100.0)).stderr == pytest.approx(100 * Z / (50 + Z**2) / 2)
     assert mean_of([1.0] * 49 + [0.0]).stderr == pytest.approx(math.sqrt(0.98 * 0.02 / 49))
-
-
-def of(values: list[list[float]], clusters: Clusters | None = None) -> list[tuple[int, int]]:
-    """Ranges of entries' values."""
-    return ranges([standings(np.asarray(values), clusters)])
-
-
-def test_equals_may_have_any_place() -> None:
-    """And the same answers too."""
-    assert of([[0.0, 1.0] * 20] * 4) == [(1, 4)] * 4
-    assert of([[1.0] * 30] * 3) == [(1, 3)] * 3
-    assert of([[0.0, 1.0]]) == [(1, 1)]
-
-
-def test_who_is_far_apart_has_a_place_of_his_own() -> None:
-    """Three models, 100 samples: 90, 50 and 10 right."""
-    assert of([[float(k < right) for k in range(100)] for right in (50, 90, 10)]) == [(2, 2), (1, 1), (3, 3)]
-
-
-def test_holm_on_a_board_by_hand() -> None:
-    """b wins 7 to 0 over a and c: p = 1/128 each of three pairs (mid-p), at most 0.05/3; a against c has p = 1 and is not told apart."""
-    a, b = [0.0] * 7 + [1.0] * 10, [1.0] * 17
-    assert of([a, b, a]) == [(2, 3), (1, 1), (2, 3)]
-    fewer = [0.0] * 5 + [1.0] * 10, [1.0] * 15  # 5 to 0: p = 1/32, which 0.05/3 does not reach
-    assert of([fewer[0], fewer[1], fewer[0]]) == [(1, 3)] * 3
-
-
-def test_tasks_over_the_same_documents_are_one_standing() -> None:
-    """Their weighted sum: differences have the variance of the documents' sums."""
-    draw = np.random.default_rng(1)
-    first, second = draw.random((3, 40)), draw.random((3, 40))
-    joined = together([standings(first), standings(second)], [0.5, 0.5])
-    direct = standings((first + second) / 2)
-    assert joined.means == pytest.approx(direct.means)
-    assert joined.influence == pytest.approx(direct.influence)
-
-
-def test_a_sample_is_added_for_either_side_where_a_range_is_known() -> None:
-    """Entries whose 40 samples are 0.9 and a hair, one's 0.002 more: a t test is sure of it; but one failure in forty turns it."""
-    values = 0.9 + 1e-4 * np.random.default_rng(1).normal(size=(3, 40))
-    values[0] += 0.002
-    assert ranges([standings(values)]) == [(1, 1), (2, 3), (2, 3)]
-    assert ranges([standings(values, width=1.0)]) == [(1, 3)] * 3
-    assert standings(values, width=2.0).added == pytest.approx(2 * (2 / 40) ** 2)
-    assert standings(np.repeat(values, 5, axis=1), np.repeat(np.arange(40), 5).tolist(), width=2.0).added == pytest.approx(
-        2 * (2 / 40) ** 2, rel=0.1
-    )
 
 
 def test_documents_on_one_passage_share_a_cluster() -> None:
