@@ -68,7 +68,7 @@ METHODS: Final = (
     ("ranges of ranks", "boards",
      "the comparisons' tests of all pairs, Holm's correction", "Mogstad, Romano, Shaikh, Wilhelm 2024; Holm 1979"),
     ("smallest difference that can be found", "comparisons",
-     "(z₁₋α/₂ₘ + z₀.₈) standard errors, m tests", "Miller 2024"),
+     "(t₁₋α/₂ₘ + z₀.₈) standard errors, m tests, and what few clusters are off by", "Bloom 1995; Miller 2024"),
     ("expected calibration error", "choices' confidence",
      "debiased by the folded normal; its interval holds 0 where χ² of the bins does", "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
     ("as good within a margin", "comparisons",
@@ -90,6 +90,7 @@ TITLES: Final = {
     "totals": "Figures that are no means: how many intervals hold them",
     "agreement": "Agreement: how many intervals hold Krippendorff's alpha, or are left out as too few",
     "power": "What a comparison can find: how often it does",
+    "as good": "As good within a margin: how often runs are called so that are apart by it",
     "provisional": "Provisional figures: how many intervals hold the mean",
     "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
     "ranks": "Ranks: boards on which any range misses its model's true place",
@@ -115,7 +116,10 @@ EXPLAINED: Final = {
     "of the labels have no MCC, and no interval.",
     "agreement": "Two judges who slip on so many: of two labels, one of which may be rare, or of five points.",
     "power": "A first comparison of equals tells the smallest difference that it can find, or how many samples find 0.1. The label is\n"
-    "0.8; what the first comparison itself is off by is in the share.",
+    "0.8; what the first comparison itself is off by is in the share. Passages: half of an answer is its passage's. Where it says\n"
+    "that there is none, nothing is wrong.",
+    "as good": "Passages as above. Skewed: exponential differences, apart by the margin to where the tail is; of 20 of them 6 to 7 % are\n"
+    "called as good.",
     "provisional": "From sums over the n samples that are there by then.",
     "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next. Passages: how many\n"
     "samples share each. Of every other model skewed: its values are exponential, the others' normal.",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.rigor_cells import PAIRS, Cell, Draw, held
 from streams.quality.ranges import range_of
 from streams.quality.scores import Tally
-from streams.statistics.differences import LEVEL, Difference, difference
+from streams.statistics.differences import LEVEL, Difference, difference, equivalent
 from streams.statistics.power import POWER, detectable, needed
 from streams.statistics.spreads import Clusters, Floats
 
@@ -21,6 +21,8 @@ SIMULATIONS = 1000
 def of_power() -> Iterator[Cell]:
     """All of them."""
     yield from findings()
+    yield from few()
+    yield from as_good()
     yield from provisional()
 
 
@@ -33,6 +35,72 @@ def findings() -> Iterator[Cell]:
         find = functools.partial(_findings, kind=kind, n=n, asked=asked)
         name = "at the smallest difference told" if asked == "smallest" else "of 0.1 with the samples told"
         yield Cell("power", f"{kind}, n = {n}: {name}", POWER - 0.05, find, SIMULATIONS)
+
+
+def few() -> Iterator[Cell]:
+    """The same of few passages, alike or unlike in size, with answers of a passage's own to half."""
+    for (name, sizes), kind, asked in itertools.product(PASSAGES.items(), SHARED, ("smallest", "samples")):
+        find = functools.partial(_few, kind=kind, sizes=sizes, asked=asked)
+        told = "at the smallest difference told" if asked == "smallest" else f"of {SHARED[kind]:g} with the samples told"
+        yield Cell("power", f"{kind}, {name}: {told}", POWER - 0.05, find, SIMULATIONS)
+
+
+def as_good() -> Iterator[Cell]:
+    """How often runs over few passages that are apart by the margin are called as good as one another within it."""
+    for (name, sizes), (kind, margin) in itertools.product(PASSAGES.items(), SHARED.items()):
+        find = functools.partial(_as_good, kind=kind, sizes=sizes, margin=margin)
+        yield Cell("as good", f"{kind}, {name}, margin {margin:g}", LEVEL, find, SIMULATIONS, least=False)
+    for n in (50, 200):
+        name = f"skewed values without a range, n = {n}, margin 0.5"
+        yield Cell("as good", name, LEVEL, functools.partial(_skewed, n=n), SIMULATIONS, least=False)
+
+
+def _skewed(draw: Draw, times: int, *, n: int) -> float:
+    told = (equivalent(difference((row - 0.5).tolist(), [0.0] * n), margin=0.5) for row in draw.exponential(size=(times, n)))
+    return float(np.mean([p is not None and p <= LEVEL for p in told]))
+
+
+def _as_good(draw: Draw, times: int, *, kind: str, sizes: tuple[int, ...], margin: float) -> float:
+    told = (equivalent(_shared(draw, kind, sizes, apart=margin), margin=margin) for _ in range(times))
+    return float(np.mean([p is not None and p <= LEVEL for p in told]))
+
+
+PASSAGES = {
+    "6 passages of 12": (12,) * 6, "20 passages of 5": (5,) * 20, "20 passages of 1 to 60": (60, 30, 15, 8, 4, 2, 1, 1, 1, 1) * 2,
+}  # fmt: skip
+SHARED = {"right and wrong": 0.2, "scores of a known range": 0.2, "values without a range": 0.8}
+
+
+def _few(draw: Draw, times: int, *, kind: str, sizes: tuple[int, ...], asked: str) -> float:
+    """Where no difference, or no number of samples, would do, that is said, and nothing is wrong."""
+    found = []
+    for _ in range(times):
+        first = _shared(draw, kind, sizes, apart=0.0)
+        if asked == "smallest":
+            apart = detectable(first)
+            found.append(apart is None or _shared(draw, kind, sizes, apart=apart).p <= LEVEL)
+        else:
+            count = needed(first, difference=SHARED[kind])
+            more = sizes * math.ceil((count or 0) / sum(sizes))
+            found.append(count is None or _shared(draw, kind, more, apart=SHARED[kind]).p <= LEVEL)
+    return float(np.mean(found))
+
+
+def _shared(draw: Draw, kind: str, sizes: tuple[int, ...], *, apart: float) -> Difference:
+    """Two runs over passages of these sizes, the first better by so much."""
+    place = np.repeat(np.arange(len(sizes)), sizes)
+    n, clusters = len(place), place.tolist()
+    match kind:
+        case "right and wrong":
+            differ = max(0.3, apart)
+            at = np.where(draw.random(n) < 0.5, draw.random(len(sizes))[place], draw.random(n))
+            better, worse = (at < (differ + apart) / 2), (at >= (differ + apart) / 2) & (at < differ)
+            return difference(_answers(better, at), _answers(worse, at), clusters)
+        case "scores of a known range":
+            own = 0.1 + 0.1 * draw.uniform(0, 1, (2, len(sizes)))[:, place] + 0.1 * draw.uniform(0, 1, (2, n))
+            return difference(np.minimum(1, own[0] + apart).tolist(), own[1].tolist(), clusters, width=1.0)
+    own = draw.normal(size=(2, len(sizes)))[:, place] + draw.normal(size=(2, n))
+    return difference((own[0] + apart).tolist(), own[1].tolist(), clusters)
 
 
 KINDS = ("right and wrong", "right and wrong, passages of 5", "scores of a known range", "values without a range")

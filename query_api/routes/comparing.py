@@ -62,8 +62,10 @@ class PairedDifference(Shape):
     clusters: int = Field(description="samples that share a passage count as one")
     differ: float | None = Field(description="of answers that are right or wrong, the share of samples that differ; null for other values")
     effect: float = Field(description="the design effect: how many times the variance is that of as many samples that share nothing")
-    variance: float = Field(description="the mean difference's, with nothing added to the samples")
+    variance: float = Field(description="the mean difference's, as its interval has it, with nothing added to the samples")
     width: float | None = Field(description="how far two values of the metric can be apart; null where that is not known")
+    freedom: float = Field(description="the variance's degrees of freedom: few where clusters are few, or unlike in size; 0 without one")
+    lean: float = Field(description="skewness/√clusters, for which the test of values without a range is corrected; 0 for other values")
 
 
 class DifferingSample(Shape):
@@ -95,7 +97,7 @@ class TaskDifference(Shape):
     group: str | None = Field(description="tasks of one group count as one")
     weight: float = Field(description="its part of the overall difference; all parts are 1")
     detectable: float | None = Field(
-        description="the smallest true difference that these samples find with power 0.8 under Holm's correction"
+        description="the smallest true difference that these samples find with power 0.8 under Holm's correction; null where none is"
     )
     needed: int | None = Field(
         description="how many samples find the `difference` that was asked for, with power 0.8 under Holm's correction"

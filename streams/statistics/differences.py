@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import bdtr, stdtr, stdtrit
 
 from streams.statistics.components import Crossed
-from streams.statistics.intervals import RATIO, Z95, Interval, few_unlike, skewed, skewed_p, t95
+from streams.statistics.intervals import RATIO, Z95, Interval, few_unlike, skewed, skewed_p, t95, turned
 from streams.statistics.spreads import FEW_CLUSTERS, Clusters, Floats, Spread, spread
 
 LEVEL: float = 0.05
@@ -27,7 +27,8 @@ class Difference:
 
     `test` and `method` name what made the p-value and the interval. All but the value are None or 1 where one cluster alone was seen, or
     where values without a range do not spread. `differ`: of 0/1 values, the share of samples that differ; `effect`: what clusters cost;
-    `variance`: the mean's, with nothing added to the samples; `width`: how far values can be apart, where that is known.
+    `variance`: the mean's as the interval has it, with nothing added to the samples, and `freedom` its degrees of freedom; `width`: how far
+    values can be apart, where that is known; `lean`: what the test corrects for where it is not, skewness/√clusters.
     """
 
     value: float
@@ -43,6 +44,8 @@ class Difference:
     effect: float = 1.0
     variance: float = 0.0
     width: float | None = None
+    freedom: float = math.inf
+    lean: float = 0.0
 
 
 def difference(
@@ -62,20 +65,22 @@ def difference(
         better, worse = int((own > 0).sum()), int((own < 0).sum())
         error, (low, high) = paired_proportions(better, worse, n)
         return Difference(value, error, low, high, mcnemar(better, worse), "McNemar's mid-p test", "adjusted Wald", n, n,
-                          (better + worse) / n, variance=float(own.var()) / n, width=scale)  # fmt: skip
+                          (better + worse) / n, variance=float(own.var()) / n, width=scale, freedom=n - 1.0)  # fmt: skip
     if told is None:
-        return Difference(value, None, None, None, 1.0, "none", "none", n, 1)
+        return Difference(value, None, None, None, 1.0, "none", "none", n, 1, freedom=0.0)
     few = ", few clusters" if told.clusters < min(n, FEW_CLUSTERS) else ""
     found = Difference(value, None, None, None, 1.0, "none", "none", n, told.clusters,
-                       float((own != 0).mean()) if binary else None, told.effect, told.variance, scale)  # fmt: skip
+                       float((own != 0).mean()) if binary else None, told.effect, told.variance, scale, told.freedom)  # fmt: skip
     if scale is not None:
         error, (low, high), p = _adjusted(own / scale, told.mean / scale, told)
         method = f"adjusted Wald, {'effective size' if binary else 'known range'}{few}"
-        return replace(found, stderr=error * scale, low=low * scale, high=high * scale, p=p, test=f"t test{few}", method=method)
+        return replace(found, stderr=error * scale, low=low * scale, high=high * scale, p=p, test=f"t test{few}", method=method,
+                       variance=float(own.var()) * told.effect / n)  # fmt: skip
     if told.variance <= 0:
         return found
     (low, high), few = skewed(told), few_unlike(told) + few
-    return replace(found, stderr=math.sqrt(told.variance), low=low, high=high, p=skewed_p(told),
+    lean = told.skewness / math.sqrt(told.clusters)
+    return replace(found, stderr=math.sqrt(told.variance), low=low, high=high, p=skewed_p(told), lean=lean,
                    test=f"t test, corrected for skewness{few}", method=f"Student, corrected for skewness{few}")  # fmt: skip
 
 
@@ -90,16 +95,16 @@ def over_setups(found: Difference, varied: Crossed) -> Difference:
         return found
     reach, named = t95(varied.setups - 1) ** 2 * varied.added, f", over {varied.setups} set-ups"
     below, above = (math.sqrt(side**2 + reach) for side in (found.value - found.low, found.high - found.value))
-    p = max(found.p, _p_over(found.value, found.stderr, found.clusters, varied))
+    p = max(found.p, _p_over(found.value, found.stderr, found.freedom, varied))
     return replace(
         found, stderr=math.hypot(found.stderr, math.sqrt(varied.added)), low=found.value - below, high=found.value + above, p=p,
         test=found.test + named, method=found.method + named, differ=None, variance=found.variance + reach / Z95**2,
     )  # fmt: skip
 
 
-def _p_over(value: float, stderr: float, clusters: int, varied: Crossed) -> float:
+def _p_over(value: float, stderr: float, freedom: float, varied: Crossed) -> float:
     """The p at which t²·SE² + t'²·apart/S is the difference's square, t and t' the quantiles at the documents' and at S - 1 freedoms."""
-    freedoms = (max(1, clusters - 1), varied.setups - 1)
+    freedoms = (freedom, varied.setups - 1)
 
     def beyond(log_p: float) -> float:
         inner, outer = (float(stdtrit(freedom, math.exp(log_p) / 2)) for freedom in freedoms)
@@ -183,22 +188,25 @@ def equivalent(found: Difference, *, margin: float) -> float | None:
 
     Each is a t test with the variance that the mean difference would have if it were the margin: of values from -W to W, samples as they
     are of which as many are -W instead as move the mean there, V = (W - margin)·(variance/(W + d) + (d + margin)/n). Of no samples that
-    differ a t test with their own variance makes equals: in 8 % of 50 where one in twenty differs.
+    differ a t test with their own variance makes equals: in 8 % of 50 where one in twenty differs. Where no range is known it is the
+    greater p of Student's and Hall's, as a comparison's.
     Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680; variance under the hypothesis: T. Tango, Statist. Med. 17
     (1998) 891-908.
     """
     if not found.stderr:
         return None
-    return max(_beyond(found, sign * found.value, margin) for sign in (1, -1))
+    return max(_beyond(found, sign, margin) for sign in (1, -1))
 
 
-def _beyond(found: Difference, value: float, margin: float) -> float:
-    """The p-value that the true difference, of which `value` was seen, is -margin or less."""
-    width, apart, variance = found.width, value + margin, found.variance
+def _beyond(found: Difference, sign: int, margin: float) -> float:
+    """The p-value that sign times the true difference is -margin or less."""
+    value, width, variance = sign * found.value, found.width, found.variance
+    apart = value + margin
     if width is not None and margin >= width:
         return 0.0
     if width is not None and apart > 0:
         variance = (width - margin) * (variance / (width + value) + apart * found.effect / found.n)
     if variance <= 0:
         return 1.0
-    return float(stdtr(max(1, found.clusters - 1), -apart / math.sqrt(variance)))
+    t = apart / math.sqrt(variance)
+    return float(stdtr(found.freedom, -min(t, float(turned(t, sign * found.lean)))))

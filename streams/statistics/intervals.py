@@ -185,8 +185,13 @@ def skewed_p(own: Spread) -> float:
 
 def turned_p(t: Floats | float, a: Floats | float, freedom: Floats | float) -> Floats:
     """The same of many t, each with its a = skewness/√clusters; with a = 0 it is Student's."""
-    turned = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
-    found: Floats = 2 * stdtr(freedom, -np.minimum(np.abs(t), np.abs(turned)))
+    found: Floats = 2 * stdtr(freedom, -np.minimum(np.abs(t), np.abs(turned(t, a))))
+    return found
+
+
+def turned(t: Floats | float, a: Floats | float) -> Floats:
+    """Hall's t' of t."""
+    found: Floats = np.asarray(t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6)
     return found
 
 

@@ -8,26 +8,29 @@ no small difference then, however little they spread.
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import bisect, brentq
-from scipy.special import bdtr, ndtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri, stdtrit
 
 from streams.statistics.differences import LEVEL, Difference
+from streams.statistics.intervals import t95
 from streams.statistics.spreads import Floats
 
 POWER: float = 0.8
 Z_POWER: float = 0.8416212335729143  # the standard normal's 80 % quantile
 MOST_DIFFER = 200  # that are expected to differ: with more the normal's approximation holds
 CLOSE = 1e-5
-SAME = 6  # decimals of a number of samples that are told apart
+MOST = 10**15  # samples: more are none
+LARGEST = 1e60
 SMALLEST = 1e-300
 
 
 def detectable(found: Difference, *, tests: int = 1) -> float | None:
-    """The smallest true difference that this design finds with power 0.8, among so many tests under Holm; None without a spread.
+    """The smallest true difference that this design finds with power 0.8, among so many tests under Holm; None without a spread, and where
+    it is more than values can be apart.
 
     The level is that of Holm's first step, which the smallest p-value must pass whatever the others are.
     """
@@ -35,46 +38,71 @@ def detectable(found: Difference, *, tests: int = 1) -> float | None:
         return None
     size, level = found.n / found.effect, LEVEL / tests
     if found.differ is None:
-        return _wanted(found, size, level) / size
-    seen = found.differ
-    if power(1.0, size=size, differ=seen, level=level) < POWER:
-        return None
-    return float(bisect(lambda apart: power(apart, size=size, differ=seen, level=level) - POWER, CLOSE, 1.0, xtol=CLOSE))
+        least = _wanted(found, size, level, 0.0) / size
+        return least if least <= (found.width or LARGEST) else None
+    return _least(lambda apart: _enough(found, size, level, apart), most=1.0)
 
 
 def needed(found: Difference, *, difference: float, tests: int = 1) -> int | None:
-    """How many samples find a true difference of this size with power 0.8; None without a spread, or for more than values can be apart.
+    """How many samples find a true difference of this size with power 0.8; None without a spread, for more than values can be apart, and
+    where no number does, for too few clusters tell.
 
     The size is the asker's: what is found by chance looks large, and would seem easy to find again.
     """
-    apart = abs(difference)
-    if not found.stderr or not apart:
+    apart, level = abs(difference), LEVEL / tests
+    if not found.stderr or not apart or apart > (found.width or math.inf):
         return None
-    level = LEVEL / tests
-    if apart > (found.width or math.inf):
-        return None
-    if found.differ is None:
-        most = 2.0
-        while _wanted(found, most, level) > apart * most:
-            most *= 2
-        size = brentq(lambda size: _wanted(found, size, level) - apart * size, CLOSE, most)
-        return math.ceil(round(size * found.effect, SAME))
-    differ = max(found.differ, apart)
-    about = (float(-ndtri(level / 2)) * math.sqrt(differ) + Z_POWER * math.sqrt(differ - apart**2)) ** 2 / apart**2
-    low, high = 1, 2 * math.ceil(about) + 100
-    while low < high:
+    low, high = 0, 1
+    while not _enough(found, high / found.effect, level, apart):
+        if (high := 2 * (low := high)) > MOST:
+            return None
+    while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(apart, size=middle, differ=differ, level=level) >= POWER else (middle + 1, high)
-    return math.ceil(low * found.effect)
+        low, high = (low, middle) if _enough(found, middle / found.effect, level, apart) else (middle, high)
+    return high
 
 
-def _wanted(found: Difference, size: float, level: float) -> float:
-    """How great the sum of `size` samples' differences must be to be found with power 0.8: z₁₋α/₂·√(n·σ² + 2W²) + z₀.₈·√(n·σ²).
+def _least(enough: Callable[[float], bool], *, most: float) -> float | None:
+    """The least number up to `most` that is enough, to within CLOSE; None where not even that one is."""
+    low, high = 0.0, most
+    while high - low > CLOSE:
+        low, high = (low, middle) if enough(middle := (low + high) / 2) else (middle, high)
+    return high if enough(high) else None
 
-    σ² is a sample's variance, W the range's width, 0 where none is known: then it is (z₁₋α/₂ + z₀.₈)·σ·√n.
+
+def _enough(found: Difference, size: float, level: float, apart: float) -> bool:
+    """Whether `size` samples that share nothing find that true difference with power 0.8."""
+    if found.differ is not None and found.clusters == found.n:
+        return power(apart, size=size, differ=found.differ, level=level) >= POWER
+    return _wanted(found, size, level, apart) <= apart * size
+
+
+def _wanted(found: Difference, size: float, level: float, apart: float) -> float:
+    """How great the sum S of `size` samples' differences must be to be found with power 0.8, whatever this comparison happens to show.
+
+    With w = size·σ², R² = w + 2W² and t = t₁₋α/₂, as much greater as skewness leans, (S - t·R)² = z₀.₈²·(w + q²·(S²/2ν + t²·R²/2ν')).
+
+    σ² is a sample's variance, of 0/1 values of which a share φ differs φ - δ²; W the range's width, 0 where none is known; ν the freedom of
+    what is known here, ν' that of t, of as many clusters as hold the samples; q by how many per cent R is off where the variance is by 2:
+    w/R², or, where it is what clusters cost, (w + 4W²)/R². Where ν and ν' are many S is t·R + z₀.₈·√w; where they are 5, half as
+    much again. Infinite where too few tell.
     """
-    whole, added = size * found.variance * found.n / found.effect, 2 * (found.width or 0.0) ** 2
-    return float(-ndtri(level / 2)) * math.sqrt(whole + added) + Z_POWER * math.sqrt(whole)
+    own = found.variance * found.n / found.effect if found.differ is None else max(found.differ, apart) - apart**2
+    freedom = max(1.0, found.freedom * size * found.effect / found.n)
+    spread, added = size * own, 2 * (found.width or 0.0) ** 2
+    off = (spread + 2 * added * (found.clusters < found.n)) / (spread + added)
+    here, again = ((Z_POWER * off) ** 2 / 2 / max(1.0, told) for told in (found.freedom, freedom))
+    least = _lean(found) * float(stdtrit(freedom, 1 - level / 2)) * math.sqrt(spread + added)
+    if here >= 1:
+        return math.inf
+    return (least + math.sqrt(max(0.0, least**2 - (1 - here) * ((1 - again) * least**2 - Z_POWER**2 * spread)))) / (1 - here)
+
+
+def _lean(found: Difference) -> float:
+    """How many times Student's half-width the interval's longer side is: of values without a range what skewness costs, 1 of others."""
+    if found.width is not None or found.low is None or found.high is None:
+        return 1.0
+    return max(1.0, max(found.value - found.low, found.high - found.value) / (t95(found.freedom) * math.sqrt(found.variance)))
 
 
 def power(apart: float, *, size: float, differ: float, level: float) -> float:

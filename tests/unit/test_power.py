@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from streams.statistics.differences import Difference, difference, mcnemar
 from streams.statistics.power import detectable, needed
 
 Z = 1.959963984540054
-SURE = Difference(0.0, 0.01, -0.02, 0.02, 1.0, "", "", n=1000, clusters=1000, variance=1e-4)
+SURE = Difference(0.0, 0.01, -0.0195996, 0.0195996, 1.0, "", "", n=1000, clusters=1000, variance=1e-4)
 
 
 def paired(n: int, better: int, worse: int) -> Difference:
@@ -43,11 +44,12 @@ def test_it_finds_what_it_says_it_would(n: int, better: int, worse: int, tests: 
 
 
 def test_scores_of_a_known_range_want_samples_however_little_they_spread() -> None:
-    """By hand: of samples that are all alike z·√2 of the range, over how many there are; others find 0.1 from n·0.1 on, which is
+    """By hand: of samples that are all alike t·√2 of the range, over how many there are; others find 0.1 from n·0.1 on, which is
     z·√(2 + n/100) + z'·√(n/100)."""
     alike = difference([0.5] * 100, [0.5] * 100, width=1.0)
-    assert detectable(alike) == pytest.approx(Z * math.sqrt(2) / 100)
-    assert needed(alike, difference=0.1) == math.ceil(Z * math.sqrt(2) / 0.1)
+    assert detectable(alike) == pytest.approx(stats.t.isf(0.025, 99) * math.sqrt(2) / 100)
+    size = needed(alike, difference=0.1)
+    assert size is not None and stats.t.isf(0.025, size * 0.99) * math.sqrt(2) == pytest.approx(0.1 * size, rel=0.03)
     spread = replace(SURE, variance=0.01 / 1000, width=1.0)
     size = needed(spread, difference=0.1)
     assert size is not None
@@ -60,9 +62,31 @@ def test_scores_of_a_known_range_want_samples_however_little_they_spread() -> No
 def test_samples_that_stand_or_fall_together_find_less() -> None:
     """Ten to a cluster, each all alike, are a tenth of the samples."""
     own = paired(1000, 100, 100)
-    alike = replace(own, effect=10.0)
-    assert needed(alike, difference=0.05) == pytest.approx(10 * (needed(own, difference=0.05) or 0), abs=10)
+    alike = difference([1.0] * 100 + [0.0] * 900, [0.0] * 100 + [1.0] * 100 + [0.0] * 800, [number // 10 for number in range(1000)])
+    assert alike.effect == pytest.approx(10, rel=0.02)
+    assert needed(alike, difference=0.05) == pytest.approx(10 * (needed(own, difference=0.05) or 0), rel=0.05)
     assert (detectable(alike) or 0) > 3 * (detectable(own) or 1)
+
+
+def test_few_clusters_find_less_than_their_standard_error_says() -> None:
+    """Of values without a range in six clusters, by hand: S = t·R + z·√(1 + (S² + t²)/(2·5)), in standard errors; at 1.6 times z + z'."""
+    own = replace(SURE, clusters=6, freedom=5.0)
+    apart = (detectable(own) or 0) / 0.01
+    t = stats.t.isf(0.025, 5)
+    assert apart == pytest.approx(t + 0.8416212 * math.sqrt(1 + (apart**2 + t**2) / 10))
+    assert apart == pytest.approx(1.47 * 2.8016, rel=0.01)
+    more = needed(own, difference=0.02)
+    assert more is not None and more > (needed(SURE, difference=0.02) or 0)
+
+
+def test_values_that_lean_to_one_side_find_less() -> None:
+    """As much as the interval's longer side is longer than Student's."""
+    assert detectable(replace(SURE, low=-0.04)) == pytest.approx(0.04 + 0.0084162, abs=1e-6)
+
+
+def test_two_clusters_of_scores_find_nothing() -> None:
+    """Whose range is far wider than they spread: no difference that there can be is large enough."""
+    assert detectable(difference([0.5] * 40 + [0.51] * 40, [0.5] * 80, [0] * 40 + [1] * 40, width=1.0)) is None
 
 
 def test_more_than_there_is_finds_nobody() -> None:

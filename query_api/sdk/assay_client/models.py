@@ -883,9 +883,13 @@ class PairedDifference(Shape):
     effect: float
     """the design effect: how many times the variance is that of as many samples that share nothing"""
     variance: float
-    """the mean difference's, with nothing added to the samples"""
+    """the mean difference's, as its interval has it, with nothing added to the samples"""
     width: float | None
     """how far two values of the metric can be apart; null where that is not known"""
+    freedom: float
+    """the variance's degrees of freedom: few where clusters are few, or unlike in size; 0 without one"""
+    lean: float
+    """skewness/√clusters, for which the test of values without a range is corrected; 0 for other values"""
 
 
 class Phrase(Shape):
@@ -1475,7 +1479,7 @@ class TaskDifference(Shape):
     weight: float
     """its part of the overall difference; all parts are 1"""
     detectable: float | None
-    """the smallest true difference that these samples find with power 0.8 under Holm's correction"""
+    """the smallest true difference that these samples find with power 0.8 under Holm's correction; null where none is"""
     needed: int | None
     """how many samples find the `difference` that was asked for, with power 0.8 under Holm's correction"""
     p_equivalent: float | None
