@@ -134,7 +134,8 @@ EXPLAINED: Final = {
     "set-ups compared": "Two models on the same documents and in the same set-ups, each of which suits each model otherwise, by SD.",
     "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
     "adaptive": "Runs: how many whole runs the parameters are fitted from. Where the model is not true the bound is 0.9.",
-    "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind.",
+    "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind; or it says about\n"
+    "0.7 and 0.3 (unsure), or 0.8 and 0.4 with an error in ten (of two words).",
     "strengths": "Every pair of models in both orders on D documents. Where each model is better on some documents, the likelihood is\n"
     "wrong, and intervals of whole documents are not.",
     "pairs": "b, c: how many the first, and the second, alone has right. G: clusters of five. F1: scores of which so many differ.",

@@ -33,6 +33,12 @@ def labelled() -> Iterator[Cell]:
     for wrong, share in itertools.product((0.1, 0.4), (0.1, 0.5, 0.9)):
         find = functools.partial(_labelled, answers=1000, n=100, wrong=wrong, share=share, size=5)
         yield Cell("labels", f"N = 1000 in clusters of 5, n = 100, judge wrong {wrong:g}, p = {share:g}", PAIRS, find, 1000)
+    for (answers, n), kind, share in itertools.product(sizes[:3], ("unsure", "of two words"), (0.02, 0.1, 0.5, 0.9, 0.98)):
+        find = functools.partial(_unsure, answers=answers, n=n, kind=kind, share=share)
+        yield Cell("labels", f"N = {answers}, n = {n}, judge {kind}, p = {share:g}", PAIRS, find, 1000)
+    for (answers, n), rare in itertools.product(sizes[:3], (0.01, 0.05)):
+        name = f"N = {answers}, n = {n}, labels about 0.9, one in {1 / rare:.0f} is 0"
+        yield Cell("labels", name, PAIRS, functools.partial(_rarely, answers=answers, n=n, rare=rare), 1000)
     for noise in (0.5, 2.0, 8.0):
         find = functools.partial(_points, noise=noise)
         yield Cell("labels", f"N = 500, n = 50, points of 1 to 10, judge too kind by 1, its noise {noise:g}", PAIRS, find, 1000)
@@ -47,6 +53,26 @@ def _labelled(draw: Draw, count: int, *, answers: int, n: int, wrong: float, sha
         judged = np.where(draw.random(answers) < wrong, draw.random(answers) < 0.8, told)
         found.append(_interval(draw, judged.astype(np.float64), told, n, names, within=(0.0, 1.0)))
     return held(found, share)
+
+
+def _unsure(draw: Draw, count: int, *, answers: int, n: int, kind: str, share: float) -> float:
+    """Of right and wrong it says about 0.7 and 0.3, or 0.8 and 0.4 and errs on one in ten: never 0 or 1."""
+    found = []
+    for _ in range(count):
+        told = (draw.random(answers) < share).astype(np.float64)
+        said = np.where(draw.random(answers) < 0.1, 1 - told, told)
+        judged = 0.4 + 0.4 * said if kind == "of two words" else np.clip(0.3 + 0.4 * told + 0.1 * draw.normal(size=answers), 0.0, 1.0)
+        found.append(_interval(draw, judged, told, n, None, within=(0.0, 1.0)))
+    return held(found, share)
+
+
+def _rarely(draw: Draw, count: int, *, answers: int, n: int, rare: float) -> float:
+    """The judge finds all about as good."""
+    found = []
+    for _ in range(count):
+        told = np.where(draw.random(answers) < rare, 0.0, 0.9 + 0.03 * draw.uniform(-1, 1, answers))
+        found.append(_interval(draw, 0.9 + 0.02 * draw.uniform(-1, 1, answers), told, n, None, within=(0.0, 1.0)))
+    return held(found, 0.9 * (1 - rare))
 
 
 def _points(draw: Draw, count: int, *, noise: float) -> float:

@@ -61,7 +61,7 @@ def powered(
     y = (np.asarray([labels[place] for place in chosen.tolist()]) - low) / (high - low)
     own = list(clusters) if clusters is not None else list(range(len(f)))
     tuning = _tuned(y, f[chosen], f)
-    found = _interval(y - tuning * f[chosen], tuning, f, chosen, own, ends=_ends(np.concatenate([y, f])))
+    found = _interval(y - tuning * f[chosen], tuning, f, chosen, own)
     if found is None:
         return Powered(None, None, None, None, len(chosen), len(judged), why="all labels are of one cluster")
     value, error, (bottom, top), few = found
@@ -78,21 +78,14 @@ def _tuned(y: Floats, told: Floats, f: Floats) -> float:
     return min(1.0, max(0.0, covariance / float(f.var())))
 
 
-def _ends(values: Floats) -> float:
-    """How far values are from being 0 or 1, of 1: s²/(p(1-p)); 1 where all are equal."""
-    mean = float(values.mean())
-    return float(values.var()) / (mean * (1 - mean)) if 0 < mean < 1 and varies(values) else 1.0
-
-
 def _interval(
-    rest: Floats, tuning: float, f: Floats, chosen: NDArray[np.intp], clusters: Clusters, *, ends: float
+    rest: Floats, tuning: float, f: Floats, chosen: NDArray[np.intp], clusters: Clusters
 ) -> tuple[float, float, Interval, str] | None:
     """Value, standard error and interval, of values from 0 to 1, with what is said of few clusters.
 
     What the judge gets wrong, y - λ·f, lies within -λ and 1. A label at either end is added (Bonett and Price's way with paired values,
-    differences.py), so that an interval has a width also where judge and people agree on all; of points that are never far from each other
-    as much less of one as they are from 0 and 1 (as intervals.ratio has it). To the variance of the labels' part comes what the judge's
-    mean adds: the variance of both parts together less that of the labels' part.
+    differences.py), so that an interval has a width also where judge and people agree on all, and room for a label unlike all others. To
+    the variance of the labels' part comes what the judge's mean adds: the variance of both parts together less that of the labels' part.
     """
     own = spread(rest, [clusters[place] for place in chosen])
     if own is None:
@@ -103,9 +96,9 @@ def _interval(
     both = parts + tuning * errors(f, clusters)
     added = float(both @ both - parts @ parts)
     size = own.n / own.effect
-    full = size + 2 * ends
-    middle = (own.mean * size + ends * (1 - tuning)) / full
-    square = (float(rest @ rest) / own.n * size + ends * (1 + tuning**2)) / full
+    full = size + 2
+    middle = (own.mean * size + 1 - tuning) / full
+    square = (float(rest @ rest) / own.n * size + 1 + tuning**2) / full
     alone = (square - middle**2) / full
     error = math.sqrt(max(alone + added, alone / own.n, 0.0))
     half, centre = t95(max(1.0, own.freedom - 1)) * error, middle + tuning * whole

@@ -13,7 +13,8 @@ from scipy import stats
 from benchmarks.rigor import EACH, FEWER
 from benchmarks.rigor_boards import of_boards
 from benchmarks.rigor_cells import Cell, cells
-from benchmarks.rigor_power import provisional
+from benchmarks.rigor_people import labelled
+from benchmarks.rigor_power import as_good, few, provisional
 from benchmarks.rigor_totals import tables
 from benchmarks.rigor_values import of_values
 from streams.boards.comparison import Measured, Sample, compare
@@ -24,7 +25,16 @@ from streams.statistics.spreads import Floats
 LEAST, MOST = 0.94, 0.06
 
 
-EVERY = [*cells(), *of_boards(), *of_values(), *tables(), *provisional()]  # but those whose slice takes minutes
+EVERY = [
+    *cells(),
+    *of_boards(),
+    *of_values(),
+    *tables(),
+    *few(),
+    *as_good(),
+    *provisional(),
+    *labelled(),
+]  # but those whose slice takes minutes
 
 
 @pytest.mark.parametrize("cell", EVERY[::EACH], ids=lambda cell: f"{cell.grid}, {cell.name}")
@@ -45,6 +55,9 @@ HARD = [
     "rare values, about 0.9, rarely 0, n = 50, one in 100", "rare pairs, n = 50, one in 20: found",
     "totals, mcc, n = 50, label 1 in 0.5, wrong 0.02",
     "rare pairs, right and wrong, n = 50, 0 differ too: as good, but apart by the margin",
+    "power, right and wrong, 20 passages of 1 to 60: at the smallest difference told",
+    "as good, skewed values without a range, n = 50, margin 0.5",
+    "labels, N = 1000, n = 20, judge unsure, p = 0.9", "labels, N = 1000, n = 20, labels about 0.9, one in 20 is 0",
 ]  # fmt: skip
 
 
