@@ -24,7 +24,7 @@ from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, m
 from streams.statistics.sequences import sequence
 from streams.statistics.spreads import Floats, covariance, errors, spread
 
-SUITES, CLUSTERS, PAIRS, CALIBRATION = 0.915, 0.93, 0.93, 0.9
+SUITES, CLUSTERS, PAIRS, CALIBRATION = 0.915, 0.93, 0.93, 0.93
 Draw = np.random.Generator
 Verdict = Literal["holds", "within the noise", "misses"]
 
@@ -266,8 +266,9 @@ def repeats() -> Iterator[Cell]:
 
 
 def calibrations() -> Iterator[Cell]:
-    """Debiased calibration errors of models that are calibrated, too sure of themselves, or whose odds are too even."""
-    for kind, n in itertools.product(("calibrated", "too sure by 0.046", "too sure by 0.1", "too even"), (100, 400, 2000)):
+    """Debiased calibration errors of models that are calibrated, too sure of themselves, always or in part, or whose odds are too even."""
+    kinds = ("calibrated", "too sure by 0.046", "too sure by 0.1", "too even", "too sure above 0.8 by 0.05", "too sure in one bin by 0.2")
+    for kind, n in itertools.product(kinds, (100, 400, 2000)):
         yield Cell("calibration", f"{kind}, n = {n}", CALIBRATION, functools.partial(_calibrations, kind=kind, n=n), 1000)
 
 
@@ -294,7 +295,8 @@ def _answered(draw: Draw, kind: str, n: int) -> tuple[Floats, Floats]:
             return sure, sure
         case "too even":
             return sure, 1 - (1 - sure) ** 1.5
-    return sure, np.clip(sure - float(kind.rpartition(" ")[2]), 0, 1)
+    where = (sure > 0.8) & ((sure <= 13 / 15) if "bin" in kind else True) if "above" in kind or "bin" in kind else np.ones(n)
+    return sure, np.clip(sure - where * float(kind.rpartition(" ")[2]), 0, 1)
 
 
 def tests() -> Iterator[Cell]:

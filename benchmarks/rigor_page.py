@@ -70,7 +70,8 @@ METHODS: Final = (
     ("smallest difference that can be found", "comparisons",
      "(t₁₋α/₂ₘ + z₀.₈) standard errors, m tests, and what few clusters are off by", "Bloom 1995; Miller 2024"),
     ("expected calibration error", "choices' confidence",
-     "debiased by the folded normal; its interval holds 0 where χ² of the bins does", "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
+     "debiased by the folded normal, with room for what that leaves; its interval holds 0 where χ² of the bins does",
+     "Kumar, Liang, Ma 2019; Roelofs et al. 2022"),
     ("as good within a margin", "comparisons",
      "two one-sided t tests, with the variance that the margin itself would have", "Schuirmann 1987; Tango 1998"),
     ("Krippendorff's alpha", "what judges say of the same answers",
@@ -132,7 +133,8 @@ EXPLAINED: Final = {
     "set-ups": "Right and wrong answers, or any values; SD: how far set-ups are apart, where documents are by 1 (right and wrong: on the\n"
     "logit's scale).",
     "set-ups compared": "Two models on the same documents and in the same set-ups, each of which suits each model otherwise, by SD.",
-    "calibration": "A model is calibrated, or too sure of itself by so much, or its shares are too even.",
+    "calibration": "A model is calibrated, or too sure of itself by so much, everywhere or in a part of its confidences, or its shares\n"
+    "are too even.",
     "adaptive": "Runs: how many whole runs the parameters are fitted from. Where the model is not true the bound is 0.9.",
     "labels": "A person labels n of N answers. The judge is wrong on some, and mostly too kind; or it says about\n"
     "0.7 and 0.3 (unsure), or 0.8 and 0.4 with an error in ten (of two words).",

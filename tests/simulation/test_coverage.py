@@ -57,6 +57,7 @@ HARD = [
     "rare pairs, right and wrong, n = 50, 0 differ too: as good, but apart by the margin",
     "power, right and wrong, 20 passages of 1 to 60: at the smallest difference told",
     "as good, skewed values without a range, n = 50, margin 0.5",
+    "calibration, too sure in one bin by 0.2, n = 400",
     "labels, N = 1000, n = 20, judge unsure, p = 0.9", "labels, N = 1000, n = 20, labels about 0.9, one in 20 is 0",
 ]  # fmt: skip
 
