@@ -50,7 +50,7 @@ METHODS: Final = (
      "the least interval that holds Student's and Hall's", "Hall 1992; Zhou, Gao 2000"),
     ("…, so many set-ups", "repeats with other few-shot seeds and prompt formats",
      "to the squared margin comes t²·variance between set-ups / set-ups", "Searle, Casella, McCulloch 1992; Zou, Donner 2008"),
-    ("confidence sequence", "tasks that may stop early",
+    ("confidence sequence", "tasks that stopped early",
      "predictable empirical Bernstein, without replacement", "Waudby-Smith, Ramdas 2020, 2024"),
     ("adaptive, IRT", "tasks of which a part is asked",
      "two-parameter logistic, marginal maximum; its variance times the misfit on runs left out, Student's t",

@@ -193,7 +193,7 @@ def _sources(board: Mapping[str, Any]) -> Iterator[str]:
         f"~ estimated, without a place: {short(row['model'])} ({row['adaptive']}): docs/adaptive.md" for row in rows if row.get("adaptive")
     )
     if any(row["sequential"] for row in rows):
-        yield "* a confidence sequence: the run may stop early"
+        yield "* a confidence sequence: the run stopped early"
     if versions := sorted({row["cost"]["price_version"] for row in rows if row["cost"]}):
         yield f"costs by the prices of {', '.join(versions)}; more: `assay cost --board {board['board']}`"
 

@@ -111,7 +111,7 @@ class RankingRow(Shape):
         default="unknown",
         description="older: data of the board were published before the model, which may have seen them; newer: all after it",
     )
-    sequential: bool = Field(default=False, description="a task of it may stop early, and its interval is a confidence sequence's")
+    sequential: bool = Field(default=False, description="a task of it stopped early, and its interval is a confidence sequence's")
     adaptive: str | None = Field(
         default=None, description="what its score is estimated from, where only a part of a task was asked: it has no rank then"
     )

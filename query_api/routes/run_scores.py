@@ -37,7 +37,7 @@ class Score(Shape):
     why_undefined: str | None
     truncated: int = Field(default=0, description="samples of the task of which the model's window truncated a prompt or a choice")
     rows_skipped: int = Field(default=0, description="rows of the task's data that were left out: the value is over fewer")
-    sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task may stop early")
+    sequential: bool = Field(default=False, description="the interval is a confidence sequence's: the task stopped early")
     group: str | None = Field(default=None, description="the group that the task is of")
     repeats: int = Field(
         default=1, description="how often each of the samples was asked; the value is over samples, each the mean of its repeats"

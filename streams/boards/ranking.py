@@ -8,7 +8,7 @@ The score of a suite is the mean over its tasks of the task's main metric, chanc
 over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean, a
 suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
 model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
-scores share a place. A run that may stop early has the score of its own samples and its confidence sequence as interval. A run that asked a
+scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
 all goes before it.
 """
@@ -266,9 +266,9 @@ def _joined(
 
 
 def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) -> Standing:
-    """By the samples that all entries have; one that may stop early, or asked a part, by its own figure. Places are of what all have."""
+    """By the samples that all entries have; one that stopped early, or asked a part, by its own figure. Places are of what all have."""
     task = planned.task
-    whole = [entry for entry in entries if not (entry.run.stretches(task) or entry.run.part(task))]
+    whole = [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
     every = _shared(entries, task, most)
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
@@ -353,7 +353,7 @@ def _ordered(
             _row(
                 entries[index], rank=1 + int((scores > scores[index]).sum()), score=float(scores[index]), low=low, high=high,
                 rank_low=places[index][0], rank_high=places[index][1], samples=samples[index],
-                sequential=any(entries[index].run.stretches(task) for task in tasks),
+                sequential=any(entries[index].run.stopped(task) for task in tasks),
             )
         )  # fmt: skip
     return rows

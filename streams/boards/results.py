@@ -36,10 +36,10 @@ class Result:
         """The task as planned."""
         return self.plan.planned(task)
 
-    def stretches(self, task: str) -> bool:
-        """The task may have stopped early."""
+    def stopped(self, task: str) -> bool:
+        """The task stopped early."""
         planned = self.planned(task)
-        return planned is not None and planned.stopping is not None
+        return planned is not None and planned.stopping is not None and task in self.tasks and self.tasks[task].documents < planned.samples
 
     def part(self, task: str) -> Adaptive | None:
         """The part of the task that was asked in place of the whole; None where all of it was."""

@@ -62,7 +62,8 @@ def told_of(rule: Stopping | None, tasks: Sequence[PlannedTask]) -> Iterator[str
         if task.stopping is None:
             yield f"{task.task} is run whole: its main metric {task.main_metric} is no mean of values from 0 to 1"
         elif others := sorted({one.metric for one in task.expected} - {metric for _, metric in _bounded(task.expected)}):
-            yield f"{task.task} may stop before {', '.join(others)} is known, and gives it no interval: it is no mean of values from 0 to 1"
+            why = "it is no mean of values from 0 to 1"
+            yield f"{task.task} may stop before {', '.join(others)} is known, and then gives it no interval: {why}"
 
 
 def _bounded(expected: Sequence[ExpectedMetric]) -> list[Key]:
@@ -122,17 +123,17 @@ def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list
 
 
 def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int]) -> Mapping[Key, Interval]:
-    """The 95 % intervals after these ordinals, of the figures that have one.
+    """The 95 % intervals of a task that stopped after these ordinals, of the figures that have one: of what all samples would have given.
 
-    Of a task that stopped they are about what all of its samples would have given; of one that was run to its end that is known, and they
-    are about samples without end, as any other figure's are: no interval has a width of zero.
+    A task that was run to its end has any other task's intervals, about documents of the kind, with what clusters and repeats cost: when it
+    ended nobody chose.
     """
     assert planned.stopping is not None
     found = dict[Key, Interval]()
     for key in _bounded(planned.expected):
         there, values = _series(scores, key, ordinals)
         if len(values) and values.min() >= 0 and values.max() <= 1:
-            population = planned.samples if all(there) and len(ordinals) < planned.samples else None
+            population = planned.samples if all(there) else None
             lows, highs = sequence(values, half_width=planned.stopping.half_width, population=population)
             found[key] = float(lows[-1]), float(highs[-1])
     return found

@@ -175,6 +175,6 @@ def _task(run: Run, task: str, said: RunScored) -> TaskSettled:
 
 
 def _sequential(run: Run, task: str, scores: TaskScores) -> Mapping[Key, Interval] | None:
-    """The intervals of a task that may stop early; None of any other."""
+    """The intervals of a task that stopped early; None of any other, also of one that might have: it was not known enough at any look."""
     planned = run.planned(task)
-    return stopping.intervals(scores, planned, run.stretch(task, scores)) if planned and planned.stopping else None
+    return stopping.intervals(scores, planned, run.stretch(task, scores)) if planned and task in run.stops else None

@@ -16,7 +16,9 @@ from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.quality import stopping
 from streams.queue.leases import Release, Step
+from streams.settling.results import scored as task_scored
 from streams.settling.runs import OpenRuns
+from streams.statistics.intervals import mean_of
 from tests.pool import RUN, Told, beat, job, planned, ran, released
 from tests.runs import run_named
 from tests.unit.test_results import HEADER, interleaved, of_mean, result, scored, told
@@ -125,12 +127,24 @@ def test_a_task_of_400_samples_stops_before_its_end() -> None:
     assert low < 0.5 < high and high - low <= 0.1
 
 
-def test_a_task_that_was_run_to_its_end_has_an_interval_with_a_width() -> None:
-    """Its own mean is known; of documents of the kind it is not."""
-    order = stopping.order("build-t", SAMPLES)
-    results, task = at_half(order)
-    ((low, high),) = stopping.intervals(results.run(R).scores["t", "1"], task, order).values()
-    assert high - low > 0.1
+def test_a_task_that_was_run_to_its_end_has_any_other_tasks_interval() -> None:
+    """Which counts passages as one, here of ten samples each, all right or all wrong; on the board too, which says no more of it."""
+    change, results = may_stop(), OpenRuns()
+    assert change.plan is not None
+    never = task_of(change).model_copy(update={"stopping": Stopping(half_width=0.001)})
+    results.fold(change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": (never,)})}))
+    values, passages = [float(ordinal // 10 % 2) for ordinal in range(SAMPLES)], [f"p{ordinal // 10}" for ordinal in range(SAMPLES)]
+    for ordinal, (value, passage) in enumerate(zip(values, passages, strict=True)):
+        results.fold(scored(R, ordinal, value).model_copy(update={"cluster": passage}))
+    known = stopping.known(results.run(R).scores["t", "1"], never)
+    assert known is not None and known.samples == SAMPLES
+    said, whole = task_scored(results.run(R), "t", aggregate=of_mean, stamp=HEADER["producer"]), mean_of(values, passages)
+    assert said is not None
+    (figure,) = said.figures
+    assert ((figure.low, figure.high), figure.method, figure.sequential) == (whole.interval, whole.method, False)
+    results.fold(RunChanged(**HEADER, run_id=R, state="completed"))
+    (row,) = rank(chosen("task:t", [Entry(result(results.run(R)), hardware="h", speed={})])).rows
+    assert ((row.low, row.high), row.samples, row.sequential) == (whole.interval, SAMPLES, False)
 
 
 def test_values_outside_0_to_1_never_end_a_task() -> None:
@@ -180,7 +194,7 @@ def test_figures_that_are_no_means_are_not_waited_for() -> None:
     one = task_of(may_stop()).model_copy(update={"expected": (accuracy, other)})
     whole = one.model_copy(update={"task": "w", "stopping": None, "main_metric": "bleu"})
     assert list(stopping.told_of(RULE, [one, whole])) == [
-        "t may stop before bleu is known, and gives it no interval: it is no mean of values from 0 to 1",
+        "t may stop before bleu is known, and then gives it no interval: it is no mean of values from 0 to 1",
         "w is run whole: its main metric bleu is no mean of values from 0 to 1",
     ]
     with pytest.raises(Invalid, match="no task can stop early: bleu of w is no mean"):

@@ -544,7 +544,7 @@ class JudgedScore(Shape):
     rows_skipped: int
     """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
-    """the interval is a confidence sequence's: the task may stop early"""
+    """the interval is a confidence sequence's: the task stopped early"""
     group: str | None
     """the group that the task is of"""
     repeats: int
@@ -1203,7 +1203,7 @@ class Score(Shape):
     rows_skipped: int
     """rows of the task's data that were left out: the value is over fewer"""
     sequential: bool
-    """the interval is a confidence sequence's: the task may stop early"""
+    """the interval is a confidence sequence's: the task stopped early"""
     group: str | None
     """the group that the task is of"""
     repeats: int
@@ -2004,7 +2004,7 @@ class RankingRow(Shape):
     data_age: Literal["older", "newer", "unknown"]
     """older: data of the board were published before the model, which may have seen them; newer: all after it"""
     sequential: bool
-    """a task of it may stop early, and its interval is a confidence sequence's"""
+    """a task of it stopped early, and its interval is a confidence sequence's"""
     adaptive: str | None
     """what its score is estimated from, where only a part of a task was asked: it has no rank then"""
     run_count: int
