@@ -1,4 +1,5 @@
-"""What is told beside a board's rows: whether its scores are chance-corrected, and which models it leaves out, with the reason."""
+"""What is told beside a board's rows: whether its scores are chance-corrected, which models it leaves out, and why it has no ranges of
+places."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +9,7 @@ from infra.clickhouse import Rows
 from query_api.reading.runs import Reading
 from schemas.requests import Chat
 from schemas.runs import Plan, PlannedTask
+from streams.boards.ranking import unplaced
 from streams.planning import board_of
 
 TASK: Final = "task:"
@@ -25,7 +27,13 @@ async def beside(reading: Reading, board: str | None) -> dict[str, Any]:
     return {
         "chance_corrected": corrected(board, tasks),
         "left_out": list(left_out(board or "", tasks, rows, others)),
+        "no_places": next((unplaced(one) for one in tasks if _is_of(board or "", one.task)), None),
     }
+
+
+def _is_of(board: str, task: str) -> bool:
+    """Whether the board is the task's own, or what a judge says of it."""
+    return board == f"{TASK}{task}" or board.startswith(f"{TASK}{task} by ")
 
 
 async def chance_corrected(reading: Reading, board: str | None, rows: Sequence[Row]) -> bool:

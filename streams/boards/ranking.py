@@ -22,7 +22,7 @@ from functools import reduce
 import numpy as np
 
 from schemas.results import Figure, RankingRow
-from schemas.runs import PlannedTask
+from schemas.runs import ExpectedMetric, PlannedTask
 from streams.boards.results import Result
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
@@ -143,8 +143,22 @@ def boards_of(run: Result) -> dict[str, tuple[str, ...]]:
 
 def adds_up(planned: PlannedTask) -> bool:
     """The task's main metric is a mean over its samples of which more is better: what can be joined to other tasks'."""
-    main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
+    main = _main(planned)
     return main is not None and main.higher_is_better and main.aggregation == "mean"
+
+
+def _main(planned: PlannedTask) -> ExpectedMetric | None:
+    return next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
+
+
+def unplaced(planned: PlannedTask) -> str | None:
+    """Why the task's board says no ranges of places, in words; None where it does."""
+    main = _main(planned)
+    if main is not None and main.aggregation == "mean":
+        return None
+    return (
+        f"no ranges of places: {planned.main_metric} is no mean over samples, and how sure a difference of two models is, is not known here"
+    )
 
 
 def data_of(run: Result, tasks: Iterable[str]) -> frozenset[Data]:
@@ -296,14 +310,15 @@ def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Rati
 
 
 def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
-    """Rows of one task's main metric, as it is: not chance-corrected, and of any kind."""
+    """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
-    samples = [_samples(entry, (task,)) for entry in entries]
-    if adds_up(planned):
-        found = _standing(entries, planned)
-        return _ordered(entries, found.scores, [_places([found], [1.0])], intervals=found.intervals, samples=samples, tasks=(task,))
+    samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
+    better = told is None or told.higher_is_better
+    if told is not None and told.aggregation == "mean":
+        found, sign = _standing(entries, planned), 1 if better else -1
+        own = [_places([found], [1.0])]
+        return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
     main = [entry.run.figure(task) for entry in entries]
-    better = next((e.higher_is_better for e in planned.expected if e.metric == planned.main_metric), True)
     known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
     known.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
     values = [figure.value for _, figure, _ in known]
@@ -341,17 +356,23 @@ def _ordered(
     intervals: Sequence[Interval | None],
     samples: Sequence[int],
     tasks: Sequence[str],
+    sign: int = 1,
 ) -> list[RankingRow]:
-    """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another."""
+    """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another.
+
+    `sign`: -1 where less is better.
+    """
     if np.isnan(scores).any() or any(np.isnan(one.means).any() for one in own):
         return [_row(entry, missing=("a sample that all share",)) for entry in entries]
     places = ranges(own) if entries else []
-    rows = []
-    for index in sorted(range(len(entries)), key=lambda i: (-scores[i], entries[i].run.run_id)):
+    if sign < 0:
+        places = [(len(places) + 1 - high, len(places) + 1 - low) for low, high in places]
+    rows, ahead = [], sign * scores
+    for index in sorted(range(len(entries)), key=lambda i: (-ahead[i], entries[i].run.run_id)):
         low, high = intervals[index] or (None, None)
         rows.append(
             _row(
-                entries[index], rank=1 + int((scores > scores[index]).sum()), score=float(scores[index]), low=low, high=high,
+                entries[index], rank=1 + int((ahead > ahead[index]).sum()), score=float(scores[index]), low=low, high=high,
                 rank_low=places[index][0], rank_high=places[index][1], samples=samples[index],
                 sequential=any(entries[index].run.stopped(task) for task in tasks),
             )

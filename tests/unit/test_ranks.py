@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from schemas.runs import RunChanged
+from streams.boards.ranking import unplaced
+from streams.settling.runs import OpenRuns
 from streams.statistics.differences import difference
 from streams.statistics.ranks import compared, ranges, standings
 from streams.statistics.spreads import Clusters
+from tests.runs import run_named
+from tests.unit.test_results import HEADER, board, planned, scored
 
 
 def of(values: list[list[float]], clusters: Clusters | None = None) -> list[tuple[int, int]]:
@@ -71,6 +76,25 @@ def test_a_single_cluster_tells_no_places() -> None:
     values = [[0.1] * 20, [0.9] * 20]
     assert of(values, [0] * 20) == [(1, 2)] * 2
     assert of(values) == [(1, 2)] * 2
+
+
+def test_of_a_metric_of_which_less_is_better_places_are_told_too() -> None:
+    """Three runs, 100 samples: 10, 50 and 90 toxic; the least is first. Of what is no mean a board says why it has no ranges."""
+    results = OpenRuns()
+    for name, share in (("1", 50), ("2", 10), ("3", 90)):
+        change = planned(run_named(name), samples=100, model=name)
+        assert change.plan is not None
+        (task,) = change.plan.tasks
+        less = task.model_copy(update={"expected": (task.expected[0].model_copy(update={"higher_is_better": False}),)})
+        results.fold(change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": (less,)})}))
+        for n in range(100):
+            results.fold(scored(run_named(name), n, float(n < share)))
+        results.fold(RunChanged(**HEADER, run_id=run_named(name), state="completed"))
+    rows = board(results, "task:t").rows
+    assert [(row.model, row.rank, row.rank_low, row.rank_high) for row in rows] == [("2", 1, 1, 1), ("1", 2, 2, 2), ("3", 3, 3, 3)]
+    assert unplaced(less) is None
+    whole = less.model_copy(update={"expected": (less.expected[0].model_copy(update={"aggregation": "bleu"}),)})
+    assert (unplaced(whole) or "").startswith("no ranges of places: acc is no mean over samples")
 
 
 def test_a_sample_is_added_for_either_side_where_a_range_is_known() -> None:

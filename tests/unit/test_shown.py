@@ -138,7 +138,7 @@ def test_a_board_says_that_its_scores_are_chance_corrected_and_whom_it_leaves_ou
     told = capsys.readouterr().out
     assert "score: chance-corrected, (value - chance) / (1 - chance)" in told
     assert "1 model left out: other sample counts (few)" in told
-    showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": []})
+    showing.ranking({"board": "b", "rows": rows, "chance_corrected": False, "left_out": [], "no_places": None})
     assert "chance" not in (plain := capsys.readouterr().out) and "left out" not in plain
 
 

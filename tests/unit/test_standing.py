@@ -9,7 +9,7 @@ from query_api.drawing import dressing
 from query_api.reading import rankings
 from query_api.reading.standing import beside
 from schemas.requests import Chat, EngineChoice, ModelRef
-from schemas.runs import Estimate, Plan, PlannedTask
+from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask
 from streams.errors import NotFound
 
 
@@ -92,7 +92,7 @@ def test_a_board_without_a_rank_has_nothing_beside_it() -> None:
     """Nor has none."""
     reading: Any = Told(board_models=ROWS[:1])
     for board in ("s", None):
-        assert asyncio.run(beside(reading, board)) == {"chance_corrected": False, "left_out": []}
+        assert asyncio.run(beside(reading, board)) == {"chance_corrected": False, "left_out": [], "no_places": None}
 
 
 def test_who_is_left_out_is_said_by_the_reason() -> None:
@@ -122,3 +122,13 @@ def test_a_board_that_is_not_there_names_those_that_were_meant() -> None:
     with pytest.raises(NotFound, match="no board 'zzz'; there are: reasoning, task:arc_easy"):
         asyncio.run(rankings.ranking(reading, "zzz"))
     assert rankings.meant("x", []) == "there is none yet"
+
+
+def test_a_board_of_what_is_no_mean_says_why_it_has_no_ranges_of_places() -> None:
+    """Also one of what a judge says; a board of a mean, of which less may be better, and a suite say nothing."""
+    bleu = task("t").model_copy(
+        update={"main_metric": "bleu", "expected": (ExpectedMetric(filter="none", metric="bleu", aggregation="bleu"),)}
+    )
+    less = task("u").model_copy(update={"expected": (ExpectedMetric(filter="none", metric="acc", higher_is_better=False),)})
+    for name, told in (("task:t", True), ("task:t by j (123456)", True), ("task:u", False), ("s", False)):
+        assert bool(told_of(name, [], bleu, less)["no_places"]) is told
