@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from infra.harness.uncertainty import KNOWN, stderr
 
@@ -93,3 +94,17 @@ def test_where_there_is_no_score_there_is_no_error() -> None:
     assert stderr("f1_score", [(0, 0)] * 20) == 0.0
     assert stderr("matthews_corrcoef", [(1, 1)] * 20) == stderr("matthews_corrcoef", [(1, 1), (1, 0)] * 20) == 0.0
     assert (stderr("f1_score", [(1, 1)] * 20) or 0.0) > 0
+
+
+@pytest.mark.parametrize("n", [11, 40])
+def test_the_medians_error_is_that_of_all_draws(n: int) -> None:
+    """Exactly, of n values one after another: the chance that a draw's middle is the k-th is binomial (odd n); of even n, 20,000 draws."""
+    values = [float(one**2) for one in range(n)]
+    if n % 2:
+        below = stats.binom.cdf((n - 1) // 2, n, np.arange(n + 1) / n)  # that the middle is beyond the k-th
+        chances = -np.diff(below)
+        exact = math.sqrt(chances @ np.square(values) - (chances @ values) ** 2)
+    else:
+        exact = np.median(np.random.default_rng(1).choice(values, (20_000, n)), axis=1).std()
+    assert stderr("median", values) == pytest.approx(exact, rel=0.07)
+    assert stderr("median", values, list(range(n))) == pytest.approx(exact, rel=0.07)
