@@ -18,7 +18,7 @@ from schemas.measurements import Answer
 from streams.errors import AssayError, Invalid
 
 NOT_SCORABLE = "not-scorable"
-SCORER_VERSION = f"lm-eval-{HARNESS_VERSION}+assay-2"
+SCORER_VERSION = f"lm-eval-{HARNESS_VERSION}+assay-3"
 
 
 def runs_code(config_json: str) -> bool:
