@@ -125,9 +125,12 @@ def _apart(one: Standings, rows: slice) -> _Apart:
 
 def _powers(own: Floats, rows: slice, power: int) -> Floats:
     """Σ (x - x')^power of all pairs, [some, every], of x of shape [entries, parts]; of an even power 0 where that is rounding alone."""
-    terms = [math.comb(power, k) * (-1) ** k * (own[rows] ** (power - k) @ (own**k).T) for k in range(power + 1)]
-    found: Floats = np.sum(terms, axis=0)
-    return found if power % 2 else np.where(found > HAIR * own.shape[1] * (np.abs(terms[0]) + np.abs(terms[-1])), found, 0.0)
+    alone, sign = (own**power).sum(axis=1), (-1) ** power
+    found: Floats = alone[rows, None] + sign * alone[None, :]
+    least = HAIR * own.shape[1] * found if sign > 0 else -np.inf
+    for k in range(1, power):
+        found += math.comb(power, k) * (-1) ** k * (own[rows] ** (power - k) @ (own**k).T)
+    return np.where(found > least, found, 0.0)
 
 
 def _telling(sums: Floats, rows: slice) -> Floats:
