@@ -21,7 +21,7 @@ from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.results import RankingChanged
 from streams.boards.books import Books
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
@@ -70,6 +70,7 @@ class Ranker:
         self._own: frozenset[int] = frozenset()
         self._partitions = 0
         self._due: dict[str, float] = {}
+        self._known = Reckoned()
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Returns once the results are among those that are held: from then on their boards are ranked, whatever happens."""
@@ -98,7 +99,7 @@ class Ranker:
         """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
         started = time.monotonic()
         try:
-            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name))
+            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name), self._known)
             if events:
                 await until_available(lambda: self._log.publish_all(events), what="kafka")
                 books.said[name] = events[0].inputs_digest
@@ -109,10 +110,10 @@ class Ranker:
         self._due[name] = 2 * time.monotonic() - started
 
 
-def _ranked(name: str, entries: Sequence[Entry], said: str | None) -> list[RankingChanged]:
+def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:
     """The board of these entries; nothing where it stands as was said."""
     board = chosen(name, entries) if entries else None
-    return list(_rankings(board, rank(board))) if board and board.digest != said else []
+    return list(_rankings(board, rank(board, known))) if board and board.digest != said else []
 
 
 def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:

@@ -15,7 +15,7 @@ from streams.settling.documents import Columns, unpacked
 class Result:
     """A run that has completed. `model`: what makes two runs runs of one model; a run that judges is about the model that it judges.
 
-    `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload.
+    `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload; `by_task`: the tasks of its plan.
     """
 
     run_id: str
@@ -31,10 +31,11 @@ class Result:
     tasks: Mapping[str, TaskSettled] = field(default_factory=dict)
     speed: Mapping[str, Figure] = field(default_factory=dict)
     documents: Mapping[str, Columns] = field(default_factory=dict)
+    by_task: Mapping[str, PlannedTask] = field(default_factory=dict)
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task as planned."""
-        return self.plan.planned(task)
+        return self.by_task.get(task)
 
     def stretches(self, task: str) -> bool:
         """The task may have stopped early."""
@@ -74,4 +75,5 @@ def result_of(settled: RunSettled, scores: Mapping[str, RunScored]) -> Result | 
         tasks={task.task: task for task in settled.tasks},
         speed={figure.metric: figure for figure in settled.speed},
         documents={task: unpacked(said.documents) for task, said in scores.items() if said.documents},
+        by_task={planned.task: planned for planned in settled.plan.tasks},
     )

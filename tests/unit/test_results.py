@@ -295,7 +295,7 @@ def result(run: Run) -> Result:
 def board(results: OpenRuns, name: str) -> Board:
     """The board of that name."""
     runs = [found for run in results.runs.values() if name in boards_of(found := result(run))]
-    return rank(chosen(name, [Entry(run, hardware="h", speed={}) for run in runs]))
+    return rank(chosen(name, [Entry(run, boards_of(run)[name], hardware="h", speed={}) for run in runs]))
 
 
 def told(results: OpenRuns, run: str, values: dict[str, list[float]], **plan: Any) -> None:
