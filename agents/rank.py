@@ -4,14 +4,13 @@ Ranking takes seconds for thousands of models: it is done in a thread, a board a
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from agents.app import Assignable, consume, or_end
-from agents.everywhere import Everywhere, events_of, told_of
+from agents.everywhere import Everywhere
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.metrics import BOARDS_FAILED
@@ -21,6 +20,7 @@ from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.results import RankingChanged
 from streams.boards.books import Books
+from streams.boards.keeping import loaded, telling
 from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
@@ -32,7 +32,7 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-3 {FORMULA_VERSION}"
+    version = f"books-4 {FORMULA_VERSION}"
     topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:
@@ -43,17 +43,12 @@ class Holding:
         return Books()
 
     def dumping(self, state: Books) -> Callable[[], bytes]:
-        """What writes what was said, and the events that make the rest."""
-        said, events = dict(state.said), list(state.held())
-        return lambda: json.dumps({"said": said, "events": told_of(events, self._codec)}).encode()
+        """What writes the books."""
+        return telling(state, self._codec)
 
     def loaded(self, told: bytes) -> Books:
-        """The books in such bytes. Raises: ValueError, KeyError."""
-        found, state = json.loads(told), Books()
-        for event in events_of(found["events"], self._codec):
-            state.fold(event)
-        state.said = found["said"]
-        return state
+        """The books in such bytes. Raises: ValueError, KeyError, TypeError."""
+        return loaded(told, self._codec)
 
     def fold(self, state: Books, record: Record) -> None:
         """Takes a record in."""

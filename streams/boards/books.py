@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from schemas.event import Event
 from schemas.jobs import EngineUsed, EnvironmentSeen
-from schemas.results import RunScored
+from schemas.results import Documents, RunScored
 from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
-from streams.boards.results import Result, result_of
+from streams.boards.results import Result, ScoresSaid, result_of
 from streams.engines import is_elsewhere
 from streams.quality.judging import by
 
@@ -28,7 +28,7 @@ class Books:
 
     results: dict[str, Result] = field(default_factory=dict)
     settled: dict[str, RunSettled] = field(default_factory=dict)
-    scores: dict[str, dict[str, RunScored]] = field(default_factory=lambda: defaultdict(dict))
+    scores: dict[str, dict[str, ScoresSaid]] = field(default_factory=lambda: defaultdict(dict))
     environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
     retracted: dict[str, RunRetracted] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class Books:
             case RunRetracted() if event.run_id not in self.retracted:
                 self.retracted[event.run_id] = event
                 self.touched |= {name for name, on in self._on.items() if event.run_id in on.values()}
-            case RunScored() if event.complete and event.documents:
-                self._score(event)
+            case RunScored(documents=Documents() as documents) if event.complete:
+                self._score(event, documents)
             case RunSettled() if event.state == "completed" and event.plan:
                 self._settle(event)
 
@@ -63,11 +63,11 @@ class Books:
             there = {run_id for run_id, result in self.results.items() if event.sha in result.environments}
             self.touched |= {name for name, on in self._on.items() if there & set(on.values())}
 
-    def _score(self, event: RunScored) -> None:
+    def _score(self, event: RunScored, documents: Documents) -> None:
         """A newer scorer's scores take the place of an older one's; of one scorer's the first count."""
         known = self.scores[event.run_id].get(event.task)
         if known is None or event.scorer_version > known.scorer_version:
-            self.scores[event.run_id][event.task] = event
+            self.scores[event.run_id][event.task] = ScoresSaid(event.scorer_version, documents)
             self._join(event.run_id)
 
     def _settle(self, event: RunSettled) -> None:
@@ -85,8 +85,10 @@ class Books:
 
     def _known(self, task: PlannedTask) -> PlannedTask:
         """The task that is held and equal to this one. It is told by two of its fields: a hash of all costs ten times as much."""
+        if task.adaptive:  # hardly two are equal
+            return task
         alike = self._tasks[task.task, task.build_id]
-        found = next((one for one in alike if one == task), None)
+        found = next((one for one in alike if one is task or one == task), None)
         if found is None:
             alike.append(task)
         return found or task
@@ -101,6 +103,7 @@ class Books:
         settled, scores = self.settled.get(run_id), self.scores.get(run_id, {})
         if settled and settled.plan and settled.plan.audit_of:
             self.scores.pop(run_id, None)  # what an audit says is held to the run, and ranks nobody
+            self.settled[run_id] = settled.model_copy(update={"tasks": ()})
             return
         if settled is None or any(task.task not in scores for task in settled.tasks):
             return
@@ -109,13 +112,21 @@ class Books:
             return
         self._hold(result)
         self._stand(result)
-        if result.speed:
-            self._measured[result.model].add(run_id)
         # A speed measured now belongs to every row of the same model, and to those that judge it.
         for other in self._runs[result.model] if result.speed else [run_id]:
             self.touched |= self._boards[other].keys()
         for judgement in self._judgements.get(run_id, ()):
             self.touched |= self._boards[judgement].keys()
+
+    def counts_no_more(self, run_id: str) -> bool:
+        """The run has stood, and stands on no board any more."""
+        return run_id in self.results and not self._counts.get(run_id)
+
+    def recall(self, settled: RunSettled) -> None:
+        """Takes in a run that counted no more when these books were kept: it is still one of its model's, and may have its speed."""
+        self.settled[settled.run_id] = settled.model_copy(update={"plan": self._shared(settled.plan)})
+        if result := result_of(self.settled[settled.run_id], {}):
+            self._hold(result)
 
     def _hold(self, result: Result) -> None:
         """Counts the run among its model's, on its boards, in place of what it came to before."""
@@ -129,6 +140,8 @@ class Books:
         self._runs[result.model].add(run_id)
         if result.plan.subject:
             self._judgements[result.plan.subject.run_id].add(run_id)
+        if result.speed:
+            self._measured[result.model].add(run_id)
 
     def _stand(self, result: Result) -> None:
         """Puts a run on its boards; of a model's runs on the same data the newest stays, and of those that asked a part."""
@@ -149,9 +162,10 @@ class Books:
             self._let_go(run_id)
 
     def _let_go(self, run_id: str) -> None:
-        """The run counts on no board: its documents are needed no more."""
+        """The run counts on no board: what its tasks came to is needed no more."""
         self._counts.pop(run_id, None)
-        self.results[run_id] = replace(self.results[run_id], documents={})
+        self.results[run_id] = replace(self.results[run_id], documents={}, tasks={})
+        self.settled[run_id] = self.settled[run_id].model_copy(update={"tasks": ()})
         self.scores.pop(run_id, None)
 
     def entries(self, name: str) -> list[Entry]:
@@ -164,14 +178,6 @@ class Books:
             entries = self.entries(name)
             if entries and self.said.get(name) != (board := chosen(name, entries)).digest:
                 yield board
-
-    def held(self) -> Iterator[Event]:
-        """The events that make these books again."""
-        yield from self.environments.values()
-        yield from self.retracted.values()
-        for run_id, settled in self.settled.items():
-            yield from self.scores.get(run_id, {}).values()
-            yield settled
 
     @property
     def boards(self) -> Mapping[str, object]:
