@@ -67,7 +67,7 @@ async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, objec
 
 
 def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_worker(stack: Settings, workers: Workers) -> None:
-    """One worker of each, then two, the first ended gently in the middle, then two or four, of which any is killed; the same run each time."""
+    """One worker of each; two, the first ended gently in the middle; two or four, of which any is killed. The same run each time."""
     chance = random.Random(os.environ.get("ASSAY_TEST_SEED", "company"))
 
     async def act() -> None:
