@@ -34,7 +34,7 @@ def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
             "environments": [_text(codec.encode(event)) for event in environments],
             "retracted": [_text(codec.encode(event)) for event in retracted],
             "scores": [
-                [run_id, task, one.scorer_version, *map(_text, (one.documents.ordinals, one.documents.values, one.documents.clusters))]
+                [run_id, task, one.scorer_version, {name: _text(value) for name, value in one.documents if value is not None}]
                 for run_id, own in scores for task, one in own.items()
             ],
         }).encode()  # fmt: skip
@@ -49,9 +49,8 @@ def loaded(told: bytes, codec: Codec) -> Books:
         books.fold(codec.decode(b64decode(payload), EnvironmentSeen))
     for payload in found["retracted"]:
         books.fold(codec.decode(b64decode(payload), RunRetracted))
-    for run_id, task, version, ordinals, values, clusters in found["scores"]:
-        documents = Documents(ordinals=b64decode(ordinals), values=b64decode(values), clusters=b64decode(clusters) if clusters else None)
-        books.scores[run_id][task] = ScoresSaid(version, documents)
+    for run_id, task, version, documents in found["scores"]:
+        books.scores[run_id][task] = ScoresSaid(version, Documents(**{name: b64decode(value) for name, value in documents.items()}))
     tasks = [PlannedTask.model_validate(task) for task in found["tasks"]]
     for payload, planned, past in found["runs"]:
         event = _settled(codec.decode(b64decode(payload), RunSettled), (tasks[number] for number in planned))
@@ -63,7 +62,7 @@ def loaded(told: bytes, codec: Codec) -> Books:
 def _run(event: RunSettled, tasks: dict[int, tuple[int, PlannedTask]], codec: Codec) -> tuple[str, list[int]]:
     """A run without its tasks, and their numbers among all; tasks that are one object are one."""
     own = event.plan.tasks if event.plan else ()
-    return _text(codec.encode(_settled(event, ()))) or "", [tasks.setdefault(id(task), (len(tasks), task))[0] for task in own]
+    return _text(codec.encode(_settled(event, ()))), [tasks.setdefault(id(task), (len(tasks), task))[0] for task in own]
 
 
 def _settled(event: RunSettled, tasks: Iterable[PlannedTask]) -> RunSettled:
@@ -71,5 +70,5 @@ def _settled(event: RunSettled, tasks: Iterable[PlannedTask]) -> RunSettled:
     return event.model_copy(update={"plan": plan})
 
 
-def _text(some: bytes | None) -> str | None:
-    return None if some is None else b64encode(some).decode()
+def _text(some: bytes) -> str:
+    return b64encode(some).decode()
