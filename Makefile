@@ -19,7 +19,7 @@ INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
 not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas sbom lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -118,6 +118,13 @@ test-images: setup ## The images' own commands, run in a clean folder
 test-vllm: setup ## Engine vllm, installed in an environment of its own (some 3 GB), beside engine transformers
 	$(bin)/assay engine install vllm
 	$(bin)/pytest -m vllm
+
+sbom: setup ## What each image contains, by its lock, as CycloneDX: dist/sbom/api.cdx.json, agents.cdx.json and gpu_agent.cdx.json
+	mkdir -p dist/sbom
+	for image in api=core agents=services gpu_agent=gpu_agent; do \
+	  PYTHONWARNINGS=ignore $(bin)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	    -o dist/sbom/$${image%=*}.cdx.json infra/requirements/$${image#*=}.txt; \
+	done
 
 lock: setup ## Resolves infra/requirements anew
 	infra/requirements/lock

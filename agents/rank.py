@@ -4,14 +4,13 @@ Ranking takes seconds for thousands of models: it is done in a thread, a board a
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
 from agents.app import Assignable, consume, or_end
-from agents.everywhere import Everywhere, events_of, told_of
+from agents.everywhere import Everywhere
 from infra.identity import producer
 from infra.kafka import Log, Record
 from infra.metrics import BOARDS_FAILED
@@ -21,7 +20,8 @@ from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.results import RankingChanged
 from streams.boards.books import Books
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.keeping import loaded, telling
+from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
@@ -32,7 +32,7 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-3 {FORMULA_VERSION}"
+    version = f"books-4 {FORMULA_VERSION}"
     topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:
@@ -43,17 +43,12 @@ class Holding:
         return Books()
 
     def dumping(self, state: Books) -> Callable[[], bytes]:
-        """What writes what was said, and the events that make the rest."""
-        said, events = dict(state.said), list(state.held())
-        return lambda: json.dumps({"said": said, "events": told_of(events, self._codec)}).encode()
+        """What writes the books."""
+        return telling(state, self._codec)
 
     def loaded(self, told: bytes) -> Books:
-        """The books in such bytes. Raises: ValueError, KeyError."""
-        found, state = json.loads(told), Books()
-        for event in events_of(found["events"], self._codec):
-            state.fold(event)
-        state.said = found["said"]
-        return state
+        """The books in such bytes. Raises: ValueError, KeyError, TypeError."""
+        return loaded(told, self._codec)
 
     def fold(self, state: Books, record: Record) -> None:
         """Takes a record in."""
@@ -70,6 +65,7 @@ class Ranker:
         self._own: frozenset[int] = frozenset()
         self._partitions = 0
         self._due: dict[str, float] = {}
+        self._known = Reckoned()
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Returns once the results are among those that are held: from then on their boards are ranked, whatever happens."""
@@ -98,7 +94,7 @@ class Ranker:
         """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
         started = time.monotonic()
         try:
-            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name))
+            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name), self._known)
             if events:
                 await until_available(lambda: self._log.publish_all(events), what="kafka")
                 books.said[name] = events[0].inputs_digest
@@ -109,10 +105,10 @@ class Ranker:
         self._due[name] = 2 * time.monotonic() - started
 
 
-def _ranked(name: str, entries: Sequence[Entry], said: str | None) -> list[RankingChanged]:
+def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:
     """The board of these entries; nothing where it stands as was said."""
     board = chosen(name, entries) if entries else None
-    return list(_rankings(board, rank(board))) if board and board.digest != said else []
+    return list(_rankings(board, rank(board, known))) if board and board.digest != said else []
 
 
 def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:

@@ -1,20 +1,20 @@
 -- name: boards
-SELECT board, any(version) AS versions, max(changed_us) AS newest_us, count() AS models
-FROM ranking_rows GROUP BY board ORDER BY startsWith(board, 'task:'), newest_us DESC, board
+SELECT board, version AS versions, changed_us AS newest_us, models
+FROM newest_boards WHERE models > 0 ORDER BY startsWith(board, 'task:'), newest_us DESC, board
 
 -- name: newest_board
 SELECT board
-FROM (SELECT board, argMax((occurred_us, rows), log_offset) AS newest FROM fact_rankings GROUP BY board)
-WHERE tupleElement(newest, 2) != '[]'
-ORDER BY startsWith(board, 'task:'), tupleElement(newest, 1) DESC, board
+FROM newest_boards
+WHERE models > 0
+ORDER BY startsWith(board, 'task:'), changed_us DESC, board
 LIMIT 1
 
 -- name: board_list
-SELECT board, any(version) AS versions, max(changed_us) AS newest_us, count() AS models
-FROM ranking_rows WHERE position(board, {match:String}) > 0 GROUP BY board
+SELECT board, version AS versions, changed_us AS newest_us, models
+FROM newest_boards WHERE models > 0 AND position(board, {match:String}) > 0
 
 -- name: board_head
-SELECT DISTINCT board, version, provisional, changed_us FROM ranking_rows WHERE board = {board:String}
+SELECT board, version, provisional, changed_us FROM newest_boards WHERE models > 0 AND board = {board:String}
 
 -- name: ranking
 SELECT *, ttft_p50_ns / 1e9 AS ttft_p50_s

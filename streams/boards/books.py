@@ -4,19 +4,20 @@ Of a model's runs on a board only the newest on the same data can count: of thos
 that what is held goes with models and boards, not with history. Results may come in any order, any number of times.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from schemas.event import Event
 from schemas.jobs import EngineUsed, EnvironmentSeen
-from schemas.results import RunScored
+from schemas.results import Documents, RunScored
 from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
-from streams.boards.results import Result, result_of
+from streams.boards.results import Result, ScoresSaid, result_of
 from streams.engines import is_elsewhere
+from streams.quality.judging import by
 
 Model = tuple[str, ...]
 
@@ -27,7 +28,7 @@ class Books:
 
     results: dict[str, Result] = field(default_factory=dict)
     settled: dict[str, RunSettled] = field(default_factory=dict)
-    scores: dict[str, dict[str, RunScored]] = field(default_factory=lambda: defaultdict(dict))
+    scores: dict[str, dict[str, ScoresSaid]] = field(default_factory=lambda: defaultdict(dict))
     environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
     retracted: dict[str, RunRetracted] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
@@ -37,7 +38,11 @@ class Books:
     _measured: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
     _runs: dict[Model, set[str]] = field(default_factory=lambda: defaultdict(set))
     _judgements: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _tasks: dict[PlannedTask, PlannedTask] = field(default_factory=dict)
+    _tasks: dict[tuple[str, str], list[PlannedTask]] = field(default_factory=lambda: defaultdict(list))
+    _lists: dict[tuple[int, ...], tuple[PlannedTask, ...]] = field(default_factory=dict)
+    _boards: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    _alike: dict[tuple[object, ...], Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    _stood: dict[str, Counter[Model]] = field(default_factory=lambda: defaultdict(Counter))
 
     def fold(self, event: Event) -> None:
         """Takes a result, a task's scores, an environment or a retraction in."""
@@ -47,8 +52,8 @@ class Books:
             case RunRetracted() if event.run_id not in self.retracted:
                 self.retracted[event.run_id] = event
                 self.touched |= {name for name, on in self._on.items() if event.run_id in on.values()}
-            case RunScored() if event.complete and event.documents:
-                self._score(event)
+            case RunScored(documents=Documents() as documents) if event.complete:
+                self._score(event, documents)
             case RunSettled() if event.state == "completed" and event.plan:
                 self._settle(event)
 
@@ -58,11 +63,11 @@ class Books:
             there = {run_id for run_id, result in self.results.items() if event.sha in result.environments}
             self.touched |= {name for name, on in self._on.items() if there & set(on.values())}
 
-    def _score(self, event: RunScored) -> None:
+    def _score(self, event: RunScored, documents: Documents) -> None:
         """A newer scorer's scores take the place of an older one's; of one scorer's the first count."""
         known = self.scores[event.run_id].get(event.task)
         if known is None or event.scorer_version > known.scorer_version:
-            self.scores[event.run_id][event.task] = event
+            self.scores[event.run_id][event.task] = ScoresSaid(event.scorer_version, documents)
             self._join(event.run_id)
 
     def _settle(self, event: RunSettled) -> None:
@@ -73,36 +78,74 @@ class Books:
 
     def _shared(self, plan: Plan | None) -> Plan | None:
         """The plan, with tasks that are equal to those of other plans being theirs: thousands of runs share a few."""
-        tasks = tuple(self._tasks.setdefault(task, task) for task in plan.tasks) if plan else ()
-        return plan.model_copy(update={"tasks": tasks}) if plan else None
+        if plan is None:
+            return None
+        tasks = tuple(map(self._known, plan.tasks))
+        return plan.model_copy(update={"tasks": self._lists.setdefault(tuple(map(id, tasks)), tasks)})
+
+    def _known(self, task: PlannedTask) -> PlannedTask:
+        """The task that is held and equal to this one. It is told by two of its fields: a hash of all costs ten times as much."""
+        if task.adaptive:  # hardly two are equal
+            return task
+        alike = self._tasks[task.task, task.build_id]
+        found = next((one for one in alike if one is task or one == task), None)
+        if found is None:
+            alike.append(task)
+        return found or task
+
+    def _boards_of(self, result: Result) -> Mapping[str, tuple[str, ...]]:
+        """The run's boards, each with its tasks: the same mapping for runs that ask the same."""
+        same = (id(result.plan.tasks), result.plan.suite, by(result.plan))  # lists of tasks are held for ever, and so are their ids
+        return self._alike.get(same) or self._alike.setdefault(same, boards_of(result))
 
     def _join(self, run_id: str) -> None:
         """A run stands on boards once its result is here and every score that it names."""
         settled, scores = self.settled.get(run_id), self.scores.get(run_id, {})
         if settled and settled.plan and settled.plan.audit_of:
             self.scores.pop(run_id, None)  # what an audit says is held to the run, and ranks nobody
+            self.settled[run_id] = settled.model_copy(update={"tasks": ()})
             return
         if settled is None or any(task.task not in scores for task in settled.tasks):
             return
         result = result_of(settled, scores)
         if result is None or not result.whole:
             return
-        self.results[run_id] = result
+        self._hold(result)
+        self._stand(result)
+        # A speed measured now belongs to every row of the same model, and to those that judge it.
+        for other in self._runs[result.model] if result.speed else [run_id]:
+            self.touched |= self._boards[other].keys()
+        for judgement in self._judgements.get(run_id, ()):
+            self.touched |= self._boards[judgement].keys()
+
+    def counts_no_more(self, run_id: str) -> bool:
+        """The run has stood, and stands on no board any more."""
+        return run_id in self.results and not self._counts.get(run_id)
+
+    def recall(self, settled: RunSettled) -> None:
+        """Takes in a run that counted no more when these books were kept: it is still one of its model's, and may have its speed."""
+        self.settled[settled.run_id] = settled.model_copy(update={"plan": self._shared(settled.plan)})
+        if result := result_of(self.settled[settled.run_id], {}):
+            self._hold(result)
+
+    def _hold(self, result: Result) -> None:
+        """Counts the run among its model's, on its boards, in place of what it came to before."""
+        run_id = result.run_id
+        if before := self.results.get(run_id):
+            for name in self._boards[run_id]:
+                self._stood[name][before.model] -= 1
+        self.results[run_id], self._boards[run_id] = result, self._boards_of(result)
+        for name in self._boards[run_id]:
+            self._stood[name][result.model] += 1
         self._runs[result.model].add(run_id)
         if result.plan.subject:
             self._judgements[result.plan.subject.run_id].add(run_id)
-        self._stand(result)
         if result.speed:
             self._measured[result.model].add(run_id)
-        # A speed measured now belongs to every row of the same model, and to those that judge it.
-        for other in self._runs[result.model] if result.speed else [run_id]:
-            self.touched |= boards_of(self.results[other]).keys()
-        for judgement in self._judgements.get(run_id, ()):
-            self.touched |= boards_of(self.results[judgement]).keys()
 
     def _stand(self, result: Result) -> None:
         """Puts a run on its boards; of a model's runs on the same data the newest stays, and of those that asked a part."""
-        for name, tasks in boards_of(result).items():
+        for name, tasks in self._boards[result.run_id].items():
             place = (result.model, data_of(result, tasks), estimates(result, tasks))
             before = self.results.get(self._on[name].get(place, ""))
             if before is None or (before.changed_us, before.run_id) <= (result.changed_us, result.run_id):
@@ -119,9 +162,10 @@ class Books:
             self._let_go(run_id)
 
     def _let_go(self, run_id: str) -> None:
-        """The run counts on no board: its documents are needed no more."""
+        """The run counts on no board: what its tasks came to is needed no more."""
         self._counts.pop(run_id, None)
-        self.results[run_id] = replace(self.results[run_id], documents={})
+        self.results[run_id] = replace(self.results[run_id], documents={}, tasks={})
+        self.settled[run_id] = self.settled[run_id].model_copy(update={"tasks": ()})
         self.scores.pop(run_id, None)
 
     def entries(self, name: str) -> list[Entry]:
@@ -135,14 +179,6 @@ class Books:
             if entries and self.said.get(name) != (board := chosen(name, entries)).digest:
                 yield board
 
-    def held(self) -> Iterator[Event]:
-        """The events that make these books again."""
-        yield from self.environments.values()
-        yield from self.retracted.values()
-        for run_id, settled in self.settled.items():
-            yield from self.scores.get(run_id, {}).values()
-            yield settled
-
     @property
     def boards(self) -> Mapping[str, object]:
         """Every board that a run stands on."""
@@ -153,10 +189,9 @@ class Books:
         ranked = judged or result
         measured = self._fastest(ranked)
         speed, speed_run = (measured.speed, measured.run_id) if measured else ({}, None)
-        runs = sum(1 for run_id in self._runs[result.model] if name in boards_of(self.results[run_id]))
         return Entry(
-            result, hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged, runs=runs,
-            retracted=result.run_id in self.retracted,
+            result, self._boards[result.run_id][name], hardware=self._hardware(ranked), speed=speed, speed_run=speed_run, judged=judged,
+            runs=self._stood[name][result.model], retracted=result.run_id in self.retracted,
         )  # fmt: skip
 
     def _fastest(self, result: Result) -> Result | None:

@@ -15,11 +15,14 @@ all goes before it.
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
@@ -32,21 +35,23 @@ from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
 from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
 from streams.statistics.ranks import Standings, ranges, standings
-from streams.statistics.spreads import Clusters, Floats, covariance, errors
+from streams.statistics.spreads import Clusters, Floats, covariance, errors, numbered
 
 FORMULA_VERSION = "ranking-8"
+T = TypeVar("T")
 Data = tuple[str, str, int]  # task, build, samples
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run on a board, with what is joined to its row; `speed_run` is the run that the speed was measured in.
+    """A run on a board, with its tasks there and what is joined to its row; `speed_run` is the run that the speed was measured in.
 
     `judged` is the run whose answers it judges, for its row is that one's. `runs`: how many runs of the model could stand here.
     `retracted`: it has a row still, and no rank.
     """
 
     run: Result
+    tasks: tuple[str, ...]
     hardware: str
     speed: Mapping[str, Figure]
     speed_run: str | None = None
@@ -72,13 +77,38 @@ class Entry:
         )
 
 
+@dataclass(slots=True)
+class Reckoned:
+    """What was reckoned of single runs before: a run that joins a board of thousands changes little of what the others come to.
+
+    So many figures are held, those that were asked for last.
+    """
+
+    most: int = 100_000
+    _held: OrderedDict[tuple[object, ...], Any] = field(default_factory=OrderedDict)
+
+    def of(self, about: tuple[object, ...], reckon: Callable[[], T]) -> T:
+        """What is held about this, or else what is reckoned now."""
+        if about not in self._held:
+            self._held[about] = reckon()
+            if len(self._held) > self.most:
+                self._held.popitem(last=False)
+        self._held.move_to_end(about)
+        found: T = self._held[about]
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Values of the samples that all entries have, shape [entries, samples]; the cluster of each sample, and a name of which they are."""
+    """Values of the samples that all entries have, shape [entries, samples], and the cluster of each, where any is shared.
+
+    `ordinals` says which they are; `name` is one of these samples and clusters.
+    """
 
     values: Floats
-    clusters: Clusters
+    clusters: Clusters | None
     ordinals: bytes
+    name: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +213,9 @@ def _age(run: Result) -> tuple[int, str]:
 
 def chosen(name: str, entries: Sequence[Entry]) -> Chosen:
     """Who stands on the board of that name, of the completed runs that could."""
-    asked_all = [entry for entry in entries if not estimates(entry.run, boards_of(entry.run)[name])]
-    newest = max(asked_all or entries, key=lambda entry: (len(boards_of(entry.run)[name]), _age(entry.run)))
-    tasks = boards_of(newest.run)[name]
+    asked_all = [entry for entry in entries if not estimates(entry.run, entry.tasks)]
+    newest = max(asked_all or entries, key=lambda entry: (len(entry.tasks), _age(entry.run)))
+    tasks = newest.tasks
     data = data_of(newest.run, tasks)
     fitting = [entry for entry in entries if data_of(entry.run, tasks) <= data]
     counting = {entry.run.model: entry for entry in sorted(fitting, key=lambda entry: (not estimates(entry.run, tasks), _age(entry.run)))}
@@ -195,24 +225,25 @@ def chosen(name: str, entries: Sequence[Entry]) -> Chosen:
     return Chosen(name, hashlib.sha256(repr(sorted(data)).encode()).hexdigest()[:12], tasks, tuple(every), tuple(full), tuple(part))
 
 
-def rank(board: Chosen) -> Board:
-    """The board, ranked."""
-    tasks, full = board.tasks, board.full
-    rows = _rows(full, board) if full else []
-    rows += [_estimated(entry, board) for entry in board.estimated]
-    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry not in (*full, *board.estimated)]
+def rank(board: Chosen, known: Reckoned | None = None) -> Board:
+    """The board, ranked. `known` is what was reckoned for boards before, and is added to."""
+    tasks, full, known = board.tasks, board.full, known or Reckoned()
+    rows = _rows(full, board, known) if full else []
+    rows += [_estimated(entry, board, known) for entry in board.estimated]
+    placed = {row.run_id for row in rows}
+    rows += [_row(entry, missing=_missing(entry, tasks)) for entry in board.entries if entry.run.run_id not in placed]
     ages = {entry.run.run_id: _age_of_data(entry.run, tasks) for entry in board.entries}
     rows = [row.model_copy(update={"data_age": ages[row.run_id]}) for row in rows]
     return Board(board.name, board.version, tasks, tuple(entry.run.run_id for entry in board.entries), tuple(rows), board.digest)
 
 
-def _rows(entries: Sequence[Entry], board: Chosen) -> list[RankingRow]:
-    return _single(entries, board.tasks[0]) if board.name.startswith("task:") else _suite(entries, board.tasks)
+def _rows(entries: Sequence[Entry], board: Chosen, known: Reckoned) -> list[RankingRow]:
+    return _single(entries, board.tasks[0], known) if board.name.startswith("task:") else _suite(entries, board.tasks, known)
 
 
-def _estimated(entry: Entry, board: Chosen) -> RankingRow:
+def _estimated(entry: Entry, board: Chosen, known: Reckoned) -> RankingRow:
     """The row of a run that asked a part. Estimates over the same documents have no joint interval: how they vary is not known."""
-    (row,), planned = _rows([entry], board), [found for task in board.tasks if (found := entry.run.planned(task))]
+    (row,), planned = _rows([entry], board, known), [found for task in board.tasks if (found := entry.run.planned(task))]
     told = words(*(one.adaptive for one in planned if one.adaptive))
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"))
     if len({one.documents or one.task for one in planned}) < len(planned):
@@ -230,11 +261,11 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
     return tuple(task for task in tasks if entry.run.planned(task) is None)
 
 
-def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
+def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
-    standing = [_standing(entries, one, most=greatest(one.main_metric)) for one in planned]
+    standing = [_standing(entries, one, known, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
@@ -242,7 +273,11 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str]) -> list[RankingRow]:
         np.sum([scale * one.scores for scale, one in zip(scales, standing, strict=True)], axis=0) - guessed if standing else np.zeros(0)
     )
     families = _families(planned, [one.shared for one in standing])
-    intervals = [_joined(n, standing, scales, families, guessed) for n in range(len(entries))]
+    of_all = (*(one.shared.name for one in standing), *scales)
+    intervals = [
+        known.of((entry.run.run_id, entry.run.digest, of_all), partial(_joined, n, standing, scales, families, guessed))
+        for n, entry in enumerate(entries)
+    ]
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places([standing[place] for place in family], [scales[place] for place in family]) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
@@ -279,7 +314,7 @@ def _joined(
     return low - guessed, high - guessed
 
 
-def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) -> Standing:
+def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
     """By the samples that all entries have; one that stopped early, or asked a part, by its own figure. Places are of what all have."""
     task = planned.task
     whole = [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
@@ -287,7 +322,12 @@ def _standing(entries: Sequence[Entry], planned: PlannedTask, *, most: int = 1) 
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
     within = range_of(planned.main_metric) if most == 1 else RATIO
-    found = {entry.run.run_id: _of_values(row, shared, within) for entry, row in told if shared}
+    found = {
+        entry.run.run_id: known.of(
+            (entry.run.run_id, entry.run.digest, task, most, shared.name), partial(_of_values, row, shared, within)
+        )
+        for entry, row in told if shared
+    }  # fmt: skip
     found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
     scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
     return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within)
@@ -309,22 +349,22 @@ def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Rati
     return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
 
 
-def _single(entries: Sequence[Entry], task: str) -> list[RankingRow]:
+def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
     better = told is None or told.higher_is_better
     if told is not None and told.aggregation == "mean":
-        found, sign = _standing(entries, planned), 1 if better else -1
+        found, sign = _standing(entries, planned, known), 1 if better else -1
         own = [_places([found], [1.0])]
         return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
     main = [entry.run.figure(task) for entry in entries]
-    known = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
-    known.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
-    values = [figure.value for _, figure, _ in known]
+    placed = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
+    placed.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
+    values = [figure.value for _, figure, _ in placed]
     rows = [
         _row(entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high, samples=n)
-        for entry, figure, n in known
+        for entry, figure, n in placed
     ]
     there = {row.run_id for row in rows}
     return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
@@ -335,13 +375,18 @@ def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
     columns = [entry.run.documents[task] for entry in entries]
     ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
     if not len(ordinals):
-        return Shared(np.full((len(entries), 1), np.nan), (0,), b"")
+        return Shared(np.full((len(entries), 1), np.nan), None, b"", b"")
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:
-        return Shared(values / most, ordinals.tolist(), ordinals.tobytes())
-    clusters = [named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()]
-    return Shared(values / most, clusters, ordinals.tobytes())
+        return _named(values / most, ordinals.tobytes())
+    clusters = numbered([named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
+    return _named(values / most, ordinals.tobytes(), clusters)
+
+
+def _named(values: Floats, ordinals: bytes, clusters: NDArray[np.intp] | None = None) -> Shared:
+    told = ordinals + clusters.tobytes() if clusters is not None else ordinals
+    return Shared(values, clusters, ordinals, hashlib.sha256(told).digest())
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.jobs import EngineUsed
-from schemas.results import Figure, RunScored
+from schemas.results import Documents, Figure
 from schemas.runs import Adaptive, Plan, PlannedTask
 from schemas.settled import RunSettled, TaskSettled
 from streams.quality.judging import about, identity
@@ -12,10 +12,18 @@ from streams.settling.documents import Columns, unpacked
 
 
 @dataclass(frozen=True, slots=True)
+class ScoresSaid:
+    """What boards need of a task's scores: which scorer said them, and the main metric of every document."""
+
+    scorer_version: str
+    documents: Documents
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A run that has completed. `model`: what makes two runs runs of one model; a run that judges is about the model that it judges.
 
-    `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload.
+    `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload; `by_task`: the tasks of its plan.
     """
 
     run_id: str
@@ -31,10 +39,12 @@ class Result:
     tasks: Mapping[str, TaskSettled] = field(default_factory=dict)
     speed: Mapping[str, Figure] = field(default_factory=dict)
     documents: Mapping[str, Columns] = field(default_factory=dict)
+    served_elsewhere: bool = False
+    by_task: Mapping[str, PlannedTask] = field(default_factory=dict)
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task as planned."""
-        return self.plan.planned(task)
+        return self.by_task.get(task)
 
     def stopped(self, task: str) -> bool:
         """The task stopped early."""
@@ -56,7 +66,7 @@ class Result:
         return all(planned.task in self.tasks and planned.task in self.documents for planned in self.plan.tasks)
 
 
-def result_of(settled: RunSettled, scores: Mapping[str, RunScored]) -> Result | None:
+def result_of(settled: RunSettled, scores: Mapping[str, ScoresSaid]) -> Result | None:
     """The result of a completed run; None of any other. `scores`: what was said of its tasks."""
     if settled.state != "completed" or settled.plan is None:
         return None
@@ -73,5 +83,7 @@ def result_of(settled: RunSettled, scores: Mapping[str, RunScored]) -> Result | 
         environments=settled.environments,
         tasks={task.task: task for task in settled.tasks},
         speed={figure.metric: figure for figure in settled.speed},
-        documents={task: unpacked(said.documents) for task, said in scores.items() if said.documents},
+        documents={task: unpacked(said.documents) for task, said in scores.items()},
+        served_elsewhere=settled.served_elsewhere,
+        by_task={planned.task: planned for planned in settled.plan.tasks},
     )

@@ -114,11 +114,7 @@ class Evidence:
     def results(self) -> dict[str, Result]:
         """The completed runs that count, by id, in the order of their ids; what judges say is about others."""
         every = (self.books.results[run_id] for run_id in sorted(self.books.results))
-        return {run.run_id: run for run in every if run.engine and not run.plan.subject and not self._elsewhere(run.run_id)}
-
-    def _elsewhere(self, run_id: str) -> bool:
-        settled = self.books.settled.get(run_id)
-        return settled is not None and settled.served_elsewhere
+        return {run.run_id: run for run in every if run.engine and not run.plan.subject and not run.served_elsewhere}
 
     @cached_property
     def deployed(self) -> tuple[Deployed, ...]:

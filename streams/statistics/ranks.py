@@ -159,7 +159,8 @@ def _t_test(differences: Floats, parts: Sequence[_Apart]) -> Floats:
 
 def _mcnemar(some: Floats, every: Floats) -> Floats:
     """McNemar's mid-p (differences.py) of all pairs, [some, every]."""
-    better, worse = some @ (1 - every).T, (1 - some) @ every.T
+    both_right = some @ every.T
+    better, worse = some.sum(axis=1)[:, None] - both_right, every.sum(axis=1)[None, :] - both_right
     fewer, both = np.minimum(better, worse).astype(np.int64), (better + worse).astype(np.int64)
     # Many pairs differ alike; the binomial's tail is dear.
     told, place = np.unique(fewer * (some.shape[1] + 1) + both, return_inverse=True)

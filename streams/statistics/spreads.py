@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-Clusters = Sequence[Hashable]
+Clusters = Sequence[Hashable] | NDArray[np.intp]  # the cluster of each sample; an array holds numbers from 0 on (numbered)
 CLOSEST = 1e-100  # two values nearer than that are taken for equal: their squares vanish
 HAIR = 1e-14  # of the values: by how much rounding misses
 FEW_CLUSTERS = 20  # below it an interval is only as good as its assumptions, and says so
@@ -33,15 +33,24 @@ class Grouped:
         return len(self.sizes)
 
 
+def numbered(clusters: Clusters) -> NDArray[np.intp]:
+    """The clusters by number, from 0 in the order in which they are met. Whoever groups many values by the same clusters does it once."""
+    if isinstance(clusters, np.ndarray):
+        return clusters
+    numbers: dict[Hashable, int] = {}
+    return np.asarray([numbers.setdefault(cluster, len(numbers)) for cluster in clusters], dtype=np.intp)
+
+
 def grouped(values: Floats, clusters: Clusters | None) -> Grouped:
     """The values, shape [..., n], summed by cluster; without clusters each sample is one."""
     n = values.shape[-1]
-    numbers: dict[Hashable, int] = {}
-    index = [numbers.setdefault(cluster, len(numbers)) for cluster in (clusters if clusters is not None else range(n))]
-    if len(numbers) == n:
+    if clusters is None:
+        return Grouped(values, np.ones(n))
+    index = numbered(clusters)
+    sizes = np.bincount(index)
+    if len(sizes) == n:
         return Grouped(values, np.ones(n))
     order = np.argsort(index, kind="stable")
-    sizes = np.bincount(index)
     firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return Grouped(np.add.reduceat(values[..., order], firsts, axis=-1), sizes.astype(np.float64))
 

@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -20,7 +20,8 @@ from tests.flow import PATIENCE_S, events_of, request, until_row, until_state
 from tests.unit.test_prices import price
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(1200)]
-NAMES = ("plan", "dispatch", "score", "settle", "rank", "cost", "project")
+NAMES = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "project", "seal")
+BUSIEST = ("score", "settle")  # these come as four
 SAMPLES = 120
 SLOW = EngineChoice(name="echo", options={"delay_ms": "60"})
 Workers = dict[tuple[str, int], subprocess.Popen[bytes]]
@@ -43,9 +44,9 @@ def workers(stack: Settings) -> Iterator[Workers]:
         end(child)
 
 
-def start(workers: Workers, settings: Settings, number: int) -> None:
-    """One more worker of every processor."""
-    for name in NAMES:
+def start(workers: Workers, settings: Settings, number: int, names: Sequence[str] = NAMES) -> None:
+    """One more worker of every processor, or of these."""
+    for name in names:
         workers[name, number] = spawn("agents", name, settings=settings)
 
 
@@ -66,7 +67,7 @@ async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, objec
 
 
 def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_worker(stack: Settings, workers: Workers) -> None:
-    """One worker of each, then two, the first ended gently in the middle, then two of which any is killed; the same run each time."""
+    """One worker of each; two, the first ended gently in the middle; two or four, of which any is killed. The same run each time."""
     chance = random.Random(os.environ.get("ASSAY_TEST_SEED", "company"))
 
     async def act() -> None:
@@ -92,6 +93,8 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             for one in runs:
                 await log.publish(one)
             start(workers, stack, 3)
+            for number in (4, 5):
+                start(workers, stack, number, BUSIEST)
             for _ in range(8):
                 await asyncio.sleep(chance.uniform(0.5, 4.0))  # the random moment itself: nothing to wait for
                 name, number = chance.choice(sorted(workers))
@@ -104,7 +107,10 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             everyone, last = {one.run_id for one in (alone, handed, *runs)}, {one.run_id for one in runs}
             sql = "SELECT run_id FROM ranking_rows WHERE board = 'assay_arithmetic+assay_copy'"
             await until_row(stack, sql, holds=lambda rows: len(rows) == 1 and rows[0]["run_id"] in last)
-            await until_row(stack, "SELECT DISTINCT run_id FROM costs", holds=lambda rows: {row["run_id"] for row in rows} >= everyone)
+            for table in ("costs", "seals"):
+                await until_row(
+                    stack, f"SELECT DISTINCT run_id FROM {table}", holds=lambda rows: {row["run_id"] for row in rows} >= everyone
+                )
 
     asyncio.run(act())
 

@@ -21,7 +21,7 @@ from schemas.runs import Adaptive, PlannedTask, RunChanged
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
 from streams.boards.comparison import Measured, Sample, compare
-from streams.boards.ranking import Entry, chosen, rank
+from streams.boards.ranking import Entry, boards_of, chosen, rank
 from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.quality.adaptive import Source, adapted, told_of, words
@@ -251,7 +251,7 @@ def test_a_suite_joins_estimates_where_they_are_independent(documents: str | Non
             results.fold(scored(A, ordinal, row[ordinal], task=name))
     results.fold(RunChanged(**HEADER, run_id=A, state="completed"))
     run = result(results.run(A))
-    (one,), figure = rank(chosen("t+u", [Entry(run, hardware="h", speed={})])).rows, run.figure("t")
+    (one,), figure = rank(chosen("t+u", [Entry(run, boards_of(run)["t+u"], hardware="h", speed={})])).rows, run.figure("t")
     assert (one.rank, one.adaptive) == (None, "adaptive, 80 of 240, IRT from 12 runs")
     assert figure is not None and figure.low is not None and one.score == pytest.approx(figure.value)
     assert (one.low is None) if documents else (one.low is not None and one.low > figure.low)

@@ -197,12 +197,12 @@ def test_a_judges_board_ranks_whom_it_judges() -> None:
     assert name.startswith("task:t by j (")
     assert name == next(iter(boards_of(found["2"]))) != next(iter(boards_of(found["3"])))
     on_it = [run for run in found.values() if name in boards_of(run) and run.run_id != run_named("4")]
-    board = rank(chosen(name, [Entry(run, hardware="", speed={}) for run in on_it]))
+    board = rank(chosen(name, [Entry(run, boards_of(run)[name], hardware="", speed={}) for run in on_it]))
     assert [(row.rank, row.model, row.run_id, row.score) for row in board.rows] == [
         (1, "good", run_named("1"), 1.0),
         (2, "bad", run_named("2"), 0.5),
     ]
-    newest = [Entry(run, hardware="", speed={}) for run in found.values() if name in boards_of(run)]
+    newest = [Entry(run, boards_of(run)[name], hardware="", speed={}) for run in found.values() if name in boards_of(run)]
     assert [row.model for row in rank(chosen(name, newest)).rows] == ["other"]
 
 

@@ -143,7 +143,7 @@ def test_a_task_that_was_run_to_its_end_has_any_other_tasks_interval() -> None:
     (figure,) = said.figures
     assert ((figure.low, figure.high), figure.method, figure.sequential) == (whole.interval, whole.method, False)
     results.fold(RunChanged(**HEADER, run_id=R, state="completed"))
-    (row,) = rank(chosen("task:t", [Entry(result(results.run(R)), hardware="h", speed={})])).rows
+    (row,) = rank(chosen("task:t", [Entry(result(results.run(R)), ("t",), hardware="h", speed={})])).rows
     assert ((row.low, row.high), row.samples, row.sequential) == (whole.interval, SAMPLES, False)
 
 
@@ -243,7 +243,7 @@ def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     """The whole run beside it keeps its score of all samples, and its interval."""
     results = OpenRuns()
     told(results, "w", {"t": [right(ordinal) for ordinal in range(SAMPLES)]}, model="w")
-    (alone,) = rank(chosen("task:t", [Entry(result(results.run(W)), hardware="h", speed={})])).rows
+    (alone,) = rank(chosen("task:t", [Entry(result(results.run(W)), ("t",), hardware="h", speed={})])).rows
     results.fold(may_stop())
     order = stopping.order("build-t", SAMPLES)
     for ordinal in order[:250]:
@@ -252,7 +252,7 @@ def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     assert found is not None
     results.fold(stopped(found.samples))
     results.fold(RunChanged(**HEADER, run_id=R, state="completed"))
-    entries = [Entry(result(results.run(name)), hardware="h", speed={}) for name in (R, W)]
+    entries = [Entry(result(results.run(name)), ("t",), hardware="h", speed={}) for name in (R, W)]
     figure = entries[0].run.figure("t")
     assert figure is not None and figure.sequential
     rows = {row.run_id: row for row in rank(chosen("task:t", entries)).rows}

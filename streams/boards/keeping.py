@@ -1,0 +1,74 @@
+"""Books as bytes, and back: what a worker that starts has of them at once.
+
+What thousands of runs share is told once: their tasks. Of a run that counts on no board any more little is held, so little is told.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from schemas.codec import Codec
+from schemas.jobs import EnvironmentSeen
+from schemas.results import Documents
+from schemas.runs import PlannedTask
+from schemas.settled import RunSettled
+from schemas.trust import RunRetracted
+from streams.boards.books import Books
+from streams.boards.results import ScoresSaid
+
+Told = dict[str, Any]
+
+
+def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
+    """What writes the books as they are now: it may be called in a thread, while they go on."""
+    said, settled, environments = dict(books.said), list(books.settled.values()), list(books.environments.values())
+    retracted, scores = list(books.retracted.values()), [(run_id, dict(own)) for run_id, own in books.scores.items()]
+    past = {run_id for run_id in books.settled if books.counts_no_more(run_id)}
+
+    def write() -> bytes:
+        tasks: dict[int, tuple[int, PlannedTask]] = {}
+        runs = [(*_run(event, tasks, codec), event.run_id in past) for event in settled]
+        return json.dumps({
+            "said": said, "runs": runs, "tasks": [task.model_dump(mode="json") for _, task in tasks.values()],
+            "environments": [_text(codec.encode(event)) for event in environments],
+            "retracted": [_text(codec.encode(event)) for event in retracted],
+            "scores": [
+                [run_id, task, one.scorer_version, {name: _text(value) for name, value in one.documents if value is not None}]
+                for run_id, own in scores for task, one in own.items()
+            ],
+        }).encode()  # fmt: skip
+
+    return write
+
+
+def loaded(told: bytes, codec: Codec) -> Books:
+    """The books in such bytes. Raises: ValueError, KeyError, TypeError."""
+    found, books = json.loads(told), Books()
+    for payload in found["environments"]:
+        books.fold(codec.decode(b64decode(payload), EnvironmentSeen))
+    for payload in found["retracted"]:
+        books.fold(codec.decode(b64decode(payload), RunRetracted))
+    for run_id, task, version, documents in found["scores"]:
+        books.scores[run_id][task] = ScoresSaid(version, Documents(**{name: b64decode(value) for name, value in documents.items()}))
+    tasks = [PlannedTask.model_validate(task) for task in found["tasks"]]
+    for payload, planned, past in found["runs"]:
+        event = _settled(codec.decode(b64decode(payload), RunSettled), (tasks[number] for number in planned))
+        (books.recall if past else books.fold)(event)
+    books.said = found["said"]
+    return books
+
+
+def _run(event: RunSettled, tasks: dict[int, tuple[int, PlannedTask]], codec: Codec) -> tuple[str, list[int]]:
+    """A run without its tasks, and their numbers among all; tasks that are one object are one."""
+    own = event.plan.tasks if event.plan else ()
+    return _text(codec.encode(_settled(event, ()))), [tasks.setdefault(id(task), (len(tasks), task))[0] for task in own]
+
+
+def _settled(event: RunSettled, tasks: Iterable[PlannedTask]) -> RunSettled:
+    plan = event.plan.model_copy(update={"tasks": tuple(tasks)}) if event.plan else None
+    return event.model_copy(update={"plan": plan})
+
+
+def _text(some: bytes) -> str:
+    return b64encode(some).decode()
