@@ -7,7 +7,7 @@ Source: Mogstad, Romano, Shaikh and Wilhelm, Rev. Econ. Stud. 91 (2024) 476-518,
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +89,7 @@ def compared(own: Sequence[Standings]) -> Iterator[tuple[Floats, Floats]]:
         if len(own) == 1 and own[0].right is not None:
             yield differences, _mcnemar(own[0].right[rows], own[0].right)
         else:
-            yield differences, _t_test(differences, [_apart(one, rows) for one in own])
+            yield differences, _t_test(differences, (_apart(one, rows) for one in own))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +147,16 @@ def _skewed(sums: Floats, rows: slice) -> Floats:
         return np.where(second > 0, np.clip(_powers(sums, rows, 3) / second**1.5, -1.0, 1.0), 0.0)
 
 
-def _t_test(differences: Floats, parts: Sequence[_Apart]) -> Floats:
+def _t_test(differences: Floats, parts: Iterable[_Apart]) -> Floats:
     """p of sums of independent parts, whose variances and third moments add up. Source of the freedom: F. E. Satterthwaite, Biometrics
     Bull. 2 (1946) 110-114."""
-    variance, third = np.sum([one.variance for one in parts], axis=0), np.sum([one.third for one in parts], axis=0)
+    variance, third, told = (np.zeros_like(differences) for _ in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = 1 / np.sum([(one.variance / variance) ** 2 / one.freedom for one in parts], axis=0)
-        found = turned_p(differences / np.sqrt(variance), third / variance**1.5, freedom)
+        for one in parts:  # one after another: fifty tasks of a thousand models would be a gigabyte
+            variance += one.variance
+            third += one.third
+            told += one.variance**2 / one.freedom
+        found = turned_p(differences / np.sqrt(variance), third / variance**1.5, variance**2 / told)
     return np.where((variance > 0) & np.isfinite(variance), found, 1.0)
 
 
