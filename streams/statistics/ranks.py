@@ -19,7 +19,7 @@ from streams.statistics.spreads import HAIR, Clusters, Floats, effect_of, freedo
 
 # Tests of all pairs are held so far; above, what Holm adds to Bonferroni is not worth another pass over millions of pairs.
 MOST_HELD = 2000
-_CHUNK_CELLS = 4_000_000
+_CHUNK_CELLS = 100_000  # a few of them stay in a processor's own memory: twice as fast as millions
 
 
 @dataclass(frozen=True, slots=True)
