@@ -13,7 +13,7 @@ from agents.judged import Judged, Judging
 from agents.repeating import planned_again
 from infra.fetching import Told
 from infra.first_seals import FirstSeals
-from infra.harness.building import beside, build, identify, setups_of
+from infra.harness.building import Identity, beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
 from infra.harness.data import Given
@@ -134,17 +134,17 @@ class Preparing:
         given = asked.given(choice)
         return await self._building.run(function, choice, dress=asked.dress, settings=self._settings, given=given, **named)
 
-    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[str, tuple[Setup, ...]]:
-        """The id of the task's build, and how each repeat is built where that varies."""
+    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[Identity, tuple[Setup, ...]]:
+        """The task's build by its id, and how each repeat is built where that varies."""
         setups = await self._of_task(setups_of, choice, asked) if choice.vary else ()
         return await self._of_task(identify, choice, asked), setups
 
     async def _prepare(
-        self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str, setups: tuple[Setup, ...]
+        self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, own: Identity, setups: tuple[Setup, ...]
     ) -> Prepared:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
-        built = await self._building.of(build_id, lambda: self._of_task(build, choice, asked), header)
+        built = await self._building.of(own.build_id, lambda: self._of_task(build, choice, asked), header)
         places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)
         more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
@@ -160,7 +160,7 @@ class Preparing:
                               rows_skipped=built.rows_skipped, setups=setups, adaptive=part)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), planned.samples, ordinals, places)
-        told = [*own_examples(built.task, built.own_examples, samples=built.samples),
+        told = [*own.told, *own_examples(built.task, built.own_examples, samples=built.samples),
                 *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
         return Prepared(chosen, planned, built.licence, differences, tuple(told))
 

@@ -104,8 +104,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "vllm": Kind(
         "language models of the Hugging Face format, by vLLM", "gpu_agent.engines.vllm.engine:Vllm", FOLDER, LIKELIHOODS | TEXTS,
-        ("cpu", "cuda"), VLLM, "vllm.txt", options=dict(USUAL) | dict(SPREAD), arguments=SAMPLED - {"no_repeat_ngram_size", "begin_suppress_tokens"},
-        bounds={"temperature": (0.01, 2.0)}, runtime_bytes=1152 * MIB, requirements_cpu="vllm_cpu.txt", once=True,
+        ("cpu", "cuda"), VLLM, "vllm.txt", options={**USUAL, **SPREAD},
+        arguments=SAMPLED - {"no_repeat_ngram_size", "begin_suppress_tokens"}, bounds={"temperature": (0.01, 2.0)},
+        runtime_bytes=1152 * MIB, requirements_cpu="vllm_cpu.txt", once=True,
     ),
 }  # fmt: skip
 # What the names of formats are to people.

@@ -4,6 +4,7 @@ Few-shot examples are drawn by one sequential generator, so a build is always of
 fewer samples takes the first ones.
 """
 
+import functools
 import hashlib
 import inspect
 import json
@@ -17,13 +18,15 @@ from typing import Any
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
-from infra.harness.defined_documents import check_labels, check_own, check_shots, explained
+from infra.harness.defined_documents import check_labels, check_own, explained
+from infra.harness.defined_examples import check_example, check_shots, explained_example
 from infra.harness.definition_files import parts_of
 from infra.harness.definition_loading import told_of
+from infra.harness.document_places import place_of
 from infra.harness.examples import Examples, draws
 from infra.harness.formats import OWN, formats_of, written
 from infra.harness.metrics import registry
-from infra.harness.skipping import skipped_of
+from infra.harness.skipping import examples_left_out, skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.settings import Settings
 from infra.suites.reading import licences
@@ -32,6 +35,7 @@ from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric, Setup
 from streams import planning
 from streams.errors import AssayError, Invalid
+from streams.quality import skipping
 
 SHORTEST_PREFIX = 200
 PREFERRED = ("acc_norm", "acc", "exact_match", "bleu_acc", "pct_stereotype")
@@ -64,6 +68,14 @@ class BuiltSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """The id that a build has, and what is to be said of it, whoever builds it."""
+
+    build_id: str
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A whole task."""
 
@@ -86,6 +98,8 @@ class Build:
     own_examples: int = 0
     rows_skipped: int = 0
     skipped_first: str | None = None
+    examples_skipped: int = 0
+    examples_skipped_first: str | None = None
     format: str = OWN
 
 
@@ -93,8 +107,8 @@ class Build:
 _last: dict[tuple[TaskChoice, Settings, Given | None], tuple[Any, Used]] = {}
 
 
-def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> str:
-    """The id that the task's build has: a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
+def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Identity:
+    """The task's build by its id, a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
 
     `given` are the documents of a derived task. Raises: NotFound, Invalid.
     """
@@ -106,7 +120,9 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
         )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings, given] = (task, used)
-    return _build_id(task, choice, used, dress)
+    left_out = examples_left_out(task, used)
+    told = skipping.told_of_examples(choice.name, len(left_out), next(iter(left_out), None))
+    return Identity(_build_id(task, choice, used, dress), (told,) if told else ())
 
 
 def build(
@@ -121,11 +137,13 @@ def build(
 
 
 def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int) -> Build:
-    check_shots(task, choice.name, exclude=choice.fewshot_exclude_self)
+    left_out = examples_left_out(task, used)
+    check_shots(task, choice.name, exclude=choice.fewshot_exclude_self, left_out=left_out)
     own = own_of(choice)
     if own is not None:
         check_own(task, own.member.fields)
-    examples = Examples(choice.name, exclude=choice.fewshot_exclude_self)
+    look = functools.partial(check_example, task, definition=own.member.fields) if own else None
+    examples = Examples(choice.name, exclude=choice.fewshot_exclude_self, look=look)
     examples.watch(task)
     try:
         task.build_all_requests(
@@ -138,8 +156,11 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
     except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        told = explained(task, own.member.fields if own else None) or Invalid(
-            f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken"
+        fields = own.member.fields if own else None
+        told = (
+            explained(task, fields)
+            or explained_example(task, fields)
+            or Invalid(f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken")
         )
         raise told from error
     expected = _expected(task)
@@ -152,7 +173,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
         fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
-        skipped_first=next(iter(skipped), None),
+        skipped_first=next(iter(skipped), None), examples_skipped=len(left_out), examples_skipped_first=next(iter(left_out), None),
     )  # fmt: skip
 
 
@@ -202,6 +223,8 @@ def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: 
         told += [[part.path, part.text] for part in parts_of(own.files)]
     if left_out := {split: len(rows) for split, rows in used.skipped.items() if rows}:
         told.append(left_out)
+    if examples_out := len(examples_left_out(task, used)):
+        told.append({"examples": examples_out})
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 
@@ -221,7 +244,7 @@ def _samples(task: Any) -> Iterator[BuiltSample]:
         calls = tuple(_call(instance) for instance in instances)
         told = json.dumps([[call.context, call.continuation, call.generation_json] for call in calls], ensure_ascii=False)
         sha = hashlib.sha256(told.encode()).hexdigest()
-        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc), calls, sha, _target(task, instances[0].doc))
+        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc, task, doc_id), calls, sha, _target(task, instances[0].doc))
 
 
 def _target(task: Any, doc: Any) -> str | None:
@@ -247,13 +270,13 @@ def _call(instance: Any) -> BuiltCall:
     )  # fmt: skip
 
 
-def _document(document: Any) -> str:
+def _document(document: Any, task: Any, number: int) -> str:
     try:
         written = json.dumps(document, ensure_ascii=False)
         written.encode()  # a half of a letter has no UTF-8
         return written
     except (TypeError, UnicodeEncodeError) as error:
-        raise Invalid(f"a document of this task holds what JSON cannot: {error}", code="document") from error
+        raise Invalid(f"{place_of(task, number)} holds what JSON cannot: {error}", code="document") from error
 
 
 def _with_prefix(samples: list[BuiltSample]) -> list[BuiltSample]:

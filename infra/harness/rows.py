@@ -17,9 +17,10 @@ HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; w
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A line that is no JSON, and why."""
+    """A line that is no JSON, or holds a number that is none, and why; in which field, where one is to blame."""
 
     why: str
+    field: str = ""
 
 
 Numbered = Sequence[tuple[int, Any]]  # each row with its line
@@ -30,7 +31,7 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
 
     Where `skipped` is given, rows that no table can hold are left out, and told there.
     """
-    bad = {number: f", line {number}: {told}" for number, row in rows if (told := _no_row(row)) is not None}
+    bad = {number: f", line {number}{told}" for number, row in rows if (told := _no_row(row)) is not None}
     rows = _without(rows, bad, where, skipped)
     # The library looks for fields in the first row alone.
     columns = dict.fromkeys(name for _, row in rows for name in row)
@@ -59,11 +60,11 @@ def _without(rows: Numbered, bad: Mapping[int, str], where: str, skipped: list[s
 
 def _no_row(row: Any) -> str | None:
     if isinstance(row, BadRow):
-        return row.why
+        return f", field {row.field}: {row.why}" if row.field else f": {row.why}"
     if isinstance(row, dict) and row:
         return None
     told = "an object without fields" if row == {} else kind_of(row)
-    return f'a row must be an object such as {{"question": "…"}}, not {told}'
+    return f': a row must be an object such as {{"question": "…"}}, not {told}'
 
 
 def kind_of(value: Any) -> str:
@@ -101,7 +102,7 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
     counts: dict[str, Counter[str]] = {}
     first: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        for field, value in _values(row, ""):
+        for field, value in values(row):
             counts.setdefault(field, Counter())[kind_of(value)] += 1
             first.setdefault((field, kind_of(value)), number)
     usual = {field: kinds.most_common(1)[0][0] for field, kinds in counts.items()}
@@ -109,7 +110,7 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
         if any(map(half_a_letter, _names(row))):
             yield number, f", line {number}: a field's name {HALF}"
             continue
-        for field, value in _values(row, ""):
+        for field, value in values(row):
             if (told := _fault(value)) is not None:
                 yield number, f", line {number}, field {field}: {told}"
             elif (kind := kind_of(value)) != usual[field]:
@@ -133,14 +134,14 @@ def _names(value: Any) -> Iterator[str]:
         yield from _names(one)
 
 
-def _values(value: Any, way: str) -> Iterator[tuple[str, Any]]:
+def values(value: Any, way: str = "") -> Iterator[tuple[str, Any]]:
     """Every value in a row that is not null, with its field: `a.b` within an object, `a[]` within a list."""
     if isinstance(value, Mapping):
         for name, one in value.items():
-            yield from _values(one, f"{way}.{name}" if way else str(name))
+            yield from values(one, f"{way}.{name}" if way else str(name))
     elif isinstance(value, list):
         yield way, value
         for one in value:
-            yield from _values(one, f"{way}[]")
+            yield from values(one, f"{way}[]")
     elif value is not None:
         yield way, value

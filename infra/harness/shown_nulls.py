@@ -1,0 +1,74 @@
+"""Nulls of a document that a template would show as the text "None": as they are, joined, put into a text, or within a list.
+
+The template is filled once more with nulls that are alike in all, but cannot be shown. What it only asks about (`is none`, `if`, `select`,
+`default(…, true)`) and what writes JSON (`tojson`) goes as it does without.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Final, Never
+
+PART: Final = "what is made of a column"
+
+
+def null_in(told: Any, document: Mapping[str, Any]) -> str | None:
+    """What of a template would be shown as None: the field's name, as `a.b` within an object, `a[0]` within a list."""
+    if not isinstance(told, str) or "{{" not in told:
+        return None
+    try:
+        _strict(told).render(**{name: _marked(one, name) for name, one in document.items()})
+    except NullShownError as error:
+        return str(error)
+    except Exception:  # noqa: BLE001  the document as it is fills the template: whatever this raises is no matter of a text
+        return None
+    return None
+
+
+class NullShownError(Exception):
+    """A template shows what is null."""
+
+
+class _Null:
+    """A null, and where it is."""
+
+    def __init__(self, way: str) -> None:
+        self._way = way
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or isinstance(other, _Null)
+
+    def __hash__(self) -> int:
+        return hash(None)
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> Never:
+        raise NullShownError(self._way)
+
+    def __format__(self, _: str) -> Never:
+        raise NullShownError(self._way)
+
+
+def _marked(value: Any, way: str) -> Any:
+    if value is None:
+        return _Null(way)
+    if isinstance(value, dict):
+        return {name: _marked(one, f"{way}.{name}") for name, one in value.items()}
+    return [_marked(one, f"{way}[{place}]") for place, one in enumerate(value)] if isinstance(value, list) else value
+
+
+def _refuse(value: Any) -> Any:
+    if value is None:
+        raise NullShownError(PART)
+    return value
+
+
+@functools.cache
+def _strict(template: str) -> Any:
+    from lm_eval import utils
+
+    strict = utils.env.overlay(finalize=_refuse)
+    strict.tests = strict.tests | {"none": lambda value: value is None or isinstance(value, _Null)}
+    strict.policies = strict.policies | {"json.dumps_kwargs": {"sort_keys": True, "default": lambda _: None}}
+    return type(strict).from_string(strict, template)  # its own one is the plain environment's, kept (infra/harness/tasks.py)
