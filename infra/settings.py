@@ -78,7 +78,9 @@ class Settings(BaseSettings):
         description="Seconds in which a stream processor must get on with what it has in hand or to read; else it is started anew.",
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
-    build_processes: int = Field(default=1, ge=1, description="Processes that build tasks, beside the planner's event loop.")
+    build_processes: int = Field(
+        default=2, ge=1, description="Processes that build tasks, beside the planner's event loop; one submitter has half of them at most."
+    )
     build_limit_s: float = Field(default=1800.0, gt=0, description="Seconds that building one task may take; then its run is refused.")
     model_hang_s: float = Field(
         default=120.0, gt=0, description="Seconds that a model's files may leave the planner without an answer; then its run is refused."
