@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agents.adapting import Sources, sources_of
-from agents.bringing import Bringing
 from agents.building import Builder, Building
 from agents.judged import Judged, Judging
 from agents.repeating import planned_again
 from infra.fetching import Told
 from infra.first_seals import FirstSeals
+from infra.hanging import Bringing
 from infra.harness.building import Identity, beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress

@@ -83,7 +83,14 @@ class Settings(BaseSettings):
     )
     build_limit_s: float = Field(default=1800.0, gt=0, description="Seconds that building one task may take; then its run is refused.")
     model_hang_s: float = Field(
-        default=120.0, gt=0, description="Seconds that a model's files may leave the planner without an answer; then its run is refused."
+        default=120.0,
+        gt=0,
+        description="Seconds that a model's files may not answer: its run is then refused by the planner, its attempt fails at an agent.",
+    )
+    load_hang_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds in which an engine that loads a model must take 0.05 s of a processor, or read a MiB; else the attempt fails.",
     )
     process_memory_mb: int = Field(
         default=8192,
