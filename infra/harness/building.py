@@ -28,6 +28,7 @@ from infra.harness.formats import OWN, formats_of, written
 from infra.harness.metrics import registry
 from infra.harness.skipping import examples_left_out, skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
+from infra.kafka import MOST_BYTES
 from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
@@ -41,6 +42,7 @@ SHORTEST_PREFIX = 200
 PREFERRED = ("acc_norm", "acc", "exact_match", "bleu_acc", "pct_stereotype")
 LIKELIHOODS = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling"})
 GUESSED_AT = 1000
+OVERHEAD_BYTES = 200  # of a request beside its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
             or Invalid(f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken")
         )
         raise told from error
+    samples = _with_prefix(samples)
+    for sample in samples:
+        _check_size(sample, task)
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
     skipped = skipped_of(task, used)
@@ -170,7 +175,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
         build_id=_build_id(task, choice, used, dress, seed=seed), task=choice.name, task_version=str(task.VERSION),
         harness_version=HARNESS_VERSION, data_sha=used.sha, data_source=used.source,
         licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
-        fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
+        fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=samples, expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
         skipped_first=next(iter(skipped), None), examples_skipped=len(left_out), examples_skipped_first=next(iter(left_out), None),
@@ -277,6 +282,17 @@ def _document(document: Any, task: Any, number: int) -> str:
         return written
     except (TypeError, UnicodeEncodeError) as error:
         raise Invalid(f"{place_of(task, number)} holds what JSON cannot: {error}", code="document") from error
+
+
+def _check_size(sample: BuiltSample, task: Any) -> None:
+    """Raises: Invalid for a document that no record of the log holds with its requests. What is long is published apart, and not in it."""
+    texts = [sample.document, sample.target or ""]
+    for call in sample.requests:
+        texts += [call.continuation or "", call.generation_json or "", call.context if len(call.context) <= planning.LONGEST_INLINE else ""]
+    needed = sum(len(text.encode(errors="replace")) for text in texts) + OVERHEAD_BYTES * (len(sample.requests) + 1)
+    if needed > MOST_BYTES:
+        told = f"{place_of(task, sample.doc_id)} takes {needed:,} bytes with its requests, and a record of the log holds {MOST_BYTES:,}"
+        raise Invalid(f"{told}; leave the row out, or shorten it", code="document-too-large")
 
 
 def _with_prefix(samples: list[BuiltSample]) -> list[BuiltSample]:

@@ -23,6 +23,7 @@ from streams.errors import Invalid
 from streams.once import once
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+UTF_16, UTF_8 = (b"\xff\xfe", b"\xfe\xff"), b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -176,10 +177,30 @@ def _rows(file: Path, split: str, used: Used) -> tuple[Any, list[int]]:
         plain = gzip.decompress(body) if file.suffix == ".gz" else body
     except (OSError, EOFError) as error:
         raise Invalid(f"{file} is truncated or no gzip file ({error}); fetch it again", code="data-truncated") from error
+    _check_form(plain, file)
     rows = [(number, _row(line, number, file, used)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
     if not rows:
         raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
     return table(rows, where=str(file), skipped=used.skipped.setdefault(split, []) if used.skips else None)
+
+
+def _check_form(plain: bytes, file: Path) -> None:
+    """Raises: Invalid for a file that is no JSON Lines as a whole: no line of it could be read, and none is to blame."""
+    if plain.startswith(UTF_16) or b"\0" in plain[:4]:
+        raise Invalid(f"{file} is UTF-16 or UTF-32; save it as UTF-8", code="data-form")
+    if plain.lstrip(UTF_8 + b" \r\n\t").startswith(b"[") and (kind := _whole(plain)) is not None:
+        raise Invalid(
+            f"{file} is {kind}, and a split is JSON Lines, an object on each line: jq -c '.[]' writes a list's so", code="data-form"
+        )
+
+
+def _whole(plain: bytes) -> str | None:
+    """What a file is as one value of JSON, a list; None where it is none."""
+    try:
+        told = json.loads(plain.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return f"one list of {len(told):,}" if isinstance(told, list) and told and all(isinstance(one, dict) for one in told) else None
 
 
 def _short(file: Path) -> str:
@@ -207,7 +228,13 @@ def _finite(row: Any, beyond: Sequence[str]) -> Any:
 def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
     beyond: list[str] = []
     try:
-        row = json.loads(line, object_pairs_hook=once, parse_constant=_no_constant, parse_float=functools.partial(_number, beyond))
+        text = line.decode("utf-8-sig")
+        row = json.loads(text, object_pairs_hook=once, parse_constant=_no_constant, parse_float=functools.partial(_number, beyond))
+    except UnicodeDecodeError as error:
+        why = f"not UTF-8 (byte {error.start + 1} is {line[error.start]:#04x}); save the file as UTF-8"
+        if used.skips:
+            return BadRow(why)
+        raise Invalid(f"{file}, line {number}: {why}", code="data-form") from error
     except ValueError as error:
         why = f"not JSON ({error}); mend it, or fetch the file again if it is truncated"
         if used.skips:

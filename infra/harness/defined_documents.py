@@ -17,7 +17,7 @@ from infra.harness.defined_targets import TARGET, answer_of, wrong_target, wrong
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.document_places import file_of, place_of
 from infra.harness.rows import HALF, half_a_letter, kind_of, shown
-from infra.harness.shown_nulls import null_in
+from infra.harness.wrongly_shown import wrongly_shown
 from streams.errors import Invalid
 
 CODE: Final = "task-document"
@@ -27,6 +27,7 @@ COLUMN: Final = re.compile(r"[A-Za-z_]\w*")
 UNKNOWN: Final = re.compile(r"'([^']+)'(?: is undefined)?")  # as Jinja says it, and a dict
 ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # an object's, another each time
 CLOSE: Final = 0.7
+NO_LIST: Final = "what it makes is no list of texts: write {{ [a, b] }} of columns, a list, or the name of a column that has one"
 TEMPLATES: Final = SandboxedEnvironment()
 
 
@@ -128,7 +129,8 @@ def unmade(task: Any, document: Any, *, told: Any = None) -> Iterator[tuple[str,
         try:
             made = getattr(task, field)(document, *([getattr(says, field)] if told is not None else []))
         except Exception as error:  # noqa: BLE001  templates and functions are a task's own: whatever one raises is told as its refusal
-            yield field, _because(error, getattr(says, field), document)
+            no_list = field == "doc_to_choice" and isinstance(error, ValueError | SyntaxError)
+            yield field, (_no_list if no_list else _because)(error, getattr(says, field), document)
             return
         if isinstance(made, str) and half_a_letter(made):
             yield field, HALF
@@ -144,7 +146,8 @@ def unmade(task: Any, document: Any, *, told: Any = None) -> Iterator[tuple[str,
 def _unmade_around(task: Any, document: Mapping[str, Any], fields: Sequence[str], says: Any) -> Iterator[tuple[str, str]]:
     """What stands before a document's own text, or begins its answer, and cannot be made."""
     for field in fields:
-        if not isinstance(template := getattr(says, field, None), str) or not (template in document or "{" in template):
+        template = getattr(says, field, None)
+        if not isinstance(template, str) or not template or not (template in document or "{" in template):
             continue
         try:
             made = task.resolve_field(document, template)
@@ -160,12 +163,21 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         name = unknown[1]
         close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
         return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
-    seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
-    if seen:
-        return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
+    if seen := _seen(told, document):
+        return f"{seen}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
     if callable(told):
         return f"its function raised {type(error).__name__}: {error}"
     return f"it is no template that can be filled: {ADDRESS.sub('', str(error))}"
+
+
+def _no_list(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
+    seen = _seen(told, document)
+    return f"{seen + ': ' if seen else ''}{NO_LIST}"
+
+
+def _seen(told: Any, document: Mapping[str, Any]) -> str:
+    """What a document has in the columns that a template reads."""
+    return "; ".join(f"{name} is {shown(document[name])}" for name in _columns(told) if name in document)
 
 
 def _columns(told: Any) -> list[str]:
@@ -194,13 +206,13 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
 
 def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     for field in (*FIELDS, *BESIDE):
-        if (name := null_in(getattr(task.config, field, None), document)) is not None:
-            yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+        if (fault := wrongly_shown(getattr(task.config, field, None), document)) is not None:
+            yield field, fault
     yield from wrong_target(task, document)
     if task.OUTPUT_TYPE == "loglikelihood" and not str(task.doc_to_target(document)).strip():
         yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
     if task.config.doc_to_choice is not None:
-        yield from _wrong_place(task, task.doc_to_text(document), task.doc_to_choice(document))
+        yield from wrong_place(task, task.doc_to_text(document), task.doc_to_choice(document))
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
 
@@ -211,12 +223,13 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     if task.config.process_results is not None or task.multiple_input:
         return
     yield from _wrong_label(task, choices, document)
+    yield from _alike(task, choices, document)
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
         yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"
 
 
-def _wrong_place(task: Any, text: Any, choices: Any) -> Iterator[tuple[str, str]]:
+def wrong_place(task: Any, text: Any, choices: Any) -> Iterator[tuple[str, str]]:
     """A prompt of digits alone is the place of a choice to lm-eval, whose text then stands in the prompt; the first document says which."""
     if isinstance(text, int) != bool(task.multiple_input):
         first = "the place of a choice" if task.multiple_input else "a text"
@@ -224,6 +237,18 @@ def _wrong_place(task: Any, text: Any, choices: Any) -> Iterator[tuple[str, str]
         yield "doc_to_text", f"{told}: digits alone are taken for a place; put a word beside them"
     elif isinstance(text, int) and not 0 <= text < len(choices):
         yield "doc_to_text", f"{shown(text)} is no place of its {len(choices)} choices; give 0 to {len(choices) - 1}"
+
+
+def _alike(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """The right choice twice: of equal likelihoods the first counts, whichever of them is right."""
+    gold = answer_of(task, document)
+    labels = [one for one in (gold if isinstance(gold, list) else [gold]) if _is_choice(one, choices)]
+    for right in [one if isinstance(one, str) else choices[one] for one in labels]:
+        places = [place for place, choice in enumerate(choices) if choice == right]
+        if len(places) > 1 and not (isinstance(gold, list) and set(places) <= set(gold)):
+            told = f"choices {places[0]} and {places[1]} are alike, and one of them is right: no answer can be told right or wrong"
+            yield "doc_to_choice", f"{told}; give choices that differ, or leave the row out"
+            return
 
 
 def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:

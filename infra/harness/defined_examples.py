@@ -7,12 +7,13 @@ of texts, of which the first is shown.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from infra.harness.defined_documents import CODE, unmade
+from infra.harness.defined_documents import CODE, unmade, wrong_place
 from infra.harness.defined_targets import TARGET
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.document_places import example_place
 from infra.harness.rows import shown
-from infra.harness.shown_nulls import null_in
+from infra.harness.wrongly_shown import wrongly_shown
+from infra.marked_yaml import pairs
 from streams.errors import Invalid
 
 TEXTS: Final = ("doc_to_text", "doc_to_choice", "doc_to_target", "gen_prefix")
@@ -45,8 +46,8 @@ def example_faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str
         return
     yield from _unshown(task, document, own=own)
     for field in TEXTS if own else ():
-        if (name := null_in(getattr(task.fewshot_cfg, field), document)) is not None:
-            yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+        if (fault := wrongly_shown(getattr(task.fewshot_cfg, field), document)) is not None:
+            yield field, fault
 
 
 def check_shots(task: Any, name: str, *, exclude: bool = False, left_out: list[str]) -> None:
@@ -72,17 +73,22 @@ def check_shots(task: Any, name: str, *, exclude: bool = False, left_out: list[s
 
 def _told(task: Any, document: Any, fault: tuple[str, str], definition: Fields | None) -> Invalid:
     number = next((number for number, one in enumerate(task.sampler.df) if one is document), None)
-    where = line_of(definition, fault[0]) if definition is not None else f"task {task.config.task}, "
+    where = _line(definition, fault[0]) if definition is not None else f"task {task.config.task}, "
     return Invalid(f"{where}{example_place(task, number)}, {fault[0]}: {fault[1]}", code=CODE)
+
+
+def _line(definition: Fields, field: str) -> str:
+    """Where a field is said that examples are made by: of their own, else of the task."""
+    own = pairs(definition["fewshot_config"][1]) if "fewshot_config" in definition else {}
+    return line_of(own, field) or line_of(definition, field) or line_of(definition, "fewshot_config")
 
 
 def _unshown(task: Any, document: Mapping[str, Any], *, own: bool) -> Iterator[tuple[str, str]]:
     told = task.fewshot_cfg
     text, answer = task.doc_to_text(document, told.doc_to_text), task.doc_to_target(document, told.doc_to_target)
     choices = task.doc_to_choice(document, told.doc_to_choice) if told.doc_to_choice else None
+    yield from wrong_place(task, text, choices or ())
     if isinstance(text, int):
-        if not choices or not 0 <= text < len(choices):
-            yield "doc_to_text", f"{shown(text)} is no place of its {len(choices or ())} choices"
         choices = None  # the choice is in the prompt, and what follows it is the answer
     if (fault := _unshown_answer(answer, choices)) is not None:
         yield TARGET, fault

@@ -42,7 +42,11 @@ class Examples:
             return contexts(doc, *arguments, **named)
 
         def sample(n: int, *arguments: Any, **named: Any) -> Sequence[Any]:
-            found: Sequence[Any] = draw(n, *arguments, **named | ({"eval_doc": self._asked} if self.exclude else {}))
+            try:
+                found: Sequence[Any] = draw(n, *arguments, **named | ({"eval_doc": self._asked} if self.exclude else {}))
+            except ValueError as error:  # a draw of more than there are
+                told = f"task {self.name} at {n} shots has fewer than {n} examples beside one that is asked, for rows are copies of it"
+                raise Invalid(f"{told}; ask for fewer, or leave the copies out", code="no-fewshot-data") from error
             self._look(found)
             self._count(found)
             return found

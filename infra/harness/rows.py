@@ -12,6 +12,7 @@ from streams.errors import Invalid
 CODE: Final = "data-row"
 MOST_BITS: Final = 63
 SHOWN: Final = 40
+DEEPEST: Final = 64
 HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; write the letter, or leave it out"
 
 
@@ -38,8 +39,8 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
     first, *others = (row for _, row in rows)
     try:
         return datasets.Dataset.from_list([columns | first, *others]), [number for number, _ in rows]
-    except (ValueError, TypeError, OverflowError, datasets.exceptions.DatasetsError) as error:
-        found = dict(reversed(list(_faults(rows))))
+    except (ValueError, TypeError, OverflowError, RecursionError, datasets.exceptions.DatasetsError) as error:
+        found = _too_deep(rows) or dict(reversed(list(_faults(rows))))
         if not found:
             raise Invalid(f"{where}: its rows make no table: {error}", code=CODE) from error
         return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped)
@@ -116,6 +117,20 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
             elif (kind := kind_of(value)) != usual[field]:
                 told = f"{kind}, where line {first[field, usual[field]]} has {usual[field]}; give all rows the same kind, or null"
                 yield number, f", line {number}, field {field}: {told}"
+
+
+def _too_deep(rows: Numbered) -> dict[int, str]:
+    """Rows with lists or objects within each other, deeper than a table can be made of."""
+    return {number: f", line {number}: lists within lists, too deep to be read; write them flat" for number, row in rows if _deep(row)}
+
+
+def _deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]
+        if not level:
+            return False
+    return True
 
 
 def _fault(value: Any) -> str | None:

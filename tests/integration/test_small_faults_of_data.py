@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from infra.harness.shown_nulls import null_in
-from schemas.requests import TaskPart
+from infra.harness.building import build
+from infra.harness.chat import Dress
+from infra.harness.wrongly_shown import wrongly_shown
+from infra.settings import Settings
+from schemas.requests import Chat, TaskChoice, TaskPart
 from streams.errors import Invalid
 from tests.integration.test_documents import ROWS, built, lines, without_place
 from tests.unit.test_definitions import GENERATED, WHOLE
@@ -32,7 +35,23 @@ NULLS = {"l": ["a", None, "b"], "n": None, "d": {"x": None}, "t": "text", "s": [
 )  # fmt: skip
 def test_a_null_that_a_template_shows_is_found_wherever_it_is(template: str, shown: str | None) -> None:
     """As a value, joined, put into a text or within a list; what only asks about it, or writes JSON, shows none."""
-    assert null_in(template, NULLS) == shown
+    told = f"{shown} is null, and would be shown as None; give a value, or leave the row out" if shown else None
+    assert wrongly_shown(template, NULLS) == told
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("{{country.upper}}", "what would be shown is a function of Python's, upper; call it, as upper()"),
+        ("{{choices|map('upper')}}", "what would be shown is no text yet, but what a filter goes through; add |join or |list"),
+        ("{{self}}", "self is a name of Jinja's own; give the column another"),
+    ],
+)
+def test_what_is_no_text_is_not_shown(tmp_path: Path, template: str, says: str) -> None:
+    """lm-eval asks for "<built-in method upper of str object at 0x7f…>", which is another text in every process."""
+    with pytest.raises(Invalid) as refused:
+        built(tmp_path, WHOLE.replace("{{country}}", template), lines(-1))
+    assert f"line 5: document 0, doc_to_text: {says}" in without_place(str(refused.value))
 
 
 def test_a_null_in_a_list_that_is_joined_is_refused(tmp_path: Path) -> None:
@@ -129,3 +148,65 @@ def test_a_prompt_of_digits_alone_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(Invalid, match=r"document 3 .*: digits alone are taken for a place"):
         built(tmp_path / "e", texts, lines(3, country="42"))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (lines(-1).encode("utf-16"), "test.jsonl is UTF-16 or UTF-32; save it as UTF-8"),
+        (
+            lines(2, country="Perú").replace("\\u00fa", "ú").encode("latin-1"),
+            "line 3: not UTF-8 (byte 17 is 0xfa); save the file as",
+        ),
+        (json.dumps(ROWS).encode(), "test.jsonl is one list of 6, and a split is JSON Lines, an object on each line: jq -c '.[]' writes"),
+        (b"\xef\xbb\xbf" + json.dumps(ROWS, indent=1).encode(), "test.jsonl is one list of 6, and a split is JSON Lines"),
+        (f'{lines(-1)[:-1]}, "x": {"[" * 300}{"]" * 300}}}'.encode(), "test.jsonl, line 6: lists within lists, too deep to be read; write"),
+    ],
+)
+def test_a_file_that_is_no_json_lines_is_told_as_what_it_is(tmp_path: Path, body: bytes, says: str) -> None:
+    """Not as a decoder of Python's takes it. A mark of UTF-8's at its beginning, and lines that end as Windows' do, are no matter."""
+    built(tmp_path, WHOLE, lines(-1))
+    (tmp_path / "me__capitals" / "default" / "test.jsonl").write_bytes(body)
+    with pytest.raises(Invalid) as refused:
+        again(tmp_path)
+    assert says in str(refused.value)
+    (tmp_path / "me__capitals" / "default" / "test.jsonl").write_bytes(b"\xef\xbb\xbf" + lines(-1).replace("\n", "\r\n").encode())
+    assert len(again(tmp_path).samples) == 6
+
+
+def again(folder: Path) -> Any:
+    """The task over the file that lies there."""
+    choice = TaskChoice(name="capitals", definition=WHOLE)
+    return build(choice, dress=Dress(Chat()), settings=Settings(home=folder, datasets=folder))
+
+
+def test_a_row_that_no_record_holds_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    """Its document, with what is asked of it; half of that is published apart, and no matter."""
+    says = r"document 2 \(.*test\.jsonl, line 3\) takes 2,200,\d{3} bytes with its requests, and a record of the log holds 2,093,056; leave"
+    with pytest.raises(Invalid, match=says):
+        built(tmp_path / "a", WHOLE, lines(2, hint="x" * 2_200_000))
+    assert built(tmp_path / "b", WHOLE, lines(2, country="x" * 900_000)).samples
+
+
+def test_a_right_choice_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Of equal likelihoods the first counts: a model that says what is right would be wrong. Wrong ones may be alike."""
+    for answer, alike in ((0, (0, 1)), (1, (0, 1)), (2, (1, 2))):
+        choices = ["a", "b", "c"]
+        choices[alike[0]] = choices[alike[1]]
+        with pytest.raises(Invalid) as refused:
+            built(tmp_path / str(answer), WHOLE, lines(2, choices=choices, answer=answer))
+        told = f"document 2, doc_to_choice: choices {alike[0]} and {alike[1]} are alike, and one of them is right: no answer can be told"
+        assert told in without_place(str(refused.value))
+    assert built(tmp_path / "x", WHOLE, lines(2, choices=["a", "b", "b"], answer=0)).samples
+
+
+def test_a_column_may_have_any_name(tmp_path: Path) -> None:
+    """One that Python's functions, or Jinja, have for themselves too; lm-eval breaks over `self`."""
+    rows = lines(-1).replace('"answer"', '"self": "s", "": 3, "answer"')
+    assert built(tmp_path, WHOLE, rows).samples[0].requests[0].context == "The capital of Land 0 is"
+
+
+def test_rows_that_are_copies_of_what_is_asked_are_told(tmp_path: Path) -> None:
+    """Where a document is never its own example; lm-eval ends with "Sample larger than population"."""
+    with pytest.raises(Invalid, match="capitals at 2 shots has fewer than 2 examples beside one that is asked, for rows are copies of it"):
+        built(tmp_path, WHOLE, "\n".join([json.dumps(ROWS[0])] * 6), fewshot=2, fewshot_exclude_self=True)

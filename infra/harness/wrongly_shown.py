@@ -1,31 +1,37 @@
-"""Nulls of a document that a template would show as the text "None": as they are, joined, put into a text, or within a list.
+"""What a template would show that nobody means: a null as "None" (joined, put into a text, in a list), a function, what is no text yet.
 
 The template is filled once more with nulls that are alike in all, but cannot be shown. What it only asks about (`is none`, `if`, `select`,
 `default(…, true)`) and what writes JSON (`tojson`) goes as it does without.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Never
+
+from jinja2.runtime import TemplateReference
 
 PART: Final = "what is made of a column"
 
 
-def null_in(told: Any, document: Mapping[str, Any]) -> str | None:
-    """What of a template would be shown as None: the field's name, as `a.b` within an object, `a[0]` within a list."""
+def wrongly_shown(told: Any, document: Mapping[str, Any]) -> str | None:
+    """Why what a template shows of a document is none of its texts, naming the field: `a.b` within an object, `a[0]` within a list."""
     if not isinstance(told, str) or "{{" not in told:
         return None
     try:
         _strict(told).render(**{name: _marked(one, name) for name, one in document.items()})
-    except NullShownError as error:
+    except ShownError as error:
         return str(error)
     except Exception:  # noqa: BLE001  the document as it is fills the template: whatever this raises is no matter of a text
         return None
     return None
 
 
-class NullShownError(Exception):
-    """A template shows what is null."""
+class ShownError(Exception):
+    """A template shows what it should not."""
+
+
+def _null(way: str) -> ShownError:
+    return ShownError(f"{way} is null, and would be shown as None; give a value, or leave the row out")
 
 
 class _Null:
@@ -44,10 +50,10 @@ class _Null:
         return False
 
     def __repr__(self) -> Never:
-        raise NullShownError(self._way)
+        raise _null(self._way)
 
     def __format__(self, _: str) -> Never:
-        raise NullShownError(self._way)
+        raise _null(self._way)
 
 
 def _marked(value: Any, way: str) -> Any:
@@ -58,9 +64,16 @@ def _marked(value: Any, way: str) -> Any:
     return [_marked(one, f"{way}[{place}]") for place, one in enumerate(value)] if isinstance(value, list) else value
 
 
-def _refuse(value: Any) -> Any:
+def _checked(value: Any) -> Any:
     if value is None:
-        raise NullShownError(PART)
+        raise _null(PART)
+    if isinstance(value, TemplateReference):
+        raise ShownError("self is a name of Jinja's own; give the column another")
+    if callable(value):
+        name = getattr(value, "__name__", "it")
+        raise ShownError(f"what would be shown is a function of Python's, {name}; call it, as {name}()")
+    if isinstance(value, Iterator):
+        raise ShownError("what would be shown is no text yet, but what a filter goes through; add |join or |list")
     return value
 
 
@@ -68,7 +81,7 @@ def _refuse(value: Any) -> Any:
 def _strict(template: str) -> Any:
     from lm_eval import utils
 
-    strict = utils.env.overlay(finalize=_refuse)
+    strict = utils.env.overlay(finalize=_checked)
     strict.tests = strict.tests | {"none": lambda value: value is None or isinstance(value, _Null)}
     strict.policies = strict.policies | {"json.dumps_kwargs": {"sort_keys": True, "default": lambda _: None}}
     return type(strict).from_string(strict, template)  # its own one is the plain environment's, kept (infra/harness/tasks.py)
