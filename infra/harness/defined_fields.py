@@ -46,9 +46,14 @@ def check_kinds(told: Fields) -> None:
         if not choice.tag.endswith(":str"):
             raise wrong(choice, f"a choice must be a text, and {_kind(choice)} is none to YAML; put it in quotes", code=CODE)
     for metric in _listed(told, "metric_list"):
-        for name, (_, node) in pairs(metric).items():
-            if not (name.startswith("ignore_") and str(node.value).startswith("true")):  # true, to lm-eval, whatever follows (afrobench)
-                _check_kind(name, node, OF_METRICS)
+        _check_metric(metric)
+
+
+def _check_metric(metric: Any) -> None:
+    for name, (_, node) in pairs(metric).items():
+        # What begins so is true to lm-eval, whatever follows (afrobench).
+        if not (name.startswith("ignore_") and str(node.value).startswith("true")):
+            _check_kind(name, node, OF_METRICS)
 
 
 def _check_kind(name: str, node: Any, takes: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
