@@ -5,10 +5,12 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from agents.turns import Turns
 from infra.builds import Builds
 from infra.harness.building import Build, BuiltCall, BuiltSample
 from infra.harness.limits import bounded
@@ -37,6 +39,7 @@ class Building:
         self._limit_s = limit_s
         self._count = processes
         self._processes = pool(processes)
+        self._turns = Turns(processes)
         self._building: dict[str, asyncio.Lock] = {}
         self.builds = Builds(log)
 
@@ -93,8 +96,9 @@ class Building:
 
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""
-        name, processes = str(getattr(arguments[0], "name", "a task")), self._processes
-        work = functools.partial(bounded, functools.partial(function, *arguments, **named), name, self._limit_s)
+        whole = functools.partial(function, *arguments, **named)
+        name, processes = str(getattr(next(iter(whole.args), None), "name", "a task")), self._processes
+        work = functools.partial(bounded, whole, name, self._limit_s)
         try:
             return await noticed(asyncio.get_running_loop().run_in_executor(processes, work), what="a task's building")
         except BrokenProcessPool:
@@ -105,6 +109,10 @@ class Building:
         except BrokenProcessPool as error:
             raise Invalid(f"building {name!r} ended the builder's process; the planner's log says more", code="builder-died") from error
 
+    def asked_by(self, who: str) -> "Builder":
+        """The builders, as somebody asks them."""
+        return Builder(self, self._turns, who)
+
     def prepare(self) -> None:
         """Lets a builder's process import what it needs, while others start."""
         asyncio.get_running_loop().run_in_executor(self._processes, prepare)
@@ -112,6 +120,25 @@ class Building:
     def close(self) -> None:
         """Ends the builders' processes."""
         end(self._processes)
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """The builders as one submitter asks them: with others, in turn, for what may take half an hour each."""
+
+    building: Building
+    turns: Turns
+    who: str
+
+    async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """As Building.run, when it is its turn."""
+        async with self.turns.of(self.who):
+            return await self.building.run(function, *arguments, **named)
+
+    async def of(self, build_id: str, work: Callable[[], Any], header: dict[str, Any]) -> TaskBuilt:
+        """As Building.of, of what `work` builds in a process, when it is its turn: else others who want that build would wait for it."""
+        async with self.turns.of(self.who):
+            return await self.building.of(build_id, functools.partial(self.building.run, work), header)
 
 
 def _apart(call: BuiltCall) -> str:

@@ -20,6 +20,7 @@ from agents.app import consume_sharded
 from agents.building import Building
 from agents.preparing import Preparing
 from agents.shards import Shards
+from agents.turns import Turns
 from infra.identity import producer
 from infra.kafka import Log, Place, Record
 from infra.logging import frames
@@ -39,7 +40,7 @@ from streams.trust.privacy import PRIVATE
 LONGEST_TOLD = 1000
 LONGEST_REASON = 10_000  # of a request that is refused; it may name every task that cannot run
 JOBS_AT_ONCE = 500
-AT_ONCE = 8  # requests in planning; most of them wait for the builders
+AT_ONCE = 8  # requests in planning, one submitter's half of it at most; most of them wait for the builders
 HELD = 16  # with those whose models are being brought
 log_line = structlog.get_logger()
 NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
@@ -47,10 +48,11 @@ NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
 
 @dataclass(slots=True)
 class Asked:
-    """A run that was asked for and is open: where its request lies, how far it is planned, and whether judgements follow."""
+    """A run that was asked for and is open: where its request lies, who asks, how far it is planned, and whether judgements follow."""
 
     offset: int
     judged: bool
+    submitter: str
     state: RunState | None = None
     jobs: int | None = None
     planned: set[str] = field(default_factory=set)
@@ -73,14 +75,14 @@ class Requests:
 class Planning:
     """The fold, and the planning of what is open."""
 
-    version = "planning-1"
+    version = "planning-2"
     inputs: Sequence[Sequence[Topic]] = ((REQUESTS,), (RUNS,), (JOBS_PLANNED,))
 
     def __init__(self, log: Log, preparing: Preparing) -> None:
         self._log = log
         self._preparing = preparing
-        self._room = asyncio.Semaphore(HELD)
-        self._planning = asyncio.Semaphore(AT_ONCE)
+        self._room = Turns(HELD)
+        self._planning = Turns(AT_ONCE)
 
     def empty(self) -> Requests:
         """No request."""
@@ -88,13 +90,16 @@ class Planning:
 
     def dumped(self, state: Requests) -> bytes:
         """The requests as bytes."""
-        open_ = {run: [one.offset, one.judged, one.state, one.jobs, sorted(one.planned)] for run, one in state.open.items()}
+        open_ = {run: [one.offset, one.judged, one.submitter, one.state, one.jobs, sorted(one.planned)] for run, one in state.open.items()}
         return json.dumps({"first": state.first, "open": open_}).encode()
 
     def loaded(self, told: bytes) -> Requests:
         """The requests in such bytes. Raises: ValueError, KeyError."""
         found = json.loads(told)
-        open_ = {run: Asked(offset, judged, state, jobs, set(done)) for run, (offset, judged, state, jobs, done) in found["open"].items()}
+        open_ = {
+            run: Asked(offset, judged, who, state, jobs, set(done))
+            for run, (offset, judged, who, state, jobs, done) in found["open"].items()
+        }
         return Requests(found["first"], open_)
 
     def wanted(self, state: Requests, key: bytes | None, place: Place) -> bool:
@@ -117,7 +122,7 @@ class Planning:
         digest = hashlib.sha256(body.encode()).hexdigest()[:32]
         if request.run_id not in state.first:
             state.first[request.run_id] = digest
-            state.open[request.run_id] = Asked(place.offset, bool(request.judgements or request.judges))
+            state.open[request.run_id] = Asked(place.offset, bool(request.judgements or request.judges), request.submitter)
         elif state.first[request.run_id] != digest:
             raise Conflict(f"run_id {request.run_id} was used before for another request; draw a new one", code="run-id-used")
 
@@ -140,7 +145,7 @@ class Planning:
     async def _attending(self, state: Requests, run_id: str, asked: Asked, partition: int) -> None:
         """Does what an open request needs. What breaks over one is told of it, and others are planned."""
         try:
-            async with self._room:
+            async with self._room.of(asked.submitter):
                 await until_available(lambda: self._attend(state, asked, partition), what="planning")
         except Exception as error:  # noqa: BLE001  # one request's: it is told, and others are planned
             log_line.error("cannot be planned", run_id=run_id, error=frames(error))
@@ -171,7 +176,7 @@ class Planning:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
             pinned, facts = await self._preparing.brought(request)
-            async with self._planning:
+            async with self._planning.of(asked.submitter):
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
         except Permanent as error:
             await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from agents.adapting import Sources, sources_of
-from agents.bringing import Bringing
-from agents.building import Building
+from agents.building import Builder, Building
 from agents.judged import Judged, Judging
 from agents.repeating import planned_again
 from infra.fetching import Told
 from infra.first_seals import FirstSeals
-from infra.harness.building import beside, build, identify, setups_of
+from infra.hanging import Bringing
+from infra.harness.building import Identity, beside, build, identify, setups_of
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
 from infra.harness.data import Given
@@ -51,10 +51,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request asks for: its tasks, how their prompts are dressed, and, where they judge, whom; adaptively, by whose runs."""
+    """What a request asks for: its tasks, how their prompts are dressed, of whom; where they judge, whom; adaptively, by whose runs."""
 
     choices: list[TaskChoice]
     dress: Dress
+    builder: Builder
     judged: Judged | None = None
     sources: Sources = field(default_factory=dict)
 
@@ -98,7 +99,7 @@ class Preparing:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
             sources = await sources_of(self._log, request, tasks=names, model_sha=own, before_us=asked_us)
             asked = replace(asked, sources=sources)
-        remarks = await self._building.run(remarks_of, request)
+        remarks = await asked.builder.run(remarks_of, request)
         prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts, engine=request.engine)
@@ -109,11 +110,12 @@ class Preparing:
         return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks), jobs
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
+        builder = self._building.asked_by(request.submitter)
         if judging.check_request(request, DERIVED_TASKS):
-            judged = await self._judging.referring(await self._judging.judged(request), request.tasks, self._building.run)
-            return Asked(judged.choices, dress, judged)
-        leaves = [await self._building.run(leaves_of, choice) for choice in request.tasks]
-        return Asked(expanded(request.tasks, leaves), dress)
+            judged = await self._judging.referring(await self._judging.judged(request), request.tasks, builder.run)
+            return Asked(judged.choices, dress, builder, judged)
+        leaves = [await builder.run(leaves_of, choice) for choice in request.tasks]
+        return Asked(expanded(request.tasks, leaves), dress, builder)
 
     async def _prepare_all(self, request: EvaluationRequested, asked: Asked) -> tuple[list[Prepared], list[SkippedTask]]:
         """The tasks that can run, and those that cannot. That some cannot is found before any is built: building may take minutes.
@@ -130,24 +132,23 @@ class Preparing:
             raise pins.refused(errors, asked=len(asked.choices))
         return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
 
-    async def _of_task(self, function: Any, choice: TaskChoice, asked: Asked, **named: Any) -> Any:
-        given = asked.given(choice)
-        return await self._building.run(function, choice, dress=asked.dress, settings=self._settings, given=given, **named)
+    def _work(self, function: Any, choice: TaskChoice, asked: Asked, **named: Any) -> Callable[[], Any]:
+        return functools.partial(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice), **named)
 
-    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[str, tuple[Setup, ...]]:
-        """The id of the task's build, and how each repeat is built where that varies."""
-        setups = await self._of_task(setups_of, choice, asked) if choice.vary else ()
-        return await self._of_task(identify, choice, asked), setups
+    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[Identity, tuple[Setup, ...]]:
+        """The task's build by its id, and how each repeat is built where that varies."""
+        setups = await asked.builder.run(self._work(setups_of, choice, asked)) if choice.vary else ()
+        return await asked.builder.run(self._work(identify, choice, asked)), setups
 
     async def _prepare(
-        self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, build_id: str, setups: tuple[Setup, ...]
+        self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, own: Identity, setups: tuple[Setup, ...]
     ) -> Prepared:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
-        built = await self._building.of(build_id, lambda: self._of_task(build, choice, asked), header)
+        built = await asked.builder.of(own.build_id, self._work(build, choice, asked), header)
         places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)
-        more = await self._building.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
+        more = await asked.builder.run(beside, built.config_json, choice.metrics) if choice.metrics else ()
         expected = (*built.expected, *more)
         rule = stopping.rule_of(request.stopping, expected, main=(built.main_filter, built.main_metric))
         part = await self._part(request, built, asked, samples)
@@ -160,7 +161,7 @@ class Preparing:
                               rows_skipped=built.rows_skipped, setups=setups, adaptive=part)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), planned.samples, ordinals, places)
-        told = [*own_examples(built.task, built.own_examples, samples=built.samples),
+        told = [*own.told, *own_examples(built.task, built.own_examples, samples=built.samples),
                 *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
         return Prepared(chosen, planned, built.licence, differences, tuple(told))
 
@@ -177,8 +178,8 @@ class Preparing:
         found = dict[str, BuildPlace]()
         for one in setups:
             if one.build_id not in found:
-                make = functools.partial(self._of_task, build, choice, asked, seed=one.seed, format=one.format)
-                found[one.build_id] = _place(await self._building.of(one.build_id, make, header))
+                work = self._work(build, choice, asked, seed=one.seed, format=one.format)
+                found[one.build_id] = _place(await asked.builder.of(one.build_id, work, header))
         return tuple(found[one.build_id] for one in setups)
 
 

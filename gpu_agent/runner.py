@@ -11,10 +11,12 @@ import signal
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import structlog
 
 from gpu_agent.bringing import brought
 from gpu_agent.engines.counting import tokens_of
@@ -27,16 +29,21 @@ from gpu_agent.workloads.timed import Timed
 from infra.addresses import check_asked
 from infra.credentials import CREDENTIAL, key_of
 from infra.engine_environments import runnable
+from infra.hanging import LOOKS, Bringing, Doing
 from infra.hub.brought import Brought
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
 from schemas.requests import EngineChoice, ModelRef, Workload
-from streams.engines import KINDS, kind_of
+from streams.engines import KINDS, is_elsewhere, kind_of
 from streams.errors import Invalid, Temporary
 
 LENGTH = struct.Struct(">I")
+HANGS = "load-hangs"
+ENDS_S = 10.0  # a process that is killed ends in milliseconds
 # OpenMP's threads sleep while they wait: on cores that others use too, spinning made torch up to five times slower.
 # llama.cpp runs a debugger on its process before it ends it, unless it is told not to. vLLM tells at length what it does.
 SURROUNDINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GGML_NO_BACKTRACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+
+log_line = structlog.get_logger()
 
 
 def _frame(value: object) -> bytes:
@@ -54,10 +61,18 @@ class Drawn:
 
 
 class Engines:
-    """At most one engine process with one model loaded; a new one is started when another model is wanted or it has died."""
+    """At most one engine process with one model loaded; a new one is started when another model is wanted or it has died.
 
-    def __init__(self, device: str, *, preload: str = "", home: Path = Path(".assay")) -> None:
+    `model_hang_s`, `load_hang_s`: how long a model's files may not answer, and its engine may do nothing while it loads.
+    """
+
+    def __init__(
+        self, device: str, *, preload: str = "", home: Path = Path(".assay"), model_hang_s: float = 120.0, load_hang_s: float = 300.0
+    ) -> None:
         self._device = device
+        self._bringing = Bringing(hang_s=model_hang_s, error=Temporary)
+        self._load_hang_s = load_hang_s
+        self._left: dict[str, Process] = {}  # by the models over which they hang
         self._preload = preload if preload in KINDS else ""
         self._home = home
         self._runs: tuple[Path, tuple[str, ...]] | None = None
@@ -118,7 +133,7 @@ class Engines:
             if credential is not None:
                 engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
             return await self._load(model, engine, model_sha=model_sha)
-        here = await brought(model, credential=credential)
+        here = await brought(model, credential=credential, bringing=self._bringing)
         try:
             loaded, held = await self._load(here.model, engine, model_sha=model_sha)
         except BaseException:
@@ -137,16 +152,48 @@ class Engines:
             MODEL_LOADS.labels("held").inc()
             return self._loaded, True
         self._held = self._loaded = None
+        if (left := self._left.get(model.uri)) is not None and left.returncode is None:
+            raise self._hangs(model.uri, engine.name)
+        self._left.pop(model.uri, None)
         if not alive or not self._serves(engine.name):
             await self.start(engine.name)
         self._loads += 1
         with MODEL_LOAD.time(), MODEL_LOADS.labels("failed").count_exceptions():
-            async for reply in self._call("load", model, engine, self._device, model_sha):
-                assert isinstance(reply, Loaded)
-                self._held, self._loaded = (model, engine), reply
-        assert self._loaded is not None
+            self._loaded = await self._getting_on(self._read(model, engine, model_sha), model.uri, engine.name)
+            self._held = (model, engine)
         MODEL_LOADS.labels("loaded").inc()
         return self._loaded, False
+
+    async def _read(self, model: ModelRef, engine: EngineChoice, model_sha: str | None) -> Loaded:
+        (loaded,) = [reply async for reply in self._call("load", model, engine, self._device, model_sha)]
+        assert isinstance(loaded, Loaded)
+        return loaded
+
+    async def _getting_on(self, loading: Coroutine[Any, Any, Loaded], uri: str, engine: str) -> Loaded:
+        """What loading gives, while the engine's process does something. One that hangs is ended, or left behind where it cannot be.
+
+        Raises: Temporary, where it hangs; whatever loading raises.
+        """
+        task, process = asyncio.ensure_future(loading), self._process
+        # A server's time is limited where it is asked.
+        doing = None if process is None or is_elsewhere(engine) else Doing(process.pid)
+        try:
+            while not (await asyncio.wait([task], timeout=self._load_hang_s / LOOKS if doing else None))[0]:
+                if process and doing and doing.idle_s() > self._load_hang_s:
+                    self._left[uri] = process
+                    raise self._hangs(uri, engine)
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await self.close()
+
+    def _hangs(self, uri: str, engine: str) -> Temporary:
+        return Temporary(
+            f"engine {engine} has done nothing for {self._load_hang_s:g} s while it loaded {uri} (ASSAY_LOAD_HANG_S): look after the "
+            "disk or file system that it lies on, or copy the model to a disk of this machine", code=HANGS,
+        )  # fmt: skip
 
     async def answer(self, requests: Sequence[EngineRequest]) -> AsyncIterator[EngineAnswer | Halved]:
         """Answers as they come. Raises: Permanent, Temporary (also where the process died)."""
@@ -203,7 +250,11 @@ class Engines:
             return
         if process.returncode is None:
             process.kill()
-        await process.communicate()
+        try:
+            async with asyncio.timeout(ENDS_S):
+                await process.communicate()
+        except TimeoutError:  # it waits for a disk, which nothing can end; it ends when that answers
+            log_line.warning("an engine's process does not end", pid=process.pid, after_s=ENDS_S)
 
 
 def _found(python: Path) -> dict[str, str]:

@@ -39,7 +39,13 @@ class Worker:
         self._incarnation = time.time_ns()
         self._topic = jobs_topic(settings.pool)
         self._partition = 0
-        self._engines = Engines(settings.device, preload=settings.engine, home=settings.home)
+        self._engines = Engines(
+            settings.device,
+            preload=settings.engine,
+            home=settings.home,
+            model_hang_s=settings.model_hang_s,
+            load_hang_s=settings.load_hang_s,
+        )
         self._installed = installed(settings.home)
         self._environment = self._machine()
         self._term = -1

@@ -78,10 +78,19 @@ class Settings(BaseSettings):
         description="Seconds in which a stream processor must get on with what it has in hand or to read; else it is started anew.",
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
-    build_processes: int = Field(default=1, ge=1, description="Processes that build tasks, beside the planner's event loop.")
+    build_processes: int = Field(
+        default=2, ge=1, description="Processes that build tasks, beside the planner's event loop; one submitter has half of them at most."
+    )
     build_limit_s: float = Field(default=1800.0, gt=0, description="Seconds that building one task may take; then its run is refused.")
     model_hang_s: float = Field(
-        default=120.0, gt=0, description="Seconds that a model's files may leave the planner without an answer; then its run is refused."
+        default=120.0,
+        gt=0,
+        description="Seconds that a model's files may not answer: its run is then refused by the planner, its attempt fails at an agent.",
+    )
+    load_hang_s: float = Field(
+        default=300.0,
+        gt=0,
+        description="Seconds in which an engine that loads a model must take 0.05 s of a processor, or read a MiB; else the attempt fails.",
     )
     process_memory_mb: int = Field(
         default=8192,

@@ -7,9 +7,10 @@ requirement file.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from schemas.requests import ModelRef
+from streams.engine_options import FLAG, LABELS, MILLISECONDS, SHARE, TEXT, USUAL, Option, one_of, values, whole
 from streams.errors import Invalid
 from streams.hub_names import named
 
@@ -31,6 +32,14 @@ ASKED: Final = frozenset({
 })  # fmt: skip
 TORCH: Final = ("torch", "transformers")
 VLLM: Final = ("vllm",)
+KV: Final = one_of({"float16": "float16", "float32": "float32"})  # how keys and values are kept
+FAILURES: Final = one_of({word: word for word in ("", "load", "hang", "oom", "crash", "raise")})
+SERVED: Final[Mapping[str, Option]] = {
+    "url": TEXT, "tokenizer": TEXT, "max_length": whole(8), "concurrency": whole(1), "retries": whole(0), "timeout_s": whole(1),
+}  # fmt: skip
+SPREAD: Final[Mapping[str, Option]] = {
+    "gpu_memory_utilization": SHARE, "enforce_eager": FLAG, "tensor_parallel_size": whole(1), "pipeline_parallel_size": whole(1),
+}  # fmt: skip
 # What is said of weights, their dtype and their device where nobody here can see them.
 UNKNOWN: Final = "unknown"
 
@@ -44,6 +53,7 @@ class Kind:
     speed can be measured; `arguments` of generation are those that it takes, None for all that streams/quality/generation.py knows.
     `bounds`: between which values it takes an argument, where these are narrower than what there is; 0 is beside them.
     `elsewhere`: a server answers, on a machine of which nothing is known here.
+    `options`: what a request may tell it, by their names (streams/engine_options.py).
     `requirements_cpu`: in the place of `requirements` on machines without an NVIDIA GPU. `once`: its process bears one model, and another
     model wants another process.
     `runtime_bytes`: what its process takes with a model of no size: 905 MiB measured with torch 2.13 and transformers 5.19
@@ -60,6 +70,7 @@ class Kind:
     tokens: bool = True
     arguments: frozenset[str] | None = None
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    options: Mapping[str, Option] = field(default_factory=dict)
     runtime_bytes: int = 960 * MIB
     elsewhere: bool = False
     requirements_cpu: str | None = None
@@ -69,29 +80,33 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = {
     "classifier": Kind(
         "classifiers of the Hugging Face format", "gpu_agent.engines.classifier:Classifier", FOLDER, frozenset({"loglikelihood"}),
-        ("cpu", "cuda", "mps"), TORCH, tokens=False,
+        ("cpu", "cuda", "mps"), TORCH, tokens=False, options={**USUAL, "labels": LABELS},
     ),
-    "echo": Kind("a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",)),
+    "echo": Kind(
+        "a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",),
+        options={"answers": TEXT, "delay_ms": MILLISECONDS, "fail": FAILURES, "fail_after": whole(0)},
+    ),
     "encoder": Kind(
         "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ("cpu", "cuda", "mps"),
-        TORCH, tokens=False,
+        TORCH, tokens=False, options={**USUAL, "layer": whole(0)},
     ),
     "gguf": Kind(
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
-        "gguf.txt", arguments=SAMPLED, runtime_bytes=128 * MIB,
+        "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
     ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,
-        ("any",), arguments=ASKED, runtime_bytes=128 * MIB, elsewhere=True,
+        ("any",), arguments=ASKED, options=SERVED, runtime_bytes=128 * MIB, elsewhere=True,
     ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
-        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH,
+        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH, options=USUAL,
     ),
     "vllm": Kind(
         "language models of the Hugging Face format, by vLLM", "gpu_agent.engines.vllm.engine:Vllm", FOLDER, LIKELIHOODS | TEXTS,
-        ("cpu", "cuda"), VLLM, "vllm.txt", arguments=SAMPLED - {"no_repeat_ngram_size", "begin_suppress_tokens"},
-        bounds={"temperature": (0.01, 2.0)}, runtime_bytes=1152 * MIB, requirements_cpu="vllm_cpu.txt", once=True,
+        ("cpu", "cuda"), VLLM, "vllm.txt", options={**USUAL, **SPREAD},
+        arguments=SAMPLED - {"no_repeat_ngram_size", "begin_suppress_tokens"}, bounds={"temperature": (0.01, 2.0)},
+        runtime_bytes=1152 * MIB, requirements_cpu="vllm_cpu.txt", once=True,
     ),
 }  # fmt: skip
 # What the names of formats are to people.
@@ -103,6 +118,11 @@ def kind_of(name: str) -> Kind:
     if name not in KINDS:
         raise Invalid(f"unknown engine {name!r}; there are {', '.join(sorted(KINDS))}", code="unknown-engine")
     return KINDS[name]
+
+
+def read_options(name: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """The values of an engine's options. Raises: Invalid for an option that it does not have, and for what is no value of one."""
+    return values(name, options, kind_of(name).options)
 
 
 def is_elsewhere(name: str) -> bool:

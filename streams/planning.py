@@ -10,7 +10,7 @@ from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate, PlannedTask
 from streams import bounds, served
-from streams.engines import check_model, is_elsewhere, kind_of, wants_key
+from streams.engines import check_model, is_elsewhere, kind_of, read_options, wants_key
 from streams.errors import Invalid
 from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
@@ -52,6 +52,7 @@ def check(request: EvaluationRequested) -> None:
     for engine, model, chat in ((request.engine, request.model, request.chat), *judges):
         kind_of(engine.name)
         check_model(engine.name, model)
+        read_options(engine.name, engine.options)
         served.check(engine, chat)
     for choice in request.tasks:
         _check_choice(choice)

@@ -1,13 +1,10 @@
 """A model behind an address, as a request asks for it: where its server is, and what of a request no server is told."""
 
-from typing import Final
 from urllib.parse import urlsplit
 
 from schemas.requests import Chat, EngineChoice
 from streams.engines import is_elsewhere
 from streams.errors import Invalid
-
-OPTIONS: Final = frozenset({"url", "tokenizer", "max_length", "concurrency", "retries", "timeout_s"})
 
 
 def base_of(url: str) -> str:
@@ -34,8 +31,6 @@ def check(engine: EngineChoice, chat: Chat) -> None:
     """Raises: Invalid, where a model behind an address is asked for by no address, or for what its server is not told."""
     if not is_elsewhere(engine.name):
         return
-    if unknown := sorted(set(engine.options) - OPTIONS):
-        raise Invalid(f"engine {engine.name} has no option {unknown[0]!r}; it has {', '.join(sorted(OPTIONS))}", code="option")
     if "url" not in engine.options:
         raise Invalid(f"engine {engine.name} wants the server's address: --url http://HOST:PORT, or the engine's option url", code="url")
     base_of(engine.options["url"])

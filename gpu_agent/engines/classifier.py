@@ -16,11 +16,10 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from gpu_agent.engines.options import numbers
 from schemas.requests import ModelRef
+from streams.engines import read_options
 from streams.errors import Invalid
 
-OPTIONS = frozenset({"labels", "max_length", "threads", "batch_tokens"})
 # What a task calls a label → what models call it, in lower case.
 SAME = {"toxic": ("toxic", "toxicity")}
 SEVERAL = "multi_label_classification"
@@ -40,8 +39,9 @@ class Classifier:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and classifies nothing once. Raises: Invalid, Temporary where memory ran out."""
-        self._named, asked = _names(options.get("labels", "")), numbers(options)
-        facts, self._device = prepared("classifier", model, options=options, known=OPTIONS, device=device)
+        asked = read_options("classifier", options)
+        self._named = asked.get("labels", {})
+        facts, self._device = prepared("classifier", model, threads=asked.get("threads"), device=device)
         started = time.perf_counter_ns()
         self._model, self._tokenizer = read(facts, model, kind=transformers.AutoModelForSequenceClassification, device=self._device)
         loaded = time.perf_counter_ns()
@@ -121,11 +121,3 @@ class Classifier:
         self._model = self._tokenizer = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _names(told: str) -> dict[str, str]:
-    """`asked=model's,…` as a mapping. Raises: Invalid."""
-    pairs = [one.partition("=") for one in told.split(",") if one.strip()]
-    if wrong := [one for one in pairs if not (one[0].strip() and one[2].strip())]:
-        raise Invalid(f"option labels {''.join(wrong[0])!r}: write asked=model's, as toxic=LABEL_1", code="option")
-    return {asked.strip(): own.strip() for asked, _, own in pairs}

@@ -1,8 +1,9 @@
 """A fake that ships: its answers are a hash of the request and the model's name, so they are always the same. For tests of all
 that is not a model: kills, retries, failures.
 
-Options: `delay_ms` before each answer; `fail` = `load` (permanent), `oom` (temporary), `crash` (the process dies), `raise` (as a
-library does); `fail_after` answers of this process (default 0); `answers` is a JSON file {end of a prompt: text generated for it}.
+Options: `delay_ms` before each answer; `fail` = `load` (permanent), `hang` (loading never ends), `oom` (temporary), `crash` (the process
+dies), `raise` (as a library does); `fail_after` answers of this process (default 0); `answers` is a JSON file {end of a prompt: text
+generated for it}.
 """
 
 import hashlib
@@ -15,10 +16,10 @@ from pathlib import Path
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
+from streams.engines import read_options
 from streams.errors import Invalid, Temporary
 
-OPTIONS = frozenset({"answers", "delay_ms", "fail", "fail_after"})
-FAILURES = frozenset({"", "load", "oom", "crash", "raise"})
+HANGS_S = 3600.0
 
 
 class Echo:
@@ -34,16 +35,14 @@ class Echo:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Nothing to load; checks the options."""
-        if unknown := set(options) - OPTIONS:
-            raise Invalid(f"engine echo has no option {', '.join(sorted(unknown))}; it has {', '.join(sorted(OPTIONS))}")
-        self._model, self._fail = model.uri, options.get("fail", "")
-        if self._fail not in FAILURES:
-            raise Invalid(f"engine echo cannot fail by {self._fail!r}; it can by {', '.join(sorted(FAILURES - {''}))}")
-        self._delay_s = float(options.get("delay_ms", "0")) / 1e3
-        self._fail_after = int(options.get("fail_after", "0"))
-        self._answers = json.loads(Path(options["answers"]).read_text()) if "answers" in options else {}
+        asked = read_options("echo", options)
+        self._model, self._fail = model.uri, asked.get("fail", "")
+        self._delay_s, self._fail_after = asked.get("delay_ms", 0.0) / 1e3, asked.get("fail_after", 0)
+        self._answers = json.loads(Path(asked["answers"]).read_text()) if "answers" in asked else {}
         if self._fail == "load":
             raise Invalid("asked to fail at loading", code="asked-to-fail")
+        while self._fail == "hang":
+            time.sleep(HANGS_S)
         used = EngineUsed(name="echo", version="1", dtype="none", device="cpu")
         return Loaded(used=used, download_ns=0, load_ns=0, warmup_ns=0, weights_bytes=0)
 

@@ -21,11 +21,10 @@ from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
 from gpu_agent.engines.matching import Embedded, best, embedded
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from gpu_agent.engines.options import LEAST, numbers
 from schemas.requests import ModelRef
+from streams.engines import read_options
 from streams.errors import Invalid
 
-OPTIONS = frozenset({"layer", "max_length", "threads", "batch_tokens"})
 # A model's last step for a whole text; many are stored without it, and nothing here asks for it.
 UNUSED = "pooler."
 # Embeddings that are held at a time: 256 MiB at 1,024 numbers a token.
@@ -68,8 +67,8 @@ class Encoder:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and encodes a text once. Raises: Invalid, Temporary where memory ran out."""
-        asked = numbers(options, least={**LEAST, "layer": 0})
-        facts, self._device = prepared("encoder", model, options=options, known=OPTIONS, device=device)
+        asked = read_options("encoder", options)
+        facts, self._device = prepared("encoder", model, threads=asked.get("threads"), device=device)
         started = time.perf_counter_ns()
         network, self._tokenizer = read(facts, model, kind=transformers.AutoModel, device=self._device, unused=UNUSED)
         self._model = network.get_encoder() if network.config.is_encoder_decoder else network

@@ -14,7 +14,6 @@ from gpu_agent.engines.engine import Loaded
 from gpu_agent.engines.failures import is_lost, words_of
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import free_bytes, memory_errors
-from gpu_agent.engines.options import MOST_THREADS, check_known, numbers
 from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
 from infra import model_fitness
@@ -47,17 +46,14 @@ class Model:
     roots: Roots | None
 
 
-def prepared(
-    engine: str, model: ModelRef, *, options: Mapping[str, str], known: frozenset[str], device: str, parts: int = 1
-) -> tuple[ModelFacts, torch.device]:
-    """What the model's files say and the device for it, before it is loaded; torch has the threads that `options` give it. `parts`: over
-    how many devices it is spread.
+def prepared(engine: str, model: ModelRef, *, threads: int | None, device: str, parts: int = 1) -> tuple[ModelFacts, torch.device]:
+    """What the model's files say and the device for it, before it is loaded; torch has so many `threads`, where any are
+    given. `parts`: over how many devices it is spread.
 
-    Raises: Invalid for an unknown option, or a model that cannot be read, is too large or not one that the engine can run.
+    Raises: Invalid for a model that cannot be read, is too large or not one that the engine can run.
     """
-    check_known(engine, options, known)
-    if "threads" in options:
-        torch.set_num_threads(min(numbers(options)["threads"], MOST_THREADS))
+    if threads is not None:
+        torch.set_num_threads(threads)
     facts, on = read_by(inspect(model), engine=engine), chosen(device)
     model_fitness.check(facts, engine=engine)
     check_memory(facts, on, parts=parts)

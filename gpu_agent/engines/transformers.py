@@ -16,14 +16,13 @@ from gpu_agent.engines.generation import Texts
 from gpu_agent.engines.likelihood import Likelihoods, keeping
 from gpu_agent.engines.loading import load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
-from gpu_agent.engines.options import numbers
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.tokens import Tokens
 from gpu_agent.engines.written import answer_of, prompt_of
 from infra import model_fitness
 from schemas.requests import ModelRef
+from streams.engines import read_options
 
-OPTIONS = frozenset({"max_length", "threads", "batch_tokens"})
 # Requests that are tokenised and laid out together: enough that their rows pack well, few enough that first answers are early.
 WINDOW = 256
 
@@ -43,8 +42,8 @@ class Transformers:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs a few tokens. Raises: Invalid, Temporary where memory ran out."""
-        asked = numbers(options)
-        facts, self._device = prepared("transformers", model, options=options, known=OPTIONS, device=device)
+        asked = read_options("transformers", options)
+        facts, self._device = prepared("transformers", model, threads=asked.get("threads"), device=device)
         started = time.perf_counter_ns()
         whole = load(facts, model, device=self._device)
         self._model, self._tokenizer = whole.network, whole.tokenizer

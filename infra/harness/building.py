@@ -4,6 +4,7 @@ Few-shot examples are drawn by one sequential generator, so a build is always of
 fewer samples takes the first ones.
 """
 
+import functools
 import hashlib
 import inspect
 import json
@@ -17,14 +18,17 @@ from typing import Any
 from infra.harness.catalogue import BUNDLED_TASKS, HARNESS_VERSION
 from infra.harness.chat import Dress
 from infra.harness.data import Given, Used
-from infra.harness.defined_documents import check_labels, check_own, check_shots, explained
+from infra.harness.defined_documents import check_labels, check_own, explained
+from infra.harness.defined_examples import check_example, check_shots, explained_example
 from infra.harness.definition_files import parts_of
 from infra.harness.definition_loading import told_of
+from infra.harness.document_places import place_of
 from infra.harness.examples import Examples, draws
 from infra.harness.formats import OWN, formats_of, written
 from infra.harness.metrics import registry
-from infra.harness.skipping import skipped_of
+from infra.harness.skipping import examples_left_out, skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
+from infra.kafka import MOST_BYTES
 from infra.settings import Settings
 from infra.suites.reading import licences
 from schemas.builds import RequestType
@@ -32,11 +36,13 @@ from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric, Setup
 from streams import planning
 from streams.errors import AssayError, Invalid
+from streams.quality import skipping
 
 SHORTEST_PREFIX = 200
 PREFERRED = ("acc_norm", "acc", "exact_match", "bleu_acc", "pct_stereotype")
 LIKELIHOODS = frozenset({"multiple_choice", "loglikelihood", "loglikelihood_rolling"})
 GUESSED_AT = 1000
+OVERHEAD_BYTES = 200  # of a request beside its texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,14 @@ class BuiltSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """The id that a build has, and what is to be said of it, whoever builds it."""
+
+    build_id: str
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A whole task."""
 
@@ -86,6 +100,8 @@ class Build:
     own_examples: int = 0
     rows_skipped: int = 0
     skipped_first: str | None = None
+    examples_skipped: int = 0
+    examples_skipped_first: str | None = None
     format: str = OWN
 
 
@@ -93,8 +109,8 @@ class Build:
 _last: dict[tuple[TaskChoice, Settings, Given | None], tuple[Any, Used]] = {}
 
 
-def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> str:
-    """The id that the task's build has: a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
+def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Given | None = None) -> Identity:
+    """The task's build by its id, a hash of the task, its data, few-shot, seed and chat. Reads the data, builds no request.
 
     `given` are the documents of a derived task. Raises: NotFound, Invalid.
     """
@@ -106,7 +122,9 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
         )  # fmt: skip
     _last.clear()
     _last[_key(choice), settings, given] = (task, used)
-    return _build_id(task, choice, used, dress)
+    left_out = examples_left_out(task, used)
+    told = skipping.told_of_examples(choice.name, len(left_out), next(iter(left_out), None))
+    return Identity(_build_id(task, choice, used, dress), (told,) if told else ())
 
 
 def build(
@@ -121,11 +139,13 @@ def build(
 
 
 def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int) -> Build:
-    check_shots(task, choice.name, exclude=choice.fewshot_exclude_self)
+    left_out = examples_left_out(task, used)
+    check_shots(task, choice.name, exclude=choice.fewshot_exclude_self, left_out=left_out)
     own = own_of(choice)
     if own is not None:
         check_own(task, own.member.fields)
-    examples = Examples(choice.name, exclude=choice.fewshot_exclude_self)
+    look = functools.partial(check_example, task, definition=own.member.fields) if own else None
+    examples = Examples(choice.name, exclude=choice.fewshot_exclude_self, look=look)
     examples.watch(task)
     try:
         task.build_all_requests(
@@ -138,10 +158,16 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
     except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
-        told = explained(task, own.member.fields if own else None) or Invalid(
-            f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken"
+        fields = own.member.fields if own else None
+        told = (
+            explained(task, fields)
+            or explained_example(task, fields)
+            or Invalid(f"task {choice.name} cannot be built: {told_of(error, own.files if own else None)}", code="task-broken")
         )
         raise told from error
+    samples = _with_prefix(samples)
+    for sample in samples:
+        _check_size(sample, task)
     expected = _expected(task)
     main_metric, main_filter = _main(expected)
     skipped = skipped_of(task, used)
@@ -149,10 +175,10 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
         build_id=_build_id(task, choice, used, dress, seed=seed), task=choice.name, task_version=str(task.VERSION),
         harness_version=HARNESS_VERSION, data_sha=used.sha, data_source=used.source,
         licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
-        fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=_with_prefix(samples), expected=expected,
+        fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=samples, expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
-        skipped_first=next(iter(skipped), None),
+        skipped_first=next(iter(skipped), None), examples_skipped=len(left_out), examples_skipped_first=next(iter(left_out), None),
     )  # fmt: skip
 
 
@@ -202,6 +228,8 @@ def _build_id(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: 
         told += [[part.path, part.text] for part in parts_of(own.files)]
     if left_out := {split: len(rows) for split, rows in used.skipped.items() if rows}:
         told.append(left_out)
+    if examples_out := len(examples_left_out(task, used)):
+        told.append({"examples": examples_out})
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=_named).encode()).hexdigest()
 
 
@@ -221,7 +249,7 @@ def _samples(task: Any) -> Iterator[BuiltSample]:
         calls = tuple(_call(instance) for instance in instances)
         told = json.dumps([[call.context, call.continuation, call.generation_json] for call in calls], ensure_ascii=False)
         sha = hashlib.sha256(told.encode()).hexdigest()
-        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc), calls, sha, _target(task, instances[0].doc))
+        yield BuiltSample(ordinal, doc_id, _document(instances[0].doc, task, doc_id), calls, sha, _target(task, instances[0].doc))
 
 
 def _target(task: Any, doc: Any) -> str | None:
@@ -247,13 +275,24 @@ def _call(instance: Any) -> BuiltCall:
     )  # fmt: skip
 
 
-def _document(document: Any) -> str:
+def _document(document: Any, task: Any, number: int) -> str:
     try:
         written = json.dumps(document, ensure_ascii=False)
         written.encode()  # a half of a letter has no UTF-8
         return written
     except (TypeError, UnicodeEncodeError) as error:
-        raise Invalid(f"a document of this task holds what JSON cannot: {error}", code="document") from error
+        raise Invalid(f"{place_of(task, number)} holds what JSON cannot: {error}", code="document") from error
+
+
+def _check_size(sample: BuiltSample, task: Any) -> None:
+    """Raises: Invalid for a document that no record of the log holds with its requests. What is long is published apart, and not in it."""
+    texts = [sample.document, sample.target or ""]
+    for call in sample.requests:
+        texts += [call.continuation or "", call.generation_json or "", call.context if len(call.context) <= planning.LONGEST_INLINE else ""]
+    needed = sum(len(text.encode(errors="replace")) for text in texts) + OVERHEAD_BYTES * (len(sample.requests) + 1)
+    if needed > MOST_BYTES:
+        told = f"{place_of(task, sample.doc_id)} takes {needed:,} bytes with its requests, and a record of the log holds {MOST_BYTES:,}"
+        raise Invalid(f"{told}; leave the row out, or shorten it", code="document-too-large")
 
 
 def _with_prefix(samples: list[BuiltSample]) -> list[BuiltSample]:

@@ -7,6 +7,7 @@ import functools
 import gzip
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,18 +18,20 @@ from typing import Any
 import datasets
 
 from infra.harness.definitions import FORMATS
-from infra.harness.rows import BadRow, table
+from infra.harness.rows import SHOWN, BadRow, table, values
 from streams.errors import Invalid
 from streams.once import once
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+UTF_16, UTF_8 = (b"\xff\xfe", b"\xfe\xff"), b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
 class Used:
     """What was read: file (or data set) → hash of its content; splits that were asked for and are not there, and those that are.
 
-    Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split.
+    Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split, and `examples`
+    those that no few-shot example is made of.
     """
 
     content: dict[str, str] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class Used:
     source: str = "generated"
     skips: bool = False
     skipped: dict[str, list[str]] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
 
     @property
     def sha(self) -> str:
@@ -137,7 +141,16 @@ def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: 
     splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
     used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
     used.source = f"files:{path}" if path in FORMATS else f"hub:{path}"
+    if isinstance(loaded, dict):
+        vars(loaded)["lines"] = _files(named.get("data_files"))
     return loaded
+
+
+def _files(told: Any) -> dict[str, tuple[str, None]]:
+    """The one file that a split was read from, where a task names it."""
+    each = told if isinstance(told, dict) else {"train": told}
+    alone = {split: files[0] if isinstance(files, list | tuple) and len(files) == 1 else files for split, files in each.items()}
+    return {split: (file, None) for split, file in alone.items() if isinstance(file, str) and not set(file) & set("*?[")}
 
 
 def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
@@ -164,10 +177,30 @@ def _rows(file: Path, split: str, used: Used) -> tuple[Any, list[int]]:
         plain = gzip.decompress(body) if file.suffix == ".gz" else body
     except (OSError, EOFError) as error:
         raise Invalid(f"{file} is truncated or no gzip file ({error}); fetch it again", code="data-truncated") from error
+    _check_form(plain, file)
     rows = [(number, _row(line, number, file, used)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
     if not rows:
         raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
     return table(rows, where=str(file), skipped=used.skipped.setdefault(split, []) if used.skips else None)
+
+
+def _check_form(plain: bytes, file: Path) -> None:
+    """Raises: Invalid for a file that is no JSON Lines as a whole: no line of it could be read, and none is to blame."""
+    if plain.startswith(UTF_16) or b"\0" in plain[:4]:
+        raise Invalid(f"{file} is UTF-16 or UTF-32; save it as UTF-8", code="data-form")
+    if plain.lstrip(UTF_8 + b" \r\n\t").startswith(b"[") and (kind := _whole(plain)) is not None:
+        raise Invalid(
+            f"{file} is {kind}, and a split is JSON Lines, an object on each line: jq -c '.[]' writes a list's so", code="data-form"
+        )
+
+
+def _whole(plain: bytes) -> str | None:
+    """What a file is as one value of JSON, a list; None where it is none."""
+    try:
+        told = json.loads(plain.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return None
+    return f"one list of {len(told):,}" if isinstance(told, list) and told and all(isinstance(one, dict) for one in told) else None
 
 
 def _short(file: Path) -> str:
@@ -178,9 +211,30 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no value of JSON; write null")
 
 
+def _number(beyond: list[str], told: str) -> float:
+    """The number that a text of JSON is; one that is larger than any here goes to `beyond`."""
+    if math.isinf(value := float(told)):
+        beyond.append(told)
+    return value
+
+
+def _finite(row: Any, beyond: Sequence[str]) -> Any:
+    if not beyond or not isinstance(row, dict):
+        return row
+    field = next(way for way, value in values(row) if isinstance(value, float) and math.isinf(value))
+    return BadRow(f"{beyond[0][:SHOWN]} is larger than any number here (1.8e308); write it as a text, in quotes", field)
+
+
 def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
+    beyond: list[str] = []
     try:
-        return json.loads(line, object_pairs_hook=once, parse_constant=_no_constant)
+        text = line.decode("utf-8-sig")
+        row = json.loads(text, object_pairs_hook=once, parse_constant=_no_constant, parse_float=functools.partial(_number, beyond))
+    except UnicodeDecodeError as error:
+        why = f"not UTF-8 (byte {error.start + 1} is {line[error.start]:#04x}); save the file as UTF-8"
+        if used.skips:
+            return BadRow(why)
+        raise Invalid(f"{file}, line {number}: {why}", code="data-form") from error
     except ValueError as error:
         why = f"not JSON ({error}); mend it, or fetch the file again if it is truncated"
         if used.skips:
@@ -188,3 +242,4 @@ def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
         raise Invalid(f"{file}, line {number}: {why}", code="data-truncated") from error
     except RecursionError as error:
         raise Invalid(f"{file}, line {number}: lists within lists, too deep to be read; write them flat", code="data-truncated") from error
+    return _finite(row, beyond)

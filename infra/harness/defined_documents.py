@@ -5,26 +5,29 @@ wrong without a word: a label that is none of the choices, a choice alone, a nul
 """
 
 import difflib
-import functools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import Any, Final
 
-from jinja2 import meta, nodes
+from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
 from infra.harness.defined_targets import TARGET, answer_of, wrong_target, wrong_text
 from infra.harness.definition_files import Fields, line_of
-from infra.harness.rows import HALF, half_a_letter, shown
+from infra.harness.document_places import file_of, place_of
+from infra.harness.rows import HALF, half_a_letter, kind_of, shown
+from infra.harness.wrongly_shown import wrongly_shown
 from streams.errors import Invalid
 
 CODE: Final = "task-document"
 FIELDS: Final = ("doc_to_text", "doc_to_choice", "doc_to_target")
+BESIDE: Final = ("description", "gen_prefix")  # of each document too
 COLUMN: Final = re.compile(r"[A-Za-z_]\w*")
 UNKNOWN: Final = re.compile(r"'([^']+)'(?: is undefined)?")  # as Jinja says it, and a dict
 ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # an object's, another each time
 CLOSE: Final = 0.7
+NO_LIST: Final = "what it makes is no list of texts: write {{ [a, b] }} of columns, a list, or the name of a column that has one"
 TEMPLATES: Final = SandboxedEnvironment()
 
 
@@ -51,29 +54,33 @@ def check_labels(task: Any) -> None:
 def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
     """Why a task, or its requests, cannot be made, where a document is the reason; with its line in a definition of the client's."""
     if not hasattr(task, "features"):
-        return None
+        return _no_documents(task, definition)
     if not len(task.task_docs):
         why = "its process_docs leaves none" if task.config.process_docs else "its split is empty"
-        return Invalid(f"task {task.config.task} has no document: {why}", code="task-broken")
+        where = file_of(task, task.config.test_split or task.config.validation_split)
+        return Invalid(f"task {task.config.task} has no document: {why}{where}", code="task-broken")
     if definition is not None and (fault := _no_column(task, definition)):
         return fault
-    of_all = (lambda document: _unmade(task, document), lambda document: _wrong(task, document))
-    return next((fault for found in of_all if (fault := _first(task, found, definition))), None) or _first_example(task, definition)
+    of_all = (lambda document: unmade(task, document), lambda document: _wrong(task, document))
+    return next((fault for found in of_all if (fault := _first(task, found, definition))), None)
+
+
+def _no_documents(task: Any, definition: Fields | None) -> Invalid | None:
+    """That a task's process_docs gives something else than a data set."""
+    docs = getattr(task, "task_docs", None)
+    if not hasattr(task, "task_docs") or hasattr(docs, "features") or task.config.process_docs is None:
+        return None
+    where = line_of(definition, "process_docs") if definition is not None else f"task {task.config.task}, "
+    hint = "; does it return what it makes?" if docs is None else ""
+    must = "it must give a data set, as docs.map(…) and docs.filter(…) do"
+    return Invalid(f"{where}process_docs gives {kind_of(docs)}: {must}{hint}", code=CODE)
 
 
 def faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str, str]]:
     """What is wrong with a document, each field with the reason: what cannot be asked, and of a client's own task, scored."""
-    yield from _unmade(task, document)
+    yield from unmade(task, document)
     if own:
         yield from _wrong(task, document)
-
-
-def place_of(task: Any, number: int) -> str:
-    """Where a document is: its number, and where it is a row of a file, that file and its line."""
-    split = task.config.test_split or task.config.validation_split
-    file, lines = getattr(task.dataset, "lines", {}).get(split, ("", ()))
-    rows_are_documents = task.config.process_docs is None and number < len(lines)
-    return f"document {number} ({file}, line {lines[number]})" if rows_are_documents else f"document {number}"
 
 
 def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definition: Fields | None) -> Invalid | None:
@@ -83,32 +90,6 @@ def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definit
             where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
             return Invalid(f"{where}{place_of(task, number)}, {field}: {told}", code=CODE)
     return None
-
-
-def _first_example(task: Any, definition: Fields | None) -> Invalid | None:
-    """The first thing that is wrong with a document that few-shot examples are drawn from."""
-    for number, document in enumerate(task.fewshot_docs() or () if task.config.num_fewshot else ()):
-        for field, told in _unmade(task, document):
-            where = line_of(definition, field) if definition is not None else f"task {task.config.task}, "
-            return Invalid(f"{where}few-shot document {number}, {field}: {told}", code=CODE)
-    return None
-
-
-def check_shots(task: Any, name: str, *, exclude: bool = False) -> None:
-    """Raises: Invalid, where a prompt shall hold more examples than there are. `exclude`: a document is never its own example."""
-    shots, sampler, told = task.config.num_fewshot or 0, getattr(task, "sampler", None), getattr(task, "fewshot_cfg", None)
-    if not shots or sampler is None:
-        return
-    there = len(getattr(sampler, "fewshot_indices", None) or sampler.df)
-    # Where the evaluated split is named as that of the examples, lm-eval leaves the document out too.
-    split = told.split if told is not None and told.sampler == "default" else None
-    written = told is not None and getattr(told, "samples", None) is not None  # examples that the file writes out are no documents
-    own = not written and (exclude or (split is not None and split == task.config.test_split))
-    if shots > there - own:
-        but = " beside the one that is asked" if own else ""
-        raise Invalid(
-            f"task {name} at {shots} shots needs {shots} examples, and has {there - own}{but}; ask for fewer", code="no-fewshot-data"
-        )
 
 
 def _no_column(task: Any, definition: Fields) -> Invalid | None:
@@ -136,24 +117,45 @@ def _else_a_text(field: str, told: str) -> str:
     return "; a text to show needs more than a word" if field == "doc_to_text" else ""
 
 
-def _unmade(task: Any, document: Any) -> Iterator[tuple[str, str]]:
-    """The fields that cannot be made of a document, each with the reason."""
+def unmade(task: Any, document: Any, *, told: Any = None) -> Iterator[tuple[str, str]]:
+    """The fields that cannot be made of a document, each with the reason. `told`: what says them, where that is not the task itself."""
+    if not isinstance(document, Mapping):
+        yield "process_docs", f"{shown(document)}: a document must be an object of fields; leave it out, or make it one"
+        return
+    says = told if told is not None else task.config
     for field in FIELDS:
-        if getattr(task.config, field) is None:
+        if getattr(says, field) is None:
             continue
         try:
-            made = getattr(task, field)(document)
+            made = getattr(task, field)(document, *([getattr(says, field)] if told is not None else []))
         except Exception as error:  # noqa: BLE001  templates and functions are a task's own: whatever one raises is told as its refusal
-            yield field, _because(error, getattr(task.config, field), document)
+            no_list = field == "doc_to_choice" and isinstance(error, ValueError | SyntaxError)
+            yield field, (_no_list if no_list else _because)(error, getattr(says, field), document)
             return
         if isinstance(made, str) and half_a_letter(made):
             yield field, HALF
-        if field == "doc_to_text" and (told := wrong_text(task, made)) is not None:
-            yield field, told
+        if field == "doc_to_text" and (fault := wrong_text(task, made)) is not None:
+            yield field, fault
             return
-        if field == "doc_to_choice" and (told := _choices(made)) is not None:
-            yield field, told
+        if field == "doc_to_choice" and (fault := _choices(made)) is not None:
+            yield field, fault
             return
+    yield from _unmade_around(task, document, BESIDE if told is None else BESIDE[1:], says)
+
+
+def _unmade_around(task: Any, document: Mapping[str, Any], fields: Sequence[str], says: Any) -> Iterator[tuple[str, str]]:
+    """What stands before a document's own text, or begins its answer, and cannot be made."""
+    for field in fields:
+        template = getattr(says, field, None)
+        if not isinstance(template, str) or not template or not (template in document or "{" in template):
+            continue
+        try:
+            made = task.resolve_field(document, template)
+        except Exception as error:  # noqa: BLE001  as above
+            yield field, _because(error, template, document)
+            continue
+        if not isinstance(made, str):
+            yield field, f"{shown(made)}: it must be a text"
 
 
 def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
@@ -161,12 +163,21 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         name = unknown[1]
         close = difflib.get_close_matches(name, list(document), n=1, cutoff=CLOSE)
         return f"there is no {name!r}; " + (f"did you mean {close[0]}?" if close else f"the columns are {', '.join(document)}")
-    seen = [f"{name} is {shown(document[name])}" for name in _columns(told) if name in document]
-    if seen:
-        return f"{'; '.join(seen)}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
+    if seen := _seen(told, document):
+        return f"{seen}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
     if callable(told):
         return f"its function raised {type(error).__name__}: {error}"
     return f"it is no template that can be filled: {ADDRESS.sub('', str(error))}"
+
+
+def _no_list(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
+    seen = _seen(told, document)
+    return f"{seen + ': ' if seen else ''}{NO_LIST}"
+
+
+def _seen(told: Any, document: Mapping[str, Any]) -> str:
+    """What a document has in the columns that a template reads."""
+    return "; ".join(f"{name} is {shown(document[name])}" for name in _columns(told) if name in document)
 
 
 def _columns(told: Any) -> list[str]:
@@ -194,51 +205,16 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
 
 
 def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:
-    for field in FIELDS:
-        if (name := _null_in(getattr(task.config, field), document)) is not None:
-            yield field, f"{name} is null, and would be shown as None; give a value, or leave the row out"
+    for field in (*FIELDS, *BESIDE):
+        if (fault := wrongly_shown(getattr(task.config, field, None), document)) is not None:
+            yield field, fault
     yield from wrong_target(task, document)
     if task.OUTPUT_TYPE == "loglikelihood" and not str(task.doc_to_target(document)).strip():
         yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
+    if task.config.doc_to_choice is not None:
+        yield from wrong_place(task, task.doc_to_text(document), task.doc_to_choice(document))
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
         yield from _wrong_choice(task, task.doc_to_choice(document), document)
-
-
-def _shown_bare(told: str) -> Iterator[str]:
-    """The columns that a template shows as they are."""
-    for output in TEMPLATES.parse(told).find_all(nodes.Output):
-        yield from (node.name for node in output.nodes if isinstance(node, nodes.Name))
-
-
-def _null_in(told: Any, document: Mapping[str, Any]) -> str | None:
-    """What of a template would be shown as None: the column's name, or that a part of it is."""
-    if not isinstance(told, str) or "{{" not in told:
-        return None
-    if (name := next((name for name in _shown_bare(told) if document.get(name, "") is None), None)) is not None:
-        return name
-    try:
-        _without_null(told).render(**document)
-    except _NullShownError:
-        return "what is made of a column"
-    return None
-
-
-class _NullShownError(Exception):
-    """A template shows what is null."""
-
-
-def _refuse_null(value: Any) -> Any:
-    if value is None:
-        raise _NullShownError
-    return value
-
-
-@functools.cache
-def _without_null(template: str) -> Any:
-    from lm_eval import utils
-
-    strict = utils.env.overlay(finalize=_refuse_null)
-    return type(strict).from_string(strict, template)  # its own one is the plain environment's, kept (infra/harness/tasks.py)
 
 
 def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -247,9 +223,32 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     if task.config.process_results is not None or task.multiple_input:
         return
     yield from _wrong_label(task, choices, document)
+    yield from _alike(task, choices, document)
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
         yield "doc_to_choice", f"metric f1 is for two choices, and there are {len(choices)}; measure mcc or acc"
+
+
+def wrong_place(task: Any, text: Any, choices: Any) -> Iterator[tuple[str, str]]:
+    """A prompt of digits alone is the place of a choice to lm-eval, whose text then stands in the prompt; the first document says which."""
+    if isinstance(text, int) != bool(task.multiple_input):
+        first = "the place of a choice" if task.multiple_input else "a text"
+        told = f"{shown(text)}, where the first document has {first}"
+        yield "doc_to_text", f"{told}: digits alone are taken for a place; put a word beside them"
+    elif isinstance(text, int) and not 0 <= text < len(choices):
+        yield "doc_to_text", f"{shown(text)} is no place of its {len(choices)} choices; give 0 to {len(choices) - 1}"
+
+
+def _alike(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """The right choice twice: of equal likelihoods the first counts, whichever of them is right."""
+    gold = answer_of(task, document)
+    labels = [one for one in (gold if isinstance(gold, list) else [gold]) if _is_choice(one, choices)]
+    for right in [one if isinstance(one, str) else choices[one] for one in labels]:
+        places = [place for place, choice in enumerate(choices) if choice == right]
+        if len(places) > 1 and not (isinstance(gold, list) and set(places) <= set(gold)):
+            told = f"choices {places[0]} and {places[1]} are alike, and one of them is right: no answer can be told right or wrong"
+            yield "doc_to_choice", f"{told}; give choices that differ, or leave the row out"
+            return
 
 
 def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:

@@ -12,13 +12,16 @@ from typing import Any
 
 import yaml
 from jinja2 import TemplateSyntaxError
+from jinja2 import nodes as nodes_of
+from jinja2.filters import FILTERS as DEFAULT_FILTERS
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.tests import TESTS as DEFAULT_TESTS
 
 from infra.harness.defined_fields import check_kinds
 from infra.harness.defined_metrics import check_aggregations, check_examples, check_filters, check_generation, check_metrics
 from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function, modules_of
 from infra.harness.definition_groups import USUAL, Member, members, name_of
-from infra.marked_yaml import PLAIN, meant, nodes, word, wrong
+from infra.marked_yaml import PLAIN, meant, nodes, pairs, word, wrong
 from streams.errors import Invalid
 
 # What `datasets` reads files as, where it is named in a data set's place.
@@ -26,7 +29,10 @@ FORMATS = frozenset({"json", "csv", "parquet", "text"})
 NAME = re.compile(r"[A-Za-z0-9_.()-]{1,100}(::[A-Za-z0-9_.()-]{1,100}){0,2}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 REGISTERS = "register_"
-TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description")
+TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description", "gen_prefix")
+LEANING = (nodes_of.Include, nodes_of.Import, nodes_of.FromImport, nodes_of.Extends)
+FILTERS = frozenset(DEFAULT_FILTERS) | {"regex_replace"}  # lm-eval 0.4.13, utils.py
+TESTS = frozenset(DEFAULT_TESTS)
 NEEDED = ("dataset_path", "doc_to_text")
 SPLITS = ("test_split", "validation_split")
 MOST = 1_000  # examples in a prompt, draws of a request
@@ -49,9 +55,8 @@ def check(one: Member, files: Files, *, trust_code: bool) -> None:
     _check_fields(one)
     _check_reach(told, trust_code=trust_code)
     _check_scoring(told, files, trust_code=trust_code)
-    for name in TEMPLATES:
-        if name in told:
-            _check_template(told[name][1])
+    for name, node in _templates(told):
+        _check_template(name, node)
 
 
 def _nodes(told: Fields) -> Iterator[Any]:
@@ -148,11 +153,30 @@ def _is_count(node: Any, least: int) -> bool:
     return node.tag == "tag:yaml.org,2002:int" and str(node.value).isdecimal() and least <= int(node.value) <= MOST
 
 
-def _check_template(node: Any) -> None:
-    if not isinstance(node, yaml.ScalarNode) or node.tag not in PLAIN:
-        return
+def _templates(told: Fields) -> Iterator[tuple[str, Any]]:
+    """The templates of a task, and of its few-shot examples."""
+    for name, (_, node) in [*told.items(), *(pairs(told["fewshot_config"][1]).items() if "fewshot_config" in told else ())]:
+        if name in TEMPLATES and isinstance(node, yaml.ScalarNode) and node.tag in PLAIN:
+            yield name, node
+
+
+def _check_template(name: str, node: Any) -> None:
     try:
-        SandboxedEnvironment().parse(node.value)
+        parsed = SandboxedEnvironment().parse(node.value)
     except TemplateSyntaxError as error:
-        below = error.lineno - (0 if node.style in ("|", ">") else 1)
-        raise wrong(node, f"not a Jinja template: {error.message}", code=CODE, below=below) from error
+        raise wrong(node, f"not a Jinja template: {error.message}", code=CODE, below=_below(node, error.lineno)) from error
+    found: Iterator[Any] = parsed.find_all((nodes_of.Filter, nodes_of.Test, *LEANING))
+    for one in found:
+        if isinstance(one, LEANING):
+            told = f"{name} leans on another template, and there is none beside it; write it out"
+        elif one.name in (known := FILTERS if isinstance(one, nodes_of.Filter) else TESTS):
+            continue
+        else:
+            kind = "filter" if isinstance(one, nodes_of.Filter) else "test"
+            told = f"{name}: there is no {kind} {one.name!r} in Jinja; {meant(one.name, known)}"
+        raise wrong(node, told, code=CODE, below=_below(node, one.lineno))
+
+
+def _below(node: Any, line: int) -> int:
+    """How far below a field's beginning a line of its template is."""
+    return line - (0 if node.style in ("|", ">") else 1)

@@ -4,8 +4,8 @@ lm-eval 0.4.13 draws examples without the document only where the task names the
 fewshot_context). A task that has no other split, and names none, may draw the document itself.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from streams.errors import Invalid
@@ -19,12 +19,17 @@ def draws(task: Any) -> bool:
 
 @dataclass(slots=True)
 class Examples:
-    """Counts, while a task's requests are built, the documents that are among their own examples. `exclude`: they are left out instead."""
+    """Counts, while a task's requests are built, the documents that are among their own examples. `exclude`: they are left out instead.
+
+    `look`: what looks at each that is drawn, once.
+    """
 
     name: str
     exclude: bool
+    look: Callable[[Any], None] | None = None
     own: int = 0
     _asked: Any = None
+    _looked: dict[int, Any] = field(default_factory=dict)
 
     def watch(self, task: Any) -> None:
         """Looks from now on at what the task draws; tasks that draw without lm-eval's samplers leave the document out by themselves."""
@@ -37,11 +42,22 @@ class Examples:
             return contexts(doc, *arguments, **named)
 
         def sample(n: int, *arguments: Any, **named: Any) -> Sequence[Any]:
-            found: Sequence[Any] = draw(n, *arguments, **named | ({"eval_doc": self._asked} if self.exclude else {}))
+            try:
+                found: Sequence[Any] = draw(n, *arguments, **named | ({"eval_doc": self._asked} if self.exclude else {}))
+            except ValueError as error:  # a draw of more than there are
+                told = f"task {self.name} at {n} shots has fewer than {n} examples beside one that is asked, for rows are copies of it"
+                raise Invalid(f"{told}; ask for fewer, or leave the copies out", code="no-fewshot-data") from error
+            self._look(found)
             self._count(found)
             return found
 
         task.fewshot_context, task.sampler.sample = context, sample
+
+    def _look(self, found: Sequence[Any]) -> None:
+        for one in found:
+            if self.look is not None and id(one) not in self._looked:
+                self.look(one)
+                self._looked[id(one)] = one
 
     def _count(self, found: Sequence[Any]) -> None:
         if self._asked not in found:

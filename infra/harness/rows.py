@@ -12,14 +12,16 @@ from streams.errors import Invalid
 CODE: Final = "data-row"
 MOST_BITS: Final = 63
 SHOWN: Final = 40
+DEEPEST: Final = 64
 HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; write the letter, or leave it out"
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A line that is no JSON, and why."""
+    """A line that is no JSON, or holds a number that is none, and why; in which field, where one is to blame."""
 
     why: str
+    field: str = ""
 
 
 Numbered = Sequence[tuple[int, Any]]  # each row with its line
@@ -30,15 +32,15 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
 
     Where `skipped` is given, rows that no table can hold are left out, and told there.
     """
-    bad = {number: f", line {number}: {told}" for number, row in rows if (told := _no_row(row)) is not None}
+    bad = {number: f", line {number}{told}" for number, row in rows if (told := _no_row(row)) is not None}
     rows = _without(rows, bad, where, skipped)
     # The library looks for fields in the first row alone.
     columns = dict.fromkeys(name for _, row in rows for name in row)
     first, *others = (row for _, row in rows)
     try:
         return datasets.Dataset.from_list([columns | first, *others]), [number for number, _ in rows]
-    except (ValueError, TypeError, OverflowError, datasets.exceptions.DatasetsError) as error:
-        found = dict(reversed(list(_faults(rows))))
+    except (ValueError, TypeError, OverflowError, RecursionError, datasets.exceptions.DatasetsError) as error:
+        found = _too_deep(rows) or dict(reversed(list(_faults(rows))))
         if not found:
             raise Invalid(f"{where}: its rows make no table: {error}", code=CODE) from error
         return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped)
@@ -59,11 +61,11 @@ def _without(rows: Numbered, bad: Mapping[int, str], where: str, skipped: list[s
 
 def _no_row(row: Any) -> str | None:
     if isinstance(row, BadRow):
-        return row.why
+        return f", field {row.field}: {row.why}" if row.field else f": {row.why}"
     if isinstance(row, dict) and row:
         return None
     told = "an object without fields" if row == {} else kind_of(row)
-    return f'a row must be an object such as {{"question": "…"}}, not {told}'
+    return f': a row must be an object such as {{"question": "…"}}, not {told}'
 
 
 def kind_of(value: Any) -> str:
@@ -101,7 +103,7 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
     counts: dict[str, Counter[str]] = {}
     first: dict[tuple[str, str], int] = {}
     for number, row in rows:
-        for field, value in _values(row, ""):
+        for field, value in values(row):
             counts.setdefault(field, Counter())[kind_of(value)] += 1
             first.setdefault((field, kind_of(value)), number)
     usual = {field: kinds.most_common(1)[0][0] for field, kinds in counts.items()}
@@ -109,12 +111,26 @@ def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
         if any(map(half_a_letter, _names(row))):
             yield number, f", line {number}: a field's name {HALF}"
             continue
-        for field, value in _values(row, ""):
+        for field, value in values(row):
             if (told := _fault(value)) is not None:
                 yield number, f", line {number}, field {field}: {told}"
             elif (kind := kind_of(value)) != usual[field]:
                 told = f"{kind}, where line {first[field, usual[field]]} has {usual[field]}; give all rows the same kind, or null"
                 yield number, f", line {number}, field {field}: {told}"
+
+
+def _too_deep(rows: Numbered) -> dict[int, str]:
+    """Rows with lists or objects within each other, deeper than a table can be made of."""
+    return {number: f", line {number}: lists within lists, too deep to be read; write them flat" for number, row in rows if _deep(row)}
+
+
+def _deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())]
+        if not level:
+            return False
+    return True
 
 
 def _fault(value: Any) -> str | None:
@@ -133,14 +149,14 @@ def _names(value: Any) -> Iterator[str]:
         yield from _names(one)
 
 
-def _values(value: Any, way: str) -> Iterator[tuple[str, Any]]:
+def values(value: Any, way: str = "") -> Iterator[tuple[str, Any]]:
     """Every value in a row that is not null, with its field: `a.b` within an object, `a[]` within a list."""
     if isinstance(value, Mapping):
         for name, one in value.items():
-            yield from _values(one, f"{way}.{name}" if way else str(name))
+            yield from values(one, f"{way}.{name}" if way else str(name))
     elif isinstance(value, list):
         yield way, value
         for one in value:
-            yield from _values(one, f"{way}[]")
+            yield from values(one, f"{way}[]")
     elif value is not None:
         yield way, value

@@ -13,10 +13,10 @@ MOST_S: Final = 10.0  # templates fill in milliseconds; one that loops would kee
 class Bounded(Template):
     """A template whose filling ends with Overdue when its time is over."""
 
-    def render(self, *arguments: Any, **named: Any) -> str:
-        """As Jinja's."""
+    def render(self, /, *arguments: Any, **named: Any) -> str:
+        """As Jinja's; a field may be named self."""
         with rendering(MOST_S):
-            return super().render(*arguments, **named)
+            return super().render(dict(*arguments, **named))
 
 
 class Sandboxed(SandboxedEnvironment):

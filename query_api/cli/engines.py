@@ -28,7 +28,7 @@ def engine(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 def listed(as_json: AsJson = False) -> None:
-    """Lists the engines: what each runs, on which devices, and where it is; in JSON also what it reads and answers.
+    """Lists the engines: what each runs, on which devices, and where it is; in JSON also what it reads and answers, and its options.
 
     Examples: `assay engine list --json`
     """
@@ -43,7 +43,8 @@ def listed(as_json: AsJson = False) -> None:
 def _told(place: Place, kind: Kind) -> dict[str, object]:
     return {
         "name": place.engine, "what": kind.what, "formats": sorted(kind.formats), "answers": sorted(kind.answers),
-        "devices": list(kind.devices), "measures_speed": kind.tokens, "state": place.state,
+        "devices": list(kind.devices), "options": {option: one.takes for option, one in sorted(kind.options.items())},
+        "measures_speed": kind.tokens, "state": place.state,
         "python": str(place.python) if place.python else None, "requirements_sha256": place.sha,
     }  # fmt: skip
 

@@ -87,7 +87,10 @@ def _built(
             continue
         differences += pins.differences(choice, version=made.task_version, data_sha=made.data_sha)
         remarks += own_examples(made.task, made.own_examples, samples=len(made.samples))
-        remarks += filter(None, [skipping.told_of(made.task, made.rows_skipped, made.skipped_first)])
+        remarks += filter(None, [
+            skipping.told_of(made.task, made.rows_skipped, made.skipped_first),
+            skipping.told_of_examples(made.task, made.examples_skipped, made.examples_skipped_first),
+        ])  # fmt: skip
         kept = made.samples[: samples_of(choice, len(made.samples))]
         if request.adaptive is not None and len(kept) > request.adaptive:
             remarks.append(adaptive.foretold(made.task, asked=request.adaptive, documents=len(kept)))

@@ -106,7 +106,7 @@ def test_a_language_model_is_no_classifier(tmp_path: Path) -> None:
         loaded(tiny_llama(tmp_path))
 
 
-@pytest.mark.parametrize(("options", "says"), [({"labels": "toxic"}, "write asked=model's"), ({"temperature": "1"}, "no option")])
+@pytest.mark.parametrize(("options", "says"), [({"labels": "toxic"}, "give asked=model's"), ({"temperature": "1"}, "no option")])
 def test_wrong_options_are_refused(tmp_path: Path, options: dict[str, str], says: str) -> None:
     """Before anything is loaded."""
     with pytest.raises(Invalid, match=says):

@@ -207,12 +207,12 @@ def test_a_build_is_the_same_every_time_and_depends_on_its_inputs(mirrored: Sett
     choice = TaskChoice(name="arc_easy", fewshot=2)
     first, second = (build(choice, dress=PLAIN, settings=mirrored) for _ in range(2))
     assert first == second
-    assert first.build_id == identify(choice.model_copy(update={"limit": 3}), dress=PLAIN, settings=mirrored)
-    assert first.build_id != identify(TaskChoice(name="arc_easy", fewshot=1), dress=PLAIN, settings=mirrored)
+    assert first.build_id == identify(choice.model_copy(update={"limit": 3}), dress=PLAIN, settings=mirrored).build_id
+    assert first.build_id != identify(TaskChoice(name="arc_easy", fewshot=1), dress=PLAIN, settings=mirrored).build_id
     assert mirrored.datasets is not None
     with (mirrored.datasets / "allenai__ai2_arc/ARC-Easy/test.jsonl").open("a") as file:
         file.write(json.dumps({"id": "x", "question": "?", "choices": {"text": ["1", "2"], "label": ["A", "B"]}, "answerKey": "A"}) + "\n")
-    assert first.build_id != identify(choice, dress=PLAIN, settings=mirrored)
+    assert first.build_id != identify(choice, dress=PLAIN, settings=mirrored).build_id
 
 
 def test_a_truncated_file_is_named_with_its_line(mirrored: Settings) -> None:
@@ -279,7 +279,7 @@ def bundled_files() -> Iterator[Path]:
 def test_bundled_tasks_need_neither_network_nor_files(tmp_path: Path) -> None:
     """Every one of them, in an empty home, is the same build as in another."""
     ids = [
-        {name: identify(TaskChoice(name=name), dress=PLAIN, settings=Settings(home=tmp_path / home)) for name in BUNDLED_TASKS}
+        {name: identify(TaskChoice(name=name), dress=PLAIN, settings=Settings(home=tmp_path / home)).build_id for name in BUNDLED_TASKS}
         for home in ("a", "b")
     ]
     assert ids[0] == ids[1]

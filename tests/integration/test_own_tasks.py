@@ -19,7 +19,7 @@ from infra.pools import pool
 from infra.settings import Settings
 from query_api.cli.task_files import tasks_in
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice
+from schemas.requests import Chat, EngineChoice, EvaluationRequested, TaskChoice
 from streams.errors import Invalid
 from streams.runs import TERMINAL
 from streams.topics import BUILDS, DEAD_LETTERS, NOT_SCORED, RUN_SCORES, RUNS
@@ -44,6 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     holes = folder.parents[1] / "me__holes" / "default"
     holes.mkdir(parents=True)
+    (holes / "train.jsonl").write_text("\n".join(map(json.dumps, [*rows[:5], {"country": "Far", "choices": ["a", "b"], "answer": 9}])))
     (holes / "test.jsonl").write_text("\n".join(map(json.dumps, [*rows[:5], {"country": "No land", "choices": [], "answer": 0}])))
     with stack_in(tmp_path_factory.mktemp("home")) as bare:
         settings = bare.model_copy(update={"datasets": folder.parents[1], "score_limit_s": LIMIT_S})
@@ -114,6 +115,31 @@ def test_rows_that_are_left_out_are_counted_in_the_log(stack: Settings) -> None:
     assert next(event.scored for event in figures if event.complete) == 5
     rejected, _, _ = asyncio.run(run_of(stack, request(tasks=(choice.model_copy(update={"skip_bad_rows": False}),))))
     assert rejected[-1].state == "rejected" and "there are no choices" in rejected[-1].message
+
+
+def test_examples_that_cannot_be_shown_are_told_apart_from_what_is_asked(stack: Settings) -> None:
+    """In the plan of every run, whoever built the task. Without leave the run is refused."""
+    definition = TASK.replace("task: capitals", "task: shown").replace("me/capitals", "me/holes")
+    definition = definition.replace("test_split: test", "test_split: test\nfewshot_split: train")
+    choice = TaskChoice(name="shown", definition=definition, fewshot=5, skip_bad_rows=True)
+    for _ in range(2):
+        changes, _, _ = asyncio.run(run_of(stack, request(tasks=(choice,))))
+        assert changes[-1].state == "completed"
+        (told,) = [warning for warning in changes[0].plan.warnings if "of which no few-shot example" in warning]
+        assert told.startswith(
+            "shown: 1 row was left out, of which no few-shot example can be made; few-shot document 5 (me__holes/default/"
+        )
+        assert told.endswith("train.jsonl, line 6), doc_to_target: the number 9 is no place of its 2 choices; give 0 to 1")
+    rejected, _, _ = asyncio.run(run_of(stack, request(tasks=(choice.model_copy(update={"skip_bad_rows": False, "fewshot": 6}),))))
+    assert rejected[-1].state == "rejected"
+
+
+def test_an_option_that_an_engine_does_not_have_rejects_the_run_before_any_agent_has_it(stack: Settings) -> None:
+    """Of a foreign producer too, with the one that was meant."""
+    engine = EngineChoice(name="echo", options={"delay": "5"})
+    changes, _, _ = asyncio.run(run_of(stack, request("assay_arithmetic", engine=engine)))
+    assert [change.state for change in changes] == ["rejected"]
+    assert (changes[-1].reason_code, changes[-1].message) == ("option", "engine echo has no option 'delay'; did you mean delay_ms?")
 
 
 @pytest.mark.parametrize(

@@ -107,3 +107,23 @@ def test_who_builds_too_long_too_large_or_to_death_is_told_so_and_others_beside_
             building.close()
 
     asyncio.run(act())
+
+
+def test_one_submitters_slow_builds_keep_no_others_waiting(tmp_path: Path) -> None:
+    """Of two processes one stays with others, whatever is asked for before them."""
+
+    async def act() -> None:
+        building = Building(Log(Settings(home=tmp_path), client_id="test"), processes=2, limit_s=600.0)
+        greedy, other = building.asked_by("greedy"), building.asked_by("other")
+        try:
+            slow = [asyncio.create_task(greedy.run(asleep, 600.0)) for _ in range(5)]
+            for number in (10, 20, 30):
+                assert await asyncio.wait_for(other.run(text_of, number), 120) == number
+            assert not any(work.done() for work in slow)
+            for work in slow:
+                work.cancel()
+            await asyncio.gather(*slow, return_exceptions=True)
+        finally:
+            building.close()
+
+    asyncio.run(act())

@@ -99,7 +99,7 @@ def test_a_build_is_named_by_what_its_task_leans_on(settings: Settings) -> None:
 
     def ids() -> dict[str, str]:
         choices = asked(tasks_in([files], trust_code=True))
-        return {name: identify(one, dress=Dress(Chat()), settings=settings) for name, one in choices.items()}
+        return {name: identify(one, dress=Dress(Chat()), settings=settings).build_id for name, one in choices.items()}
 
     first = ids()
     assert ids() == first

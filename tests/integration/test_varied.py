@@ -20,7 +20,7 @@ def builds(choice: TaskChoice, folder: Path) -> list[Build]:
     """The build of each repeat."""
     told: dict[str, Any] = {"dress": Dress(Chat()), "settings": Settings(home=folder)}
     setups = setups_of(choice, **told)
-    assert setups[0].build_id == identify(choice, **told) == build(choice, **told).build_id
+    assert setups[0].build_id == identify(choice, **told).build_id == build(choice, **told).build_id
     made = [build(choice, **told, seed=one.seed, format=one.format) for one in setups]
     assert [one.build_id for one in made] == [one.build_id for one in setups]
     return made

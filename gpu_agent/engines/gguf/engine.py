@@ -21,18 +21,16 @@ from gpu_agent.engines.gguf.cells import SEQUENCES, STEP_TOKENS, Cells, Place
 from gpu_agent.engines.gguf.likelihood import Likelihoods
 from gpu_agent.engines.gguf.texts import Texts
 from gpu_agent.engines.gguf.tokenizer import Tokenizer
-from gpu_agent.engines.options import MOST_THREADS, check_known, numbers
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.written import answer_of, prompt_of
 from infra import model_fitness, model_memory
 from infra.models import ModelFacts, inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
-from streams.engines import check_model
+from streams.engines import check_model, read_options
 from streams.errors import Invalid
 from streams.quality.generation import check_taken
 
-OPTIONS: Final = frozenset({"max_length", "threads", "batch_tokens", "kv"})
 # Numbers of ggml's types for keys and values.
 KV: Final = {"float16": 1, "float32": 0}
 # Requests that are laid out together: enough that rows pack well, few enough that first answers are early.
@@ -64,7 +62,8 @@ class Gguf:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads the model and runs one token. Raises: Invalid."""
-        asked, kv = _asked(options, device), options.get("kv", "float16")
+        asked = _asked(options, device)
+        kv = asked.get("kv", "float16")
         check_model("gguf", model)
         facts = inspect(model)
         model_fitness.check(facts, engine="gguf")
@@ -100,7 +99,7 @@ class Gguf:
         given.kv_unified = given.swa_full = True
         given.type_k = given.type_v = KV[kv]
         given.flash_attn_type = -1 if kv == "float16" else 0  # which rounds to float16 on its way
-        given.n_threads = given.n_threads_batch = min(threads or len(os.sched_getaffinity(0)), MOST_THREADS)
+        given.n_threads = given.n_threads_batch = threads or len(os.sched_getaffinity(0))
         try:
             self._model = _Model(path_model=str(facts.file), params=llama.LlamaModelParams())
             _check_kind(self._model, facts)
@@ -170,14 +169,12 @@ class Gguf:
         self._context = self._model = None
 
 
-def _asked(options: Mapping[str, str], device: str) -> dict[str, int]:
-    """The options that are numbers. Raises: Invalid for options and devices that there are not."""
-    check_known("gguf", options, OPTIONS)
-    if (kv := options.get("kv", "float16")) not in KV:
-        raise Invalid(f"option kv={kv}: keys and values are kept as {' or '.join(KV)}", code="option")
+def _asked(options: Mapping[str, str], device: str) -> dict[str, Any]:
+    """The options' values. Raises: Invalid for options and devices that there are not."""
+    found = read_options("gguf", options)
     if device not in DEVICES:
         raise Invalid(f"engine gguf runs on the CPU, and this agent on {device}; give the model to another agent", code="engine-cannot")
-    return numbers(options)
+    return found
 
 
 def _cells(max_len: int, *, per_token: int, weights_bytes: int) -> int:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.failures import OfAll
-from gpu_agent.engines.options import check_known, numbers
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.served.client import OF_REQUEST, Client, Refused
 from gpu_agent.engines.served.likelihoods import Likelihoods
@@ -23,11 +22,10 @@ from infra.addresses import check_asked
 from infra.credentials import CREDENTIAL, key_of
 from schemas.jobs import EngineUsed, Server
 from schemas.requests import ModelRef
-from streams.engines import UNKNOWN
+from streams.engines import UNKNOWN, read_options
 from streams.errors import AssayError, Invalid
-from streams.served import OPTIONS, base_of
+from streams.served import base_of
 
-LEAST: Final[Mapping[str, int]] = {"concurrency": 1, "max_length": 8, "retries": 0, "timeout_s": 1}
 CONCURRENCY, RETRIES, TIMEOUT_S = 16, 6, 600
 WINDOW: Final = 256
 
@@ -44,12 +42,12 @@ class Served:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Asks the server what it can do. Raises: Invalid, Refused, Passing."""
-        check_known("openai", options, OPTIONS | {CREDENTIAL})
-        asked, url = numbers(options, least=LEAST), options.get("url", "")
+        asked = read_options("openai", {name: told for name, told in options.items() if name != CREDENTIAL})
+        url = asked.get("url", "")
         base = base_of(url)
         check_asked(base)
         started = time.perf_counter_ns()
-        tokens = Tokens(options["tokenizer"]) if "tokenizer" in options else None
+        tokens = Tokens(asked["tokenizer"]) if "tokenizer" in asked else None
         client = Client(
             base, key=key_of(options.get(CREDENTIAL), url), retries=asked.get("retries", RETRIES),
             timeout_s=asked.get("timeout_s", TIMEOUT_S), at_once=asked.get("concurrency", CONCURRENCY),

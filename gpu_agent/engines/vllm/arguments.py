@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gpu_agent.engines.options import LEAST, numbers
 from infra import model_memory
 from infra.adapters import CONFIG
 from infra.model_files import read_json
 from infra.models import ModelFacts
 from schemas.requests import ModelRef
+from streams.engines import read_options
 from streams.errors import Invalid
 
-WHOLE_NUMBERS: Final[Mapping[str, int]] = {**LEAST, "pipeline_parallel_size": 1, "tensor_parallel_size": 1}
-SHARE, EAGER = "gpu_memory_utilization", "enforce_eager"
-OPTIONS: Final = frozenset({*WHOLE_NUMBERS, SHARE, EAGER})
-FLAGS: Final = {"true": True, "false": False}
+SHARE: Final = "gpu_memory_utilization"
 # Tokens that are cached together on a CPU: as few as its kernels like, for sharing goes by whole blocks.
 CPU_BLOCK: Final = 32
 MOST_TEXTS: Final = 256
@@ -35,6 +32,7 @@ class Asked:
     pipeline: int = 1
     share: float | None = None
     eager: bool | None = None
+    threads: int | None = None
 
     @property
     def parts(self) -> int:
@@ -43,24 +41,12 @@ class Asked:
 
 
 def asked(options: Mapping[str, str]) -> Asked:
-    """The options, read. Raises: Invalid for a value that one of them does not take."""
-    told, share, eager = numbers(options, least=WHOLE_NUMBERS), options.get(SHARE), options.get(EAGER)
-    if eager is not None and eager not in FLAGS:
-        raise Invalid(f"option {EAGER}={eager[:12]}: give true or false", code="option")
+    """The options, read. Raises: Invalid for one that there is not, and for a value that one of them does not take."""
+    told = read_options("vllm", options)
     return Asked(
         told.get("max_length"), told.get("batch_tokens"), told.get("tensor_parallel_size", 1), told.get("pipeline_parallel_size", 1),
-        None if share is None else _share(share), None if eager is None else FLAGS[eager],
+        told.get(SHARE), told.get("enforce_eager"), told.get("threads"),
     )  # fmt: skip
-
-
-def _share(told: str) -> float:
-    try:
-        share = float(told)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise Invalid(f"option {SHARE}={told[:12]}: give a share of the GPU's memory, above 0, at most 1", code="option")
-    return share
 
 
 def arguments_of(facts: ModelFacts, model: ModelRef, options: Asked, *, max_len: int, on_cpu: bool) -> dict[str, Any]:

@@ -20,10 +20,9 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.failures import is_lost
 from gpu_agent.engines.loading import prepared, unloadable
 from gpu_agent.engines.memory import memory_errors
-from gpu_agent.engines.options import check_known
 from gpu_agent.engines.scored import Reading, Wanted, score
 from gpu_agent.engines.tokens import Tokens
-from gpu_agent.engines.vllm.arguments import OPTIONS, Asked, arguments_of, asked
+from gpu_agent.engines.vllm.arguments import Asked, arguments_of, asked
 from gpu_agent.engines.vllm.likelihood import Likelihoods
 from gpu_agent.engines.vllm.opening import adapter_of, check_device, opened
 from gpu_agent.engines.vllm.steps import Steps
@@ -55,9 +54,8 @@ class Vllm:
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs a few tokens. Raises: Invalid, Temporary where memory ran out."""
-        check_known("vllm", options, OPTIONS)
         told = asked(options)
-        facts, on = prepared("vllm", model, options=options, known=OPTIONS, device=device, parts=told.parts)
+        facts, on = prepared("vllm", model, threads=told.threads, device=device, parts=told.parts)
         check_device(on)
         model = model.model_copy(update={"trust_code": trusted(model, Settings())})
         self._max_len = min(told.max_length or facts.max_len, facts.max_len)

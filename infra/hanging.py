@@ -1,7 +1,7 @@
-"""Models brought here and read, each in a thread of its own: what hangs on a disk that does not answer holds up no other request.
+"""Models brought here and read, each in a thread of its own: what hangs on a disk that does not answer holds up nobody else.
 
-Nothing can end a thread that waits for a file system. One that has done nothing for so long is left behind, and its request refused;
-while it hangs there, so is whoever else asks for that model.
+Nothing can end a thread that waits for a file system. One that has done nothing for so long is left behind, and whoever asked for it told;
+while it hangs there, so is whoever else asks for that model. The same is measured of an engine's process that loads.
 """
 
 import asyncio
@@ -13,12 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+import psutil
+
 from infra.fetching import Told
 from infra.retrying import noticed
-from streams.errors import Invalid
+from streams.errors import Invalid, Permanent, Temporary
 
 T = TypeVar("T")
-LOOKS: Final = 20  # in the time that a thread may hang
+LOOKS: Final = 20  # in the time that something may hang
+LEAST_S: Final = 0.05
+LEAST_BYTES: Final = 2**20
 
 
 @dataclass(slots=True)
@@ -52,16 +56,16 @@ class _Working:
 
 
 class Bringing:
-    """Work on models. `hang_s`: how long a thread may do nothing."""
+    """Work on models. `hang_s`: how long a thread may do nothing; `error`: as what it is then told."""
 
-    def __init__(self, *, hang_s: float) -> None:
-        self._hang_s = hang_s
+    def __init__(self, *, hang_s: float, error: type[Permanent | Temporary] = Invalid) -> None:
+        self._hang_s, self._error = hang_s, error
         self._hanging: dict[str, _Working] = {}
 
     async def of(self, uri: str, work: Callable[[Told], T]) -> T:
         """What the work on that model gives; it tells how far it is, which raises once nobody waits for it.
 
-        Raises: Invalid, where it hangs; whatever the work raises.
+        Raises: the error, where it hangs; whatever the work raises.
         """
         if uri in self._hanging and not self._hanging[uri].future.done():
             raise self._refusal(uri)
@@ -86,8 +90,37 @@ class Bringing:
         finally:
             ended.cancel()
 
-    def _refusal(self, uri: str) -> Invalid:
-        return Invalid(
+    def _refusal(self, uri: str) -> Permanent | Temporary:
+        return self._error(
             f"the files of {uri} have not answered for {self._hang_s:g} s (ASSAY_MODEL_HANG_S): look after the file system that they lie "
             "on, or copy the model to a disk of this machine", code="model-hangs",
         )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Doing:
+    """What a process and its children have done, in seconds of processor time and bytes from disks, and when it was last seen to get on.
+
+    Threads of libraries that only wake and wait again take less than `LEAST_S` in minutes.
+    """
+
+    pid: int
+    since_s: float = field(default_factory=time.monotonic)
+    done: tuple[float, int] = (0.0, 0)
+
+    def idle_s(self) -> float:
+        """For how long it has done nothing worth the name."""
+        used_s, read = self._now()
+        if abs(used_s - self.done[0]) > LEAST_S or abs(read - self.done[1]) > LEAST_BYTES:  # a child that ends takes its own with it
+            self.done, self.since_s = (used_s, read), time.monotonic()
+        return time.monotonic() - self.since_s
+
+    def _now(self) -> tuple[float, int]:
+        used_s, read = 0.0, 0
+        with suppress(psutil.Error):
+            parent = psutil.Process(self.pid)
+            for one in (parent, *parent.children(recursive=True)):
+                with suppress(psutil.Error, AttributeError):  # it has ended; not every system counts bytes
+                    used_s += sum(one.cpu_times()[:2])
+                    read += one.io_counters().read_bytes
+        return used_s, read

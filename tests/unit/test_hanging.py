@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from agents.bringing import Bringing
 from infra.fetching import Told
+from infra.hanging import Bringing
 from streams.errors import Invalid
 
 HANG_S = 0.2

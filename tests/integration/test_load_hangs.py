@@ -1,0 +1,113 @@
+"""An engine that hangs as it loads: its attempt fails in time and in words, and the agent is free, whether or not its process ends."""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import cast
+
+import psutil
+import pytest
+from uuid6 import uuid7
+
+from gpu_agent import runner
+from gpu_agent.runner import Engines
+from gpu_agent.work import Attempt
+from infra.hanging import Doing
+from infra.identity import now_us, producer
+from infra.kafka import Log
+from schemas.jobs import Job, JobChanged, JobReleased
+from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+from tests.in_memory import InMemory
+from tests.stuck_disk import stuck
+
+pytestmark = pytest.mark.integration
+HANG_S = 4.0
+SAYS = "engine echo has done nothing for 4 s while it loaded m (ASSAY_LOAD_HANG_S): look after the disk or file system that it lies on, or"
+
+
+async def attempted(engines: Engines, options: dict[str, str], *, model: str = "m") -> list[JobChanged]:
+    """What an agent reports of a load on the fake engine with these options."""
+    run_id, log = str(uuid7()), InMemory()
+    job = Job(
+        run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
+        model=ModelRef(uri=model), engine=EngineChoice(name="echo", options=options), chat=Chat(),
+        workload=Workload(requests=2, input_tokens=4, output_tokens=2),
+    )  # fmt: skip
+    lease = JobReleased(
+        occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
+        attempt=1, agent_id="a", incarnation=1,
+    )  # fmt: skip
+    await Attempt(lease, agent_id="a", log=cast(Log, log), engines=engines, environment_sha="e").run()
+    found = [record.event for records in log.records.values() for record in records]
+    return sorted((one for one in found if isinstance(one, JobChanged)), key=lambda one: one.sequence)
+
+
+def test_an_engine_that_hangs_is_told_and_the_agent_is_free() -> None:
+    """For another attempt, maybe elsewhere: it may end otherwise there. The process is gone."""
+
+    async def act() -> None:
+        engines = Engines("cpu", load_hang_s=HANG_S)
+        try:
+            began = time.monotonic()
+            last = (await attempted(engines, {"fail": "hang"}))[-1]
+            assert last.error is not None
+            assert (last.state, last.error.code, last.error.permanent) == ("failed", "load-hangs", False)
+            assert last.error.message.startswith(SAYS)
+            assert time.monotonic() - began > HANG_S
+            assert engines.pid is None
+            assert (await attempted(engines, {}))[-1].state == "finished"
+        finally:
+            await engines.close()
+
+    asyncio.run(act())
+
+
+def test_a_disk_that_never_answers_leaves_the_agent_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process cannot be killed; it is left behind, and as long as it is there that model is refused at once."""
+    monkeypatch.setattr(runner, "ENDS_S", 1.0)
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+
+    async def act(file: Path) -> None:
+        engines = Engines("cpu", load_hang_s=HANG_S)
+        try:
+            await engines.start("echo")
+            process = psutil.Process(engines.pid)
+            last = (await attempted(engines, {"answers": str(file)}))[-1]
+            assert last.error is not None
+            assert (last.error.code, last.error.message[: len(SAYS)]) == ("load-hangs", SAYS)
+            assert process.status() == psutil.STATUS_DISK_SLEEP
+            assert (await attempted(engines, {}, model="other"))[-1].state == "finished"
+            began = time.monotonic()
+            assert (await attempted(engines, {"answers": str(file)}))[-1].error == last.error
+            assert time.monotonic() - began < HANG_S
+        finally:
+            await engines.close()
+
+    try:
+        with stuck(folder) as file:
+            asyncio.run(act(file))
+    except OSError as error:
+        pytest.skip(f"no file system of ours can be mounted here: {error}")
+
+
+def test_what_a_process_does_is_seen_and_what_only_wakes_is_not() -> None:
+    """By its processor time, its children's too."""
+
+    async def idle(code: str, *, for_s: float) -> float:
+        process = await asyncio.create_subprocess_exec("python3", "-c", code)
+        doing = Doing(process.pid)
+        until = time.monotonic() + for_s
+        found = 0.0
+        while time.monotonic() < until:
+            await asyncio.sleep(0.1)
+            found = doing.idle_s()
+        process.kill()
+        await process.wait()
+        return found
+
+    busy = "import subprocess; subprocess.run(['timeout', '30', 'python3', '-c', 'while True: pass'])"
+    assert asyncio.run(idle(busy, for_s=8)) < 6
+    assert asyncio.run(idle("import time\nwhile True: time.sleep(0.5)", for_s=8)) > 2
+    assert Doing(os.getpid()).idle_s() < 1
