@@ -29,6 +29,7 @@ from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
 from schemas.runs import RunChanged, RunState
+from streams import bounds
 from streams.errors import Conflict, Permanent
 from streams.quality import judging
 from streams.queue import limits
@@ -173,13 +174,14 @@ class Planning:
             pinned, facts = await self._preparing.brought(request)
             async with self._planning:
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
+            bounds.check_plan(planned := _changed(request, "planned", plan=plan))
         except Permanent as error:
             await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])
             asked.state = asked.state or "rejected"
             said = {} if request.visibility == PRIVATE else {"message": str(error)}
             log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)
             return
-        await self._write([_changed(request, "planned", plan=plan)])
+        await self._write([planned])
         stamp, when = producer("agents.plan"), request.occurred_us
         while some := list(islice(jobs.each, JOBS_AT_ONCE)):
             await self._write([

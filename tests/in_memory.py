@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 
 from infra.kafka import Ends, Place, Record
+from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
 from schemas.event import Event
+from schemas.trust import DeadLettered
 from streams.topics import Topic, topic_of
 
 
@@ -55,6 +57,24 @@ class InMemory:
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offsets of that time or later."""
         return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
+
+    async def partitions(self, topics: Sequence[Topic]) -> dict[str, int]:
+        """Four each."""
+        return {topic.name: 4 for topic in topics}
+
+    async def cluster(self) -> str:
+        """Its id."""
+        return "in memory"
+
+    async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
+        """Every record of a key."""
+        for record in list(self.records[topic.name, partition_for(key, 4)]):
+            if record.key == key:
+                yield record
+
+    def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
+        """As the log's own."""
+        return letter_for(record, code=code, message=message, service="in memory")
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Ends | None = None, until: Ends | None = None, wanted: Wanted | None = None,

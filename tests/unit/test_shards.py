@@ -1,7 +1,6 @@
 """State by partition: what follows from a record is said though the log is away for a moment; a state that is none is folded anew."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,22 +15,10 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.settled import AttemptUsed, RunSettled
 from streams.errors import Unavailable
-from streams.topics import COSTS, RESULTS, Topic
+from streams.topics import COSTS, RESULTS
 from tests import measured
 from tests.in_memory import InMemory
 from tests.unit.test_prices import price
-
-
-class Partitioned(InMemory):
-    """A log of four partitions a topic."""
-
-    async def partitions(self, topics: Sequence[Topic]) -> dict[str, int]:
-        """Four each."""
-        return {topic.name: 4 for topic in topics}
-
-    async def cluster(self) -> str:
-        """Its id."""
-        return "c"
 
 
 class Known:
@@ -62,7 +49,7 @@ def settled() -> tuple[RunSettled, Rates]:
 @pytest.mark.parametrize("away", [False, True])
 def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, away: bool) -> None:
     """Its batch is tried again, and its record has been folded by then: what follows from it is said all the same."""
-    memory, (result, rates) = Partitioned(), settled()
+    memory, (result, rates) = InMemory(), settled()
     log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=away))
     shards = Shards(log, Settings(home=tmp_path), worker="cost", fold=Accountant(log, known))
 
@@ -77,7 +64,7 @@ def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, a
 @pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"rates": []}', b"{}"])
 def test_a_snapshot_that_is_no_state_is_folded_anew(tmp_path: Path, state: bytes) -> None:
     """Whatever it leads to: a snapshot is a cache."""
-    memory, (result, rates) = Partitioned(), settled()
+    memory, (result, rates) = InMemory(), settled()
     log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
     settings, fold = Settings(home=tmp_path), Accountant(log, known)
 
