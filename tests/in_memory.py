@@ -2,15 +2,20 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, Final
 
 from infra.kafka import Ends, Place, Record
 from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
 from schemas.event import Event
-from schemas.trust import DeadLettered
-from streams.topics import Topic, topic_of
+from schemas.released import released_codec
+from schemas.trust import DeadLettered, Stretch
+from streams.topics import BY_NAME, Topic, topic_of
+
+CODEC: Final = released_codec()
 
 
 class InMemory:
@@ -71,6 +76,22 @@ class InMemory:
         for record in list(self.records[topic.name, partition_for(key, 4)]):
             if record.key == key:
                 yield record
+
+    async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncGenerator[Record, None]:
+        """The records of one partition between two offsets, both included."""
+        for record in self.records[topic.name, partition][first : last + 1]:
+            yield record
+
+    async def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[SimpleNamespace, None]:
+        """Messages as a consumer has them."""
+        for one in stretches:
+            for record in self.records[one.topic, one.partition][one.first : one.end]:
+                assert record.event is not None
+                yield SimpleNamespace(topic=one.topic, key=record.key, value=CODEC.encode(record.event))
+
+    async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The canonical bytes, and their schema."""
+        return CODEC.canonical(payload, BY_NAME[topic].event), CODEC.writer(payload).schema
 
     def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
         """As the log's own."""
