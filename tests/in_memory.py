@@ -31,10 +31,11 @@ class InMemory:
         self.passed = 0
         self.given = 0
 
-    def write(self, event: Event, *, written_us: int | None = None) -> Record:
+    def write(self, event: Event, *, written_us: int | None = None, partition: int | None = None) -> Record:
         """Puts an event at the end of its key's partition, a second after the one before unless it is said when."""
         name = topic_of(event).name
-        place = Place(name, partition := partition_for(event.partition_key(), 4), len(self.records[name, partition]))
+        partition = partition_for(event.partition_key(), 4) if partition is None else partition
+        place = Place(name, partition, len(self.records[name, partition]))
         record = Record(place, event.partition_key(), b"", self.count() * 1_000_000 if written_us is None else written_us, event)
         self.records[name, partition].append(record)
         self.more.set()
@@ -43,6 +44,10 @@ class InMemory:
     async def publish(self, event: Event) -> Place:
         """Writes an event."""
         return self.write(event).place
+
+    async def publish_to(self, event: Event, *, partition: int) -> Place:
+        """Writes an event to a partition of the caller's choice."""
+        return self.write(event, partition=partition).place
 
     async def publish_all(self, events: Sequence[Event]) -> list[Place]:
         """Writes events in their order."""
