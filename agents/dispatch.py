@@ -20,6 +20,7 @@ import structlog
 
 from agents.care import LONGEST_TOLD, Care
 from agents.decided import SERVICE, delayed, event_of, run_of
+from agents.ending import end_where_hung
 from infra.following import Following
 from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
@@ -28,7 +29,7 @@ from infra.metrics import AGENTS, LEASES, QUEUE, READY
 from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
-from infra.snapshots import Snapshots
+from infra.snapshots import Snapshot, Snapshots
 from schemas.event import Event
 from schemas.jobs import DispatcherBeat, DispatcherTook, JobReleased
 from streams.errors import AssayError, Temporary
@@ -139,22 +140,23 @@ class Dispatcher:
 
     async def _start(self) -> None:
         """Begins to read where the snapshot ends, or where the log begins."""
+        end_where_hung(self._care, self._settings)
         self._past = await self._log.ends(self._topics)
         self._partitions = sum(name == self._jobs.name for name, _ in self._past)
         self.pool.succession.listens(now_us=steady_us())
-        if found := await self._snapshots.load(self._settings.pool):
-            try:
-                self.pool = await asyncio.to_thread(loaded, found.state, self._empty())
-                self.pool.succession.listens(now_us=steady_us())
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", why=f"cannot be read: {error}")
-                self.pool = self._empty()
+        found = await self._snapshots.load(self._settings.pool)
+        restored = await asyncio.to_thread(self._restored, found)
+        self.pool = restored or self._empty()
+        self.pool.succession.listens(now_us=steady_us())
         recent = await self._log.offsets_at([HEARTBEATS], written_us=now_us() - 2 * self.pool.lease_us)
         beats = {place: max(0, end - LAST_BEATS) for place, end in self._past.items() if place[0] == DISPATCHER_BEATS.name}
         since = dict(self.pool.places.next)
         since |= {place: max(offset, since.get(place, 0)) for place, offset in (recent | beats).items()}
         await self._following.start(self._past, since=since)
         log_line.info("folds the log", pool=self.pool.name, snapshot=found is not None, open_runs=len(self.pool.runs))
+
+    def _restored(self, found: Snapshot | None) -> Pool | None:
+        return self._care.restored(found, lambda state: loaded(state, self._empty()), shard=self._settings.pool)
 
     async def _catch_up(self) -> None:
         """Folds up to where the log ended at the start: first which runs are over, so that what belongs to them is not even decoded."""

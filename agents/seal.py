@@ -18,7 +18,8 @@ from contextlib import aclosing
 import structlog
 
 from agents.auditing import Auditing
-from agents.care import give_up
+from agents.care import Care, give_up
+from agents.ending import end_where_hung
 from agents.quarantining import Late, quarantine
 from infra import seal_keys
 from infra.identity import producer
@@ -53,6 +54,7 @@ class Sealer:
         self._log = log
         self._settings = settings
         self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
+        self._care = Care("seal", log, settings)
         self._auditing = Auditing(log, settings)
         self._keys: list[Key] = []
         self._ledger = Ledger(Chains())
@@ -82,18 +84,21 @@ class Sealer:
 
     async def start(self) -> None:
         """Folds the seals, and takes up where the snapshot ends, or where the log begins."""
+        end_where_hung(self._care, self._settings)
         self._keys = await self._ready_keys()
         self._ledger, self._swept, self._seals_next = Ledger(Chains(frozenset(key.public for key in self._keys))), {}, 0
         await self._follow_seals()
-        if found := await self._snapshots.load(SHARD):
-            try:
-                loaded(json.loads(found.state), self._ledger)
-                self._swept = found.offsets
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", why=str(error))
-                self._ledger.open, self._ledger.again = {}, []
+        found = await self._snapshots.load(SHARD)
+        if self._care.restored(found, self._load, shard=SHARD) and found:
+            self._swept = found.offsets
+        else:
+            self._ledger.open, self._ledger.again = {}, []
         await self._look_again()
         log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=bool(self._swept))
+
+    def _load(self, state: bytes) -> bool:
+        loaded(json.loads(state), self._ledger)
+        return True
 
     async def _ready_keys(self) -> list[Key]:
         """The keys, of which one signs; the first is made where there is no seal yet. Raises: Unavailable while one that signed is gone."""

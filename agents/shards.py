@@ -215,12 +215,8 @@ class Shards(Generic[S]):
 
     async def _loaded(self, partition: int) -> Shard[S]:
         found = await self._snapshots.load(str(partition))
-        if found is not None:
-            try:
-                return Shard(partition, self._fold.loaded(found.state), found.offsets)
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", shard=partition, why=repr(error))
-        return Shard(partition, self._fold.empty())
+        state = self._care.restored(found, self._fold.loaded, shard=str(partition))
+        return Shard(partition, state, found.offsets) if found and state is not None else Shard(partition, self._fold.empty())
 
     async def _catch_up(self, shards: Mapping[int, Shard[S]], topics: Sequence[Topic]) -> int:
         """Folds the log from where the shards stand to its end; how many records lay between."""

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from infra.kafka import Ends, Place, Record
+from infra.kafka.decoding import Guard
 from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
@@ -97,6 +98,9 @@ class InMemory:
     async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
         """The canonical bytes, and their schema."""
         return CODEC.canonical(payload, BY_NAME[topic].event), CODEC.writer(payload).schema
+
+    def decodes_by(self, guard: Guard) -> None:
+        """Nothing is decoded here."""
 
     def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
         """As the log's own."""
