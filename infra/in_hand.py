@@ -3,7 +3,7 @@
 A process that the system ends (SIGKILL where memory runs out, SIGSEGV in a library) says nothing more. So it writes what it takes in hand
 before it goes at it, some kilobytes into a file that is open, in the folder of its machine's state (`<home>/in-hand`). It holds a lock on
 that file for as long as it lives: a file whose lock is free is one of a process that has ended, and what is in it was in its hands then.
-Who is told to end, or ends by itself, leaves nothing there.
+Who is told to end, ends by itself, or waits for a store, leaves nothing there.
 """
 
 import atexit
@@ -37,6 +37,7 @@ class InHand:
         self._file: int | None = None
         self._held: dict[int, Held] = {}
         self._taken = 0
+        self._waits = 0
         self._left = False
 
     @property
@@ -56,6 +57,12 @@ class InHand:
             del self._held[number]
             self._write()
 
+    def waits(self, more: int) -> None:
+        """Somebody more (-1: less) waits for what is elsewhere: while anybody does, nothing is told of what is in hand."""
+        self._waits += more
+        if self._held:
+            self._write()
+
     def leave(self) -> None:
         """From now on nothing is told: the process ends for another reason than what it has in hand."""
         if os.getpid() != self._process:
@@ -71,7 +78,7 @@ class InHand:
         if self._left:
             return
         try:
-            told = json.dumps([[one.near, list(one.keys)] for one in self.held]).encode()
+            told = json.dumps([[one.near, list(one.keys)] for one in self.held if not self._waits]).encode()
             if self._file is None:
                 self._file = _opened(self._path)
             os.pwrite(self._file, told, 0)
@@ -96,6 +103,18 @@ def in_hand_of(folder: Path) -> InHand:
     if folder not in HANDS:
         HANDS[folder] = InHand(folder)
     return HANDS[folder]
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """While it lasts this process waits for something else: who is killed meanwhile is not killed over what it has in hand."""
+    for hands in HANDS.values():
+        hands.waits(1)
+    try:
+        yield
+    finally:
+        for hands in HANDS.values():
+            hands.waits(-1)
 
 
 @atexit.register

@@ -16,11 +16,13 @@ from agents.ending import leave
 from infra.in_hand import HANDS, in_hand_of, left_by_the_dead
 from infra.kafka import Log, Place, Record
 from infra.kafka.decoding import Decoding, Message
+from infra.retrying import until_available
 from infra.settings import Settings
 from infra.snapshots import Snapshot
 from infra.stumbles import Stumbles
 from schemas.results import SampleScored
 from schemas.trust import DeadLettered
+from streams.errors import Unavailable
 from streams.topics import DEAD_LETTERS, SCORES
 from tests.in_memory import CODEC, InMemory
 from tests.runs import run_named
@@ -198,6 +200,32 @@ def test_who_lives_or_was_told_to_end_leaves_nothing(tmp_path: Path) -> None:
         assert len(list(tmp_path.iterdir())) == 1
     hands.leave()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_killed_as_it_waits_is_not_killed_over_what_it_has_in_hand(tmp_path: Path) -> None:
+    """A store may be away for long, and processes are killed then: no record is to blame."""
+
+    async def waits(killed_after: int) -> None:
+        attempts = 0
+
+        async def attempt() -> None:
+            nonlocal attempts
+            attempts += 1
+            if attempts > killed_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise Unavailable("it is away")
+
+        with in_hand_of(tmp_path).holding(["a"]):
+            await asyncio.gather(until_available(attempt, what="a store"), _killed(0.05 if killed_after else 60.0))
+
+    async def _killed(after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_a_process(lambda: waits(1)) == -signal.SIGKILL
+    assert left_by_the_dead(tmp_path) == []
+    assert in_a_process(lambda: waits(0)) == -signal.SIGKILL
+    assert [list(held.keys) for (held,) in left_by_the_dead(tmp_path)] == [["a"]]
 
 
 def test_where_nothing_can_be_kept_work_goes_on(tmp_path: Path) -> None:
