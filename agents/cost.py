@@ -113,9 +113,10 @@ class Accountant:
         """Nothing is reckoned."""
         return Reckoned()
 
-    def dumped(self, state: Reckoned) -> bytes:
-        """With which rates all results so far are reckoned."""
-        return json.dumps({"rates": state.rates}).encode()
+    def dumping(self, state: Reckoned) -> Callable[[], bytes]:
+        """What writes with which rates all results so far are reckoned."""
+        told = json.dumps({"rates": state.rates}).encode()
+        return lambda: told
 
     def loaded(self, told: bytes) -> Reckoned:
         """The same from such bytes. Raises: ValueError, KeyError, TypeError."""

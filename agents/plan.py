@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -87,10 +87,11 @@ class Planning:
         """No request."""
         return Requests()
 
-    def dumped(self, state: Requests) -> bytes:
-        """The requests as bytes."""
-        open_ = {run: [one.offset, one.judged, one.state, one.jobs, sorted(one.planned)] for run, one in state.open.items()}
-        return json.dumps({"first": state.first, "open": open_}).encode()
+    def dumping(self, state: Requests) -> Callable[[], bytes]:
+        """What writes the requests, as they are now."""
+        first = dict(state.first)
+        open_ = {run: [one.offset, one.judged, one.state, one.jobs, list(one.planned)] for run, one in state.open.items()}
+        return lambda: json.dumps({"first": first, "open": open_}).encode()
 
     def loaded(self, told: bytes) -> Requests:
         """The requests in such bytes. Raises: ValueError, KeyError."""

@@ -12,7 +12,7 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
@@ -60,6 +60,7 @@ class Sealer:
         self._ledger = Ledger(Chains())
         self._swept: Ends = {}
         self._seals_next = 0
+        self._saving: asyncio.Task[None] | None = None
         self._saved_s = time.monotonic()
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -79,7 +80,7 @@ class Sealer:
         while True:
             await until_available(self.turn, what="kafka")
             if time.monotonic() - self._saved_s >= self._settings.snapshot_s:
-                await self.save()
+                self.save()
             await asyncio.sleep(TICK_S)
 
     async def start(self) -> None:
@@ -269,10 +270,16 @@ class Sealer:
             key.private,
         )  # fmt: skip
 
-    async def save(self) -> None:
-        """Writes a snapshot."""
+    def save(self) -> asyncio.Task[None]:
+        """Writes a snapshot of what is known now, beside the work; of two the later stays."""
         self._saved_s = time.monotonic()
-        await self._snapshots.save(SHARD, self._swept, json.dumps(dumped(self._ledger)).encode())
+        self._saving = asyncio.create_task(self._save(self._saving, dict(self._swept), dumped(self._ledger)))
+        return self._saving
+
+    async def _save(self, before: asyncio.Task[None] | None, swept: Ends, told: Mapping[str, object]) -> None:
+        if before:
+            await before
+        await self._snapshots.save(SHARD, swept, await asyncio.to_thread(lambda: json.dumps(told).encode()))
 
 
 async def main(settings: Settings) -> None:

@@ -28,7 +28,7 @@ from schemas.settled import RunSettled
 from streams.errors import Temporary
 from streams.quality.scores import Key, TaskScores
 from streams.settling import results
-from streams.settling.dumping import VERSION, dumped, loaded
+from streams.settling.dumping import VERSION, dumped, loaded, pictured
 from streams.settling.runs import INPUTS, OpenRuns, Run
 from streams.topics import RESULTS, RUNS, STOPS, TOPICS, Topic
 
@@ -81,9 +81,9 @@ class Settling:
         """No run."""
         return Here()
 
-    def dumped(self, state: Here) -> bytes:
-        """The open runs as bytes."""
-        return dumped(state.runs)
+    def dumping(self, state: Here) -> Callable[[], bytes]:
+        """What writes the open runs, as they are now."""
+        return partial(dumped, pictured(state.runs))
 
     def loaded(self, told: bytes) -> Here:
         """The open runs in such bytes; of each, all is said again."""

@@ -148,7 +148,7 @@ def _dumped(run: Open) -> dict[str, Any]:
     return {
         "planned": run.planned,
         "visibility": run.visibility,
-        "stretches": [[*at, every] for at, every in run.stretches.of.items()],
+        "stretches": [[*at, list(every)] for at, every in run.stretches.of.items()],
         "shut": sorted(run.stretches.shut),
         "broken": run.broken,
         "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,

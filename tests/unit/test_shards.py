@@ -1,13 +1,15 @@
 """State by partition: what follows from a record is said though the log is away for a moment; a state that is none is folded anew."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agents.care import Care
-from agents.cost import Accountant, Rates
+from agents.cost import Accountant, Rates, Reckoned
 from agents.everywhere import Everywhere
 from agents.shards import Shards
 from infra.kafka import Log
@@ -59,6 +61,57 @@ def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, a
 
     asyncio.run(act())
     assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == 1
+
+
+class Slow(Accountant):
+    """A fold whose snapshot's bytes take until somebody lets them be made; the second time they cannot be made."""
+
+    def __init__(self, log: Log, rates: Everywhere[Rates]) -> None:
+        super().__init__(log, rates)
+        self.go, self.made = threading.Event(), 0
+
+    def dumping(self, state: Reckoned) -> Callable[[], bytes]:
+        """As it is now."""
+        made = super().dumping(state)
+
+        def write() -> bytes:
+            assert self.go.wait(30)
+            self.made += 1
+            if self.made == 2:
+                raise KeyError("no bytes")
+            return made()
+
+        return write
+
+
+def test_a_snapshot_is_written_beside_the_work_and_what_keeps_it_from_it_ends_nobody(tmp_path: Path) -> None:
+    """Batches go on meanwhile; it is of the moment at which it was begun, and the end waits for the last."""
+    memory, (result, rates) = InMemory(), settled()
+    log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
+    settings, fold = Settings(home=tmp_path, snapshot_s=0.001), Slow(log, known)
+    snapshots = Snapshots(log, settings, processor="cost", version=fold.version)
+    shards = Shards(log, settings, worker="cost", fold=fold)
+
+    async def saved() -> int | None:
+        found = await snapshots.load(str(first.place.partition))
+        return found.offsets[RESULTS.name, first.place.partition] if found else None
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        for record in (first, memory.write(result), memory.write(result)):
+            await asyncio.sleep(0.01)
+            await shards.handle([record])
+        assert await saved() is None
+        fold.go.set()
+        await shards.revoked()
+        assert fold.made >= 2
+        assert await saved() in (1, 2, 3)
+        await shards.handle([memory.write(result)])
+        await shards.close()
+        assert await saved() == 4
+
+    first = memory.write(result)
+    asyncio.run(act())
 
 
 @pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"rates": []}', b"{}"])
