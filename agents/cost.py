@@ -176,7 +176,8 @@ class Accountant:
         """What a result costs, under each version of the book."""
         if not isinstance(record.event, RunSettled):
             return []
-        run, rates = unfolded(record.event), self._rates.state
+        rates = self._rates.state
+        run = await asyncio.to_thread(unfolded, record.event) if record.event.attempts_packed else record.event  # thousands take long
         if any(one.environment_sha not in rates.environments for one in run.attempts):
             await self._rates.catch_up()  # an environment is in the log before anything has run there
         events = list[CostSummarised]()

@@ -63,6 +63,34 @@ def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, a
     assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == 1
 
 
+def test_others_have_their_turn_while_a_run_is_reckoned_under_many_versions(tmp_path: Path) -> None:
+    """Between two versions at least; each is said."""
+    memory, (result, rates), turns, versions = InMemory(), settled(), 0, 300
+    for version in range(2, versions + 1):
+        rates.fold(price(usd=version, version=str(version), published_us=version))
+    environment = measured.environment("cpu")
+    rates.fold(environment)
+    attempt = result.attempts[1].model_copy(update={"environment_sha": environment.sha})
+    log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
+    accountant = Accountant(log, known)
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def act() -> None:
+        beside, state = asyncio.create_task(turning()), accountant.empty()
+        await accountant.fold(state, memory.write(result.model_copy(update={"attempts": (attempt,)})))
+        await accountant._reckon(state.new)
+        beside.cancel()
+
+    asyncio.run(act())
+    assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == versions
+    assert turns >= versions
+
+
 class Slow(Accountant):
     """A fold whose snapshot's bytes take until somebody lets them be made; the second time they cannot be made."""
 
