@@ -36,23 +36,23 @@ class Care:
     def __init__(self, worker: str, log: Log, settings: Settings) -> None:
         self._log = log
         self._stumbles = Stumbles(settings, worker=worker)
-        self._decoding: Message | None = None
+        self._hands = self._stumbles.hands
         log.decodes_by(self)
 
     @property
     def works(self) -> bool:
         """It decodes or restores something."""
-        return self._decoding is not None or self._stumbles.works
+        return self._hands.at is not None or self._stumbles.works
 
     def hung(self) -> None:
         """Notes what is in hand: the process ends, for it gets nowhere. It is called in a thread."""
-        at = self._decoding
-        self._stumbles.note_hung(_decoded(at) if at else None)
+        at = self._hands.at
+        self._stumbles.note_hung(f"{DECODED}{key_of(Place(*at))}" if at else None)
 
     @contextmanager
     def near(self, messages: Sequence[Message]) -> Iterator[None]:
         """While it lasts, the record over which the process ends is somewhere among these."""
-        with self._stumbles.hands.holding(list(map(_decoded, messages)), near=True):
+        with self._hands.holding(list(map(_decoded, messages)), near=True):
             yield
 
     async def decoded(self, message: Message, decode: Decode) -> Record:
@@ -60,17 +60,17 @@ class Care:
         if self._stumbles.suspects and (times := self._stumbles.hangs(_decoded(message))) is not None:
             return await self._suspected(message, decode, times)
         # In no file, for that would cost a quarter of decoding it: a thread looks at it here, and who is killed was near it.
-        self._decoding = message
+        self._hands.at = message.topic, message.partition, message.offset
         PULSE.touch()
         try:
             return await decode(message)
         finally:
-            self._decoding = None
+            self._hands.at = None
 
     async def _suspected(self, message: Message, decode: Decode, times: int) -> Record:
         if times >= TWICE:
             return undecoded(message, code="quarantined", why=f"the processor hung or was killed {TWICE} times as it decoded this")
-        with self._stumbles.hands.holding([_decoded(message)]):
+        with self._hands.holding([_decoded(message)]):
             PULSE.touch()
             return await decode(message)
 
@@ -81,7 +81,7 @@ class Care:
         key, why = f"{RESTORED}{found.sha256}", f"a process hung or was killed as it restored {shard}"
         if self._stumbles.hangs(key) is None:
             try:
-                with self._stumbles.hands.holding([key]):
+                with self._hands.holding([key]):
                     PULSE.touch()
                     return load(found.state)
             except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
@@ -110,7 +110,7 @@ class Care:
     async def _handled(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         PULSE.touch()  # of a batch that is taken one by one each record has its own time
         try:
-            with self._stumbles.hands.holding([f"{HANDLED}{key_of(record.place)}" for record in records]):
+            with self._hands.holding([f"{HANDLED}{key_of(record.place)}" for record in records]):
                 await until_available(lambda: handle(records), what="effect of a batch")
         except Exception as error:  # noqa: BLE001  # what is not ours is raised again, by the record at fault
             if len(records) == 1:

@@ -29,7 +29,10 @@ class Held:
 
 
 class InHand:
-    """The hands of this process: several things at once, as work goes on beside work."""
+    """The hands of this process: several things at once, as work goes on beside work.
+
+    `at`: the topic, partition and offset of what is decoded; that is in no file.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / uuid4().hex
@@ -38,6 +41,7 @@ class InHand:
         self._held: dict[int, Held] = {}
         self._taken = 0
         self._waits = 0
+        self.at: tuple[str, int, int] | None = None
         self._left = False
 
     @property
