@@ -13,7 +13,7 @@ from infra.pulse import PULSE
 from infra.retrying import until_available
 from infra.settings import Settings
 from infra.snapshots import Snapshot
-from infra.stumbles import HANDLED, Stumbles, key_of
+from infra.stumbles import HANDLED, SURE, Stumbles, key_of
 from schemas.trust import DeadLettered
 from streams.errors import Permanent
 from streams.trust.privacy import told
@@ -56,7 +56,7 @@ class Care:
             yield
 
     async def decoded(self, message: Message, decode: Decode) -> Record:
-        """A message as a record; one over whose decoding the process hung or was killed twice is passed, undecoded."""
+        """A message as a record; one over whose decoding processes end again and again is passed, undecoded."""
         if self._stumbles.suspects and (times := self._stumbles.hangs(_decoded(message))) is not None:
             return await self._suspected(message, decode, times)
         # In no file, for that would cost a quarter of decoding it: a thread looks at it here, and who is killed was near it.
@@ -68,8 +68,8 @@ class Care:
             self._hands.at = None
 
     async def _suspected(self, message: Message, decode: Decode, times: int) -> Record:
-        if times >= TWICE:
-            return undecoded(message, code="quarantined", why=f"the processor hung or was killed {TWICE} times as it decoded this")
+        if times >= TWICE * SURE:
+            return undecoded(message, code="quarantined", why="the processor hung, died or was killed again and again as it decoded this")
         with self._hands.holding([_decoded(message)]):
             PULSE.touch()
             return await decode(message)
@@ -100,9 +100,10 @@ class Care:
         if len(records) > 1 and any(times is not None for times in hangs):
             for record in records:
                 await self.in_parts([record], handle)
-        elif len(records) == 1 and (hangs[0] or 0) >= TWICE:
+        elif len(records) == 1 and (hangs[0] or 0) >= TWICE * SURE:
             await give_up(
-                [(records[0], "quarantined", f"the processor hung or was killed over it {TWICE} times, and passes it now")], log=self._log
+                [(records[0], "quarantined", "the processor hung, died or was killed over it again and again, and passes it now")],
+                log=self._log,
             )
         elif records:
             await self._handled(records, handle)

@@ -4,9 +4,12 @@ A process that the system ends (SIGKILL where memory runs out, SIGSEGV in a libr
 before it goes at it, some kilobytes into a file that is open, in the folder of its machine's state (`<home>/in-hand`). It holds a lock on
 that file for as long as it lives: a file whose lock is free is one of a process that has ended, and what is in it was in its hands then.
 Who is told to end, ends by itself, or waits for a store, leaves nothing there.
+Beside it lies what Python's faulthandler writes where the process dies of a fault of its own (SIGSEGV, SIGABRT …): who has nothing there
+was killed by somebody else.
 """
 
 import atexit
+import faulthandler
 import fcntl
 import json
 import os
@@ -14,10 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from uuid import uuid4
 
 import structlog
+
+FAULT: Final = ".fault"
+LONGEST_TOLD: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,14 @@ class Held:
 
     keys: Sequence[str]
     near: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a process left that ended without a word; `fault`: of what it died by itself, the first lines of it."""
+
+    held: Sequence[Held]
+    fault: str
 
 
 class InHand:
@@ -38,6 +52,7 @@ class InHand:
         self._path = folder / uuid4().hex
         self._process = os.getpid()
         self._file: int | None = None
+        self._fault: IO[str] | None = None
         self._held: dict[int, Held] = {}
         self._taken = 0
         self._waits = 0
@@ -76,6 +91,7 @@ class InHand:
             if self._file is not None:
                 os.ftruncate(self._file, 0)
             self._path.unlink(missing_ok=True)
+            self._path.with_suffix(FAULT).unlink(missing_ok=True)
 
     def _write(self) -> None:
         """Where the folder cannot be written nothing is kept: whoever is killed there tells nobody why."""
@@ -85,6 +101,8 @@ class InHand:
             told = json.dumps([[one.near, list(one.keys)] for one in self.held if not self._waits]).encode()
             if self._file is None:
                 self._file = _opened(self._path)
+                self._fault = self._path.with_suffix(FAULT).open("w")
+                faulthandler.enable(self._fault, all_threads=False)
             os.pwrite(self._file, told, 0)
             os.ftruncate(self._file, len(told))
         except OSError as error:
@@ -128,12 +146,12 @@ def leave_nothing() -> None:
         hands.leave()
 
 
-def left_by_the_dead(folder: Path) -> list[list[Held]]:
+def left_by_the_dead(folder: Path) -> list[Left]:
     """What each process had in hand that ended without a word; it is told once."""
-    return [held for path in sorted(folder.glob("*")) if (held := _taken_from(path))]
+    return [left for path in sorted(folder.glob("*")) if path.suffix != FAULT and (left := _taken_from(path))]
 
 
-def _taken_from(path: Path) -> list[Held] | None:
+def _taken_from(path: Path) -> Left | None:
     """What a dead process left; None where it lives, or left nothing."""
     try:
         file = os.open(path, os.O_RDWR)
@@ -141,9 +159,12 @@ def _taken_from(path: Path) -> list[Held] | None:
         return None  # somebody else has told it
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        told = path.read_bytes()
+        told, fault = path.read_bytes(), path.with_suffix(FAULT)
+        why = fault.read_text(errors="replace")[:LONGEST_TOLD] if fault.exists() else ""
         path.unlink()
-        return [Held([str(key) for key in keys], bool(near)) for near, keys in json.loads(told)] if told else None
+        fault.unlink(missing_ok=True)
+        held = [Held([str(key) for key in keys], bool(near)) for near, keys in json.loads(told)] if told else []
+        return Left(held, why) if held else None
     except (OSError, ValueError, TypeError):
         return None
     finally:

@@ -1,7 +1,8 @@
 """Where a processor has ended over a record, kept beside its snapshots: who ends twice at one place passes it by the third time.
 
-Of a process that hung, or was killed, nobody knows over which record of its batch: whoever starts next takes those one by one. Each process
-writes an object of its own, so that workers beside one another lose nothing of each other; what counts is what all of them say.
+Of a process that hung, or was killed, nobody knows over which record of its batch: whoever starts next takes those one by one. Whom
+somebody killed may have been killed for anything: it takes ten of them where two that hung, or died of a fault of their own, are enough.
+Each process writes an object of its own, so that workers beside one another lose nothing of each other; what counts is what all of them say.
 A cache like the snapshots are: without it a process that stumbles starts counting anew.
 """
 
@@ -22,6 +23,7 @@ from infra.storage import Storage
 MOST = 5000
 MOST_TOLD = 50  # processes whose notes are kept, the newest
 HANDLED = "handled "
+SURE = 5
 
 
 class Stumbles:
@@ -34,9 +36,10 @@ class Stumbles:
         self._noted = Counter[str]()
         here = settings.home / "in-hand" / worker
         self.hands = in_hand_of(here)
-        for held in left_by_the_dead(here):
-            structlog.get_logger().warning("a process was killed with these in hand", first=[one.keys[0] for one in held if one.keys])
-            self._note_held(held)
+        for left in left_by_the_dead(here):
+            first = [one.keys[0] for one in left.held if one.keys]
+            structlog.get_logger().warning("a process was killed with these in hand", first=first, fault=left.fault)
+            self._note_held(left.held, SURE if left.fault else 1)
         self._before = self._read()
 
     @property
@@ -53,7 +56,10 @@ class Stumbles:
         await asyncio.to_thread(self._note, [key_of(place)], 1)
 
     def hangs(self, key: str) -> int | None:
-        """How often a process before this one hung or was killed with this alone in hand; None: never with it in hand at all."""
+        """How sure it is that processes before this one ended over this; None: they never had it in hand.
+
+        One that hung or died of a fault of its own over it alone says it as surely as so many (SURE) that somebody killed.
+        """
         return self._before.get(key)
 
     @property
@@ -63,12 +69,12 @@ class Stumbles:
 
     def note_hung(self, at: str | None) -> None:
         """The process hangs at this, or with what it has in hand."""
-        self._note_held([Held([at])] if at else self.hands.held)
+        self._note_held([Held([at])] if at else self.hands.held, SURE)
 
-    def _note_held(self, held: Sequence[Held]) -> None:
+    def _note_held(self, held: Sequence[Held], times: int) -> None:
         """What is handled waits for what is worked at: where there is such a thing, that is where the process stood."""
         for one in [one for one in held if _works(one)] or held:
-            self._note(one.keys, int(len(one.keys) == 1 and not one.near))
+            self._note(one.keys, times if len(one.keys) == 1 and not one.near else 0)
 
     def _note(self, keys: Sequence[str], more: int) -> None:
         for key in keys:

@@ -19,7 +19,7 @@ from infra.kafka.decoding import Decoding, Message
 from infra.retrying import until_available
 from infra.settings import Settings
 from infra.snapshots import Snapshot
-from infra.stumbles import Stumbles
+from infra.stumbles import SURE, Stumbles
 from schemas.results import SampleScored
 from schemas.trust import DeadLettered
 from streams.errors import Unavailable
@@ -35,16 +35,16 @@ SNAPSHOT = Snapshot({}, b"state", "ab" * 32)
 class Born:
     """A worker's process and its log: what it handled, and by which batches."""
 
-    def __init__(self, home: Path, *, hurts: int | None = None) -> None:
+    def __init__(self, home: Path, *, hurts: int | None = None, by: signal.Signals = signal.SIGKILL) -> None:
         self.memory = InMemory()
         self.records = [self.memory.write(scored(R, number, 1.0)) for number in range(6)]
         self.care = Care("settle", cast("Log", self.memory), Settings(home=home))
-        self.hurts = hurts
+        self.hurts, self.by = hurts, by
         self.batches: list[list[int]] = []
 
     def _at(self, number: int) -> None:
         if number == self.hurts:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.by)
 
     async def _handle(self, records: Sequence[Record]) -> None:
         self.batches.append([record.place.offset for record in records])
@@ -101,17 +101,17 @@ def in_a_process(work: Callable[[], Coroutine[Any, Any, Any]]) -> int:
     return -os.WTERMSIG(os.waitpid(child, 0)[1])
 
 
-def killed(home: Path, work: str, *, hurts: int, times: int) -> None:
-    """A worker's processes are killed so often over one record."""
+def killed(home: Path, work: str, *, hurts: int, times: int, by: signal.Signals = signal.SIGSEGV) -> None:
+    """A worker's processes end so often over one record: of a fault of their own, or killed by somebody."""
 
     async def act() -> None:
-        await getattr(Born(home, hurts=hurts), work)()
+        await getattr(Born(home, hurts=hurts, by=by), work)()
 
     for _ in range(times):
-        assert in_a_process(act) == -signal.SIGKILL
+        assert in_a_process(act) == -by
 
 
-def test_a_record_over_which_a_process_is_killed_is_passed_by_the_fourth_start(tmp_path: Path) -> None:
+def test_a_record_over_which_a_process_dies_is_passed_by_the_fourth_start(tmp_path: Path) -> None:
     """The first knows only the batch; then each has its own turn, and the one at fault is found."""
     killed(tmp_path, "handled", hurts=3, times=1)
     first = Born(tmp_path)
@@ -123,10 +123,22 @@ def test_a_record_over_which_a_process_is_killed_is_passed_by_the_fourth_start(t
     assert last.batches == [[0], [1], [2], [4], [5]]
     (letter,) = last.letters
     assert (letter.offset, letter.reason_code) == (3, "quarantined")
-    assert letter.message == "the processor hung or was killed over it 2 times, and passes it now"
+    assert letter.message == "the processor hung, died or was killed over it again and again, and passes it now"
 
 
-def test_a_record_over_whose_decoding_a_process_is_killed_is_passed_by_the_fourth_start(tmp_path: Path) -> None:
+def test_a_record_over_which_processes_are_killed_takes_ten_to_be_passed(tmp_path: Path) -> None:
+    """Nobody knows why: memory that ran out over it, or somebody who killed whatever ran."""
+    killed(tmp_path, "handled", hurts=3, times=10, by=signal.SIGKILL)
+    before = Born(tmp_path)
+    asyncio.run(before.handled())
+    assert before.letters == [] and [3] in before.batches
+    killed(tmp_path, "handled", hurts=3, times=1, by=signal.SIGKILL)
+    last = Born(tmp_path, hurts=3)
+    asyncio.run(last.handled())
+    assert [letter.offset for letter in last.letters] == [3]
+
+
+def test_a_record_over_whose_decoding_a_process_dies_is_passed_by_the_fourth_start(tmp_path: Path) -> None:
     """Whoever reads it; it is handed on as one that cannot be decoded, which becomes a dead letter."""
     killed(tmp_path, "decoded", hurts=3, times=3)
     records = asyncio.run(Born(tmp_path, hurts=3).decoded())
@@ -152,7 +164,7 @@ def test_a_record_over_whose_decoding_a_process_hangs_is_passed_by_the_third_sta
     for _ in range(2):
         in_a_process(lambda: hung(Born(tmp_path).care))
     stumbles = Stumbles(Settings(home=tmp_path), worker="settle")
-    assert stumbles.hangs(f"decoded {SCORES.name}/0/3") == 2
+    assert stumbles.hangs(f"decoded {SCORES.name}/0/3") == 2 * SURE
 
 
 def test_a_snapshot_over_whose_restoring_a_process_is_killed_is_thrown_away_by_the_second_start(tmp_path: Path) -> None:
@@ -197,7 +209,7 @@ def test_who_lives_or_was_told_to_end_leaves_nothing(tmp_path: Path) -> None:
     with hands.holding(["mine"]):
         assert in_a_process(left) == -signal.SIGKILL
         assert left_by_the_dead(tmp_path) == []
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(list(tmp_path.iterdir())) == 2
     hands.leave()
     assert list(tmp_path.iterdir()) == []
 
@@ -225,7 +237,7 @@ def test_who_is_killed_as_it_waits_is_not_killed_over_what_it_has_in_hand(tmp_pa
     assert in_a_process(lambda: waits(1)) == -signal.SIGKILL
     assert left_by_the_dead(tmp_path) == []
     assert in_a_process(lambda: waits(0)) == -signal.SIGKILL
-    assert [list(held.keys) for (held,) in left_by_the_dead(tmp_path)] == [["a"]]
+    assert [list(held.keys) for left in left_by_the_dead(tmp_path) for held in left.held] == [["a"]]
 
 
 def test_where_nothing_can_be_kept_work_goes_on(tmp_path: Path) -> None:
