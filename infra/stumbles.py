@@ -2,7 +2,8 @@
 
 Of a process that hung, or was killed, nobody knows over which record of its batch: whoever starts next takes those one by one. Whom
 somebody killed may have been killed for anything: it takes ten of them where two that hung, or died of a fault of their own, are enough.
-Each process writes an object of its own, so that workers beside one another lose nothing of each other; what counts is what all of them say.
+Each process writes an object of its own, so that workers beside one another lose nothing of each other; what counts is what all of
+them say.
 A cache like the snapshots are: without it a process that stumbles starts counting anew.
 """
 
