@@ -7,15 +7,13 @@ exception that leaves a Faust agent's body would lose the batch and let the work
 
 import asyncio
 import gc
-import os
 import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -23,8 +21,10 @@ import structlog
 from agents.batches import App, batches
 from agents.care import Care
 from agents.credentials import credentials
+from agents.ending import IN_HAND, crash, end_where_hung, leave
 from agents.shards import Shards
-from agents.watching import FOLLOWS, IN_HAND, end_where_hung, until_it_must_end
+from agents.watching import FOLLOWS, until_it_must_end
+from infra.in_hand import leave_nothing
 from infra.kafka import Log, Record
 from infra.lag import measure_lag
 from infra.metrics import BATCH, EVENTS, READY
@@ -33,7 +33,6 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from streams.topics import TOPICS, Topic
 
-CRASHED = 70  # EX_SOFTWARE of sysexits.h
 ENDING_S = 8.0
 # Kafka's own limit is for one that hangs for hours; who does nothing for minutes (infra/pulse.py) ends long before.
 LONGEST_BATCH_S = 4 * 3600.0
@@ -105,9 +104,9 @@ async def consume(
     stopped, ended, care = asyncio.Event(), asyncio.Event(), Care(worker, log, settings)
     _give_batches(app, topics, handle, care=care, log=log, settings=settings, stopped=stopped, ended=ended)
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+        asyncio.get_running_loop().add_signal_handler(name, _stop, stopped)
     app.finalize()
-    end_where_hung(settings.hang_s, partial(_hung, care))
+    end_where_hung(care, settings)
     watch = asyncio.create_task(until_it_must_end(app, log=log, topics=topics, longest_s=settings.hang_s))
     stopping = asyncio.create_task(stopped.wait())
     if started := await _started(app, watch=watch, stopping=stopping):
@@ -118,24 +117,19 @@ async def consume(
     lagging = asyncio.create_task(measure_lag(log, group=f"assay-{worker}", topics=topics))
     await asyncio.wait([watch, stopping], return_when=asyncio.FIRST_COMPLETED)
     if not stopped.is_set():
-        _crash(watch.result())
+        crash(watch.result())
     for task in (watch, lagging):
         task.cancel()
     if not started:
         structlog.get_logger().info("ended before it had started")
-        os._exit(0)  # the consumer's own thread would go on
+        leave(0)  # the consumer's own thread would go on
     await _in_order(ended, state)
     await app.stop()
 
 
-def _hung(care: Care, why: str) -> NoReturn:
-    care.hung()
-    _crash(why)
-
-
-def _crash(why: str) -> NoReturn:
-    structlog.get_logger().error("ending at the last commit", why=why)
-    os._exit(CRASHED)
+def _stop(stopped: asyncio.Event) -> None:
+    leave_nothing()  # who kills it later does not do so for what it has in hand
+    stopped.set()
 
 
 async def _started(app: App, *, watch: "asyncio.Task[str]", stopping: "asyncio.Task[Any]") -> bool:
@@ -162,7 +156,7 @@ def _give_batches(
             await _supervised(taken, handle, log=log, care=care)
         finally:
             if not stopped.is_set():
-                os._exit(CRASHED)  # Faust would begin the agent again, without what it had fetched
+                leave()  # Faust would begin the agent again, without what it had fetched
             ended.set()
 
     app.agent(channel, name=app.conf.id)(agent)
@@ -205,7 +199,7 @@ async def or_end(working: Awaitable[None], *, what: str) -> None:
         await working
     except Exception:  # noqa: BLE001  # nobody else would see it
         structlog.get_logger().exception("failed, ending", what=what)
-        os._exit(CRASHED)
+        leave()
 
 
 async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, log: Log, care: Care) -> None:
@@ -216,7 +210,7 @@ async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, l
             started, first = time.perf_counter(), f"{batch[0].topic}/{batch[0].partition} at {batch[0].offset}"
             PULSE.touch()
             IN_HAND.set()
-            records = [await log.record(message) for message in batch]
+            records = [record async for record in log.records(batch)]
             await care.undecodable(records)
             await care.in_parts([record for record in records if record.fault is None], handle)
             IN_HAND.clear()
@@ -225,7 +219,7 @@ async def _supervised(taken: AsyncIterator[Sequence[Any]], handle: Handler, *, l
             structlog.get_logger().debug("handled", events=len(batch), first=first, took_s=round(took_s, 3))
     except Exception:  # noqa: BLE001  # the process's one supervised loop
         structlog.get_logger().exception("not handled, ending at the last commit", first=first)
-        os._exit(CRASHED)
+        leave()
 
 
 def _count(records: Sequence[Record], *, took_s: float) -> None:

@@ -1,20 +1,26 @@
 """So that no record stops the others: what becomes of those that cannot be decoded, that are refused, or over which a process ends."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import structlog
 
 from infra.kafka import Log, Place, Record
+from infra.kafka.decoding import Decode, Message, undecoded
 from infra.metrics import DEAD_LETTERS
 from infra.pulse import PULSE
 from infra.retrying import until_available
 from infra.settings import Settings
-from infra.stumbles import Stumbles
+from infra.snapshots import Snapshot
+from infra.stumbles import HANDLED, SURE, Stumbles, key_of
 from schemas.trust import DeadLettered
 from streams.errors import Permanent
 from streams.trust.privacy import told
 
+S = TypeVar("S")
 TWICE = 2
+DECODED, RESTORED = "decoded ", "restored "
 LONGEST_TOLD = 2000
 
 
@@ -22,18 +28,66 @@ class Care:
     """A worker's care for its records.
 
     What is refused for good is a dead letter. Over anything else the process ends, for nobody knows what it left behind: but first the
-    record at fault is found and noted, and one over which the process has ended twice is a dead letter too. `in_hand` is what it would be
-    noted of if the process hung: whoever starts next takes those one by one.
+    record at fault is found and noted, and one over which the process has ended twice is a dead letter too. What is decoded, handled or
+    restored is in its hands meanwhile (infra/in_hand.py): of a process that hangs or is killed it is noted, and whoever starts next takes
+    those records one by one.
     """
 
     def __init__(self, worker: str, log: Log, settings: Settings) -> None:
         self._log = log
         self._stumbles = Stumbles(settings, worker=worker)
-        self.in_hand: Sequence[Record] = ()
+        self._hands = self._stumbles.hands
+        log.decodes_by(self)
+
+    @property
+    def works(self) -> bool:
+        """It decodes or restores something."""
+        return self._hands.at is not None or self._stumbles.works
 
     def hung(self) -> None:
         """Notes what is in hand: the process ends, for it gets nowhere. It is called in a thread."""
-        self._stumbles.note_hung([record.place for record in self.in_hand])
+        at = self._hands.at
+        self._stumbles.note_hung(f"{DECODED}{key_of(Place(*at))}" if at else None)
+
+    @contextmanager
+    def near(self, messages: Sequence[Message]) -> Iterator[None]:
+        """While it lasts, the record over which the process ends is somewhere among these."""
+        with self._hands.holding(list(map(_decoded, messages)), near=True):
+            yield
+
+    async def decoded(self, message: Message, decode: Decode) -> Record:
+        """A message as a record; one over whose decoding processes end again and again is passed, undecoded."""
+        if self._stumbles.suspects and (times := self._stumbles.hangs(_decoded(message))) is not None:
+            return await self._suspected(message, decode, times)
+        # In no file, for that would cost a quarter of decoding it: a thread looks at it here, and who is killed was near it.
+        self._hands.at = message.topic, message.partition, message.offset
+        PULSE.touch()
+        try:
+            return await decode(message)
+        finally:
+            self._hands.at = None
+
+    async def _suspected(self, message: Message, decode: Decode, times: int) -> Record:
+        if times >= TWICE * SURE:
+            return undecoded(message, code="quarantined", why="the processor hung, died or was killed again and again as it decoded this")
+        with self._hands.holding([_decoded(message)]):
+            PULSE.touch()
+            return await decode(message)
+
+    def restored(self, found: Snapshot | None, load: Callable[[bytes], S], *, shard: str) -> S | None:
+        """The state in a snapshot; None where there is none in it, or where a process hung or was killed over it before."""
+        if found is None:
+            return None
+        key, why = f"{RESTORED}{found.sha256}", f"a process hung or was killed as it restored {shard}"
+        if self._stumbles.hangs(key) is None:
+            try:
+                with self._hands.holding([key]):
+                    PULSE.touch()
+                    return load(found.state)
+            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
+                why = repr(error)
+        structlog.get_logger().warning("snapshot not used", shard=shard, why=why)
+        return None
 
     async def undecodable(self, records: Sequence[Record]) -> None:
         """Dead-letters those of the records that are no events."""
@@ -42,21 +96,23 @@ class Care:
 
     async def in_parts(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         """Handles records; what cannot be handled is halved until the one at fault is found. Raises: as `refused`."""
-        hangs = [self._stumbles.hangs(record.place) for record in records]
+        hangs = [self._stumbles.hangs(f"{HANDLED}{key_of(record.place)}") for record in records]
         if len(records) > 1 and any(times is not None for times in hangs):
             for record in records:
                 await self.in_parts([record], handle)
-        elif len(records) == 1 and (hangs[0] or 0) >= TWICE:
-            await give_up([(records[0], "quarantined", f"the processor hung over it {TWICE} times, and passes it now")], log=self._log)
+        elif len(records) == 1 and (hangs[0] or 0) >= TWICE * SURE:
+            await give_up(
+                [(records[0], "quarantined", "the processor hung, died or was killed over it again and again, and passes it now")],
+                log=self._log,
+            )
         elif records:
             await self._handled(records, handle)
 
     async def _handled(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
-        self.in_hand = records
         PULSE.touch()  # of a batch that is taken one by one each record has its own time
         try:
-            await until_available(lambda: handle(records), what="effect of a batch")
-            self.in_hand = ()
+            with self._hands.holding([f"{HANDLED}{key_of(record.place)}" for record in records]):
+                await until_available(lambda: handle(records), what="effect of a batch")
         except Exception as error:  # noqa: BLE001  # what is not ours is raised again, by the record at fault
             if len(records) == 1:
                 await self.refused(records[0], error)
@@ -75,6 +131,10 @@ class Care:
             raise error
         said = f"the processor ended over it {TWICE} times, and passes it now: {type(error).__name__}: {error}"
         await give_up([(record, "quarantined", said[:LONGEST_TOLD])], log=self._log)
+
+
+def _decoded(message: Message) -> str:
+    return f"{DECODED}{message.topic}/{message.partition}/{message.offset}"
 
 
 async def give_up(refused: Sequence[tuple[Record, str, str]], *, log: Log) -> list[DeadLettered]:

@@ -6,7 +6,7 @@ come by partition, and none is kept: when a price is published, those of the wor
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -25,8 +25,10 @@ from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, PricePublished
 from schemas.settled import RunSettled
+from streams.errors import Temporary
 from streams.money.costs import FORMULA_VERSION, summaries
 from streams.money.prices import PriceBook
+from streams.settling.attempts import unfolded
 from streams.settling.results import cost
 from streams.topics import ENVIRONMENTS, PRICES, RESULTS, TOPICS, Topic
 
@@ -111,9 +113,10 @@ class Accountant:
         """Nothing is reckoned."""
         return Reckoned()
 
-    def dumped(self, state: Reckoned) -> bytes:
-        """With which rates all results so far are reckoned."""
-        return json.dumps({"rates": state.rates}).encode()
+    def dumping(self, state: Reckoned) -> Callable[[], bytes]:
+        """What writes with which rates all results so far are reckoned."""
+        told = json.dumps({"rates": state.rates}).encode()
+        return lambda: told
 
     def loaded(self, told: bytes) -> Reckoned:
         """The same from such bytes. Raises: ValueError, KeyError, TypeError."""
@@ -156,13 +159,12 @@ class Accountant:
 
     async def _reckon(self, records: Iterable[Record]) -> None:
         """Says what results cost. One that cannot be reckoned is a dead letter, and holds up no other."""
-        results = [(record, record.event) for record in records if isinstance(record.event, RunSettled)]
-        if any(one.environment_sha not in self._rates.state.environments for _, result in results for one in result.attempts):
-            await self._rates.catch_up()  # an environment is in the log before anything has run there
         events, refused = list[CostSummarised](), list[tuple[Record, str, str]]()
-        for record, result in results:
+        for record in records:
             try:
-                events += self._costs(result)
+                events += await self._costs(record)
+            except Temporary:
+                raise
             except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are reckoned
                 told = f"what it cost cannot be reckoned: {type(error).__name__}: {error}"
                 refused.append((record, "cannot-reckon", told[:LONGEST_TOLD]))
@@ -170,9 +172,19 @@ class Accountant:
         await give_up(refused, log=self._log)
         await asyncio.sleep(0)
 
-    def _costs(self, run: RunSettled) -> Iterator[CostSummarised]:
-        for summary in summaries(run, self._rates.state.book, self._rates.state.environments):
-            yield cost(run, summary, stamp=producer("agents.cost"))
+    async def _costs(self, record: Record) -> list[CostSummarised]:
+        """What a result costs, under each version of the book."""
+        if not isinstance(record.event, RunSettled):
+            return []
+        rates = self._rates.state
+        run = await asyncio.to_thread(unfolded, record.event) if record.event.attempts_packed else record.event  # thousands take long
+        if any(one.environment_sha not in rates.environments for one in run.attempts):
+            await self._rates.catch_up()  # an environment is in the log before anything has run there
+        events = list[CostSummarised]()
+        for summary in summaries(run, rates.book, rates.environments):
+            events.append(cost(run, summary, stamp=producer("agents.cost")))
+            await asyncio.sleep(0)
+        return events
 
 
 async def main(settings: Settings) -> None:

@@ -35,6 +35,11 @@ def event_of(decision: Decision, *, pool: str, term: int) -> Event:
             )  # fmt: skip
 
 
+def run_of(decision: Decision | Delay) -> str:
+    """The run that it is about."""
+    return decision.job.run_id if isinstance(decision, Release | Abandon) else decision.run_id
+
+
 def _release(decision: Release, *, term: int) -> JobReleased:
     job = decision.job
     return JobReleased(

@@ -11,27 +11,33 @@ import asyncio
 import signal
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
-from agents.care import Care
-from agents.decided import SERVICE, delayed, event_of
+from agents.care import LONGEST_TOLD, Care
+from agents.decided import SERVICE, delayed, event_of, run_of
+from agents.ending import end_where_hung
 from infra.following import Following
 from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
+from infra.logging import frames
 from infra.metrics import AGENTS, LEASES, QUEUE, READY
 from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
-from infra.snapshots import Snapshots
+from infra.snapshots import Snapshot, Snapshots
 from schemas.event import Event
 from schemas.jobs import DispatcherBeat, DispatcherTook, JobReleased
-from streams.errors import AssayError
+from streams.errors import AssayError, Temporary
 from streams.queue.clocks import Moment
-from streams.queue.deciding import decide, tidy, waits
+from streams.queue.deciding import at_fault, decide, tidy, waits
 from streams.queue.dispatch import Pool
 from streams.queue.keeping import VERSION, dumped, loaded, picture
+from streams.queue.leases import Step
 from streams.queue.succession import RETURN_US
 from streams.topics import (
     CANCELLATIONS,
@@ -54,9 +60,11 @@ TICK_S, COUNT_S, BEAT_S, TELL_S = 0.1, 1.0, 1.0, 1.0
 PAUSED_S = 1.0  # a tick that took so long was none: this process did not run
 LEAVE_S = 2.0
 STUCK_S = 60.0  # while the log answers, no tick takes so long: who beats and does not work keeps others from working
+MOST_FAULTS = 3  # where deciding breaks over more runs at once than these it is something else that is wrong: none of them has failed
 # The last beats of a pool's dispatchers: as many as tell who has it, and whether it left.
 LAST_BEATS = 50
 BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DELAYS)})
+T = TypeVar("T")
 log_line = structlog.get_logger()
 
 
@@ -104,6 +112,7 @@ class Dispatcher:
         self._acts = False
         self._caught_up = False
         self._ticked_s = time.monotonic()
+        self._failing: dict[str, str] = {}
         self.pool = self._empty()
 
     def _empty(self) -> Pool:
@@ -131,22 +140,23 @@ class Dispatcher:
 
     async def _start(self) -> None:
         """Begins to read where the snapshot ends, or where the log begins."""
+        end_where_hung(self._care, self._settings)
         self._past = await self._log.ends(self._topics)
         self._partitions = sum(name == self._jobs.name for name, _ in self._past)
         self.pool.succession.listens(now_us=steady_us())
-        if found := await self._snapshots.load(self._settings.pool):
-            try:
-                self.pool = await asyncio.to_thread(loaded, found.state, self._empty())
-                self.pool.succession.listens(now_us=steady_us())
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", why=f"cannot be read: {error}")
-                self.pool = self._empty()
+        found = await self._snapshots.load(self._settings.pool)
+        restored = await asyncio.to_thread(self._restored, found)
+        self.pool = restored or self._empty()
+        self.pool.succession.listens(now_us=steady_us())
         recent = await self._log.offsets_at([HEARTBEATS], written_us=now_us() - 2 * self.pool.lease_us)
         beats = {place: max(0, end - LAST_BEATS) for place, end in self._past.items() if place[0] == DISPATCHER_BEATS.name}
         since = dict(self.pool.places.next)
         since |= {place: max(offset, since.get(place, 0)) for place, offset in (recent | beats).items()}
         await self._following.start(self._past, since=since)
         log_line.info("folds the log", pool=self.pool.name, snapshot=found is not None, open_runs=len(self.pool.runs))
+
+    def _restored(self, found: Snapshot | None) -> Pool | None:
+        return self._care.restored(found, lambda state: loaded(state, self._empty()), shard=self._settings.pool)
 
     async def _catch_up(self) -> None:
         """Folds up to where the log ended at the start: first which runs are over, so that what belongs to them is not even decoded."""
@@ -275,18 +285,55 @@ class Dispatcher:
         What is not written within a second is decided anew: by then it may not be so.
         """
         decided_s = time.monotonic()
-        for decision in decide(self.pool, moment()):
+        for decision in self._isolating(lambda: decide(self.pool, moment())):
             if not self.active:
                 return
             if time.monotonic() - decided_s > PAUSED_S:
                 break
-            await self._write(event_of(decision, pool=self.pool.name, term=self._term))
-        for delay in waits(self.pool, moment()) if tells else ():
+            await self._write_of(run_of(decision), partial(event_of, decision, pool=self.pool.name, term=self._term))
+        for delay in self._isolating(lambda: waits(self.pool, moment())) if tells else ():
             if not self.active:
                 return
-            await self._write(delayed(delay, self.pool, term=self._term))
+            await self._write_of(run_of(delay), partial(delayed, delay, self.pool, term=self._term))
+        await self._fail()
         await self._following.until(self._written)
         self._written = {}
+
+    def _isolating(self, work: Callable[[], T]) -> T:
+        """What is decided; a run over whose state that breaks is put aside. Raises: what is no one run's."""
+        while True:
+            try:
+                return work()
+            except Exception as error:
+                if len(self._failing) == MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
+                    raise
+                self._put_aside(run_id, error)
+
+    def _put_aside(self, run_id: str, error: Exception) -> None:
+        """From now on nothing is decided of the run but that it has failed: others go on."""
+        log_line.error("cannot be dispatched", run_id=run_id, error=frames(error))
+        self.pool.aside.add(run_id)
+        self._failing[run_id] = f"its jobs cannot be dispatched: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+
+    async def _write_of(self, run_id: str, event: Callable[[], Event]) -> None:
+        """Writes what was decided of a run. One of which it cannot be said is put aside."""
+        if run_id in self.pool.aside:
+            return
+        try:
+            await self._write(event())
+        except Temporary:
+            raise
+        except Exception as error:  # noqa: BLE001  # one run's: others go on
+            self._put_aside(run_id, error)
+
+    async def _fail(self) -> None:
+        """Says of runs that were put aside that they have failed."""
+        while self._failing and self.active:
+            run_id, why = next(iter(self._failing.items()))
+            if run := self.pool.runs.get(run_id):
+                failed = Step(run_id, run.organisation_id, "failed", "cannot-dispatch", why, run.visibility)
+                await self._write(event_of(failed, pool=self.pool.name, term=self._term))
+            del self._failing[run_id]
 
     async def _write(self, event: Event) -> None:
         if isinstance(event, JobReleased):
@@ -302,7 +349,7 @@ class Dispatcher:
     async def _count(self) -> None:
         """Keeps the pool's figures as metrics, for ever."""
         while True:
-            tidy(self.pool, moment())
+            self._isolating(partial(tidy, self.pool, moment()))
             queued, leased = self.pool.counts()
             for metric, value in ((QUEUE, queued), (LEASES, leased), (AGENTS, len(self.pool.alive(now_us=steady_us())))):
                 metric.labels(self.pool.name).set(value)

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from agents.care import Care
+from agents.ending import end_where_hung
 from infra.kafka import Ends, Log, Record
 from infra.settings import Settings
 from infra.snapshots import Snapshots
@@ -57,6 +58,7 @@ class Everywhere(Generic[S]):
         self._log = log
         self._fold = fold
         self._care = Care(worker, log, settings)
+        self._settings = settings
         self._every_s = settings.snapshot_s
         self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
         self._next: Ends = {}
@@ -67,13 +69,10 @@ class Everywhere(Generic[S]):
 
     async def restore(self) -> None:
         """Brings the state to the log's present end."""
+        end_where_hung(self._care, self._settings)
         started, found = time.perf_counter(), await self._snapshots.load(SHARD)
-        if found is not None:
-            try:
-                self.state, self._next = self._fold.loaded(found.state), found.offsets
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", shard=SHARD, why=repr(error))
-                self.state, self._next = self._fold.empty(), {}
+        state = self._care.restored(found, self._fold.loaded, shard=SHARD)
+        self.state, self._next = (state, found.offsets) if found and state is not None else (self._fold.empty(), {})
         ends, events = await self._log.ends(self._fold.topics), 0
         behind = {place: end for place, end in ends.items() if self._next.get(place, 0) < end}
         if behind:

@@ -8,12 +8,12 @@ from typing import Any
 from infra.builds import Builds, contents_of, samples_of
 from infra.harness.data import Given
 from infra.harness.derived.likeness import referring
-from infra.kafka import Log
+from infra.kafka import Ends, Log
 from schemas.builds import TaskBuilt
 from schemas.event import Visibility
 from schemas.measurements import SampleAnswered
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Plan, RunChanged, Subject
+from schemas.runs import Plan, PlannedTask, RunChanged, Subject
 from streams.errors import Invalid
 from streams.quality import judging
 from streams.runs import step
@@ -22,6 +22,7 @@ from streams.trust.stretches import run_of_key
 
 # Answers are looked for from this long before their run was planned, for the clocks of two machines differ.
 BEFORE_US = 3600 * 10**6
+Answers = dict[str, dict[tuple[int, int], SampleAnswered]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +112,31 @@ class Judging:
             raise Invalid(f"no build {build_id} in the log; its run cannot be judged", code="nothing-to-judge")
         return built
 
-    async def _answers(self, run: Run) -> dict[str, dict[tuple[int, int], SampleAnswered]]:
-        """Task → the run's answers; of several to one sample the first in the log."""
-        found: dict[str, dict[tuple[int, int], SampleAnswered]] = {}
-        since = await self._log.offsets_at([ANSWERS], written_us=max(0, run.planned_us - BEFORE_US))
-        ends = await self._log.ends([ANSWERS])
-        of_run = self._log.follow([ANSWERS], since=since, until=ends, wanted=lambda key, _place: run_of_key(key) == run.run_id)
+    async def _answers(self, run: Run) -> Answers:
+        """Task → the run's answers; of several to one sample the first in the log.
+
+        They are looked for from an hour before its plan on; where some are not there, before that too: where topics have the times of
+        their writers, an agent's clock may be wrong.
+        """
+        found: Answers = {}
+        since, ends = await self._log.offsets_at([ANSWERS], written_us=max(0, run.planned_us - BEFORE_US)), await self._log.ends([ANSWERS])
+        await self._look_between(run.run_id, found, since=since, until=ends)
+        if any(_lacks(planned, len(found.get(planned.task, ()))) for planned in run.plan.tasks):
+            earlier: Answers = {}
+            await self._look_between(run.run_id, earlier, since={}, until=since)
+            found = {task: found.get(task, {}) | earlier.get(task, {}) for task in found.keys() | earlier.keys()}
+        return found
+
+    async def _look_between(self, run_id: str, found: Answers, *, since: Ends, until: Ends) -> None:
+        until = {at: end for at, end in until.items() if since.get(at, 0) < end}
+        if not until:
+            return
+        of_run = self._log.follow([ANSWERS], since=since, until=until, wanted=lambda key, _place: run_of_key(key) == run_id)
         async with aclosing(of_run) as records:
             async for record in records:
                 event = record.event
-                if isinstance(event, SampleAnswered) and event.run_id == run.run_id:
+                if isinstance(event, SampleAnswered) and event.run_id == run_id:
                     found.setdefault(event.task, {}).setdefault((event.ordinal, event.repeat), event)
-        return found
 
     async def _documents(
         self,
@@ -141,3 +155,8 @@ class Judging:
         built = await self._built(planned.build_id)
         samples = await samples_of(self._log, built, wanted=range(planned.samples))
         return tuple(judging.documents(samples, await contents_of(self._log, built.contents), sides, together=together))
+
+
+def _lacks(planned: PlannedTask, answers: int) -> bool:
+    """Answers of a task are missing; one that may stop early has as many as it has."""
+    return answers == 0 if planned.stopping else answers < planned.samples * planned.repeats

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -30,6 +30,7 @@ from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
 from schemas.runs import RunChanged, RunState
+from streams import bounds
 from streams.errors import Conflict, Permanent
 from streams.quality import judging
 from streams.queue import limits
@@ -88,10 +89,11 @@ class Planning:
         """No request."""
         return Requests()
 
-    def dumped(self, state: Requests) -> bytes:
-        """The requests as bytes."""
-        open_ = {run: [one.offset, one.judged, one.submitter, one.state, one.jobs, sorted(one.planned)] for run, one in state.open.items()}
-        return json.dumps({"first": state.first, "open": open_}).encode()
+    def dumping(self, state: Requests) -> Callable[[], bytes]:
+        """What writes the requests, as they are now."""
+        first = dict(state.first)
+        open_ = {run: [one.offset, one.judged, one.submitter, one.state, one.jobs, list(one.planned)] for run, one in state.open.items()}
+        return lambda: json.dumps({"first": first, "open": open_}).encode()
 
     def loaded(self, told: bytes) -> Requests:
         """The requests in such bytes. Raises: ValueError, KeyError."""
@@ -178,13 +180,14 @@ class Planning:
             pinned, facts = await self._preparing.brought(request)
             async with self._planning.of(asked.submitter):
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
+            bounds.check_plan(planned := _changed(request, "planned", plan=plan))
         except Permanent as error:
             await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])
             asked.state = asked.state or "rejected"
             said = {} if request.visibility == PRIVATE else {"message": str(error)}
             log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)
             return
-        await self._write([_changed(request, "planned", plan=plan)])
+        await self._write([planned])
         stamp, when = producer("agents.plan"), request.occurred_us
         while some := list(islice(jobs.each, JOBS_AT_ONCE)):
             await self._write([

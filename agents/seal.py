@@ -12,12 +12,14 @@ import json
 import signal
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 
 import structlog
 
 from agents.auditing import Auditing
+from agents.care import Care, give_up
+from agents.ending import end_where_hung
 from agents.quarantining import Late, quarantine
 from infra import seal_keys
 from infra.identity import producer
@@ -31,7 +33,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.trust import RunSealed, Stretch
 from streams.errors import Permanent, Temporary, Unavailable
-from streams.topics import SEALS, TOPICS, topic_named
+from streams.topics import RESULTS, SEALS, TOPICS, topic_named
 from streams.trust.chains import Chains
 from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
 from streams.trust.merkle import Tree
@@ -52,11 +54,13 @@ class Sealer:
         self._log = log
         self._settings = settings
         self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
+        self._care = Care("seal", log, settings)
         self._auditing = Auditing(log, settings)
         self._keys: list[Key] = []
         self._ledger = Ledger(Chains())
         self._swept: Ends = {}
         self._seals_next = 0
+        self._saving: asyncio.Task[None] | None = None
         self._saved_s = time.monotonic()
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -76,23 +80,26 @@ class Sealer:
         while True:
             await until_available(self.turn, what="kafka")
             if time.monotonic() - self._saved_s >= self._settings.snapshot_s:
-                await self.save()
+                self.save()
             await asyncio.sleep(TICK_S)
 
     async def start(self) -> None:
         """Folds the seals, and takes up where the snapshot ends, or where the log begins."""
+        end_where_hung(self._care, self._settings)
         self._keys = await self._ready_keys()
         self._ledger, self._swept, self._seals_next = Ledger(Chains(frozenset(key.public for key in self._keys))), {}, 0
         await self._follow_seals()
-        if found := await self._snapshots.load(SHARD):
-            try:
-                loaded(json.loads(found.state), self._ledger)
-                self._swept = found.offsets
-            except (ValueError, KeyError, TypeError) as error:
-                log_line.warning("snapshot not used", why=str(error))
-                self._ledger.open, self._ledger.again = {}, []
+        found = await self._snapshots.load(SHARD)
+        if self._care.restored(found, self._load, shard=SHARD) and found:
+            self._swept = found.offsets
+        else:
+            self._ledger.open, self._ledger.again = {}, []
         await self._look_again()
         log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=bool(self._swept))
+
+    def _load(self, state: bytes) -> bool:
+        loaded(json.loads(state), self._ledger)
+        return True
 
     async def _ready_keys(self) -> list[Key]:
         """The keys, of which one signs; the first is made where there is no seal yet. Raises: Unavailable while one that signed is gone."""
@@ -125,8 +132,8 @@ class Sealer:
             self._ledger.chains.known = frozenset(key.public for key in self._keys)
             key = seal_keys.signing(self._keys)
             assert key is not None
-            for run_id in [one for one in due if self._auditing.is_said(one, self._ledger, key)]:
-                await self._seal(run_id)
+            for run_id in due:
+                await self._seal_once_said(run_id, key)
 
     async def _sweep(self, behind: Ends) -> list[Late]:
         """Takes in what lies between what was swept and there; what of it may be late."""
@@ -141,27 +148,44 @@ class Sealer:
         between = self._log.follow(SEALED_TOPICS, since=since, until=behind, wanted=wanted, patience_ms=PATIENCE_MS, told="sweeps")
         async with aclosing(between) as records:
             async for record in records:
-                late += self._taken(record)
+                late += await self._taken(record)
         return late
 
-    def _taken(self, record: Record) -> list[Late]:
-        """Folds a record that was looked at; itself, where it may be late. What is no event is a dead letter elsewhere."""
+    async def _taken(self, record: Record) -> list[Late]:
+        """Folds a record that was looked at; itself, where it may be late. What is no event is a dead letter elsewhere.
+
+        One over which this breaks is a dead letter, and its run is not sealed: others are.
+        """
         event, at = record.event, (record.place.topic, record.place.partition)
         run_id = run_of_key(record.key) or (run_of_key(event.partition_key()) if event else None)
         if event is None or run_id is None:
             return []
-        if record.key is None:
-            self._ledger.meets(run_id, at, record.place.offset)
-        return [Late(run_id, record.place, event)] if self._ledger.fold(event, run_id, at, record.place.offset) else []
+        try:
+            if record.key is None:
+                self._ledger.meets(run_id, at, record.place.offset)
+            return [Late(run_id, event, record)] if self._ledger.fold(event, run_id, at, record.place.offset) else []
+        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are sealed
+            if run := self._ledger.open.get(run_id):
+                run.broken = True
+            await give_up(
+                [(record, "cannot-seal", f"its run is not sealed, for this breaks what follows it: {frames(error)}")], log=self._log
+            )
+            return []
 
     async def _follow_seals(self, ends: Ends | None = None) -> None:
         """Folds the seals that have come (by these ends, else by now), and looks again at what another sealer left out of one."""
         async with aclosing(seals(self._log, since=self._seals_next, ends=ends)) as found:
             async for offset, seal in found:
-                if why := self._ledger.seal(seal):
+                if why := self._fold_seal(seal):
                     log_line.warning("seal does not count", run_id=seal.run_id, why=why, offset=offset)
                 self._seals_next = offset + 1
         await self._look_again()
+
+    def _fold_seal(self, seal: RunSealed) -> str | None:
+        try:
+            return self._ledger.seal(seal)
+        except Exception as error:  # noqa: BLE001  # one seal's: it does not count, and the next ones may
+            return f"it breaks what follows seals: {frames(error)}"
 
     async def _look_again(self) -> None:
         """Looks at what was met, and a seal that came since leaves out."""
@@ -176,7 +200,7 @@ class Sealer:
         until = {at: min(stretch.end, self._swept.get(at, stretch.end))}
         async with aclosing(self._log.follow([topic], since={at: stretch.first}, until=until, wanted=self._late)) as records:
             async for record in records:
-                late += self._taken(record)
+                late += await self._taken(record)
         await quarantine(self._log, self._ledger, late, service=SERVICE)
 
     def _late(self, key: bytes | None, place: Place) -> bool:
@@ -186,22 +210,36 @@ class Sealer:
 
     # --- Seals
 
-    async def _seal(self, run_id: str) -> None:
-        """Seals a run, unless another sealer does. What cannot be sealed is told, and holds up no other run."""
-        run, began_s = self._ledger.open.get(run_id), time.monotonic()
+    async def _seal_once_said(self, run_id: str, key: Key) -> None:
+        """Seals a run once all is said that comes before its seal. What cannot be sealed is told, and holds up no other run."""
+        run = self._ledger.open.get(run_id)
         if run is None:
             return  # another sealer was first
         try:
-            link = await self._sealed(run_id, run)
-            log_line.info("sealed", run_id=run_id, events=link.events, took_s=round(time.monotonic() - began_s, 3))
+            if self._auditing.is_said(run_id, self._ledger, key):
+                await self._seal(run_id, run)
         except Temporary:
             raise
         except Exception as error:  # noqa: BLE001  # one run's: others go on
-            log_line.error("cannot be sealed", run_id=run_id, error=frames(error))
-            run.result = None
-            return
+            await self._refused(run_id, run, error)
+
+    async def _seal(self, run_id: str, run: Open) -> None:
+        """Seals a run, unless another sealer does. Raises: as `_sealed`."""
+        began_s = time.monotonic()
+        link = await self._sealed(run_id, run)
+        log_line.info("sealed", run_id=run_id, events=link.events, took_s=round(time.monotonic() - began_s, 3))
         if self._ledger.sealed[run_id].seal == link.event_id:
             await self._auditing.draw(run_id, run, link.signature)
+
+    async def _refused(self, run_id: str, run: Open, error: Exception) -> None:
+        """Says by a dead letter of its result that a run cannot be sealed; put back, it is tried again."""
+        log_line.error("cannot be sealed", run_id=run_id, error=frames(error))
+        result, run.result = run.result, None
+        assert result is not None
+        told = str(error) if isinstance(error, Permanent) else frames(error)
+        async with aclosing(self._log.read_span(RESULTS, partition=result.partition, first=result.offset, last=result.offset)) as records:
+            refused = [(record, "cannot-seal", f"its run cannot be sealed: {told}") async for record in records]
+        await give_up(refused, log=self._log)
 
     async def _sealed(self, run_id: str, run: Open) -> RunSealed:
         """The link that was written last, once it counts, or another sealer's. Raises: Permanent, where none does; Unavailable."""
@@ -232,10 +270,16 @@ class Sealer:
             key.private,
         )  # fmt: skip
 
-    async def save(self) -> None:
-        """Writes a snapshot."""
+    def save(self) -> asyncio.Task[None]:
+        """Writes a snapshot of what is known now, beside the work; of two the later stays."""
         self._saved_s = time.monotonic()
-        await self._snapshots.save(SHARD, self._swept, json.dumps(dumped(self._ledger)).encode())
+        self._saving = asyncio.create_task(self._save(self._saving, dict(self._swept), dumped(self._ledger)))
+        return self._saving
+
+    async def _save(self, before: asyncio.Task[None] | None, swept: Ends, told: Mapping[str, object]) -> None:
+        if before:
+            await before
+        await self._snapshots.save(SHARD, swept, await asyncio.to_thread(lambda: json.dumps(told).encode()))
 
 
 async def main(settings: Settings) -> None:

@@ -6,7 +6,7 @@ settled by a task of its own: an aggregation that takes minutes holds up no othe
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,9 +25,10 @@ from schemas.event import Event
 from schemas.results import PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import RunChanged, RunState
 from schemas.settled import RunSettled
+from streams.errors import Temporary
 from streams.quality.scores import Key, TaskScores
 from streams.settling import results
-from streams.settling.dumping import VERSION, dumped, loaded
+from streams.settling.dumping import VERSION, dumped, loaded, pictured
 from streams.settling.runs import INPUTS, OpenRuns, Run
 from streams.topics import RESULTS, RUNS, STOPS, TOPICS, Topic
 
@@ -40,12 +41,16 @@ log_line = structlog.get_logger()
 
 @dataclass(slots=True)
 class Said:
-    """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result."""
+    """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result.
+
+    `broken`: what cannot be said of it, by its name.
+    """
 
     scores: dict[str, RunScored] = field(default_factory=dict)
     speed: PerformanceSummarised | None = None
     measured: dict[str, tuple[object, ...]] = field(default_factory=dict)
     result: str | None = None
+    broken: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -76,9 +81,9 @@ class Settling:
         """No run."""
         return Here()
 
-    def dumped(self, state: Here) -> bytes:
-        """The open runs as bytes."""
-        return dumped(state.runs)
+    def dumping(self, state: Here) -> Callable[[], bytes]:
+        """What writes the open runs, as they are now."""
+        return partial(dumped, pictured(state.runs))
 
     def loaded(self, told: bytes) -> Here:
         """The open runs in such bytes; of each, all is said again."""
@@ -157,13 +162,27 @@ class Settling:
             return
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
         for planned in run.plan.tasks:
-            await self._score(run, planned.task, said)
-        await self._summarise(run, said)
+            await self._where_it_can(run, said, f"task {planned.task}", partial(self._score, run, planned.task, said))
+        await self._where_it_can(run, said, "speed", partial(self._summarise, run, said))
         if run.complete and not run.over:
             await self._change(run, "completed")
         # What was folded while figures were worked out is taken in first: a final result is said once.
         if run.over and (run.state != "completed" or run.complete) and run.run_id not in state.touched:
             await self._result(state, run, said, through=through)
+
+    async def _where_it_can(self, run: Run, said: Said, what: str, say: Callable[[], Awaitable[None]]) -> None:
+        """Says a part of what a run comes to. Of one that has failed what breaks is left out. Raises: what keeps any other from it."""
+        if what in said.broken:
+            return
+        try:
+            await say()
+        except Temporary:
+            raise
+        except Exception as error:
+            if not run.over or run.state == "completed":
+                raise
+            log_line.error("left out of its result", run_id=run.run_id, what=what, error=frames(error))
+            said.broken.add(what)
 
     async def _result(self, state: Here, run: Run, said: Said, *, through: dict[str, int]) -> None:
         """Says what a run that is over has come to, and forgets it where nothing is awaited any more."""

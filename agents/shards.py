@@ -10,7 +10,7 @@ A *shard* is the state of one partition number of all inputs: all that the log s
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
@@ -19,6 +19,7 @@ import structlog
 
 from agents.care import Care
 from infra.kafka import Ends, Log, Place, Record
+from infra.logging import frames
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
@@ -43,8 +44,8 @@ class Fold(Protocol[S]):
         """A state that has folded nothing."""
         ...
 
-    def dumped(self, state: S) -> bytes:
-        """The state as bytes."""
+    def dumping(self, state: S) -> Callable[[], bytes]:
+        """What writes the state as bytes, as it is now: it is called in a thread, while the state goes on."""
         ...
 
     def loaded(self, told: bytes) -> S:
@@ -94,6 +95,8 @@ class Shards(Generic[S]):
         self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
         self._shards: dict[int, Shard[S]] = {}
         self._lock = asyncio.Lock()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._partitions: Mapping[str, int] = {}
 
     @property
@@ -121,7 +124,7 @@ class Shards(Generic[S]):
                 if shard := self._shards.get(record.place.partition):
                     await self._take(shard, record)
             await self._say()
-        await self._save(self._shards.values(), every_s=self._every_s)
+        self._save(self._shards.values(), every_s=self._every_s)
 
     async def _say(self) -> None:
         """Says what follows from what was folded; of a batch that was refused half way too, when its parts are handled."""
@@ -187,21 +190,33 @@ class Shards(Generic[S]):
     async def revoked(self) -> None:
         """Lets the batch in hand end, and writes the shards down for whoever has them next."""
         async with self._lock:
-            await self._save(self._shards.values(), every_s=0.0)
+            self._save(self._shards.values(), every_s=0.0)
+            await asyncio.gather(*self._writing)
 
     async def close(self) -> None:
         """Writes the shards down."""
         await self.revoked()
 
-    async def _save(self, shards: Iterable[Shard[S]], *, every_s: float) -> None:
+    def _save(self, shards: Iterable[Shard[S]], *, every_s: float) -> None:
+        """Begins to write shards down that have changed: a picture of each is taken now, its bytes are made and written beside the work."""
         for shard in list(shards):
-            # The work waits while a state is written: for a twentieth of the time at most.
+            # Each takes a twentieth of the time at most.
             if shard.changed and time.monotonic() - shard.saved_s >= (max(every_s, SHARE * shard.took_s) if every_s else 0.0):
-                started, shard.changed = time.monotonic(), False
-                offsets, told = dict(shard.next), self._fold.dumped(shard.state)
-                shard.saved_s = time.monotonic()
-                shard.took_s = shard.saved_s - started
-                await self._snapshots.save(str(shard.partition), offsets, told)
+                shard.changed, shard.saved_s, began_s = False, time.monotonic(), time.monotonic()
+                written = self._written(shard, dict(shard.next), self._fold.dumping(shard.state), began_s=began_s)
+                task = asyncio.create_task(written)
+                self._writing.add(task)
+                task.add_done_callback(self._writing.discard)
+
+    async def _written(self, shard: Shard[S], offsets: Ends, write: Callable[[], bytes], *, began_s: float) -> None:
+        """Writes a shard, after those before it: of two of one shard the later stays."""
+        async with self._turn:
+            try:
+                await self._snapshots.save(str(shard.partition), offsets, await asyncio.to_thread(write))
+            except Exception as error:  # noqa: BLE001  # a cache: whatever keeps it from being written costs a line in the log
+                log_line.error("snapshot not written", shard=shard.partition, error=frames(error))
+        shard.saved_s = time.monotonic()
+        shard.took_s = shard.saved_s - began_s
 
     async def _restored(self, partitions: Sequence[int]) -> list[Shard[S]]:
         started, events = time.perf_counter(), 0
@@ -215,12 +230,8 @@ class Shards(Generic[S]):
 
     async def _loaded(self, partition: int) -> Shard[S]:
         found = await self._snapshots.load(str(partition))
-        if found is not None:
-            try:
-                return Shard(partition, self._fold.loaded(found.state), found.offsets)
-            except Exception as error:  # noqa: BLE001  # whatever bytes that are no state lead to
-                log_line.warning("snapshot not used", shard=partition, why=repr(error))
-        return Shard(partition, self._fold.empty())
+        state = self._care.restored(found, self._fold.loaded, shard=str(partition))
+        return Shard(partition, state, found.offsets) if found and state is not None else Shard(partition, self._fold.empty())
 
     async def _catch_up(self, shards: Mapping[int, Shard[S]], topics: Sequence[Topic]) -> int:
         """Folds the log from where the shards stand to its end; how many records lay between."""

@@ -5,14 +5,14 @@ lost its coordinator, and the worker never joined again, and slept beside a lag 
 """
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from agents.batches import App
+from agents.ending import IN_HAND
 from infra.kafka import Log
 from infra.pulse import PULSE
 from streams.errors import Unavailable
@@ -21,7 +21,6 @@ from streams.topics import Topic
 EVERY_S: Final = 1.0
 ASKED_EVERY_S: Final = 15.0
 PLACE_S: Final = 5.0  # a consumer knows its own place at once, or it has none
-IN_HAND: Final = asyncio.Event()  # a batch is being handled
 FOLLOWS: Final = asyncio.Event()  # the state follows the group's assignment: nothing is read meanwhile
 
 
@@ -34,17 +33,6 @@ async def until_it_must_end(app: App, *, log: Log, topics: Sequence[Topic], long
     finally:
         for task in waiting:
             task.cancel()
-
-
-def end_where_hung(longest_s: float, end: Callable[[str], None]) -> None:
-    """Begins a thread that calls `end`, with the reason, once what is in hand was silent for so long: its loop may turn no more."""
-
-    def watch() -> None:
-        while not (IN_HAND.is_set() and PULSE.silent_s > longest_s):
-            time.sleep(EVERY_S)
-        end(f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s")
-
-    threading.Thread(target=watch, name="hung", daemon=True).start()
 
 
 async def _crashed(app: App) -> str:

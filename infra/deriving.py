@@ -7,10 +7,11 @@ are audited beside it: what one holds of open runs must be what the log gives up
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from infra.builds import Builds
 from infra.harness.aggregating import Aggregated, aggregated
@@ -21,7 +22,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
-from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
+from schemas.results import Documents, PricePublished, RankingChanged, RunScored
 from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.boards.ranking import chosen, rank
@@ -30,6 +31,7 @@ from streams.money.costs import summaries
 from streams.money.prices import PriceBook
 from streams.quality.scores import Aggregate, Key
 from streams.settling import results
+from streams.settling.attempts import unfolded
 from streams.settling.documents import unpacked
 from streams.settling.dumping import VERSION, canonical, loaded
 from streams.settling.runs import INPUTS, OpenRuns, Run
@@ -38,6 +40,7 @@ from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, R
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
 STAMP = producer("replay")
 MOST_TOLD = 20
+E = TypeVar("E", bound=Event)
 Told = Callable[[str], None]
 
 
@@ -95,8 +98,16 @@ class Derived:
 
 def _differing(one: Event, other: Event) -> str | None:
     """The fields in which two events differ; how far a reader had come, and which program wrote it, is no content."""
+    one, other = _unpacked(one), _unpacked(other)
     names = (name for name in type(one).model_fields if name not in ("producer", "through", "planned_at"))
     return ", ".join(name for name in names if _content(getattr(one, name)) != _content(getattr(other, name))) or None
+
+
+def _unpacked(event: Event) -> Event:
+    """An event with its attempts one by one; as it is, where they cannot be read."""
+    with suppress(Invalid):
+        return unfolded(event) if isinstance(event, RunSettled) else event
+    return event
 
 
 def _content(value: object) -> object:
@@ -104,7 +115,10 @@ def _content(value: object) -> object:
     if not isinstance(value, Documents):
         return value
     columns = unpacked(value)
-    return columns.ordinals.tolist(), columns.values.tolist(), columns.clusters
+    # Of clusters only who shares one is content: packed closer, they have other names.
+    numbers = dict[Hashable, int]()
+    shared = [numbers.setdefault(name, len(numbers)) for name in columns.clusters] if columns.clusters else None
+    return columns.ordinals.tolist(), columns.values.tolist(), shared
 
 
 async def derive(settings: Settings, *, told: Told, run_id: str | None = None) -> Derived:
@@ -171,10 +185,18 @@ async def _partition(
     for kind, counts in _counting(said.values()):
         if derived.concerns(counts.run_id) and counts.run_id not in derived.in_flight and counts.event_id not in derived.recomputed:
             derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
-    settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
-    for event in _costs(settled, book, environments):
-        derived.hold("costs", event, said)
+    _hold_costs(said, derived, book, environments)
     await _audit_snapshot(log, settings, partition, derived)
+
+
+def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> None:
+    settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
+    for run in {one.run_id: one for one in settled}.values():
+        try:
+            for summary in summaries(run, book, environments):
+                derived.hold("costs", results.cost(run, summary, stamp=STAMP), said)
+        except Invalid as error:
+            derived.differs(f"results of {run.run_id}: {error}")
 
 
 def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettled]]:
@@ -203,13 +225,24 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
         parts = found[1].parts(means=results.means(planned))
         config = built.config_json if built else "{}"
         known = {key: aggregated(config, key[1], told, found[1].groups(key)) for key, told in parts.items()}
-        if said := results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found):
+        if said := _held(run, partial(results.scored, run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found)):
             scores[planned.task] = said
             yield "run_scores", said
-    speeds = [work() for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]
+    works = [work for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]
+    speeds = [speed for work in works if (speed := _held(run, work))]
     for speed in speeds:
         yield "performance", speed
     yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP)
+
+
+def _held(run: Run, work: Callable[[], E | None]) -> E | None:
+    """What comes of it; None where no record holds it, for which the run has failed. Raises: Invalid, where it has not."""
+    try:
+        return work()
+    except Invalid as error:
+        if run.state == "completed" or error.code != "record-too-large":
+            raise
+        return None
 
 
 def _of(known: Mapping[Key, Aggregated]) -> Aggregate:
@@ -219,13 +252,6 @@ def _of(known: Mapping[Key, Aggregated]) -> Aggregate:
         return found.value, found.stderr
 
     return aggregate
-
-
-def _costs(settled: Iterable[RunSettled], book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> Iterator[CostSummarised]:
-    newest = {one.run_id: one for one in settled}
-    for run in newest.values():
-        for summary in summaries(run, book, environments):
-            yield results.cost(run, summary, stamp=STAMP)
 
 
 @dataclass(slots=True)

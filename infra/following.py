@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka import Ends, Log, Place, Record
+from infra.kafka.decoding import Message, place_of
 from infra.kafka.reading import stop
 from infra.kafka.telling import Telling
 from streams.errors import Unavailable
@@ -66,15 +67,16 @@ class Following:
         while True:
             batches = await self._consumer.getmany(timeout_ms=200, max_records=MOST)
             for messages in batches.values():
-                for message in messages:
-                    place = Place(message.topic, message.partition, message.offset)
-                    if not self._passes(message.key, place, message.timestamp * 1000):
-                        await self._fold(await self._log.record(message))
+                async for record in self._log.records(messages, wanted=self._is_wanted):
+                    await self._fold(record)
             # The consumer's own places: a partition whose first records have expired begins later than it was asked for.
             self._reached = {place: await self._consumer.position(TopicPartition(*place)) for place in self._reached}
             self._round.set()
             self._round = asyncio.Event()
             await asyncio.sleep(0)
+
+    def _is_wanted(self, message: Message) -> bool:
+        return not self._passes(message.key, place_of(message), message.timestamp * 1000)
 
     async def until(self, ends: Ends, *, told: str | None = None) -> None:
         """Returns once all that lies before these offsets is folded; a log line named `told` says every few seconds what is left."""

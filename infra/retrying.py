@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 import structlog
 
+from infra.in_hand import waiting
 from infra.metrics import WAITING
 from infra.pulse import PULSE
 from streams.errors import Temporary
@@ -30,7 +32,8 @@ async def until_available(attempt: Callable[[], Awaitable[T]], *, what: str, giv
                 structlog.get_logger().warning("waiting", what=what, reason=str(error), failures=failures, again_in_s=round(pause_s, 2))
             WAITING.labels(what).set(time.monotonic() - began_s)
             PULSE.touch()
-            await asyncio.sleep(pause_s)
+            with waiting():
+                await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 1.7, LONGEST_PAUSE_S)
     finally:
         WAITING.labels(what).set(0)
@@ -42,8 +45,11 @@ async def noticed(awaitable: Awaitable[T], *, what: str, most_s: float | None = 
     It is no hang until it has taken `most_s` (None: whoever works has limits of its own).
     """
     task, waited_s = asyncio.ensure_future(awaitable), 0.0
+    outside = ExitStack()
     try:
         while not (await asyncio.wait([task], timeout=NOTICE_S))[0]:
+            if not waited_s:
+                outside.enter_context(waiting())
             waited_s += NOTICE_S
             WAITING.labels(what).set(waited_s)
             if most_s is None or waited_s < most_s:
@@ -52,5 +58,6 @@ async def noticed(awaitable: Awaitable[T], *, what: str, most_s: float | None = 
         return task.result()
     finally:
         task.cancel()
+        outside.close()
         if waited_s:
             WAITING.labels(what).set(0)

@@ -25,10 +25,11 @@ log_line = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state, and the next offset of every (topic, partition) that it has folded."""
+    """A state with its SHA-256, and the next offset of every (topic, partition) that it has folded."""
 
     offsets: Ends
     state: bytes
+    sha256: str
 
 
 class Snapshots:
@@ -53,7 +54,7 @@ class Snapshots:
         if why:
             log_line.warning("snapshot not used", processor=self._processor, shard=shard, why=why)
             return None
-        return Snapshot(offsets, state)
+        return Snapshot(offsets, state, header["sha256"])
 
     async def _wrong(self, header: Mapping[str, Any], state: bytes) -> str | None:
         if (header["format"], header["version"]) != (FORMAT, self._version):

@@ -1,5 +1,6 @@
 """Small objects that all workers of a processor reach: in a folder, or in object storage (`ASSAY_SNAPSHOTS`)."""
 
+from contextlib import suppress
 from uuid import uuid4
 
 import fsspec
@@ -27,3 +28,16 @@ class Storage:
         new = f"{place}.{uuid4().hex}.new"
         self._storage.pipe_file(new, content)
         self._storage.mv(new, place)
+
+    def names(self, folder: str) -> list[str]:
+        """The names of the objects in a folder, in order; none where it cannot be listed."""
+        try:
+            found = self._storage.ls(f"{self._folder}/{folder}", detail=False, refresh=True)
+        except OSError:
+            return []
+        return sorted(name for path in found if not (name := path.rpartition("/")[2]).endswith(".new"))
+
+    def remove(self, path: str) -> None:
+        """Lets an object go, where it is there. Raises: OSError."""
+        with suppress(FileNotFoundError):
+            self._storage.rm_file(f"{self._folder}/{path}")

@@ -6,6 +6,7 @@ Source: Confluent wire format, https://docs.confluent.io/platform/current/schema
 import io
 import struct
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import fastavro
@@ -37,6 +38,22 @@ class UnknownSchema(Undecodable):
         self.schema_id = schema_id
 
 
+def size(event: Event) -> int:
+    """How many bytes the event is, framed."""
+    return _FRAME.size + len(_body(event))
+
+
+def _body(event: Event) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, _reader(type(event)), event.model_dump())
+    return out.getvalue()
+
+
+@cache
+def _reader(event: type[Event]) -> Any:
+    return fastavro.parse_schema(avro_schema(event))
+
+
 class Codec:
     """Encodes with the ids that a registry gave to our schemas; decodes whatever writer schema it was told of."""
 
@@ -44,7 +61,6 @@ class Codec:
         """`ids`: event name → schema id of its current schema."""
         self._ids = dict(ids)
         self._writers: dict[int, Any] = {}
-        self._readers: dict[str, Any] = {}
         self._canonical: dict[int, Canonical] = {}
 
     def learn(self, schema_id: int, schema: dict[str, Any]) -> None:
@@ -62,11 +78,7 @@ class Codec:
 
     def encode(self, event: Event) -> bytes:
         """The framed bytes of an event. Raises: KeyError where its schema has no id."""
-        name = type(event).__name__
-        out = io.BytesIO()
-        out.write(_FRAME.pack(0, self._ids[name]))
-        fastavro.schemaless_writer(out, self._reader(type(event)), event.model_dump())
-        return out.getvalue()
+        return _FRAME.pack(0, self._ids[type(event).__name__]) + _body(event)
 
     def decode(self, payload: bytes, event: type[E]) -> E:
         """The event in framed bytes. Raises: Undecodable with the reason."""
@@ -98,17 +110,12 @@ class Codec:
             raise Undecodable("not-avro", "not a framed Avro record: it must start with 0x00 and a 4-byte schema id")
         return int(_FRAME.unpack_from(payload)[1])
 
-    def _reader(self, event: type[Event]) -> Any:
-        if event.__name__ not in self._readers:
-            self._readers[event.__name__] = fastavro.parse_schema(avro_schema(event))
-        return self._readers[event.__name__]
-
     def _fields(self, payload: bytes, schema_id: int, event: type[Event]) -> Any:
         body = io.BytesIO(payload)
         body.seek(_FRAME.size)
         own = self._ids.get(event.__name__) == schema_id
         try:
-            return fastavro.schemaless_reader(body, self._writers[schema_id], None if own else self._reader(event))
+            return fastavro.schemaless_reader(body, self._writers[schema_id], None if own else _reader(event))
         except Exception as error:  # fastavro raises whatever the bytes led it to: EOFError, IndexError, UnicodeDecodeError …
             raise Undecodable("corrupt-avro", f"not a {event.__name__}: {type(error).__name__}: {error}") from error
 

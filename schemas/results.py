@@ -100,12 +100,14 @@ class Documents(Record):
     """The main metric of every document of a task, the mean over its repeats: what boards are made from.
 
     `ordinals` are the zlib-compressed little-endian int32, `values` float64 in the same order, without documents that have no value.
-    `clusters`: zlib-compressed JSON, a list with the cluster of each; null where every document stands for itself.
+    `clusters`: zlib-compressed JSON, a list with the cluster of each; null where every document stands for itself. Many documents are
+    `packed` (streams/settling/documents.py says how), and the others are empty.
     """
 
     ordinals: bytes
     values: bytes
     clusters: bytes | None = None
+    packed: bytes | None = None
 
 
 class RunScored(Event):

@@ -40,7 +40,8 @@ class RunSettled(Event):
     """What a run has come to. Of several the newest in its partition holds: each knows more. `final`: nothing more is awaited.
 
     `planned_at` is where its plan lies on the topic of runs, in this event's partition. `through` is, for each topic, the offset in this
-    partition below which all that the log says of the run is in here; behind it only a newer scorer says anything new.
+    partition below which all that the log says of the run is in here; behind it only a newer scorer says anything new. More `attempts` than
+    are named one by one are `attempts_packed` (streams/settling/attempts.py); where no record can hold them, `attempts_untold` says why.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "inputs_digest")
@@ -62,6 +63,8 @@ class RunSettled(Event):
     tasks: tuple[TaskSettled, ...] = ()
     speed: tuple[Figure, ...] = ()
     speed_formula: str | None = None
+    attempts_packed: bytes | None = None
+    attempts_untold: str | None = None
 
 
 class RunProgressed(Event):

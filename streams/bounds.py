@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from schemas.event import Producer, Record
+from schemas.codec import size
+from schemas.event import Event, Producer, Record
 from schemas.requests import (
     Adapter,
     Budget,
@@ -27,13 +28,19 @@ from schemas.requests import (
     Traced,
     Workload,
 )
+from schemas.runs import RunChanged
 from streams.errors import Invalid
 
+E = TypeVar("E", bound=Event)
 DAY_S: Final = 86_400
 END_US: Final = 253_402_300_800 * 10**6  # the year 10000
 HOUR_NS: Final = 3600 * 10**9
-# In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill. A run's result names the attempt of each of
-# its jobs, and a task's scores the value of each of its documents, both in one record.
+# Of an event: a record of two mebibytes has a key, and a batch its own bytes, beside it.
+MOST_EVENT_BYTES: Final = 2 * 2**20 - 4096
+# The plan is in the run's result too, with what came of it.
+MOST_PLAN_BYTES: Final = 2**20
+# In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill. A run's result tells the attempts of each
+# of its jobs, and a task's scores the value of each of its documents, both in one record.
 MOST_SAMPLES: Final = 2_000_000
 MOST_JOBS: Final = 8_000
 MOST_DOCUMENTS: Final = 200_000
@@ -176,6 +183,21 @@ def check_documents(task: str, documents: int) -> None:
             f"task {task!r} has {documents:,} documents: give at most {MOST_DOCUMENTS:,}, by its limit, or ask for it in parts",
             code="out-of-bounds",
         )
+
+
+def held(event: E) -> E:
+    """The event. Raises: Invalid, where it is larger than a record may be."""
+    if (found := size(event)) > MOST_EVENT_BYTES:
+        told = f"its {type(event).__name__} has {found:,} bytes, and a record holds {MOST_EVENT_BYTES:,}"
+        raise Invalid(f"{told}: ask for it in several runs", code="record-too-large")
+    return event
+
+
+def check_plan(planned: RunChanged) -> None:
+    """Raises: Invalid, where a plan is so large that what comes of the run would not fit beside it."""
+    if (found := size(planned)) > MOST_PLAN_BYTES:
+        told = f"its plan has {found:,} bytes: give at most {MOST_PLAN_BYTES:,}"
+        raise Invalid(f"{told}; ask for fewer tasks or metrics, or for several runs", code="out-of-bounds")
 
 
 def check_jobs(jobs: int, *, job_bytes: int) -> None:

@@ -2,13 +2,21 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, Final
 
 from infra.kafka import Ends, Place, Record
+from infra.kafka.decoding import Guard
+from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
 from schemas.event import Event
-from streams.topics import Topic, topic_of
+from schemas.released import released_codec
+from schemas.trust import DeadLettered, Stretch
+from streams.topics import BY_NAME, Topic, topic_of
+
+CODEC: Final = released_codec()
 
 
 class InMemory:
@@ -24,10 +32,11 @@ class InMemory:
         self.passed = 0
         self.given = 0
 
-    def write(self, event: Event, *, written_us: int | None = None) -> Record:
+    def write(self, event: Event, *, written_us: int | None = None, partition: int | None = None) -> Record:
         """Puts an event at the end of its key's partition, a second after the one before unless it is said when."""
         name = topic_of(event).name
-        place = Place(name, partition := partition_for(event.partition_key(), 4), len(self.records[name, partition]))
+        partition = partition_for(event.partition_key(), 4) if partition is None else partition
+        place = Place(name, partition, len(self.records[name, partition]))
         record = Record(place, event.partition_key(), b"", self.count() * 1_000_000 if written_us is None else written_us, event)
         self.records[name, partition].append(record)
         self.more.set()
@@ -36,6 +45,10 @@ class InMemory:
     async def publish(self, event: Event) -> Place:
         """Writes an event."""
         return self.write(event).place
+
+    async def publish_to(self, event: Event, *, partition: int) -> Place:
+        """Writes an event to a partition of the caller's choice."""
+        return self.write(event, partition=partition).place
 
     async def publish_all(self, events: Sequence[Event]) -> list[Place]:
         """Writes events in their order."""
@@ -55,6 +68,43 @@ class InMemory:
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offsets of that time or later."""
         return {(topic.name, n): sum(r.written_us < written_us for r in self.records[topic.name, n]) for topic in topics for n in range(4)}
+
+    async def partitions(self, topics: Sequence[Topic]) -> dict[str, int]:
+        """Four each."""
+        return {topic.name: 4 for topic in topics}
+
+    async def cluster(self) -> str:
+        """Its id."""
+        return "in memory"
+
+    async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
+        """Every record of a key."""
+        for record in list(self.records[topic.name, partition_for(key, 4)]):
+            if record.key == key:
+                yield record
+
+    async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncGenerator[Record, None]:
+        """The records of one partition between two offsets, both included."""
+        for record in self.records[topic.name, partition][first : last + 1]:
+            yield record
+
+    async def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[SimpleNamespace, None]:
+        """Messages as a consumer has them."""
+        for one in stretches:
+            for record in self.records[one.topic, one.partition][one.first : one.end]:
+                assert record.event is not None
+                yield SimpleNamespace(topic=one.topic, key=record.key, value=CODEC.encode(record.event))
+
+    async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
+        """The canonical bytes, and their schema."""
+        return CODEC.canonical(payload, BY_NAME[topic].event), CODEC.writer(payload).schema
+
+    def decodes_by(self, guard: Guard) -> None:
+        """Nothing is decoded here."""
+
+    def dead_letter(self, record: Record, *, code: str, message: str) -> DeadLettered:
+        """As the log's own."""
+        return letter_for(record, code=code, message=message, service="in memory")
 
     async def follow(
         self, topics: Sequence[Topic], *, since: Ends | None = None, until: Ends | None = None, wanted: Wanted | None = None,

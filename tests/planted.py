@@ -16,6 +16,7 @@ WHERE: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "settle": ("streams.settling.results", "", "scored", "Run"),
     "rank": ("agents.rank", "Holding", "fold", "RunSettled"),
     "cost": ("agents.cost", "Accountant", "_costs", "RunSettled"),
+    "seal": ("streams.trust.ledger", "Ledger", "fold", "RunSettled"),
     "project": ("streams.projection", "", "row", "RunScored"),
 }
 ENV: Final = "TESTS_PLANTED"

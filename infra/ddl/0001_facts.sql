@@ -740,6 +740,8 @@ CREATE TABLE IF NOT EXISTS fact_results (
     tasks String,
     speed String,
     speed_formula Nullable(String),
+    attempts_packed Nullable(String),
+    attempts_untold Nullable(String),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

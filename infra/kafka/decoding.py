@@ -1,6 +1,8 @@
 """A consumer's messages as records: decoded by the schemas that are known, and by those that the registry adds."""
 
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 from infra.kafka.inflating import Withheld
 from infra.kafka.records import Place, Record
@@ -12,13 +14,52 @@ from schemas.jobs import misnamed
 from streams.topics import topic_named
 from streams.trust.dead_letters import WITHHELD
 
+AT_ONCE = 200
+
+
+class Message(Protocol):
+    """What a consumer gives (aiokafka's ConsumerRecord is untyped)."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+Decode = Callable[[Message], Awaitable[Record]]
+
+
+class Guard(Protocol):
+    """Who looks after what is decoded."""
+
+    def near(self, messages: Sequence[Message]) -> AbstractContextManager[None]:
+        """While it lasts these are decoded, or passed over, and what they say is taken in."""
+        ...
+
+    async def decoded(self, message: Message, decode: Decode) -> Record:
+        """A message as a record."""
+        ...
+
+
+class _Nobody:
+    """Nobody looks after it."""
+
+    def near(self, messages: Sequence[Message]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    async def decoded(self, message: Message, decode: Decode) -> Record:
+        return await decode(message)
+
 
 class Decoding:
-    """The codec, and the registry that it asks."""
+    """The codec, and the registry that it asks. `guard` is who looks after what is decoded."""
 
     def __init__(self, registry: str) -> None:
         self._registry = Registry(registry)
         self.codec: Codec
+        self.guard: Guard = _Nobody()
 
     async def start(self, *, attempts: int | None) -> None:
         """Returns once the registry has told its schemas. Raises: Unavailable after so many attempts; None is for ever."""
@@ -55,14 +96,34 @@ class Decoding:
             self.codec.learn(unknown.schema_id, await self._registry.schema(unknown.schema_id))
             return self.codec.canonical(payload, known.event), self.codec.writer(payload).schema
 
-    async def record(self, message: object) -> Record:
-        """A consumer's message as a Record, decoded, or with the fault that says why not."""
-        m: object = message
-        place = Place(m.topic, m.partition, m.offset)  # type: ignore[attr-defined]  # aiokafka's ConsumerRecord is untyped
-        payload: bytes = b"" if m.value is None else m.value  # type: ignore[attr-defined]  # a null value is no event either
+    async def records(
+        self, messages: Sequence[Message], *, wanted: Callable[[Message], bool] = lambda _message: True
+    ) -> AsyncIterator[Record]:
+        """Those of a consumer's messages that are wanted as records, each decoded, or with the fault that says why not.
+
+        Of each it is asked when all before it were taken in, for these may say that it is not wanted.
+        """
+        for first in range(0, len(messages), AT_ONCE):
+            with self.guard.near(some := messages[first : first + AT_ONCE]):
+                for message in some:
+                    if wanted(message):
+                        yield await self.guard.decoded(message, self._record)
+
+    async def _record(self, message: Message) -> Record:
+        place, payload = place_of(message), message.value or b""  # a null value is no event either
         event, fault = None, None
         try:
             event = await self.decode(place.topic, payload)
         except Undecodable as undecodable:
             fault = undecodable
-        return Record(place, m.key, payload, m.timestamp * 1000, event, fault)  # type: ignore[attr-defined]
+        return Record(place, message.key, payload, message.timestamp * 1000, event, fault)
+
+
+def place_of(message: Message) -> Place:
+    """Where a message lies."""
+    return Place(message.topic, message.partition, message.offset)
+
+
+def undecoded(message: Message, *, code: str, why: str) -> Record:
+    """A message that nobody decodes, as a record that says why."""
+    return Record(place_of(message), message.key, message.value or b"", message.timestamp * 1000, None, Undecodable(code, why))

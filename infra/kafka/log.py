@@ -1,6 +1,6 @@
 """The log as every process has it: publishing events, reading them by place, following topics."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from infra.kafka.administering import Administering
 from infra.kafka.connection import Connection
-from infra.kafka.decoding import Decoding
+from infra.kafka.decoding import Decoding, Guard, Message
 from infra.kafka.letters import letter_for
 from infra.kafka.partitions import Partitions
 from infra.kafka.producing import Outgoing, Producing
@@ -95,9 +95,13 @@ class Log:
         """The event in a record's bytes; asks the registry for schemas not yet seen. Raises: Undecodable, Unavailable."""
         return await self._decoding.decode(topic, payload)
 
-    async def record(self, message: object) -> Record:
-        """A consumer's message as a Record, decoded, or with the fault that says why not."""
-        return await self._decoding.record(message)
+    def records(self, messages: Sequence[Message], *, wanted: Callable[[Message], bool] = lambda _message: True) -> AsyncIterator[Record]:
+        """Those of a consumer's messages that are wanted as records, each decoded, or with the fault that says why not."""
+        return self._decoding.records(messages, wanted=wanted)
+
+    def decodes_by(self, guard: Guard) -> None:
+        """From now on whatever is read here is decoded under that care."""
+        self._decoding.guard = guard
 
     async def reader(self, *, max_wait_ms: int = 100) -> AIOKafkaConsumer:
         """A started consumer without a group; the caller assigns, seeks and stops it. Raises: Unavailable."""

@@ -38,6 +38,8 @@ def topic_settings(topic: Topic, settings: Settings) -> dict[str, str]:
         "cleanup.policy": "delete",
         "max.message.bytes": str(MAX_RECORD_BYTES),
         "min.insync.replicas": str(settings.min_insync),
+        # A record has the broker's time, one clock for all: whoever reads from a time on, orders or expires by it trusts no writer's.
+        "message.timestamp.type": "LogAppendTime",
     }
 
 

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka.connection import Connection
-from infra.kafka.decoding import Decoding
+from infra.kafka.decoding import Decoding, place_of
 from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
 from infra.kafka.telling import Telling
@@ -122,11 +122,9 @@ class Reading:
             await stop(consumer)
 
     async def _records(self, tp: TopicPartition, messages: Sequence[Any], end: int | None, wanted: Wanted | None) -> AsyncIterator[Record]:
-        for message in messages:
-            if end is not None and message.offset >= end:
-                return
-            if wanted is None or wanted(message.key, Place(tp.topic, tp.partition, message.offset)):
-                yield await self._decoding.record(message)
+        before = messages if end is None or not messages or messages[-1].offset < end else [m for m in messages if m.offset < end]
+        async for record in self._decoding.records(before, wanted=lambda m: wanted is None or wanted(m.key, place_of(m))):
+            yield record
 
 
 async def _batches(

@@ -22,7 +22,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record read from the log. Exactly one of `event` and `fault` is there; `written_us` is Kafka's record time."""
+    """A record read from the log. Exactly one of `event` and `fault` is there; `written_us` is Kafka's record time.
+
+    That is the broker's clock, as topics are made (infra/kafka/making.py);
+    in older ones, or those that others made, its writer's, which may be wrong.
+    """
 
     place: Place
     key: bytes | None

@@ -26,7 +26,12 @@ def topics_told(settings: Settings) -> list[Check]:
 
 def _summary(found: Mapping[str, Found]) -> str:
     counts = f"{_values(one.partitions for one in found.values())} partitions, {_values(one.replication for one in found.values())} copies"
-    named = {"min.insync.replicas": "min.insync", "retention.ms": "retention ms", "cleanup.policy": "cleanup"}
+    named = {
+        "min.insync.replicas": "min.insync",
+        "retention.ms": "retention ms",
+        "cleanup.policy": "cleanup",
+        "message.timestamp.type": "times",
+    }
     told = [f"{short} {_values(one.settings.get(name, 'unknown') for one in found.values())}" for name, short in named.items()]
     return f"{len(found)}: {counts}, {', '.join(told)}"
 

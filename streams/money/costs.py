@@ -18,9 +18,10 @@ by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -30,6 +31,7 @@ from schemas.runs import PlannedTask
 from schemas.settled import AttemptUsed, RunSettled
 from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
 from streams.planning import is_perf, task_of
+from streams.settling.attempts import unfolded
 
 FORMULA_VERSION: Final = "cost-3"
 MILLION: Final = 10**6
@@ -50,34 +52,110 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """A run under the price book as of a version."""
+class Spent:
+    """What some attempts took: of each environment, in the order in which they were met, how long (µs) and how much energy (µJ).
+
+    `unmetered`: why the energy is not known; `grade` is that of the worst meter.
+    """
+
+    count: int
+    us: Mapping[str | None, int]
+    uj: Mapping[str | None, int]
+    unmetered: str | None
+    grade: str
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a run used: the same under every version of the price book, and counted once. Its attempts are told one by one."""
 
     run: RunSettled
     environments: Mapping[str, EnvironmentSeen]
+
+    @cached_property
+    def whole(self) -> Spent:
+        """By all of its attempts. Raises: Undefined, where its result does not tell them."""
+        if self.run.attempts_untold:
+            raise Undefined(self.run.attempts_untold)
+        return _spent(self.run, self.run.attempts)
+
+    @cached_property
+    def answering(self) -> tuple[Spent, int]:
+        """By the attempts of the tasks that count right answers, and how many were right. Raises: Undefined."""
+        plan = self.run.plan
+        counting = [planned for planned in (plan.tasks if plan else ()) if planned.main_metric in COUNTING]
+        if self.run.attempts_untold:
+            raise Undefined(self.run.attempts_untold)
+        if not counting:
+            raise Undefined("no task of the run counts right answers")
+        right = sum(_right(self.run, planned) for planned in counting)
+        if right == 0:
+            raise Undefined("no answer was correct")
+        names = {planned.task for planned in counting}
+        return _spent(self.run, [one for one in self.run.attempts if not is_perf(one.job_id) and task_of(one.job_id) in names]), right
+
+    @cached_property
+    def began_us(self) -> int:
+        """When the first attempt began: the time whose prices hold for the whole run."""
+        return min((attempt.first_us for attempt in self.run.attempts), default=0)
+
+    def environment(self, sha: str | None) -> EnvironmentSeen:
+        """Where an attempt ran. Raises: Undefined."""
+        found = self.environments.get(sha or "")
+        if found is None:
+            raise Undefined(f"environment {sha} has not been seen, so its devices are not known")
+        return found
+
+    def versions(self, book: PriceBook) -> tuple[str, ...]:
+        """The versions of the book whose prices may make a difference to the run: no other has one that holds for it."""
+        named = {one.environment_sha or "" for one in self.run.attempts}
+        seen = [self.environments[sha] for sha in named if sha in self.environments]
+        uri = self.run.plan.model.uri if self.run.plan else ""
+        items = {"cpu_hour", "kwh", "pue", "gco2_per_kwh", f"api_input_token:{uri}", f"api_output_token:{uri}"}
+        items |= {f"gpu_hour:{device.name}" for one in seen for device in one.devices}
+        return book.versions_of(items, regions={one.region for one in seen}, at_us=self.began_us)
+
+
+def _spent(run: RunSettled, attempts: Sequence[AttemptUsed]) -> Spent:
+    us, uj = dict[str | None, int](), dict[str | None, int]()
+    for one in attempts:
+        us[one.environment_sha] = us.get(one.environment_sha, 0) + one.last_us - one.first_us
+        uj[one.environment_sha] = uj.get(one.environment_sha, 0) + (one.energy_uj or 0)
+    grade = max((one.energy_grade or "" for one in attempts), default="")
+    return Spent(len(attempts), us, uj, _unmetered(run, attempts), grade)
+
+
+def _unmetered(run: RunSettled, attempts: Sequence[AttemptUsed]) -> str | None:
+    """Why the energy of attempts is not known; None where each was metered: half of a run's energy is not its energy."""
+    if run.served_elsewhere:
+        return "a server elsewhere answered; its energy is not metered here"
+    if all(one.energy_uj is None for one in attempts):
+        return "no meter here"
+    missing = next((one for one in attempts if one.energy_uj is None), None)
+    return f"no meter where {missing.job_id} ran, on {missing.agent_id}" if missing else None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run under the price book as of a version."""
+
+    usage: Usage
     book: PriceBook
     version: str
 
-    def environment(self, attempt: AttemptUsed) -> EnvironmentSeen:
-        """Where an attempt ran. Raises: Undefined."""
-        found = self.environments.get(attempt.environment_sha or "")
-        if found is None:
-            raise Undefined(f"environment {attempt.environment_sha} has not been seen, so its devices are not known")
-        return found
+    @property
+    def run(self) -> RunSettled:
+        """The run."""
+        return self.usage.run
 
-    def hour(self, attempt: AttemptUsed) -> AgentHour:
-        """What an hour of the attempt's agent costs. Raises: Undefined."""
-        seen, at_us = self.environment(attempt), self.began_us
+    def hour(self, sha: str | None) -> AgentHour:
+        """What an hour of an agent in that environment costs. Raises: Undefined."""
+        seen, at_us = self.usage.environment(sha), self.usage.began_us
         return agent_hour(seen.devices, seen.cores, book=self.book, at_us=at_us, region=seen.region, version=self.version)
 
     def price(self, item: str, *, region: str) -> PricePublished:
         """The price of an item that holds for the run. Raises: Undefined."""
-        return self.book.at(item, at_us=self.began_us, region=region, version=self.version)
-
-    @property
-    def began_us(self) -> int:
-        """When the first attempt began: the time whose prices hold for the whole run."""
-        return min(attempt.first_us for attempt in self.run.attempts)
+        return self.book.at(item, at_us=self.usage.began_us, region=region, version=self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,19 +168,22 @@ class Summary:
     latest_us: int
 
 
-def summaries(run: RunSettled, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> tuple[Summary, ...]:
+def summaries(run: RunSettled, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> Iterator[Summary]:
     """A summary for each version of the price book whose prices make another one than the versions before it; the oldest first.
 
-    None for a run that has no attempt: it has used nothing.
+    None for a run that has no attempt: it has used nothing. Each is given once it is reckoned: many versions of a long run take seconds.
+    Raises: Invalid, where the attempts cannot be read.
     """
-    told: dict[tuple[str, ...], Summary] = {}
-    for version in book.versions if run.attempts and run.plan else ():
-        figures, prices = reckoned(Case(run, environments, book, version))
+    usage, said = Usage(unfolded(run), environments), set[tuple[str, ...]]()
+    if usage.run.plan is None or not (usage.run.attempts or usage.run.attempts_untold):
+        return
+    for version in usage.versions(book):
+        figures, prices = reckoned(Case(usage, book, version))
         used = tuple(sorted(price.event_id for price in prices))
-        if used not in told:
+        if used not in said:
+            said.add(used)
             latest_us = max([run.occurred_us, *(price.occurred_us for price in prices)])
-            told[used] = Summary(version, figures, _digest(run, figures, used), latest_us)
-    return tuple(told.values())
+            yield Summary(version, figures, _digest(run, figures, used), latest_us)
 
 
 def _digest(run: RunSettled, figures: Iterable[Figure], used: Iterable[str]) -> str:
@@ -128,42 +209,28 @@ def reckoned(case: Case) -> tuple[tuple[Figure, ...], tuple[PricePublished, ...]
 def _run(case: Case) -> Amount:
     if case.run.served_elsewhere:
         raise Undefined("a server elsewhere answered, and what it bills for a whole run is not known")
-    return _occupied(case, case.run.attempts)
+    return _occupied(case, case.usage.whole)
 
 
-def _occupied(case: Case, attempts: Iterable[AttemptUsed]) -> Amount:
+def _occupied(case: Case, spent: Spent) -> Amount:
     """What the attempts' time costs."""
-    total, count, prices = Fraction(0), 0, Prices()
-    for attempt in attempts:
-        hour, count = case.hour(attempt), count + 1
-        total += hour.second_usd_nano * Fraction(attempt.last_us - attempt.first_us, MILLION)
+    total, prices = Fraction(0), Prices()
+    for sha, us in spent.us.items():
+        hour = case.hour(sha)
+        total += hour.second_usd_nano * Fraction(us, MILLION)
         prices |= {price.event_id: price for price in hour.prices}
-    return Amount(total, count, tuple(prices.values()))
+    return Amount(total, spent.count, tuple(prices.values()))
 
 
 def _correct_answer(case: Case) -> Amount:
-    attempts, right = _answering(case.run)
-    cost = _occupied(case, attempts)
+    spent, right = case.usage.answering
+    cost = _occupied(case, spent)
     return Amount(cost.value / right, right, cost.prices)
 
 
 def _correct_answer_energy(case: Case) -> Amount:
-    attempts, right = _answering(case.run)
-    metered = _metered(case.run, attempts)
-    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered), right), right, grade=_grade(metered))
-
-
-def _answering(run: RunSettled) -> tuple[list[AttemptUsed], int]:
-    """The attempts of the tasks that count right answers, and how many were right. Raises: Undefined."""
-    plan = run.plan
-    counting = [planned for planned in (plan.tasks if plan else ()) if planned.main_metric in COUNTING]
-    if not counting:
-        raise Undefined("no task of the run counts right answers")
-    right = sum(_right(run, planned) for planned in counting)
-    if right == 0:
-        raise Undefined("no answer was correct")
-    names = {planned.task for planned in counting}
-    return [one for one in run.attempts if not is_perf(one.job_id) and task_of(one.job_id) in names], right
+    spent, right = case.usage.answering
+    return Amount(Fraction(_metered(spent), right), right, grade=spent.grade)
 
 
 def _right(run: RunSettled, planned: PlannedTask) -> int:
@@ -196,7 +263,7 @@ def _window(case: Case) -> Amount:
     perf = [one for one in case.run.attempts if is_perf(one.job_id) and one.finished]
     if not perf:
         raise Undefined("the report that the workload has finished is missing")
-    hour = case.hour(min(perf, key=lambda one: (one.job_id, one.agent_id, one.attempt)))
+    hour = case.hour(min(perf, key=lambda one: (one.job_id, one.agent_id, one.attempt)).environment_sha)
     return Amount(hour.second_usd_nano * requests / per_s, requests, hour.prices)
 
 
@@ -233,39 +300,30 @@ def _all_tokens(case: Case) -> Amount:
 def _billed(case: Case, side: str) -> Amount:
     """What a server elsewhere bills for a million tokens of the model."""
     plan = case.run.plan
-    regions = {case.environment(attempt).region for attempt in case.run.attempts}
+    regions = {case.usage.environment(sha).region for sha in case.usage.whole.us}
     price = case.price(f"api_{side}_token:{plan.model.uri if plan else ''}", region=min(regions))
     return Amount(Fraction(price.amount_nano), _tokens(case.run, side), (price,))
 
 
-def _metered(run: RunSettled, attempts: Sequence[AttemptUsed]) -> Sequence[AttemptUsed]:
-    """The attempts, each metered. Raises: Undefined where one was not: half of a run's energy is not its energy."""
-    if run.served_elsewhere:
-        raise Undefined("a server elsewhere answered; its energy is not metered here")
-    if all(one.energy_uj is None for one in attempts):
-        raise Undefined("no meter here")
-    if missing := next((one for one in attempts if one.energy_uj is None), None):
-        raise Undefined(f"no meter where {missing.job_id} ran, on {missing.agent_id}")
-    return attempts
-
-
-def _grade(metered: Sequence[AttemptUsed]) -> str:
-    """The worst of theirs."""
-    return max((one.energy_grade or "" for one in metered), default="")
+def _metered(spent: Spent) -> int:
+    """The energy of attempts, µJ. Raises: Undefined where one was not metered."""
+    if spent.unmetered:
+        raise Undefined(spent.unmetered)
+    return sum(spent.uj.values())
 
 
 def _energy(case: Case) -> Amount:
-    metered = _metered(case.run, case.run.attempts)
-    return Amount(Fraction(sum(one.energy_uj or 0 for one in metered)), len(metered), grade=_grade(metered))
+    spent = case.usage.whole
+    return Amount(Fraction(_metered(spent)), spent.count, grade=spent.grade)
 
 
 def _by_energy(case: Case, item: str) -> Amount:
     """Over where the run ran, the sum of energy · PUE · the item's price a kWh, in nano-units."""
     energy, prices, total = _energy(case), Prices(), Fraction(0)
-    for one in _metered(case.run, case.run.attempts):
-        region = case.environment(one).region
+    for sha, uj in case.usage.whole.uj.items():
+        region = case.usage.environment(sha).region
         pue, rate = case.price("pue", region=region), case.price(item, region=region)
-        total += Fraction((one.energy_uj or 0) * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
+        total += Fraction(uj * pue.amount_nano * rate.amount_nano, UJ_PER_KWH * NANO)
         prices |= {price.event_id: price for price in (pue, rate)}
     return Amount(total, energy.n, tuple(prices.values()), energy.grade)
 

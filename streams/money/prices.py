@@ -13,7 +13,7 @@ first price. So a later version may name just what has changed, and the book as 
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -125,6 +125,12 @@ class PriceBook:
     def versions(self) -> tuple[str, ...]:
         """Every version, the oldest first."""
         return tuple(sorted(self.born_us, key=self._age))
+
+    def versions_of(self, items: Iterable[str], *, regions: Collection[str], at_us: int) -> tuple[str, ...]:
+        """The oldest version, and each that has a price of one of these items, there or anywhere, that holds then; the oldest first."""
+        known = [self.prices.get((item, place), {}).values() for item in items for place in {*regions, ANYWHERE}]
+        found = {price.version for prices in known for price in prices if _holds(price, at_us)}
+        return tuple(sorted({*found, *sorted(self.born_us, key=self._age)[:1]}, key=self._age))
 
     def at(self, item: str, *, at_us: int, region: str, version: str | None = None) -> PricePublished:
         """The price that holds, in the book as of a version (the newest, where none is named). Raises: Undefined."""

@@ -1,13 +1,13 @@
 """What a dispatcher does next: a function of what it knows of its pool and of the moment. Its caller writes each decision as an event."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from schemas.jobs import AgentBeat
 from streams.planning import run_of
 from streams.queue.clocks import Moment
 from streams.queue.delays import Delay, reasons, tried_again
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Abandon, Cancel, Decision, Leaving, Release, Step, final_error, pause_us
+from streams.queue.leases import Abandon, Cancel, Decision, Entry, Leaving, Release, Step, final_error, pause_us
 from streams.queue.limits import stopped
 from streams.queue.queueing import assign, kind_of
 
@@ -20,17 +20,38 @@ def decide(pool: Pool, now: Moment) -> list[Decision]:
     cancels = list(_cancels(pool, ending, now))
     failures = list(_failures(pool, ending, now))
     ending |= {failure.run_id for failure in failures if isinstance(failure, Step)}
-    return [*stops, *cancels, *failures, *_releases(pool, ending, now)]
+    return [*stops, *cancels, *failures, *_releases(pool, ending | pool.aside, now)]
+
+
+def at_fault(pool: Pool, work: Callable[[], object]) -> str | None:
+    """The run over whose state deciding (`work`) breaks, also alone; None where it is not one run's."""
+    kept, suspects = pool.aside, sorted(pool.runs.keys() - pool.aside)
+    try:
+        while len(suspects) > 1:
+            half = suspects[: len(suspects) // 2]
+            suspects = half if _breaks(pool, work, alone=half) else suspects[len(half) :]
+        return suspects[0] if suspects and _breaks(pool, work, alone=suspects) and not _breaks(pool, work, alone=()) else None
+    finally:
+        pool.aside, pool.fruitless = kept, None
+
+
+def _breaks(pool: Pool, work: Callable[[], object], *, alone: Collection[str]) -> bool:
+    pool.aside, pool.fruitless = set(pool.runs) - set(alone), None
+    try:
+        work()
+    except Exception:  # noqa: BLE001  # whatever it is: who breaks it is looked for
+        return True
+    return False
 
 
 def _stops(pool: Pool, now: Moment) -> Iterator[Step]:
     """Runs that were asked to stop, or have reached a limit."""
-    asked = {run_id: run.asked for run_id, run in pool.runs.items() if run.asked and run.job_ids}
+    asked = {run_id: run.asked for run_id, run in pool.runs.items() if run.asked and run.job_ids and run_id not in pool.aside}
     for run_id, why in sorted(asked.items()):
         run = pool.runs[run_id]
         yield Step(run_id, run.organisation_id, "cancelled", "cancelled", why, run.visibility)
     for run_id, limit in pool.limits.items():
-        if limit.at_us <= now.utc_us and run_id not in asked:
+        if limit.at_us <= now.utc_us and run_id not in asked and run_id not in pool.aside:
             run = pool.runs[run_id]
             told = stopped(limit.said, [pool.entries[job_id] for job_id in run.job_ids])
             yield Step(run_id, run.organisation_id, "cancelled", limit.code, told, run.visibility)
@@ -38,7 +59,7 @@ def _stops(pool: Pool, now: Moment) -> Iterator[Step]:
 
 def _cancels(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Cancel]:
     """Leases of runs that are about to be over, or are; also those of which only the agents know any more."""
-    for entry in pool.shelves.leased.values():
+    for entry in _decided(pool, pool.shelves.leased.values()):
         lease, run = entry.lease, pool.runs[entry.run_id]
         if lease and not lease.cancelled and entry.run_id in ending:
             names = entry.run_id, entry.job_id, lease.attempt, lease.agent_id, lease.incarnation
@@ -64,7 +85,7 @@ def _let_go(pool: Pool, now: Moment) -> None:
 def _failures(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Decision]:
     """Jobs that failed or were lost for the last time, and their runs; those that are to be tried again wait from now on."""
     failed: set[str] = set()
-    for entry in [*pool.shelves.leased.values(), *pool.shelves.paused.values()]:
+    for entry in _decided(pool, [*pool.shelves.leased.values(), *pool.shelves.paused.values()]):
         lease, job = entry.lease, entry.job
         if lease is None or job is None or pool.held(entry, now_us=now.steady_us):
             continue
@@ -100,12 +121,20 @@ def _releases(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Deci
 def _free(pool: Pool, now: Moment) -> list[AgentBeat]:
     """The agents that live and have nothing to do."""
     leased = pool.shelves.leased.values()
-    busy = {entry.lease.agent_id for entry in leased if entry.lease and pool.held(entry, now_us=now.steady_us)}
+    busy = {
+        entry.lease.agent_id for entry in leased if entry.lease
+        and (entry.run_id in pool.aside or pool.held(entry, now_us=now.steady_us))
+    }  # fmt: skip
     busy |= {
         one.agent_id for one in pool.leaving.values() if now.steady_us - one.since_us <= pool.lease_us
         and not pool.crew.replaced(one.agent_id, one.incarnation)
     }  # fmt: skip
     return [beat for beat in pool.alive(now_us=now.steady_us) if beat.agent_id not in busy and not beat.running]
+
+
+def _decided(pool: Pool, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Those of runs of which something is decided."""
+    return (entry for entry in entries if entry.run_id not in pool.aside)
 
 
 def waits(pool: Pool, now: Moment) -> list[Delay]:
@@ -114,16 +143,16 @@ def waits(pool: Pool, now: Moment) -> list[Delay]:
         return []  # the agents had no time yet to say that they live
     alive, shelves = pool.alive(now_us=now.steady_us), pool.shelves
     found = reasons(
-        shelves.lines.all(), pool=pool.name, alive=alive, running=shelves.shares(), now_us=now.utc_us, policy=pool.policy
+        shelves.lines.but(pool.aside), pool=pool.name, alive=alive, running=shelves.shares(), now_us=now.utc_us, policy=pool.policy
     )  # fmt: skip
-    paused = [(entry.job, entry.lease) for entry in shelves.paused.values()]
+    paused = [(entry.job, entry.lease) for entry in _decided(pool, shelves.paused.values())]
     found = {job.run_id: tried_again(lease) for job, lease in paused if job and lease} | found
     for entry in shelves.leased.values():
         found.pop(entry.run_id, None)
-    return pool.delays.changes(found, now)
+    return [one for one in pool.delays.changes(found, now) if one.run_id not in pool.aside]
 
 
 def tidy(pool: Pool, now: Moment) -> None:
     """Forgets agents that have been silent for very long and hold nothing."""
-    holders = {entry.lease.agent_id for entry in pool.shelves.leased.values() if entry.lease}
+    holders = {entry.lease.agent_id for entry in _decided(pool, pool.shelves.leased.values()) if entry.lease}
     pool.crew.forget(now_us=now.steady_us, since_us=pool.since_us, but=holders)

@@ -42,7 +42,8 @@ ENDED = frozenset({"finished", "failed", "cancelled"})
 class Pool:
     """What a dispatcher knows of its pool. `lease_us`: silence after which a lease is lost; `max_attempts` of a job.
 
-    `changes` counts what was folded, heartbeats aside; `since_us` is when this process began to listen, on its steady clock.
+    `changes` counts what was folded, heartbeats aside; `since_us` is when this process began to listen, on its steady clock. `aside` are
+    runs of which nothing is decided, for over their state it breaks.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Pool:
     changes: int = 0
     since_us: int = 0
     fruitless: object = None
+    aside: set[str] = field(default_factory=set)
     _unweighed: set[str] = field(default_factory=set)
 
     def fold(self, event: Event, *, at: At, offset: int, written_us: int, at_us: int) -> None:
@@ -212,6 +214,7 @@ class Pool:
             self.shelves.put(entry, None)
         del self.runs[run.run_id]
         self.over.add(run.run_id)
+        self.aside.discard(run.run_id)
         self.delays.forget(run.run_id)
         self.money.forget(run.run_id)
         self.limits.pop(run.run_id, None)
@@ -249,14 +252,14 @@ class Pool:
 
     def weigh(self) -> None:
         """Brings the limits of runs up to what was told since."""
-        for run_id in self._unweighed & self.runs.keys():
+        for run_id in (self._unweighed & self.runs.keys()) - self.aside:
             run = self.runs[run_id]
             found = [limit for limit in (limit_of(run.budget, started_us=run.started_us), self._money_limit(run)) if limit]
             if found and run.job_ids:
                 self.limits[run_id] = min(found)
             else:
                 self.limits.pop(run_id, None)
-        self._unweighed.clear()
+        self._unweighed &= self.aside
 
     def _money_limit(self, run: Run) -> Limit | None:
         if run.budget.usd_nano is None:

@@ -2,8 +2,8 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
-from dataclasses import astuple
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, replace
 from typing import Any, Final
 
 from schemas.jobs import EngineUsed
@@ -20,14 +20,59 @@ from streams.speed.timings import Timings
 
 VERSION: Final = "settling-8"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
+PIECE: Final = 5_000  # some milliseconds
+
+
+def pictured(open_runs: OpenRuns) -> OpenRuns:
+    """The runs as they are now; what comes later changes nothing of them. It copies columns, and costs little beside their bytes."""
+    return OpenRuns({run_id: _pictured(run) for run_id, run in open_runs.runs.items()}, dict(open_runs.closed))
+
+
+def _pictured(run: Run) -> Run:
+    return replace(
+        run, scores={key: scores.taken() for key, scores in run.scores.items()},
+        speeds={job_id: _pictured_speed(speed) for job_id, speed in run.speeds.items()}, finished=dict(run.finished),
+        answered=dict(run.answered), used=run.used.pictured(), stops=dict(run.stops),
+    )  # fmt: skip
+
+
+def _pictured_speed(speed: Speed) -> Speed:
+    return replace(speed, attempts={number: one.pictured() for number, one in speed.attempts.items()}, unnamed=speed.unnamed.pictured())
 
 
 def dumped(open_runs: OpenRuns) -> bytes:
     """The runs as bytes."""
     closed = [[run_id, planned_at, sorted(versions)] for run_id, (planned_at, versions) in open_runs.closed.items()]
-    return json.dumps(
-        {"closed": closed, "runs": [_run(run, timings.dumped) for run in open_runs.runs.values()]}, separators=(",", ":")
-    ).encode()
+    runs = (part for run in open_runs.runs.values() for part in (",", *_pieces(_run(run, timings.dumped))))
+    next(runs, None)
+    return "".join(['{"closed":', *_pieces(closed), ',"runs":[', *runs, "]}"]).encode()
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """A value's JSON in pieces, none of them long: json writes each without letting any other thread of the process go on."""
+    if isinstance(value, dict):
+        yield "{"
+        for number, (name, one) in enumerate(value.items()):
+            yield f"{',' * bool(number)}{json.dumps(str(name))}:"
+            yield from _pieces(one)
+        yield "}"
+    elif isinstance(value, list) and len(value) > PIECE:
+        yield "["
+        for first in range(0, len(value), PIECE):
+            yield f"{',' * bool(first)}{_json(value[first : first + PIECE])[1:-1]}"
+        yield "]"
+    elif isinstance(value, list) and any(isinstance(one, (list, dict)) for one in value):
+        yield "["
+        for number, one in enumerate(value):
+            yield "," * bool(number)
+            yield from _pieces(one)
+        yield "]"
+    else:
+        yield _json(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def loaded(state: bytes) -> OpenRuns:

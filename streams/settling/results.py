@@ -5,16 +5,19 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from schemas.codec import size
 from schemas.event import Producer
 from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import PlannedTask, RunChanged
 from schemas.settled import RunProgressed, RunSettled, TaskSettled
+from streams.bounds import MOST_EVENT_BYTES, held
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
 from streams.quality import adaptive, stopping
 from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.queue.limits import moment
+from streams.settling import attempts
 from streams.settling.documents import packed
 from streams.settling.runs import Run
 from streams.speed.performance import FORMULA_VERSION, digest, summary
@@ -25,7 +28,7 @@ GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the s
 
 
 def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken: tuple[str, TaskScores] | None = None) -> RunScored | None:
-    """A task's complete scores; None while they are not. Raises: whatever the task's aggregation raises.
+    """A task's complete scores; None while they are not. Raises: whatever its aggregation raises, Invalid where no record holds them.
 
     `taken`: they, with their scorer's version, as they were at a moment: of a long task this takes seconds: another thread may do it.
     """
@@ -35,12 +38,12 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken:
     version, scores = found
     main, expected = (planned.main_filter, planned.main_metric), run.expected(task) or 0
     figures = scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores), setups=planned.setup_numbers)
-    return RunScored(
+    return held(RunScored(
         occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
         figures=adaptive.figures(figures, planned, scores.values(main)),
         documents=packed(scores.values(main), scores.clusters(main)),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def means(planned: PlannedTask) -> frozenset[Key]:
@@ -80,7 +83,7 @@ def stopped(run: Run, task: str, *, stamp: Producer) -> TaskStopped | None:
 def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], PerformanceSummarised] | None:
     """What works out the speed of a workload from what is here now; None while its measurements are not all here.
 
-    Of a long load that takes seconds: it may be called in another thread, while the run goes on.
+    Of a long load that takes seconds: another thread may do it, while the run goes on. It raises Invalid where no record holds it.
     """
     speed = run.speeds[job_id]
     if not speed.complete:
@@ -93,10 +96,10 @@ def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], Perfo
 
 def _summarised(taken: Taken, *, elsewhere: bool, slo: Objective | None, about: Mapping[str, object]) -> PerformanceSummarised:
     found, named = summary(taken, elsewhere=elsewhere, slo=slo), digest(taken, elsewhere=elsewhere, slo=slo)
-    return PerformanceSummarised.model_validate({
+    return held(PerformanceSummarised.model_validate({
         **about, "formula_version": FORMULA_VERSION, "complete": True, "inputs_digest": named, "figures": found.figures,
         "histograms": found.histograms, "steps": found.steps,
-    })  # fmt: skip
+    }))  # fmt: skip
 
 
 def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
@@ -149,12 +152,25 @@ def settled(
     if run.before:
         kept = ("served_elsewhere", "engine", "environment_sha", "environments", "attempts", "speed", "speed_formula")
         told = told.model_copy(update={name: getattr(run.before, name) for name in kept})
-    # How far it was read is no part of what it says.
-    body = told.model_dump_json(exclude={"event_id", "producer", "through"})
-    return RunSettled.model_validate(
-        {name: getattr(told, name) for name in RunSettled.model_fields if name != "event_id"}
-        | {"inputs_digest": hashlib.sha256(body.encode()).hexdigest()}
+    # How far it was read is no part of what it says, nor is how attempts are packed.
+    body = told.model_dump_json(exclude={"event_id", "producer", "through", "attempts_packed", "attempts_untold"})
+    return _folded(
+        RunSettled.model_validate(
+            {name: getattr(told, name) for name in RunSettled.model_fields if name != "event_id"}
+            | {"inputs_digest": hashlib.sha256(body.encode()).hexdigest()}
+        )
     )
+
+
+def _folded(told: RunSettled) -> RunSettled:
+    """The result as a record can hold it: many attempts packed, and those that are too many even so left out, which is told."""
+    if (count := len(told.attempts)) <= attempts.MOST_NAMED:
+        return told
+    told = told.model_copy(update={"attempts": (), "attempts_packed": attempts.packed(told.attempts, run_id=told.run_id)})
+    if size(told) <= MOST_EVENT_BYTES:
+        return told
+    why = f"its {count:,} attempts are more than a record holds: what they used is not told; ask for several runs"
+    return told.model_copy(update={"attempts_packed": None, "attempts_untold": why})
 
 
 def cost(run: RunSettled, summary: Summary, *, stamp: Producer) -> CostSummarised:

@@ -21,6 +21,7 @@ from streams.quality import stopping
 from streams.quality.scores import TaskScores
 from streams.queue.bits import count, union
 from streams.runs import TERMINAL, step
+from streams.settling.attempts import unfolded
 from streams.settling.used import Used
 from streams.speed.performance import Speed
 from streams.topics import (
@@ -214,7 +215,8 @@ class OpenRuns:
         return None if event.scorer_version in versions else planned_at
 
     def reopen(self, planned: RunChanged, *, offset: int, before: RunSettled | None) -> Run:
-        """Opens a completed run again, for it is scored anew: all but its scores stands as in its result before."""
+        """Opens a completed run again, for it is scored anew: all but its scores stands as in its result before. Raises: Invalid."""
+        before = before and unfolded(before)
         self.closed.pop(planned.run_id, None)
         run = self.run(planned.run_id)
         _tell(run, planned, offset)

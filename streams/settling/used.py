@@ -5,6 +5,7 @@ last report, one that failed has occupied its agent too. Energy is what an agent
 the attempt was active; readings of another attempt, of the same job too, say nothing of it.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -96,6 +97,15 @@ class Used:
             known.grown_uj += grown_uj((known.mono_ns, known.uj), (event.mono_ns, event.energy_uj), range_uj=event.energy_range_uj) or 0
             known.mono_ns, known.uj = event.mono_ns, event.energy_uj
             self.latest_us = max(self.latest_us, event.occurred_us)
+
+    def pictured(self) -> "Used":
+        """What is known now; what comes later changes nothing of it."""
+        return Used(
+            {which: copy(one) for which, one in self.attempts.items()},
+            {which: {sensor: copy(one) for sensor, one in counters.items()} for which, counters in self.counters.items()},
+            set(self.given_up), self.latest_us,
+            {which: {source: copy(one) for source, one in came.items()} for which, came in self.came.items()},
+        )  # fmt: skip
 
     @property
     def open(self) -> bool:

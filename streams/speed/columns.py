@@ -69,6 +69,10 @@ class Rows:
         self.numbers.extend(values)
         self.ids += id_bytes(event_id)
 
+    def pictured(self) -> "Rows":
+        """The rows so far; what comes later changes nothing of them."""
+        return Rows(self.names, self.numbers[:], self.ids[:])
+
     def table(self) -> Numbers:
         """The rows so far, shape [rows, columns]."""
         return np.frombuffer(self.numbers.tobytes(), dtype=np.int64).reshape(-1, len(self.names))

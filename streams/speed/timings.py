@@ -158,6 +158,11 @@ class Timings:
         self.tokens.extend(tokens[:count])
         self.chunks.add(whole((event.request_index, event.sequence, event.chunk, count)), event.event_id)
 
+    def pictured(self) -> "Timings":
+        """What is here now, to be written down; what comes later changes nothing of it. It takes in no more: it knows nothing again."""
+        requests, chunks, readings = (one.pictured() for one in (self.requests, self.chunks, self.readings))
+        return Timings(Words(dict(self.words.places)), requests, chunks, readings, self.arrived_ns[:], self.tokens[:])
+
     def taken(self, *, more: "Timings | None" = None) -> Taken:
         """What is here now; what comes later changes nothing of it. `more`: other readings that belong to it."""
         table = self.requests.table()

@@ -19,19 +19,20 @@ from streams.topics import RESULTS, RUNS
 from streams.trust.chains import Chains
 from streams.trust.stretches import At, Stretches, holds, packed, scored_by, stretches_of, unpacked
 
-VERSION: Final = "ledger-2"
+VERSION: Final = "ledger-3"
 DECODED: Final = frozenset({RUNS.name, RESULTS.name})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's final result: its id, what it is made from, which run it audits, and in which sweep it was met."""
+    """A run's final result: its id, where it lies, what it is made from, which run it audits, and in which sweep it was met."""
 
     event_id: str
     organisation_id: str
     occurred_us: int
     scorers: tuple[str, ...]
     partition: int
+    offset: int
     through: Mapping[str, int]
     completed: bool
     audit_of: str | None
@@ -40,12 +41,16 @@ class Result:
 
 @dataclass(slots=True)
 class Open:
-    """A run that is not sealed, or of which more is said than its seal holds. `visibility` is its plan's, for no result says it."""
+    """A run that is not sealed, or of which more is said than its seal holds. `visibility` is its plan's, for no result says it.
+
+    `broken`: something that was said of it could not be taken in; it is never sealed here.
+    """
 
     stretches: Stretches = field(default_factory=Stretches)
     planned: bool = False
     visibility: Visibility = "organisation"
     result: Result | None = None
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Ledger:
             if event.state in TERMINAL and not run.planned:
                 del self.open[run_id]  # it never was a run
         elif run and isinstance(event, RunSettled):
-            run.result = self._result(event, at[1]) if event.final else None
+            run.result = self._result(event, at[1], offset) if event.final else None
         return False
 
     def _newer(self, event: Event, run_id: str, at: At, offset: int) -> bool:
@@ -102,9 +107,9 @@ class Ledger:
         run.stretches.grow(at, offset)
         return True
 
-    def _result(self, event: RunSettled, partition: int) -> Result:
+    def _result(self, event: RunSettled, partition: int, offset: int) -> Result:
         return Result(
-            event.event_id, event.organisation_id, event.occurred_us, tuple(sorted(scored_by(event))), partition, event.through,
+            event.event_id, event.organisation_id, event.occurred_us, tuple(sorted(scored_by(event))), partition, offset, event.through,
             event.state == "completed", event.plan.audit_of if event.plan else None, self.sweeps,
         )  # fmt: skip
 
@@ -127,7 +132,7 @@ class Ledger:
 
     def due(self, swept: Mapping[At, int]) -> list[str]:
         """The runs to be sealed, in the order of their ids, which is that of their time."""
-        return sorted(run_id for run_id, run in self.open.items() if run.result and self._passed(run.result, swept))
+        return sorted(run_id for run_id, run in self.open.items() if run.result and not run.broken and self._passed(run.result, swept))
 
     def _passed(self, result: Result, swept: Mapping[At, int]) -> bool:
         through = ((topic, result.partition, offset) for topic, offset in result.through.items())
@@ -143,8 +148,9 @@ def _dumped(run: Open) -> dict[str, Any]:
     return {
         "planned": run.planned,
         "visibility": run.visibility,
-        "stretches": [[*at, every] for at, every in run.stretches.of.items()],
+        "stretches": [[*at, list(every)] for at, every in run.stretches.of.items()],
         "shut": sorted(run.stretches.shut),
+        "broken": run.broken,
         "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,
     }
 
@@ -162,7 +168,7 @@ def loaded(told: Mapping[str, Any], ledger: Ledger) -> None:
         if run_id in ledger.sealed:
             ledger.again += stretches.beyond(unpacked(ledger.sealed[run_id].stretches))
         else:
-            ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]))
+            ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]), run["broken"])
 
 
 def _loaded(told: list[Any] | None) -> Result | None:

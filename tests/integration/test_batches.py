@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from uuid6 import uuid7
 
-from agents.app import CRASHED
+from agents.ending import CRASHED
 from infra.identity import producer
 from infra.kafka import Log, Place
 from infra.kafka.records import MAX_RECORD_BYTES
@@ -220,7 +220,7 @@ def test_a_record_over_which_a_worker_hangs_is_found_and_passed(stack: Settings)
             letters = [record.event async for record in log.read([DEAD_LETTERS])]
         told = [one for one in letters if isinstance(one, DeadLettered) and one.producer.service == group]
         assert [(one.offset, one.reason_code, one.message) for one in told] == [
-            (culprit, "quarantined", "the processor hung over it 2 times, and passes it now")
+            (culprit, "quarantined", "the processor hung, died or was killed over it again and again, and passes it now")
         ]
         assert lives >= 4
 

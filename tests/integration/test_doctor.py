@@ -58,7 +58,7 @@ def test_topics_are_told_as_they_are(stack: Settings) -> None:
     one, *others = [check for check in examined(stack) if "topics" in check.what]
     assert one.here and others == []
     assert one.note.startswith(f"{len(TOPICS)}: 4 or 16 partitions, 1 copies, min.insync 1, retention ms -1 or ")
-    assert str(WEEK_MS) in one.note and one.note.endswith("cleanup delete")
+    assert str(WEEK_MS) in one.note and one.note.endswith("cleanup delete, times LogAppendTime")
 
 
 def test_what_topics_have_otherwise_than_asked_is_told_with_what_to_do(stack: Settings) -> None:

@@ -47,11 +47,17 @@ def test_a_fault_in_each_processor_stops_nobody_else(tmp_path_factory: pytest.Te
         innocent = request("assay_copy", limit=4, model="innocent")
         asyncio.run(publish(stack, innocent))
         stack.until(lambda: told(stack, innocent.run_id).get("state") == "completed", what="the innocent run completes")
-        for name, state in (("plan", "rejected"), ("settle", "failed"), ("score", "completed"), ("rank", "completed")):
+        for name, state in (
+            ("plan", "rejected"),
+            ("settle", "failed"),
+            ("score", "completed"),
+            ("rank", "completed"),
+            ("seal", "completed"),
+        ):
             stack.until(lambda name=name, state=state: told(stack, planted[name].run_id).get("state") == state, what=f"{name}: {state}")  # type: ignore[misc]
         for name in ("plan", "settle"):
             assert "TypeError: planted" in told(stack, planted[name].run_id)["message"]
-        wanted = {f"agents.{name}" for name in ("dispatch", "score", "rank", "cost", "project")}
+        wanted = {f"agents.{name}" for name in ("dispatch", "score", "rank", "cost", "seal", "project")}
 
         def lettered() -> set[str]:
             return {one.producer.service for one in asyncio.run(letters(stack)) if "planted" in one.message}

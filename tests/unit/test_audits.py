@@ -17,7 +17,7 @@ from agents.judged import Judging
 from agents.seal import Sealer
 from infra.builds import Builds
 from infra.first_seals import FirstSeals
-from infra.kafka import Log, Record
+from infra.kafka import Log
 from infra.seal_keys import Key
 from infra.settings import Settings
 from query_api.drawing.auditing import percent, reproduced
@@ -34,7 +34,7 @@ from streams.boards.books import Books
 from streams.errors import Invalid
 from streams.quality import judging, stopping
 from streams.settling.documents import packed
-from streams.topics import RESULTS, Topic
+from streams.topics import RESULTS
 from streams.trust import again, audits, surroundings
 from streams.trust.audits import Findings, Part
 from streams.trust.chains import Chains
@@ -544,16 +544,7 @@ def test_an_audit_is_not_judged() -> None:
         judging.check_audit(A, plan(audit_of=R))
 
 
-class Asking(InMemory):
-    """A log that is asked for runs."""
-
-    async def of_key(self, topic: Topic, key: bytes) -> AsyncGenerator[Record, None]:
-        """Those of a key."""
-        for record in [one for at, every in self.records.items() if at[0] == topic.name for one in every if one.key == key]:
-            yield record
-
-
-class Unread(Asking):
+class Unread(InMemory):
     """A log whose runs have no events to seal."""
 
     async def messages(self, stretches: Iterable[Stretch]) -> AsyncGenerator[Any, None]:
@@ -576,7 +567,7 @@ def test_the_sealer_whose_seal_counts_asks_for_what_the_lottery_draws(audit_of: 
     if others:
         over = (Stretch(topic=place.topic, partition=place.partition, first=0, end=1),)
         log.write(link_of(own, A, KEY, root="ab" * 32, begins="theirs", stretches=over))
-    asyncio.run(sealer._seal(A))
+    asyncio.run(sealer._seal(A, sealer._ledger.open[A]))
     events = [one.event for every in log.records.values() for one in every]
     links = [one for one in events if isinstance(one, RunSealed)]
     found = [one for one in events if isinstance(one, EvaluationRequested)]
@@ -588,7 +579,7 @@ def test_the_sealer_whose_seal_counts_asks_for_what_the_lottery_draws(audit_of: 
 
 def test_a_judgement_of_an_audit_is_refused() -> None:
     """By who plans it, whoever asks."""
-    log = Asking()
+    log = InMemory()
     for run_id, of in ((R, None), (A, R)):
         for state in ("planned", "completed"):
             told = plan(audit_of=of) if state == "planned" else None

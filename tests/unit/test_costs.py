@@ -12,7 +12,7 @@ from schemas.measurements import ResourceRead
 from schemas.requests import Chat, EngineChoice, ModelRef, Workload
 from schemas.results import Figure, PerformanceSummarised, PricePublished, RunScored
 from schemas.runs import RunChanged
-from streams.money.costs import Summary, summaries
+from streams.money.costs import Case, Summary, Usage, reckoned, summaries
 from streams.money.prices import NANO, PriceBook
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run
@@ -119,7 +119,7 @@ def told(*events: Event) -> tuple[Summary, ...]:
     run = runs.run(R)
     if not run.over:
         return ()
-    return summaries(settled(run, scores, speeds[0] if speeds else None, through={}, stamp=STAMP), book, environments)
+    return tuple(summaries(settled(run, scores, speeds[0] if speeds else None, through={}, stamp=STAMP), book, environments))
 
 
 def used(*events: Event) -> Run:
@@ -186,6 +186,28 @@ def test_cost_is_monotone_in_every_price(amounts: list[int], item: str) -> None:
         values(told(*usual(*(_with(one, item, amount + NANO) for one in PRICES)))[0]) for amount in amounts
     )  # fmt: skip
     assert all((low[name] or 0) <= (high[name] or 0) for name in low)
+
+
+amounts_of = st.tuples(
+    st.sampled_from(["cpu_hour", "gpu_hour:H100", "gpu_hour:A100", "kwh", "pue", "api_input_token:m"]),
+    st.sampled_from(["any", "eu", "us"]), st.integers(1, 4), st.sampled_from([0, 99 * S_US, 200 * S_US]),
+)  # fmt: skip
+
+
+@given(st.lists(amounts_of, max_size=12))
+def test_no_version_makes_a_difference_but_those_that_are_reckoned(published: list[tuple[str, str, int, int]]) -> None:
+    """The others are passed over unreckoned: a book of hundreds of versions mostly prices other things, elsewhere, or later."""
+    book, run = PriceBook(), settled(used(*usual()), {"t": scored(0.75, 8)}, fast(), through={}, stamp=STAMP)
+    for number, (item, region, version, from_us) in enumerate(published):
+        money, unit = item != "pue", {"kwh": "kWh", "pue": "1", "cpu_hour": "core-hour", "api_input_token:m": "1M tokens"}
+        more = {"region": region, "version": str(version), "valid_from_us": from_us, "currency": "USD" if money else ""}
+        book.fold(price(item, 1.0 + number, published_us=version, unit=unit.get(item, "device-hour"), **more))
+    environments = {"cpu": environment("cpu", gpus=1, region="eu")}
+    reckoned_ = dict[tuple[str, ...], tuple[str, Any]]()
+    for name in book.versions:
+        figures, prices = reckoned(Case(Usage(run, environments), book, name))
+        reckoned_.setdefault(tuple(sorted(one.event_id for one in prices)), (name, figures))
+    assert [(one.price_version, one.figures) for one in summaries(run, book, environments)] == list(reckoned_.values())
 
 
 def _with(event: Event, item: str, amount_nano: int) -> Event:

@@ -1,13 +1,17 @@
 """Judging: answers as documents, whom a judge's board ranks, what is asked for at a run's end, and what a judge's text says."""
 
+import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from agents.judged import Judging, Run
+from infra.builds import Builds
 from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.derived.pairwise import preference
 from infra.harness.derived.rubric import points
+from infra.kafka import Log
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Producer, Text
 from schemas.measurements import Answer, SampleAnswered
@@ -18,6 +22,7 @@ from streams.errors import Invalid
 from streams.quality import judging
 from streams.settling.runs import OpenRuns
 from streams.statistics.clusters import cluster_of
+from tests.in_memory import InMemory
 from tests.runs import run_named
 from tests.unit.test_results import HEADER, STAMP, planned, result, scored
 
@@ -243,3 +248,17 @@ def test_without_a_whole_score_nothing_is_scored(text: str, says: str) -> None:
     """Never 0."""
     with pytest.raises(Invalid, match=says):
         points({}, [text])
+
+
+@pytest.mark.parametrize("hours", [10, 1])
+def test_answers_are_found_whatever_their_agents_clock_said(hours: int) -> None:
+    """Where topics have their writers' times: one that is hours behind has written, by its clock, long before its run was planned."""
+    memory, hour_us = InMemory(), 3600 * 10**6
+    change = planned(R, samples=2)
+    assert change.plan is not None
+    for ordinal in range(2):
+        memory.write(answered(ordinal, "x"), written_us=hours * hour_us)
+    run = Run(R, change.plan, 10 * hour_us, "organisation")
+    found = asyncio.run(Judging(cast("Log", memory), cast("Builds", None))._answers(run))
+    assert {task: sorted(answers) for task, answers in found.items()} == {"t": [(0, 0), (1, 0)]}
+    assert memory.passed == 2

@@ -15,6 +15,7 @@ def test_a_log_is_made_with_what_the_settings_say() -> None:
     assert count_for(RUNS, {}, PRODUCTION) == 64
     assert count_for(jobs_topic("big"), {}, PRODUCTION) == JOB_PARTITIONS
     assert topic_settings(RUNS, PRODUCTION)["min.insync.replicas"] == "2"
+    assert {topic_settings(topic, PRODUCTION)["message.timestamp.type"] for topic in TOPICS} == {"LogAppendTime"}
 
 
 def test_a_topic_that_comes_later_gets_what_the_others_have() -> None:

@@ -1,5 +1,6 @@
 """Open runs: whatever is said of them is the same under any interleaving, redelivery, and snapshot; closed ones stay closed."""
 
+import json
 import random
 import zlib
 from typing import Any
@@ -22,7 +23,7 @@ from streams.boards.ranking import Chosen, rank
 from streams.queue.bits import pack
 from streams.settling import results
 from streams.settling.documents import packed, unpacked
-from streams.settling.dumping import dumped, loaded
+from streams.settling.dumping import PIECE, _pieces, canonical, dumped, loaded, pictured
 from streams.settling.runs import OpenRuns, Run
 from tests.runs import run_named
 from tests.unit.test_costs import metered
@@ -84,6 +85,33 @@ def test_all_that_is_said_is_the_same_in_any_interleaving_and_snapshot(seed: int
     assert said(shuffled.run(R)) == said(plain.run(R))
     energy = {(one.job_id, one.attempt): one.energy_uj for one in said(plain.run(R))[-2].attempts}
     assert (energy[ANSWER, 1], energy[ANSWER, 2]) == (100, 50)
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=4), st.data())
+def test_a_picture_of_open_runs_stays_what_it_is_while_they_go_on(seed: int, values: list[float], data: st.DataObject) -> None:
+    """Its bytes are made in another thread, later: they are those of the moment at which it was taken."""
+    again = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=2))
+    events = interleaved(partitions(values, again), seed=seed)
+    cut, runs = data.draw(st.integers(0, len(events))), OpenRuns()
+    for event in events[:cut]:
+        runs.fold(event)
+    then, picture = dumped(runs), pictured(runs)
+    for event in events[cut:]:
+        runs.fold(event)
+    assert dumped(picture) == then
+
+
+def test_a_snapshot_of_many_samples_is_written_in_pieces_and_read_back() -> None:
+    """No piece is so long that other threads wait for it."""
+    runs, count = OpenRuns(), 2 * PIECE + 1
+    runs.fold(planned(R, samples=count))
+    for number in range(count):
+        runs.fold(scored(R, number, number / count))
+    runs.closed = {run_named(number): (number, frozenset({"1", "2"})) for number in range(3)}
+    state = dumped(runs)
+    assert canonical(loaded(state)) == canonical(runs)
+    assert loaded(state).closed == runs.closed
+    assert max(map(len, _pieces(json.loads(state)))) < 40 * PIECE
 
 
 def over(**more: Any) -> tuple[OpenRuns, Run]:

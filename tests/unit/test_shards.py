@@ -1,14 +1,15 @@
 """State by partition: what follows from a record is said though the log is away for a moment; a state that is none is folded anew."""
 
 import asyncio
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agents.care import Care
-from agents.cost import Accountant, Rates
+from agents.cost import Accountant, Rates, Reckoned
 from agents.everywhere import Everywhere
 from agents.shards import Shards
 from infra.kafka import Log
@@ -16,22 +17,10 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.settled import AttemptUsed, RunSettled
 from streams.errors import Unavailable
-from streams.topics import COSTS, RESULTS, Topic
+from streams.topics import COSTS, RESULTS
 from tests import measured
 from tests.in_memory import InMemory
 from tests.unit.test_prices import price
-
-
-class Partitioned(InMemory):
-    """A log of four partitions a topic."""
-
-    async def partitions(self, topics: Sequence[Topic]) -> dict[str, int]:
-        """Four each."""
-        return {topic.name: 4 for topic in topics}
-
-    async def cluster(self) -> str:
-        """Its id."""
-        return "c"
 
 
 class Known:
@@ -62,7 +51,7 @@ def settled() -> tuple[RunSettled, Rates]:
 @pytest.mark.parametrize("away", [False, True])
 def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, away: bool) -> None:
     """Its batch is tried again, and its record has been folded by then: what follows from it is said all the same."""
-    memory, (result, rates) = Partitioned(), settled()
+    memory, (result, rates) = InMemory(), settled()
     log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=away))
     shards = Shards(log, Settings(home=tmp_path), worker="cost", fold=Accountant(log, known))
 
@@ -74,10 +63,89 @@ def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, a
     assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == 1
 
 
+def test_others_have_their_turn_while_a_run_is_reckoned_under_many_versions(tmp_path: Path) -> None:
+    """Between two versions at least; each is said."""
+    memory, (result, rates), turns, versions = InMemory(), settled(), 0, 300
+    for version in range(2, versions + 1):
+        rates.fold(price(usd=version, version=str(version), published_us=version))
+    environment = measured.environment("cpu")
+    rates.fold(environment)
+    attempt = result.attempts[1].model_copy(update={"environment_sha": environment.sha})
+    log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
+    accountant = Accountant(log, known)
+
+    async def turning() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def act() -> None:
+        beside, state = asyncio.create_task(turning()), accountant.empty()
+        await accountant.fold(state, memory.write(result.model_copy(update={"attempts": (attempt,)})))
+        await accountant._reckon(state.new)
+        beside.cancel()
+
+    asyncio.run(act())
+    assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == versions
+    assert turns >= versions
+
+
+class Slow(Accountant):
+    """A fold whose snapshot's bytes take until somebody lets them be made; the second time they cannot be made."""
+
+    def __init__(self, log: Log, rates: Everywhere[Rates]) -> None:
+        super().__init__(log, rates)
+        self.go, self.made = threading.Event(), 0
+
+    def dumping(self, state: Reckoned) -> Callable[[], bytes]:
+        """As it is now."""
+        made = super().dumping(state)
+
+        def write() -> bytes:
+            assert self.go.wait(30)
+            self.made += 1
+            if self.made == 2:
+                raise KeyError("no bytes")
+            return made()
+
+        return write
+
+
+def test_a_snapshot_is_written_beside_the_work_and_what_keeps_it_from_it_ends_nobody(tmp_path: Path) -> None:
+    """Batches go on meanwhile; it is of the moment at which it was begun, and the end waits for the last."""
+    memory, (result, rates) = InMemory(), settled()
+    log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
+    settings, fold = Settings(home=tmp_path, snapshot_s=0.001), Slow(log, known)
+    snapshots = Snapshots(log, settings, processor="cost", version=fold.version)
+    shards = Shards(log, settings, worker="cost", fold=fold)
+
+    async def saved() -> int | None:
+        found = await snapshots.load(str(first.place.partition))
+        return found.offsets[RESULTS.name, first.place.partition] if found else None
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        for record in (first, memory.write(result), memory.write(result)):
+            await asyncio.sleep(0.01)
+            await shards.handle([record])
+        assert await saved() is None
+        fold.go.set()
+        await shards.revoked()
+        assert fold.made >= 2
+        assert await saved() in (1, 2, 3)
+        await shards.handle([memory.write(result)])
+        await shards.close()
+        assert await saved() == 4
+
+    first = memory.write(result)
+    asyncio.run(act())
+
+
 @pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"rates": []}', b"{}"])
 def test_a_snapshot_that_is_no_state_is_folded_anew(tmp_path: Path, state: bytes) -> None:
     """Whatever it leads to: a snapshot is a cache."""
-    memory, (result, rates) = Partitioned(), settled()
+    memory, (result, rates) = InMemory(), settled()
     log, known = cast("Log", memory), cast("Everywhere[Rates]", Known(rates, away=False))
     settings, fold = Settings(home=tmp_path), Accountant(log, known)
 

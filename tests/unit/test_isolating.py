@@ -1,0 +1,137 @@
+"""A run over whose state deciding breaks has failed, with its reason; the others are dispatched."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from agents.dispatch import Dispatcher
+from infra.kafka import Ends, Log
+from infra.settings import Settings
+from schemas.jobs import DispatcherTook, JobReleased
+from schemas.requests import Budget
+from schemas.runs import RunChanged
+from streams.queue.clocks import Moment
+from streams.queue.deciding import at_fault, decide, tidy, waits
+from streams.queue.dispatch import Pool
+from streams.queue.leases import Cancel, Release
+from tests.in_memory import InMemory
+from tests.pool import SECOND, STAMP, Told, beat, job, planned, ran, released
+from tests.runs import run_named
+
+ONE, BROKEN, OTHER = (run_named(number) for number in (1, 2, 3))
+LATER = Moment(20 * SECOND, 20 * SECOND)
+
+
+def unlisted(pool: Pool) -> None:
+    """A run at its deadline that counts a job which nobody knows."""
+    pool.runs[BROKEN].job_ids.append("unknown")
+    pool.runs[BROKEN].budget = Budget(deadline_us=1)
+
+
+def unfounded(pool: Pool) -> None:
+    """A waiting job that needs nobody knows what."""
+    entry = pool.entries[f"{BROKEN}/t/0/0"]
+    assert entry.job is not None
+    entry.job = entry.job.model_copy(update={"need": None})
+    pool.settle(entry)
+
+
+def unpriced(pool: Pool) -> None:
+    """A run whose budget is no number."""
+    pool.runs[BROKEN].budget = Budget(s=1.0).model_copy(update={"s": "much"})
+    pool.runs[BROKEN].started_us = 1
+
+
+PLANTED: list[Callable[[Pool], None]] = [unlisted, unfounded, unpriced]
+
+
+def three(*, broken: Callable[[Pool], None]) -> Told:
+    """Three runs of a job each, one of which is broken, and two agents that just spoke."""
+    told = Told()
+    for run in (ONE, BROKEN, OTHER):
+        told.tell(planned(job(f"{run}/t/0/0", run=run)))
+    told.tell(beat("a"), beat("b"), at_us=LATER.steady_us)
+    broken(told.pool)
+    return told
+
+
+@pytest.mark.parametrize("broken", PLANTED)
+def test_the_run_that_breaks_deciding_is_found_and_the_others_are_leased(broken: Callable[[Pool], None]) -> None:
+    """Whatever it breaks by; and nothing is kept of the search."""
+    pool = three(broken=broken).pool
+    with pytest.raises((KeyError, AttributeError, ValueError)):
+        decide(pool, LATER)
+    assert at_fault(pool, lambda: decide(pool, LATER)) == BROKEN
+    assert pool.aside == set()
+    pool.aside.add(BROKEN)
+    released_ = {one.job.run_id for one in decide(pool, LATER) if isinstance(one, Release)}
+    assert released_ == {ONE, OTHER}
+    tidy(pool, LATER)
+    assert BROKEN not in {one.run_id for one in waits(pool, Moment(LATER.steady_us + 9 * SECOND, LATER.utc_us))}
+
+
+def test_an_agent_that_is_at_a_run_which_is_put_aside_gets_nothing_else_and_lets_go_once_it_has_failed() -> None:
+    """As of any run that is over."""
+    told = three(broken=unlisted)
+    told.tell(released(job(f"{BROKEN}/t/0/0", run=BROKEN), agent="a"), at_us=LATER.steady_us)
+    told.pool.aside.add(BROKEN)
+    assert {one.agent_id for one in decide(told.pool, LATER) if isinstance(one, Release)} == {"b"}
+    told.tell(ran("failed", run=BROKEN), at_us=LATER.steady_us)
+    assert told.pool.aside == set()
+    assert [one.agent_id for one in decide(told.pool, LATER) if isinstance(one, Cancel)] == ["a"]
+
+
+class Read:
+    """What follows a log in memory: all of it is folded at once."""
+
+    def __init__(self, memory: InMemory, told: Told) -> None:
+        self._memory, self._told, self._next = memory, told, dict[tuple[str, int], int]()
+
+    async def until(self, _ends: Ends) -> None:
+        """Folds what was written since."""
+        for at, records in list(self._memory.records.items()):
+            for record in records[self._next.get(at, 0) :]:
+                assert record.event is not None
+                self._told.tell(record.event, at_us=LATER.steady_us)
+            self._next[at] = len(records)
+
+
+def active(memory: InMemory, told: Told) -> Dispatcher:
+    """A dispatcher that has the pool."""
+    dispatcher = Dispatcher(cast("Log", memory), Settings())
+    dispatcher.pool, dispatcher._partitions, dispatcher._acts, dispatcher._term = told.pool, 4, True, 0
+    dispatcher._following = cast("Any", Read(memory, told))
+    told.pool.succession.fold(DispatcherTook(occurred_us=1, producer=STAMP, pool="default", nonce="n"), offset=0, at_us=1)
+    return dispatcher
+
+
+def test_what_breaks_over_many_runs_at_once_is_no_runs_failure(monkeypatch: Any) -> None:
+    """It ends the process, as anything that nobody expected: here it is an agent that is wrong."""
+    memory, told = InMemory(), three(broken=lambda _pool: None)
+    monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
+    for number in range(4, 8):
+        told.tell(planned(job(f"{run_named(number)}/t/0/0", run=run_named(number))))
+    pool = told.pool
+    assert at_fault(pool, lambda: decide(pool, LATER)) is None
+    pool.crew.agents["a"].beat = pool.crew.agents["a"].beat.model_copy(update={"capabilities": None})
+    with pytest.raises(TypeError):
+        asyncio.run(active(memory, told)._decide(tells=True))
+    assert memory.count() == 0
+
+
+@pytest.mark.parametrize("broken", PLANTED)
+def test_a_dispatcher_says_that_the_run_has_failed_and_leases_the_others(broken: Callable[[Pool], None], monkeypatch: Any) -> None:
+    """Once, with the reason; when that is folded the run is over like any other."""
+    memory, told = InMemory(), three(broken=broken)
+    monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
+    dispatcher = active(memory, told)
+    for _ in range(3):
+        asyncio.run(dispatcher._decide(tells=True))
+    said = [record.event for records in memory.records.values() for record in records]
+    (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
+    assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
+    assert failed.message is not None and failed.message.startswith("its jobs cannot be dispatched: ")
+    assert {one.run_id for one in said if isinstance(one, JobReleased)} == {ONE, OTHER}
+    assert BROKEN not in told.pool.runs and BROKEN in told.pool.over and told.pool.aside == set()
