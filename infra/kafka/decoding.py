@@ -110,7 +110,7 @@ class Decoding:
                         yield await self.guard.decoded(message, self._record)
 
     async def _record(self, message: Message) -> Record:
-        place, payload = place_of(message), message.value or b""  # a null value is no event either
+        place, payload = place_of(message), _payload(message)
         event, fault = None, None
         try:
             event = await self.decode(place.topic, payload)
@@ -124,6 +124,11 @@ def place_of(message: Message) -> Place:
     return Place(message.topic, message.partition, message.offset)
 
 
+def _payload(message: Message) -> bytes:
+    """A null value is no event either; an empty one may be Withheld, and stays it."""
+    return b"" if message.value is None else message.value
+
+
 def undecoded(message: Message, *, code: str, why: str) -> Record:
     """A message that nobody decodes, as a record that says why."""
-    return Record(place_of(message), message.key, message.value or b"", message.timestamp * 1000, None, Undecodable(code, why))
+    return Record(place_of(message), message.key, _payload(message), message.timestamp * 1000, None, Undecodable(code, why))
