@@ -154,6 +154,7 @@ def test_records_larger_than_what_is_fetched_at_once_are_handled_like_any_other(
     asyncio.run(act())
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_not_started_ends_when_it_is_asked_to(stack: Settings) -> None:
     """Soon, and as one that has done its work; its consumer's own thread holds it up no longer."""
     group = f"asked-{uuid.uuid4().hex}"
@@ -174,6 +175,7 @@ def test_a_worker_that_has_not_started_ends_when_it_is_asked_to(stack: Settings)
         end(child)
 
 
+@pytest.mark.slow
 def test_a_worker_whose_batch_holds_up_its_loop_ends_itself_and_the_next_one_goes_on(stack: Settings) -> None:
     """Nothing inside of its loop could notice."""
     group = f"blocked-{uuid.uuid4().hex}"

@@ -142,6 +142,7 @@ def test_without_an_api_the_reason_is_said(flow: Settings) -> None:
     assert (done.returncode, "is the stack up? `assay status`" in done.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_run_says_that_its_data_are_older_than_the_model(flow: Settings) -> None:
     """On the command line, for people and for scripts, on the page, and in its row of the board."""
     told = document(assay(flow, "submit", "--engine", "echo", "--model", "dated", "--task", "assay_copy", "--limit", "4",

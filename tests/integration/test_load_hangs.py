@@ -92,6 +92,7 @@ def test_a_disk_that_never_answers_leaves_the_agent_free(tmp_path: Path, monkeyp
         pytest.skip(f"no file system of ours can be mounted here: {error}")
 
 
+@pytest.mark.slow
 def test_what_a_process_does_is_seen_and_what_only_wakes_is_not() -> None:
     """By its processor time, its children's too."""
 

@@ -91,6 +91,7 @@ async def of_run(flow: Settings, run_id: str) -> int:
         return len([record async for record in log.read(SEALED_TOPICS) if run_of_key(record.key) == run_id])
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_over_cannot_be_exported(flow: Settings) -> None:
     """Nobody serves its pool, so it stays open."""
     (run_id,) = started(flow, pool="nobody")
