@@ -49,6 +49,8 @@ MOST_PLANNED_BYTES: Final = 2**29
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_LOAD_REQUESTS: Final = 1_000_000
 MOST_LOAD_TOKENS: Final = 20_000_000  # each is a time that is kept until the load is over
+MOST_LOAD_S: Final = 7 * DAY_S
+LEAST_RATE: Final = 1e-5  # one request a day; of less the gaps cannot be reckoned with
 MOST_RATE: Final = 10_000
 MOST_TRACED: Final = 20_000
 TRACED_BYTES, ID_BYTES = 24, 4  # of a request of a trace, and of each of its ids
@@ -129,7 +131,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
     TaskPart: {"path": NAME, "text": LONG},
     Chat: {"template": DRESS, "system": DRESS, "thinking_tokens": Number(1_000_000), "thinking_end": Written(1_000)},
     Workload: {
-        "rate_per_s": Number(MOST_RATE), "concurrency": Number(10_000), "duration_s": Number(7 * DAY_S, 0.001),
+        "rate_per_s": Number(MOST_RATE), "concurrency": Number(10_000), "duration_s": Number(MOST_LOAD_S, 0.001),
         "requests": Number(MOST_LOAD_REQUESTS, 1), "warmup_requests": Number(10_000, 0), "input_tokens": Number(1_000_000),
         "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME, "burstiness": Number(1_000_000, 0.001),
         "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),

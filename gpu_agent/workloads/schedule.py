@@ -9,7 +9,9 @@ import numpy as np
 from gpu_agent.workloads.arrivals import arrivals
 from schemas.measurements import Phase
 from schemas.requests import Traced, Workload
+from streams.bounds import MOST_LOAD_S
 from streams.speed.traces import BLOCK_TOKENS
+from streams.speed.workloads import most_requests
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
 PREFIX, CANCEL = 1, 2  # tell a request's draws from each other, and from that of its words
@@ -56,11 +58,12 @@ def schedule(workload: Workload, *, seed: int, first: int = 0) -> Schedule:
 
 
 def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
+    most = most_requests(workload)
     # Loads that follow one another, as a sweep's, have times of their own.
     for number, (at_s, traced) in enumerate(_offered(workload, seed=seed + first)):
-        if workload.requests is not None and number >= workload.requests:
+        if number >= most:
             return
-        if at_s is not None and workload.duration_s is not None and at_s >= workload.duration_s:
+        if at_s is not None and at_s >= (workload.duration_s or MOST_LOAD_S):
             return
         yield _planned(workload, first + number, seed=seed, phase="steady", at_s=at_s, traced=traced)
 

@@ -29,13 +29,14 @@ from scipy.special import bdtr
 
 from schemas.requests import Objective, Workload
 from schemas.results import Figure, LoadStep, Verdict
-from streams.bounds import MOST_LOAD_REQUESTS, MOST_RATE
+from streams.bounds import MOST_RATE
 from streams.speed.client import rates_kept
 from streams.speed.columns import ABSENT
 from streams.speed.loads import SHORT, saturated
 from streams.speed.measured import Measured, measured
 from streams.speed.objective import limits, missed
 from streams.speed.timings import Arrivals, Requests
+from streams.speed.workloads import most_requests
 from streams.statistics.order import needed
 
 CLOSE: Final = 1.05
@@ -105,7 +106,7 @@ def _verdict(load: Measured, rate: float | None, *, slo: Objective | None) -> tu
 
 def following(workload: Workload, steps: Sequence[Step], *, slo: Objective | None) -> Workload | None:
     """The next step's load; None where the sweep is over."""
-    most = {"requests": workload.requests or MOST_LOAD_REQUESTS // MOST_STEPS}
+    most = {"requests": workload.requests or max(1, most_requests(workload) // MOST_STEPS)}
     if not steps:
         return workload.model_copy(update={"profile": "single", "rate_per_s": None, "burstiness": None} | most)
     if len(steps) == MOST_STEPS or (slo and _surely_missed(steps[0], slo)):

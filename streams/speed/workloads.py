@@ -39,14 +39,44 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
     _check_size(workload)
 
 
+def most_requests(workload: Workload) -> int:
+    """How many steady requests it sends at most: as many as it says, else as many as a load's tokens are bounded to."""
+    if workload.requests is not None:
+        return workload.requests
+    if workload.trace:
+        return len(workload.trace)
+    return min(bounds.MOST_LOAD_REQUESTS, bounds.MOST_LOAD_TOKENS // max(1, workload.output_tokens))
+
+
+def _check_length(workload: Workload) -> None:
+    """How long it would last where only its requests end it."""
+    for name in ("rate_per_s", "rate_to_per_s"):
+        if 0 < (getattr(workload, name) or 0) < bounds.LEAST_RATE:
+            raise Invalid(
+                f"{name} is {getattr(workload, name):g}: give {bounds.LEAST_RATE:f} or more, one request a day", code="out-of-bounds"
+            )
+    if workload.duration_s is not None:
+        return
+    rate = workload.rate_per_s if workload.profile in PACED else None
+    lasts_s = workload.trace[-1].at_ms / 1000 / workload.speedup if workload.trace else (workload.requests or 0) / rate if rate else 0
+    if lasts_s > bounds.MOST_LOAD_S:
+        raise Invalid(
+            f"the workload would last {lasts_s / bounds.DAY_S:,.0f} days: give at most {bounds.MOST_LOAD_S // bounds.DAY_S}; "
+            f"raise its {'speedup' if workload.trace else 'rate_per_s'}, or give a duration_s",
+            code="out-of-bounds",
+        )
+
+
 def _check_size(workload: Workload) -> None:
+    _check_length(workload)
     if (sent := _sent(workload)) > bounds.MOST_LOAD_REQUESTS:
         raise Invalid(f"the workload would send {sent:,} requests: give at most {bounds.MOST_LOAD_REQUESTS:,}; lower its rate_per_s or "
                       "its duration_s", code="out-of-bounds")  # fmt: skip
-    tokens = sum(one.output_tokens for one in workload.trace) or (workload.requests or sent) * workload.output_tokens
+    steady = sum(one.output_tokens for one in workload.trace) or (workload.requests or sent) * workload.output_tokens
+    tokens = steady + workload.warmup_requests * workload.output_tokens
     if tokens > bounds.MOST_LOAD_TOKENS:
         raise Invalid(f"the workload would bring {tokens:,} output tokens: give at most {bounds.MOST_LOAD_TOKENS:,}; lower its requests, "
-                      "its duration_s or its output_tokens", code="out-of-bounds")  # fmt: skip
+                      "its warmup_requests, its duration_s or its output_tokens", code="out-of-bounds")  # fmt: skip
     if workload.requests is None and workload.duration_s is None and workload.profile != "trace":
         raise Invalid("a workload needs requests or duration_s, or it would never end", code=CODE)
     if workload.input_tokens < 1 or workload.output_tokens < 1:

@@ -12,6 +12,7 @@ from gpu_agent.engines.prompts import cut, generation, rolling
 from gpu_agent.workloads.asking import prompt_of
 from gpu_agent.workloads.schedule import schedule
 from schemas.requests import EvaluationRequested, Workload
+from streams.bounds import LEAST_RATE, MOST_LOAD_S
 from streams.errors import Invalid
 from streams.planning import check
 from tests.pool import STAMP
@@ -124,6 +125,31 @@ def test_a_profile_without_its_rate_is_refused() -> None:
             {"profile": "ramp", "rate_per_s": 9_000, "rate_to_per_s": 9_000, "duration_s": 300},
             "would send 2,700,000 requests",
         ),
+        (
+            "transformers",
+            {"profile": "constant", "rate_per_s": 1e-5, "requests": 9},
+            "would last 10 days: give at most 7; raise its rate_per_s",
+        ),
+        (
+            "transformers",
+            {"profile": "gamma", "burstiness": 1, "rate_per_s": 1e-300, "duration_s": 3},
+            "rate_per_s is 1e-300: give 0.000010 or more",
+        ),
+        ("transformers", {"profile": "ramp", "rate_per_s": 1, "rate_to_per_s": 1e-300, "duration_s": 3}, "rate_to_per_s is 1e-300: give"),
+        (
+            "transformers",
+            {
+                "profile": "trace",
+                "speedup": 0.001,
+                "trace": [{"at_ms": 0, "input_tokens": 1, "output_tokens": 1}, {"at_ms": 7e5, "input_tokens": 1, "output_tokens": 1}],
+            },
+            "would last 8 days: give at most 7; raise its speedup",
+        ),
+        (
+            "transformers",
+            {"profile": "single", "requests": 1, "warmup_requests": 10_000, "output_tokens": 1_000_000},
+            "would bring 10,001,000,000 output tokens",
+        ),
     ],
 )
 def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, told: dict[str, object], says: str) -> None:
@@ -133,6 +159,23 @@ def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, to
     )
     with pytest.raises(Invalid, match=says):
         check(request)
+
+
+@pytest.mark.parametrize(
+    ("workload", "most"),
+    [
+        (Workload(profile="concurrent", concurrency=10_000, duration_s=604_800, output_tokens=1_000_000), 20),
+        (Workload(profile="single", duration_s=604_800, output_tokens=5_000, warmup_requests=0), 4_000),
+        (Workload(profile="poisson", rate_per_s=LEAST_RATE, requests=50), None),
+    ],
+)
+def test_what_only_its_time_ends_sends_no_more_than_a_load_may_bring(workload: Workload, most: int | None) -> None:
+    """So many requests that their tokens are held in memory; and none behind a week, however seldom they come."""
+    steady = list(schedule(workload, seed=1)[1])
+    if most is None:
+        assert 1 <= len(steady) < 50 and all((one.at_s or 0) < MOST_LOAD_S for one in steady)
+    else:
+        assert len(steady) == most
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.integers(2, 12))
