@@ -7,6 +7,7 @@ not hold others up: they are left to agents/code.py.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +34,7 @@ from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
 
 HELD_BYTES = 256 * 2**20
+HELD_COUNTS = 10_000
 AT_ONCE = 200
 
 
@@ -62,6 +64,7 @@ class Scorer:
         self._builds = Builds(log)
         self._missing: set[str] = set()
         self._plans = Plans(log)
+        self._overdue = Counter[str]()
 
     def _start(self) -> ProcessPoolExecutor:
         return pool(self._count)
@@ -94,6 +97,7 @@ class Scorer:
         except Permanent as error:
             if not alone:
                 raise
+            self._overdue[_whose(answers[0])] += 1
             return [Scored(0, (), str(error), broke=True)]
 
     async def _broken(self, records: Sequence[Record], scored: Sequence[Scored]) -> dict[int, str]:
@@ -127,13 +131,26 @@ class Scorer:
             # A part of slow metrics may take as long as its samples' limits together: that is no hang (what a limit cannot end is).
             most_s = None if self._limit_s is None else size * (self._limit_s + 1)
             done = await noticed(
-                asyncio.gather(*[loop.run_in_executor(self._processes, score_all, part, self._limit_s) for part in parts]),
+                asyncio.gather(*[
+                    loop.run_in_executor(self._processes, score_all, part, self._limit_s, self._told_overdue(part)) for part in parts
+                ]),
                 what="scoring", most_s=most_s,
             )  # fmt: skip
         except BrokenProcessPool as error:
             self._processes = self._start()
             raise Permanent("the scoring process died over these answers", code="scorer-died") from error
-        return [outcome for part in done for outcome in part]
+        outcomes = [outcome for part in done for outcome in part]
+        self._count_overdue(work, outcomes)
+        return outcomes
+
+    def _told_overdue(self, part: Sequence[ToScore]) -> dict[str, int]:
+        return {one.whose: self._overdue[one.whose] for one in part if one.whose in self._overdue}
+
+    def _count_overdue(self, work: Sequence[ToScore], outcomes: Sequence[Scored]) -> None:
+        """A task whose samples take too long again and again is not tried for ever: others wait meanwhile."""
+        self._overdue.update(one.whose for one, outcome in zip(work, outcomes, strict=True) if outcome.overdue)
+        while len(self._overdue) > HELD_COUNTS:
+            del self._overdue[next(iter(self._overdue))]
 
     async def _to_score(self, answered: SampleAnswered) -> ToScore:
         material = await self._material(answered.build_id)
@@ -146,6 +163,7 @@ class Scorer:
         return ToScore(
             material.built.config_json, sample.document.read(), sample.doc_id, sample.requests,
             {name: material.prefixes[name] for name in wanted}, answered.answers, await self._plans.beside(answered.run_id, material.built),
+            whose=_whose(answered),
         )  # fmt: skip
 
     async def _material(self, build_id: str) -> Material:
@@ -178,6 +196,10 @@ class Scorer:
     def close(self) -> None:
         """Ends the scoring processes."""
         end(self._processes)
+
+
+def _whose(answered: SampleAnswered) -> str:
+    return f"{answered.run_id}/{answered.task}"
 
 
 def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) -> list[SampleScored | SampleNotScored]:

@@ -2,8 +2,11 @@
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 from infra.harness.limits import Overdue, within
 from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
@@ -13,10 +16,12 @@ from streams.errors import Permanent
 from streams.quality.judging import UNANSWERED
 from streams.statistics.clusters import cluster_of
 
+MOST_OVERDUE: Final = 3
+
 
 @dataclass(frozen=True, slots=True)
 class ToScore:
-    """One sample with its answers, and all that scoring it needs."""
+    """One sample with its answers, and all that scoring it needs. `whose`: a name of what it is one of, a run's task."""
 
     config_json: str
     document: str
@@ -25,13 +30,14 @@ class ToScore:
     prefixes: Mapping[str, str]
     answers: tuple[Answer, ...]
     beside: tuple[tuple[str, str], ...] = ()
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A sample's scores and the cluster it belongs to; no scores, and the reason, where it cannot be scored.
 
-    `broke`: its task's scoring raised over it, took too long, or ended the process.
+    `broke`: its task's scoring raised over it, took too long, or ended the process; `overdue`: it took too long.
     """
 
     doc_id: int
@@ -39,6 +45,7 @@ class Scored:
     reason: str | None = None
     cluster: str | None = None
     broke: bool = False
+    overdue: bool = False
 
 
 def prepare() -> None:
@@ -51,9 +58,22 @@ def _scorer(config_json: str) -> Scorer:
     return Scorer(config_json)
 
 
-def score_all(work: Sequence[ToScore], limit_s: float | None = None) -> list[Scored]:
-    """The outcome of every sample, in order. `limit_s`: seconds that scoring one may take."""
-    return [_score(one, limit_s) for one in work]
+def score_all(work: Sequence[ToScore], limit_s: float | None = None, overdue: Mapping[str, int] = MappingProxyType({})) -> list[Scored]:
+    """The outcome of every sample, in order. `limit_s`: seconds that scoring one may take.
+
+    `overdue`: how many of whose samples took longer before. Of whom MOST_OVERDUE did, the others are not tried: they would hold up
+    everybody else for as long each.
+    """
+    counts, outcomes = Counter(overdue), list[Scored]()
+    for one in work:
+        outcomes.append(_given_up(one, limit_s) if limit_s is not None and counts[one.whose] >= MOST_OVERDUE else _score(one, limit_s))
+        counts[one.whose] += outcomes[-1].overdue
+    return outcomes
+
+
+def _given_up(one: ToScore, limit_s: float) -> Scored:
+    why = f"scoring {MOST_OVERDUE} other samples of this task took longer than {limit_s:g} s each, so that this one was not tried"
+    return Scored(one.doc_id, (), f"{why}; look for a regular expression or a metric that is slow over what was answered", broke=True)
 
 
 def _score(one: ToScore, limit_s: float | None) -> Scored:
@@ -69,7 +89,7 @@ def _score(one: ToScore, limit_s: float | None) -> Scored:
         with within(limit_s):
             scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
     except Overdue:
-        return Scored(one.doc_id, (), f"scoring took longer than {limit_s:g} s", broke=True)
+        return Scored(one.doc_id, (), f"scoring took longer than {limit_s:g} s", broke=True, overdue=True)
     except Permanent as error:
         return Scored(one.doc_id, (), str(error), broke=error.code == NOT_SCORABLE)
     return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)
