@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from agents.turns import Turns
 from infra.harness.aggregating import Aggregated, aggregated
 from infra.pools import alone, end, pool
 from streams.errors import Invalid
@@ -22,6 +23,7 @@ class Aggregating:
     def __init__(self, *, limit_s: float) -> None:
         self._limit_s = limit_s
         self._pool: ProcessPoolExecutor | None = None
+        self._places = Turns(PROCESSES)
 
     def __enter__(self) -> Self:
         return self
@@ -30,9 +32,16 @@ class Aggregating:
         if self._pool:
             end(self._pool)
 
-    async def all_of(self, config_json: str, parts: Mapping[Key, Sequence[str]], groups: Mapping[Key, Sequence[int] | None]) -> Aggregate:
-        """What gives each metric's value and standard error, once all are known. It raises Invalid, with the reason, for one without."""
-        values = await asyncio.gather(*[self._one(config_json, key[1], told, groups.get(key)) for key, told in parts.items()])
+    async def all_of(
+        self, config_json: str, parts: Mapping[Key, Sequence[str]], groups: Mapping[Key, Sequence[int] | None], *, submitter: str
+    ) -> Aggregate:
+        """What gives each metric's value and standard error, once all are known. It raises Invalid, with the reason, for one without.
+
+        Submitters take turns: one's slow aggregations hold up its own figures alone.
+        """
+        values = await asyncio.gather(
+            *[self._in_turn(submitter, config_json, key[1], told, groups.get(key)) for key, told in parts.items()]
+        )
         known = dict(zip(parts, values, strict=True))
 
         def told(key: Key, _parts: list[str]) -> tuple[float | None, float | None]:
@@ -41,6 +50,10 @@ class Aggregating:
             return found.value, found.stderr
 
         return told
+
+    async def _in_turn(self, submitter: str, *asked: Any) -> Aggregated:
+        async with self._places.of(submitter):
+            return await self._one(*asked)
 
     async def _one(self, config_json: str, metric: str, parts: Sequence[str], groups: Sequence[int] | None) -> Aggregated:
         """A process that ends takes with it what waited beside: each of those is tried once more, in a process of its own."""

@@ -212,7 +212,9 @@ class Settling:
         built, scores = await self._builds.of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
         parts, groups = await asyncio.to_thread(_gathered, scores, results.means(planned))
-        known = await self._aggregating.all_of(built.config_json if built else "{}", parts, groups)
+        known = await self._aggregating.all_of(
+            built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
+        )
         work = partial(results.scored, run, task, aggregate=known, stamp=producer(STAMP), taken=(found[0], scores))
         if event := await asyncio.to_thread(work):
             await self._write(event)
