@@ -37,7 +37,8 @@ def test_two_runs_of_a_load_are_told_together_and_another_load_is_not_among_them
     assert {one["run_id"]: one["value"] for one in ttft["runs"]} == {run: pytest.approx(own[run]["ttft_s"]["p50"]) for run in own}
     assert ttft["value"] == pytest.approx(sum(one["value"] for one in ttft["runs"]) / 2)
     assert ttft["low"] <= ttft["value"] <= ttft["high"] and 0 <= ttft["p"] <= 1
-    assert Client(flow.api).repeated(second).model_dump(mode="json") == get(f"{flow.api}/v1/runs/{second}/repeated").json()
+    with Client(flow.api) as client:
+        assert client.repeated(second).model_dump(mode="json") == get(f"{flow.api}/v1/runs/{second}/repeated").json()
     assert "2 runs of this load" in get(f"{flow.api}/runs/{first}").text and "runs of this load" not in get(f"{flow.api}/runs/{other}").text
     assert "2 runs of this load" in assay(flow, "run", first).stdout
     files = {form: tmp_path / f"{form}.json" for form in ("aiperf", "guidellm")}
