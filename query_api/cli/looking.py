@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infra.settings import Settings
-from query_api.cli import judged, showing
+from query_api.cli import judged, repeated, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, TaskOnly, Wait
@@ -50,6 +50,8 @@ def run(run_id: RunId, wait: Wait = False, as_json: AsJson = False) -> None:
         showing.document(told)
         return
     showing.run(told)
+    if told["performance"]:
+        repeated.shown(client.get(f"/v1/runs/{run_id}/repeated"))
     said = client.whole(f"/v1/runs/{run_id}/judgements", "judgements")
     if said["judgements"]:
         judged.shown(said)

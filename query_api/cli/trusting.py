@@ -1,6 +1,7 @@
 """What can be proved of runs, on the command line: seals, a run as one file, checking such a file; and taking a result back."""
 
 import asyncio
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import ME, AsJson, RunId
 from streams.errors import Invalid
+from streams.external.writing import WRITTEN
 
 Key = Annotated[str | None, typer.Option(help="the public key that it must be sealed with, or endorsed by: 64 hex digits, or a PEM file")]
 SHOWN = 12
@@ -46,17 +48,47 @@ def export(
     run_id: RunId,
     file: Annotated[Path, typer.Argument(help="the file to write", dir_okay=False)],
     private: Annotated[bool, typer.Option("--private", help="of a private run too, with its prompts and answers")] = False,
+    form: Annotated[str | None, typer.Option(help=f"its load alone, as another load generator writes it: {' or '.join(WRITTEN)}")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Writes a sealed run to one file, which proves itself: its events with their schemas, its seal, its place in the chain.
 
-    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …`
+    With `--form` it writes the figures of the run's load as JSON instead, for what reads those of other load generators (docs/speed.md).
+
+    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …` · `assay export RUN_ID load.json --form aiperf`
     """
+    if form is not None:
+        _export_load(run_id, file, form, as_json=as_json)
+        return
     told = asyncio.run(_export(Settings(), run_id, file, private=private))
     if as_json:
         showing.document(told)
         return
     showing.say(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`")
+
+
+def _export_load(run_id: str, file: Path, form: str, *, as_json: bool) -> None:
+    told = asyncio.run(_load(Settings(), run_id, form))
+    try:
+        file.write_text(json.dumps(told, indent=1, allow_nan=False) + "\n")
+    except OSError as error:
+        raise _not_written(file, error) from error
+    if as_json:
+        showing.document({"run_id": run_id, "file": str(file), "form": form})
+        return
+    showing.say(f"{file}: the load of run {run_id}, as {form} writes its own")
+
+
+async def _load(settings: Settings, run_id: str, form: str) -> dict[str, Any]:
+    from infra.measured_loads import written_load
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        return await written_load(log, run_id, form)
+
+
+def _not_written(file: Path, error: OSError) -> Invalid:
+    return Invalid(f"{file} cannot be written: {error}", code="not-written")
 
 
 async def _export(settings: Settings, run_id: str, file: Path, *, private: bool) -> dict[str, Any]:
@@ -67,7 +99,7 @@ async def _export(settings: Settings, run_id: str, file: Path, *, private: bool)
         async with opened(settings) as log:
             return await exported(log, settings, run_id, file, private=private)
     except OSError as error:
-        raise Invalid(f"{file} cannot be written: {error}", code="not-written") from error
+        raise _not_written(file, error) from error
 
 
 def verify(

@@ -17,6 +17,7 @@ from query_api.pages.rendering import Content, page, short
 from query_api.reading.audits import audits
 from query_api.reading.held import corrections, standing
 from query_api.reading.judgements import judgements
+from query_api.reading.repeated import repeated_load
 from query_api.reading.runs import Reading
 from query_api.reading.timelines import history
 from streams.trust.privacy import PRIVATE
@@ -38,6 +39,7 @@ async def load(request: Request) -> Content:
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",
         "run": run, "scores": scores, "spans": shares(scores), "cost": cost, "histograms": histograms,
+        "alike": await _alike(reading, run),
         "timeline": timeline(told) if told else None, "sweep_plots": _sweep_plots(run["performance"]),
         "sample_count": sum(task["answered"] for task in run["tasks"]),
         "command": command(asked[0]) if asked and run.get("visibility") != PRIVATE else None,
@@ -47,6 +49,12 @@ async def load(request: Request) -> Content:
 
 def _sweep_plots(speed: Mapping[str, Any] | None) -> list[Plot]:
     return plots(speed["sweep"], speed["slo"]) if speed and speed["sweep"] else []
+
+
+async def _alike(reading: Reading, run: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The run's load over several runs; None where it has none, or this is the only one."""
+    told = await repeated_load(reading, run["run_id"]) if run["performance"] else None
+    return told if told and len(told["runs"]) > 1 else None
 
 
 async def _held(reading: Reading, run_id: str) -> dict[str, Any]:

@@ -85,6 +85,28 @@ GROUP BY model, model_sha
 ORDER BY model
 LIMIT 12
 
+-- name: same_load
+WITH loads AS
+(
+    SELECT run_id, ended_us, sipHash128(model, engine, workload, ifNull(slo, ''), ran) AS load
+    FROM
+    (
+        SELECT run_id, max(changed_us) AS ended_us, argMax(
+            concat(JSONExtractString(ifNull(plan, ''), 'model_sha'), ' ', ifNull(engine, ''), ' ', environments, ' ', assumeNotNull(speed_formula)),
+            log_offset) AS ran
+        FROM fact_results
+        WHERE state = 'completed' AND isNotNull(speed_formula)
+        GROUP BY run_id
+    ) AS told
+    JOIN (SELECT run_id, model, engine, assumeNotNull(workload) AS workload, slo FROM fact_requests FINAL WHERE isNotNull(workload)) AS asked
+        USING (run_id)
+)
+SELECT run_id FROM loads
+WHERE load IN (SELECT load FROM loads WHERE run_id = {run_id:String})
+    AND (run_id = {run_id:String} OR run_id NOT IN (SELECT run_id FROM fact_retractions))
+ORDER BY ended_us DESC, run_id
+LIMIT {most:UInt32}
+
 -- name: histograms
 SELECT argMax(histograms, (complete, log_offset)) AS histograms FROM fact_performance WHERE run_id = {run_id:String} HAVING count() > 0
 

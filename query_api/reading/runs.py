@@ -193,11 +193,11 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "client": {
             "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
             "why": figures.get("client_overloaded", {}).get("origin"),
-            "pacing_error_p99_s": _scaled(value.get("pacing_error_p99"), NS),
+            "pacing_error_p99_s": scaled(value.get("pacing_error_p99"), NS),
         },
         "energy": {
-            "grade": energy.get("origin"), "joules": _scaled(value.get("energy_uj"), 1e6),
-            "joules_per_token": _scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
+            "grade": energy.get("origin"), "joules": scaled(value.get("energy_uj"), 1e6),
+            "joules_per_token": scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
         },
     }  # fmt: skip
 
@@ -228,7 +228,8 @@ def _progress(state: str, done: Mapping[str, Any] | None) -> float:
     return min(1.0, done["done"] / done["planned"]) if done and done["planned"] else 0.0
 
 
-def _scaled(value: float | None, by: float) -> float | None:
+def scaled(value: float | None, by: float) -> float | None:
+    """The value over so much; None where there is none."""
     return value / by if value is not None else None
 
 

@@ -23,7 +23,8 @@ def test_a_sweep_is_told_by_all_who_tell_of_runs(flow: Settings) -> None:
     assert sweep["steps"][0]["rate_per_s"] is None and len(sweep["steps"]) > 3
     assert sweep["slo_rate_per_s"]["value"] in [step["rate_per_s"] for step in sweep["steps"] if step["verdict"] == "kept"]
     assert told["requests"] == sum(step["requests"] for step in sweep["steps"])
-    speed = Client(flow.api).run(told["run_id"]).performance
+    with Client(flow.api) as client:
+        speed = client.run(told["run_id"]).performance
     assert speed is not None and speed.sweep is not None and speed.sweep.slo_rate_per_s is not None
     assert speed.sweep.slo_rate_per_s.value == sweep["slo_rate_per_s"]["value"]
     page = get(f"{flow.api}/runs/{told['run_id']}").text

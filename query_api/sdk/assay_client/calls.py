@@ -74,6 +74,11 @@ def cost(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[
     return steps.whole(_get(f"/v1/runs/{run_id}/cost", filters), models.RunCost, rows="versions", most=most)
 
 
+def repeated(run_id: str) -> Steps[models.RepeatedLoad]:
+    """A run's speed beside that of other runs of the same load."""
+    return steps.document(Ask("GET", f"/v1/runs/{run_id}/repeated"), models.RepeatedLoad)
+
+
 def judgements(run_id: str, *, most: int | None, filters: Mapping[str, Any]) -> Steps[models.Judgements]:
     """What judges say of a run's answers."""
     return steps.whole(_get(f"/v1/runs/{run_id}/judgements", filters), models.Judgements, rows="judgements", most=most)

@@ -98,6 +98,10 @@ class Client:
         """What a run cost, under every version of the price book."""
         return self._do(calls.cost(run_id, most=most, filters=filters))
 
+    def repeated(self, run_id: str) -> models.RepeatedLoad:
+        """How much a run's speed differs from that of other runs of the same load."""
+        return self._do(calls.repeated(run_id))
+
     def judgements(self, run_id: str, *, most: int | None = None, **filters: Unpack[JudgementFilters]) -> models.Judgements:
         """What judges say of a run's answers, and how far they agree."""
         return self._do(calls.judgements(run_id, most=most, filters=filters))

@@ -861,6 +861,15 @@ class Overall(Shape):
     """how many count: tasks, and groups as one"""
 
 
+class OwnFigure(Shape):
+    """What one run says of a figure, with its own 95 % interval where it has one."""
+
+    run_id: str
+    value: float
+    low: float | None
+    high: float | None
+
+
 class PairedDifference(Shape):
     """
     The mean of a - b over paired samples, with its 95 % interval and the p-value of no difference.
@@ -1052,6 +1061,41 @@ class Rejected(Shape):
     reason: str
     changes: list[str]
     measured_by: list[MeasuredByItem]
+
+
+class RepeatedFigure(Shape):
+    """A figure over runs of one load: the mean, with its 95 % interval between runs (Student's, n - 1 degrees of freedom)."""
+
+    metric: Literal["capacity_tokens_per_s", "ttft_p50_s", "ttft_p95_s", "itl_p50_s", "itl_p95_s", "joules_per_token"]
+    unit: str
+    n: int
+    """runs that tell it"""
+    value: float
+    """the mean over them"""
+    low: float | None
+    high: float | None
+    between: float | None
+    """the standard deviation from run to run; null for one run alone"""
+    within: float | None
+    """the standard error of one run by its own interval: the root of their mean square"""
+    p: float | None
+    """how likely runs that are equal differ so much: Cochran's Q"""
+    untested: str | None
+    """why there is no p"""
+    differs: bool | None
+    """whether runs differ more than their own intervals: p is below 0.01"""
+    runs: list[OwnFigure]
+
+
+class RepeatedLoad(Shape):
+    """Runs of one load: of the same model, engine, options, workload, service level and environment, reckoned by the same formula."""
+
+    runs: list[str]
+    """completed and not retracted, the newest first, at most 100; none where the run has no load"""
+    figures: list[RepeatedFigure]
+    """of the main figures those that a run tells"""
+    differ: str | None
+    """in words, which figures differ more from run to run than runs' own intervals say"""
 
 
 class Reported(Shape):
