@@ -1,16 +1,14 @@
 """Runs held to a reference: what the same weights lose and gain on another engine, or quantised."""
 
 import math
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.routes.comparing import NotCompared
-from streams.boards.parity import MARGIN, Verdict
-
-MOST_OTHERS: Final = 20
+from streams.boards.parity import MARGIN, MOST_OTHERS, Verdict
 
 
 class ParityAsked(Shape):

@@ -25,6 +25,7 @@ from streams.statistics.intervals import Interval
 from streams.statistics.power import equals_found, needed
 
 MARGIN: Final = 0.01
+MOST_OTHERS: Final = 20
 Verdict = Literal["as-good", "better", "worse", "unknown"]
 
 
@@ -107,6 +108,10 @@ class Parity:
 
 def check(reference: str, others: Sequence[str]) -> None:
     """Raises: Invalid, saying what to change, where the runs that are named are none to hold to one another."""
+    if len(others) > MOST_OTHERS:
+        raise Invalid(
+            f"{len(others)} runs are more than the {MOST_OTHERS} that are held to one at a time: name fewer", code="too-many-runs"
+        )
     if not others:
         raise Invalid(f"run {reference} alone has nothing to be held to: name one run or more beside it", code="one-run")
     if twice := next((run_id for run_id, count in Counter([reference, *others]).items() if count > 1), None):

@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
+from query_api.cli.parity import _shown
+from query_api.drawing.gains import headline, multiple
+from query_api.operations.parsing import query_of
+from query_api.operations.problems import Malformed
+from query_api.pages.parity import margin_of, spans
+from query_api.pages.rendering import TEMPLATES
 from query_api.reading.parity import _document
-from query_api.routes.parity import ParityTold
+from query_api.routes.parity import ParityAsked, ParityTold
 from schemas.jobs import EnvironmentSeen
 from schemas.requests import EngineChoice, ModelRef
 from schemas.results import Figure
@@ -174,6 +181,7 @@ def test_turned_over_a_run_loses_what_the_other_gains(pairs: list[tuple[bool, bo
     ("others", "code", "says"),
     [
         ([], "one-run", "alone has nothing to be held to: name one run or more beside it"),
+        ([side(n, t=task(1, 2)) for n in range(2, 23)], "too-many-runs", "21 runs are more than the 20"),
         ([side(1, t=task(1, 2))], "run-twice", f"run {run_named(1)} is named twice"),
         ([side(2, t=task(1, 2)), side(2, t=task(1, 2))], "run-twice", f"run {run_named(2)} is named twice"),
         ([side(2, t=task(1, 2, build_id="c"))], "nothing-shared", f"run {run_named(2)} cannot be held to run {run_named(1)}: "),
@@ -284,10 +292,10 @@ def test_a_speed_is_that_of_the_very_same_model_engine_and_environment() -> None
 
 
 positive = st.floats(0.01, 100.0)
-spans = st.tuples(positive, st.floats(1.0, 3.0), st.floats(1.0, 3.0)).map(lambda told: (told[0], (told[0] / told[1], told[0] * told[2])))
+ranges = st.tuples(positive, st.floats(1.0, 3.0), st.floats(1.0, 3.0)).map(lambda told: (told[0], (told[0] / told[1], told[0] * told[2])))
 
 
-@given(spans, spans)
+@given(ranges, ranges)
 def test_a_quotient_turned_over_is_one_over_it(first: tuple[float, tuple[float, float]], second: tuple[float, tuple[float, float]]) -> None:
     """Its interval too, which holds it, and is no narrower than either figure's own."""
     value, interval = quotient(first[0], second[0], intervals=(first[1], second[1]))
@@ -305,16 +313,75 @@ def test_a_quotient_without_both_intervals_has_none() -> None:
     assert quotient(3.0, 2.0, intervals=((0.0, 4.0), (1.0, 3.0))) == (1.5, None)
 
 
+def told() -> dict[str, Any]:
+    """What the API tells of a run that is twice as fast, and of which it is not known whether it is as good."""
+    reference = side(1, loads=(SLOW,), t=task(50, 100), u=task(50, 100), v=task(1, 2))
+    quantised = {"used": {"quantisation": "Q4_K_M"}, "model": "/models/n"}
+    other = side(2, loads=(faster(),), told=quantised, t=task(50, 100, first=2), u=task(50, 100))
+    found = parity(reference, [other], seen=SEEN)
+    return _document(reference, [other], found, [{"t": {"samples": 200, "differ": 30}}])
+
+
 def test_the_document_has_the_shape_that_the_api_gives() -> None:
     """Shares among it: of documents that are scored differently, and of samples that are answered differently where that is known."""
-    reference = side(1, loads=(SLOW,), t=task(50, 100), u=task(50, 100))
-    other = side(2, loads=(faster(),), t=task(50, 100, first=2), u=task(50, 100))
-    found = parity(reference, [other], seen=SEEN)
-    told = ParityTold.model_validate(_document(reference, [other], found, [{"t": {"samples": 200, "differ": 30}}]))
-    (row,) = told.rows
+    given = ParityTold.model_validate(told())
+    (row,) = given.rows
     first, second = row.tasks
     assert (first.changed, first.changed_ratio, first.answered_differently_ratio) == (4, 0.04, 0.15)
     assert (second.changed_ratio, second.answered_differently_ratio) == (0.0, None)
     assert (row.speed_run, row.reference_speed_run) == ("fast", "slow")
     assert [one.ratio for one in row.figures] == pytest.approx([2.0, 0.5, 0.8, 0.5])
-    assert (row.verdict, told.tests) == ("unknown", 2)
+    assert (row.verdict, given.tests) == ("unknown", 2)
+    assert [(one.name, one.reference, one.other) for one in row.differs] == [("quantisation", "none", "Q4_K_M")]
+
+
+def test_people_read_it_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """How it was run, each task with its verdict, multiples with intervals, what is left out and what to beware of."""
+    _shown(told())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "quantisation: Q4_K_M (the reference: none)" in said
+    assert "t by acc: not known at 0.01: +0.000 (" in said
+    assert "TTFT alone, s 0.200 0.100 × 0.50 (0.36 to 0.69)" in said
+    assert "tokens/s at capacity 100.00 200.00 × 2.00" in said
+    assert "v is not compared: only the reference has it" in said
+    assert "neither model's card names the other as its base" in said
+
+
+def test_the_page_shows_the_same() -> None:
+    """Without a script; a task's changed documents are a link to where they differ."""
+    found = told()
+    page = TEMPLATES.env.get_template("parity.html").render(
+        found=found, runs=[], chosen={"reference": run_named(1), "run": [run_named(2)], "margin": "0.01"}, why=None, headline=headline,
+        multiple=multiple, spans={row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
+    )  # fmt: skip
+    assert f'href="/compare?a={run_named(2)}&amp;b={run_named(1)}&amp;task=t#differing"' in page
+    assert '<td class="n">× 0.50 (0.36 to 0.69)</td>' in page
+    assert "Q4_K_M <small>reference: none</small>" in page
+    assert page.count("<tr>") == 1 + 2 + 1 + 4
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "a little"])
+def test_a_margin_that_is_none_is_refused(text: str) -> None:
+    """With what to give."""
+    with pytest.raises(Invalid, match="give a number above 0"):
+        margin_of(text)
+    assert margin_of("0.02") == 0.02
+
+
+def asked(query: str) -> ParityAsked:
+    """What an address asks for."""
+    return query_of(Request({"type": "http", "query_string": query.encode(), "headers": []}), ParityAsked)
+
+
+def test_an_address_names_several_runs_and_one_of_everything_else() -> None:
+    """`run` as often as there are runs, `reference` once."""
+    assert asked("reference=a&run=b&run=c") == ParityAsked(reference="a", run=("b", "c"))
+    assert asked("reference=a&run=b&margin=0.5").run == ("b",)
+    for query, code in (
+        ("reference=a&reference=b&run=c", "parameter-twice"),
+        ("reference=a", "invalid-parameter"),
+        ("reference=a&run=b&margin=0", "invalid-parameter"),
+    ):
+        with pytest.raises(Malformed) as refused:
+            asked(query)
+        assert refused.value.code == code
