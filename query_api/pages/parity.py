@@ -16,12 +16,13 @@ async def load(request: Request) -> Content:
     own, asked = request.app.state.own, request.query_params
     recent, _ = await own.reading.runs(limit=CHOICES, state="completed")
     others = list(dict.fromkeys(one for one in asked.getlist("run") if one))
-    chosen = {"reference": asked.get("reference", ""), "run": others, "margin": asked.get("margin") or f"{MARGIN:g}"}
+    margin = asked.get("margin") or f"{MARGIN:g}"
+    chosen = {"reference": asked.get("reference", ""), "run": others, "margin": margin}
     told = {"title": "Parity", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None}
     if not chosen["reference"]:
         return told
     try:
-        found = await own.parities.of(chosen["reference"], others, margin=margin_of(chosen["margin"]))
+        found = await own.parities.of(asked["reference"], others, margin=margin_of(margin))
     except Invalid as error:  # such as a run that is not completed: the form stays, with the reason
         return told | {"why": str(error)}
     return told | {

@@ -15,7 +15,7 @@ from schemas.jobs import EnvironmentSeen
 from schemas.requests import Objective, Workload
 from schemas.settled import RunSettled
 from streams.boards.gains import Load
-from streams.boards.parity import MARGIN, Parity, Row, Side, TaskHeld, check, in_words, over_all, parity
+from streams.boards.parity import MARGIN, Parity, Row, Side, TaskHeld, check, in_words, of_row, parity
 from streams.boards.results import Result, result_of
 from streams.boards.speeds import alike
 from streams.errors import Invalid, Unavailable
@@ -144,9 +144,8 @@ def _document(reference: Side, others: Sequence[Side], found: Parity, apart: Seq
 
 def _row(row: Row, other: Side, apart: Apart, *, margin: float) -> dict[str, Any]:
     low, high = row.overall.interval or (None, None)
-    words = in_words(row.tasks[0]) if len(row.tasks) == 1 else over_all(row.overall, margin=margin)
     return {
-        "run_id": row.run_id, "model": other.run.plan.model.uri, "verdict": row.verdict, "words": words,
+        "run_id": row.run_id, "model": other.run.plan.model.uri, "verdict": row.verdict, "words": of_row(row, margin=margin),
         "differs": [asdict(fact) for fact in row.differs], "tasks": [_task(one, apart.get(one.task)) for one in row.tasks],
         "overall": {"difference": row.overall.value, "low": low, "high": high, "units": row.overall.units},
         "skipped": [{"task": name, "reason": reason} for name, reason in row.skipped.items()],

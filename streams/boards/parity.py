@@ -222,8 +222,15 @@ def _would_tell(one: TaskHeld) -> str:
     return f"{one.needed:,} documents would tell, of which these are {one.difference.n:,}"
 
 
-def over_all(one: Overall, *, margin: float) -> str:
-    """The finding over all tasks as a sentence."""
+def of_row(row: Row, *, margin: float) -> str:
+    """The finding about a run as a sentence: of its task, or of all joined with the tasks on which it is worse all the same."""
+    if len(row.tasks) == 1:
+        return in_words(row.tasks[0])
+    worse = ", ".join(one.task for one in row.tasks if one.verdict == "worse")
+    return _over_all(row.overall, margin=margin) + (f"; worse on {worse}" if worse else "")
+
+
+def _over_all(one: Overall, *, margin: float) -> str:
     interval = f" ({one.interval[0]:.3f} to {one.interval[1]:.3f})" if one.interval else ""
     told = {
         "as-good": f"as good within {margin:g}", "worse": "worse", "better": "better", "unknown": f"not known at {margin:g}",
