@@ -11,7 +11,7 @@ from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
 from query_api.cli.options import AsJson, RunId
 from query_api.drawing.charts import number
-from query_api.drawing.gains import headline, multiple
+from query_api.drawing.gains import common, headline, multiple
 from streams.boards.parity import MARGIN
 
 VERDICTS = {"as-good": "as good", "better": "better", "worse": "worse", "unknown": "not known"}
@@ -61,7 +61,11 @@ def _row(row: Mapping[str, Any]) -> None:
         showing.say(f"Over all: {row['words']}")
     for one in row["skipped"]:
         showing.say((f"{one['task']} is not compared: {one['reason']}", "yellow"))
-    showing.table(["", ">reference", ">this", ">times", ""], [_figure(one) for one in row["figures"]])
+    why = common(row["figures"])
+    if any(value is not None for one in row["figures"] for value in (one["reference"], one["other"])):
+        showing.table(["", ">reference", ">this", ">times", ""], [_figure(one, note=not why) for one in row["figures"]])
+    if why:
+        showing.say(f"Speed, energy and cost: {why}")
 
 
 def _how(row: Mapping[str, Any]) -> Iterator[str]:
@@ -80,5 +84,5 @@ def _task(one: Mapping[str, Any]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _figure(one: Mapping[str, Any]) -> tuple[Any, ...]:
-    return headline(one["name"]), number(one["reference"], 3), number(one["other"], 3), multiple(one), one["why"]
+def _figure(one: Mapping[str, Any], *, note: bool) -> tuple[Any, ...]:
+    return headline(one["name"]), number(one["reference"], 3), number(one["other"], 3), multiple(one), one["why"] if note else None

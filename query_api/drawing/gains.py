@@ -1,6 +1,6 @@
 """Multiples of a reference's figures as people read them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from query_api.drawing.charts import number
@@ -22,3 +22,9 @@ def multiple(one: Mapping[str, Any]) -> str:
         return "–"
     ends = f" ({number(one['low'], 2)} to {number(one['high'], 2)})" if one["low"] is not None else ""
     return f"× {number(one['ratio'], 2)}{ends}"
+
+
+def common(figures: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why none of the figures is compared, where that is the same for all."""
+    whys = {one["why"] for one in figures}
+    return whys.pop() if len(whys) == 1 else None

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from query_api.drawing.gains import headline, multiple
+from query_api.drawing.gains import common, headline, multiple
 from query_api.pages.comparison import CHOICES, differences
 from query_api.pages.rendering import Content, page
 from streams.boards.parity import MARGIN
@@ -26,7 +26,7 @@ async def load(request: Request) -> Content:
     except Invalid as error:  # such as a run that is not completed: the form stays, with the reason
         return told | {"why": str(error)}
     return told | {
-        "title": "Runs held to a reference", "found": found, "headline": headline, "multiple": multiple,
+        "title": "Runs held to a reference", "found": found, "headline": headline, "multiple": multiple, "common": common,
         "spans": {row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from query_api.cli.parity import _shown
-from query_api.drawing.gains import headline, multiple
+from query_api.drawing.gains import common, headline, multiple
 from query_api.operations.parsing import query_of
 from query_api.operations.problems import Malformed
 from query_api.pages.parity import margin_of, spans
@@ -359,12 +359,23 @@ def test_people_read_it_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     assert "neither model's card names the other as its base" in said
 
 
+def test_a_reason_that_all_figures_share_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a table where nothing was measured."""
+    reference, other = side(1, t=task(50, 100)), side(2, t=task(50, 100))
+    found = parity(reference, [other], seen=SEEN)
+    _shown(_document(reference, [other], found, [{}]))
+    said = capsys.readouterr().out
+    assert said.count(NOTHING) == 1 and "J/token" not in said
+    assert "run as the reference was" in said
+    assert common([{"why": None}, {"why": "x"}]) is None
+
+
 def test_the_page_shows_the_same() -> None:
     """Without a script; a task's changed documents are a link to where they differ."""
     found = told()
     page = TEMPLATES.env.get_template("parity.html").render(
         found=found, runs=[], chosen={"reference": run_named(1), "run": [run_named(2)], "margin": "0.01"}, why=None, headline=headline,
-        multiple=multiple, spans={row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
+        multiple=multiple, common=common, spans={row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
     )  # fmt: skip
     assert f'href="/compare?a={run_named(2)}&amp;b={run_named(1)}&amp;task=t#differing"' in page
     assert '<td class="n">× 0.50 (0.36 to 0.69)</td>' in page
