@@ -9,7 +9,7 @@ ORDER BY run_id, event_id
 SELECT event_id, organisation_id, occurred_us, producer, run_id, state, final, inputs_digest, changed_us, plan, served_elsewhere, engine,
     environment_sha, environments, tasks, speed, speed_formula
 FROM fact_results FINAL
-WHERE state = 'completed' AND speed != '[]'
+WHERE run_id IN (SELECT run_id FROM fact_performance) AND state = 'completed' AND speed != '[]'
     AND (JSONExtractString(ifNull(plan, ''), 'model', 'uri'), JSONExtractString(ifNull(plan, ''), 'model_sha')) IN {models:Array(Tuple(String, String))}
 ORDER BY occurred_us DESC, event_id
 LIMIT 500
