@@ -9,6 +9,7 @@ from query_api.producing.submitting import Submissions
 from query_api.reading.comparing import Comparisons
 from query_api.reading.costs import Costs
 from query_api.reading.deciding import Deciding
+from query_api.reading.parity import Parities
 from query_api.reading.runs import Reading
 
 
@@ -20,6 +21,7 @@ class State:
         self.clickhouse = clickhouse
         self.reading = Reading(clickhouse)
         self.comparisons = Comparisons(self.reading)
+        self.parities = Parities(self.reading)
         self.costs = Costs(self.reading)
         self.deciding = Deciding(self.reading, organisation=settings.organisation)
         self.log = log

@@ -22,7 +22,7 @@ class Client:
         self._http = httpx.Client(base_url=settings.api, timeout=60, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
-        """A document. Raises: NotFound, Invalid, Unavailable."""
+        """A document; of a list in `query` each value is a parameter. Raises: NotFound, Invalid, Unavailable."""
         return dict(self._send("GET", path, params={name: value for name, value in query.items() if value is not None}).json())
 
     def whole(self, path: str, rows: str, **query: Any) -> dict[str, Any]:

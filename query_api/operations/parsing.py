@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -17,16 +17,18 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def query_of(request: Request, shape: type[Model]) -> Model:
-    """The query parameters. Raises: Malformed for one that is unknown, wrong, or there twice."""
+    """The query parameters. Raises: Malformed for one that is unknown, wrong, or there twice where it is no list."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     known = ", ".join(shape.model_fields) or "none"
     if unknown := [name for name in names if name not in shape.model_fields]:
         raise Malformed(f"unknown query parameter {unknown[0]!r}; this address takes: {known}", code="unknown-parameter")
-    if twice := [name for name in names if names.count(name) > 1]:
+    several = frozenset(name for name, info in shape.model_fields.items() if get_origin(info.annotation) is tuple)
+    if twice := [name for name in names if names.count(name) > 1 and name not in several]:
         raise Malformed(f"query parameter {twice[0]!r} is there twice; give it once", code="parameter-twice")
+    lists = {name: [value for key, value in given if key == name] for name in names if name in several}
     try:
-        asked = shape.model_validate(dict(given))
+        asked = shape.model_validate(dict(given) | lists)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

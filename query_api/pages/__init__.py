@@ -2,7 +2,19 @@
 
 from starlette.routing import Route
 
-from query_api.pages import calculating, cluster, comparison, dead_letters, leaderboard, overview, recommending, reference, run, samples
+from query_api.pages import (
+    calculating,
+    cluster,
+    comparison,
+    dead_letters,
+    leaderboard,
+    overview,
+    parity,
+    recommending,
+    reference,
+    run,
+    samples,
+)
 from query_api.pages.rendering import TEMPLATES
 
 __all__ = ["ROUTES", "TEMPLATES"]
@@ -11,6 +23,7 @@ ROUTES: list[Route] = [
     *overview.ROUTES,
     *leaderboard.ROUTES,
     *comparison.ROUTES,
+    *parity.ROUTES,
     *recommending.ROUTES,
     *calculating.ROUTES,
     *samples.ROUTES,

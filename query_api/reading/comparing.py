@@ -51,7 +51,7 @@ class Comparisons:
 
 
 async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None, asking: Asking) -> dict[str, Any]:
-    measured = await asyncio.gather(*(_measured(reading, run_id, plan, task) for run_id, plan in runs))
+    measured = await asyncio.gather(*(measured_of(reading, run_id, plan, task=task) for run_id, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
@@ -66,7 +66,8 @@ def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
     return rows[0], Plan.model_validate(json.loads(rows[0]["plan"]))
 
 
-async def _measured(reading: Reading, run_id: str, plan: Plan, task: str | None) -> dict[str, Measured]:
+async def measured_of(reading: Reading, run_id: str, plan: Plan, *, task: str | None = None) -> dict[str, Measured]:
+    """A run's tasks with the values of their samples; only that task, or the tasks of that group, where one is named."""
     planned = [one for one in plan.tasks if task in (None, one.task, one.group)]
     chosen = [(one.task, one.main_metric, one.main_filter) for one in planned]
     samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from schemas.event import Event
-from schemas.jobs import EngineUsed, EnvironmentSeen
+from schemas.jobs import EnvironmentSeen
 from schemas.results import Documents, RunScored
 from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
 from streams.boards.results import Result, ScoresSaid, result_of
+from streams.boards.speeds import alike
 from streams.engines import is_elsewhere
 from streams.quality.judging import by
 
@@ -198,9 +199,7 @@ class Books:
 
     def _fastest(self, result: Result) -> Result | None:
         """The newest run with a speed of the very same model, engine and environment."""
-        alike = [self.results[run_id] for run_id in self._measured.get(result.model, ())]
-        alike = [other for other in alike if _ran_on(other) == _ran_on(result)]
-        return max(alike, key=lambda other: (other.latest_us, other.run_id), default=None)
+        return next(iter(alike(result, (self.results[run_id] for run_id in self._measured.get(result.model, ())))), None)
 
     def _hardware(self, result: Result) -> str:
         if is_elsewhere(result.plan.engine.name):
@@ -208,10 +207,3 @@ class Books:
         seen = [self.environments[sha] for sha in result.environments if sha in self.environments]
         names = {", ".join(device.name for device in one.devices) or one.cpu for one in seen}
         return " / ".join(sorted(names))
-
-
-def _ran_on(result: Result) -> tuple[object, ...]:
-    """What a speed depends on beside the model: engine, version, precision, parallel sizes, device and environment."""
-    used: EngineUsed | None = result.engine
-    told = (used.name, used.version, used.dtype, used.quantisation, used.tp, used.pp, used.device) if used else ()
-    return (*told, result.environments)

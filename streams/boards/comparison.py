@@ -161,9 +161,11 @@ class Comparison:
         return len({one.group or one.task for one in self.tasks})
 
 
-def compare(a: Mapping[str, Measured], b: Mapping[str, Measured], *, asking: Asking = NOTHING) -> Comparison:
-    """Both runs' tasks compared. Raises: Invalid where they share no sample."""
-    reasons = {task: reason for task in sorted(a.keys() | b.keys()) if (reason := _why_not(a.get(task), b.get(task)))}
+def compare(
+    a: Mapping[str, Measured], b: Mapping[str, Measured], *, asking: Asking = NOTHING, sides: tuple[str, str] = ("run A", "run B")
+) -> Comparison:
+    """Both runs' tasks compared. `sides`: what reasons call the runs. Raises: Invalid where they share no sample."""
+    reasons = {task: reason for task in sorted(a.keys() | b.keys()) if (reason := _why_not(a.get(task), b.get(task), sides))}
     shared = [task for task in sorted(a.keys() & b.keys()) if task not in reasons]
     if not shared:
         told = "; ".join(f"{task}: {reason}" for task, reason in reasons.items()) or "neither has a task"
@@ -209,22 +211,21 @@ def _group(a: Measured, b: Measured) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _why_not(a: Measured | None, b: Measured | None) -> str | None:
+def _why_not(a: Measured | None, b: Measured | None, sides: tuple[str, str]) -> str | None:
     """Why a task cannot be compared; None where it can."""
     if a is None or b is None:
-        return f"only run {'A' if a else 'B'} has it"
+        return f"only {sides[0] if a else sides[1]} has it"
     if a.build_id != b.build_id:
         return "built differently (other data, few-shot examples, seed, chat template or version)"
     if (a.metric, a.filter) != (b.metric, b.filter):
         return f"other main metrics, {a.metric} ({a.filter}) and {b.metric} ({b.filter})"
     if told := a.adaptive or b.adaptive:
-        return (
-            f"{told} (run {'A' if a.adaptive else 'B'}): the documents were chosen, and their difference says nothing of the whole task's"
-        )
+        whose = sides[0] if a.adaptive else sides[1]
+        return f"{told} ({whose}): the documents were chosen, and their difference says nothing of the whole task's"
     if a.aggregation != "mean":
         return f"{a.metric} is not a mean over samples" + (f" but {a.aggregation}" if a.aggregation != a.metric else "")
     if not a.samples or not b.samples:
-        return f"run {'B' if a.samples else 'A'} has no scores yet"
+        return f"{sides[1] if a.samples else sides[0]} has no scores yet"
     return None if _paired(a, b) else "no sample has a value in both runs"
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
+from streams.boards import speeds
 from streams.boards.results import Result
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
@@ -428,13 +429,9 @@ def _ordered(
 def _row(entry: Entry, **told: object) -> RankingRow:
     ranked = about(entry.run.plan)
     nothing = {"rank": None, "score": None, "low": None, "high": None, "rank_low": None, "rank_high": None, "samples": 0}
-    energy = entry.speed.get("energy_per_output_token_uj")
-    # A load's own tokens/s are what was offered, and a full server's TTFT is its queue: neither is the model's (streams/speed/loads.py).
-    alone = _value(entry.speed.get("alone_tokens_per_s")) is not None
-    # A sweep has the TTFT of its first step, of one stream alone, beside that of its best.
-    ttft = _value(entry.speed.get("alone_ttft_p50") or entry.speed.get("ttft_p50")) if alone else None
+    ttft, energy = _value(speeds.ttft(entry.speed)), speeds.energy(entry.speed)
     speed = {
-        "output_tokens_per_s": _value(entry.speed.get("capacity_tokens_per_s")),
+        "output_tokens_per_s": _value(speeds.capacity(entry.speed)),
         "ttft_p50_ns": round(ttft) if ttft is not None else None,
         "joules_per_token": energy.value / 1e6 if energy and energy.value is not None else None,
         "energy_grade": energy.origin if energy else None,

@@ -9,18 +9,20 @@ no small difference then, however little they spread.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, ndtr, ndtri, stdtrit
 
-from streams.statistics.differences import LEVEL, Difference
+from streams.statistics.differences import LEVEL, Difference, equivalent
 from streams.statistics.intervals import t95
 from streams.statistics.spreads import Floats
 
 POWER: float = 0.8
 Z_POWER: float = 0.8416212335729143  # the standard normal's 80 % quantile
+Z_EQUAL: float = 1.2815515655446004  # and its 90 % quantile, which 80 % lie within on both sides
 MOST_DIFFER = 200  # that are expected to differ: with more the normal's approximation holds
 CLOSE = 1e-5
 MOST = 10**15  # samples: more are none
@@ -52,13 +54,40 @@ def needed(found: Difference, *, difference: float, tests: int = 1) -> int | Non
     apart, level = abs(difference), LEVEL / tests
     if not found.stderr or not apart or apart > (found.width or math.inf):
         return None
+    return _fewest(lambda samples: _enough(found, samples / found.effect, level, apart))
+
+
+def equals_found(found: Difference, *, margin: float, tests: int = 1) -> int | None:
+    """How many samples find runs that are equal to be so within `margin` with power 0.8, among so many tests under Holm; None as above.
+
+    Of N samples two one-sided tests find it where the difference that they show is small: within ±z₀.₉·σ/√N in eight of ten cases, so
+    the tests of that difference must reject. Source: Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680, whose power at equality is
+    2·Φ((margin - t·SE)/SE) - 1.
+    """
+    if not found.stderr:
+        return None
+    return _fewest(lambda samples: (equivalent(_as_of(found, samples), margin=margin) or 0.0) <= LEVEL / tests)
+
+
+def _as_of(found: Difference, samples: int) -> Difference:
+    """What so many samples of equal runs would show, at the end of where eight of ten differences lie."""
+    more = samples / found.n
+    variance = found.variance / more
+    return replace(
+        found, n=samples, value=Z_EQUAL * math.sqrt(variance), variance=variance, freedom=max(1.0, found.freedom * more),
+        lean=abs(found.lean) / math.sqrt(more),
+    )  # fmt: skip
+
+
+def _fewest(enough: Callable[[int], bool]) -> int | None:
+    """The least number of samples that is enough; None where MOST are not."""
     low, high = 0, 1
-    while not _enough(found, high / found.effect, level, apart):
+    while not enough(high):
         if (high := 2 * (low := high)) > MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _enough(found, middle / found.effect, level, apart) else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from uuid6 import uuid7
 
 from infra.harness.building import BuiltSample, build
 from infra.harness.chat import Dress
@@ -13,7 +14,7 @@ from infra.settings import Settings
 from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
 from streams.boards.comparison import Measured, Sample, compare, in_words
-from tests.flow import get
+from tests.flow import get, post, until
 from tests.integration.test_cli import assay, document
 from tests.integration.test_harness import on_the_wire
 
@@ -133,6 +134,78 @@ def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, 
     assert "assay_agreement: built differently" in answer.json()["detail"]
     assert "assay_copy: only run A has it" in answer.json()["detail"]
     assert get(f"{flow.api}/v1/compare", params={"a": runs[0]}).status_code == 400
+
+
+@pytest.fixture(scope="module")
+def measured(flow: Settings, runs: tuple[str, str]) -> tuple[str, str]:
+    """The speeds of the same models under one load, where their runs ran."""
+    load = ("--profile", "single", "--requests", "40", "--output-tokens", "8", "--wait", "--json")
+    told = [document(assay(flow, "perf", "--engine", "echo", "--model", name, *load)) for name in ("echo-one", "echo-two")]
+    return told[0]["run_id"], told[1]["run_id"]
+
+
+def test_a_run_is_held_to_a_reference(flow: Settings, runs: tuple[str, str], measured: tuple[str, str]) -> None:
+    """The comparison's differences the other way round, p over all tests, and speed as multiples of runs that measured it."""
+    told = document(assay(flow, "parity", *runs, "--margin", "0.02", "--json"))
+    compared = document(assay(flow, "compare", runs[1], runs[0], "--json"))
+    (row,) = told["rows"]
+    assert (told["reference"]["run_id"], row["run_id"], told["tests"]) == (runs[0], runs[1], 2)
+    for one, other in zip(row["tasks"], compared["tasks"], strict=True):
+        assert (one["difference"], one["low"], one["high"], one["n"]) == tuple(
+            other["difference"][name] for name in ("value", "low", "high", "n")
+        )
+        assert (one["p_holm"], one["changed"]) == (other["p_holm"], other["differing"])
+        assert one["changed_ratio"] <= one["answered_differently_ratio"] <= 1  # what is scored differently was answered differently
+    assert row["tasks"][0]["answered_differently_ratio"] > 0
+    assert {fact["name"] for fact in row["differs"]} <= {"batch", "context"}  # the same engine, on the same machine
+    assert (row["reference_speed_run"], row["speed_run"]) == measured
+    speeds = [get(f"{flow.api}/v1/runs/{run_id}").json()["performance"] for run_id in measured]
+    tokens, ttft, energy, cost = row["figures"]
+    assert tokens["ratio"] == pytest.approx(speeds[1]["capacity_tokens_per_s"] / speeds[0]["capacity_tokens_per_s"])
+    assert ttft["ratio"] == pytest.approx(speeds[1]["ttft_s"]["p50"] / speeds[0]["ttft_s"]["p50"])
+    assert ttft["low"] < ttft["ratio"] < ttft["high"]
+    assert all(one["ratio"] is not None or one["why"] for one in (energy, cost))
+
+
+def test_people_read_what_a_run_loses_and_gains(flow: Settings, runs: tuple[str, str], measured: tuple[str, str]) -> None:
+    """In a terminal, and on a page that is readable without a script."""
+    assert len(measured) == 2
+    done = assay(flow, "parity", *runs)
+    assert done.returncode == 0, done.stderr
+    (row,) = get(f"{flow.api}/v1/parity", params={"reference": runs[0], "run": runs[1]}).json()["rows"]
+    shown = " ".join(done.stdout.split())
+    for one in row["tasks"]:
+        assert f"{one['task']} by {one['metric']}: {one['words']}" in shown
+    assert f"Over all: {row['words']}" in shown
+    page = get(f"{flow.api}/parity", params={"reference": runs[0], "run": runs[1]}).text
+    assert f'id="run-{runs[1]}"' in page and "tokens/s at capacity" in page
+    alone = get(f"{flow.api}/parity", params={"reference": runs[0]})
+    assert alone.status_code == 200 and "alone has nothing to be held to" in alone.text
+
+
+def test_runs_that_are_not_to_be_held_to_one_another_are_refused(flow: Settings, runs: tuple[str, str]) -> None:
+    """Each with the reason: the same twice, none of that name, one that measured speed alone, and one that waits."""
+    speed = document(assay(flow, "perf", "--engine", "echo", "--model", "echo", "--requests", "3", "--wait", "--json"))["run_id"]
+    asked = {
+        "run_id": str(uuid7()),
+        "model": {"uri": "echo"},
+        "engine": {"name": "echo"},
+        "tasks": [{"name": "assay_copy"}],
+        "pool": "nobody",
+    }
+    waiting = str(post(f"{flow.api}/v1/evaluations", json=asked).raise_for_status().json()["run_id"])
+    until(lambda: get(f"{flow.api}/v1/runs/{waiting}").status_code == 200)
+    for others, status, code in (
+        ([runs[0]], 422, "run-twice"),
+        (["none"], 404, "unknown-run"),
+        ([speed], 422, "nothing-shared"),
+        ([waiting], 422, "not-completed"),
+    ):
+        answer = get(f"{flow.api}/v1/parity", params={"reference": runs[0], "run": others})
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    done = assay(flow, "parity", runs[0], runs[0])
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert get(f"{flow.api}/v1/parity", params={"reference": runs[0]}).status_code == 400
 
 
 @pytest.mark.datasets

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from streams.statistics.differences import Difference, difference, mcnemar
-from streams.statistics.power import detectable, needed
+from streams.statistics.differences import Difference, difference, equivalent, mcnemar
+from streams.statistics.power import detectable, equals_found, needed
 
 Z = 1.959963984540054
 SURE = Difference(0.0, 0.01, -0.0195996, 0.0195996, 1.0, "", "", n=1000, clusters=1000, variance=1e-4)
@@ -93,3 +93,27 @@ def test_more_than_there_is_finds_nobody() -> None:
     """Accuracies differ by 1 at most; five samples are too few for any difference."""
     assert needed(paired(100, 3, 2), difference=2.0) is None
     assert detectable(paired(3, 0, 0)) is None
+
+
+def test_how_many_samples_find_equals_by_hand() -> None:
+    """(z₀.₉₅ + z₀.₉)²·σ²/margin², and more among more tests; none without a spread."""
+    assert equals_found(SURE, margin=0.01) == math.ceil((stats.norm.ppf(0.95) + stats.norm.ppf(0.9)) ** 2 * 0.1 / 0.01**2)
+    assert equals_found(SURE, margin=0.01, tests=5) == math.ceil((stats.norm.ppf(0.99) + stats.norm.ppf(0.9)) ** 2 * 0.1 / 0.01**2)
+    assert equals_found(replace(SURE, stderr=None), margin=0.01) is None
+    assert equals_found(replace(SURE, variance=0.0), margin=0.01) is None
+
+
+def test_so_many_samples_find_equals_in_four_of_five_cases() -> None:
+    """Of runs of which a tenth of the answers differ, either way alike."""
+    chance, told = np.random.default_rng(26), equals_found(paired(1000, 50, 50), margin=0.03)
+    assert told is not None
+    counts = chance.multinomial(told, [0.05, 0.05, 0.9], size=1000)
+    found = [(equivalent(paired(told, int(better), int(worse)), margin=0.03) or 0.0) <= 0.05 for better, worse, _ in counts]
+    assert 0.76 <= np.mean(found) <= 0.86
+
+
+def test_equals_are_found_by_the_variance_of_a_margin_where_nothing_differs() -> None:
+    """300 samples of which none differs: by (1 - margin)·margin/N, of which t² must be 1.645²."""
+    told = equals_found(paired(300, 0, 0), margin=0.01)
+    assert told is not None
+    assert told == pytest.approx(stats.norm.ppf(0.95) ** 2 * 0.99 / 0.01, abs=4)  # t of N - 1, a little more than z

@@ -129,6 +129,10 @@ class AsyncClient:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
         return await self._do(calls.compare(a, b, task=task))
 
+    async def parity(self, reference: str, *others: str, margin: float | None = None) -> models.ParityTold:
+        """What runs of the same weights lose and gain beside a reference. Raises: NotFound, Invalid where they share no data."""
+        return await self._do(calls.parity(reference, others, margin=margin))
+
     async def prices(self, *, most: int | None = None, **filters: Unpack[PriceFilters]) -> Table[models.PriceRow]:
         """The price book."""
         return await self._do(calls.prices(most=most, filters=filters))

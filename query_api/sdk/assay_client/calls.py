@@ -110,6 +110,11 @@ def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
     return steps.document(_get("/v1/compare", {"a": a, "b": b, "task": task}), models.Compared)
 
 
+def parity(reference: str, others: Sequence[str], *, margin: float | None) -> Steps[models.ParityTold]:
+    """Runs held to a reference."""
+    return steps.document(_get("/v1/parity", {"reference": reference, "run": list(others), "margin": margin}), models.ParityTold)
+
+
 def prices(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.PriceRow]]:
     """The price book."""
     return _table("/v1/prices", models.PricePage, "prices", most=most, filters=filters)

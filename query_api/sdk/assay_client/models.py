@@ -452,6 +452,21 @@ class ExternalTold(Shape):
     figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
 
 
+class FigureParity(Shape):
+    """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
+
+    name: Literal["capacity_tokens_per_s", "ttft_s", "joules_per_token", "usd_per_1m_tokens"]
+    better: Literal["more", "less"]
+    """whether more or less of it is better"""
+    reference: float | None
+    other: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    why: str | None
+    """why there is no ratio"""
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -501,6 +516,13 @@ class Guide(Shape):
     alerts: list[str]
     notes: list[str]
     speed_run: SpeedRun | None
+
+
+class HeldTo(Shape):
+    """The run that the others are held to."""
+
+    run_id: str
+    model: str
 
 
 class Imported(Shape):
@@ -861,6 +883,16 @@ class Overall(Shape):
     """how many count: tasks, and groups as one"""
 
 
+class OverallParity(Shape):
+    """The mean over tasks of other - reference, groups as one, in ratios, positive where the other is better. It is not tested."""
+
+    difference: float
+    low: float | None
+    high: float | None
+    units: int
+    """how many count: tasks, and groups as one"""
+
+
 class OwnFigure(Shape):
     """What one run says of a figure, with its own 95 % interval where it has one."""
 
@@ -1176,6 +1208,14 @@ class Running(Shape):
 
     job_id: str
     attempt: int
+
+
+class RunningFact(Shape):
+    """In what a run was run differently; null where nothing is told of it."""
+
+    name: str
+    reference: str | None
+    other: str | None
 
 
 class SampleAnswer(Shape):
@@ -1528,6 +1568,42 @@ class TaskDifference(Shape):
     """how many samples find the `difference` that was asked for, with power 0.8 under Holm's correction"""
     p_equivalent: float | None
     """of two one-sided tests: the p-value that the runs are the `margin` or more apart"""
+
+
+class TaskParity(Shape):
+    """
+    A task's main metric in both, and the mean of other - reference over the documents of both, with its 95 % interval.
+
+    `p_holm` and `p_equivalent` are after Holm's correction over all runs and tasks.
+    """
+
+    task: str
+    metric: str
+    filter: str
+    higher_is_better: bool
+    reference: float
+    other: float
+    difference: float
+    low: float | None
+    high: float | None
+    n: int
+    """documents that both have"""
+    margin: float
+    """in the metric's unit"""
+    p_holm: float
+    """the p-value of no difference"""
+    p_equivalent: float | None
+    """of two one-sided tests: the p-value that both are the margin or more apart"""
+    verdict: Literal["as-good", "better", "worse", "unknown"]
+    needed: int | None
+    """of what is not known: how many documents would tell; null where no number does"""
+    changed: int
+    """documents that are scored differently"""
+    changed_ratio: float
+    answered_differently_ratio: float | None
+    """samples with another text, or another choice; null where nobody can tell, as of private runs"""
+    group: str | None
+    words: str
 
 
 class TaskPart(Shape):
@@ -2124,6 +2200,27 @@ class RunPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class RunParity(Shape):
+    """
+    A run held to the reference: in what it was run differently, its quality, and its speed, energy and cost.
+
+    `verdict` is of its task, or of all joined where it shares several. `speed_run` and `reference_speed_run` are those whose speed is told.
+    """
+
+    run_id: str
+    model: str
+    verdict: Literal["as-good", "better", "worse", "unknown"]
+    words: str
+    differs: list[RunningFact]
+    tasks: list[TaskParity]
+    overall: OverallParity
+    skipped: list[NotCompared]
+    figures: list[FigureParity]
+    reference_speed_run: str | None
+    speed_run: str | None
+    warnings: list[str]
+
+
 class Sample(Shape):
     """A sample, whole. `target` is the expected answer, where the task has one; `not_scored` says why there is no score."""
 
@@ -2375,6 +2472,16 @@ class Compared(Shape):
     tasks: list[TaskDifference]
     groups: list[GroupDifference]
     skipped: list[NotCompared]
+
+
+class ParityTold(Shape):
+    """Runs held to a reference at a margin. `tests`: over how many p is corrected, all runs times their shared tasks."""
+
+    reference: HeldTo
+    margin: float
+    tests: int
+    rows: list[RunParity]
+    warnings: list[str]
 
 
 class Ranking(Shape):

@@ -1,0 +1,30 @@
+"""Multiples of a reference's figures as people read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from query_api.drawing.charts import number
+
+HEADLINES: Final = {
+    "capacity_tokens_per_s": "tokens/s at capacity", "ttft_s": "TTFT alone, s", "joules_per_token": "J/token",
+    "usd_per_1m_tokens": "$/1M tokens",
+}  # fmt: skip
+
+
+def headline(name: str) -> str:
+    """What a figure is called."""
+    return HEADLINES[name]
+
+
+def multiple(one: Mapping[str, Any]) -> str:
+    """How many times the reference's it is: × 1.92 (1.85 to 2.00); an en dash where that is not known."""
+    if one["ratio"] is None:
+        return "–"
+    ends = f" ({number(one['low'], 2)} to {number(one['high'], 2)})" if one["low"] is not None else ""
+    return f"× {number(one['ratio'], 2)}{ends}"
+
+
+def common(figures: Sequence[Mapping[str, Any]]) -> str | None:
+    """Why none of the figures is compared, where that is the same for all."""
+    whys = {one["why"] for one in figures}
+    return whys.pop() if len(whys) == 1 else None

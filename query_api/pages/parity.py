@@ -1,0 +1,50 @@
+"""Runs held to a reference: what each loses and gains, and in what it was run differently."""
+
+from typing import Any
+
+from starlette.requests import Request
+
+from query_api.drawing.gains import common, headline, multiple
+from query_api.pages.comparison import CHOICES, differences
+from query_api.pages.rendering import Content, page
+from streams.boards.parity import MARGIN
+from streams.errors import Invalid
+
+
+async def load(request: Request) -> Content:
+    """The form, and where it names a reference and runs, each run's row."""
+    own, asked = request.app.state.own, request.query_params
+    recent, _ = await own.reading.runs(limit=CHOICES, state="completed")
+    others = list(dict.fromkeys(one for one in asked.getlist("run") if one))
+    margin = asked.get("margin") or f"{MARGIN:g}"
+    chosen = {"reference": asked.get("reference", ""), "run": others, "margin": margin}
+    told = {"title": "Parity", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None}
+    if not chosen["reference"]:
+        return told
+    try:
+        found = await own.parities.of(asked["reference"], others, margin=margin_of(margin))
+    except Invalid as error:  # such as a run that is not completed: the form stays, with the reason
+        return told | {"why": str(error)}
+    return told | {
+        "title": "Runs held to a reference", "found": found, "headline": headline, "multiple": multiple, "common": common,
+        "spans": {row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
+    }  # fmt: skip
+
+
+def spans(tasks: list[dict[str, Any]]) -> Any:
+    """A span for each task's difference on one scale, and that scale's zero, in percent."""
+    return differences([one | {"value": one["difference"]} for one in tasks])
+
+
+def margin_of(text: str) -> float:
+    """A margin as it was typed. Raises: Invalid."""
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = 0.0
+    if not 0 < margin < float("inf"):
+        raise Invalid(f"margin {text!r}: give a number above 0, as 0.01", code="margin")
+    return margin
+
+
+ROUTES = page("/parity", "parity.html", load, live=False)
