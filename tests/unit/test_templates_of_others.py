@@ -16,13 +16,13 @@ LOOPS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% en
 @pytest.fixture(autouse=True)
 def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shorter time."""
-    monkeypatch.setattr(templates, "MOST_S", 0.1)
+    monkeypatch.setattr(templates, "MOST_S", 1.0)
 
 
 @pytest.mark.parametrize("environment", [templates.Sandboxed, templates.ImmutableSandboxed])
 def test_a_template_that_loops_is_ended_and_the_next_is_filled(environment: type[templates.Sandboxed]) -> None:
     """Its reason is said."""
-    with pytest.raises(Overdue, match=r"filling a template took longer than 0\.1 s"):
+    with pytest.raises(Overdue, match=r"filling a template took longer than 1 s"):
         environment().from_string(LOOPS).render()
     assert environment().from_string("{{ x }}!").render(x=1) == "1!"
     with pytest.raises(SecurityError):
@@ -34,7 +34,7 @@ def test_what_is_constant_in_a_template_is_reckoned_within_the_time_too(
     environment: type[templates.Sandboxed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Jinja does that when it compiles it; one that is nested without end is no template."""
-    with pytest.raises(Overdue, match=r"filling a template took longer than 0\.1 s"):
+    with pytest.raises(Overdue, match=r"filling a template took longer than 1 s"):
         environment().from_string(CONSTANT)
     monkeypatch.setattr(templates, "MOST_S", 10.0)  # what is nested too deep is told at once, and a busy machine takes its time
     for nested in ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "{% for i in [1] %}" * 30 + "{% endfor %}" * 30):
