@@ -12,8 +12,8 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.defined_metrics import check_keys, idle_keys
-from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, fields_of, included, modules_of, root_of
+from infra.harness.defined_metrics import check_keys, idle_keys, metric_of
+from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
 
@@ -252,16 +252,11 @@ def _unknown_metrics(group: str, fields: Fields, found: Sequence[Member | Leaf])
     own = [one.fields.get("metric_list") for one in found if isinstance(one, Member)]
     if "aggregate_metric_list" not in fields or len(own) < len(found) or not all(own):
         return
-    there = sorted({_metric(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
+    there = sorted({metric_of(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
     for one in items(fields["aggregate_metric_list"][1]):
-        if (node := pairs(one).get("metric")) and (name := _metric(node[1])) not in there:
+        if (node := pairs(one).get("metric")) and (name := metric_of(node[1])) not in there:
             where = place(node[1].start_mark)
             yield f"{where}no task of group {group} has metric {name!r}, which is left out as in lm-eval; {meant(name, there)}"
-
-
-def _metric(node: Any) -> str:
-    """A metric's name; that of a function is the function's own."""
-    return str(node.value).rpartition(".")[2] if node.tag == FUNCTION else str(value_of(node))
 
 
 def _near(name: str, there: Mapping[str, list[str]]) -> str:

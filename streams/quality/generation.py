@@ -128,6 +128,11 @@ def check(told: Mapping[str, Any]) -> None:
         takes, holds = ARGUMENTS[name]
         if value is not None and not holds(value):
             raise Invalid(f"generation argument {name} is {_quoted(value)}; give {takes}", code="generation")
+    lengths = {name: told[name] for name in LENGTHS if told.get(name) is not None}
+    if len(set(lengths.values())) > 1:
+        said = " and ".join(f"{name}={value}" for name, value in lengths.items())
+        raise Invalid(f"{said} are names of one thing, the most tokens of an answer, and only {next(iter(lengths))} would count: keep one",
+                      code="generation")  # fmt: skip
     if told.get("do_sample") and told.get("temperature") == 0:
         raise Invalid(
             "do_sample is true and temperature 0: nothing can be drawn at that temperature; leave do_sample out for the likeliest tokens, "
