@@ -99,8 +99,15 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
 
 
 def remarks_of(request: EvaluationRequested) -> list[str]:
-    """What the request's own definitions say that counts for nothing. Raises: Invalid."""
-    return [told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)]
+    """What the request's own definitions, and its generation arguments, say that counts for nothing or means what few want.
+
+    Raises: Invalid.
+    """
+    of_arguments = [
+        f"task {choice.name}: {said}" for choice in request.tasks
+        if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
+    ]  # fmt: skip
+    return [*of_arguments, *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files))]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:

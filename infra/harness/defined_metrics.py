@@ -265,6 +265,15 @@ def _exact_match() -> Any:
     return exact_match_hf_evaluate
 
 
+def generation_remark(node: Any) -> str | None:
+    """What is to be said of generation arguments that are taken, with their line."""
+    from streams.quality import generation
+
+    told = {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
+    said = generation.remark(told)
+    return said and f"{place(pairs(node)['until'][0].start_mark)}{said}"
+
+
 def check_generation(node: Any) -> None:
     """Raises: Invalid for generation arguments that are no mapping, that no engine knows, or with values that none takes."""
     from streams.quality import generation

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.defined_metrics import check_keys, idle_keys, metric_of
+from infra.harness.defined_metrics import check_keys, generation_remark, idle_keys, metric_of
 from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
@@ -49,14 +49,16 @@ def members(files: Files) -> list[Member | Leaf]:
 
 
 def remarks(files: Files) -> list[str]:
-    """What is said that counts for nothing, as in lm-eval: groups' metrics that none of their tasks has, arguments that no metric takes.
-
-    Raises: Invalid.
-    """
+    """What is said that counts for nothing, as in lm-eval: groups' metrics that none of their tasks has, arguments that no metric takes;
+    and stop texts that end every answer at once. Raises: Invalid."""
     told = list[str]()
     for one in _members(files, whole=True, remarks=told):
-        if isinstance(one, Member) and "metric_list" in one.fields and "process_results" not in one.fields:
-            kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
+        if not isinstance(one, Member):
+            continue
+        kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
+        if "generation_kwargs" in one.fields and kind == USUAL and (said := generation_remark(one.fields["generation_kwargs"][1])):
+            told.append(said)
+        if "metric_list" in one.fields and "process_results" not in one.fields:
             told += [
                 f"{place(key.start_mark)}{key.value} counts for nothing with metric {metric} of {kind}, as in lm-eval: leave it out"
                 for key, metric in idle_keys(one.fields["metric_list"][1], kind=kind)

@@ -140,6 +140,14 @@ def check(told: Mapping[str, Any]) -> None:
         )  # fmt: skip
 
 
+def remark(told: Mapping[str, Any]) -> str | None:
+    """What is to be said of arguments that are taken, and mean what few want."""
+    until = told.get("until")
+    if until == "" or (isinstance(until, list | tuple) and "" in until):
+        return "until has an empty text, which ends every answer after one token, as in lm-eval: leave it out"
+    return None
+
+
 def check_taken(told: Mapping[str, Any], *, engine: str) -> None:
     """Raises: Invalid for an argument that the engine does not take, unless its value leaves everything as it is, and for such a value."""
     taken, bounds = kind_of(engine).arguments, kind_of(engine).bounds

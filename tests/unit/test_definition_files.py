@@ -21,11 +21,13 @@ from infra.harness.definition_groups import Member, member, members, only, remar
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
 from infra.marked_yaml import PLAIN, TAGGED, nodes, value_of
-from infra.preparing import expanded, leaves_of
+from infra.preparing import expanded, leaves_of, remarks_of
 from query_api.cli.task_files import is_path, tasks_in
+from query_api.operations.parsing import validated
+from query_api.producing.submitting import Submission, requested
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
-from tests.unit.test_definitions import WHOLE
+from tests.unit.test_definitions import GENERATED, WHOLE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TASKS = Path(lm_eval.__file__).parent / "tasks"
@@ -154,10 +156,8 @@ def test_a_task_that_is_asked_for_in_two_ways_is_refused() -> None:
     alike = {("one", "blimp", None), ("two", "blimp", None)}
     assert set(named({"name": "blimp"}, {"name": "one"})) == alike
     assert set(named({"name": "one"}, {"name": "blimp"})) == alike
-    for told in (
-        [{"name": "blimp"}, {"name": "one", "fewshot": 5, "limit": 3}],
-        [{"name": "one", "fewshot": 5, "limit": 3}, {"name": "blimp"}],
-    ):
+    short: dict[str, Any] = {"name": "one", "fewshot": 5, "limit": 3}
+    for told in ([{"name": "blimp"}, short], [short, {"name": "blimp"}]):
         with pytest.raises(
             Invalid, match=r"task 'one' is asked for twice, with another fewshot, limit; a run has each task once: leave one out"
         ):
@@ -280,6 +280,24 @@ def test_an_argument_that_no_metric_takes_is_told() -> None:
     ]
     generated = WHOLE.replace("multiple_choice", "generate_until").replace("acc", "exact_match\n    ignore_case: true")
     assert remarks(Files("a.yaml", {"a.yaml": generated})) == []
+
+
+@pytest.mark.parametrize("until", ["['']", "''", "[x, '']"])
+def test_a_stop_text_that_ends_every_answer_is_told(until: str) -> None:
+    """Of a definition with its line, of a request with its task; answers end as lm-eval's do."""
+    says = "until has an empty text, which ends every answer after one token, as in lm-eval: leave it out"
+    asked = f"{GENERATED}generation_kwargs:\n  until: {until}\n"
+    assert remarks(Files("a.yaml", {"a.yaml": asked})) == [f"a.yaml, line 10: {says}"]
+    of_request = {"name": "boolq", "generation": {"json_text": json.dumps({"until": yaml.safe_load(until)})}}
+    request = {
+        "submitter": "me",
+        "model": {"uri": "m"},
+        "engine": {"name": "echo"},
+        "tasks": [of_request, {"name": "capitals", "definition": asked}],
+    }
+    assert remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me")) == [
+        f"task boolq: {says}", f"line 10: {says}",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])
