@@ -116,6 +116,11 @@ def arguments(text: str) -> dict[str, Any]:
         ) from error
     if not isinstance(told, dict):
         raise Invalid(f"generation arguments {_quoted(text)} are no JSON object; give one, as " + '{"max_gen_toks": 64}', code="generation")
+    try:
+        json.dumps(told, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("generation arguments hold half of a letter (a lone surrogate): write the letter, or leave it out",
+                      code="generation") from error  # fmt: skip
     check(told)
     return told
 

@@ -24,6 +24,7 @@ REFUSED = {
     '{"max_gen_toks": 1, "max_gen_toks": 3}': "'max_gen_toks' is there twice",
     '{"max_gen_toks": 3, "max_new_tokens": 400}':
         "max_gen_toks=3 and max_new_tokens=400 are names of one thing, the most tokens of an answer, and only max_gen_toks would count",
+    '{"until": "\\ud800"}': "half of a letter (a lone surrogate): write the letter", '{"\\ud800": 1}': "half of a letter",
     '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
 }  # fmt: skip
 TAKEN: list[dict[str, Any]] = [
