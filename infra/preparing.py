@@ -99,21 +99,42 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
 
 
 def remarks_of(request: EvaluationRequested) -> list[str]:
-    """What the request's own definitions say that counts for nothing. Raises: Invalid."""
-    return [told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)]
+    """What the request's own definitions, and its generation arguments, say that counts for nothing or means what few want.
+
+    Raises: Invalid.
+    """
+    of_arguments = [
+        f"task {choice.name}: {said}" for choice in request.tasks
+        if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
+    ]  # fmt: skip
+    return [*of_arguments, *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files))]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
     """The choices with groups replaced by their tasks, which remember their group; each task once; few-shot as asked for, else as the group
-    wants it."""
+    wants it. Raises: Invalid for a task that is asked for in two ways."""
     found: dict[str, TaskChoice] = {}
     for choice, its in zip(choices, leaves, strict=True):
         for leaf in its:
             fewshot = choice.fewshot if choice.fewshot is not None else leaf.fewshot
             own = {} if choice.group or leaf.name == choice.name else {"group": choice.name, "weight_by_size": leaf.weight_by_size}
             told = {"name": leaf.name, "fewshot": fewshot} | own
-            found.setdefault(leaf.name, choice.model_copy(update=told if leaf.brought else told | NOT_BROUGHT))
+            one = choice.model_copy(update=told if leaf.brought else told | NOT_BROUGHT)
+            found[leaf.name] = _one_of(found[leaf.name], one) if leaf.name in found else one
     return list(found.values())
+
+
+def _one_of(first: TaskChoice, second: TaskChoice) -> TaskChoice:
+    """What a task is asked for by, of two that are alike but for a group that one is in. Raises: Invalid where they are not."""
+    alone = {"group": None, "weight_by_size": True}
+    own, other = (one.model_copy(update=alone).model_dump() for one in (first, second))
+    differs = [name for name in own if own[name] != other[name]]
+    if first.group and second.group and first.group != second.group:
+        differs.append(f"group ({first.group}, {second.group})")
+    if differs:
+        told = f"task {first.name!r} is asked for twice, with another {', '.join(differs)}; a run has each task once"
+        raise Invalid(f"{told}: leave one out, or ask for it in a run of its own", code="task-twice")
+    return first if first.group else second
 
 
 def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:

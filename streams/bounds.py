@@ -56,6 +56,7 @@ MOST_TRACED: Final = 20_000
 TRACED_BYTES, ID_BYTES = 24, 4  # of a request of a trace, and of each of its ids
 # Of all definitions with the files that they lean on: a request is one record.
 MOST_DEFINED_BYTES: Final = 2**20
+MOST_BITS: Final = 63  # of a whole number: that of an Avro long, its sign aside
 PLAIN: Final = re.compile(r"[\w.-]*", re.ASCII).fullmatch
 LESS: Final = "lower limit or repeats, or ask for several runs"
 
@@ -91,7 +92,8 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Several:
-    """A list or a map of so many entries at most; its texts, a map's names among them, have at most `characters` each."""
+    """A list or a map of so many entries at most; its texts, a map's names among them, have at most `characters` each, its whole numbers
+    at most 63 bits."""
 
     most: int
     characters: int = 1000
@@ -100,6 +102,8 @@ class Several:
         """What is wrong with a list or a map; None where nothing is."""
         if len(value) > self.most:
             return f" has {len(value):,} entries: give at most {self.most:,}"
+        if (bits := max((one.bit_length() for one in value if isinstance(one, int)), default=0)) > MOST_BITS:
+            return f" has a whole number of {bits} bits: give at most {MOST_BITS}"
         texts = (*value, *value.values()) if isinstance(value, Mapping) else value
         longest = max((len(text) for text in texts if isinstance(text, str)), default=0)
         return f" has an entry of {longest:,} characters: give at most {self.characters:,}" if longest > self.characters else None

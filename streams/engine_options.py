@@ -58,18 +58,18 @@ def _share(told: str) -> float:
 
 
 def _labels(told: str) -> dict[str, str]:
-    """`asked=model's,…` as a mapping."""
-    pairs = [one.partition("=") for one in told.split(",") if one.strip()]
-    if not all(asked.strip() and own.strip() for asked, _, own in pairs):
+    """`asked=model's,…` as a mapping; each asked once."""
+    pairs = [(asked.strip(), own.strip()) for asked, _, own in (one.partition("=") for one in told.split(",") if one.strip())]
+    if not all(asked and own for asked, own in pairs) or len(dict(pairs)) < len(pairs):
         raise ValueError
-    return {asked.strip(): own.strip() for asked, _, own in pairs}
+    return dict(pairs)
 
 
 TEXT: Final = Option("a text")
 FLAG: Final = one_of({"true": True, "false": False})
 SHARE: Final = Option("a share, above 0, at most 1", _share)
 MILLISECONDS: Final = Option("milliseconds, 0 or more", lambda told: _between(float(told), 0, None))
-LABELS: Final = Option("asked=model's, as toxic=LABEL_1", _labels)
+LABELS: Final = Option("asked=model's, as toxic=LABEL_1, each asked once", _labels)
 # What every engine here has that reads files.
 USUAL: Final[Mapping[str, Option]] = {"batch_tokens": whole(1), "max_length": whole(1), "threads": whole(1, most=1024)}
 

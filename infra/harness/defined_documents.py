@@ -13,11 +13,11 @@ from typing import Any, Final
 from jinja2 import meta
 from jinja2.sandbox import SandboxedEnvironment
 
-from infra.harness.defined_targets import TARGET, answer_of, wrong_target, wrong_text
+from infra.harness.defined_targets import TARGET, answer_of, hidden, wrong_asked, wrong_target, wrong_text
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.document_places import file_of, place_of
 from infra.harness.rows import HALF, half_a_letter, kind_of, shown
-from infra.harness.wrongly_shown import wrongly_shown
+from infra.harness.wrongly_shown import shows_number, wrongly_shown
 from streams.errors import Invalid
 
 CODE: Final = "task-document"
@@ -39,6 +39,7 @@ def check_own(task: Any, definition: Fields) -> None:
         raise fault
     if task.OUTPUT_TYPE == "loglikelihood_rolling" and not any(task.doc_to_target(document) for document in task.eval_docs):
         raise Invalid(f"{line_of(definition, 'doc_to_target')}every document's text is empty: nothing can be measured", code=CODE)
+    check_hidden(task, definition)
 
 
 def check_labels(task: Any) -> None:
@@ -49,6 +50,14 @@ def check_labels(task: Any) -> None:
     chooses = task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None
     if chooses and (fault := _first(task, lambda document: _wrong_label(task, task.doc_to_choice(document), document), None)):
         raise fault
+    check_hidden(task, {})
+
+
+def check_hidden(task: Any, definition: Fields) -> None:
+    """Raises: Invalid for a task whose every right answer is empty: no answer of a model's could be right."""
+    if hidden(task):
+        told = "every document's right answer is empty, as where labels are hidden: no answer can be right; give a split that has them"
+        raise Invalid(f"{line_of(definition, TARGET) or f'task {task.config.task}: '}{told}", code=CODE)
 
 
 def explained(task: Any, definition: Fields | None = None) -> Invalid | None:
@@ -167,7 +176,7 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
         return f"{seen}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
     if callable(told):
         return f"its function raised {type(error).__name__}: {error}"
-    return f"it is no template that can be filled: {ADDRESS.sub('', str(error))}"
+    return f"it is no template that can be filled: {ADDRESS.sub('', str(error) or type(error).__name__)}"
 
 
 def _no_list(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
@@ -209,8 +218,7 @@ def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:
         if (fault := wrongly_shown(getattr(task.config, field, None), document)) is not None:
             yield field, fault
     yield from wrong_target(task, document)
-    if task.OUTPUT_TYPE == "loglikelihood" and not str(task.doc_to_target(document)).strip():
-        yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
+    yield from wrong_asked(task, document)
     if task.config.doc_to_choice is not None:
         yield from wrong_place(task, task.doc_to_text(document), task.doc_to_choice(document))
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
@@ -223,6 +231,7 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     if task.config.process_results is not None or task.multiple_input:
         return
     yield from _wrong_label(task, choices, document)
+    yield from _either(task, choices, document)
     yield from _alike(task, choices, document)
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
@@ -249,6 +258,17 @@ def _alike(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
             told = f"choices {places[0]} and {places[1]} are alike, and one of them is right: no answer can be told right or wrong"
             yield "doc_to_choice", f"{told}; give choices that differ, or leave the row out"
             return
+
+
+def _either(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """A text of digits that a template makes, which lm-eval takes for a place, and that is the text of another choice."""
+    told, gold = task.config.doc_to_target, answer_of(task, document)
+    if not isinstance(told, str) or told in task.features or isinstance(gold, bool) or not isinstance(gold, int):
+        return
+    text = str(gold)
+    if text in choices and choices.index(text) != gold and not shows_number(told, document):
+        places = f"choice {choices.index(text)}, and taken for the place of choice {gold}"
+        yield TARGET, f"its digits are the text of {places}; write the column's name alone for a text, {{{{ x|int }}}} for a place"
 
 
 def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,9 @@ TAKES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
         ("training_split", "validation_split", "fewshot_split", "split", "gen_prefix", "dataset_name"), ("a text", ("str", "null"))
     ),
     **dict.fromkeys(("process_docs", "process_results", "custom_dataset"), FUNCTION_ONLY),
+    "doc_to_text": ("a template, a column's name or a function", ("str", "int", "null")),
+    "doc_to_target": ("a template, a column's name, the place of a choice or a function", ("str", "int", "seq", "null")),
+    "doc_to_choice": ("a list, a template, a column's name or a function", ("str", "seq", "map", "null")),
     **dict.fromkeys(("dataset_kwargs", "generation_kwargs"), ("a mapping, as {name: value}", ("map", "null"))),
     "samples": ("a list of documents, as [{question: …, answer: …}], or a function", ("seq", "null")),
     "fewshot_indices": ("left out: lm-eval passes it over", ("null",)),

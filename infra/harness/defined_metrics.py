@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from infra.harness.definition_files import CODE
-from infra.marked_yaml import PLAIN, items, meant, pairs, value_of, word, wrong
+from infra.harness.definition_files import CODE, FUNCTION
+from infra.marked_yaml import PLAIN, items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
 
 # output_type → its metrics, each with what it gives of a document.
@@ -38,11 +38,39 @@ TAKES: Final[Mapping[str, frozenset[str]]] = MappingProxyType({
 OWN: Final = frozenset({"metric", "aggregation", "higher_is_better", "hf_evaluate"})
 HANDED: Final = frozenset({"predictions", "references", "items", "arr", "self"})  # what lm-eval hands a function, and no file says
 ALIKE: Final = 0.75
+# The lists whose parts have names: by which field, and how one is written.
+LISTS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType({
+    "metric_list": ("metric", "- metric: acc"),
+    "filter_list": ("name", "- {name: first, filter: [{function: take_first}]}"),
+})  # fmt: skip
+
+
+def metric_of(node: Any) -> str:
+    """A metric's name; that of a function is the function's own."""
+    return str(node.value).rpartition(".")[2] if node.tag == FUNCTION else str(value_of(node))
+
+
+def check_named(node: Any, *, field: str) -> None:
+    """Raises: Invalid where a metric_list or filter_list has nothing in it, or two of one name: lm-eval keeps one figure to a name."""
+    name, example = LISTS[field]
+    if not items(node):
+        raise wrong(node, f"{field} must list at least one, as {example}; or leave it out", code=CODE)
+    first: dict[str, Any] = {}
+    for one in items(node):
+        if name not in (told := pairs(one)):
+            continue  # told by who looks into each
+        key = told[name][1]
+        own = metric_of(key) if name == "metric" else word(key, code=CODE)
+        if own in first:
+            hint = "keep one" if name == "metric" else "give each a name of its own"
+            told_at = place(first[own].start_mark).removesuffix(": ")
+            raise wrong(key, f"{field} has {own!r} twice, here and in {told_at}; only the last would count: {hint}", code=CODE)
+        first[own] = key
 
 
 def check_metrics(node: Any, *, kind: str) -> None:
     """Raises: Invalid for a metric that there is not, that the kind (an output_type) does not give, or that is not aggregated so."""
-    if not items(node) or not all(pairs(one) for one in items(node)):
+    if not all(pairs(one) for one in items(node)):
         raise wrong(node, "metric_list must list at least one metric, as - metric: acc", code=CODE)
     for one in items(node):
         _check_metric(one, kind=kind)
@@ -100,6 +128,8 @@ def check_filters(node: Any) -> None:
         if "filter" not in told or "name" not in told:
             raise wrong(one, "each of filter_list has a name and a filter, a list such as - function: take_first", code=CODE)
         check_keys(told, {"name", "filter"}, what="a filter of filter_list")
+        if not items(told["filter"][1]):
+            raise wrong(told["filter"][1], "a filter has at least one step, as - function: take_first", code=CODE)
         for step in items(told["filter"][1]):
             _check_filter(step)
 
@@ -233,6 +263,15 @@ def _exact_match() -> Any:
     from lm_eval.api.metrics import exact_match_hf_evaluate
 
     return exact_match_hf_evaluate
+
+
+def generation_remark(node: Any) -> str | None:
+    """What is to be said of generation arguments that are taken, with their line."""
+    from streams.quality import generation
+
+    told = {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
+    said = generation.remark(told)
+    return said and f"{place(pairs(node)['until'][0].start_mark)}{said}"
 
 
 def check_generation(node: Any) -> None:

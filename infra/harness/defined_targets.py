@@ -7,6 +7,7 @@ ConfigurableTask.process_results.
 from collections.abc import Iterator
 from typing import Any, Final
 
+from infra.harness.defined_metrics import GIVES
 from infra.harness.rows import shown
 
 TARGET: Final = "doc_to_target"
@@ -25,6 +26,34 @@ def answer_of(task: Any, document: Any) -> Any:
 
 def _plain(answer: Any) -> Any:
     return answer.item() if getattr(answer, "ndim", None) == 0 else answer
+
+
+def wrong_asked(task: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """What is wrong with a right answer that is itself asked: how likely it is after a prompt, or as a whole text."""
+    if task.OUTPUT_TYPE == "loglikelihood_rolling":
+        if not isinstance(text := task.doc_to_target(document), str):
+            yield TARGET, f"{shown(text)}: what is measured must be a text; give one, or leave the row out"
+    elif task.OUTPUT_TYPE == "loglikelihood":
+        told = answer_of(task, document)
+        if told is None or isinstance(told, bool | dict | list):
+            yield TARGET, f"{shown(told)}, and its Python form would be asked; give a text, or leave the row out"
+        elif not str(told).strip():
+            yield TARGET, "it is empty, and nothing has no likelihood; give a text, or leave the row out"
+
+
+def hidden(task: Any) -> bool:
+    """Whether every right answer is empty, as where a test split's labels are hidden, though answers are compared with it."""
+    of_fields = type(task).__name__ == "ConfigurableTask" and task.config.process_results is None
+    if task.OUTPUT_TYPE != "generate_until" or not of_fields or task.config.doc_to_choice is not None:
+        return False
+    compared = {name for name, gives in GIVES["generate_until"].items() if gives != "nothing"}
+    if not any(one.get("metric") in compared for one in task.config.metric_list or ({"metric": "exact_match"},)):
+        return False
+    return not any(_said(answer_of(task, document)) for document in task.eval_docs)
+
+
+def _said(gold: Any) -> bool:
+    return any(str(one).strip() for one in gold) if isinstance(gold, list) else bool(str(gold).strip())
 
 
 def wrong_target(task: Any, document: Any) -> Iterator[tuple[str, str]]:
@@ -59,7 +88,7 @@ def _wrong_answer(task: Any, gold: Any, document: Any) -> Iterator[tuple[str, st
         choices = task.doc_to_choice(document)
         if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(choices):
             yield TARGET, f"{shown(gold)} is no place of its {len(choices)} choices: give 0 to {len(choices) - 1}"
-    elif gold is None or isinstance(gold, dict):
+    elif gold is None or isinstance(gold, bool | dict):
         yield TARGET, f"{shown(gold)}, and would be compared as its Python form; give a text, or leave the row out"
 
 

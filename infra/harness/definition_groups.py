@@ -12,8 +12,8 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.defined_metrics import check_keys, idle_keys
-from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, fields_of, included, modules_of, root_of
+from infra.harness.defined_metrics import check_keys, generation_remark, idle_keys, metric_of
+from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
 
@@ -49,14 +49,16 @@ def members(files: Files) -> list[Member | Leaf]:
 
 
 def remarks(files: Files) -> list[str]:
-    """What is said that counts for nothing, as in lm-eval: groups' metrics that none of their tasks has, arguments that no metric takes.
-
-    Raises: Invalid.
-    """
+    """What is said that counts for nothing, as in lm-eval: groups' metrics that none of their tasks has, arguments that no metric takes;
+    and stop texts that end every answer at once. Raises: Invalid."""
     told = list[str]()
     for one in _members(files, whole=True, remarks=told):
-        if isinstance(one, Member) and "metric_list" in one.fields and "process_results" not in one.fields:
-            kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
+        if not isinstance(one, Member):
+            continue
+        kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
+        if "generation_kwargs" in one.fields and kind == USUAL and (said := generation_remark(one.fields["generation_kwargs"][1])):
+            told.append(said)
+        if "metric_list" in one.fields and "process_results" not in one.fields:
             told += [
                 f"{place(key.start_mark)}{key.value} counts for nothing with metric {metric} of {kind}, as in lm-eval: leave it out"
                 for key, metric in idle_keys(one.fields["metric_list"][1], kind=kind)
@@ -102,23 +104,36 @@ def _members(files: Files, *, whole: bool, remarks: list[str] | None = None) -> 
         yield _member(_name(fields, root), fields, root, Way((), paths))
         return
     group = _Group(files, *_beside(files), whole, [] if remarks is None else remarks)
-    there = set[str]()
-    for one in group.members(word(fields[GROUP][1], code=CODE), fields, {}, Way((), paths)):
-        if one.name not in there:
-            there.add(one.name)
+    name, there = word(fields[GROUP][1], code=CODE), dict[str, Member | Leaf]()
+    for one in group.members(name, fields, {}, Way((), paths)):
+        if one.name == name:
+            raise wrong(fields[GROUP][0], f"group {name!r} has a task of its own name: give one of them another", code=CODE)
+        if (first := there.setdefault(one.name, one)) is one:
             yield one
+        elif whole and (other := _other(first, one)):
+            told = f"group {name}: task {one.name!r} is in it twice, with another {', '.join(other)}; only the first would count: keep one"
+            raise wrong(fields["task"][0], told, code=CODE)
+
+
+def _other(first: Member | Leaf, second: Member | Leaf) -> list[str]:
+    """The fields in which two of one name differ: not said in the same place."""
+    if isinstance(first, Leaf) or isinstance(second, Leaf):
+        return [] if first == second else ["num_fewshot"]
+    said = [{key: (node.start_mark.name, node.start_mark.index) for key, (_, node) in one.fields.items()} for one in (first, second)]
+    return sorted({key for key, _ in said[0].items() ^ said[1].items()} - COSMETIC)
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
     """Takes groups apart. `there`: the tasks, groups and tags of the files beside the definition, each with its files.
 
-    `faults`: what is wrong with files beside it. `whole`: all of a group's tasks must be there, else those that are not are passed over.
-    `remarks`: where what counts for nothing is told.
+    `twice`: those of them that several files define, tags aside. `faults`: what is wrong with files beside it. `whole`: all of a group's
+    tasks must be there, else those that are not are passed over. `remarks`: where what counts for nothing is told.
     """
 
     files: Files
     there: Mapping[str, list[str]]
+    twice: Mapping[str, list[str]]
     faults: Sequence[Invalid]
     whole: bool
     remarks: list[str]
@@ -160,6 +175,11 @@ class _Group:
             raise wrong(item, f"each task of group {group} is a name, or a mapping with task or group", code=CODE)
 
     def _named(self, name: str, item: Any, over: Fields, way: Way) -> Iterator[Member | Leaf]:
+        if name in self.twice:
+            told = (
+                f"{name!r} is defined in {' and in '.join(self.twice[name])}: give one of them another name, or take it out of the folder"
+            )
+            raise wrong(item, told, code=CODE)
         if name in self.there:
             for path in self.there[name]:
                 yield from self._in_file(path, {key: pair for key, pair in over.items() if key not in (GROUP, "task")}, way)
@@ -202,9 +222,9 @@ def _name(fields: Fields, root: Any) -> str:
     return word(fields["task"][1], code=CODE)
 
 
-def _beside(files: Files) -> tuple[dict[str, list[str]], list[Invalid]]:
-    """The tasks and groups of the files beside the definition, and tags with their tasks, each name with its files; and what is wrong
-    with files that cannot be read as such."""
+def _beside(files: Files) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Invalid]]:
+    """The tasks and groups of the files beside the definition, and tags with their tasks, each name with its files; those of which there
+    are several; and what is wrong with files that cannot be read as such."""
     named: dict[str, list[str]] = {}
     tags: dict[str, list[str]] = {}
     faults = list[Invalid]()
@@ -215,10 +235,10 @@ def _beside(files: Files) -> tuple[dict[str, list[str]], list[Invalid]]:
             faults.append(fault)
             continue
         if (key := GROUP if GROUP in fields else "task") in fields:
-            named.setdefault(word(fields[key][1], code=CODE), [path])  # of two the first, as in lm-eval
+            named.setdefault(word(fields[key][1], code=CODE), []).append(path)
         for tag in items(fields["tag"][1]) if "tag" in fields and GROUP not in fields else ():
             tags.setdefault(word(tag, code=CODE), []).append(path)
-    return tags | named, faults
+    return tags | named, {name: paths for name, paths in named.items() if len(paths) > 1}, faults
 
 
 def _check_figures(fields: Fields) -> None:
@@ -252,16 +272,11 @@ def _unknown_metrics(group: str, fields: Fields, found: Sequence[Member | Leaf])
     own = [one.fields.get("metric_list") for one in found if isinstance(one, Member)]
     if "aggregate_metric_list" not in fields or len(own) < len(found) or not all(own):
         return
-    there = sorted({_metric(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
+    there = sorted({metric_of(pairs(one)["metric"][1]) for told in own if told for one in items(told[1]) if "metric" in pairs(one)})
     for one in items(fields["aggregate_metric_list"][1]):
-        if (node := pairs(one).get("metric")) and (name := _metric(node[1])) not in there:
+        if (node := pairs(one).get("metric")) and (name := metric_of(node[1])) not in there:
             where = place(node[1].start_mark)
             yield f"{where}no task of group {group} has metric {name!r}, which is left out as in lm-eval; {meant(name, there)}"
-
-
-def _metric(node: Any) -> str:
-    """A metric's name; that of a function is the function's own."""
-    return str(node.value).rpartition(".")[2] if node.tag == FUNCTION else str(value_of(node))
 
 
 def _near(name: str, there: Mapping[str, list[str]]) -> str:

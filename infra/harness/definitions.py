@@ -18,7 +18,15 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
 
 from infra.harness.defined_fields import check_kinds
-from infra.harness.defined_metrics import check_aggregations, check_examples, check_filters, check_generation, check_metrics
+from infra.harness.defined_metrics import (
+    LISTS,
+    check_aggregations,
+    check_examples,
+    check_filters,
+    check_generation,
+    check_metrics,
+    check_named,
+)
 from infra.harness.definition_files import CODE, FUNCTION, Fields, Files, check_function, modules_of
 from infra.harness.definition_groups import USUAL, Member, members, name_of
 from infra.marked_yaml import PLAIN, meant, nodes, pairs, word, wrong
@@ -126,6 +134,8 @@ def _check_reach(told: Fields, *, trust_code: bool) -> None:
 
 def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:
     kind = told["output_type"][1].value if "output_type" in told else USUAL
+    for field in LISTS.keys() & told.keys():
+        check_named(told[field][1], field=field)
     # What a module registers with lm-eval is there once that is imported.
     if not (trust_code and any(REGISTERS in files.texts[path] for path in modules_of(files, told))):
         _check_registered(told, kind=kind, trust_code=trust_code)

@@ -6,10 +6,12 @@ The template is filled once more with nulls that are alike in all, but cannot be
 
 import functools
 from collections.abc import Iterator, Mapping
+from numbers import Number
 from typing import Any, Final, Never
 
 from jinja2.runtime import TemplateReference
 
+NUMBER: Final = "\0"  # before what a template shows of a number
 PART: Final = "what is made of a column"
 
 
@@ -24,6 +26,11 @@ def wrongly_shown(told: Any, document: Mapping[str, Any]) -> str | None:
     except Exception:  # noqa: BLE001  the document as it is fills the template: whatever this raises is no matter of a text
         return None
     return None
+
+
+def shows_number(template: str, document: Mapping[str, Any]) -> bool:
+    """Whether a template shows a number of a document, as `{{ choices.index(answer) }}` does, and not a text of digits."""
+    return bool(NUMBER in _numbered(template).render(**document))
 
 
 class ShownError(Exception):
@@ -75,6 +82,14 @@ def _checked(value: Any) -> Any:
     if isinstance(value, Iterator):
         raise ShownError("what would be shown is no text yet, but what a filter goes through; add |join or |list")
     return value
+
+
+@functools.cache
+def _numbered(template: str) -> Any:
+    from lm_eval import utils
+
+    marking = utils.env.overlay(finalize=lambda value: f"{NUMBER}{value}" if isinstance(value, Number) else value)
+    return type(marking).from_string(marking, template)
 
 
 @functools.cache

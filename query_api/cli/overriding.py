@@ -115,6 +115,8 @@ def engine_said(name: str | None, options: Sequence[str], *, url: str | None = N
     for one in options:
         if "=" not in one:
             raise Invalid(f"--option {one!r}: write name=value", code="option")
-    if url is None:
-        return {"name": name, "options": dict(one.split("=", 1) for one in options)}
-    return {"name": name or "openai", "options": dict(one.split("=", 1) for one in options) | {"url": url}}
+    told: dict[str, str] = {} if url is None else {"url": url}
+    for option, value in (one.split("=", 1) for one in options):
+        if told.setdefault(option, value) != value:
+            raise Invalid(f"option {option} is given twice, {told[option]!r} and {value!r}: only one would count; keep one", code="option")
+    return {"name": name if url is None else name or "openai", "options": told}

@@ -68,7 +68,13 @@ class _OnDisk(Mapping[str, str]):
 
 def _folder(folder: Path, *, trust_code: bool) -> list[_Packed]:
     """All tasks and groups in a folder; what is a part of a group in it comes with that alone."""
-    found = [one for path in _OnDisk(folder) for one in _file(Path(path), trust_code=trust_code, among=folder)]
+    found, first = list[_Packed](), dict[str, str]()
+    for path in _OnDisk(folder):
+        for one in _file(Path(path), trust_code=trust_code, among=folder):
+            if (other := first.setdefault(one.told["name"], path)) != path:
+                told = f"{other} and {path} both define {one.told['name']!r}: give one of them another name, or name one file alone"
+                raise Invalid(told, code="task-twice")
+            found.append(one)
     if not found:
         raise Invalid(f"{folder} holds no task: there is no *.yaml in it with task or group", code="no-file")
     within = {name for one in found for name in one.parts - {one.told["name"]}}

@@ -116,6 +116,11 @@ def arguments(text: str) -> dict[str, Any]:
         ) from error
     if not isinstance(told, dict):
         raise Invalid(f"generation arguments {_quoted(text)} are no JSON object; give one, as " + '{"max_gen_toks": 64}', code="generation")
+    try:
+        json.dumps(told, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("generation arguments hold half of a letter (a lone surrogate): write the letter, or leave it out",
+                      code="generation") from error  # fmt: skip
     check(told)
     return told
 
@@ -128,11 +133,24 @@ def check(told: Mapping[str, Any]) -> None:
         takes, holds = ARGUMENTS[name]
         if value is not None and not holds(value):
             raise Invalid(f"generation argument {name} is {_quoted(value)}; give {takes}", code="generation")
+    lengths = {name: told[name] for name in LENGTHS if told.get(name) is not None}
+    if len(set(lengths.values())) > 1:
+        said = " and ".join(f"{name}={value}" for name, value in lengths.items())
+        raise Invalid(f"{said} are names of one thing, the most tokens of an answer, and only {next(iter(lengths))} would count: keep one",
+                      code="generation")  # fmt: skip
     if told.get("do_sample") and told.get("temperature") == 0:
         raise Invalid(
             "do_sample is true and temperature 0: nothing can be drawn at that temperature; leave do_sample out for the likeliest tokens, "
             "or give a temperature above 0", code="generation",
         )  # fmt: skip
+
+
+def remark(told: Mapping[str, Any]) -> str | None:
+    """What is to be said of arguments that are taken, and mean what few want."""
+    until = told.get("until")
+    if until == "" or (isinstance(until, list | tuple) and "" in until):
+        return "until has an empty text, which ends every answer after one token, as in lm-eval: leave it out"
+    return None
 
 
 def check_taken(told: Mapping[str, Any], *, engine: str) -> None:

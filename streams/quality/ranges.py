@@ -12,6 +12,13 @@ RATIOS: Final = frozenset({
     "over_refusal_rate", "pass@1", "pass@10", "pass@100", "pass_at_1", "pct_stereotype", "preference", "refusal_rate", "rep_4", "rhyme",
     "rouge1", "rouge1_acc", "rouge2", "rouge2_acc", "rougeL", "rougeL_acc", "rougeLsum", "toxic", "toxicity", "toxicity_probability",
     "unrelated_8gram",
+    # Of lm-eval's own tasks (0.4.13, what process_results of each gives).
+    "acc_ambig", "acc_disambig", "accuracy_amb", "accuracy_disamb", "anywhere_accuracy", "classification_score", "code_sim_score",
+    "consistency_rate", "count_score", "extraction_rate", "f1_abstractive", "flexible_f1", "inst_level_loose_acc", "inst_level_strict_acc",
+    "is_included", "json_validity", "libra_score", "math_verify", "mrr", "non_greedy_accuracy", "numerical_match",
+    "options_consistency_rate", "partial_accuracy", "precision", "prompt_level_loose_acc", "prompt_level_strict_acc", "qa_f1_score",
+    "qa_f1_zh_score", "r@1", "r@2", "recall", "relaxed_accuracy", "retrieval_score", "retrieval_zh_score", "rouge_score", "rouge_zh_score",
+    "schema_compliance", "verifiable_reward",
 })  # fmt: skip
 LARGEST: Final = 1e60  # the fourth powers of many such values, which their skewness needs, can be added still
 NOT_NEGATIVE: Interval = (0.0, math.inf)
@@ -21,6 +28,10 @@ RANGES: Final[dict[str, Interval]] = {
     **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), (1.0, math.inf)),
     **dict.fromkeys(("bits_per_byte", "ter", "mtld", "syllable_error", "syllable_spread"), NOT_NEGATIVE),
     **dict.fromkeys(("bleu", "chrf", "chrf++", "eqbench", "self_bleu", "smoothed_bleu_4"), PERCENT),
+    # TruthfulQA and its like: the best and the mean over references in per cent, and the best right one less the best wrong one.
+    **dict.fromkeys(("bleu_avg", "bleu_max", "rouge1_max", "rouge2_max", "rougeL_avg", "rougeL_max", "percent_parseable"), PERCENT),
+    **dict.fromkeys(("bleu_diff", "rouge1_diff", "rouge2_diff", "rougeL_diff"), (-100.0, 100.0)),
+    **dict.fromkeys(("amb_bias_score", "disamb_bias_score"), (-1.0, 1.0)),  # BBQ's: twice a share, less one
     "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": (-1.0, 1.0),
     **dict.fromkeys(("bertscore", "bertscore_precision", "bertscore_recall"), (-1.0, 1.0)),  # cosines
     **dict.fromkeys(("rating", "coherence", "creativity", "style", "prompt_following"), (1.0, 10.0)),  # points of a rubric

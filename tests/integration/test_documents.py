@@ -128,6 +128,8 @@ def test_a_column_that_is_not_there_is_told_with_the_one_that_was_meant(
 
 
 LISTS = GENERATED.replace("answer", "answers")
+LIKELY = LISTS.replace("generate_until", "loglikelihood").replace("exact_match", "acc")
+ROLLING = LISTS.replace("generate_until", "loglikelihood_rolling").replace("exact_match", "byte_perplexity")
 CHOSEN = WHOLE.replace("answer", "answers")
 PLACES = LISTS.replace("metric_list", 'doc_to_choice: "{{choices}}"\nmetric_list')
 
@@ -144,6 +146,16 @@ PLACES = LISTS.replace("metric_list", 'doc_to_choice: "{{choices}}"\nmetric_list
         (PLACES, (0, 2), "document {n}, doc_to_target: the number 2 is no place of its 2 choices: give 0 to 1"),
         (LISTS, ("a", None), "document {n}, doc_to_target: null, and would be compared as its Python form"),
         (LISTS, ({"a": 1}, {"a": 1}), "document 0, doc_to_target: an object of 1, and would be compared"),
+        (LISTS, (True, True), "document 0, doc_to_target: true or false, and would be compared as its Python form"),
+        (LISTS, ("", ""), "line 6: every document's right answer is empty, as where labels are hidden: no answer can be right"),
+        (LISTS, ([""], [""]), "line 6: every document's right answer is empty"),
+        (LIKELY, ("a", None), "document {n}, doc_to_target: null, and its Python form would be asked; give a text"),
+        (LIKELY, (True, True), "document 0, doc_to_target: true or false, and its Python form would be asked"),
+        (LIKELY, ({"k": "x"}, {"k": "x"}), "document 0, doc_to_target: an object of 1, and its Python form would be asked"),
+        (LIKELY, ("a", " "), "document {n}, doc_to_target: it is empty, and nothing has no likelihood"),
+        (ROLLING, ("a", None), "document {n}, doc_to_target: null: what is measured must be a text"),
+        (ROLLING, (5, 5), "document 0, doc_to_target: the number 5: what is measured must be a text"),
+        (ROLLING, (True, True), "document 0, doc_to_target: true or false: what is measured must be a text"),
     ],
 )
 def test_right_answers_that_a_metric_does_not_take_are_told(
@@ -154,6 +166,39 @@ def test_right_answers_that_a_metric_does_not_take_are_told(
     with pytest.raises(Invalid) as refused:
         built(tmp_path, whole, "\n".join(map(json.dumps, rows)))
     assert says.format(n=place) in without_place(str(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("target", "gold"),
+    [
+        ("code", "1"),
+        ('"{{choices.index(code)}}"', "1"),
+        ('"{{code|int}}"', "0"),
+        ('"{{number}}"', "0"),
+        ("1", "0"),
+        ('"{{code}}"', None),
+        ('"{{code|trim}}"', None),
+        ("'1'", None),
+    ],
+)
+def test_digits_that_are_a_choices_text_and_anothers_place_are_told(tmp_path: Path, target: str, gold: str | None) -> None:
+    """A number is a place, and a column's text a choice's, as in lm-eval; of a template's text it takes the place without a word."""
+    rows = [row | {"choices": ["1", "0"], "code": "1", "number": 1} for row in ROWS]
+    whole, written = WHOLE.replace("doc_to_target: answer", f"doc_to_target: {target}"), "\n".join(map(json.dumps, rows))
+    if gold is not None:
+        assert built(tmp_path, whole, written).samples[0].target == gold
+        return
+    with pytest.raises(
+        Invalid, match=r"line 7: document 0.*, doc_to_target: its digits are the text of choice 0, and taken for the place of"
+    ):
+        built(tmp_path, whole, written)
+
+
+def test_a_right_answer_may_be_empty_in_some_documents(tmp_path: Path) -> None:
+    """As where there is nothing to find."""
+    assert (
+        len(built(tmp_path, LISTS, "\n".join(json.dumps(row | {"answers": "" if n else "a"}) for n, row in enumerate(ROWS))).samples) == 6
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def test_every_field_of_a_request_has_a_bound() -> None:
         ({"tasks": [{"name": "t"}, {"name": "u", "fewshot": 5_000}]}, "tasks.1.fewshot 5000: give at most 1,000"),
         ({"tasks": [{"name": "t", "limit": 2**63 - 1}]}, "tasks.0.limit 9223372036854775807: give at most 2,000,000"),
         ({"tasks": [{"name": "t", "seeds": [1] * 1_001}]}, "tasks.0.seeds has 1,001 entries: give at most 1,000"),
+        ({"tasks": [{"name": "t", "seeds": [1, 10**30]}]}, "tasks.0.seeds has a whole number of 100 bits: give at most 63"),
+        ({"workload": load(1, hash_ids=[-(2**63) - 1])}, "workload.trace.0.hash_ids has a whole number of 64 bits: give at most 63"),
         ({"tasks": [{"name": "t" * 201}]}, "tasks.0.name has 201 characters: give at most 200"),
         ({"tasks": [{"name": "t", "metrics": ["m" * 1_001]}]}, "tasks.0.metrics has an entry of 1,001 characters: give at most 1,000"),
         ({"tasks": [{"name": f"{n}"} for n in range(1_001)]}, "tasks has 1,001 entries: give at most 1,000"),

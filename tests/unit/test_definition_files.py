@@ -21,11 +21,13 @@ from infra.harness.definition_groups import Member, member, members, only, remar
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
 from infra.marked_yaml import PLAIN, TAGGED, nodes, value_of
-from infra.preparing import expanded, leaves_of
+from infra.preparing import expanded, leaves_of, remarks_of
 from query_api.cli.task_files import is_path, tasks_in
+from query_api.operations.parsing import validated
+from query_api.producing.submitting import Submission, requested
 from schemas.requests import TaskChoice
 from streams.errors import Invalid
-from tests.unit.test_definitions import WHOLE
+from tests.unit.test_definitions import GENERATED, WHOLE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 TASKS = Path(lm_eval.__file__).parent / "tasks"
@@ -142,6 +144,36 @@ def test_a_group_is_one_choice_and_its_tasks_are_planned_by_themselves() -> None
         leaves_of(choice.model_copy(update={"name": "other"}))
 
 
+def test_a_task_that_is_asked_for_in_two_ways_is_refused() -> None:
+    """By name and in a group, or in two groups; it keeps its group where nothing differs, in whichever order."""
+
+    def named(*told: dict[str, Any]) -> list[tuple[str, str | None, int | None]]:
+        choices = [TaskChoice.model_validate(one) for one in told]
+        of_all = {"blimp": ["one", "two"], "other": ["two"]}
+        leaves = [[Leaf(name) for name in of_all.get(one.name, [one.name])] for one in choices]
+        return [(one.name, one.group, one.fewshot) for one in expanded(choices, leaves)]
+
+    alike = {("one", "blimp", None), ("two", "blimp", None)}
+    assert set(named({"name": "blimp"}, {"name": "one"})) == alike
+    assert set(named({"name": "one"}, {"name": "blimp"})) == alike
+    short: dict[str, Any] = {"name": "one", "fewshot": 5, "limit": 3}
+    for told in ([{"name": "blimp"}, short], [short, {"name": "blimp"}]):
+        with pytest.raises(
+            Invalid, match=r"task 'one' is asked for twice, with another fewshot, limit; a run has each task once: leave one out"
+        ):
+            named(*told)
+    with pytest.raises(Invalid, match=r"task 'two' is asked for twice, with another group \(blimp, other\)"):
+        named({"name": "blimp"}, {"name": "other"})
+
+
+def test_two_files_of_a_folder_that_define_one_task_are_told(tmp_path: Path) -> None:
+    """Both by their names."""
+    for name in ("b.yaml", "c.yaml"):
+        (tmp_path / name).write_text(WHOLE)
+    with pytest.raises(Invalid, match=r"b\.yaml and .*c\.yaml both define 'capitals': give one of them another name"):
+        tasks_in([tmp_path], trust_code=False)
+
+
 @pytest.mark.parametrize(("said", "by_size"), [("", True), (", weight_by_size: true", True), (", weight_by_size: false", False)])
 def test_a_groups_tasks_count_by_their_samples_unless_it_says_otherwise(said: str, by_size: bool) -> None:
     """Its own, and lm-eval's in it; as lm-eval takes the same figures."""
@@ -182,6 +214,14 @@ def test_what_one_task_of_a_group_needs_is_told_from_what_others_need() -> None:
          "a.yaml, line 5: weight_by_size must be true (samples count alike) or false (tasks do)"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - {metric: acc, weight_by_size: false}\n  - metric: f1\n"},
          "a.yaml, line 4: weight_by_size must be the same for all figures of a group"),
+        ({"a.yaml": "group: b\ntask: [b, c]\n", "b.yaml": f"task: b\n{REST}", "c.yaml": f"task: c\n{REST}"},
+         "a.yaml, line 1: group 'b' has a task of its own name: give one of them another"),
+        ({"a.yaml": "group: x\ntask:\n  - b\n", "b.yaml": f"task: b\n{REST}", "c.yaml": f"task: b\n{REST}"},
+         "a.yaml, line 3: 'b' is defined in b.yaml and in c.yaml: give one of them another name, or take it out of the folder"),
+        ({"a.yaml": "group: x\ntask: [b, {task: b, num_fewshot: 1}]\n", "b.yaml": f"task: b\n{REST}"},
+         "a.yaml, line 2: group x: task 'b' is in it twice, with another num_fewshot; only the first would count: keep one"),
+        ({"a.yaml": "group: x\ntask: [boolq, {task: boolq, num_fewshot: 1}]\n"},
+         "a.yaml, line 2: group x: task 'boolq' is in it twice, with another num_fewshot"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    agregation: mean\n"},
          "a.yaml, line 5: aggregate_metric_list has no 'agregation'; did you mean aggregation?"),
         ({"a.yaml": "group: x\ntask: [boolq]\naggregate_metric_list:\n  - metric: acc\n    weight_by_size: !function a.b\n"},
@@ -240,6 +280,24 @@ def test_an_argument_that_no_metric_takes_is_told() -> None:
     ]
     generated = WHOLE.replace("multiple_choice", "generate_until").replace("acc", "exact_match\n    ignore_case: true")
     assert remarks(Files("a.yaml", {"a.yaml": generated})) == []
+
+
+@pytest.mark.parametrize("until", ["['']", "''", "[x, '']"])
+def test_a_stop_text_that_ends_every_answer_is_told(until: str) -> None:
+    """Of a definition with its line, of a request with its task; answers end as lm-eval's do."""
+    says = "until has an empty text, which ends every answer after one token, as in lm-eval: leave it out"
+    asked = f"{GENERATED}generation_kwargs:\n  until: {until}\n"
+    assert remarks(Files("a.yaml", {"a.yaml": asked})) == [f"a.yaml, line 10: {says}"]
+    of_request = {"name": "boolq", "generation": {"json_text": json.dumps({"until": yaml.safe_load(until)})}}
+    request = {
+        "submitter": "me",
+        "model": {"uri": "m"},
+        "engine": {"name": "echo"},
+        "tasks": [of_request, {"name": "capitals", "definition": asked}],
+    }
+    assert remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me")) == [
+        f"task boolq: {says}", f"line 10: {says}",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])

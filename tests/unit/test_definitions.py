@@ -46,6 +46,13 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (("output_type: multiple_choice", "output_type: choice"), "line 3: output_type 'choice' must be one of multiple_choice"),
         (("test_split: test\n", ""), "line 1: test_split must be there"),
         (("dataset_path: me/capitals\n", ""), "line 1: dataset_path must be there"),
+        (
+            ("doc_to_target: answer", "doc_to_target: 1.0"),
+            "line 7: doc_to_target must be a template, a column's name, the place of a choice",
+        ),
+        (("doc_to_target: answer", "doc_to_target: yes"), "or a function, not yes; put it in quotes"),
+        (('"The capital of {{country}} is"', "{a: b}"), "line 5: doc_to_text must be a template, a column's name or a function, not map"),
+        (('"{{choices}}"', "1.5"), "line 6: doc_to_choice must be a list, a template, a column's name or a function, not 1.5"),
         (("metric: acc", "metric: acc_nrom"), "line 9: there is no metric 'acc_nrom'; did you mean acc_norm?"),
         (("{{country}}", "{{country"), "line 5: not a Jinja template"),
         (
@@ -123,6 +130,14 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
         (GENERATED, f"- metric: bleu\n{FILTER}take_first_k", "line 12: filter take_first_k needs k as well"),
+        (GENERATED, f"- metric: bleu\n{FILTER}lowercase\n  - {{name: own, filter: [{{function: take_first}}]}}",
+         "line 13: filter_list has 'own' twice, here and in line 10; only the last would count: give each a name of its own"),
+        (WHOLE, "- metric: acc\nfewshot_config: {doc_to_target: 1.0}", "line 10: doc_to_target must be a template, a column's name, the"),
+        (GENERATED, "- metric: bleu\nfilter_list: []", "line 9: filter_list must list at least one, as - {name: first, filter: [{function"),
+        (GENERATED, "- metric: bleu\nfilter_list: [{name: own, filter: []}]", "line 9: a filter has at least one step, as"),
+        (GENERATED, "- metric: exact_match\n  - metric: exact_match\n    ignore_case: true",
+         "line 9: metric_list has 'exact_match' twice, here and in line 8; only the last would count: keep one"),
+        (GENERATED, "- metric: bleu\n  - {metric: !function os.bleu, aggregation: mean}", "line 9: !function os.bleu runs Python"),
         (GENERATED, "- metric: bleu\nfewshot_config:\n  smapler: first_n", "line 10: fewshot_config has no 'smapler'; did you mean"),
         (GENERATED, "- metric: bleu\nfewshot_config:\n  sampler: frist_n", "line 10: there is no sampler 'frist_n'; did you mean first_n?"),
         (GENERATED, "- metric: bleu\nfewshot_config: first_n", "line 9: fewshot_config must be a mapping"),
@@ -179,6 +194,8 @@ def faults_of(text: str) -> Iterator[str]:
         ("mine\n    agregation: mean", "line 10: a metric has no 'agregation'; did you mean aggregation?"),
         ("mine\n    aggregation: mean\n    weight_by_size: true", None),
         ("acc", None),
+        ("acc\n  - metric: acc", "line 10: metric_list has 'acc' twice, here and in line 9"),
+        ("bleu\n  - {metric: !function os.bleu, aggregation: mean}", "line 10: metric_list has 'bleu' twice, here and in line 9"),
     ],
 )
 def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: str | None) -> None:

@@ -22,6 +22,9 @@ REFUSED = {
     '{"exponential_decay_length_penalty": 5}': "[20, 1.05]", '{"suppress_tokens": [-600]}': "each 0 or more",
     '{"sequence_bias": {"1": 2}}': "[[[12, 7], -1.5]]", '{"forced_bos_token_id": [1]}': "a token's id",
     '{"max_gen_toks": 1, "max_gen_toks": 3}': "'max_gen_toks' is there twice",
+    '{"max_gen_toks": 3, "max_new_tokens": 400}':
+        "max_gen_toks=3 and max_new_tokens=400 are names of one thing, the most tokens of an answer, and only max_gen_toks would count",
+    '{"until": "\\ud800"}': "half of a letter (a lone surrogate): write the letter", '{"\\ud800": 1}': "half of a letter",
     '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
 }  # fmt: skip
 TAKEN: list[dict[str, Any]] = [
@@ -30,6 +33,7 @@ TAKEN: list[dict[str, Any]] = [
     {"eos_token_id": [1, 2], "bad_words_ids": [[1], [2, 3]], "sequence_bias": [[[1, 2], -3.5]],
      "exponential_decay_length_penalty": [4, 1.5], "forced_eos_token_id": 2, "suppress_tokens": [0]},
     {"num_beams": 4, "early_stopping": "never"}, {"do_sample": True, "temperature": 1, "top_k": 0},
+    {"max_gen_toks": 4, "max_tokens": 4, "max_new_tokens": None},
 ]  # fmt: skip
 
 
