@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import transformers
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
@@ -85,7 +86,9 @@ class Classifier:
 
     def _likelihoods(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """The logarithm of every label's probability, shape [rows, labels]: softmax of one label's kind, sigmoid where several may hold."""
-        logits = self._model(torch.tensor(rows, dtype=torch.long, device=self._device)).logits.double()
+        logits = self._model(torch.tensor(rows, dtype=torch.long, device=self._device)).logits
+        overflow.check(logits, dtype=self._model.dtype)
+        logits = logits.double()
         several = self._model.config.problem_type == SEVERAL
         return torch.nn.functional.logsigmoid(logits) if several else torch.log_softmax(logits, dim=-1)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import transformers
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.likelihood import Roots, forward
@@ -154,6 +155,7 @@ class Texts:
                 first, under_way = len(under_way), under_way + begun
             else:
                 logits, first = self._step(under_way, slots), 0
+            overflow.check(logits, dtype=self._model.dtype)
             tokens = chosen(logits, [text.dice for text in under_way[first:]])
             for slot, token in reversed(list(enumerate(tokens, start=first))):
                 under_way[slot].write(token)
@@ -226,6 +228,7 @@ class Texts:
             return torch.full((len(input_ids),), over, device=input_ids.device)
 
         def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            overflow.check(scores, dtype=self._model.dtype)
             token = written.thought.forced(input_ids.shape[1] - count)
             if token is None:
                 return scores

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.memory import Budget
@@ -155,7 +156,8 @@ def _places(start: int, row: Row, *, one: Wanted) -> list[int]:
 
 
 def _likelihoods(logits: torch.Tensor, places: Sequence[Sequence[int]], targets: Sequence[Tokens]) -> list[Likelihood]:
-    """Each sequence's likelihood from its places among the logits, [places, vocabulary]."""
+    """Each sequence's likelihood from its places among the logits, [places, vocabulary]. Raises: Permanent where these are no numbers."""
+    overflow.check(logits, dtype=logits.dtype)
     at = torch.tensor([place for several in places for place in several], dtype=torch.long, device=logits.device)
     token = torch.tensor([token for several in targets for token in several], dtype=torch.long, device=logits.device)
     every, likeliest = torch.empty_like(at, dtype=logits.dtype), (logits.argmax(-1)[at] == token).tolist()

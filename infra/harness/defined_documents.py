@@ -231,7 +231,7 @@ def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str,
     if task.config.process_results is not None or task.multiple_input:
         return
     yield from _wrong_label(task, choices, document)
-    yield from _either(task, choices, document)
+    yield from either(task, task.config.doc_to_target, answer_of(task, document), choices, document)
     yield from _alike(task, choices, document)
     binary = {name for name in ("f1",) if name in task.aggregation()}
     if binary and len(choices) > 2 and getattr(task.aggregation()["f1"], "__module__", "") == "lm_eval.api.metrics":
@@ -260,9 +260,11 @@ def _alike(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
             return
 
 
-def _either(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
-    """A text of digits that a template makes, which lm-eval takes for a place, and that is the text of another choice."""
-    told, gold = task.config.doc_to_target, answer_of(task, document)
+def either(task: Any, told: Any, gold: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:
+    """A text of digits that a template makes, which lm-eval takes for a place, and that is the text of another choice.
+
+    `told`: the template, which made `gold`.
+    """
     if not isinstance(told, str) or told in task.features or isinstance(gold, bool) or not isinstance(gold, int):
         return
     text = str(gold)

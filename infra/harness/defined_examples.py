@@ -7,7 +7,7 @@ of texts, of which the first is shown.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from infra.harness.defined_documents import CODE, unmade, wrong_place
+from infra.harness.defined_documents import CODE, either, unmade, wrong_place
 from infra.harness.defined_targets import TARGET
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.document_places import example_place
@@ -94,6 +94,8 @@ def _unshown(task: Any, document: Mapping[str, Any], *, own: bool) -> Iterator[t
         yield TARGET, fault
     elif own and answer in (None, ""):
         yield TARGET, "it is empty: the example would have no answer, and the next question would follow its own; give a text"
+    elif own and isinstance(answer, int) and choices and task.OUTPUT_TYPE == "multiple_choice":
+        yield from either(task, told.doc_to_target, answer, choices, document)
     elif own and isinstance(answer, str) and choices and task.OUTPUT_TYPE == "multiple_choice" and answer not in choices:
         yield TARGET, f"{shown(answer)} is none of the {len(choices)} choices; give a choice's place, 0 to {len(choices) - 1}, or its text"
 

@@ -194,6 +194,16 @@ def test_digits_that_are_a_choices_text_and_anothers_place_are_told(tmp_path: Pa
         built(tmp_path, whole, written)
 
 
+def test_digits_of_an_examples_answer_are_told_too(tmp_path: Path) -> None:
+    """They would show another choice."""
+    sample = '{country: x, choices: ["1", "0"], code: "1"}'
+    drawn = f"num_fewshot: 1\nfewshot_config: {{sampler: first_n, samples: [{sample}], doc_to_target: '{{{{code}}}}'}}\n"
+    with pytest.raises(
+        Invalid, match=r"line 11: few-shot document 0 .*, doc_to_target: its digits are the text of choice 0, and taken for"
+    ):
+        built(tmp_path, WHOLE + drawn, lines(-1))
+
+
 def test_a_right_answer_may_be_empty_in_some_documents(tmp_path: Path) -> None:
     """As where there is nothing to find."""
     assert (

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from gpu_agent.workloads.timed import Timed
 from infra.models import inspect
 from infra.preparing import estimate_of
 from schemas.requests import EngineChoice, ModelRef, Workload
-from streams.errors import AssayError, Invalid, Temporary
+from streams.errors import AssayError, Invalid, Permanent, Temporary
 from tests.models import save, tiny_llama
 from tests.reference import hflm, ours, theirs
 
@@ -193,6 +194,26 @@ def test_nan_weights_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"layers\.1\.mlp\.up_proj\.weight") as caught:
         Transformers().load(ModelRef(uri=str(copy)), options={}, device="cpu")
     assert caught.value.code == "model-nan-weights"
+
+
+@pytest.mark.parametrize("told", [None, {}, {"do_sample": True, "temperature": 1.0}, {"num_beams": 2}], ids=str)
+def test_outputs_that_are_no_numbers_are_no_answers(folder: Path, told: dict[str, Any] | None) -> None:
+    """Of a model that overflows in float16, by every way to ask it; in float32 it answers."""
+    given: dict[str, Any] = {"request_type": "loglikelihood", "continuation": " tree"}
+    if told is not None:
+        given = {"request_type": "generate_until", "generation": told | {"until": ["\n"], "max_gen_toks": 3}}
+    request, says = (
+        EngineRequest(index=0, context=QUESTION, **given),
+        r"outputs are not numbers .* overflows in float16; ask for dtype float32",
+    )
+    for dtype in ("float16", "float32"):
+        engine = Transformers()
+        engine.load(ModelRef(uri=str(folder), dtype=dtype), options={}, device="cpu")
+        assert engine.sees_trees
+        engine.network.model.norm.weight.data.fill_(6e4)
+        with pytest.raises(Permanent, match=says) if dtype == "float16" else nullcontext():
+            assert len(list(engine.answer([request]))) == 1
+        engine.close()
 
 
 def test_a_model_too_large_for_the_machine_is_not_loaded(folder: Path, tmp_path: Path) -> None:
