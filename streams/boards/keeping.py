@@ -6,7 +6,6 @@ What thousands of runs share is told once: their tasks. Of a run that counts on 
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from schemas.codec import Codec
 from schemas.jobs import EnvironmentSeen
@@ -16,8 +15,6 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
 from streams.boards.results import ScoresSaid
-
-Told = dict[str, Any]
 
 
 def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
