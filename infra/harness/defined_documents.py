@@ -54,8 +54,12 @@ def check_labels(task: Any) -> None:
 
 
 def check_hidden(task: Any, definition: Fields) -> None:
-    """Raises: Invalid for a task whose every right answer is empty: no answer of a model's could be right."""
-    if hidden(task):
+    """Raises: Invalid for a task whose every right answer is empty: no answer of a model's could be right.
+
+    An empty one that the definition itself says, reading no column, hides nothing: it is what the task's author compares with.
+    """
+    told = task.config.doc_to_target
+    if (not isinstance(told, str) or _columns(told)) and hidden(task):
         told = "every document's right answer is empty, as where labels are hidden: no answer can be right; give a split that has them"
         raise Invalid(f"{line_of(definition, TARGET) or f'task {task.config.task}: '}{told}", code=CODE)
 

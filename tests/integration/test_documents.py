@@ -77,6 +77,11 @@ def test_a_word_that_is_right_for_every_document_is_written_as_a_template(tmp_pa
     assert built(tmp_path, GENERATED.replace("doc_to_target: answer", "doc_to_target: \"{{ 'solution' }}\""), lines(0)).samples
 
 
+def test_an_empty_answer_that_the_definition_says_itself_hides_nothing(tmp_path: Path) -> None:
+    """The share of answers that are empty is then what its author measures, as in examples/real_toxicity_prompts.yaml."""
+    assert built(tmp_path, GENERATED.replace("doc_to_target: answer", 'doc_to_target: ""'), lines(0)).samples
+
+
 def test_a_label_of_lm_evals_own_task_that_is_no_choice_is_told(tmp_path: Path) -> None:
     """As where a split hides its labels: every answer would be wrong."""
     place = tmp_path / "nyu-mll__glue" / "sst2" / "validation.jsonl"
