@@ -7,7 +7,7 @@ from contextlib import suppress
 from gpu_agent.engines.engine import Halved, Loaded
 from gpu_agent.engines.failures import QUOTING, OfRequest, frames_of, words_of
 from gpu_agent.measuring import Measuring
-from gpu_agent.metering import metering
+from gpu_agent.metering import Metering
 from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
 from infra.identity import now_us, producer
@@ -31,7 +31,7 @@ BROKEN = "job-broken"
 class Attempt:
     """A lease at work. `run` returns when the job has finished or failed, and has said so."""
 
-    def __init__(self, lease: JobReleased, *, agent_id: str, log: Log, engines: Engines, environment_sha: str) -> None:
+    def __init__(self, lease: JobReleased, *, agent_id: str, log: Log, engines: Engines, metering: Metering, environment_sha: str) -> None:
         if lease.job is None:
             raise Invalid("a release without a job")
         self.lease = lease
@@ -39,6 +39,7 @@ class Attempt:
         self._agent_id = agent_id
         self._log = log
         self._engines = engines
+        self._metering = metering
         self._environment_sha = environment_sha
         self._used: EngineUsed | None = None
         self._done = set(unpack(lease.done))
@@ -50,9 +51,7 @@ class Attempt:
     async def run(self) -> None:
         """Runs the job; what goes wrong is reported, and the dispatcher decides what follows."""
         try:
-            async with metering(
-                self._log, self._engines, job=self.job, attempt=self.lease.attempt, agent_id=self._agent_id
-            ) as self._readings:
+            async with self._metering.of(self.job, attempt=self.lease.attempt) as self._readings:
                 await self._run_whole()
             await self.report("finished")
             ATTEMPTS.labels("finished").inc()

@@ -13,6 +13,7 @@ import psutil
 import structlog
 
 from gpu_agent.environment import environment, own_name
+from gpu_agent.metering import Metering
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.engine_environments import installed, offered
@@ -46,6 +47,7 @@ class Worker:
             model_hang_s=settings.model_hang_s,
             load_hang_s=settings.load_hang_s,
         )
+        self._metering = Metering(log, self._engines, agent_id=agent_id, hz=settings.meter_hz, rated_w=settings.rated_w)
         self._installed = installed(settings.home)
         self._environment = self._machine()
         self._term = -1
@@ -62,18 +64,19 @@ class Worker:
         await self._log.publish(self._environment)
         beating = asyncio.create_task(self._beats())
         following = asyncio.create_task(self._follow(since))
+        metering = asyncio.create_task(self._metering.idle())
         stopping = asyncio.create_task(stopped.wait())
         await self._engines.start()
         READY.set(1)
         log_line.info("ready", agent_id=self._agent_id, pool=self._settings.pool, partition=self._partition)
-        all_of_it: list[asyncio.Future[Any]] = [beating, following, stopping, self._broken]
+        all_of_it: list[asyncio.Future[Any]] = [beating, following, metering, stopping, self._broken]
         done, _ = await asyncio.wait(all_of_it, return_when=asyncio.FIRST_COMPLETED)
         following.cancel()
         self._draining = True
         await self._drop("the agent was stopped", state="failed")
-        beating.cancel()
-        stopping.cancel()
-        await asyncio.gather(beating, following, stopping, return_exceptions=True)
+        for going in (beating, metering, stopping):
+            going.cancel()
+        await asyncio.gather(beating, following, metering, stopping, return_exceptions=True)
         await self._engines.close()
         for task in done - {stopping}:
             task.result()
@@ -121,7 +124,10 @@ class Worker:
             return
         await self._drop("another job was leased to this agent", state="failed")
         await self._see()
-        self._attempt = Attempt(lease, agent_id=self._agent_id, log=self._log, engines=self._engines, environment_sha=self._environment.sha)
+        self._attempt = Attempt(
+            lease, agent_id=self._agent_id, log=self._log, engines=self._engines, metering=self._metering,
+            environment_sha=self._environment.sha,
+        )  # fmt: skip
         self._task = asyncio.create_task(self._work(self._attempt))
         self._task.add_done_callback(self._worked)
 

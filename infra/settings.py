@@ -60,6 +60,13 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
+    meter_hz: float = Field(
+        default=10.0, gt=0, le=1000, description="How often a second a gpu_agent reads its meters while a job runs (docs/speed.md)."
+    )
+    rated_w: float | None = Field(
+        default=None, gt=0,
+        description="Rated power of this machine's processors, W: where no counter tells their energy it is estimated from it; unset: not.",
+    )  # fmt: skip
     lease_s: float = Field(default=8.0, description="Seconds of silence after which an agent counts as dead.")
     max_attempts: int = Field(default=3, description="Attempts of a job before its run fails.")
     samples_per_job: int = Field(default=256, description="Samples of a task that one job takes at most.")

@@ -142,7 +142,8 @@ class TokensTimed(Event):
 class ResourceRead(Event):
     """One reading of one sensor, while jobs were active: `attempts` are theirs, in the order of `jobs_active`.
 
-    `own_cost_ns` is what taking it took. `energy_range_uj`: where the counter begins again at 0. It lies where the events of the run lie
+    `own_cost_ns` is what taking it took. `energy_range_uj`: where the counter begins again at 0. `idle_w`: what the device drew when the
+    agent had no job last. `processor_s`: the processor time that a process or a cgroup has taken. It lies where the events of the run lie
     whose job was active.
     """
 
@@ -168,6 +169,8 @@ class ResourceRead(Event):
     own_cost_ns: int
     attempts: tuple[int, ...] = ()
     energy_range_uj: int | None = None
+    idle_w: Double | None = None
+    processor_s: Double | None = None
 
     def partition_key(self) -> bytes:
         """The run of the job that was active (a job's id begins with its run's); the agent, where none was."""

@@ -4,14 +4,22 @@ from typing import cast
 
 from uuid6 import uuid7
 
+from gpu_agent.metering import Metering
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import Job, JobReleased
 from schemas.requests import Chat, EngineChoice, ModelRef, Objective, Workload
 from tests.in_memory import InMemory
+
+
+def attempt(lease: JobReleased, *, log: Log, engines: Engines) -> Attempt:
+    """The lease in the hands of agent a, whose meters are this machine's."""
+    metering = Metering(log, engines, agent_id="a", hz=Settings().meter_hz, rated_w=None)
+    return Attempt(lease, agent_id="a", log=log, engines=engines, metering=metering, environment_sha="e")
 
 
 async def attempted(workload: Workload, model: str, *, slo: Objective | None = None) -> list[Event]:
@@ -25,7 +33,7 @@ async def attempted(workload: Workload, model: str, *, slo: Objective | None = N
         occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
         attempt=1, agent_id="a", incarnation=1,
     )  # fmt: skip
-    await Attempt(lease, agent_id="a", log=cast(Log, log), engines=engines, environment_sha="e").run()
+    await attempt(lease, log=cast(Log, log), engines=engines).run()
     await engines.close()
     written = sorted((record for records in log.records.values() for record in records), key=lambda record: record.written_us)
     return [record.event for record in written if record.event]

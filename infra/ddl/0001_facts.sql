@@ -544,6 +544,8 @@ CREATE TABLE IF NOT EXISTS fact_resources (
     own_cost_ns Int64,
     attempts String,
     energy_range_uj Nullable(Int64),
+    idle_w Nullable(Float64),
+    processor_s Nullable(Float64),
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -60,7 +60,7 @@ def of_run(told: Mapping[str, Any]) -> None:
         if why := newest["why_undefined"].get(name):
             showing.note(f"{label}: {why}")
     if newest["energy_grade"]:
-        showing.note(f"energy of grade {newest['energy_grade']}; it is no part of the run's cost")
+        showing.note(f"energy by {newest['energy_grade']}; it is no part of the run's cost")
 
 
 def _board(found: Mapping[str, Any]) -> dict[str, Any]:

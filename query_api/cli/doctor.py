@@ -56,7 +56,7 @@ def examined(settings: Settings) -> list[Check]:
         _module("lm_eval", "definitions and metrics of tasks", required=True),
         *engines.checks(settings),
         _gpu(),
-        _meter(),
+        _meter(settings.rated_w),
         _sandbox(),
         _datasets(settings.datasets),
         _memory(),
@@ -95,13 +95,15 @@ def _gpu() -> Check:
     return Check("GPU", told.returncode == 0 and bool(told.stdout.strip()), "; ".join(told.stdout.splitlines()) or "no device", do)
 
 
-def _meter() -> Check:
+def _meter(rated_w: float | None) -> Check:
     if shutil.which("nvidia-smi") is not None:
-        return Check("energy meter", True, "the GPU's own counter (grade A)")
+        return Check("energy meter", True, "the GPU tells it (grade counter, or integrated)")
     counters = sorted(Path("/sys/class/powercap").glob("intel-rapl:*/energy_uj"))
     if any(_readable(path) for path in counters):
-        return Check("energy meter", True, "the processor package's counter (grade B)")
-    do = f"let this user read {counters[0]}" if counters else "nothing to do here: energy is undefined, never guessed"
+        return Check("energy meter", True, "the processor package's counter (grade counter)")
+    if rated_w is not None:
+        return Check("energy meter", True, f"none; estimated from {rated_w:g} W of rated power (grade estimated)")
+    do = f"let this user read {counters[0]}" if counters else "energy is undefined; ASSAY_RATED_W=65 says a rated power to estimate it by"
     return Check("energy meter", False, "no counter can be read", do)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from infra.clickhouse import Rows
 from query_api.reading.paging import LIMIT, Listing, page
 from query_api.reading.runs import Reading
+from streams.speed.sensors import words
 
 LISTING = Listing("cost_versions", sorts={"published_us": "Int64"}, key={"price_version": "String", "formula_version": "String"})
 ENERGY = frozenset({"energy_j", "energy_usd", "co2e_g", "per_correct_answer_j"})
@@ -68,7 +69,7 @@ def _version(figures: Rows) -> dict[str, Any]:
     values = {name: told[name]["value"] / by if name in told and told[name]["value"] is not None else None for name, by in scale.items()}
     return values | {
         "price_version": first["price_version"], "formula_version": first["formula_version"], "published_us": first["published_us"],
-        "newest": first["newest"], "energy_grade": told["energy_j"]["origin"] if "energy_j" in told else None,
+        "newest": first["newest"], "energy_grade": words(told["energy_j"]["origin"]) if "energy_j" in told else None,
         "prices": {name: figure["origin"] for name, figure in told.items() if figure["origin"] and name not in ENERGY},
         "why_undefined": {name: figure["why_undefined"] for name, figure in told.items() if figure["why_undefined"]},
     }  # fmt: skip

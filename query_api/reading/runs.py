@@ -17,9 +17,11 @@ from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from query_api.reading.precision import precision
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
 from streams.errors import NotFound
+from streams.speed.sensors import grade_of
 
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
+JOULES = {"joules": "energy_uj", "idle_joules": "idle_energy_uj", "host_joules": "host_energy_uj"}
 OF_KIND = "errors:"  # how the figures of errors of a kind are called
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
 RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
@@ -182,6 +184,7 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     value = {name: row["value"] for name, row in figures.items()}
     durations = {f"{name}_s": spread(value, name) for name in DURATIONS}
     energy = figures.get("energy_uj", {})
+    grade, boundary = grade_of(energy.get("origin"))
     return {
         "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")),
         "cancelled": _whole(value.get("cancelled")), "requests_per_s": value.get("requests_per_s"),
@@ -196,8 +199,10 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             "pacing_error_p99_s": scaled(value.get("pacing_error_p99"), NS),
         },
         "energy": {
-            "grade": energy.get("origin"), "joules": scaled(value.get("energy_uj"), 1e6),
-            "joules_per_token": scaled(value.get("energy_per_output_token_uj"), 1e6), "why_undefined": energy.get("why_undefined"),
+            "grade": grade, "boundary": boundary, "why_undefined": energy.get("why_undefined"),
+            "joules_per_token": scaled(value.get("energy_per_output_token_uj"), 1e6),
+            "wh_per_1k_tokens": scaled(value.get("energy_per_output_token_uj"), 3.6e6),
+            **{name: scaled(value.get(metric), 1e6) for name, metric in JOULES.items()}, "metering_ratio": value.get("metering_ratio"),
         },
     }  # fmt: skip
 

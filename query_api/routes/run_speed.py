@@ -24,11 +24,16 @@ class LoadSender(Shape):
 
 
 class Energy(Shape):
-    """What it took, where a meter is; the grade says how it was read."""
+    """What it took, where a meter is: of the chips, the idle part of it apart, and of the whole machine."""
 
-    grade: str | None
+    grade: str | None = Field(description="how it is known: counter, integrated (power, over time) or estimated (rated power)")
+    boundary: str | None = Field(description="of what it is: accelerator, processor, or both")
     joules: float | None
-    joules_per_token: float | None
+    joules_per_token: float | None = Field(description="of an output token")
+    wh_per_1k_tokens: float | None = Field(description="of a thousand output tokens")
+    idle_joules: float | None = Field(description="of joules, what the same chips draw over as long while no job runs")
+    host_joules: float | None = Field(description="of the whole machine, where it has a meter of that; not of the chips alone")
+    metering_ratio: float | None = Field(description="the share of a core that reading the meters took")
     why_undefined: str | None
 
 

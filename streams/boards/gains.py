@@ -12,6 +12,7 @@ from typing import Final, Literal
 from schemas.results import Figure
 from streams.boards import speeds
 from streams.boards.running import Machine
+from streams.speed.sensors import words
 from streams.statistics.intervals import Interval
 from streams.statistics.quotients import quotient
 
@@ -149,7 +150,7 @@ def _figure(figure: Figure | None, *, by: float = 1.0, kind: str | None = None) 
 
 def _energy(load: Load) -> Told:
     figure = speeds.energy(load.figures)
-    return _figure(figure, by=UJ_PER_J, kind=f"grade {figure.origin}" if figure else None)
+    return _figure(figure, by=UJ_PER_J, kind=words(figure.origin) if figure else None)
 
 
 def _cost(load: Load) -> Told:

@@ -32,8 +32,9 @@ from schemas.settled import AttemptUsed, RunSettled
 from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
 from streams.planning import is_perf, task_of
 from streams.settling.attempts import unfolded
+from streams.speed.sensors import known_of, together
 
-FORMULA_VERSION: Final = "cost-3"
+FORMULA_VERSION: Final = "cost-4"
 MILLION: Final = 10**6
 UJ_PER_KWH: Final = 3_600_000 * MILLION
 Prices = dict[str, PricePublished]  # by event id
@@ -121,7 +122,7 @@ def _spent(run: RunSettled, attempts: Sequence[AttemptUsed]) -> Spent:
     for one in attempts:
         us[one.environment_sha] = us.get(one.environment_sha, 0) + one.last_us - one.first_us
         uj[one.environment_sha] = uj.get(one.environment_sha, 0) + (one.energy_uj or 0)
-    grade = max((one.energy_grade or "" for one in attempts), default="")
+    grade = together(known for one in attempts for known in known_of(one.energy_grade)) or ""
     return Spent(len(attempts), us, uj, _unmetered(run, attempts), grade)
 
 

@@ -18,7 +18,7 @@ from streams.speed import performance, timings
 from streams.speed.performance import Speed
 from streams.speed.timings import Timings
 
-VERSION: Final = "settling-8"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-9"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 PIECE: Final = 5_000  # some milliseconds
 
@@ -200,7 +200,7 @@ def _used(used: Used) -> Json:
     return {
         "attempts": [[*which, *astuple(a)] for which, a in used.attempts.items()],
         "counters": [
-            [*which, [[*sensor, c.mono_ns, c.uj, c.grown_uj] for sensor, c in counters.items()]]
+            [*which, [[*sensor, c.mono_ns, c.shown, c.grown_uj] for sensor, c in counters.items()]]
             for which, counters in used.counters.items()
         ],
         "given_up": sorted(used.given_up),

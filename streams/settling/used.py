@@ -1,8 +1,9 @@
 """What a run has used: the time of its attempts, and what meters counted while they ran.
 
 Of an attempt counts the time from its first report to its last (`JobChanged`, on its agent's clock): one that was cut off counts up to its
-last report, one that failed has occupied its agent too. Energy is what an agent's counters grew by between two readings at both of which
-the attempt was active; readings of another attempt, of the same job too, say nothing of it.
+last report, one that failed has occupied its agent too. Energy is what an agent's chips took between two readings at both of which the
+attempt was active, by their counters, or by their power over time (the trapezoidal rule); readings of another attempt, of the same job too,
+say nothing of it. What the whole machine took is no part of it: the chips' energy is in that.
 """
 
 from copy import copy
@@ -12,8 +13,8 @@ from typing import Final
 from schemas.jobs import JobChanged
 from schemas.measurements import ResourceRead
 from schemas.settled import AttemptUsed
-from streams.speed.counters import grown_uj
-from streams.speed.energy import GRADES
+from streams.speed.counters import LONGEST_GAP_NS, Point, grown_uj
+from streams.speed.sensors import SENSORS, together
 
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 Which = tuple[str, str, int]  # job, agent, attempt
@@ -23,10 +24,10 @@ Source = tuple[str, str, str, str]  # boot, scope, sensor, device
 
 @dataclass(slots=True)
 class Counter:
-    """A counter's last reading, and what it grew by since its first one, in µJ."""
+    """A meter's last reading, µJ of a counter or µW of one of power, and the µJ that its device took since its first one."""
 
     mono_ns: int
-    uj: int
+    shown: int
     grown_uj: int = 0
 
 
@@ -86,17 +87,23 @@ class Used:
             self._count(which, event)
 
     def _count(self, which: Which, event: ResourceRead) -> None:
-        """Folds a reading of an energy counter in."""
-        if event.energy_uj is not None and event.sensor in GRADES:
-            sensor = (event.boot_id, event.sensor, event.device_uuid or "")
-            counters = self.counters.setdefault(which, {})
-            known = counters.setdefault(sensor, Counter(event.mono_ns, event.energy_uj))
-            if event.mono_ns <= known.mono_ns:
-                return
-            # What is not known, over a gap or a setting back, was no work of the job's that could be told.
-            known.grown_uj += grown_uj((known.mono_ns, known.uj), (event.mono_ns, event.energy_uj), range_uj=event.energy_range_uj) or 0
-            known.mono_ns, known.uj = event.mono_ns, event.energy_uj
-            self.latest_us = max(self.latest_us, event.occurred_us)
+        """Folds in a reading of a meter that tells energy, or power."""
+        known = SENSORS.get(event.sensor)
+        counts = event.energy_uj is not None
+        shown = event.energy_uj if event.energy_uj is not None else None if event.power_w is None else round(event.power_w * 1e6)
+        if known is None or known.boundary == "host" or shown is None:
+            return
+        sensor = (event.boot_id, event.sensor, event.device_uuid or "")
+        counters = self.counters.setdefault(which, {})
+        meter = counters.setdefault(sensor, Counter(event.mono_ns, shown))
+        if event.mono_ns <= meter.mono_ns:
+            return
+        before, after = (meter.mono_ns, meter.shown), (event.mono_ns, shown)
+        grown = grown_uj(before, after, range_uj=event.energy_range_uj) if counts else _integrated(before, after)
+        # What is not known, over a gap or a setting back, was no work of the job's that could be told.
+        meter.grown_uj += grown or 0
+        meter.mono_ns, meter.shown = after
+        self.latest_us = max(self.latest_us, event.occurred_us)
 
     def pictured(self) -> "Used":
         """What is known now; what comes later changes nothing of it."""
@@ -134,5 +141,11 @@ class Used:
             job_id=which[0], agent_id=which[1], attempt=which[2], first_us=attempt.first_us, last_us=attempt.last_us,
             environment_sha=attempt.environment_sha, finished=attempt.finished,
             energy_uj=sum(counter.grown_uj for counter in counters.values()) if counters else None,
-            energy_grade=max((GRADES[sensor] for _, sensor, _ in counters), default=None),
+            energy_grade=together(SENSORS[sensor] for _, sensor, _ in counters),
         )  # fmt: skip
+
+
+def _integrated(before: Point, after: Point) -> int | None:
+    """Power (µW) over the time between two readings, in µJ; None over a long gap."""
+    took_ns = after[0] - before[0]
+    return (before[1] + after[1]) * took_ns // (2 * 10**9) if took_ns <= LONGEST_GAP_NS else None

@@ -26,7 +26,9 @@ CLIENT: Final = ("pacing_error_ns", "in_flight", "client_queued_ns", "loop_lag_n
 TEXTS: Final = ("phase", "status", "error_kind", "counted_by", "loop", "boot_id")
 REALS: Final = ("step_rate_per_s", "cpu_ratio")
 CHUNK: Final = ("request_index", "sequence", "chunk", "arrivals")
-READING: Final = ("mono_ns", "energy_uj", "energy_range_uj", "sensor", "device_uuid", "boot_id")
+READING: Final = (
+    "mono_ns", "energy_uj", "energy_range_uj", "power_uw", "idle_uw", "own_cost_ns", "sensor", "device_uuid", "boot_id",
+)  # fmt: skip
 MOST_TOKENS: Final = 2 * MOST_LOAD_TOKENS  # a server may send more than was asked for
 MOST_AT_ONCE: Final = 2**16 - 1  # tokens of one arrival
 _times = attrgetter(*TIMES)
@@ -184,8 +186,12 @@ def _row(event: RequestTimed, words: Words) -> list[int]:
 
 
 def _reading(event: ResourceRead, words: Words) -> list[int]:
-    counted = (event.mono_ns, event.energy_uj, event.energy_range_uj)
+    counted = (event.mono_ns, event.energy_uj, event.energy_range_uj, _micro(event.power_w), _micro(event.idle_w), event.own_cost_ns)
     return [*whole(counted), *map(words.place, (event.sensor, event.device_uuid, event.boot_id))]
+
+
+def _micro(value: float | None) -> int | None:
+    return None if value is None else round(value * 1e6)
 
 
 def _arrivals(chunks: Numbers, ns: Numbers, tokens: NDArray[np.uint16]) -> Arrivals:
@@ -228,7 +234,7 @@ def canonical(timings: Timings) -> list[list[Any]]:
         sorted(taken.event_ids()),
         _written(taken.requests, TEXTS),
         [column.tolist() for column in (arrivals.request, arrivals.first, arrivals.ns, arrivals.tokens)],
-        sorted(_written(readings, READING[3:]), key=repr),
+        sorted(_written(readings, READING[6:]), key=repr),
     ]
 
 

@@ -12,7 +12,6 @@ from uuid6 import uuid7
 
 from gpu_agent.engines.engine import EngineRequest
 from gpu_agent.runner import Engines
-from gpu_agent.work import Attempt
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.settings import Settings
@@ -21,6 +20,7 @@ from schemas.event import Text
 from schemas.jobs import BuildPlace, Job, JobReleased
 from schemas.requests import Chat, EngineChoice, ModelRef
 from streams.topics import ANSWERS, JOB_STATUS
+from tests.attempts import attempt
 from tests.flow import events_of
 from tests.models import tiny_llama
 
@@ -87,7 +87,7 @@ def test_what_a_job_holds_ends_its_attempt_and_nothing_else(stack: Settings) -> 
             async with Log(stack, client_id="test") as log:
                 for request, job, code, said in hostile:
                     lease = altered(await lease_on(log, model, echo, count=8, **request), **job)
-                    await Attempt(lease, agent_id="a", log=log, engines=engines, environment_sha="e").run()
+                    await attempt(lease, log=log, engines=engines).run()
                     error = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1].error
                     assert (error.code, error.permanent) == (code, True)
                     assert re.search(said, error.message)
@@ -115,7 +115,7 @@ def test_a_job_outlives_running_out_of_memory_and_says_so(stack: Settings, tmp_p
                 process = psutil.Process(engines.pid)
                 limit = process.memory_info().vms + 32 * 2**20
                 process.rlimit(psutil.RLIMIT_AS, (limit, limit))
-                await Attempt(lease, agent_id="a", log=log, engines=engines, environment_sha="e").run()
+                await attempt(lease, log=log, engines=engines).run()
                 steps = await events_of(log, JOB_STATUS, lease.run_id or "")
                 answers = await events_of(log, ANSWERS, lease.run_id or "")
         finally:
@@ -138,7 +138,7 @@ def test_a_request_that_would_be_truncated_fails_its_job_where_it_is_asked(stack
             async with Log(stack, client_id="test") as log:
                 for refused in (True, False):
                     lease = altered(await lease_on(log, model, engine, count=2), no_truncation=refused)
-                    await Attempt(lease, agent_id="a", log=log, engines=engines, environment_sha="e").run()
+                    await attempt(lease, log=log, engines=engines).run()
                     last = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1]
                     answers = await events_of(log, ANSWERS, lease.run_id or "")
                     if refused:

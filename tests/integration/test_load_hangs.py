@@ -12,12 +12,12 @@ from uuid6 import uuid7
 
 from gpu_agent import runner
 from gpu_agent.runner import Engines
-from gpu_agent.work import Attempt
 from infra.hanging import Doing
 from infra.identity import now_us, producer
 from infra.kafka import Log
 from schemas.jobs import Job, JobChanged, JobReleased
 from schemas.requests import Chat, EngineChoice, ModelRef, Workload
+from tests.attempts import attempt
 from tests.in_memory import InMemory
 from tests.stuck_disk import stuck
 
@@ -38,7 +38,7 @@ async def attempted(engines: Engines, options: dict[str, str], *, model: str = "
         occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
         attempt=1, agent_id="a", incarnation=1,
     )  # fmt: skip
-    await Attempt(lease, agent_id="a", log=cast(Log, log), engines=engines, environment_sha="e").run()
+    await attempt(lease, log=cast(Log, log), engines=engines).run()
     found = [record.event for records in log.records.values() for record in records]
     return sorted((one for one in found if isinstance(one, JobChanged)), key=lambda one: one.sequence)
 

@@ -159,7 +159,7 @@ def test_a_run_by_hand() -> None:
         "energy_usd_nano": round(3600 * 1.5 * 0.1 * NANO / 3.6e12), "co2e_ug": round(3600 * 1.5 * 400 * 1e6 / 3.6e12),
     }  # fmt: skip
     origins = {figure.metric: figure.origin for figure in summary.figures}
-    assert (origins["energy_uj"], origins["energy_usd_nano"], origins["run_usd_nano"]) == ("A", "A", "cpu_hour (1)")
+    assert (origins["energy_uj"], origins["energy_usd_nano"], origins["run_usd_nano"]) == ("counter, accelerator",) * 2 + ("cpu_hour (1)",)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -264,8 +264,19 @@ def test_energy_goes_to_the_attempt_that_was_active_and_not_over_gaps() -> None:
     reports = [reported(1, "failed"), reported(2, "finished", attempt=2), reported(3, "finished", job=PERF)]
     found = used(*reports, *readings, *readings)
     assert [(one.job_id, one.attempt, one.energy_uj, one.energy_grade) for one in found.used.told()] == [
-        (PERF, 1, 5, "B"), (ANSWER, 1, 70, "A"), (ANSWER, 2, 100, "A")
+        (PERF, 1, 5, "counter, processor"), (ANSWER, 1, 70, "counter, accelerator"), (ANSWER, 2, 100, "counter, accelerator"),
     ]  # fmt: skip
+
+
+def test_power_over_time_is_what_an_attempt_took_where_no_counter_is() -> None:
+    """From 100 W to 300 W in two seconds are 400 J, the second after 300 J; over a gap nothing is known, and the host's is not added."""
+    metering = Used()
+    for at_s, watts in ((0, 100.0), (2, 300.0), (3, 300.0), (30, 300.0)):
+        power = metered(at_s, 0, ANSWER).model_copy(update={"energy_uj": None, "power_w": watts, "sensor": "nvml-device"})
+        metering.read(power)
+        metering.read(power.model_copy(update={"sensor": "hwmon-host", "device_uuid": "p"}))
+    metering.report(reported(1, "finished"))
+    assert [(one.energy_uj, one.energy_grade) for one in metering.told()] == [(700_000_000, "integrated, accelerator")]
 
 
 def test_a_counter_that_wraps_in_a_run_has_counted_on() -> None:

@@ -68,7 +68,7 @@ def test_a_board_says_beside_its_scores_that_they_are_corrected(corrected: bool)
 
 def test_a_board_shows_what_right_answers_take_and_what_others_report() -> None:
     """Beside the rows and below them; an address that is none of the web's is no link."""
-    row = BOARD_ROW | {"answer_usd": 0.002, "answer_j": 3.25, "answer_grade": "A"}
+    row = BOARD_ROW | {"answer_usd": 0.002, "answer_j": 3.25, "answer_grade": "counter, accelerator"}
     other = {
         "model": "org/theirs", "task": "t", "metric": "acc", "filter": "none", "value": 0.5, "unit": None, "stderr": 0.01, "num_fewshot": 5,
         "form": "lm-eval", "harness_version": "0.4.13", "source": "javascript:alert(1)", "licence": "unknown", "linked": False,
@@ -78,7 +78,9 @@ def test_a_board_shows_what_right_answers_take_and_what_others_report() -> None:
         "leaderboard.html", board={"board": "task:t", "rows": [row]}, rows=[row], spans=intervals([row]), heads=[], boards=[], match="",
         shown={"answer-cost", "answer-energy"}, reported={"rows": [other], "more": True},
     )  # fmt: skip
-    assert 'data-label="J/right answer">3.25<small>grade A</small>' in told and "divided by the answers that were right" in told
+    assert (
+        'data-label="J/right answer">3.25<small>counter, accelerator</small>' in told and "divided by the answers that were right" in told
+    )
     assert "Reported elsewhere" in told and "5-shot" in told and "± 0.010" in told and "There are more" in told
     assert 'href="javascript' not in told
 

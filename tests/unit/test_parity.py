@@ -286,7 +286,7 @@ def test_meters_and_prices_of_other_kinds_are_not_set_beside_one_another() -> No
     """Each figure alone: the others are compared."""
     metered = FIGURES["energy_per_output_token_uj"].model_copy(update={"origin": "B"})
     found = by_name((SLOW,), (replace(faster(energy_per_output_token_uj=metered), prices="2026-12"),))
-    assert found["joules_per_token"].why == "not compared: metered otherwise (grade B; the reference: grade A)"
+    assert found["joules_per_token"].why == "not compared: metered otherwise (counter, processor; the reference: counter, accelerator)"
     assert found["usd_per_1m_tokens"].why == "not compared: by other prices (2026-12; the reference: 2026-11)"
     assert found["capacity_tokens_per_s"].ratio == 2.0
     full = faster(alone_tokens_per_s=Figure(metric="alone_tokens_per_s", value=None, n=0, why_undefined="requests were under way together"))

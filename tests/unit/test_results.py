@@ -261,7 +261,7 @@ def test_speed_by_hand(seed: int) -> None:
     assert found["e2e_mean"] == pytest.approx(400e6)
     assert (found["e2e_p50"], figures_of(results)["e2e_p50"].why_undefined) == (None, "n/a (needs 11; there are 2)")
     assert found["energy_uj"] == pytest.approx(700)
-    assert figures_of(results)["energy_uj"].origin == "A"
+    assert figures_of(results)["energy_uj"].origin == "counter, accelerator"
 
 
 def test_without_a_meter_energy_is_undefined_and_says_so() -> None:

@@ -238,11 +238,13 @@ def test_a_client_that_was_the_bottleneck_says_so(client: dict[str, Any], says: 
     assert (found.value, found.origin) == (float(says is not None), says)
 
 
-def read(at_ms: int, uj: int, *, boot: str = "b", attempt: int = 1, range_uj: int | None = WRAP_UJ) -> ResourceRead:
+def read(
+    at_ms: int, uj: int, *, boot: str = "b", attempt: int = 1, range_uj: int | None = WRAP_UJ, sensor: str = "rapl-package"
+) -> ResourceRead:
     """A package's counter."""
     return ResourceRead(
         **HEAD, agent_id="a", host="h", boot_id=boot, mono_ns=at_ms * MS, device_uuid="intel-rapl:0", scope="device", jobs_active=(JOB,),
-        attempts=(attempt,), energy_uj=uj, energy_range_uj=range_uj, method="counter", sensor="rapl-package", own_cost_ns=1,
+        attempts=(attempt,), energy_uj=uj, energy_range_uj=range_uj, method="counter", sensor=sensor, own_cost_ns=1,
     )  # fmt: skip
 
 
@@ -263,7 +265,7 @@ def test_a_counter_that_wraps_has_counted_on(before_end_uj: int, step: int) -> N
     readings = [read(at, meter(at, start=start)) for at in range(0, 6001, step)] + [read(6001, meter(6001, start=start))]
     found = figures(ALONE, readings)["energy_uj"]
     assert found.value == pytest.approx(4000 * POWER_UJ)
-    assert found.origin == "B"
+    assert found.origin == "counter, processor"
 
 
 @pytest.mark.parametrize(
@@ -281,6 +283,63 @@ def test_what_was_not_read_is_not_known(readings: list[ResourceRead]) -> None:
     found = figures(ALONE, readings)["energy_uj"]
     assert found.value is None
     assert "was not read all through" in (found.why_undefined or "")
+
+
+def drawn(at_ms: int, watts: float | None, sensor: str, device: str, **told: Any) -> ResourceRead:
+    """A reading of a device's power."""
+    return ResourceRead(
+        **HEAD, agent_id="a", host="h", boot_id="b", mono_ns=at_ms * MS, device_uuid=device, scope="device", jobs_active=(JOB,),
+        attempts=(1,), power_w=watts, method="read", sensor=sensor, **({"own_cost_ns": MS} | told),
+    )  # fmt: skip
+
+
+def test_power_is_integrated_where_no_counter_is() -> None:
+    """Exactly, where it goes straight from reading to reading: from 10 W at 1 s to 50 W at 5 s are 120 J; the window begins between two."""
+    readings = [drawn(at, at / 100, "nvml-device", "g") for at in range(250, 6001, 500)]
+    found = figures(ALONE, readings)
+    assert found["energy_uj"].value == pytest.approx(120e6)
+    assert found["energy_uj"].origin == "integrated, accelerator"
+    assert found["energy_per_output_token_uj"].value == pytest.approx(3e6)
+    assert found["host_energy_uj"].why_undefined == "no meter of the whole machine"
+    assert found["metering_ratio"].value == pytest.approx(8 * 1e-3 / 4)
+
+
+def test_a_counter_that_was_set_back_is_stood_in_for_by_the_cards_power() -> None:
+    """And it is said; a card that tells its energy and its power is counted once."""
+    for reset_ms, origin, uj in ((10_000, "counter", 200e6), (3000, "integrated", 120e6)):
+        readings = [
+            drawn(at, 30.0, "nvml-total-energy", "g", energy_uj=(at - reset_ms * (at >= reset_ms)) * 50_000) for at in range(0, 6001, 500)
+        ]
+        told = figures(ALONE, readings)["energy_uj"]
+        assert told.value == pytest.approx(uj)
+        assert told.origin == f"{origin}, accelerator"
+
+
+def test_devices_are_added_up_by_their_least_good_grade_and_the_whole_machine_apart() -> None:
+    """What is idle is a part of it; cores within a package are none of it."""
+    readings = [
+        one for at in range(0, 6001, 500) for one in (
+            read(at, meter(at)), drawn(at, 30.0, "nvml-device", "g", idle_w=12.0), drawn(at, 130.0, "hwmon-host", "p"),
+            read(at, at * 900_000, sensor="rapl-core"),
+            read(at, meter(at) // 10, range_uj=None, sensor="rapl-dram").model_copy(update={"idle_w": 0.5}),
+        )
+    ]  # fmt: skip
+    found = figures(ALONE, readings)
+    assert found["energy_uj"].value == pytest.approx(80e6 + 8e6 + 120e6)
+    assert found["energy_uj"].origin == "integrated, accelerator and processor"
+    assert found["host_energy_uj"].value == pytest.approx(520e6)
+    assert found["host_energy_uj"].origin == "integrated, host"
+    assert found["idle_energy_uj"].why_undefined == "the agent was not idle for two seconds before the job"
+    idle = [one if one.sensor != "rapl-package" else one.model_copy(update={"idle_w": 5.0}) for one in readings]
+    assert figures(ALONE, idle)["idle_energy_uj"].value == pytest.approx(4 * 17.5e6)
+
+
+def test_what_is_estimated_says_so() -> None:
+    """And makes the whole an estimate."""
+    readings = [drawn(at, 65.0, "rated", "processors") for at in range(0, 6001, 500)]
+    told = figures(ALONE, readings)["energy_uj"]
+    assert told.value == pytest.approx(260e6)
+    assert told.origin == "estimated, processor"
 
 
 def test_a_server_elsewhere_has_no_energy_here() -> None:

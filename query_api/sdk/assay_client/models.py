@@ -320,11 +320,23 @@ class Emissions(Shape):
 
 
 class Energy(Shape):
-    """What it took, where a meter is; the grade says how it was read."""
+    """What it took, where a meter is: of the chips, the idle part of it apart, and of the whole machine."""
 
     grade: str | None
+    """how it is known: counter, integrated (power, over time) or estimated (rated power)"""
+    boundary: str | None
+    """of what it is: accelerator, processor, or both"""
     joules: float | None
     joules_per_token: float | None
+    """of an output token"""
+    wh_per_1k_tokens: float | None
+    """of a thousand output tokens"""
+    idle_joules: float | None
+    """of joules, what the same chips draw over as long while no job runs"""
+    host_joules: float | None
+    """of the whole machine, where it has a meter of that; not of the chips alone"""
+    metering_ratio: float | None
+    """the share of a core that reading the meters took"""
     why_undefined: str | None
 
 
