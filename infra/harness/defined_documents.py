@@ -284,6 +284,8 @@ def _wrong_label(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, 
     for label in gold if isinstance(gold, list) else [gold]:
         if not _is_choice(label, choices):
             wanted = f"give a choice's place, 0 to {len(choices) - 1}, or its text"
+            if isinstance(label, float) and label.is_integer():
+                wanted += "; where one row of a column has a fraction, all numbers of it are fractions"
             if (told := task.config.doc_to_target) == label and COLUMN.fullmatch(str(told)):
                 wanted = f"there is no column {told!r}, there are {', '.join(task.features)}; {wanted}"
             yield TARGET, f"{shown(label)} is none of the {len(choices)} choices; {wanted}"

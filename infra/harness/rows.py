@@ -1,7 +1,7 @@
 """Rows of a data set as a table; what cannot be one is told with its file, line and field, in plain words."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from streams.errors import Invalid
 
 CODE: Final = "data-row"
 MOST_BITS: Final = 63
+EXACT: Final = 2**53  # above it not every whole number is a double
 SHOWN: Final = 40
 DEEPEST: Final = 64
 HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; write the letter, or leave it out"
@@ -33,7 +34,9 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
     Where `skipped` is given, rows that no table can hold are left out, and told there.
     """
     bad = {number: f", line {number}{told}" for number, row in rows if (told := _no_row(row)) is not None}
-    rows = _without(rows, bad, where, skipped)
+    rows = _as_whole(_without(rows, bad, where, skipped))
+    if found := _inexact(rows):
+        rows = _without(rows, found, where, skipped)
     # The library looks for fields in the first row alone.
     columns = dict.fromkeys(name for _, row in rows for name in row)
     first, *others = (row for _, row in rows)
@@ -98,6 +101,38 @@ def half_a_letter(text: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
+def _as_whole(rows: Numbered) -> Numbered:
+    """The rows with 1.0 as 1 in fields whose numbers are all whole and not all written so: the table would make 1.0 of every 1."""
+    found: dict[str, set[type]] = {}
+    for _, row in rows:
+        for field, value in values(row):
+            if type(value) in (int, float):
+                found.setdefault(field, set()).add(type(value) if not isinstance(value, float) or value.is_integer() else str)
+    mixed = {field for field, kinds in found.items() if kinds == {int, float}}
+    return [(number, _whole(row, mixed)) for number, row in rows] if mixed else rows
+
+
+def _whole(value: Any, fields: Collection[str], way: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {name: _whole(one, fields, f"{way}.{name}" if way else str(name)) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_whole(one, fields, f"{way}[]") for one in value]
+    return int(value) if isinstance(value, float) and way in fields else value
+
+
+def _inexact(rows: Numbered) -> dict[int, str]:
+    """Rows with a whole number that a table of fractions cannot hold, where another row's field has a fraction."""
+    large, fractions = dict[int, tuple[str, int]](), set[str]()
+    for number, row in rows:
+        for field, value in values(row):
+            if isinstance(value, float):
+                fractions.add(field)
+            elif type(value) is int and EXACT < abs(value) < 2**MOST_BITS:
+                large.setdefault(number, (field, value))
+    told = "beside fractions it would be rounded; write it as a text, in quotes"
+    return {n: f", line {n}, field {field}: {value}: {told}" for n, (field, value) in large.items() if field in fractions}
+
+
 def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
     """What is wrong with rows that no table can hold, each with its line: a field's kind is what most rows have."""
     counts: dict[str, Counter[str]] = {}
@@ -152,6 +187,8 @@ def _names(value: Any) -> Iterator[str]:
 def values(value: Any, way: str = "") -> Iterator[tuple[str, Any]]:
     """Every value in a row that is not null, with its field: `a.b` within an object, `a[]` within a list."""
     if isinstance(value, Mapping):
+        if way:
+            yield way, value
         for name, one in value.items():
             yield from values(one, f"{way}.{name}" if way else str(name))
     elif isinstance(value, list):

@@ -49,7 +49,10 @@ def _shown(told: Mapping[str, Any]) -> None:
     rows = [_row(one) for one in arranged_rows]
     showing.table(["task", ">A", ">B", ">A - B", ">95 % interval", ">p", ">differ"], rows)
     if any(one["p_holm"] is not None for one in arranged_rows):
-        showing.note("p: after Holm's correction over all tasks")
+        tests = dict.fromkeys(one["difference"]["test"] for one in told["tasks"])
+        showing.note(f"p: {' · '.join(tests)}; after Holm's correction over all tasks")
+    if methods := dict.fromkeys(one["difference"]["method"] for one in arranged_rows if one["difference"]["method"]):
+        showing.note(f"intervals: {' · '.join(methods)}")
     for one in arranged_rows:
         showing.say(f"{one['task'] or one['group']} by {_metric(one)}: {one['words']}")
     if len(told["tasks"]) > 1:

@@ -1,6 +1,7 @@
 """Two runs compared: the paired difference of each task with its interval, what it means in words, and the samples that differ."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
 from query_api.reading import samples as reading_samples
 from query_api.reading.runs import Reading
+from streams.boards.comparison import Asking
 from streams.errors import Invalid
 
 CHOICES = 100
@@ -23,11 +25,12 @@ async def load(request: Request) -> Content:
     reading, asked = request.app.state.own.reading, request.query_params
     recent, _ = await reading.runs(limit=CHOICES)
     chosen = {side: asked.get(side, "") for side in ("a", "b")}
-    told = {"title": "Compare", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None}
+    told = {"title": "Compare", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None, "asked": asked}
     if not all(chosen.values()):
         return told
     try:
-        found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1)
+        asking = Asking(*(_above_0(asked.get(name, ""), name) for name in ("difference", "margin")))
+        found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": str(error)}
     rows = arranged(found["tasks"], found["groups"])
@@ -41,6 +44,17 @@ async def load(request: Request) -> Content:
         "pairs": pairs, "about": about, "paged": bool(cursors["a"]), "next": following,
         "first": f"/compare?{urlencode(chosen | {'task': task})}",
     }  # fmt: skip
+
+
+def _above_0(text: str, name: str) -> float | None:
+    """The number that was asked for; None where none was. Raises: Invalid."""
+    try:
+        value = float(text) if text.strip() else None
+    except ValueError:
+        value = math.nan
+    if value is not None and not 0 < value < math.inf:
+        raise Invalid(f"{name} is {text!r}: give a number above 0, such as 0.01", code="malformed")
+    return value
 
 
 def differences(rows: Sequence[Mapping[str, Any]]) -> tuple[list[Span], float]:

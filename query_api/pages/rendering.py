@@ -16,6 +16,7 @@ from query_api.drawing import auditing, charts, repeated, sweeps
 from query_api.drawing.dressing import dressed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
+from streams.boards.comparison import by_their_samples
 
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
@@ -56,6 +57,7 @@ TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {
     "short": short, "dressed": dressed, "served": served, "provenance": provenance, "unseen": unseen, "varied": varied,
     "moment": moment, "prose": manual.prose, "reproduced": auditing.reproduced, "headline": auditing.headline, "marks": auditing.marks,
+    "counted": by_their_samples,
 }  # fmt: skip
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,

@@ -19,5 +19,6 @@ WHERE run_id IN (SELECT run_id FROM fact_requests WHERE parent_run = {judged:Str
 ORDER BY requested_us, run_id
 
 -- name: figures_of
-SELECT run_id, task, metric, filter, value, stderr, low, high, n AS samples, not_scored, complete, why_undefined
+SELECT
+    run_id, task, metric, filter, value, stderr, low, high, n AS samples, not_scored, complete, why_undefined, sequential, repeats, method
 FROM run_figures WHERE run_id IN {run_ids:Array(String)} ORDER BY run_id, task, filter, metric

@@ -63,7 +63,7 @@ SELECT task, metric, filter, value, stderr, low, high, n AS samples, repeats, no
 FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 
 -- name: performance
-SELECT run_id, metric, value, low, high, n, unit, origin, why_undefined, complete
+SELECT run_id, metric, value, low, high, n, unit, origin, why_undefined, complete, method
 FROM performance_figures
 WHERE run_id IN {run_ids:Array(String)}
 ORDER BY formula_version

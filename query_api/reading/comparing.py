@@ -25,6 +25,7 @@ from streams.boards.comparison import (
 )
 from streams.errors import Invalid, NotFound
 from streams.quality.adaptive import words
+from streams.statistics.differences import JOINED
 
 KEPT: Final = 16
 MOST_DIFFERING: Final = 500
@@ -55,7 +56,7 @@ async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: st
     if task is not None and not any(measured):
         known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
-    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1], asking=asking)))
+    return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1], asking=asking), asking))
 
 
 def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
@@ -98,32 +99,41 @@ def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     )  # fmt: skip
 
 
-def summary(found: Comparison) -> str:
+def summary(found: Comparison, asking: Asking = NOTHING) -> str:
     """What came of it, in a sentence."""
     if len(found.tasks) == 1:
-        return in_words(found.tasks[0])
+        return in_words(found.tasks[0], asking)
     ahead = {side: sum(1 for one in found.tasks if one.better == side) for side in ("a", "b")}
     open_ = len(found.tasks) - ahead["a"] - ahead["b"]
     return f"of {len(found.tasks)} tasks A is better on {ahead['a']}, B on {ahead['b']}; on {open_} no difference is shown"
 
 
-def _document(found: Comparison) -> dict[str, Any]:
+def _document(found: Comparison, asking: Asking) -> dict[str, Any]:
     low, high = found.overall_interval or (None, None)
     return {
-        "summary": summary(found),
-        "overall": {"difference": found.overall, "low": low, "high": high, "tasks": len(found.tasks), "units": found.units},
-        "tasks": [_task(one) for one in found.tasks],
+        "summary": summary(found, asking),
+        "overall": {
+            "difference": found.overall,
+            "low": low,
+            "high": high,
+            "tasks": len(found.tasks),
+            "units": found.units,
+            "method": JOINED if found.overall_interval else None,
+        },
+        "tasks": [_task(one, asking) for one in found.tasks],
         "groups": [_group(one) for one in found.groups],
         "skipped": [{"task": name, "reason": reason} for name, reason in found.skipped.items()],
     }
 
 
-def _task(one: TaskCompared) -> dict[str, Any]:
-    told = asdict(one) | {"words": in_words(one), "differing": len(one.differing)}
+def _task(one: TaskCompared, asking: Asking) -> dict[str, Any]:
+    told = asdict(one) | {"words": in_words(one, asking), "differing": len(one.differing)}
     return told | {"samples": [asdict(sample) for sample in one.differing[:MOST_DIFFERING]]}
 
 
 def _group(one: GroupCompared) -> dict[str, Any]:
     low, high = one.interval or (None, None)
-    told = asdict(one) | {"words": of_group(one), "difference": {"value": one.difference, "low": low, "high": high, "n": one.n}}
+    told = asdict(one) | {"words": of_group(one), "difference": {
+        "value": one.difference, "low": low, "high": high, "n": one.n, "method": JOINED if one.interval else None,
+    }}  # fmt: skip
     return {name: value for name, value in told.items() if name not in ("interval", "n")}

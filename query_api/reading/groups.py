@@ -10,9 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from streams.boards.weighing import greatest
-from streams.statistics.intervals import joint_interval, ratio_of
+from streams.statistics.intervals import JOINED, joint_interval, ratio_of
 
 Row = Mapping[str, Any]
+FEW = "few clusters"
 
 
 def group_scores(planned: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
@@ -43,8 +44,15 @@ def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], 
     yield {
         "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **known,
         "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
-        "why_undefined": why, **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
+        "why_undefined": why, "by_size": by_size, "method": None if known["low"] is None else _method(scores),
+        **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
     }  # fmt: skip
+
+
+def _method(scores: Sequence[Row]) -> str:
+    """What made the interval; that the clusters of a task are few is said of the whole too."""
+    few = any(FEW in (score.get("method") or "") for score in scores)
+    return f"{JOINED}{f', {FEW}' if few else ''}"
 
 
 def _aggregation(task: Row) -> str | None:

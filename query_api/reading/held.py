@@ -11,9 +11,11 @@ from streams.quality.held import Held, held
 from streams.quality.judging import PAIRWISE, by, derived_name, judged_name, named
 from streams.quality.labels import SCALES, Place, scale_of
 from streams.quality.pairing import Pair, of_judge, of_person
+from streams.statistics.agreement import METHOD as OF_ALPHA
 from streams.statistics.agreement import Alpha
 from streams.statistics.differences import Difference
 from streams.statistics.intervals import Mean
+from streams.statistics.pairs import METHOD as OF_STRENGTH
 from streams.statistics.pairs import Bout, Estimate, strengths
 
 Sides = tuple[str, str]  # a run, and the one that it is compared with or nothing
@@ -117,7 +119,8 @@ def _figure(one: Mean | Difference) -> dict[str, Any]:
 
 
 def _alpha(one: Alpha) -> dict[str, Any]:
-    return {"alpha": one.value, **_ends(one.interval), "answers": one.units, "why_undefined": one.why}
+    method = OF_ALPHA if one.interval else None
+    return {"alpha": one.value, **_ends(one.interval), "answers": one.units, "why_undefined": one.why, "method": method}
 
 
 async def standing(reading: Reading, run_id: str) -> list[dict[str, Any]]:
@@ -193,4 +196,4 @@ def _fitted(bouts: list[Bout]) -> dict[str, Any]:
 
 
 def _estimate(one: Estimate) -> dict[str, Any]:
-    return {"value": one.value, **_ends(one.interval), "why_undefined": one.why}
+    return {"value": one.value, **_ends(one.interval), "why_undefined": one.why, "method": OF_STRENGTH if one.interval else None}

@@ -9,7 +9,7 @@ from query_api.reading.paging import LIMIT, Listing
 from query_api.reading.runs import Reading, whom
 from schemas.runs import Plan, PlannedTask
 from streams.quality.judging import by
-from streams.statistics.agreement import Alpha, Ratings, alpha
+from streams.statistics.agreement import METHOD, Alpha, Ratings, alpha
 
 LISTING: Final = Listing(
     "judgement_list", sorts={"requested_us": "Int64", "changed_us": "Int64", "judge": "String"}, key={"run_id": "String"}
@@ -84,4 +84,5 @@ def _alphas(ratings: Ratings, clusters: Mapping[Any, Any]) -> dict[str, Any]:
 
 def _figure(found: Alpha) -> dict[str, Any]:
     low, high = found.interval or (None, None)
-    return {"alpha": found.value, "low": low, "high": high, "answers": found.units, "why_undefined": found.why}
+    method = METHOD if found.interval else None
+    return {"alpha": found.value, "low": low, "high": high, "answers": found.units, "why_undefined": found.why, "method": method}

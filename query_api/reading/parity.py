@@ -19,6 +19,8 @@ from streams.boards.parity import MARGIN, Parity, Row, Side, TaskHeld, check, in
 from streams.boards.results import Result, result_of
 from streams.boards.speeds import alike
 from streams.errors import Invalid, Unavailable
+from streams.statistics.differences import JOINED
+from streams.statistics.quotients import METHOD as RATIO
 
 KEPT: Final = 16
 ELSEWHERE: Final = frozenset({"url", "api"})  # of a workload: by what address, which is no part of the load
@@ -147,9 +149,13 @@ def _row(row: Row, other: Side, apart: Apart, *, margin: float) -> dict[str, Any
     return {
         "run_id": row.run_id, "model": other.run.plan.model.uri, "verdict": row.verdict, "words": of_row(row, margin=margin),
         "differs": [asdict(fact) for fact in row.differs], "tasks": [_task(one, apart.get(one.task)) for one in row.tasks],
-        "overall": {"difference": row.overall.value, "low": low, "high": high, "units": row.overall.units},
+        "overall": {
+            "difference": row.overall.value, "low": low, "high": high, "units": row.overall.units,
+            "method": JOINED if row.overall.interval else None,
+        },
         "skipped": [{"task": name, "reason": reason} for name, reason in row.skipped.items()],
-        "figures": [asdict(gain) for gain in row.gains.figures], "reference_speed_run": row.gains.reference_run,
+        "figures": [asdict(gain) | {"method": None if gain.low is None else RATIO} for gain in row.gains.figures],
+        "reference_speed_run": row.gains.reference_run,
         "speed_run": row.gains.other_run, "warnings": row.warnings,
     }  # fmt: skip
 
@@ -159,6 +165,7 @@ def _task(one: TaskHeld, apart: Mapping[str, int] | None) -> dict[str, Any]:
     told = {name: value for name, value in asdict(one).items() if name not in ("p", "difference")}
     return told | {
         "difference": own.value, "low": own.low, "high": own.high, "n": own.n, "p_holm": one.p, "words": in_words(one),
+        "test": own.test, "method": own.method,
         "changed_ratio": one.changed / own.n,
         "answered_differently_ratio": apart["differ"] / apart["samples"] if apart and apart["samples"] else None,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from query_api.reading.paging import LIMIT, UNKNOWN, Listing
 from query_api.reading.runs import Reading
 from query_api.reading.standing import TASK
 from streams.errors import NotFound
+from streams.statistics.intervals import JOINED
 
 LISTING: Final = Listing(
     "ranking",
@@ -75,4 +76,5 @@ def meant(board: str, known: Sequence[str]) -> str:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name not in HEAD} | {"chat": json.loads(row["chat"] or "{}")}
+    method = None if row["low"] is None else row.get("adaptive") or JOINED
+    return {name: value for name, value in row.items() if name not in HEAD} | {"chat": json.loads(row["chat"] or "{}"), "method": method}

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from query_api.reading.runs import Reading, scaled
-from streams.speed.repeated import FIGURES, UNITS, Own, Repeated, repeated, said
+from streams.speed.repeated import FIGURES, METHOD, UNITS, Own, Repeated, repeated, said
 
 MOST_RUNS: Final = 100
 
@@ -25,10 +25,11 @@ def _owns(figures: Mapping[str, Mapping[str, Mapping[str, Any]]], metric: str, s
     """What each run says of a metric, where it says anything."""
     rows = ((run_id, told[metric]) for run_id, told in figures.items() if metric in told)
     return [
-        Own(run_id, row["value"] / size, scaled(row["low"], size), scaled(row["high"], size))
+        Own(run_id, row["value"] / size, scaled(row["low"], size), scaled(row["high"], size), row["method"])
         for run_id, row in rows if row["value"] is not None
     ]  # fmt: skip
 
 
 def _shown(one: Repeated) -> dict[str, Any]:
-    return asdict(one) | {"unit": UNITS[one.metric], "n": len(one.runs), "differs": one.differs}
+    method = METHOD if one.low is not None else None
+    return asdict(one) | {"unit": UNITS[one.metric], "n": len(one.runs), "differs": one.differs, "method": method}

@@ -34,7 +34,7 @@ def sweep_of(figures: Mapping[str, Mapping[str, Any]], steps: list[dict[str, Any
 
 
 def _reached(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {**{name: row[name] for name in ("value", "low", "high", "why_undefined")}, "note": row["origin"]}
+    return {**{name: row[name] for name in ("value", "low", "high", "why_undefined", "method")}, "note": row["origin"]}
 
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:

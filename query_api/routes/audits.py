@@ -57,6 +57,9 @@ class AuditedSample(Shape):
     what: tuple[str, ...] = Field(description="in words, the run's value first")
 
 
+PAIRED = "by the kind of its values, as of a comparison (docs/rigor.md)"
+
+
 class AuditedMetric(Shape):
     """A task's main metric in both, over the documents of both: run - audit, with its 95 % interval."""
 
@@ -69,6 +72,7 @@ class AuditedMetric(Shape):
     low: float | None
     high: float | None
     n: int
+    method: str = Field(default=PAIRED, description="what made the interval")
 
 
 class AuditedFact(Shape):

@@ -89,6 +89,7 @@ class RankingRow(Shape):
     high: float | None
     rank_low: int | None = Field(description="the best place that it may have: the ranges of a board all hold at once, with 95 %")
     rank_high: int | None = Field(description="the worst")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
     samples: int
     output_tokens_per_s: float | None
     ttft_p50_ns: int | None

@@ -35,7 +35,7 @@ class Side(Shape):
 class Overall(Shape):
     """The mean over tasks of the differences, positive where a is better, with its 95 % interval.
 
-    Tasks of a group count as one, each by its share of the group's samples, as in rankings; metrics of 0 to 100 count as ratios.
+    Tasks of a group count as one, each by its share of the group's samples or alike, as in rankings; metrics of 0 to 100 count as ratios.
     """
 
     difference: float
@@ -43,6 +43,7 @@ class Overall(Shape):
     high: float | None
     tasks: int
     units: int = Field(description="how many count: tasks, and groups as one")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class PairedDifference(Shape):
@@ -95,6 +96,7 @@ class TaskDifference(Shape):
     only_a: int
     only_b: int
     group: str | None = Field(description="tasks of one group count as one")
+    by_size: bool = Field(description="in its group it counts by its samples; else as the others")
     weight: float = Field(description="its part of the overall difference; all parts are 1")
     detectable: float | None = Field(
         description="the smallest true difference that these samples find with power 0.8 under Holm's correction; null where none is"
@@ -106,12 +108,13 @@ class TaskDifference(Shape):
 
 
 class JoinedDifference(Shape):
-    """The mean of a - b over a group's tasks, each by its samples, with its 95 % interval."""
+    """The mean of a - b over a group's tasks, with its 95 % interval."""
 
     value: float
     low: float | None
     high: float | None
     n: int = Field(description="paired samples")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class GroupDifference(Shape):
@@ -128,6 +131,7 @@ class GroupDifference(Shape):
     ahead: Literal["a", "b"] | None
     words: str
     differing: int
+    by_size: bool = Field(description="its tasks count by their samples; else each alike")
 
 
 class NotCompared(Shape):

@@ -83,6 +83,7 @@ class ShareOfDecisions(Shape):
     high: float | None
     n: int
     why_undefined: str | None
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class DecisionFigures(Shape):

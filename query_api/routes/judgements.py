@@ -52,6 +52,7 @@ class Agreed(Shape):
     high: float | None
     answers: int = Field(description="answers that two judges or more have rated")
     why_undefined: str | None
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class Agreement(Shape):

@@ -167,6 +167,7 @@ class Estimated(Shape):
     low: float | None
     high: float | None
     why_undefined: str | None
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class StrongModel(Shape):

@@ -62,6 +62,8 @@ class TaskParity(Shape):
     )
     group: str | None
     words: str
+    test: str = Field(description="what made p (docs/rigor.md)")
+    method: str = Field(description="what made the interval (docs/rigor.md)")
 
 
 class OverallParity(Shape):
@@ -71,6 +73,7 @@ class OverallParity(Shape):
     low: float | None
     high: float | None
     units: int = Field(description="how many count: tasks, and groups as one")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class FigureParity(Shape):
@@ -84,6 +87,7 @@ class FigureParity(Shape):
     low: float | None
     high: float | None
     why: str | None = Field(description="why there is no ratio")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
 
 
 class RunParity(Shape):

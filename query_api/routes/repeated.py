@@ -18,6 +18,7 @@ class OwnFigure(Shape):
     value: float
     low: float | None
     high: float | None
+    method: str | None = Field(default=None, description="what made the interval; null without one")
 
 
 class RepeatedFigure(Shape):
@@ -35,6 +36,7 @@ class RepeatedFigure(Shape):
     untested: str | None = Field(description="why there is no p")
     differs: bool | None = Field(description="whether runs differ more than their own intervals: p is below 0.01")
     runs: tuple[OwnFigure, ...]
+    method: str | None = Field(default=None, description="what made the mean's interval; null without one")
 
 
 class RepeatedLoad(Shape):

@@ -57,7 +57,7 @@ class Score(Shape):
 
 
 class GroupScore(Shape):
-    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+    """The main metric over a group's tasks, each by its samples or alike, as lm-eval has it; the interval follows from theirs."""
 
     group: str
     tasks: int = Field(description="how many tasks it is of")
@@ -73,3 +73,5 @@ class GroupScore(Shape):
     complete: bool
     why_undefined: str | None = Field(description="why there is no value")
     sequential: bool = Field(description="the interval of a task is a confidence sequence's")
+    by_size: bool = Field(description="its tasks count by their samples; else each alike")
+    method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")

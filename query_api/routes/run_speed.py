@@ -72,6 +72,7 @@ class Reached(Shape):
     high: float | None
     why_undefined: str | None
     note: str | None = Field(description="what lies at its end, in words")
+    method: str | None = Field(default=None, description="what made the interval; null without one")
 
 
 class Sweep(Shape):

@@ -110,6 +110,7 @@ class TaskCompared:
     detectable: float | None = None
     needed: int | None = None
     p_equivalent: float | None = None
+    by_size: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,10 @@ NOTHING = Asking()
 
 @dataclass(frozen=True, slots=True)
 class GroupCompared:
-    """A group's tasks joined, by their samples: its means, and their difference a - b. `ahead` is None where the interval holds 0."""
+    """A group's tasks joined: its means, and their difference a - b. `ahead` is None where the interval holds 0.
+
+    `by_size`: its tasks count by their samples; else each alike.
+    """
 
     group: str
     tasks: int
@@ -139,6 +143,7 @@ class GroupCompared:
     ahead: Side | None
     n: int
     differing: int
+    by_size: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +255,7 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
     return TaskCompared(
         task, a.metric, a.filter, a.higher_is_better, math.fsum(first) / len(first), math.fsum(second) / len(second),
         found, 1.0, None, tuple(sorted(differing, key=_most_first)),
-        len(a.samples) - len(ordinals), len(b.samples) - len(ordinals), _group(a, b), 0.0,
+        len(a.samples) - len(ordinals), len(b.samples) - len(ordinals), _group(a, b), 0.0, by_size=a.by_size and b.by_size,
     )  # fmt: skip
 
 
@@ -334,33 +339,51 @@ def _grouped(name: str, own: Sequence[TaskCompared], together: Covariances) -> G
     ahead: Side | None = ("a" if (value > 0) == first.higher_is_better else "b") if apart else None
     return GroupCompared(
         name, len(own), first.metric, first.filter, first.higher_is_better, a, b, value, interval, ahead,
-        sum(one.difference.n for one in own), sum(len(one.differing) for one in own),
+        sum(one.difference.n for one in own), sum(len(one.differing) for one in own), all(one.by_size for one in own),
     )  # fmt: skip
 
 
-def in_words(one: TaskCompared) -> str:
-    """The finding about a task as a sentence."""
+def in_words(one: TaskCompared, asking: Asking = NOTHING) -> str:
+    """The finding about a task as a sentence, and an answer to whatever was asked beside."""
+    return "; ".join([_found(one), *_answers(one, asking)])
+
+
+def _answers(one: TaskCompared, asking: Asking) -> Iterator[str]:
+    """What samples like these can tell, where nothing is shown or it was asked; and whether the runs are within the margin."""
+    if one.detectable is not None and (one.better is None or asking.difference):
+        yield f"these samples find differences from {one.detectable:.3f} on"
+    if asking.difference:
+        many = f"{one.needed:,}" if one.needed else "nothing tells how many"
+        yield f"{many} would find one of {asking.difference:g}"
+    if asking.margin and one.p_equivalent is None:
+        yield f"nothing tells whether they are within {asking.margin:g} of one another"
+    elif asking.margin and one.p_equivalent is not None:
+        shown = "as good as one another" if one.p_equivalent <= LEVEL else "not shown to be as good as one another"
+        yield f"{shown} within {asking.margin:g}: p = {one.p_equivalent:.2g} in two one-sided tests"
+
+
+def _found(one: TaskCompared) -> str:
     own = one.difference
     interval = f" ({own.low:.3f} to {own.high:.3f})" if own.low is not None and own.high is not None else ""
-    if one.p_equivalent is not None and one.p_equivalent <= LEVEL:
-        tests = f"p = {one.p_equivalent:.2g} in two one-sided tests"
-        return f"as good as one another within the margin: A - B is {own.value:.3f}{interval}, {tests}"
     if not one.differing:
         return f"the same on all {own.n} shared samples"
     p = f"p = {one.p_holm:.2g} after Holm"
     if one.better is None:
-        more = f"; these samples find differences from {one.detectable:.3f} on" if one.detectable else ""
-        more += f", and {one.needed:,} would find the one that was asked for" if one.needed else ""
-        return f"no difference is shown: A - B is {own.value:.3f}{interval}, {p}{more}"
+        return f"no difference is shown: A - B is {own.value:.3f}{interval}, {p}"
     turned = own.value < 0  # words give how far the better is ahead, whichever way the metric counts
     low, high = (-(own.high or 0), -(own.low or 0)) if turned else (own.low, own.high)
     lower = "" if one.higher_is_better else f" (lower {one.metric} is better)"
     return f"{one.better.upper()} is better by {abs(own.value):.3f} ({low:.3f} to {high:.3f}){lower}, {p}"
 
 
+def by_their_samples(by_size: bool) -> str:
+    """How a group's tasks count, in words."""
+    return " by their samples" if by_size else ", each alike"
+
+
 def of_group(one: GroupCompared) -> str:
     """The finding about a group as a sentence."""
-    over = f"over its {one.tasks} tasks by their samples"
+    over = f"over its {one.tasks} tasks{by_their_samples(one.by_size)}"
     if not one.differing:
         return f"the same on all {one.n:,} shared samples {over}"
     if one.ahead is None or one.interval is None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from streams.statistics.intervals import mean_interval, wilson
+from streams.statistics.intervals import mean_of, wilson
 
 CONFIDENT: Final = 0.8
 
@@ -39,6 +39,7 @@ class Share:
     high: float | None
     n: int
     why_undefined: str | None
+    method: str | None = None
 
 
 def confident(decisions: Sequence[Decided]) -> Share:
@@ -46,7 +47,7 @@ def confident(decisions: Sequence[Decided]) -> Share:
     known = [one.confidence for one in decisions if one.confidence is not None]
     share = sum(value >= CONFIDENT for value in known) / len(known) if known else None
     low, high = (wilson(share, len(known)) if share is not None else None) or (None, None)
-    return Share(share, low, high, len(known), None if known else "no decision says how sure it was")
+    return Share(share, low, high, len(known), None if known else "no decision says how sure it was", "Wilson" if known else None)
 
 
 def saved(decisions: Sequence[Decided]) -> Share:
@@ -54,5 +55,7 @@ def saved(decisions: Sequence[Decided]) -> Share:
     known = [value for one in decisions if (value := one.saved_ratio) is not None]
     if not known:
         return Share(None, None, None, 0, "no outcome has the bill before and after; `assay decisions outcome` reports one")
-    low, high = mean_interval(known) or (None, None)
-    return Share(sum(known) / len(known), low, high, len(known), None if low is not None else "one outcome has no interval")
+    mean = mean_of(known)
+    low, high = mean.interval or (None, None)
+    why = None if mean.interval else "one outcome has no interval"
+    return Share(mean.value, low, high, len(known), why, mean.method if mean.interval else None)

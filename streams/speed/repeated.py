@@ -30,6 +30,7 @@ FIGURES: Final = (
     ("itl_p50_s", "ITL p50", "s", "itl_p50", 1e9), ("itl_p95_s", "ITL p95", "s", "itl_p95", 1e9),
     ("joules_per_token", "J/token", "J", "energy_per_output_token_uj", 1e6),
 )  # fmt: skip
+METHOD: Final = "Student, between runs"
 NAMES: Final = {name: words for name, words, *_ in FIGURES}
 UNITS: Final = {name: unit for name, _, unit, *_ in FIGURES}
 TEST: Final = "Cochran's Q"
@@ -47,6 +48,7 @@ class Own:
     value: float
     low: float | None = None
     high: float | None = None
+    method: str | None = None
 
     @property
     def error(self) -> float | None:

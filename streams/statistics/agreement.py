@@ -25,6 +25,7 @@ SMALLEST = 1e-12
 MOST_RANKS = 64
 # With fewer units of another value than the commonest, draws hold so few of them that 24 of 100 intervals are [1, 1].
 FEWEST = 10
+METHOD = "bootstrap of answers"
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,6 +153,9 @@ def mcnemar(better: int, worse: int) -> float:
     return min(1.0, 2 * below - (below - (float(bdtr(fewer - 1, both, 0.5)) if fewer else 0.0)))
 
 
+JOINED = "MOVER of the tasks' intervals"
+
+
 def mean_of_differences(
     estimates: Sequence[float], intervals: Sequence[Interval], weights: Sequence[float] | None = None, *, covariance: float = 0.0
 ) -> Interval:

@@ -120,6 +120,9 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
     return Ratio(value, value * (1 - value) / size, size)
 
 
+JOINED = "Wilson, joined"
+
+
 def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
     """The 95 % interval of Σ w·p.
 

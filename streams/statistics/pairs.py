@@ -30,6 +30,7 @@ from streams.statistics.resampling import DRAWS, SEED, percentile_interval
 from streams.statistics.spreads import Floats
 
 FEWEST: Final = 20  # documents, below which nothing is told
+METHOD: Final = "bootstrap of documents"
 TELLING: Final = 8  # comparisons that a model won, and lost (a tie counts half each), below which its interval is not told
 STEPS, CLOSE, FARTHEST = 60, 1e-9, 12.0  # of Newton's method; log-odds beyond which a strength has no bound
 SMALLEST, NO_WIDTH = 1e-9, 1e-6

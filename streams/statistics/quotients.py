@@ -5,6 +5,8 @@ import math
 from streams.statistics.differences import mean_of_differences
 from streams.statistics.intervals import Interval
 
+METHOD = "MOVER of logarithms"
+
 
 def quotient(first: float, second: float, *, intervals: tuple[Interval | None, Interval | None]) -> tuple[float, Interval | None]:
     """first / second of positive numbers, and its 95 % interval; None where either has none, or one that reaches down to 0.

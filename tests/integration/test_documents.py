@@ -77,6 +77,16 @@ def test_a_word_that_is_right_for_every_document_is_written_as_a_template(tmp_pa
     assert built(tmp_path, GENERATED.replace("doc_to_target: answer", "doc_to_target: \"{{ 'solution' }}\""), lines(0)).samples
 
 
+def test_one_number_that_is_written_with_a_point_makes_no_fractions_of_the_others(tmp_path: Path) -> None:
+    """As 1.0 for a label; a fraction does, and it is said what it does."""
+    rows = [json.loads(line) for line in lines(-1).splitlines()]
+    rows[3]["answer"] = float(rows[3]["answer"])
+    assert len(built(tmp_path, WHOLE, "\n".join(map(json.dumps, rows))).samples) == len(rows)
+    rows[3]["answer"] = 0.5
+    with pytest.raises(Invalid, match="where one row of a column has a fraction, all numbers of it are fractions"):
+        built(tmp_path, WHOLE, "\n".join(map(json.dumps, rows)))
+
+
 def test_an_empty_answer_that_the_definition_says_itself_hides_nothing(tmp_path: Path) -> None:
     """The share of answers that are empty is then what its author measures, as in examples/real_toxicity_prompts.yaml."""
     assert built(tmp_path, GENERATED.replace("doc_to_target: answer", 'doc_to_target: ""'), lines(0)).samples
@@ -100,6 +110,10 @@ def test_a_label_of_lm_evals_own_task_that_is_no_choice_is_told(tmp_path: Path) 
         ('{"a": NaN}\n', "line 1: not JSON (NaN is no value of JSON; write null)"),
         ("{}\n", "not an object without fields"),
         ('{"a": [1]}\n{"a": 2}\n', "line 2, field a: a number, where line 1 has a list"),
+        ('{"a": "x"}\n{"a": {"b": 1}}\n', "line 2, field a: an object, where line 1 has a text; give all rows the same kind, or null"),
+        ('{"a": {"b": 1}}\n{"a": [1]}\n{"a": {"b": 2}}\n', "line 2, field a: a list, where line 1 has an object"),
+        ('{"a": [{"b": 1}]}\n{"a": ["x"]}\n{"a": [{"b": 2}]}\n', "line 2, field a[]: a text, where line 1 has an object"),
+        ('{"a": 1152921504606846977}\n{"a": 0.5}\n', "line 1, field a: 1152921504606846977: beside fractions it would be rounded"),
         ('{"a": {"b": "x"}}\n{"a": {"b": 2}}\n', "line 2, field a.b: a number, where line 1 has a text"),
     ],
 )

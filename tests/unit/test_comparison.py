@@ -74,7 +74,7 @@ def test_how_many_samples_find_the_difference_that_is_asked_for() -> None:
     assert one.needed is not None and other.needed is not None
     assert bdtr(4, one.needed, 0.02) == pytest.approx(0.2, abs=1e-3)
     assert other.needed > 2 * one.needed  # 2 of 100 differed, and not 1
-    assert in_words(one).endswith(f", and {one.needed:,} would find the one that was asked for")
+    assert in_words(one, Asking(difference=0.02)).endswith(f"; {one.needed:,} would find one of 0.02")
     many = [{f"t{number}": side["t"] for number in range(10)} for side in runs]
     among = compare(*many, asking=Asking(difference=0.02)).tasks[0]
     assert among.needed is not None and among.needed > one.needed
@@ -87,15 +87,31 @@ def test_whether_a_run_is_as_good_is_told_within_the_margin_that_is_asked_for() 
     (wide,), (narrow,) = (compare({"t": a}, {"t": b}, asking=Asking(margin=margin)).tasks for margin in (0.02, 0.005))
     assert wide.p_equivalent is not None and narrow.p_equivalent is not None
     assert wide.p_equivalent < 1e-3 and narrow.p_equivalent > 0.05
-    assert in_words(wide).startswith("as good as one another within the margin: A - B is 0.000 (-0.007 to 0.007), p = ")
-    assert in_words(narrow).startswith("no difference is shown")
+    assert "; as good as one another within 0.02: p = " in in_words(wide, Asking(margin=0.02))
+    told = in_words(narrow, Asking(margin=0.005))
+    assert told.startswith("no difference is shown: A - B is 0.000 (-0.007 to 0.007), p = ")
+    assert "; not shown to be as good as one another within 0.005: p = 0." in told
+
+
+def test_whatever_is_found_what_was_asked_is_answered() -> None:
+    """Of a run that is better, and of equal ones too."""
+    asking = Asking(difference=0.05, margin=0.3)
+    (better,) = compare({"t": measured(answers(90, 100))}, {"t": measured(answers(50, 100))}, asking=asking).tasks
+    (same,) = compare({"t": measured(answers(50, 100))}, {"t": measured(answers(50, 100))}, asking=asking).tasks
+    assert better.better == "a" and better.needed is not None and same.needed is not None
+    for one in (better, same):
+        assert f"; these samples find differences from {one.detectable:.3f} on; {one.needed:,} would find one of 0.05; " in in_words(
+            one, asking
+        )
+    assert in_words(better, asking).endswith("not shown to be as good as one another within 0.3: p = 0.98 in two one-sided tests")
+    assert "; as good as one another within 0.3: p = " in in_words(same, asking)
 
 
 def test_equal_answers_are_called_the_same() -> None:
     """A run against itself."""
     own = {"t": measured(answers(50, 100))}
     (task,) = compare(own, own).tasks
-    assert in_words(task) == "the same on all 100 shared samples"
+    assert in_words(task) == f"the same on all 100 shared samples; these samples find differences from {task.detectable:.3f} on"
     assert task.p_holm == 1.0
 
 
@@ -279,5 +295,6 @@ def test_what_is_told_of_a_comparison_has_the_apis_shape(graded: bool) -> None:
     if graded:
         one, other = ({"t": measured({n: 0.01 * (n % share) for n in range(60)})} for share in (7, 9))
     side = {"run_id": run_named("r"), "model": "m", "state": "completed"}
-    told = Compared.model_validate({"a": side, "b": side} | _document(compare(one, other, asking=Asking(difference=0.02, margin=0.05))))
+    asking = Asking(difference=0.02, margin=0.05)
+    told = Compared.model_validate({"a": side, "b": side} | _document(compare(one, other, asking=asking), asking))
     assert len(told.tasks) == len(one) and (graded or told.groups)

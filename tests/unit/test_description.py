@@ -22,6 +22,21 @@ def test_no_two_shapes_share_a_name() -> None:
     assert [name for name in names if "__" in name] == []
 
 
+# What somebody states or others report; and what a recommendation draws, which says of all together how (docs/deciding.md).
+OTHERS = {"Sensitivity", "SpreadTold", "TornadoBar", "ExternalFigure", "ExternalResult", "Tradeoff", "DrawnFigure"}
+
+
+def test_every_interval_says_what_made_it() -> None:
+    """Beside its two ends, in whatever shape."""
+    shapes = TOLD["components"]["schemas"]
+    bare = {
+        name
+        for name, shape in shapes.items()
+        if {"low", "high"} <= shape.get("properties", {}).keys() and "method" not in shape["properties"]
+    }
+    assert bare == OTHERS
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: f"{operation.method} {operation.path}")
 def test_every_operation_says_what_it_does_and_takes(operation: Operation) -> None:
     """One sentence, and one for each parameter."""

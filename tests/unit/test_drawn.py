@@ -13,7 +13,8 @@ from tests.unit.test_shown import RUN, SCORE
 
 REQUEST = SimpleNamespace(url=SimpleNamespace(path="/"), query_params={})
 GROUP = {"group": "mmlu", "tasks": 57, "metric": "acc", "filter": "none", "value": 0.55, "stderr": 0.01, "low": 0.53, "high": 0.57,
-         "samples": 400, "complete": True, "sequential": False, "truncated": 0, "not_scored": 0, "why_undefined": None}  # fmt: skip
+         "samples": 400, "complete": True, "sequential": False, "truncated": 0, "not_scored": 0, "why_undefined": None,
+         "by_size": True}  # fmt: skip
 UNKNOWN = ("rank_low", "rank_high", "output_tokens_per_s", "ttft_p50_s", "joules_per_token", "energy_grade", "usd", "prices")
 BOARD_ROW = dict.fromkeys(UNKNOWN) | {
     "rank": 1, "model": "org/m", "run_id": "r", "engine": "echo", "hardware": "", "samples": 3, "chat": {}, "data_age": "unknown",

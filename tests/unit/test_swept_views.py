@@ -27,7 +27,7 @@ def step(number: int, rate: float | None, served: float, ms: float, *, verdict: 
 
 def row(value: float | None, *, low: float | None = None, high: float | None = None) -> dict[str, Any]:
     """A figure's row."""
-    return {"value": value, "low": low, "high": high, "origin": "at 16/s: too slow" if value else None,
+    return {"value": value, "low": low, "high": high, "origin": "at 16/s: too slow" if value else None, "method": None,
             "why_undefined": None if value else "no rate kept it"}  # fmt: skip
 
 

@@ -26,6 +26,8 @@ class Agreed(Shape):
     answers: int
     """answers that two judges or more have rated"""
     why_undefined: str | None
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class Agreement(Shape):
@@ -119,6 +121,8 @@ class AuditedMetric(Shape):
     low: float | None
     high: float | None
     n: int
+    method: str
+    """what made the interval"""
 
 
 class AuditedSample(Shape):
@@ -355,6 +359,8 @@ class Estimated(Shape):
     low: float | None
     high: float | None
     why_undefined: str | None
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class Unit(RootModel[str]):
@@ -477,6 +483,8 @@ class FigureParity(Shape):
     high: float | None
     why: str | None
     """why there is no ratio"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class Generation(Shape):
@@ -487,7 +495,7 @@ class Generation(Shape):
 
 
 class GroupScore(Shape):
-    """The main metric over a group's tasks, each by its samples, as lm-eval has it; the interval follows from theirs."""
+    """The main metric over a group's tasks, each by its samples or alike, as lm-eval has it; the interval follows from theirs."""
 
     group: str
     tasks: int
@@ -507,6 +515,10 @@ class GroupScore(Shape):
     """why there is no value"""
     sequential: bool
     """the interval of a task is a confidence sequence's"""
+    by_size: bool
+    """its tasks count by their samples; else each alike"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class SpeedRun(RootModel[str]):
@@ -550,13 +562,15 @@ class Index(Shape):
 
 
 class JoinedDifference(Shape):
-    """The mean of a - b over a group's tasks, each by its samples, with its 95 % interval."""
+    """The mean of a - b over a group's tasks, with its 95 % interval."""
 
     value: float
     low: float | None
     high: float | None
     n: int
     """paired samples"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class JudgedScore(Shape):
@@ -884,7 +898,7 @@ class Overall(Shape):
     """
     The mean over tasks of the differences, positive where a is better, with its 95 % interval.
 
-    Tasks of a group count as one, each by its share of the group's samples, as in rankings; metrics of 0 to 100 count as ratios.
+    Tasks of a group count as one, each by its share of the group's samples or alike, as in rankings; metrics of 0 to 100 count as ratios.
     """
 
     difference: float
@@ -893,6 +907,8 @@ class Overall(Shape):
     tasks: int
     units: int
     """how many count: tasks, and groups as one"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class OverallParity(Shape):
@@ -903,6 +919,8 @@ class OverallParity(Shape):
     high: float | None
     units: int
     """how many count: tasks, and groups as one"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class OwnFigure(Shape):
@@ -912,6 +930,8 @@ class OwnFigure(Shape):
     value: float
     low: float | None
     high: float | None
+    method: str | None
+    """what made the interval; null without one"""
 
 
 class PairedDifference(Shape):
@@ -1028,6 +1048,8 @@ class Reached(Shape):
     why_undefined: str | None
     note: str | None
     """what lies at its end, in words"""
+    method: str | None
+    """what made the interval; null without one"""
 
 
 class Ready(Shape):
@@ -1129,6 +1151,8 @@ class RepeatedFigure(Shape):
     differs: bool | None
     """whether runs differ more than their own intervals: p is below 0.01"""
     runs: list[OwnFigure]
+    method: str | None
+    """what made the mean's interval; null without one"""
 
 
 class RepeatedLoad(Shape):
@@ -1362,6 +1386,8 @@ class ShareOfDecisions(Shape):
     high: float | None
     n: int
     why_undefined: str | None
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
 
 
 class Side(Shape):
@@ -1572,6 +1598,8 @@ class TaskDifference(Shape):
     only_b: int
     group: str | None
     """tasks of one group count as one"""
+    by_size: bool
+    """in its group it counts by its samples; else as the others"""
     weight: float
     """its part of the overall difference; all parts are 1"""
     detectable: float | None
@@ -1616,6 +1644,10 @@ class TaskParity(Shape):
     """samples with another text, or another choice; null where nobody can tell, as of private runs"""
     group: str | None
     words: str
+    test: str
+    """what made p (docs/rigor.md)"""
+    method: str
+    """what made the interval (docs/rigor.md)"""
 
 
 class TaskPart(Shape):
@@ -2027,6 +2059,8 @@ class GroupDifference(Shape):
     ahead: Literal["a", "b"] | None
     words: str
     differing: int
+    by_size: bool
+    """its tasks count by their samples; else each alike"""
 
 
 class Judgement(Shape):
@@ -2108,6 +2142,8 @@ class RankingRow(Shape):
     """the best place that it may have: the ranges of a board all hold at once, with 95 %"""
     rank_high: int | None
     """the worst"""
+    method: str | None
+    """what made the interval (docs/rigor.md); null without one"""
     samples: int
     output_tokens_per_s: float | None
     ttft_p50_ns: int | None
