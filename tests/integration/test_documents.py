@@ -323,6 +323,20 @@ def test_documents_are_left_out_of_their_own_examples_where_it_is_asked(tmp_path
     assert all("Elsewhere" in call.prefix + call.context for sample in made.samples for call in sample.requests)
 
 
+def test_a_document_among_its_examples_is_found_though_its_row_has_another_id(tmp_path: Path) -> None:
+    """By what is shown; lm-eval compares rows. Each document is there twice, and neither is shown where it is left out."""
+    twice = "\n".join(json.dumps(row | {"id": 6 * copy + n}) for copy in range(2) for n, row in enumerate(ROWS))
+    shown, left = (
+        built(tmp_path / name, WHOLE, twice, fewshot=4, fewshot_exclude_self=exclude) for name, exclude in (("a", False), ("b", True))
+    )
+    asked = [(f"The capital of Land {json.loads(one.document)['country'][5:]} is", one.requests[0]) for one in shown.samples]
+    assert shown.own_examples == sum((call.prefix + call.context).count(text) > 1 for text, call in asked) > 0
+    for sample in left.samples:
+        (prompt,) = {call.prefix + call.context for call in sample.requests}
+        assert prompt.count(f"The capital of {json.loads(sample.document)['country']} is") == 1
+        assert prompt.count("The capital of") == 5
+
+
 BAD = [
     ({"choices": None}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: null: it must be a list of texts"),
     ({"choices": ["a"]}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: there is one choice"),
