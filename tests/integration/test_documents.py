@@ -337,6 +337,38 @@ def test_a_document_among_its_examples_is_found_though_its_row_has_another_id(tm
         assert prompt.count("The capital of") == 5
 
 
+STEPS = "filter_list: [{{name: own, filter: {}}}]\n"
+NAMED = GENERATED.replace("doc_to_target: answer", 'doc_to_target: "{{country}}"')
+FIRST = "{function: take_first}"
+
+
+@pytest.mark.parametrize(
+    ("whole", "steps", "says"),
+    [
+        (WHOLE, f"[{{function: regex}}, {FIRST}]", "line 10: filter 'own' makes a text of a log-likelihood, which cannot be scored (Value"),
+        (WHOLE, "[{function: lowercase}]", "line 10: filter 'own': lowercase breaks over a log-likelihood (AttributeError: 'tuple' object"),
+        (WHOLE, "[{function: majority_vote}]", "; log-likelihoods are filtered here, and no texts: leave filter_list out, or give output"),
+        (NAMED, f"[{{function: map, mapping_dict: {{b: c}}}}, {FIRST}]",
+         "line 9: filter 'own' makes null of an empty answer, which cannot be scored (TypeError: NoneType takes no arguments); give map"),
+        (NAMED, f"[{{function: map, mapping_dict: {{b: c}}, default_value: 0}}, {FIRST}]",
+         "line 9: filter 'own' makes a number of an empty answer, which cannot be scored (ValueError: invalid literal"),
+        (NAMED, "[{function: take_first_k, k: 2}]", "line 9: filter 'own': take_first_k breaks over an empty answer (AssertionError: Need"),
+        (NAMED, f"[{FIRST}, {FIRST}]", "take_first breaks over an empty answer (IndexError: string index out of range); let it take"),
+        (NAMED.replace("exact_match", "exact_match\n    ignore_case: true"), "[{function: remove_whitespace}]", None),
+        (NAMED, f"[{{function: multi_choice_regex}}, {FIRST}]", None),  # its documents have choices
+        (NAMED, f"[{{function: regex, group_select: -1}}, {{function: map, mapping_dict: {{b: c}}, default_value: x}}, {FIRST}]", None),
+        (WHOLE, f"[{FIRST}]", None),
+    ],
+)  # fmt: skip
+def test_a_filter_that_breaks_over_an_answer_is_told_before_a_model_runs(tmp_path: Path, whole: str, steps: str, says: str | None) -> None:
+    """With its line: it would break when the first sample is scored. What a model could answer is tried."""
+    if says is None:
+        assert built(tmp_path, whole + STEPS.format(steps), lines(-1)).samples
+        return
+    with pytest.raises(Invalid, match=re.escape(says)):
+        built(tmp_path, whole + STEPS.format(steps), lines(-1))
+
+
 BAD = [
     ({"choices": None}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: null: it must be a list of texts"),
     ({"choices": ["a"]}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: there is one choice"),
