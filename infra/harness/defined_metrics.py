@@ -215,9 +215,14 @@ def generation_remark(node: Any) -> str | None:
     """What is to be said of generation arguments that are taken, with their line."""
     from streams.quality import generation
 
-    told = {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
-    said = generation.remark(told)
+    said = generation.remark(generation_of(node))
     return said and f"{place(pairs(node)['until'][0].start_mark)}{said}"
+
+
+def generation_of(node: Any) -> dict[str, Any]:
+    """The generation arguments that a definition says. Raises: Invalid for those that no engine takes."""
+    check_generation(node)
+    return {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
 
 
 def check_generation(node: Any) -> None:

@@ -130,6 +130,38 @@ def test_texts_searched_by_beams_are_lm_evals(engine: Transformers, reference: A
     assert [found[n].output for n in range(len(told))] == expected
 
 
+def test_whole_numbers_are_taken_as_the_fractions_that_they_are(engine: Transformers) -> None:
+    """transformers takes a 2.0 for a penalty, and no 2."""
+    whole: list[dict[str, Any]] = [
+        {"repetition_penalty": 2},
+        {"sequence_bias": [[[5], 3]]},
+        {"do_sample": True, "temperature": 2, "num_beams": 2, "top_h": 1},
+    ]
+    parts: list[dict[str, Any]] = [
+        {"repetition_penalty": 2.0},
+        {"sequence_bias": [[[5], 3.0]]},
+        {"do_sample": True, "temperature": 2.0, "num_beams": 2, "top_h": 1.0},
+    ]
+    texts = [
+        [EngineRequest(index=n, request_type="generate_until", context=QUESTION, generation=one | {"max_gen_toks": 6})
+         for n, one in enumerate(told)] for told in (whole, parts)
+    ]  # fmt: skip
+    first, second = (ours(engine, requests) for requests in texts)
+    assert [first[n].output for n in range(3)] == [second[n].output for n in range(3)]
+
+
+@pytest.mark.parametrize("told", [{}, {"num_beams": 2}], ids=str)
+def test_an_empty_prompt_is_begun_as_an_empty_context_is(engine: Transformers, told: dict[str, Any]) -> None:
+    """By the token that begins a text, where the tokenizer adds none: so other engines have it, and HFLM breaks over it."""
+    requests = [
+        EngineRequest(index=n, request_type="generate_until", context=text, generation={"max_gen_toks": 6} | told)
+        for n, text in enumerate(("", "<s>", QUESTION))
+    ]
+    found = ours(engine, requests)
+    assert (found[0].output, found[0].prompt_tokens) == (found[1].output, 1)
+    assert found[0].output != found[2].output
+
+
 def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
     """The same seed gives the same text; another one another."""
     settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}
