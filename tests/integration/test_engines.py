@@ -273,9 +273,12 @@ def inspect_without_reading(folder: Path) -> Any:
         return inspect(ModelRef(uri=str(folder)))
 
 
-@pytest.mark.parametrize("family", ["BigBird", "BertGeneration", "Data2VecText"])
-def test_a_model_that_sees_what_comes_after_each_token_is_refused(tmp_path: Path, family: str) -> None:
-    """Of families that no list knows: the model itself shows it. As decoders the same families are taken."""
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [("BigBird", "is an encoder"), ("BertGeneration", "sees what comes after each token"), ("Data2VecText", "is an encoder")],
+)
+def test_a_model_that_sees_what_comes_after_each_token_is_refused(tmp_path: Path, family: str, says: str) -> None:
+    """A model of a family that no list knows shows it itself. As decoders the same families are taken."""
     import transformers
 
     shape = {
@@ -285,12 +288,9 @@ def test_a_model_that_sees_what_comes_after_each_token_is_refused(tmp_path: Path
     for decoder in (False, True):
         config = getattr(transformers, f"{family}Config")(**shape, is_decoder=decoder)
         folder, engine = save(config, tmp_path / str(decoder)), Transformers()
-        if decoder:
+        with nullcontext() if decoder else pytest.raises(Invalid, match=says):
             engine.load(ModelRef(uri=str(folder)), options={}, device="cpu")
-        else:
-            with pytest.raises(Invalid, match="sees what comes after each token"):
-                engine.load(ModelRef(uri=str(folder)), options={}, device="cpu")
-        engine.close()
+            engine.close()
 
 
 def test_an_answer_of_no_token_is_refused(engine: Transformers) -> None:
