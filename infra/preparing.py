@@ -99,7 +99,7 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
 
 
 def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
-    """What the request's own definitions, and its generation arguments, say that counts for nothing or means what few want.
+    """What the request's own definitions, its generation arguments and its model's files say that counts for nothing, or that few want.
 
     Raises: Invalid, also for generation arguments of a definition that its engine, or the model, does not take.
     """
@@ -110,7 +110,18 @@ def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[s
         f"task {choice.name}: {said}" for choice in request.tasks
         if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
     ]  # fmt: skip
-    return [*of_arguments, *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files))]
+    return [
+        *_of_model(request, facts),
+        *of_arguments,
+        *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)),
+    ]
+
+
+def _of_model(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
+    if facts is None or not facts.older:
+        return []
+    told = f"{request.model.uri} holds {facts.older[0]} beside its safetensors, which are loaded; the other is not read, nor in model_sha"
+    return [f"{told}: if it is another model's, name a folder of its own"]
 
 
 def _check_defined(choice: TaskChoice, files: Files, engine: str, vocabulary: int) -> None:

@@ -49,7 +49,8 @@ FLAGS = {"f": True, "d": {"x": False}, "l": [True, False], "t": "text", "n": Non
         ("{{t}}: {{d.x}}", "d.x is false, and would be shown as False, as Python writes it; write {{ 'yes' if d.x else 'no' }}"),
         ("{% for one in l %}{{one}}{% endfor %}", "l[] is true"), ("{{f or n}}", "f is true"), ("{{f|default(false)}}", "f is true"),
         ("{{ 'yes' if f else 'no' }}", None), ("{{f|lower}}", None), ("{{f|int}}", None), ("{{f|tojson}}", None),
-        ("{{ t == 'text' }}", None), ("{% if f is true %}a{% else %}b{% endif %}", None), ("{{ ['no', 'yes'][f] }}", None), ("{{ t is string }}", None),
+        ("{{ t == 'text' }}", None),
+        ("{% if f is true %}a{% else %}b{% endif %}", None), ("{{ ['no', 'yes'][f] }}", None), ("{{ t is string }}", None),
     ],
 )  # fmt: skip
 def test_true_and_false_are_shown_as_somebody_means_them(template: str, shown: str | None) -> None:

@@ -320,7 +320,7 @@ def test_what_an_engine_takes_is_asked_of_a_definition_too(engine: str, said: st
     """Of its arguments with the request's in place of them; before anything runs."""
     task = {"name": "capitals", "definition": f"{GENERATED}generation_kwargs: {{{said}}}\n", "generation": {"json_text": json.dumps(own)}}
     request = {"submitter": "me", "model": {"uri": "m"}, "engine": {"name": engine}, "tasks": [task]}
-    facts: Any = SimpleNamespace(shape=Shape(vocabulary=9))
+    facts: Any = SimpleNamespace(shape=Shape(vocabulary=9), older=())
     with pytest.raises(Invalid, match=re.escape(says)) if says else nullcontext():
         remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me"), facts)
 
