@@ -99,7 +99,7 @@ class Preparing:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
             sources = await sources_of(self._log, request, tasks=names, model_sha=own, before_us=asked_us)
             asked = replace(asked, sources=sources)
-        remarks = await asked.builder.run(remarks_of, request)
+        remarks = await asked.builder.run(remarks_of, request, facts)
         prepared, skipped = await self._prepare_all(request, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts, engine=request.engine)

@@ -13,7 +13,8 @@ from typing import Any
 
 from streams.errors import Invalid
 
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+PICKLED = "pytorch_model*.bin"
+WEIGHTS = ("*.safetensors", PICKLED)
 LONGEST_HEADER_BYTES = LONGEST_TEXT_BYTES = 100 * 2**20
 
 

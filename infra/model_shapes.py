@@ -46,12 +46,17 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
     return Shape(
         model_type=str(config.get("model_type") or "")[:LONGEST_NAME],
         architectures=tuple(str(name)[:LONGEST_NAME] for name in config.get("architectures") or ())[:MOST_NAMES],
-        encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=bool(config.get("is_decoder")),
+        encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=_decodes(config),
         quantised=bool(config.get("quantization_config")), hidden=hidden,
         widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim") or 4 * hidden,
         vocabulary=_first(text, "vocab_size"), kv_numbers=_kv_numbers(text, hidden),
         max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or DEFAULT_LENGTH,
     )  # fmt: skip
+
+
+def _decodes(config: Mapping[str, Any]) -> bool:
+    """Whether a model of a family of encoders is told to read from left to right: as most are, as XLM is, as XLNet is."""
+    return bool(config.get("is_decoder") or config.get("causal") or config.get("attn_type") == "uni")
 
 
 def _kv_numbers(config: Mapping[str, Any], hidden: int) -> int:

@@ -9,7 +9,7 @@ from infra import gguf_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
-from infra.model_files import WEIGHTS, counted, read_json, read_text, sha_of
+from infra.model_files import PICKLED, WEIGHTS, counted, read_json, read_text, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from infra.settings import Settings
@@ -45,7 +45,8 @@ class Tokenizer:
 class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
-    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file. `unread`: files of weights beside those that are loaded.
+    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file. `unread`: files of weights beside those that are loaded;
+    `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same weights.
     Of an adapter `folder` is its base's, `adapter` its own, and the hashes are over both; `tokenizer_folder` is whichever brings one.
     """
 
@@ -69,6 +70,7 @@ class ModelFacts:
     file: Path | None = None
     weights_type: str | None = None
     unread: tuple[str, ...] = ()
+    older: tuple[str, ...] = ()
     adapter: Path | None = None
     tokenizer_folder: Path | None = None
 
@@ -117,6 +119,7 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
         languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
+        older=tuple(sorted(path.name for path in folder.glob(PICKLED) if path not in weights)),
     )  # fmt: skip
 
 

@@ -8,8 +8,8 @@ from infra import model_fitness, model_memory
 from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
-from infra.harness.definition_files import CODE, files_of
-from infra.harness.definition_groups import Member, members, name_of, remarks, weighs_by_size
+from infra.harness.definition_files import CODE, Files, files_of
+from infra.harness.definition_groups import Member, generations, members, name_of, remarks, weighs_by_size
 from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from infra.settings import Settings
@@ -98,16 +98,43 @@ def leaves_of(choice: TaskChoice) -> list[Leaf]:
     return [replace(leaf, weight_by_size=weighs_by_size(files)) for leaf in leaves]
 
 
-def remarks_of(request: EvaluationRequested) -> list[str]:
-    """What the request's own definitions, and its generation arguments, say that counts for nothing or means what few want.
+def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
+    """What the request's own definitions, its generation arguments and its model's files say that counts for nothing, or that few want.
 
-    Raises: Invalid.
+    Raises: Invalid, also for generation arguments of a definition that its engine, or the model, does not take.
     """
+    for choice in request.tasks:
+        if (files := files_of(choice)) is not None:
+            _check_defined(choice, files, request.engine.name, facts.shape.vocabulary if facts else 0)
     of_arguments = [
         f"task {choice.name}: {said}" for choice in request.tasks
         if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
     ]  # fmt: skip
-    return [*of_arguments, *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files))]
+    return [
+        *_of_model(request, facts),
+        *of_arguments,
+        *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)),
+    ]
+
+
+def _of_model(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
+    if facts is None or not facts.older:
+        return []
+    told = f"{request.model.uri} holds {facts.older[0]} beside its safetensors, which are loaded; the other is not read, nor in model_sha"
+    return [f"{told}: if it is another model's, name a folder of its own"]
+
+
+def _check_defined(choice: TaskChoice, files: Files, engine: str, vocabulary: int) -> None:
+    own = generation.arguments(choice.generation.json_text) if choice.generation else {}
+    for name, said in generations(files):
+        told = generation.merged(said, own)
+        try:
+            generation.check(told)
+            generation.check_taken(told, engine=engine)
+            if vocabulary:
+                generation.check_tokens(told, vocabulary=vocabulary)
+        except Invalid as error:
+            raise Invalid(f"task {name}: {error}", code=error.code) from error
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:

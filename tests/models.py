@@ -1,6 +1,7 @@
 """Small models that tests make themselves: ordinary Hugging Face folders."""
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,17 @@ def causal(place: Path) -> Path:
     (place / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
     save_file({"embeddings": np.zeros((3, 4), dtype=np.float32)}, place / "model.safetensors")
     return place
+
+
+def overflowing(folder: Path, into: Path, *, norm: str = "model.norm.weight", by: float = 3e38) -> Path:
+    """The model of that folder with a last norm so large that its outputs are no numbers, though its weights are; saved in `into`."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(folder, into)
+    tensors = load_file(into / "model.safetensors")
+    tensors[norm].fill_(by)
+    save_file(tensors, into / "model.safetensors", metadata={"format": "pt"})
+    return into
 
 
 def gguf_of(folder: Path, into: Path, *, quantised: bool = False, template: str | None = None) -> Path:

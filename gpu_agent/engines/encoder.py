@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import transformers
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
@@ -141,7 +142,9 @@ class Encoder:
         return tuple(self._model(given, attention_mask=torch.ones_like(given), output_hidden_states=True).hidden_states)
 
     def _chosen(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
-        return self._states(rows)[self._layer].cpu()
+        states = self._states(rows)[self._layer]
+        overflow.check(states.abs(), dtype=states.dtype)
+        return states.cpu()
 
     def stream(self, *, input_tokens: int, output_tokens: int, seed: int) -> Iterator[int]:
         """Raises: Invalid."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.errors import Invalid
-from streams.quality.generation import LENGTHS
+from streams.quality.generation import LENGTHS, fractions
 
 # Texts, and whether special tokens are added (None: the tokenizer's own way).
 EncodeAll = Callable[[list[str], bool | None], list[list[int]]]
@@ -89,8 +89,9 @@ def generation(told: Mapping[str, Any], *, eos: str) -> Generation:
         rest.pop("temperature", None)
     max_tokens = int(lengths[0]) if lengths else DEFAULT_GENERATED
     return Generation(
-        tuple(until) if not eos or eos in until else (*until, eos), max_tokens, {n: v for n, v in rest.items() if n not in LENGTHS}
-    )
+        tuple(until) if not eos or eos in until else (*until, eos), max_tokens,
+        fractions({name: value for name, value in rest.items() if name not in LENGTHS}),
+    )  # fmt: skip
 
 
 def cut(text: str, until: Sequence[str]) -> str:

@@ -86,7 +86,8 @@ class Transformers:
             yield from self._generate(texts)
 
     def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        tokens, eos = self._tokens.prompts([request.context for request in requests]), self._tokens.eos
+        found, eos = self._tokens.prompts([request.context for request in requests]), self._tokens.eos
+        tokens = [own or [self._tokens.prefix_token] for own in found]
         prompts = [prompt_of(request, own, eos=eos, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
         for one in self._texts.of(prompts):
             if isinstance(one, Halved):

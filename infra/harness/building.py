@@ -26,6 +26,7 @@ from infra.harness.document_places import place_of
 from infra.harness.examples import Examples, draws
 from infra.harness.formats import OWN, formats_of, written
 from infra.harness.metrics import registry
+from infra.harness.rehearsing import rehearse
 from infra.harness.skipping import examples_left_out, skipped_of
 from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.kafka import MOST_BYTES
@@ -153,8 +154,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
             chat_template=dress.render,
         )  # fmt: skip
         samples = list(_samples(task))
-        if own is None:
-            check_labels(task)
+        rehearse(task, own.member.fields) if own else check_labels(task)
     except (AssayError, MemoryError):
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal

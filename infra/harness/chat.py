@@ -4,6 +4,7 @@ Source: transformers 5.19, utils/chat_template_utils.py: a sandboxed Jinja envir
 that the model is to continue ends where its text does.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -28,7 +29,13 @@ MESSAGES = (
     "leave chat.template (--chat) out') }}{% endif %}{{ messages | tojson }}"
 )
 # lm-eval 0.4.13 leaves the system message out where a template refuses it (models/huggingface.py, apply_chat_template), with a warning.
-FOLD = "; where it is the system role, chat.fold_system (--fold-system) puts the system message into the first user message"
+FOLD = "chat.fold_system (--fold-system) puts the system message into the first user message"
+# What a message may lose without a word: by its role, what is then to be said and done.
+LOST = {
+    "user": "what the user says: no question would reach the model; mend it, or give another",
+    "system": f"the system message; {FOLD}",
+    "turns": "earlier turns: no example would reach the model; leave chat.multiturn (--multiturn) out, or mend it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +75,53 @@ def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., st
     except TemplateError as error:
         raise Invalid(f"the chat template is no Jinja template: {error}", code="chat-template") from error
 
+    def filled(messages: list[dict[str, Any]], begins: bool) -> str:
+        text = compiled.render(messages=messages, tools=None, documents=None, add_generation_prompt=begins, **variables)
+        text.encode()
+        return text
+
+    @functools.cache
+    def lost(system: bool, turns: bool) -> str | None:
+        return _lost(lambda messages: filled(messages, True), system=system, turns=turns)
+
     def render(messages: list[dict[str, Any]], add_generation_prompt: bool = True) -> str:
-        turns = messages if add_generation_prompt else [*messages[:-1], messages[-1] | {"content": messages[-1]["content"] + MARK}]
+        begun = messages if add_generation_prompt else [*messages[:-1], messages[-1] | {"content": messages[-1]["content"] + MARK}]
+        system = messages[0]["role"] == "system"
         try:
-            text = compiled.render(messages=turns, tools=None, documents=None, add_generation_prompt=add_generation_prompt, **variables)
-            text.encode()
+            text = filled(begun, add_generation_prompt)
         except TemplateError as error:
-            hint = FOLD if messages[0]["role"] == "system" else ""
+            hint = f"; where it is the system role, {FOLD}" if system else ""
             raise Invalid(f"the chat template refuses these messages: {error}{hint}", code="chat-template") from error
         except FAILING as error:  # what its expressions come to: the fault is the template's, and not the task's
             told = f"{type(error).__name__}: {error}"
             raise Invalid(
                 f"the chat template fails over these messages ({told}); mend it, or give another", code="chat-template"
             ) from error
-        return text if add_generation_prompt else _unended(text)
+        text = text if add_generation_prompt else _unended(text)
+        if (part := lost(system, any(one["role"] == "assistant" for one in messages[:-1]))) is not None:
+            raise Invalid(f"the chat template leaves out {LOST[part]}", code="chat-template")
+        return text
 
     return render
+
+
+def _lost(render: Callable[[list[dict[str, Any]]], str], *, system: bool, turns: bool) -> str | None:
+    """Which of LOST a template loses of a conversation with a system message, and earlier turns, or without; None where all is there.
+
+    The conversation is made of words that nobody says, so that they are found again however the template trims or writes them.
+    """
+    roles = [*(["system"] if system else []), *(["user", "assistant"] if turns else []), "user"]
+    words = [f"assayprobe{number}word" for number in range(len(roles))]
+    try:
+        text = render([{"role": role, "content": word} for role, word in zip(roles, words, strict=True)]).casefold()
+    except (TemplateError, *FAILING):  # it takes no such conversation, though it took another: nothing is known
+        return None
+    there = [word in text for word in words]
+    if not there[-1]:
+        return "user"
+    if system and not there[0]:
+        return "system"
+    return None if all(there) else "turns"
 
 
 def folded(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

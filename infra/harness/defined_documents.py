@@ -218,15 +218,16 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
 
 
 def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:
+    choices = task.doc_to_choice(document) if task.config.doc_to_choice is not None else ()
     for field in (*FIELDS, *BESIDE):
-        if (fault := wrongly_shown(getattr(task.config, field, None), document)) is not None:
+        if (fault := wrongly_shown(getattr(task.config, field, None), document, meant=choices if field == TARGET else ())) is not None:
             yield field, fault
     yield from wrong_target(task, document)
     yield from wrong_asked(task, document)
     if task.config.doc_to_choice is not None:
-        yield from wrong_place(task, task.doc_to_text(document), task.doc_to_choice(document))
+        yield from wrong_place(task, task.doc_to_text(document), choices)
     if task.OUTPUT_TYPE == "multiple_choice" and task.config.doc_to_choice is not None:
-        yield from _wrong_choice(task, task.doc_to_choice(document), document)
+        yield from _wrong_choice(task, choices, document)
 
 
 def _wrong_choice(task: Any, choices: Any, document: Any) -> Iterator[tuple[str, str]]:

@@ -45,8 +45,10 @@ def example_faults(task: Any, document: Any, *, own: bool) -> Iterator[tuple[str
         yield from found
         return
     yield from _unshown(task, document, own=own)
+    told = task.fewshot_cfg
+    choices = task.doc_to_choice(document, told.doc_to_choice) if told.doc_to_choice else ()
     for field in TEXTS if own else ():
-        if (fault := wrongly_shown(getattr(task.fewshot_cfg, field), document)) is not None:
+        if (fault := wrongly_shown(getattr(told, field), document, meant=choices if field == TARGET else ())) is not None:
             yield field, fault
 
 

@@ -1,4 +1,4 @@
-"""How a task of a client's own is scored, checked before anything runs: its filters, its metrics and what these are aggregated by.
+"""How a task of a client's own is scored, checked before anything runs: its metrics and what these are aggregated by.
 
 lm-eval finds most of this when a sample is scored or the last one is there; by then a model has run for nothing.
 Source: lm-eval 0.4.13, api/task.py, ConfigurableTask.process_results; api/metrics.py.
@@ -6,7 +6,6 @@ Source: lm-eval 0.4.13, api/task.py, ConfigurableTask.process_results; api/metri
 
 import difflib
 import inspect
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -76,7 +75,7 @@ def check_metrics(node: Any, *, kind: str) -> None:
         _check_metric(one, kind=kind)
 
 
-def _registry() -> Any:
+def registry_of() -> Any:
     """lm-eval's registry with all that lm-eval itself registers: what is known must not depend on what a process has loaded before."""
     import lm_eval.api.metrics
     import lm_eval.filters  # noqa: F401
@@ -87,7 +86,7 @@ def _registry() -> Any:
 
 def check_aggregations(node: Any) -> None:
     """Raises: Invalid for a metric of a function of the client's own that lm-eval has no aggregation for."""
-    registry = _registry()
+    registry = registry_of()
     for one in items(node):
         told = pairs(one)
         if "metric" not in told:
@@ -121,21 +120,8 @@ def check_examples(node: Any) -> None:
         raise wrong(sampler, f"there is no sampler {sampler.value!r}; {meant(sampler.value, SAMPLER_REGISTRY)}", code=CODE)
 
 
-def check_filters(node: Any) -> None:
-    """Raises: Invalid for a filter that there is not, or that does not take what it is given."""
-    for one in items(node):
-        told = pairs(one)
-        if "filter" not in told or "name" not in told:
-            raise wrong(one, "each of filter_list has a name and a filter, a list such as - function: take_first", code=CODE)
-        check_keys(told, {"name", "filter"}, what="a filter of filter_list")
-        if not items(told["filter"][1]):
-            raise wrong(told["filter"][1], "a filter has at least one step, as - function: take_first", code=CODE)
-        for step in items(told["filter"][1]):
-            _check_filter(step)
-
-
 def _check_metric(one: Any, *, kind: str) -> None:
-    registry = _registry()
+    registry = registry_of()
     told = pairs(one)
     if "metric" not in told:
         raise wrong(one, "each of metric_list names its metric, as - metric: acc", code=CODE)
@@ -152,6 +138,9 @@ def _check_metric(one: Any, *, kind: str) -> None:
     if given is not None and given.tag not in PLAIN:  # a function of the definition's own takes what its author knows
         return
     known = GIVES.get(kind, {})
+    if kind == "generate_until" and metric.value in known and _is_of_the_hub(told):
+        has = "leave hf_evaluate out, and lm-eval's own measures"
+        raise wrong(told["hf_evaluate"][0], f"metric {metric.value} would come from the hub, and is not had here; {has}", code=CODE)
     if metric.value not in known:
         raise wrong(metric, f"metric {metric.value} is not had of {kind}; {meant(metric.value, known)}", code=CODE)
     _check_aggregation(given or metric, _usual(metric.value) if given is None else word(given, code=CODE), metric, known[metric.value])
@@ -180,7 +169,7 @@ def _arguments(metric: str, *, kind: str) -> set[str]:
     """What a metric's function takes beside what it is handed; only of what is generated does lm-eval call it."""
     if kind != "generate_until":
         return set()
-    function = _exact_match() if metric == "exact_match" else _registry().get_metric(metric)
+    function = _exact_match() if metric == "exact_match" else registry_of().get_metric(metric)
     return set(inspect.signature(function).parameters) - HANDED
 
 
@@ -202,61 +191,18 @@ def idle_keys(node: Any, *, kind: str) -> Iterator[tuple[Any, str]]:
 
 def _usual(metric: str) -> str:
     """What lm-eval aggregates a metric by where nothing is said."""
-    registry = _registry()
+    registry = registry_of()
     own = registry.get_metric_aggregation(metric)
     return next((name for name, function in registry.AGGREGATION_REGISTRY.items() if function is own), "mean")
 
 
 def _check_aggregation(node: Any, name: str, metric: Any, gives: str) -> None:
-    registry = _registry()
+    registry = registry_of()
     if name not in registry.AGGREGATION_REGISTRY:
         raise wrong(node, f"there is no aggregation {name!r}; {meant(name, registry.AGGREGATION_REGISTRY.keys())}", code=CODE)
     if gives not in TAKES.get(name, frozenset({gives})):
         able = ", ".join(one for one, takes in TAKES.items() if gives in takes) or "a function of your own, where the request trusts it"
         raise wrong(node, f"aggregation {name} does not take what metric {metric.value} gives ({gives}); give {able}", code=CODE)
-
-
-def _check_filter(step: Any) -> None:
-    registry = _registry()
-    told = pairs(step)
-    if "function" not in told:
-        raise wrong(step, "each step of a filter names its function, as - function: take_first", code=CODE)
-    name = told["function"][1]
-    if name.tag not in PLAIN:
-        return
-    word(name, code=CODE)
-    if name.value not in registry.filter_registry:
-        raise wrong(name, f"there is no filter {name.value!r}; {meant(name.value, registry.filter_registry.keys())}", code=CODE)
-    given = {key: pair for key, pair in told.items() if key != "function"}
-    made = registry.filter_registry.get(name.value)
-    _check_arguments(f"filter {name.value}", made, given)
-    if all(value.tag in PLAIN for _, value in given.values()):
-        _try(name, made, {key: value_of(value) for key, (_, value) in given.items()})
-
-
-def _try(name: Any, made: Any, given: Mapping[str, Any]) -> None:
-    """Makes the filter as scoring would."""
-    try:
-        made(**given)
-    except re.error as error:
-        raise wrong(name, f"filter {name.value}: {error.pattern!r} is no regular expression: {error}", code=CODE) from error
-    except KeyError as error:
-        raise wrong(name, f"filter {name.value} needs {error.args[0]} as well", code=CODE) from error
-    except Exception as error:  # filters are lm-eval's: whatever one raises over what it is given is this definition's refusal
-        raise wrong(name, f"filter {name.value} does not take {dict(given)!r}: {error}", code=CODE) from error
-
-
-def _check_arguments(what: str, function: Any, given: Mapping[str, tuple[Any, Any]]) -> None:
-    taken = inspect.signature(function).parameters.values()
-    if any(one.kind is one.VAR_KEYWORD for one in taken):
-        return
-    names = [one.name for one in taken if one.name not in HANDED]
-    for name, (key, _) in given.items():
-        if name not in names:
-            raise wrong(key, f"{what} has no argument {name!r}; {meant(name, names) if names else 'it takes none'}", code=CODE)
-    lacks = [one.name for one in taken if one.name in names and one.default is one.empty and one.name not in given]
-    if given and lacks:
-        raise wrong(next(iter(given.values()))[0], f"{what} needs {', '.join(lacks)} as well", code=CODE)
 
 
 def _exact_match() -> Any:
@@ -269,9 +215,14 @@ def generation_remark(node: Any) -> str | None:
     """What is to be said of generation arguments that are taken, with their line."""
     from streams.quality import generation
 
-    told = {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
-    said = generation.remark(told)
+    said = generation.remark(generation_of(node))
     return said and f"{place(pairs(node)['until'][0].start_mark)}{said}"
+
+
+def generation_of(node: Any) -> dict[str, Any]:
+    """The generation arguments that a definition says. Raises: Invalid for those that no engine takes."""
+    check_generation(node)
+    return {name: value_of(value) for name, (_, value) in pairs(node).items() if value.tag in PLAIN}
 
 
 def check_generation(node: Any) -> None:

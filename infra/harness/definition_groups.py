@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from infra.harness.catalogue import COSMETIC, Leaf, known_tasks
-from infra.harness.defined_metrics import check_keys, generation_remark, idle_keys, metric_of
+from infra.harness.defined_metrics import check_keys, generation_of, generation_remark, idle_keys, metric_of
 from infra.harness.definition_files import CODE, Fields, Files, fields_of, included, modules_of, root_of
 from infra.marked_yaml import items, meant, pairs, place, value_of, word, wrong
 from streams.errors import Invalid
@@ -56,7 +56,7 @@ def remarks(files: Files) -> list[str]:
         if not isinstance(one, Member):
             continue
         kind = one.fields["output_type"][1].value if "output_type" in one.fields else USUAL
-        if "generation_kwargs" in one.fields and kind == USUAL and (said := generation_remark(one.fields["generation_kwargs"][1])):
+        if "generation_kwargs" in one.fields and _generates(one) and (said := generation_remark(one.fields["generation_kwargs"][1])):
             told.append(said)
         if "metric_list" in one.fields and "process_results" not in one.fields:
             told += [
@@ -64,6 +64,17 @@ def remarks(files: Files) -> list[str]:
                 for key, metric in idle_keys(one.fields["metric_list"][1], kind=kind)
             ]
     return list(dict.fromkeys(told))
+
+
+def generations(files: Files) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tasks that generate, each with the arguments that its definition says. Raises: Invalid."""
+    for one in _members(files, whole=True):
+        if isinstance(one, Member) and "generation_kwargs" in one.fields and _generates(one):
+            yield one.name, generation_of(one.fields["generation_kwargs"][1])
+
+
+def _generates(one: Member) -> bool:
+    return "output_type" not in one.fields or one.fields["output_type"][1].value == USUAL
 
 
 def member(files: Files, name: str) -> Member:

@@ -18,11 +18,11 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.tests import TESTS as DEFAULT_TESTS
 
 from infra.harness.defined_fields import check_kinds
+from infra.harness.defined_filters import check_filters
 from infra.harness.defined_metrics import (
     LISTS,
     check_aggregations,
     check_examples,
-    check_filters,
     check_generation,
     check_metrics,
     check_named,

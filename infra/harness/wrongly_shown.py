@@ -1,26 +1,37 @@
-"""What a template would show that nobody means: a null as "None" (joined, put into a text, in a list), a function, what is no text yet.
+"""What a template would show that nobody means: a null as "None" (joined, put into a text, in a list), true or false of JSON as Python
+writes them, a function, what is no text yet.
 
 The template is filled once more with nulls that are alike in all, but cannot be shown. What it only asks about (`is none`, `if`, `select`,
 `default(…, true)`) and what writes JSON (`tojson`) goes as it does without.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from numbers import Number
 from typing import Any, Final, Never
 
+from jinja2 import meta
 from jinja2.runtime import TemplateReference
+from jinja2.sandbox import SandboxedEnvironment
+
+from infra.harness.rows import values
 
 NUMBER: Final = "\0"  # before what a template shows of a number
 PART: Final = "what is made of a column"
+TEMPLATES: Final = SandboxedEnvironment()
 
 
-def wrongly_shown(told: Any, document: Mapping[str, Any]) -> str | None:
-    """Why what a template shows of a document is none of its texts, naming the field: `a.b` within an object, `a[0]` within a list."""
+def wrongly_shown(told: Any, document: Mapping[str, Any], *, meant: Collection[str] = ()) -> str | None:
+    """Why what a template shows of a document is none of its texts, naming the field: `a.b` within an object, `a[0]` within a list.
+
+    `meant`: texts that it may show, as those of choices, whatever they are made of.
+    """
     if not isinstance(told, str) or "{{" not in told:
         return None
     try:
         _strict(told).render(**{name: _marked(one, name) for name, one in document.items()})
+    except FlagError as error:
+        return _of_flag(told, document, error.value) if str(error.value) not in meant else None
     except ShownError as error:
         return str(error)
     except Exception:  # noqa: BLE001  the document as it is fills the template: whatever this raises is no matter of a text
@@ -35,6 +46,26 @@ def shows_number(template: str, document: Mapping[str, Any]) -> bool:
 
 class ShownError(Exception):
     """A template shows what it should not."""
+
+
+class FlagError(ShownError):
+    """A template shows true or false: a column's, or what it asks itself."""
+
+    def __init__(self, value: bool) -> None:
+        super().__init__(str(value))
+        self.value = value
+
+
+def _of_flag(template: str, document: Mapping[str, Any], value: bool) -> str | None:
+    """Why true or false is shown wrongly where a column has it; None where the template itself asks, as `{{ a == b }}` does."""
+    columns = sorted(meta.find_undeclared_variables(TEMPLATES.parse(template)) & document.keys())
+    way = next((way for name in columns for way, one in values(document[name], name) if one is value), None)
+    if way is None:
+        return None
+    json_has = str(value).lower()
+    return (
+        f"{way} is {json_has}, and would be shown as {value}, as Python writes it; write {{{{ 'yes' if {way} else 'no' }}}}, as you mean it"
+    )
 
 
 def _null(way: str) -> ShownError:
@@ -74,6 +105,8 @@ def _marked(value: Any, way: str) -> Any:
 def _checked(value: Any) -> Any:
     if value is None:
         raise _null(PART)
+    if isinstance(value, bool):
+        raise FlagError(value)
     if isinstance(value, TemplateReference):
         raise ShownError("self is a name of Jinja's own; give the column another")
     if callable(value):

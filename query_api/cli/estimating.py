@@ -57,7 +57,7 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
     return {
         "model": request.model.uri, "engine": request.engine.name, "parameters": facts.parameters if facts else None,
         "revision": request.model.revision, "licence": facts.licence if facts else None,
-        "tasks": tasks, "skipped": skipped, "warnings": [*remarks_of(request), *warnings],
+        "tasks": tasks, "skipped": skipped, "warnings": [*remarks_of(request, facts), *warnings],
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
         "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},

@@ -62,6 +62,7 @@ PENALTY: Final[Takes] = ("a number from 0.001 to 1000", lambda value: _number(va
 FACTOR: Final[Takes] = ("a number from -1000 to 1000", lambda value: _number(value) and abs(value) <= 1000)
 SHARE: Final[Takes] = ("a number above 0, at most 1", lambda value: _number(value) and 0 < value <= 1)
 PART: Final[Takes] = ("a number from 0 to 1", lambda value: _number(value) and 0 <= value <= 1)
+BELOW_1: Final[Takes] = ("a number from 0, below 1", lambda value: _number(value) and 0 <= value < 1)
 MOST_TOKENS: Final[Takes] = (
     f"a whole number, 1 or more, at most {LONGEST_TEXT:,}",
     lambda value: _whole(value) and 1 <= value <= LONGEST_TEXT,
@@ -82,8 +83,9 @@ ARGUMENTS: Final[Mapping[str, Takes]] = {
     **dict.fromkeys((*LENGTHS, "max_length"), MOST_TOKENS),
     **dict.fromkeys(("min_length", "min_new_tokens", "no_repeat_ngram_size", "top_k"), COUNT_OR_0),
     **dict.fromkeys(("do_sample", "renormalize_logits", "remove_invalid_values", "use_cache"), FLAG),
-    **dict.fromkeys(("top_p", "typical_p"), SHARE),
-    **dict.fromkeys(("min_p", "top_h", "epsilon_cutoff", "eta_cutoff"), PART),
+    **dict.fromkeys(("top_p", "typical_p", "top_h"), SHARE),
+    **dict.fromkeys(("epsilon_cutoff", "eta_cutoff"), BELOW_1),
+    "min_p": PART,
     **dict.fromkeys(("repetition_penalty", "encoder_repetition_penalty"), PENALTY),
     **dict.fromkeys(("length_penalty", "guidance_scale"), FACTOR),
     **dict.fromkeys(("suppress_tokens", "begin_suppress_tokens"), TOKENS),
@@ -99,6 +101,10 @@ ARGUMENTS: Final[Mapping[str, Takes]] = {
     "early_stopping": ('true, false or "never"', lambda value: isinstance(value, bool) or value == "never"),
 }  # fmt: skip
 OF_TOKENS: Final = frozenset(name for name, takes in ARGUMENTS.items() if takes in (TOKEN, TOKENS, TOKEN_OR_TOKENS, WORDS, BIASES))
+# Of which transformers takes no whole number, though it is one.
+FRACTIONS: Final = frozenset({"temperature", *(name for name, takes in ARGUMENTS.items() if takes in (PENALTY, SHARE, BELOW_1, PART))})
+# What is never said, or not at first.
+BARRING: Final = ("suppress_tokens", "begin_suppress_tokens")
 # Values that leave a text as it is.
 NEUTRAL: Final[Mapping[str, Any]] = {
     "num_beams": 1, "encoder_repetition_penalty": 1.0, "length_penalty": 1.0, "early_stopping": False, "guidance_scale": 1.0,
@@ -172,7 +178,7 @@ def check_taken(told: Mapping[str, Any], *, engine: str) -> None:
 
 
 def check_tokens(told: Mapping[str, Any], *, vocabulary: int) -> None:
-    """Raises: Invalid for the id of a token that a model of so many tokens does not have."""
+    """Raises: Invalid for the id of a token that a model of so many tokens does not have, and where none of them is left to be said."""
     for name in OF_TOKENS & told.keys():
         value = [pair[0] for pair in told[name]] if name == "sequence_bias" and told[name] else told[name]
         if unknown := [token for token in _ids(value) if token >= vocabulary]:
@@ -180,6 +186,20 @@ def check_tokens(told: Mapping[str, Any], *, vocabulary: int) -> None:
                 f"generation argument {name} names token {unknown[0]}, and the model has tokens 0 to {vocabulary - 1}; give one of those",
                 code="generation",
             )
+    barred = {token for name in BARRING for token in told.get(name) or ()}
+    if len(barred) >= vocabulary:
+        raise Invalid(
+            f"generation arguments {' and '.join(name for name in BARRING if told.get(name))} bar all {vocabulary} tokens of the model: "
+            "nothing is left to be said; take some out", code="generation",
+        )  # fmt: skip
+
+
+def fractions(told: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with whole numbers as fractions, where a model's own `generate` takes no others."""
+    found: dict[str, Any] = {name: float(value) if name in FRACTIONS and value is not None else value for name, value in told.items()}
+    if found.get("sequence_bias"):
+        found["sequence_bias"] = [[list(tokens), float(bias)] for tokens, bias in found["sequence_bias"]]
+    return found
 
 
 def _ids(value: Any) -> Iterator[int]:

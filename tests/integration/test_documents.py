@@ -337,6 +337,52 @@ def test_documents_are_left_out_of_their_own_examples_where_it_is_asked(tmp_path
     assert all("Elsewhere" in call.prefix + call.context for sample in made.samples for call in sample.requests)
 
 
+def test_a_document_among_its_examples_is_found_though_its_row_has_another_id(tmp_path: Path) -> None:
+    """By what is shown; lm-eval compares rows. Each document is there twice, and neither is shown where it is left out."""
+    twice = "\n".join(json.dumps(row | {"id": 6 * copy + n}) for copy in range(2) for n, row in enumerate(ROWS))
+    shown, left = (
+        built(tmp_path / name, WHOLE, twice, fewshot=4, fewshot_exclude_self=exclude) for name, exclude in (("a", False), ("b", True))
+    )
+    asked = [(f"The capital of Land {json.loads(one.document)['country'][5:]} is", one.requests[0]) for one in shown.samples]
+    assert shown.own_examples == sum((call.prefix + call.context).count(text) > 1 for text, call in asked) > 0
+    for sample in left.samples:
+        (prompt,) = {call.prefix + call.context for call in sample.requests}
+        assert prompt.count(f"The capital of {json.loads(sample.document)['country']} is") == 1
+        assert prompt.count("The capital of") == 5
+
+
+STEPS = "filter_list: [{{name: own, filter: {}}}]\n"
+NAMED = GENERATED.replace("doc_to_target: answer", 'doc_to_target: "{{country}}"')
+FIRST = "{function: take_first}"
+
+
+@pytest.mark.parametrize(
+    ("whole", "steps", "says"),
+    [
+        (WHOLE, f"[{{function: regex}}, {FIRST}]", "line 10: filter 'own' makes a text of a log-likelihood, which cannot be scored (Value"),
+        (WHOLE, "[{function: lowercase}]", "line 10: filter 'own': lowercase breaks over a log-likelihood (AttributeError: 'tuple' object"),
+        (WHOLE, "[{function: majority_vote}]", "; log-likelihoods are filtered here, and no texts: leave filter_list out, or give output"),
+        (NAMED, f"[{{function: map, mapping_dict: {{b: c}}}}, {FIRST}]",
+         "line 9: filter 'own' makes null of an empty answer, which cannot be scored (TypeError: NoneType takes no arguments); give map"),
+        (NAMED, f"[{{function: map, mapping_dict: {{b: c}}, default_value: 0}}, {FIRST}]",
+         "line 9: filter 'own' makes a number of an empty answer, which cannot be scored (ValueError: invalid literal"),
+        (NAMED, "[{function: take_first_k, k: 2}]", "line 9: filter 'own': take_first_k breaks over an empty answer (AssertionError: Need"),
+        (NAMED, f"[{FIRST}, {FIRST}]", "take_first breaks over an empty answer (IndexError: string index out of range); let it take"),
+        (NAMED.replace("exact_match", "exact_match\n    ignore_case: true"), "[{function: remove_whitespace}]", None),
+        (NAMED, f"[{{function: multi_choice_regex}}, {FIRST}]", None),  # its documents have choices
+        (NAMED, f"[{{function: regex, group_select: -1}}, {{function: map, mapping_dict: {{b: c}}, default_value: x}}, {FIRST}]", None),
+        (WHOLE, f"[{FIRST}]", None),
+    ],
+)  # fmt: skip
+def test_a_filter_that_breaks_over_an_answer_is_told_before_a_model_runs(tmp_path: Path, whole: str, steps: str, says: str | None) -> None:
+    """With its line: it would break when the first sample is scored. What a model could answer is tried."""
+    if says is None:
+        assert built(tmp_path, whole + STEPS.format(steps), lines(-1)).samples
+        return
+    with pytest.raises(Invalid, match=re.escape(says)):
+        built(tmp_path, whole + STEPS.format(steps), lines(-1))
+
+
 BAD = [
     ({"choices": None}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: null: it must be a list of texts"),
     ({"choices": ["a"]}, "document {n} (me__capitals/default/test.jsonl, line {m}), doc_to_choice: there is one choice"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from gpu_agent.engines.engine import EngineRequest
 from infra.harness.data import Given
 from infra.harness.derived.likeness import bertscore, referring, texts
 from schemas.requests import ModelRef
-from streams.errors import Invalid
-from tests.models import tiny_bert, tiny_llama, tiny_tokenizer
+from streams.errors import Invalid, Permanent
+from tests.models import overflowing, tiny_bert, tiny_llama, tiny_tokenizer
 from tests.reference import ours
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -52,6 +53,22 @@ def asked(pairs: Sequence[tuple[str, list[str]]]) -> list[EngineRequest]:
 def figures(engine: Encoder, pairs: Sequence[tuple[str, list[str]]]) -> list[dict[str, float]]:
     """What ours says."""
     return [json.loads(answer.output or "") for answer in ours(engine, asked(pairs))]
+
+
+def test_embeddings_that_are_no_numbers_are_no_answers(tmp_path: Path) -> None:
+    """Of a model that overflows in float16; in float32 it answers."""
+    norm = f"encoder.layer.{LAYERS - 1}.output.LayerNorm.weight"
+    folder = overflowing(tiny_bert(tmp_path / "bert"), tmp_path / "m", norm=norm, by=6e4)
+    for dtype in ("float16", "float32"):
+        engine = Encoder()
+        engine.load(ModelRef(uri=str(folder), dtype=dtype), options={}, device="cpu")
+        with (
+            nullcontext()
+            if dtype == "float32"
+            else pytest.raises(Permanent, match=r"not numbers .* overflows in float16; ask for dtype float32")
+        ):
+            assert figures(engine, PAIRS[:1])
+        engine.close()
 
 
 def bert_score(folder: Path, pairs: Sequence[tuple[str, str]], *, layer: int) -> list[tuple[float, ...]]:

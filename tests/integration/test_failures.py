@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -189,6 +190,8 @@ PLANNED: list[tuple[str, Change, str]] = [
     ("gguf", lambda one: only(one, "model-q4.gguf", "config.json", "tokenizer.json"), "is no whole GGUF file"),
     ("two formats", lambda one: (one / "model-q4.gguf").write_bytes(b""), "two formats; name the file"),
     ("T5", lambda one: changed(one, "config.json", is_encoder_decoder=True, model_type="t5"), "an encoder and a decoder"),
+    ("T5's encoder", lambda one: changed(one, "config.json", model_type="t5", architectures=["T5EncoderModel"]), "is an encoder"),
+    *((one, partial(changed, name="config.json", model_type=one), "is an encoder") for one in ("big_bird", "roc_bert", "xlm", "xlnet")),
     ("classifier", lambda one: changed(one, "config.json", architectures=["LlamaForSequenceClassification"]), "give engine classifier"),
 ]  # fmt: skip
 
@@ -291,6 +294,23 @@ def test_every_generation_argument_is_one_of_transformers_or_lm_evals() -> None:
     from transformers import GenerationConfig
 
     assert set(ARGUMENTS) - {"until", *LENGTHS} <= set(GenerationConfig().to_dict())
+
+
+def test_every_family_of_masked_models_is_one_of_encoders() -> None:
+    """Held against transformers' own list, but for those whose models have a decoder too."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    assert set(MODEL_FOR_MASKED_LM_MAPPING_NAMES) - {"bart", "mbart", "mvp"} <= model_fitness.ENCODERS
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"model_type": "big_bird", "is_decoder": True}, {"model_type": "xlm", "causal": True}, {"model_type": "xlnet", "attn_type": "uni"}],
+)
+def test_an_encoder_that_is_told_to_decode_is_taken(held: Held, tmp_path: Path, told: dict[str, Any]) -> None:
+    """Its configuration says so, each family's in its own way."""
+    model = copy(held, tmp_path / "m", lambda one: changed(one, "config.json", architectures=None, **told))
+    model_fitness.check(inspect(model), engine="transformers")
 
 
 def test_a_model_with_code_of_its_own_says_what_lets_it_run(held: Held, tmp_path: Path) -> None:

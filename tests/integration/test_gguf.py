@@ -18,8 +18,8 @@ from infra import gguf_files, model_fitness, pulled_models
 from infra.harness.chat import renderer
 from infra.models import inspect
 from schemas.requests import ModelRef
-from streams.errors import Invalid
-from tests.models import gguf_of, tiny_llama
+from streams.errors import Invalid, Permanent
+from tests.models import gguf_of, overflowing, tiny_llama
 from tests.reference import ours
 
 # What transformers and torch warn of is not ours to mend.
@@ -207,6 +207,21 @@ def test_one_bad_request_is_named_and_the_model_serves_on(exact: Engine) -> None
             list(narrowed(exact.answer, texts([*GREEDY[:2], (QUESTION, wrong)])))
         assert caught.value.index == 2
         assert ours(exact, texts(GREEDY[:1])) == before
+
+
+@pytest.mark.parametrize("kv", ["float32", "float16"])
+def test_outputs_that_are_no_numbers_are_no_answers(folder: Path, tmp_path: Path, kv: str) -> None:
+    """By every way to ask; what helps is said."""
+    engine = loaded("gguf", gguf_of(overflowing(folder, tmp_path / "m"), tmp_path / "m.gguf"), kv=kv)
+    helps = "fetch its files again, or train it again" if kv == "float32" else "give option kv=float32"
+    asked = [
+        scored(PAIRS[:1]),
+        *(texts([(QUESTION, {"max_gen_toks": 3} | told)]) for told in ({}, {"do_sample": True}, {"min_new_tokens": 1})),
+    ]
+    for requests in asked:
+        with pytest.raises(Permanent, match=f"outputs are not numbers .* overflows in {kv}; {helps}"):
+            list(engine.answer(requests))
+    engine.close()
 
 
 def test_a_file_says_what_its_model_is(file: Path, folder: Path, tmp_path: Path) -> None:

@@ -39,6 +39,39 @@ def test_a_null_that_a_template_shows_is_found_wherever_it_is(template: str, sho
     assert wrongly_shown(template, NULLS) == told
 
 
+FLAGS = {"f": True, "d": {"x": False}, "l": [True, False], "t": "text", "n": None}
+
+
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("{{f}}", "f is true, and would be shown as True, as Python writes it; write {{ 'yes' if f else 'no' }}, as you mean it"),
+        ("{{t}}: {{d.x}}", "d.x is false, and would be shown as False, as Python writes it; write {{ 'yes' if d.x else 'no' }}"),
+        ("{% for one in l %}{{one}}{% endfor %}", "l[] is true"), ("{{f or n}}", "f is true"), ("{{f|default(false)}}", "f is true"),
+        ("{{ 'yes' if f else 'no' }}", None), ("{{f|lower}}", None), ("{{f|int}}", None), ("{{f|tojson}}", None),
+        ("{{ t == 'text' }}", None),
+        ("{% if f is true %}a{% else %}b{% endif %}", None), ("{{ ['no', 'yes'][f] }}", None), ("{{ t is string }}", None),
+    ],
+)  # fmt: skip
+def test_true_and_false_are_shown_as_somebody_means_them(template: str, shown: str | None) -> None:
+    """Not as Python writes them; what the template itself asks, it shows as its author knows."""
+    told = wrongly_shown(template, FLAGS)
+    assert (told is None) if shown is None else (told or "").startswith(shown)
+
+
+@pytest.mark.parametrize(("choices", "taken"), [(["True", "False"], True), (["yes", "no"], False)])
+def test_true_is_a_right_answer_where_a_choice_is_called_so(tmp_path: Path, choices: list[str], taken: bool) -> None:
+    """As tasks have it whose choices are True and False, in their examples too."""
+    whole = WHOLE.replace("doc_to_target: answer", 'doc_to_target: "{{right}}"')
+    rows = "\n".join(json.dumps(row | {"choices": choices, "right": n % 2 == 0}) for n, row in enumerate(ROWS))
+    if taken:
+        made = built(tmp_path, whole, rows, fewshot=1)
+        assert [sample.target for sample in made.samples[:2]] == ["True", "False"]
+        return
+    with pytest.raises(Invalid, match=r"line 7: document 0 .*, doc_to_target: right is true, and would be shown as True"):
+        built(tmp_path, whole, rows)
+
+
 @pytest.mark.parametrize(
     ("template", "says"),
     [

@@ -17,7 +17,7 @@ from infra.models import inspect
 from infra.settings import Settings
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import Permanent
-from tests.models import adapter_of, tiny_llama
+from tests.models import adapter_of, overflowing, tiny_llama
 
 # What transformers and torch warn of is not ours to mend.
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
@@ -241,6 +241,12 @@ def test_a_model_that_vllm_cannot_run_is_refused_in_words(child: Child, tmp_path
     """Its kernels for CPUs have no heads so small."""
     with pytest.raises(Permanent, match=r"cannot be loaded: RuntimeError: Unsupported CPU attention configuration: head_dim=16"):
         child.load(tiny_llama(tmp_path))
+
+
+def test_a_model_whose_outputs_are_no_numbers_is_told_as_it_loads(child: Child, folder: Path, tmp_path: Path) -> None:
+    """A few tokens are tried then; of texts vLLM tells no numbers."""
+    with pytest.raises(Permanent, match=r"outputs are not numbers .* overflows in float32; fetch its files again"):
+        child.load(overflowing(folder, tmp_path / "m"))
 
 
 def test_a_model_generates_as_its_own_settings_say(child: Child, tmp_path: Path) -> None:

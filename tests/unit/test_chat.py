@@ -1,5 +1,8 @@
 """What a chat template cannot say is refused."""
 
+import re
+from contextlib import nullcontext
+
 import pytest
 
 from infra.harness.chat import Dress, folded, renderer
@@ -83,6 +86,36 @@ def test_a_system_message_is_folded_where_a_template_refuses_its_role() -> None:
     with pytest.raises(Invalid) as refused:
         Dress(Chat(template="model"), "{{ raise_exception('no') }}").render(ASKED[1:])  # type: ignore[misc]  # it has a template
     assert "fold_system" not in str(refused.value)
+
+
+OF_PARTS = "{% for one in messages %}<{{ one.role }}>{{ one.content[0].text }}{% endfor %}"
+LAST = "{{ messages[-1].content }}"
+USERS = "{% for one in messages if one.role != 'system' %}{{ one.content }}{% endfor %}"
+EXAMPLES = [ASKED[1], {"role": "assistant", "content": "Grass"}, ASKED[1]]
+
+
+@pytest.mark.parametrize(
+    ("template", "messages", "says"),
+    [
+        (OF_PARTS, ASKED[1:], "leaves out what the user says: no question would reach the model; mend it"),
+        ("{{ messages[0].content }}", ASKED, "leaves out what the user says"),
+        (USERS, ASKED, "leaves out the system message; chat.fold_system (--fold-system) puts the system message into the first user"),
+        (LAST, ASKED, "leaves out the system message"),
+        (LAST, EXAMPLES, "leaves out earlier turns: no example would reach the model; leave chat.multiturn (--multiturn) out"),
+        (LAST, ASKED[1:], None),
+        (USERS, ASKED[1:], None),
+        (USERS, EXAMPLES, None),
+        ("{% for one in messages %}{{ one.content | trim | upper }}{% endfor %}", ASKED, None),
+        ("{{ messages | tojson }}", ASKED, None),
+    ],
+)
+def test_a_template_that_loses_a_message_without_a_word_is_refused(template: str, messages: list[dict[str, str]], says: str | None) -> None:
+    """lm-eval asks without it. A system message is folded where that is asked for, as where its role is refused."""
+    with pytest.raises(Invalid, match=re.escape(f"the chat template {says}")) if says else nullcontext():
+        renderer(template, {})(messages)
+    fold = Dress(Chat(template="model", fold_system=True), USERS).render
+    assert fold is not None
+    assert fold(ASKED) == "Be brief.\n\nWhat grows?"
 
 
 def test_a_folded_system_message_is_said() -> None:

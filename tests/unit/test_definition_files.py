@@ -4,6 +4,7 @@ import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lm_eval
@@ -21,6 +22,7 @@ from infra.harness.definition_groups import Member, member, members, only, remar
 from infra.harness.definition_loading import task_of, unpacked
 from infra.harness.definitions import checked
 from infra.marked_yaml import PLAIN, TAGGED, nodes, value_of
+from infra.model_shapes import Shape
 from infra.preparing import expanded, leaves_of, remarks_of
 from query_api.cli.task_files import is_path, tasks_in
 from query_api.operations.parsing import validated
@@ -295,9 +297,32 @@ def test_a_stop_text_that_ends_every_answer_is_told(until: str) -> None:
         "engine": {"name": "echo"},
         "tasks": [of_request, {"name": "capitals", "definition": asked}],
     }
-    assert remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me")) == [
+    assert remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me"), None) == [
         f"task boolq: {says}", f"line 10: {says}",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "said", "own", "says"),
+    [
+        ("gguf", "num_beams: 2", {}, "task capitals: engine gguf does not take generation argument num_beams=2"),
+        (
+            "transformers",
+            "suppress_tokens: [0, 9]",
+            {},
+            "task capitals: generation argument suppress_tokens names token 9, and the model has",
+        ),
+        ("transformers", "suppress_tokens: [0, 9]", {"suppress_tokens": [8]}, None),
+        ("transformers", "num_beams: 2", {}, None),
+    ],
+)
+def test_what_an_engine_takes_is_asked_of_a_definition_too(engine: str, said: str, own: dict[str, Any], says: str | None) -> None:
+    """Of its arguments with the request's in place of them; before anything runs."""
+    task = {"name": "capitals", "definition": f"{GENERATED}generation_kwargs: {{{said}}}\n", "generation": {"json_text": json.dumps(own)}}
+    request = {"submitter": "me", "model": {"uri": "m"}, "engine": {"name": engine}, "tasks": [task]}
+    facts: Any = SimpleNamespace(shape=Shape(vocabulary=9), older=())
+    with pytest.raises(Invalid, match=re.escape(says)) if says else nullcontext():
+        remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me"), facts)
 
 
 @pytest.mark.parametrize("metric", ["!function code.bleu", "bleu", "!function other.bleu"])

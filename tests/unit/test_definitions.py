@@ -9,7 +9,8 @@ from typing import Any
 import lm_eval
 import pytest
 
-from infra.harness.defined_metrics import check_filters, check_generation, check_metrics
+from infra.harness.defined_filters import check_filters
+from infra.harness.defined_metrics import check_generation, check_metrics
 from infra.harness.definition_files import alone
 from infra.harness.definition_loading import unpacked
 from infra.harness.definitions import checked
@@ -130,6 +131,11 @@ FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        patern: x", "line 13: filter regex has no argument 'patern'; did you mean"),
         (GENERATED, f"- metric: bleu\n{FILTER}regex\n        regex_pattern: '(['", "line 12: filter regex: '([' is no regular expression"),
         (GENERATED, f"- metric: bleu\n{FILTER}take_first_k", "line 12: filter take_first_k needs k as well"),
+        (GENERATED, f"- metric: bleu\n{FILTER}take_first_k\n        k: 0", "line 13: filter take_first_k: k is 0; give a whole number, 1"),
+        (GENERATED, f"- metric: bleu\n{FILTER}regex\n        group_select: 9", "line 13: filter regex: group_select is 9; give 0, the"),
+        (GENERATED, f"- metric: bleu\n{FILTER}multi_choice_regex\n        group_select: 1", "line 13: filter multi_choice_regex: group_se"),
+        (GENERATED, "- metric: exact_match\n    hf_evaluate: true",
+         "line 9: metric exact_match would come from the hub, and is not had here; leave hf_evaluate out"),
         (GENERATED, f"- metric: bleu\n{FILTER}lowercase\n  - {{name: own, filter: [{{function: take_first}}]}}",
          "line 13: filter_list has 'own' twice, here and in line 10; only the last would count: give each a name of its own"),
         (WHOLE, "- metric: acc\nfewshot_config: {doc_to_target: 1.0}", "line 10: doc_to_target must be a template, a column's name, the"),

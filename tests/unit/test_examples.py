@@ -26,12 +26,16 @@ class Sampler:
         return [pool[(2 * self._next + at) % len(pool)] for at in range(n)]
 
 
-def prompts(examples: Examples, *, leaves_out: bool = True) -> list[Sequence[Any]]:
-    """The examples of each document's prompt."""
-    task = SimpleNamespace(sampler=Sampler(leaves_out=leaves_out))
+def prompts(examples: Examples, *, leaves_out: bool = True, asked: Sequence[Any] = DOCUMENTS, of_task: Any = ()) -> list[Sequence[Any]]:
+    """The examples of each document's prompt. `of_task`: the columns that the task shows of what is asked, where examples have others."""
+    fields = {"doc_to_text": "question", "doc_to_choice": None, "doc_to_target": "answer"}
+    task = SimpleNamespace(
+        sampler=Sampler(leaves_out=leaves_out), config=SimpleNamespace(**fields | dict(of_task)), fewshot_cfg=SimpleNamespace(**fields),
+        doc_to_text=lambda doc, column: doc[column], doc_to_target=lambda doc, column: str(doc[column]),
+    )  # fmt: skip
     task.fewshot_context = lambda doc, num_fewshot: task.sampler.sample(n=num_fewshot, eval_doc=None)
     examples.watch(task)
-    return [task.fewshot_context(doc, num_fewshot=2) for doc in DOCUMENTS]
+    return [task.fewshot_context(doc, num_fewshot=2) for doc in asked]
 
 
 def test_documents_among_their_own_examples_are_counted() -> None:
@@ -46,6 +50,31 @@ def test_a_document_is_left_out_of_its_own_examples() -> None:
     examples = Examples("t", exclude=True)
     drawn = prompts(examples)
     assert all(doc not in shown and len(shown) == 2 for doc, shown in zip(DOCUMENTS, drawn, strict=True))
+    assert examples.own == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ([one | {"id": "another"} for one in DOCUMENTS], {}),  # another row of the same document
+        ([{"question": f" {one['question']}", "answer": str(one["answer"])} for one in DOCUMENTS], {}),  # as process_docs makes it
+        ([{"q": one["question"], "a": one["answer"]} for one in DOCUMENTS], {"text": "q", "target": "a"}),  # in columns of another name
+    ],
+)
+def test_a_document_is_known_by_what_is_shown_of_it(asked: list[dict[str, Any]], says: dict[str, str]) -> None:
+    """Its row is another than the example's, and its text and answer are the same: counted, and left out where that is asked for."""
+    of_task: dict[str, Any] = {"asked": asked, "of_task": {f"doc_to_{name}": column for name, column in says.items()}}
+    counted, left = Examples("t", exclude=False), Examples("t", exclude=True)
+    drawn = prompts(counted, **of_task)
+    assert counted.own == sum(doc in shown for doc, shown in zip(DOCUMENTS, drawn, strict=True)) > 0
+    kept = prompts(left, **of_task)
+    assert all(doc not in shown and len(shown) == 2 for doc, shown in zip(DOCUMENTS, kept, strict=True))
+
+
+def test_the_same_question_with_another_answer_is_no_documents_own() -> None:
+    """What its prompt shows is not what is asked for."""
+    examples = Examples("t", exclude=False)
+    prompts(examples, asked=[one | {"answer": 9} for one in DOCUMENTS])
     assert examples.own == 0
 
 
@@ -66,5 +95,7 @@ def test_what_is_said_names_the_task_and_the_way_out() -> None:
     """Nothing where no prompt shows its own answer."""
     assert own_examples("t", 0, samples=9) == ()
     (told,) = own_examples("t", 3, samples=1200)
-    assert told.startswith("t draws few-shot examples from the split that is asked: 3 of its 1,200 documents")
+    assert told.startswith(
+        "t draws few-shot examples from the split that is asked, or from copies of its documents: 3 of its 1,200 documents"
+    )
     assert "--fewshot-exclude-self" in told

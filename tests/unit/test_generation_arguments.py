@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streams.errors import Invalid
-from streams.quality.generation import arguments, check, check_tokens, merged
+from streams.quality.generation import arguments, check, check_tokens, fractions, merged
 
 REFUSED = {
     "{max_gen_toks: 4}": "no JSON", "[1]": "no JSON object", "[" * 100_000: "no JSON", '{"temprature": 1}': "did you mean temperature",
@@ -25,6 +25,7 @@ REFUSED = {
     '{"max_gen_toks": 3, "max_new_tokens": 400}':
         "max_gen_toks=3 and max_new_tokens=400 are names of one thing, the most tokens of an answer, and only max_gen_toks would count",
     '{"until": "\\ud800"}': "half of a letter (a lone surrogate): write the letter", '{"\\ud800": 1}': "half of a letter",
+    '{"top_h": 0}': "a number above 0, at most 1", '{"epsilon_cutoff": 1}': "from 0, below 1", '{"eta_cutoff": 1.0}': "from 0, below 1",
     '{"do_sample": "no"}': "true or false", '{"max_length": -1}': "1 or more",
 }  # fmt: skip
 TAKEN: list[dict[str, Any]] = [
@@ -59,6 +60,24 @@ def test_a_token_that_the_model_does_not_have_is_refused() -> None:
     for told in ({"eos_token_id": 100}, {"bad_words_ids": [[0], [1, 100]]}, {"sequence_bias": [[[100], 1]]}, {"forced_bos_token_id": 9999}):
         with pytest.raises(Invalid, match="the model has tokens 0 to 99"):
             check_tokens(told, vocabulary=100)
+
+
+@pytest.mark.parametrize("barred", [{"suppress_tokens": range(9)}, {"suppress_tokens": range(5), "begin_suppress_tokens": range(4, 9)}])
+def test_a_model_is_left_something_to_say(barred: dict[str, range]) -> None:
+    """Where all tokens are barred, the likeliest of them is none."""
+    told = {name: list(tokens) for name, tokens in barred.items()}
+    check_tokens(told, vocabulary=10)
+    with pytest.raises(Invalid, match=f"generation arguments {' and '.join(told)} bar all 9 tokens of the model: nothing is left"):
+        check_tokens(told, vocabulary=9)
+
+
+def test_whole_numbers_are_fractions_where_a_model_takes_no_others() -> None:
+    """And counts stay whole."""
+    told = {"repetition_penalty": 2, "temperature": 1, "top_p": None, "top_k": 5, "sequence_bias": [[(0, 3), 1]], "until": ["x"]}
+    found = fractions(told)
+    assert found == told | {"sequence_bias": [[[0, 3], 1.0]]}
+    assert [type(found[name]) for name in ("repetition_penalty", "temperature", "top_k")] == [float, float, int]
+    assert isinstance(found["sequence_bias"][0][1], float)
 
 
 def test_a_length_of_the_request_counts_whatever_the_task_calls_its_own() -> None:

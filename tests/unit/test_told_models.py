@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra.models import inspect
-from infra.preparing import estimate_of, facts_of
+from infra.preparing import estimate_of, facts_of, remarks_of
 from schemas.requests import Adapter, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
 from streams.errors import Invalid
 from streams.planning import check
@@ -124,3 +124,22 @@ def test_a_pipe_or_a_device_in_a_models_folder_is_refused_and_not_read(folder: P
     (own / name).symlink_to("/dev/zero")
     with pytest.raises(Invalid, match=f"{name} is no file"):
         inspect(ModelRef(uri=str(own)))
+
+
+def test_weights_of_the_older_form_beside_those_that_are_loaded_are_told(folder: Path, tmp_path: Path) -> None:
+    """They may be another model's: they are neither read nor in its hash. Alone they are its weights."""
+    both = tmp_path / "both"
+    shutil.copytree(folder, both)
+    request = asked(ModelRef(uri=str(both)))
+    before = inspect(request.model)
+    assert remarks_of(request, before) == []
+    (both / "pytorch_model.bin").write_bytes(b"another model's")
+    facts = inspect(request.model)
+    assert facts.model_sha == before.model_sha
+    (told,) = remarks_of(request, facts)
+    assert told.startswith(
+        f"{both} holds pytorch_model.bin beside its safetensors, which are loaded; the other is not read, nor in model_sha"
+    )
+    (both / "model.safetensors").unlink()
+    alone = inspect(request.model)
+    assert (alone.format, remarks_of(request, alone)) == ("bin", [])

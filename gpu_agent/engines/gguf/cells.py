@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.prefix_tree import Tokens, shared
 
 # Tokens that go through the model at once, llama.cpp's own size of a step.
@@ -29,10 +30,11 @@ class Place(NamedTuple):
 
 
 class Cells:
-    """One context with its sequences."""
+    """One context with its sequences; `kv`: what keys and values are kept as."""
 
-    def __init__(self, context: Any, batch: Any, greedy: Any) -> None:
+    def __init__(self, context: Any, batch: Any, greedy: Any, *, kv: str) -> None:
         self._context = context
+        self._kv = kv
         self._batch = batch
         self._greedy = greedy
         self._root: Tokens = ()
@@ -78,8 +80,13 @@ class Cells:
             yield from ((first + n, n) for n, place in enumerate(step) if place.wanted)
 
     def logits(self, number: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What the model gives for each token of its vocabulary behind that token of the last step."""
-        return np.array(self._context.get_logits_ith(number), dtype=np.float64)
+        """What the model gives for each token of its vocabulary behind that token of the last step.
+
+        Raises: Permanent where that is no number.
+        """
+        logits = np.array(self._context.get_logits_ith(number), dtype=np.float64)
+        overflow.check_row(logits, dtype=self._kv, hint="give option kv=float32")
+        return logits
 
     def likeliest(self, number: int) -> int:
         """The likeliest token behind that token of the last step."""

@@ -112,7 +112,7 @@ class Gguf:
         greedy = llama.LlamaSampler(llama.LlamaSamplerChainParams())
         greedy.add_greedy()
         batch = llama.LlamaBatch(n_tokens=STEP_TOKENS, embd=0, n_seq_max=SEQUENCES + 1)
-        self._cells = Cells(self._context, batch, greedy)
+        self._cells = Cells(self._context, batch, greedy, kv=kv)
 
     @property
     def _prefix_token(self) -> int:

@@ -71,6 +71,8 @@ class Texts:
 
     def _chosen(self, text: Text[Dice], number: int) -> int:
         if text.dice is None:
+            if not text.written.tokens:
+                self._cells.logits(number)  # that they are numbers is looked at once a text, for all of them are copied for it
             return self._cells.likeliest(number)
         return text.dice.chosen(self._cells.logits(number), text.written.tokens, ends=self._ends)
 

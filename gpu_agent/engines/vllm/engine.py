@@ -90,15 +90,15 @@ class Vllm:
         if (facts.folder / "generation_config.json").exists():
             config = transformers.GenerationConfig.from_pretrained(facts.folder)
         self._steps = Steps(self._engine, adapter)
-        self._likelihoods = Likelihoods(self._steps, block=self._engine.vllm_config.cache_config.block_size)
+        self._likelihoods = Likelihoods(self._steps, block=self._engine.vllm_config.cache_config.block_size, dtype=facts.dtype)
         self._texts = Texts(self._steps, tokenizer, config, max_len=self._max_len)
 
     def _try(self, facts: ModelFacts) -> None:
-        """Runs a few tokens. Raises: Invalid where the adapter changes nothing of what comes of them."""
+        """Runs a few tokens. Raises: Invalid where the adapter changes nothing of what comes of them, Permanent where that is no number."""
         length = min(TRIED_TOKENS, self._max_len)
         tokens = tuple((17 * n * n + 5 * n) % self._tokens.size for n in range(length + 1))
         tried = [Wanted(tokens[:-1], tokens[1:], 0)]
-        found, plain = (list(Likelihoods(one, block=length).of(tried)) for one in (self._steps, Steps(self._engine)))
+        found, plain = (list(Likelihoods(one, block=length, dtype=facts.dtype).of(tried)) for one in (self._steps, Steps(self._engine)))
         if facts.adapter is not None and found == plain:
             raise without_effect(facts.adapter, base=facts.folder)
 

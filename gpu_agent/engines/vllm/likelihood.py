@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gpu_agent.engines import overflow
 from gpu_agent.engines.prefix_tree import Tokens
 from gpu_agent.engines.scored import Likelihood, Wanted
 from gpu_agent.engines.vllm.steps import Steps
@@ -37,14 +38,15 @@ class Row:
 
 
 class Likelihoods:
-    """Scores sequences with one model; `block`: how many tokens are cached together."""
+    """Scores sequences with one model of that dtype; `block`: how many tokens are cached together."""
 
-    def __init__(self, steps: Steps, *, block: int) -> None:
+    def __init__(self, steps: Steps, *, block: int, dtype: str) -> None:
         self._steps = steps
         self._block = block
+        self._dtype = dtype
 
     def of(self, asked: Sequence[Wanted]) -> Iterator[tuple[int, Likelihood]]:
-        """The likelihood of each, with its number, as they come."""
+        """The likelihood of each, with its number, as they come. Raises: Permanent where one is no number."""
         waiting = {str(key): row for key, row in enumerate(_rows(asked))}
         with self._steps.whole():
             for key, row in waiting.items():
@@ -54,7 +56,7 @@ class Likelihoods:
                 if row.count > 1 and output.num_cached_tokens > len(row.tokens) - row.count:
                     self._steps.begin(output.request_id, row.tokens, **row.asks(cached=False))
                 else:
-                    yield from _likelihoods(row, output)
+                    yield from _likelihoods(row, output, dtype=self._dtype)
 
 
 def _rows(asked: Sequence[Wanted]) -> list[Row]:
@@ -68,7 +70,7 @@ def _rows(asked: Sequence[Wanted]) -> list[Row]:
     return [row for key in sorted(rows) for row in rows[key]]
 
 
-def _likelihoods(row: Row, output: Any) -> Iterator[tuple[int, Likelihood]]:
+def _likelihoods(row: Row, output: Any, *, dtype: str) -> Iterator[tuple[int, Likelihood]]:
     """Of each number that the row is for; a token of rank 1 is the likeliest."""
     before = row.count - 1
     values = output.prompt_logprobs.logprobs[-before:] if before else []
@@ -76,5 +78,6 @@ def _likelihoods(row: Row, output: Any) -> Iterator[tuple[int, Likelihood]]:
     generated, told = output.outputs[0].token_ids[0], output.outputs[0].logprobs[0]
     for token, numbers in row.last.items():
         own = [*values, told[token].logprob]
+        overflow.check_likelihoods(own, dtype=dtype)
         found = Likelihood(math.fsum(own), greedy and token == generated, np.asarray(own, "<f4").tobytes())
         yield from ((number, found) for number in numbers)
