@@ -20,7 +20,8 @@ from streams.trust.privacy import told
 
 S = TypeVar("S")
 TWICE = 2
-DECODED, RESTORED = "decoded ", "restored "
+DECODED, RESTORED, TAKEN = "decoded ", "restored ", "taken "
+PASSED = "the processor hung, died or was killed over it again and again, and passes it now"
 LONGEST_TOLD = 2000
 
 
@@ -28,9 +29,9 @@ class Care:
     """A worker's care for its records.
 
     What is refused for good is a dead letter. Over anything else the process ends, for nobody knows what it left behind: but first the
-    record at fault is found and noted, and one over which the process has ended twice is a dead letter too. What is decoded, handled or
-    restored is in its hands meanwhile (infra/in_hand.py): of a process that hangs or is killed it is noted, and whoever starts next takes
-    those records one by one.
+    record at fault is found and noted, and one over which the process has ended twice is a dead letter too. What is decoded, handled, taken
+    in or restored is in its hands meanwhile (infra/in_hand.py): of a process that hangs or is killed it is noted, and whoever starts next
+    takes those records one by one.
     """
 
     def __init__(self, worker: str, log: Log, settings: Settings) -> None:
@@ -41,13 +42,16 @@ class Care:
 
     @property
     def works(self) -> bool:
-        """It decodes or restores something."""
-        return self._hands.at is not None or self._stumbles.works
+        """It decodes, takes in or restores something."""
+        return bool(self._hands.doing) or self._stumbles.works
+
+    def ends_within(self, s: float) -> None:
+        """The process ends in so many seconds unless this is asked again."""
+        self._hands.ends_within(s)
 
     def hung(self) -> None:
         """Notes what is in hand: the process ends, for it gets nowhere. It is called in a thread."""
-        at = self._hands.at
-        self._stumbles.note_hung(f"{DECODED}{key_of(Place(*at))}" if at else None)
+        self._stumbles.note_hung([f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing])
 
     @contextmanager
     def near(self, messages: Sequence[Message]) -> Iterator[None]:
@@ -60,12 +64,12 @@ class Care:
         if self._stumbles.suspects and (times := self._stumbles.hangs(_decoded(message))) is not None:
             return await self._suspected(message, decode, times)
         # In no file, for that would cost a quarter of decoding it: a thread looks at it here, and who is killed was near it.
-        self._hands.at = message.topic, message.partition, message.offset
+        self._hands.doing.append(doing := (DECODED, (message.topic, message.partition, message.offset)))
         PULSE.touch()
         try:
             return await decode(message)
         finally:
-            self._hands.at = None
+            self._hands.doing.remove(doing)
 
     async def _suspected(self, message: Message, decode: Decode, times: int) -> Record:
         if times >= TWICE * SURE:
@@ -73,6 +77,38 @@ class Care:
         with self._hands.holding([_decoded(message)]):
             PULSE.touch()
             return await decode(message)
+
+    async def taken(self, record: Record, take: Callable[[], Awaitable[None] | None]) -> bool:
+        """Takes a record in that is of no batch; False where it was refused, or passed, for processes hang over it again and again.
+
+        Raises: as `refused`.
+        """
+        times = self._taken_before(record.place) if self._stumbles.suspects else None
+        if (times or 0) >= TWICE * SURE:
+            await give_up([(record, "quarantined", PASSED)], log=self._log)
+            return False
+        try:
+            with self._doing(record.place) if times is None else self._hands.holding([f"{TAKEN}{key_of(record.place)}"]):
+                PULSE.touch()
+                if waits := take():
+                    await waits
+        except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has ended two processes
+            await self.refused(record, error)
+            return False
+        return True
+
+    def _taken_before(self, place: Place) -> int | None:
+        """How sure it is that processes ended as they took this in; 0 where they died near it."""
+        times, near = (self._stumbles.hangs(f"{what}{key_of(place)}") for what in (TAKEN, DECODED))
+        return times if times is not None else near and 0
+
+    @contextmanager
+    def _doing(self, place: Place) -> Iterator[None]:
+        self._hands.doing.append(doing := (TAKEN, (place.topic, place.partition, place.offset)))
+        try:
+            yield
+        finally:
+            self._hands.doing.remove(doing)
 
     def restored(self, found: Snapshot | None, load: Callable[[bytes], S], *, shard: str) -> S | None:
         """The state in a snapshot; None where there is none in it, or where a process hung or was killed over it before."""
@@ -101,10 +137,7 @@ class Care:
             for record in records:
                 await self.in_parts([record], handle)
         elif len(records) == 1 and (hangs[0] or 0) >= TWICE * SURE:
-            await give_up(
-                [(records[0], "quarantined", "the processor hung, died or was killed over it again and again, and passes it now")],
-                log=self._log,
-            )
+            await give_up([(records[0], "quarantined", PASSED)], log=self._log)
         elif records:
             await self._handled(records, handle)
 

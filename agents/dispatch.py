@@ -183,16 +183,15 @@ class Dispatcher:
         return True
 
     async def _fold(self, record: Record) -> None:
-        place, at = record.place, (record.place.topic, record.place.partition)
-        if record.event is None:
+        place, at, event = record.place, (record.place.topic, record.place.partition), record.event
+        if event is None:
             log_line.warning("cannot be decoded, passed over", place=place, reason=str(record.fault))
             self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
             return
         at_us = 0 if self._is_past(place) else steady_us()
-        try:
-            self.pool.fold(record.event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
-        except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has ended two processes
-            await self._care.refused(record, error)
+        if not await self._care.taken(
+            record, lambda: self.pool.fold(event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
+        ):
             self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
 
     # --- The pool's succession

@@ -4,6 +4,7 @@ Who ends so leaves nothing in its hands (infra/in_hand.py): of what hangs it was
 """
 
 import asyncio
+import faulthandler
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from infra.settings import Settings
 
 CRASHED: Final = 70  # EX_SOFTWARE of sysexits.h
 EVERY_S: Final = 1.0
+LATE_S: Final = 10.0
 IN_HAND: Final = asyncio.Event()  # a batch is being handled
 _watching = threading.Event()
 
@@ -35,14 +37,33 @@ def leave(code: int = CRASHED) -> NoReturn:
 
 
 def end_where_hung(care: Care, settings: Settings) -> None:
-    """Begins a thread, one in a process, that ends it once what is in hand gets nowhere for too long: its loop may turn no more."""
+    """Begins a thread, one in a process, that ends it once what is in hand gets nowhere for too long, or its loop turns no more."""
     if not _watching.is_set():
         _watching.set()
-        threading.Thread(target=_watch, args=(care, settings.hang_s), name="hung", daemon=True).start()
+        threading.Thread(target=_watch, args=(care, settings.hang_s, asyncio.get_running_loop()), name="hung", daemon=True).start()
 
 
-def _watch(care: Care, longest_s: float) -> None:
-    while not ((IN_HAND.is_set() or care.works) and PULSE.silent_s > longest_s):
-        time.sleep(EVERY_S)
+def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> None:
+    """Looks every second, until the loop is closed. Of a process that was stopped itself (SIGSTOP) none of that time counts.
+
+    Where a library holds Python's lock this thread looks no more: the process then ends in twice the time.
+    """
+    every_s = min(EVERY_S, longest_s / 10)
+    turned, still_s, looked_s = threading.Event(), 0.0, time.monotonic()
+    try:
+        while still_s <= longest_s and not ((IN_HAND.is_set() or care.works) and PULSE.silent_s > longest_s):
+            care.ends_within(2 * longest_s)
+            if still_s == 0.0:
+                turned.clear()
+                loop.call_soon_threadsafe(turned.set)
+            time.sleep(every_s)
+            still_s = 0.0 if turned.is_set() else still_s + every_s
+            if time.monotonic() - looked_s > LATE_S:
+                PULSE.touch()
+            looked_s = time.monotonic()
+    except RuntimeError:  # the loop is closed
+        faulthandler.cancel_dump_traceback_later()
+        _watching.clear()
+        return
     care.hung()
-    crash(f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s")
+    crash(f"its loop turns no more, for {still_s:.0f} s" if still_s else f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s")

@@ -87,10 +87,7 @@ class Everywhere(Generic[S]):
         """Folds a record; what is wrong with one stops nobody. Other workers meet it too: a dead letter of one id counts once."""
         await self._care.undecodable([record])
         if record.event:
-            try:
-                self._fold.fold(self.state, record)
-            except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has ended two processes
-                await self._care.refused(record, error)
+            await self._care.taken(record, lambda: self._fold.fold(self.state, record))
         self._next[record.place.topic, record.place.partition] = record.place.offset + 1
         self._changes += 1
 

@@ -154,23 +154,26 @@ class Sealer:
     async def _taken(self, record: Record) -> list[Late]:
         """Folds a record that was looked at; itself, where it may be late. What is no event is a dead letter elsewhere.
 
-        One over which this breaks is a dead letter, and its run is not sealed: others are.
+        One over which this breaks or hangs is a dead letter, and its run is not sealed: others are.
         """
         event, at = record.event, (record.place.topic, record.place.partition)
         run_id = run_of_key(record.key) or (run_of_key(event.partition_key()) if event else None)
         if event is None or run_id is None:
             return []
-        try:
-            if record.key is None:
-                self._ledger.meets(run_id, at, record.place.offset)
-            return [Late(run_id, event, record)] if self._ledger.fold(event, run_id, at, record.place.offset) else []
-        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are sealed
-            if run := self._ledger.open.get(run_id):
-                run.broken = True
-            await give_up(
-                [(record, "cannot-seal", f"its run is not sealed, for this breaks what follows it: {frames(error)}")], log=self._log
-            )
-            return []
+        late, refused = list[Late](), list[tuple[Record, str, str]]()
+
+        def take() -> None:
+            try:
+                if record.key is None:
+                    self._ledger.meets(run_id, at, record.place.offset)
+                late.extend([Late(run_id, event, record)] if self._ledger.fold(event, run_id, at, record.place.offset) else [])
+            except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are sealed
+                refused.append((record, "cannot-seal", f"its run is not sealed, for this breaks what follows it: {frames(error)}"))
+
+        if (not await self._care.taken(record, take) or refused) and (run := self._ledger.open.get(run_id)):
+            run.broken = True
+        await give_up(refused, log=self._log)
+        return late
 
     async def _follow_seals(self, ends: Ends | None = None) -> None:
         """Folds the seals that have come (by these ends, else by now), and looks again at what another sealer left out of one."""

@@ -7,6 +7,7 @@ settled by a task of its own: an aggregation that takes minutes holds up no othe
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,6 +15,7 @@ import structlog
 
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
+from agents.care import give_up
 from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import now_us, producer
@@ -24,7 +26,7 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.results import PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import RunChanged, RunState
-from schemas.settled import RunSettled
+from schemas.settled import LeftOut, RunSettled
 from streams.errors import Temporary
 from streams.quality.scores import Key, TaskScores
 from streams.settling import results
@@ -43,14 +45,16 @@ log_line = structlog.get_logger()
 class Said:
     """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result.
 
-    `broken`: what cannot be said of it, by its name.
+    `broken`: what of it cannot be worked out, by task (None: its speed) and scorer version; `next_s`: when a task's provisional figures are
+    due, on the monotonic clock.
     """
 
     scores: dict[str, RunScored] = field(default_factory=dict)
     speed: PerformanceSummarised | None = None
     measured: dict[str, tuple[object, ...]] = field(default_factory=dict)
     result: str | None = None
-    broken: set[str] = field(default_factory=set)
+    broken: dict[tuple[str | None, str | None], LeftOut] = field(default_factory=dict)
+    next_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -62,7 +66,6 @@ class Here:
     moved: set[str] = field(default_factory=set)
     said: dict[str, Said] = field(default_factory=dict)
     busy: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    next_s: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 class Settling:
@@ -141,59 +144,70 @@ class Settling:
                     await self._settled(state, run, partition)
         except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
             log_line.error("cannot be settled", run_id=run_id, error=frames(error))
-            await self._failed(state, run_id, error)
+            await self._failed(state, run_id, error, partition)
         finally:
             state.busy.pop(run_id, None)
 
     async def _settled(self, state: Here, run: Run, partition: int) -> None:
         await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
 
-    async def _failed(self, state: Here, run_id: str, error: Exception) -> None:
-        run = state.runs.runs.get(run_id)
+    async def _failed(self, state: Here, run_id: str, error: Exception, partition: int) -> None:
+        """Says that a run has failed; of one that was over, of which not even that can be its result, by a dead letter of its plan."""
+        run, told = state.runs.runs.get(run_id), f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
         if run is not None and not run.over:
-            told = f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
             await self._change(run, "failed", code="cannot-settle", message=told)
+        elif run is not None and run.planned_at is not None:
+            plan = self._log.read_span(RUNS, partition=partition, first=run.planned_at, last=run.planned_at)
+            async with aclosing(plan) as records:
+                await give_up([(record, "cannot-settle", told) async for record in records], log=self._log)
+            self._forget(state, run)
 
     async def _settle(self, state: Here, run: Run, partition: int) -> None:
         """Says what is final of a run, and forgets it where nothing more is to come."""
         if run.plan is None:
             if run.over:
-                state.runs.close(run)  # it was never planned
+                self._forget(state, run)  # it was never planned
             return
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
         for planned in run.plan.tasks:
-            await self._where_it_can(run, said, f"task {planned.task}", partial(self._score, run, planned.task, said))
-        await self._where_it_can(run, said, "speed", partial(self._summarise, run, said))
+            await self._where_it_can(run, said, planned.task, partial(self._score, run, planned.task, said))
+        await self._where_it_can(run, said, None, partial(self._summarise, run, said))
         if run.complete and not run.over:
             await self._change(run, "completed")
         # What was folded while figures were worked out is taken in first: a final result is said once.
         if run.over and (run.state != "completed" or run.complete) and run.run_id not in state.touched:
             await self._result(state, run, said, through=through)
 
-    async def _where_it_can(self, run: Run, said: Said, what: str, say: Callable[[], Awaitable[None]]) -> None:
-        """Says a part of what a run comes to. Of one that has failed what breaks is left out. Raises: what keeps any other from it."""
-        if what in said.broken:
-            return
+    async def _where_it_can(self, run: Run, said: Said, task: str | None, say: Callable[[], Awaitable[None]]) -> None:
+        """Says a part of what a run comes to. Of one that is over what breaks is left out. Raises: what keeps any other from its end."""
+        version: str | None = None
         try:
-            await say()
+            version = found[0] if task and (found := run.complete_scores(task)) else None
+            if (task, version) not in said.broken:
+                await say()
         except Temporary:
             raise
         except Exception as error:
-            if not run.over or run.state == "completed":
+            if not run.over:
                 raise
-            log_line.error("left out of its result", run_id=run.run_id, what=what, error=frames(error))
-            said.broken.add(what)
+            log_line.error("left out of its result", run_id=run.run_id, task=task, scorer=version, error=frames(error))
+            said.broken[task, version] = results.left_out(task, version, error)
 
     async def _result(self, state: Here, run: Run, said: Said, *, through: dict[str, int]) -> None:
         """Says what a run that is over has come to, and forgets it where nothing is awaited any more."""
-        result = results.settled(run, said.scores, said.speed, through=through, stamp=producer(STAMP))
+        result = results.settled(
+            run, said.scores, said.speed, through=through, stamp=producer(STAMP), missing=list(said.broken.values())
+        )  # fmt: skip
         if result.event_id != said.result:
             await self._write(result)
             said.result = result.event_id
         if result.final and run.run_id not in state.touched:
-            state.runs.close(run)
-            state.said.pop(run.run_id, None)
+            self._forget(state, run)
             log_line.info("settled", run_id=run.run_id, state=run.state)
+
+    def _forget(self, state: Here, run: Run) -> None:
+        state.runs.close(run)
+        state.said.pop(run.run_id, None)
 
     def _through(self, partition: int) -> dict[str, int]:
         return {topic: offset for (topic, _), offset in self.next_of(partition).items()}
@@ -283,8 +297,9 @@ class Settling:
             log_line.error("no provisional figures", run_id=run.run_id, error=frames(error))
 
     async def _progress(self, state: Here, run: Run) -> None:
+        said = state.said.setdefault(run.run_id, Said())
         for task, version in list(run.scores):
-            if time.monotonic() < state.next_s.get((run.run_id, task), 0.0):
+            if time.monotonic() < said.next_s.get(task, 0.0):
                 state.moved.add(run.run_id)
                 continue
             started = time.monotonic()
@@ -292,7 +307,7 @@ class Settling:
             if event := results.progressed(run, task, version, stamp=producer(STAMP)):
                 await self._write(event)
             ended = time.monotonic()
-            state.next_s[run.run_id, task] = ended + SHARE * (ended - started)
+            said.next_s[task] = ended + SHARE * (ended - started)
 
 
 def _gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:

@@ -151,10 +151,7 @@ class Shards(Generic[S]):
         """Folds a record as a batch of one would be handled: what is wrong with it stops no start."""
         await self._care.undecodable([record])
         if record.event:
-            try:
-                await self._take(shard, record)
-            except Exception as error:  # noqa: BLE001  # what is not ours is raised again, unless it has stopped two starts
-                await self._care.refused(record, error)
+            await self._care.taken(record, lambda: self._take(shard, record))
 
     def _at_home(self, record: Record) -> bool:
         if record.event is None:

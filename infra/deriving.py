@@ -23,13 +23,14 @@ from infra.snapshots import Snapshots
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import Documents, PricePublished, RankingChanged, RunScored
-from schemas.settled import RunSettled
+from schemas.runs import PlannedTask
+from schemas.settled import LeftOut, RunSettled
 from streams.boards.books import Books
 from streams.boards.ranking import chosen, rank
 from streams.errors import Invalid
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
-from streams.quality.scores import Aggregate, Key
+from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.settling import results
 from streams.settling.attempts import unfolded
 from streams.settling.documents import unpacked
@@ -111,7 +112,9 @@ def _unpacked(event: Event) -> Event:
 
 
 def _content(value: object) -> object:
-    """What is compared: of packed documents what is in them, for another zlib packs it otherwise."""
+    """What is compared: of packed documents what is in them, for another zlib packs it otherwise; of what is left out, not the words."""
+    if isinstance(value, tuple):
+        return tuple((one.task, one.scorer_version) if isinstance(one, LeftOut) else one for one in value)
     if not isinstance(value, Documents):
         return value
     columns = unpacked(value)
@@ -209,7 +212,7 @@ def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettl
                 scores[event.run_id, event.task] = event
         elif isinstance(event, RunSettled) and event.final:
             newest = results_.get(event.run_id)
-            if newest is None or (newest.occurred_us, len(newest.tasks)) < (event.occurred_us, len(event.tasks)):
+            if newest is None or newest.knows < event.knows:
                 results_[event.run_id] = event
     yield from (("run_scores", one) for one in scores.values())
     yield from (("results", one) for one in results_.values())
@@ -217,31 +220,34 @@ def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettl
 
 async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Event]]:
     """What follows from a run, each with its kind."""
-    scores = dict[str, RunScored]()
+    scores, missing = dict[str, RunScored](), list[LeftOut]()
     for planned in run.plan.tasks if run.plan else ():
-        built, found = await builds.of(planned.build_id), run.complete_scores(planned.task)
-        if found is None:
-            continue
-        parts = found[1].parts(means=results.means(planned))
-        config = built.config_json if built else "{}"
-        known = {key: aggregated(config, key[1], told, found[1].groups(key)) for key, told in parts.items()}
-        if said := _held(run, partial(results.scored, run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found)):
-            scores[planned.task] = said
-            yield "run_scores", said
+        built = await builds.of(planned.build_id)
+        for found in run.each_complete(planned.task):
+            scoring = partial(_scored, run, planned, found, built.config_json if built else "{}")
+            if said := _where_it_can(scoring, planned.task, found[0], missing):
+                scores[planned.task] = said
+                yield "run_scores", said
+                break
     works = [work for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]
-    speeds = [speed for work in works if (speed := _held(run, work))]
+    speeds = [speed for work in works if (speed := _where_it_can(work, None, None, missing))]
     for speed in speeds:
         yield "performance", speed
-    yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP)
+    yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP, missing=missing)
 
 
-def _held(run: Run, work: Callable[[], E | None]) -> E | None:
-    """What comes of it; None where no record holds it, for which the run has failed. Raises: Invalid, where it has not."""
+def _scored(run: Run, planned: PlannedTask, found: tuple[str, TaskScores], config_json: str) -> RunScored | None:
+    parts = found[1].parts(means=results.means(planned))
+    known = {key: aggregated(config_json, key[1], told, found[1].groups(key)) for key, told in parts.items()}
+    return results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found)
+
+
+def _where_it_can(work: Callable[[], E | None], task: str | None, version: str | None, missing: list[LeftOut]) -> E | None:
+    """What comes of it; None where it breaks, which is then missing of the run, as it is where the run is settled."""
     try:
         return work()
-    except Invalid as error:
-        if run.state == "completed" or error.code != "record-too-large":
-            raise
+    except Exception as error:  # noqa: BLE001  # one run's: what it says of that is compared
+        missing.append(results.left_out(task, version, error))
         return None
 
 

@@ -13,6 +13,7 @@ import faulthandler
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,10 +43,13 @@ class Left:
     fault: str
 
 
+Doing = tuple[str, tuple[str, int, int]]  # what; topic, partition, offset
+
+
 class InHand:
     """The hands of this process: several things at once, as work goes on beside work.
 
-    `at`: the topic, partition and offset of what is decoded; that is in no file.
+    `doing`: what is decoded or taken in just now, each with its topic, partition and offset; that is in no file.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +60,7 @@ class InHand:
         self._held: dict[int, Held] = {}
         self._taken = 0
         self._waits = 0
-        self.at: tuple[str, int, int] | None = None
+        self.doing: list[Doing] = []
         self._left = False
 
     @property
@@ -81,6 +85,10 @@ class InHand:
         self._waits += more
         if self._held:
             self._write()
+
+    def ends_within(self, s: float) -> None:
+        """The process ends in so many seconds unless this is asked again: also where code that holds Python's lock lets no thread do it."""
+        faulthandler.dump_traceback_later(s, exit=True, file=self._fault or sys.stderr)
 
     def leave(self) -> None:
         """From now on nothing is told: the process ends for another reason than what it has in hand."""

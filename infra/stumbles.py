@@ -68,9 +68,9 @@ class Stumbles:
         """A process before this one ended over something, or near it."""
         return bool(self._before)
 
-    def note_hung(self, at: str | None) -> None:
-        """The process hangs at this, or with what it has in hand."""
-        self._note_held([Held([at])] if at else self.hands.held, SURE)
+    def note_hung(self, at: Sequence[str]) -> None:
+        """The process hangs at one of these; where there are none, with what it has in hand."""
+        self._note_held([Held(at)] if at else self.hands.held, SURE)
 
     def _note_held(self, held: Sequence[Held], times: int) -> None:
         """What is handled waits for what is worked at: where there is such a thing, that is where the process stood."""

@@ -36,12 +36,24 @@ class TaskSettled(Record):
     figure: Figure | None
 
 
+class LeftOut(Record):
+    """What could not be worked out of a completed run, and why: a task's scores by a scorer or, where `task` is null, its speed.
+
+    What the same had come to before, by an older scorer, stands.
+    """
+
+    task: str | None
+    scorer_version: str | None
+    why: str
+
+
 class RunSettled(Event):
     """What a run has come to. Of several the newest in its partition holds: each knows more. `final`: nothing more is awaited.
 
     `planned_at` is where its plan lies on the topic of runs, in this event's partition. `through` is, for each topic, the offset in this
     partition below which all that the log says of the run is in here; behind it only a newer scorer says anything new. More `attempts` than
     are named one by one are `attempts_packed` (streams/settling/attempts.py); where no record can hold them, `attempts_untold` says why.
+    `left_out` is what is missing of it, for it could not be worked out.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "inputs_digest")
@@ -65,6 +77,18 @@ class RunSettled(Event):
     speed_formula: str | None = None
     attempts_packed: bytes | None = None
     attempts_untold: str | None = None
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def scorers(self) -> frozenset[str]:
+        """The scorer versions that it knows the scores of."""
+        missing = (one.scorer_version for one in self.left_out if one.scorer_version is not None)
+        return frozenset([*(one.scorer_version for one in self.tasks), *missing])
+
+    @property
+    def knows(self) -> tuple[object, ...]:
+        """How much it knows: of two results of a run that which knows more has the greater one."""
+        return self.occurred_us, self.final, max(self.scorers, default=""), len(self.tasks), len(self.left_out)
 
 
 class RunProgressed(Event):

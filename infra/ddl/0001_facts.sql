@@ -744,6 +744,7 @@ CREATE TABLE IF NOT EXISTS fact_results (
     speed_formula Nullable(String),
     attempts_packed Nullable(String),
     attempts_untold Nullable(String),
+    left_out String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -36,6 +36,10 @@ SELECT audits, equal_ratio, other_audits, other_equal_ratio FROM run_audits WHER
 SELECT late_event, topic, `partition`, `offset`, late_id FROM quarantine WHERE run_id = {run_id:String}
 ORDER BY topic, `partition`, `offset` LIMIT 20
 
+-- name: left_out
+SELECT newest AS left_out FROM (SELECT argMax(left_out, log_offset) AS newest FROM fact_results WHERE run_id = {run_id:String})
+WHERE newest NOT IN ('', '[]')
+
 -- name: served
 SELECT server FROM fact_model_loads WHERE run_id = {run_id:String} AND server IS NOT NULL ORDER BY log_offset LIMIT 1
 

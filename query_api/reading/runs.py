@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,10 +113,11 @@ class Reading:
         )  # fmt: skip
 
     async def _beside(self, run_id: str) -> dict[str, Any]:
-        """Whether it can be trusted, why samples have no score, which server elsewhere answered, and which hub its model is from."""
-        served, origin, why = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in ("served", "origin", "why_unscored")))
+        """Whether it can be trusted, why what is missing is, which server elsewhere answered, and which hub its model is from."""
+        names = ("served", "origin", "why_unscored", "left_out")
+        served, origin, why, missing = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
         return await self._trust(run_id) | {
-            "why_unscored": why,
+            "why_unscored": why, "left_out": json.loads(missing[0]["left_out"]) if missing else [],
             "server": json.loads(served[0]["server"]) if served else None, "origin": json.loads(origin[0]["origin"]) if origin else None,
         }  # fmt: skip
 
@@ -158,7 +159,8 @@ class Reading:
 def _run(
     found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, beside: Mapping[str, Any]
 ) -> dict[str, Any]:
-    told = {name: value for name, value in found.items() if name != "plan"}
+    told, beside = {name: value for name, value in found.items() if name != "plan"}, dict(beside)
+    missing = left_out(beside.pop("left_out"), {score["task"] for score in scores})
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
     truncated = {task["task"]: task["truncated"] for task in tasks}
@@ -174,10 +176,18 @@ def _run(
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
         "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
-        "warnings": plan.get("warnings", []),
+        "warnings": [*plan.get("warnings", []), *missing],
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),
         "chat": plan.get("chat") or {}, "audit_of": plan.get("audit_of"), **whom(plan), **beside,
     }  # fmt: skip
+
+
+def left_out(missing: Iterable[Mapping[str, Any]], scored: Collection[str]) -> Iterator[str]:
+    """What could not be worked out of a completed run, in words; `scored`: its tasks that have scores, which are an older scorer's then."""
+    for one in missing:
+        what = f"{one['task']} could not be scored by {one['scorer_version']}" if one["task"] else "its speed could not be worked out"
+        stands = "; what it had come to before stands" if one["task"] in scored else ""
+        yield f"{what}: {one['why']}{stands}"
 
 
 def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

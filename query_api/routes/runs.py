@@ -180,7 +180,9 @@ class Run(Shape):
     performance: Speed | None = None
     skipped: tuple[Skipped, ...] = ()
     suite_version: str | None = Field(default=None, description="the version of the suite that brought the tasks")
-    warnings: tuple[str, ...] = Field(default=(), description="in what its tasks differ from what they are pinned to")
+    warnings: tuple[str, ...] = Field(
+        default=(), description="in what its tasks differ from what they are pinned to, and what could not be worked out"
+    )
     waits_for: str | None = Field(default=None, description="what it waits for, in words; null where it does not wait")
     subject: Whom | None = Field(default=None, description="whose answers it judges; null where it judges nobody's")
     against: Whom | None = Field(default=None, description="with whose answers it compares them")

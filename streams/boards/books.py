@@ -73,7 +73,7 @@ class Books:
 
     def _settle(self, event: RunSettled) -> None:
         known = self.settled.get(event.run_id)
-        if known is None or (known.occurred_us, known.final, len(known.tasks)) < (event.occurred_us, event.final, len(event.tasks)):
+        if known is None or known.knows < event.knows:
             self.settled[event.run_id] = event.model_copy(
                 update={"plan": self._shared(event.plan), "attempts": (), "attempts_packed": None, "through": {}}
             )

@@ -1,7 +1,7 @@
 """What is said of a run: the scores of its tasks, its speed, and its result. Pure: agents/settle.py writes them."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -10,7 +10,7 @@ from schemas.event import Producer
 from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import PlannedTask, RunChanged
-from schemas.settled import RunProgressed, RunSettled, TaskSettled
+from schemas.settled import LeftOut, RunProgressed, RunSettled, TaskSettled
 from streams.bounds import MOST_EVENT_BYTES, held
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
@@ -24,6 +24,7 @@ from streams.speed.performance import FORMULA_VERSION, digest, summary
 from streams.speed.timings import Taken
 from streams.statistics.intervals import Interval
 
+LONGEST_TOLD: Final = 1000
 GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the second
 
 
@@ -122,14 +123,25 @@ def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
     )  # fmt: skip
 
 
+def left_out(task: str | None, scorer_version: str | None, error: Exception) -> LeftOut:
+    """That a task's scores, or the speed, of a completed run cannot be worked out, in the error's words."""
+    return LeftOut(task=task, scorer_version=scorer_version, why=f"{type(error).__name__}: {error}"[:LONGEST_TOLD])
+
+
 def settled(
-    run: Run, scores: Mapping[str, RunScored], speed: PerformanceSummarised | None, *, through: Mapping[str, int], stamp: Producer
-) -> RunSettled:
-    """What a run that is over has come to. `scores`: what was said of its tasks; `through`: how far each topic was read."""
+    run: Run, scores: Mapping[str, RunScored], speed: PerformanceSummarised | None, *, through: Mapping[str, int], stamp: Producer,
+    missing: Sequence[LeftOut] = (),
+) -> RunSettled:  # fmt: skip
+    """What a run that is over has come to. `scores`: what was said of its tasks; `through`: how far each topic was read.
+
+    `missing`: what could not be worked out: a run that has failed has said why. Of one that is scored anew, what was before stands.
+    """
     assert run.state is not None
-    tasks = tuple(_task(run, task, said) for task, said in sorted(scores.items()))
+    missing = sorted(missing, key=lambda one: (one.task or "", one.scorer_version or "")) if run.state == "completed" else ()
+    tasks = {task.task: task for task in run.before.tasks} if run.before else {}
+    tasks |= {task: _task(run, task, said) for task, said in scores.items()}
     told = RunSettled(
-        occurred_us=max([run.latest_us, *(said.occurred_us for said in scores.values())]),
+        occurred_us=max([run.latest_us, run.before.occurred_us if run.before else 0, *(said.occurred_us for said in scores.values())]),
         producer=stamp,
         organisation_id=run.organisation_id,
         run_id=run.run_id,
@@ -145,15 +157,17 @@ def settled(
         environment_sha=run.environment_sha,
         environments=run.environments,
         attempts=run.used.told(),
-        tasks=tasks,
+        tasks=tuple(task for _, task in sorted(tasks.items())),
         speed=speed.figures if speed else (),
         speed_formula=speed.formula_version if speed else None,
+        left_out=tuple(missing),
     )
     if run.before:
         kept = ("served_elsewhere", "engine", "environment_sha", "environments", "attempts", "speed", "speed_formula")
         told = told.model_copy(update={name: getattr(run.before, name) for name in kept})
-    # How far it was read is no part of what it says, nor is how attempts are packed.
-    body = told.model_dump_json(exclude={"event_id", "producer", "through", "attempts_packed", "attempts_untold"})
+    # How far it was read is no part of what it says, nor how attempts are packed, nor the words of an error.
+    apart = dict.fromkeys(("event_id", "producer", "through", "attempts_packed", "attempts_untold"), True)
+    body = told.model_dump_json(exclude=apart | {"left_out": {"__all__": {"why"}} if missing else True})
     return _folded(
         RunSettled.model_validate(
             {name: getattr(told, name) for name in RunSettled.model_fields if name != "event_id"}

@@ -100,10 +100,14 @@ class Run:
 
     def complete_scores(self, task: str) -> tuple[str, TaskScores] | None:
         """The task's complete scores under the newest scorer version that has them."""
+        return next(iter(self.each_complete(task)), None)
+
+    def each_complete(self, task: str) -> list[tuple[str, TaskScores]]:
+        """The task's complete scores under every scorer version that has them, the newest first."""
         expected = self.expected(task)
         done = [(version, self.counting(task, scores)) for (name, version), scores in self.scores.items() if name == task]
         done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
-        return max(done, key=lambda found: found[0], default=None)
+        return sorted(done, key=lambda found: found[0], reverse=True)
 
     def counting(self, task: str, scores: TaskScores) -> TaskScores:
         """The scores that count: of a task that may stop early those of the stretch of its order that is whole, up to where it stops."""
@@ -208,11 +212,11 @@ class OpenRuns:
         return frozenset()
 
     def reopens(self, event: Event) -> int | None:
-        """The offset of the plan of a closed run that this event scores by another scorer; None for any other event."""
+        """The offset of the plan of a closed run that this event scores by a newer scorer; None for any other event."""
         if not isinstance(event, (SampleScored, SampleNotScored)) or event.run_id not in self.closed:
             return None
         planned_at, versions = self.closed[event.run_id]
-        return None if event.scorer_version in versions else planned_at
+        return planned_at if event.scorer_version > max(versions, default="") else None
 
     def reopen(self, planned: RunChanged, *, offset: int, before: RunSettled | None) -> Run:
         """Opens a completed run again, for it is scored anew: all but its scores stands as in its result before. Raises: Invalid."""
@@ -232,9 +236,9 @@ class OpenRuns:
         self.closed[run.run_id] = planned_at, frozenset(version for _, version in run.scores)
 
     def _settled(self, event: RunSettled) -> None:
-        """A result that was said: a run of which nothing is awaited is closed, unless another scorer has come since."""
-        versions, known = frozenset(task.scorer_version for task in event.tasks), self.runs.get(event.run_id)
-        if event.final and not (known and {version for _, version in known.scores} - versions):
+        """A result that was said: a run of which nothing is awaited is closed, unless a newer scorer has come since."""
+        versions, known = event.scorers, self.runs.get(event.run_id)
+        if event.final and not (known and any(version > max(versions, default="") for _, version in known.scores)):
             self.runs.pop(event.run_id, None)
             self.closed[event.run_id] = event.planned_at if event.state == "completed" else None, versions
             self.through[event.run_id] = event.through

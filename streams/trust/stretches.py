@@ -51,7 +51,7 @@ def scored_by(event: Event) -> frozenset[str]:
     """The scorer versions that an event is by; none where it is by no scorer."""
     if isinstance(event, (SampleScored, SampleNotScored, RunScored, TaskStopped)):
         return frozenset({event.scorer_version})
-    return frozenset(task.scorer_version for task in event.tasks) if isinstance(event, RunSettled) else frozenset()
+    return event.scorers if isinstance(event, RunSettled) else frozenset()
 
 
 @dataclass(slots=True)

@@ -9,12 +9,17 @@ import pytest
 from infra.clickhouse import ClickHouse, migrate
 from infra.retrying import until_available
 from infra.settings import Settings
+from query_api.reading.runs import Reading
+from schemas.event import Event
 from schemas.runs import RunChanged, RunState
+from schemas.settled import LeftOut
 from streams.projection import row, table_of
 from streams.queue.dispatch import Pool
 from streams.runs import state_of
 from tests.pool import STAMP, Told
 from tests.runs import run_named
+from tests.unit.test_results import planned
+from tests.unit.test_settling import result_events
 
 pytestmark = pytest.mark.integration
 STATES: tuple[RunState, ...] = get_args(RunState)
@@ -52,3 +57,27 @@ def test_the_fold_the_dispatcher_and_the_view_say_the_same_state(stack: Settings
         state, pool = state_of(events), Told(Pool("default")).tell(*events).pool
         assert found[run_id]["state"] == (state or "requested")
         assert (run_id in pool.over, pool.runs[run_id].state if run_id in pool.runs else state) == (run_id not in pool.runs, state)
+
+
+def test_a_run_tells_what_could_not_be_worked_out_of_it_until_its_newest_result_lacks_nothing(stack: Settings) -> None:
+    """Beside its plan's warnings: by which scorer, why, and that what it was stands."""
+    own, run_id = stack.model_copy(update={"database": "left"}), run_named("1")
+    scores, result = result_events("1", [1.0], model="m")
+    missing = [LeftOut(task="t", scorer_version="2", why="Invalid: too large"), LeftOut(task=None, scorer_version=None, why="broken")]
+    lacks = result.model_copy(update={"event_id": "lacks", "left_out": tuple(missing)})
+
+    async def act(*events: Event) -> list[str]:
+        async with ClickHouse(own) as clickhouse:
+            for offset, event in enumerate(events):
+                await clickhouse.insert(table_of(type(event)), [row(event, partition=0, offset=offset, written_us=0)])
+            return list((await Reading(clickhouse).run(run_id))["warnings"])
+
+    async def acts() -> None:
+        await until_available(lambda: migrate(own), what="clickhouse")
+        assert await act(planned(run_id, samples=1), scores, result, lacks) == [
+            "t could not be scored by 2: Invalid: too large; what it had come to before stands",
+            "its speed could not be worked out: broken",
+        ]
+        assert await act(planned(run_id, samples=1), scores, result, lacks, result.model_copy(update={"event_id": "whole"})) == []
+
+    asyncio.run(acts())

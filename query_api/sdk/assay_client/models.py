@@ -2761,7 +2761,7 @@ class Run(Shape):
     suite_version: str | None
     """the version of the suite that brought the tasks"""
     warnings: list[str]
-    """in what its tasks differ from what they are pinned to"""
+    """in what its tasks differ from what they are pinned to, and what could not be worked out"""
     waits_for: str | None
     """what it waits for, in words; null where it does not wait"""
     subject: Whom | None

@@ -1,0 +1,156 @@
+"""A run that is scored anew: what it comes to stands in place of what it was, or, where that breaks, what it was stands, and says why."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from agents.aggregating import Aggregating
+from agents.settle import Here, Settling
+from infra.deriving import _recomputed
+from infra.kafka import Log, Record
+from infra.partitioning import partition_for
+from schemas.event import Event
+from schemas.results import RunScored, SampleScored
+from schemas.runs import ExpectedMetric, RunChanged
+from schemas.settled import RunSettled
+from schemas.trust import DeadLettered
+from streams.boards.books import Books
+from streams.boards.ranking import rank
+from streams.settling import results
+from streams.settling.runs import OpenRuns
+from streams.topics import RESULTS, RUNS, SCORES
+from tests.in_memory import InMemory
+from tests.runs import run_named
+from tests.unit.test_results import planned, scored
+
+R = run_named("r")
+HOME = partition_for(R.encode(), 4)
+NAMES = ("acc", *(f"{number:0400000}" for number in range(6)))  # of metrics; no record holds figures of all
+
+
+class World:
+    """A log, a worker that settles what comes on it, and the boards that follow."""
+
+    def __init__(self) -> None:
+        self.log = InMemory()
+        self.settling, self.state = Settling(cast("Log", self.log), Aggregating(limit_s=1.0)), Here(OpenRuns())
+
+    def say(self, *events: Event) -> None:
+        """Writes events, lets the run be settled, and gives back to the worker what was said of it."""
+        asyncio.run(self._say([self.log.write(event) for event in events]))
+
+    async def _say(self, records: Sequence[Record]) -> None:
+        for _ in range(5):
+            for record in records:
+                await self.settling.fold(self.state, record)
+            await self.settling.say(self.state, HOME)
+            await asyncio.gather(*self.state.busy.values())
+            records = [*self.log.records[RUNS.name, HOME], *self.log.records[RESULTS.name, HOME]]
+
+    @property
+    def results(self) -> list[RunSettled]:
+        """Every result that was said."""
+        return [record.event for record in self.log.records[RESULTS.name, HOME] if isinstance(record.event, RunSettled)]
+
+    def books(self, *, backwards: bool = False) -> Books:
+        """The boards of all that was said, in either order."""
+        said = [record.event for records in self.log.records.values() for record in records]
+        books = Books()
+        for event in reversed(said) if backwards else said:
+            if isinstance(event, (RunScored, RunSettled)):
+                books.fold(event)
+        return books
+
+
+def newer(value: float, *, metrics: int = 1, version: str = "2") -> list[SampleScored]:
+    """The run's one sample by another scorer."""
+    return [
+        SampleScored.model_validate(
+            scored(R, 0, value, metric=name, metrics=metrics).model_dump(exclude={"event_id"}) | {"scorer_version": version}
+        )
+        for name in NAMES[:metrics]
+    ]
+
+
+def plan() -> RunChanged:
+    """One task of these metrics, of which the first scorer knows one."""
+    change = planned(R, samples=1)
+    assert change.plan is not None
+    expected = tuple(ExpectedMetric(filter="none", metric=name) for name in NAMES)
+    task = change.plan.tasks[0].model_copy(update={"expected": expected})
+    return change.model_copy(update={"plan": change.plan.model_copy(update={"tasks": (task,)})})
+
+
+@pytest.fixture
+def world() -> World:
+    """One run of one sample, settled by the scorer "1"."""
+    world = World()
+    world.say(plan(), scored(R, 0, 1.0))
+    assert [one.left_out for one in world.results] == [()]
+    assert world.state.runs.runs == {}
+    return world
+
+
+def test_what_scoring_anew_comes_to_stands_in_place_of_what_was(world: World) -> None:
+    """On boards too, in whatever order they hear of it."""
+    before = world.books().entries("task:t")[0].digest
+    world.say(*newer(0.0))
+    assert world.state.runs.runs == {}
+    first, second = world.results
+    assert ([task.scorer_version for task in second.tasks], second.left_out, second.attempts) == (["2"], (), first.attempts)
+    for backwards in (False, True):
+        (board,) = world.books(backwards=backwards).changed(["task:t"])
+        assert [row.score for row in rank(board).rows] == [0.0]
+        assert board.entries[0].digest != before
+
+
+def test_where_scoring_anew_breaks_what_was_stands_and_the_run_is_closed_again(world: World) -> None:
+    """Its result says why, by which scorer; nobody tries that scorer's scores again, nor an older one's, and another's are."""
+    world.say(*newer(0.0, metrics=7))
+    assert world.state.runs.runs == {} and world.state.said == {}
+    first, second = world.results
+    assert (second.tasks, second.final, second.state, second.changed_us) == (first.tasks, True, "completed", first.changed_us)
+    ((task, version, why),) = ((one.task, one.scorer_version, one.why) for one in second.left_out)
+    assert (task, version) == ("t", "2") and why.startswith("Invalid: its RunScored has 2,40")
+    (board,) = world.books().changed(["task:t"])
+    assert [row.score for row in rank(board).rows] == [1.0]
+    fresh = OpenRuns()
+    for result in world.results:
+        fresh.fold(result)
+    for runs in (fresh, world.state.runs):
+        assert [runs.reopens(newer(0.0, version=version)[0]) for version in ("0", "1", "2", "3")] == [None, None, None, 0]
+    world.say(*newer(0.5, version="3"))
+    assert [task.scorer_version for task in world.results[-1].tasks] == ["3"]
+    assert (len(world.results), world.results[-1].left_out, world.state.runs.runs) == (3, (), {})
+
+
+def test_what_is_left_out_is_recomputed_from_the_log(world: World) -> None:
+    """A replay says the same result, under the same id."""
+    world.say(*newer(0.0, metrics=7))
+    runs = OpenRuns()
+    for topic in (RUNS, SCORES):
+        for record in world.log.records[topic.name, HOME]:
+            assert record.event is not None
+            runs.fold(record.event, offset=record.place.offset)
+
+    async def recomputed() -> list[Event]:
+        return [event async for _, event in _recomputed(runs.run(R), world.settling._builds)]
+
+    assert asyncio.run(recomputed())[-1].event_id == world.results[-1].event_id
+
+
+def test_a_completed_run_whose_result_cannot_be_said_is_a_dead_letter_and_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stay open; requeued, its plan changes nothing."""
+
+    def broken(*_: object, **__: object) -> RunSettled:
+        raise TypeError("planted")
+
+    monkeypatch.setattr(results, "settled", broken)
+    world.say(*newer(0.0))
+    assert world.state.runs.runs == {} and len(world.results) == 1
+    told = [record.event for records in world.log.records.values() for record in records if isinstance(record.event, DeadLettered)]
+    assert [(one.topic, one.reason_code, one.message) for one in told] == [
+        (RUNS.name, "cannot-settle", "its results cannot be worked out: TypeError: planted")
+    ]
