@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
-from gpu_agent.workloads.schedule import CLOSED
+from gpu_agent.workloads.schedule import loop_of
 from gpu_agent.workloads.timed import Timed
 from infra.kafka import Log
 from schemas.jobs import Job
@@ -67,7 +67,7 @@ class Measuring:
 
     async def _load(self, workload: Workload, *, about: Mapping[str, object]) -> AsyncIterator[tuple[RequestTimed, list[TokensTimed]]]:
         """Each request of a load, published as it ends."""
-        told = {"loop": "closed" if workload.profile in CLOSED else "open", **about}
+        told = {"loop": loop_of(workload), **about}
         job = self._job
         timings = self._engines.measure(
             workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first, credential=job.credential_ref
@@ -82,8 +82,9 @@ class Measuring:
 
     def _timed(self, timed: Timed, told: Mapping[str, object]) -> RequestTimed:
         planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
+        chat = {} if planned.session is None else {"session": f"{planned.session}", "turn": planned.turn}
         return RequestTimed.model_validate({**self._header(), **told} | {name: getattr(timed, name) for name in AS_TIMED} | {
-            "request_index": planned.index, "phase": planned.phase, "clock": self._clock, "first_byte_ns": timed.first_token_ns,
+            **chat, "request_index": planned.index, "phase": planned.phase, "clock": self._clock, "first_byte_ns": timed.first_token_ns,
             "status": "cancelled" if timed.cancelled else "error" if timed.error else "ok", "error_kind": timed.error,
             "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
                                  queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped),

@@ -85,6 +85,7 @@ class RequestTimed(Event):
     before this was said). `apportioned`: chunks held several tokens, or parts of one, which are apportioned to them by length.
     `status` is ok, error or cancelled: the client gave it up on purpose. `loop`: an open load sends by its schedule, a closed one when an
     answer has ended. `step`: of which step of a sweep it is, from 0, and `step_rate_per_s` its rate; null in the first, one stream alone.
+    `turn`: of a chat, which `session` names, from 0; of chats that begin by a schedule, or with thinking between turns, `loop` is null.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")

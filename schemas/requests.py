@@ -125,6 +125,8 @@ class Workload(Record):
     answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
+    `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
+    and concurrency are of chats then, `requests` of all their turns.
     """
 
     profile: Profile = "single"
@@ -146,6 +148,8 @@ class Workload(Record):
     shared_prefixes: int = 1
     cancel_ratio: Finite = 0.0
     cancel_after_s: Finite | None = None
+    turns: int = 1
+    think_s: Finite = 0.0
 
 
 class Objective(Record):

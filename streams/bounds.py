@@ -47,6 +47,7 @@ MOST_DOCUMENTS: Final = 200_000
 MOST_PLANNED_BYTES: Final = 2**29
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
+MOST_TURNS: Final = 100  # of a chat of a load
 MOST_LOAD_REQUESTS: Final = 1_000_000
 MOST_LOAD_TOKENS: Final = 20_000_000  # each is a time that is kept until the load is over
 MOST_LOAD_S: Final = 7 * DAY_S

@@ -10,6 +10,7 @@ Source: OpenAI API reference, Completions and Chat; `ignore_eos` as vLLM, SGLang
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from gpu_agent.workloads.schedule import Planned
 from schemas.requests import Workload
 from streams.served import base_of
 
+Message = Mapping[str, str]
 WORDS = ("the", "of", "and", "to", "in", "is", "that", "for", "on", "was", "with", "as", "it", "at", "by", "from")
 MARK = 12  # hexadecimal digits
 SHOWN = "Authorization: Bearer "
@@ -67,13 +69,28 @@ def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:MARK]
 
 
+def said(role: str, text: str) -> Message:
+    """A message of a chat."""
+    return {"role": role, "content": text}
+
+
 def request_of(
-    place: Place, planned: Planned, *, model: str, mark: str, given_up: frozenset[str] = frozenset(), key: str | None = None
+    place: Place,
+    planned: Planned,
+    *,
+    model: str,
+    mark: str,
+    given_up: frozenset[str] = frozenset(),
+    key: str | None = None,
+    before: Sequence[Message] = (),
 ) -> bytes:
-    """The whole request. `given_up`: extras that this server does not take; `key`: shown to the server."""
-    prompt, chat = prompt_of(planned, mark=mark), place.path.endswith(PATHS["chat"])
+    """The whole request. `given_up`: extras that this server does not take; `key`: shown to the server; `before`: of a chat, what was said.
+
+    A later turn of a chat has no mark of its own: its chat's first message has one.
+    """
+    prompt, chat = prompt_of(planned, mark="" if before else mark), place.path.endswith(PATHS["chat"])
     asked: dict[str, Any] = {"model": model, "stream": True, "temperature": 0.0, "max_tokens": planned.output_tokens}
-    asked |= {"messages": [{"role": "user", "content": prompt}]} if chat else {"prompt": prompt}
+    asked |= {"messages": [*before, said("user", prompt)]} if chat else {"prompt": prompt}
     asked |= {name: value for name, value in EXTRAS if name not in given_up}
     body = json.dumps(asked).encode()
     shown = f"{SHOWN}{key}\r\n" if key else ""

@@ -7,22 +7,23 @@ dropped; nothing waits silently. The first request of all is a short one that is
 
 import asyncio
 import gc
+import math
 import queue
 import resource
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
 
 from gpu_agent.workloads.answers import Tokens
-from gpu_agent.workloads.asking import EXTRAS, Place, place_of, request_of
+from gpu_agent.workloads.asking import EXTRAS, Message, Place, place_of, prompt_of, request_of, said
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
-from gpu_agent.workloads.reading import CANCELLED, Sent, refused, timed_of
-from gpu_agent.workloads.schedule import Planned, Schedule, places_of, schedule
+from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
+from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from schemas.requests import Workload
@@ -55,7 +56,7 @@ def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Ge
     stop = threading.Event()
     with _stamping():
         thread = threading.Thread(
-            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop), out), daemon=True
+            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop, seed=seed), out), daemon=True
         )
         thread.start()
         try:
@@ -105,7 +106,10 @@ class _Load:
         planned: Schedule,
         out: "queue.SimpleQueue[Sent | Exception | None]",
         stop: threading.Event,
+        *,
+        seed: int,
     ) -> None:
+        self._workload, self._seed = workload, seed
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
         self._warmup, self._steady = planned
@@ -113,6 +117,7 @@ class _Load:
         self._deadline_s = workload.duration_s if self._closed else None
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
+        self._chats: dict[int, list[Message]] = {}  # what was said in those that go on, by their numbers
         self._next: tuple[Planned, bytes] | None = None
         self._all_sent = False
         self._began_ns = 0
@@ -170,9 +175,11 @@ class _Load:
         exchange = await self._asked(self._request(planned), most_bytes=_most_bytes(planned))
         self._out.put(Sent(planned, now_ns, now_ns, 1, exchange, self._health.lag_ns(), self._health.cpu_ratio()))
 
-    def _request(self, planned: Planned) -> bytes:
+    def _request(self, planned: Planned, before: Sequence[Message] = ()) -> bytes:
         target = self._target
-        return request_of(self._place, planned, model=target.model, mark=target.mark, given_up=self._given_up, key=target.key)
+        return request_of(
+            self._place, planned, model=target.model, mark=target.mark, given_up=self._given_up, key=target.key, before=before
+        )
 
     def _prepare(self) -> None:
         """The next request's bytes, before its time has come."""
@@ -212,13 +219,36 @@ class _Load:
         sent = self._under_way.pop(index)
         sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
         self._out.put(sent)
+        # Not from within the connection's own call: it is still on its way to be free.
+        loop = asyncio.get_running_loop()
+        if (turn := next_turn(self._workload, sent.planned, seed=self._seed)) is not None and self._goes_on(sent):
+            self._chats.setdefault(turn.index - turn.turn, [])
+            loop.call_soon(lambda: loop.create_task(self._say(sent, turn)))
+            return
+        self._chats.pop(sent.planned.index - sent.planned.turn, None)
         if self._closed:
-            # Not from within the connection's own call: it is still on its way to be free.
-            asyncio.get_running_loop().call_soon(self._go_on)
+            loop.call_soon(self._go_on)
         self._finish()
 
+    def _goes_on(self, sent: Sent) -> bool:
+        """Whether a chat goes on: it was answered, and there will still be time when its next turn is due."""
+        due_s = (sent.exchange.closed_ns - self._began_ns) / 1e9 + self._workload.think_s
+        answered = not sent.exchange.failure and sent.exchange.response.status == 200
+        return answered and not self._stop.is_set() and due_s < (self._workload.duration_s or math.inf)
+
+    async def _say(self, sent: Sent, turn: Planned) -> None:
+        """Sends a chat's next turn, as long after the answer as a person thinks. What was answered is read by another thread meanwhile."""
+        session, due_ns = turn.index - turn.turn, sent.exchange.closed_ns + round(self._workload.think_s * 1e9)
+        answer = await asyncio.get_running_loop().run_in_executor(None, answered, sent)
+        if (before := self._chats.get(session)) is None:
+            return
+        asked = prompt_of(sent.planned, mark="" if before else self._target.mark)
+        before += [said("user", asked), said("assistant", answer)]
+        request = self._request(turn, before)
+        self._timer.at(due_ns, lambda: self._send(turn, request, due_ns=due_ns) if session in self._chats else None)
+
     def _finish(self) -> None:
-        if self._all_sent and not self._under_way:
+        if self._all_sent and not self._under_way and not self._chats:
             self._done.set()
 
     async def _look(self) -> None:
@@ -231,6 +261,7 @@ class _Load:
                     self._no_patience(sent.exchange)
             if self._stop.is_set():
                 self._all_sent = True
+                self._chats.clear()
                 self._finish()
 
     def _no_patience(self, exchange: Exchange) -> None:

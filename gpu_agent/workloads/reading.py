@@ -50,6 +50,13 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     return timed
 
 
+def answered(sent: Sent) -> str:
+    """What was answered, without reasoning: what a person reads, and the next turn of a chat has in it."""
+    exchange = sent.exchange
+    answer = read_answer(exchange.pieces, kind=exchange.response.headers.get("content-type", ""))
+    return "".join(text for _, text, reasoning in answer.texts if not reasoning)
+
+
 def _tokens(timed: Timed, answer: Answer, *, tokens_of: Tokens | None) -> None:
     if answer.usage:
         timed.prompt_tokens, timed.cached_tokens = answer.usage.prompt_tokens, answer.usage.cached_tokens

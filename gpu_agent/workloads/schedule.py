@@ -1,8 +1,9 @@
 """When each request of a workload is to be sent, and what it is: fixed before the start, and the same for the same seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
+from typing import Literal
 
 import numpy as np
 
@@ -25,12 +26,21 @@ def places_of(workload: Workload) -> int | None:
     return 1 if workload.profile == "single" else workload.concurrency or 1
 
 
+def loop_of(workload: Workload) -> Literal["open", "closed"] | None:
+    """Whether requests are sent by a schedule, or when an answer has ended; None of chats that do both, or wait between: neither."""
+    closed = workload.profile in CLOSED
+    if workload.turns > 1 and (workload.think_s or not closed):
+        return None
+    return "closed" if closed else "open"
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free.
 
     `shared`: what its prompt begins with, piece by piece, each a name and so many tokens: where the names are the same, so are the texts.
-    `text`: the whole prompt, where it is given. `cancel_after_s`: when the client gives it up; None: never.
+    `text`: the whole prompt, where it is given. `cancel_after_s`: when the client gives it up; None: never. `turn`: of the `turns` of a
+    chat, whose requests are numbered one behind the other.
     """
 
     index: int
@@ -42,6 +52,13 @@ class Planned:
     shared: Shared = ()
     text: str | None = None
     cancel_after_s: float | None = None
+    turn: int = 0
+    turns: int = 1
+
+    @property
+    def session(self) -> int | None:
+        """The number of its chat's first request; None where it is of none."""
+        return self.index - self.turn if self.turns > 1 else None
 
 
 Schedule = tuple[list[Planned], Iterator[Planned]]
@@ -61,11 +78,21 @@ def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
     most = most_requests(workload)
     # Loads that follow one another, as a sweep's, have times of their own.
     for number, (at_s, traced) in enumerate(_offered(workload, seed=seed + first)):
-        if number >= most:
+        sent = number * workload.turns
+        if sent >= most:
             return
         if at_s is not None and at_s >= (workload.duration_s or MOST_LOAD_S):
             return
-        yield _planned(workload, first + number, seed=seed, phase="steady", at_s=at_s, traced=traced)
+        one = _planned(workload, first + sent, seed=seed, phase="steady", at_s=at_s, traced=traced)
+        yield replace(one, turns=min(workload.turns, most - sent)) if workload.turns > 1 else one
+
+
+def next_turn(workload: Workload, planned: Planned, *, seed: int) -> Planned | None:
+    """What the same person asks next; None behind the last turn of a chat."""
+    if planned.turn + 1 >= planned.turns:
+        return None
+    one = _planned(workload, planned.index + 1, seed=seed, phase=planned.phase)
+    return replace(one, shared=(), turn=planned.turn + 1, turns=planned.turns)
 
 
 def _offered(workload: Workload, *, seed: int) -> Iterator[tuple[float | None, Traced | None]]:

@@ -19,11 +19,11 @@ DAY_S = 86_400
 LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
-    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after",
+    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think",
 )  # fmt: skip
 # Options whose field has another name.
 FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
-          "cancel": "cancel_ratio", "cancel_after": "cancel_after_s"}  # fmt: skip
+          "cancel": "cancel_ratio", "cancel_after": "cancel_after_s", "think": "think_s"}  # fmt: skip
 PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
 
@@ -47,6 +47,8 @@ def perf(
     shared_prefixes: Annotated[int | None, typer.Option(help="so many of those; 1 where none is given")] = None,
     cancel: Annotated[float | None, typer.Option(help="the share of requests (0..1) that the client gives up")] = None,
     cancel_after: Annotated[float | None, typer.Option(help="seconds after which it gives those up")] = None,
+    turns: Annotated[int | None, typer.Option(help="of chats: so many requests each, with all that was said before")] = None,
+    think: Annotated[float | None, typer.Option(help="of chats: seconds between an answer and the next turn")] = None,
     concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
@@ -65,6 +67,7 @@ def perf(
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --trace mooncake.jsonl --speedup 2 --duration 300`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --api chat --profile poisson --rate 2 --turns 5 --think 3 --duration 60`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --sweep --duration 30 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --slo ttft_p95=0.5,itl_p95=0.05 --duration 60 --wait`
     """

@@ -4,6 +4,7 @@ Times are nanoseconds on one host's monotonic clock. Latencies are of the reques
 
 - TTFT = first token's arrival - send; of any channel. First answer: of the first token that is no reasoning. ITL = a gap between arrivals /
   the tokens that the later one brought, once for each of them; gap = the same once for each arrival.
+- Of chats TTFT also of their first turns, and of those that have others before them.
 - TPOT = (last arrival - first arrival) / (output tokens - 1). E2E = last token - send. E2E and TTFT also from when the request should
   have been sent (`_scheduled`), because of coordinated omission.
 - prefill = first token's arrival - send - the wait for an engine of our own; decode = last token - first: what serving took, without
@@ -77,8 +78,11 @@ def _latencies(good: Requests, arrivals: Arrivals) -> dict[str, Numbers]:
     begun = good[good.column("first_byte_ns") != ABSENT]
     first, ours, came = begun.column("first_byte_ns"), begun.column("queued_ns") != ABSENT, arrivals.of(good)
     answered = good[good.column("first_answer_ns") != ABSENT]
+    turn = begun.column("turn")
+    by_turn = {"ttft_first_turn": turn == 0, "ttft_later_turns": turn > 0} if (turn > 0).any() else {}
     return {
         "ttft": first - begun.sent_ns,
+        **{name: (first - begun.sent_ns)[own] for name, own in by_turn.items()},
         "ttft_scheduled": first - begun.column("scheduled_ns"),
         "first_answer": answered.column("first_answer_ns") - answered.sent_ns,
         "itl": came.intervals[1],

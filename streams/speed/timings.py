@@ -20,7 +20,7 @@ from streams.speed.columns import ABSENT, Numbers, Rows, Table, Words, event_ids
 
 TIMES: Final = (
     "request_index", "scheduled_ns", "queued_ns", "sent_ns", "first_byte_ns", "first_answer_ns", "last_token_ns", "ended_ns", "connect_ns",
-    "tls_ns", "prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "step",
+    "tls_ns", "prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "step", "turn",
 )  # fmt: skip
 CLIENT: Final = ("pacing_error_ns", "in_flight", "client_queued_ns", "loop_lag_ns", "dropped")
 TEXTS: Final = ("phase", "status", "error_kind", "counted_by", "loop", "boot_id")

@@ -32,11 +32,30 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
         )
     if workload.cancel_ratio and (workload.url is None or workload.cancel_after_s is None):
         raise Invalid("cancel_ratio is for a server: give its url, and cancel_after_s, when requests are given up", code=CODE)
+    _check_chats(workload)
     if slo:
         _held(workload, slo)
     if own := OF_PROFILE.get(workload.profile):
         own(workload)
     _check_size(workload)
+
+
+def _check_chats(workload: Workload) -> None:
+    """Whether chats of several turns can be: only a server is asked so, by its chats, and a trace or a sweep has requests of its own."""
+    if workload.turns < 1 or workload.turns > bounds.MOST_TURNS:
+        raise Invalid(f"turns is {workload.turns:,}: give 1 to {bounds.MOST_TURNS}", code="out-of-bounds")
+    if not 0 <= workload.think_s <= bounds.DAY_S:
+        raise Invalid(f"think_s is {workload.think_s:g}: give 0 to {bounds.DAY_S:,} seconds, a day", code="out-of-bounds")
+    if workload.turns == 1 and workload.think_s:
+        raise Invalid("think_s is for chats of several turns: give turns, or leave it out", code=CODE)
+    if workload.turns > 1 and (workload.url is None or workload.api != "chat"):
+        raise Invalid("turns are a chat's, which a server is asked for: give its url, and api chat", code=CODE)
+    if workload.turns > 1 and workload.profile in ("trace", "sweep"):
+        raise Invalid(
+            f"turns are for loads that draw their own requests at one rate, not for profile {workload.profile}; leave one out", code=CODE
+        )
+    if workload.turns > 1 and workload.shared_prefix_ratio:
+        raise Invalid("each turn begins with its chat's own turns before: leave shared_prefix_ratio out, or turns", code=CODE)
 
 
 def most_requests(workload: Workload) -> int:
@@ -58,7 +77,9 @@ def _check_length(workload: Workload) -> None:
     if workload.duration_s is not None:
         return
     rate = workload.rate_per_s if workload.profile in PACED else None
-    lasts_s = workload.trace[-1].at_ms / 1000 / workload.speedup if workload.trace else (workload.requests or 0) / rate if rate else 0
+    chats = (workload.requests or 0) / workload.turns
+    lasts_s = workload.trace[-1].at_ms / 1000 / workload.speedup if workload.trace else chats / rate if rate else 0
+    lasts_s += (workload.turns - 1) * workload.think_s
     if lasts_s > bounds.MOST_LOAD_S:
         raise Invalid(
             f"the workload would last {lasts_s / bounds.DAY_S:,.0f} days: give at most {bounds.MOST_LOAD_S // bounds.DAY_S}; "
@@ -153,7 +174,7 @@ def _sent(workload: Workload) -> int:
         return 0
     ramp = workload.profile == "ramp"
     rate = ((workload.rate_per_s or 0) + (workload.rate_to_per_s or 0)) / 2 if ramp else workload.rate_per_s or 0
-    return round(rate * (workload.duration_s or 0))
+    return round(rate * (workload.duration_s or 0)) * workload.turns
 
 
 def requests(workload: Workload | None) -> int | None:
@@ -165,10 +186,12 @@ def requests(workload: Workload | None) -> int | None:
         return min(sum(one.at_ms < end_ms for one in workload.trace), workload.requests or len(workload.trace))
     if workload.requests is not None and workload.profile != "sweep":
         return workload.requests
-    return _sent(workload) if workload.profile == "constant" else 0
+    return _sent(workload) if workload.profile == "constant" and workload.turns == 1 else 0
 
 
 def longest(workload: Workload) -> tuple[int, int]:
     """The input and output tokens of its longest request."""
-    told = [(one.input_tokens, one.output_tokens) for one in workload.trace] or [(workload.input_tokens, workload.output_tokens)]
+    # The last turn of a chat has all before it.
+    own = (workload.turns * workload.input_tokens + (workload.turns - 1) * workload.output_tokens, workload.output_tokens)
+    told = [(one.input_tokens, one.output_tokens) for one in workload.trace] or [own]
     return max(told, key=sum)

@@ -1,6 +1,7 @@
 """The load generator held to the server of known delays: what is told is what was really sent, and when, request by request."""
 
 import asyncio
+import itertools
 import ssl
 import statistics
 from collections.abc import Iterator
@@ -73,6 +74,49 @@ def test_a_closed_load_has_as_many_in_flight_as_it_was_asked_for(server: Server)
     timed = sent(server, "known?ttft_ms=300&itl_ms=0", concurrency=100, requests=250, output_tokens=1)
     assert len(timed) == 250
     assert max(one.in_flight for one in timed) == 100
+
+
+def test_chats_have_all_that_was_said_before_and_wait_as_long_as_people_think(server: Server) -> None:
+    """Three turns each: what was asked and answered is in the next prompt, so that a cache of prefixes finds it; two chats at a time."""
+    timed = sent(
+        server, f"{QUICK}&blocks=8", api="chat", turns=3, think_s=0.2, requests=8, input_tokens=32, warmup_requests=0
+    )  # fmt: skip
+    true = truth(server)
+    of_chat: dict[int | None, list[Timed]] = {}
+    for one in timed:
+        of_chat.setdefault(one.planned.session, []).append(one)
+    assert [[one.planned.turn for one in chat] for chat in of_chat.values()] == [[0, 1, 2], [0, 1, 2], [0, 1]]
+    for chat in of_chat.values():
+        prompts = [true[one.planned.index].prompt_tokens for one in chat]
+        assert all(after - before > 30 for before, after in itertools.pairwise(prompts))  # the server counts four bytes as one
+        assert chat[0].cached_tokens == 0 and all((one.cached_tokens or 0) > 0 for one in chat[1:])
+        for before, after in itertools.pairwise(chat):
+            assert after.scheduled_ns - before.ended_ns == 200_000_000
+            assert 0 <= after.sent_ns - after.scheduled_ns < 100_000_000
+    assert {one.error for one in timed} == {None} and max(one.in_flight for one in timed) <= 2
+
+
+def test_a_chat_ends_where_it_is_not_answered_and_the_next_begins(server: Server) -> None:
+    """Every second request fails."""
+    timed = sent(server, f"{QUICK}&fault=500&every=2", api="chat", turns=3, requests=9, concurrency=1, warmup_requests=0)
+    told = [(one.planned.session, one.planned.turn, one.error is None) for one in timed]
+    assert len({session for session, _, _ in told}) == 3
+    assert all(turn < 2 for _, turn, _ in told) and any(not good for _, _, good in told)
+
+
+def test_the_first_turns_and_the_later_ones_have_their_own_ttft(server: Server) -> None:
+    """In events and figures; a load with thinking in it is no capacity."""
+    workload = Workload(profile="poisson", rate_per_s=10.0, url=server.url, api="chat", turns=2, think_s=0.1, requests=24, output_tokens=4)
+    events = asyncio.run(attempted(workload, QUICK))
+    requests = [one for one in events if isinstance(one, RequestTimed) and one.phase == "steady"]
+    assert {(one.session is not None, one.turn, one.loop) for one in requests} == {(True, 0, None), (True, 1, None)}
+    speed = Speed(requests[0].job_id)
+    for event in events:
+        if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
+            speed.add(event)
+    figures = {one.metric: one for one in speed.summary().figures}
+    assert figures["ttft_first_turn_mean"].n + figures["ttft_later_turns_mean"].n == figures["ttft_mean"].n
+    assert figures["capacity_tokens_per_s"].value is None
 
 
 @pytest.mark.parametrize("api", ["completions", "chat"])

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from gpu_agent.engines.prompts import cut, generation, rolling
 from gpu_agent.workloads.asking import prompt_of
-from gpu_agent.workloads.schedule import schedule
+from gpu_agent.workloads.schedule import next_turn, schedule
 from schemas.requests import EvaluationRequested, Workload
 from streams.bounds import LEAST_RATE, MOST_LOAD_S
 from streams.errors import Invalid
 from streams.planning import check
+from streams.speed.workloads import longest
 from tests.pool import STAMP
 from tests.runs import run_named
 
@@ -94,6 +95,19 @@ def test_the_same_seed_gives_the_same_schedule(profile: str) -> None:
     assert [planned.index for planned in first] == list(range(2, 22))
 
 
+def test_chats_are_numbered_turn_behind_turn_and_the_last_has_what_is_left() -> None:
+    """At the rate of chats; each turn has a prompt of its own."""
+    workload = Workload(profile="constant", rate_per_s=2.0, requests=7, turns=3, api="chat", url="http://h", warmup_requests=1)
+    firsts = list(schedule(workload, seed=5)[1])
+    assert [(one.index, one.at_s, one.turns, one.session) for one in firsts] == [(1, 0.0, 3, 1), (4, 0.5, 3, 4), (7, 1.0, 1, None)]
+    second = next_turn(workload, firsts[0], seed=5)
+    assert second is not None and (second.index, second.turn, second.session, second.at_s) == (2, 1, 1, None)
+    third = next_turn(workload, second, seed=5)
+    assert third is not None and next_turn(workload, third, seed=5) is None
+    assert len({one.seed for one in (*firsts, second, third)}) == 5
+    assert longest(workload) == (3 * workload.input_tokens + 2 * workload.output_tokens, workload.output_tokens)
+
+
 def test_a_profile_without_its_rate_is_refused() -> None:
     """It would never send, or all at once."""
     with pytest.raises(Invalid, match="rate"):
@@ -116,6 +130,22 @@ def test_a_profile_without_its_rate_is_refused() -> None:
             "transformers",
             {"requests": 3, "url": "http://h", "cancel_ratio": 0.5},
             "cancel_ratio is for a server: give its url, and cancel_after_s",
+        ),
+        ("transformers", {"requests": 3, "turns": 2}, "turns are a chat's, which a server is asked for: give its url, and api chat"),
+        ("transformers", {"requests": 3, "turns": 2, "url": "http://h"}, "give its url, and api chat"),
+        ("transformers", {"requests": 3, "turns": 101, "url": "http://h", "api": "chat"}, "turns is 101: give 1 to 100"),
+        ("transformers", {"requests": 3, "turns": 0}, "turns is 0: give 1 to 100"),
+        ("transformers", {"requests": 3, "think_s": 2}, "think_s is for chats of several turns"),
+        ("transformers", {"requests": 3, "turns": 2, "url": "http://h", "api": "chat", "profile": "sweep"}, "not for profile sweep"),
+        (
+            "transformers",
+            {"requests": 3, "turns": 2, "url": "http://h", "api": "chat", "shared_prefix_ratio": 0.5},
+            "leave shared_prefix_ratio out, or turns",
+        ),
+        (
+            "transformers",
+            {"requests": 9, "turns": 9, "think_s": 86_400, "url": "http://h", "api": "chat", "profile": "constant", "rate_per_s": 1},
+            "would last 8 days",
         ),
         ("transformers", {"requests": 3, "shared_prefix_ratio": 0.5}, "shared_prefix_ratio is for prompts that are drawn for a server"),
         ("transformers", {"profile": "ramp", "rate_per_s": 1, "requests": 3}, "needs a duration_s"),

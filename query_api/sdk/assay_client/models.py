@@ -1814,6 +1814,8 @@ class Workload(Shape):
     answers; without, the same seed sends the same prompts. Of each prompt's tokens `shared_prefix_ratio` are the beginning that it has in
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
+    `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
+    and concurrency are of chats then, `requests` of all their turns.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -1836,6 +1838,8 @@ class Workload(Shape):
     shared_prefixes: int = 1
     cancel_ratio: float = 0.0
     cancel_after_s: float | None = None
+    turns: int = 1
+    think_s: float = 0.0
 
 
 class AgentRow(Shape):
