@@ -174,8 +174,8 @@ def _arguments(metric: str, *, kind: str) -> set[str]:
 
 
 def _idle() -> tuple[str, ...]:
-    """What files say of metrics that do not take it, and lm-eval then passes over: arguments of exact_match, and of the hub's F1."""
-    return (*(name for name in inspect.signature(_exact_match()).parameters if name not in HANDED), "average")
+    """What files say of metrics that do not take it, and lm-eval then passes over: arguments of exact_match, of the hub's F1, a group's."""
+    return (*(name for name in inspect.signature(_exact_match()).parameters if name not in HANDED), "average", "weight_by_size")
 
 
 def idle_keys(node: Any, *, kind: str) -> Iterator[tuple[Any, str]]:

@@ -273,12 +273,13 @@ def test_a_groups_metric_that_no_task_has_is_left_out_with_a_word() -> None:
 
 def test_an_argument_that_no_metric_takes_is_told() -> None:
     """As lm-eval's afrimmlu has it, of which lm-eval says nothing; with what is generated it counts."""
-    more = "acc\n    ignore_case: true\n  - metric: f1\n    average: macro"
+    more = "acc\n    ignore_case: true\n  - metric: f1\n    average: macro\n    weight_by_size: false"
     files = Files("a.yaml", {"a.yaml": WHOLE.replace("acc", more)})
     assert checked(files, trust_code=False) == "capitals"
     assert remarks(files) == [
         "a.yaml, line 10: ignore_case counts for nothing with metric acc of multiple_choice, as in lm-eval: leave it out",
         "a.yaml, line 12: average counts for nothing with metric f1 of multiple_choice, as in lm-eval: leave it out",
+        "a.yaml, line 13: weight_by_size counts for nothing with metric f1 of multiple_choice, as in lm-eval: leave it out",
     ]
     generated = WHOLE.replace("multiple_choice", "generate_until").replace("acc", "exact_match\n    ignore_case: true")
     assert remarks(Files("a.yaml", {"a.yaml": generated})) == []
