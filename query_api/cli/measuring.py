@@ -3,10 +3,14 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from infra.settings import Settings
+from query_api.cli import repeated, showing
+from query_api.cli.client import Client
+from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, Base, Credential, Submitter, TrustModelCode, Url, Wait
 from query_api.cli.overriding import engine_said
 from query_api.cli.request_files import model_at
@@ -24,6 +28,12 @@ OPTIONS = (
 # Options whose field has another name.
 FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
           "cancel": "cancel_ratio", "cancel_after": "cancel_after_s", "think": "think_s"}  # fmt: skip
+# What a name stands for, where no other option says otherwise.
+PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "smoke": {"profile": "concurrent", "concurrency": 4, "duration": 30.0},
+    "standard": {"sweep": True, "duration": 120.0, "repeat": 3},
+}
+MOST_REPEATS: Final = 20
 PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
 
@@ -35,6 +45,8 @@ def perf(
     credential: Credential = None,
     api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
+    preset: Annotated[str | None, typer.Option(help="smoke (30 s) or standard (a sweep, three times): docs/speed.md")] = None,
+    repeat: Annotated[int | None, typer.Option(help="so many runs, one after the other, and how they differ")] = None,
     profile: Annotated[str | None, typer.Option(help=PROFILES)] = None,
     rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson, gamma); where a ramp begins")] = None,
     rate_to: Annotated[float | None, typer.Option(help="requests per second where a ramp ends")] = None,
@@ -62,7 +74,9 @@ def perf(
 ) -> None:
     """Measures speed under a load.
 
-    Examples: `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
+    Examples: `assay perf --url http://127.0.0.1:8000 --model my-model --preset standard`
+    · `assay perf --model ./my-model --preset smoke --wait`
+    · `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
@@ -73,11 +87,45 @@ def perf(
     """
     if model is None:
         raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
-    workload = workload_of(locals())
+    options = preset_of(preset, locals())
+    workload, repeat = workload_of(options), options["repeat"] or 1
+    if not 1 <= repeat <= MOST_REPEATS:
+        raise Invalid(f"--repeat {repeat}: give 1 to {MOST_REPEATS}", code="option")
     named = model_at(url, model, trust_code=trust_model_code, base=base)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
             "slo": level_said(slo) if slo else None, "credential_ref": credential}  # fmt: skip
-    submit_body(body, wait=wait, as_json=as_json, shape=_speed)
+    if repeat == 1:
+        submit_body(body, wait=wait, as_json=as_json, shape=_speed)
+    else:
+        _again_and_again(body, repeat, as_json=as_json)
+
+
+def preset_of(preset: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, with what a preset says of those that are not given. Raises: Invalid."""
+    if preset is not None and preset not in PRESETS:
+        raise Invalid(f"there is no preset {preset!r}; there are {' and '.join(PRESETS)}", code="option")
+    return {**options, **{name: value for name, value in PRESETS.get(preset or "", {}).items() if not options[name]}}
+
+
+def _again_and_again(body: dict[str, Any], repeat: int, *, as_json: bool) -> None:
+    """Runs of one load, each begun when the last is over: two at once would measure one another. Then what they say together."""
+    client, told = Client(Settings()), list[dict[str, Any]]()
+    for number in range(repeat):
+        run_id = client.post("/v1/evaluations", body)["run_id"]
+        if not as_json:
+            showing.remark(f"run {number + 1} of {repeat}: {run_id}")
+        run = followed(client, run_id, quiet=as_json)
+        if run["state"] != "completed":
+            why = run.get("message") or run.get("reason_code") or "no reason given"
+            raise Invalid(f"run {run_id} is {run['state']}: {why}", code="run")
+        if not as_json:
+            showing.run(run)
+        told.append(_speed(run))
+    together = client.get(f"/v1/runs/{told[-1]['run_id']}/repeated")
+    if as_json:
+        showing.document({"runs": told, "repeated": together})
+    else:
+        repeated.shown(together)
 
 
 def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,6 +68,14 @@ def test_perf_has_its_shape(flow: Settings) -> None:
     assert told["client"]["overloaded"] in (True, False)  # which of them is this machine's load's matter
 
 
+def test_a_load_is_run_again_and_again_and_told_together(flow: Settings) -> None:
+    """One run after the other, of the same load."""
+    told = document(assay(flow, "perf", *ECHO, "--profile", "constant", "--rate", "30", "--requests", "12", "--repeat", "2", "--json"))
+    assert [(run["state"], run["requests"]) for run in told["runs"]] == [("completed", 12)] * 2
+    assert set(told["repeated"]["runs"]) == {run["run_id"] for run in told["runs"]}
+    assert {figure["n"] for figure in told["repeated"]["figures"]} == {2}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

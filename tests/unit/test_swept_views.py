@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from query_api.cli import showing
-from query_api.cli.measuring import level_said, workload_of
+from query_api.cli.measuring import level_said, preset_of, workload_of
 from query_api.drawing.sweeps import level, plots
 from query_api.reading.sweeps import level_of, sweep_of
 from streams.errors import Invalid
@@ -13,7 +13,7 @@ from streams.errors import Invalid
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
-    "shared_prefix", "shared_prefixes", "cancel", "cancel_after",
+    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think",
 )) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
 
 
@@ -32,6 +32,18 @@ def row(value: float | None, *, low: float | None = None, high: float | None = N
 
 
 STEPS = [step(0, None, 3.0, 100), step(1, 4.0, 4.0, 100), step(2, 16.0, 10.0, 1000, verdict="missed"), step(3, 8.0, 8.0, 200)]
+
+
+def test_a_preset_says_what_no_option_says() -> None:
+    """One that is not there is refused with those that are."""
+    standard = preset_of("standard", OPTIONS | {"repeat": None})
+    assert (workload_of(standard)["profile"], workload_of(standard)["duration_s"], standard["repeat"]) == ("sweep", 120.0, 3)
+    quick = preset_of("smoke", OPTIONS | {"repeat": 2, "concurrency": 8})
+    told = workload_of(quick)
+    assert (told["profile"], told["concurrency"], told["duration_s"], quick["repeat"]) == ("concurrent", 8, 30.0, 2)
+    assert preset_of(None, OPTIONS) == OPTIONS
+    with pytest.raises(Invalid, match="there are smoke and standard"):
+        preset_of("fast", OPTIONS)
 
 
 def test_a_level_is_written_as_the_option_has_it() -> None:
