@@ -11,12 +11,15 @@ from infra.clickhouse import ClickHouse, Rows
 from infra.kept import Kept
 from query_api.reading.exposure import exposed
 from query_api.reading.flags import flags
-from query_api.reading.groups import group_scores
+from query_api.reading.groups import group_scores, sharing
+from query_api.reading.measured import measured_of, part_of
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from query_api.reading.precision import precision
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
+from schemas.runs import PlannedTask
 from streams.errors import NotFound
+from streams.statistics.joining import Part
 
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
@@ -106,9 +109,16 @@ class Reading:
 
     def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
         return (
-            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
-            self._beside(run_id),
+            self.rows("progress", run_id=run_id), self._scores(run_id), self.performance(run_id), self._beside(run_id),
         )  # fmt: skip
+
+    async def _scores(self, run_id: str) -> tuple[Rows, dict[str, Part]]:
+        """A run's figures; and the values of those of its tasks that share something with others of their group."""
+        figures, planned = await asyncio.gather(self.rows("figures", run_id=run_id), self.planned(run_id))
+        alike = sharing(planned)
+        tasks = [PlannedTask.model_validate(task) for task in planned if task["task"] in alike]
+        found = await measured_of(self.rows, run_id, tasks) if tasks else {}
+        return figures, {task: part_of(own) for task, own in found.items() if own.samples}
 
     async def _beside(self, run_id: str) -> dict[str, Any]:
         """Whether it can be trusted, why samples have no score, which server elsewhere answered, and which hub its model is from."""
@@ -154,8 +164,9 @@ class Reading:
 
 
 def _run(
-    found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, beside: Mapping[str, Any]
-) -> dict[str, Any]:
+    found: Mapping[str, Any], tasks: Rows, measured: tuple[Rows, Mapping[str, Part]], performance: Mapping[str, Any] | None,
+    beside: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
     told = {name: value for name, value in found.items() if name != "plan"}
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
     plan = json.loads(found["plan"] or "{}")
@@ -166,11 +177,11 @@ def _run(
             "truncated": truncated.get(score["task"], 0), "group": planned.get(score["task"], {}).get("group"),
             "rows_skipped": planned.get(score["task"], {}).get("rows_skipped", 0), **precision(score),
         }
-        for score in scores
+        for score in measured[0]
     ]  # fmt: skip
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
-        "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
+        "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores, measured[1]), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": plan.get("warnings", []),
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),

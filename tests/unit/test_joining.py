@@ -1,13 +1,17 @@
 """What tasks over the same documents share, by hand and on boards."""
 
+import math
 import random
 
 import numpy as np
 import pytest
 
 from benchmarks.rigor_joined import ranked, result
+from query_api.reading.measured import part_of
+from streams.boards.comparison import Measured, Sample
 from streams.settling.documents import Columns
-from streams.statistics.joining import covariance, places, together
+from streams.statistics.components import crossed
+from streams.statistics.joining import Part, covariance, places, shared, stretch, together
 
 FIRST, SECOND = np.array([0, 1, 2, 3]), np.array([1, 2, 3, 4])
 
@@ -43,6 +47,24 @@ def test_together_they_have_the_sum_of_their_means_and_errors() -> None:
         assert errors @ errors == pytest.approx(sum(np.var(one) / 4 for one in own) + covariance(own, at))
 
 
+def test_set_ups_that_tasks_share_are_no_more_than_they_are() -> None:
+    """Two names of one task vary with set-ups as it does alone; over other documents likewise, but for what documents make of it."""
+    draw = np.random.default_rng(4)
+    table = (draw.random((60, 1)) + np.array([0.0, 0.3, 0.6]) + draw.random((60, 3)) < 1.2).astype(np.float64)
+    alone, own = crossed(table), Part(table.mean(axis=1), np.arange(60), table=table)
+    assert alone is not None and alone.apart > 0
+    half = stretch(3) * alone.added / 2
+    over_others = shared([own, own], [0.5, 0.5])
+    assert over_others > half and over_others == pytest.approx(half + stretch(3) * alone.within / 60 / 3 / 2)
+    same = Part(own.values, own.ordinals, documents="d", table=table)
+    assert shared([same, same], [0.5, 0.5]) == pytest.approx(half + own.values.var() / 60 / 2, rel=0.01)
+    assert shared([own], [1.0]) == pytest.approx(0)
+    assert shared([Part(own.values, own.ordinals)] * 2, [0.5, 0.5]) == 0
+    assert shared([own, Part(own.values, own.ordinals, table=table[:, :2])], [0.5, 0.5]) == 0  # set-ups of another number
+    told, first = Part(own.values, own.ordinals, table=np.where(np.arange(60)[:, None] < 30, table, np.nan)), np.arange(30)
+    assert shared([told] * 2, [0.5, 0.5]) == shared([Part(own.values[:30], first, table=table[:30])] * 2, [0.5, 0.5])
+
+
 @pytest.mark.parametrize("gap", [False, True])
 def test_a_board_counts_what_tasks_share_though_one_lacks_a_document(gap: bool) -> None:
     """Three names of one and the same task are no surer than it is alone, and no surer in rank, for a document of 200."""
@@ -58,3 +80,14 @@ def test_a_board_counts_what_tasks_share_though_one_lacks_a_document(gap: bool) 
     (alone, last), (widths, places_) = board(1), board(3)
     assert places_ == last
     assert widths == pytest.approx(alone, rel=0.02)
+
+
+def test_a_runs_samples_are_a_part() -> None:
+    """In the order of ordinals; what statistics cannot take in is left out, and of a sample without all set-ups there are none."""
+    samples = {2: Sample(2, 0.5, "p", (1.0, 0.0)), 0: Sample(0, 1.0), 5: Sample(5, math.inf), 3: Sample(3, 0.0, "p", (0.0, 0.0))}
+    part = part_of(Measured("b", "acc", "none", True, "mean", samples, documents="d"))
+    assert part.ordinals.tolist() == [0, 2, 3] and part.values.tolist() == [1.0, 0.5, 0.0] and part.documents == "d"
+    assert part.clusters == [0, "p", "p"] and part.table is not None
+    assert part.table.ravel().tolist() == pytest.approx([math.nan, math.nan, 1, 0, 0, 0], nan_ok=True)
+    plain = part_of(Measured("b", "acc", "none", True, "mean", {0: Sample(0, 1.0)}))
+    assert plain.clusters is None and plain.table is None
