@@ -12,7 +12,8 @@ from scipy.special import expit
 from benchmarks.rigor_cells import SUITES, Cell, Draw, held
 from query_api.reading.groups import group_scores
 from schemas.requests import Chat, EngineChoice, ModelRef
-from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask
+from schemas.results import Figure
+from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Setup
 from schemas.settled import TaskSettled
 from streams.boards.comparison import Measured, Sample, compare
 from streams.boards.ranking import Board, Chosen, Entry, rank
@@ -37,6 +38,11 @@ def of_joined() -> Iterator[Cell]:
     for tasks, apart, same in ((3, 0.5, False), (10, 0.5, False), (10, 0.0, False), (30, 0.3, False), (3, 0.5, True)):
         name = f"{tasks} tasks in the same {SETUPS} set-ups, SD = {apart:g}{', over the same documents' if same else ''}"
         yield from _runs(name, functools.partial(varied, tasks=tasks, apart=apart, same=same), same=same)
+
+    for tasks, apart in ((1, 1.0), (3, 0.5), (10, 0.5), (10, 0.0), (30, 0.3)):
+        name = f"{MODELS} models, {tasks} tasks in the same {SETUPS} set-ups, SD = {apart:g}: rows' intervals"
+        find = functools.partial(_boards_varied, tasks=tasks, apart=apart)
+        yield Cell("joined", name, SUITES, functools.partial(_rows, find), SIMULATIONS // MODELS)
 
 
 def _runs(name: str, run: Tables, *, same: bool) -> Iterator[Cell]:
@@ -81,18 +87,41 @@ def _boards(draw: Draw, *, tasks: int, gaps: int) -> Board:
     return ranked([result(number, columns) for number, columns in enumerate(runs)], names)
 
 
-def ranked(runs: Sequence[Result], tasks: Sequence[str]) -> Board:
-    """The board of these runs."""
+def _boards_varied(draw: Draw, *, tasks: int, apart: float) -> Board:
+    """A board of equal models, each of which set-ups suit otherwise."""
+    runs = []
+    for number in range(MODELS):
+        tables = {f"t{place}": table for place, table in enumerate(varied(draw, tasks=tasks, apart=apart, same=False))}
+        columns = {task: Columns(np.arange(ASKED, dtype=np.int32), table.mean(axis=1), None) for task, table in tables.items()}
+        runs.append(result(number, columns, {task: _figure(table) for task, table in tables.items()}))
+    return ranked(runs, [f"t{place}" for place in range(tasks)])
+
+
+def _figure(table: Floats) -> Figure:
+    """The figure of a task's values, [documents, set-ups]."""
+    told = crossed(table)
+    assert told is not None
+    found = mean_of(table.mean(axis=1).tolist(), within=RATIO, varied=told)
+    low, high = found.interval or (None, None)
+    return Figure(
+        metric="acc", value=found.value, stderr=found.stderr, low=low, high=high, n=found.n, repeats=told.setups, setups=told.setups,
+        between=told.between, within=told.within, between_setups=told.apart,
+    )  # fmt: skip
+
+
+def ranked(runs: Sequence[Result], tasks: Sequence[str], board: str = "suite") -> Board:
+    """The board of these runs, of that name."""
     entries = tuple(Entry(run, tuple(tasks), hardware="h", speed={}) for run in runs)
-    return rank(Chosen("suite", "1", tuple(tasks), entries, entries))
+    return rank(Chosen(board, "1", tuple(tasks), entries, entries))
 
 
-def result(number: int, columns: Mapping[str, Columns]) -> Result:
-    """A run of tasks over the same documents: the values that each task has of them."""
+def result(number: int, columns: Mapping[str, Columns], figures: Mapping[str, Figure] | None = None) -> Result:
+    """A run of tasks over the same documents: the values that each task has of them; `figures`: of several set-ups."""
+    setups = tuple(Setup(build_id=f"{n}", seed=n, format="plain") for n in range(SETUPS)) if figures else ()
     planned = tuple(
         PlannedTask(
             task=task, task_version="1", build_id=task, samples=DOCUMENTS, repeats=1, main_metric="acc", main_filter="none",
-            expected=(ExpectedMetric(filter="none", metric="acc"),), documents="same",
+            expected=(ExpectedMetric(filter="none", metric="acc"),), documents=None if figures else "same", setups=setups,
         )
         for task in columns
     )  # fmt: skip
@@ -100,7 +129,10 @@ def result(number: int, columns: Mapping[str, Columns]) -> Result:
         submitter="s", model=ModelRef(uri=f"m{number}"), model_sha="", tokenizer_sha="", chat_template_sha="", chat=Chat(),
         engine=EngineChoice(name="echo"), suite="suite", tasks=planned, licences=(), skipped=(), estimate=Estimate(), jobs=1,
     )  # fmt: skip
-    settled = {task: TaskSettled(task=task, scorer_version="1", documents=len(own.values), figure=None) for task, own in columns.items()}
+    told = figures or {}
+    settled = {
+        task: TaskSettled(task=task, scorer_version="1", documents=len(own.values), figure=told.get(task)) for task, own in columns.items()
+    }
     return Result(
         f"01890a5d-ac96-774b-bcce-{number:012x}", "", (f"m{number}",), plan, 0, 0, "d", tasks=settled, documents=columns,
         by_task={one.task: one for one in planned},

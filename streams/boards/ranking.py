@@ -8,7 +8,8 @@ The score of a suite is the mean over its tasks of the task's main metric, chanc
 over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean, a
 suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
 model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
-scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval. A run that asked a
+scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval; one that was asked
+in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
 all goes before it.
 """
@@ -35,7 +36,7 @@ from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
 from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
-from streams.statistics.joining import Places, covariance, places, together
+from streams.statistics.joining import Places, at_most, covariance, places, stretch, together
 from streams.statistics.ranks import Standings, ranges, standings
 from streams.statistics.spreads import Clusters, Floats, numbered
 
@@ -117,7 +118,7 @@ class Shared:
 class Standing:
     """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples.
 
-    `within`: the range that values can have.
+    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one.
     """
 
     scores: Floats
@@ -125,6 +126,7 @@ class Standing:
     ratios: list[Ratio | None]
     shared: Shared
     within: Interval
+    over_setups: list[float]
 
     @property
     def width(self) -> float | None:
@@ -326,14 +328,15 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
     shared = [
         covariance([scales[place] * found[place].shared.values[entry] for place in family.tasks], family.places) for family in families
     ]
+    shared.append(at_most([scale * one.over_setups[entry] for scale, one in zip(scales, found, strict=True)]))
     low, high = joint_interval(known, scales, math.fsum(shared))
     return low - guessed, high - guessed
 
 
 def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
-    """By the samples that all entries have; one that stopped early, or asked a part, by its own figure. Places are of what all have."""
+    """By the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure. Places are of what all have."""
     task = planned.task
-    whole = [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
+    whole = [] if planned.setups else [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
     every = _shared(entries, task, most)
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
@@ -346,7 +349,8 @@ def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *
     }  # fmt: skip
     found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
     scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within)
+    over_setups = [_over_setups(entry.run.figure(task), most) for entry in entries]
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, over_setups)
 
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
@@ -363,6 +367,13 @@ def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Rati
         return math.nan, None, None
     interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
     return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
+
+
+def _over_setups(figure: Figure | None, most: int) -> float:
+    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
+    if figure is None or figure.setups < 2 or not figure.between_setups:
+        return 0.0
+    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
 
 
 def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:

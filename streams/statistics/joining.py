@@ -73,6 +73,11 @@ def _over_setups(tables: Sequence[tuple[Floats, Places]], size: int) -> Iterator
         yield stretch(setups) * (apart / setups - math.fsum(found.added for found, *_ in alike))
 
 
+def at_most(errors: Sequence[float]) -> float:
+    """What means add to the variance of their sum where all of them may err the same way: (Σ e)² - Σ e² of their standard errors."""
+    return math.fsum(errors) ** 2 - math.fsum(one**2 for one in errors)
+
+
 def stretch(setups: int) -> float:
     """t²/z² at S - 1 degrees of freedom: what makes a variance between set-ups one for the normal's quantile."""
     return (t95(setups - 1) / Z95) ** 2

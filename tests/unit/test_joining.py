@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.rigor_joined import ranked, result
 from query_api.reading.measured import part_of
+from schemas.results import Figure, RankingRow
 from streams.boards.comparison import Measured, Sample
 from streams.settling.documents import Columns
 from streams.statistics.components import crossed
@@ -80,6 +81,21 @@ def test_a_board_counts_what_tasks_share_though_one_lacks_a_document(gap: bool) 
     (alone, last), (widths, places_) = board(1), board(3)
     assert places_ == last
     assert widths == pytest.approx(alone, rel=0.02)
+
+
+def test_a_board_has_the_interval_of_a_task_that_varies_from_its_figure() -> None:
+    """A suite of that task alone is as wide; of three, all set-ups may go the same way: no narrower than one where they alone vary."""
+    figure = Figure(metric="acc", value=0.5, stderr=0.1, low=0.3, high=0.7, n=400, repeats=5, setups=5, between_setups=0.05)
+    columns = Columns(np.arange(400, dtype=np.int32), np.tile([0.0, 1.0], 200), None)
+
+    def row(*tasks: str, board: str = "suite") -> RankingRow:
+        (found,) = ranked([result(1, dict.fromkeys(tasks, columns), dict.fromkeys(tasks, figure))], tasks, board).rows
+        return found
+
+    task, alone, three = row("t", board="task:t"), row("t"), row("t", "u", "v")
+    assert (task.score, task.low, task.high) == (0.5, 0.3, 0.7)
+    assert (alone.low, alone.high) == pytest.approx((0.3, 0.7))
+    assert three.low is not None and 0.22 < three.low < 0.3
 
 
 def test_a_runs_samples_are_a_part() -> None:
