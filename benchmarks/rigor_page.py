@@ -20,7 +20,8 @@ the same values give the same figures.
 {methods}
 "Few clusters" beside a method says that there are fewer than 20: the interval is then only as good as its assumptions.
 "Few unlike values" says that fewer than five values tell how far those without a range spread.
-Where values do not spread (all answers right) the standard error is the interval's own, its half-width over z. Where there is no
+Where values do not spread (all answers right), share clusters, or are those of a task that stopped early, the standard error is the
+interval's own, its half-width over z; of other values with a range it is lm-eval's, s/√n, and a third of that at least. Where there is no
 interval there is no standard error either.
 
 Where the range of values is known, an interval leaves room for rare ones at its ends that no sample showed: fifty answers of 0.9 may hide
@@ -96,6 +97,7 @@ TITLES: Final = {
     "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
     "ranks": "Ranks: boards on which any range misses its model's true place",
     "joined": "Whole boards: how many rows' intervals hold the mean, and boards with a range that misses",
+    "errors": "Standard errors: how many half-widths are more than 3, or less than 0.8, times z of them",
     "suites": "Suites: how many intervals hold the mean of the tasks' shares",
     "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
     "pairs": "Paired differences: how many intervals hold the difference",
