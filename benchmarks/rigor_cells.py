@@ -17,6 +17,7 @@ from scipy import stats
 
 from benchmarks.rigor_adaptive import adaptive
 from benchmarks.rigor_setups import compared, setups
+from benchmarks.rigor_stopping import unscored
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
 from streams.statistics.differences import difference, mcnemar, mean_of_differences, paired_proportions
@@ -72,6 +73,7 @@ def cells() -> Iterator[Cell]:
     yield from itertools.chain(
         sampled(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
         (Cell("set-ups compared", *one) for one in compared()), calibrations(), tests(), stopped(),
+        (Cell("stopping", *one, least=False) for one in unscored()),
         (Cell("adaptive", *one) for one in adaptive()),
     )  # fmt: skip
 

@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rigor_cells import Cell, Draw
-from schemas.event import Producer
-from schemas.requests import Stopping
-from schemas.results import SampleScored
-from schemas.runs import ExpectedMetric, PlannedTask
-from streams.quality import stopping
-from streams.quality.scores import TaskScores
+from benchmarks.rigor_stopping import stopped
 from streams.statistics.intervals import MOST_QUOTIENT, RATIO, Z95, mean_of
 from streams.statistics.spreads import Floats
 
@@ -67,22 +62,6 @@ def _repeats(draw: Draw) -> Told:
 
 
 def _stopped(draw: Draw, *, size: int, half: float) -> Told:
-    """A run of the product's own fold, which stops where it is known well enough."""
-    key = ("none", "acc")
-    planned = PlannedTask(
-        task="t", task_version="1", build_id=f"b{draw.integers(2**31)}", samples=size, repeats=1, main_metric=key[1], main_filter=key[0],
-        expected=(ExpectedMetric(filter=key[0], metric=key[1]),), stopping=Stopping(half_width=half),
-    )  # fmt: skip
-    scores, order = TaskScores(), stopping.order(planned.build_id, size)
-    for ordinal, value in enumerate((draw.random(size) < 0.5).astype(np.float64).tolist()):
-        scores.add(SampleScored(
-            occurred_us=0, producer=Producer(service="rigor", version="1"), run_id="01890a5d-ac96-774b-bcce-000000000001", task="t",
-            ordinal=ordinal, doc_id=ordinal, repeat=0, scorer_version="1", filter=key[0], metric=key[1], value=value, parts_json="1",
-        ))  # fmt: skip
-    found = stopping.known(scores, planned)
-    assert found is not None
-    there = order[: found.samples]
-    taken = scores.of(there)
-    (figure,) = taken.figures(lambda _key, _parts: (None, None), means={key}, sequential=stopping.intervals(taken, planned, there))
+    _, figure = stopped(draw, (draw.random(size) < 0.5).astype(np.float64), half=half)
     assert figure.low is not None and figure.high is not None and figure.stderr is not None
     return (figure.high - figure.low) / 2, figure.stderr
