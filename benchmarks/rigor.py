@@ -16,6 +16,8 @@ from typing import Any
 from benchmarks.harness import RESULTS, write
 from benchmarks.rigor_boards import of_boards
 from benchmarks.rigor_cells import Cell, Found, cells
+from benchmarks.rigor_errors import of_errors
+from benchmarks.rigor_joined import of_joined
 from benchmarks.rigor_page import page
 from benchmarks.rigor_people import of_people
 from benchmarks.rigor_power import of_power
@@ -28,7 +30,7 @@ EACH, FEWER, WIDE = 7, 200, 30
 
 def every_cell() -> list[Cell]:
     """All of them, grid by grid."""
-    return [*cells(), *of_boards(), *of_values(), *of_totals(), *of_power(), *of_people()]
+    return [*cells(), *of_boards(), *of_joined(), *of_errors(), *of_values(), *of_totals(), *of_power(), *of_people()]
 
 
 def found(chosen: Sequence[Cell], *, simulations: int | None) -> Iterator[Found]:

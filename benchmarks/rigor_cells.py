@@ -17,12 +17,14 @@ from scipy import stats
 
 from benchmarks.rigor_adaptive import adaptive
 from benchmarks.rigor_setups import compared, setups
+from benchmarks.rigor_stopping import unscored
 from infra.harness.metrics.certainty import BINS, calibration
 from streams.quality.generation import text_seed
 from streams.statistics.differences import difference, mcnemar, mean_of_differences, paired_proportions
 from streams.statistics.intervals import Z95, Interval, Ratio, joint_interval, mean_of, ratio, skewed_p, wilson
+from streams.statistics.joining import covariance
 from streams.statistics.sequences import sequence
-from streams.statistics.spreads import Floats, covariance, errors, spread
+from streams.statistics.spreads import Floats, spread
 
 SUITES, CLUSTERS, PAIRS, CALIBRATION = 0.915, 0.93, 0.93, 0.93
 Draw = np.random.Generator
@@ -71,6 +73,7 @@ def cells() -> Iterator[Cell]:
     yield from itertools.chain(
         sampled(), suites(), special_suites(), clusters(), pairs(), repeats(), (Cell("set-ups", *one) for one in setups()),
         (Cell("set-ups compared", *one) for one in compared()), calibrations(), tests(), stopped(),
+        (Cell("stopping", *one, least=False) for one in unscored()),
         (Cell("adaptive", *one) for one in adaptive()),
     )  # fmt: skip
 
@@ -165,7 +168,7 @@ def _special(draw: Draw, kind: str, n: int, share: float) -> Interval:
             return joint_interval([one for one in parts if one], [1 / 3] * 3)
     latent = math.sqrt(0.6) * draw.normal(size=n) + math.sqrt(0.4) * draw.normal(size=(3, n))
     tasks = (latent < stats.norm.ppf(share)).astype(np.float64)
-    shared = covariance([errors(row) / 3 for row in tasks])
+    shared = covariance([row / 3 for row in tasks], [np.arange(n)] * 3)
     return joint_interval([one for row in tasks if (one := ratio(row))], [1 / 3] * 3, shared)
 
 

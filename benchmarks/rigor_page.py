@@ -20,7 +20,8 @@ the same values give the same figures.
 {methods}
 "Few clusters" beside a method says that there are fewer than 20: the interval is then only as good as its assumptions.
 "Few unlike values" says that fewer than five values tell how far those without a range spread.
-Where values do not spread (all answers right) the standard error is the interval's own, its half-width over z. Where there is no
+Where values do not spread (all answers right), share clusters, or are those of a task that stopped early, the standard error is the
+interval's own, its half-width over z; of other values with a range it is lm-eval's, s/√n, and a third of that at least. Where there is no
 interval there is no standard error either.
 
 Where the range of values is known, an interval leaves room for rare ones at its ends that no sample showed: fifty answers of 0.9 may hide
@@ -100,6 +101,8 @@ TITLES: Final = {
     "provisional": "Provisional figures: how many intervals hold the mean",
     "sampled runs": "Sampled runs: how many intervals hold the model's share, over requests' seeds",
     "ranks": "Ranks: boards on which any range misses its model's true place",
+    "joined": "What tasks share, on boards, in groups and in comparisons: how many intervals hold the truth, and boards with a false range",
+    "errors": "Standard errors: how many half-widths are more than 3, or less than 0.8, times z of them",
     "suites": "Suites: how many intervals hold the mean of the tasks' shares",
     "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
     "pairs": "Paired differences: how many intervals hold the difference",
@@ -129,6 +132,8 @@ EXPLAINED: Final = {
     "provisional": "From sums over the n samples that are there by then.",
     "ranks": "Of equal models every range must hold all places. In a ladder each model is better than the next. Passages: how many\n"
     "samples share each. Of every other model skewed: its values are exponential, the others' normal.",
+    "joined": "Equal models, and tasks whose answers about one document are alike (r = 0.6). Gaps: documents without a value,\n"
+    "in each task others. SD: how far set-ups are apart, where documents are by 1; each suits all tasks alike.",
     "suites": "K tasks of n samples. Equal: all have the share p; spread: they lie about it by up to nine tenths of the room that there\n"
     "is. Wilson's own interval holds 0.922 of one task at n = 50, p = 0.98, because samples are whole: hence the bound.",
     "clusters": "The bound is 0.93, or what Wilson's interval holds of G samples where that is less: clusters whose answers are all alike\n"

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any, Final
 
 from infra.clickhouse import Rows
 from infra.kept import Kept
+from query_api.reading.measured import measured_of
 from query_api.reading.runs import Reading, unknown_run
 from schemas.runs import Plan, PlannedTask
 from streams.boards.comparison import (
@@ -16,15 +16,12 @@ from streams.boards.comparison import (
     Asking,
     Comparison,
     GroupCompared,
-    Measured,
-    Sample,
     TaskCompared,
     compare,
     in_words,
     of_group,
 )
 from streams.errors import Invalid, NotFound
-from streams.quality.adaptive import words
 from streams.statistics.differences import JOINED
 
 KEPT: Final = 16
@@ -52,11 +49,16 @@ class Comparisons:
 
 
 async def _reckoned(reading: Reading, runs: Sequence[tuple[str, Plan]], task: str | None, asking: Asking) -> dict[str, Any]:
-    measured = await asyncio.gather(*(measured_of(reading, run_id, plan, task=task) for run_id, plan in runs))
+    measured = await asyncio.gather(*(measured_of(reading.rows, run_id, _asked(plan, task)) for run_id, plan in runs))
     if task is not None and not any(measured):
         known = ", ".join(sorted({name for _, plan in runs for one in plan.tasks for name in (one.task, one.group) if name})) or "none"
         raise NotFound(f"neither run has a task {task!r}; they have: {known}", code="unknown-task")
     return await asyncio.to_thread(lambda: _document(compare(measured[0], measured[1], asking=asking), asking))
+
+
+def _asked(plan: Plan, task: str | None) -> list[PlannedTask]:
+    """The plan's tasks; only that task, or the tasks of that group, where one is named."""
+    return [one for one in plan.tasks if task in (None, one.task, one.group)]
 
 
 def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
@@ -65,38 +67,6 @@ def _planned(run_id: str, rows: Rows) -> tuple[dict[str, Any], Plan]:
     if not rows[0]["plan"]:
         raise Invalid(f"run {run_id} is {rows[0]['state']} and has no plan, so there is nothing to compare", code="no-plan")
     return rows[0], Plan.model_validate(json.loads(rows[0]["plan"]))
-
-
-async def measured_of(reading: Reading, run_id: str, plan: Plan, *, task: str | None = None) -> dict[str, Measured]:
-    """A run's tasks with the values of their samples; only that task, or the tasks of that group, where one is named."""
-    planned = [one for one in plan.tasks if task in (None, one.task, one.group)]
-    chosen = [(one.task, one.main_metric, one.main_filter) for one in planned]
-    samples: dict[str, dict[int, Sample]] = {one.task: {} for one in planned}
-    for row in await reading.rows("compared", run_id=run_id, chosen=chosen):
-        samples[row["task"]][row["ordinal"]] = Sample(row["document"], row["mean"], row["passage"])
-    numbers = {one.task: one.setup_numbers for one in planned if one.setups}
-    if varied := [one for one in chosen if one[0] in numbers]:
-        for row in await reading.rows("compared_repeats", run_id=run_id, chosen=varied):
-            own, means = samples[row["task"]], _by_setup(row["repeats"], numbers[row["task"]])
-            own[row["ordinal"]] = replace(own[row["ordinal"]], by_setup=means)
-    return {one.task: _as_measured(one, samples[one.task]) for one in planned}
-
-
-def _by_setup(repeats: Sequence[tuple[int, float]], numbers: Sequence[int]) -> tuple[float, ...]:
-    """The mean of a sample's repeats in each set-up; nothing where one of them is not there. `numbers`: each repeat's set-up."""
-    found: dict[int, list[float]] = {number: [] for number in numbers}
-    for repeat, value in repeats:
-        found[numbers[repeat]].append(value)
-    return tuple(statistics.fmean(found[number]) for number in sorted(found)) if all(found.values()) else ()
-
-
-def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
-    main = next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
-    better, aggregation = (main.higher_is_better, main.aggregation) if main else (True, "mean")
-    return Measured(
-        planned.judged or planned.asked, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
-        planned.samples, planned.documents, words(planned.adaptive) if planned.adaptive else None, planned.weight_by_size,
-    )  # fmt: skip
 
 
 def summary(found: Comparison, asking: Asking = NOTHING) -> str:

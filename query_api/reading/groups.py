@@ -1,32 +1,51 @@
 """The scores of groups of tasks: MMLU's over its subjects, each by its samples, or each alike where the group says so.
 
 Source: lm-eval 0.4.13, api/metrics.py, aggregate_subtask_metrics, pooled_sample_stderr and unweighted_mean_stderr. The interval follows
-from those of the tasks.
+from those of the tasks. What tasks over the same documents, or asked in the same set-ups, share is added to both, from the values of their
+samples.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from streams.boards.weighing import greatest
 from streams.statistics.intervals import JOINED, joint_interval, ratio_of
+from streams.statistics.joining import Part, shared
 
 Row = Mapping[str, Any]
 FEW = "few clusters"
+_UNSURE = dict.fromkeys(("stderr", "low", "high"))
 
 
-def group_scores(planned: Sequence[Row], scores: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row for each group of which every planned task has its main metric.
+def sharing(planned: Sequence[Row]) -> set[str]:
+    """The tasks that share documents, or set-ups, with others of their group: what joins them needs the values of their samples."""
+    grouped = [task for task in planned if task.get("group")]
+    marks = {
+        str(task["task"]): [(task["group"], mark) for mark in (task.get("documents"), bool(task.get("setups"))) if mark] for task in grouped
+    }
+    counts = Counter(mark for own in marks.values() for mark in own)
+    return {task for task, own in marks.items() if any(counts[mark] > 1 for mark in own)}
 
-    Where that is not the same in all of them, or no mean over samples by which its tasks count, there is no value but the reason.
+
+def group_scores(planned: Sequence[Row], scores: Sequence[Row], parts: Mapping[str, Part] | None = None) -> list[dict[str, Any]]:
+    """A row for each group of which every planned task has its main metric. `parts`: the values of the tasks that share something.
+
+    Where that is not the same in all of them, or no mean over samples by which its tasks count, there is no value but the reason. Of what
+    tasks share without being means over samples nothing is known: then the reason stands beside the value, which has no interval.
     """
     grouped = sorted((task for task in planned if task.get("group")), key=lambda task: str(task["group"]))
     told = {(score["task"], score["metric"], score["filter"]): score for score in scores if score["value"] is not None}
-    return [row for name, tasks in groupby(grouped, key=lambda task: str(task["group"])) for row in _group(name, list(tasks), told)]
+    return [
+        row for name, tasks in groupby(grouped, key=lambda task: str(task["group"])) for row in _group(name, list(tasks), told, parts or {})
+    ]
 
 
-def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], Row]) -> Iterator[dict[str, Any]]:
+def _group(
+    name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], Row], parts: Mapping[str, Part]
+) -> Iterator[dict[str, Any]]:
     main = {(task["main_metric"], task["main_filter"], _aggregation(task)) for task in tasks}
     found = [told.get((task["task"], task["main_metric"], task["main_filter"])) for task in tasks]
     scores = [score for score in found if score and score["samples"]]
@@ -40,7 +59,9 @@ def _group(name: str, tasks: Sequence[Row], told: Mapping[tuple[str, str, str], 
         why = f"{metric} is not a mean over samples"
     elif any(task.get("adaptive") for task in tasks):
         why = "its tasks are asked adaptively, and are estimated each by itself"
-    known = _undefined(scores) if why else _joined(scores, by_size=by_size)
+    known = _undefined(scores) if why else _joined(scores, parts, by_size=by_size)
+    if not why and aggregation != "mean" and sharing(tasks):
+        why, known = f"its tasks share documents or set-ups, and {metric} is not a mean over samples", known | _UNSURE
     yield {
         "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **known,
         "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
@@ -64,22 +85,32 @@ def _undefined(scores: Sequence[Row]) -> dict[str, Any]:
     return dict.fromkeys(("value", "stderr", "low", "high")) | {"samples": sum(int(score["samples"]) for score in scores)}
 
 
-def _joined(scores: Sequence[Row], *, by_size: bool) -> dict[str, Any]:
+def _joined(scores: Sequence[Row], parts: Mapping[str, Part], *, by_size: bool) -> dict[str, Any]:
     sizes = [int(score["samples"]) for score in scores]
     samples = sum(sizes)
-    parts = [size / samples if by_size else 1 / len(sizes) for size in sizes]
+    weights = [size / samples if by_size else 1 / len(sizes) for size in sizes]
+    own = [(parts[score["task"]], weight) for score, weight in zip(scores, weights, strict=True) if score["task"] in parts]
+    together = shared([part for part, _ in own], [weight for _, weight in own])
     most = greatest(scores[0]["metric"])
     known = [
         ratio_of(score["value"] / most, (score["low"] / most, score["high"] / most))
         for score in scores if score["low"] is not None and score["high"] is not None
     ]  # fmt: skip
     values = [float(score["value"]) for score in scores]
-    low, high = joint_interval(known, [most * part for part in parts]) if len(known) == len(scores) else (None, None)
+    low, high = joint_interval(known, [most * weight for weight in weights], together) if len(known) == len(scores) else (None, None)
     errors = [score["stderr"] for score in scores]
+    alone = _pooled(errors, sizes) if by_size else _even(errors)
     return {
-        "value": math.fsum(part * value for part, value in zip(parts, values, strict=True)),
-        "stderr": _pooled(errors, sizes) if by_size else _even(errors), "low": low, "high": high, "samples": samples,
+        "value": math.fsum(weight * value for weight, value in zip(weights, values, strict=True)),
+        "stderr": _with(alone, together, weights, errors), "low": low, "high": high, "samples": samples,
     }  # fmt: skip
+
+
+def _with(alone: float | None, together: float, weights: Sequence[float], errors: Sequence[float | None]) -> float | None:
+    """The standard error with what tasks share: never below that of the least sure alone, as the interval."""
+    if alone is None or not together:
+        return alone
+    return math.sqrt(max(alone**2 + together, *((weight * (error or 0.0)) ** 2 for weight, error in zip(weights, errors, strict=True))))
 
 
 def _pooled(errors: Sequence[float | None], sizes: Sequence[int]) -> float | None:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from infra.clickhouse import Rows
 from infra.kept import Kept
-from query_api.reading.comparing import measured_of
 from query_api.reading.facts import event_of
+from query_api.reading.measured import measured_of
 from query_api.reading.runs import Reading, unknown_run
 from schemas.jobs import EnvironmentSeen
 from schemas.requests import Objective, Workload
@@ -128,7 +128,7 @@ async def _reckoned(reading: Reading, read: Read, margin: float) -> dict[str, An
 async def _side(reading: Reading, run: Result, read: Read) -> Side:
     warned = (f"run {run.run_id} is retracted: it does not count",) if run.run_id in read.retracted else ()
     loads = [_measured(one, read) for one in alike(run, read.fast)]
-    return Side(run, await measured_of(reading, run.run_id, run.plan), loads, warned)
+    return Side(run, await measured_of(reading.rows, run.run_id, run.plan.tasks), loads, warned)
 
 
 def _measured(one: Result, read: Read) -> Load:

@@ -11,13 +11,16 @@ from infra.clickhouse import ClickHouse, Rows
 from infra.kept import Kept
 from query_api.reading.exposure import exposed
 from query_api.reading.flags import flags
-from query_api.reading.groups import group_scores
+from query_api.reading.groups import group_scores, sharing
+from query_api.reading.measured import measured_of, part_of
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import BEFORE_ITS_JOBS, told_for
 from query_api.reading.precision import precision
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
+from schemas.runs import PlannedTask
 from streams.errors import NotFound
 from streams.speed.sensors import grade_of
+from streams.statistics.joining import Part
 
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
@@ -108,9 +111,16 @@ class Reading:
 
     def _parts(self, run_id: str) -> tuple[Awaitable[Any], ...]:
         return (
-            self.rows("progress", run_id=run_id), self.rows("figures", run_id=run_id), self.performance(run_id),
-            self._beside(run_id),
+            self.rows("progress", run_id=run_id), self._scores(run_id), self.performance(run_id), self._beside(run_id),
         )  # fmt: skip
+
+    async def _scores(self, run_id: str) -> tuple[Rows, dict[str, Part]]:
+        """A run's figures; and the values of those of its tasks that share something with others of their group."""
+        figures, planned = await asyncio.gather(self.rows("figures", run_id=run_id), self.planned(run_id))
+        alike = sharing(planned)
+        tasks = [PlannedTask.model_validate(task) for task in planned if task["task"] in alike]
+        found = await measured_of(self.rows, run_id, tasks) if tasks else {}
+        return figures, {task: part_of(own) for task, own in found.items() if own.samples}
 
     async def _beside(self, run_id: str) -> dict[str, Any]:
         """Whether it can be trusted, why what is missing is, which server elsewhere answered, and which hub its model is from."""
@@ -157,8 +167,10 @@ class Reading:
 
 
 def _run(
-    found: Mapping[str, Any], tasks: Rows, scores: Rows, performance: Mapping[str, Any] | None, beside: Mapping[str, Any]
-) -> dict[str, Any]:
+    found: Mapping[str, Any], tasks: Rows, measured: tuple[Rows, Mapping[str, Part]], performance: Mapping[str, Any] | None,
+    beside: Mapping[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    scores = measured[0]
     told, beside = {name: value for name, value in found.items() if name != "plan"}, dict(beside)
     missing = left_out(beside.pop("left_out"), {score["task"] for score in scores})
     whole = {"planned": sum(t["expected"] for t in tasks), "done": sum(t["scored"] + t["not_scored"] for t in tasks)}
@@ -174,7 +186,7 @@ def _run(
     ]  # fmt: skip
     return told | {
         "progress": _progress(told["state"], whole), **exposed(plan, tasks), "unscored": unscored(tasks), "flags": flags(scores),
-        "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores), "performance": performance,
+        "scores": scores, "groups": group_scores(plan.get("tasks", ()), scores, measured[1]), "performance": performance,
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": [*plan.get("warnings", []), *missing],
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),

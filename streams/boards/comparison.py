@@ -11,10 +11,8 @@ Where both runs ask in several set-ups, the difference is one over all that migh
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -22,7 +20,7 @@ import numpy as np
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
 from streams.quality.ranges import countable, range_of
-from streams.statistics.components import Crossed, crossed
+from streams.statistics.components import crossed
 from streams.statistics.differences import (
     Difference,
     difference,
@@ -32,11 +30,13 @@ from streams.statistics.differences import (
     over_setups,
 )
 from streams.statistics.intervals import Interval
+from streams.statistics.joining import Part, shared
 from streams.statistics.power import detectable, needed
+from streams.statistics.spreads import Floats
 
 LEVEL = 0.05
 Side = Literal["a", "b"]
-Covariances = dict[tuple[str, str], float]  # of two tasks
+Parts = Mapping[str, Part]  # of each task
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,37 +171,31 @@ def compare(
 ) -> Comparison:
     """Both runs' tasks compared. `sides`: what reasons call the runs. Raises: Invalid where they share no sample."""
     reasons = {task: reason for task in sorted(a.keys() | b.keys()) if (reason := _why_not(a.get(task), b.get(task), sides))}
-    shared = [task for task in sorted(a.keys() & b.keys()) if task not in reasons]
-    if not shared:
+    both = [task for task in sorted(a.keys() & b.keys()) if task not in reasons]
+    if not both:
         told = "; ".join(f"{task}: {reason}" for task, reason in reasons.items()) or "neither has a task"
         raise Invalid(
             f"the two runs share no sample, so they cannot be compared ({told}); run both on the same tasks", code="nothing-shared"
         )
-    parts = weights([_counted(task, a[task], b[task]) for task in shared])
-    found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(shared, parts, strict=True)]
+    parts = weights([_counted(task, a[task], b[task]) for task in both])
+    found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(both, parts, strict=True)]
     adjusted = holm([one.difference.p for one in found])
     tasks = tuple(_judged(_asked(replace(one, p_holm=p), asking, tests=len(found))) for one, p in zip(found, adjusted, strict=True))
-    together = _together(a, b, shared)
+    together = {task: _part(a[task], b[task]) for task in both}
     return Comparison(tasks, tuple(_groups(tasks, together)), reasons, *_overall(tasks, together))
 
 
-def _together(a: Mapping[str, Measured], b: Mapping[str, Measured], shared: Sequence[str]) -> Covariances:
-    """The covariances of the mean differences of tasks over the same documents."""
-    found: Covariances = {}
-    for first, second in combinations(shared, 2):
-        if a[first].documents is not None and a[first].documents == a[second].documents:
-            own, other = _errors(a[first], b[first]), _errors(a[second], b[second])
-            found[first, second] = math.fsum(part * other[place] for place, part in own.items() if place in other)
-    return found
-
-
-def _errors(a: Measured, b: Measured) -> dict[Hashable, float]:
-    """Each document's, or cluster's, part in the error of the mean difference."""
-    values = {one: a.samples[one].value - b.samples[one].value for one in _paired(a, b)}
-    mean, found = math.fsum(values.values()) / len(values), defaultdict[Hashable, float](float)
-    for ordinal, value in values.items():
-        found[a.samples[ordinal].cluster or ordinal] += (value - mean) / len(values)
-    return found
+def _part(a: Measured, b: Measured) -> Part:
+    """The task's differences, as they share documents and set-ups with other tasks'."""
+    ordinals = _paired(a, b)
+    pairs = [(a.samples[one], b.samples[one]) for one in ordinals]
+    named = [one.cluster or other.cluster for one, other in pairs]
+    clusters = [name or ordinal for name, ordinal in zip(named, ordinals, strict=True)] if any(named) else None
+    differences, documents = (
+        np.array([one.value - other.value for one, other in pairs]),
+        a.documents if a.documents == b.documents else None,
+    )
+    return Part(differences, np.array(ordinals, dtype=np.intp), clusters, documents, _table(pairs))
 
 
 def _counted(task: str, a: Measured, b: Measured) -> Counted:
@@ -250,7 +244,8 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
         for number, (one, other) in zip(ordinals, pairs, strict=True) if one.value != other.value
     ]  # fmt: skip
     found = difference(first, second, clusters, width=_width(a.metric))
-    if varied := _varied([(one.by_setup, other.by_setup) for one, other in pairs]):
+    table = _table(pairs)
+    if table is not None and (varied := crossed(table)):
         found = over_setups(found, varied)
     return TaskCompared(
         task, a.metric, a.filter, a.higher_is_better, math.fsum(first) / len(first), math.fsum(second) / len(second),
@@ -259,12 +254,13 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
     )  # fmt: skip
 
 
-def _varied(pairs: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]) -> Crossed | None:
-    """What set-ups add to the variance of the difference; None where the runs do not vary, or a sample was not asked in all set-ups."""
-    lengths = {len(side) for pair in pairs for side in pair}
+def _table(pairs: Sequence[tuple[Sample, Sample]]) -> Floats | None:
+    """The differences in each set-up, [samples, set-ups]; None where runs do not vary, or a sample was not asked in all set-ups."""
+    lengths = {len(side.by_setup) for pair in pairs for side in pair}
     if len(lengths) != 1 or lengths == {0}:
         return None
-    return crossed(np.array([one for one, _ in pairs]) - np.array([other for _, other in pairs]))
+    first, second = (np.array([side.by_setup for side in sides], dtype=np.float64) for sides in zip(*pairs, strict=True))
+    return first - second
 
 
 def _width(metric: str) -> float | None:
@@ -294,14 +290,14 @@ def _judged(one: TaskCompared) -> TaskCompared:
     return replace(one, better="a" if (own.value > 0) == one.higher_is_better else "b")
 
 
-def _overall(tasks: Sequence[TaskCompared], together: Covariances) -> tuple[float, Interval | None]:
+def _overall(tasks: Sequence[TaskCompared], together: Parts) -> tuple[float, Interval | None]:
     """The weighted mean of the differences as ratios, positive where a is better."""
     scales = [(1 if one.higher_is_better else -1) / greatest(one.metric) for one in tasks]
     return _joined(tasks, [one.weight for one in tasks], scales, together)
 
 
 def _joined(
-    tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float], together: Covariances
+    tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float], together: Parts
 ) -> tuple[float, Interval | None]:
     """The weighted mean of the tasks' differences, each times its scale; None for an interval where a task has none."""
     values, intervals = list[float](), list[Interval]()
@@ -313,21 +309,18 @@ def _joined(
     whole = math.fsum(part * value for part, value in zip(parts, values, strict=True))
     if len(intervals) < len(values):
         return whole, None
-    counted = {one.task: part * scale for one, part, scale in zip(tasks, parts, scales, strict=True)}
-    covariance = math.fsum(
-        2 * counted[first] * counted[second] * own for (first, second), own in together.items() if first in counted and second in counted
-    )
+    covariance = shared([together[one.task] for one in tasks], [part * scale for part, scale in zip(parts, scales, strict=True)])
     return whole, mean_of_differences(values, intervals, parts, covariance=covariance)
 
 
-def _groups(tasks: Sequence[TaskCompared], together: Covariances) -> Iterator[GroupCompared]:
+def _groups(tasks: Sequence[TaskCompared], together: Parts) -> Iterator[GroupCompared]:
     for name in sorted({one.group for one in tasks if one.group}):
         own = [one for one in tasks if one.group == name]
         if len(own) > 1 and len({(one.metric, one.filter, one.higher_is_better) for one in own}) == 1:
             yield _grouped(name, own, together)
 
 
-def _grouped(name: str, own: Sequence[TaskCompared], together: Covariances) -> GroupCompared:
+def _grouped(name: str, own: Sequence[TaskCompared], together: Parts) -> GroupCompared:
     whole, first = math.fsum(one.weight for one in own), own[0]
     parts = [one.weight / whole for one in own]
     value, interval = _joined(own, parts, [1.0] * len(own), together)

@@ -8,7 +8,8 @@ The score of a suite is the mean over its tasks of the task's main metric, chanc
 over samples where more is better enter a suite; any other metric has its task's board. A task's score has the interval of its mean, a
 suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
 model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
-scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval. A run that asked a
+scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval; one that was asked
+in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
 all goes before it.
 """
@@ -35,10 +36,11 @@ from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
 from streams.quality.ranges import range_of
 from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
+from streams.statistics.joining import Places, at_most, covariance, places, stretch, together
 from streams.statistics.ranks import Standings, ranges, standings
-from streams.statistics.spreads import Clusters, Floats, covariance, errors, numbered
+from streams.statistics.spreads import Clusters, Floats, numbered
 
-FORMULA_VERSION = "ranking-8"
+FORMULA_VERSION = "ranking-9"
 T = TypeVar("T")
 Data = tuple[str, str, int]  # task, build, samples
 
@@ -108,7 +110,7 @@ class Shared:
 
     values: Floats
     clusters: Clusters | None
-    ordinals: bytes
+    ordinals: Places
     name: bytes
 
 
@@ -116,7 +118,7 @@ class Shared:
 class Standing:
     """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples.
 
-    `within`: the range that values can have.
+    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one.
     """
 
     scores: Floats
@@ -124,6 +126,7 @@ class Standing:
     ratios: list[Ratio | None]
     shared: Shared
     within: Interval
+    over_setups: list[float]
 
     @property
     def width(self) -> float | None:
@@ -131,6 +134,14 @@ class Standing:
         low, high = self.within
         values = self.shared.values
         return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Tasks, by their places on the board, that ask about the same documents; and what each one's samples stand and fall with (joining)."""
+
+    tasks: tuple[int, ...]
+    places: tuple[Places, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,45 +291,52 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
         for n, entry in enumerate(entries)
     ]
     samples = [_samples(entry, tasks) for entry in entries]
-    own = [_places([standing[place] for place in family], [scales[place] for place in family]) for family in families]
+    own = [_places(family, standing, scales) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
-def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[list[int]]:
-    """The places of tasks that ask about the same documents, together; each other task by itself."""
-    found: dict[tuple[str, bytes], list[int]] = {}
-    for place, (one, own) in enumerate(zip(planned, shared, strict=True)):
-        found.setdefault((one.documents or f"{one.task}@{one.asked}", own.ordinals), []).append(place)
-    return list(found.values())
+def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[Family]:
+    """The tasks that ask about the same documents, together, whichever of these lack a value; each other task by itself."""
+    found: dict[str, list[int]] = {}
+    for place, one in enumerate(planned):
+        found.setdefault(one.documents or f"{one.task}@{one.asked}", []).append(place)
+    return [
+        Family(tuple(own), tuple(places([shared[place].ordinals for place in own], [shared[place].clusters for place in own])))
+        for own in found.values()
+    ]
 
 
-def _places(found: Sequence[Standing], scales: Sequence[float]) -> Standings:
+def _places(family: Family, found: Sequence[Standing], scales: Sequence[float]) -> Standings:
     """What tells who is surely above whom: the weighted sum of tasks over the same documents, so that what they share counts in full."""
-    widths = [scale * one.width for scale, one in zip(scales, found, strict=True) if one.width is not None]
-    values = np.sum([scale * one.shared.values for scale, one in zip(scales, found, strict=True)], axis=0)
-    return standings(values, found[0].shared.clusters, width=math.fsum(widths) if len(widths) == len(found) else None)
+    own = [(scales[place], found[place]) for place in family.tasks]
+    widths = [scale * one.width for scale, one in own if one.width is not None]
+    width = math.fsum(widths) if len(widths) == len(own) else None
+    if len(own) == 1:
+        return standings(own[0][0] * own[0][1].shared.values, own[0][1].shared.clusters, width=width)
+    values, clusters, stretched = together(
+        [scale * one.shared.values for scale, one in own], [one.shared.ordinals for _, one in own], family.places
+    )
+    return standings(values, clusters, width=width and width * stretched)
 
 
-def _joined(
-    entry: int, found: Sequence[Standing], scales: Sequence[float], families: Sequence[Sequence[int]], guessed: float
-) -> Interval | None:
+def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], families: Sequence[Family], guessed: float) -> Interval | None:
     """The interval of an entry's suite; None where a task has none."""
     parts = [one.ratios[entry] for one in found]
     known = [part for part in parts if part]
     if len(known) < len(parts):
         return None
     shared = [
-        covariance([scales[place] * errors(found[place].shared.values[entry], found[place].shared.clusters) for place in family])
-        for family in families if len(family) > 1
-    ]  # fmt: skip
+        covariance([scales[place] * found[place].shared.values[entry] for place in family.tasks], family.places) for family in families
+    ]
+    shared.append(at_most([scale * one.over_setups[entry] for scale, one in zip(scales, found, strict=True)]))
     low, high = joint_interval(known, scales, math.fsum(shared))
     return low - guessed, high - guessed
 
 
 def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
-    """By the samples that all entries have; one that stopped early, or asked a part, by its own figure. Places are of what all have."""
+    """By the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure. Places are of what all have."""
     task = planned.task
-    whole = [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
+    whole = [] if planned.setups else [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
     every = _shared(entries, task, most)
     shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
@@ -331,7 +349,8 @@ def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *
     }  # fmt: skip
     found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
     scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within)
+    over_setups = [_over_setups(entry.run.figure(task), most) for entry in entries]
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, over_setups)
 
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
@@ -350,6 +369,13 @@ def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Rati
     return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
 
 
+def _over_setups(figure: Figure | None, most: int) -> float:
+    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
+    if figure is None or figure.setups < 2 or not figure.between_setups:
+        return 0.0
+    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
+
+
 def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
@@ -357,7 +383,7 @@ def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[Rankin
     better = told is None or told.higher_is_better
     if told is not None and told.aggregation == "mean":
         found, sign = _standing(entries, planned, known), 1 if better else -1
-        own = [_places([found], [1.0])]
+        own = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])]
         return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
     main = [entry.run.figure(task) for entry in entries]
     placed = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
@@ -376,18 +402,18 @@ def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
     columns = [entry.run.documents[task] for entry in entries]
     ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
     if not len(ordinals):
-        return Shared(np.full((len(entries), 1), np.nan), None, b"", b"")
+        return Shared(np.full((len(entries), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no entry has
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:
-        return _named(values / most, ordinals.tobytes())
+        return _named(values / most, ordinals)
     clusters = numbered([named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
-    return _named(values / most, ordinals.tobytes(), clusters)
+    return _named(values / most, ordinals, clusters)
 
 
-def _named(values: Floats, ordinals: bytes, clusters: NDArray[np.intp] | None = None) -> Shared:
-    told = ordinals + clusters.tobytes() if clusters is not None else ordinals
-    return Shared(values, clusters, ordinals, hashlib.sha256(told).digest())
+def _named(values: Floats, ordinals: NDArray[np.int32], clusters: Places | None = None) -> Shared:
+    told = ordinals.tobytes() + (clusters.tobytes() if clusters is not None else b"")
+    return Shared(values, clusters, ordinals.astype(np.intp), hashlib.sha256(told).digest())
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from streams.statistics.spreads import Floats
+import numpy as np
+
+from streams.statistics.joining import Places
+from streams.statistics.spreads import Clusters, Floats
 
 Better = Literal[1, -1]
 Trait = str | float | frozenset[str]
@@ -81,8 +84,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class TaskScores:
-    """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered."""
+    """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered.
+
+    `ordinals` and `clusters` are the documents', where they are told; tasks of the same `documents` ask about the same ones.
+    """
 
     task: str
     models: tuple[str, ...]
     values: Floats
+    ordinals: Places | None = None
+    clusters: Clusters | None = None
+    documents: str | None = None
+
+    @property
+    def places(self) -> Places:
+        """Each document's ordinal; its place in the row where none is told."""
+        return np.arange(self.values.shape[1]) if self.ordinals is None else self.ordinals

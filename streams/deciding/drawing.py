@@ -1,12 +1,15 @@
 """Worlds that the measurements allow: joint draws of every candidate's figures, seeded.
 
 What was measured once is drawn once: a model's quality is the same on each device, a run's speed the same in each figure that follows from
-it. Documents are drawn for all models of a task together (the Bayesian bootstrap), so that what makes a task hard is shared.
+it. Documents are drawn for all models of a task together (the Bayesian bootstrap), so that what makes a task hard is shared: those of a
+cluster together, and those of tasks that ask about the same ones alike. Beside them each model has half a document, or cluster, that it
+has right, and half a one that it has wrong: with twenty of twenty right it is not sure to be always right, nor better than with nineteen.
 
-Source: D. B. Rubin, The Bayesian Bootstrap, Ann. Statist. 9 (1981) 130-134.
+Source: D. B. Rubin, The Bayesian Bootstrap, Ann. Statist. 9 (1981) 130-134; half a sample each way: H. Jeffreys, Proc. R. Soc. A 186
+(1946) 453-461.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +19,8 @@ from numpy.typing import NDArray
 from streams.deciding.candidates import FIGURES, Candidate, Estimate, TaskScores
 from streams.deciding.shrinking import shrunk
 from streams.errors import Invalid
-from streams.statistics.spreads import Floats
+from streams.statistics.joining import places
+from streams.statistics.spreads import Floats, numbered
 
 DRAWS: Final = 500
 SEED: Final = 20261128
@@ -60,8 +64,7 @@ def worlds(
     names = sorted({name for one in candidates for name in one.figures} | {QUALITY + one.task for one in scores})
     names = [name for name in names if wanted is None or name in wanted or name.startswith(QUALITY)]
     found = {name: _estimates(candidates, name, draws, [seed, n]) for n, name in enumerate(names)}
-    for n, task in enumerate(scores):
-        found[QUALITY + task.task] = _by_documents(candidates, task, draws, [seed, len(names) + n])
+    found |= dict(_qualities(candidates, scores, draws, lambda n: [seed, len(names) + n]))
     if tasks := [name for name in names if name.startswith(QUALITY)]:
         found["quality"] = _joined(found, _counted(tasks, weights))
     points = {name: point for name, (point, _) in found.items()}
@@ -115,19 +118,48 @@ def _drawn(values: Floats, errors: Floats, chance: Floats, *, ratio: bool) -> Fl
     return np.asarray(values * np.exp(np.sqrt(np.log1p(relative**2)) * chance))
 
 
-def _by_documents(candidates: Sequence[Candidate], task: TaskScores, draws: int, seed: list[int]) -> tuple[Floats, Floats]:
-    """Means of all models over documents with weights that are drawn once for all of them, then shrunk."""
+def _qualities(
+    candidates: Sequence[Candidate], scores: Sequence[TaskScores], draws: int, seed: Callable[[int], list[int]]
+) -> Iterator[tuple[str, tuple[Floats, Floats]]]:
+    """The quality of every task, of which those over the same documents have the same weights. `seed`: that of the task of a place."""
+    for family in _families(scores):
+        at = places([scores[n].places for n in family], [scores[n].clusters for n in family])
+        size = 1 + max(int(one.max(initial=0)) for one in at)
+        drawn = np.random.default_rng(seed(family[0])).standard_exponential((draws, size))
+        for n, where in zip(family, at, strict=True):
+            yield QUALITY + scores[n].task, _by_documents(candidates, scores[n], drawn[:, where], [*seed(n), 1])
+
+
+def _families(scores: Sequence[TaskScores]) -> list[list[int]]:
+    """The places of tasks that ask about the same documents, together; each other task by itself."""
+    found: dict[object, list[int]] = {}
+    for place, task in enumerate(scores):
+        found.setdefault(place if task.documents is None else task.documents, []).append(place)
+    return list(found.values())
+
+
+def _by_documents(candidates: Sequence[Candidate], task: TaskScores, weights: Floats, seed: list[int]) -> tuple[Floats, Floats]:
+    """Means of all models over documents with weights, [draws, documents], that are drawn once for all of them, then shrunk."""
     known = ~np.isnan(task.values)
-    answered = known.any(axis=1)
-    values, weights = np.nan_to_num(task.values), np.random.default_rng(seed).standard_exponential((draws, task.values.shape[1]))
-    whole = weights.sum(axis=1, keepdims=True) if known.all() else weights @ known.T
+    answered, draws = known.any(axis=1), len(weights)
+    values, own = np.nan_to_num(task.values), _beside(task, known, draws, seed)
     points, means = np.full(len(values), np.nan), np.full((draws, len(values)), np.nan)
     counted = values.sum(axis=1)[answered] / known.sum(axis=1)[answered]
-    drawn = (weights @ values.T / np.where(whole > 0, whole, 1.0))[:, answered]
-    points[answered], means[:, answered] = shrunk(counted, drawn)
-    places = {model: n for n, model in enumerate(task.models)}
-    own = np.array([places.get(one.model, -1) for one in candidates])
-    return _placed(np.append(points, np.nan), own), _placed(np.column_stack([means, np.full(draws, np.nan)]), own)
+    drawn = (weights @ values.T + own[0]) / (weights @ known.T + own.sum(axis=0))
+    points[answered], means[:, answered] = shrunk(counted, drawn[:, answered])
+    column = {model: n for n, model in enumerate(task.models)}
+    columns = np.array([column.get(one.model, -1) for one in candidates])
+    return _placed(np.append(points, np.nan), columns), _placed(np.column_stack([means, np.full(draws, np.nan)]), columns)
+
+
+def _beside(task: TaskScores, known: NDArray[np.bool_], draws: int, seed: list[int]) -> Floats:
+    """The weights of what each model has right, and wrong, beside its documents, [2, draws, models]: half a document each, or cluster."""
+    halves = np.random.default_rng(seed).standard_gamma(0.5, (2, draws, len(task.models)))
+    if task.clusters is None:
+        return halves
+    numbers = numbered(task.clusters)
+    each: Floats = np.array([own.sum() / max(1, len(np.unique(numbers[own]))) for own in known])
+    return np.multiply(halves, each)
 
 
 def oriented(values: Mapping[str, Floats], figures: Sequence[str]) -> Floats:

@@ -5,7 +5,8 @@ those of all of its tasks, so that its score is theirs weighed by their samples,
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,6 @@ from streams.boards.weighing import greatest
 from streams.deciding.candidates import TaskScores
 from streams.deciding.evidence import Evidence, known_tasks, weights_of
 from streams.errors import Invalid
-from streams.statistics.spreads import Floats
 
 NAMED: Final = 8  # tasks that a refusal names
 Scored = tuple[TaskScores, dict[str, str]]  # and the run of each model
@@ -62,26 +62,40 @@ def _of_task(task: str, evidence: Evidence) -> Scored:
     if planned is not None and not adds_up(planned):
         raise Invalid(f"{task} is measured by {planned.main_metric}, which is no mean of which more is better, and cannot be a part of "
                       "quality; leave it out", code="no-task")  # fmt: skip
-    values = _aligned([*own.values()], task, most=greatest(planned.main_metric) if planned else 1)
-    return TaskScores(task, tuple(own), values), {label: one.run.run_id for label, one in own.items()}
+    scores = _aligned(task, own, most=greatest(planned.main_metric) if planned else 1, documents=planned.documents if planned else None)
+    return scores, {label: one.run.run_id for label, one in own.items()}
 
 
-def _aligned(entries: Sequence[Entry], task: str, *, most: int) -> Floats:
-    """Values of every document that any of them answered, shape [entries, documents]; NaN where one did not."""
-    columns = [one.run.documents[task] for one in entries]
+def _aligned(task: str, own: Mapping[str, Entry], *, most: int, documents: str | None) -> TaskScores:
+    """Every document that any of them answered."""
+    columns = [one.run.documents[task] for one in own.values()]
     every = np.unique(np.concatenate([column.ordinals for column in columns])) if columns else np.zeros(0, dtype=np.int32)
-    found = np.full((len(columns), len(every)), np.nan)
+    found, clusters = np.full((len(columns), len(every)), np.nan), dict[int, Hashable]()
     for row, column in zip(found, columns, strict=True):
         row[np.searchsorted(every, column.ordinals)] = column.values / most
-    return found
+        clusters |= dict(zip(column.ordinals.tolist(), column.clusters or (), strict=False))
+    named = [clusters.get(ordinal, ordinal) for ordinal in every.tolist()] if clusters else None
+    return TaskScores(task, tuple(own), found, every.astype(np.intp), named, documents)
 
 
 def _joined(name: str, parts: Sequence[Scored]) -> Scored:
     """Several tasks' documents side by side, of the models that have them all."""
     if len(parts) == 1:
         scores, runs = parts[0]
-        return TaskScores(name, scores.models, scores.values), runs
+        return replace(scores, task=name), runs
     models = sorted(set.intersection(*(set(scores.models) for scores, _ in parts)))
-    places = [[scores.models.index(model) for model in models] for scores, _ in parts]
-    values = np.concatenate([scores.values[own] for (scores, _), own in zip(parts, places, strict=True)], axis=1)
-    return TaskScores(name, tuple(models), values), {model: parts[0][1][model] for model in models}
+    columns = [[scores.models.index(model) for model in models] for scores, _ in parts]
+    values = np.concatenate([scores.values[own] for (scores, _), own in zip(parts, columns, strict=True)], axis=1)
+    clusters = _clusters([scores for scores, _ in parts])
+    return TaskScores(name, tuple(models), values, clusters=clusters), {model: parts[0][1][model] for model in models}
+
+
+def _clusters(parts: Sequence[TaskScores]) -> list[Hashable] | None:
+    """What the documents of several tasks, side by side, stand or fall with: their cluster, and the same document of another task."""
+    families = [one.documents or one.task for one in parts]
+    if len(set(families)) == len(parts) and all(one.clusters is None for one in parts):
+        return None
+    return [
+        (family, place) for family, one in zip(families, parts, strict=True)
+        for place in (one.places.tolist() if one.clusters is None else one.clusters)
+    ]  # fmt: skip

@@ -231,7 +231,7 @@ class TaskScores:
         if told.value is not None and not math.isfinite(told.value):
             told, why = _Told(), f"it is infinite ({told.value})"
         if sequential is not None:
-            told = replace(told, interval=sequential.get(key), method="confidence sequence")
+            told = told.stopped(sequential.get(key))
         low, high = told.interval or (None, None)
         return Figure(
             metric=key[1], filter=key[0], value=told.value, stderr=told.stderr, low=low, high=high,
@@ -269,6 +269,11 @@ class _Told:
     @classmethod
     def of(cls, found: Mean | None) -> Self:
         return cls(found.value, found.stderr, found.interval, found.method) if found else cls()
+
+    def stopped(self, interval: Interval | None) -> "_Told":
+        """Of a task that stopped early: its sequence's interval, and half its width over z; s/√n knows no end of the data."""
+        error = (interval[1] - interval[0]) / 2 / Z95 if interval else None
+        return replace(self, stderr=error, interval=interval, method="confidence sequence")
 
     def aggregated(self, metric: str, value: float | None, error: float | None) -> "_Told":
         """By a task's own function: of what is the documents' mean all the same, the mean's certainty stays."""

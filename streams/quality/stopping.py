@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.requests import EvaluationRequested, Stopping
 from schemas.runs import ExpectedMetric, PlannedTask
@@ -90,7 +91,7 @@ def known(scores: TaskScores, planned: PlannedTask) -> Known | None:
         return None
     main = (planned.main_filter, planned.main_metric)
     widths = np.max([
-        _widths(scores, key, ordinals, rule, samples=planned.samples, unknown=np.inf if key == main else 0.0)
+        _widths(scores, key, ordinals, planned, unknown=np.inf if key == main else 0.0)
         for key in _bounded(planned.expected)
     ], 0)  # fmt: skip
     enough = widths <= 2 * rule.half_width
@@ -98,28 +99,36 @@ def known(scores: TaskScores, planned: PlannedTask) -> Known | None:
     return Known(place + 1, float(widths[place]) / 2) if enough[place] else None
 
 
-def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], rule: Stopping, *, samples: int, unknown: float) -> Floats:
-    """How wide a figure's interval is after each of the ordinals.
+def _widths(scores: TaskScores, key: Key, ordinals: Sequence[int], planned: PlannedTask, *, unknown: float) -> Floats:
+    """How wide a figure's interval is after each of the ordinals; `unknown` before the first that has a value."""
+    assert planned.stopping is not None
+    there, found = _bounds(scores, key, ordinals, planned, confidence=planned.stopping.confidence)
+    widths: Floats = np.where(np.cumsum(there) > 0, found[1] - found[0], unknown) if found else np.full(len(ordinals), np.inf)
+    return widths
 
-    It is about the task's own samples, of which there are so many; where some have no value nobody knows how many will, and it is without
-    an end.
+
+def _bounds(
+    scores: TaskScores, key: Key, ordinals: Sequence[int], planned: PlannedTask, *, confidence: float = 0.95
+) -> tuple[NDArray[np.bool_], tuple[Floats, Floats] | None]:
+    """Which of the ordinals have a value, and a figure's lows and highs after each of them; None where values are not from 0 to 1.
+
+    It is about the task's own samples, of which there are so many. One that cannot be scored counts as 0 in the lows and as 1 in the highs:
+    each end errs in half of the cases that the sequence may. Where samples have no value for another reason nobody knows how many will: it
+    is without an end, and stays where it is at these.
     """
-    there, values = _series(scores, key, ordinals)
-    if len(values) and (values.min() < 0 or values.max() > 1):
-        return np.full(len(ordinals), np.inf)
-    lows, highs = sequence(values, half_width=rule.half_width, confidence=rule.confidence, population=samples if all(there) else None)
-    # After an ordinal without a value it is as wide as before it.
-    widths: Floats = np.concatenate([[unknown], highs - lows])
-    after: Floats = widths[np.cumsum(there)]
-    return after
-
-
-def _series(scores: TaskScores, key: Key, ordinals: Sequence[int]) -> tuple[list[bool], Floats]:
-    """Which of the ordinals have a value, and the values."""
-    values = scores.values(key)
-    return [ordinal in values for ordinal in ordinals], np.asarray(
-        [values[ordinal] for ordinal in ordinals if ordinal in values], dtype=np.float64
-    )
+    assert planned.stopping is not None
+    known, unscored = scores.values(key), {ordinal for ordinal, _ in scores.not_scored}
+    values = np.array([known.get(ordinal, np.nan) for ordinal in ordinals])
+    there = ~np.isnan(values)
+    if bool(((values[there] < 0) | (values[there] > 1)).any()):
+        return there, None
+    of = functools.partial(sequence, half_width=planned.stopping.half_width, confidence=confidence)
+    if all(ordinal in known or ordinal in unscored for ordinal in ordinals):
+        lows, highs = of(np.where(there, values, 0.0), population=planned.samples)
+        return there, (lows, highs if there.all() else of(np.where(there, values, 1.0), population=planned.samples)[1])
+    lows, highs = of(values[there])
+    place = np.cumsum(there)
+    return there, (np.concatenate([[0.0], lows])[place], np.concatenate([[1.0], highs])[place])
 
 
 def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int]) -> Mapping[Key, Interval]:
@@ -128,12 +137,9 @@ def intervals(scores: TaskScores, planned: PlannedTask, ordinals: Sequence[int])
     A task that was run to its end has any other task's intervals, about documents of the kind, with what clusters and repeats cost: when it
     ended nobody chose.
     """
-    assert planned.stopping is not None
     found = dict[Key, Interval]()
     for key in _bounded(planned.expected):
-        there, values = _series(scores, key, ordinals)
-        if len(values) and values.min() >= 0 and values.max() <= 1:
-            population = planned.samples if all(there) else None
-            lows, highs = sequence(values, half_width=planned.stopping.half_width, population=population)
-            found[key] = float(lows[-1]), float(highs[-1])
+        there, bounds = _bounds(scores, key, ordinals, planned)
+        if bounds and there.any():
+            found[key] = float(bounds[0][-1]), float(bounds[1][-1])
     return found

@@ -21,6 +21,7 @@ from streams.statistics.spreads import FEW_CLUSTERS, FEW_UNLIKE, Clusters, Float
 
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
 NEARLY_0 = 1e-9
+MOST_QUOTIENT = 3.0  # of a half-width and z standard errors beside it
 
 Interval = tuple[float, float]
 RATIO: Interval = (0.0, 1.0)
@@ -203,21 +204,20 @@ def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within
 
     `varied` is what set-ups add to its variance. `within` is the range that a value can have; where one lies outside of it, there is none.
     There is no interval, and no standard error, below two values or clusters, where a value is infinite, and where values without a range
-    are all equal, for nothing then tells how far they spread. Where values with a range do not spread, the standard error is the
-    interval's own, its half-width over z: 0 would deny the interval beside it.
+    are all equal, for nothing then tells how far they spread. The standard error is s/√n. Of values with a range it is the half-width
+    over z where they share clusters or do not spread, and over 3z at least: less would deny the interval beside it.
     """
     array = np.asarray(values, dtype=np.float64)
     own = spread(array, clusters) if bool(np.isfinite(array).all()) else None
     if own is None:
         return Mean(math.fsum(values) / len(values), None, None, len(array), 1, "none")
-    method, interval, least = _interval(array, own, within, varied)
-    variance = own.variance + (varied.added if varied else 0.0)
-    error = math.sqrt(variance) if variance > 0 else least
+    method, interval, error = _interval(array, own, within, varied)
     return Mean(math.fsum(values) / len(values), error, interval, own.n, own.clusters, method)
 
 
 def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | None) -> tuple[str, Interval | None, float | None]:
-    """The method's name, the interval, and the standard error that the interval has where the values do not spread."""
+    """The method's name, the interval, and the standard error."""
+    beside = varied.added if varied else 0.0
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     few += f", {varied.setups} set-ups" if varied else ""
     low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
@@ -228,20 +228,23 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
         scaled = _ratio((values - low) / wide, replace(own, mean=(own.mean - low) / wide))
         # The squares of the documents' margin and of the set-ups', t·SE at S - 1 degrees of freedom, add up; with one quantile for both, by
         # Satterthwaite, too little is left where few set-ups happen to agree. Source: Zou and Donner, Statist. Med. 27 (2008) 1693-1702.
-        added = (t95(varied.setups - 1) / Z95) ** 2 * varied.added / wide**2 if varied else 0.0
+        added = (t95(varied.setups - 1) / Z95) ** 2 * beside / wide**2 if varied else 0.0
         bottom, top = joint_interval([replace(scaled, variance=scaled.variance + added)], [1.0])
         if not bool(np.isin(values, (low, high)).all()):
             method = f"Wilson, known range{few}"
         else:
             method = "Wilson" if own.clusters == own.n and not varied else f"Wilson, effective size{few}"
-        return method, (low + bottom * wide, low + top * wide), (top - bottom) / 2 / Z95 * wide
-    if own.variance <= 0 and not (varied and varied.added > 0):
+        half, variance = (top - bottom) / 2 * wide, own.variance + beside
+        error = math.sqrt(variance) if variance > 0 and own.clusters == own.n else half / Z95
+        return method, (low + bottom * wide, low + top * wide), max(error, half / Z95 / MOST_QUOTIENT)
+    if own.variance + beside <= 0:
         return "none", None, None
     bottom, top = skewed(own) if own.variance > 0 else (own.mean, own.mean)
     if varied:
-        beside = t95(varied.setups - 1) * math.sqrt(varied.added)
-        bottom, top = own.mean - math.hypot(own.mean - bottom, beside), own.mean + math.hypot(top - own.mean, beside)
-    return f"Student, corrected for skewness{few_unlike(own)}{few}", (max(low, bottom), min(high, top)), None
+        reach = t95(varied.setups - 1) * math.sqrt(beside)
+        bottom, top = own.mean - math.hypot(own.mean - bottom, reach), own.mean + math.hypot(top - own.mean, reach)
+    method = f"Student, corrected for skewness{few_unlike(own)}{few}"
+    return method, (max(low, bottom), min(high, top)), math.sqrt(own.variance + beside)
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

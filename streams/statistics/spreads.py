@@ -116,12 +116,6 @@ def errors(values: Floats, clusters: Clusters | None = None) -> Floats:
     return grouped(values - values.mean(), clusters).sums / len(values)
 
 
-def covariance(parts: Sequence[Floats]) -> float:
-    """What means over the same clusters add to the variance of their sum: (Σ e)² - Σ e² of their errors, over all clusters."""
-    whole = np.sum(parts, axis=0)
-    return float(whole @ whole) - math.fsum(float(one @ one) for one in parts) if len(parts) > 1 else 0.0
-
-
 def effect_of(variance: Floats | float, alone: Floats | float, telling: Floats | float, sizes: Floats) -> Floats:
     """variance / alone, drawn towards the worst case Σ n_c²/n, in which all samples of a cluster are the same, where few clusters tell it.
 

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from lm_eval.api.metrics import aggregate_subtask_metrics, pooled_sample_stderr, unweighted_mean_stderr
 
-from query_api.reading.groups import group_scores
+from query_api.reading.groups import group_scores, sharing
+from streams.statistics.components import crossed
+from streams.statistics.intervals import mean_of
+from streams.statistics.joining import Part
 
 SIZES, VALUES, ERRORS = [100, 250, 11], [0.25, 0.5, 0.9], [0.043, 0.031, 0.09]
 
@@ -47,6 +51,30 @@ def test_a_group_whose_tasks_count_alike_has_the_value_and_the_standard_error_of
     assert row["low"] < row["value"] < row["high"] and row["why_undefined"] is None
     (unsure,) = group_scores(tasks, [score(0, stderr=None, low=None, high=None), *SCORES[1:]])
     assert (unsure["value"], unsure["stderr"], unsure["low"]) == (row["value"], None, None)
+
+
+@pytest.mark.parametrize("varied", [False, True])
+def test_tasks_of_a_group_that_share_documents_or_set_ups_are_no_surer_for_their_number(varied: bool) -> None:
+    """Three names of one and the same task: its interval, and its standard error."""
+    draw = np.random.default_rng(2)
+    table = (draw.random((200, 3)) < np.array([0.4, 0.6, 0.7])).astype(np.float64)
+    values = table.mean(axis=1) if varied else table[:, 0]
+    found = mean_of(values.tolist(), within=(0.0, 1.0), varied=crossed(table) if varied else None)
+    assert found.interval is not None
+    told = {"value": found.value, "stderr": found.stderr, "low": found.interval[0], "high": found.interval[1], "samples": 200}
+    tasks = [one | {"documents": "d", "setups": [1, 2, 3] if varied else []} for one in TASKS]
+    assert sharing(tasks) == {"t0", "t1", "t2"} and not sharing(TASKS)
+    scores = [score(at, **told) for at in range(3)]
+    part = Part(values, np.arange(200), None, "d", table if varied else None)
+    (row,) = group_scores(tasks, scores, dict.fromkeys(("t0", "t1", "t2"), part))
+    (apart,) = group_scores(TASKS, scores)
+    alone, width = found.interval[1] - found.interval[0], row["high"] - row["low"]
+    assert 0.99 * alone < width < (1.15 if varied else 1.01) * alone and width > 1.6 * (apart["high"] - apart["low"])
+    assert found.stderr is not None and row["stderr"] > 0.99 * found.stderr
+    alike = [task | {"weight_by_size": False} | planned(task["task"], aggregation="aggregate_scores") for task in tasks]
+    (unsure,) = group_scores([one | {"documents": "d"} for one in alike], scores)
+    assert unsure["value"] == pytest.approx(found.value) and (unsure["stderr"], unsure["low"]) == (None, None)
+    assert "share documents" in unsure["why_undefined"]
 
 
 def test_a_group_is_provisional_as_its_tasks_are() -> None:

@@ -24,8 +24,10 @@ from streams.deciding.next_runs import Asked, Question, next_runs
 from streams.deciding.operating import fitting, operating_point, points_of
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import Recommendation, recommend
+from streams.deciding.scoring import scores_of
 from streams.errors import Invalid
 from streams.projection import row, table_of
+from streams.settling.documents import packed
 from tests.measured import MIT, STAMP, environment, evidence, load, planned, price, priced, rights, run
 from tests.runs import run_named
 
@@ -58,6 +60,19 @@ def asked(requirement: Requirement, seen: Evidence, prices: Priced | None = None
     """Who may be chosen, and the recommendation."""
     own = field_of(requirement, seen, prices or priced())
     return own, recommend(requirement, own.candidates, own.scores)
+
+
+def test_scores_say_what_their_documents_share() -> None:
+    """A group's tasks over the same documents: each stands and falls with itself in the other; passages as they are told; else nothing."""
+    same = [planned(name, group="g", documents=4).model_copy(update={"documents": "d"}) for name in ("t", "u")]
+    passage, alone = planned("p", documents=4), planned("alone", documents=4)
+    told = [*run(1, "small", L40S, scores={task: [1.0, 0.0, 1.0, 1.0] for task in (*same, passage, alone)})]
+    shared = packed(dict(enumerate([1.0, 0.0, 1.0, 1.0])), {0: "x", 1: "x"})
+    told = [one.model_copy(update={"documents": shared}) if isinstance(one, RunScored) and one.task == "p" else one for one in told]
+    found = {name: own for name, (own, _) in scores_of(wanted(tasks={"g": 1, "p": 1, "alone": 1, "t": 1}), evidence([L40S], told)).items()}
+    assert found["g"].clusters == [("d", n) for n in (0, 1, 2, 3)] * 2
+    assert found["p"].clusters == ["x", "x", 2, 3] and found["alone"].clusters is None
+    assert found["t"].documents == "d" and found["t"].places.tolist() == [0, 1, 2, 3]
 
 
 def test_quality_is_joined_to_every_place_that_the_model_ran_on() -> None:

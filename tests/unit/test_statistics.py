@@ -253,10 +253,13 @@ def test_a_ratios_interval_is_inside_and_has_a_width(values: list[float], size: 
 @given(st.lists(st.sampled_from([0.0, 0.1, 0.3, 1.0]), min_size=1, max_size=40), st.integers(1, 5), st.sampled_from([RATIO, ANY]))
 @example(values=[0.0, 0.0, 0.1, 0.3, 0.0, 0.0, 0.3], size=4, within=RATIO)  # both clusters' means are 0.1, by a hair
 def test_a_standard_error_does_not_deny_the_interval_beside_it(values: list[float], size: int, within: Interval) -> None:
-    """Where there is an interval the error is more than 0, also where all are alike; else there is none."""
+    """Where there is an interval the error is more than 0, also where all are alike; else there is none. Of passages it is its own."""
     found = mean_of(values, [number // size for number in range(len(values))], within=within)
     assert (found.stderr is None) == (found.interval is None)
     assert found.stderr is None or found.stderr > 1e-4
+    if found.interval and found.stderr and found.method.startswith("Wilson"):
+        quotient = (found.interval[1] - found.interval[0]) / 2 / Z / found.stderr
+        assert quotient == pytest.approx(1) if found.clusters < found.n else quotient < 3 + 1e-9
 
 
 @given(st.integers(2, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -281,6 +284,15 @@ def test_the_error_of_answers_that_are_all_right_is_the_intervals_own() -> None:
     assert mean_of([1.0] * 50).stderr == pytest.approx(Z / (50 + Z**2) / 2)
     assert mean_of([100.0] * 50, within=(0.0, 100.0)).stderr == pytest.approx(100 * Z / (50 + Z**2) / 2)
     assert mean_of([1.0] * 49 + [0.0]).stderr == pytest.approx(math.sqrt(0.98 * 0.02 / 49))
+
+
+def test_the_error_of_nearly_equal_passages_is_the_intervals_own() -> None:
+    """Five of ten right in 19 passages, six in one: ± 0.005 stood beside 0.351 to 0.658."""
+    found = mean_of(([1.0] * 5 + [0.0] * 5) * 19 + [1.0] * 6 + [0.0] * 4, [number // 10 for number in range(200)])
+    assert found.interval == pytest.approx((0.351, 0.658), abs=1e-3)
+    assert found.stderr == pytest.approx(0.0783, abs=1e-4)
+    scores = mean_of([0.9] * 49 + [0.89], within=RATIO)
+    assert scores.interval and scores.stderr == pytest.approx((scores.interval[1] - scores.interval[0]) / 2 / Z / 3)
 
 
 def test_documents_on_one_passage_share_a_cluster() -> None:

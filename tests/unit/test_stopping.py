@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,8 @@ from streams.quality import stopping
 from streams.queue.leases import Release, Step
 from streams.settling.results import scored as task_scored
 from streams.settling.runs import OpenRuns
-from streams.statistics.intervals import mean_of
+from streams.statistics.intervals import Z95, mean_of
+from streams.statistics.sequences import sequence
 from tests.pool import RUN, Told, beat, job, planned, ran, released
 from tests.runs import run_named
 from tests.unit.test_results import HEADER, interleaved, of_mean, result, scored, told
@@ -125,6 +127,40 @@ def test_a_task_of_400_samples_stops_before_its_end() -> None:
     assert found is not None and found.samples < 320
     ((low, high),) = stopping.intervals(results.run(R).scores["t", "1"], task, order[: found.samples]).values()
     assert low < 0.5 < high and high - low <= 0.1
+
+
+def test_a_sample_that_cannot_be_scored_counts_as_wrong_below_and_as_right_above() -> None:
+    """One of 400 ends it a little later; without a value for another reason the task has no end that is known."""
+    order = stopping.order("build-t", SAMPLES)
+    results, task = at_half((*order[:20], *order[21:]))
+    scores = results.run(R).scores["t", "1"]
+    scores.add(SampleNotScored(**HEADER, run_id=R, task="t", ordinal=order[20], repeat=0, scorer_version="1", reason="no"))
+    found = stopping.known(scores, task)
+    assert found is not None and found.samples < 330
+    there = order[: found.samples]
+    ((low, high),) = stopping.intervals(scores, task, there).values()
+    wrong, right_ = (np.array([float(n % 2) if n != order[20] else unknown for n in there]) for unknown in (0.0, 1.0))
+    assert low == sequence(wrong, half_width=0.05, population=SAMPLES)[0][-1]
+    assert high == sequence(right_, half_width=0.05, population=SAMPLES)[1][-1]
+    scores.not_scored.clear()
+    ((lower, higher),) = stopping.intervals(scores, task, there).values()
+    endless = sequence(np.delete(wrong, 20), half_width=0.05)
+    assert (lower, higher) == (endless[0][-1], endless[1][-1]) and higher - lower > 1.2 * (high - low)
+
+
+def test_a_stopped_tasks_standard_error_is_its_intervals() -> None:
+    """Half its width over z: s/√n knows nothing of the samples that are left."""
+    order = stopping.order("build-t", SAMPLES)
+    results, task = at_half(order)
+    scores = results.run(R).scores["t", "1"]
+    found = stopping.known(scores, task)
+    assert found is not None
+    taken, there = scores.of(order[: found.samples]), order[: found.samples]
+    (figure,) = taken.figures(lambda _key, _parts: (None, None), means={("none", "acc")}, sequential=stopping.intervals(taken, task, there))
+    assert figure.low is not None and figure.high is not None and figure.sequential
+    assert figure.stderr == pytest.approx((figure.high - figure.low) / 2 / Z95)
+    (bare,) = taken.figures(lambda _key, _parts: (None, None), means={("none", "acc")}, sequential={})
+    assert (bare.value, bare.stderr, bare.low) == (figure.value, None, None)
 
 
 def test_a_task_that_was_run_to_its_end_has_any_other_tasks_interval() -> None:
