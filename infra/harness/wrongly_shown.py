@@ -1,24 +1,21 @@
 """What a template would show that nobody means: a null as "None" (joined, put into a text, in a list), true or false of JSON as Python
 writes them, a function, what is no text yet.
 
-The template is filled once more with nulls that are alike in all, but cannot be shown. What it only asks about (`is none`, `if`, `select`,
-`default(…, true)`) and what writes JSON (`tojson`) goes as it does without.
+The template is filled once more with nulls and flags that are alike in all, but cannot be shown. What it only asks about (`is none`, `if`,
+`select`, `default(…, true)`, `|lower` of a flag) and what writes JSON (`tojson`) goes as it does without.
 """
 
 import functools
 from collections.abc import Collection, Iterator, Mapping
 from numbers import Number
-from typing import Any, Final, Never
+from typing import Any, Final, Never, Self
 
-from jinja2 import meta
 from jinja2.runtime import TemplateReference
-from jinja2.sandbox import SandboxedEnvironment
-
-from infra.harness.rows import values
 
 NUMBER: Final = "\0"  # before what a template shows of a number
 PART: Final = "what is made of a column"
-TEMPLATES: Final = SandboxedEnvironment()
+TESTS: Final = ("true", "false", "boolean", "integer", "number", "sameas")  # what asks of a value's kind
+WORDS: Final = ("string", "lower", "upper", "title", "capitalize")  # what makes a text of true and false that people may mean
 
 
 def wrongly_shown(told: Any, document: Mapping[str, Any], *, meant: Collection[str] = ()) -> str | None:
@@ -31,7 +28,7 @@ def wrongly_shown(told: Any, document: Mapping[str, Any], *, meant: Collection[s
     try:
         _strict(told).render(**{name: _marked(one, name) for name, one in document.items()})
     except FlagError as error:
-        return _of_flag(told, document, error.value) if str(error.value) not in meant else None
+        return str(error) if str(error.value) not in meant else None
     except ShownError as error:
         return str(error)
     except Exception:  # noqa: BLE001  the document as it is fills the template: whatever this raises is no matter of a text
@@ -49,23 +46,12 @@ class ShownError(Exception):
 
 
 class FlagError(ShownError):
-    """A template shows true or false: a column's, or what it asks itself."""
+    """A template shows a column's true or false."""
 
-    def __init__(self, value: bool) -> None:
-        super().__init__(str(value))
+    def __init__(self, way: str, value: bool) -> None:
+        json_has, shown = str(value).lower(), f"would be shown as {value}, as Python writes it"
+        super().__init__(f"{way} is {json_has}, and {shown}; write {{{{ 'yes' if {way} else 'no' }}}}, as you mean it")
         self.value = value
-
-
-def _of_flag(template: str, document: Mapping[str, Any], value: bool) -> str | None:
-    """Why true or false is shown wrongly where a column has it; None where the template itself asks, as `{{ a == b }}` does."""
-    columns = sorted(meta.find_undeclared_variables(TEMPLATES.parse(template)) & document.keys())
-    way = next((way for name in columns for way, one in values(document[name], name) if one is value), None)
-    if way is None:
-        return None
-    json_has = str(value).lower()
-    return (
-        f"{way} is {json_has}, and would be shown as {value}, as Python writes it; write {{{{ 'yes' if {way} else 'no' }}}}, as you mean it"
-    )
 
 
 def _null(way: str) -> ShownError:
@@ -94,9 +80,34 @@ class _Null:
         raise _null(self._way)
 
 
+class _Flag(int):
+    """True or false, and where it is: alike in all, but that it cannot be a text. Within a list or an object it is shown as Python's."""
+
+    def __new__(cls, value: bool, _: str) -> Self:
+        return super().__new__(cls, value)
+
+    def __init__(self, _: bool, way: str) -> None:
+        self.way = way
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    def __str__(self) -> Never:
+        raise FlagError(self.way, bool(self))
+
+    def __format__(self, _: str) -> Never:
+        raise FlagError(self.way, bool(self))
+
+
+def _plain(value: Any) -> Any:
+    return bool(value) if isinstance(value, _Flag) else value
+
+
 def _marked(value: Any, way: str) -> Any:
     if value is None:
         return _Null(way)
+    if isinstance(value, bool):
+        return _Flag(value, way)
     if isinstance(value, dict):
         return {name: _marked(one, f"{way}.{name}") for name, one in value.items()}
     return [_marked(one, f"{way}[{place}]") for place, one in enumerate(value)] if isinstance(value, list) else value
@@ -105,8 +116,8 @@ def _marked(value: Any, way: str) -> Any:
 def _checked(value: Any) -> Any:
     if value is None:
         raise _null(PART)
-    if isinstance(value, bool):
-        raise FlagError(value)
+    if isinstance(value, _Flag):
+        raise FlagError(value.way, bool(value))
     if isinstance(value, TemplateReference):
         raise ShownError("self is a name of Jinja's own; give the column another")
     if callable(value):
@@ -125,11 +136,18 @@ def _numbered(template: str) -> Any:
     return type(marking).from_string(marking, template)
 
 
+def _of_plain(function: Any) -> Any:
+    """A filter or test that takes true and false for what they are."""
+    return lambda *arguments, **named: function(*map(_plain, arguments), **named)
+
+
 @functools.cache
 def _strict(template: str) -> Any:
     from lm_eval import utils
 
     strict = utils.env.overlay(finalize=_checked)
-    strict.tests = strict.tests | {"none": lambda value: value is None or isinstance(value, _Null)}
+    strict.tests = strict.tests | {name: _of_plain(strict.tests[name]) for name in TESTS}
+    strict.tests["none"] = lambda value: value is None or isinstance(value, _Null)
+    strict.filters = strict.filters | {name: _of_plain(strict.filters[name]) for name in WORDS}
     strict.policies = strict.policies | {"json.dumps_kwargs": {"sort_keys": True, "default": lambda _: None}}
     return type(strict).from_string(strict, template)  # its own one is the plain environment's, kept (infra/harness/tasks.py)

@@ -23,8 +23,8 @@ from tests.flow import get, request
 pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
 MARKER = "xylograph"
 SAMPLES, BROKEN = 12, 5
-# Prompts, examples, targets, system text, template and answers hold the marker; BLEU keeps texts for its aggregate; an answer with one
-# number alone breaks the filter, and is a dead letter.
+# Prompts, examples, targets, system text, template and answers hold the marker; BLEU keeps texts for its aggregate; an answer that ends
+# with one number is mapped to nothing, which breaks the metric, and is a dead letter.
 TASK = r"""task: NAME
 dataset_path: me/secrets
 output_type: generate_until
@@ -39,11 +39,14 @@ filter_list:
   - name: all
     filter:
       - function: take_first
-  - name: second
+  - name: last
     filter:
       - function: regex
         regex_pattern: "(\\d+)"
-        group_select: 1
+        group_select: -1
+      - function: map
+        mapping_dict: {"100": null}
+        default_value: none
       - function: take_first
 metric_list:
   - metric: exact_match
@@ -59,7 +62,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """All processes, as talkative as they can be, with a data set that nobody else should read."""
     folder = tmp_path_factory.mktemp("data") / "me__secrets" / "default"
     folder.mkdir(parents=True)
-    rows = [{"question": f"{MARKER} {n}" + ("" if n == BROKEN else f" of {n + 1}"), "answer": f"{MARKER} has {n}"} for n in range(SAMPLES)]
+    rows = [{"question": f"{MARKER} {n} of {100 if n == BROKEN else n + 1}", "answer": f"{MARKER} has {n}"} for n in range(SAMPLES)]
     (folder / "test.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with faulty(tmp_path_factory.mktemp("home"), datasets=folder.parents[1], log_level="debug") as made:
         made.start("broker", "registry", "clickhouse", *PROCESSES)

@@ -47,10 +47,15 @@ FLAGS = {"f": True, "d": {"x": False}, "l": [True, False], "t": "text", "n": Non
     [
         ("{{f}}", "f is true, and would be shown as True, as Python writes it; write {{ 'yes' if f else 'no' }}, as you mean it"),
         ("{{t}}: {{d.x}}", "d.x is false, and would be shown as False, as Python writes it; write {{ 'yes' if d.x else 'no' }}"),
-        ("{% for one in l %}{{one}}{% endfor %}", "l[] is true"), ("{{f or n}}", "f is true"), ("{{f|default(false)}}", "f is true"),
-        ("{{ 'yes' if f else 'no' }}", None), ("{{f|lower}}", None), ("{{f|int}}", None), ("{{f|tojson}}", None),
-        ("{{ t == 'text' }}", None),
-        ("{% if f is true %}a{% else %}b{% endif %}", None), ("{{ ['no', 'yes'][f] }}", None), ("{{ t is string }}", None),
+        ("{% for one in l %}{{one}}{% endfor %}", "l[0] is true"), ("{{f or n}}", "f is true"), ("{{f|default(false)}}", "f is true"),
+        ("{{t ~ f}}", "f is true"), ("{{l|join}}", "l[0] is true"), ("{{'%s'|format(f)}}", "f is true"),
+        ("{{'{}'.format(f)}}", "f is true"),
+        ("{{ 'yes' if f else 'no' }}", None), ("{{f|lower}}", None), ("{{f|int}}", None), ("{{f + 1}}", None),
+        ("{{f|tojson}}", None), ("{{ t == 'text' }}", None), ("{% if f is true %}a{% else %}{{n}}{% endif %}", None),
+        ("{{ ['no', 'yes'][f] }}", None),
+        ("{% if f|string == 'True' and f|lower == 'true' and f == true and f in [true] %}a{% else %}{{n}}{% endif %}", None),
+        ("{% if f is boolean and f is not integer and f is sameas true and d.x is false %}a{% else %}{{n}}{% endif %}", None),
+        ("{{ {true: 'k'}[f] }}", None), ("{{ t is string }}", None), ("{{ not f }}", None), ("{{l}}", None), ("{{d}}", None),
     ],
 )  # fmt: skip
 def test_true_and_false_are_shown_as_somebody_means_them(template: str, shown: str | None) -> None:

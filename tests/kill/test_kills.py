@@ -109,7 +109,7 @@ def test_killed_ten_times_at_random_it_loses_nothing_and_counts_nothing_twice(
 
 def test_a_planner_killed_at_a_runs_completion_asks_for_its_judgements_once(stack: Settings, herd: Herd) -> None:
     """Dead when the run completes, it asks when it is back; dead again before it commits, it asks for the same."""
-    chat, engine = Chat(template="Score: {{ messages|length }}"), EngineChoice(name="echo")
+    chat, engine = Chat(template="{{ messages[-1].content }}\nScore: {{ messages|length }}"), EngineChoice(name="echo")
     judges = tuple(Judgement(task=USUAL, model=ModelRef(uri=name), engine=engine, chat=chat) for name in ("one", "two"))
 
     async def act() -> None:

@@ -24,21 +24,25 @@ from tests.flow import events_of, get, request
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore")]
 SAMPLES, KILLS, BROKEN = 14_042, 5, 7_021
 SAID = "1 of 14,042 not scored"
-# The second number of the answer counts; of an answer with only one, lm-eval's filter cannot take it, and raises.
-TASK = r"""task: shelf
+# The last number of the answer counts; one of them is mapped to nothing, over which lm-eval's metric raises.
+NUMBERS = json.dumps({str(n): str(n) for n in range(97)} | {str(BROKEN): None})
+TASK = rf"""task: shelf
 dataset_path: me/shelf
 output_type: generate_until
 test_split: test
-doc_to_text: "{{question}}"
-doc_to_target: "{{answer}}"
+doc_to_text: "{{{{question}}}}"
+doc_to_target: "{{{{answer}}}}"
 generation_kwargs:
   until: ["\n"]
 filter_list:
-  - name: second
+  - name: last
     filter:
       - function: regex
         regex_pattern: "(\\d+)"
-        group_select: 1
+        group_select: -1
+      - function: map
+        mapping_dict: {NUMBERS}
+        default_value: none
       - function: take_first
 metric_list:
   - metric: exact_match
@@ -109,7 +113,7 @@ async def counted(stack: Stack, run_id: str) -> None:
     assert sum(times.values()) - SAMPLES < KILLS * stack.settings.samples_per_job
     assert sorted(event.ordinal for event in scored) == [n for n in range(SAMPLES) if n != BROKEN]
     assert broken.ordinal == BROKEN
-    assert "IndexError" in broken.reason
+    assert "TypeError" in broken.reason
     letter = next(one for one in letters if one.event_id == broken.dead_letter_ref)
     assert letter.reason_code == "not-scorable"
     assert letter.payload in [record.payload for record in records if record.event.ordinal == BROKEN]  # type: ignore[union-attr]
@@ -120,7 +124,7 @@ def said_everywhere(stack: Stack, run_id: str) -> None:
     assert SAID in get(f"{stack.settings.api}/runs/{run_id}").text
     samples = get(f"{stack.settings.api}/runs/{run_id}/samples", params={"sort": "value"}).text
     assert f"sample {BROKEN}" in samples
-    assert "IndexError" in samples
+    assert "TypeError" in samples
     command = [sys.executable, "-m", "query_api.cli.main", "run", run_id]
     shown = subprocess.run(command, check=False, env=environment(stack.settings), capture_output=True, text=True, timeout=120)
     assert SAID in shown.stdout, shown.stderr
