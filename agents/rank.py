@@ -6,6 +6,7 @@ Ranking takes seconds for thousands of models: it is done in a thread, a board a
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import structlog
 
@@ -19,6 +20,7 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.results import RankingChanged
+from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.boards.keeping import loaded, telling
 from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
@@ -32,7 +34,7 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-4 {FORMULA_VERSION}"
+    version = f"books-5 {FORMULA_VERSION}"
     topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:
@@ -94,6 +96,8 @@ class Ranker:
         """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
         started = time.monotonic()
         try:
+            for run_id in books.lacking(name):
+                await until_available(partial(self._recall, books, run_id), what="kafka")
             events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name), self._known)
             if events:
                 await until_available(lambda: self._log.publish_all(events), what="kafka")
@@ -103,6 +107,14 @@ class Ranker:
             BOARDS_FAILED.inc()
             log_line.exception("board cannot be ranked", board=name)
         self._due[name] = 2 * time.monotonic() - started
+
+    async def _recall(self, books: Books, run_id: str) -> None:
+        """Reads back a run that is judged, and was forgotten for it counts no more."""
+        newest = None
+        async for record in self._log.of_key(RESULTS, run_id.encode()):
+            newest = record.event if isinstance(record.event, RunSettled) else newest
+        if newest:
+            books.recall(newest)
 
 
 def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:
