@@ -24,7 +24,8 @@ from schemas.results import RankingChanged
 from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.boards.keeping import loaded, telling
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
+from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.reckoned import Reckoned
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25

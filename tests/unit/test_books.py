@@ -18,7 +18,8 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import SWEPT_AFTER, Books
 from streams.boards.keeping import loaded, telling
-from streams.boards.ranking import Board, Reckoned, chosen, rank
+from streams.boards.ranking import Board, chosen, rank
+from streams.boards.reckoned import Reckoned
 from tests import measured
 from tests.runs import run_named
 
