@@ -281,6 +281,8 @@ class Settling:
                 for open_run in list(state.runs.runs.values()):
                     await self._give_up(open_run)
                     self._ask_again(state, open_run)
+                for closed in state.said.keys() - state.runs.runs.keys():  # by another worker's result
+                    del state.said[closed]
                 moved, state.moved = state.moved, set()
                 for run_id in sorted(moved):
                     if run := state.runs.runs.get(run_id):
