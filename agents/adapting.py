@@ -1,9 +1,10 @@
 """Other models' runs of tasks that are asked adaptively, read from the log when they are asked for.
 
-What was written after the request counts for nothing: a request that is planned again, after a crash, is planned alike.
+What was written after the request counts for nothing: a request that is planned again, after a crash, is planned alike. Of all runs only
+those that may serve are held meanwhile.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from schemas.results import RunScored
 from schemas.runs import Plan, RunChanged, RunState
 from schemas.trust import RunRetracted
 from streams.quality.adaptive import Source
-from streams.runs import step
+from streams.runs import TERMINAL, step
 from streams.settling.documents import unpacked
 from streams.topics import RETRACTIONS, RUN_SCORES, RUNS, Topic
 from streams.trust.privacy import PRIVATE
@@ -26,9 +27,9 @@ Sources = Mapping[str, Sequence[Source]]  # by task
 class _Run:
     """A run as the log tells it: its plan, its state, and when its plan was written, in µs."""
 
-    plan: Plan | None = None
+    plan: Plan
+    planned_us: int
     state: RunState | None = None
-    planned_us: int = 0
 
 
 async def sources_of(log: Log, request: EvaluationRequested, *, tasks: Collection[str], model_sha: str | None, before_us: int) -> Sources:
@@ -36,12 +37,13 @@ async def sources_of(log: Log, request: EvaluationRequested, *, tasks: Collectio
 
     `before_us`: Kafka's time of the request.
     """
-    runs = await _runs(log, request.organisation_id, before_us)
-    plans = {
-        run_id: run.plan for run_id, run in runs.items()
-        if run.state == "completed" and run.plan and run.plan.subject is None and run.plan.audit_of is None
-        and run.plan.model_sha != model_sha and any(one.task in tasks for one in run.plan.tasks)
-    }  # fmt: skip
+
+    def serves(plan: Plan) -> bool:
+        plain = plan.subject is None and plan.audit_of is None and plan.model_sha != model_sha
+        return plain and any(one.task in tasks for one in plan.tasks)
+
+    runs = await _runs(log, request.organisation_id, before_us, serves=serves)
+    plans = {run_id: run.plan for run_id, run in runs.items() if run.state == "completed"}
     scores = await _scores(log, plans.keys(), before_us)
     found = dict[str, list[Source]]()
     for (run_id, task), said in scores.items():
@@ -51,18 +53,22 @@ async def sources_of(log: Log, request: EvaluationRequested, *, tasks: Collectio
     return found
 
 
-async def _runs(log: Log, organisation_id: str, before_us: int) -> dict[str, _Run]:
-    """The runs of an organisation that stand, and that all of it may know."""
-    runs, void = dict[str, _Run](), set[str]()
+async def _runs(log: Log, organisation_id: str, before_us: int, *, serves: Callable[[Plan], bool]) -> dict[str, _Run]:
+    """The runs of an organisation that stand, that all of it may know, and whose plan serves."""
+    runs, retracted = dict[str, _Run](), set[str]()
     async for event, written_us in _events(log, (RUNS, RETRACTIONS), before_us):
-        if isinstance(event, RunRetracted) or (isinstance(event, RunChanged) and event.visibility == PRIVATE):
-            void.add(event.run_id)
+        if isinstance(event, RunRetracted):
+            retracted.add(event.run_id)
+        elif isinstance(event, RunChanged) and event.visibility == PRIVATE:
+            runs.pop(event.run_id, None)
         elif isinstance(event, RunChanged) and event.organisation_id == organisation_id:
-            run = runs.setdefault(event.run_id, _Run())
-            run.state = step(run.state, event.state)
-            if event.plan and run.plan is None:
-                run.plan, run.planned_us = event.plan, written_us
-    return {run_id: run for run_id, run in runs.items() if run_id not in void}
+            if event.plan and event.run_id not in runs and serves(event.plan):
+                runs[event.run_id] = _Run(event.plan, written_us)
+            if run := runs.get(event.run_id):
+                run.state = step(run.state, event.state)
+                if run.state in TERMINAL and run.state != "completed":
+                    del runs[event.run_id]
+    return {run_id: run for run_id, run in runs.items() if run_id not in retracted}
 
 
 async def _scores(log: Log, runs: Collection[str], before_us: int) -> dict[tuple[str, str], RunScored]:

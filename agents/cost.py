@@ -6,7 +6,8 @@ come by partition, and none is kept: when a price is published, those of the wor
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -14,12 +15,13 @@ import structlog
 
 from agents.app import consume, of_shards, or_end
 from agents.care import LONGEST_TOLD, give_up
-from agents.everywhere import Everywhere, events_of, told_of
+from agents.everywhere import Everywhere
 from agents.shards import Shards
 from infra.identity import producer
 from infra.kafka import Log, Place, Record
 from infra.retrying import until_available
 from infra.settings import Settings
+from schemas.catalogue import EVENTS
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
@@ -76,12 +78,12 @@ class Pricing:
     def dumping(self, state: Rates) -> Callable[[], bytes]:
         """What writes the events that make them."""
         events = list(state.folded.values())
-        return lambda: json.dumps(told_of(events, self._codec)).encode()
+        return lambda: json.dumps(_told_of(events, self._codec)).encode()
 
     def loaded(self, told: bytes) -> Rates:
         """The rates in such bytes. Raises: ValueError, KeyError."""
         state = Rates()
-        for event in events_of(json.loads(told), self._codec):
+        for event in _events_of(json.loads(told), self._codec):
             state.fold(event)
         return state
 
@@ -89,6 +91,17 @@ class Pricing:
         """Takes a record in."""
         if record.event:
             state.fold(record.event)
+
+
+def _told_of(events: Iterable[Event], codec: Codec) -> list[list[str]]:
+    """Events as JSON can hold them: each its name and its bytes."""
+    return [[type(event).__name__, b64encode(codec.encode(event)).decode()] for event in events]
+
+
+def _events_of(told: Iterable[Sequence[str]], codec: Codec) -> Iterator[Event]:
+    """The events that were told so. Raises: ValueError, KeyError."""
+    for name, payload in told:
+        yield codec.decode(b64decode(payload), EVENTS[name])
 
 
 @dataclass(slots=True)

@@ -5,8 +5,7 @@ It is restored from a snapshot and the log behind it, and then follows the log. 
 
 import asyncio
 import time
-from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Generic, Protocol, TypeVar
 
@@ -17,9 +16,6 @@ from agents.ending import end_where_hung
 from infra.kafka import Ends, Log, Record
 from infra.settings import Settings
 from infra.snapshots import Snapshots
-from schemas.catalogue import EVENTS
-from schemas.codec import Codec
-from schemas.event import Event
 from streams.topics import Topic
 
 S = TypeVar("S")
@@ -137,14 +133,3 @@ class Everywhere(Generic[S]):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.save()
-
-
-def told_of(events: Iterable[Event], codec: Codec) -> list[list[str]]:
-    """Events as JSON can hold them: each its name and its bytes."""
-    return [[type(event).__name__, b64encode(codec.encode(event)).decode()] for event in events]
-
-
-def events_of(told: Iterable[Sequence[str]], codec: Codec) -> Iterator[Event]:
-    """The events that were told so. Raises: ValueError, KeyError."""
-    for name, payload in told:
-        yield codec.decode(b64decode(payload), EVENTS[name])

@@ -1,11 +1,13 @@
 """Keeps boards: the shell of streams/boards. Every worker holds all results; each ranks the boards of its own partitions.
 
-Ranking takes seconds for thousands of models: it is done in a thread, a board at a time, and no board takes more than half of the time.
+Ranking takes seconds for thousands of models: it is done in a thread, a board at a time, and no board takes more than half of the time. A
+board is said whole: a long one waits longer before it is said again, so that many completions in a row do not each cost the log all of it.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import structlog
 
@@ -19,20 +21,23 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.codec import Codec
 from schemas.results import RankingChanged
+from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.boards.keeping import loaded, telling
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, Reckoned, chosen, rank
+from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.reckoned import Reckoned
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
 ROWS_A_PART = 500  # some 400 kB
+ROW_EVERY_S = 0.01  # a board of 1,000 models, some 190 kB (47 as the log holds it), every ten seconds at most
 log_line = structlog.get_logger()
 
 
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-4 {FORMULA_VERSION}"
+    version = f"books-5 {FORMULA_VERSION}"
     topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
     def __init__(self, codec: Codec) -> None:
@@ -92,17 +97,33 @@ class Ranker:
 
     async def _rank(self, name: str, books: Books) -> None:
         """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
-        started = time.monotonic()
+        started, rows = time.monotonic(), 0
         try:
+            for run_id in books.lacking(name):
+                await until_available(partial(self._recall, books, run_id), what="kafka")
             events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name), self._known)
             if events:
                 await until_available(lambda: self._log.publish_all(events), what="kafka")
                 books.said[name] = events[0].inputs_digest
-                log_line.info("ranked", board=name, rows=sum(len(event.rows) for event in events), parts=len(events))
+                rows = sum(len(event.rows) for event in events)
+                log_line.info("ranked", board=name, rows=rows, parts=len(events))
         except Exception:  # one board's: others go on
             BOARDS_FAILED.inc()
             log_line.exception("board cannot be ranked", board=name)
-        self._due[name] = 2 * time.monotonic() - started
+        self._due[name] = again_s(started, time.monotonic(), rows=rows)
+
+    async def _recall(self, books: Books, run_id: str) -> None:
+        """Reads back a run that is judged, and was forgotten for it counts no more."""
+        newest = None
+        async for record in self._log.of_key(RESULTS, run_id.encode()):
+            newest = record.event if isinstance(record.event, RunSettled) else newest
+        if newest:
+            books.recall(newest)
+
+
+def again_s(began_s: float, ended_s: float, *, rows: int) -> float:
+    """When a board may be ranked again that was ranked from then to then, and said with so many rows (0: it stood as before)."""
+    return ended_s + max(ended_s - began_s, rows * ROW_EVERY_S)
 
 
 def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:

@@ -15,12 +15,14 @@ import structlog
 
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
+from agents.asking_again import Waiting, ask_again, is_due
 from agents.care import give_up
 from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
 from infra.logging import frames
+from infra.partitioning import partition_for
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.event import Event
@@ -55,6 +57,7 @@ class Said:
     result: str | None = None
     broken: dict[tuple[str | None, str | None], LeftOut] = field(default_factory=dict)
     next_s: dict[str, float] = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Settling:
         self._log = log
         self._aggregating = aggregating
         self._builds = Builds(log)
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self.next_of: Callable[[int], Ends] = _unread
 
     def empty(self) -> Here:
@@ -276,6 +280,9 @@ class Settling:
             for state in list(states()):
                 for open_run in list(state.runs.runs.values()):
                     await self._give_up(open_run)
+                    self._ask_again(state, open_run)
+                for closed in state.said.keys() - state.runs.runs.keys():  # by another worker's result
+                    del state.said[closed]
                 moved, state.moved = state.moved, set()
                 for run_id in sorted(moved):
                     if run := state.runs.runs.get(run_id):
@@ -288,6 +295,20 @@ class Settling:
                 await self._tell(run, given_up)
         except Exception as error:  # noqa: BLE001  # one run's, and others go on
             log_line.error("cannot be given up", run_id=run.run_id, error=frames(error))
+
+    def _ask_again(self, state: Here, run: Run) -> None:
+        """Lets the newest scorer be asked for what it lacks of a run, beside the work, where that is due."""
+        said = state.said.setdefault(run.run_id, Said())
+        if run.run_id not in self._asking and is_due(run, said.waiting, now_s=time.monotonic()):
+            task = self._asking[run.run_id] = asyncio.create_task(self._asked_again(run))
+            task.add_done_callback(lambda _: self._asking.pop(run.run_id, None))
+
+    async def _asked_again(self, run: Run) -> None:
+        try:
+            partition = partition_for(run.run_id.encode(), (await self._log.partitions([RUNS]))[RUNS.name])
+            await until_available(partial(ask_again, self._log, run, partition=partition), what="kafka")
+        except Exception as error:  # noqa: BLE001  # one run's, and others go on
+            log_line.error("the newest scorer cannot be asked", run_id=run.run_id, error=frames(error))
 
     async def _told_progress(self, state: Here, run: Run) -> None:
         """What cannot be worked out of a run before it is complete holds up nobody: when it is, that is told."""

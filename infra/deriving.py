@@ -281,7 +281,7 @@ class _Rankings:
 
 async def _boards(log: Log, derived: Derived) -> None:
     """The boards that follow from all results must be the newest that were said, with these rows."""
-    books, said = Books(), _Rankings()
+    books, said = Books(whole=True), _Rankings()
     async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
         if record.event:
             books.fold(record.event)

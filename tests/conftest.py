@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -72,12 +73,18 @@ def environment(settings: Settings) -> dict[str, str]:
     return kept | given | {"HF_ENDPOINT": HUB, "PYTHONUNBUFFERED": "1", "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1"}
 
 
+def tied(*arguments: str, at_our_end: signal.Signals) -> list[str]:
+    """The command line of a Python that gets that signal when this process has ended, however it ends: no stack outlives its tests."""
+    tying = [sys.executable, "-S", str(Path(__file__).with_name("tied.py")), str(os.getpid()), str(int(at_our_end))]
+    return [*tying, sys.executable, *arguments]
+
+
 def spawn(*command: str, settings: Settings) -> subprocess.Popen[bytes]:
     """A child `python -m …` with these settings, its output in a file of the home's logs."""
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     with (logs / f"{'-'.join(command)}.log").open("ab") as out:
-        return subprocess.Popen([sys.executable, "-m", *command], env=environment(settings), stdout=out, stderr=out)
+        return subprocess.Popen(tied("-m", *command, at_our_end=signal.SIGKILL), env=environment(settings), stdout=out, stderr=out)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -95,7 +102,8 @@ def assert_alive(children: Sequence[subprocess.Popen[bytes]], settings: Settings
     """None has ended; one that has is named, with the end of its log: nobody waits for what cannot come."""
     for child in children:
         if (code := child.poll()) is not None:
-            name = "-".join(cast("list[str]", child.args)[2:])
+            arguments = cast("list[str]", child.args)
+            name = "-".join(arguments[arguments.index("-m") + 1 :])
             raise AssertionError(f"{name} ended with {code}: {(settings.home / 'logs' / f'{name}.log').read_text()[-2000:]}")
 
 

@@ -107,7 +107,7 @@ def rights(share: float, *, seed: int, documents: int = DOCUMENTS) -> list[float
 
 def evidence(*events: Iterable[Event], peaks: Mapping[str, int] | None = None) -> Evidence:
     """All that these events say."""
-    books = Books()
+    books = Books(whole=True)
     for several in events:
         for event in several:
             books.fold(event)

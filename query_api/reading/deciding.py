@@ -66,7 +66,7 @@ class Measurements:
     def __init__(self, reading: Reading, run_ids: Sequence[str] = ()) -> None:
         self._reading = reading
         self._run_ids = list(run_ids)
-        self._books = Books()
+        self._books = Books(whole=True)
         self._known: dict[str, set[str]] = {name: set() for name in KINDS}
         self.prices = PriceBook()
         self.evidence = Evidence(self._books, {})

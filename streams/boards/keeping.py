@@ -1,6 +1,6 @@
 """Books as bytes, and back: what a worker that starts has of them at once.
 
-What thousands of runs share is told once: their tasks. Of a run that counts on no board any more little is held, so little is told.
+What thousands of runs share is told once: their tasks. Of a run that is forgotten only its name is told.
 """
 
 import json
@@ -15,19 +15,22 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
 from streams.boards.results import ScoresSaid
+from streams.names import Names
 
 
 def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
     """What writes the books as they are now: it may be called in a thread, while they go on."""
     said, settled, environments = dict(books.said), list(books.settled.values()), list(books.environments.values())
     retracted, scores = list(books.retracted.values()), [(run_id, dict(own)) for run_id, own in books.scores.items()]
-    past = {run_id for run_id in books.settled if books.counts_no_more(run_id)}
+    past, names = {run_id for run_id in books.settled if books.counts_no_more(run_id)}, list(books.past)
+    stood = [[name, model, count] for name, models in books.stood.items() for model, count in models.items()]
 
     def write() -> bytes:
         tasks: dict[int, tuple[int, PlannedTask]] = {}
         runs = [(*_run(event, tasks, codec), event.run_id in past) for event in settled]
         return json.dumps({
-            "said": said, "runs": runs, "tasks": [task.model_dump(mode="json") for _, task in tasks.values()],
+            "said": said, "runs": runs, "past": _text(b"".join(names)), "stood": stood,
+            "tasks": [task.model_dump(mode="json") for _, task in tasks.values()],
             "environments": [_text(codec.encode(event)) for event in environments],
             "retracted": [_text(codec.encode(event)) for event in retracted],
             "scores": [
@@ -41,7 +44,7 @@ def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
 
 def loaded(told: bytes, codec: Codec) -> Books:
     """The books in such bytes. Raises: ValueError, KeyError, TypeError."""
-    found, books = json.loads(told), Books()
+    found, books = json.loads(told), Books(whole=True)  # until all of it is here
     for payload in found["environments"]:
         books.fold(codec.decode(b64decode(payload), EnvironmentSeen))
     for payload in found["retracted"]:
@@ -52,7 +55,10 @@ def loaded(told: bytes, codec: Codec) -> Books:
     for payload, planned, past in found["runs"]:
         event = _settled(codec.decode(b64decode(payload), RunSettled), (tasks[number] for number in planned))
         (books.recall if past else books.fold)(event)
-    books.said = found["said"]
+    books.said, books.past, books.whole = found["said"], Names(b64decode(found["past"])), False
+    books.stood.clear()
+    for name, model, count in found["stood"]:
+        books.stood[name][tuple(model)] = int(count)
     return books
 
 

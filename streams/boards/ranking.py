@@ -16,11 +16,9 @@ all goes before it.
 
 import hashlib
 import math
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +26,7 @@ from numpy.typing import NDArray
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams.boards import speeds
+from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
@@ -41,7 +40,6 @@ from streams.statistics.ranks import Standings, ranges, standings
 from streams.statistics.spreads import Clusters, Floats, numbered
 
 FORMULA_VERSION = "ranking-9"
-T = TypeVar("T")
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -78,27 +76,6 @@ class Entry:
                 *(["retracted"] if self.retracted else []),
             ]
         )
-
-
-@dataclass(slots=True)
-class Reckoned:
-    """What was reckoned of single runs before: a run that joins a board of thousands changes little of what the others come to.
-
-    So many figures are held, those that were asked for last.
-    """
-
-    most: int = 100_000
-    _held: OrderedDict[tuple[object, ...], Any] = field(default_factory=OrderedDict)
-
-    def of(self, about: tuple[object, ...], reckon: Callable[[], T]) -> T:
-        """What is held about this, or else what is reckoned now."""
-        if about not in self._held:
-            self._held[about] = reckon()
-            if len(self._held) > self.most:
-                self._held.popitem(last=False)
-        self._held.move_to_end(about)
-        found: T = self._held[about]
-        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,11 @@ def energy(speed: Mapping[str, Figure]) -> Figure | None:
 
 def alike(result: Result, others: Iterable[Result]) -> list[Result]:
     """Of these runs those that measured a speed which is the run's too, the newest first."""
-    found = [other for other in others if other.speed and other.model == result.model and _ran_on(other) == _ran_on(result)]
+    found = [other for other in others if other.speed and other.model == result.model and ran_on(other) == ran_on(result)]
     return sorted(found, key=lambda other: (other.latest_us, other.run_id), reverse=True)
 
 
-def _ran_on(result: Result) -> tuple[object, ...]:
+def ran_on(result: Result) -> tuple[object, ...]:
     """What a speed depends on beside the model: engine, version, precision, parallel sizes, device and environment."""
     used = result.engine
     told = (used.name, used.version, used.dtype, used.quantisation, used.tp, used.pp, used.device) if used else ()

@@ -21,6 +21,7 @@ from schemas.requests import CancellationRequested
 from schemas.results import PricePublished, TaskStopped
 from schemas.runs import RunChanged, RunDelayed
 from streams.errors import Invalid
+from streams.names import Names
 from streams.planning import task_of
 from streams.queue.bits import union
 from streams.queue.crew import Crew
@@ -29,7 +30,7 @@ from streams.queue.leases import Entry, Lease, Leaving
 from streams.queue.limits import Limit, limit_of
 from streams.queue.lines import key_of
 from streams.queue.money import Money
-from streams.queue.open_runs import Names, Run
+from streams.queue.open_runs import Run
 from streams.queue.places import At, Places
 from streams.queue.queueing import USUAL, Policy
 from streams.queue.shelves import Shelves

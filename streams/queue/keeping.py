@@ -12,13 +12,14 @@ from schemas.jobs import AgentBeat, Device, Job, JobError, Need
 from schemas.requests import Budget
 from schemas.results import PricePublished
 from schemas.runs import RunDelayed
+from streams.names import Names
 from streams.queue.crew import Agent, Crew
 from streams.queue.delays import Delays
 from streams.queue.dispatch import Pool
 from streams.queue.leases import Entry, Lease
 from streams.queue.lines import LineKey
 from streams.queue.money import Money, Priced, Used
-from streams.queue.open_runs import Names, Run
+from streams.queue.open_runs import Run
 from streams.queue.places import Places
 from streams.queue.succession import Succession
 

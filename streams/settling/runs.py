@@ -231,9 +231,10 @@ class OpenRuns:
     def close(self, run: Run) -> None:
         """Forgets a run of which all is said."""
         self.runs.pop(run.run_id, None)  # its result may have come back meanwhile
-        # Only what was completed can be scored anew.
+        # Only what was completed can be scored anew; a newer scorer that has begun is asked for all of it then.
         planned_at = run.planned_at if run.state == "completed" else None
-        self.closed[run.run_id] = planned_at, frozenset(version for _, version in run.scores)
+        whole = {version for (task, version), scores in run.scores.items() if scores.complete(run.expected(task) or 0)}
+        self.closed[run.run_id] = planned_at, frozenset(whole)
 
     def _settled(self, event: RunSettled) -> None:
         """A result that was said: a run of which nothing is awaited is closed, unless a newer scorer has come since."""

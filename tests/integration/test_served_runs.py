@@ -1,8 +1,8 @@
 """Runs of a model behind an address, through every process, beside the same model on the transformers engine."""
 
 import json
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from infra.settings import Settings
-from tests.conftest import end, free_ports
+from tests.conftest import end, free_ports, tied
 from tests.flow import PATIENCE_S
 from tests.integration.test_cli import assay, document
 from tests.models import tiny_llama
@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(folder: Path, flow: Settings) -> Iterator[str]:
     """The address of a server, a process of its own, that has the model and wants a key; the agents keep it."""
     (port,) = free_ports(1)
-    child = subprocess.Popen([sys.executable, "-m", "tests.openai_server", str(folder), str(port), NAME, KEY])
+    child = subprocess.Popen(tied("-m", "tests.openai_server", str(folder), str(port), NAME, KEY, at_our_end=signal.SIGKILL))
     address = f"http://127.0.0.1:{port}"
     (flow.home / "credentials").mkdir(exist_ok=True)
     (flow.home / "credentials" / "mine").write_text(f"{address}\n{KEY}\n")

@@ -21,7 +21,7 @@ from schemas.runs import RunChanged
 from schemas.trust import DeadLettered
 from streams.topics import REQUESTS
 from streams.trust.dead_letters import Letter, requeued
-from tests.conftest import environment, free_ports
+from tests.conftest import environment, free_ports, tied
 from tests.flow import get, until
 from tests.integration.test_supervisor import until_up
 from tests.runs import run_named
@@ -40,7 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     kafka, registry = free_ports(2)
     home = tmp_path_factory.mktemp("status")
     given = Settings(home=home, kafka=f"127.0.0.1:{kafka}", registry=f"http://127.0.0.1:{registry}")
-    popen = subprocess.Popen([sys.executable, "-c", RUN], env=environment(given))
+    popen = subprocess.Popen(tied("-c", RUN, at_our_end=signal.SIGTERM), env=environment(given))
     try:
         until_up(given, popen, "broker", "registry", "agents.dispatch")
         yield given

@@ -18,7 +18,7 @@ from infra.embedded.state import Status, state_file, status, write
 from infra.embedded.watching import Supervisor
 from infra.settings import Settings
 from streams.errors import Conflict, NotFound
-from tests.conftest import environment, free_ports
+from tests.conftest import environment, free_ports, tied
 from tests.flow import PATIENCE_S, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def running(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """A supervisor of the registry and the ClickHouse engine, in a process of its own."""
-    popen = subprocess.Popen([sys.executable, "-c", RUN], env=environment(settings))
+    popen = subprocess.Popen(tied("-c", RUN, at_our_end=signal.SIGTERM), env=environment(settings))
     try:
         until_up(settings, popen, "registry", "clickhouse")
         yield popen
@@ -115,7 +115,7 @@ def test_a_killed_supervisor_leaves_nothing_that_goes_on_half_alone(settings: Se
     names = ("broker", "registry", "clickhouse", "gpu_agent")
     chosen = f"processes=[one for one in stack() if one.name in {names}]"
     given = environment(settings.model_copy(update={"engine": "echo"}))
-    popen = subprocess.Popen([sys.executable, "-c", RUN.replace("processes=stack()[1:3]", chosen)], env=given)
+    popen = subprocess.Popen(tied("-c", RUN.replace("processes=stack()[1:3]", chosen), at_our_end=signal.SIGTERM), env=given)
     try:
         until_up(settings, popen, *names)
         family = psutil.Process(popen.pid).children(recursive=True)

@@ -7,11 +7,13 @@ from typing import cast
 import pytest
 
 from agents.aggregating import Aggregating
+from agents.asking_again import Waiting, ask_again, is_due
 from agents.settle import Here, Settling
 from infra.deriving import _recomputed
 from infra.kafka import Log, Record
 from infra.partitioning import partition_for
 from schemas.event import Event
+from schemas.measurements import SampleAnswered
 from schemas.results import RunScored, SampleScored
 from schemas.runs import ExpectedMetric, RunChanged
 from schemas.settled import RunSettled
@@ -19,11 +21,12 @@ from schemas.trust import DeadLettered
 from streams.boards.books import Books
 from streams.boards.ranking import rank
 from streams.settling import results
+from streams.settling.mixing import lacking
 from streams.settling.runs import OpenRuns
 from streams.topics import RESULTS, RUNS, SCORES
 from tests.in_memory import InMemory
 from tests.runs import run_named
-from tests.unit.test_results import planned, scored
+from tests.unit.test_results import HEADER, planned, scored
 
 R = run_named("r")
 HOME = partition_for(R.encode(), 4)
@@ -124,6 +127,71 @@ def test_where_scoring_anew_breaks_what_was_stands_and_the_run_is_closed_again(w
     world.say(*newer(0.5, version="3"))
     assert [task.scorer_version for task in world.results[-1].tasks] == ["3"]
     assert (len(world.results), world.results[-1].left_out, world.state.runs.runs) == (3, (), {})
+
+
+def answered(*ordinals: int) -> list[SampleAnswered]:
+    """The run's answers."""
+    return [
+        SampleAnswered(
+            **HEADER, run_id=R, job_id=f"{R}/t/0/0", attempt=1, task="t", build_id="build-t", ordinal=ordinal, repeat=0, seed=0,
+            arguments_sha="", answers=(),
+        )
+        for ordinal in ordinals
+    ]  # fmt: skip
+
+
+def by(version: str, *ordinals: int) -> list[Event]:
+    """Scores of these samples."""
+    found = [scored(R, ordinal, 1.0) for ordinal in ordinals]
+    return [SampleScored.model_validate(one.model_dump(exclude={"event_id"}) | {"scorer_version": version}) for one in found]
+
+
+def asked(world: World) -> list[int]:
+    """The samples whose answers are written again for the one open run."""
+    before = {place: len(records) for place, records in world.log.records.items()}
+    count = asyncio.run(ask_again(cast("Log", world.log), world.state.runs.run(R), partition=HOME))
+    new = [one.event for place, records in world.log.records.items() for one in records[before.get(place, 0) :]]
+    assert len(new) == count
+    return [one.ordinal for one in new if isinstance(one, SampleAnswered)]
+
+
+def test_a_run_in_whose_midst_a_newer_scorer_came_is_scored_by_it_whole() -> None:
+    """Else it would stay open for ever, at 100 %. While samples are to be scored by anybody, nobody is asked again."""
+    world = World()
+    world.say(planned(R, samples=3), *answered(0, 1, 2), *by("1", 0, 1))
+    assert asked(world) == []
+    world.say(*by("2", 1))
+    assert asked(world) == []
+    world.say(*by("2", 2))
+    assert world.results == [] and asked(world) == [0]
+    world.say(*by("2", 0))
+    assert [[task.scorer_version for task in one.tasks] for one in world.results] == [["2"]]
+    assert world.state.runs.runs == {}
+
+
+def test_a_run_that_a_newer_scorer_has_begun_to_score_anew_is_scored_by_it_whole() -> None:
+    """As one of whose last answers came to it once more, and no others."""
+    world = World()
+    world.say(
+        planned(R, samples=2, tasks=("t", "u")), *answered(0, 1), *by("1", 0, 1), scored(R, 0, 1.0, task="u"), scored(R, 1, 1.0, task="u")
+    )
+    world.say(*by("2", 1))
+    run = world.state.runs.run(R)
+    assert [(task, scores.settled_samples) for task, scores in lacking(run)] == [("t", 1), ("u", 0)]
+    assert asked(world) == [0]
+
+
+def test_a_run_is_asked_again_where_it_is_quiet_and_ever_less_often() -> None:
+    """Of one scorer alone nothing is lacking."""
+    world, waiting = World(), Waiting()
+    world.say(planned(R, samples=4), *by("1", 0, 1))
+    run = world.state.runs.run(R)
+    assert not is_due(run, waiting, now_s=1e6)
+    world.say(*by("2", 2))
+    due = [second for second in range(1000) if is_due(run, waiting, now_s=float(second))]
+    assert due == [30, 90, 210, 450, 930]
+    world.say(*by("2", 3))
+    assert [second for second in range(1000, 1031) if is_due(run, waiting, now_s=float(second))] == [1030]
 
 
 def test_what_is_left_out_is_recomputed_from_the_log(world: World) -> None:
