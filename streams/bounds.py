@@ -141,7 +141,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME, "burstiness": Number(1_000_000, 0.001),
         "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
         "shared_prefix_ratio": Number(1, 0), "shared_prefixes": Number(1_000_000, 1), "cancel_ratio": Number(1, 0),
-        "cancel_after_s": Number(DAY_S, 0.001),
+        "cancel_after_s": Number(DAY_S, 0.001), "turns": Number(MOST_TURNS, 1), "think_s": Number(DAY_S, 0),
     },
     Traced: {
         "at_ms": Number(7 * DAY_S * 1000), "input_tokens": Number(1_000_000), "output_tokens": Number(1_000_000),
