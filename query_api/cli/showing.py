@@ -298,6 +298,13 @@ def _notes(s: Mapping[str, Any]) -> Iterator[str]:
         yield f"{s['rows_skipped']:,} rows left out"
 
 
+def _energy(told: Mapping[str, Any]) -> str:
+    """What an output token took and how that is known; else why it is not."""
+    if told["joules_per_token"] is None:
+        return told["why_undefined"] or "no meter here"
+    return f"{told['joules_per_token']:.4f} J/token ({told['grade']}, {told['boundary']})"
+
+
 def _on_method(method: str) -> Iterator[str]:
     """What of a figure's method everybody should know."""
     if method.startswith("adaptive"):
@@ -311,9 +318,7 @@ def performance(told: Mapping[str, Any]) -> None:
     spread = [(name.upper(), *(_duration(told, name, part) for part in ("mean", "p50", "p95", "p99"))) for name in ("ttft", "itl", "e2e")]
     table(["", ">mean", ">p50", ">p95", ">p99"], spread)
     rate, tokens = number(told["requests_per_s"], 2), number(told["output_tokens_per_s"], 1)
-    per_token = told["energy"]["joules_per_token"]
-    say(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: "
-                  f"{energy(per_token, told['energy']['grade'])}")  # fmt: skip
+    say(f"{told['requests']} requests, {told['errors']} failed · {rate} requests/s · {tokens} tokens/s · energy: {_energy(told['energy'])}")
     for what in ("alone", "capacity"):
         if (value := told[f"{what}_tokens_per_s"]) is not None:
             say(f"{number(value, 1)} tokens/s {SAID[what]}")
