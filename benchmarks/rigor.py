@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks.harness import RESULTS, write
 from benchmarks.rigor_boards import of_boards
 from benchmarks.rigor_cells import Cell, Found, cells
+from benchmarks.rigor_choices import of_choices
 from benchmarks.rigor_errors import of_errors
 from benchmarks.rigor_joined import of_joined
 from benchmarks.rigor_page import page
@@ -30,7 +31,7 @@ EACH, FEWER, WIDE = 7, 200, 30
 
 def every_cell() -> list[Cell]:
     """All of them, grid by grid."""
-    return [*cells(), *of_boards(), *of_joined(), *of_errors(), *of_values(), *of_totals(), *of_power(), *of_people()]
+    return [*cells(), *of_boards(), *of_joined(), *of_errors(), *of_values(), *of_totals(), *of_power(), *of_people(), *of_choices()]
 
 
 def found(chosen: Sequence[Cell], *, simulations: int | None) -> Iterator[Found]:

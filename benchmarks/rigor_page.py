@@ -103,6 +103,7 @@ TITLES: Final = {
     "ranks": "Ranks: boards on which any range misses its model's true place",
     "joined": "What tasks share, on boards, in groups and in comparisons: how many intervals hold the truth, and boards with a false range",
     "errors": "Standard errors: how many half-widths are more than 3, or less than 0.8, times z of them",
+    "choices": "Recommendations from little: how much surer they say that they are than they are right",
     "suites": "Suites: how many intervals hold the mean of the tasks' shares",
     "clusters": "Clusters: how many intervals hold the share, of answers in G clusters",
     "pairs": "Paired differences: how many intervals hold the difference",
@@ -134,6 +135,8 @@ EXPLAINED: Final = {
     "samples share each. Of every other model skewed: its values are exponential, the others' normal.",
     "joined": "Equal models, and tasks whose answers about one document are alike (r = 0.6). Gaps: documents without a value,\n"
     "in each task others. SD: how far set-ups are apart, where documents are by 1; each suits all tasks alike.",
+    "choices": "Models whose abilities are apart by 0.3 (SD), where documents are by 1. Of two or three the scores stand as they are;\n"
+    "four or more are drawn towards what they have in common ([deciding](deciding.md)).",
     "suites": "K tasks of n samples. Equal: all have the share p; spread: they lie about it by up to nine tenths of the room that there\n"
     "is. Wilson's own interval holds 0.922 of one task at n = 50, p = 0.98, because samples are whole: hence the bound.",
     "clusters": "The bound is 0.93, or what Wilson's interval holds of G samples where that is less: clusters whose answers are all alike\n"

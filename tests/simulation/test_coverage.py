@@ -13,6 +13,7 @@ from scipy import stats
 from benchmarks.rigor import EACH, FEWER
 from benchmarks.rigor_boards import of_boards
 from benchmarks.rigor_cells import Cell, cells
+from benchmarks.rigor_choices import of_choices
 from benchmarks.rigor_errors import of_errors
 from benchmarks.rigor_joined import of_joined
 from benchmarks.rigor_people import labelled
@@ -32,6 +33,7 @@ EVERY = [
     *of_boards(),
     *of_joined(),
     *of_errors(),
+    *of_choices(),
     *of_values(),
     *tables(),
     *few(),
@@ -53,7 +55,7 @@ HARD = [
     "suites, same documents, r = 0.6, n = 200, p = 0.5",
     "joined, 5 models, 3 tasks over the same documents, 1 gaps in each: rows' intervals",
     "joined, 5 models, 3 tasks over the same documents, 1 gaps in each: boards with a range that misses",
-    "errors, 20 passages of 10 with nearly as many right", "errors, stopped at ±0.02 of 100",
+    "choices, 5 models, 20 documents", "errors, 20 passages of 10 with nearly as many right", "errors, stopped at ±0.02 of 100",
     "ranks, K = 5, n = 200, equal", "ranks, K = 20, n = 200, equal", "ranks, K = 5, equal, a passage of 100 and nine of 1",
     "ranks, K = 5, equal, 10 passages, heavy tail, values without a range", "pairs, G = 20, b = 0.01, c = 0, ICC = 0",
     "pairs, G = 20, b = 0.01, c = 0: intervals of no width", "clusters, G = 20, heavy tail, p = 0.98, ICC = 0.5",
