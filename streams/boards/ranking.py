@@ -18,26 +18,25 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams.boards import speeds
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
+from streams.boards.standing import Shared, Standing, standing
 from streams.boards.weighing import Counted, greatest, weights
 from streams.planning import board_of
 from streams.quality.adaptive import words
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
-from streams.quality.ranges import range_of
-from streams.statistics.intervals import RATIO, Interval, Ratio, joint_interval, mean_interval, ratio, ratio_of
-from streams.statistics.joining import Places, at_most, covariance, places, stretch, together
+from streams.statistics.intervals import Interval, joint_interval
+from streams.statistics.joining import Places, at_most, covariance, places, together
 from streams.statistics.ranks import Standings, ranges, standings
-from streams.statistics.spreads import Clusters, Floats, numbered
+from streams.statistics.spreads import Floats
 
 FORMULA_VERSION = "ranking-9"
 Data = tuple[str, str, int]  # task, build, samples
@@ -76,41 +75,6 @@ class Entry:
                 *(["retracted"] if self.retracted else []),
             ]
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Values of the samples that all entries have, shape [entries, samples], and the cluster of each, where any is shared.
-
-    `ordinals` says which they are; `name` is one of these samples and clusters.
-    """
-
-    values: Floats
-    clusters: Clusters | None
-    ordinals: Places
-    name: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How entries stand on a task: scores, shape [entries], their intervals, what joins them to other tasks', and the shared samples.
-
-    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one.
-    """
-
-    scores: Floats
-    intervals: list[Interval | None]
-    ratios: list[Ratio | None]
-    shared: Shared
-    within: Interval
-    over_setups: list[float]
-
-    @property
-    def width(self) -> float | None:
-        """Of the range, where it is known and no value lies outside of it."""
-        low, high = self.within
-        values = self.shared.values
-        return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,21 +218,19 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     """Rows from every task's shared samples, each task chance-corrected."""
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
-    standing = [_standing(entries, one, known, most=greatest(one.main_metric)) for one in planned]
+    each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
     chances = [one.chance or 0.0 for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
-    scores = (
-        np.sum([scale * one.scores for scale, one in zip(scales, standing, strict=True)], axis=0) - guessed if standing else np.zeros(0)
-    )
-    families = _families(planned, [one.shared for one in standing])
-    of_all = (*(one.shared.name for one in standing), *scales)
+    scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed if each else np.zeros(0)
+    families = _families(planned, [one.shared for one in each])
+    of_all = (*(one.shared.name for one in each), *scales)
     intervals = [
-        known.of((entry.run.run_id, entry.run.digest, of_all), partial(_joined, n, standing, scales, families, guessed))
+        known.of((entry.run.run_id, entry.run.digest, of_all), partial(_joined, n, each, scales, families, guessed))
         for n, entry in enumerate(entries)
     ]
     samples = [_samples(entry, tasks) for entry in entries]
-    own = [_places(family, standing, scales) for family in families]
+    own = [_places(family, each, scales) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
 
 
@@ -310,56 +272,13 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
     return low - guessed, high - guessed
 
 
-def _standing(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
-    """By the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure. Places are of what all have."""
-    task = planned.task
-    whole = [] if planned.setups else [entry for entry in entries if not (entry.run.stopped(task) or entry.run.part(task))]
-    every = _shared(entries, task, most)
-    shared = every if len(whole) == len(entries) else _shared(whole, task, most) if whole else None
-    told = zip(whole, shared.values, strict=True) if shared else ()
-    within = range_of(planned.main_metric) if most == 1 else RATIO
-    found = {
-        entry.run.run_id: known.of(
-            (entry.run.run_id, entry.run.digest, task, most, shared.name), partial(_of_values, row, shared, within)
-        )
-        for entry, row in told if shared
-    }  # fmt: skip
-    found |= {entry.run.run_id: _own(entry.run.figure(task), most) for entry in entries if entry.run.run_id not in found}
-    scores, intervals, ratios = zip(*(found[entry.run.run_id] for entry in entries), strict=True)
-    over_setups = [_over_setups(entry.run.figure(task), most) for entry in entries]
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, over_setups)
-
-
-def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
-    if not np.isfinite(row).all():
-        return math.nan, None, None
-    interval = mean_interval(row.tolist(), shared.clusters, within=within)
-    is_ratio = bool(((row >= 0) & (row <= 1)).all())
-    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else interval and ratio_of(float(row.mean()), interval)
-
-
-def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
-    """A figure's value (NaN for none) over the greatest that there is, and its interval."""
-    if figure is None or figure.value is None:
-        return math.nan, None, None
-    interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
-    return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
-
-
-def _over_setups(figure: Figure | None, most: int) -> float:
-    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
-    if figure is None or figure.setups < 2 or not figure.between_setups:
-        return 0.0
-    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
-
-
 def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
     planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
     samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
     better = told is None or told.higher_is_better
     if told is not None and told.aggregation == "mean":
-        found, sign = _standing(entries, planned, known), 1 if better else -1
+        found, sign = standing([entry.run for entry in entries], planned, known), 1 if better else -1
         own = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])]
         return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
     main = [entry.run.figure(task) for entry in entries]
@@ -372,25 +291,6 @@ def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[Rankin
     ]
     there = {row.run_id for row in rows}
     return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
-
-
-def _shared(entries: Sequence[Entry], task: str, most: int = 1) -> Shared:
-    """The main metric's values, over the greatest that there is, of the samples that all entries have."""
-    columns = [entry.run.documents[task] for entry in entries]
-    ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
-    if not len(ordinals):
-        return Shared(np.full((len(entries), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no entry has
-    values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
-    named = next((column for column in columns if column.clusters is not None), None)
-    if named is None or named.clusters is None:
-        return _named(values / most, ordinals)
-    clusters = numbered([named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
-    return _named(values / most, ordinals, clusters)
-
-
-def _named(values: Floats, ordinals: NDArray[np.int32], clusters: Places | None = None) -> Shared:
-    told = ordinals.tobytes() + (clusters.tobytes() if clusters is not None else b"")
-    return Shared(values, clusters, ordinals.astype(np.intp), hashlib.sha256(told).digest())
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:

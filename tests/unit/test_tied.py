@@ -1,6 +1,5 @@
 """What tests start does not outlive them, however they end."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -22,11 +21,10 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
     """A pytest that is killed ends nothing by itself; the child has the pid that its parent knows."""
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        child = psutil.Process(int(parent.stdout.readline()))
-        give_up = time.monotonic() + 60
-        while child.cmdline()[1] != "-c" and time.monotonic() < give_up:
+        child, give_up = psutil.Process(int(parent.stdout.readline())), time.monotonic() + 60
+        while child.cmdline()[1:2] != ["-c"] and time.monotonic() < give_up:  # none, while it becomes another
             time.sleep(0.01)
-        parent.send_signal(signal.SIGKILL)
+        parent.kill()
     while child.is_running() and time.monotonic() < give_up:
         time.sleep(0.01)
     assert not child.is_running()

@@ -1,0 +1,117 @@
+"""How runs stand on one task: by the samples that all of them have, each with its interval, and what joins it to other tasks."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.results import Figure
+from schemas.runs import PlannedTask
+from streams.boards.reckoned import Reckoned
+from streams.boards.results import Result
+from streams.quality.ranges import range_of
+from streams.statistics.intervals import RATIO, Interval, Ratio, mean_interval, ratio, ratio_of
+from streams.statistics.joining import Places, stretch
+from streams.statistics.spreads import Clusters, Floats, numbered
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Values of the samples that all runs have, shape [runs, samples], and the cluster of each, where any is shared.
+
+    `ordinals` says which they are; `name` is one of these samples and clusters.
+    """
+
+    values: Floats
+    clusters: Clusters | None
+    ordinals: Places
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How runs stand on a task: scores, shape [runs], their intervals, what joins them to other tasks', and the shared samples.
+
+    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one.
+    """
+
+    scores: Floats
+    intervals: list[Interval | None]
+    ratios: list[Ratio | None]
+    shared: Shared
+    within: Interval
+    over_setups: list[float]
+
+    @property
+    def width(self) -> float | None:
+        """Of the range, where it is known and no value lies outside of it."""
+        low, high = self.within
+        values = self.shared.values
+        return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
+
+
+def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
+    """How runs stand on a task: by the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure.
+
+    Places are of what all have.
+    """
+    task = planned.task
+    whole = [] if planned.setups else [run for run in runs if not (run.stopped(task) or run.part(task))]
+    every = _shared(runs, task, most)
+    shared = every if len(whole) == len(runs) else _shared(whole, task, most) if whole else None
+    told = zip(whole, shared.values, strict=True) if shared else ()
+    within = range_of(planned.main_metric) if most == 1 else RATIO
+    found = {
+        run.run_id: known.of((run.run_id, run.digest, task, most, shared.name), partial(_of_values, row, shared, within))
+        for run, row in told if shared
+    }  # fmt: skip
+    found |= {run.run_id: _own(run.figure(task), most) for run in runs if run.run_id not in found}
+    scores, intervals, ratios = zip(*(found[run.run_id] for run in runs), strict=True)
+    over_setups = [_over_setups(run.figure(task), most) for run in runs]
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, over_setups)
+
+
+def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
+    if not np.isfinite(row).all():
+        return math.nan, None, None
+    interval = mean_interval(row.tolist(), shared.clusters, within=within)
+    is_ratio = bool(((row >= 0) & (row <= 1)).all())
+    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else interval and ratio_of(float(row.mean()), interval)
+
+
+def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
+    """A figure's value (NaN for none) over the greatest that there is, and its interval."""
+    if figure is None or figure.value is None:
+        return math.nan, None, None
+    interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
+    return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
+
+
+def _over_setups(figure: Figure | None, most: int) -> float:
+    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
+    if figure is None or figure.setups < 2 or not figure.between_setups:
+        return 0.0
+    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
+
+
+def _shared(runs: Sequence[Result], task: str, most: int = 1) -> Shared:
+    """The main metric's values, over the greatest that there is, of the samples that all runs have."""
+    columns = [run.documents[task] for run in runs]
+    ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
+    if not len(ordinals):
+        return Shared(np.full((len(runs), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no run has
+    values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
+    named = next((column for column in columns if column.clusters is not None), None)
+    if named is None or named.clusters is None:
+        return _named(values / most, ordinals)
+    clusters = numbered([named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
+    return _named(values / most, ordinals, clusters)
+
+
+def _named(values: Floats, ordinals: NDArray[np.int32], clusters: Places | None = None) -> Shared:
+    told = ordinals.tobytes() + (clusters.tobytes() if clusters is not None else b"")
+    return Shared(values, clusters, ordinals.astype(np.intp), hashlib.sha256(told).digest())
