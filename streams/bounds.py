@@ -118,7 +118,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "event_id": NAME, "organisation_id": NAME, "occurred_us": Number(END_US, 0), "trace_parent": NAME, "submitter": NAME,
         "campaign": NAME, "suite": NAME, "tasks": Several(1_000), "judges": Several(100, characters=4_000), "stop_rule": NAME,
         "priority": Number(1_000, -1_000), "credential_ref": NAME, "labels": Several(100), "pool": POOL,
-        "suite_version": NAME,        "judgements": Several(100), "model_published": NAME, "model_licences": Several(100),
+        "suite_version": NAME, "judgements": Several(100), "model_published": NAME, "model_licences": Several(100),
         "adaptive": Number(MOST_SAMPLES), "audit_ratio": Number(1),
     },
     Producer: {"service": NAME, "version": NAME, "commit": NAME},
@@ -141,7 +141,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "output_tokens": Number(1_000_000), "url": PLACE, "api": NAME, "burstiness": Number(1_000_000, 0.001),
         "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
         "shared_prefix_ratio": Number(1, 0), "shared_prefixes": Number(1_000_000, 1), "cancel_ratio": Number(1, 0),
-        "cancel_after_s": Number(DAY_S, 0.001),
+        "cancel_after_s": Number(DAY_S, 0.001), "turns": Number(MOST_TURNS, 1), "think_s": Number(DAY_S, 0),
     },
     Traced: {
         "at_ms": Number(7 * DAY_S * 1000), "input_tokens": Number(1_000_000), "output_tokens": Number(1_000_000),

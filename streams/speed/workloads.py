@@ -42,10 +42,6 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
 
 def _check_chats(workload: Workload) -> None:
     """Whether chats of several turns can be: only a server is asked so, by its chats, and a trace or a sweep has requests of its own."""
-    if workload.turns < 1 or workload.turns > bounds.MOST_TURNS:
-        raise Invalid(f"turns is {workload.turns:,}: give 1 to {bounds.MOST_TURNS}", code="out-of-bounds")
-    if not 0 <= workload.think_s <= bounds.DAY_S:
-        raise Invalid(f"think_s is {workload.think_s:g}: give 0 to {bounds.DAY_S:,} seconds, a day", code="out-of-bounds")
     if workload.turns == 1 and workload.think_s:
         raise Invalid("think_s is for chats of several turns: give turns, or leave it out", code=CODE)
     if workload.turns > 1 and (workload.url is None or workload.api != "chat"):

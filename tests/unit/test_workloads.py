@@ -133,8 +133,8 @@ def test_a_profile_without_its_rate_is_refused() -> None:
         ),
         ("transformers", {"requests": 3, "turns": 2}, "turns are a chat's, which a server is asked for: give its url, and api chat"),
         ("transformers", {"requests": 3, "turns": 2, "url": "http://h"}, "give its url, and api chat"),
-        ("transformers", {"requests": 3, "turns": 101, "url": "http://h", "api": "chat"}, "turns is 101: give 1 to 100"),
-        ("transformers", {"requests": 3, "turns": 0}, "turns is 0: give 1 to 100"),
+        ("transformers", {"requests": 3, "turns": 101, "url": "http://h", "api": "chat"}, "workload.turns 101: give 1 to 100"),
+        ("transformers", {"requests": 3, "turns": 0}, "workload.turns 0: give 1 to 100"),
         ("transformers", {"requests": 3, "think_s": 2}, "think_s is for chats of several turns"),
         ("transformers", {"requests": 3, "turns": 2, "url": "http://h", "api": "chat", "profile": "sweep"}, "not for profile sweep"),
         (
