@@ -49,6 +49,10 @@ def _finite(value: float) -> float:
 Double = Annotated[float, AfterValidator(_not_nan)]
 # All else: what somebody asks for or states, what a meter or a clock tells, a share, a rate, a parameter that was fitted.
 Finite = Annotated[float, AfterValidator(_finite)]
+# Who says something, and why: shown on pages and in tables, and kept with every run that it is about.
+MOST_WHO, MOST_WHY = 200, 2000
+Who = Annotated[str, Field(max_length=MOST_WHO)]
+Why = Annotated[str, Field(max_length=MOST_WHY)]
 
 
 def derive_id(kind: str, *parts: object) -> str:

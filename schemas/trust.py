@@ -4,7 +4,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from schemas.event import Double, Event, Finite, Record, RunId, Visibility
+from schemas.event import Double, Event, Finite, Record, RunId, Visibility, Who, Why
 from schemas.runs import RunState
 
 SEALS_KEY: Final = b"seals"
@@ -147,8 +147,8 @@ class RunRetracted(Event):
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
-    by: str
-    reason: str
+    by: Who
+    reason: Why
 
 
 class AccessChanged(Event):
