@@ -10,7 +10,7 @@ from streams.errors import Invalid
 
 # Aliases make a small file large: what they lead to counts each time.
 MOST_NODES: Final = 100_000
-MERGE: Final = "tag:yaml.org,2002:merge"
+STR, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 KINDS: Final = ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge")
 PLAIN: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in KINDS)
 TAGGED: Final = "yaml"
@@ -151,11 +151,23 @@ def _check_node(node: Any, *, code: str) -> None:
 
 
 def _check_keys(node: Any, *, code: str) -> None:
-    first: dict[str, Any] = {}
+    first: dict[Any, Any] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise wrong(key, "a key must be a word, not a list or a mapping", code=code)
-        if key.tag != MERGE and key.value in first:
-            line = first[key.value].start_mark.line + 1
-            raise wrong(key, f"{key.value!r} is there twice, here and in line {line}; the first would be lost: keep one", code=code)
-        first[key.value] = key
+        names = (key.value, _named(key))
+        if key.tag != MERGE and (known := next((first[name] for name in names if name in first), None)):
+            told = repr(key.value) if known.value == key.value else f"{key.value!r}, which YAML reads as the same as {known.value!r},"
+            line = known.start_mark.line + 1
+            raise wrong(key, f"{told} is there twice, here and in line {line}; the first would be lost: keep one", code=code)
+        first |= dict.fromkeys(names, key)
+
+
+def _named(key: Any) -> Any:
+    """What a mapping has a key by: yes and true are one, and so are 1 and 1.0. Its text, where it is no plain value."""
+    if key.tag in (STR, MERGE) or key.tag not in PLAIN:
+        return key.value
+    try:
+        return value_of(key)
+    except (ValueError, OverflowError, IndexError):
+        return key.value  # its own check says what is wrong with it

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Record, Text
+from schemas.event import Event, Finite, Record, Text
 from schemas.runs import ExpectedMetric
 
 RequestType = Literal["loglikelihood", "loglikelihood_rolling", "generate_until", "multiple_choice"]
@@ -47,7 +47,7 @@ class TaskBuilt(Event):
     expected: tuple[ExpectedMetric, ...] = ()
     main_metric: str = ""
     main_filter: str = "none"
-    chance: Double | None = None
+    chance: Finite | None = None
     config_json: str = "{}"
     own_examples: int = 0
     rows_skipped: int = 0

@@ -29,11 +29,11 @@ class Sized(Record):
     goodput_per_s: Double
     places: int
     service_s: Double
-    busy_ratio: Double
-    waiting_ratio: Double
-    too_long_ratio: Double
-    longest_wait_s: Double
-    mean_wait_s: Double | None
+    busy_ratio: Finite
+    waiting_ratio: Finite
+    too_long_ratio: Finite
+    longest_wait_s: Finite
+    mean_wait_s: Finite | None
 
 
 class Guide(Record):
@@ -59,9 +59,9 @@ class Contender(Record):
     model: str
     engine: str
     hardware: str
-    feasible: Double
-    pareto: Double
-    confidence: Double
+    feasible: Finite
+    pareto: Finite
+    confidence: Finite
     loss: Double
     why: str
     figures: tuple[DrawnFigure, ...]
@@ -79,7 +79,7 @@ class Rejected(Record):
     model: str
     engine: str
     hardware: str
-    feasible: Double
+    feasible: Finite
     reason: str
     changes: tuple[str, ...]
     measured_by: tuple[RunId, ...]
@@ -114,7 +114,7 @@ class NextRun(Record):
 
     what: str
     usd: Double | None
-    confidence: Double | None
+    confidence: Finite | None
     gain: Double | None
     words: str
     commands: tuple[str, ...]
@@ -170,7 +170,7 @@ class DecisionRecorded(Event):
     chosen: str
     by: str
     stated_ratio: Finite | None
-    confidence: Double | None
+    confidence: Finite | None
     note: str = ""
 
 

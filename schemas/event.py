@@ -40,14 +40,19 @@ def _not_nan(value: float) -> float:
 
 def _finite(value: float) -> float:
     if not math.isfinite(value):
-        raise ValueError(f"{value} is not a value here: give a number, or leave it out for no limit")
+        raise ValueError(f"{value} is not a value here: give a number, or null where there is none")
     return value
 
 
-# A figure, which may be infinite: the logarithm of no chance at all is.
+# A likelihood, a metric's value, and what is reckoned or shown of these (figures, boards, comparisons), which may be infinite: the
+# logarithm of no chance at all is, and so is a perplexity.
 Double = Annotated[float, AfterValidator(_not_nan)]
-# What somebody asks for: a time, a rate, a width.
+# All else: what somebody asks for or states, what a meter or a clock tells, a share, a rate, a parameter that was fitted.
 Finite = Annotated[float, AfterValidator(_finite)]
+# Who says something, and why: shown on pages and in tables, and kept with every run that it is about.
+MOST_WHO, MOST_WHY = 200, 2000
+Who = Annotated[str, Field(max_length=MOST_WHO)]
+Why = Annotated[str, Field(max_length=MOST_WHY)]
 
 
 def derive_id(kind: str, *parts: object) -> str:

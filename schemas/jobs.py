@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from schemas.builds import ContentPlace
-from schemas.event import SHOWN, Double, Event, Record, RunId, Visibility, is_run_id
+from schemas.event import SHOWN, Event, Finite, Record, RunId, Visibility, is_run_id
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Objective, Workload
 
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
@@ -196,7 +196,7 @@ class Device(Record):
     uuid: str
     name: str
     memory_bytes: int
-    power_limit_w: Double | None = None
+    power_limit_w: Finite | None = None
 
 
 class Running(Record):

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from schemas.event import Double, Event, RunId, Text
+from schemas.event import Event, Finite, RunId, Text
 
 
 class AnswerLabelled(Event):
@@ -28,7 +28,7 @@ class AnswerLabelled(Event):
     request: int
     draw: int
     by: str
-    value: Double
+    value: Finite
     swapped: bool = False
     note: Text | None = None
     revision: int = 0

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Record, RunId, Text
+from schemas.event import Double, Event, Finite, Record, RunId, Text
 
 Phase = Literal["warmup", "steady", "drain"]
 
@@ -72,7 +72,7 @@ class LoadClient(Record):
     in_flight: int
     queued_ns: int | None = None
     loop_lag_ns: int | None = None
-    cpu_ratio: Double | None = None
+    cpu_ratio: Finite | None = None
     dropped: bool = False
 
 
@@ -120,7 +120,7 @@ class RequestTimed(Event):
     apportioned: bool = False
     loop: Literal["open", "closed"] | None = None
     step: int | None = None
-    step_rate_per_s: Double | None = None
+    step_rate_per_s: Finite | None = None
 
 
 class TokensTimed(Event):
@@ -158,11 +158,11 @@ class ResourceRead(Event):
     device_uuid: str | None
     scope: Literal["device", "process", "cgroup", "host"]
     jobs_active: tuple[str, ...]
-    util_ratio: Double | None = None
+    util_ratio: Finite | None = None
     memory_bytes: int | None = None
-    power_w: Double | None = None
+    power_w: Finite | None = None
     energy_uj: int | None = None
-    temperature_c: Double | None = None
+    temperature_c: Finite | None = None
     clock_hz: int | None = None
     throttle: str | None = None
     method: str
@@ -170,8 +170,8 @@ class ResourceRead(Event):
     own_cost_ns: int
     attempts: tuple[int, ...] = ()
     energy_range_uj: int | None = None
-    idle_w: Double | None = None
-    processor_s: Double | None = None
+    idle_w: Finite | None = None
+    processor_s: Finite | None = None
 
     def partition_key(self) -> bytes:
         """The run of the job that was active (a job's id begins with its run's); the agent, where none was."""

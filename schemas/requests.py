@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.event import Event, Finite, Record, RunId
+from schemas.event import Event, Finite, Record, RunId, Who, Why
 
 Purpose = Literal["evaluate", "audit", "train"]
 Varied = Literal["seed", "format"]
@@ -241,8 +241,8 @@ class CancellationRequested(Event):
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
-    by: str
-    message: str = ""
+    by: Who
+    message: Why = ""
 
     @property
     def why(self) -> str:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Record, RunId
+from schemas.event import Double, Event, Finite, Record, RunId
 from schemas.requests import Chat, Objective
 
 # A step of a sweep was kept, missed its service level, saturated the server, failed, or was more than the client can send.
@@ -143,15 +143,15 @@ class TaskStopped(Event):
     samples: int
     planned: int
     not_scored: int
-    half_width: Double
-    confidence: Double
+    half_width: Finite
+    confidence: Finite
 
 
 class LoadStep(Record):
     """A step of a sweep, at that rate; null: one stream alone. `why`, where it was not kept, in words."""
 
     step: int
-    rate_per_s: Double | None
+    rate_per_s: Finite | None
     verdict: Verdict
     why: str | None = None
     figures: tuple[Figure, ...]

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from schemas.event import Double, Event, Record, RunId
+from schemas.event import Event, Finite, Record, RunId
 from schemas.requests import Chat, EngineChoice, ModelRef, Stopping
 
 RunState = Literal["planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -52,12 +52,12 @@ class Adaptive(Record):
     documents: int
     fitted_runs: tuple[RunId, ...]
     ordinals: tuple[int, ...]
-    slopes: tuple[Double, ...]
-    intercepts: tuple[Double, ...]
-    rest_mean: tuple[Double, ...]
-    rest_variance: tuple[Double, ...]
-    misfit: Double
-    error_ratio: Double
+    slopes: tuple[Finite, ...]
+    intercepts: tuple[Finite, ...]
+    rest_mean: tuple[Finite, ...]
+    rest_variance: tuple[Finite, ...]
+    misfit: Finite
+    error_ratio: Finite
 
 
 class PlannedTask(Record):
@@ -80,7 +80,7 @@ class PlannedTask(Record):
     expected: tuple[ExpectedMetric, ...]
     main_metric: str
     main_filter: str
-    chance: Double | None = None
+    chance: Finite | None = None
     group: str | None = None
     trust_code: bool = False
     judged: str | None = None
@@ -122,7 +122,7 @@ class Estimate(Record):
     kv_bytes: int = 0
     activation_bytes: int = 0
     overhead_bytes: int = 0
-    s: Double | None = None
+    s: Finite | None = None
     usd_nano: int | None = None
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
-from schemas.event import Double, Event, Record, RunId, Visibility
+from schemas.event import Double, Event, Finite, Record, RunId, Visibility, Who, Why
 from schemas.runs import RunState
 
 SEALS_KEY: Final = b"seals"
@@ -117,7 +117,7 @@ class RunAudited(Event):
 
     run_id: RunId
     audit_run: RunId
-    equal_ratio: Double
+    equal_ratio: Finite
     differences: tuple[str, ...]
     samples: int = 0
     equal: int = 0
@@ -125,7 +125,7 @@ class RunAudited(Event):
     unmatched: int = 0
     asked: int = 0
     state: RunState | None = None
-    tolerance: Double = 0.0
+    tolerance: Finite = 0.0
     differing_by: dict[str, int] = Field(default_factory=dict)
     differing: tuple[SampleDiffers, ...] = ()
     metrics: tuple[MetricDiffers, ...] = ()
@@ -147,8 +147,8 @@ class RunRetracted(Event):
     key: ClassVar[tuple[str, ...]] = ("run_id",)
 
     run_id: RunId
-    by: str
-    reason: str
+    by: Who
+    reason: Why
 
 
 class AccessChanged(Event):

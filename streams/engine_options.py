@@ -4,7 +4,6 @@ A request is refused by this list when it is made, and when it is planned; an en
 """
 
 import difflib
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +12,9 @@ from streams.errors import Invalid
 
 MOST_DIGITS: Final = 12
 LONGEST_QUOTE: Final = 40
+MOST_WINDOW: Final = 100_000_000  # tokens; the longest windows that are told of are some 10 million
+MOST_AT_ONCE: Final = 10_000_000  # tokens
+MOST_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +25,15 @@ class Option:
     read: Callable[[str], Any] = str
 
 
-def whole(least: int, *, most: int | None = None) -> Option:
-    """A whole number between these."""
+def whole(least: int, most: int) -> Option:
+    """A whole number from one to the other."""
 
     def read(told: str) -> Any:
         if not (told.isascii() and told.isdecimal() and len(told) < MOST_DIGITS):
             raise ValueError
         return _between(int(told), least, most)
 
-    return Option(f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most:,}", read)
+    return Option(f"a whole number from {least} to {most:,}", read)
 
 
 def one_of(values: Mapping[str, Any]) -> Option:
@@ -45,8 +47,8 @@ def one_of(values: Mapping[str, Any]) -> Option:
     return Option(" or ".join(filter(None, values)), read)
 
 
-def _between(number: Any, least: float, most: float | None) -> Any:
-    if not math.isfinite(number) or number < least or (most is not None and number > most):
+def _between(number: Any, least: float, most: float) -> Any:
+    if not least <= number <= most:
         raise ValueError
     return number
 
@@ -68,10 +70,12 @@ def _labels(told: str) -> dict[str, str]:
 TEXT: Final = Option("a text")
 FLAG: Final = one_of({"true": True, "false": False})
 SHARE: Final = Option("a share, above 0, at most 1", _share)
-MILLISECONDS: Final = Option("milliseconds, 0 or more", lambda told: _between(float(told), 0, None))
+MILLISECONDS: Final = Option(f"milliseconds, 0 to {MOST_MS:,}", lambda told: _between(float(told), 0, MOST_MS))
 LABELS: Final = Option("asked=model's, as toxic=LABEL_1, each asked once", _labels)
 # What every engine here has that reads files.
-USUAL: Final[Mapping[str, Option]] = {"batch_tokens": whole(1), "max_length": whole(1), "threads": whole(1, most=1024)}
+USUAL: Final[Mapping[str, Option]] = {
+    "batch_tokens": whole(1, MOST_AT_ONCE), "max_length": whole(1, MOST_WINDOW), "threads": whole(1, 1024),
+}  # fmt: skip
 
 
 def values(engine: str, options: Mapping[str, str], known: Mapping[str, Option]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from schemas.requests import ModelRef
-from streams.engine_options import FLAG, LABELS, MILLISECONDS, SHARE, TEXT, USUAL, Option, one_of, values, whole
+from streams.engine_options import FLAG, LABELS, MILLISECONDS, MOST_WINDOW, SHARE, TEXT, USUAL, Option, one_of, values, whole
 from streams.errors import Invalid
 from streams.hub_names import named
 
@@ -35,10 +35,12 @@ VLLM: Final = ("vllm",)
 KV: Final = one_of({"float16": "float16", "float32": "float32"})  # how keys and values are kept
 FAILURES: Final = one_of({word: word for word in ("", "load", "hang", "oom", "crash", "raise")})
 SERVED: Final[Mapping[str, Option]] = {
-    "url": TEXT, "tokenizer": TEXT, "max_length": whole(8), "concurrency": whole(1), "retries": whole(0), "timeout_s": whole(1),
+    "url": TEXT, "tokenizer": TEXT, "max_length": whole(8, MOST_WINDOW), "concurrency": whole(1, 1024), "retries": whole(0, 100),
+    "timeout_s": whole(1, 86_400),
 }  # fmt: skip
 SPREAD: Final[Mapping[str, Option]] = {
-    "gpu_memory_utilization": SHARE, "enforce_eager": FLAG, "tensor_parallel_size": whole(1), "pipeline_parallel_size": whole(1),
+    "gpu_memory_utilization": SHARE, "enforce_eager": FLAG, "tensor_parallel_size": whole(1, 1024),
+    "pipeline_parallel_size": whole(1, 1024),
 }  # fmt: skip
 # What is said of weights, their dtype and their device where nobody here can see them.
 UNKNOWN: Final = "unknown"
@@ -84,11 +86,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "echo": Kind(
         "a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",),
-        options={"answers": TEXT, "delay_ms": MILLISECONDS, "fail": FAILURES, "fail_after": whole(0)},
+        options={"answers": TEXT, "delay_ms": MILLISECONDS, "fail": FAILURES, "fail_after": whole(0, 10_000_000)},
     ),
     "encoder": Kind(
         "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ("cpu", "cuda", "mps"),
-        TORCH, tokens=False, options={**USUAL, "layer": whole(0)},
+        TORCH, tokens=False, options={**USUAL, "layer": whole(0, 1000)},
     ),
     "gguf": Kind(
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.submitting import Batch, Submission, requested, submissions_of
+from schemas.event import Who, Why
 from streams.errors import Conflict
 from streams.runs import TERMINAL
 
@@ -37,8 +38,8 @@ class Cancellation(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "me", "message": "the wrong model"}]})
 
-    by: str = "api"
-    message: str = ""
+    by: Who = "api"
+    message: Why = ""
 
 
 class Retracting(Shape):
@@ -46,8 +47,8 @@ class Retracting(Shape):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"by": "me", "reason": "the prompts had the answers in them"}]})
 
-    by: str = "api"
-    reason: str = Field(min_length=1, max_length=2000)
+    by: Who = "api"
+    reason: Why = Field(min_length=1)
 
 
 class Retracted(Shape):

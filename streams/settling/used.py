@@ -14,7 +14,7 @@ from schemas.jobs import JobChanged
 from schemas.measurements import ResourceRead
 from schemas.settled import AttemptUsed
 from streams.speed.counters import LONGEST_GAP_NS, Point, grown_uj
-from streams.speed.sensors import SENSORS, together
+from streams.speed.sensors import SENSORS, micro_watts, together
 
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
 Which = tuple[str, str, int]  # job, agent, attempt
@@ -90,7 +90,7 @@ class Used:
         """Folds in a reading of a meter that tells energy, or power."""
         known = SENSORS.get(event.sensor)
         counts = event.energy_uj is not None
-        shown = event.energy_uj if event.energy_uj is not None else None if event.power_w is None else round(event.power_w * 1e6)
+        shown = event.energy_uj if event.energy_uj is not None else micro_watts(event.power_w)
         if known is None or known.boundary == "host" or shown is None:
             return
         sensor = (event.boot_id, event.sensor, event.device_uuid or "")

@@ -18,6 +18,7 @@ Grade = Literal["counter", "integrated", "estimated"]
 Boundary = Literal["accelerator", "processor", "host"]
 GRADES: Final[tuple[Grade, ...]] = ("counter", "integrated", "estimated")
 BOUNDARIES: Final[tuple[Boundary, ...]] = ("accelerator", "processor", "host")
+MOST_W: Final = 1e6  # a megawatt: no device draws it, whatever is told
 
 
 class Known(NamedTuple):
@@ -50,6 +51,11 @@ def together(known: Iterable[Known]) -> str | None:
         return None
     grade = max((one.grade for one in told), key=GRADES.index)
     return f"{grade}, {' and '.join(name for name in BOUNDARIES if any(one.boundary == name for one in told))}"
+
+
+def micro_watts(power_w: float | None) -> int | None:
+    """A power in µW; None where it is not told, or none that a device could draw (outside 0..`MOST_W`): then it is not known."""
+    return round(power_w * 1e6) if power_w is not None and 0 <= power_w <= MOST_W else None
 
 
 def known_of(told: str | None) -> list[Known]:

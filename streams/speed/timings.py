@@ -17,6 +17,7 @@ from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from streams.bounds import MOST_LOAD_TOKENS
 from streams.errors import Invalid
 from streams.speed.columns import ABSENT, Numbers, Rows, Table, Words, event_ids, id_bytes, packed, real, shown, unpacked, whole
+from streams.speed.sensors import micro_watts
 
 TIMES: Final = (
     "request_index", "scheduled_ns", "queued_ns", "sent_ns", "first_byte_ns", "first_answer_ns", "last_token_ns", "ended_ns", "connect_ns",
@@ -186,12 +187,9 @@ def _row(event: RequestTimed, words: Words) -> list[int]:
 
 
 def _reading(event: ResourceRead, words: Words) -> list[int]:
-    counted = (event.mono_ns, event.energy_uj, event.energy_range_uj, _micro(event.power_w), _micro(event.idle_w), event.own_cost_ns)
+    power, idle = micro_watts(event.power_w), micro_watts(event.idle_w)
+    counted = (event.mono_ns, event.energy_uj, event.energy_range_uj, power, idle, event.own_cost_ns)
     return [*whole(counted), *map(words.place, (event.sensor, event.device_uuid, event.boot_id))]
-
-
-def _micro(value: float | None) -> int | None:
-    return None if value is None else round(value * 1e6)
 
 
 def _arrivals(chunks: Numbers, ns: Numbers, tokens: NDArray[np.uint16]) -> Arrivals:

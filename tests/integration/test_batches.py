@@ -144,8 +144,8 @@ def test_records_larger_than_what_is_fetched_at_once_are_handled_like_any_other(
         async with Log(stack, client_id="test") as log:
             places = await published(log, 20)
             for n in range(6):
-                message = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(MAX_RECORD_BYTES // 4))
-                event = CancellationRequested(occurred_us=n, producer=producer("test"), run_id=str(uuid7()), by="test", message=message)
+                large = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(MAX_RECORD_BYTES // 4))
+                event = CancellationRequested(occurred_us=n, producer=producer("test"), run_id=str(uuid7()), by="test", trace_parent=large)
                 places.append(await log.publish(event))
             places += await published(log, 20)
             with worker(stack, group, file):

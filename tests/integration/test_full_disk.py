@@ -43,8 +43,8 @@ def make_room(stack: Stack) -> None:
 
 def event(number: int) -> CancellationRequested:
     """One that does not compress."""
-    message = os.urandom(LARGE_BYTES).hex()
-    return CancellationRequested(occurred_us=number, producer=producer("test"), run_id=run_named(number), by="me", message=message)
+    large = os.urandom(LARGE_BYTES).hex()
+    return CancellationRequested(occurred_us=number, producer=producer("test"), run_id=run_named(number), by="me", trace_parent=large)
 
 
 def test_a_full_disk_loses_nothing_acknowledged_and_is_gone_on_from(stack: Stack) -> None:

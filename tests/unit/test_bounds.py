@@ -1,5 +1,6 @@
 """What a request may ask for at most: every field has its bound, and a refusal names both."""
 
+import json
 import types
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -10,14 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lm_eval.evaluator_utils import get_sample_size
 
-from schemas.event import Record, RunId
+from query_api.operations.parsing import validated
+from query_api.operations.shapes import Shape
+from query_api.routes.asking import Cancellation, Retracting
+from schemas.codec import Undecodable
+from schemas.event import Event, Record, RunId
 from schemas.jobs import BuildPlace, Need
-from schemas.requests import Budget, EvaluationRequested, ModelRef, TaskChoice, Traced, Workload
+from schemas.released import released_codec
+from schemas.requests import Budget, CancellationRequested, EvaluationRequested, ModelRef, TaskChoice, Traced, Workload
+from schemas.trust import RunRetracted
 from streams import bounds, planning
 from streams.errors import Invalid
 from tests.pool import STAMP
 from tests.runs import run_named
 
+CODEC = released_codec()
 FREE = {"visibility", "purpose", "profile"}  # of few values each
 PLACE = BuildPlace(build_id="b", task="t", partition=0, first_offset=0, last_offset=1)
 
@@ -178,3 +186,24 @@ def test_a_share_is_as_many_samples_as_lm_eval_takes(there: int, share: float) -
 def test_a_message_can_be_written_whatever_it_quotes() -> None:
     """Half of a pair is no UTF-8: it is shown escaped."""
     assert str(Invalid("half \ud800 of it")) == r"half \ud800 of it"
+
+
+@pytest.mark.parametrize(
+    ("event", "shape", "field", "most"),
+    [
+        (CancellationRequested, Cancellation, "by", 200), (CancellationRequested, Cancellation, "message", 2000),
+        (RunRetracted, Retracting, "by", 200), (RunRetracted, Retracting, "reason", 2000),
+    ],
+)  # fmt: skip
+def test_who_stops_or_retracts_a_run_and_why_has_a_bound(event: type[Event], shape: type[Shape], field: str, most: int) -> None:
+    """The API says it with the field's name; what comes by Kafka is a dead letter with the same words."""
+    told = {"by": "me", "reason": "so"} if event is RunRetracted else {"by": "me"}
+    made = event.model_validate({"occurred_us": 0, "producer": STAMP, "run_id": run_named("r")} | told)
+    longest, longer = {field: "x" * most}, {field: "x" * (most + 1)}
+    assert getattr(CODEC.decode(CODEC.encode(made.model_copy(update=longest)), event), field) == "x" * most
+    assert getattr(validated(json.dumps(told | longest).encode(), shape), field) == "x" * most
+    with pytest.raises(Undecodable, match=rf"{event.__name__}\.{field}: String should have at most {most} characters") as refused:
+        CODEC.decode(CODEC.encode(made.model_copy(update=longer)), event)
+    assert refused.value.code == "invalid-event"
+    with pytest.raises(Invalid, match=f"{field}: String should have at most {most} characters"):
+        validated(json.dumps(told | longer).encode(), shape)

@@ -30,13 +30,19 @@ DOCS = Path(__file__).parents[2] / "docs" / "engines.md"
         ("gguf", {"kv": "int4"}, "option kv=int4: give float16 or float32"),
         ("gguf", {"thread": "4"}, "did you mean threads?"),
         ("gguf", {"threads": "2000"}, "option threads=2000: give a whole number from 1 to 1,024"),
-        ("encoder", {"layer": "last"}, "option layer=last: give a whole number, 0 or more"),
+        ("encoder", {"layer": "last"}, "option layer=last: give a whole number from 0 to 1,000"),
         ("classifier", {"labels": "toxic"}, "option labels=toxic: give asked=model's, as toxic=LABEL_1"),
-        ("classifier", {"batch_tokens": "٣"}, "give a whole number, 1 or more"),
-        ("openai", {"url": "http://h", "max_length": "7"}, "option max_length=7: give a whole number, 8 or more"),
+        ("classifier", {"batch_tokens": "٣"}, "give a whole number from 1 to 10,000,000"),
+        ("openai", {"url": "http://h", "max_length": "7"}, "option max_length=7: give a whole number from 8 to 100,000,000"),
         ("openai", {"url": "http://h", "timeout": "9"}, "did you mean timeout_s?"),
         ("openai", {"url": "http://h", "concurency": "9"}, "did you mean concurrency?"),
-        ("echo", {"delay_ms": "inf"}, "option delay_ms=inf: give milliseconds, 0 or more"),
+        ("echo", {"delay_ms": "inf"}, "option delay_ms=inf: give milliseconds, 0 to 3,600,000"),
+        ("echo", {"delay_ms": "nan"}, "option delay_ms=nan: give milliseconds, 0 to 3,600,000"),
+        ("echo", {"delay_ms": "1e308"}, "option delay_ms=1e308: give milliseconds, 0 to 3,600,000"),
+        ("transformers", {"batch_tokens": "99999999999"}, "option batch_tokens=99999999999: give a whole number from 1 to 10,000,000"),
+        ("vllm", {"max_length": "99999999999"}, "option max_length=99999999999: give a whole number from 1 to 100,000,000"),
+        ("openai", {"url": "http://h", "timeout_s": "99999999999"}, "give a whole number from 1 to 86,400"),
+        ("openai", {"url": "http://h", "concurrency": "2000"}, "give a whole number from 1 to 1,024"),
         ("echo", {"fail": "hard"}, "give load or hang or oom or crash or raise"),
         ("echo", {"x" * 500: "1"}, f"has no option '{'x' * 40}…'; it has answers"),
     ],
@@ -62,6 +68,16 @@ def test_values_are_read_as_what_they_are() -> None:
     assert read_options("classifier", {"labels": "toxic=LABEL_1, mild = LABEL_0"}) == {"labels": {"toxic": "LABEL_1", "mild": "LABEL_0"}}
     assert read_options("gguf", {"kv": "float32"}) == {"kv": "float32"}
     assert read_options("transformers", {}) == {}
+
+
+def test_no_number_is_without_bounds() -> None:
+    """Neither of whole ones, nor of times: the greatest that could be written is a value of none."""
+    for kind in KINDS.values():
+        for option, one in kind.options.items():
+            if one.takes.startswith(("a whole", "milli", "a share")):
+                for told in ("9" * 11, "-1", "1e308", "inf", "nan"):
+                    with pytest.raises(Invalid, match=f"option {option}="):
+                        values("e", {option: told}, kind.options)
 
 
 def test_every_option_is_told_and_reads_something() -> None:

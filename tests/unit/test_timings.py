@@ -13,6 +13,7 @@ from schemas.jobs import JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import Objective
 from streams.errors import Invalid
+from streams.settling.used import Used
 from streams.speed import timings
 from streams.speed.columns import ABSENT, FARTHEST, event_ids, id_bytes, real
 from streams.speed.performance import Speed
@@ -133,3 +134,16 @@ def test_readings_of_no_attempt_count_for_the_one_that_finished() -> None:
     assert told.complete
     found: dict[str, Any] = {figure.metric: figure.value for figure in told.summary().figures}
     assert found["energy_uj"] == pytest.approx(4000 * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("power_w", "kept"), [(None, None), (0.0, 0), (312.5, 312_500_000), (1e6, 10**12), (-0.5, None), (1.1e6, None), (-1.7e308, None)]
+)
+def test_a_power_that_no_device_draws_is_not_known(power_w: float | None, kept: int | None) -> None:
+    """Neither in what a load used, nor in what its attempts did; no other reading is lost with it."""
+    told = read(0, 0).model_copy(update={"energy_uj": None, "power_w": power_w, "idle_w": power_w, "sensor": "nvml-device"})
+    columns = held([told]).taken().readings[0]
+    assert {int(columns.column(name)[0]) for name in ("power_uw", "idle_uw")} == {ABSENT if kept is None else kept}
+    used = Used()
+    used.read(told)
+    assert [one.shown for counters in used.counters.values() for one in counters.values()] == ([] if kept is None else [kept])

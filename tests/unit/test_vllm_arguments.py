@@ -92,7 +92,7 @@ def test_options_are_read_or_refused() -> None:
     assert asked(told).parts == 6
     for options, said in (
         ({"gpu_memory_utilization": "1.5"}, "above 0, at most 1"), ({"gpu_memory_utilization": "nan"}, "above 0, at most 1"),
-        ({"enforce_eager": "yes"}, "true or false"), ({"tensor_parallel_size": "0"}, "1 or more"),
+        ({"enforce_eager": "yes"}, "true or false"), ({"tensor_parallel_size": "0"}, "from 1 to 1,024"),
     ):  # fmt: skip
         with pytest.raises(Invalid, match=said):
             asked(options)

@@ -193,8 +193,8 @@ class Cancellation(Shape):
     """Who stops a run, and why."""
 
     model_config = ConfigDict(extra="forbid")
-    by: str = "api"
-    message: str = ""
+    by: Annotated[str, Field(max_length=200)] = "api"
+    message: Annotated[str, Field(max_length=2000)] = ""
 
 
 class Cancelling(Shape):
@@ -1194,7 +1194,7 @@ class Retracting(Shape):
     """Who says that a run no longer counts, and why: it stays in the record, with this."""
 
     model_config = ConfigDict(extra="forbid")
-    by: str = "api"
+    by: Annotated[str, Field(max_length=200)] = "api"
     reason: Annotated[str, Field(max_length=2000, min_length=1)]
 
 
