@@ -25,12 +25,12 @@ from schemas.codec import Codec
 from schemas.results import RankingChanged
 from schemas.settled import RunSettled
 from streams.boards.books import Books
-from streams.boards.keeping import loaded, telling
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.keeping import INPUTS, VERSION, loaded, telling
+from streams.boards.ranking import Board, Chosen, Entry, chosen, rank
 from streams.boards.reckoned import Reckoned
 from streams.boards.sound import Sound, sound
 from streams.bounds import held
-from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
+from streams.topics import RESULTS, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
 ROWS_A_PART = 500  # some 400 kB
@@ -41,8 +41,8 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-5 {FORMULA_VERSION}"
-    topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
+    version = VERSION
+    topics: Sequence[Topic] = INPUTS
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
