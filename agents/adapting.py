@@ -5,7 +5,7 @@ those that may serve are held meanwhile.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from infra.kafka import Log
@@ -14,6 +14,7 @@ from schemas.requests import EvaluationRequested
 from schemas.results import RunScored
 from schemas.runs import Plan, RunChanged, RunState
 from schemas.trust import RunRetracted
+from streams.errors import Invalid
 from streams.quality.adaptive import Source
 from streams.runs import TERMINAL, step
 from streams.settling.documents import unpacked
@@ -48,8 +49,9 @@ async def sources_of(log: Log, request: EvaluationRequested, *, tasks: Collectio
     found = dict[str, list[Source]]()
     for (run_id, task), said in scores.items():
         if (planned := plans[run_id].planned(task)) and said.documents and task in tasks:
-            source = Source(run_id, plans[run_id].model_sha, runs[run_id].planned_us, planned, unpacked(said.documents))
-            found.setdefault(task, []).append(source)
+            with suppress(Invalid):  # what cannot be read is no source; it is a dead letter of the ranker's
+                source = Source(run_id, plans[run_id].model_sha, runs[run_id].planned_us, planned, unpacked(said.documents))
+                found.setdefault(task, []).append(source)
     return found
 
 

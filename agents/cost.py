@@ -6,8 +6,7 @@ come by partition, and none is kept: when a price is published, those of the wor
 
 import asyncio
 import json
-from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -21,52 +20,27 @@ from infra.identity import producer
 from infra.kafka import Log, Place, Record
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.catalogue import EVENTS
 from schemas.codec import Codec
-from schemas.event import Event
-from schemas.jobs import EnvironmentSeen
-from schemas.results import CostSummarised, PricePublished
+from schemas.results import CostSummarised
 from schemas.settled import RunSettled
 from streams.errors import Temporary
-from streams.money.costs import FORMULA_VERSION, summaries
-from streams.money.prices import PriceBook
+from streams.money import rates
+from streams.money.costs import summaries
+from streams.money.rates import Rates
 from streams.settling.attempts import unfolded
 from streams.settling.results import cost
-from streams.topics import ENVIRONMENTS, PRICES, RESULTS, TOPICS, Topic
+from streams.topics import RESULTS, TOPICS, Topic
 
 AT_ONCE = 500
 TOGETHER_S = 0.2  # prices come in lists
 log_line = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Rates:
-    """The price book, and the environments that it prices."""
-
-    book: PriceBook = field(default_factory=PriceBook)
-    environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
-    folded: dict[str, Event] = field(default_factory=dict)
-
-    def fold(self, event: Event) -> None:
-        """Takes a price or an environment in. Raises: Invalid for a price that cannot be."""
-        if isinstance(event, PricePublished):
-            self.book.fold(event)
-            self.folded.setdefault(event.event_id, event)
-        elif isinstance(event, EnvironmentSeen):
-            self.environments.setdefault(event.sha, event)
-            self.folded.setdefault(event.event_id, event)
-
-    @property
-    def version(self) -> int:
-        """A number that grows with every price."""
-        return len(self.folded) - len(self.environments)
-
-
 class Pricing:
     """The fold of prices and environments."""
 
-    version = "rates-1"
-    topics: Sequence[Topic] = (PRICES, ENVIRONMENTS)
+    version = rates.VERSION
+    topics: Sequence[Topic] = rates.INPUTS
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -77,31 +51,16 @@ class Pricing:
 
     def dumping(self, state: Rates) -> Callable[[], bytes]:
         """What writes the events that make them."""
-        events = list(state.folded.values())
-        return lambda: json.dumps(_told_of(events, self._codec)).encode()
+        return rates.dumping(state, self._codec)
 
     def loaded(self, told: bytes) -> Rates:
         """The rates in such bytes. Raises: ValueError, KeyError."""
-        state = Rates()
-        for event in _events_of(json.loads(told), self._codec):
-            state.fold(event)
-        return state
+        return rates.loaded(told, self._codec)
 
     def fold(self, state: Rates, record: Record) -> None:
         """Takes a record in."""
         if record.event:
             state.fold(record.event)
-
-
-def _told_of(events: Iterable[Event], codec: Codec) -> list[list[str]]:
-    """Events as JSON can hold them: each its name and its bytes."""
-    return [[type(event).__name__, b64encode(codec.encode(event)).decode()] for event in events]
-
-
-def _events_of(told: Iterable[Sequence[str]], codec: Codec) -> Iterator[Event]:
-    """The events that were told so. Raises: ValueError, KeyError."""
-    for name, payload in told:
-        yield codec.decode(b64decode(payload), EVENTS[name])
 
 
 @dataclass(slots=True)
@@ -115,7 +74,7 @@ class Reckoned:
 class Accountant:
     """The fold of a partition's results: each is reckoned when it comes, and again when a price does."""
 
-    version = f"costs-1 {FORMULA_VERSION}"
+    version = rates.RECKONED_VERSION
     inputs: Sequence[Sequence[Topic]] = ((RESULTS,),)
 
     def __init__(self, log: Log, rates: Everywhere[Rates]) -> None:

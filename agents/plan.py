@@ -5,12 +5,9 @@ the same request twice writes the same events again, which readers pass over.
 """
 
 import asyncio
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -29,13 +26,14 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
-from schemas.runs import RunChanged, RunState
+from schemas.runs import RunChanged
 from streams import bounds
-from streams.errors import Conflict, Permanent
+from streams.errors import Permanent
 from streams.quality import judging
-from streams.queue import limits
-from streams.runs import TERMINAL, step
-from streams.topics import JOBS_PLANNED, REQUESTS, RUNS, TOPICS, Topic
+from streams.queue import limits, requests
+from streams.queue.requests import Asked, Requests
+from streams.runs import step
+from streams.topics import REQUESTS, RUNS, TOPICS, Topic
 from streams.trust.privacy import PRIVATE
 
 LONGEST_TOLD = 1000
@@ -44,44 +42,18 @@ JOBS_AT_ONCE = 500
 AT_ONCE = 8  # requests in planning, one submitter's half of it at most; most of them wait for the builders
 HELD = 16  # with those whose models are being brought
 log_line = structlog.get_logger()
-NOT_THE_BODY = {"event_id", "occurred_us", "producer", "trace_parent"}
-
-
-@dataclass(slots=True)
-class Asked:
-    """A run that was asked for and is open: where its request lies, who asks, how far it is planned, and whether judgements follow."""
-
-    offset: int
-    judged: bool
-    submitter: str
-    state: RunState | None = None
-    jobs: int | None = None
-    planned: set[str] = field(default_factory=set)
-
-    @property
-    def unplanned(self) -> bool:
-        """Its plan, or a job of it, is not in the log."""
-        return self.state is None or (self.state not in TERMINAL and (self.jobs is None or len(self.planned) < self.jobs))
-
-
-@dataclass(slots=True)
-class Requests:
-    """The requests of a partition: the first of each run, by a digest of its content, and those that are open."""
-
-    first: dict[str, str] = field(default_factory=dict)
-    open: dict[str, Asked] = field(default_factory=dict)
-    busy: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)
 
 
 class Planning:
     """The fold, and the planning of what is open."""
 
-    version = "planning-2"
-    inputs: Sequence[Sequence[Topic]] = ((REQUESTS,), (RUNS,), (JOBS_PLANNED,))
+    version = requests.VERSION
+    inputs: Sequence[Sequence[Topic]] = requests.INPUTS
 
     def __init__(self, log: Log, preparing: Preparing) -> None:
         self._log = log
         self._preparing = preparing
+        self._busy: dict[str, asyncio.Task[None]] = {}
         self._room = Turns(HELD)
         self._planning = Turns(AT_ONCE)
 
@@ -91,18 +63,11 @@ class Planning:
 
     def dumping(self, state: Requests) -> Callable[[], bytes]:
         """What writes the requests, as they are now."""
-        first = dict(state.first)
-        open_ = {run: [one.offset, one.judged, one.submitter, one.state, one.jobs, list(one.planned)] for run, one in state.open.items()}
-        return lambda: json.dumps({"first": first, "open": open_}).encode()
+        return requests.dumping(state)
 
     def loaded(self, told: bytes) -> Requests:
         """The requests in such bytes. Raises: ValueError, KeyError."""
-        found = json.loads(told)
-        open_ = {
-            run: Asked(offset, judged, who, state, jobs, set(done))
-            for run, (offset, judged, who, state, jobs, done) in found["open"].items()
-        }
-        return Requests(found["first"], open_)
+        return requests.loaded(told)
 
     def wanted(self, state: Requests, key: bytes | None, place: Place) -> bool:
         """Of runs and jobs, those of open requests alone."""
@@ -110,39 +75,24 @@ class Planning:
 
     async def fold(self, state: Requests, record: Record) -> None:
         """Takes a request in, or what was said of one. Raises: Conflict for a second request of another content under one id."""
-        match record.event:
-            case EvaluationRequested():
-                self._ask(state, record.event, record.place)
-            case RunChanged() if known := state.open.get(record.event.run_id):
-                known.state = step(known.state, record.event.state)
-                known.jobs = record.event.plan.jobs if record.event.plan and known.jobs is None else known.jobs
-            case JobPlanned() if known := state.open.get(record.event.run_id):
-                known.planned.add(record.event.job_id)
-
-    def _ask(self, state: Requests, request: EvaluationRequested, place: Place) -> None:
-        body = json.dumps(request.model_dump(mode="json", exclude=NOT_THE_BODY), sort_keys=True)
-        digest = hashlib.sha256(body.encode()).hexdigest()[:32]
-        if request.run_id not in state.first:
-            state.first[request.run_id] = digest
-            state.open[request.run_id] = Asked(place.offset, bool(request.judgements or request.judges), request.submitter)
-        elif state.first[request.run_id] != digest:
-            raise Conflict(f"run_id {request.run_id} was used before for another request; draw a new one", code="run-id-used")
+        if record.event:
+            state.fold(record.event, offset=record.place.offset)
 
     async def say(self, state: Requests, partition: int) -> None:
         """Plans what is not planned, asks for the judgements of what is complete, and lets go of what needs neither."""
         for run_id, asked in list(state.open.items()):
-            if run_id in state.busy:
+            if run_id in self._busy:
                 continue
             if asked.unplanned or (asked.judged and asked.state == "completed"):
-                state.busy[run_id] = asyncio.create_task(self._attending(state, run_id, asked, partition))
-            elif not asked.judged or asked.state in TERMINAL:
+                self._busy[run_id] = asyncio.create_task(self._attending(state, run_id, asked, partition))
+            elif asked.done:
                 del state.open[run_id]
         await asyncio.sleep(0)
 
     def gone(self, state: Requests, partition: int) -> None:
         """Ends what is being planned: the partition's new worker does it."""
-        for task in state.busy.values():
-            task.cancel()
+        for run_id in self._busy.keys() & state.first.keys():
+            self._busy[run_id].cancel()
 
     async def _attending(self, state: Requests, run_id: str, asked: Asked, partition: int) -> None:
         """Does what an open request needs. What breaks over one is told of it, and others are planned."""
@@ -153,7 +103,7 @@ class Planning:
             log_line.error("cannot be planned", run_id=run_id, error=frames(error))
             await self._broke(state, run_id, asked, error, partition=partition)
         finally:
-            state.busy.pop(run_id, None)
+            self._busy.pop(run_id, None)
 
     async def _attend(self, state: Requests, asked: Asked, partition: int) -> None:
         record = await self._read(partition, asked.offset)

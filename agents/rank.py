@@ -12,9 +12,11 @@ from functools import partial
 import structlog
 
 from agents.app import Assignable, consume, or_end
+from agents.care import LONGEST_TOLD, give_up
 from agents.everywhere import Everywhere
 from infra.identity import producer
 from infra.kafka import Log, Record
+from infra.logging import frames
 from infra.metrics import BOARDS_FAILED
 from infra.partitioning import partition_for
 from infra.retrying import until_available
@@ -23,10 +25,12 @@ from schemas.codec import Codec
 from schemas.results import RankingChanged
 from schemas.settled import RunSettled
 from streams.boards.books import Books
-from streams.boards.keeping import loaded, telling
-from streams.boards.ranking import FORMULA_VERSION, Board, Chosen, Entry, chosen, rank
+from streams.boards.keeping import INPUTS, VERSION, loaded, telling
+from streams.boards.ranking import Board, Chosen, Entry, chosen, rank
 from streams.boards.reckoned import Reckoned
-from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES, TOPICS, Topic
+from streams.boards.sound import Sound, sound
+from streams.bounds import held
+from streams.topics import RESULTS, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
 ROWS_A_PART = 500  # some 400 kB
@@ -37,8 +41,8 @@ log_line = structlog.get_logger()
 class Holding:
     """The fold of boards over the topics of results."""
 
-    version = f"books-5 {FORMULA_VERSION}"
-    topics: Sequence[Topic] = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
+    version = VERSION
+    topics: Sequence[Topic] = INPUTS
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
@@ -71,6 +75,7 @@ class Ranker:
         self._partitions = 0
         self._due: dict[str, float] = {}
         self._known = Reckoned()
+        self._given_up: set[tuple[str, str]] = set()  # board, and the digest of an entry over which ranking it breaks
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Returns once the results are among those that are held: from then on their boards are ranked, whatever happens."""
@@ -96,13 +101,19 @@ class Ranker:
                 await self._rank(name, books)
 
     async def _rank(self, name: str, books: Books) -> None:
-        """Says how one board stands, where it does so otherwise. What cannot be ranked is told, and holds up no other board."""
+        """Says how one board stands, where it does so otherwise: without those over which ranking breaks, which is told of each.
+
+        What cannot be ranked at all is told too, and holds up no other board.
+        """
         started, rows = time.monotonic(), 0
         try:
             for run_id in books.lacking(name):
                 await until_available(partial(self._recall, books, run_id), what="kafka")
-            events = await asyncio.to_thread(_ranked, name, books.entries(name), books.said.get(name), self._known)
-            if events:
+            entries = [entry for entry in books.entries(name) if (name, entry.digest) not in self._given_up]
+            found = await asyncio.to_thread(_ranked, name, entries, books.said.get(name), self._known)
+            for entry, error in found.broken:
+                await until_available(partial(self._give_up, name, entry, error), what="kafka")
+            if events := found.made:
                 await until_available(lambda: self._log.publish_all(events), what="kafka")
                 books.said[name] = events[0].inputs_digest
                 rows = sum(len(event.rows) for event in events)
@@ -112,13 +123,25 @@ class Ranker:
             log_line.exception("board cannot be ranked", board=name)
         self._due[name] = again_s(started, time.monotonic(), rows=rows)
 
+    async def _give_up(self, name: str, entry: Entry, error: Exception) -> None:
+        """Dead-letters the result of a run that has no place on a board, for ranking breaks over it."""
+        log_line.error("left out of a board", board=name, run_id=entry.run.run_id, error=frames(error))
+        told = f"it has no place on the board {name}, for ranking breaks over it: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+        if record := await self._newest(entry.run.run_id):
+            await give_up([(record, "cannot-rank", told)], log=self._log)
+        self._given_up.add((name, entry.digest))
+
     async def _recall(self, books: Books, run_id: str) -> None:
         """Reads back a run that is judged, and was forgotten for it counts no more."""
+        if (record := await self._newest(run_id)) and isinstance(record.event, RunSettled):
+            books.recall(record.event)
+
+    async def _newest(self, run_id: str) -> Record | None:
+        """The last of a run's results in the log."""
         newest = None
         async for record in self._log.of_key(RESULTS, run_id.encode()):
-            newest = record.event if isinstance(record.event, RunSettled) else newest
-        if newest:
-            books.recall(newest)
+            newest = record if isinstance(record.event, RunSettled) else newest
+        return newest
 
 
 def again_s(began_s: float, ended_s: float, *, rows: int) -> float:
@@ -126,10 +149,14 @@ def again_s(began_s: float, ended_s: float, *, rows: int) -> float:
     return ended_s + max(ended_s - began_s, rows * ROW_EVERY_S)
 
 
-def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:
-    """The board of these entries; nothing where it stands as was said."""
-    board = chosen(name, entries) if entries else None
-    return list(_rankings(board, rank(board, known))) if board and board.digest != said else []
+def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> Sound[list[RankingChanged]]:
+    """The board of those of these entries that can be ranked; nothing where it stands as was said."""
+
+    def ranked(some: Sequence[Entry]) -> list[RankingChanged]:
+        board = chosen(name, some)
+        return [held(event) for event in _rankings(board, rank(board, known))] if board.digest != said else []
+
+    return sound(entries, ranked)
 
 
 def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:

@@ -7,8 +7,8 @@ are audited beside it: what one holds of open runs must be what the log gives up
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -16,18 +16,19 @@ from typing import Any, TypeVar
 from infra.builds import Builds
 from infra.harness.aggregating import Aggregated, aggregated
 from infra.identity import producer
-from infra.kafka import Ends, Log
+from infra.kafka import Ends, Log, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
-from schemas.results import Documents, PricePublished, RankingChanged, RunScored
+from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
 from schemas.runs import PlannedTask
 from schemas.settled import LeftOut, RunSettled
 from streams.boards.books import Books
-from streams.boards.ranking import chosen, rank
-from streams.errors import Invalid
+from streams.boards.ranking import Board, chosen, rank
+from streams.boards.sound import sound
+from streams.errors import Invalid, Temporary
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
 from streams.quality.scores import Aggregate, Key, TaskScores
@@ -36,7 +37,7 @@ from streams.settling.attempts import unfolded
 from streams.settling.documents import unpacked
 from streams.settling.dumping import VERSION, canonical, loaded
 from streams.settling.runs import INPUTS, OpenRuns, Run
-from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES
+from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES, Topic
 
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
 STAMP = producer("replay")
@@ -117,7 +118,10 @@ def _content(value: object) -> object:
         return tuple((one.task, one.scorer_version) if isinstance(one, LeftOut) else one for one in value)
     if not isinstance(value, Documents):
         return value
-    columns = unpacked(value)
+    try:
+        columns = unpacked(value)
+    except Invalid:  # another's: no producer of ours packs such
+        return value
     # Of clusters only who shares one is content: packed closer, they have other names.
     numbers = dict[Hashable, int]()
     shared = [numbers.setdefault(name, len(numbers)) for name in columns.clusters] if columns.clusters else None
@@ -126,21 +130,33 @@ def _content(value: object) -> object:
 
 async def derive(settings: Settings, *, told: Told, run_id: str | None = None) -> Derived:
     """What comes of it, for all runs and boards, or for one run. Raises: Unavailable."""
-    derived = Derived(run_id=run_id)
     async with Log(settings, client_id="replay", attempts=1) as log:
-        book, environments = await _rates(log)
-        count = (await log.partitions([RESULTS]))[RESULTS.name]
-        for partition in range(count) if run_id is None else [partition_for(run_id.encode(), count)]:
-            told(f"deriving partition {partition} of {count}")
-            await _partition(log, settings, partition, derived, book=book, environments=environments)
-        if run_id is None:
-            await _boards(log, derived)
+        return await recompute(log, settings, told=told, run_id=run_id)
+
+
+async def recompute(log: Log, settings: Settings, *, told: Told, run_id: str | None = None) -> Derived:
+    """The same from this log. What breaks over one record, run or board is a difference of that one. Raises: Unavailable."""
+    derived = Derived(run_id=run_id)
+    book, environments = await _rates(log)
+    count = (await log.partitions([RESULTS]))[RESULTS.name]
+    for partition in range(count) if run_id is None else [partition_for(run_id.encode(), count)]:
+        told(f"deriving partition {partition} of {count}")
+        await _partition(log, settings, partition, derived, book=book, environments=environments)
+    if run_id is None:
+        await _boards(log, derived)
     return derived
+
+
+async def _up_to_now(log: Log, topics: Sequence[Topic]) -> AsyncGenerator[Record, None]:
+    """All that these topics hold."""
+    async with aclosing(log.follow(topics, until=await log.ends(topics))) as records:
+        async for record in records:
+            yield record
 
 
 async def _rates(log: Log) -> tuple[PriceBook, dict[str, EnvironmentSeen]]:
     book, environments = PriceBook(), dict[str, EnvironmentSeen]()
-    async for record in log.read((PRICES, ENVIRONMENTS)):
+    async for record in _up_to_now(log, (PRICES, ENVIRONMENTS)):
         if isinstance(record.event, EnvironmentSeen):
             environments.setdefault(record.event.sha, record.event)
         elif isinstance(record.event, PricePublished):
@@ -151,14 +167,26 @@ async def _rates(log: Log) -> tuple[PriceBook, dict[str, EnvironmentSeen]]:
     return book, environments
 
 
-async def _folded(log: Log, ends: Ends) -> OpenRuns:
-    """All runs of a partition up to these ends, none of them closed."""
+async def _folded(log: Log, ends: Ends, *, broken: Told) -> OpenRuns:
+    """All runs of a partition up to these ends, none of them closed. `broken` is told of a record over which the fold breaks."""
     runs = OpenRuns()
     async with aclosing(log.follow(INPUTS, until=ends)) as records:
         async for record in records:
             if record.event:
-                runs.fold(record.event, offset=record.place.offset)
+                with _telling(f"{record.place.topic}/{record.place.partition}, offset {record.place.offset}: it cannot be folded", broken):
+                    runs.fold(record.event, offset=record.place.offset)
     return runs
+
+
+@contextmanager
+def _telling(what: str, broken: Told) -> Iterator[None]:
+    """While it lasts, whatever breaks is told as that, and ends nothing; but for a store that is away."""
+    try:
+        yield
+    except Temporary:
+        raise
+    except Exception as error:  # noqa: BLE001  # one record's, run's or board's: others are compared
+        broken(f"{what}: {type(error).__name__}: {error}")
 
 
 async def _said(log: Log, ends: Ends) -> dict[str, Event]:
@@ -176,35 +204,37 @@ async def _partition(
 ) -> None:
     ends = {place: end for place, end in (await log.ends((*INPUTS, *SAID))).items() if place[1] == partition and end}
     measured = {topic.name for topic in INPUTS}
-    runs = await _folded(log, {place: end for place, end in ends.items() if place[0] in measured})
+    runs = await _folded(log, {place: end for place, end in ends.items() if place[0] in measured}, broken=derived.differs)
     said = await _said(log, {place: end for place, end in ends.items() if place[0] not in measured})
     builds = Builds(log)
     for run in [run for run in runs.runs.values() if run.plan and derived.concerns(run.run_id)]:
         if not run.final or (run.state == "completed" and not run.complete):
             derived.in_flight.append(run.run_id)
             continue
-        async for kind, event in _recomputed(run, builds):
-            derived.hold(kind, event, said)
+        with _telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs):
+            async for kind, event in _recomputed(run, builds):
+                derived.hold(kind, event, said)
+    _hold_costs(said, derived, book, environments)
     for kind, counts in _counting(said.values()):
         if derived.concerns(counts.run_id) and counts.run_id not in derived.in_flight and counts.event_id not in derived.recomputed:
             derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
-    _hold_costs(said, derived, book, environments)
     await _audit_snapshot(log, settings, partition, derived)
 
 
 def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> None:
     settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
     for run in {one.run_id: one for one in settled}.values():
-        try:
+        with _telling(f"results of {run.run_id}", derived.differs):
             for summary in summaries(run, book, environments):
                 derived.hold("costs", results.cost(run, summary, stamp=STAMP), said)
-        except Invalid as error:
-            derived.differs(f"results of {run.run_id}: {error}")
 
 
-def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettled]]:
-    """Of all that was said of a run, what boards and readers go by: a task's scores by the newest scorer, and the newest final result."""
-    scores, results_ = dict[tuple[str, str], RunScored](), dict[str, RunSettled]()
+def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettled | CostSummarised]]:
+    """Of all that was said of a run, in the log's order, what boards and readers go by.
+
+    A task's scores by the newest scorer, the newest final result, and of each version of the prices the last cost by the newest formula.
+    """
+    scores, results_, costs = dict[tuple[str, str], RunScored](), dict[str, RunSettled](), dict[tuple[str, str], CostSummarised]()
     for event in said:
         if isinstance(event, RunScored) and event.complete:
             known = scores.get((event.run_id, event.task))
@@ -214,8 +244,13 @@ def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettl
             newest = results_.get(event.run_id)
             if newest is None or newest.knows < event.knows:
                 results_[event.run_id] = event
+        elif isinstance(event, CostSummarised):
+            cost = costs.get((event.run_id, event.price_version))
+            if cost is None or cost.formula_version <= event.formula_version:
+                costs[event.run_id, event.price_version] = event
     yield from (("run_scores", one) for one in scores.values())
     yield from (("results", one) for one in results_.values())
+    yield from (("costs", one) for one in costs.values())
 
 
 async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Event]]:
@@ -282,21 +317,29 @@ class _Rankings:
 async def _boards(log: Log, derived: Derived) -> None:
     """The boards that follow from all results must be the newest that were said, with these rows."""
     books, said = Books(whole=True), _Rankings()
-    async for record in log.read((ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
+    async for record in _up_to_now(log, (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
         if record.event:
-            books.fold(record.event)
-    async for record in log.read((RANKINGS,)):
+            with _telling(
+                f"{record.place.topic}/{record.place.partition}, offset {record.place.offset}: no board can use it", derived.differs
+            ):
+                books.fold(record.event)
+    async for record in _up_to_now(log, (RANKINGS,)):
         if isinstance(record.event, RankingChanged):
             said.fold(record.event, offset=record.place.offset)
     newest = {name: event for name, (_, event) in said.newest.items()}
-    books.said = {name: event.inputs_digest for name, event in newest.items()}
     derived.counts["rankings"] += len(books.boards)
-    for board in books.changed(sorted(books.boards)):
+    for name in sorted(newest.keys() - books.boards.keys()):
+        derived.differs(f"rankings of {name}: it was said, and no run stands on it ({newest[name].event_id})")
+    for name in sorted(books.boards):
+        if board := sound(books.entries(name), lambda some: rank(chosen(name, some))).made:  # noqa: B023  # it is called at once
+            _hold_board(board, newest.get(name), said, derived)
+
+
+def _hold_board(board: Board, event: RankingChanged | None, said: _Rankings, derived: Derived) -> None:
+    if event is None or event.inputs_digest != board.digest:
         derived.differs(f"rankings of {board.name}: what was said last does not rest on the newest results")
-    for name, event in sorted(newest.items()):
-        entries = books.entries(name)
-        if entries and (board := chosen(name, entries)).digest == event.inputs_digest and said.rows(event) != rank(board).rows:
-            derived.differs(f"rankings of {name}: its rows do not follow from the results that it names ({event.event_id})")
+    elif said.rows(event) != board.rows:
+        derived.differs(f"rankings of {board.name}: its rows do not follow from the results that it names ({event.event_id})")
 
 
 async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived: Derived) -> None:
@@ -306,7 +349,7 @@ async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived:
         return
     names, kept = {topic.name for topic in INPUTS}, loaded(found.state)
     ends = {place: end for place, end in found.offsets.items() if place[0] in names and end}
-    runs = await _folded(log, ends)
+    runs = await _folded(log, ends, broken=lambda _told: None)  # told as the partition is derived
     for run_id in runs.runs.keys() & kept.closed.keys():
         del runs.runs[run_id]
     derived.snapshots += 1

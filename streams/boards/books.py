@@ -22,6 +22,7 @@ from streams.boards.speeds import alike
 from streams.engines import is_elsewhere
 from streams.names import Names
 from streams.quality.judging import by
+from streams.settling.documents import unpacked
 
 Model = tuple[str, ...]
 SWEPT_AFTER: Final = 200  # runs
@@ -79,7 +80,8 @@ class Books:
             self.touched |= {name for name, on in self._on.items() if there & set(on.values())}
 
     def _score(self, event: RunScored, documents: Documents) -> None:
-        """A newer scorer's scores take the place of an older one's; of one scorer's the first count."""
+        """A newer scorer's scores take the place of an older one's; of one scorer's the first count. Raises: Invalid, and holds nothing."""
+        unpacked(documents)
         known = self.scores[event.run_id].get(event.task)
         if known is None or event.scorer_version > known.scorer_version:
             self.scores[event.run_id][event.task] = ScoresSaid(event.scorer_version, documents)

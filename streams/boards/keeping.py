@@ -6,6 +6,7 @@ What thousands of runs share is told once: their tasks. Of a run that is forgott
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from schemas.codec import Codec
 from schemas.jobs import EnvironmentSeen
@@ -14,8 +15,13 @@ from schemas.runs import PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
+from streams.boards.ranking import FORMULA_VERSION
 from streams.boards.results import ScoresSaid
 from streams.names import Names
+from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES
+
+VERSION: Final = f"books-5 {FORMULA_VERSION}"
+INPUTS: Final = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
 
 def telling(books: Books, codec: Codec) -> Callable[[], bytes]:

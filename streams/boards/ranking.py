@@ -219,7 +219,7 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
-    chances = [one.chance or 0.0 for one in planned]
+    chances = [_chance(one) for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
     scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed if each else np.zeros(0)
@@ -232,6 +232,11 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places(family, each, scales) for family in families]
     return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
+
+
+def _chance(planned: PlannedTask) -> float:
+    """What guessing gives; 0 where none is told, and where that told is none: nothing is left to be right about by more than chance."""
+    return planned.chance if planned.chance is not None and 0 <= planned.chance < 1 else 0.0
 
 
 def _families(planned: Sequence[PlannedTask], shared: Sequence[Shared]) -> list[Family]:

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.results import Documents
+from streams.errors import Invalid
+from streams.quality.ranges import LARGEST
 from streams.settling.inflating import inflated
 
 MOST_PLAIN_BYTES: Final = 2**20
+UNUSABLE: Final = "documents-unusable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +65,30 @@ def _closer(ordinals: NDArray[np.int32], values: NDArray[np.float64], named: Seq
 
 
 def unpacked(told: Documents) -> Columns:
-    """What was packed; who shares its cluster with none has its ordinal in the place of a name. Raises: ValueError, zlib.error."""
-    if told.packed is not None:
-        return _opened(inflated(told.packed, what="documents"))
+    """What was packed; who shares its cluster with none has its ordinal in the place of a name.
+
+    Raises: Invalid where it is no columns of one length, in ascending order, with values that statistics can take in.
+    """
+    try:
+        found = _columns(told) if told.packed is None else _opened(inflated(told.packed, what="documents"))
+    except (ValueError, TypeError, zlib.error, RecursionError) as error:
+        raise Invalid(f"documents that cannot be read: {error}", code=UNUSABLE) from error
+    if len(found.ordinals) != len(found.values):
+        raise Invalid(f"{len(found.values)} values of {len(found.ordinals)} documents", code=UNUSABLE)
+    if not bool((np.abs(found.values) <= LARGEST).all()):
+        raise Invalid(f"a document's value that is no number, or beyond {LARGEST:g}", code=UNUSABLE)
+    if len(found.ordinals) and (found.ordinals[0] < 0 or bool((np.diff(found.ordinals.astype(np.int64)) <= 0).any())):
+        raise Invalid("documents that are not in ascending order", code=UNUSABLE)
+    return found
+
+
+def _columns(told: Documents) -> Columns:
     ordinals = np.frombuffer(inflated(told.ordinals, what="documents"), dtype="<i4")
     values = np.frombuffer(inflated(told.values, what="documents"), dtype="<f8")
     if told.clusters is None:
         return Columns(ordinals, values, None)
     names = json.loads(inflated(told.clusters, what="documents"))
-    return Columns(ordinals, values, tuple(name or int(ordinal) for name, ordinal in zip(names, ordinals, strict=True)))
+    return Columns(ordinals, values, tuple(str(name) if name else int(ordinal) for name, ordinal in zip(names, ordinals, strict=True)))
 
 
 def _opened(told: bytes) -> Columns:

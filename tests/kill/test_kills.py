@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from agents.cost import Rates
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.replay import verify
@@ -19,6 +18,7 @@ from infra.settings import Settings
 from schemas.event import derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef
 from streams.money.costs import summaries
+from streams.money.rates import Rates
 from streams.quality.judging import USUAL
 from streams.topics import ANSWERS, COSTS, ENVIRONMENTS, PRICES, REQUESTS, RESULTS, SCORES
 from tests.code import mirror

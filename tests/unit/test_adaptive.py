@@ -295,13 +295,14 @@ def test_what_was_chosen_is_neither_compared_nor_judged() -> None:
 
 
 def test_sources_are_completed_runs_of_others_that_all_may_know_written_before() -> None:
-    """Not those of the same weights, private, retracted, unfinished, or later; the newest scorer's scores."""
+    """Not those of the same weights, private, retracted, unfinished, later, or unreadable; the newest scorer's scores."""
     log, results, row = InMemory(), OpenRuns(), world(1)[0]
     hidden = run_planned(run_named("p"), samples=DOCUMENTS, model="p").model_copy(update={"visibility": "private"})
     log.write(hidden)
-    for name in ("good", "retracted", "own", "late"):
+    for name in ("good", "retracted", "own", "late", "unusable"):
         late = {"written_us": 10**12} if name == "late" else {}
         said, _ = whole(results, name, row, model=name)
+        said = said.model_copy(update={"documents": packed({0: 1e308}, {})}) if name == "unusable" else said
         for event in (run_planned(run_named(name), samples=DOCUMENTS, model=name), said, said.model_copy(update={"scorer_version": "0"})):
             log.write(event, **late)
         log.write(RunChanged(**HEADER, run_id=run_named(name), state="completed"), **late)

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import pytest
 
 from agents.care import PASSED, Care
-from agents.cost import Accountant, Pricing, Rates
+from agents.cost import Accountant, Pricing
 from agents.dispatch import Dispatcher
 from agents.ending import CRASHED, _watching, end_where_hung
 from agents.everywhere import Everywhere
@@ -22,6 +22,7 @@ from infra.kafka import Log, Place, Record
 from infra.settings import Settings
 from infra.stumbles import SURE, Stumbles
 from schemas.trust import DeadLettered
+from streams.money.rates import Rates
 from streams.queue.dispatch import Pool
 from streams.topics import DEAD_LETTERS
 from streams.trust.ledger import Ledger

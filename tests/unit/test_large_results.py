@@ -156,7 +156,7 @@ def test_what_is_no_attempts_is_refused_with_words(told: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"\x01\0\0\0", b"\x01\0\0\0" + bytes(13), b"\0\0\0\0"])
 def test_what_is_no_columns_is_refused(body: bytes) -> None:
     """It came by Kafka."""
-    with pytest.raises(ValueError, match="are not the columns of"):
+    with pytest.raises(Invalid, match="are not the columns of"):
         unpacked(packed({0: 1.0}, {}).model_copy(update={"packed": zlib.compress(body)}))
 
 

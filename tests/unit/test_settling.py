@@ -1,6 +1,7 @@
 """Open runs: whatever is said of them is the same under any interleaving, redelivery, and snapshot; closed ones stay closed."""
 
 import json
+import math
 import random
 import zlib
 from typing import Any
@@ -13,13 +14,15 @@ from schemas.event import Event
 from schemas.jobs import EngineUsed, JobChanged
 from schemas.released import released_codec
 from schemas.requests import CancellationRequested
-from schemas.results import SampleScored
+from schemas.results import Documents, SampleScored
 from schemas.runs import RunChanged
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards import keeping
 from streams.boards.books import Books
 from streams.boards.ranking import Chosen, rank
+from streams.errors import Invalid
+from streams.quality.ranges import LARGEST
 from streams.queue.bits import pack
 from streams.settling import results
 from streams.settling.documents import packed, unpacked
@@ -204,7 +207,7 @@ def test_another_scorer_opens_a_closed_run_again() -> None:
     assert runs.reopens(newer) is None
 
 
-@given(st.dictionaries(st.integers(0, 2**31 - 1), st.floats(allow_nan=False), max_size=30), st.data())
+@given(st.dictionaries(st.integers(0, 2**31 - 1), st.floats(-LARGEST, LARGEST), max_size=30), st.data())
 def test_documents_are_read_back_as_they_were_packed(values: dict[int, float], data: st.DataObject) -> None:
     """Values to the bit, and clusters by what they share."""
     clusters = {ordinal: data.draw(st.sampled_from([ordinal, "a", "b"])) for ordinal in values}
@@ -218,8 +221,36 @@ def test_documents_that_would_fill_the_memory_are_none() -> None:
     """A field of half a megabyte would be a gigabyte."""
     told = packed({0: 1.0}, {}).model_copy(update={"values": zlib.compress(bytes(2**27))})
     assert len(told.values) < 2**18
-    with pytest.raises(ValueError, match="documents that would be over 64 MiB are none"):
+    with pytest.raises(Invalid, match="documents that would be over 64 MiB are none"):
         unpacked(told)
+
+
+SOME = packed({0: 1.0, 1: 0.0, 2: 1.0}, {0: "a", 1: "a"})
+
+
+@pytest.mark.parametrize(("told", "says"), [
+    (SOME.model_copy(update={"values": packed({0: 1.0}, {}).values}), "1 values of 3 documents"),
+    (SOME.model_copy(update={"values": zlib.compress(b"")}), "0 values of 3 documents"),
+    (SOME.model_copy(update={"values": zlib.compress(b"123")}), "buffer size must be a multiple"),
+    (SOME.model_copy(update={"values": b"no"}), "cannot be read"),
+    (SOME.model_copy(update={"clusters": packed({0: 1.0, 1: 0.0}, {0: "a", 1: "a"}).clusters}), "cannot be read"),
+    (SOME.model_copy(update={"clusters": zlib.compress(b"7")}), "cannot be read"),
+    (SOME.model_copy(update={"ordinals": zlib.compress(b"\0" * 12)}), "not in ascending order"),
+    (packed({-1: 1.0}, {}), "not in ascending order"),
+    (packed({0: 1e308}, {}), r"beyond 1e\+60"),
+    (packed({0: math.inf}, {}), "no number, or beyond"),
+    (packed({0: math.nan}, {}), "no number, or beyond"),
+])  # fmt: skip
+def test_documents_that_statistics_cannot_take_in_are_refused(told: Documents, says: str) -> None:
+    """A foreign producer's; they would take the whole board from everyone."""
+    with pytest.raises(Invalid, match=says):
+        unpacked(told)
+
+
+def test_a_tasks_clusters_may_have_any_names() -> None:
+    """What is no text is told as one."""
+    named = SOME.model_copy(update={"clusters": zlib.compress(json.dumps([["a"], ["a"], ""]).encode())})
+    assert unpacked(named).clusters == ("['a']", "['a']", 2)
 
 
 def result_events(

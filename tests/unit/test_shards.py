@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from agents.care import Care
-from agents.cost import Accountant, Rates, Reckoned
+from agents.cost import Accountant, Reckoned
 from agents.everywhere import Everywhere
 from agents.shards import Shards
 from infra.kafka import Log
@@ -17,6 +17,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.settled import AttemptUsed, RunSettled
 from streams.errors import Unavailable
+from streams.money.rates import Rates
 from streams.topics import COSTS, RESULTS
 from tests import measured
 from tests.in_memory import InMemory
