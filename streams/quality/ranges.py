@@ -1,6 +1,7 @@
 """Which values a metric can have: no interval says more than that. Of a metric that is not named here nothing is known."""
 
 import math
+import re
 from typing import Final
 
 from streams.statistics.intervals import ANY, RATIO, Interval
@@ -19,23 +20,35 @@ RATIOS: Final = frozenset({
     "options_consistency_rate", "partial_accuracy", "precision", "prompt_level_loose_acc", "prompt_level_strict_acc", "qa_f1_score",
     "qa_f1_zh_score", "r@1", "r@2", "recall", "relaxed_accuracy", "retrieval_score", "retrieval_zh_score", "rouge_score", "rouge_zh_score",
     "schema_compliance", "verifiable_reward",
+    "F1-Radgraph", "mean_3class_f1", "non_greedy_macro_accuracy", "pass_at_k", "pct_female_preferred", "pct_invalid", "pct_male_preferred",
+    "perspective_api_toxicity_score",
+    "score",  # LongBench's, LongProc's and RealToxicityPrompts': another name of their own shares
 })  # fmt: skip
 LARGEST: Final = 1e60  # the fourth powers of many such values, which their skewness needs, can be added still
 NOT_NEGATIVE: Interval = (0.0, math.inf)
 PERCENT: Interval = (0.0, 100.0)
+SIGNED: Interval = (-1.0, 1.0)
 RANGES: Final[dict[str, Interval]] = {
     **dict.fromkeys(RATIOS, RATIO),
     **dict.fromkeys(("perplexity", "word_perplexity", "byte_perplexity"), (1.0, math.inf)),
-    **dict.fromkeys(("bits_per_byte", "ter", "mtld", "syllable_error", "syllable_spread"), NOT_NEGATIVE),
+    **dict.fromkeys(("bits_per_byte", "ter", "mtld", "syllable_error", "syllable_spread", "wer"), NOT_NEGATIVE),
+    **dict.fromkeys(("age_bias", "average_len"), NOT_NEGATIVE),  # the size of a slope, and words
     **dict.fromkeys(("bleu", "chrf", "chrf++", "eqbench", "self_bleu", "smoothed_bleu_4"), PERCENT),
     # TruthfulQA and its like: the best and the mean over references in per cent, and the best right one less the best wrong one.
     **dict.fromkeys(("bleu_avg", "bleu_max", "rouge1_max", "rouge2_max", "rougeL_avg", "rougeL_max", "percent_parseable"), PERCENT),
     **dict.fromkeys(("bleu_diff", "rouge1_diff", "rouge2_diff", "rougeL_diff"), (-100.0, 100.0)),
-    **dict.fromkeys(("amb_bias_score", "disamb_bias_score"), (-1.0, 1.0)),  # BBQ's: twice a share, less one
-    "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": (-1.0, 1.0),
-    **dict.fromkeys(("bertscore", "bertscore_precision", "bertscore_recall"), (-1.0, 1.0)),  # cosines
+    **dict.fromkeys(("amb_bias_score", "disamb_bias_score"), SIGNED),  # BBQ's: twice a share, less one
+    "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": SIGNED,
+    **dict.fromkeys(("bert", "bert_score", "bertscore", "bertscore_f1", "bertscore_precision", "bertscore_recall"), SIGNED),  # cosines
+    **dict.fromkeys(("bias_score_ambig", "bias_score_disambig", "difference_male_female", "pearsonr"), SIGNED),
     **dict.fromkeys(("rating", "coherence", "creativity", "style", "prompt_following"), (1.0, 10.0)),  # points of a rubric
 }  # fmt: skip
+# The same of a part of the documents, whose name the data say (lm-eval 0.4.13: cieacova, SCORE, RULER's lengths, BBQ). RULER's -1 of a
+# length that was not asked is no value.
+FAMILIES: Final[tuple[tuple[re.Pattern[str], Interval], ...]] = (
+    (re.compile(r"(acc|acc_norm|exact_match)_\w+|(\d+|per_option)_(macro_)?accuracy(_[A-Z])?|\d+"), RATIO),
+    (re.compile(r"(amb|disamb)_bias_score_\w+"), SIGNED),
+)
 # Exponentials of means: their error is as many per cent up as down, and no interval of theirs reaches 0.
 EXPONENTIAL: Final = frozenset({"perplexity", "word_perplexity", "byte_perplexity"})
 # Their error is no less than what holds 0 where they are consistent with it: only the normal interval then does.
@@ -55,4 +68,4 @@ def clipped(interval: Interval, metric: str, *, about: float) -> Interval:
 
 def range_of(metric: str) -> Interval:
     """The least and the greatest value that the metric can have."""
-    return RANGES.get(metric, ANY)
+    return RANGES.get(metric) or next((found for family, found in FAMILIES if family.fullmatch(metric)), ANY)

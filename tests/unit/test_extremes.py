@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from schemas.catalogue import EVENTS
 from schemas.codec import Undecodable
 from schemas.event import Double, Event, Finite
 from schemas.jobs import EnvironmentSeen, JobReleased
+from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.released import released_codec
 from schemas.requests import EvaluationRequested
 from schemas.results import PricePublished
@@ -31,6 +33,7 @@ from streams.settling.dumping import canonical
 from streams.settling.dumping import dumped as settling_dumped
 from streams.settling.dumping import loaded as settling_loaded
 from streams.settling.runs import OpenRuns
+from streams.speed.performance import Speed
 from streams.topics import BY_EVENT, jobs_topic
 from streams.trust.chains import Chains
 from streams.trust.ledger import Ledger
@@ -39,7 +42,8 @@ from streams.trust.ledger import loaded as ledger_loaded
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 from tests.extremes import leaves, sent
 from tests.pool import STAMP, Told
-from tests.stored.write import filled
+from tests.stored.write import LOAD, filled
+from tests.unit.test_speed import ALONE, meter, read, tokens
 
 CODEC = released_codec()
 LEAST_TAKEN = 0.5  # of what is sent; were all refused for one fault, the others would be tested nowhere
@@ -52,6 +56,14 @@ PRICES = tuple(
     )
     for item, unit in (("cpu_hour", "core-hour"), (f"gpu_hour:{SEEN.devices[0].name}", "device-hour"), ("kwh", "kWh"))
 )  # fmt: skip
+# A load of a constant rate: its requests, their tokens, and a meter's readings.
+MEASURED = [one for request in ALONE for one in (request, tokens(request))] + [read(at, meter(at)) for at in range(0, 6000, 250)]
+
+# What makes a measurement one of that load's, whose figures are reckoned with it.
+COUNTED: dict[type[Event], dict[str, Any]] = {
+    RequestTimed: {"attempt": 1, "phase": "steady", "status": "ok"}, TokensTimed: {"attempt": 1, "request_index": 2},
+    ResourceRead: {"attempts": (1,), "boot_id": ALONE[0].clock.boot_id, "mono_ns": 2_600_000_000},
+}  # fmt: skip
 
 
 def survived(event: Event) -> None:
@@ -65,6 +77,7 @@ def survived(event: Event) -> None:
     state = dumped(picture(told.pool))
     assert dumped(picture(loaded(state, Pool("text ü")))) == state
     settled_with(event)
+    summed_up_with(event)
     kept_for_a_seal(event)
     if isinstance(event, EvaluationRequested):
         for check in (planning.check, lambda asked: limits.check(asked, asked_us=1)):
@@ -106,6 +119,18 @@ def settled_with(event: Event) -> None:
             book.fold(one)
         with suppress(Invalid):  # its reason is its dead letter's
             assert bool(list(summaries(event, book, {SEEN.sha: SEEN}))) == bool((event.attempts or event.attempts_untold) and event.plan)
+
+
+def summed_up_with(event: Event) -> None:
+    """Raises, where the speed of an ordinary load breaks over a measurement beside its own; Invalid says why there is none."""
+    if not isinstance(event, RequestTimed | TokensTimed | ResourceRead):
+        return
+    for counted in ({}, COUNTED[type(event)]):
+        speed = Speed(LOAD)
+        for one in (*MEASURED, event.model_copy(update=counted)):
+            speed.add(one)
+        with suppress(Invalid):
+            speed.summary()
 
 
 def refused(payload: bytes, fault: Undecodable) -> None:
