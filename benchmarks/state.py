@@ -7,8 +7,8 @@ processor time (others share the machine), and its memory then.
 The floor of the same run is a reader that takes the same records from the log and decodes none.
 
 Then `settle`, without a snapshot and over two million events where there are so many, as 1, 2 and 4 workers that share the partitions: the
-processor time of all of them, beside what so many take to start. And two dispatchers, of which the active one is killed: the seconds until
-the other has taken the pool. Writes results/state.json.
+processor time of all of them, beside what so many take to start. And two dispatchers, of which the active one is killed while a job waits:
+the seconds until the other has taken the pool, and until it has leased the job. Writes results/state.json.
 """
 
 import argparse

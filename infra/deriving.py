@@ -3,12 +3,12 @@
 A partition at a time, from zero and without any snapshot: scores, speed and results of every run that is over; then the costs that follow
 from the results, and how the boards stand. Each must have been said, under the very id that names its inputs, with the very same
 content; and what counts of all that was said, for readers and boards, must be among them: nothing else may stand before it. Snapshots
-are audited beside it: what one holds of open runs must be what the log gives up to where it was taken.
+are audited beside it: what each holds must be what the log gives up to where it was taken (infra/snapshot_audit.py).
 """
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from infra.identity import producer
 from infra.kafka import Ends, Log, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
-from infra.snapshots import Snapshots
+from infra.snapshot_audit import Audit, folded, place_of, telling
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
@@ -28,15 +28,14 @@ from schemas.settled import LeftOut, RunSettled
 from streams.boards.books import Books
 from streams.boards.ranking import Board, chosen, rank
 from streams.boards.sound import sound
-from streams.errors import Invalid, Temporary
+from streams.errors import Invalid
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
 from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.settling import results
 from streams.settling.attempts import unfolded
 from streams.settling.documents import unpacked
-from streams.settling.dumping import VERSION, canonical, loaded
-from streams.settling.runs import INPUTS, OpenRuns, Run
+from streams.settling.runs import INPUTS, Run
 from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES, Topic
 
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
@@ -144,6 +143,7 @@ async def recompute(log: Log, settings: Settings, *, told: Told, run_id: str | N
         await _partition(log, settings, partition, derived, book=book, environments=environments)
     if run_id is None:
         await _boards(log, derived)
+        derived.snapshots += await Audit(log, settings, derived.differs).of_all()
     return derived
 
 
@@ -167,28 +167,6 @@ async def _rates(log: Log) -> tuple[PriceBook, dict[str, EnvironmentSeen]]:
     return book, environments
 
 
-async def _folded(log: Log, ends: Ends, *, broken: Told) -> OpenRuns:
-    """All runs of a partition up to these ends, none of them closed. `broken` is told of a record over which the fold breaks."""
-    runs = OpenRuns()
-    async with aclosing(log.follow(INPUTS, until=ends)) as records:
-        async for record in records:
-            if record.event:
-                with _telling(f"{record.place.topic}/{record.place.partition}, offset {record.place.offset}: it cannot be folded", broken):
-                    runs.fold(record.event, offset=record.place.offset)
-    return runs
-
-
-@contextmanager
-def _telling(what: str, broken: Told) -> Iterator[None]:
-    """While it lasts, whatever breaks is told as that, and ends nothing; but for a store that is away."""
-    try:
-        yield
-    except Temporary:
-        raise
-    except Exception as error:  # noqa: BLE001  # one record's, run's or board's: others are compared
-        broken(f"{what}: {type(error).__name__}: {error}")
-
-
 async def _said(log: Log, ends: Ends) -> dict[str, Event]:
     """What was said up to these ends, by id; the first of each counts."""
     said = dict[str, Event]()
@@ -204,27 +182,27 @@ async def _partition(
 ) -> None:
     ends = {place: end for place, end in (await log.ends((*INPUTS, *SAID))).items() if place[1] == partition and end}
     measured = {topic.name for topic in INPUTS}
-    runs = await _folded(log, {place: end for place, end in ends.items() if place[0] in measured}, broken=derived.differs)
+    runs = await folded(log, {place: end for place, end in ends.items() if place[0] in measured}, broken=derived.differs)
     said = await _said(log, {place: end for place, end in ends.items() if place[0] not in measured})
     builds = Builds(log)
     for run in [run for run in runs.runs.values() if run.plan and derived.concerns(run.run_id)]:
         if not run.final or (run.state == "completed" and not run.complete):
             derived.in_flight.append(run.run_id)
             continue
-        with _telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs):
+        with telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs):
             async for kind, event in _recomputed(run, builds):
                 derived.hold(kind, event, said)
     _hold_costs(said, derived, book, environments)
     for kind, counts in _counting(said.values()):
         if derived.concerns(counts.run_id) and counts.run_id not in derived.in_flight and counts.event_id not in derived.recomputed:
             derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
-    await _audit_snapshot(log, settings, partition, derived)
+    derived.snapshots += await Audit(log, settings, derived.differs).of_partition(partition, concerns=derived.concerns)
 
 
 def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> None:
     settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
     for run in {one.run_id: one for one in settled}.values():
-        with _telling(f"results of {run.run_id}", derived.differs):
+        with telling(f"results of {run.run_id}", derived.differs):
             for summary in summaries(run, book, environments):
                 derived.hold("costs", results.cost(run, summary, stamp=STAMP), said)
 
@@ -319,9 +297,7 @@ async def _boards(log: Log, derived: Derived) -> None:
     books, said = Books(whole=True), _Rankings()
     async for record in _up_to_now(log, (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
         if record.event:
-            with _telling(
-                f"{record.place.topic}/{record.place.partition}, offset {record.place.offset}: no board can use it", derived.differs
-            ):
+            with telling(f"{place_of(record)}: no board can use it", derived.differs):
                 books.fold(record.event)
     async for record in _up_to_now(log, (RANKINGS,)):
         if isinstance(record.event, RankingChanged):
@@ -340,21 +316,3 @@ def _hold_board(board: Board, event: RankingChanged | None, said: _Rankings, der
         derived.differs(f"rankings of {board.name}: what was said last does not rest on the newest results")
     elif said.rows(event) != board.rows:
         derived.differs(f"rankings of {board.name}: its rows do not follow from the results that it names ({event.event_id})")
-
-
-async def _audit_snapshot(log: Log, settings: Settings, partition: int, derived: Derived) -> None:
-    """What a snapshot holds of open runs is what the log gives up to where it was taken."""
-    found = await Snapshots(log, settings, processor="settle", version=VERSION).load(str(partition))
-    if found is None:
-        return
-    names, kept = {topic.name for topic in INPUTS}, loaded(found.state)
-    ends = {place: end for place, end in found.offsets.items() if place[0] in names and end}
-    runs = await _folded(log, ends, broken=lambda _told: None)  # told as the partition is derived
-    for run_id in runs.runs.keys() & kept.closed.keys():
-        del runs.runs[run_id]
-    derived.snapshots += 1
-    one, other = canonical(kept), canonical(runs)
-    every = [run_id for run_id in sorted(one.keys() | other.keys()) if derived.concerns(run_id)]
-    for run_id in every:
-        if one.get(run_id) != other.get(run_id):
-            derived.differs(f"the snapshot of partition {partition} holds run {run_id} otherwise than the log")

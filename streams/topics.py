@@ -10,14 +10,14 @@ from schemas.event import Event
 FOREVER_MS: Final = -1
 DAY_MS: Final = 24 * 3600 * 1000
 WEEK_MS: Final = 7 * DAY_MS
-JOB_PARTITIONS: Final = 16
+JOB_PARTITIONS: Final = 16  # that a job topic is made with
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic, its one event type, and how long it is kept (-1: for ever). `partitions`: where it has not as many as all the others.
+    """A topic, its one event type, and how long it is kept (-1: for ever). `partitions`: it is made with, where not as all others.
 
-    How many those are the log says (`Log.partitions`).
+    How many it has the log says (`Log.partitions`).
     """
 
     name: str

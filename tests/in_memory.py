@@ -25,6 +25,8 @@ class InMemory:
     `passed` counts the records that were read, `given` those of them that were wanted.
     """
 
+    codec = CODEC
+
     def __init__(self) -> None:
         self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.more = asyncio.Event()

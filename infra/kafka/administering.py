@@ -70,7 +70,7 @@ class Administering:
             ]
             answer = await admin.create_topics(new)
             _check_created(answer.topic_errors)
-            check_counts(topics, await _counts(admin) if missing else there)
+            check_counts(await _counts(admin) if missing else there)
 
 
 async def _counts(admin: AIOKafkaAdminClient) -> Mapping[str, int]:

@@ -82,7 +82,7 @@ def differences(settings: Settings, found: Mapping[str, Found], topics: Sequence
 
 def _compared(settings: Settings, topic: Topic, found: Found) -> dict[str, tuple[str, str]]:
     """What a topic has and what is asked, by name."""
-    asked = topic.partitions if topic.partitions is not None else settings.partitions
+    asked = settings.partitions if topic.partitions is None else found.partitions  # a pool's may have any number
     counts = {"partitions": (str(found.partitions), str(asked)), "replication": (str(found.replication), str(settings.replication))}
     return counts | {name: (found.settings.get(name, "unknown"), value) for name, value in topic_settings(topic, settings).items()}
 

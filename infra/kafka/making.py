@@ -1,10 +1,11 @@
 """How topics are made: as many partitions as those that are there have, else as the settings say, and the same for all.
 
 Everything about a run has its key, so that it lies in the partition of one number in every topic, and one worker has all of it.
-That holds only while all topics have the same count. (A pool's job topic is read by partition: it has a count of its own.)
+That holds only while all topics have the same count. (A pool's job topic is read by partition: it is made with a count of its own, and may
+have any; who reads or writes it asks the broker how many.)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from infra.kafka.records import MAX_RECORD_BYTES
 from infra.settings import Settings
@@ -43,11 +44,8 @@ def topic_settings(topic: Topic, settings: Settings) -> dict[str, str]:
     }
 
 
-def check_counts(topics: Sequence[Topic], there: Mapping[str, int]) -> None:
-    """Raises: Permanent where one processor's topics differ in their partitions, or one has not the count that it must have."""
-    for topic in topics:
-        if topic.partitions is not None and there.get(topic.name, topic.partitions) != topic.partitions:
-            raise Permanent(f"{topic.name} has {there[topic.name]} partitions, not {topic.partitions}; a count is fixed for life")
+def check_counts(there: Mapping[str, int]) -> None:
+    """Raises: Permanent where topics differ in their partitions that must have as many as each other; a pool's may have any number."""
     counts = {topic.name: there[topic.name] for topic in SHARED if topic.name in there}
     if len(set(counts.values())) > 1:
         few, many = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])

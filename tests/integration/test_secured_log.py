@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,6 +152,10 @@ def test_counts_are_the_brokers(secured: Settings) -> None:
             async with asyncio.timeout(PATIENCE_S):
                 assert [(await anext(followed)).place for _ in range(2)] == places[1:3]
             await followed.aclose()
+            wide = replace(jobs_topic("wide"), partitions=32)
+            await log.create_topics([wide])
+            await log.create_topics([jobs_topic("wide")])
+            assert await log.partitions([jobs_topic("wide")]) == {wide.name: 32}
             with pytest.raises(Unavailable, match=r"no topic assay\.jobs\.nobody\.v1"):
                 await log.ends([jobs_topic("nobody")])
 
