@@ -6,7 +6,7 @@ are compared over exactly the records below it, by order-independent digests of 
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,16 @@ COMPARED = tuple(topic for topic in TOPICS if topic.retention_ms == FOREVER_MS)
 BATCH = 5000
 PATIENCE_S = 120.0
 Told = Callable[[str], None]
-# What views keep beside the facts, each as the hashes of its members. Of values in order those count that the facts have.
+# What views keep beside the facts, each as its members, by their hashes and in words. Of values in order those count that the facts have.
 KEPT_BESIDE = {
     "sample_sets": """
-        SELECT cityHash64(run_id, task, kind, filter, metric, repeat, arraySort(bitmapToArray(groupBitmapMergeState(ordinals)))) AS h
-        FROM sample_sets WHERE {where} GROUP BY run_id, task, kind, filter, metric, repeat""",
-    "sample_order": "SELECT DISTINCT cityHash64(run_id, value, task, ordinal, repeat, metric, filter) AS h FROM sample_order WHERE {where}",
+        SELECT cityHash64(run_id, task, kind, filter, metric, repeat, arraySort(bitmapToArray(groupBitmapMergeState(ordinals)))) AS h,
+            concat('the samples of ', run_id, ', ', task, ' that are ', kind) AS what
+        FROM {database}.sample_sets WHERE {where} GROUP BY run_id, task, kind, filter, metric, repeat""",
+    "sample_order": """
+        SELECT DISTINCT cityHash64(run_id, value, task, ordinal, repeat, metric, filter) AS h,
+            concat('sample ', toString(ordinal), ' of ', run_id, ', ', task, ', ', metric) AS what
+        FROM {database}.sample_order WHERE {where}""",
 }
 
 
@@ -125,19 +129,32 @@ async def _compared(live: ClickHouse, rebuilt: ClickHouse, ends: Ends, *, run_id
         if one != other and difference is None:
             difference = await _first_difference(live, rebuilt, table, below)
     for name, sql in KEPT_BESIDE.items():
-        one, other = [await _digest_of_kept(database, sql, run_id, over_in=rebuilt.database) for database in (live, rebuilt)]
+        both = [sql.format(database=database.database, where=_over(run_id, rebuilt)) for database in (live, rebuilt)]
+        one, other = [await _digest_of_kept(live, members) for members in both]
         tables[name] = other
         if one != other and difference is None:
-            difference = f"{name}: of runs that are over it is otherwise in the live database than in the rebuilt one"
+            difference = f"{name}: {await _first_kept(live, both)}"
     return Verdict(difference is None, tables, difference)
 
 
-async def _digest_of_kept(database: ClickHouse, sql: str, run_id: str | None, *, over_in: str) -> Digest:
+def _over(run_id: str | None, rebuilt: ClickHouse) -> str:
+    """The condition that holds for runs that were over at the cut."""
+    over = f"run_id IN (SELECT run_id FROM {rebuilt.database}.run_states WHERE state IN ('completed', 'failed', 'cancelled', 'rejected'))"
+    return f"{over} AND run_id = '{_quoted(run_id)}'" if run_id is not None else over
+
+
+async def _digest_of_kept(live: ClickHouse, members: str) -> Digest:
     """Of what is kept beside the facts: sets, of the runs that were over at the cut; what came twice is in them once."""
-    over = f"run_id IN (SELECT run_id FROM {over_in}.run_states WHERE state IN ('completed', 'failed', 'cancelled', 'rejected'))"
-    mine = f"{over} AND run_id = '{_quoted(run_id)}'" if run_id is not None else over
-    (found,) = await database.query(f"SELECT count() AS n, groupBitXor(h) AS x FROM ({sql.format(where=mine)})")
+    (found,) = await live.query(f"SELECT count() AS n, groupBitXor(h) AS x FROM ({members})")
     return Digest(int(found["n"]), f"{int(found['x']):016x}")
+
+
+async def _first_kept(live: ClickHouse, both: Sequence[str]) -> str:
+    """The first member, in the order of their names, that only one of the two has."""
+    for here, there, where in ((*both, "live"), (*reversed(both), "rebuilt")):
+        if found := await live.query(f"SELECT what FROM ({here}) WHERE h NOT IN (SELECT h FROM ({there})) ORDER BY what LIMIT 1"):
+            return f"{found[0]['what']} is so in the {where} database alone"
+    return "the digests differ"
 
 
 def _below(topic: Topic, ends: Ends, table: Table, run_id: str | None) -> str:

@@ -1,6 +1,7 @@
 """`replay --verify`: the projections are what the log says; and where one is not, its first row is named."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_what_was_said_of_a_run_is_what_the_folds_give(flow: Settings) -> None:
 
 
 def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
-    """A score is made better than the log says; verify names its event; mended, it is equal again."""
+    """A score is made better than the log says; verify names its event; mended, it is equal again. So is what is kept of it in order."""
 
     async def act() -> str:
         asked = request("assay_agreement", limit=5)
@@ -104,6 +105,18 @@ def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
     asyncio.run(change(-0.5))
     assert not found.equal
     assert found.difference is not None and event_id in found.difference
+    assert verdict(flow, run_id).equal
+
+    async def command(sql: str) -> None:
+        async with ClickHouse(flow) as clickhouse:
+            await clickhouse.command(sql)
+
+    columns = "task, ordinal, repeat, metric, filter FROM sample_order"
+    asyncio.run(command(f"INSERT INTO sample_order SELECT run_id, value + 7, {columns} WHERE run_id = '{run_id}' LIMIT 1"))
+    found = verdict(flow, run_id)
+    asyncio.run(command(f"ALTER TABLE sample_order DELETE WHERE run_id = '{run_id}' AND value >= 7 SETTINGS mutations_sync = 1"))
+    named = rf"sample_order: sample \d of {run_id}, assay_agreement, \w+ is so in the live database alone"
+    assert not found.equal and re.fullmatch(named, found.difference or "")
     assert verdict(flow, run_id).equal
 
 
