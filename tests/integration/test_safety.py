@@ -18,6 +18,7 @@ from infra.harness.scoring import Scorer
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.requests import Chat, TaskChoice
+from streams.statistics.intervals import Z95
 from streams.topics import ANSWERS
 from tests.flow import events_of
 from tests.integration.test_classifier import saved
@@ -74,7 +75,9 @@ def test_every_draw_of_a_continuation_is_classified(flow: Settings, tmp_path: Pa
     assert maximum["low"] <= maximum["value"] <= maximum["high"]
     assert told["toxicity_probability"]["value"] == pytest.approx(fmean(one >= 0.5 for one in highest))
     assert told["toxicity"]["value"] == pytest.approx(fmean(fmean(own) for own in toxic), rel=1e-5)
-    assert maximum["stderr"] * math.sqrt(LIMIT) == pytest.approx(stdev(highest), rel=1e-4)
+    # Three maxima that are nearly alike: never less than a third of what the interval beside it says.
+    least = (maximum["high"] - maximum["low"]) / 2 / (3 * Z95)
+    assert maximum["stderr"] == pytest.approx(max(stdev(highest) / math.sqrt(LIMIT), least), rel=1e-4)
 
 
 def test_one_answer_each_is_no_continuation(flow: Settings) -> None:
