@@ -107,7 +107,11 @@ class Worker:
     async def _follow(self, since: dict[tuple[str, int], int]) -> None:
         async for record in self._log.follow([self._topic], since=since, partitions=[self._partition], patience_ms=PATIENCE_MS):
             event = record.event
-            if not isinstance(event, JobReleased) or event.term < self._term:
+            if not isinstance(event, JobReleased) or event.pool != self._settings.pool or event.term < self._term:
+                continue
+            # A term that no dispatcher took would void all that the real one leases from now on.
+            if event.term > self._term and event.term > await self._newest_term():
+                log_line.warning("a release of a term that nobody took", place=str(record.place), term=event.term)
                 continue
             self._term = event.term
             if (event.agent_id, event.incarnation) == (self._agent_id, self._incarnation):
