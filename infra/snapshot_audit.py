@@ -172,21 +172,22 @@ class Audit:
                         given.fold(record.event, at=at, offset=record.place.offset, written_us=record.written_us, at_us=0)
         return _parts_of(kept), _parts_of(given)
 
+    async def _fold(self, fold: Callable[[Any], None], topics: Sequence[Topic], offsets: Ends) -> None:
+        """Folds what lies in these topics before those offsets."""
+        async for record in self._records(topics, offsets):
+            if record.event:
+                with telling("", _untold):
+                    fold(record.event)
+
     async def _rank(self, found: Snapshot) -> tuple[Parts, Parts]:
         """Who stands on each board with what; what is joined of a judged run is read back when it is needed, and not compared."""
         kept, given = boards.loaded(found.state, self.log.codec), Books()
-        async for record in self._records(boards.INPUTS, found.offsets):
-            if record.event:
-                with telling("", _untold):
-                    given.fold(record.event)
+        await self._fold(given.fold, boards.INPUTS, found.offsets)
         return _boards_of(kept), _boards_of(given)
 
     async def _rates(self, found: Snapshot) -> tuple[Parts, Parts]:
         kept, given = rates.loaded(found.state, self.log.codec), rates.Rates()
-        async for record in self._records(rates.INPUTS, found.offsets):
-            if record.event:
-                with telling("", _untold):
-                    given.fold(record.event)
+        await self._fold(given.fold, rates.INPUTS, found.offsets)
         return _events_of(kept), _events_of(given)
 
     async def _seal(self, found: Snapshot) -> tuple[Parts, Parts]:

@@ -34,9 +34,12 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
     Where `skipped` is given, rows that no table can hold are left out, and told there.
     """
     bad = {number: f", line {number}{told}" for number, row in rows if (told := _no_row(row)) is not None}
-    rows = _as_whole(_without(rows, bad, where, skipped))
-    if found := _inexact(rows):
-        rows = _without(rows, found, where, skipped)
+    rows = _without(rows, bad, where, skipped)
+    kinds = _numbers(rows)
+    if mixed := {field for field, found in kinds.items() if "pointed" in found and found & {"whole", "large"} and "fraction" not in found}:
+        rows = [(number, _whole(row, mixed)) for number, row in rows]
+    if rounded := {field for field, found in kinds.items() if {"large", "fraction"} <= found}:
+        rows = _without(rows, _inexact(rows, rounded), where, skipped)
     # The library looks for fields in the first row alone.
     columns = dict.fromkeys(name for _, row in rows for name in row)
     first, *others = (row for _, row in rows)
@@ -101,18 +104,24 @@ def half_a_letter(text: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def _as_whole(rows: Numbered) -> Numbered:
-    """The rows with 1.0 as 1 in fields whose numbers are all whole and not all written so: the table would make 1.0 of every 1."""
-    found: dict[str, set[type]] = {}
+def _numbers(rows: Numbered) -> dict[str, set[str]]:
+    """How the numbers of each field are written: whole, large (no double may hold it), pointed (1.0), or with a fraction."""
+    found: dict[str, set[str]] = {}
     for _, row in rows:
         for field, value in values(row):
-            if type(value) in (int, float):
-                found.setdefault(field, set()).add(type(value) if not isinstance(value, float) or value.is_integer() else str)
-    mixed = {field for field, kinds in found.items() if kinds == {int, float}}
-    return [(number, _whole(row, mixed)) for number, row in rows] if mixed else rows
+            if isinstance(value, float):
+                found.setdefault(field, set()).add("pointed" if value.is_integer() else "fraction")
+            elif type(value) is int:
+                found.setdefault(field, set()).add("large" if _is_large(value) else "whole")
+    return found
+
+
+def _is_large(value: Any) -> bool:
+    return type(value) is int and EXACT < abs(value) < 2**MOST_BITS
 
 
 def _whole(value: Any, fields: Collection[str], way: str = "") -> Any:
+    """The value with 1.0 as 1 in those fields, whose numbers are all whole: the table would make 1.0 of every 1."""
     if isinstance(value, Mapping):
         return {name: _whole(one, fields, f"{way}.{name}" if way else str(name)) for name, one in value.items()}
     if isinstance(value, list):
@@ -120,17 +129,11 @@ def _whole(value: Any, fields: Collection[str], way: str = "") -> Any:
     return int(value) if isinstance(value, float) and way in fields else value
 
 
-def _inexact(rows: Numbered) -> dict[int, str]:
-    """Rows with a whole number that a table of fractions cannot hold, where another row's field has a fraction."""
-    large, fractions = dict[int, tuple[str, int]](), set[str]()
-    for number, row in rows:
-        for field, value in values(row):
-            if isinstance(value, float):
-                fractions.add(field)
-            elif type(value) is int and EXACT < abs(value) < 2**MOST_BITS:
-                large.setdefault(number, (field, value))
+def _inexact(rows: Numbered, fields: Collection[str]) -> dict[int, str]:
+    """Rows with a whole number that a table of fractions cannot hold, in those fields, which have fractions too."""
     told = "beside fractions it would be rounded; write it as a text, in quotes"
-    return {n: f", line {n}, field {field}: {value}: {told}" for n, (field, value) in large.items() if field in fractions}
+    found = ((number, field, value) for number, row in rows for field, value in values(row) if field in fields and _is_large(value))
+    return {number: f", line {number}, field {field}: {value}: {told}" for number, field, value in found}
 
 
 def _faults(rows: Numbered) -> Iterator[tuple[int, str]]:
