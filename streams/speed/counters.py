@@ -9,7 +9,7 @@ from typing import Final
 
 # What one device's counter can grow by: far above any device's power, far below what a wrong wrap would mean.
 MOST_W: Final = 5_000
-# Ten times what lies between two readings of a meter: over a longer gap a counter may have wrapped more than once.
+# Many times what lies between two readings of a meter: over a longer gap a counter may have wrapped more than once.
 LONGEST_GAP_NS: Final = 5 * 10**9
 Point = tuple[int, int]  # perf_counter_ns, µJ
 
