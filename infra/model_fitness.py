@@ -124,25 +124,25 @@ def _check_for_vllm(facts: ModelFacts) -> None:
 
 
 def _check_causal(facts: ModelFacts, *, engine: str) -> None:
-    """Whether the model goes on from a text, token by token."""
+    """Whether the model goes on from a text, token by token; also one whose encoder reads the text first."""
     shape = facts.shape
     named = f"{facts.folder} ({', '.join(shape.architectures) or shape.model_type})"
-    if shape.encoder_decoder:
-        raise Invalid(
-            f"{named} has an encoder and a decoder, and engine {engine} runs models of a decoder alone; take one that goes on from its "
-            "prompt, as Llama or GPT-2 do", code="engine-cannot",
-        )  # fmt: skip
     if shape.architectures and all(name.endswith(CLASSIFIERS) for name in shape.architectures):
         raise Invalid(
             f"{named} classifies texts, and engine {engine} wants a model that writes them; give engine classifier, or a model for causal "
             "language modelling", code="engine-cannot",
         )  # fmt: skip
     encoding = bool(shape.architectures) and all(name.endswith(ENCODING) for name in shape.architectures)
-    if encoding or (shape.model_type in ENCODERS and not shape.decoder):
+    if encoding or (shape.model_type in ENCODERS and not shape.decoder and not shape.encoder_decoder):
         raise Invalid(
             f"{named} is an encoder: it sees what comes after each token, so that no likelihood or text of it means anything; give engine "
             "encoder, for a task that compares texts, or a model for causal language modelling", code="engine-cannot",
         )  # fmt: skip
+    if shape.encoder_decoder and engine == "vllm":
+        raise Invalid(
+            f"{named} has an encoder and a decoder, and engine {engine} runs models of a decoder alone; give engine transformers",
+            code="engine-cannot",
+        )
     if not facts.tokenizer.brings_special and not {"bos_token", "eos_token"} & set(facts.special_tokens):
         raise Invalid(
             f"the tokenizer of {facts.folder} has no bos_token and no eos_token, one of which begins a text; name one in its "

@@ -17,7 +17,8 @@ MOST_KV_NUMBERS = 2**26  # ten times as many as the largest models have
 class Shape:
     """A model's kind and size; 0 for a number that its configuration does not tell.
 
-    `kv_numbers`: of a token's keys and values, in all layers; `widest`: of a token's activations, where they are most.
+    `kv_numbers`: of a token's keys and values, in all layers; with an encoder, of a token that is read and of one that is said.
+    `widest`: of a token's activations, where they are most.
     Raises: ValueError for numbers that no model has.
     """
 
@@ -38,8 +39,11 @@ class Shape:
             raise ValueError("no model is as wide, as deep or as long as it says")
 
 
-def shape_of(config: Mapping[str, Any]) -> Shape:
-    """The shape of the model, of its part for text where it has others. Raises: ValueError, TypeError where it makes no sense."""
+def shape_of(config: Mapping[str, Any], *, tokenizer: Mapping[str, Any] | None = None) -> Shape:
+    """The shape of the model, of its part for text where it has others; how long it reads, if need be as its tokenizer's settings say.
+
+    Raises: ValueError, TypeError where it makes no sense.
+    """
     inner = config.get("text_config")
     text = inner if isinstance(inner, dict) else config
     hidden = _first(text, "hidden_size", "n_embd", "d_model")
@@ -48,9 +52,9 @@ def shape_of(config: Mapping[str, Any]) -> Shape:
         architectures=tuple(str(name)[:LONGEST_NAME] for name in config.get("architectures") or ())[:MOST_NAMES],
         encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=_decodes(config),
         quantised=bool(config.get("quantization_config")), hidden=hidden,
-        widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim") or 4 * hidden,
+        widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim", "decoder_ffn_dim") or 4 * hidden,
         vocabulary=_first(text, "vocab_size"), kv_numbers=_kv_numbers(text, hidden),
-        max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or DEFAULT_LENGTH,
+        max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or _tokenised(tokenizer or {}) or DEFAULT_LENGTH,
     )  # fmt: skip
 
 
@@ -60,11 +64,17 @@ def _decodes(config: Mapping[str, Any]) -> bool:
 
 
 def _kv_numbers(config: Mapping[str, Any], hidden: int) -> int:
-    """2 * layers * key-value heads * head size."""
-    heads = _first(config, "num_attention_heads", "n_head")
-    layers = _first(config, "num_hidden_layers", "n_layer")
-    size = _first(config, "head_dim") or (hidden // heads if heads else 0)
-    return 2 * layers * (_first(config, "num_key_value_heads") or heads) * size
+    """2 * layers * key-value heads * head size; twice that where every layer of a decoder sees an encoder's tokens too."""
+    heads = _first(config, "num_attention_heads", "n_head", "decoder_attention_heads", "num_heads")
+    layers = _first(config, "num_decoder_layers", "decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
+    size = _first(config, "head_dim", "d_kv") or (hidden // heads if heads else 0)
+    return (4 if config.get("is_encoder_decoder") else 2) * layers * (_first(config, "num_key_value_heads") or heads) * size
+
+
+def _tokenised(settings: Mapping[str, Any]) -> int:
+    """How many tokens a tokenizer is for; most that do not know say more than any model reads."""
+    told = _first(settings, "model_max_length")
+    return told if told <= MOST else 0
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int:

@@ -110,7 +110,7 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
     if dtype not in DTYPE_BYTES:
         raise Invalid(f"dtype {dtype[:80]!r} of {model.uri} is unknown; give one of {', '.join(DTYPE_BYTES)}", code="model-dtype")
     settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    shape, sha = shape_of(config), sha_of([*_told_beside(folder), *weights, *tokenizer])
+    shape, sha = shape_of(config, tokenizer=settings), sha_of([*_told_beside(folder), *weights, *tokenizer])
     if model.sha256 is not None and model.sha256 != sha:
         raise Invalid(f"{folder} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     return ModelFacts(

@@ -34,13 +34,13 @@ def tiny_tokenizer() -> Any:
 def save(config: Any, folder: Path, *, seed: int = 0, template: bool = False) -> Path:
     """A random model of that configuration with its tokenizer, saved in `folder`."""
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     tokenizer = tiny_tokenizer()
     if template:
         tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}\n{% endfor %}assistant:"
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model = (AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM).from_config(config, dtype=torch.float32)
     # Random weights of the usual size say next to nothing; larger ones give answers that differ.
     for parameter in model.parameters():
         if parameter.dim() > 1:
@@ -61,17 +61,46 @@ def tiny_llama(folder: Path, *, seed: int = 0, max_length: int = 512, template: 
     return save(config, folder, seed=seed, template=template)
 
 
+def tiny_t5(folder: Path, *, max_length: int = 128) -> Path:
+    """A random T5: an encoder and a decoder. As T5's own, its tokenizer ends a text, and has no token that begins one."""
+    from tokenizers.processors import TemplateProcessing
+    from transformers import T5Config
+
+    config = T5Config(
+        vocab_size=512, d_model=32, d_kv=16, d_ff=64, num_layers=3, num_decoder_layers=2, num_heads=2, feed_forward_proj="gated-gelu",
+        pad_token_id=2, eos_token_id=1, decoder_start_token_id=2, tie_word_embeddings=False,
+    )  # fmt: skip
+    save(config, folder)
+    tokenizer = tiny_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.bos_token = None
+    tokenizer.model_max_length = max_length
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_bart(folder: Path, *, max_length: int = 128) -> Path:
+    """A random BART: an encoder and a decoder, whose tokenizer marks nothing."""
+    from transformers import BartConfig
+
+    config = BartConfig(
+        vocab_size=512, d_model=32, encoder_layers=3, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,
+        encoder_ffn_dim=64, decoder_ffn_dim=64, max_position_embeddings=max_length, pad_token_id=2, bos_token_id=0, eos_token_id=1,
+        decoder_start_token_id=1, forced_eos_token_id=None,
+    )  # fmt: skip
+    return save(config, folder)
+
+
 def adapter_of(base: Path, into: Path, *, trained: bool = True, rank: int = 4) -> Path:
     """A LoRA adapter of that model; not `trained`, it adds zero."""
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     torch.manual_seed(3)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32),
-        LoraConfig(r=rank, target_modules=["q_proj", "v_proj", "down_proj"]),
-    )
+    apart = AutoConfig.from_pretrained(base).is_encoder_decoder
+    kind, targets = (AutoModelForSeq2SeqLM, ["q", "v", "wo"]) if apart else (AutoModelForCausalLM, ["q_proj", "v_proj", "down_proj"])
+    model = get_peft_model(kind.from_pretrained(base, dtype=torch.float32), LoraConfig(r=rank, target_modules=targets))
     for name, parameter in model.named_parameters():
         if trained and "lora_B" in name:
             parameter.data.normal_(0, 0.5)

@@ -68,5 +68,6 @@ def _logits(network: Any, device: torch.device) -> torch.Tensor:
     size = network.config.get_text_config().vocab_size
     tokens = torch.tensor([[(17 * n * n + 5 * n) % size for n in range(TRIED_TOKENS)]], device=device)
     with torch.inference_mode():
-        logits: torch.Tensor = network(tokens).logits
+        said = {"decoder_input_ids": tokens} if network.config.is_encoder_decoder else {}
+        logits: torch.Tensor = network(tokens, **said).logits
     return logits.clone()

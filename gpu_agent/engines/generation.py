@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import transformers
 
 from gpu_agent.engines import overflow
 from gpu_agent.engines.engine import Halved
@@ -19,7 +18,7 @@ from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
 from gpu_agent.engines.sampling import Dice, Sampling, chosen
-from gpu_agent.engines.stops import Stops
+from gpu_agent.engines.searched import Searched, stops_of
 from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined, pack_of, partial, rooted
 from gpu_agent.engines.written import Prompt, Text, Written
@@ -114,9 +113,8 @@ class Texts:
         self._budget = budget
         self._roots = roots if _leaves(model.generation_config, PLAIN) else None
         self._draws = _leaves(model.generation_config, PLAIN_SAMPLING)
-        ends = model.generation_config.eos_token_id
-        self._ends = frozenset([ends] if isinstance(ends, int) else ends or [])
-        self._stops = Stops(tokenizer, is_end=self._ends.__contains__)
+        self._stops = stops_of(model, tokenizer)
+        self._searched = Searched(model, tokenizer, device=device, stops=self._stops)
         self._weights_bytes = sum(one.numel() * one.element_size() for one in model.parameters())
         self._bytes_per_place = shape_of(model.config.to_dict()).kv_numbers * int(model.dtype.itemsize)
 
@@ -125,7 +123,7 @@ class Texts:
         together: dict[object, tuple[Prompt, Sampling | None, list[int]]] = {}
         for number, prompt in enumerate(prompts):
             if self._roots is None or not prompt.is_plain or (prompt.samples and not self._draws):
-                yield number, self._alone(prompt)
+                yield number, self._searched.of([prompt])[0]
             else:
                 sampling = Sampling.told(prompt.told.rest, self._model.generation_config)
                 same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking, sampling, sampling and prompt.seed)
@@ -167,10 +165,7 @@ class Texts:
 
     def _text(self, prompt: Prompt, sampling: Sampling | None, waiting: list[int]) -> Text[Dice]:
         dice = Dice.of(sampling, seed=prompt.seed, device=self._device)
-        return Text(prompt, waiting, self._begun(prompt), dice)
-
-    def _begun(self, prompt: Prompt) -> Written:
-        return Written(Thought(prompt.thinking, self._tokenizer))
+        return Text(prompt, waiting, Written(Thought(prompt.thinking, self._tokenizer)), dice)
 
     def _slots(self, waiting: Sequence[Text[Dice]], base: int, root: KeyValues) -> Slots:
         places = max(len(text.prompt.tokens) + text.prompt.limit for text in waiting) - base
@@ -213,39 +208,6 @@ class Texts:
         slots.lengths = [length + 1 for length in slots.lengths]
         logits: torch.Tensor = out.logits[:, -1]
         return logits
-
-    def _alone(self, prompt: Prompt) -> Written:
-        """The new tokens by the model's own `generate`."""
-        torch.manual_seed(prompt.seed)
-        written, count, over = self._begun(prompt), len(prompt.tokens), False
-
-        def ended(input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
-            # Of several beams the first one's stop text ends them all, for good: so lm-eval has it (MultiTokenEOSCriteria).
-            nonlocal over
-            first, thought = input_ids[0, count:].tolist(), written.thought
-            thought.see(first)
-            over = over or (not thought.is_open and self._stops.stopped(first[thought.ended :], prompt.told.until))
-            return torch.full((len(input_ids),), over, device=input_ids.device)
-
-        def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-            overflow.check(scores, dtype=self._model.dtype)
-            token = written.thought.forced(input_ids.shape[1] - count)
-            if token is None:
-                return scores
-            only = torch.full_like(scores, -torch.inf)
-            only[:, token] = 0
-            return only
-
-        pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
-        rest = {name: value for name, value in prompt.told.rest.items() if name != "max_length"}
-        given = torch.tensor([prompt.tokens], device=self._device)
-        whole = self._model.generate(
-            input_ids=given, attention_mask=torch.ones_like(given), max_length=count + prompt.limit, pad_token_id=pad,
-            stopping_criteria=transformers.StoppingCriteriaList([ended]),
-            logits_processor=transformers.LogitsProcessorList([forced]), **rest,
-        )  # fmt: skip
-        written.tokens.extend(whole[0, count:].tolist())
-        return written
 
 
 def _chain(tokens: Tokens, *, root: int) -> Row:

@@ -1,7 +1,8 @@
 """Texts through a model, those of one length together: no padding, which not every model bears."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import TypeVar
 
 import torch
 
@@ -10,12 +11,13 @@ from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.memory import Budget
 
 Tokens = Sequence[int]
+T = TypeVar("T")
 
 
 def by_length(
-    texts: Sequence[Tokens], run: Callable[[Sequence[Tokens]], torch.Tensor], *, budget: Budget, device: torch.device
-) -> Iterator[list[tuple[int, torch.Tensor]] | Halved]:
-    """Each text's number with its row of what `run` makes of texts of one length. Where memory runs out, the budget is halved.
+    texts: Sequence[Tokens], run: Callable[[Sequence[Tokens]], Iterable[T]], *, budget: Budget, device: torch.device
+) -> Iterator[list[tuple[int, T]] | Halved]:
+    """Each text's number with its part of what `run` makes of texts of one length. Where memory runs out, the budget is halved.
 
     Raises: Temporary, where it cannot be halved any more.
     """

@@ -127,14 +127,14 @@ class Likelihoods:
         kept = sorted({place for several in places for place in several})
         number = {place: n for n, place in enumerate(kept)}
         logits = forward(self._model, pack, keep=torch.tensor(kept, dtype=torch.long, device=self._device))
-        return _likelihoods(logits, [[number[place] for place in several] for several in places], [one.targets for one in asked])
+        return likelihoods_of(logits, [[number[place] for place in several] for several in places], [one.targets for one in asked])
 
     def _alone(self, one: Wanted) -> Likelihood:
         tokens = torch.tensor([one.tokens], device=self._device)
         count = len(one.targets)
         logits = self._model(tokens, **keeping(self._model, count)).logits[0]
         logits = logits[len(logits) - count :]
-        return _likelihoods(logits, [list(range(count))], [one.targets])[0]
+        return likelihoods_of(logits, [list(range(count))], [one.targets])[0]
 
 
 def _bounded(packed: Iterable[list[Row]], targets: Mapping[Tokens, int], *, most: int) -> Iterator[list[Row]]:
@@ -155,7 +155,7 @@ def _places(start: int, row: Row, *, one: Wanted) -> list[int]:
     return [start + place for place in row.places(one.tokens, last=len(one.targets))]
 
 
-def _likelihoods(logits: torch.Tensor, places: Sequence[Sequence[int]], targets: Sequence[Tokens]) -> list[Likelihood]:
+def likelihoods_of(logits: torch.Tensor, places: Sequence[Sequence[int]], targets: Sequence[Tokens]) -> list[Likelihood]:
     """Each sequence's likelihood from its places among the logits, [places, vocabulary]. Raises: Permanent where these are no numbers."""
     overflow.check(logits, dtype=logits.dtype)
     at = torch.tensor([place for several in places for place in several], dtype=torch.long, device=logits.device)

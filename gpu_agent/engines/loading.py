@@ -97,7 +97,8 @@ def check_memory(facts: ModelFacts, device: torch.device, *, parts: int = 1) -> 
 
 def load(facts: ModelFacts, model: ModelRef, *, device: torch.device) -> Model:
     """A language model on its device. Raises: as `read`."""
-    network, tokenizer = read(facts, model, kind=transformers.AutoModelForCausalLM, device=device, whole=facts.file is None)
+    kind = transformers.AutoModelForSeq2SeqLM if facts.shape.encoder_decoder else transformers.AutoModelForCausalLM
+    network, tokenizer = read(facts, model, kind=kind, device=device, whole=facts.file is None)
     if facts.adapter is not None:
         network = put_on(network, facts.adapter, base=facts.folder, device=device)
     return Model(network, tokenizer, Roots(network, device) if sees_trees(network, device) else None)
@@ -151,7 +152,7 @@ def unloadable(error: Exception, facts: ModelFacts, *, trust: bool) -> Invalid:
 def sees_trees(network: Any, device: torch.device) -> bool:
     """Whether the model's answers over a packed tree are those of plain forwards; if not, it is left as it was."""
     before = network.config._attn_implementation
-    if not _may(network.config.get_text_config()):
+    if network.config.is_encoder_decoder or not _may(network.config.get_text_config()):
         return False
     try:
         network.set_attn_implementation(NAME)

@@ -38,6 +38,25 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, pre
         _split(tokens[one], tokens["".join(pair)]) if pair[0] else _begun(tokens_alone[pair[1]], prefix_token)
         for one, pair in zip(kept, pairs, strict=True)
     ]
+    return _checked(scored)
+
+
+def encode_apart(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, prefix_token: int) -> list[Scored]:
+    """As `encode_pairs`, for an encoder that reads the context and a decoder that says the continuation: tokens of each by itself, of the
+    continuation without special ones. Raises: Invalid for a continuation that has no token."""
+    kept = [context.rstrip() for context, _ in pairs]
+    said = [context[len(one) :] + continuation for one, (context, continuation) in zip(kept, pairs, strict=True)]
+    contexts, continuations = list(dict.fromkeys(kept)), list(dict.fromkeys(said))
+    tokens = dict(zip(contexts, encode_all(contexts, None), strict=True))
+    tokens_said = dict(zip(continuations, encode_all(continuations, False), strict=True))
+    scored = [
+        Scored(tuple(tokens[one] or [prefix_token]), tuple(tokens_said[text])) if pair[0] else _begun(tokens_said[text], prefix_token)
+        for one, text, pair in zip(kept, said, pairs, strict=True)
+    ]
+    return _checked(scored)
+
+
+def _checked(scored: list[Scored]) -> list[Scored]:
     if not all(one.continuation for one in scored):
         raise Invalid("an answer whose likelihood is asked has no token: nothing has none; give it a text", code="no-token")
     return scored

@@ -6,18 +6,24 @@ from dataclasses import dataclass
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved
 from gpu_agent.engines.prefix_tree import Tokens
-from gpu_agent.engines.prompts import EncodeAll, Scored, encode_pairs, rolling
+from gpu_agent.engines.prompts import EncodeAll, Scored, encode_apart, encode_pairs, rolling
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Input tokens, and the tokens whose likelihood is wanted behind the last of them; `truncated` tokens were cut off on the left, of
-    which `lost` are such whose likelihood is wanted."""
+    which `lost` are such whose likelihood is wanted. `apart`: the input is an encoder's, and the targets are said after all of it."""
 
     tokens: Tokens
     targets: Tokens
     truncated: int
     lost: int = 0
+    apart: bool = False
+
+    @property
+    def asked(self) -> int:
+        """How many tokens of the request the model has."""
+        return len(self.tokens) + (len(self.targets) if self.apart else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +37,25 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a model reads: its tokenizer, the token that begins a text, and its window in tokens."""
+    """How a model reads: its tokenizer, the token that begins a text, and its window in tokens. `apart`: by an encoder and a decoder, each
+    with such a window."""
 
     encode_all: EncodeAll
     prefix_token: int
     max_len: int
+    apart: bool = False
 
 
 # The likelihood of each, with its number, as they come.
 Of = Callable[[Sequence[Wanted]], Iterator[tuple[int, Likelihood] | Halved]]
 
 
-def wanted(scored: Scored, *, max_len: int) -> Wanted:
-    """What goes through the model: the pair without its last token, its beginning cut off where it is too long."""
+def wanted(scored: Scored, *, max_len: int, apart: bool = False) -> Wanted:
+    """What goes through the model: the pair without its last token, its beginning cut off where it is too long; or each part by itself."""
+    if apart:
+        tokens, targets = scored.context[-max_len:], scored.continuation[-max_len:]
+        lost = len(scored.continuation) - len(targets)
+        return Wanted(tokens, targets, len(scored.context) - len(tokens) + lost, lost, apart)
     whole = scored.context + scored.continuation
     tokens = whole[-(max_len + 1) :][:-1]
     count = min(len(scored.continuation), len(tokens))
@@ -71,10 +83,12 @@ def _wanted(requests: Sequence[EngineRequest], reading: Reading) -> list[list[Wa
     """What must be scored to answer each: a pair, or the windows over a text."""
     pairs = [(request.context, request.continuation or "") for request in requests if request.request_type == "loglikelihood"]
     texts = [request.context for request in requests if request.request_type != "loglikelihood"]
-    scored = iter(encode_pairs(pairs, encode_all=reading.encode_all, prefix_token=reading.prefix_token))
+    scored = iter(
+        (encode_apart if reading.apart else encode_pairs)(pairs, encode_all=reading.encode_all, prefix_token=reading.prefix_token)
+    )
     tokens = iter(reading.encode_all(texts, None))
     return [
-        [wanted(one, max_len=reading.max_len) for one in (
+        [wanted(one, max_len=reading.max_len, apart=reading.apart) for one in (
             [next(scored)] if request.request_type == "loglikelihood"
             else rolling(next(tokens), prefix_token=reading.prefix_token, max_len=reading.max_len)
         )]
@@ -91,11 +105,11 @@ def _answer(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Lik
     part = parts[0]
     if part.lost:
         return EngineAnswer(
-            request.index, request.draw, "truncated", len(part.tokens) + 1, truncated_tokens=part.truncated,
-            error=f"the answer to be scored has {len(part.targets) + part.lost} tokens, and the model's window {len(part.tokens)}: its "
+            request.index, request.draw, "truncated", part.asked, truncated_tokens=part.truncated,
+            error=f"the answer to be scored has {len(part.targets) + part.lost} tokens, and the model's window {len(part.targets)}: its "
             "likelihood is not known; take a model with a longer window",
         )  # fmt: skip
     return EngineAnswer(
-        request.index, request.draw, "truncated" if part.truncated else "none", len(part.tokens) + 1, loglikelihood=total,
+        request.index, request.draw, "truncated" if part.truncated else "none", part.asked, loglikelihood=total,
         is_greedy=greedy, token_logprobs=found[0].tokens, truncated_tokens=part.truncated,
     )  # fmt: skip

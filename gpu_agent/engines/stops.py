@@ -12,13 +12,13 @@ class Stops:
 
     def __init__(self, tokenizer: Any, *, is_end: Callable[[int], bool]) -> None:
         self._tokenizer = tokenizer
-        self._is_end = is_end
+        self.is_end = is_end
         self._spans: dict[tuple[str, ...], int] = {}
 
     def ended(self, text: Text[Any]) -> bool:
         """Whether the newest token ends the text, or completes one of its stop texts."""
         tokens, thought = text.written.tokens, text.written.thought
-        if self._is_end(tokens[-1]) or len(tokens) >= text.prompt.limit:
+        if self.is_end(tokens[-1]) or len(tokens) >= text.prompt.limit:
             return True
         return not thought.is_open and self.stopped(tokens[thought.ended :], text.prompt.told.until)
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from gpu_agent.engines.causality import check_causal
+from gpu_agent.engines.encoder_decoder import PairLikelihoods, PairTexts, steps
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Texts
 from gpu_agent.engines.likelihood import Likelihoods, keeping
-from gpu_agent.engines.loading import load, loaded_as, prepared
+from gpu_agent.engines.loading import Model, load, loaded_as, prepared
 from gpu_agent.engines.memory import Budget, budget_of, memory_errors
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.tokens import Tokens
@@ -37,8 +38,9 @@ class Transformers:
         self._max_len = 0
         self._tokens: Tokens
         self._budget = Budget(1)
-        self._likelihoods: Likelihoods
-        self._texts: Texts
+        self._apart = False
+        self._likelihoods: Likelihoods | PairLikelihoods
+        self._texts: Texts | PairTexts
 
     def load(self, model: ModelRef, *, options: Mapping[str, str], device: str) -> Loaded:
         """Loads model and tokenizer and runs a few tokens. Raises: Invalid, Temporary where memory ran out."""
@@ -52,18 +54,28 @@ class Transformers:
         self._tokens = Tokens(self._tokenizer, rows=rows, named=facts.folder)
         self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
         self._budget = budget_of(self._model, self._device, asked=asked.get("batch_tokens"))
-        self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
-        self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
-        with memory_errors():
-            check_causal(
-                self._model, begin=self._tokens.prefix_token, vocabulary=rows, length=self._max_len, device=self._device,
-                named=str(facts.folder),
-            )  # fmt: skip
+        self._apart = bool(self._model.config.is_encoder_decoder)
+        (self._of_pairs if self._apart else self._of_one)(whole, rows=rows, named=str(facts.folder))
         return loaded_as(
             "transformers", model, self._model, self._device, facts=facts, max_len=self._max_len,
             batch=self._budget.text if self.sees_trees else "1", load_ns=loaded - started,
             warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len,
         )  # fmt: skip
+
+    def _of_one(self, whole: Model, *, rows: int, named: str) -> None:
+        """A decoder alone, which goes on from what it has read. Raises: Invalid where it sees what is still to come."""
+        self._likelihoods = Likelihoods(self._model, device=self._device, budget=self._budget, roots=whole.roots)
+        self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
+        begin = self._tokens.prefix_token
+        with memory_errors():
+            check_causal(self._model, begin=begin, vocabulary=rows, length=self._max_len, device=self._device, named=named)
+
+    def _of_pairs(self, whole: Model, *, rows: int, named: str) -> None:
+        """An encoder and a decoder; it says a token, as its first work."""
+        self._likelihoods = PairLikelihoods(self._model, device=self._device, budget=self._budget)
+        self._texts = PairTexts(self._model, self._tokenizer, device=self._device, budget=self._budget)
+        with torch.inference_mode(), memory_errors():
+            list(steps(self._model, np.array([self._tokens.prefix_token]), count=1, device=self._device))
 
     @property
     def network(self) -> Any:
@@ -81,14 +93,17 @@ class Transformers:
         scored = [request for request in requests if request.request_type != "generate_until"]
         with torch.inference_mode(), memory_errors():
             for first in range(0, len(scored), WINDOW):
-                reading = Reading(self._tokens.encode_all, self._tokens.prefix_token, self._max_len)
+                reading = Reading(self._tokens.encode_all, self._tokens.prefix_token, self._max_len, self._apart)
                 yield from score(scored[first : first + WINDOW], reading, self._likelihoods.of)
             yield from self._generate(texts)
 
     def _generate(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
         found, eos = self._tokens.prompts([request.context for request in requests]), self._tokens.eos
         tokens = [own or [self._tokens.prefix_token] for own in found]
-        prompts = [prompt_of(request, own, eos=eos, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
+        prompts = [
+            prompt_of(request, own, eos=eos, max_len=self._max_len, apart=self._apart)
+            for request, own in zip(requests, tokens, strict=True)
+        ]
         for one in self._texts.of(prompts):
             if isinstance(one, Halved):
                 yield one
@@ -104,6 +119,9 @@ class Transformers:
         model_fitness.check_load(self._max_len, input_tokens=input_tokens, output_tokens=output_tokens)
         prompt = np.random.default_rng(seed).integers(0, self._tokens.size, input_tokens)
         with torch.inference_mode(), memory_errors():
+            if self._apart:
+                yield from steps(self._model, prompt, count=output_tokens, device=self._device)
+                return
             kept = keeping(self._model, 1)
             token, cache = torch.tensor(prompt[np.newaxis], device=self._device), None
             for _ in range(output_tokens):

@@ -62,8 +62,11 @@ class Text(Generic[D]):
         thought.see(tokens)
 
 
-def prompt_of(request: EngineRequest, tokens: Sequence[int], *, eos: str, max_len: int) -> Prompt:
-    """A request's prompt, its beginning cut off where it leaves no room in the window of `max_len` tokens. Raises: Invalid."""
+def prompt_of(request: EngineRequest, tokens: Sequence[int], *, eos: str, max_len: int, apart: bool = False) -> Prompt:
+    """A request's prompt, its beginning cut off where it leaves no room in the window of `max_len` tokens.
+
+    `apart`: an encoder reads the prompt, and a decoder writes: each has a window of its own. Raises: Invalid.
+    """
     check(request.generation)
     told = generation(request.generation, eos=eos)
     limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
@@ -74,8 +77,9 @@ def prompt_of(request: EngineRequest, tokens: Sequence[int], *, eos: str, max_le
         raise Invalid(
             f"{limit} tokens are to be generated, and the model's length is {max_len}; give a max_gen_toks below that", code="too-long"
         )
-    kept = tuple(tokens[-room:])
-    limit = _rest_of(int(told.rest["max_length"]), prompt=len(kept)) if told.rest.get("max_length") is not None else limit
+    kept = tuple(tokens[-max_len if apart else -room :])
+    if told.rest.get("max_length") is not None:
+        limit = _rest_of(int(told.rest["max_length"]), prompt=1 if apart else len(kept))
     return Prompt(kept, told, limit, request.seed, request.thinking)
 
 

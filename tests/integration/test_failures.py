@@ -189,7 +189,6 @@ PLANNED: list[tuple[str, Change, str]] = [
     ("adapter", lambda one: only(one, "adapter_config.json", "adapter_model.safetensors"), "an adapter of some/base"),
     ("gguf", lambda one: only(one, "model-q4.gguf", "config.json", "tokenizer.json"), "is no whole GGUF file"),
     ("two formats", lambda one: (one / "model-q4.gguf").write_bytes(b""), "two formats; name the file"),
-    ("T5", lambda one: changed(one, "config.json", is_encoder_decoder=True, model_type="t5"), "an encoder and a decoder"),
     ("T5's encoder", lambda one: changed(one, "config.json", model_type="t5", architectures=["T5EncoderModel"]), "is an encoder"),
     *((one, partial(changed, name="config.json", model_type=one), "is an encoder") for one in ("big_bird", "roc_bert", "xlm", "xlnet")),
     ("classifier", lambda one: changed(one, "config.json", architectures=["LlamaForSequenceClassification"]), "give engine classifier"),
