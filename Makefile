@@ -19,7 +19,7 @@ INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
 not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-truth conformance schemas sbom lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -92,6 +92,9 @@ bench-rigor: setup ## Intervals, ranks, tests and stopping held to what their la
 
 bench-decide: setup ## Recommendations held to a planted world: right choices, calibration, regret, what to measure next (minutes)
 	$(bin)/python -m benchmarks.decide
+
+bench-predict: setup ## Predictions held to models and machines that were left out: coverage, errors beside the roofline's
+	$(bin)/python -m benchmarks.predict
 
 bench-truth: setup ## The load generator against a server of known delays, over rates: reported minus true; wants a quiet machine
 	$(bin)/python -m benchmarks.truth

@@ -8,8 +8,9 @@ from query_api.live import Live
 from query_api.producing.submitting import Submissions
 from query_api.reading.comparing import Comparisons
 from query_api.reading.costs import Costs
-from query_api.reading.deciding import Deciding
+from query_api.reading.deciding import Deciding, Measurements
 from query_api.reading.parity import Parities
+from query_api.reading.predicting import Predicting
 from query_api.reading.runs import Reading
 
 
@@ -23,7 +24,9 @@ class State:
         self.comparisons = Comparisons(self.reading)
         self.parities = Parities(self.reading)
         self.costs = Costs(self.reading)
-        self.deciding = Deciding(self.reading, organisation=settings.organisation)
+        measurements = Measurements(self.reading)
+        self.deciding = Deciding(self.reading, measurements, organisation=settings.organisation)
+        self.predicting = Predicting(self.reading, measurements, organisation=settings.organisation)
         self.log = log
         self.live = Live(log)
         self.keys = Keys(log)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from schemas import builds, decisions, external, jobs, labels, measurements, requests, results, runs, settled, trust
+from schemas import builds, decisions, external, jobs, labels, measurements, predictions, requests, results, runs, settled, trust
 from schemas.event import Event
 
 EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
@@ -44,6 +44,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             decisions.RecommendationMade,
             decisions.DecisionRecorded,
             decisions.OutcomeReported,
+            predictions.PredictionMade,
             external.ExternalResultImported,
             trust.RunSealed,
             trust.EventQuarantined,

@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from schemas import builds, decisions, external, jobs, labels, measurements, requests, results, runs, settled, trust
+from schemas import builds, decisions, external, jobs, labels, measurements, predictions, requests, results, runs, settled, trust
 from schemas.event import Event
 
 FOREVER_MS: Final = -1
@@ -63,6 +63,7 @@ PRICES: Final = Topic("assay.prices.v1", results.PricePublished)
 RECOMMENDATIONS: Final = Topic("assay.recommendations.v1", decisions.RecommendationMade)
 DECISIONS: Final = Topic("assay.decisions.v1", decisions.DecisionRecorded)
 OUTCOMES: Final = Topic("assay.outcomes.v1", decisions.OutcomeReported)
+PREDICTIONS: Final = Topic("assay.predictions.v1", predictions.PredictionMade)
 EXTERNAL: Final = Topic("assay.external-results.v1", external.ExternalResultImported)
 SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
 QUARANTINE: Final = Topic("assay.quarantine.v1", trust.EventQuarantined)

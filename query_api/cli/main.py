@@ -24,6 +24,7 @@ from query_api.cli import (
     looking,
     measuring,
     parity,
+    predicting,
     prices,
     pulling,
     recommending,
@@ -54,7 +55,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         looking.tasks,
         suites.suites,
     ),
-    "Decide": (calculating.tco,),
+    "Decide": (predicting.predict, predicting.predictions, calculating.tco),
     "The log": (record.topics, record.tail, record.replay),
     "Trust": (
         trusting.seals,

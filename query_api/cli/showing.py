@@ -24,7 +24,7 @@ BARS = 12
 REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_per_s": "knee", "cliff_rate_per_s": "cliff",
            "capacity_requests_per_s": "capacity"}  # fmt: skip
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
-IDS = ("run", "audit of")  # columns of ids, which are copied: each in one line
+IDS = ("run", "audit of", "prediction")  # columns of ids, which are copied: each in one line
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 # Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
 VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}

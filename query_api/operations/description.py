@@ -21,7 +21,7 @@ REFERENCE = "#/components/schemas/{model}"
 PROBLEM = "application/problem+json"
 # What an address's own parameters are.
 PLACES = {"run_id": "the run's id", "suite": "the suite's name", "recommendation_id": "the recommendation's id",
-          "decision_id": "the decision's id"}  # fmt: skip
+          "decision_id": "the decision's id", "prediction_id": "the prediction's id"}  # fmt: skip
 REASONS = {
     304: "What the client has (If-None-Match) is still so.",
     400: "The address itself is wrong: an unknown or wrong parameter.",

@@ -70,6 +70,7 @@ class Measurements:
         self._known: dict[str, set[str]] = {name: set() for name in KINDS}
         self.prices = PriceBook()
         self.evidence = Evidence(self._books, {})
+        self.alone = asyncio.Lock()  # books are not read while they are written
 
     async def refresh(self) -> None:
         """Takes in what has come since."""
@@ -101,16 +102,15 @@ class Measurements:
 class Deciding:
     """Recommendations over what was measured, one at a time. Those that were said last are known before they are projected."""
 
-    def __init__(self, reading: Reading, *, organisation: str) -> None:
+    def __init__(self, reading: Reading, measurements: Measurements, *, organisation: str) -> None:
         self._reading = reading
         self._organisation = organisation
-        self._measurements = Measurements(reading)
-        self._alone = asyncio.Lock()  # books are not read while they are written
+        self._measurements = measurements
         self._made: dict[str, RecommendationMade] = {}
 
     async def reckoned(self, asking: Asking) -> RecommendationMade:
         """The answer. Raises: Invalid where what was measured cannot answer, with what to do."""
-        async with self._alone:
+        async with self._measurements.alone:
             return await self._answer(asking, self._measurements)
 
     async def recommended(self, asking: Asking, say: Callable[[RecommendationMade], Awaitable[object]]) -> RecommendationMade:

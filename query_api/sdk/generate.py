@@ -30,7 +30,8 @@ LISTS = {
     "AgentFilters": "/v1/agents", "LetterFilters": "/v1/dead-letters", "RankingFilters": "/v1/rankings",
     "JudgementFilters": "/v1/runs/{run_id}/judgements",
     "LabelFilters": "/v1/runs/{run_id}/labels", "CostFilters": "/v1/runs/{run_id}/cost", "SuiteFilters": "/v1/suites",
-    "SuiteTaskFilters": "/v1/suites/{suite}/tasks", "RecommendationFilters": "/v1/recommendations", "DecisionFilters": "/v1/decisions",
+    "SuiteTaskFilters": "/v1/suites/{suite}/tasks", "RecommendationFilters": "/v1/recommendations",
+    "PredictionFilters": "/v1/predictions", "DecisionFilters": "/v1/decisions",
 }  # fmt: skip
 PAGING = frozenset({"limit", "cursor"})
 # What a list is asked for by arguments of its own.

@@ -61,7 +61,7 @@ def opened(door: Settings) -> Iterator[Opened]:
 def status(asker: httpx.Client, method: str, path: str) -> int:
     """What an operation answers; of a stream its beginning."""
     address = path.replace("{run_id}", "00000000-0000-7000-8000-000000000000").replace("{suite}", "none")
-    address = address.replace("{recommendation_id}", "none").replace("{decision_id}", "none")
+    address = address.replace("{recommendation_id}", "none").replace("{decision_id}", "none").replace("{prediction_id}", "none")
     with asker.stream(method, address, json={} if method != "GET" else None) as answer:
         return answer.status_code
 

@@ -56,15 +56,18 @@ def run_id(flow: Settings) -> str:
 
 @pytest.fixture(scope="module")
 def decided(flow: Settings) -> dict[str, str]:
-    """A recommendation, for which somebody has been scored and measured, and a decision, which needs nothing but a word."""
+    """A recommendation, for which somebody has been scored and measured; a decision and a prediction, which need nothing but words."""
     body = {"model": {"uri": "asked-for"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 10}], "workload": LOAD}
     run_id = post(f"{flow.api}/v1/evaluations", json=body).raise_for_status().json()["run_id"]
     until(flow.api, f"/v1/runs/{run_id}", holds=lambda run: run["state"] == "completed" and run["performance"] and run["scores"])
     made = str(post(f"{flow.api}/v1/recommendations", json={"requirement": REQUIREMENT}).raise_for_status().json()["recommendation_id"])
     chosen = str(post(f"{flow.api}/v1/decisions", json={"chosen": "another", "by": "ada"}).raise_for_status().json()["decision_id"])
-    for path in (f"/v1/recommendations/{made}", f"/v1/decisions/{chosen}"):
+    asked = {"model": "m", "parameters": 8, "weights_bytes": 16, "kv_bytes_per_token": 1, "engine": "vllm", "hardware": "NVIDIA L40S"}
+    load = {"in_flight": 1, "input_tokens": 8, "output_tokens": 8}
+    told = str(post(f"{flow.api}/v1/predictions", json=asked | load).raise_for_status().json()["prediction_id"])
+    for path in (f"/v1/recommendations/{made}", f"/v1/decisions/{chosen}", f"/v1/predictions/{told}"):
         until(flow.api, path, holds=bool)
-    return {"recommendation_id": made, "decision_id": chosen}
+    return {"recommendation_id": made, "decision_id": chosen, "prediction_id": told}
 
 
 @schema.include(path_regex=r"\{", method="GET").parametrize()

@@ -237,6 +237,13 @@ class RecommendationFilters(TypedDict, total=False):
     """by when, or by how surely"""
 
 
+class PredictionFilters(TypedDict, total=False):
+    """Filters and order of `/v1/predictions`; null is as left out."""
+
+    sort: Literal["-made_us", "made_us"] | None
+    """by when"""
+
+
 class DecisionFilters(TypedDict, total=False):
     """Filters and order of `/v1/decisions`; null is as left out."""
 

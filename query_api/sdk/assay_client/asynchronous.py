@@ -16,6 +16,7 @@ from assay_client.asked import (
     JudgementFilters,
     LabelFilters,
     LetterFilters,
+    PredictionFilters,
     PriceFilters,
     RankingFilters,
     RecommendationFilters,
@@ -156,6 +157,18 @@ class AsyncClient:
     ) -> Table[models.RecommendationRow]:
         """Recommendations, the newest first."""
         return await self._do(calls.recommendations(most=most, filters=filters))
+
+    async def predict(self, **asked: Any) -> models.Prediction:
+        """What nobody has measured: `model`, its size, `engine`, `hardware`, load, as /v1/predictions takes them. Raises: Invalid."""
+        return await self._do(calls.predict(asked))
+
+    async def prediction(self, prediction_id: str) -> models.Prediction:
+        """A prediction as it was made, and what was measured since. Raises: NotFound."""
+        return await self._do(calls.prediction(prediction_id))
+
+    async def predictions(self, *, most: int | None = None, **filters: Unpack[PredictionFilters]) -> Table[models.PredictionRow]:
+        """Predictions, the newest first."""
+        return await self._do(calls.predictions(most=most, filters=filters))
 
     async def calculate(self, assumptions: Mapping[str, Any]) -> models.Calculation:
         """The total cost of ownership, own against rent and hosted, from stated assumptions. Raises: Invalid."""

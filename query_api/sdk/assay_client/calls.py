@@ -167,6 +167,21 @@ def recommendations(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Ta
     return _table("/v1/recommendations", models.RecommendationPage, "recommendations", most=most, filters=filters)
 
 
+def predict(asked: Mapping[str, Any]) -> Steps[models.Prediction]:
+    """Predicts; the same question to the same measurements is the same prediction."""
+    return steps.document(Ask("POST", "/v1/predictions", body=dict(asked)), models.Prediction)
+
+
+def prediction(prediction_id: str) -> Steps[models.Prediction]:
+    """A prediction as it was made, and what was measured since."""
+    return steps.document(Ask("GET", f"/v1/predictions/{prediction_id}"), models.Prediction)
+
+
+def predictions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.PredictionRow]]:
+    """Predictions, the newest first."""
+    return _table("/v1/predictions", models.PredictionPage, "predictions", most=most, filters=filters)
+
+
 def calculate(assumptions: Mapping[str, Any]) -> Steps[models.Calculation]:
     """Reckons costs from stated assumptions."""
     return steps.document(Ask("POST", "/v1/costs/tco", body=dict(assumptions)), models.Calculation)

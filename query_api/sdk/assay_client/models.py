@@ -487,6 +487,23 @@ class FigureParity(Shape):
     """what made the interval (docs/rigor.md); null without one"""
 
 
+class FigureRecord(Shape):
+    """
+    How good the predictions of a figure have been: of those that were measured since, how many intervals held, with its 95 % interval
+    (Wilson), what was promised, and the median size of errors beside that of the roofline alone.
+    """
+
+    figure: str
+    n: int
+    within: float
+    low: float
+    high: float
+    promised: float
+    median_error_ratio: float
+    median_roofline_error_ratio: float
+    method: str
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -765,18 +782,6 @@ class LoadSender(Shape):
     pacing_error_p99_s: float | None
 
 
-class Measured(Shape):
-    """A figure with its standard error and 95 % interval over n answers; what is null, perhaps the interval alone, says why."""
-
-    value: float | None
-    stderr: float | None
-    low: float | None
-    high: float | None
-    n: int
-    method: str
-    why_undefined: str | None
-
-
 class ModelPublished(Shape):
     """When the model was published, and what says so: request or README.md."""
 
@@ -974,6 +979,73 @@ class Phrase(Shape):
     value: str | int | list[str]
     suggested: bool
     """nobody asked for it in so many words"""
+
+
+class PredictedFigure(Shape):
+    """
+    A figure with the interval that kept the share `level` of what was left out; `roofline` is what the hardware could do at best.
+
+    `left_out`: among which this is new, models or machines; `groups` of them, with `loads` in all, were left out in turn, and
+    `typical_error_ratio` is the median size of the error then. `method` in words.
+    """
+
+    figure: str
+    unit: str
+    value: float
+    low: float
+    high: float
+    level: float
+    roofline: float
+    method: str
+    left_out: str
+    groups: int
+    loads: int
+    typical_error_ratio: float
+
+
+class ModelSha(RootModel[str]):
+    root: Annotated[str, Field(max_length=64)] = None
+    """the hash of its files, where they are known: it tells models apart"""
+
+
+class PredictionAsked(Shape):
+    """A model's size, on which engine and hardware, under which load. `assay predict` reads the size from the model's files."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: Annotated[str, Field(max_length=1000, min_length=1)]
+    """what it is called"""
+    model_sha: ModelSha | None = None
+    """the hash of its files, where they are known: it tells models apart"""
+    parameters: Annotated[int, Field(ge=1, le=10000000000000)]
+    weights_bytes: Annotated[int, Field(ge=1, le=100000000000000)]
+    """as they lie in memory: parameters times the bytes of one"""
+    kv_bytes_per_token: Annotated[int, Field(ge=0, le=1000000000)]
+    """keys and values of one token, in all layers"""
+    engine: Annotated[str, Field(max_length=100, min_length=1)]
+    hardware: Annotated[str, Field(max_length=200, min_length=1)]
+    """a device, several as `2 x NVIDIA L40S`, or what was measured by its name"""
+    in_flight: Annotated[float, Field(gt=0.0, le=100000.0)]
+    """requests under way at a time, in the mean"""
+    input_tokens: Annotated[float, Field(gt=0.0, le=10000000.0)]
+    """of a request, in the mean"""
+    output_tokens: Annotated[float, Field(gt=0.0, le=10000000.0)]
+    """of an answer, in the mean"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+
+
+class PredictionRow(Shape):
+    """A prediction in a list."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    engine: str
+    hardware: str
+    in_flight: float
+    input_tokens: float
+    output_tokens: float
 
 
 class PriceRow(Shape):
@@ -1753,6 +1825,13 @@ class Traffic(Shape):
     headroom_ratio: float = 0.2
 
 
+class Unpredicted(Shape):
+    """A figure of which nothing is said, and why."""
+
+    figure: str
+    why: str
+
+
 class Unscored(Shape):
     """Why so many samples have no score."""
 
@@ -1840,6 +1919,32 @@ class Workload(Shape):
     cancel_after_s: float | None = None
     turns: int = 1
     think_s: float = 0.0
+
+
+class QueryApiRoutesLabelsMeasured(Shape):
+    """A figure with its standard error and 95 % interval over n answers; what is null, perhaps the interval alone, says why."""
+
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    why_undefined: str | None
+
+
+class QueryApiRoutesPredictionsMeasured(Shape):
+    """A figure that was measured after it was predicted, by the first run that did."""
+
+    figure: str
+    run_id: str
+    measured: float
+    within: bool
+    """the interval has it"""
+    error_ratio: float
+    """predicted over measured, less 1"""
+    roofline_error_ratio: float
+    """the same of what the hardware could do at best"""
 
 
 class AgentRow(Shape):
@@ -1980,12 +2085,12 @@ class Correction(Shape):
     task: str
     metric: str
     against_run: AgainstRun1 | None
-    judged: Measured
-    people: Measured
-    corrected: Measured
+    judged: QueryApiRoutesLabelsMeasured
+    people: QueryApiRoutesLabelsMeasured
+    corrected: QueryApiRoutesLabelsMeasured
     tuning: float | None
     """how much the judge is worth to it, 0 to 1: λ of PPI++"""
-    bias: Measured
+    bias: QueryApiRoutesLabelsMeasured
     """the judge's values less people's, on the same answers"""
     agreement: Agreed
     """of judge and people"""
@@ -2109,6 +2214,41 @@ class Judgements(Shape):
     run_id: str
     judgements: list[JudgementShown]
     agreements: list[Agreement]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
+class Prediction(Shape):
+    """What was predicted, of which figures nothing is said and why, and what was measured since. It is no measurement."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    model_sha: str | None
+    parameters: int
+    weights_bytes: int
+    kv_bytes_per_token: int
+    engine: str
+    hardware: str
+    in_flight: float
+    input_tokens: float
+    output_tokens: float
+    figures: list[PredictedFigure]
+    """each with the interval that so great a share (`level`) of what was left out kept"""
+    unpredicted: list[Unpredicted]
+    formula_version: str
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that it was learned from"""
+    measured: list[QueryApiRoutesPredictionsMeasured]
+
+
+class PredictionPage(Shape):
+    """Predictions, in the order asked for, and how good all of them have been."""
+
+    predictions: list[PredictionRow]
+    record: list[FigureRecord]
     next: str | None
     """the next page's cursor; null at the end"""
 
