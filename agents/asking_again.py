@@ -1,7 +1,8 @@
 """Asks the newest scorer for what an older one has scored: the answers are written again, the very same events, and it scores them.
 
 It is done where a run has been quiet for a while: of one that is scored anew the newer scorer may be on its way through its answers. And it
-is done again, ever less often, for a scorer of before may have taken them.
+is done again, ever less often, for a scorer of before may have taken them. Of a run that has a result it ends after a while: the version
+that one score named may be no scorer's that there is.
 """
 
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from streams.trust.stretches import run_of_key
 
 QUIET_S, QUIET_ANEW_S = 30.0, 600.0
 LONGEST_S = 3600.0
+MOST_ASKED = 6  # times, of a run that is scored anew, without a score that follows: some four hours
 BEFORE_US = 3600 * 10**6  # the clocks of two machines differ
 AT_ONCE = 500
 log_line = structlog.get_logger()
@@ -26,11 +28,12 @@ log_line = structlog.get_logger()
 
 @dataclass(slots=True)
 class Waiting:
-    """How many scores of a run there were, since when there are no more, and for how long it must be quiet."""
+    """How many scores of a run there were, since when there are no more, how often it was asked since, and how long it must be quiet."""
 
     scores: int = -1
     since_s: float = 0.0
     quiet_s: float = QUIET_S
+    asked: int = 0
 
 
 def is_due(run: Run, waiting: Waiting, *, now_s: float) -> bool:
@@ -38,11 +41,17 @@ def is_due(run: Run, waiting: Waiting, *, now_s: float) -> bool:
     if run.before is None and len({version for _, version in run.scores}) < 2:
         return False
     if (scores := sum(one.settled_samples for one in run.scores.values())) != waiting.scores:
-        waiting.scores, waiting.since_s, waiting.quiet_s = scores, now_s, QUIET_ANEW_S if run.before else QUIET_S
+        waiting.scores, waiting.since_s, waiting.asked = scores, now_s, 0
+        waiting.quiet_s = QUIET_ANEW_S if run.before else QUIET_S
     if now_s - waiting.since_s < waiting.quiet_s:
         return False
-    waiting.since_s, waiting.quiet_s = now_s, min(2 * waiting.quiet_s, LONGEST_S)
+    waiting.since_s, waiting.quiet_s, waiting.asked = now_s, min(2 * waiting.quiet_s, LONGEST_S), waiting.asked + 1
     return True
+
+
+def in_vain(run: Run, waiting: Waiting) -> bool:
+    """The run has a result, and nobody scores it by the version that was said to be newer: what it was stands."""
+    return run.before is not None and waiting.asked > MOST_ASKED
 
 
 async def ask_again(log: Log, run: Run, *, partition: int) -> int:

@@ -51,7 +51,7 @@ def _release(decision: Release, *, term: int) -> JobReleased:
 
 def delayed(delay: Delay, pool: Pool, *, term: int) -> RunDelayed:
     """The event that says what a run waits for now."""
-    reason, sequence = delay.reason, pool.delays.next_sequence(delay.run_id, term=term)
+    reason, sequence = delay.reason, pool.delays.next_sequence()
     return RunDelayed(
         occurred_us=now_us(), producer=producer(SERVICE), run_id=delay.run_id, term=term, sequence=sequence,
         organisation_id=pool.runs[delay.run_id].organisation_id, pool=pool.name, reason_code=reason.code if reason else None,

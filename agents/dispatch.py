@@ -26,6 +26,7 @@ from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
 from infra.logging import frames
 from infra.metrics import AGENTS, LEASES, QUEUE, READY
+from infra.partitioning import partition_for
 from infra.reach import Reach
 from infra.retrying import until_available
 from infra.settings import Settings
@@ -141,7 +142,7 @@ class Dispatcher:
     async def _start(self) -> None:
         """Begins to read where the snapshot ends, or where the log begins."""
         end_where_hung(self._care, self._settings)
-        self._past = await self._log.ends(self._topics)
+        self._past = _at_home(await self._log.ends(self._topics), self._settings.pool)
         self._partitions = sum(name == self._jobs.name for name, _ in self._past)
         self.pool.succession.listens(now_us=steady_us())
         found = await self._snapshots.load(self._settings.pool)
@@ -159,10 +160,13 @@ class Dispatcher:
         return self._care.restored(found, lambda state: loaded(state, self._empty()), shard=self._settings.pool)
 
     async def _catch_up(self) -> None:
-        """Folds up to where the log ended at the start: first which runs are over, so that what belongs to them is not even decoded."""
-        began_s = time.monotonic()
-        self._following.only([RUNS])
-        await self._following.until({place: end for place, end in self._past.items() if place[0] == RUNS.name}, told="folds runs")
+        """Folds up to where the log ended at the start.
+
+        First which runs are over, so that what belongs to them is not even decoded, and who has taken the pool.
+        """
+        began_s, first = time.monotonic(), (RUNS.name, DISPATCHERS.name)
+        self._following.only([RUNS, DISPATCHERS])
+        await self._following.until({place: end for place, end in self._past.items() if place[0] in first}, told="folds runs")
         self._following.everything()
         await self._following.until(self._past, told="folds the log")
         self.pool.listens(now_us=steady_us())
@@ -188,6 +192,10 @@ class Dispatcher:
             log_line.warning("cannot be decoded, passed over", place=place, reason=str(record.fault))
             self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
             return
+        if self.pool.unheard(event):
+            await self._following.ahead(DISPATCHERS)
+            if self.pool.unheard(event):
+                log_line.warning("of a term that nobody took, passed over", place=place, event=type(event).__name__)
         at_us = 0 if self._is_past(place) else steady_us()
         if not await self._care.taken(
             record, lambda: self.pool.fold(event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)
@@ -225,7 +233,11 @@ class Dispatcher:
         if not self.pool.succession.vacant(now_us=steady_us()):
             return
         self._acts, name, began_s = False, self._settings.pool, time.monotonic()
-        took = await self._log.publish(DispatcherTook(occurred_us=now_us(), producer=producer(SERVICE), pool=name, nonce=uuid.uuid4().hex))
+        ends = await self._following.ends([self._jobs])
+        took = await self._log.publish(DispatcherTook(
+            occurred_us=now_us(), producer=producer(SERVICE), pool=name, nonce=uuid.uuid4().hex,
+            begins=tuple(ends[self._jobs.name, partition] for partition in range(self._partitions)),
+        ))  # fmt: skip
         self._term, self._sequence = took.offset, 0
         await asyncio.gather(*map(self._mark, range(self._partitions)))
         await self._following.until(await self._following.ends(self._topics))
@@ -368,6 +380,12 @@ class Dispatcher:
             taken, places = picture(self.pool), dict(self.pool.places.next)
             await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
             self._saved = changes
+
+
+def _at_home(ends: Ends, pool: str) -> Ends:
+    """Without the partitions of `assay.dispatchers` where the pool's key does not lie: offsets there are no terms of the pool's."""
+    home = partition_for(pool.encode(), sum(name == DISPATCHERS.name for name, _ in ends))
+    return {(name, partition): end for (name, partition), end in ends.items() if name != DISPATCHERS.name or partition == home}
 
 
 def _line(event: Event) -> dict[str, object]:

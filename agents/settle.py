@@ -15,7 +15,7 @@ import structlog
 
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
-from agents.asking_again import Waiting, ask_again, is_due
+from agents.asking_again import Waiting, ask_again, in_vain, is_due
 from agents.care import give_up
 from agents.shards import Shards
 from infra.builds import Builds
@@ -297,9 +297,16 @@ class Settling:
             log_line.error("cannot be given up", run_id=run.run_id, error=frames(error))
 
     def _ask_again(self, state: Here, run: Run) -> None:
-        """Lets the newest scorer be asked for what it lacks of a run, beside the work, where that is due."""
+        """Lets the newest scorer be asked for what it lacks of a run, where that is due; or forgets one of which that is vain."""
         said = state.said.setdefault(run.run_id, Said())
-        if run.run_id not in self._asking and is_due(run, said.waiting, now_s=time.monotonic()):
+        if run.run_id in self._asking or run.run_id in state.busy or not is_due(run, said.waiting, now_s=time.monotonic()):
+            return
+        if in_vain(run, said.waiting):
+            log_line.warning(
+                "not scored anew: no scorer of that version answers", run_id=run.run_id, scorers=sorted({v for _, v in run.scores})
+            )
+            self._forget(state, run)
+        else:
             task = self._asking[run.run_id] = asyncio.create_task(self._asked_again(run))
             task.add_done_callback(lambda _: self._asking.pop(run.run_id, None))
 

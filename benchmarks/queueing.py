@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.harness import show, write
 from benchmarks.making import run_id
 from schemas.event import Event, Producer
-from schemas.jobs import AgentBeat, Job, JobPlanned, JobReleased, Need
+from schemas.jobs import AgentBeat, DispatcherTook, Job, JobPlanned, JobReleased, Need
 from schemas.requests import Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
 from streams.queue.clocks import Moment
@@ -208,6 +208,7 @@ class Told:
         self.pool = Pool("p")
         self.now = Moment(now_us, now_us)
         self._offset = 0
+        self.tell(DispatcherTook(occurred_us=0, producer=STAMP, pool="p", nonce=""))  # term 0
 
     def tell(self, *events: Event) -> None:
         """Folds events in."""

@@ -27,7 +27,7 @@ interval there is no standard error either.
 Where the range of values is known, an interval leaves room for rare ones at its ends that no sample showed: fifty answers of 0.9 may hide
 as many zeros as fifty right ones may hide wrong ones. Such an interval is wider than ± z standard errors: of scores with a standard
 deviation of 0.13 by 58 % at 50 samples, 27 % at 200 and 12 % at 1,000; of scores spread evenly by 15, 8 and 4 %. **Of
-values without a range no interval can hold that**: a metric that is not named in `streams/quality/ranges.py` may have any value, and its
+values without a range no interval can hold that**: a metric without ends in `streams/quality/ranges.py` may have any value, and its
 interval is of what was seen. How often it then misses stands below, among rare values.
 
 """

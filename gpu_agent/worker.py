@@ -18,12 +18,13 @@ from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.engine_environments import installed, offered
 from infra.identity import now_us, producer
-from infra.kafka import Log
+from infra.kafka import Ends, Log
 from infra.metrics import ATTEMPTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
-from schemas.jobs import AgentBeat, EnvironmentSeen, JobError, JobReleased, Running
+from schemas.jobs import AgentBeat, DispatcherTook, EnvironmentSeen, JobError, JobReleased, Running
 from streams.queue.lines import model_key
+from streams.queue.succession import Succession
 from streams.topics import DISPATCHERS, TOPICS, jobs_topic, partition_of
 
 log_line = structlog.get_logger()
@@ -50,6 +51,8 @@ class Worker:
         self._metering = Metering(log, self._engines, agent_id=agent_id, hz=settings.meter_hz, rated_w=settings.rated_w)
         self._installed = installed(settings.home)
         self._environment = self._machine()
+        self._succession = Succession()
+        self._heard: Ends = {}
         self._term = -1
         self._attempt: Attempt | None = None
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +63,8 @@ class Worker:
         """Works until told to stop, then gives back what it holds."""
         since = await self._log.ends([self._topic])
         self._partition = partition_of(self._agent_id, partitions=len(since))
-        self._term = await self._newest_term()
+        await self._hear()
+        self._term = self._succession.term  # marks that lie before this agent's beginning it will never read
         await self._log.publish(self._environment)
         beating = asyncio.create_task(self._beats())
         following = asyncio.create_task(self._follow(since))
@@ -81,10 +85,14 @@ class Worker:
         for task in done - {stopping}:
             task.result()
 
-    async def _newest_term(self) -> int:
-        """The pool's newest term: marks that lie before this agent's beginning it will never read."""
-        took = [record.place.offset async for record in self._log.of_key(DISPATCHERS, self._settings.pool.encode()) if record.event]
-        return max(took, default=-1)
+    async def _hear(self) -> None:
+        """Reads who has taken the pool, where anybody has taken one since."""
+        if self._heard == (now := await self._log.ends([DISPATCHERS])):
+            return
+        async for record in self._log.of_key(DISPATCHERS, self._settings.pool.encode()):
+            if isinstance(record.event, DispatcherTook) and record.event.pool == self._settings.pool:
+                self._succession.fold(record.event, offset=record.place.offset, at_us=0)
+        self._heard = now
 
     async def _beats(self) -> None:
         sequence = 0
@@ -109,8 +117,10 @@ class Worker:
             event = record.event
             if not isinstance(event, JobReleased) or event.pool != self._settings.pool or event.term < self._term:
                 continue
+            if event.term > self._succession.term:
+                await self._hear()
             # A term that no dispatcher took would void all that the real one leases from now on.
-            if event.term > self._term and event.term > await self._newest_term():
+            if not self._succession.holds(event.term, partition=record.place.partition, offset=record.place.offset):
                 log_line.warning("a release of a term that nobody took", place=str(record.place), term=event.term)
                 continue
             self._term = event.term

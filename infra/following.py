@@ -13,6 +13,7 @@ from infra.kafka import Ends, Log, Place, Record
 from infra.kafka.decoding import Message, place_of
 from infra.kafka.reading import stop
 from infra.kafka.telling import Telling
+from infra.retrying import until_available
 from streams.errors import Unavailable
 from streams.topics import Topic
 
@@ -31,6 +32,8 @@ class Following:
         self._consumer: AIOKafkaConsumer
         self._reached: Ends = {}
         self._round = asyncio.Event()
+        self._hand: dict[TopicPartition, Sequence[Message]] = {}
+        self._is_ahead = False
 
     async def start(self, places: Ends, *, since: Mapping[tuple[str, int], int]) -> None:
         """Returns once it is to read these partitions, from `since` on (elsewhere from the beginning). Raises: Unavailable."""
@@ -65,15 +68,34 @@ class Following:
     async def run(self) -> None:
         """Reads and folds, for ever."""
         while True:
-            batches = await self._consumer.getmany(timeout_ms=200, max_records=MOST)
-            for messages in batches.values():
-                async for record in self._log.records(messages, wanted=self._is_wanted):
-                    await self._fold(record)
+            self._hand, self._is_ahead = await self._consumer.getmany(timeout_ms=200, max_records=MOST), False
+            while self._hand:
+                await self._take(self._hand.pop(next(iter(self._hand))))
             # The consumer's own places: a partition whose first records have expired begins later than it was asked for.
             self._reached = {place: await self._consumer.position(TopicPartition(*place)) for place in self._reached}
             self._round.set()
             self._round = asyncio.Event()
             await asyncio.sleep(0)
+
+    async def _take(self, messages: Sequence[Message]) -> None:
+        async for record in self._log.records(messages, wanted=self._is_wanted):
+            await self._fold(record)
+
+    async def ahead(self, topic: Topic) -> None:
+        """Folds a topic to where it ends now, before the rest of what was fetched; called as a record of another topic is folded.
+
+        Done once for all that was fetched together, which is older: so no flood of records that ask for it holds the others up.
+        """
+        if self._is_ahead:
+            return
+        self._is_ahead = True
+        for place in [place for place in self._hand if place.topic == topic.name]:
+            await self._take(self._hand.pop(place))
+        ends = await until_available(lambda: self.ends([topic]), what="kafka")
+        places = [TopicPartition(*place) for place in ends]
+        while any([await self._consumer.position(place) < ends[place.topic, place.partition] for place in places]):
+            for messages in (await self._consumer.getmany(*places, timeout_ms=200, max_records=MOST)).values():
+                await self._take(messages)
 
     def _is_wanted(self, message: Message) -> bool:
         return not self._passes(message.key, place_of(message), message.timestamp * 1000)

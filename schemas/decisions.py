@@ -175,9 +175,10 @@ class DecisionRecorded(Event):
 
 
 class OutcomeReported(Event):
-    """What a decision came to: before it and after it. Of several reports of one decision the highest `revision` holds.
+    """What a decision came to: before it and after it. Of several reports of one decision the last in the log holds.
 
-    Bills are in billionths of a USD a month; quality is in the team's own unit; satisfaction from 0 to 1.
+    `revision` tells it from the others. Bills are in billionths of a USD a month; quality is in the team's own unit; satisfaction from
+    0 to 1.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("decision_id", "revision")

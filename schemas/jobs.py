@@ -99,13 +99,17 @@ class JobPlanned(Event):
 
 
 class DispatcherTook(Event):
-    """A dispatcher took a pool; this record's offset is its term."""
+    """A dispatcher took a pool; this record's offset is its term.
+
+    `begins`: where each partition of the pool's job topic ended before that. What claims the term and lies before is nobody's.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("pool", "nonce")
     key: ClassVar[tuple[str, ...]] = ("pool",)
 
     pool: str
     nonce: str
+    begins: tuple[int, ...] = ()
 
 
 class DispatcherBeat(Event):

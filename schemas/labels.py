@@ -10,7 +10,7 @@ class AnswerLabelled(Event):
 
     `judgement` is the derived task by its own name, `task` the one that was answered. Of answers that are compared, `value` is what the
     run's own is worth beside that of `against_run`: 1 better, 0.5 a tie, 0; `swapped`: the other stood first. Of several labels of one
-    person the highest `revision` holds.
+    person the last in the log holds; `revision` tells it from the others.
     """
 
     identity: ClassVar[tuple[str, ...]] = (

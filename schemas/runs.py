@@ -189,7 +189,7 @@ class RunChanged(Event):
 class RunDelayed(Event):
     """What a run waits for from now on; all null: it waits no longer. `ahead` counts the jobs that go first.
 
-    Written when the answer changes. Of several, the highest (`term`, `sequence`) holds.
+    Written when the answer changes. Of several, the last in the log holds.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "term", "sequence")

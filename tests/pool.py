@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.event import Event, Producer
-from schemas.jobs import AgentBeat, Job, JobChanged, JobError, JobPlanned, JobReleased, Need
+from schemas.jobs import AgentBeat, DispatcherBeat, DispatcherTook, Job, JobChanged, JobError, JobPlanned, JobReleased, Need
 from schemas.requests import Budget, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
 from streams.queue.clocks import Moment
@@ -14,7 +14,7 @@ from streams.queue.dispatch import Pool
 from streams.queue.leases import Cancel, Decision
 from streams.queue.lines import Waiting
 from streams.queue.queueing import GIB, Policy
-from streams.topics import topic_of
+from streams.topics import DISPATCHERS, topic_of
 from tests.runs import run_named
 
 STAMP = Producer(service="test", version="0")
@@ -69,6 +69,11 @@ def released(work: Job, *, agent: str = "a", attempt: int = 1, term: int = 0, in
     })  # fmt: skip
 
 
+def took(pool: str = "default", *, begins: tuple[int, ...] = (), nonce: str = "n") -> DispatcherTook:
+    """A dispatcher takes the pool."""
+    return DispatcherTook(occurred_us=0, producer=STAMP, pool=pool, nonce=nonce, begins=begins)
+
+
 def cancel(work: Job, *, agent: str = "a", attempt: int = 1, incarnation: int = 1) -> Cancel:
     """The decision to end a lease."""
     return Cancel(work.run_id, work.job_id, attempt, agent, incarnation, work.organisation_id, work.visibility)
@@ -76,7 +81,10 @@ def cancel(work: Job, *, agent: str = "a", attempt: int = 1, incarnation: int = 
 
 @dataclass
 class Told:
-    """A pool, and the offset of the next event that it is told. Of a run whose job is planned, it is said before that it is planned."""
+    """A pool, and the offset of the next event that it is told.
+
+    Of a run whose job is planned, it is said before that it is planned; of an event of a newer term, that a dispatcher took it.
+    """
 
     pool: Pool = field(default_factory=lambda: Pool("default", lease_us=8 * SECOND))
     offset: int = 0
@@ -91,7 +99,15 @@ class Told:
             self._fold(event, at_us)
         return self
 
+    def takes(self, *terms: int) -> "Told":
+        """Dispatchers take the pool, one after the other."""
+        for term in terms:
+            self.pool.fold(took(self.pool.name), at=(DISPATCHERS.name, 0), offset=term, written_us=1, at_us=1)
+        return self
+
     def _fold(self, event: Event, at_us: int) -> None:
+        if isinstance(event, JobReleased | DispatcherBeat) and self.pool.unheard(event):
+            self.takes(event.term)
         self.pool.fold(event, at=(topic_of(event).name, 0), offset=self.offset, written_us=at_us, at_us=at_us)
         self.offset += 1
 

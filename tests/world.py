@@ -18,9 +18,10 @@ from streams.queue.deciding import decide, waits
 from streams.queue.dispatch import Pool
 from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.places import At
+from streams.queue.succession import Succession
 from streams.runs import TERMINAL
 from streams.topics import DISPATCHERS, RUNS, topic_of
-from tests.pool import SECOND, STAMP, beat, changed, job, planned, ran, released
+from tests.pool import SECOND, STAMP, beat, changed, job, planned, ran, released, took
 from tests.runs import run_named
 
 PARTITIONS, JOB_PARTITIONS = 2, 3
@@ -55,9 +56,16 @@ def tell(pool: Pool, log: Log, at: At, *, at_us: int) -> bool:
     offset = pool.places.next.get(at, 0)
     if offset >= len(log.get(at, ())):
         return False
-    event, written_us = log[at][offset]
-    pool.fold(event, at=at, offset=offset, written_us=written_us, at_us=at_us)
+    tell_again(pool, log, at, offset, at_us=at_us)
     return True
+
+
+def tell_again(pool: Pool, log: Log, at: At, offset: int, *, at_us: int) -> None:
+    """An event is told to the pool, new or not; before one of a term that it does not know, all that lies where terms are taken."""
+    event, written_us = log[at][offset]
+    while pool.unheard(event) and tell(pool, log, TAKEN, at_us=at_us):
+        pass
+    pool.fold(event, at=at, offset=offset, written_us=written_us, at_us=at_us)
 
 
 @dataclass
@@ -92,10 +100,10 @@ class Agent:
 
 
 class World:
-    """All of it. `turns`: how likely the wall clock jumps in a tick, by up to a day either way."""
+    """All of it. `turns`: how likely the wall clock jumps in a tick, by up to a day either way; `forging`: others write too."""
 
-    def __init__(self, chance: random.Random, *, turns: float = 0.05, calm: bool = False) -> None:
-        self.chance, self.turns, self.calm = chance, turns, calm
+    def __init__(self, chance: random.Random, *, turns: float = 0.05, calm: bool = False, forging: bool = False) -> None:
+        self.chance, self.turns, self.calm, self.forging = chance, turns, calm, forging
         self.clocks, self.now, self.wall = random.Random(chance.random()), SECOND, 10**15
         self.log: Log = {}
         self.order: list[At] = []
@@ -137,7 +145,26 @@ class World:
             self.live(name, agent)
         for place, dispatcher in enumerate(self.dispatchers):
             self.dispatch(place, dispatcher)
+        if self.forging and self.chance.random() < 0.3:
+            self.write(self.forged())
         self.settle()
+
+    def forged(self) -> Event:
+        """What somebody sends who is no dispatcher, under a term that nobody took, or not yet.
+
+        Beats only of terms that nobody will: one that was guessed is believed by whoever reads it late, and costs at most a takeover.
+        """
+        work, kind = self.chance.choice(self.jobs), self.chance.choice(("beat", "mark", "release", "cancel"))
+        far, next_one = (2**63 - 1, 10**6, -1, -(2**63)), len(self.log.get(TAKEN, ()))
+        term = self.chance.choice(far if kind == "beat" else (*far, next_one, next_one + 1))
+        said = {"occurred_us": 0, "producer": STAMP, "pool": "default", "term": term}
+        if kind == "beat":
+            return DispatcherBeat.model_validate(said | {"sequence": 2**63 - 1, "leaving": True})
+        if kind == "mark":
+            return JobReleased.model_validate(said | {"kind": kind, "nonce": f"{self.chance.randrange(JOB_PARTITIONS)}"})
+        agent = self.chance.choice("abc")
+        incarnation, attempt = self.agents[agent].incarnation, self.chance.choice((1, 2, 2**63 - 1))
+        return released(work, agent=agent, attempt=attempt, term=term, incarnation=incarnation, kind=kind)
 
     def settle(self) -> None:
         """A run whose jobs have all finished is completed; now and then one is cancelled by a person."""
@@ -186,9 +213,13 @@ class World:
         if agent.read < 0:
             # As the worker does: marks that lie before its beginning it will never read.
             agent.read, agent.term = len(events), len(self.log.get(TAKEN, ())) - 1
-        for event, _ in events[agent.read :]:
+        taken = Succession()
+        for offset, (event, _) in enumerate(self.log.get(TAKEN, ())):
+            assert isinstance(event, DispatcherTook)
+            taken.fold(event, offset=offset, at_us=0)
+        for offset, (event, _) in enumerate(events[agent.read :], agent.read):
             assert isinstance(event, JobReleased)
-            if event.term >= agent.term:
+            if event.term >= agent.term and taken.holds(event.term, partition=at[1], offset=offset):
                 agent.term = event.term
                 self.take(name, agent, event)
         agent.read = len(events)
@@ -265,8 +296,8 @@ class World:
 
     def succeed(self, dispatcher: Dispatcher) -> None:
         """It takes the pool, and acts once it has read up to its marks."""
-        nonce = f"{self.chance.random()}"
-        _, dispatcher.term = self.write(DispatcherTook(occurred_us=0, producer=STAMP, pool="default", nonce=nonce))
+        begins = tuple(len(self.log.get((JOBS, partition), ())) for partition in range(JOB_PARTITIONS))
+        _, dispatcher.term = self.write(took(begins=begins, nonce=f"{self.chance.random()}"))
         dispatcher.sequence, dispatcher.acts = 0, False
         for partition in range(JOB_PARTITIONS):
             self.write(JobReleased(occurred_us=0, producer=STAMP, pool="default", term=dispatcher.term, kind="mark", nonce=f"{partition}"))

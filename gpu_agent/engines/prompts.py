@@ -27,7 +27,8 @@ class Scored:
 def encode_pairs(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, prefix_token: int) -> list[Scored]:
     """Contexts and continuations as tokens. Trailing spaces of a context belong to the continuation; no context is the prefix token.
 
-    Raises: Invalid for a continuation that has no token: nothing has no likelihood. (lm-eval ends there by an assertion.)
+    So is one of nothing but spaces, of which the tokenizer makes no token: lm-eval ends there by an assertion, for models whose texts begin
+    with no token of their own. Raises: Invalid for a continuation that has no token: nothing has no likelihood. (Another assertion.)
     """
     kept = [context.rstrip() for context, _ in pairs]
     texts = dict.fromkeys(text for one, pair in zip(kept, pairs, strict=True) if pair[0] for text in (one, "".join(pair)))
@@ -35,7 +36,7 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], *, encode_all: EncodeAll, pre
     alone = dict.fromkeys(continuation for context, continuation in pairs if not context)
     tokens_alone = dict(zip(alone, encode_all(list(alone), False), strict=True))
     scored = [
-        _split(tokens[one], tokens["".join(pair)]) if pair[0] else _begun(tokens_alone[pair[1]], prefix_token)
+        _split(tokens[one], tokens["".join(pair)], prefix_token) if pair[0] else _begun(tokens_alone[pair[1]], prefix_token)
         for one, pair in zip(kept, pairs, strict=True)
     ]
     return _checked(scored)
@@ -62,7 +63,9 @@ def _checked(scored: list[Scored]) -> list[Scored]:
     return scored
 
 
-def _split(first: list[int], whole: list[int]) -> Scored:
+def _split(first: list[int], whole: list[int], prefix_token: int) -> Scored:
+    if not first:
+        return _begun(whole, prefix_token)
     return Scored(tuple(first), tuple(whole[len(first) :]))
 
 

@@ -209,6 +209,7 @@ CREATE TABLE IF NOT EXISTS fact_dispatchers (
     trace_parent Nullable(String),
     pool String,
     nonce String,
+    begins String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -11,6 +11,7 @@ from infra.retrying import until_available
 from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.event import Event
 from schemas.jobs import misnamed
+from streams.money.prices import untimely
 from streams.topics import topic_named
 from streams.trust.dead_letters import WITHHELD
 
@@ -114,8 +115,10 @@ class Decoding:
         event, fault = None, None
         try:
             event = await self.decode(place.topic, payload)
+            if why := untimely(event, written_us=message.timestamp * 1000):
+                raise Undecodable("invalid-event", f"{type(event).__name__}: {why}")
         except Undecodable as undecodable:
-            fault = undecodable
+            event, fault = None, undecodable
         return Record(place, message.key, payload, message.timestamp * 1000, event, fault)
 
 

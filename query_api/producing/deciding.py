@@ -7,6 +7,7 @@ from infra.kafka import Log
 from schemas.decisions import DecisionRecorded, OutcomeReported
 from schemas.event import Event
 from streams.errors import Conflict, NotFound
+from streams.revisions import next_revision
 from streams.topics import DECISIONS, OUTCOMES, Topic
 
 SAID = set(OutcomeReported.model_fields) - set(Event.model_fields) - {"revision"}
@@ -26,11 +27,13 @@ async def report(log: Log, outcome: OutcomeReported) -> OutcomeReported:
     """Reports an outcome as the newest of its decision; what the newest says already is no other. Raises: NotFound for no decision."""
     if not await _said(log, DECISIONS, DecisionRecorded, outcome.decision_id):
         raise NotFound(f"no decision {outcome.decision_id}; `assay decisions show` lists them", code="unknown-decision")
-    before = await _said(log, OUTCOMES, OutcomeReported, outcome.decision_id)
-    newest = max(before, key=lambda one: one.revision, default=None)
+    before: dict[int, OutcomeReported] = {}
+    for one in await _said(log, OUTCOMES, OutcomeReported, outcome.decision_id):
+        before.setdefault(one.revision, one)
+    newest = next(reversed(before.values()), None)
     if newest and newest.model_dump(include=SAID) == outcome.model_dump(include=SAID):
         return newest
-    told = {"revision": newest.revision + 1 if newest else 0, "event_id": ""}
+    told = {"revision": next_revision(before), "event_id": ""}
     again = OutcomeReported.model_validate(outcome.model_dump() | told)
     await log.publish(again)
     return again

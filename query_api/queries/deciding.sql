@@ -60,7 +60,7 @@ LEFT JOIN
 (
     SELECT
         decision_id, count() AS reports,
-        argMax((by, before_usd_nano, after_usd_nano, before_quality, after_quality, satisfaction_ratio, note), revision) AS told
+        argMax((by, before_usd_nano, after_usd_nano, before_quality, after_quality, satisfaction_ratio, note), log_offset) AS told
     FROM outcomes
     GROUP BY decision_id
 ) AS reported USING (decision_id)

@@ -1,7 +1,7 @@
 -- name: label_list
 SELECT task, ordinal, repeat, request, draw, judgement, metric, ifNull(against_run, '') AS against, `by`,
-    argMax(value, revision) AS label_value, argMax(swapped, revision) AS label_swapped, argMax(ifNull(note, ''), revision) AS label_note,
-    max(revision) AS revisions, argMax(occurred_us, revision) AS labelled_us
+    argMax(value, log_offset) AS label_value, argMax(swapped, log_offset) AS label_swapped, argMax(ifNull(note, ''), log_offset) AS label_note,
+    count() - 1 AS revisions, argMax(occurred_us, log_offset) AS labelled_us
 FROM fact_labels FINAL
 WHERE run_id = {run_id:String}
     AND ({judgement:String} = '' OR judgement = {judgement:String})
@@ -9,11 +9,11 @@ WHERE run_id = {run_id:String}
 GROUP BY task, ordinal, repeat, request, draw, judgement, metric, against, `by`
 
 -- name: labels_of
-SELECT run_id, against, judgement, metric, task, ordinal, repeat, request, draw, `by`, argMax(value, revision) AS label_value,
-    argMax(swapped, revision) AS label_swapped
+SELECT run_id, against, judgement, metric, task, ordinal, repeat, request, draw, `by`, argMax(value, log_offset) AS label_value,
+    argMax(swapped, log_offset) AS label_swapped
 FROM
 (
-    SELECT run_id, ifNull(against_run, '') AS against, judgement, metric, task, ordinal, repeat, request, draw, `by`, revision, value, swapped
+    SELECT run_id, ifNull(against_run, '') AS against, judgement, metric, task, ordinal, repeat, request, draw, `by`, log_offset, value, swapped
     FROM fact_labels FINAL
     WHERE run_id IN {run_ids:Array(String)}
 )

@@ -20,6 +20,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
 
+from schemas.event import Event
 from schemas.jobs import Device
 from schemas.results import PricePublished
 from streams.errors import Invalid, Permanent
@@ -28,6 +29,7 @@ NANO: Final = 10**9
 ANYWHERE: Final = "any"
 CURRENCY: Final = "USD"
 S_PER_HOUR: Final = 3600
+AHEAD_US: Final = 86_400 * 10**6  # that a publisher's clock may be ahead of the log's
 
 
 class Undefined(Permanent):
@@ -93,6 +95,16 @@ def check(price: PricePublished) -> None:
         )
     if empty := next((name for name in ("region", "source", "version") if not getattr(price, name).strip()), None):
         raise Invalid(f"{price.item} has no {empty}; who says so, where and in which version must be told", code="price-field")
+
+
+def untimely(event: Event, *, written_us: int) -> str | None:
+    """Why a price cannot be of the time that it names, by when the log wrote it down; None for one that can, and for what is no price.
+
+    The newest version of the book holds: one from a time to come would be newer than all that are published until then.
+    """
+    if not isinstance(event, PricePublished) or event.occurred_us <= written_us + AHEAD_US:
+        return None
+    return f"it says that it was published on {day(event.occurred_us)}, and came on {day(written_us)}; set its producer's clock, in µs UTC"
 
 
 def day(time_us: int) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from schemas.labels import AnswerLabelled
 from streams.errors import Invalid
 from streams.quality.judging import COMPARING, PAIRWISE, derived_name
+from streams.revisions import next_revision
 from streams.statistics.intervals import RATIO, Interval
 
 POINTS: Final[Interval] = (1.0, 10.0)
@@ -116,18 +117,21 @@ def drawn(places: Iterable[Place], *, run_id: str, seed: int, count: int) -> lis
 
 
 def new_of(asked: Iterable[AnswerLabelled], known: Iterable[AnswerLabelled]) -> list[AnswerLabelled]:
-    """The labels that say something new; one that corrects its person's has the next revision. The same again is nothing."""
-    newest: dict[str, AnswerLabelled] = {}
+    """The labels that say something new; one that corrects its person's has another revision. The same again is nothing.
+
+    `known` is in the order of the log.
+    """
+    said: dict[str, dict[int, AnswerLabelled]] = {}
     for one in known:
-        last = newest.setdefault(_revised(one, 0).event_id, one)
-        if one.revision > last.revision:
-            newest[_revised(one, 0).event_id] = one
+        said.setdefault(_revised(one, 0).event_id, {}).setdefault(one.revision, one)
     told = []
     for one in asked:
-        before = newest.get(one.event_id)
-        if before is None or (before.value, before.swapped, before.note) != (one.value, one.swapped, one.note):
-            newest[one.event_id] = one if before is None else _revised(one, before.revision + 1)
-            told.append(newest[one.event_id])
+        before = said.setdefault(one.event_id, {})
+        newest = next(reversed(before.values()), None)
+        if newest is None or (newest.value, newest.swapped, newest.note) != (one.value, one.swapped, one.note):
+            revision = next_revision(before)
+            before[revision] = _revised(one, revision)
+            told.append(before[revision])
     return told
 
 

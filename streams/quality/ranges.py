@@ -41,6 +41,11 @@ RANGES: Final[dict[str, Interval]] = {
     "brier": (0.0, 2.0), "brier_score": (0.0, 2.0), "ece": RATIO, "mcc": SIGNED,
     **dict.fromkeys(("bert", "bert_score", "bertscore", "bertscore_f1", "bertscore_precision", "bertscore_recall"), SIGNED),  # cosines
     **dict.fromkeys(("bias_score_ambig", "bias_score_disambig", "difference_male_female", "pearsonr"), SIGNED),
+    # Without ends. Likelihoods of choices as lm-eval 0.4.13 aggregates them (e2lmc, crows_pairs, simple_cooccurrence_bias): differences of
+    # log-likelihoods. Effects in log-odds (discrim_eval): coefficients of a regression. BLEURT: what a learned regression gives, mostly
+    # between 0 and 1, at times below or above (Sellam, Das, Parikh 2020, section 3; README of google-research/bleurt).
+    **dict.fromkeys(("likelihood", "likelihood_diff", "bleurt"), ANY),
+    **dict.fromkeys(("asian_bias", "black_bias", "female_bias", "hispanic_bias", "native_american_bias", "non_binary_bias"), ANY),
     **dict.fromkeys(("rating", "coherence", "creativity", "style", "prompt_following"), (1.0, 10.0)),  # points of a rubric
 }  # fmt: skip
 # The same of a part of the documents, whose name the data say (lm-eval 0.4.13: cieacova, SCORE, RULER's lengths, BBQ). RULER's -1 of a
@@ -67,5 +72,10 @@ def clipped(interval: Interval, metric: str, *, about: float) -> Interval:
 
 
 def range_of(metric: str) -> Interval:
-    """The least and the greatest value that the metric can have."""
-    return RANGES.get(metric) or next((found for family, found in FAMILIES if family.fullmatch(metric)), ANY)
+    """The least and the greatest value that the metric can have; open ends where nothing is known of it."""
+    return known_range(metric) or ANY
+
+
+def known_range(metric: str) -> Interval | None:
+    """The least and the greatest value that the metric can have; None where nothing is known of it."""
+    return RANGES.get(metric) or next((found for family, found in FAMILIES if family.fullmatch(metric)), None)

@@ -46,22 +46,21 @@ class Delays:
 
     told: dict[str, RunDelayed] = field(default_factory=dict)
     _since_us: dict[str, int] = field(default_factory=dict)
+    _said: int = 0
 
     def fold(self, event: RunDelayed) -> None:
-        """Takes what was said in; of several, the highest term and sequence holds."""
-        known = self.told.get(event.run_id)
-        if known is None or (known.term, known.sequence) < (event.term, event.sequence):
-            self.told[event.run_id] = event
+        """Takes what was said in; of several, the last in the log holds. Who has the pool puts right what another has said since."""
+        self.told[event.run_id] = event
 
     def forget(self, run_id: str) -> None:
         """The run is over: nothing more is said of it."""
         self.told.pop(run_id, None)
         self._since_us.pop(run_id, None)
 
-    def next_sequence(self, run_id: str, *, term: int) -> int:
-        """The sequence of what is said next of the run in this term."""
-        known = self.told.get(run_id)
-        return known.sequence + 1 if known and known.term == term else 0
+    def next_sequence(self) -> int:
+        """The sequence of what is said next in a term, which is one process's: counted here, for what was sent may be any number."""
+        self._said += 1
+        return self._said
 
     def changes(self, found: Mapping[str, Reason], now: Moment) -> list[Delay]:
         """What is to be said now that runs wait for what was found."""
@@ -75,7 +74,7 @@ class Delays:
         told = self.told.get(run_id)
         if told is None or told.waits_for is None:
             return now.steady_us - self._since_us[run_id] >= GRACE_US
-        return told.waits_for != reason.waits_for or now.utc_us - told.occurred_us >= AGAIN_US
+        return told.waits_for != reason.waits_for or abs(now.utc_us - told.occurred_us) >= AGAIN_US
 
 
 def reasons(

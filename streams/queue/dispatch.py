@@ -5,7 +5,8 @@ attempt; who stays silent has lost it, and the job is released again as the next
 A dispatcher's *term* is the offset of its `DispatcherTook`; it writes a mark of its term into every partition of the job topic, and
 a release that lies behind a mark of a higher term is void, for agents and dispatchers alike. Hence two dispatchers never both act.
 
-The fold takes partitions in any interleaving, each in its order, any stretch again: it knows how far it has read each. What follows from
+The fold takes partitions in any interleaving, each in its order, any stretch again: it knows how far it has read each. But of an event
+whose term is `unheard` its caller tells first who has taken the pool by then (streams/queue/succession.py). What follows from
 the log alone is the same in every process; only the clocks (`confirmed_us`, `ended_us`, `heard_us`, `since_us`) depend on when it was told.
 What to do is decided in streams/queue/deciding.py, and what is kept in a snapshot in streams/queue/keeping.py.
 
@@ -80,7 +81,7 @@ class Pool:
             case JobPlanned():
                 self._planned(event, age=(self.places.latest_us[at], at[1], offset))
             case JobReleased() | JobChanged() | AgentBeat():
-                self._of_lease(event, partition=at[1], at_us=at_us)
+                self._of_lease(event, partition=at[1], offset=offset, at_us=at_us)
             case DispatcherTook() | DispatcherBeat():
                 self.succession.fold(event, offset=offset, at_us=at_us)
             case RunChanged() | TaskStopped() | CancellationRequested() | RunDelayed():
@@ -88,14 +89,18 @@ class Pool:
             case PricePublished() | EnvironmentSeen():
                 self._of_money(event)
 
-    def _of_lease(self, event: JobReleased | JobChanged | AgentBeat, *, partition: int, at_us: int) -> None:
+    def _of_lease(self, event: JobReleased | JobChanged | AgentBeat, *, partition: int, offset: int, at_us: int) -> None:
         match event:
-            case JobReleased():
+            case JobReleased() if self.succession.holds(event.term, partition=partition, offset=offset):
                 self._released(event, partition=partition, at_us=at_us)
             case JobChanged():
                 self._changed(event, at_us=at_us)
             case AgentBeat():
                 self._beat(event, at_us=at_us)
+
+    def unheard(self, event: Event) -> bool:
+        """It claims a term of the pool's that is newer than all that were told: those that lie in the log by now come first."""
+        return isinstance(event, JobReleased | DispatcherBeat) and event.pool == self.name and event.term > self.succession.term
 
     def _of_money(self, event: PricePublished | EnvironmentSeen) -> None:
         with suppress(Invalid):  # a price that cannot be: agents.cost dead-letters it

@@ -23,7 +23,7 @@ from streams.queue.open_runs import Run
 from streams.queue.places import Places
 from streams.queue.succession import Succession
 
-VERSION: Final = "pool-1"  # of this form and of the fold: raise it with either
+VERSION: Final = "pool-2"  # of this form and of the fold: raise it with either
 Json = dict[str, Any]
 OF_RUN: Final = ("run_id", "organisation_id", "visibility", "budget", "state", "started_us", "asked")
 OF_LEASE: Final = ("attempt", "term", "agent_id", "incarnation", "ended", "error", "cancelled")
@@ -37,10 +37,11 @@ def picture(pool: Pool) -> Json:
         "latest_us": [[*at, written_us] for at, written_us in pool.places.latest_us.items()],
         "terms": list(pool.terms.items()),
         "succession": [pool.succession.term, pool.succession.sequence, pool.succession.leaving],
+        "taken": list(pool.succession.taken.items()),
         "runs": [_run(run) for run in pool.runs.values()],
         "entries": [_entry(entry) for entry in pool.entries.values()],
         "marks": [[*_fields(key, OF_LINE), at_us] for key, at_us in pool.shelves.lines.marks.items()],
-        "agents": [[agent.beat, agent.past] for agent in pool.crew.agents.values()],
+        "agents": [[agent.beat, agent.past, agent.again] for agent in pool.crew.agents.values()],
         "delays": list(pool.delays.told.values()),
         "money": _money(pool.money),
         "over": list(pool.over),
@@ -54,7 +55,7 @@ def dumped(taken: Json) -> bytes:
     return json.dumps(ordered, default=_shown, separators=(",", ":")).encode()
 
 
-SETS: Final = ("next", "latest_us", "terms", "runs", "entries", "marks", "agents", "delays")
+SETS: Final = ("next", "latest_us", "terms", "taken", "runs", "entries", "marks", "agents", "delays")
 
 
 def _key(told: Any) -> str:
@@ -102,12 +103,18 @@ def loaded(state: bytes, pool: Pool) -> Pool:
     told = json.loads(state)
     pool.places = Places(*({(topic, n): value for topic, n, value in told[name]} for name in ("next", "latest_us")))
     pool.terms = {partition: term for partition, term in told["terms"]}
-    pool.succession = Succession(*told["succession"])
+    term, sequence, leaving = told["succession"]
+    pool.succession = Succession(term, sequence, leaving, {taken: tuple(begins) for taken, begins in told["taken"]})
     pool.over = Names(bytes.fromhex(told["over"]))
     pool.runs = {run.run_id: run for run in map(_loaded_run, told["runs"])}
     pool.entries = {entry.job_id: entry for entry in map(_loaded_entry, told["entries"])}
     pool.delays = Delays({event.run_id: event for event in map(RunDelayed.model_validate, told["delays"])})
-    pool.crew = Crew({beat["agent_id"]: Agent(AgentBeat.model_validate(beat), past=tuple(past)) for beat, past in told["agents"]})
+    pool.crew = Crew(
+        {
+            beat["agent_id"]: Agent(AgentBeat.model_validate(beat), past=tuple(past), again=tuple(again))
+            for beat, past, again in told["agents"]
+        }
+    )
     pool.money = _loaded_money(told["money"])
     for submitter, priority, model, need, deadline_us, at_us in told["marks"]:
         pool.shelves.lines.served(LineKey(submitter, priority, model, Need.model_validate(need), deadline_us), at_us=at_us)

@@ -234,7 +234,7 @@ class OpenRuns:
         # Only what was completed can be scored anew; a newer scorer that has begun is asked for all of it then.
         planned_at = run.planned_at if run.state == "completed" else None
         whole = {version for (task, version), scores in run.scores.items() if scores.complete(run.expected(task) or 0)}
-        self.closed[run.run_id] = planned_at, frozenset(whole)
+        self.closed[run.run_id] = planned_at, frozenset(whole) | (run.before.scorers if run.before else frozenset())
 
     def _settled(self, event: RunSettled) -> None:
         """A result that was said: a run of which nothing is awaited is closed, unless a newer scorer has come since."""

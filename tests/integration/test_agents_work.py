@@ -16,6 +16,7 @@ from uuid6 import uuid7
 
 from infra.identity import now_us, producer
 from infra.kafka import Log
+from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Event, Text
@@ -23,7 +24,7 @@ from schemas.jobs import BuildPlace, DispatcherBeat, DispatcherTook, Job, JobCha
 from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
-from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_STATUS, RUNS, Topic, jobs_topic
+from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_PARTITIONS, JOB_STATUS, RUNS, Topic, jobs_topic
 from tests.conftest import end, free_ports, spawn
 from tests.flow import PATIENCE_S
 
@@ -190,6 +191,35 @@ def test_a_dispatcher_that_did_not_run_takes_nobody_for_silent(pool: Settings) -
                 assert [(event.state, event.attempt) for event in status if isinstance(event, JobChanged) and _ended(event)] == [
                     ("finished", 1)
                 ]
+
+    asyncio.run(act())
+
+
+def test_terms_that_nobody_took_void_nothing_and_take_nothing(pool: Settings) -> None:
+    """They are sent while a run is at work, to every partition; its dispatcher keeps the pool, and its agent goes on taking leases.
+
+    A `DispatcherTook` where the pool's key does not lie is no term of the pool's.
+    """
+    huge = 2**63 - 1
+
+    async def act() -> None:
+        with children(pool):
+            async with Log(pool, client_id="test") as log:
+                run_id = await plan(log, pool, samples=60, jobs=30, options={"delay_ms": "100"})
+                await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 4)
+                took = DispatcherTook(occurred_us=now_us(), producer=producer("test"), pool=pool.pool, nonce="forged")
+                count = (await log.partitions([DISPATCHERS]))[DISPATCHERS.name]
+                home = partition_for(pool.pool.encode(), count)
+                await asyncio.gather(*(log.publish_to(took, partition=other) for other in range(count) if other != home))
+                beat = DispatcherBeat(
+                    occurred_us=now_us(), producer=producer("test"), pool=pool.pool, term=huge, sequence=huge, leaving=True
+                )
+                mark = JobReleased(occurred_us=now_us(), producer=producer("test"), pool=pool.pool, term=huge, kind="mark")
+                await log.publish(beat)
+                await asyncio.gather(*(log.publish_to(mark, partition=one) for one in range(JOB_PARTITIONS)))
+                status = await until(log, JOB_STATUS, run_id, holds=finished(30))
+                assert {event.attempt for event in status if isinstance(event, JobChanged)} == {1}
+                assert len(await terms(log, pool)) == count
 
     asyncio.run(act())
 

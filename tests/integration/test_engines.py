@@ -162,6 +162,28 @@ def test_an_empty_prompt_is_begun_as_an_empty_context_is(engine: Transformers, t
     assert found[0].output != found[2].output
 
 
+def test_a_context_of_nothing_but_spaces_is_an_empty_one(engine: Transformers, reference: Any) -> None:
+    """Its spaces belong to the answer, as those at the end of any context do. HFLM, whose context then has no token, ends by an assertion.
+
+    So is a whole text without a token 0, and a text that is only spaces one like others, as HFLM has it.
+    """
+    spaced = [(" ", "alone"), ("  ", "x"), ("\n", "a tree")]
+    pairs = spaced + [("", space + answer) for space, answer in spaced]
+    scored = [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(pairs)]
+    found = ours(engine, scored)
+    assert [answer.error for answer in found] == [None] * 6
+    assert [(one.loglikelihood, one.prompt_tokens) for one in found[:3]] == [(one.loglikelihood, one.prompt_tokens) for one in found[3:]]
+    expected = theirs(reference, "loglikelihood", pairs[3:])
+    assert [one.loglikelihood for one in found[3:]] == pytest.approx([value for value, _ in expected], rel=1e-4)
+    with pytest.raises(AssertionError):
+        theirs(reference, "loglikelihood", [(" ", "alone")])
+    texts = ["", "  ", "\n"]
+    rolled = ours(engine, [EngineRequest(index=n, request_type="loglikelihood_rolling", context=text) for n, text in enumerate(texts)])
+    values = theirs(reference, "loglikelihood_rolling", [(text,) for text in texts])
+    assert [one.loglikelihood for one in rolled] == pytest.approx(values, rel=1e-4)
+    assert rolled[0].loglikelihood == 0
+
+
 def test_sampling_is_repeatable_and_draws_differ(engine: Transformers) -> None:
     """The same seed gives the same text; another one another."""
     settings = {"until": [], "max_gen_toks": 20, "do_sample": True, "temperature": 1.0}

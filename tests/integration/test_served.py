@@ -139,10 +139,14 @@ def test_likelihoods_are_those_of_transformers(server: tuple[Server, str], refer
 
 
 def test_with_the_tokenizer_all_is_as_in_an_engine_of_ours(server: tuple[Server, str], reference: Engine, folder: Path) -> None:
-    """Texts without a context, whole texts, and texts that are longer than the window; without it the first two are refused."""
+    """Texts without a context, or a prompt, whole texts, and texts that are longer than the window; without it the first two are refused."""
     _, url = server
     engine, _ = loaded(url, tokenizer=str(folder))
     alike(ours(engine, OF_TOKENS), ours(reference, OF_TOKENS))
+    spaces = [EngineRequest(0, "loglikelihood", " ", "alone")]
+    alike(ours(engine, spaces), ours(reference, spaces))
+    nothing = texts([("", {"max_gen_toks": 5}), ("  ", {"max_gen_toks": 5})])
+    assert ours(engine, nothing) == ours(reference, nothing)
     narrow = engine_named("transformers")
     narrow.load(ModelRef(uri=str(folder)), options={"threads": "1", "max_length": "30"}, device="cpu")
     engine, _ = loaded(url, tokenizer=str(folder), max_length="32")

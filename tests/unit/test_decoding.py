@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import fastavro
 import httpx
 import pytest
 
+from infra.kafka import Record
 from infra.kafka.decoding import Decoding
 from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
@@ -16,10 +18,13 @@ from schemas.endless import endless
 from schemas.event import Event
 from schemas.jobs import JobChanged, JobPlanned, JobReleased
 from schemas.released import released_codec
-from streams.topics import JOB_STATUS, JOBS_PLANNED, jobs_topic
+from streams.money.prices import AHEAD_US
+from streams.topics import JOB_STATUS, JOBS_PLANNED, PRICES, jobs_topic
 from tests.pool import STAMP, job
 from tests.runs import run_named
+from tests.unit.test_prices import JANUARY_US, price
 
+WRITTEN_US = JANUARY_US
 MINE, OTHER = run_named("mine"), run_named("other")
 
 
@@ -56,6 +61,22 @@ def test_a_plan_that_carries_another_job_is_refused() -> None:
     planned = JobPlanned(occurred_us=1, producer=STAMP, pool="default", run_id=MINE, job_id=f"{MINE}/t/0/0", job=carried)
     with pytest.raises(Undecodable, match=f"it carries job '{OTHER}/t/0/0' of run {OTHER}, but names"):
         decoded(JOBS_PLANNED.name, planned)
+
+
+@pytest.mark.parametrize(("ahead_us", "taken"), [(0, True), (AHEAD_US, True), (AHEAD_US + 1, False), (2**63 - 1 - WRITTEN_US, False)])
+def test_a_price_from_a_time_to_come_is_refused(ahead_us: int, taken: bool) -> None:
+    """Its version would be newer than all that are published until then, and no later price would hold."""
+    decoding = Decoding("")
+    decoding.codec = released_codec()
+    payload = decoding.codec.encode(price(published_us=WRITTEN_US + ahead_us))
+    message = SimpleNamespace(topic=PRICES.name, partition=0, offset=0, timestamp=WRITTEN_US // 1000, key=b"", value=payload)
+
+    async def read() -> list[Record]:
+        return [record async for record in decoding.records([message])]
+
+    (record,) = asyncio.run(read())
+    assert (record.event is not None, record.fault is None) == (taken, taken)
+    assert taken or ("and came on 2026-01-01; set its producer's clock" in str(record.fault))
 
 
 def nested(depth: int) -> Any:

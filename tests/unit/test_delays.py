@@ -1,8 +1,6 @@
 """What runs wait for: said in words that name what is missing, said once, taken back when it is over."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.jobs import AgentBeat, Device, JobError, Need
 from schemas.runs import RunDelayed
@@ -14,6 +12,7 @@ from tests.runs import run_named
 
 DEVICE = Device(uuid="d", name="d", memory_bytes=1)
 LATER = 20 * SECOND
+HUGE = 2**63 - 1
 
 
 def delayed(waits_for: str | None, *, term: int = 0, sequence: int = 0) -> RunDelayed:
@@ -108,7 +107,6 @@ def test_it_is_said_when_it_changes_and_taken_back_when_it_is_over() -> None:
     assert delays.changes(waits, moment(GRACE_US)) == []
     assert delays.changes({RUN: Reason("busy", "y")}, moment(GRACE_US)) == [Delay(RUN, Reason("busy", "y"))]
     assert delays.changes({}, moment(GRACE_US)) == [Delay(RUN, None)]
-    assert (delays.next_sequence(RUN, term=0), delays.next_sequence(RUN, term=5)) == (1, 0)
     delays.forget(RUN)
     assert delays.changes({}, moment(GRACE_US)) == []
 
@@ -123,11 +121,18 @@ def test_what_a_run_waits_for_is_said_again_once_a_day() -> None:
     assert delays.changes(waits, moment(2 * AGAIN_US - 1)) == []
 
 
-@given(st.permutations([(0, 0, "a"), (0, 1, None), (3, 0, "b"), (3, 1, "c"), (3, 1, "c")]))
-def test_the_newest_that_was_said_holds_in_any_order(order: list[tuple[int, int, str | None]]) -> None:
-    """A fold like every other."""
+def test_the_last_that_was_said_holds_whatever_its_numbers_are() -> None:
+    """So that a huge one does not have the dispatcher say each second what nobody takes in."""
     delays = Delays()
-    for term, sequence, waits_for in order:
-        delays.fold(delayed(waits_for, term=term, sequence=sequence))
-    assert delays.told[RUN].waits_for == "c"
-    assert delays.changes({}, moment(0)) == [Delay(RUN, None)]
+    delays.fold(delayed("forged", term=HUGE, sequence=HUGE))
+    assert delays.changes({RUN: Reason("busy", "x")}, moment(0)) == [Delay(RUN, Reason("busy", "x"))]
+    delays.fold(delayed("x", term=3, sequence=delays.next_sequence()))
+    assert delays.changes({RUN: Reason("busy", "x")}, moment(0)) == []
+    assert [delays.next_sequence() for _ in "ab"] == [2, 3]
+
+
+def test_a_time_to_come_does_not_keep_it_from_being_said_again() -> None:
+    """What names a time far off is said anew at once."""
+    delays, waits = Delays(), {RUN: Reason("busy", "x")}
+    delays.fold(delayed("x").model_copy(update={"occurred_us": HUGE}))
+    assert delays.changes(waits, moment(0)) == [Delay(RUN, Reason("busy", "x"))]

@@ -87,7 +87,7 @@ def test_a_release_behind_a_higher_mark_is_void() -> None:
     """A deposed dispatcher's late release changes nothing."""
     work = job("j1")
     mark = JobReleased(occurred_us=0, producer=STAMP, pool="default", term=7, kind="mark")
-    told = Told().tell(planned(work), mark, released(work, term=3))
+    told = Told().takes(3, 7).tell(planned(work), mark, released(work, term=3))
     assert told.pool.entries["j1"].lease is None
 
 

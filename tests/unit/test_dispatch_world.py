@@ -10,14 +10,14 @@ from schemas.jobs import DispatcherTook
 from streams.queue.dispatch import Pool
 from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.leases import pause_us
-from tests.world import Log, World, beats_aside, empty, straight, tell, visible
+from tests.world import Log, World, beats_aside, empty, straight, tell, tell_again, visible
 
 SEEDS = st.integers(0, 2**32)
 
 
-def lived(seed: int) -> World:
+def lived(seed: int, *, forging: bool) -> World:
     """A world whose work was all done."""
-    world = World(random.Random(seed))
+    world = World(random.Random(seed), forging=forging)
     for _ in range(4000):
         world.tick()
         if world.finished():
@@ -31,8 +31,7 @@ def disturbed(log: Log, chance: random.Random) -> Pool:
     while left:
         at = chance.choice(sorted(left))
         offset = chance.randrange(left[at] + 1) if chance.random() < 0.2 else left[at]
-        event, written_us = log[at][offset]
-        pool.fold(event, at=at, offset=offset, written_us=written_us, at_us=0)
+        tell_again(pool, log, at, offset, at_us=0)
         left[at] = max(left[at], offset + 1)
         if left[at] == len(log[at]):
             del left[at]
@@ -52,10 +51,10 @@ def read_in_part(log: Log, chance: random.Random) -> Log:
     return {at: events[: chance.randrange(1, len(events) + 1)] for at, events in log.items()}
 
 
-@given(SEEDS)
-def test_any_interleaving_redelivery_snapshot_and_takeover_give_the_state_of_an_undisturbed_fold(seed: int) -> None:
-    """All of it is compared: entries, leases, lines, limits, runs, agents, money, delays, the succession."""
-    world, chance = lived(seed), random.Random(seed)
+@given(SEEDS, st.booleans())
+def test_any_interleaving_redelivery_snapshot_and_takeover_give_the_state_of_an_undisturbed_fold(seed: int, forging: bool) -> None:
+    """All of it is compared: entries, leases, lines, limits, runs, agents, money, delays, the succession; also where terms are forged."""
+    world, chance = lived(seed, forging=forging), random.Random(seed)
     moments = [at_a_moment(world, chance) for _ in range(3)]
     for log in (world.log, *moments, read_in_part(moments[0], chance)):
         expected = visible(straight(log))

@@ -92,10 +92,19 @@ def test_the_same_again_is_nothing_and_another_word_a_correction() -> None:
     assert new_of(first, []) == first
     assert new_of(labelled({"ordinal": 2, "label": 3, "note": "dull"}, {"ordinal": 1, "label": 7.0}), first) == []
     (second,) = new_of(labelled({"ordinal": 1, "label": "8"}), first)
-    (third,) = new_of(labelled({"ordinal": 1, "label": "7"}), [second, *first])
+    (third,) = new_of(labelled({"ordinal": 1, "label": "7"}), [*first, second])
     assert [(one.revision, one.value) for one in (second, third)] == [(1, 8.0), (2, 7.0)]
     assert len({one.event_id for one in (first[0], second, third)}) == 3
-    assert [one.revision for one in new_of(labelled({"ordinal": 1, "label": "8"}, by="bo"), [second, *first])] == [0]
+    assert [one.revision for one in new_of(labelled({"ordinal": 1, "label": "8"}, by="bo"), [*first, second])] == [0]
+
+
+def test_a_huge_revision_is_corrected_as_any_other() -> None:
+    """The last in the log holds, and what follows has a number that the wire can carry."""
+    (first,) = labelled({"ordinal": 1, "label": "7"})
+    forged = AnswerLabelled.model_validate(dict(first) | {"event_id": "", "revision": 2**63 - 1, "value": 1.0})
+    (second,) = new_of([first], [first, forged])
+    assert (second.value, second.revision) == (7.0, 2)
+    assert new_of([first], [first, forged, second]) == []
 
 
 @pytest.mark.parametrize(

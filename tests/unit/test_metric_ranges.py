@@ -5,17 +5,19 @@ import re
 from pathlib import Path
 
 import lm_eval
+import lm_eval.api.metrics  # which registers them
 import pytest
+from lm_eval.api.registry import METRIC_REGISTRY
 
 from infra.harness.metrics.registry import METRICS
 from streams.quality.labels import SCALES
-from streams.quality.ranges import clipped, range_of
+from streams.quality.ranges import clipped, known_range, range_of
 from streams.statistics.intervals import ANY
 
 # As lm-eval's files name metrics: by a name, or a function's.
 METRIC = re.compile(r"""^[ ]*-?[ ]*metric:\s*(!function\s+)?["']?([^\s"'#,}]+)""", re.MULTILINE)
 NAMED = 193
-WITHOUT = {
+WITHOUT_ENDS = {
     "asian_bias", "black_bias", "bleurt", "female_bias", "hispanic_bias", "likelihood", "likelihood_diff", "native_american_bias",
     "non_binary_bias",
 }  # fmt: skip
@@ -56,8 +58,8 @@ def test_an_error_rate_has_a_least_value_and_no_greatest() -> None:
     assert clipped((-0.25, 1.5), "wer", about=0.5) == (0, 1.5)
 
 
-def test_every_metric_that_a_file_of_lm_evals_names_has_a_range_or_none_on_purpose() -> None:
-    """A new one is noticed. Without one are coefficients, differences of log-likelihoods and a learned score."""
+def test_every_metric_that_a_file_of_lm_evals_names_is_in_the_table() -> None:
+    """A new one is noticed. Without ends are coefficients, differences of log-likelihoods and a learned score."""
     tasks = Path(lm_eval.__file__).parent / "tasks"
     named = {
         name.rpartition(".")[2] if function else name
@@ -65,7 +67,22 @@ def test_every_metric_that_a_file_of_lm_evals_names_has_a_range_or_none_on_purpo
         for function, name in METRIC.findall(file.read_text())
     }
     assert len(named) == NAMED
-    assert {name for name in named if range_of(name) == ANY} == WITHOUT
+    assert not {name for name in named if known_range(name) is None}
+    assert {name for name in named if range_of(name) == ANY} == WITHOUT_ENDS
+
+
+def test_every_metric_that_lm_eval_registers_is_in_the_table() -> None:
+    """By whose name any task's definition may ask for it; `bypass` is none, for it has no value."""
+    assert len(METRIC_REGISTRY) > 15
+    assert {name for name in METRIC_REGISTRY if known_range(name) is None} == {"bypass"}
+
+
+def test_a_difference_of_log_likelihoods_and_a_learned_score_may_lie_anywhere() -> None:
+    """lm-eval's own aggregation of `likelihood` gives both signs; no interval is cut where the figure may go on."""
+    from_lm_eval = importlib.import_module("lm_eval.tasks.e2lmc.mmlu_early_training.custom_metrics").loglikelihood_diff
+    assert from_lm_eval([(0, [-9.0, -1.0, -3.0])]) == -7 and from_lm_eval([(1, [-9.0, -1.0, -3.0])]) == 5
+    for metric in ("likelihood", "bleurt"):
+        assert clipped((-0.5, 1.5), metric, about=0.5) == (-0.5, 1.5)
 
 
 @pytest.mark.parametrize("name", ["truthfulqa", "graphwalks"])

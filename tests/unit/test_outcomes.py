@@ -1,18 +1,24 @@
 """Did it help: shares of decisions with intervals, by hand; and costs as people state them."""
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 
+from infra.kafka import Log
 from query_api.drawing.calculating import as_csv, break_even, rows, tornado
 from query_api.pages.calculating import told_by as costs_told
 from query_api.pages.recommending import told_by
+from query_api.producing.deciding import report
 from query_api.routes.calculations import told as answered
+from schemas.decisions import DecisionRecorded, OutcomeReported
 from streams.deciding.outcomes import Decided, confident, saved
 from streams.errors import Invalid
 from streams.money.calculating import calculated
 from streams.money.reading import calculation_of
 from streams.statistics.intervals import wilson
+from tests.in_memory import CODEC, InMemory
+from tests.pool import STAMP
 
 LENOVO: dict[str, Any] = {
     "source": "Lenovo Press LP2368, 2026", "inputs": {"purchase": "250141.80 USD", "running": 6.37, "rent": 98.32, "years": 5}
@@ -30,6 +36,26 @@ def test_the_share_of_sure_decisions_and_what_they_saved() -> None:
     assert helped.low is not None and helped.high is not None and helped.low < 0.1 < helped.high
     nobody = saved([])
     assert (nobody.value, nobody.n) == (None, 0) and "assay decisions outcome" in (nobody.why_undefined or "")
+
+
+def test_the_last_report_of_an_outcome_holds_whatever_revision_others_gave_theirs() -> None:
+    """The same again is nothing; what follows a huge revision has a number that the wire can carry."""
+
+    async def reported() -> list[tuple[int, int | None]]:
+        log = InMemory()
+        log.write(DecisionRecorded(
+            occurred_us=0, producer=STAMP, decision_id="d", recommendation_id=None, candidate=None, chosen="x", by="me", stated_ratio=None,
+            confidence=None,
+        ))  # fmt: skip
+        one = OutcomeReported(occurred_us=0, producer=STAMP, decision_id="d", revision=0, by="me", before_usd_nano=None, after_usd_nano=5)
+        said = [await report(cast(Log, log), one), await report(cast(Log, log), one)]
+        log.write(OutcomeReported.model_validate(dict(one) | {"event_id": "", "revision": 2**63 - 1, "after_usd_nano": 1}))
+        said += [await report(cast(Log, log), one), await report(cast(Log, log), one)]
+        for event in said:
+            assert CODEC.decode(CODEC.encode(event), OutcomeReported) == event
+        return [(event.revision, event.after_usd_nano) for event in said]
+
+    assert asyncio.run(reported()) == [(0, 5), (0, 5), (2, 5), (2, 5)]
 
 
 def test_a_calculation_comes_to_the_published_figures_and_opens_them() -> None:

@@ -194,6 +194,33 @@ def test_a_run_is_asked_again_where_it_is_quiet_and_ever_less_often() -> None:
     assert [second for second in range(1000, 1031) if is_due(run, waiting, now_s=float(second))] == [1030]
 
 
+def test_a_run_whose_newer_scorer_nobody_is_closes_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that somebody named in one score would have its answers written again each hour, for ever; another score opens it again."""
+    world, (forged,) = World(), by("zzz", 1)
+    world.say(planned(R, samples=2), *answered(0, 1), *by("1", 0, 1))
+    for _ in range(2):
+        world.say(forged)
+        run, times = world.state.runs.run(R), list[int]()
+        assert run.before is not None
+        for second in range(0, 6 * 3600, 10):
+            monkeypatch.setattr("agents.settle.time.monotonic", lambda second=second: float(second))
+            if asyncio.run(ask(world)):
+                times.append(second)
+        assert times == [600, 1800, 4200, 7800, 11400, 15000]
+        assert world.state.runs.runs == {} and len(world.results) == 1
+        assert world.state.runs.reopens(forged) == 0 and world.state.runs.reopens(by("1", 0)[0]) is None
+
+
+async def ask(world: World) -> bool:
+    """Whether the open run's scorer is asked again at this moment."""
+    if R not in world.state.runs.runs:
+        return False
+    world.settling._ask_again(world.state, world.state.runs.run(R))
+    asking = list(world.settling._asking.values())
+    await asyncio.gather(*asking)
+    return bool(asking)
+
+
 def test_what_is_left_out_is_recomputed_from_the_log(world: World) -> None:
     """A replay says the same result, under the same id."""
     world.say(*newer(0.0, metrics=7))

@@ -33,7 +33,7 @@ from streams.trust.ledger import Ledger
 from streams.trust.stretches import SEALED_TOPICS, run_of_key
 from tests import measured
 from tests.in_memory import CODEC, InMemory
-from tests.pool import STAMP, job, planned, released
+from tests.pool import STAMP, job, planned, released, took
 from tests.runs import run_named
 from tests.unit import test_costs, test_results
 
@@ -50,7 +50,7 @@ def a_log() -> InMemory:
     for event in (
         HERE, PRICE, measured.price("kwh", 0.1, unit="kWh"),
         EvaluationRequested(run_id=R, **HEAD), EvaluationRequested(run_id=OTHER, **HEAD),
-        test_results.planned(R, samples=8), planned(work), released(work),
+        test_results.planned(R, samples=8), planned(work), took(), released(work),
         *(test_results.scored(R, n, float(n % 2)) for n in range(4)),
         *measured.run(7, "m-7", HERE, scores={measured.planned("t", documents=4): [1.0, 0.0, 1.0, 1.0]}),
     ):  # fmt: skip

@@ -104,7 +104,8 @@ class Served:
         texts = Texts(self._client, self._model, self._found)
         tokens: Sequence[Any] = [None] * len(requests)
         if self._tokens is not None:
-            tokens = self._tokens.encode_all([request.context for request in requests], None)
+            found = self._tokens.encode_all([request.context for request in requests], None)
+            tokens = [own or [self._tokens.prefix_token] for own in found]
         asked = [texts.asked(request, own, max_len=self._max_len) for request, own in zip(requests, tokens, strict=True)]
         pairs = list(zip(requests, asked, strict=True))
         for _, answer in self._client.each(lambda pair: texts.answered(*pair), pairs):
