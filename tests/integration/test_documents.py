@@ -451,3 +451,25 @@ def test_no_word_of_pythons_is_told_of_a_template(tmp_path: Path) -> None:
             built(tmp_path / name, WHOLE.replace("{{country}}", template), lines(-1))
         assert "of which it cannot be made; give what the other rows have" in str(refused.value)
         assert not [word for word in ("Error", "object", "concatenate", "NoneType") if word in str(refused.value)]
+
+
+def test_a_fraction_among_labels_is_the_only_row_left_out(tmp_path: Path) -> None:
+    """All numbers of a column would be fractions for it, and no label a place: the others stay as they are written, `1.0` and null too."""
+    made = built(tmp_path / "a", WHOLE.replace("{{country}}", "{{country}} {{answer}}"), lines(3, answer=0.5), skip_bad_rows=True)
+    assert (len(made.samples), made.rows_skipped) == (5, 1)
+    assert "test.jsonl, line 4, field answer: 0.5 is a fraction, where other rows have whole numbers; write one" in str(made.skipped_first)
+    assert [one.requests[0].context for one in made.samples][:2] == ["The capital of Land 0 0 is", "The capital of Land 1 1 is"]
+    two = lines(3, answer=0.5).replace('"answer": 0}', '"answer": 0.0}', 1).replace("Land 4", "Land 4 in all")
+    assert built(tmp_path / "b", WHOLE, two, skip_bad_rows=True).rows_skipped == 1
+    with pytest.raises(Invalid, match=r"document 0 .*the number 0\.0 is none of the 2 choices"):
+        built(tmp_path / "c", WHOLE, lines(3, answer=0.5))
+
+
+def test_fractions_that_are_no_labels_stay(tmp_path: Path) -> None:
+    """A column of weights beside it: what is left out is the row with the broken label, and no other."""
+    rows = "\n".join(
+        json.dumps(row | {"weight": 0.5 if n == 1 else n, "answer": 0.5 if n == 3 else row["answer"]}) for n, row in enumerate(ROWS)
+    )
+    made = built(tmp_path, WHOLE, rows, skip_bad_rows=True)
+    assert [json.loads(one.document)["weight"] for one in made.samples] == [0.0, 0.5, 2.0, 4.0, 5.0]
+    assert (made.rows_skipped, [json.loads(one.document)["answer"] for one in made.samples]) == (1, [0, 1, 0, 0, 1])
