@@ -155,7 +155,9 @@ def test_a_decision_and_its_outcome_are_kept_and_counted(flow: Settings, runs: l
     for name, value in (("confident", 1.0), ("saved", 0.75)):
         n = before[name]["n"] + 1
         assert (figures[name]["n"], figures[name]["value"]) == (n, pytest.approx(((before[name]["value"] or 0.0) * (n - 1) + value) / n))
-    assert f"saved on average: {100 * figures['saved']['value']:.0f} % of {figures['saved']['n']}" in assay(flow, "decisions", "show").stdout
+    assert (
+        f"saved on average: {100 * figures['saved']['value']:.0f} % of {figures['saved']['n']}" in assay(flow, "decisions", "show").stdout
+    )
     assert "Did it help?" in get(f"{flow.api}/recommend").text
     with Client(flow.api) as client:
         assert client.recommend(REQUIREMENT).recommendation_id == made["recommendation_id"]
