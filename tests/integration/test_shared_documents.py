@@ -1,12 +1,18 @@
 """A group of two tasks over the same documents, of which each has them from a source of its own, in its own order: on the real stack."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from infra.harness.building import build
+from infra.harness.chat import Dress
 from infra.settings import Settings
+from schemas.requests import Chat, TaskChoice
+from streams.quality.matching import Asked, matched
 from streams.statistics.intervals import joint_interval, ratio_of
 from streams.statistics.joining import covariance
 from tests.integration.test_cli import assay, document
@@ -73,3 +79,24 @@ def test_a_groups_interval_is_the_one_that_what_its_tasks_share_gives(flow: Sett
     assert (group["low"], group["high"]) == pytest.approx((forth["low"], forth["high"]), abs=0.003)
     alone = joint_interval(ratios, [0.5, 0.5])
     assert group["high"] - group["low"] > 1.3 * (alone[1] - alone[0])
+
+
+def test_truthfulqas_three_are_known_to_ask_the_same(tmp_path: Path) -> None:
+    """lm-eval's own tasks over made data: the written answers' file has another order and other fields."""
+    asked = [f"What is number {n}?" for n in range(12)]
+    choices = {"choices": ["yes", "no"], "labels": [1, 0]}
+    picked: list[dict[str, Any]] = [{"question": one, "mc1_targets": choices, "mc2_targets": choices} for one in asked]
+    written: list[dict[str, Any]] = [
+        {"type": "t", "category": "c", "question": one, "best_answer": "yes", "correct_answers": ["yes"], "incorrect_answers": ["no"],
+         "source": "s"}
+        for one in asked[::-1]
+    ]  # fmt: skip
+    for name, rows in {"multiple_choice": picked, "generation": written}.items():
+        file = tmp_path / "truthfulqa__truthful_qa" / name / "validation.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_text("\n".join(json.dumps(row) for row in rows))
+    settings = Settings(home=tmp_path, datasets=tmp_path)
+    made = [build(TaskChoice(name=f"truthfulqa_{name}"), dress=Dress(Chat()), settings=settings) for name in ("mc1", "mc2", "gen")]
+    one, two, three = matched([Asked(own.data_sha, len(own.samples), own.questions) for own in made])
+    assert one == two and one.documents == three.documents and one.places == three.places[::-1]
+    assert made[0].data_sha == made[1].data_sha != made[2].data_sha
