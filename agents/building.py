@@ -67,7 +67,7 @@ class Building:
         used = {place.content_id: place for place in contents.values()}
         named = ("build_id", "task", "task_version", "harness_version", "data_sha", "data_source", "licence", "fewshot", "seed", "chat_sha",
                  "expected", "main_metric", "main_filter", "chance", "config_json", "own_examples", "rows_skipped",
-                 "skipped_first", "format")  # fmt: skip
+                 "skipped_first", "format", "questions")  # fmt: skip
         built = TaskBuilt.model_validate(header | {name: getattr(made, name) for name in named} | {
             "samples": len(made.samples), "partition": places[0].partition, "contents": tuple(used.values()),
             "first_offset": min(place.offset for place in places), "last_offset": max(place.offset for place in places),

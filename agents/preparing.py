@@ -31,7 +31,7 @@ from streams import planning
 from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
-from streams.quality import adaptive, judging, pins, skipping, stopping
+from streams.quality import adaptive, judging, matching, pins, skipping, stopping
 from streams.speed import workloads
 from streams.trust.privacy import of_build
 
@@ -46,6 +46,7 @@ class Prepared:
     planned: PlannedTask
     licence: str | None
     differences: tuple[str, ...]
+    asked: matching.Asked
     told: tuple[str, ...] = ()
 
 
@@ -130,7 +131,7 @@ class Preparing:
         prepared = await _tried(there, lambda one: self._prepare(request, one, asked, *ids[one.name]), errors)
         if errors and not (request.skip_missing and prepared):
             raise pins.refused(errors, asked=len(asked.choices))
-        return list(prepared.values()), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
+        return _matched([*prepared.values()]), [SkippedTask(task=name, reason=str(error)) for name, error in errors.items()]
 
     def _work(self, function: Any, choice: TaskChoice, asked: Asked, **named: Any) -> Callable[[], Any]:
         return functools.partial(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice), **named)
@@ -157,13 +158,14 @@ class Preparing:
                               repeats=choice.repeats, expected=expected, main_metric=built.main_metric, stopping=rule,
                               main_filter=built.main_filter, chance=built.chance, group=choice.group, weight_by_size=choice.weight_by_size,
                               trust_code=choice.trust_code, judged=asked.build(choice),
-                              data_published=suites.published().get(built.task), documents=built.data_sha,
-                              rows_skipped=built.rows_skipped, setups=setups, adaptive=part)  # fmt: skip
+                              data_published=suites.published().get(built.task), rows_skipped=built.rows_skipped, setups=setups,
+                              adaptive=part)  # fmt: skip
         differences = pins.differences(choice, version=built.task_version, data_sha=built.data_sha)
         chosen = Chosen(choice.model_copy(update={"name": built.task}), _place(built), planned.samples, ordinals, places)
         told = [*own.told, *own_examples(built.task, built.own_examples, samples=built.samples),
                 *filter(None, [skipping.told_of(built.task, built.rows_skipped, built.skipped_first)])]  # fmt: skip
-        return Prepared(chosen, planned, built.licence, differences, tuple(told))
+        same = matching.Asked(built.data_sha, built.samples, built.questions)
+        return Prepared(chosen, planned, built.licence, differences, same, tuple(told))
 
     async def _part(self, request: EvaluationRequested, built: TaskBuilt, asked: Asked, samples: int) -> Adaptive | None:
         """The part of a task that is asked adaptively; None where it is asked whole."""
@@ -185,6 +187,15 @@ class Preparing:
 
 def _brought(request: EvaluationRequested, settings: Settings, told: Told) -> tuple[EvaluationRequested, ModelFacts | None]:
     return brought(request, settings=settings, told=told)
+
+
+def _matched(prepared: list[Prepared]) -> list[Prepared]:
+    """The same, told which of them ask about the same documents."""
+    same = matching.matched([one.asked for one in prepared])
+    told = [
+        one.planned.model_copy(update={"documents": own.documents, "places": own.places}) for one, own in zip(prepared, same, strict=True)
+    ]
+    return [replace(one, planned=planned) for one, planned in zip(prepared, told, strict=True)]
 
 
 def _place(built: TaskBuilt) -> BuildPlace:

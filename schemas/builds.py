@@ -23,7 +23,8 @@ class TaskBuilt(Event):
     `config_json` is what scoring makes the task from again, without its data set; `chance` is the main metric's value of guessing.
     `own_examples`: how many documents are among the few-shot examples of their own prompts, with their answers.
     `rows_skipped` of its data were left out, for they could not be asked or scored; `skipped_first` tells the first, and why.
-    `format`: one of the project's prompt formats (infra/harness/formats.py).
+    `format`: one of the project's prompt formats (infra/harness/formats.py). `questions` names what each document asks, in their order
+    (streams/quality/matching.py); empty where that is not known.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("build_id",)
@@ -53,6 +54,7 @@ class TaskBuilt(Event):
     rows_skipped: int = 0
     skipped_first: str | None = None
     format: str = "own"
+    questions: bytes = b""
 
 
 class ContentPublished(Event):

@@ -196,7 +196,7 @@ class RankingRow(Record):
     `sequential`: a task of it may have stopped early, and its interval is a confidence sequence's. `data_age`: whether the board's data are
     older than the model, newer, or unknown (streams/quality/exposure.py). `run_count`: of so many runs of the model on this board
     its is the newest; whoever picks the best of many sees chance. `adaptive`: what its score is estimated from, in words: it
-    has no rank then.
+    has no rank then. `method`: what made the interval (docs/rigor.md).
     """
 
     model: str
@@ -226,6 +226,7 @@ class RankingRow(Record):
     data_age: str = "unknown"
     run_count: int = 1
     adaptive: str | None = None
+    method: str | None = None
 
 
 class RankingChanged(Event):

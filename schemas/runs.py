@@ -67,7 +67,8 @@ class PlannedTask(Record):
     definition, which the request brought, was run. Of a derived task, `judged` is the build that was answered by those whom it judges:
     judgements of one build can be compared. Where it may stop early, `stopping` says when; its samples are then asked in the order that
     streams/quality/stopping.py fixes. `data_published`: when its data first appeared, YYYY-MM, where that is known. Tasks of the same
-    `documents` ask about the same ones, in the same order: what they say is not independent. `rows_skipped`: rows of its data that were
+    `documents` ask about the same ones, in the same order, or, of each ordinal, at that of `places`: what they say is not independent.
+    `rows_skipped`: rows of its data that were
     left out, for they could not be asked or scored. `setups`: how each repeat was built, where the request varies that; the first is the
     one of `build_id`. `adaptive`: its `samples` are a part that was chosen, and its figure is an estimate for the whole.
     """
@@ -91,6 +92,7 @@ class PlannedTask(Record):
     setups: tuple[Setup, ...] = ()
     adaptive: Adaptive | None = None
     weight_by_size: bool = True
+    places: tuple[int, ...] = ()
 
     @property
     def builds(self) -> tuple[str, ...]:

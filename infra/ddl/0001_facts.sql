@@ -121,6 +121,7 @@ CREATE TABLE IF NOT EXISTS fact_builds (
     rows_skipped Int64,
     skipped_first Nullable(String),
     format String,
+    questions String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

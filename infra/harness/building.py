@@ -37,7 +37,7 @@ from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric, Setup
 from streams import planning
 from streams.errors import AssayError, Invalid
-from streams.quality import skipping
+from streams.quality import matching, skipping
 
 SHORTEST_PREFIX = 200
 PREFERRED = ("acc_norm", "acc", "exact_match", "bleu_acc", "pct_stereotype")
@@ -104,6 +104,7 @@ class Build:
     examples_skipped: int = 0
     examples_skipped_first: str | None = None
     format: str = OWN
+    questions: bytes = b""
 
 
 # The task object that `identify` made last, with its key, so that `build` need not make it again.
@@ -179,6 +180,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),
         skipped_first=next(iter(skipped), None), examples_skipped=len(left_out), examples_skipped_first=next(iter(left_out), None),
+        questions=_questions(task, samples),
     )  # fmt: skip
 
 
@@ -261,6 +263,20 @@ def _target(task: Any, doc: Any) -> str | None:
     except Exception:  # noqa: BLE001  a task's definition is code of others, and no score hangs on this text
         return None
     return ("\n".join(map(str, told)) if isinstance(told, list | tuple) else str(told)) or None
+
+
+def _questions(task: Any, samples: list[BuiltSample]) -> bytes:
+    """What each document asks, by name: its question, where the task says which text that is, else its row."""
+    documents = {instance.doc_id: instance.doc for instance in task.instances}
+    return matching.names_of(_question(task, documents[one.doc_id]) or one.document for one in samples)
+
+
+def _question(task: Any, doc: Any) -> str | None:
+    try:
+        told = task.doc_to_decontamination_query(doc) if task.should_decontaminate() else None
+    except Exception:  # noqa: BLE001  a task's definition is code of others, and no score hangs on this text
+        return None
+    return told if isinstance(told, str) else None
 
 
 def _call(instance: Any) -> BuiltCall:

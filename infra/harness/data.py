@@ -18,7 +18,8 @@ from typing import Any
 import datasets
 
 from infra.harness.definitions import FORMATS
-from infra.harness.rows import SHOWN, BadRow, table, values
+from infra.harness.document_places import Lines
+from infra.harness.rows import SHOWN, BadRow, Fractions, table, values
 from streams.errors import Invalid
 from streams.once import once
 
@@ -31,7 +32,7 @@ class Used:
     """What was read: file (or data set) → hash of its content; splits that were asked for and are not there, and those that are.
 
     Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split, and `examples`
-    those that no few-shot example is made of.
+    those that no few-shot example is made of. `fractions` says which rows are so for a fraction among whole numbers.
     """
 
     content: dict[str, str] = field(default_factory=dict)
@@ -41,6 +42,12 @@ class Used:
     skips: bool = False
     skipped: dict[str, list[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
+    fractions: Fractions = field(default_factory=Fractions)
+
+    @property
+    def lost(self) -> int:
+        """How many rows are left out."""
+        return sum(map(len, self.skipped.values())) + len(self.examples)
 
     @property
     def sha(self) -> str:
@@ -54,7 +61,7 @@ class Splits(datasets.DatasetDict):  # type: ignore[misc]  # datasets is untyped
     `lines`: the file that a split was read from, and the line of each of its rows.
     """
 
-    def __init__(self, splits: dict[str, Any], used: Used, lines: Mapping[str, tuple[str, Sequence[int]]] | None = None) -> None:
+    def __init__(self, splits: dict[str, Any], used: Used, lines: Mapping[str, Lines] | None = None) -> None:
         super().__init__(splits)
         self._used = used
         self.lines = lines or {}
@@ -68,9 +75,9 @@ class Splits(datasets.DatasetDict):  # type: ignore[misc]  # datasets is untyped
 
 
 @contextmanager
-def reading(root: Path | None, *, skips: bool = False) -> Iterator[Used]:
+def reading(root: Path | None, used: Used | None = None) -> Iterator[Used]:
     """While it lasts, `datasets.load_dataset` reads the folder `root` (the hub, where it is None), and what it reads is noted."""
-    used, load, was_offline = Used(skips=skips), datasets.load_dataset, os.environ.get("HF_HUB_OFFLINE")
+    used, load, was_offline = used or Used(), datasets.load_dataset, os.environ.get("HF_HUB_OFFLINE")
     datasets.load_dataset = functools.partial(_from_folder, root, used, load) if root else functools.partial(_from_hub, used, load)
     if root:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -141,16 +148,44 @@ def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: 
     splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
     used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
     used.source = f"files:{path}" if path in FORMATS else f"hub:{path}"
-    if isinstance(loaded, dict):
-        vars(loaded)["lines"] = _files(named.get("data_files"))
+    files = _files(named.get("data_files"))
+    if used.skips and all(isinstance(rows, datasets.Dataset) for rows in splits.values()):
+        for split, rows in splits.items():
+            splits[split], lines = _without_fractions(rows, files.get(split, Lines(path)), split, used)
+            files |= {split: lines} if split in files else {}
+    if not isinstance(loaded, dict):
+        return splits[str(named.get("split"))]
+    vars(loaded)["lines"] = files
     return loaded
 
 
-def _files(told: Any) -> dict[str, tuple[str, None]]:
+def _files(told: Any) -> dict[str, Lines]:
     """The one file that a split was read from, where a task names it."""
     each = told if isinstance(told, dict) else {"train": told}
     alone = {split: files[0] if isinstance(files, list | tuple) and len(files) == 1 else files for split, files in each.items()}
-    return {split: (file, None) for split, file in alone.items() if isinstance(file, str) and not set(file) & set("*?[")}
+    return {split: Lines(file) for split, file in alone.items() if isinstance(file, str) and not set(file) & set("*?[")}
+
+
+def _without_fractions(rows: Any, lines: Lines, split: str, used: Used) -> tuple[Any, Lines]:
+    """Rows whose kinds their file says, or a library, without those that have a fraction where it is a bad row; and their lines."""
+    bad = dict[int, str]()
+    for name in [name for name, kind in rows.features.items() if str(getattr(kind, "dtype", "")).startswith("float")]:
+        column = rows[name][:]
+        fractions = {number: one for number, one in enumerate(column) if one is not None and not float(one).is_integer()}
+        if 0 < len(fractions) + column.count(None) < len(column):
+            used.fractions.mixed.add(name)
+        if name in used.fractions.bad:
+            told = "is a fraction, where other rows have whole numbers; write one"
+            bad |= {number: f"{lines.place(number)}, field {name}: {one} {told}" for number, one in fractions.items()}
+    fields = used.fractions.bad & rows.features.keys()
+    if not fields:
+        return rows, lines
+    left = [number for number in range(len(rows)) if number not in bad]
+    used.skipped.setdefault(split, []).extend(bad[number] for number in sorted(bad))
+    rows = rows.select(left).flatten_indices()
+    for name in sorted(fields):
+        rows = rows.cast_column(name, datasets.Value("int64"))
+    return rows, Lines(lines.file, [number + 1 for number in left], "row")
 
 
 def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
@@ -164,7 +199,7 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
     read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}
     used.source = f"folder:{path.replace('/', '__')}"
     used.there |= files.keys()
-    lines = {split: (_short(files[split]), numbers) for split, (_, numbers) in read.items()}
+    lines = {split: Lines(_short(files[split]), numbers) for split, (_, numbers) in read.items()}
     found = Splits({split: rows for split, (rows, _) in read.items()}, used, lines)
     return found[wanted] if wanted else found
 
@@ -181,7 +216,8 @@ def _rows(file: Path, split: str, used: Used) -> tuple[Any, list[int]]:
     rows = [(number, _row(line, number, file, used)) for number, line in enumerate(plain.split(b"\n"), start=1) if line.strip()]
     if not rows:
         raise Invalid(f"{file} holds no rows; fetch it again", code="data-truncated")
-    return table(rows, where=str(file), skipped=used.skipped.setdefault(split, []) if used.skips else None)
+    left_out = used.skipped.setdefault(split, []) if used.skips else None
+    return table(rows, where=str(file), skipped=left_out, fractions=used.fractions)
 
 
 def _check_form(plain: bytes, file: Path) -> None:

@@ -1,6 +1,23 @@
 """Where a document is, as a refusal names it: its number, and the file and line that it was read from."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The file that a split was read from, and the line, or row, of each document; None: each is the row of its number."""
+
+    file: str = ""
+    numbers: Sequence[int] | None = None
+    word: str = "line"
+
+    def place(self, number: int) -> str:
+        """Where the document of that number is."""
+        if self.numbers is None:
+            return f"{self.file}, row {number + 1}"
+        return f"{self.file}, {self.word} {self.numbers[number]}" if number < len(self.numbers) else self.file
 
 
 def place_of(task: Any, number: int) -> str:
@@ -29,16 +46,16 @@ def examples_split(task: Any) -> str | None:
 
 def file_of(task: Any, split: str | None) -> str:
     """The file that a split was read from, as it stands at the end of a refusal; nothing where it is not known."""
-    file, _ = getattr(getattr(task, "dataset", None), "lines", {}).get(split, ("", None))
-    return f" ({file})" if file else ""
+    return f" ({lines.file})" if (lines := _lines(task, split)).file else ""
 
 
 def _row(task: Any, split: str | None, number: int, *, made: bool) -> str:
-    file, lines = getattr(getattr(task, "dataset", None), "lines", {}).get(split, ("", None))
-    if not file:
+    lines = _lines(task, split)
+    if not lines.file:
         return ""
-    if made:
-        return f" (of what process_docs makes of {file})"
-    if lines is None:
-        return f" ({file}, row {number + 1})"
-    return f" ({file}, line {lines[number]})" if number < len(lines) else f" ({file})"
+    return f" (of what process_docs makes of {lines.file})" if made else f" ({lines.place(number)})"
+
+
+def _lines(task: Any, split: str | None) -> Lines:
+    found: Lines = getattr(getattr(task, "dataset", None), "lines", {}).get(split, Lines())
+    return found

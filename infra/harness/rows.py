@@ -1,5 +1,6 @@
 """Rows of a data set as a table; what cannot be one is told with its file, line and field, in plain words."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +29,29 @@ class BadRow:
 Numbered = Sequence[tuple[int, Any]]  # each row with its line
 
 
-def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tuple[Any, list[int]]:
+@dataclass(slots=True)
+class Fractions:
+    """Fields of which some rows have a whole number and others a fraction, so that all become fractions in a table: 1 is 1.0 then.
+
+    `mixed`: those that are met; `bad`: those of which a fraction is a bad row, as of labels.
+    """
+
+    bad: frozenset[str] = frozenset()
+    mixed: set[str] = dataclasses.field(default_factory=set)
+
+
+def table(rows: Numbered, *, where: str, skipped: list[str] | None = None, fractions: Fractions | None = None) -> tuple[Any, list[int]]:
     """The rows as a data set, and the number of each: a field that some rows lack is null there. Raises: Invalid, naming line and field.
 
     Where `skipped` is given, rows that no table can hold are left out, and told there.
     """
+    fractions = fractions or Fractions()
     bad = {number: f", line {number}{told}" for number, row in rows if (told := _no_row(row)) is not None}
     rows = _without(rows, bad, where, skipped)
+    if broken := {number: told for number, row in rows if (told := _broken(row, number, fractions.bad)) is not None}:
+        rows = _without(rows, broken, where, skipped)
     kinds = _numbers(rows)
+    fractions.mixed |= {field for field, found in kinds.items() if "fraction" in found and len(found) > 1}
     if mixed := {field for field, found in kinds.items() if "pointed" in found and found & {"whole", "large"} and "fraction" not in found}:
         rows = [(number, _whole(row, mixed)) for number, row in rows]
     if rounded := {field for field, found in kinds.items() if {"large", "fraction"} <= found}:
@@ -49,7 +65,7 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None) -> tu
         found = _too_deep(rows) or dict(reversed(list(_faults(rows))))
         if not found:
             raise Invalid(f"{where}: its rows make no table: {error}", code=CODE) from error
-        return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped)
+        return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped, fractions=fractions)
 
 
 def _without(rows: Numbered, bad: Mapping[int, str], where: str, skipped: list[str] | None) -> Numbered:
@@ -114,6 +130,13 @@ def _numbers(rows: Numbered) -> dict[str, set[str]]:
             elif type(value) is int:
                 found.setdefault(field, set()).add("large" if _is_large(value) else "whole")
     return found
+
+
+def _broken(row: Any, number: int, fields: Collection[str]) -> str | None:
+    """That a row has a fraction in one of the fields, whose numbers are to be whole."""
+    found = values(row) if fields else ()
+    told = next(((way, one) for way, one in found if way in fields and isinstance(one, float) and not one.is_integer()), None)
+    return f", line {number}, field {told[0]}: {told[1]} is a fraction, where other rows have whole numbers; write one" if told else None
 
 
 def _is_large(value: Any) -> bool:

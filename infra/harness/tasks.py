@@ -6,10 +6,11 @@ What needs a hub while it is only being imported is refused here; what runs code
 import functools
 import json
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -26,6 +27,7 @@ from infra.harness.definition_files import Files, files_of, line_of
 from infra.harness.definition_groups import Member, member, only
 from infra.harness.definition_loading import task_of, told_of, unpacked
 from infra.harness.definitions import check
+from infra.harness.rows import Fractions
 from infra.harness.skipping import skipping
 from infra.harness.templates import Sandboxed
 from infra.marked_yaml import meant
@@ -152,16 +154,51 @@ def _half_made(error: BaseException) -> Any:
 
 def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None) -> tuple[Any, Used]:
     """A fresh task object with its data, and what was read for it; `given` are a derived task's documents. Raises: NotFound, Invalid."""
-    name, own = _own(choice.name), own_of(choice)
-    if given is None and own is None and name in DERIVED_TASKS:
+    own = own_of(choice)
+    if given is None and own is None and _own(choice.name) in DERIVED_TASKS:
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
-    source = giving(given) if given else reading(settings.datasets, skips=choice.skip_bad_rows)
-    with source as used, skipping(used, own=own is not None) if choice.skip_bad_rows else nullcontext():
-        task = _loaded_or_missing(choice.name if own else name, own, used)
-        if callable(getattr(task.config, "custom_dataset", None)):
-            note_generated(used, task.dataset)
+    if given is None and choice.skip_bad_rows:
+        task, used = _fewest_skipped(choice, own, settings)
+    else:
+        with giving(given) if given else reading(settings.datasets) as used, _looking(choice, own, used):
+            task = _made(choice, own, used)
     _set_fewshot(task, choice, used)
     return task, used
+
+
+def _fewest_skipped(choice: TaskChoice, own: Own | None, settings: Settings) -> tuple[Any, Used]:
+    """The task with as few rows left out as may be: where one has a fraction for a label, all labels are fractions, and none is a place.
+
+    So each field that mixes the two is tried with rows with fractions left out, where that leaves more rows. Raises: as with_data.
+    """
+
+    def tried(fields: frozenset[str]) -> tuple[Any, Used, float]:
+        used = Used(skips=True, fractions=Fractions(fields))
+        try:
+            with reading(settings.datasets, used), _looking(choice, own, used):
+                return _made(choice, own, used), used, used.lost
+        except Invalid as error:
+            return error, used, math.inf
+
+    best, found, lost = tried(frozenset())
+    for field in sorted(found.fractions.mixed) if lost else ():
+        other = tried(found.fractions.bad | {field})
+        if other[2] < lost:
+            best, found, lost = other
+    if isinstance(best, Invalid):
+        raise best
+    return best, found
+
+
+def _looking(choice: TaskChoice, own: Own | None, used: Used) -> AbstractContextManager[None]:
+    return skipping(used, own=own is not None) if choice.skip_bad_rows else nullcontext()
+
+
+def _made(choice: TaskChoice, own: Own | None, used: Used) -> Any:
+    task = _loaded_or_missing(choice.name if own else _own(choice.name), own, used)
+    if callable(getattr(task.config, "custom_dataset", None)):
+        note_generated(used, task.dataset)
+    return task
 
 
 def _own(name: str) -> str:

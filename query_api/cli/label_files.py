@@ -28,6 +28,7 @@ FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 TRUE, FALSE = frozenset({"yes", "true", "1"}), frozenset({"", "no", "false", "0"})
 COMPARED: Final = 10_000  # characters of a text but for spaces; a spreadsheet cuts a cell at 32,767
 TOLD: Final = 3  # faults that are told; of more, how many
+SEPARATOR: Final = re.compile(r"sep=[,;\t]\r?\n")
 COMMA: Final = re.compile(r"(\d+),(\d+)")
 OF_THE_API: Final = re.compile(r"labels\.(\d+)(?:\.(\w+))?: (.*)", re.DOTALL)
 
@@ -108,34 +109,42 @@ def read(path: Path, *, run_id: str, scale: Scale) -> Filled:
 
 
 def _records(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Records below the head, each with the line that it begins on. In some countries spreadsheets part cells by semicolons."""
+    """Records below the head, each with the line that it begins on.
+
+    In some countries spreadsheets part cells by semicolons, and text copied from one has tabs; `sep=;` above the head tells Excel which.
+    """
+    blank = len(text) - len(text.lstrip("\r\n"))
+    above, text = text[:blank], text[blank:]
+    if told := SEPARATOR.match(text):
+        above, text = above + told[0], text[told.end() :]
     head_line = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=";" if head_line.count(";") > head_line.count(",") else ",", strict=True)
-    head, line = list[str](), 1
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head_line.count), strict=True)
+    before = len(above.splitlines())
+    head, line = list[str](), 1 + before
     try:
         for cells in reader:
             if not head:
-                head = _head(path, cells)
+                head = _head(path, cells, line)
             elif any(cell.strip() for cell in cells):
                 if len(cells) != len(head):
                     raise Invalid(f"{path}, line {line}: {len(cells)} cells under a head of {len(head)}", code="label-file")
                 yield line, dict(zip(head, cells, strict=True))
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + before
     except csv.Error as error:
-        raise Invalid(f"{path}, line {reader.line_num}: no CSV: {error}", code="label-file") from error
+        raise Invalid(f"{path}, line {reader.line_num + before}: no CSV: {error}", code="label-file") from error
     if not head:
         raise Invalid(f"{path} is empty: `assay judge labels {path} --template` writes one to fill in", code="label-file")
 
 
-def _head(path: Path, cells: Sequence[str]) -> list[str]:
+def _head(path: Path, cells: Sequence[str], line: int) -> list[str]:
     head = [cell.strip().lower() for cell in cells]
     for name in ASKED:
         if name not in head:
             close = difflib.get_close_matches(name, head, n=1)
             hint = f"; is it {close[0]!r}?" if close else ""
-            raise Invalid(f"{path}, line 1: no column {name!r}{hint}", code="label-file")
+            raise Invalid(f"{path}, line {line}: no column {name!r}{hint}", code="label-file")
     if twice := [name for name in (*COLUMNS, "by") if head.count(name) > 1]:
-        raise Invalid(f"{path}, line 1: column {twice[0]!r} comes twice", code="label-file")
+        raise Invalid(f"{path}, line {line}: column {twice[0]!r} comes twice", code="label-file")
     return head
 
 

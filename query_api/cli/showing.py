@@ -157,6 +157,8 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
         yield f"{rows[0]['samples']} samples of each model" if len(rows) > 1 else f"{rows[0]['samples']} samples"
     if any(row["rank_low"] is not None for row in rows):
         yield "places: with 95 % all of them are right at once; models whose places overlap may be equally good"
+    if methods := dict.fromkeys(row["method"] for row in rows if row.get("method")):
+        yield f"intervals: {' · '.join(methods)}{'; places: ' + by if (by := board.get('places_method')) else ''}"
     if board.get("no_places"):
         yield board["no_places"]
     if several := [f"{short(row['model'])} (newest of {row['run_count']})" for row in rows if row.get("run_count", 1) > 1]:

@@ -44,6 +44,7 @@ def _as_measured(planned: PlannedTask, samples: dict[int, Sample]) -> Measured:
     return Measured(
         planned.judged or planned.asked, planned.main_metric, planned.main_filter, better, aggregation, samples, planned.group,
         planned.samples, planned.documents, words(planned.adaptive) if planned.adaptive else None, planned.weight_by_size,
+        planned.places,
     )  # fmt: skip
 
 
@@ -52,8 +53,9 @@ def part_of(one: Measured) -> Part:
     samples = {ordinal: own for ordinal, own in sorted(one.samples.items()) if countable(own.value)}
     setups = max((len(own.by_setup) for own in samples.values()), default=0)
     gap = (np.nan,) * setups
+    at = [one.places[ordinal] for ordinal in samples] if one.places else [*samples]
     return Part(
-        np.array([own.value for own in samples.values()]), np.array([*samples], dtype=np.intp),
+        np.array([own.value for own in samples.values()]), np.array(at, dtype=np.intp),
         [own.cluster or ordinal for ordinal, own in samples.items()] if any(own.cluster for own in samples.values()) else None,
         one.documents, np.array([own.by_setup or gap for own in samples.values()]) if setups else None,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from query_api.reading.runs import Reading
 from query_api.reading.standing import TASK
 from streams.errors import NotFound
 from streams.statistics.intervals import JOINED
+from streams.statistics.ranks import METHOD as PLACES
 
 LISTING: Final = Listing(
     "ranking",
@@ -34,7 +35,8 @@ async def ranking(
     name = await _named(reading, board) if board is not None else await _newest(reading)
     rows, following = await reading.page(LISTING, sort=sort, limit=limit, cursor=cursor, board=name or "", **(FILTERS | filters))
     head = {column: rows[0][column] for column in HEAD} if rows else await _head(reading, name)
-    return head | {"rows": [_row(row) for row in rows], "next": following}
+    by = PLACES if any(row["rank_low"] is not None for row in rows) else None
+    return head | {"rows": [_row(row) for row in rows], "places_method": by, "next": following}
 
 
 async def whole(reading: Reading, board: str | None) -> dict[str, Any]:
@@ -76,5 +78,5 @@ def meant(board: str, known: Sequence[str]) -> str:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    method = None if row["low"] is None else row.get("adaptive") or JOINED
+    method = None if row["low"] is None else row.get("adaptive") or row.get("method") or JOINED  # older rows do not say it
     return {name: value for name, value in row.items() if name not in HEAD} | {"chat": json.loads(row["chat"] or "{}"), "method": method}

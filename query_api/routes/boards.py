@@ -142,6 +142,7 @@ class Ranking(Shape):
         description="scores are means of (value - chance) / (1 - chance) where a task has a chance level: 0 is guessing, below 0 is worse",
     )
     left_out: tuple[LeftOut, ...] = Field(default=(), description="models that the board leaves out: their runs cannot be compared with it")
+    places_method: str | None = Field(default=None, description="what made `rank_low` and `rank_high` (docs/rigor.md); null without them")
     no_places: str | None = Field(default=None, description="why its rows have no `rank_low` and `rank_high`, in words")
     next: str | None = Field(default=None, description="the next page's cursor, for the same `board`; null at the end")
 

@@ -57,8 +57,8 @@ class Measured:
     """A task as one run has it: what it was built from, its main metric, and that metric's value of each sample by ordinal.
 
     `planned` is how many samples the run was to have, where that is not as many as it has; tasks of one `group` count as one. Tasks of the
-    same `documents` ask about the same ones, in the same order. `by_size`: in its group it counts by its samples. `adaptive`: what its
-    figure is estimated from, where only a part was asked.
+    same `documents` ask about the same ones, in the same order, or, of each ordinal, at that of `places`. `by_size`: in its group it counts
+    by its samples. `adaptive`: what its figure is estimated from, where only a part was asked.
     """
 
     build_id: str
@@ -72,6 +72,7 @@ class Measured:
     documents: str | None = None
     adaptive: str | None = None
     by_size: bool = True
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +192,10 @@ def _part(a: Measured, b: Measured) -> Part:
     pairs = [(a.samples[one], b.samples[one]) for one in ordinals]
     named = [one.cluster or other.cluster for one, other in pairs]
     clusters = [name or ordinal for name, ordinal in zip(named, ordinals, strict=True)] if any(named) else None
-    differences, documents = (
-        np.array([one.value - other.value for one, other in pairs]),
-        a.documents if a.documents == b.documents else None,
-    )
-    return Part(differences, np.array(ordinals, dtype=np.intp), clusters, documents, _table(pairs))
+    # A run of more tasks may tell more of what a task shares: of the same build either is right.
+    told = b if b.places and not a.places else a
+    at = np.array([told.places[ordinal] for ordinal in ordinals] if told.places else ordinals, dtype=np.intp)
+    return Part(np.array([one.value - other.value for one, other in pairs]), at, clusters, told.documents, _table(pairs))
 
 
 def _counted(task: str, a: Measured, b: Measured) -> Counted:

@@ -9,7 +9,8 @@ over samples where more is better enter a suite; any other metric has its task's
 suite's that of its tasks' joined (streams/statistics/intervals.py); what tasks over the same documents share counts in full. Which places a
 model may have holds for the whole board at once, from tests of all pairs on the samples that all have (streams/statistics/ranks.py). Equal
 scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval; one that was asked
-in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it. A run that asked a
+in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it, and as much in the tests
+behind its places. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
 all goes before it.
 """
@@ -33,12 +34,12 @@ from streams.planning import board_of
 from streams.quality.adaptive import words
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
-from streams.statistics.intervals import Interval, joint_interval
-from streams.statistics.joining import Places, at_most, covariance, places, together
-from streams.statistics.ranks import Standings, ranges, standings
+from streams.statistics.intervals import JOINED, Interval, joint_interval
+from streams.statistics.joining import Places, at_most, covariance, places, stretch, together
+from streams.statistics.ranks import OverSetups, Standings, ranges, standings
 from streams.statistics.spreads import Floats
 
-FORMULA_VERSION = "ranking-9"
+FORMULA_VERSION = "ranking-10"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -200,7 +201,7 @@ def _estimated(entry: Entry, board: Chosen, known: Reckoned) -> RankingRow:
     told = words(*(one.adaptive for one in planned if one.adaptive))
     nothing = dict.fromkeys(("rank", "rank_low", "rank_high"))
     if len({one.documents or one.task for one in planned}) < len(planned):
-        nothing |= dict.fromkeys(("low", "high"))
+        nothing |= dict.fromkeys(("low", "high", "method"))
     return row.model_copy(update=nothing | {"adaptive": told})
 
 
@@ -216,7 +217,7 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
-    planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
+    planned = [_as_planned(entries, task) for task in tasks] if entries else []
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
     chances = [_chance(one) for one in planned]
@@ -231,7 +232,13 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     ]
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places(family, each, scales) for family in families]
-    return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
+    over = _over_setups(planned, each, scales)
+    return _ordered(entries, scores, own, over=over, intervals=intervals, methods=[JOINED] * len(entries), samples=samples, tasks=tasks)
+
+
+def _as_planned(entries: Sequence[Entry], task: str) -> PlannedTask:
+    """The task as one of the runs has it, where they can be told one that knows what it shares with tasks of other files."""
+    return max((found for entry in entries if (found := entry.run.planned(task))), key=lambda found: bool(found.places))
 
 
 def _chance(planned: PlannedTask) -> float:
@@ -263,6 +270,18 @@ def _places(family: Family, found: Sequence[Standing], scales: Sequence[float]) 
     return standings(values, clusters, width=width and width * stretched)
 
 
+def _over_setups(planned: Sequence[PlannedTask], found: Sequence[Standing], scales: Sequence[float]) -> OverSetups | None:
+    """What set-ups add to each entry's weighted sum: in all tasks the same way, as may be. The fewest set-ups of a task count."""
+    counts = [len(one.builds) for one in planned]
+    if max(counts) < 2:
+        return None
+    errors = np.sum(
+        [scale * np.asarray(one.over_setups) / math.sqrt(stretch(count))
+         for scale, one, count in zip(scales, found, counts, strict=True) if count > 1], axis=0,
+    )  # fmt: skip
+    return OverSetups(errors, min(count for count in counts if count > 1))
+
+
 def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], families: Sequence[Family], guessed: float) -> Interval | None:
     """The interval of an entry's suite; None where a task has none."""
     parts = [one.ratios[entry] for one in found]
@@ -279,19 +298,30 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
 
 def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
     """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
-    planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
+    planned = _as_planned(entries, task)
     samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
     better = told is None or told.higher_is_better
     if told is not None and told.aggregation == "mean":
         found, sign = standing([entry.run for entry in entries], planned, known), 1 if better else -1
-        own = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])]
-        return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
+        own, over = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])], _over_setups([planned], [found], [1.0])
+        return _ordered(
+            entries, found.scores, own, over=over, intervals=found.intervals, methods=found.methods, samples=samples, tasks=(task,),
+            sign=sign,
+        )  # fmt: skip
     main = [entry.run.figure(task) for entry in entries]
     placed = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
     placed.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
     values = [figure.value for _, figure, _ in placed]
     rows = [
-        _row(entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high, samples=n)
+        _row(
+            entry,
+            rank=1 + values.index(figure.value),
+            score=figure.value,
+            low=figure.low,
+            high=figure.high,
+            samples=n,
+            method=None if figure.low is None else figure.method,
+        )
         for entry, figure, n in placed
     ]
     there = {row.run_id for row in rows}
@@ -307,18 +337,20 @@ def _ordered(
     scores: Floats,
     own: Sequence[Standings],
     *,
+    over: OverSetups | None,
     intervals: Sequence[Interval | None],
+    methods: Sequence[str | None],
     samples: Sequence[int],
     tasks: Sequence[str],
     sign: int = 1,
 ) -> list[RankingRow]:
     """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another.
 
-    `sign`: -1 where less is better.
+    `over`: what they vary with set-ups. `sign`: -1 where less is better.
     """
     if np.isnan(scores).any() or any(np.isnan(one.means).any() for one in own):
         return [_row(entry, missing=("a sample that all share",)) for entry in entries]
-    places = ranges(own) if entries else []
+    places = ranges(own, over) if entries else []
     if sign < 0:
         places = [(len(places) + 1 - high, len(places) + 1 - low) for low, high in places]
     rows, ahead = [], sign * scores
@@ -328,7 +360,7 @@ def _ordered(
             _row(
                 entries[index], rank=1 + int((ahead > ahead[index]).sum()), score=float(scores[index]), low=low, high=high,
                 rank_low=places[index][0], rank_high=places[index][1], samples=samples[index],
-                sequential=any(entries[index].run.stopped(task) for task in tasks),
+                sequential=any(entries[index].run.stopped(task) for task in tasks), method=methods[index] if intervals[index] else None,
             )
         )  # fmt: skip
     return rows

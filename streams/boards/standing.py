@@ -7,23 +7,25 @@ from dataclasses import dataclass
 from functools import partial, reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
 from schemas.results import Figure
 from schemas.runs import PlannedTask
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
+from streams.quality.matching import places_of
 from streams.quality.ranges import range_of
-from streams.statistics.intervals import RATIO, Interval, Ratio, mean_interval, ratio, ratio_of
+from streams.statistics.intervals import RATIO, Interval, Ratio, mean_of, ratio, ratio_of
 from streams.statistics.joining import Places, stretch
 from streams.statistics.spreads import Clusters, Floats, numbered
+
+Told = tuple[float, Interval | None, Ratio | None, str | None]  # score, interval, what joins it to other tasks', method
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
     """Values of the samples that all runs have, shape [runs, samples], and the cluster of each, where any is shared.
 
-    `ordinals` says which they are; `name` is one of these samples and clusters.
+    `ordinals` says which they are, among all that tasks over the same documents ask; `name` is one of these samples and clusters.
     """
 
     values: Floats
@@ -36,7 +38,8 @@ class Shared:
 class Standing:
     """How runs stand on a task: scores, shape [runs], their intervals, what joins them to other tasks', and the shared samples.
 
-    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one.
+    `within`: the range that values can have. `over_setups`: the standard error from set-ups, 0 where there is one. `methods` made the
+    intervals.
     """
 
     scores: Floats
@@ -45,6 +48,7 @@ class Standing:
     shared: Shared
     within: Interval
     over_setups: list[float]
+    methods: list[str | None]
 
     @property
     def width(self) -> float | None:
@@ -61,57 +65,58 @@ def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, m
     """
     task = planned.task
     whole = [] if planned.setups else [run for run in runs if not (run.stopped(task) or run.part(task))]
-    every = _shared(runs, task, most)
-    shared = every if len(whole) == len(runs) else _shared(whole, task, most) if whole else None
+    every = _shared(runs, planned, most)
+    shared = every if len(whole) == len(runs) else _shared(whole, planned, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
     within = range_of(planned.main_metric) if most == 1 else RATIO
     found = {
         run.run_id: known.of((run.run_id, run.digest, task, most, shared.name), partial(_of_values, row, shared, within))
         for run, row in told if shared
     }  # fmt: skip
-    found |= {run.run_id: _own(run.figure(task), most) for run in runs if run.run_id not in found}
-    scores, intervals, ratios = zip(*(found[run.run_id] for run in runs), strict=True)
-    over_setups = [_over_setups(run.figure(task), most) for run in runs]
-    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, over_setups)
+    found |= {run.run_id: of_figure(run.figure(task), most) for run in runs if run.run_id not in found}
+    scores, intervals, ratios, methods = zip(*(found[run.run_id] for run in runs), strict=True)
+    errors = [over_setups(run.figure(task), most) for run in runs]
+    return Standing(np.asarray(scores, dtype=np.float64), list(intervals), list(ratios), every, within, errors, list(methods))
 
 
-def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
+def _of_values(row: Floats, shared: Shared, within: Interval) -> Told:
     if not np.isfinite(row).all():
-        return math.nan, None, None
-    interval = mean_interval(row.tolist(), shared.clusters, within=within)
+        return math.nan, None, None, None
+    found = mean_of(row.tolist(), shared.clusters, within=within)
     is_ratio = bool(((row >= 0) & (row <= 1)).all())
-    return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else interval and ratio_of(float(row.mean()), interval)
+    joined = ratio(row, shared.clusters) if is_ratio else found.interval and ratio_of(float(row.mean()), found.interval)
+    return float(row.mean()), found.interval, joined, found.method
 
 
-def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
-    """A figure's value (NaN for none) over the greatest that there is, and its interval."""
+def of_figure(figure: Figure | None, most: int) -> Told:
+    """A figure's value (NaN for none) over the greatest that there is, its interval, what joins it to others', and what made it."""
     if figure is None or figure.value is None:
-        return math.nan, None, None
+        return math.nan, None, None, None
     interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
-    return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
+    return figure.value / most, interval, interval and ratio_of(figure.value / most, interval), figure.method
 
 
-def _over_setups(figure: Figure | None, most: int) -> float:
+def over_setups(figure: Figure | None, most: int) -> float:
     """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
     if figure is None or figure.setups < 2 or not figure.between_setups:
         return 0.0
     return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
 
 
-def _shared(runs: Sequence[Result], task: str, most: int = 1) -> Shared:
+def _shared(runs: Sequence[Result], planned: PlannedTask, most: int) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all runs have."""
-    columns = [run.documents[task] for run in runs]
+    columns = [run.documents[planned.task] for run in runs]
     ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
     if not len(ordinals):
         return Shared(np.full((len(runs), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no run has
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:
-        return _named(values / most, ordinals)
+        return _named(values / most, places_of(planned, ordinals))
     clusters = numbered([named.clusters[place] for place in np.searchsorted(named.ordinals, ordinals).tolist()])
-    return _named(values / most, ordinals, clusters)
+    return _named(values / most, places_of(planned, ordinals), clusters)
 
 
-def _named(values: Floats, ordinals: NDArray[np.int32], clusters: Places | None = None) -> Shared:
-    told = ordinals.tobytes() + (clusters.tobytes() if clusters is not None else b"")
-    return Shared(values, clusters, ordinals.astype(np.intp), hashlib.sha256(told).digest())
+def _named(values: Floats, at: Places, clusters: Places | None = None) -> Shared:
+    told = at.tobytes() + (clusters.tobytes() if clusters is not None else b"")
+    return Shared(values, clusters, at, hashlib.sha256(told).digest())

@@ -87,6 +87,8 @@ class TaskScores:
     """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered.
 
     `ordinals` and `clusters` are the documents', where they are told; tasks of the same `documents` ask about the same ones.
+    `over_setups`, [models]: each mean's standard error from set-ups, as far as they were varied; `beside`: what its figure's variance has
+    beside that of its documents, where it stopped early (less than 0: of nearly all documents of a task).
     """
 
     task: str
@@ -95,6 +97,8 @@ class TaskScores:
     ordinals: Places | None = None
     clusters: Clusters | None = None
     documents: str | None = None
+    over_setups: Floats | None = None
+    beside: Floats | None = None
 
     @property
     def places(self) -> Places:

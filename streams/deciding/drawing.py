@@ -4,6 +4,8 @@ What was measured once is drawn once: a model's quality is the same on each devi
 it. Documents are drawn for all models of a task together (the Bayesian bootstrap), so that what makes a task hard is shared: those of a
 cluster together, and those of tasks that ask about the same ones alike. Beside them each model has half a document, or cluster, that it
 has right, and half a one that it has wrong: with twenty of twenty right it is not sure to be always right, nor better than with nineteen.
+A task that stopped early varies as its interval says, and one that was asked in several set-ups with these too: a model in all its tasks
+the same way, as they may, and each model by itself.
 
 Source: D. B. Rubin, The Bayesian Bootstrap, Ann. Statist. 9 (1981) 130-134; half a sample each way: H. Jeffreys, Proc. R. Soc. A 186
 (1946) 453-461.
@@ -122,12 +124,19 @@ def _qualities(
     candidates: Sequence[Candidate], scores: Sequence[TaskScores], draws: int, seed: Callable[[int], list[int]]
 ) -> Iterator[tuple[str, tuple[Floats, Floats]]]:
     """The quality of every task, of which those over the same documents have the same weights. `seed`: that of the task of a place."""
+    suits = _suits(scores, draws, [*seed(0), 2])
     for family in _families(scores):
         at = places([scores[n].places for n in family], [scores[n].clusters for n in family])
         size = 1 + max(int(one.max(initial=0)) for one in at)
         drawn = np.random.default_rng(seed(family[0])).standard_exponential((draws, size))
         for n, where in zip(family, at, strict=True):
-            yield QUALITY + scores[n].task, _by_documents(candidates, scores[n], drawn[:, where], [*seed(n), 1])
+            yield QUALITY + scores[n].task, _by_documents(candidates, scores[n], drawn[:, where], [*seed(n), 1], suits)
+
+
+def _suits(scores: Sequence[TaskScores], draws: int, seed: list[int]) -> dict[str, Floats]:
+    """How well the set-ups of each draw suit each model, [draws], in standard errors."""
+    models = sorted({model for one in scores if one.over_setups is not None and one.over_setups.any() for model in one.models})
+    return dict(zip(models, np.random.default_rng(seed).standard_normal((len(models), draws)), strict=True))
 
 
 def _families(scores: Sequence[TaskScores]) -> list[list[int]]:
@@ -138,18 +147,32 @@ def _families(scores: Sequence[TaskScores]) -> list[list[int]]:
     return list(found.values())
 
 
-def _by_documents(candidates: Sequence[Candidate], task: TaskScores, weights: Floats, seed: list[int]) -> tuple[Floats, Floats]:
+def _by_documents(
+    candidates: Sequence[Candidate], task: TaskScores, weights: Floats, seed: list[int], suits: Mapping[str, Floats]
+) -> tuple[Floats, Floats]:
     """Means of all models over documents with weights, [draws, documents], that are drawn once for all of them, then shrunk."""
     known = ~np.isnan(task.values)
     answered, draws = known.any(axis=1), len(weights)
     values, own = np.nan_to_num(task.values), _beside(task, known, draws, seed)
     points, means = np.full(len(values), np.nan), np.full((draws, len(values)), np.nan)
     counted = values.sum(axis=1)[answered] / known.sum(axis=1)[answered]
-    drawn = (weights @ values.T + own[0]) / (weights @ known.T + own.sum(axis=0))
+    drawn = _as_unsure((weights @ values.T + own[0]) / (weights @ known.T + own.sum(axis=0)), task, suits)
     points[answered], means[:, answered] = shrunk(counted, drawn[:, answered])
     column = {model: n for n, model in enumerate(task.models)}
     columns = np.array([column.get(one.model, -1) for one in candidates])
     return _placed(np.append(points, np.nan), columns), _placed(np.column_stack([means, np.full(draws, np.nan)]), columns)
+
+
+def _as_unsure(drawn: Floats, task: TaskScores, suits: Mapping[str, Floats]) -> Floats:
+    """Draws of means, [draws, models], as far apart as the models' figures say, where documents do not say it all."""
+    if task.beside is not None and task.beside.any():
+        centre, variance = drawn.mean(axis=0), drawn.var(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            wider = np.where(variance > 0, np.sqrt(np.maximum(0.0, 1 + task.beside / variance)), 1.0)
+        drawn = np.clip(centre + wider * (drawn - centre), 0.0, 1.0)
+    if task.over_setups is not None and task.over_setups.any():
+        drawn = np.clip(drawn + task.over_setups * np.column_stack([suits[model] for model in task.models]), 0.0, 1.0)
+    return drawn
 
 
 def _beside(task: TaskScores, known: NDArray[np.bool_], draws: int, seed: list[int]) -> Floats:

@@ -12,11 +12,17 @@ from typing import Final
 import numpy as np
 
 from schemas.requirements import Requirement
+from schemas.runs import PlannedTask
 from streams.boards.ranking import Entry, adds_up, chosen
+from streams.boards.results import Result
+from streams.boards.standing import of_figure, over_setups
 from streams.boards.weighing import greatest
 from streams.deciding.candidates import TaskScores
 from streams.deciding.evidence import Evidence, known_tasks, weights_of
 from streams.errors import Invalid
+from streams.quality.matching import places_of
+from streams.statistics.intervals import Ratio
+from streams.statistics.spreads import Clusters, Floats, spread
 
 NAMED: Final = 8  # tasks that a refusal names
 Scored = tuple[TaskScores, dict[str, str]]  # and the run of each model
@@ -62,12 +68,33 @@ def _of_task(task: str, evidence: Evidence) -> Scored:
     if planned is not None and not adds_up(planned):
         raise Invalid(f"{task} is measured by {planned.main_metric}, which is no mean of which more is better, and cannot be a part of "
                       "quality; leave it out", code="no-task")  # fmt: skip
-    scores = _aligned(task, own, most=greatest(planned.main_metric) if planned else 1, documents=planned.documents if planned else None)
+    scores = _unsure(_aligned(task, own, planned), [one.run for one in own.values()], most=_most(planned))
     return scores, {label: one.run.run_id for label, one in own.items()}
 
 
-def _aligned(task: str, own: Mapping[str, Entry], *, most: int, documents: str | None) -> TaskScores:
+def _most(planned: PlannedTask | None) -> int:
+    return greatest(planned.main_metric) if planned else 1
+
+
+def _unsure(scores: TaskScores, runs: Sequence[Result], *, most: int) -> TaskScores:
+    """The same, with what its figures' intervals have beside what documents tell, as boards count it."""
+    figures = [run.figure(scores.task) for run in runs]
+    beside = [
+        _beside(of_figure(figure, most)[2], row, scores.clusters) if run.stopped(scores.task) else 0.0
+        for run, figure, row in zip(runs, figures, scores.values, strict=True)
+    ]  # fmt: skip
+    return replace(scores, over_setups=np.array([over_setups(figure, most) for figure in figures]), beside=np.array(beside))
+
+
+def _beside(told: Ratio | None, row: Floats, clusters: Clusters | None) -> float:
+    there = ~np.isnan(row)
+    own = spread(row[there], None if clusters is None else [clusters[place] for place in np.flatnonzero(there)]) if there.any() else None
+    return told.variance - own.variance if told and own else 0.0
+
+
+def _aligned(task: str, own: Mapping[str, Entry], planned: PlannedTask | None) -> TaskScores:
     """Every document that any of them answered."""
+    most = _most(planned)
     columns = [one.run.documents[task] for one in own.values()]
     every = np.unique(np.concatenate([column.ordinals for column in columns])) if columns else np.zeros(0, dtype=np.int32)
     found, clusters = np.full((len(columns), len(every)), np.nan), dict[int, Hashable]()
@@ -75,7 +102,8 @@ def _aligned(task: str, own: Mapping[str, Entry], *, most: int, documents: str |
         row[np.searchsorted(every, column.ordinals)] = column.values / most
         clusters |= dict(zip(column.ordinals.tolist(), column.clusters or (), strict=False))
     named = [clusters.get(ordinal, ordinal) for ordinal in every.tolist()] if clusters else None
-    return TaskScores(task, tuple(own), found, every.astype(np.intp), named, documents)
+    at = places_of(planned, every) if planned else every.astype(np.intp)
+    return TaskScores(task, tuple(own), found, at, named, planned.documents if planned else None)
 
 
 def _joined(name: str, parts: Sequence[Scored]) -> Scored:
@@ -86,8 +114,13 @@ def _joined(name: str, parts: Sequence[Scored]) -> Scored:
     models = sorted(set.intersection(*(set(scores.models) for scores, _ in parts)))
     columns = [[scores.models.index(model) for model in models] for scores, _ in parts]
     values = np.concatenate([scores.values[own] for (scores, _), own in zip(parts, columns, strict=True)], axis=1)
-    clusters = _clusters([scores for scores, _ in parts])
-    return TaskScores(name, tuple(models), values, clusters=clusters), {model: parts[0][1][model] for model in models}
+    told = TaskScores(name, tuple(models), values, clusters=_clusters([scores for scores, _ in parts]))
+    shares = [len(own.ordinals) / max(1, values.shape[1]) for own, _ in parts if own.ordinals is not None]
+    errors, beside = np.zeros(len(models)), np.zeros(len(models))
+    for (scores, _), own, share in zip(parts, columns, shares, strict=True):
+        errors += share * scores.over_setups[own] if scores.over_setups is not None else 0.0
+        beside += share**2 * scores.beside[own] if scores.beside is not None else 0.0
+    return replace(told, over_setups=errors, beside=beside), {model: parts[0][1][model] for model in models}
 
 
 def _clusters(parts: Sequence[TaskScores]) -> list[Hashable] | None:

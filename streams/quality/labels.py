@@ -87,7 +87,7 @@ def value_of(label: str, scale: Scale, *, swapped: bool) -> float:
             raise Invalid(f"label {label!r}: write {scale.told()}", code="label")
         return 1 - VERDICTS[word] if swapped else VERDICTS[word]
     try:
-        value = float(word)
+        value = math.nan if "_" in word else float(word)  # Python reads 1_0 as 10
     except ValueError:
         value = math.nan
     low, high = scale.within

@@ -117,6 +117,8 @@ def strengths(bouts: Sequence[Bout], *, length: bool = False) -> Strengths:
 def _why_not(bouts: Sequence[Bout], names: Sequence[str], documents: int) -> str | None:
     if documents < FEWEST:
         return f"fewer than {FEWEST} documents: too few"
+    if len(names) < 2:
+        return f"both runs are of one model, {names[0]}: there is nothing to be stronger than"
     edges = {(bout.first, bout.second) for bout in bouts}
     reached = _reached(names[0], edges | {(b, a) for a, b in edges})
     if reached < set(names):

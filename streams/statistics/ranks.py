@@ -11,14 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtri, stdtrit
 
-from streams.statistics.differences import LEVEL
+from streams.statistics.differences import LEAST_LOG_P, LEVEL
 from streams.statistics.intervals import turned_p
 from streams.statistics.spreads import HAIR, Clusters, Floats, effect_of, freedom_of, grouped, intraclass
 
 # Tests of all pairs are held so far; above, what Holm adds to Bonferroni is not worth another pass over millions of pairs.
 MOST_HELD = 2000
+METHOD = "tests of all pairs, with Holm's correction"
+_STEPS = 5001  # a hundredth of p from one to the next
 _CHUNK_CELLS = 100_000  # a few of them stay in a processor's own memory: twice as fast as millions
 
 
@@ -39,6 +41,14 @@ class Standings:
     right: Floats | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OverSetups:
+    """The standard error, shape [entries], that each entry's mean has from set-ups, of which at least so many were asked (joining.py)."""
+
+    errors: Floats
+    setups: int
+
+
 def standings(values: Floats, clusters: Clusters | None = None, *, width: float | None = None) -> Standings:
     """Of values, shape [entries, samples], of a range of that width, if one is known: of 0 and 1 it is 1."""
     means = values.mean(axis=1)
@@ -54,11 +64,14 @@ def standings(values: Floats, clusters: Clusters | None = None, *, width: float 
     return Standings(means, own, sums, by_cluster.sizes, known if binary else width, right)
 
 
-def ranges(own: Sequence[Standings]) -> list[tuple[int, int]]:
-    """The best and the worst place of each entry by the sum of independent standings; higher is better."""
+def ranges(own: Sequence[Standings], over: OverSetups | None = None) -> list[tuple[int, int]]:
+    """The best and the worst place of each entry by the sum of independent standings; higher is better.
+
+    `over`: what each sum varies with set-ups; places then are those over all that might have been asked.
+    """
     count = len(own[0].means)
     pairs = count * (count - 1) // 2
-    level, blocks = LEVEL / max(1, pairs), compared(own)
+    level, blocks = LEVEL / max(1, pairs), compared(own, over)
     if count <= MOST_HELD:
         held = list(blocks)
         level, blocks = _holm(np.concatenate([p for _, p in held])[np.triu_indices(count, 1)], level), iter(held)
@@ -79,8 +92,11 @@ def _holm(p: Floats, level: float) -> float:
     return level
 
 
-def compared(own: Sequence[Standings]) -> Iterator[tuple[Floats, Floats]]:
+def compared(own: Sequence[Standings], over: OverSetups | None = None) -> Iterator[tuple[Floats, Floats]]:
     """Differences and two-sided p-values of all pairs, [some rows, entries] at a time."""
+    if over is not None:
+        yield from _over_setups(compared(own), over)
+        return
     count = len(own[0].means)
     means = np.sum([one.means for one in own], axis=0)
     step = max(1, _CHUNK_CELLS // count)
@@ -90,6 +106,32 @@ def compared(own: Sequence[Standings]) -> Iterator[tuple[Floats, Floats]]:
             yield differences, _mcnemar(own[0].right[rows], own[0].right)
         else:
             yield differences, _t_test(differences, (_apart(one, rows) for one in own))
+
+
+def _over_setups(blocks: Iterable[tuple[Floats, Floats]], over: OverSetups) -> Iterator[tuple[Floats, Floats]]:
+    """The same over all set-ups that might have been asked: p where z²·(d/z₀)² + t²·(s² + s'²) is the difference's square d².
+
+    z and t are the quantiles of p, of the normal and at one degree of freedom less than there are set-ups, z₀ that of the p over documents,
+    s and s' what set-ups leave open of either entry: what suits both alike makes their difference surer than that. As
+    differences.over_setups has it of two runs; there the set-ups' own differences are known. p is from e^LEAST_LOG_P on.
+    """
+    p = np.exp(np.linspace(0.0, LEAST_LOG_P, _STEPS))
+    normal, student = ndtri(p / 2) ** 2, stdtrit(over.setups - 1, p / 2) ** 2
+    first = 0
+    for differences, found in blocks:
+        rows = slice(first, first := first + len(differences))
+        variance = over.errors[rows, None] ** 2 + over.errors**2
+        told = (found <= LEVEL) & (variance > 0) & (differences != 0)
+        z = ndtri(np.maximum(found[told], p[-1]) / 2) ** 2
+        apart = variance[told] / differences[told] ** 2
+        low, high = np.zeros(len(z), dtype=np.intp), np.full(len(z), _STEPS)  # the place of the least p that holds lies from low to high
+        while (high - low > 1).any():
+            middle = (low + high) // 2
+            holds = normal[middle] / z + student[middle] * apart <= 1
+            low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+        wider = found.copy()
+        wider[told] = np.maximum(found[told], p[low])
+        yield differences, wider
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     TaskChoice: ("definition",),
     TaskPart: ("text",),
     Traced: ("text",),
-    TaskBuilt: ("config_json",),
+    TaskBuilt: ("config_json", "questions"),
     Answer: ("error",),
     SampleScored: ("parts_json",),
     SampleNotScored: ("reason",),

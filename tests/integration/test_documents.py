@@ -451,3 +451,45 @@ def test_no_word_of_pythons_is_told_of_a_template(tmp_path: Path) -> None:
             built(tmp_path / name, WHOLE.replace("{{country}}", template), lines(-1))
         assert "of which it cannot be made; give what the other rows have" in str(refused.value)
         assert not [word for word in ("Error", "object", "concatenate", "NoneType") if word in str(refused.value)]
+
+
+def test_a_fraction_among_labels_is_the_only_row_left_out(tmp_path: Path) -> None:
+    """All numbers of a column would be fractions for it, and no label a place: the others stay as they are written, `1.0` and null too."""
+    made = built(tmp_path / "a", WHOLE.replace("{{country}}", "{{country}} {{answer}}"), lines(3, answer=0.5), skip_bad_rows=True)
+    assert (len(made.samples), made.rows_skipped) == (5, 1)
+    assert "test.jsonl, line 4, field answer: 0.5 is a fraction, where other rows have whole numbers; write one" in str(made.skipped_first)
+    assert [one.requests[0].context for one in made.samples][:2] == ["The capital of Land 0 0 is", "The capital of Land 1 1 is"]
+    two = lines(3, answer=0.5).replace('"answer": 0}', '"answer": 0.0}', 1).replace("Land 4", "Land 4 in all")
+    assert built(tmp_path / "b", WHOLE, two, skip_bad_rows=True).rows_skipped == 1
+    with pytest.raises(Invalid, match=r"document 0 .*the number 0\.0 is none of the 2 choices"):
+        built(tmp_path / "c", WHOLE, lines(3, answer=0.5))
+
+
+def test_fractions_that_are_no_labels_stay(tmp_path: Path) -> None:
+    """A column of weights beside it: what is left out is the row with the broken label, and no other."""
+    rows = "\n".join(
+        json.dumps(row | {"weight": 0.5 if n == 1 else n, "answer": 0.5 if n == 3 else row["answer"]}) for n, row in enumerate(ROWS)
+    )
+    made = built(tmp_path, WHOLE, rows, skip_bad_rows=True)
+    assert [json.loads(one.document)["weight"] for one in made.samples] == [0.0, 0.5, 2.0, 4.0, 5.0]
+    assert (made.rows_skipped, [json.loads(one.document)["answer"] for one in made.samples]) == (1, [0, 1, 0, 0, 1])
+
+
+def test_a_fraction_among_labels_of_a_file_that_a_library_reads(tmp_path: Path) -> None:
+    """Of JSON and CSV, whose kinds it says: a null makes fractions of whole numbers there too."""
+    rows = [row | {"answer": {1: 0.5, 4: None}.get(n, row["answer"])} for n, row in enumerate(ROWS)]
+    (tmp_path / "own.json").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "own.csv").write_text("\n".join(["country,answer", *(f"{row['country']},{_cell(row['answer'])}" for row in rows)]))
+    for kind in ("json", "csv"):
+        source = f"dataset_path: {kind}\ndataset_kwargs:\n  data_files:\n    test: {tmp_path}/own.{kind}\n  cache_dir: {tmp_path}/cache"
+        task = WHOLE.replace("dataset_path: me/capitals", source).replace('"{{choices}}"', "[Here, There]")
+        made = built(tmp_path, task.replace("{{country}}", "{{country}} {{answer}}"), lines(-1), skip_bad_rows=True, trust_code=True)
+        assert [one.requests[0].context for one in made.samples] == [f"The capital of Land {n} {n % 2} is" for n in (0, 2, 3, 5)]
+        assert made.rows_skipped == 2
+        assert f"own.{kind}, row 2, field answer: 0.5 is a fraction, where other rows have whole numbers; write one" in str(
+            made.skipped_first
+        )
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -55,6 +55,8 @@ HARD = [
     "suites, same documents, r = 0.6, n = 200, p = 0.5",
     "joined, 5 models, 3 tasks over the same documents, 1 gaps in each: rows' intervals",
     "joined, 5 models, 3 tasks over the same documents, 1 gaps in each: boards with a range that misses",
+    "joined, a group's row, 3 tasks over the same documents, one of them in another order",
+    "joined, equal models, 1 tasks in 5 set-ups, SD = 1: boards with a range that misses",
     "choices, 5 models, 20 documents", "errors, 20 passages of 10 with nearly as many right", "errors, stopped at ±0.02 of 100",
     "ranks, K = 5, n = 200, equal", "ranks, K = 20, n = 200, equal", "ranks, K = 5, equal, a passage of 100 and nine of 1",
     "ranks, K = 5, equal, 10 passages, heavy tail, values without a range", "pairs, G = 20, b = 0.01, c = 0, ICC = 0",

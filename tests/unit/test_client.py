@@ -102,6 +102,7 @@ def board(name: str, places: range, following: str | None) -> httpx.Response:
     }
     rows = [told | {"position": place, "run_id": f"{place}", "chat": {}, "sequential": False, "data_age": "unknown"} for place in places]
     head = {"version": "1", "provisional": False, "changed_us": 1, "chance_corrected": False, "left_out": [], "no_places": None}
+    head |= {"places_method": None}
     return answer(200, {"board": name, **head, "rows": rows, "next": following})
 
 

@@ -1,6 +1,7 @@
 """Deciding by properties: fronts, conflicts, preferences, confidence and what to measure next, for any candidates."""
 
 import math
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -204,6 +205,26 @@ def test_documents_of_a_passage_and_of_several_tasks_are_drawn_as_one() -> None:
     lacking = TaskScores("u", ("a",), right[None, 4:], np.arange(4, 40), documents="d")
     assert spread_of(TaskScores("t", ("a",), right[None], documents="d"), lacking) == pytest.approx(alone, rel=0.08)
     assert spread_of(*(TaskScores(name, ("a",), right[None]) for name in "tu")) == pytest.approx(alone / math.sqrt(2), rel=0.05)
+
+
+def test_what_a_figures_interval_has_beside_its_documents_is_drawn_too() -> None:
+    """A task that stopped early is as unsure as its interval; set-ups suit a model in all its tasks alike."""
+    right = (np.arange(200) % 2).astype(float)
+    alone = math.sqrt(0.25 / 200)
+
+    def drawn(*tasks: TaskScores) -> Floats:
+        return worlds([candidate("a"), candidate("b")], tasks, draws=4000).drawn["quality"]
+
+    def task(name: str, *over_setups: float) -> TaskScores:
+        return TaskScores(name, ("a", "b"), np.stack([right, right]), over_setups=np.array(over_setups))
+
+    stopped = drawn(replace(task("t", 0.0, 0.0), beside=np.array([3 * alone**2, -0.75 * alone**2])))
+    assert stopped.std(axis=0) == pytest.approx([2 * alone, alone / 2], rel=0.05)
+    one, two = drawn(task("t", 0.05, 0.0)), drawn(task("t", 0.05, 0.0), task("u", 0.05, 0.0))
+    assert one.std(axis=0) == pytest.approx([math.hypot(alone, 0.05), alone], rel=0.05)
+    assert two.std(axis=0) == pytest.approx([math.hypot(alone / math.sqrt(2), 0.05), alone / math.sqrt(2)], rel=0.05)
+    apart = drawn(task("t", 0.05, 0.05))
+    assert (apart[:, 0] - apart[:, 1]).std() == pytest.approx(0.05 * math.sqrt(2), rel=0.1)  # each model by itself
 
 
 def test_the_spread_of_documents_is_their_standard_error() -> None:

@@ -98,6 +98,19 @@ def test_a_board_has_the_interval_of_a_task_that_varies_from_its_figure() -> Non
     assert three.low is not None and 0.22 < three.low < 0.3
 
 
+def test_a_row_says_what_made_its_interval() -> None:
+    """A task's board by its values, or its figure where that is its own; a suite joins its tasks'."""
+    figure = Figure(metric="acc", value=0.5, stderr=0.1, low=0.3, high=0.7, n=4, setups=5, between_setups=0.05, method="Wilson, 5 set-ups")
+    columns = Columns(np.arange(4, dtype=np.int32), np.array([0.0, 1.0, 0.0, 1.0]), None)
+    between = Columns(columns.ordinals, np.array([0.25, 1.0, 0.5, 0.75]), None)
+
+    def method(own: Columns, *, board: str = "task:t", figures: dict[str, Figure] | None = None) -> str | None:
+        return ranked([result(1, {"t": own}, figures)], ["t"], board).rows[0].method
+
+    assert [method(columns), method(between), method(columns, board="suite")] == ["Wilson", "Wilson, known range", "Wilson, joined"]
+    assert method(columns, figures={"t": figure}) == "Wilson, 5 set-ups"
+
+
 def test_a_runs_samples_are_a_part() -> None:
     """In the order of ordinals; what statistics cannot take in is left out, and of a sample without all set-ups there are none."""
     samples = {2: Sample(2, 0.5, "p", (1.0, 0.0)), 0: Sample(0, 1.0), 5: Sample(5, math.inf), 3: Sample(3, 0.0, "p", (0.0, 0.0))}

@@ -167,3 +167,22 @@ def test_what_the_api_refuses_is_told_with_the_files_line() -> None:
     assert (str(told), told.code) == ("mine.csv, line 7, column ordinal: run r has no such answer", "no-such-answer")
     other = Invalid("no run r", code="unknown-run")
     assert placed(other, path, rows) is other
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("task\tordinal\tlabel\nt\t0\t7\n", 2), ("\n\r\ntask,ordinal,label\nt,0,7\n", 4), ("sep=;\r\ntask;ordinal;label\r\nt;0;7\r\n", 3),
+        ("task;ordinal;label\nt;0;7,5\n", 2),
+    ],
+)  # fmt: skip
+def test_cells_are_parted_as_spreadsheets_do_it(tmp_path: Path, text: str, line: int) -> None:
+    """By commas, semicolons or tabs; with empty lines above, and with what Excel is told by. Lines are the file's."""
+    (row,) = read(written(tmp_path, text), run_id=R, scale=RATING).rows
+    assert (row.line, row.told["task"], row.told["ordinal"]) == (line, "t", 0)
+    assert refusal(written(tmp_path, text.replace("7", "70"))).startswith(f", line {line}, column label: label '70")
+
+
+def test_a_number_is_written_as_people_write_it(tmp_path: Path) -> None:
+    """Python reads 1_0 as 10."""
+    assert refusal(written(tmp_path, "task,ordinal,label\nt,0,1_0\n")) == ", line 2, column label: label '1_0': write a number of 1 to 10"

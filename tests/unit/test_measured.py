@@ -1,5 +1,6 @@
 """From events to a recommendation: who is a candidate, at which load, on which runs it rests, and what is said of it."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from query_api.reading.facts import event_of
 from query_api.reading.runs import Reading
 from schemas.event import Event
 from schemas.released import released_codec
-from schemas.requests import Chat
+from schemas.requests import Chat, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
-from schemas.results import Documents, RunScored
+from schemas.results import Documents, Figure, RunScored
+from schemas.settled import RunSettled
 from streams.deciding.answering import answer, digest_of
+from streams.deciding.candidates import Candidate
+from streams.deciding.drawing import worlds
 from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of
 from streams.deciding.next_runs import Asked, Question, next_runs
@@ -28,6 +32,8 @@ from streams.deciding.scoring import scores_of
 from streams.errors import Invalid
 from streams.projection import row, table_of
 from streams.settling.documents import packed
+from streams.statistics.intervals import ratio_of
+from streams.statistics.joining import stretch
 from tests.measured import MIT, STAMP, environment, evidence, load, planned, price, priced, rights, run
 from tests.runs import run_named
 
@@ -73,6 +79,32 @@ def test_scores_say_what_their_documents_share() -> None:
     assert found["g"].clusters == [("d", n) for n in (0, 1, 2, 3)] * 2
     assert found["p"].clusters == ["x", "x", 2, 3] and found["alone"].clusters is None
     assert found["t"].documents == "d" and found["t"].places.tolist() == [0, 1, 2, 3]
+
+
+def test_quality_is_drawn_as_surely_as_boards_say_that_it_is() -> None:
+    """Of a task that stopped early its interval counts, of one asked in several set-ups what these leave open; a group has both."""
+    values = [float(n % 2) for n in range(50)]
+    stopped = planned("stopped", group="g", documents=200).model_copy(update={"stopping": Stopping(half_width=0.1)})
+    varied = planned("varied", group="g", documents=50)
+    figures = {
+        "stopped": Figure(metric="acc", value=0.5, low=0.3, high=0.7, n=50, sequential=True),
+        "varied": Figure(metric="acc", value=0.5, low=0.2, high=0.8, n=50, repeats=5, setups=5, between_setups=0.02),
+    }
+    told = [*run(1, "small", L40S, scores={stopped: values, varied: values})]
+    told = [
+        one.model_copy(update={"tasks": tuple(task.model_copy(update={"figure": figures[task.task]}) for task in one.tasks)})
+        if isinstance(one, RunSettled) else one for one in told
+    ]  # fmt: skip
+    found = {name: own for name, (own, _) in scores_of(wanted(tasks={"stopped": 1, "varied": 1, "g": 1}), evidence([L40S], told)).items()}
+
+    def drawn(name: str) -> float:
+        one = Candidate("small", found[name].models[0], "e", "h", {})
+        return float(worlds([one], [found[name]], draws=4000).drawn["quality"].std())
+
+    as_told, documents, setups = ratio_of(0.5, (0.3, 0.7)).variance, 0.25 / 50, stretch(5) * 0.02 / 5
+    assert drawn("stopped") == pytest.approx(math.sqrt(as_told), rel=0.05)
+    assert drawn("varied") == pytest.approx(math.sqrt(documents + setups), rel=0.07)
+    assert drawn("g") == pytest.approx(math.sqrt((as_told + documents + setups) / 4), rel=0.07)
 
 
 def test_quality_is_joined_to_every_place_that_the_model_ran_on() -> None:

@@ -119,3 +119,13 @@ def test_the_intervals_hold_the_truth() -> None:
         held = [count + (ends is not None and ends[0] <= truth <= ends[1])
                 for count, ends, truth in ((held[0], own, 0.4), (held[1], found.order.interval, 0.5))]  # fmt: skip
     assert min(held) / 80 >= 0.9
+
+
+def test_two_runs_of_one_model_have_no_strengths() -> None:
+    """It says so, as it were the same model asked with another seed; beside others such pairs tell of order and ties alone."""
+    own = [Bout("a", "a", worth, 0.0, n) for n, worth in enumerate([1.0, 0.5, 0.0] * 10)]
+    found = strengths(own)
+    assert (found.models, found.why) == ((), "both runs are of one model, a: there is nothing to be stronger than")
+    others = [bout for n in range(30) for bout in (Bout("a", "b", float(n % 3 > 0), 0.0, n), Bout("b", "a", float(n % 4 == 0), 0.0, n))]
+    alone, beside = strengths(others), strengths([*others, *own])
+    assert [one.strength.value for one in beside.models] == pytest.approx([one.strength.value for one in alone.models], abs=0.1)

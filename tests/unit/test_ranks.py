@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.optimize import brentq
 
 from schemas.runs import RunChanged
 from streams.boards.ranking import unplaced
 from streams.settling.runs import OpenRuns
 from streams.statistics.differences import difference
-from streams.statistics.ranks import compared, ranges, standings
+from streams.statistics.ranks import OverSetups, compared, ranges, standings
 from streams.statistics.spreads import Clusters
 from tests.runs import run_named
 from tests.unit.test_results import HEADER, board, planned, scored
@@ -69,6 +70,24 @@ def test_boards_of_tasks_add_up_their_variances() -> None:
     t, a = difference_[0, 1] / math.sqrt(sum(variances)), sum(third) / sum(variances) ** 1.5
     turned = t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
     assert found[0, 1] == pytest.approx(2 * stats.t.sf(min(abs(t), abs(turned)), freedom))
+
+
+def test_what_set_ups_leave_open_is_in_the_tests_of_pairs() -> None:
+    """p is where z²·(d/z₀)² + t²·(s² + s'²) is d², t at 4 degrees of freedom; without what set-ups add it is as it was."""
+    values = (np.random.default_rng(6).random((3, 400)) < np.array([[0.4], [0.5], [0.62]])).astype(float)
+    own, errors = [standings(values)], np.array([0.02, 0.0, 0.03])
+    ((differences, alone),), ((_, wide),) = compared(own), compared(own, OverSetups(errors, 5))
+    for i, j in itertools.permutations(range(3), 2):
+        d, first, variance = differences[i, j], stats.norm.isf(alone[i, j] / 2), errors[i] ** 2 + errors[j] ** 2
+
+        def beyond(p: float, d: float = d, first: float = first, variance: float = variance) -> float:
+            return (stats.norm.isf(p / 2) * d / first) ** 2 + stats.t.isf(p / 2, 4) ** 2 * variance - d**2
+
+        assert alone[i, j] < 0.05
+        assert wide[i, j] == pytest.approx(brentq(beyond, 1e-20, 1.0), rel=0.011)
+    ((_, same),) = compared(own, OverSetups(np.zeros(3), 5))
+    assert (same == alone).all()
+    assert ranges(own) == [(3, 3), (2, 2), (1, 1)] and ranges(own, OverSetups(errors * 5, 5)) == [(1, 3)] * 3
 
 
 def test_a_single_cluster_tells_no_places() -> None:

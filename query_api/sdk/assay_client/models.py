@@ -2689,6 +2689,8 @@ class Ranking(Shape):
     """scores are means of (value - chance) / (1 - chance) where a task has a chance level: 0 is guessing, below 0 is worse"""
     left_out: list[LeftOut]
     """models that the board leaves out: their runs cannot be compared with it"""
+    places_method: str | None
+    """what made `rank_low` and `rank_high` (docs/rigor.md); null without them"""
     no_places: str | None
     """why its rows have no `rank_low` and `rank_high`, in words"""
     next: str | None
