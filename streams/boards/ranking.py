@@ -11,7 +11,7 @@ model may have holds for the whole board at once, from tests of all pairs on the
 scores share a place. A run that stopped early has the score of its own samples and its confidence sequence as interval; one that was asked
 in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
-all goes before it.
+all goes before it. One that cannot be ranked with the others has no rank either, and says why (apart.py).
 """
 
 import hashlib
@@ -25,6 +25,7 @@ import numpy as np
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams.boards import speeds
+from streams.boards.apart import apart
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.boards.standing import Shared, Standing, standing
@@ -38,7 +39,7 @@ from streams.statistics.joining import Places, at_most, covariance, places, toge
 from streams.statistics.ranks import Standings, ranges, standings
 from streams.statistics.spreads import Floats
 
-FORMULA_VERSION = "ranking-9"
+FORMULA_VERSION = "ranking-10"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -134,6 +135,11 @@ def _main(planned: PlannedTask) -> ExpectedMetric | None:
     return next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
 
 
+def _more_is_better(planned: PlannedTask) -> bool:
+    main = _main(planned)
+    return main is None or main.higher_is_better
+
+
 def unplaced(planned: PlannedTask) -> str | None:
     """Why the task's board says no ranges of places, in words; None where it does."""
     main = _main(planned)
@@ -191,7 +197,16 @@ def rank(board: Chosen, known: Reckoned | None = None) -> Board:
 
 
 def _rows(entries: Sequence[Entry], board: Chosen, known: Reckoned) -> list[RankingRow]:
-    return _single(entries, board.tasks[0], known) if board.name.startswith("task:") else _suite(entries, board.tasks, known)
+    """Rows of these: of those that can be ranked together, and of the others without a rank."""
+    task = board.tasks[0] if board.name.startswith("task:") else None
+    single = next(found for entry in entries if (found := entry.run.planned(task))) if task else None
+    if single and unplaced(single):
+        return _by_figure(entries, single)
+    lacking = apart([entry.run for entry in entries], board.tasks)
+    alone = [_row(entry, missing=(lacking[entry.run.run_id],)) for entry in entries if entry.run.run_id in lacking]
+    if not (together := [entry for entry in entries if entry.run.run_id not in lacking]):
+        return alone
+    return (_single(together, single, known) if single else _suite(together, board.tasks, known)) + alone
 
 
 def _estimated(entry: Entry, board: Chosen, known: Reckoned) -> RankingRow:
@@ -216,13 +231,13 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
-    planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks] if entries else []
+    planned = [next(found for entry in entries if (found := entry.run.planned(task))) for task in tasks]
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
     chances = [_chance(one) for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
-    scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed if each else np.zeros(0)
+    scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed
     families = _families(planned, [one.shared for one in each])
     of_all = (*(one.shared.name for one in each), *scales)
     intervals = [
@@ -231,7 +246,7 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     ]
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places(family, each, scales) for family in families]
-    return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks)
+    return _ordered(entries, scores, own, intervals=intervals, samples=samples, tasks=tasks, known=known)
 
 
 def _chance(planned: PlannedTask) -> float:
@@ -277,25 +292,31 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
     return low - guessed, high - guessed
 
 
-def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
-    """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
-    planned = next(planned for entry in entries if (planned := entry.run.planned(task)))
-    samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
-    better = told is None or told.higher_is_better
-    if told is not None and told.aggregation == "mean":
-        found, sign = standing([entry.run for entry in entries], planned, known), 1 if better else -1
-        own = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])]
-        return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=(task,), sign=sign)
-    main = [entry.run.figure(task) for entry in entries]
-    placed = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
+def _single(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned) -> list[RankingRow]:
+    """Rows of one task's main metric, a mean, as it is: not chance-corrected."""
+    sign, tasks = 1 if _more_is_better(planned) else -1, (planned.task,)
+    found = standing([entry.run for entry in entries], planned, known)
+    own = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])]
+    samples = [_samples(entry, tasks) for entry in entries]
+    return _ordered(entries, found.scores, own, intervals=found.intervals, samples=samples, tasks=tasks, known=known, sign=sign)
+
+
+def _by_figure(entries: Sequence[Entry], planned: PlannedTask) -> list[RankingRow]:
+    """Rows of a metric that is no mean, by the runs' own figures: of it there are no ranges of places."""
+    better = _more_is_better(planned)
+    main = [entry.run.figure(planned.task) for entry in entries]
+    placed = [(entry, figure) for entry, figure in zip(entries, main, strict=True) if figure and figure.value is not None]
     placed.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
-    values = [figure.value for _, figure, _ in placed]
+    values = [figure.value for _, figure in placed]
     rows = [
-        _row(entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high, samples=n)
-        for entry, figure, n in placed
-    ]
+        _row(
+            entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high,
+            samples=_samples(entry, (planned.task,)),
+        )
+        for entry, figure in placed
+    ]  # fmt: skip
     there = {row.run_id for row in rows}
-    return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
+    return rows + [_row(entry, missing=(planned.task,)) for entry in entries if entry.run.run_id not in there]
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:
@@ -310,15 +331,14 @@ def _ordered(
     intervals: Sequence[Interval | None],
     samples: Sequence[int],
     tasks: Sequence[str],
+    known: Reckoned,
     sign: int = 1,
 ) -> list[RankingRow]:
     """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another.
 
     `sign`: -1 where less is better.
     """
-    if np.isnan(scores).any() or any(np.isnan(one.means).any() for one in own):
-        return [_row(entry, missing=("a sample that all share",)) for entry in entries]
-    places = ranges(own) if entries else []
+    places = ranges(own, moved=known.moved)
     if sign < 0:
         places = [(len(places) + 1 - high, len(places) + 1 - low) for low, high in places]
     rows, ahead = [], sign * scores

@@ -4,13 +4,14 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.results import Figure
 from schemas.runs import PlannedTask
+from streams.boards.apart import common
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.quality.ranges import range_of
@@ -55,7 +56,8 @@ class Standing:
 
 
 def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
-    """How runs stand on a task: by the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure.
+    """How runs stand on a task: by the samples that all have (one at least: apart.py); who stopped early, asked a part, or varied set-ups,
+    by the own figure.
 
     Places are of what all have.
     """
@@ -76,17 +78,14 @@ def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, m
 
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> tuple[float, Interval | None, Ratio | None]:
-    if not np.isfinite(row).all():
-        return math.nan, None, None
     interval = mean_interval(row.tolist(), shared.clusters, within=within)
     is_ratio = bool(((row >= 0) & (row <= 1)).all())
     return float(row.mean()), interval, ratio(row, shared.clusters) if is_ratio else interval and ratio_of(float(row.mean()), interval)
 
 
 def _own(figure: Figure | None, most: int) -> tuple[float, Interval | None, Ratio | None]:
-    """A figure's value (NaN for none) over the greatest that there is, and its interval."""
-    if figure is None or figure.value is None:
-        return math.nan, None, None
+    """A figure's value over the greatest that there is, and its interval."""
+    assert figure is not None and figure.value is not None  # who has none stands apart
     interval = (figure.low / most, figure.high / most) if figure.low is not None and figure.high is not None else None
     return figure.value / most, interval, interval and ratio_of(figure.value / most, interval)
 
@@ -100,10 +99,7 @@ def _over_setups(figure: Figure | None, most: int) -> float:
 
 def _shared(runs: Sequence[Result], task: str, most: int = 1) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all runs have."""
-    columns = [run.documents[task] for run in runs]
-    ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
-    if not len(ordinals):
-        return Shared(np.full((len(runs), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no run has
+    columns, ordinals = [run.documents[task] for run in runs], common(runs, task)
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:
