@@ -21,7 +21,7 @@ from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request, until_row, until_state
 from tests.unit.test_prices import price
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
 NAMES = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "project", "seal")
 AS_FOUR = ("plan", "score", "settle", "rank", "cost", "project")  # of the others one works and two stand by, or all do the same
 SAMPLES = 120
