@@ -1,5 +1,6 @@
 """So that no record stops the others: what becomes of those that cannot be decoded, that are refused, or over which a process ends."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -9,7 +10,7 @@ import structlog
 from infra.kafka import Log, Place, Record
 from infra.kafka.decoding import Decode, Message, undecoded
 from infra.metrics import DEAD_LETTERS
-from infra.pulse import PULSE
+from infra.pulse import PULSE, Pulse
 from infra.retrying import until_available
 from infra.settings import Settings
 from infra.snapshots import Snapshot
@@ -49,9 +50,33 @@ class Care:
         """The process ends in so many seconds unless this is asked again."""
         self._hands.ends_within(s)
 
-    def hung(self) -> None:
-        """Notes what is in hand: the process ends, for it gets nowhere. It is called in a thread."""
-        self._stumbles.note_hung([f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing])
+    def hung(self, longest_s: float = math.inf) -> None:
+        """Notes what has been silent for so long, or else is in hand: the process ends, for it gets nowhere. It is called in a thread."""
+        self._stumbles.note_hung(self.silent(longest_s) or [f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing])
+
+    @contextmanager
+    def beside(self, what: str) -> Iterator[Pulse]:
+        """While it lasts, a thread is at that beside all else: it gets nowhere where this pulse is silent, whatever is done meanwhile."""
+        pulse = Pulse()
+        with self._hands.holding([what], pulse=pulse):
+            yield pulse
+
+    def silent(self, longest_s: float) -> list[str]:
+        """What threads are at beside all else, and get nowhere with for longer than that."""
+        return [one.keys[0] for one in self._hands.held if one.pulse and one.pulse.silent_s > longest_s]
+
+    def did_not_run(self) -> None:
+        """The process was stopped by others for a while: nothing was silent by itself."""
+        for pulse in (PULSE, *(one.pulse for one in self._hands.held if one.pulse)):
+            pulse.touch()
+
+    def suspects(self, what: str, *, times: int = 1) -> bool:
+        """A process before this one hung or died over that, so many times."""
+        return (self._stumbles.hangs(what) or 0) >= times * SURE
+
+    def condemn(self, what: str) -> None:
+        """Processes hang or die over that: it was tried. From the next start on it is suspected as after two that did."""
+        self._stumbles.note_sure(what)
 
     @contextmanager
     def near(self, messages: Sequence[Message]) -> Iterator[None]:

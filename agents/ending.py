@@ -51,7 +51,7 @@ def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> Non
     every_s = min(EVERY_S, longest_s / 10)
     turned, still_s, looked_s = threading.Event(), 0.0, time.monotonic()
     try:
-        while still_s <= longest_s and not ((IN_HAND.is_set() or care.works) and PULSE.silent_s > longest_s):
+        while not (why := _why(care, still_s, longest_s)):
             care.ends_within(2 * longest_s)
             if still_s == 0.0:
                 turned.clear()
@@ -59,11 +59,21 @@ def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> Non
             time.sleep(every_s)
             still_s = 0.0 if turned.is_set() else still_s + every_s
             if time.monotonic() - looked_s > LATE_S:
-                PULSE.touch()
+                care.did_not_run()
             looked_s = time.monotonic()
     except RuntimeError:  # the loop is closed
         faulthandler.cancel_dump_traceback_later()
         _watching.clear()
         return
-    care.hung()
-    crash(f"its loop turns no more, for {still_s:.0f} s" if still_s else f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s")
+    care.hung(longest_s)
+    crash(why)
+
+
+def _why(care: Care, still_s: float, longest_s: float) -> str | None:
+    """Why the process gets nowhere, where it does. `still_s`: for how long its loop has not turned."""
+    if still_s > longest_s:
+        return f"its loop turns no more, for {still_s:.0f} s"
+    if silent := care.silent(longest_s):
+        return f"{silent[0]!r} gets nowhere, for more than {longest_s:.0f} s"
+    hangs = (IN_HAND.is_set() or care.works) and PULSE.silent_s > longest_s
+    return f"what is in hand gets nowhere, for {PULSE.silent_s:.0f} s" if hangs else None

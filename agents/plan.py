@@ -91,8 +91,9 @@ class Planning:
 
     def gone(self, state: Requests, partition: int) -> None:
         """Ends what is being planned: the partition's new worker does it."""
-        for run_id in self._busy.keys() & state.first.keys():
-            self._busy[run_id].cancel()
+        for run_id, task in self._busy.items():
+            if run_id in state.first:
+                task.cancel()
 
     async def _attending(self, state: Requests, run_id: str, asked: Asked, partition: int) -> None:
         """Does what an open request needs. What breaks over one is told of it, and others are planned."""

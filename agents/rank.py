@@ -2,19 +2,23 @@
 
 Ranking takes seconds for thousands of models: it is done in a thread, a board at a time, and no board takes more than half of the time. A
 board is said whole: a long one waits longer before it is said again, so that many completions in a row do not each cost the log all of it.
+
+A ranking that gets nowhere ends the process (agents/ending.py). Whoever starts next ranks that board beside the others, in processes of
+their own (agents/ranked.py): a run over which these hang too has no place there, now and after every start.
 """
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 
 from agents.app import Assignable, consume, or_end
-from agents.care import LONGEST_TOLD, give_up
+from agents.care import LONGEST_TOLD, TWICE, Care, give_up
 from agents.everywhere import Everywhere
-from infra.identity import producer
+from agents.ranked import Hangs, Ranked, ranked, ranked_apart
 from infra.kafka import Log, Record
 from infra.logging import frames
 from infra.metrics import BOARDS_FAILED
@@ -22,18 +26,14 @@ from infra.partitioning import partition_for
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.codec import Codec
-from schemas.results import RankingChanged
 from schemas.settled import RunSettled
 from streams.boards.books import Books
 from streams.boards.keeping import INPUTS, VERSION, loaded, telling
-from streams.boards.ranking import Board, Chosen, Entry, chosen, rank
+from streams.boards.ranking import Entry
 from streams.boards.reckoned import Reckoned
-from streams.boards.sound import Sound, sound
-from streams.bounds import held
 from streams.topics import RESULTS, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
-ROWS_A_PART = 500  # some 400 kB
 ROW_EVERY_S = 0.01  # a board of 1,000 models, some 190 kB (47 as the log holds it), every ten seconds at most
 log_line = structlog.get_logger()
 
@@ -68,14 +68,18 @@ class Holding:
 class Ranker:
     """Ranks the boards that are a worker's own."""
 
-    def __init__(self, log: Log, everywhere: Everywhere[Books]) -> None:
+    def __init__(self, log: Log, settings: Settings, everywhere: Everywhere[Books]) -> None:
         self._log = log
+        self._hang_s = settings.hang_s
+        self._care = Care("rank", log, settings)
         self._everywhere = everywhere
         self._own: frozenset[int] = frozenset()
         self._partitions = 0
         self._due: dict[str, float] = {}
         self._known = Reckoned()
         self._given_up: set[tuple[str, str]] = set()  # board, and the digest of an entry over which ranking it breaks
+        self._apart: dict[str, asyncio.Task[None]] = {}  # boards over which a process hung, while they are ranked
+        self._turn = asyncio.Lock()
 
     async def handle(self, records: Sequence[Record]) -> None:
         """Returns once the results are among those that are held: from then on their boards are ranked, whatever happens."""
@@ -96,9 +100,20 @@ class Ranker:
             await asyncio.sleep(RANK_EVERY_S)
             books, now_s = self._everywhere.state, time.monotonic()
             due = sorted(name for name in books.touched if self._mine(name) and self._due.get(name, 0.0) <= now_s) if self._own else []
-            for name in due:
+            for name in (one for one in due if one not in self._apart):
                 books.touched.discard(name)
+                if self._care.suspects(_board(name)):
+                    self._apart[name] = asyncio.create_task(self._rank_apart(name, books))
+                else:
+                    await self._rank(name, books)
+
+    async def _rank_apart(self, name: str, books: Books) -> None:
+        """As `_rank`, one such board after the other: what it takes holds up none of the others."""
+        try:
+            async with self._turn:
                 await self._rank(name, books)
+        finally:
+            del self._apart[name]
 
     async def _rank(self, name: str, books: Books) -> None:
         """Says how one board stands, where it does so otherwise: without those over which ranking breaks, which is told of each.
@@ -109,8 +124,8 @@ class Ranker:
         try:
             for run_id in books.lacking(name):
                 await until_available(partial(self._recall, books, run_id), what="kafka")
-            entries = [entry for entry in books.entries(name) if (name, entry.digest) not in self._given_up]
-            found = await asyncio.to_thread(_ranked, name, entries, books.said.get(name), self._known)
+            entries = [entry for entry in books.entries(name) if not self._is_given_up(name, entry)]
+            found = await self._ranked(name, entries, books.said.get(name))
             for entry, error in found.broken:
                 await until_available(partial(self._give_up, name, entry, error), what="kafka")
             if events := found.made:
@@ -123,6 +138,19 @@ class Ranker:
             log_line.exception("board cannot be ranked", board=name)
         self._due[name] = again_s(started, time.monotonic(), rows=rows)
 
+    async def _ranked(self, name: str, entries: Sequence[Entry], said: str | None) -> Ranked:
+        """The board, from a thread; where a process ended over it before, from processes that end where it gets nowhere."""
+        if self._care.suspects(_board(name)):
+            apart = partial(ranked_apart, loop=asyncio.get_running_loop(), hang_s=self._hang_s)
+            return await asyncio.to_thread(apart, name, entries, said)
+        with self._care.beside(_board(name)) as pulse:
+            self._known.moved = pulse.touch
+            return await asyncio.to_thread(ranked, name, entries, said, self._known)
+
+    def _is_given_up(self, name: str, entry: Entry) -> bool:
+        known = self._care.suspects(_board(name)) and self._care.suspects(_place(name, entry), times=TWICE)
+        return known or (name, entry.digest) in self._given_up
+
     async def _give_up(self, name: str, entry: Entry, error: Exception) -> None:
         """Dead-letters the result of a run that has no place on a board, for ranking breaks over it."""
         log_line.error("left out of a board", board=name, run_id=entry.run.run_id, error=frames(error))
@@ -130,6 +158,8 @@ class Ranker:
         if record := await self._newest(entry.run.run_id):
             await give_up([(record, "cannot-rank", told)], log=self._log)
         self._given_up.add((name, entry.digest))
+        if isinstance(error, Hangs):
+            await asyncio.to_thread(self._care.condemn, _place(name, entry))
 
     async def _recall(self, books: Books, run_id: str) -> None:
         """Reads back a run that is judged, and was forgotten for it counts no more."""
@@ -144,31 +174,17 @@ class Ranker:
         return newest
 
 
+def _board(name: str) -> str:
+    return f"ranked {name}"
+
+
+def _place(name: str, entry: Entry) -> str:
+    return f"{_board(name)} with {entry.run.run_id} {hashlib.sha256(entry.digest.encode()).hexdigest()[:16]}"
+
+
 def again_s(began_s: float, ended_s: float, *, rows: int) -> float:
     """When a board may be ranked again that was ranked from then to then, and said with so many rows (0: it stood as before)."""
     return ended_s + max(ended_s - began_s, rows * ROW_EVERY_S)
-
-
-def _ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> Sound[list[RankingChanged]]:
-    """The board of those of these entries that can be ranked; nothing where it stands as was said."""
-
-    def ranked(some: Sequence[Entry]) -> list[RankingChanged]:
-        board = chosen(name, some)
-        return [held(event) for event in _rankings(board, rank(board, known))] if board.digest != said else []
-
-    return sound(entries, ranked)
-
-
-def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:
-    """The board, in parts that an event can hold."""
-    latest = max(board_of.entries, key=lambda entry: entry.run.latest_us).run
-    parts = [board.rows[first : first + ROWS_A_PART] for first in range(0, len(board.rows), ROWS_A_PART)] or [()]
-    for part, rows in enumerate(parts):
-        yield RankingChanged(
-            occurred_us=latest.latest_us, producer=producer("agents.rank"), organisation_id=latest.organisation_id, board=board.name,
-            version=board.version, tasks=board.tasks, runs=tuple(row.run_id for row in rows), inputs_digest=board.digest,
-            provisional=False, rows=rows, part=part, parts=len(parts),
-        )  # fmt: skip
 
 
 async def main(settings: Settings) -> None:
@@ -177,7 +193,7 @@ async def main(settings: Settings) -> None:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
         everywhere: Everywhere[Books] = Everywhere(log, settings, worker="rank", fold=Holding(log.codec))
         await until_available(everywhere.restore, what="kafka")
-        ranker = Ranker(log, everywhere)
+        ranker = Ranker(log, settings, everywhere)
         async with everywhere.following() as tasks:
             ranking = asyncio.create_task(ranker.rank())
             watching = [asyncio.create_task(or_end(task, what="boards")) for task in (*tasks, ranking)]

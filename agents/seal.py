@@ -33,6 +33,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.trust import RunSealed, Stretch
 from streams.errors import Permanent, Temporary, Unavailable
+from streams.names import Names
 from streams.topics import RESULTS, SEALS, TOPICS, topic_named
 from streams.trust.chains import Chains
 from streams.trust.ledger import VERSION, Ledger, Open, dumped, loaded
@@ -93,7 +94,7 @@ class Sealer:
         if self._care.restored(found, self._load, shard=SHARD) and found:
             self._swept = found.offsets
         else:
-            self._ledger.open, self._ledger.again = {}, []
+            self._ledger.open, self._ledger.again, self._ledger.rejected = {}, [], Names()
         await self._look_again()
         log_line.info("sweeps the log", sealed=len(self._ledger.sealed), open=len(self._ledger.open), snapshot=bool(self._swept))
 
@@ -209,7 +210,8 @@ class Sealer:
     def _late(self, key: bytes | None, place: Place) -> bool:
         """A record of a sealed run that its seal does not hold."""
         run_id = run_of_key(key)
-        return run_id in self._ledger.sealed and self._ledger.meets(run_id, (place.topic, place.partition), place.offset)
+        sealed = run_id is not None and run_id in self._ledger.sealed
+        return sealed and self._ledger.meets(run_id or "", (place.topic, place.partition), place.offset)
 
     # --- Seals
 

@@ -100,7 +100,7 @@ class Settling:
     def wanted(self, state: Here, key: bytes | None, place: Place) -> bool:
         """Of a closed run only what its result does not know: a newer scorer's scores."""
         run_id = (key or b"").partition(b"\x1f")[0].decode(errors="replace")
-        return place.offset >= state.runs.through.get(run_id, {}).get(place.topic, 0)
+        return place.offset >= state.runs.through.of(run_id, place.topic)
 
     async def fold(self, state: Here, record: Record) -> None:
         """Folds a record into its run; a closed run that another scorer scores is opened again."""

@@ -23,16 +23,22 @@ from uuid import uuid4
 
 import structlog
 
+from infra.pulse import Pulse
+
 FAULT: Final = ".fault"
 LONGEST_TOLD: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Things in hand together. `near`: the one that is worked at is among them, or what follows from one."""
+    """Things in hand together. `near`: the one that is worked at is among them, or what follows from one.
+
+    `pulse`: that of a thread which works at it beside all else.
+    """
 
     keys: Sequence[str]
     near: bool = False
+    pulse: Pulse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +72,13 @@ class InHand:
     @property
     def held(self) -> list[Held]:
         """Everything that is in hand."""
-        return list(self._held.values())
+        return list(self._held.copy().values())  # also for a thread that watches
 
     @contextmanager
-    def holding(self, keys: Sequence[str], *, near: bool = False) -> Iterator[None]:
+    def holding(self, keys: Sequence[str], *, near: bool = False, pulse: Pulse | None = None) -> Iterator[None]:
         """These are in hand while it lasts."""
         self._taken += 1
-        number, self._held[self._taken] = self._taken, Held(keys, near)
+        number, self._held[self._taken] = self._taken, Held(keys, near, pulse)
         self._write()
         try:
             yield

@@ -131,7 +131,7 @@ class Audit:
     async def _settle(self, found: Snapshot) -> tuple[Parts, Parts]:
         kept, names = settling.loaded(found.state), {topic.name for topic in INPUTS}
         runs = await folded(self.log, {at: end for at, end in found.offsets.items() if at[0] in names and end}, broken=_untold)
-        for run_id in runs.runs.keys() & kept.closed.keys():
+        for run_id in [one for one in runs.runs if one in kept.closed]:
             del runs.runs[run_id]
         return settling.canonical(kept), settling.canonical(runs)
 
@@ -146,7 +146,7 @@ class Audit:
                     for state in (now, then) if record.place.offset < found.offsets.get(at, 0) else (now,):
                         with telling("", _untold):
                             state.fold(record.event, offset=record.place.offset)
-        names = kept.first.keys() | then.first.keys()
+        names = {*kept.first, *then.first}
         differing = {name for name in names if kept.first.get(name) != then.first.get(name) or not _follows(name, kept, then, now)}
         return dict.fromkeys(differing, "so"), {}
 
@@ -244,7 +244,7 @@ def _parts_of(pool: Pool) -> Parts:
         f"run {run.run_id}": json.dumps([run.state, run.organisation_id, run.visibility, run.budget.model_dump(mode="json"), run.asked])
         for run in pool.runs.values()
     }
-    return jobs | runs | {"runs that are over": b"".join(sorted(pool.over)).hex()}
+    return jobs | runs | {"runs that are over": pool.over.packed().hex()}
 
 
 def _boards_of(books: Books) -> Parts:

@@ -45,8 +45,8 @@ class Stumbles:
 
     @property
     def works(self) -> bool:
-        """The process is at something by itself, as decoding: what is handled may wait for others."""
-        return any(map(_works, self.hands.held))
+        """The process is at something by itself, as decoding: what is handled may wait for others, and a thread has its own pulse."""
+        return any(_works(one) for one in self.hands.held if one.pulse is None)
 
     async def count(self, place: Place) -> int:
         """How often this record has been noted."""
@@ -70,7 +70,11 @@ class Stumbles:
 
     def note_hung(self, at: Sequence[str]) -> None:
         """The process hangs at one of these; where there are none, with what it has in hand."""
-        self._note_held([Held(at)] if at else self.hands.held, SURE)
+        self._note_held([Held(at)] if at else [one for one in self.hands.held if one.pulse is None], SURE)
+
+    def note_sure(self, key: str) -> None:
+        """This is what processes end over: it was tried."""
+        self._note([key], 2 * SURE)
 
     def _note_held(self, held: Sequence[Held], times: int) -> None:
         """What is handled waits for what is worked at: where there is such a thing, that is where the process stood."""

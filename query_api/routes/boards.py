@@ -75,7 +75,7 @@ class AnswerCost(Shape):
 
 
 class RankingRow(Shape):
-    """A model's place, with what its run measured. A row without a rank lacks the tasks in `missing`."""
+    """A model's place, with what its run measured. One without a rank says in `missing` what it lacks: tasks, a figure, or samples."""
 
     position: int
     rank: int | None

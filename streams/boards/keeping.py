@@ -28,14 +28,14 @@ def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
     """What writes the books as they are now: it may be called in a thread, while they go on."""
     said, settled, environments = dict(books.said), list(books.settled.values()), list(books.environments.values())
     retracted, scores = list(books.retracted.values()), [(run_id, dict(own)) for run_id, own in books.scores.items()]
-    past, names = {run_id for run_id in books.settled if books.counts_no_more(run_id)}, list(books.past)
+    past, names = {run_id for run_id in books.settled if books.counts_no_more(run_id)}, books.past.taken()
     stood = [[name, model, count] for name, models in books.stood.items() for model, count in models.items()]
 
     def write() -> bytes:
         tasks: dict[int, tuple[int, PlannedTask]] = {}
         runs = [(*_run(event, tasks, codec), event.run_id in past) for event in settled]
         return json.dumps({
-            "said": said, "runs": runs, "past": _text(b"".join(names)), "stood": stood,
+            "said": said, "runs": runs, "past": _text(names), "stood": stood,
             "tasks": [task.model_dump(mode="json") for _, task in tasks.values()],
             "environments": [_text(codec.encode(event)) for event in environments],
             "retracted": [_text(codec.encode(event)) for event in retracted],

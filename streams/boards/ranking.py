@@ -12,7 +12,7 @@ scores share a place. A run that stopped early has the score of its own samples 
 in several set-ups has its own too, with what these leave open: in a suite as much as tasks could share of it, and as much in the tests
 behind its places. A run that asked a
 part of a task adaptively has the estimate as score, says so, and has no rank: ranks are of what was asked. Of a model's runs one that asked
-all goes before it.
+all goes before it. One that cannot be ranked with the others has no rank either, and says why (apart.py).
 """
 
 import hashlib
@@ -26,6 +26,7 @@ import numpy as np
 from schemas.results import Figure, RankingRow
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams.boards import speeds
+from streams.boards.apart import apart
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.boards.standing import Shared, Standing, standing
@@ -135,6 +136,11 @@ def _main(planned: PlannedTask) -> ExpectedMetric | None:
     return next((e for e in planned.expected if (e.metric, e.filter) == (planned.main_metric, planned.main_filter)), None)
 
 
+def _more_is_better(planned: PlannedTask) -> bool:
+    main = _main(planned)
+    return main is None or main.higher_is_better
+
+
 def unplaced(planned: PlannedTask) -> str | None:
     """Why the task's board says no ranges of places, in words; None where it does."""
     main = _main(planned)
@@ -192,7 +198,16 @@ def rank(board: Chosen, known: Reckoned | None = None) -> Board:
 
 
 def _rows(entries: Sequence[Entry], board: Chosen, known: Reckoned) -> list[RankingRow]:
-    return _single(entries, board.tasks[0], known) if board.name.startswith("task:") else _suite(entries, board.tasks, known)
+    """Rows of these: of those that can be ranked together, and of the others without a rank."""
+    task = board.tasks[0] if board.name.startswith("task:") else None
+    single = next(found for entry in entries if (found := entry.run.planned(task))) if task else None
+    if single and unplaced(single):
+        return _by_figure(entries, single)
+    lacking = apart([entry.run for entry in entries], board.tasks)
+    alone = [_row(entry, missing=(lacking[entry.run.run_id],)) for entry in entries if entry.run.run_id in lacking]
+    if not (together := [entry for entry in entries if entry.run.run_id not in lacking]):
+        return alone
+    return (_single(together, single, known) if single else _suite(together, board.tasks, known)) + alone
 
 
 def _estimated(entry: Entry, board: Chosen, known: Reckoned) -> RankingRow:
@@ -217,13 +232,13 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
-    planned = [_as_planned(entries, task) for task in tasks] if entries else []
+    planned = [_as_planned(entries, task) for task in tasks]
     parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
     each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
     chances = [_chance(one) for one in planned]
     scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
     guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
-    scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed if each else np.zeros(0)
+    scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed
     families = _families(planned, [one.shared for one in each])
     of_all = (*(one.shared.name for one in each), *scales)
     intervals = [
@@ -233,7 +248,9 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places(family, each, scales) for family in families]
     over = _over_setups(planned, each, scales)
-    return _ordered(entries, scores, own, over=over, intervals=intervals, methods=[JOINED] * len(entries), samples=samples, tasks=tasks)
+    return _ordered(
+        entries, scores, own, over=over, intervals=intervals, methods=[JOINED] * len(entries), samples=samples, tasks=tasks, known=known
+    )
 
 
 def _as_planned(entries: Sequence[Entry], task: str) -> PlannedTask:
@@ -296,36 +313,34 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
     return low - guessed, high - guessed
 
 
-def _single(entries: Sequence[Entry], task: str, known: Reckoned) -> list[RankingRow]:
-    """Rows of one task's main metric, as it is: not chance-corrected, and of any kind. Of what is no mean there are no ranges of places."""
-    planned = _as_planned(entries, task)
-    samples, told = [_samples(entry, (task,)) for entry in entries], _main(planned)
-    better = told is None or told.higher_is_better
-    if told is not None and told.aggregation == "mean":
-        found, sign = standing([entry.run for entry in entries], planned, known), 1 if better else -1
-        own, over = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])], _over_setups([planned], [found], [1.0])
-        return _ordered(
-            entries, found.scores, own, over=over, intervals=found.intervals, methods=found.methods, samples=samples, tasks=(task,),
-            sign=sign,
-        )  # fmt: skip
-    main = [entry.run.figure(task) for entry in entries]
-    placed = [(entry, figure, n) for entry, figure, n in zip(entries, main, samples, strict=True) if figure and figure.value is not None]
+def _single(entries: Sequence[Entry], planned: PlannedTask, known: Reckoned) -> list[RankingRow]:
+    """Rows of one task's main metric, a mean, as it is: not chance-corrected."""
+    sign, tasks = 1 if _more_is_better(planned) else -1, (planned.task,)
+    found = standing([entry.run for entry in entries], planned, known)
+    own, over = [_places(Family((0,), (found.shared.ordinals,)), [found], [1.0])], _over_setups([planned], [found], [1.0])
+    samples = [_samples(entry, tasks) for entry in entries]
+    return _ordered(
+        entries, found.scores, own, over=over, intervals=found.intervals, methods=found.methods, samples=samples, tasks=tasks, known=known,
+        sign=sign,
+    )  # fmt: skip
+
+
+def _by_figure(entries: Sequence[Entry], planned: PlannedTask) -> list[RankingRow]:
+    """Rows of a metric that is no mean, by the runs' own figures: of it there are no ranges of places."""
+    better = _more_is_better(planned)
+    main = [entry.run.figure(planned.task) for entry in entries]
+    placed = [(entry, figure) for entry, figure in zip(entries, main, strict=True) if figure and figure.value is not None]
     placed.sort(key=lambda item: (-(item[1].value or 0) if better else (item[1].value or 0), item[0].run.run_id))
-    values = [figure.value for _, figure, _ in placed]
+    values = [figure.value for _, figure in placed]
     rows = [
         _row(
-            entry,
-            rank=1 + values.index(figure.value),
-            score=figure.value,
-            low=figure.low,
-            high=figure.high,
-            samples=n,
-            method=None if figure.low is None else figure.method,
+            entry, rank=1 + values.index(figure.value), score=figure.value, low=figure.low, high=figure.high,
+            samples=_samples(entry, (planned.task,)), method=None if figure.low is None else figure.method,
         )
-        for entry, figure, n in placed
-    ]
+        for entry, figure in placed
+    ]  # fmt: skip
     there = {row.run_id for row in rows}
-    return rows + [_row(entry, missing=(task,)) for entry in entries if entry.run.run_id not in there]
+    return rows + [_row(entry, missing=(planned.task,)) for entry in entries if entry.run.run_id not in there]
 
 
 def _samples(entry: Entry, tasks: Sequence[str]) -> int:
@@ -342,15 +357,14 @@ def _ordered(
     methods: Sequence[str | None],
     samples: Sequence[int],
     tasks: Sequence[str],
+    known: Reckoned,
     sign: int = 1,
 ) -> list[RankingRow]:
     """Rows in the order of their scores, shape [entries]; `own`: the standings on which the scores rest, independent of one another.
 
     `over`: what they vary with set-ups. `sign`: -1 where less is better.
     """
-    if np.isnan(scores).any() or any(np.isnan(one.means).any() for one in own):
-        return [_row(entry, missing=("a sample that all share",)) for entry in entries]
-    places = ranges(own, over) if entries else []
+    places = ranges(own, over, moved=known.moved)
     if sign < 0:
         places = [(len(places) + 1 - high, len(places) + 1 - low) for low, high in places]
     rows, ahead = [], sign * scores

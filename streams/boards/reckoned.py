@@ -8,15 +8,21 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+def _nobody() -> None:
+    """Nobody is told."""
+
+
 @dataclass(slots=True)
 class Reckoned:
-    """What was reckoned: so many figures, those that were asked for last."""
+    """What was reckoned: so many figures, those that were asked for last. `moved` is told of every step that whoever reckons comes on."""
 
     most: int = 100_000
+    moved: Callable[[], None] = _nobody
     _held: OrderedDict[tuple[object, ...], Any] = field(default_factory=OrderedDict)
 
     def of(self, about: tuple[object, ...], reckon: Callable[[], T]) -> T:
         """What is held about this, or else what is reckoned now."""
+        self.moved()
         if about not in self._held:
             self._held[about] = reckon()
             if len(self._held) > self.most:

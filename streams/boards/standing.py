@@ -4,12 +4,13 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 
 import numpy as np
 
 from schemas.results import Figure
 from schemas.runs import PlannedTask
+from streams.boards.apart import common
 from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.quality.matching import places_of
@@ -59,7 +60,8 @@ class Standing:
 
 
 def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
-    """How runs stand on a task: by the samples that all have; who stopped early, asked a part, or varied set-ups, by the own figure.
+    """How runs stand on a task: by the samples that all have (one at least: apart.py); who stopped early, asked a part, or varied set-ups,
+    by the own figure.
 
     Places are of what all have.
     """
@@ -80,8 +82,6 @@ def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, m
 
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> Told:
-    if not np.isfinite(row).all():
-        return math.nan, None, None, None
     found = mean_of(row.tolist(), shared.clusters, within=within)
     is_ratio = bool(((row >= 0) & (row <= 1)).all())
     joined = ratio(row, shared.clusters) if is_ratio else found.interval and ratio_of(float(row.mean()), found.interval)
@@ -105,10 +105,7 @@ def over_setups(figure: Figure | None, most: int) -> float:
 
 def _shared(runs: Sequence[Result], planned: PlannedTask, most: int) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all runs have."""
-    columns = [run.documents[planned.task] for run in runs]
-    ordinals = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), [column.ordinals for column in columns])
-    if not len(ordinals):
-        return Shared(np.full((len(runs), 1), np.nan), None, np.zeros(1, dtype=np.intp), b"")  # one sample that no run has
+    columns, ordinals = [run.documents[planned.task] for run in runs], common(runs, planned.task)
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])
     named = next((column for column in columns if column.clusters is not None), None)
     if named is None or named.clusters is None:

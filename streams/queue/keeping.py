@@ -12,7 +12,7 @@ from schemas.jobs import AgentBeat, Device, Job, JobError, Need
 from schemas.requests import Budget
 from schemas.results import PricePublished
 from schemas.runs import RunDelayed
-from streams.names import Names
+from streams.names import Names, in_order
 from streams.queue.crew import Agent, Crew
 from streams.queue.delays import Delays
 from streams.queue.dispatch import Pool
@@ -44,14 +44,14 @@ def picture(pool: Pool) -> Json:
         "agents": [[agent.beat, agent.past, agent.again] for agent in pool.crew.agents.values()],
         "delays": list(pool.delays.told.values()),
         "money": _money(pool.money),
-        "over": list(pool.over),
+        "over": pool.over.taken(),
     }
 
 
 def dumped(taken: Json) -> bytes:
     """The picture as bytes, the same for equal pools."""
     ordered = {name: sorted(told, key=_key) if name in SETS else told for name, told in taken.items()}
-    ordered["over"] = b"".join(sorted(taken["over"])).hex()
+    ordered["over"] = in_order(taken["over"]).hex()
     return json.dumps(ordered, default=_shown, separators=(",", ":")).encode()
 
 

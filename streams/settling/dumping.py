@@ -12,20 +12,21 @@ from schemas.results import TaskStopped
 from schemas.runs import Plan
 from schemas.settled import RunSettled
 from streams.quality.scores import Cell, Tally, TaskScores
+from streams.settling.closed import Closed
 from streams.settling.runs import Finished, OpenRuns, Run
 from streams.settling.used import Attempt, Came, Counter, Used
 from streams.speed import performance, timings
 from streams.speed.performance import Speed
 from streams.speed.timings import Timings
 
-VERSION: Final = "settling-9"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-10"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 PIECE: Final = 5_000  # some milliseconds
 
 
 def pictured(open_runs: OpenRuns) -> OpenRuns:
     """The runs as they are now; what comes later changes nothing of them. It copies columns, and costs little beside their bytes."""
-    return OpenRuns({run_id: _pictured(run) for run_id, run in open_runs.runs.items()}, dict(open_runs.closed))
+    return OpenRuns({run_id: _pictured(run) for run_id, run in open_runs.runs.items()}, open_runs.closed.copy())
 
 
 def _pictured(run: Run) -> Run:
@@ -42,10 +43,9 @@ def _pictured_speed(speed: Speed) -> Speed:
 
 def dumped(open_runs: OpenRuns) -> bytes:
     """The runs as bytes."""
-    closed = [[run_id, planned_at, sorted(versions)] for run_id, (planned_at, versions) in open_runs.closed.items()]
     runs = (part for run in open_runs.runs.values() for part in (",", *_pieces(_run(run, timings.dumped))))
     next(runs, None)
-    return "".join(['{"closed":', *_pieces(closed), ',"runs":[', *runs, "]}"]).encode()
+    return "".join(['{"closed":', *_pieces(open_runs.closed.told()), ',"runs":[', *runs, "]}"]).encode()
 
 
 def _pieces(value: Any) -> Iterator[str]:
@@ -78,8 +78,7 @@ def _json(value: Any) -> str:
 def loaded(state: bytes) -> OpenRuns:
     """The runs in such bytes. Raises: ValueError, KeyError, TypeError where they are none."""
     told = json.loads(state)
-    closed = {run_id: (planned_at, frozenset(versions)) for run_id, planned_at, versions in told["closed"]}
-    return OpenRuns({run["run_id"]: _loaded(run) for run in told["runs"]}, closed)
+    return OpenRuns({run["run_id"]: _loaded(run) for run in told["runs"]}, Closed.loaded(told["closed"]))
 
 
 def canonical(open_runs: OpenRuns) -> dict[str, str]:

@@ -4,8 +4,8 @@ All that the log says of a run lies in one partition number of its topics. Event
 of times. A run that is over and awaits nothing is forgotten (`close`); of it stays only what is needed to recognise what comes again.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from schemas.event import Event, Visibility
@@ -22,6 +22,7 @@ from streams.quality.scores import TaskScores
 from streams.queue.bits import count, union
 from streams.runs import TERMINAL, step
 from streams.settling.attempts import unfolded
+from streams.settling.closed import Closed, Through
 from streams.settling.used import Used
 from streams.speed.performance import Speed
 from streams.topics import (
@@ -173,14 +174,11 @@ class Run:
 
 @dataclass(slots=True)
 class OpenRuns:
-    """The open runs of a partition, and which were closed: run → where its plan lies, and the scorer versions it was closed with.
-
-    `through`: of a run that was found closed, topic → the offset up to which its result knows all.
-    """
+    """The open runs of a partition, and which were closed. `through`: of those that were found closed, what their results know."""
 
     runs: dict[str, Run] = field(default_factory=dict)
-    closed: dict[str, tuple[int | None, frozenset[str]]] = field(default_factory=dict)
-    through: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    closed: Closed = field(default_factory=Closed)
+    through: Through = field(default_factory=partial(Through, tuple(topic.name for topic in INPUTS)))
 
     def run(self, run_id: str) -> Run:
         """The run of that id."""
@@ -213,15 +211,15 @@ class OpenRuns:
 
     def reopens(self, event: Event) -> int | None:
         """The offset of the plan of a closed run that this event scores by a newer scorer; None for any other event."""
-        if not isinstance(event, (SampleScored, SampleNotScored)) or event.run_id not in self.closed:
+        if not isinstance(event, (SampleScored, SampleNotScored)) or (known := self.closed.get(event.run_id)) is None:
             return None
-        planned_at, versions = self.closed[event.run_id]
+        planned_at, versions = known
         return planned_at if event.scorer_version > max(versions, default="") else None
 
     def reopen(self, planned: RunChanged, *, offset: int, before: RunSettled | None) -> Run:
         """Opens a completed run again, for it is scored anew: all but its scores stands as in its result before. Raises: Invalid."""
         before = before and unfolded(before)
-        self.closed.pop(planned.run_id, None)
+        self.closed.drop(planned.run_id)
         run = self.run(planned.run_id)
         _tell(run, planned, offset)
         run.state, run.before = "completed", before
@@ -234,19 +232,19 @@ class OpenRuns:
         # Only what was completed can be scored anew; a newer scorer that has begun is asked for all of it then.
         planned_at = run.planned_at if run.state == "completed" else None
         whole = {version for (task, version), scores in run.scores.items() if scores.complete(run.expected(task) or 0)}
-        self.closed[run.run_id] = planned_at, frozenset(whole) | (run.before.scorers if run.before else frozenset())
+        self.closed.put(run.run_id, planned_at, frozenset(whole) | (run.before.scorers if run.before else frozenset()))
 
     def _settled(self, event: RunSettled) -> None:
         """A result that was said: a run of which nothing is awaited is closed, unless a newer scorer has come since."""
         versions, known = event.scorers, self.runs.get(event.run_id)
         if event.final and not (known and any(version > max(versions, default="") for _, version in known.scores)):
             self.runs.pop(event.run_id, None)
-            self.closed[event.run_id] = event.planned_at if event.state == "completed" else None, versions
-            self.through[event.run_id] = event.through
+            self.closed.put(event.run_id, event.planned_at if event.state == "completed" else None, versions)
+            self.through.put(event.run_id, event.through)
 
     def _read(self, reading: ResourceRead) -> frozenset[str]:
         """A reading belongs to every job that was active; a job id begins with its run's."""
-        touched = {run_of(job_id) for job_id in reading.jobs_active} - self.closed.keys()
+        touched = {run_id for job_id in reading.jobs_active if (run_id := run_of(job_id)) not in self.closed}
         for run_id in touched:
             run = self.run(run_id)
             run.used.read(reading)

@@ -7,7 +7,7 @@ Source: Mogstad, Romano, Shaikh and Wilhelm, Rev. Econ. Stud. 91 (2024) 476-518,
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,19 +64,25 @@ def standings(values: Floats, clusters: Clusters | None = None, *, width: float 
     return Standings(means, own, sums, by_cluster.sizes, known if binary else width, right)
 
 
-def ranges(own: Sequence[Standings], over: OverSetups | None = None) -> list[tuple[int, int]]:
-    """The best and the worst place of each entry by the sum of independent standings; higher is better.
+def ranges(own: Sequence[Standings], over: OverSetups | None = None, *, moved: Callable[[], None] = lambda: None) -> list[tuple[int, int]]:
+    """The best and the worst place of each entry by the sum of independent standings; higher is better. `moved` is told of each step.
 
     `over`: what each sum varies with set-ups; places then are those over all that might have been asked.
     """
     count = len(own[0].means)
     pairs = count * (count - 1) // 2
-    level, blocks = LEVEL / max(1, pairs), compared(own, over)
+    level, blocks = LEVEL / max(1, pairs), _told(compared(own, over), moved)
     if count <= MOST_HELD:
         held = list(blocks)
         level, blocks = _holm(np.concatenate([p for _, p in held])[np.triu_indices(count, 1)], level), iter(held)
     above, below = (np.concatenate(found) for found in zip(*(_found(*block, level) for block in blocks), strict=True))
     return [(1 + int(worse), count - int(better)) for better, worse in zip(above, below, strict=True)]
+
+
+def _told(blocks: Iterable[tuple[Floats, Floats]], moved: Callable[[], None]) -> Iterator[tuple[Floats, Floats]]:
+    for block in blocks:
+        moved()
+        yield block
 
 
 def _found(differences: Floats, p: Floats, level: float) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ sealed run and lies in none of its seal's stretches is late, unless a newer scor
 when it is settled again.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,12 +15,14 @@ from schemas.event import Event, Visibility
 from schemas.runs import RunChanged
 from schemas.settled import RunSettled
 from schemas.trust import RunSealed, Stretch
+from streams.names import Names
 from streams.runs import TERMINAL
 from streams.topics import RESULTS, RUNS
 from streams.trust.chains import Chains
+from streams.trust.sealed import Sealed, SealedRuns
 from streams.trust.stretches import At, Stretches, holds, packed, scored_by, stretches_of, unpacked
 
-VERSION: Final = "ledger-3"
+VERSION: Final = "ledger-4"
 DECODED: Final = frozenset({RUNS.name, RESULTS.name})
 
 
@@ -53,31 +56,27 @@ class Open:
     broken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A sealed run: the seal's id and visibility, the scorer versions in it, and its stretches, packed."""
-
-    seal: str
-    visibility: Visibility
-    scorers: frozenset[str]
-    stretches: bytes
-
-
 @dataclass(slots=True)
 class Ledger:
-    """All runs. `again`: stretches to be looked at once more, for another sealer's seal is over less than was met here."""
+    """All runs. `again`: stretches to be looked at once more, for another sealer's seal is over less than was met here.
+
+    `rejected`: those that never were runs, of which nothing is held but 16 bytes: what else is said of one may be met later.
+    """
 
     chains: Chains
     open: dict[str, Open] = field(default_factory=dict)
-    sealed: dict[str, Sealed] = field(default_factory=dict)
+    sealed: SealedRuns = field(default_factory=SealedRuns)
     again: list[Stretch] = field(default_factory=list)
+    rejected: Names = field(default_factory=Names)
     sweeps: int = 0
 
     def meets(self, run_id: str, at: At, offset: int) -> bool:
         """Takes in that a record of the run lies there; whether what it says must be looked at."""
-        if run_id in self.sealed:
-            return not holds(self.sealed[run_id].stretches, at, offset)
+        if (sealed := self.sealed.stretches(run_id)) is not None:
+            return not holds(sealed, at, offset)
         if run_id not in self.open:
+            if run_id in self.rejected:
+                return False
             self.open[run_id] = Open()
         self.open[run_id].stretches.grow(at, offset)
         return at[0] in DECODED
@@ -92,6 +91,8 @@ class Ledger:
                 run.planned, run.visibility = True, event.visibility
             if event.state in TERMINAL and not run.planned:
                 del self.open[run_id]  # it never was a run
+                if event.state == "rejected":
+                    self.rejected.add(run_id)
         elif run and isinstance(event, RunSettled):
             run.result = self._result(event, at[1], offset) if event.final else None
         return False
@@ -141,7 +142,11 @@ class Ledger:
 
 def dumped(ledger: Ledger) -> dict[str, Any]:
     """The open runs as JSON can hold them, and how many are sealed: which these are the log says shortly."""
-    return {"sealed": len(ledger.sealed), "open": {run_id: _dumped(run) for run_id, run in ledger.open.items()}}
+    return {
+        "sealed": len(ledger.sealed),
+        "open": {run_id: _dumped(run) for run_id, run in ledger.open.items()},
+        "rejected": b64encode(ledger.rejected.taken()).decode(),
+    }
 
 
 def _dumped(run: Open) -> dict[str, Any]:
@@ -162,6 +167,7 @@ def loaded(told: Mapping[str, Any], ledger: Ledger) -> None:
     """
     if len(ledger.sealed) < told["sealed"]:
         raise ValueError(f"it knows {told['sealed']} sealed runs, and the log {len(ledger.sealed)}")
+    ledger.rejected = Names(b64decode(told["rejected"]))
     for run_id, run in told["open"].items():
         of = {(topic, partition): [(first, end) for first, end in every] for topic, partition, every in run["stretches"]}
         stretches = Stretches(of, {(topic, partition) for topic, partition in run["shut"]})

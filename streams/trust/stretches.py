@@ -37,8 +37,9 @@ SEALED_TOPICS: Final[tuple[Topic, ...]] = (
 )
 PLACE: Final = {topic.name: number for number, topic in enumerate(SEALED_TOPICS)}
 At = tuple[str, int]  # topic, partition
+_LOW = 2**32
 _is_run_key = re.compile(f"({RUN_ID})(?:/|\x1f|$)".encode()).match
-_PACKED = struct.Struct(">BHQQ")
+_PACKED = struct.Struct(">BHHIHI")  # offsets of 48 bits
 
 
 def run_of_key(key: bytes | None) -> str | None:
@@ -98,18 +99,23 @@ def stretches_of(told: Iterable[Stretch]) -> Stretches:
 
 def packed(told: Iterable[Stretch]) -> bytes:
     """Stretches in a few bytes each: sealers hold those of all runs."""
-    return b"".join(_PACKED.pack(PLACE[one.topic], one.partition, one.first, one.end) for one in told)
+    return b"".join(_PACKED.pack(PLACE[one.topic], one.partition, *divmod(one.first, _LOW), *divmod(one.end, _LOW)) for one in told)
 
 
 def holds(told: bytes, at: At, offset: int) -> bool:
     """Whether stretches in such bytes hold the record of their run that lies at that place."""
     place = PLACE[at[0]], at[1]
-    return any((topic, partition) == place and first <= offset < end for topic, partition, first, end in _PACKED.iter_unpack(told))
+    return any((topic, partition) == place and first <= offset < end for topic, partition, first, end in _each(told))
 
 
 def unpacked(told: bytes) -> Stretches:
     """The stretches in such bytes."""
     names = [topic.name for topic in SEALED_TOPICS]
     return stretches_of(
-        Stretch(topic=names[topic], partition=partition, first=first, end=end) for topic, partition, first, end in _PACKED.iter_unpack(told)
+        Stretch(topic=names[topic], partition=partition, first=first, end=end) for topic, partition, first, end in _each(told)
     )
+
+
+def _each(told: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """Topic's number, partition, first and end."""
+    return ((topic, n, high * _LOW + low, above * _LOW + below) for topic, n, high, low, above, below in _PACKED.iter_unpack(told))

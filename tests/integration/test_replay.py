@@ -10,16 +10,17 @@ from hypothesis import strategies as st
 
 from infra.clickhouse import ClickHouse, statements
 from infra.deriving import derive
+from infra.identity import now_us, producer
 from infra.kafka import Log
 from infra.replay import Verdict, verify
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from schemas.event import Event
-from schemas.requests import Workload
+from schemas.requests import CancellationRequested, EngineChoice, EvaluationRequested, Stopping, TaskChoice, Workload
 from schemas.results import SampleScored
 from streams.projection import facts_ddl, row, table_of
-from streams.topics import FOREVER_MS, RESULTS, SCORES, TOPICS
-from tests.flow import PATIENCE_S, events_of, request, until_state
+from streams.topics import FOREVER_MS, RESULTS, SCORES, STOPS, TOPICS
+from tests.flow import PATIENCE_S, events_of, request, until_row, until_state
 from tests.strategies import events
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -81,8 +82,51 @@ def test_what_was_said_of_a_run_is_what_the_folds_give(flow: Settings) -> None:
     asyncio.run(act())
 
 
+def of_every_kind() -> dict[str, EvaluationRequested]:
+    """Runs of tasks and of a load, in set-ups, that stop early, are cancelled and fail; each with the state that it ends in."""
+    slow, broken = EngineChoice(name="echo", options={"delay_ms": "300"}), EngineChoice(name="echo", options={"fail": "load"})
+    varied = TaskChoice(name="assay_copy", limit=8, fewshot=2, repeats=4, vary=("seed", "format"))
+    return {
+        "completed quality": request("assay_agreement", "assay_text", limit=10),
+        "completed load": request(workload=Workload(requests=8, warmup_requests=1, input_tokens=4, output_tokens=4)),
+        "completed varied": request(tasks=(varied,)),
+        "completed stopped": request("assay_agreement", limit=None, model="stops-early", stopping=Stopping(half_width=0.2)),
+        "cancelled": request("assay_agreement", limit=40, engine=slow),
+        "failed": request("assay_agreement", limit=10, engine=broken),
+    }
+
+
+def test_runs_of_every_kind_are_what_the_log_and_the_folds_say(flow: Settings) -> None:
+    """Each one's events follow from what was measured, and all of them are in the tables so."""
+    runs = of_every_kind()
+
+    async def act() -> None:
+        async with Log(flow, client_id="test") as log:
+            await log.publish_all(runs.values())
+            cancelled = runs["cancelled"].run_id
+            await until_row(flow, f"SELECT 1 FROM fact_answers WHERE run_id = '{cancelled}' LIMIT 1", holds=bool)
+            await log.publish(CancellationRequested(occurred_us=now_us(), producer=producer("test"), run_id=cancelled, by="me"))
+            for kind, asked in runs.items():
+                assert (await until_state(flow, asked.run_id, "completed", "cancelled", "failed"))["state"] == kind.split()[0], kind
+                async with asyncio.timeout(PATIENCE_S):
+                    while not any(event.final for event in await events_of(log, RESULTS, asked.run_id)):  # noqa: ASYNC110  # the log is read
+                        await asyncio.sleep(0.2)
+            assert [one.task for one in await events_of(log, STOPS, runs["completed stopped"].run_id)] == ["assay_agreement"]
+
+    asyncio.run(act())
+    for kind, asked in runs.items():
+        found = asyncio.run(derive(flow, told=lambda _text: None, run_id=asked.run_id))
+        assert found.equal and found.in_flight == [], (kind, found.difference)
+        counts = found.counts["results"], found.counts["run_scores"], found.counts["performance"]
+        assert counts == {"completed quality": (1, 2, 0), "completed load": (1, 0, 1)}.get(kind, (1, int("completed" in kind), 0)), kind
+    whole = verdict(flow)
+    assert whole.equal, whole.difference
+
+
 def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
-    """A score is made better than the log says; verify names its event; mended, it is equal again. So is what is kept of it in order."""
+    """A score is made better than the log says; verify names its event; mended, it is equal again. So is what is kept beside it: values in
+    order, and which samples are scored.
+    """
 
     async def act() -> str:
         asked = request("assay_agreement", limit=5)
@@ -117,6 +161,17 @@ def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
     asyncio.run(command(f"ALTER TABLE sample_order DELETE WHERE run_id = '{run_id}' AND value >= 7 SETTINGS mutations_sync = 1"))
     named = rf"sample_order: sample \d of {run_id}, assay_agreement, \w+ is so in the live database alone"
     assert not found.equal and re.fullmatch(named, found.difference or "")
+    assert verdict(flow, run_id).equal
+
+    sets = "INSERT INTO sample_sets SELECT run_id, task, 'scored', filter, metric, repeat, groupBitmapState(toUInt64({})) FROM fact_scores"
+    of_run = f"WHERE run_id = '{run_id}' GROUP BY run_id, task, filter, metric, repeat"
+    asyncio.run(command(f"{sets.format('ordinal + 70')} {of_run}"))
+    found = verdict(flow, run_id)
+    asyncio.run(command(f"ALTER TABLE sample_sets DELETE WHERE run_id = '{run_id}' AND kind = 'scored' SETTINGS mutations_sync = 1"))
+    lost = verdict(flow, run_id)
+    asyncio.run(command(f"{sets.format('ordinal')} {of_run}"))
+    what = f"sample_sets: the samples of {run_id}, assay_agreement that are scored is so in the {{}} database alone"
+    assert (found.difference, lost.difference) == (what.format("live"), what.format("rebuilt"))
     assert verdict(flow, run_id).equal
 
 

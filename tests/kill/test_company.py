@@ -11,18 +11,23 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from infra.clickhouse import ClickHouse
+from infra.deriving import Derived, derive
 from infra.kafka import Log
+from infra.replay import verify
 from infra.settings import Settings
 from schemas.requests import EngineChoice, EvaluationRequested
-from streams.topics import PRICES, RESULTS, RUN_SCORES
+from streams.topics import JOBS_PLANNED, PRICES, RESULTS, RUN_SCORES, RUNS
 from tests.conftest import end, spawn, stack_in
 from tests.flow import PATIENCE_S, events_of, request, until_row, until_state
 from tests.unit.test_prices import price
 
-pytestmark = [pytest.mark.kill, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.kill, pytest.mark.timeout(1800)]
 NAMES = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "project", "seal")
-BUSIEST = ("score", "settle")  # these come as four
+AS_FOUR = ("plan", "score", "settle", "rank", "cost", "project")  # of the others one works and two stand by, or all do the same
 SAMPLES = 120
+BOARDS = ("assay_arithmetic+assay_copy", "task:assay_arithmetic", "task:assay_copy")
+# All that a board says of where a run stands; its speed and how many runs its model has had are the run's own.
+STANDING = "board, version, position, rank, score, low, high, rank_low, rank_high, samples, sequential, missing"
 SLOW = EngineChoice(name="echo", options={"delay_ms": "60"})
 Workers = dict[tuple[str, int], subprocess.Popen[bytes]]
 
@@ -51,10 +56,13 @@ def start(workers: Workers, settings: Settings, number: int, names: Sequence[str
 
 
 async def told_of(log: Log, asked: EvaluationRequested) -> dict[str, object]:
-    """What was said of a run: the figures of its tasks, and what its last result says of each."""
+    """What was said of a run: its steps and jobs, the figures of its tasks, and what its last result says of each."""
+    steps = [event.state for event in await events_of(log, RUNS, asked.run_id)]
+    jobs = sorted(event.job_id.removeprefix(asked.run_id) for event in await events_of(log, JOBS_PLANNED, asked.run_id))
     scores = {event.task: event.figures for event in await events_of(log, RUN_SCORES, asked.run_id)}
     results = [event for event in await events_of(log, RESULTS, asked.run_id) if event.final]
-    return {"scores": scores, "tasks": [(one.task, one.documents, one.figure) for one in results[-1].tasks] if results else []}
+    tasks = [(one.task, one.documents, one.figure) for one in results[-1].tasks] if results else []
+    return {"steps": steps, "jobs": jobs, "scores": scores, "tasks": tasks}
 
 
 async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, object]:
@@ -67,7 +75,11 @@ async def until_settled(log: Log, asked: EvaluationRequested) -> dict[str, objec
 
 
 def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_worker(stack: Settings, workers: Workers) -> None:
-    """One worker of each; two, the first ended gently in the middle; two or four, of which any is killed. The same run each time."""
+    """One worker of each; two, the first ended gently in the middle; two or four, of which any is killed. The same run each time.
+
+    Boards stand as one worker said them. And all that was said of runs, costs and boards is what their folds make of the log from zero, in
+    one process; so are the snapshots, and the tables.
+    """
     chance = random.Random(os.environ.get("ASSAY_TEST_SEED", "company"))
 
     async def act() -> None:
@@ -78,7 +90,7 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             alone = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW)
             await log.publish(alone)
             await until_state(stack, alone.run_id, "completed", "failed")
-            wanted = await until_settled(log, alone)
+            wanted, boards = await until_settled(log, alone), await until_standing(stack, alone)
 
             handed = request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW)
             start(workers, stack, 2)
@@ -89,13 +101,13 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             assert (await until_state(stack, handed.run_id, "completed", "failed"))["state"] == "completed"
             assert await until_settled(log, handed) == wanted
 
-            runs = [request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW) for _ in range(2)]
+            runs = [request("assay_arithmetic", "assay_copy", limit=SAMPLES, engine=SLOW) for _ in range(4)]
             for one in runs:
                 await log.publish(one)
             start(workers, stack, 3)
             for number in (4, 5):
-                start(workers, stack, number, BUSIEST)
-            for _ in range(8):
+                start(workers, stack, number, AS_FOUR)
+            for _ in range(12):
                 await asyncio.sleep(chance.uniform(0.5, 4.0))  # the random moment itself: nothing to wait for
                 name, number = chance.choice(sorted(workers))
                 os.kill(workers[name, number].pid, signal.SIGKILL)
@@ -104,15 +116,37 @@ def test_workers_come_go_and_die_and_every_run_ends_with_the_figures_of_one_work
             for one in runs:
                 assert (await until_state(stack, one.run_id, "completed", "failed"))["state"] == "completed"
                 assert await until_settled(log, one) == wanted
-            everyone, last = {one.run_id for one in (alone, handed, *runs)}, {one.run_id for one in runs}
-            sql = "SELECT run_id FROM ranking_rows WHERE board = 'assay_arithmetic+assay_copy'"
-            await until_row(stack, sql, holds=lambda rows: len(rows) == 1 and rows[0]["run_id"] in last)
+            everyone = {one.run_id for one in (alone, handed, *runs)}
+            assert await until_standing(stack, *runs) == boards
             for table in ("costs", "seals"):
                 await until_row(
                     stack, f"SELECT DISTINCT run_id FROM {table}", holds=lambda rows: {row["run_id"] for row in rows} >= everyone
                 )
+            found = await until_derived(stack)
+            assert found.in_flight == [] and found.snapshots > 0
+            counts = {"results": len(everyone), "run_scores": 2 * len(everyone), "rankings": len(BOARDS)}
+            assert {kind: found.counts[kind] for kind in counts} == counts and found.counts["costs"] >= len(everyone)
+            tables = await verify(stack, run_id=None, told=lambda _text: None)
+            assert tables.equal, tables.difference
 
     asyncio.run(act())
+
+
+async def until_standing(stack: Settings, *runs: EvaluationRequested) -> list[dict[str, object]]:
+    """How one of these runs stands on each board, once it is on all."""
+    names, last = ", ".join(f"'{name}'" for name in BOARDS), {one.run_id for one in runs}
+    newest = f"SELECT run_id FROM ranking_rows WHERE board IN ({names})"
+    await until_row(stack, newest, holds=lambda rows: len(rows) == len(BOARDS) and {row["run_id"] for row in rows} <= last)
+    return await until_row(stack, f"SELECT {STANDING} FROM ranking_rows WHERE board IN ({names}) ORDER BY board", holds=bool)
+
+
+async def until_derived(stack: Settings) -> Derived:
+    """What all that was said is held to, once the last of it is said: costs and boards come after results."""
+    give_up = time.monotonic() + PATIENCE_S
+    while not (found := await derive(stack, told=lambda _text: None)).equal:
+        assert time.monotonic() < give_up, found.difference
+        await asyncio.sleep(1.0)
+    return found
 
 
 async def until_scored(stack: Settings, asked: EvaluationRequested, count: int) -> None:

@@ -2,24 +2,28 @@
 
 import gc
 import json
+import math
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
+from typing import Any, Final
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.event import Event
 from schemas.released import released_codec
-from schemas.results import Figure
-from schemas.runs import Adaptive, Subject
+from schemas.requests import Stopping
+from schemas.results import Figure, RunScored
+from schemas.runs import Adaptive, PlannedTask, Subject
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import SWEPT_AFTER, Books
 from streams.boards.keeping import loaded, telling
 from streams.boards.ranking import Board, chosen, rank
 from streams.boards.reckoned import Reckoned
+from streams.settling.documents import packed
 from tests import measured
 from tests.runs import run_named
 
@@ -156,3 +160,77 @@ def test_books_that_forget_rank_as_those_that_hold_all(order: list[int], cut: in
 def ranked(books: Books, name: str) -> Board:
     """A board as it stands."""
     return rank(chosen(name, books.entries(name)))
+
+
+def of(number: int, task: PlannedTask, values: Mapping[int, float], *, figure: float | None = None) -> Iterator[Event]:
+    """A run of one task, of which those samples have scores."""
+    for event in measured.run(number, f"m-{number}", HERE, scores={task: [0.0]}):
+        if isinstance(event, RunScored):
+            yield event.model_copy(update={"documents": packed(values, {})})
+        elif isinstance(event, RunSettled):
+            told = Figure(metric="acc", value=figure, n=len(values)) if figure is not None else None
+            settled = tuple(one.model_copy(update={"documents": len(values), "figure": told}) for one in event.tasks)
+            yield event.model_copy(update={"tasks": settled})
+
+
+def standing(name: str, *runs: Iterable[Event]) -> dict[str, tuple[int | None, float | None, int | None, int | None, tuple[str, ...]]]:
+    """Run → rank, score, range of places and what it lacks, on a board of these runs."""
+    books = Books()
+    for event in chain(*runs):
+        books.fold(event)
+    return {row.run_id: (row.rank, row.score, row.rank_low, row.rank_high, row.missing) for row in ranked(books, name).rows}
+
+
+def rightly(share: float) -> dict[int, float]:
+    """Scores of forty samples, the first so many right."""
+    return {n: float(n < 40 * share) for n in range(40)}
+
+
+LOST: Final[dict[str, tuple[dict[int, float], str]]] = {
+    "no sample is scored": ({}, "a figure of a"),
+    "it shares no sample": ({40: 1.0, 41: 1.0}, "a sample of a that the others have"),
+}
+
+
+@pytest.mark.parametrize(("values", "lacks"), LOST.values(), ids=LOST)
+@pytest.mark.parametrize("name", ["task:a", "s"])
+def test_a_run_that_cannot_be_ranked_stands_apart_and_the_others_as_without_it(name: str, values: dict[int, float], lacks: str) -> None:
+    """Whether its own samples are fewer or more than theirs, and whenever it comes; the row says what it lacks."""
+    task = measured.planned("a", documents=40)
+    others = [list(in_suite(of(number, task, rightly(share)))) for number, share in ((1, 1.0), (2, 0.0), (3, 0.5))]
+    alone, lost = standing(name, *others), list(in_suite(of(4, task, values)))
+    assert {run: told[0] for run, told in alone.items()} == {run_named(1): 1, run_named(3): 2, run_named(2): 3}
+    for place in range(4):
+        board = standing(name, *others[:place], lost, *others[place:])
+        assert board.pop(run_named(4)) == (None, None, None, None, (lacks,))
+        assert board == alone
+
+
+def in_suite(events: Iterable[Event]) -> Iterator[Event]:
+    """The same as runs of a suite."""
+    for event in events:
+        plan = event.plan.model_copy(update={"suite": "s"}) if isinstance(event, RunSettled) and event.plan else None
+        yield event.model_copy(update={"plan": plan}) if plan else event
+
+
+@pytest.mark.parametrize("figure", [None, math.inf])
+def test_a_run_that_stopped_without_a_figure_stands_apart(figure: float | None) -> None:
+    """One that has its own is ranked by it, also where it asked few of the samples."""
+    task = measured.planned("a", documents=40).model_copy(update={"stopping": Stopping(half_width=0.1)})
+    few = {n: 1.0 for n in range(10)}
+    board = standing("task:a", of(1, task, rightly(0.5)), of(2, task, few, figure=0.9), of(3, task, few, figure=figure))
+    assert board[run_named(3)] == (None, None, None, None, ("a figure of a",))
+    assert [board[run_named(number)][:2] for number in (2, 1)] == [(1, 0.9), (2, 0.5)]
+
+
+def test_of_runs_that_share_no_sample_those_are_ranked_that_most_share_one_with() -> None:
+    """However many samples the others have; where none shares any, the one that has the first."""
+    task = measured.planned("a", documents=40)
+    many = {n: 1.0 for n in range(20)}
+    some = [of(number, task, {n: float(number % 2) for n in range(30, 30 + number)}) for number in (2, 3, 4)]
+    board = standing("task:a", of(1, task, many), *some)
+    assert [board[run_named(number)][0] for number in (1, 2, 3, 4)] == [None, 2, 1, 2]
+    board = standing("task:a", of(1, task, {1: 1.0}), of(2, task, {0: 0.0}))
+    assert [board[run_named(number)][0] for number in (1, 2)] == [None, 1]
+    board = standing("task:a", of(1, task, {}), of(2, task, {}))
+    assert {told[4] for told in board.values()} == {("a figure of a",)}

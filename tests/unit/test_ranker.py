@@ -29,7 +29,7 @@ def ranker_of(memory: InMemory, home: Path) -> tuple[Ranker, Books]:
     """A worker that has folded all of a log, and has every partition."""
     log, settings = cast("Log", memory), Settings(home=home)
     everywhere: Everywhere[Books] = Everywhere(log, settings, worker="rank", fold=Holding(CODEC))
-    ranker = Ranker(log, everywhere)
+    ranker = Ranker(log, settings, everywhere)
 
     async def act() -> None:
         await everywhere.restore()

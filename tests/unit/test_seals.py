@@ -329,6 +329,15 @@ def test_a_run_that_was_never_planned_is_forgotten() -> None:
     assert ledger.open == {}
 
 
+def test_what_is_met_later_of_a_request_that_was_rejected_is_not_held() -> None:
+    """Its request, from another topic; nor by whoever starts from a snapshot."""
+    ledger, again = Ledger(Chains()), Ledger(Chains())
+    take(ledger, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="rejected"), RUNS.name, 3)
+    loaded(json.loads(json.dumps(dumped(ledger))), again)
+    for one in (ledger, again):
+        assert not one.meets(R, (REQUESTS.name, 0), 0) and one.open == {}
+
+
 def test_a_snapshot_holds_the_open_runs() -> None:
     """All that was known of them; a result is due after the next sweep again."""
     ledger = Ledger(Chains())

@@ -110,10 +110,13 @@ def test_a_snapshot_of_many_samples_is_written_in_pieces_and_read_back() -> None
     runs.fold(planned(R, samples=count))
     for number in range(count):
         runs.fold(scored(R, number, number / count))
-    runs.closed = {run_named(number): (number, frozenset({"1", "2"})) for number in range(3)}
+    for number in range(3):
+        runs.closed.put(run_named(number), number or None, frozenset({"1", "2"}))
     state = dumped(runs)
     assert canonical(loaded(state)) == canonical(runs)
-    assert loaded(state).closed == runs.closed
+    assert [loaded(state).closed.get(run_named(number)) for number in range(4)] == [
+        (None, frozenset({"1", "2"})), (1, frozenset({"1", "2"})), (2, frozenset({"1", "2"})), None,
+    ]  # fmt: skip
     assert max(map(len, _pieces(json.loads(state)))) < 40 * PIECE
 
 
