@@ -25,7 +25,7 @@ ENCODERS: Final = frozenset({
 # Models that are encoders by their own names, of whatever family: T5EncoderModel is T5's.
 ENCODING: Final = ("ForMaskedLM", "EncoderModel")
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
-CAUSAL: Final = ("transformers", "vllm")
+CAUSAL: Final = ("onnx", "transformers", "vllm")
 # What the settings of an adapter say that vLLM serves.
 SERVED_BY_VLLM: Final[Mapping[str, tuple[object, ...]]] = {
     "peft_type": ("LORA",),

@@ -1,0 +1,124 @@
+"""An ONNX graph as a function of tokens and of what came before them: its keys and values, which go in as a past and come out as a present.
+
+Source: Optimum's exports for text generation (inputs `input_ids`, `attention_mask`, `position_ids`, `past_key_values.N.key` and `.value`;
+outputs `logits`, `present.N.key` and `.value`; `use_cache_branch` of merged decoders), and ONNX Runtime's Python API, version 1.32.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+
+from gpu_agent.engines.failures import is_out_of_memory
+from infra.onnx_files import LOGITS, WHOLE, Onnx, Port
+from streams.errors import Invalid, Temporary
+
+Numbers = np.ndarray[Any, np.dtype[Any]]
+Whole = np.ndarray[Any, np.dtype[np.int64]]
+NUMBER_TYPES: Final = {1: np.float32, 10: np.float16}
+# Neither what it warns of nor what it raises: the latter is told by whoever asked.
+FATAL: Final = 4
+LACKS_MEMORY: Final = ("Failed to allocate memory", "bad allocation", "bad_alloc")
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Keys and values of the tokens before, by the graph's inputs: each [rows, heads, tokens, size], in the runtime's own memory."""
+
+    values: tuple[Any, ...]
+    rows: int
+    length: int
+
+    def arrays(self) -> list[Numbers]:
+        """The same as NumPy's."""
+        return [value.numpy() for value in self.values]
+
+    def of(self, rows: Sequence[int]) -> "Past":
+        """Of these rows alone, in this order; a row may stand there several times."""
+        return past_of([array[list(rows)] for array in self.arrays()])
+
+    def first(self, length: int, *, row: int = 0) -> "Past":
+        """The first tokens of one row."""
+        return past_of([array[row : row + 1, :, :length] for array in self.arrays()])
+
+
+def past_of(arrays: Sequence[Numbers]) -> Past:
+    """A past of NumPy's arrays."""
+    made = tuple(onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)) for array in arrays)
+    return Past(made, arrays[0].shape[0], arrays[0].shape[2])
+
+
+class Graph:
+    """One graph in a session."""
+
+    def __init__(self, read: Onnx, *, threads: int, provider: str) -> None:
+        """Raises: whatever ONNX Runtime raises over the file."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = FATAL
+        options.enable_mem_pattern = False  # inputs of every size come
+        # Threads that wait sleep: an agent shares its machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = list(dict.fromkeys([provider, "CPUExecutionProvider"]))
+        self._session = onnxruntime.InferenceSession(str(read.path), sess_options=options, providers=providers)
+        self._inputs: Mapping[str, Port] = {port.name: port for port in read.inputs}
+        self._past = read.past
+        self._wanted = [LOGITS, *(port.name for port in read.present)]
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it takes a past, and gives a present."""
+        return bool(self._past)
+
+    def run(
+        self, tokens: Whole, past: Past | None = None, *, seen: Whole | None = None, positions: Whole | None = None
+    ) -> tuple[Numbers, Past | None]:
+        """Logits [rows, tokens, vocabulary] of tokens [rows, tokens] behind a past, in float32 where they were less, and all as a present.
+
+        `seen` [rows, past and tokens]: 0 for what is passed over; `positions` [rows, tokens] in their texts. Without them all is seen, and
+        positions go on. Raises: Temporary where memory ran out, and whatever ONNX Runtime raises.
+        """
+        rows, count = tokens.shape
+        before = past.length if past is not None else 0
+        told = {
+            "input_ids": tokens,
+            "attention_mask": np.ones((rows, before + count), np.int64) if seen is None else seen,
+            "position_ids": np.broadcast_to(np.arange(before, before + count), tokens.shape) if positions is None else positions,
+            "use_cache_branch": np.array([before > 0]),
+            "num_logits_to_keep": np.array(count),
+        }
+        fed = {name: self._fed(name, value) for name, value in told.items() if name in self._inputs}
+        if self.keeps:
+            kept = (past or self._empty(rows)).values
+            fed |= {port.name: value for port, value in zip(self._past, kept, strict=True)}
+        try:
+            logits, *present = self._session.run_with_ort_values(self._wanted, fed)
+        except Exception as error:  # its classes are no kind of each other
+            if is_out_of_memory(error) or any(told in str(error) for told in LACKS_MEMORY):
+                raise Temporary("out of memory; take a smaller model, or an agent with more memory", code="out-of-memory") from error
+            raise
+        found = logits.numpy()
+        narrow = found.dtype == np.float16
+        return found.astype(np.float32) if narrow else found, Past(tuple(present), rows, before + count) if present else None
+
+    def _fed(self, name: str, value: Numbers) -> Any:
+        port = self._inputs[name]
+        shaped = value.reshape(()) if not port.shape else value.reshape(-1) if len(port.shape) == 1 else value
+        return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(shaped.astype(WHOLE[port.type])))
+
+    def _empty(self, rows: int) -> Past:
+        return past_of([np.zeros((rows, port.shape[1] or 0, 0, port.shape[3] or 0), NUMBER_TYPES[port.type]) for port in self._past])
+
+
+def provider_of(device: str) -> str:
+    """What runs a graph on that device; for `auto` CUDA where it can be had. Raises: Invalid where ONNX Runtime is here without it."""
+    there, both = onnxruntime.get_available_providers(), {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
+    wanted = list(both.values()) if device == "auto" else [both[device]] if device in both else []
+    if (found := next((one for one in wanted if one in there), None)) is None:
+        raise Invalid(
+            f"ONNX Runtime is here without a provider for {device} (it has {', '.join(there)}); give the model to another agent, or start "
+            "this one with ASSAY_DEVICE=cpu", code="engine-cannot",
+        )  # fmt: skip
+    return found
