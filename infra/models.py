@@ -50,7 +50,7 @@ class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
     `file` and `weights_type` (as `Q4_1`, `int8`) are of a GGUF or ONNX model, which is one file. `unread`: files of weights beside those
-    that are loaded; `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same weights.
+    that are loaded; `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same ones.
     Of an adapter `folder` is its base's, `adapter` its own, and the hashes are over both; `tokenizer_folder` is whichever brings one.
     """
 

@@ -14,10 +14,12 @@ from gpu_agent.engines.onnx.graph import Graph, Numbers, Whole, past_of
 from streams.errors import Temporary
 
 TRIED: Final = 8
-# Logits may differ by this part of the largest one: far above rounding, far below what a wrong mask or position does. Weights of 8 bits
-# and fewer come with activations that are rounded to what stands beside them.
+# Logits may differ by this part of the largest one: far above rounding, far below what a wrong mask or position does.
 CLOSE_RATIO: Final = 1e-3
 CLOSE_RATIO_ROUGH: Final = 5e-2
+# Of graphs that round activations to what stands beside them: by so many times of what another text beside it changes, in bounds.
+TIMES: Final = 4
+MOST_RATIO: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +37,23 @@ def tried(graph: Graph, *, vocabulary: int, rough: bool) -> Bears:
         return Bears(past=False, rows=False, gaps=False)
     tokens = np.array([[(17 * n * n + 5 * n + 3 * k) % vocabulary for n in range(TRIED)] for k in range(2)], np.int64)
     tokens[1, : TRIED // 2] = tokens[0, : TRIED // 2]
-    whole, _ = graph.run(tokens)
-    ratio = CLOSE_RATIO_ROUGH if rough else CLOSE_RATIO
-    past = _agrees(lambda: _behind(graph, tokens[:1]), whole[:1, TRIED // 2 :], ratio)
-    rows = past and _agrees(lambda: _behind(graph, tokens), whole[:, TRIED // 2 :], ratio)
-    gaps = past and _agrees(lambda: _with_gaps(graph, tokens), np.stack([whole[0, 3], whole[1, 5]])[:, None], ratio)
+    (whole, _), (alone, _) = graph.run(tokens), graph.run(tokens[:1])
+    most, beside = float(np.abs(whole).max()), float(np.abs(alone - whole[:1]).max())
+    close = max(most * (CLOSE_RATIO_ROUGH if rough else CLOSE_RATIO), min(TIMES * beside, MOST_RATIO * most))
+    past = _agrees(lambda: _behind(graph, tokens[:1]), whole[:1, TRIED // 2 :], close)
+    rows = past and _agrees(lambda: _behind(graph, tokens), whole[:, TRIED // 2 :], close)
+    gaps = past and _agrees(lambda: _with_gaps(graph, tokens), np.stack([whole[0, 3], whole[1, 5]])[:, None], close)
     return Bears(past=past, rows=rows, gaps=gaps)
 
 
-def _agrees(run: Callable[[], Numbers], wanted: Numbers, ratio: float) -> bool:
+def _agrees(run: Callable[[], Numbers], wanted: Numbers, close: float) -> bool:
     try:
         found = run()
     except Temporary:
         raise
     except Exception:  # noqa: BLE001  what it does with shapes that it was not made for is its own affair
         return False
-    return bool(np.abs(found - wanted).max() <= ratio * np.abs(wanted).max())
+    return bool(np.abs(found - wanted).max() <= close)
 
 
 def _behind(graph: Graph, tokens: Whole) -> Numbers:

@@ -6,7 +6,7 @@ behind a token changes nothing of it, so that no mask is needed, which not every
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -161,23 +161,29 @@ class _Scores:
 
     def see(self, together: Sequence[Stretch], logits: Numbers, *, first: int) -> Iterator[tuple[int, Likelihood]]:
         """Takes logits [rows, tokens, vocabulary] of the stretches from position `first` on."""
-        wanted: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-        for row, one in enumerate(together):
-            last = min(one.end, first + logits.shape[1])
-            for number in (number for tokens in one.sequences for number in self._numbers[tokens]):
-                targets, scored = self._asked[number].targets, len(self._asked[number].tokens) - len(self._asked[number].targets)
-                for place in range(max(first, scored), last):
-                    wanted[row, place].append((number, targets[place - scored]))
+        wanted = self._wanted(together, first, first + logits.shape[1])
         places = sorted(wanted)
         for start in range(0, len(places), PLACES_AT_ONCE):
             own = places[start : start + PLACES_AT_ONCE]
-            outputs = logits[[row for row, _ in own], [place - first for _, place in own]]
+            outputs = logits[[row for row, _ in own], [position - first for _, position in own]]
             totals, best = _log_sums(outputs, dtype=self._dtype), outputs.argmax(-1).tolist()
-            for number, place in enumerate(own):
-                for one, target in wanted[place]:
-                    self._found[one].append((float(outputs[number, target]) - totals[number], best[number] == target))
-                    if len(self._found[one]) == len(self._asked[one].targets):
-                        yield one, _likelihood(self._found.pop(one))
+            for place, output, total, likeliest in zip(own, outputs, totals, best, strict=True):
+                for number, target in wanted[place]:
+                    found = self._found[number]
+                    found.append((float(output[target]) - total, likeliest == target))
+                    if len(found) == len(self._asked[number].targets):
+                        yield number, _likelihood(self._found.pop(number))
+
+    def _wanted(self, together: Sequence[Stretch], first: int, last: int) -> Mapping[tuple[int, int], list[tuple[int, int]]]:
+        """By row and position, from `first` up to `last`: which (asked, target) want what comes behind it."""
+        wanted: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+        for row, stretch in enumerate(together):
+            for number in (number for tokens in stretch.sequences for number in self._numbers[tokens]):
+                one = self._asked[number]
+                begin = len(one.tokens) - len(one.targets)
+                for position in range(max(first, begin), min(stretch.end, last)):
+                    wanted[row, position].append((number, one.targets[position - begin]))
+        return wanted
 
 
 def _log_sums(outputs: Numbers, *, dtype: str) -> list[float]:
