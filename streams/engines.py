@@ -100,7 +100,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "onnx": Kind(
         "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
-        ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL, runtime_bytes=512 * MIB,
+        ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
     ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,

@@ -70,6 +70,5 @@ def _with_gaps(graph: Graph, tokens: Whole) -> Numbers:
     arrays = [array.copy() for array in past.arrays()]
     for array in arrays:
         array[0, :, 1:4], array[0, :, 0] = array[0, :, :3].copy(), 0
-    seen = np.array([[0, 1, 1, 1, 0, 1], [1] * 6], np.int64)
-    newest, positions = np.stack([tokens[0, 3:4], tokens[1, 5:6]]), np.array([[3], [5]], np.int64)
-    return graph.run(newest, past_of(arrays), seen=seen, positions=positions)[0]
+    gapped = past_of(arrays, np.array([[0, 1, 1, 1, 0], [1] * 5], np.int64))
+    return graph.run(np.stack([tokens[0, 3:4], tokens[1, 5:6]]), gapped)[0]

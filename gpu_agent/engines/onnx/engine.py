@@ -19,7 +19,8 @@ from gpu_agent.engines.failures import words_of
 from gpu_agent.engines.machine import check_memory, threads_of
 from gpu_agent.engines.onnx.bearing import Bears, tried
 from gpu_agent.engines.onnx.graph import Graph, provider_of
-from gpu_agent.engines.onnx.likelihood import Likelihoods, Room, Roots
+from gpu_agent.engines.onnx.likelihood import Likelihoods
+from gpu_agent.engines.onnx.roots import Room, Roots
 from gpu_agent.engines.onnx.slots import slots_of
 from gpu_agent.engines.onnx.texts import Texts
 from gpu_agent.engines.scored import Reading, score

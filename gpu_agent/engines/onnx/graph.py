@@ -25,29 +25,61 @@ LACKS_MEMORY: Final = ("Failed to allocate memory", "bad allocation", "bad_alloc
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Keys and values of the tokens before, by the graph's inputs: each [rows, heads, tokens, size], in the runtime's own memory."""
+    """Keys and values of the tokens before, by the graph's inputs: each [rows, heads, places, size], in the runtime's own memory.
+
+    `seen` [rows, places] is 0 where a row has no token of its own: what stands there is passed over, and counts for no position.
+    """
 
     values: tuple[Any, ...]
-    rows: int
-    length: int
+    seen: Whole
+
+    @property
+    def rows(self) -> int:
+        """How many texts."""
+        return len(self.seen)
+
+    @property
+    def places(self) -> int:
+        """How many places each has."""
+        return int(self.seen.shape[1])
 
     def arrays(self) -> list[Numbers]:
-        """The same as NumPy's."""
+        """The keys and values as NumPy's."""
         return [value.numpy() for value in self.values]
 
     def of(self, rows: Sequence[int]) -> "Past":
-        """Of these rows alone, in this order; a row may stand there several times."""
-        return past_of([array[list(rows)] for array in self.arrays()])
+        """Of these rows alone, in this order; a row may stand there several times. Places that none of them sees are left out."""
+        if list(rows) == list(range(self.rows)):
+            return self
+        seen = self.seen[list(rows)]
+        used = seen.any(axis=0)
+        taken = (array[list(rows)] for array in self.arrays())
+        return past_of([array if used.all() else array[:, :, used] for array in taken], seen[:, used])
 
-    def first(self, length: int, *, row: int = 0) -> "Past":
-        """The first tokens of one row."""
-        return past_of([array[row : row + 1, :, :length] for array in self.arrays()])
+    def first(self, places: int, *, row: int = 0) -> "Past":
+        """The first places of one row."""
+        return past_of([array[row : row + 1, :, :places] for array in self.arrays()], self.seen[row : row + 1, :places])
+
+    def ending(self, lengths: Sequence[int], *, before: int) -> "Past":
+        """The same with no more of each row than so many places behind those before."""
+        own = np.arange(self.places - before) < np.array(lengths)[:, None]
+        return Past(self.values, np.concatenate([self.seen[:, :before], self.seen[:, before:] * own], axis=1))
+
+    def and_rows(self, other: "Past") -> "Past":
+        """Both one below the other; the shorter one has a gap before its beginning."""
+        longest = max(self.places, other.places)
+        parts = [[_widened(array, longest) for array in one.arrays()] for one in (self, other)]
+        seen = [np.pad(one.seen, ((0, 0), (longest - one.places, 0))) for one in (self, other)]
+        return past_of([np.concatenate(both) for both in zip(*parts, strict=True)], np.concatenate(seen))
 
 
-def past_of(arrays: Sequence[Numbers]) -> Past:
+def past_of(arrays: Sequence[Numbers], seen: Whole) -> Past:
     """A past of NumPy's arrays."""
-    made = tuple(onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)) for array in arrays)
-    return Past(made, arrays[0].shape[0], arrays[0].shape[2])
+    return Past(tuple(onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)) for array in arrays), seen)
+
+
+def _widened(array: Numbers, places: int) -> Numbers:
+    return np.pad(array, ((0, 0), (0, 0), (places - array.shape[2], 0), (0, 0)))
 
 
 class Graph:
@@ -72,23 +104,18 @@ class Graph:
         """Whether it takes a past, and gives a present."""
         return bool(self._past)
 
-    def run(
-        self, tokens: Whole, past: Past | None = None, *, seen: Whole | None = None, positions: Whole | None = None
-    ) -> tuple[Numbers, Past | None]:
-        """Logits [rows, tokens, vocabulary] of tokens [rows, tokens] behind a past, in float32 where they were less, and all as a present.
+    def run(self, tokens: Whole, past: Past | None = None) -> tuple[Numbers, Past | None]:
+        """Logits [rows, tokens, vocabulary] of tokens [rows, tokens] behind a past, in float32 where they were less, and all as a past.
 
-        `seen` [rows, past and tokens]: 0 for what is passed over; `positions` [rows, tokens] in their texts. Without them all is seen, and
-        positions go on. Raises: Temporary where memory ran out, and whatever ONNX Runtime raises.
+        Raises: Temporary where memory ran out, and whatever ONNX Runtime raises.
         """
         rows, count = tokens.shape
-        before = past.length if past is not None else 0
+        before = past.seen if past is not None else np.zeros((rows, 0), np.int64)
+        seen = np.concatenate([before, np.ones((rows, count), np.int64)], axis=1)
         told = {
-            "input_ids": tokens,
-            "attention_mask": np.ones((rows, before + count), np.int64) if seen is None else seen,
-            "position_ids": np.broadcast_to(np.arange(before, before + count), tokens.shape) if positions is None else positions,
-            "use_cache_branch": np.array([before > 0]),
-            "num_logits_to_keep": np.array(count),
-        }
+            "input_ids": tokens, "attention_mask": seen, "position_ids": before.sum(-1, keepdims=True) + np.arange(count),
+            "use_cache_branch": np.array([before.shape[1] > 0]), "num_logits_to_keep": np.array(count),
+        }  # fmt: skip
         fed = {name: self._fed(name, value) for name, value in told.items() if name in self._inputs}
         if self.keeps:
             kept = (past or self._empty(rows)).values
@@ -101,7 +128,7 @@ class Graph:
             raise
         found = logits.numpy()
         narrow = found.dtype == np.float16
-        return found.astype(np.float32) if narrow else found, Past(tuple(present), rows, before + count) if present else None
+        return found.astype(np.float32) if narrow else found, Past(tuple(present), seen) if present else None
 
     def _fed(self, name: str, value: Numbers) -> Any:
         port = self._inputs[name]
@@ -109,7 +136,8 @@ class Graph:
         return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(shaped.astype(WHOLE[port.type])))
 
     def _empty(self, rows: int) -> Past:
-        return past_of([np.zeros((rows, port.shape[1] or 0, 0, port.shape[3] or 0), NUMBER_TYPES[port.type]) for port in self._past])
+        made = [np.zeros((rows, port.shape[1] or 0, 0, port.shape[3] or 0), NUMBER_TYPES[port.type]) for port in self._past]
+        return past_of(made, np.zeros((rows, 0), np.int64))
 
 
 def provider_of(device: str) -> str:

@@ -10,7 +10,7 @@ from gpu_agent.engines import overflow
 from gpu_agent.engines.drawing import ALTERING, Dice, Numbers
 from gpu_agent.engines.onnx.bearing import Bears
 from gpu_agent.engines.onnx.graph import Graph
-from gpu_agent.engines.onnx.likelihood import Room, Roots
+from gpu_agent.engines.onnx.roots import Room, Roots
 from gpu_agent.engines.onnx.slots import Slots, slots_of
 from gpu_agent.engines.own_settings import PLAIN, check_own
 from gpu_agent.engines.stops import Stops
