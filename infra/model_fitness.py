@@ -138,7 +138,7 @@ def _check_causal(facts: ModelFacts, *, engine: str) -> None:
             f"{named} is an encoder: it sees what comes after each token, so that no likelihood or text of it means anything; give engine "
             "encoder, for a task that compares texts, or a model for causal language modelling", code="engine-cannot",
         )  # fmt: skip
-    if shape.encoder_decoder and engine == "vllm":
+    if shape.encoder_decoder and engine != "transformers":
         raise Invalid(
             f"{named} has an encoder and a decoder, and engine {engine} runs models of a decoder alone; give engine transformers",
             code="engine-cannot",

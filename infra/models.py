@@ -195,7 +195,7 @@ def _of_onnx(model: ModelRef, read: onnx_files.Onnx) -> ModelFacts:
     sha = sha_of([*_told_beside(folder), read.path, *read.beside, *tokenizer])
     if model.sha256 is not None and model.sha256 != sha:
         raise Invalid(f"{read.path} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
-    shape = replace(shape_of(config), quantised=read.quantised)
+    shape = replace(shape_of(config, tokenizer=settings), quantised=read.quantised)
     per_token = ONNX_COPIES * read.kv_numbers * DTYPE_BYTES[read.kv_dtype]
     return ModelFacts(
         folder=folder, model_sha=sha, tokenizer_sha=sha_of(tokenizer), chat_template=_template(folder, settings),

@@ -66,19 +66,20 @@ def rounded(folder: Path, into: Path) -> Path:
 
 def onnx_of(
     folder: Path, into: Path, *, name: str = "onnx/model.onnx", dtype: str = "float32", bits: int | None = None, cache: bool = True,
-    grouped: bool = False, beside: bool = False, merged: bool = False,
+    grouped: bool = False, beside: bool = False, merged: bool = False, causal: bool = True,
 ) -> Path:  # fmt: skip
     """The Llama of that folder as an ONNX file in the folder `into`, with configuration and tokenizer; the file.
 
     `bits`: 4 for packed matrices, 8 for ones that are quantised as they run; `cache`: with keys and values; `grouped`: its attention in one
-    operator of ONNX Runtime's; `beside`: its numbers in a file of their own; `merged`: with the switch that merged decoders have.
+    operator of ONNX Runtime's; `beside`: its numbers in a file of their own; `merged`: with the switch that merged decoders have; not
+    `causal`: it sees all of a text.
     """
     import onnx
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="float32")
     weights = {key: tensor.numpy() for key, tensor in model.state_dict().items()}
-    graph = _Llama(Builder(dtype), model.config, weights, bits=bits, cache=cache, grouped=grouped, merged=merged)
+    graph = _Llama(Builder(dtype), model.config, weights, bits=bits, cache=cache, grouped=grouped, merged=merged, causal=causal)
     file = into / name
     file.parent.mkdir(parents=True, exist_ok=True)
     for one in BESIDE:
@@ -97,10 +98,19 @@ class _Llama:
     """Source: transformers 5.19, models/llama/modeling_llama.py."""
 
     def __init__(
-        self, b: Builder, config: Any, weights: dict[str, Any], *, bits: int | None, cache: bool, grouped: bool, merged: bool
+        self,
+        b: Builder,
+        config: Any,
+        weights: dict[str, Any],
+        *,
+        bits: int | None,
+        cache: bool,
+        grouped: bool,
+        merged: bool,
+        causal: bool,
     ) -> None:
         self.b, self.config, self.weights = b, config, weights
-        self.bits, self.cache, self.grouped, self.merged = bits, cache, grouped, merged
+        self.bits, self.cache, self.grouped, self.merged, self.causal = bits, cache, grouped, merged, causal
         self.size = config.head_dim
         angles = np.outer(
             np.arange(config.max_position_embeddings),
@@ -185,7 +195,7 @@ class _Llama:
         keys = b.op("Range", zero, everything, one)
         queries = b.op("Unsqueeze", b.op("Range", b.op("Sub", everything, count), everything, one), b.whole(1))
         told = b.op("Unsqueeze", b.op("Cast", "attention_mask", to=TensorProto.BOOL), b.whole(1, 2))
-        both = b.op("And", b.op("LessOrEqual", keys, queries), told)
+        both = b.op("And", b.op("LessOrEqual", keys, queries), told) if self.causal else told
         bias = b.op("Where", both, b.const(0.0), b.const(-60_000.0))
         twice = [np.concatenate([one, one], axis=-1) for one in self.turns]
         return [bias], [b.op("Unsqueeze", b.op("Gather", b.const(one), "position_ids"), b.whole(1)) for one in twice]

@@ -13,6 +13,7 @@ import pytest
 
 from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Thinking, engine_named
 from gpu_agent.engines.failures import OfAll, OfRequest, narrowed
+from gpu_agent.engines.onnx.bearing import Bears
 from infra import model_fitness
 from infra.models import inspect
 from schemas.requests import ModelRef
@@ -287,9 +288,37 @@ def test_what_the_engine_cannot_do_is_refused_in_words(folder: Path, tmp_path: P
         with pytest.raises(Invalid, match=said):
             engine_named("onnx").load(model, options=options, device=device)
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "bert", "architectures": ["BertForMaskedLM"]}))
-    with pytest.raises(Invalid, match="is an encoder: it sees what comes after each token"):
+    for told, said in (
+        ({"model_type": "bert", "architectures": ["BertForMaskedLM"]}, "is an encoder: it sees what comes after each token"),
+        ({"model_type": "t5", "is_encoder_decoder": True}, "has an encoder and a decoder, and engine onnx runs models of a decoder alone"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config | told))
+        with pytest.raises(Invalid, match=said):
+            engine_named("onnx").load(ModelRef(uri=str(file)), options={}, device="cpu")
+
+
+def test_a_graph_that_sees_what_comes_after_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Whatever its configuration says of it."""
+    file = onnx_of(folder, tmp_path, causal=False)
+    with pytest.raises(Invalid, match=r"model\.onnx sees what comes after each token") as caught:
         engine_named("onnx").load(ModelRef(uri=str(file)), options={}, device="cpu")
+    assert caught.value.code == "engine-cannot"
+
+
+@pytest.mark.parametrize(
+    "bears", [Bears(True, True, False), Bears(True, False, True), Bears(True, False, False), Bears(False, False, False)]
+)
+def test_what_a_graph_does_not_bear_is_done_otherwise(
+    folder: Path, reference: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bears: Bears
+) -> None:
+    """With the same answers, in fewer rows or in more steps."""
+    monkeypatch.setattr("gpu_agent.engines.onnx.engine.tried", lambda *_, **__: bears)
+    engine = loaded("onnx", onnx_of(folder, tmp_path))
+    for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
+        alike(found, wanted, tolerance=TOLERANCES["float32"])
+    many = texts([*GREEDY, *((f"{QUESTION} {'and ' * (n % 3)}{n}", {"until": [], "max_gen_toks": 3 + n % 4}) for n in range(12))])
+    assert ours(engine, many) == ours(reference, many)
+    engine.close()
 
 
 def test_a_graph_that_onnx_runtime_refuses_is_told_in_words(folder: Path, tmp_path: Path) -> None:
