@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper, save_model
 
-from infra import onnx_files
+from infra import onnx_files, onnx_graphs
 from infra.models import inspect
 from schemas.requests import ModelRef
 from streams.errors import Invalid
@@ -41,7 +41,7 @@ def test_a_file_says_what_is_in_it(tmp_path: Path) -> None:
     assert [port.name for port in read.past] == [name for name, *_ in PAST]
     assert [port.name for port in read.present] == [name.replace("past_key_values", "present") for name, *_ in PAST]
     assert (read.kv_numbers, read.kv_dtype, read.dtype, read.parameters, read.beside) == (6 * 16, "float32", "float32", 2007, ())
-    assert read.inputs[0] == onnx_files.Port("input_ids", 7, (None, None))
+    assert read.inputs[0] == onnx_graphs.Port("input_ids", 7, (None, None))
     assert (read.quantised, read.weights_type, read.size_bytes) == (False, "float32", read.path.stat().st_size)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import onnxruntime
 
 from gpu_agent.engines.failures import is_out_of_memory
-from infra.onnx_files import LOGITS, WHOLE, Onnx, Port
+from infra.onnx_files import LOGITS, WHOLE, Onnx
+from infra.onnx_graphs import Port
 from streams.errors import Invalid, Temporary
 
 Numbers = np.ndarray[Any, np.dtype[Any]]
