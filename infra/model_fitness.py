@@ -5,7 +5,7 @@ from typing import Final
 
 from infra.adapters import CONFIG
 from infra.model_files import read_json
-from infra.models import ModelFacts
+from infra.models import ONNX, ONNX_FOLDER, ModelFacts
 from schemas.requests import ModelRef
 from streams.engines import ADAPTING, NAMES, check_format
 from streams.errors import Invalid
@@ -38,6 +38,7 @@ SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 
 def check(facts: ModelFacts, *, engine: str) -> None:
     """Raises: Invalid, saying what the model is and what to do, where the engine cannot run it."""
+    _check_named(facts, engine=engine)
     check_format(engine, facts.format, model=facts.file or facts.folder)
     if facts.adapter is not None and engine not in ADAPTING:
         raise Invalid(
@@ -87,6 +88,13 @@ def check_load(max_len: int, *, input_tokens: int, output_tokens: int) -> None:
             f"the load's requests have {input_tokens} + {output_tokens} tokens, and the model's window {max_len}; give fewer input_tokens "
             "or output_tokens", code="load-too-long",
         )  # fmt: skip
+
+
+def _check_named(facts: ModelFacts, *, engine: str) -> None:
+    """Raises: Invalid, with the files, where engine onnx is given a model whose export to ONNX lies in a folder of the model's."""
+    if engine == "onnx" and facts.format != engine and (own := sorted((facts.folder / ONNX_FOLDER).glob(f"*{ONNX}"))):
+        told = f"{facts.folder} itself is {NAMES.get(facts.format, facts.format)}; name the ONNX file that is meant"
+        raise Invalid(f"{told}: {', '.join(map(str, own))}", code="engine-format")
 
 
 def _check_unread(facts: ModelFacts) -> None:

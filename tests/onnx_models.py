@@ -238,3 +238,44 @@ class _Llama:
         b, own, heads = self.b, self.config.num_key_value_heads, self.config.num_attention_heads
         several = b.op("Expand", b.op("Unsqueeze", given, b.whole(2)), b.whole(1, 1, heads // own, 1, 1))
         return str(b.op("Reshape", several, b.whole(0, heads, -1, self.size)))
+
+
+def exported(folder: Path, into: Path) -> Path:
+    """The model of that folder as torch exports transformers' own code of it, by the way that Optimum takes; the file."""
+    import torch
+    from transformers import AutoModelForCausalLM, DynamicCache
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    heads, size, layers = model.config.num_key_value_heads, model.config.head_dim, model.config.num_hidden_layers
+
+    class Decoder(torch.nn.Module):  # type: ignore[misc]  # its class has no types
+        """Keys and values as plain tensors."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model  # its weights are the graph's
+
+        def forward(self, input_ids: Any, attention_mask: Any, position_ids: Any, *past: Any) -> Any:
+            """Logits, and what follows."""
+            cache = DynamicCache()
+            for layer in range(layers):
+                cache.update(past[2 * layer], past[2 * layer + 1], layer)
+            told = {"attention_mask": attention_mask, "position_ids": position_ids, "past_key_values": cache, "use_cache": True}
+            out = self.model(input_ids=input_ids, **told)
+            return (out.logits, *(part for layer in out.past_key_values.layers for part in (layer.keys, layer.values)))
+
+    kept = [f"{layer}.{part}" for layer in range(layers) for part in ("key", "value")]
+    tokens, past = ["input_ids", "attention_mask", "position_ids"], [f"past_key_values.{one}" for one in kept]
+    given = [torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 7, dtype=torch.long), torch.arange(4, 7).repeat(2, 1)]
+    file = into / "onnx" / "model.onnx"
+    file.parent.mkdir(parents=True)
+    for one in BESIDE:
+        if (folder / one).exists():
+            shutil.copy(folder / one, into / one)
+    torch.onnx.export(
+        Decoder(), (*given, *(torch.randn(2, heads, 4, size) for _ in past)), str(file), input_names=[*tokens, *past],
+        output_names=["logits", *(f"present.{one}" for one in kept)], opset_version=17, dynamo=False,
+        dynamic_axes={name: {0: "rows", 1: "tokens"} for name in (*tokens, "logits")} | {name: {0: "rows", 2: "past"} for name in past}
+        | {f"present.{one}": {0: "rows", 2: "all"} for one in kept},
+    )  # fmt: skip
+    return file

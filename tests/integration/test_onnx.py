@@ -19,7 +19,7 @@ from infra.models import inspect
 from schemas.requests import ModelRef
 from streams.errors import Invalid, Permanent
 from tests.models import overflowing, tiny_llama
-from tests.onnx_models import onnx_of, rounded
+from tests.onnx_models import exported, onnx_of, rounded
 from tests.reference import ours
 
 # What transformers and torch warn of is not ours to mend.
@@ -185,6 +185,16 @@ def test_one_bad_request_is_named_and_the_model_serves_on(exact: Engine) -> None
         assert ours(exact, texts(GREEDY[:1])) == before
 
 
+def test_what_torch_exports_is_read(folder: Path, reference: Engine, tmp_path: Path) -> None:
+    """transformers' own code as a graph, as people export it."""
+    engine = loaded("onnx", exported(folder, tmp_path))
+    assert engine._bears == Bears(True, True, True)  # type: ignore[attr-defined]
+    for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
+        alike(found, wanted, tolerance=TOLERANCES["float32"])
+    assert ours(engine, texts(GREEDY)) == ours(reference, texts(GREEDY))
+    engine.close()
+
+
 @pytest.mark.parametrize("tokens", ["1", "40"])
 def test_less_at_once_changes_nothing(folder: Path, reference: Engine, tmp_path: Path, tokens: str) -> None:
     """However few tokens go through together."""
@@ -265,8 +275,10 @@ def test_what_lies_beside_it_is_asked_for_by_name(folder: Path, tmp_path: Path) 
     shutil.copy(folder / "model.safetensors", tmp_path / "m" / "model.safetensors")
     assert inspect(ModelRef(uri=str(tmp_path / "m"))).format == "safetensors"
     assert inspect(ModelRef(uri=str(file))).format == "onnx"
-    with pytest.raises(Invalid, match=r"is safetensors, and engine onnx reads ONNX; give engine .*, or a model that it reads"):
+    with pytest.raises(Invalid, match=r"m itself is safetensors; name the ONNX file that is meant: .*model\.onnx, .*model_fp16\.onnx"):
         model_fitness.check(inspect(ModelRef(uri=str(tmp_path / "m"))), engine="onnx")
+    with pytest.raises(Invalid, match=r"is safetensors, and engine onnx reads ONNX; give engine .*, or a model that it reads"):
+        model_fitness.check(inspect(ModelRef(uri=str(folder))), engine="onnx")
     with pytest.raises(Invalid, match="is ONNX, and engine transformers reads"):
         model_fitness.check(inspect(ModelRef(uri=str(file))), engine="transformers")
     for other in ("model.safetensors", "model-q4.gguf"):
