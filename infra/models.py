@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra import gguf_files, pulled_models
+from infra import gguf_files, onnx_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
@@ -21,9 +21,13 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt
 TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
 SAME_WEIGHTS = ("consolidated",)  # as Mistral names what it publishes beside
-GGUF = ".gguf"
+GGUF, ONNX = ".gguf", ".onnx"
+# The folder of a model's folder in which its ONNX files lie, as Optimum and its kin publish them.
+ONNX_FOLDER = "onnx"
 # A number of keys and values, as llama.cpp keeps them by default: float16.
 KV_BYTES = 2
+# An ONNX graph takes keys and values as a past and gives them as a present: both are there at once.
+ONNX_COPIES = 2
 # Classes of tokenizers that have the special tokens which their files name, and no others: since transformers 5, and before.
 PLAIN_TOKENIZERS = ("TokenizersBackend", "PreTrainedTokenizerFast")
 # What comes of files whose parts are of other kinds than they should be.
@@ -45,8 +49,8 @@ class Tokenizer:
 class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
-    `file` and `weights_type` (as `Q4_1`) are of a GGUF model, which is one file. `unread`: files of weights beside those that are loaded;
-    `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same weights.
+    `file` and `weights_type` (as `Q4_1`, `int8`) are of a GGUF or ONNX model, which is one file. `unread`: files of weights beside those
+    that are loaded; `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same ones.
     Of an adapter `folder` is its base's, `adapter` its own, and the hashes are over both; `tokenizer_folder` is whichever brings one.
     """
 
@@ -91,6 +95,8 @@ def inspect(model: ModelRef) -> ModelFacts:
 def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
     if (file := gguf_of(folder)) is not None:
         return _of_gguf(model, gguf_files.read(file))
+    if (file := onnx_of(folder)) is not None:
+        return _of_onnx(model, onnx_files.read(file))
     if (adapter := adapted(folder)) is not None:
         return _on_its_base(model, adapter)
     if model.base is not None:
@@ -99,12 +105,7 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
             "folder as the model", code="model-adapter",
         )  # fmt: skip
     config = read_json(folder / "config.json", code="model-no-config")
-    tokenizer = [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
-    if not any((folder / name).exists() for name in TOKENIZER_FILES):
-        raise Invalid(
-            f"{folder} has no tokenizer (one of {', '.join(TOKENIZER_FILES)}); save it beside the model", code="model-no-tokenizer"
-        )
-    weights = _weights(folder)
+    tokenizer, weights = _tokenizer_files(folder), _weights(folder)
     parameters, stored_bytes = counted(weights)
     dtype = model.dtype or str(config.get("dtype") or config.get("torch_dtype") or "float32")
     if dtype not in DTYPE_BYTES:
@@ -123,6 +124,15 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
     )  # fmt: skip
 
 
+def _tokenizer_files(folder: Path) -> list[Path]:
+    """The tokenizer's files. Raises: Invalid where there is none."""
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise Invalid(
+            f"{folder} has no tokenizer (one of {', '.join(TOKENIZER_FILES)}); save it beside the model", code="model-no-tokenizer"
+        )
+    return [folder / name for name in TOKENIZER_PARTS if (folder / name).exists()]
+
+
 def _on_its_base(model: ModelRef, adapter: Adapted) -> ModelFacts:
     """The facts of an adapter on the model that it is for. Raises: Invalid, where that is not here, or an adapter too."""
     named = model.base or adapter.base
@@ -131,8 +141,9 @@ def _on_its_base(model: ModelRef, adapter: Adapted) -> ModelFacts:
     whole = ModelRef(uri=named, revision=None if model.base else adapter.revision, dtype=model.dtype, trust_code=model.trust_code)
     try:
         place = locate(whole)
-        if gguf_of(place) is not None or adapted(place) is not None:
-            raise Invalid(f"{named} is a GGUF file, or an adapter itself; a folder of a whole model is needed", code="model-adapter")
+        if gguf_of(place) is not None or onnx_of(place) is not None or adapted(place) is not None:
+            told = f"{named} is a GGUF or ONNX file, or an adapter itself; a folder of a whole model is needed"
+            raise Invalid(told, code="model-adapter")
         under = inspect(whole)
     except Invalid as error:
         raise Invalid(f"{adapter.folder} is an adapter of {named}, which --base can name otherwise: {error}", code=error.code) from error
@@ -175,23 +186,43 @@ def _of_gguf(model: ModelRef, read: gguf_files.Gguf) -> ModelFacts:
     )  # fmt: skip
 
 
+def _of_onnx(model: ModelRef, read: onnx_files.Onnx) -> ModelFacts:
+    """The facts of an ONNX file, which is computed with as it stands; configuration and tokenizer lie beside it, or in the folder above."""
+    onnx_files.check_decoder(read)
+    folder = read.path.parent if (read.path.parent / "config.json").exists() else read.path.parent.parent
+    config, tokenizer = read_json(folder / "config.json", code="model-no-config"), _tokenizer_files(folder)
+    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    sha = sha_of([*_told_beside(folder), read.path, *read.beside, *tokenizer])
+    if model.sha256 is not None and model.sha256 != sha:
+        raise Invalid(f"{read.path} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
+    shape = replace(shape_of(config, tokenizer=settings), quantised=read.quantised)
+    per_token = ONNX_COPIES * read.kv_numbers * DTYPE_BYTES[read.kv_dtype]
+    return ModelFacts(
+        folder=folder, model_sha=sha, tokenizer_sha=sha_of(tokenizer), chat_template=_template(folder, settings),
+        weights_bytes=read.size_bytes, parameters=read.parameters, kv_bytes_per_token=per_token,
+        max_len=shape.max_len, dtype=read.dtype, licence=licence(folder), format="onnx", special_tokens=_special(folder, settings),
+        published=published(folder), shape=shape, languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings),
+        file=read.path, weights_type=read.weights_type,
+    )  # fmt: skip
+
+
 def read_by(facts: ModelFacts, *, engine: str) -> ModelFacts:
     """The facts as they are where that engine has the model in memory: any but llama.cpp's dequantises a GGUF file."""
-    if facts.file is None or engine == "gguf":
+    if facts.format != "gguf" or engine == "gguf":
         return facts
     size = DTYPE_BYTES[facts.dtype]
     return replace(facts, weights_bytes=facts.parameters * size, kv_bytes_per_token=facts.shape.kv_numbers * size)
 
 
 def locate(model: ModelRef) -> Path:
-    """Where a model is: its folder, its GGUF file, the folder into which it was pulled by that name, or brought from a hub.
+    """Where a model is: its folder, its GGUF or ONNX file, the folder into which it was pulled by that name, or brought from a hub.
 
     Raises: Invalid where it is nowhere.
     """
     folder = Path(model.uri).expanduser()
     if not nameable(folder):
         raise Invalid(f"{model.uri[:80]}… is longer than a name of a file may be; name a folder", code="model-not-found")
-    if folder.is_dir() or (folder.is_file() and folder.suffix == GGUF):
+    if folder.is_dir() or (folder.is_file() and folder.suffix in (GGUF, ONNX)):
         _refuse_revision(model)
         return folder
     if folder.is_file():
@@ -225,8 +256,31 @@ def gguf_of(place: Path) -> Path | None:
     Raises: Invalid where there are several, or weights of another format beside it.
     """
     if place.is_file():
-        return place
-    files, others = sorted(place.glob(f"*{GGUF}")), [path for pattern in WEIGHTS for path in place.glob(pattern)]
+        return place if place.suffix == GGUF else None
+    return _only(place, sorted(place.glob(f"*{GGUF}")), _others(place, f"*{ONNX}"), kind="GGUF")
+
+
+def onnx_of(place: Path) -> Path | None:
+    """The ONNX file that a place is, or that its folder, or one named onnx in it, holds and nothing else; None as for `gguf_of`.
+
+    Where weights of another format lie in the folder itself, these are the model, and what lies in its folder onnx is another, by its name.
+
+    Raises: Invalid as `gguf_of`.
+    """
+    if place.is_file():
+        return place if place.suffix == ONNX else None
+    files, others = sorted(place.glob(f"*{ONNX}")), _others(place, f"*{GGUF}")
+    if not files and not others:
+        files = sorted((place / ONNX_FOLDER).glob(f"*{ONNX}"))
+    return _only(place, files, others, kind="ONNX")
+
+
+def _others(place: Path, beside: str) -> list[Path]:
+    return [path for pattern in (*WEIGHTS, beside) for path in place.glob(pattern)]
+
+
+def _only(place: Path, files: list[Path], others: list[Path], *, kind: str) -> Path | None:
+    """The one of these files; None where there is none. Raises: Invalid where there are several, or others beside them."""
     if files and others:
         raise Invalid(
             f"{place} holds {files[0].name} and {others[0].name}, two formats; name the file {files[0]}, or move it away",
@@ -234,7 +288,7 @@ def gguf_of(place: Path) -> Path | None:
         )
     if len(files) > 1:
         raise Invalid(
-            f"{place} holds {len(files)} GGUF files; name the one that is meant: {', '.join(map(str, files))}", code="model-parts"
+            f"{place} holds {len(files)} {kind} files; name the one that is meant: {', '.join(map(str, files))}", code="model-parts"
         )
     return files[0] if files else None
 

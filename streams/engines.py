@@ -32,6 +32,8 @@ ASKED: Final = frozenset({
 })  # fmt: skip
 TORCH: Final = ("torch", "transformers")
 VLLM: Final = ("vllm",)
+ONNX: Final = ("onnxruntime", "transformers")  # whose tokenizers it reads by
+AS_THEY_ARE: Final = ("gguf", "onnx")  # engines that compute with weights as the file has them
 KV: Final = one_of({"float16": "float16", "float32": "float32"})  # how keys and values are kept
 FAILURES: Final = one_of({word: word for word in ("", "load", "hang", "oom", "crash", "raise")})
 SERVED: Final[Mapping[str, Option]] = {
@@ -96,6 +98,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
         "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
     ),
+    "onnx": Kind(
+        "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
+        ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
+    ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,
         ("any",), arguments=ASKED, options=SERVED, runtime_bytes=128 * MIB, elsewhere=True,
@@ -112,7 +118,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }  # fmt: skip
 # What the names of formats are to people.
-NAMES: Final[Mapping[str, str]] = {"safetensors": "safetensors", "bin": "PyTorch .bin", "gguf": "GGUF"}
+NAMES: Final[Mapping[str, str]] = {"safetensors": "safetensors", "bin": "PyTorch .bin", "gguf": "GGUF", "onnx": "ONNX"}
 
 
 def kind_of(name: str) -> Kind:
@@ -163,11 +169,12 @@ def check_model(name: str, model: ModelRef) -> None:
             f"engine {name} puts no adapter on a base, so base {model.base} would change nothing; give engine {', '.join(ADAPTING)}, or "
             "merge it (peft: merge_and_unload) and name the result", code="model-adapter",
         )  # fmt: skip
-    if name == "gguf" and model.dtype is not None:
+    if name in AS_THEY_ARE and model.dtype is not None:
+        otherwise = ", or give engine transformers, which dequantises" if name == "gguf" else ""
         raise Invalid(
-            f"engine gguf computes with the weights as the file has them, and not as dtype {model.dtype}; leave it out, or give engine "
-            "transformers, which dequantises", code="model-dtype",
-        )  # fmt: skip
+            f"engine {name} computes with the weights as the file has them, and not as dtype {model.dtype}; leave it out{otherwise}",
+            code="model-dtype",
+        )
 
 
 def install_command(name: str) -> str | None:

@@ -4,7 +4,7 @@ Prompts go through the model packed, without padding, and what they share is com
 sampling (beams, penalties) is left to the model's own `generate`, one request at a time, its draws by its seed.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,8 @@ from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.likelihood import Roots, forward
 from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
+from gpu_agent.engines.own_settings import PLAIN, PLAIN_SAMPLING, leaves
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
-from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
 from gpu_agent.engines.sampling import Dice, Sampling, chosen
 from gpu_agent.engines.searched import Searched, stops_of
 from gpu_agent.engines.thinking import Thought
@@ -24,15 +24,6 @@ from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined,
 from gpu_agent.engines.written import Prompt, Text, Written
 from infra.model_memory import TOKENS_PER_SLOT, slots_bytes
 from infra.model_shapes import shape_of
-
-# Settings of a model that alter greedy search, with what leaves it as it is.
-PLAIN: Mapping[str, Any] = {
-    "num_beams": 1, "num_beam_groups": 1, "repetition_penalty": 1.0, "encoder_repetition_penalty": 1.0, "no_repeat_ngram_size": 0,
-    "min_length": 0, "min_new_tokens": 0, "guidance_scale": 1.0, "penalty_alpha": 0.0, "bad_words_ids": None, "forced_bos_token_id": None,
-    "forced_eos_token_id": None, "suppress_tokens": None, "begin_suppress_tokens": None, "sequence_bias": None,
-    "exponential_decay_length_penalty": None, "dola_layers": None, "watermarking_config": None, "prompt_lookup_num_tokens": None,
-    "stop_strings": None,
-}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -111,8 +102,8 @@ class Texts:
         self._tokenizer = tokenizer
         self._device = device
         self._budget = budget
-        self._roots = roots if _leaves(model.generation_config, PLAIN) else None
-        self._draws = _leaves(model.generation_config, PLAIN_SAMPLING)
+        self._roots = roots if leaves(model.generation_config, PLAIN) else None
+        self._draws = leaves(model.generation_config, PLAIN_SAMPLING)
         self._stops = stops_of(model, tokenizer)
         self._searched = Searched(model, tokenizer, device=device, stops=self._stops)
         self._weights_bytes = sum(one.numel() * one.element_size() for one in model.parameters())
@@ -212,8 +203,3 @@ class Texts:
 
 def _chain(tokens: Tokens, *, root: int) -> Row:
     return Row((Segment(0, root, tokens[root:], -1),), {tokens: 0}, len(tokens) - root)
-
-
-def _leaves(config: Any, plain: Mapping[str, Any]) -> bool:
-    """Whether the model's own settings leave it as it is."""
-    return all(getattr(config, name, None) in (None, usual) for name, usual in plain.items())

@@ -2,17 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from gpu_agent.engines.written import DEFAULTS
-
-# Settings of a model that alter sampling otherwise, with what leaves it as it is.
-PLAIN: Final[Mapping[str, Any]] = {
-    "top_h": None, "min_p": None, "typical_p": 1.0, "epsilon_cutoff": 0.0, "eta_cutoff": 0.0, "renormalize_logits": False,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

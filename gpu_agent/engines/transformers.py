@@ -68,7 +68,7 @@ class Transformers:
         self._texts = Texts(self._model, self._tokenizer, device=self._device, budget=self._budget, roots=whole.roots)
         begin = self._tokens.prefix_token
         with memory_errors():
-            check_causal(self._model, begin=begin, vocabulary=rows, length=self._max_len, device=self._device, named=named)
+            check_causal(self._logits, begin=begin, vocabulary=rows, length=self._max_len, named=named)
 
     def _of_pairs(self, whole: Model, *, rows: int, named: str) -> None:
         """An encoder and a decoder; it says a token, as its first work."""
@@ -76,6 +76,11 @@ class Transformers:
         self._texts = PairTexts(self._model, self._tokenizer, device=self._device, budget=self._budget)
         with torch.inference_mode(), memory_errors():
             list(steps(self._model, np.array([self._tokens.prefix_token]), count=1, device=self._device))
+
+    def _logits(self, rows: list[list[int]]) -> torch.Tensor:
+        with torch.inference_mode():
+            logits: torch.Tensor = self._model(torch.tensor(rows, device=self._device)).logits
+        return logits.float()
 
     @property
     def network(self) -> Any:

@@ -40,7 +40,7 @@ def wanted(listing: Listing, *, trusted: bool) -> tuple[File, ...]:
         if patterns is WEIGHTS and (ggufs := _ggufs(files)):
             return (_only(listing, ggufs), *(one for one in beside if one.name in CARDS))
     raise Invalid(
-        f"{listing.named.repository} holds no weights that an engine here reads (safetensors or GGUF); name another model",
+        f"{listing.named.repository} holds no weights of those that are fetched (safetensors or GGUF); name another model",
         code="model-no-weights",
     )
 

