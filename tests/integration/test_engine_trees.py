@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved
+from gpu_agent.engines.generation import Texts
 from gpu_agent.engines.transformers import Transformers
 from gpu_agent.runner import Engines
 from schemas.requests import EngineChoice, ModelRef
@@ -123,7 +124,7 @@ def test_draws_are_transformers_and_do_not_depend_on_what_is_drawn_together(tmp_
     ]  # fmt: skip
     together = ours(engine, requests)
     texts = engine._texts
-    assert texts is not None
+    assert isinstance(texts, Texts)
     roots, texts._roots = texts._roots, None  # without which every text is `generate`'s
     alone = ours(engine, requests)
     texts._roots = roots

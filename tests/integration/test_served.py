@@ -139,7 +139,7 @@ def test_likelihoods_are_those_of_transformers(server: tuple[Server, str], refer
 
 
 def test_with_the_tokenizer_all_is_as_in_an_engine_of_ours(server: tuple[Server, str], reference: Engine, folder: Path) -> None:
-    """Texts without a context, or a prompt, whole texts, and texts that are longer than the window; without it the first two are refused."""
+    """Texts without a context, or a prompt, whole texts, and texts longer than the window; without it the first two are refused."""
     _, url = server
     engine, _ = loaded(url, tokenizer=str(folder))
     alike(ours(engine, OF_TOKENS), ours(reference, OF_TOKENS))
