@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 from uuid import uuid4
 
 import structlog
@@ -61,8 +61,8 @@ class InHand:
     def __init__(self, folder: Path) -> None:
         self._path = folder / uuid4().hex
         self._process = os.getpid()
-        self._file: int | None = None
-        self._fault: IO[str] | None = None
+        self._file: int | None = None  # a descriptor, which is open for as long as the process lives
+        self._fault: int | None = None  # the same: faulthandler writes to it as the process dies, so that nobody may close it before
         self._held: dict[int, Held] = {}
         self._taken = 0
         self._waits = 0
@@ -94,7 +94,7 @@ class InHand:
 
     def ends_within(self, s: float) -> None:
         """The process ends in so many seconds unless this is asked again: also where code that holds Python's lock lets no thread do it."""
-        faulthandler.dump_traceback_later(s, exit=True, file=self._fault or sys.stderr)
+        faulthandler.dump_traceback_later(s, exit=True, file=sys.stderr if self._fault is None else self._fault)
 
     def leave(self) -> None:
         """From now on nothing is told: the process ends for another reason than what it has in hand."""
@@ -115,7 +115,7 @@ class InHand:
             told = json.dumps([[one.near, list(one.keys)] for one in self.held if not self._waits]).encode()
             if self._file is None:
                 self._file = _opened(self._path)
-                self._fault = self._path.with_suffix(FAULT).open("w")
+                self._fault = os.open(self._path.with_suffix(FAULT), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
                 faulthandler.enable(self._fault, all_threads=False)
             os.pwrite(self._file, told, 0)
             os.ftruncate(self._file, len(told))
