@@ -22,18 +22,21 @@ def attempt(lease: JobReleased, *, log: Log, engines: Engines) -> Attempt:
     return Attempt(lease, agent_id="a", log=log, engines=engines, metering=metering, environment_sha="e")
 
 
-async def attempted(workload: Workload, model: str, *, slo: Objective | None = None) -> list[Event]:
-    """What an agent publishes of such a load, in its order, with the generator in its process."""
-    run_id, log, engines = str(uuid7()), InMemory(), Engines("cpu")
+async def attempted(
+    workload: Workload, model: str, *, slo: Objective | None = None, engine: EngineChoice | None = None, engines: Engines | None = None
+) -> list[Event]:
+    """What an agent publishes of such a load, in its order, with the generator in its process; `engines` of the caller's stay open."""
+    run_id, log, used = str(uuid7()), InMemory(), engines or Engines("cpu")
     job = Job(
         run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
-        model=ModelRef(uri=model), engine=EngineChoice(), chat=Chat(), workload=workload, slo=slo,
+        model=ModelRef(uri=model), engine=engine or EngineChoice(), chat=Chat(), workload=workload, slo=slo,
     )  # fmt: skip
     lease = JobReleased(
         occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
         attempt=1, agent_id="a", incarnation=1,
     )  # fmt: skip
-    await attempt(lease, log=cast(Log, log), engines=engines).run()
-    await engines.close()
+    await attempt(lease, log=cast(Log, log), engines=used).run()
+    if engines is None:
+        await used.close()
     written = sorted((record for records in log.records.values() for record in records), key=lambda record: record.written_us)
     return [record.event for record in written if record.event]

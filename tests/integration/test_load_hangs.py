@@ -4,21 +4,16 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import cast
 
 import psutil
 import pytest
-from uuid6 import uuid7
 
 from gpu_agent import runner
 from gpu_agent.runner import Engines
 from infra.hanging import Doing
-from infra.identity import now_us, producer
-from infra.kafka import Log
-from schemas.jobs import Job, JobChanged, JobReleased
-from schemas.requests import Chat, EngineChoice, ModelRef, Workload
-from tests.attempts import attempt
-from tests.in_memory import InMemory
+from schemas.jobs import JobChanged
+from schemas.requests import EngineChoice, Workload
+from tests.attempts import attempted
 from tests.stuck_disk import stuck
 
 pytestmark = pytest.mark.integration
@@ -26,20 +21,10 @@ HANG_S = 4.0
 SAYS = "engine echo has done nothing for 4 s while it loaded m (ASSAY_LOAD_HANG_S): look after the disk or file system that it lies on, or"
 
 
-async def attempted(engines: Engines, options: dict[str, str], *, model: str = "m") -> list[JobChanged]:
+async def reported(engines: Engines, options: dict[str, str], *, model: str = "m") -> list[JobChanged]:
     """What an agent reports of a load on the fake engine with these options."""
-    run_id, log = str(uuid7()), InMemory()
-    job = Job(
-        run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
-        model=ModelRef(uri=model), engine=EngineChoice(name="echo", options=options), chat=Chat(),
-        workload=Workload(requests=2, input_tokens=4, output_tokens=2),
-    )  # fmt: skip
-    lease = JobReleased(
-        occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
-        attempt=1, agent_id="a", incarnation=1,
-    )  # fmt: skip
-    await attempt(lease, log=cast(Log, log), engines=engines).run()
-    found = [record.event for records in log.records.values() for record in records]
+    workload, engine = Workload(requests=2, input_tokens=4, output_tokens=2), EngineChoice(name="echo", options=options)
+    found = await attempted(workload, model, engine=engine, engines=engines)
     return sorted((one for one in found if isinstance(one, JobChanged)), key=lambda one: one.sequence)
 
 
@@ -50,13 +35,13 @@ def test_an_engine_that_hangs_is_told_and_the_agent_is_free() -> None:
         engines = Engines("cpu", load_hang_s=HANG_S)
         try:
             began = time.monotonic()
-            last = (await attempted(engines, {"fail": "hang"}))[-1]
+            last = (await reported(engines, {"fail": "hang"}))[-1]
             assert last.error is not None
             assert (last.state, last.error.code, last.error.permanent) == ("failed", "load-hangs", False)
             assert last.error.message.startswith(SAYS)
             assert time.monotonic() - began > HANG_S
             assert engines.pid is None
-            assert (await attempted(engines, {}))[-1].state == "finished"
+            assert (await reported(engines, {}))[-1].state == "finished"
         finally:
             await engines.close()
 
@@ -74,13 +59,13 @@ def test_a_disk_that_never_answers_leaves_the_agent_free(tmp_path: Path, monkeyp
         try:
             await engines.start("echo")
             process = psutil.Process(engines.pid)
-            last = (await attempted(engines, {"answers": str(file)}))[-1]
+            last = (await reported(engines, {"answers": str(file)}))[-1]
             assert last.error is not None
             assert (last.error.code, last.error.message[: len(SAYS)]) == ("load-hangs", SAYS)
             assert process.status() == psutil.STATUS_DISK_SLEEP
-            assert (await attempted(engines, {}, model="other"))[-1].state == "finished"
+            assert (await reported(engines, {}, model="other"))[-1].state == "finished"
             began = time.monotonic()
-            assert (await attempted(engines, {"answers": str(file)}))[-1].error == last.error
+            assert (await reported(engines, {"answers": str(file)}))[-1].error == last.error
             assert time.monotonic() - began < HANG_S
         finally:
             await engines.close()
