@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     )  # fmt: skip
     replication: int = Field(default=1, ge=1, description="Copies of each partition that topics get when they are made; 3 in production.")
     min_insync: int = Field(default=1, ge=1, description="Copies that must hold a record before it is acknowledged; 2 in production.")
+    quota_bytes_per_s: int | None = Field(
+        default=None, ge=65_536,
+        description="Bytes that a client of Kafka may write, and read, a second, where it has no quota of its own there; unset: as it is.",
+    )  # fmt: skip
     registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
     clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")

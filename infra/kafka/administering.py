@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from infra.kafka.connection import Connection
 from infra.kafka.making import check_copies, check_counts, count_for, topic_settings
+from infra.kafka.quotas import limit
 from infra.kafka.records import Ends
 from streams.errors import Unavailable
 from streams.topics import Topic
@@ -56,7 +57,10 @@ class Administering:
             return str((await admin.describe_cluster())["cluster_id"])
 
     async def create_topics(self, topics: Sequence[Topic], *, replication: int | None) -> None:
-        """Creates the topics that are not there yet. Raises: Unavailable, Permanent where counts of partitions differ."""
+        """Creates the topics that are not there yet, and sets the quota that is asked for.
+
+        Raises: Unavailable, Permanent where counts of partitions differ.
+        """
         settings = self._connection.settings
         copies = settings.replication if replication is None else replication
         check_copies(settings, replication=copies)
@@ -71,6 +75,8 @@ class Administering:
             answer = await admin.create_topics(new)
             _check_created(answer.topic_errors)
             check_counts(await _counts(admin) if missing else there)
+            if settings.quota_bytes_per_s is not None:
+                await limit(admin, settings.quota_bytes_per_s)
 
 
 async def _counts(admin: AIOKafkaAdminClient) -> Mapping[str, int]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,9 @@ from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechani
 
 from infra.identity import producer
 from infra.kafka import Log
+from infra.kafka.administering import Administering
+from infra.kafka.connection import Connection
+from infra.kafka.quotas import quotas
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.requests import CancellationRequested
@@ -135,6 +138,24 @@ def test_who_is_refused_reads_what_to_do(secured: Settings) -> None:
     assert "set ASSAY_KAFKA_CERTIFICATE" in refusal(secured, kafka_certificate=None)
     assert "ASSAY_KAFKA_SECURITY, now PLAINTEXT, must be what its listener speaks" in refusal(secured, kafka_security="PLAINTEXT")
     assert "does not answer" in refusal(secured, kafka="127.0.0.1:9")
+
+
+def test_a_quota_is_set_with_the_topics(secured: Settings) -> None:
+    """The broker has it for whoever has none of its own; unset it stays as it is, and another takes its place."""
+
+    async def told(settings: Settings) -> Mapping[str, float]:
+        async with Log(settings, client_id="test", attempts=1) as log:
+            await log.create_topics()
+        async with Administering(Connection(settings, "test")).asking("read quotas") as admin:
+            return await quotas(admin)
+
+    async def act() -> None:
+        assert await told(secured) == {}
+        for asked, found in ((20_000_000, 2e7), (None, 2e7), (30_000_000, 3e7)):
+            settings = secured.model_copy(update={"quota_bytes_per_s": asked})
+            assert await told(settings) == {"producer_byte_rate": found, "consumer_byte_rate": found}
+
+    asyncio.run(act())
 
 
 def test_counts_are_the_brokers(secured: Settings) -> None:
