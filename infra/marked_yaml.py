@@ -10,7 +10,7 @@ from streams.errors import Invalid
 
 # Aliases make a small file large: what they lead to counts each time.
 MOST_NODES: Final = 100_000
-STR, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+STR, MERGE, TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 KINDS: Final = ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge")
 PLAIN: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in KINDS)
 TAGGED: Final = "yaml"
@@ -83,10 +83,12 @@ def value_of(node: Any) -> Any:
 
 
 def plainly(root: Any, *, code: str) -> Any:
-    """What a text says, as Python has it. Raises: Invalid where a tag would make more of it than values."""
+    """What a text says, in values that JSON has: a date is the text that was written. Raises: Invalid where a tag makes more of it."""
     for node in nodes(root):
         if node.tag not in PLAIN:
             raise wrong(node, f"{node.tag} is no plain value; leave it out", code=code)
+        if node.tag == TIMESTAMP:
+            node.tag = STR
     return value_of(root)
 
 

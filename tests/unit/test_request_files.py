@@ -1,5 +1,6 @@
 """Request files: what is wrong is said with the line, and with the field that was meant."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,23 @@ def test_names_alone_are_written_out(tmp_path: Path) -> None:
     body = from_file(path)
     assert body["model"] == {"uri": "org/name", "revision": "main"}
     assert body["tasks"] == [{"name": "hellaswag"}, {"name": "mmlu_anatomy", "fewshot": 5}]
+
+
+def test_dates_are_the_texts_that_were_written(tmp_path: Path) -> None:
+    """With quotes or without, as values and as keys: YAML makes dates of them, and JSON has none."""
+    path = tmp_path / "request.yaml"
+    path.write_text(
+        "model: {uri: m}\ntasks: [2026-01-01]\nmodel_published: 2024-07-01\nlabels: {day: 2026-01-02, 2026-01-03: b}\n"
+        "budget: {deadline: 2036-12-01}\n"
+    )
+    body = from_file(path)
+    assert (body["model_published"], body["labels"]) == ("2024-07-01", {"day": "2026-01-02", "2026-01-03": "b"})
+    assert body["tasks"] == [{"name": "2026-01-01"}]
+    assert body["budget"] == {"deadline_us": 2_111_702_400 * 10**6}
+    for deadline in ("'2036-12-01'", "2036-12-01T00:00:00Z", "2036-12-01 02:00:00+02:00"):
+        path.write_text(f"model: {{uri: m}}\ntasks: [t]\nbudget: {{deadline: {deadline}}}\n")
+        assert from_file(path)["budget"] == body["budget"]
+    json.dumps(body)
 
 
 def test_a_limit_below_1_is_a_share(tmp_path: Path) -> None:
