@@ -157,6 +157,8 @@ def _check_keys(node: Any, *, code: str) -> None:
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise wrong(key, "a key must be a word, not a list or a mapping", code=code)
+        if key.tag == TIMESTAMP:  # which JSON has not, and we write builds and requests in it
+            raise wrong(key, f"{key.value[:SHOWN]!r} is a date, and a key must be a word: put it in quotes", code=code)
         names = (key.value, _named(key))
         if key.tag != MERGE and (known := next((first[name] for name in names if name in first), None)):
             told = repr(key.value) if known.value == key.value else f"{key.value!r}, which YAML reads as the same as {known.value!r},"
