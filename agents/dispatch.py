@@ -195,7 +195,7 @@ class Dispatcher:
         if self.pool.unheard(event):
             await self._following.ahead(DISPATCHERS)
             if self.pool.unheard(event):
-                log_line.warning("of a term that nobody took, passed over", place=place, event=type(event).__name__)
+                log_line.warning("of a term that nobody took, passed over", place=place, said=type(event).__name__)
         at_us = 0 if self._is_past(place) else steady_us()
         if not await self._care.taken(
             record, lambda: self.pool.fold(event, at=at, offset=place.offset, written_us=record.written_us, at_us=at_us)

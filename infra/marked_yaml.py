@@ -10,7 +10,7 @@ from streams.errors import Invalid
 
 # Aliases make a small file large: what they lead to counts each time.
 MOST_NODES: Final = 100_000
-STR, MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+STR, MERGE, TIMESTAMP = (f"tag:yaml.org,2002:{name}" for name in ("str", "merge", "timestamp"))
 KINDS: Final = ("str", "int", "float", "bool", "null", "seq", "map", "timestamp", "merge")
 PLAIN: Final = frozenset(f"tag:yaml.org,2002:{name}" for name in KINDS)
 TAGGED: Final = "yaml"
@@ -83,10 +83,12 @@ def value_of(node: Any) -> Any:
 
 
 def plainly(root: Any, *, code: str) -> Any:
-    """What a text says, as Python has it. Raises: Invalid where a tag would make more of it than values."""
+    """What a text says, in values that JSON has: a date is the text that was written. Raises: Invalid where a tag makes more of it."""
     for node in nodes(root):
         if node.tag not in PLAIN:
             raise wrong(node, f"{node.tag} is no plain value; leave it out", code=code)
+        if node.tag == TIMESTAMP:
+            node.tag = STR
     return value_of(root)
 
 
@@ -155,6 +157,8 @@ def _check_keys(node: Any, *, code: str) -> None:
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise wrong(key, "a key must be a word, not a list or a mapping", code=code)
+        if key.tag == TIMESTAMP:  # which JSON has not, and we write builds and requests in it
+            raise wrong(key, f"{key.value[:SHOWN]!r} is a date, and a key must be a word: put it in quotes", code=code)
         names = (key.value, _named(key))
         if key.tag != MERGE and (known := next((first[name] for name in names if name in first), None)):
             told = repr(key.value) if known.value == key.value else f"{key.value!r}, which YAML reads as the same as {known.value!r},"

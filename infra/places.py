@@ -13,5 +13,5 @@ def nameable(place: str | Path) -> bool:
 
 
 def is_there(place: str | Path) -> bool:
-    """Whether there is a file or a folder of that name."""
-    return nameable(place) and Path(place).exists()
+    """Whether there is a file or a folder of that name; an empty one is nobody's, and not the folder that one is in."""
+    return str(place) != "" and nameable(place) and Path(place).exists()

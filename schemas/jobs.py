@@ -12,6 +12,8 @@ from schemas.requests import Budget, Chat, EngineChoice, ModelRef, Objective, Wo
 JobKind = Literal["answer", "perf", "judge", "embed", "classify", "train"]
 JobState = Literal["loading", "running", "finished", "failed", "cancelled", "out_of_memory_retried"]
 
+MOST_PARTITIONS = 10_000  # of a pool's job topic, whose ends every dispatcher of it keeps for each term
+
 
 class Need(Record):
     """What an agent must have to run a job."""
@@ -109,7 +111,7 @@ class DispatcherTook(Event):
 
     pool: str
     nonce: str
-    begins: tuple[int, ...] = ()
+    begins: tuple[int, ...] = Field(default=(), max_length=MOST_PARTITIONS)
 
 
 class DispatcherBeat(Event):

@@ -158,7 +158,9 @@ def check_format(name: str, weights: str, *, model: object) -> None:
 
 
 def check_model(name: str, model: ModelRef) -> None:
-    """Raises: Invalid where the request wants of the model what the engine, whatever the model's files are, does not do."""
+    """Raises: Invalid where the request names no model, or wants of it what the engine, whatever the model's files are, does not do."""
+    if not model.uri.strip():
+        raise Invalid("no model is named; give a folder, org/name of a hub, or its name at the server", code="model-not-found")
     if model.adapter is not None:
         raise Invalid(
             f"an adapter is a model of its own here, so that its row has its name: give {model.adapter.uri} as the model, and {model.uri} "

@@ -194,7 +194,9 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
     folder = root / path.replace("/", "__") / (name or "default")
     files = {file.name.split(".")[0]: file for suffix in SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))}
     if not files:
-        raise Invalid(f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.name}/*.jsonl for it", code="no-data")
+        raise Invalid(
+            f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.relative_to(root)}/*.jsonl", code="no-data"
+        )
     wanted = named.get("split")
     read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}
     used.source = f"folder:{path.replace('/', '__')}"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from infra.identity import now_us
@@ -26,12 +26,10 @@ def budget(told: dict[str, Any]) -> dict[str, Any]:
 
 def deadline_us(told: object) -> int:
     """UTC microseconds of a time (UTC, unless it names another zone) or of so much time from now: 90s, 30m, 2h, 1d. Raises: Invalid."""
-    if isinstance(told, date) and not isinstance(told, datetime):
-        told = datetime.combine(told, time())
     try:
         if ahead := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(told).strip()):
             return _within_years(now_us() + round(float(ahead[1]) * UNITS_S[ahead[2]] * 1e6))
-        at = told if isinstance(told, datetime) else datetime.fromisoformat(str(told))
+        at = datetime.fromisoformat(str(told))
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1e6)
     except (ValueError, OverflowError) as error:
         shown = repr(str(told)[:40])

@@ -16,9 +16,10 @@ from query_api.cli.client import Client
 from query_api.cli.pulling import bar
 from query_api.drawing.dressing import provenance
 from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.runs import ExpectedMetric, PlannedTask
 from streams import hub_names
 from streams.errors import AssayError, NotFound, Permanent
-from streams.quality import adaptive, pins, skipping
+from streams.quality import adaptive, pins, skipping, stopping
 
 # Of the memory that a run needs: fields of Estimate, and what people call them.
 PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
@@ -74,12 +75,12 @@ def _built(
     from infra.harness.limits import bounded
     from streams.planning import samples_of
 
-    tasks, errors = list[dict[str, Any]](), dict[str, Permanent]()
+    tasks, errors, planned = list[dict[str, Any]](), dict[str, Permanent](), list[PlannedTask]()
     differences, remarks = list[str](), list[str]()
     for choice in choices:
         told(f"building {choice.name} …")
         try:
-            made = bounded(functools.partial(_made, choice, dress, settings), choice.name, settings.build_limit_s)
+            made, expected = bounded(functools.partial(_made, choice, dress, settings), choice.name, settings.build_limit_s)
         except NotFound:
             raise
         except Permanent as error:
@@ -95,25 +96,37 @@ def _built(
         if request.adaptive is not None and len(kept) > request.adaptive:
             remarks.append(adaptive.foretold(made.task, asked=request.adaptive, documents=len(kept)))
             kept = kept[: request.adaptive]
+        main = made.main_filter, made.main_metric
+        planned.append(PlannedTask(
+            task=made.task, task_version=made.task_version, build_id=made.build_id, samples=len(kept), repeats=choice.repeats,
+            expected=expected, main_metric=made.main_metric, main_filter=made.main_filter,
+            stopping=stopping.rule_of(request.stopping, expected, main=main),
+        ))  # fmt: skip
         tasks.append({
             "task": made.task, "task_version": made.task_version, "fewshot": made.fewshot, "samples": len(kept), "repeats": choice.repeats,
             "requests": sum(len(sample.requests) for sample in kept), "metric": made.main_metric, "filter": made.main_filter,
+            "metrics": sorted({one.metric for one in expected}),
             "data_source": made.data_source, "licence": made.licence,
         })  # fmt: skip
     if errors and not (request.skip_missing and tasks):
         raise pins.refused(errors, asked=len(choices))
     pins.check(differences, pinned=request.pinned)
+    remarks += stopping.told_of(request.stopping, planned)
     return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], differences + remarks
 
 
-def _made(choice: TaskChoice, dress: Any, settings: Settings) -> Any:
-    """The task as a builder's process would make it, with no more memory. Raises: Permanent; MemoryError."""
-    from infra.harness.building import build, setups_of
+def _made(choice: TaskChoice, dress: Any, settings: Settings) -> tuple[Any, tuple[ExpectedMetric, ...]]:
+    """The task as a builder's process would make it, with no more memory, and its figures, those beside its own too.
+
+    Raises: Permanent; MemoryError.
+    """
+    from infra.harness.building import beside, build, setups_of
     from infra.harness.limits import within_memory
 
     with within_memory(settings.process_memory_mb * 2**20):
         setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
-        return build(choice, dress=dress, settings=settings)
+        made = build(choice, dress=dress, settings=settings)
+        return made, (*made.expected, *beside(made.config_json, choice.metrics))
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
@@ -142,13 +155,18 @@ def _as(run: dict[str, Any], samples: int, client: Client) -> dict[str, Any]:
 def shown(plan: dict[str, Any]) -> None:
     """Prints the plan."""
     rows = [
-        (t["task"], t["fewshot"], t["samples"], t["repeats"], t["requests"] * t["repeats"], t["metric"], t["data_source"])
+        (t["task"], t["fewshot"], t["samples"], t["repeats"], t["requests"] * t["repeats"], _metrics(t), t["data_source"])
         for t in plan["tasks"]
     ]
     showing.say((showing.short(plan["model"]), "bold"), f" by {plan['engine']}")
     showing.table(["task", ">few-shot", ">samples", ">repeats", ">requests", "metric", "data"], rows)
     for line in _lines(plan):
         showing.say(line)
+
+
+def _metrics(task: Mapping[str, Any]) -> str:
+    """The main metric, and how many there are beside it."""
+    return str(task["metric"]) + (f" + {more}" if (more := len(task["metrics"]) - 1) else "")
 
 
 def _lines(plan: dict[str, Any]) -> Iterator[showing.Part]:

@@ -94,7 +94,7 @@ def _check(body: dict[str, Any], path: Path, root: Any) -> None:
     from query_api.producing.submitting import Submission
 
     try:
-        Submission.model_validate_json(json.dumps(body, default=str), strict=True)
+        Submission.model_validate_json(json.dumps(body), strict=True)
     except ValidationError as error:
         # A model that is missing may be named on the command line.
         wrong = [one for one in error.errors() if (one["loc"], one["type"]) != (("model",), "missing")]

@@ -16,11 +16,11 @@ from schemas.catalogue import EVENTS
 from schemas.codec import NOT_OURS, Undecodable
 from schemas.endless import endless
 from schemas.event import Event
-from schemas.jobs import JobChanged, JobPlanned, JobReleased
+from schemas.jobs import MOST_PARTITIONS, JobChanged, JobPlanned, JobReleased
 from schemas.released import released_codec
 from streams.money.prices import AHEAD_US
-from streams.topics import JOB_STATUS, JOBS_PLANNED, PRICES, jobs_topic
-from tests.pool import STAMP, job
+from streams.topics import DISPATCHERS, JOB_STATUS, JOBS_PLANNED, PRICES, jobs_topic
+from tests.pool import STAMP, job, took
 from tests.runs import run_named
 from tests.unit.test_prices import JANUARY_US, price
 
@@ -77,6 +77,14 @@ def test_a_price_from_a_time_to_come_is_refused(ahead_us: int, taken: bool) -> N
     (record,) = asyncio.run(read())
     assert (record.event is not None, record.fault is None) == (taken, taken)
     assert taken or ("and came on 2026-01-01; set its producer's clock" in str(record.fault))
+
+
+def test_a_term_that_says_more_places_than_a_topic_has_is_refused() -> None:
+    """Every dispatcher of the pool keeps them."""
+    most = took(begins=(7,) * MOST_PARTITIONS)
+    assert decoded(DISPATCHERS.name, most) == most
+    with pytest.raises(Undecodable, match="begins: Tuple should have at most 10000 items"):
+        decoded(DISPATCHERS.name, most.model_copy(update={"begins": (7,) * (MOST_PARTITIONS + 1)}))
 
 
 def nested(depth: int) -> Any:

@@ -1,5 +1,6 @@
 """Request files: what is wrong is said with the line, and with the field that was meant."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,22 @@ def test_names_alone_are_written_out(tmp_path: Path) -> None:
     assert body["tasks"] == [{"name": "hellaswag"}, {"name": "mmlu_anatomy", "fewshot": 5}]
 
 
+def test_dates_are_the_texts_that_were_written(tmp_path: Path) -> None:
+    """With quotes or without: YAML makes dates of them, and JSON has none."""
+    path = tmp_path / "request.yaml"
+    path.write_text(
+        "model: {uri: m}\ntasks: [2026-01-01]\nmodel_published: 2024-07-01\nlabels: {day: 2026-01-02}\nbudget: {deadline: 2036-12-01}\n"
+    )
+    body = from_file(path)
+    assert (body["model_published"], body["labels"]) == ("2024-07-01", {"day": "2026-01-02"})
+    assert body["tasks"] == [{"name": "2026-01-01"}]
+    assert body["budget"] == {"deadline_us": 2_111_702_400 * 10**6}
+    for deadline in ("'2036-12-01'", "2036-12-01T00:00:00Z", "2036-12-01 02:00:00+02:00"):
+        path.write_text(f"model: {{uri: m}}\ntasks: [t]\nbudget: {{deadline: {deadline}}}\n")
+        assert from_file(path)["budget"] == body["budget"]
+    json.dumps(body)
+
+
 def test_a_limit_below_1_is_a_share(tmp_path: Path) -> None:
     """Of all tasks or of one, as lm-eval has it."""
     path = tmp_path / "request.yaml"
@@ -50,7 +67,11 @@ def test_a_limit_below_1_is_a_share(tmp_path: Path) -> None:
         ("engine: {name: echo}", "labels: {0x10: a, 16.0: b}", "line 2: '16.0', which YAML reads as the same as '0x10', is there twice"),
         ("engine: {name: echo}", "labels: {~: a, null: b}", "line 2: 'null', which YAML reads as the same as '~', is there twice"),
         ("engine: {name: echo}", 'labels: {"yes": a, yes: b}', "line 2: 'yes' is there twice, here and in line 2"),
-        ("engine: {name: echo}", "labels: {2026-02-30: a, b: c}", "line 2: '2026-02-30' is no value: day is out of range"),
+        (
+            "engine: {name: echo}",
+            "labels: {2026-02-30: a, b: c}",
+            "line 2: '2026-02-30' is a date, and a key must be a word: put it in quotes",
+        ),
         ("engine: {name: echo}", "engine: &a {name: *a}", "line 2: an alias leads into itself"),
         ("engine: {name: echo}", "engine: !function mine.engine", "line 2: !function is no plain value"),
         ("engine: {name: echo}", "budget: {s: .nan}", "line 2: budget of nan s: write a number of seconds"),
