@@ -71,8 +71,9 @@ METHODS: Final = (
      "the binomial's tail, the point by half", "Fagerland, Lydersen, Laake 2013"),
     ("t test, corrected for skewness", "paired values without a range",
      "the greater p of Student's and Hall's", "Hall 1992"),
-    ("ranges of ranks", "boards",
-     "the comparisons' tests of all pairs, Holm's correction", "Mogstad, Romano, Shaikh, Wilhelm 2024; Holm 1979"),
+    ("tests of all pairs, with Holm's correction", "ranges of ranks on boards",
+     "as comparisons test them; what set-ups leave open of either is added, t at one less than there are", "Mogstad, Romano, Shaikh, "
+     "Wilhelm 2024; Holm 1979"),
     ("smallest difference that can be found", "comparisons",
      "(t₁₋α/₂ₘ + z₀.₈) standard errors, m tests, and what few clusters are off by", "Bloom 1995; Miller 2024"),
     ("expected calibration error", "choices' confidence",

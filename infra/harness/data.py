@@ -24,6 +24,7 @@ from streams.errors import Invalid
 from streams.once import once
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
+MOST_DIGITS = 400  # any longer number is larger than a double
 UTF_16, UTF_8 = (b"\xff\xfe", b"\xfe\xff"), b"\xef\xbb\xbf"
 
 
@@ -256,6 +257,14 @@ def _number(beyond: list[str], told: str) -> float:
     return value
 
 
+def _whole_number(beyond: list[str], told: str) -> float:
+    """The same of a whole number, which may have more digits than Python reads."""
+    if len(told) <= MOST_DIGITS:
+        return int(told)
+    beyond.append(told)
+    return math.inf
+
+
 def _finite(row: Any, beyond: Sequence[str]) -> Any:
     if not beyond or not isinstance(row, dict):
         return row
@@ -267,7 +276,10 @@ def _row(line: bytes, number: int, file: Path, used: Used) -> Any:
     beyond: list[str] = []
     try:
         text = line.decode("utf-8-sig")
-        row = json.loads(text, object_pairs_hook=once, parse_constant=_no_constant, parse_float=functools.partial(_number, beyond))
+        row = json.loads(
+            text, object_pairs_hook=once, parse_constant=_no_constant, parse_float=functools.partial(_number, beyond),
+            parse_int=functools.partial(_whole_number, beyond),
+        )  # fmt: skip
     except UnicodeDecodeError as error:
         why = f"not UTF-8 (byte {error.start + 1} is {line[error.start]:#04x}); save the file as UTF-8"
         if used.skips:

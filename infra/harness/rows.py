@@ -14,7 +14,8 @@ CODE: Final = "data-row"
 MOST_BITS: Final = 63
 EXACT: Final = 2**53  # above it not every whole number is a double
 SHOWN: Final = 40
-DEEPEST: Final = 64
+DEEPEST: Final = 32
+CHEAP: Final = 8  # lists within lists, beyond which the library takes twice as long a level to find that kinds are mixed
 HALF: Final = "holds half of a letter (a lone surrogate), which UTF-8 has not; write the letter, or leave it out"
 
 
@@ -54,6 +55,8 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None, fract
     fractions.mixed |= {field for field, found in kinds.items() if "fraction" in found and len(found) > 1}
     if mixed := {field for field, found in kinds.items() if "pointed" in found and found & {"whole", "large"} and "fraction" not in found}:
         rows = [(number, _whole(row, mixed)) for number, row in rows]
+    if any(way.count("[]") > CHEAP for way in kinds):
+        rows = _sound(rows, where, skipped)
     if rounded := {field for field, found in kinds.items() if {"large", "fraction"} <= found}:
         rows = _without(rows, _inexact(rows, rounded), where, skipped)
     # The library looks for fields in the first row alone.
@@ -62,10 +65,15 @@ def table(rows: Numbered, *, where: str, skipped: list[str] | None = None, fract
     try:
         return datasets.Dataset.from_list([columns | first, *others]), [number for number, _ in rows]
     except (ValueError, TypeError, OverflowError, RecursionError, datasets.exceptions.DatasetsError) as error:
-        found = _too_deep(rows) or dict(reversed(list(_faults(rows))))
-        if not found:
+        if len(left := _sound(rows, where, skipped)) == len(rows):
             raise Invalid(f"{where}: its rows make no table: {error}", code=CODE) from error
-        return table(_without(rows, dict(sorted(found.items())), where, skipped), where=where, skipped=skipped, fractions=fractions)
+        return table(left, where=where, skipped=skipped, fractions=fractions)
+
+
+def _sound(rows: Numbered, where: str, skipped: list[str] | None) -> Numbered:
+    """The rows but for those that no table can hold. Raises: Invalid, as _without."""
+    found = _too_deep(rows) or dict(reversed(list(_faults(rows))))
+    return _without(rows, dict(sorted(found.items())), where, skipped)
 
 
 def _without(rows: Numbered, bad: Mapping[int, str], where: str, skipped: list[str] | None) -> Numbered:
@@ -121,14 +129,15 @@ def half_a_letter(text: str) -> bool:
 
 
 def _numbers(rows: Numbered) -> dict[str, set[str]]:
-    """How the numbers of each field are written: whole, large (no double may hold it), pointed (1.0), or with a fraction."""
+    """How the numbers of each field are written: whole, large (no double may hold it), pointed (1.0), or with a fraction; if any is."""
     found: dict[str, set[str]] = {}
     for _, row in rows:
         for field, value in values(row):
+            own = found.setdefault(field, set())
             if isinstance(value, float):
-                found.setdefault(field, set()).add("pointed" if value.is_integer() else "fraction")
+                own.add("pointed" if value.is_integer() else "fraction")
             elif type(value) is int:
-                found.setdefault(field, set()).add("large" if _is_large(value) else "whole")
+                own.add("large" if _is_large(value) else "whole")
     return found
 
 

@@ -15,6 +15,7 @@ from schemas.requests import Chat, TaskChoice
 from streams.quality.matching import Asked, matched
 from streams.statistics.intervals import joint_interval, ratio_of
 from streams.statistics.joining import covariance
+from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -79,6 +80,18 @@ def test_a_groups_interval_is_the_one_that_what_its_tasks_share_gives(flow: Sett
     assert (group["low"], group["high"]) == pytest.approx((forth["low"], forth["high"]), abs=0.003)
     alone = joint_interval(ratios, [0.5, 0.5])
     assert group["high"] - group["low"] > 1.3 * (alone[1] - alone[0])
+
+
+def test_boards_say_what_made_their_intervals_and_places(flow: Settings, run: dict[str, Any]) -> None:
+    """Those of the tasks as their own figures do; that of both, as wide as the group's row, joins them."""
+    forth = run["scores"][0]
+    task, joined = (
+        until(flow.api, f"/v1/rankings?board={name}", holds=lambda found: found["rows"]) for name in (f"task:{forth['task']}", "twins")
+    )
+    (row,), (whole,) = task["rows"], joined["rows"]
+    assert (row["method"], whole["method"], forth["method"]) == ("Wilson", "Wilson, joined", "Wilson")
+    assert task["places_method"] == joined["places_method"] == "tests of all pairs, with Holm's correction"
+    assert (row["low"], row["high"]) == pytest.approx((forth["low"], forth["high"]))
 
 
 def test_truthfulqas_three_are_known_to_ask_the_same(tmp_path: Path) -> None:

@@ -94,3 +94,27 @@ def test_a_runs_page_says_how_its_prompts_are_dressed() -> None:
     why = {"unscored": "2 of 9 not scored", "why_unscored": [{"reason": "the thinking never ended", "samples": 2}]}
     assert "2: the thinking never ended" in drawn("run/head.html", run=RUN | times | why | {"chat": {}})
     assert "Prompts" not in drawn("run/head.html", run=RUN | times | {"chat": {}})
+
+
+def test_pages_say_what_made_their_intervals() -> None:
+    """Beside a judge's figures and agreement, below strengths and boards; nothing where there is none."""
+    known = {"value": 0.4, "low": 0.1, "high": 0.7, "why_undefined": None, "method": "bootstrap of documents"}
+    unknown = known | {"low": None, "high": None, "why_undefined": "too few", "method": None}
+    model = {"model": "m", "strength": known, "points": known, "equally_long": unknown}
+    one = {"why_undefined": None, "task": "t", "judge": "j", "bouts": 3, "documents": 30, "remarks": [], "models": [model]}
+    assert "Intervals by: bootstrap of documents." in drawn("run/people.html", corrections=[], strengths=[one])
+    alpha = {"alpha": 0.4, "low": 0.1, "high": 0.7, "answers": 4, "why_undefined": None, "method": "by answers"}
+    score = {"task": "t", "metric": "rating", "value": 4.0, "low": 3.0, "high": 5.0, "samples": 3, "not_scored": 0, "complete": True}
+    judged = {
+        "judgements": [{"run_id": "r", "judge": "j", "state": "completed", "message": None, "scores": [score | {"method": "Wilson"}]}],
+        "agreements": [{"judges": 2, "task": "t", "metric": "rating", "ordinal": alpha, "interval": alpha}], "next": None,
+    }  # fmt: skip
+    told = drawn("run/judgements.html", run=RUN, judged=judged, judged_paged=False)
+    assert "<small>Wilson</small>" in told and told.count("0.100 – 0.700; by answers") == 2
+    board = {"board": "t", "rows": [BOARD_ROW], "provisional": False, "chance_corrected": False, "left_out": []}
+    top = [BOARD_ROW | {"method": "Wilson, joined"}]
+    told = drawn(
+        "overview.html", board=board, top=top, spans=intervals(top), corrected=False, active=[], ended=[], results={}, speeds=[], agents=[],
+        dead_letters=0,
+    )  # fmt: skip
+    assert "Intervals by: Wilson, joined." in told

@@ -381,6 +381,7 @@ def test_the_page_shows_the_same() -> None:
     assert '<td class="n">× 0.50 (0.36 to 0.69)</td>' in page
     assert "Q4_K_M <small>reference: none</small>" in page
     assert page.count("<tr>") == 1 + 2 + 1 + 4
+    assert page.count("Intervals by: ") == 2 and "Intervals by: adjusted Wald." in page
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "a little"])
