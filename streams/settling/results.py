@@ -92,7 +92,7 @@ def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], Perfo
     if not speed.complete:
         return None
     about = {
-        "occurred_us": speed.latest_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
+        "occurred_us": speed.measured_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
     }  # fmt: skip
     return partial(_summarised, speed.taken(), elsewhere=run.served_elsewhere, slo=run.slo, about=about)
 
