@@ -55,15 +55,18 @@ class Care:
         self._stumbles.note_hung(self.silent(longest_s) or [f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing])
 
     @contextmanager
-    def beside(self, what: str) -> Iterator[Pulse]:
-        """While it lasts, a thread is at that beside all else: it gets nowhere where this pulse is silent, whatever is done meanwhile."""
+    def beside(self, what: str, *, patience: float = 1.0, told: bool = True) -> Iterator[Pulse]:
+        """While it lasts, a thread is at that beside all else: it gets nowhere where this pulse is silent, whatever is done meanwhile.
+
+        It may be silent so many times as long as others. `told`: it is suspected too where the process is killed meanwhile, or dies.
+        """
         pulse = Pulse()
-        with self._hands.holding([what], pulse=pulse):
+        with self._hands.holding([what], pulse=pulse, patience=patience, told=told):
             yield pulse
 
     def silent(self, longest_s: float) -> list[str]:
         """What threads are at beside all else, and get nowhere with for longer than that."""
-        return [one.keys[0] for one in self._hands.held if one.pulse and one.pulse.silent_s > longest_s]
+        return [one.keys[0] for one in self._hands.held if one.pulse and one.pulse.silent_s > longest_s * one.patience]
 
     def did_not_run(self) -> None:
         """The process was stopped by others for a while: nothing was silent by itself."""

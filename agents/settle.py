@@ -10,13 +10,14 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
 from agents.asking_again import Waiting, ask_again, in_vain, is_due
-from agents.care import give_up
+from agents.care import TWICE, Care, give_up
 from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import now_us, producer
@@ -29,7 +30,7 @@ from schemas.event import Event
 from schemas.results import PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import RunChanged, RunState
 from schemas.settled import LeftOut, RunSettled
-from streams.errors import Temporary
+from streams.errors import Permanent, Temporary
 from streams.quality.scores import Key, TaskScores
 from streams.settling import results
 from streams.settling.dumping import VERSION, dumped, loaded, pictured
@@ -40,6 +41,8 @@ PROVISIONAL_EVERY_S = 1.0
 SHARE = 20  # provisional figures of a task take at most a twentieth of the time
 LONGEST_TOLD = 1000
 STAMP = "agents.settle"
+PATIENT_EACH = 100_000  # samples take a second or two: they are never more than that of what may hang
+T = TypeVar("T")
 log_line = structlog.get_logger()
 
 
@@ -77,8 +80,9 @@ class Settling:
     version = VERSION
     inputs: Sequence[Sequence[Topic]] = ((RESULTS,), INPUTS)
 
-    def __init__(self, log: Log, aggregating: Aggregating) -> None:
+    def __init__(self, log: Log, aggregating: Aggregating, care: Care) -> None:
         self._log = log
+        self._care = care
         self._aggregating = aggregating
         self._builds = Builds(log)
         self._asking: dict[str, asyncio.Task[None]] = {}
@@ -229,14 +233,25 @@ class Settling:
             return
         built, scores = await self._builds.of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
-        parts, groups = await asyncio.to_thread(_gathered, scores, results.means(planned))
+        size = planned.samples * planned.repeats
+        parts, groups = await self._beside(run, partial(_gathered, scores, results.means(planned)), size=size)
         known = await self._aggregating.all_of(
             built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
         )
         work = partial(results.scored, run, task, aggregate=known, stamp=producer(STAMP), taken=(found[0], scores))
-        if event := await asyncio.to_thread(work):
+        if event := await self._beside(run, work, size=size):
             await self._write(event)
             said.scores[task] = event
+
+    async def _beside(self, run: Run, work: Callable[[], T], *, size: int) -> T:
+        """What some work gives over so many samples or requests of a run, in a thread; where that gets nowhere, the process ends.
+
+        Raises: Permanent, where processes did so again and again.
+        """
+        if self._care.suspects(_what(run), times=TWICE):
+            raise Permanent("the processor hung over it again and again", code="settling-hangs")
+        with self._care.beside(_what(run), patience=1 + size / PATIENT_EACH, told=False):
+            return await asyncio.to_thread(work)
 
     async def _summarise(self, run: Run, said: Said) -> None:
         """Says the speed of a workload whose measurements are all here. What a long load comes to takes seconds, beside the loop."""
@@ -245,7 +260,7 @@ class Settling:
             work = results.summarising(run, job_id, stamp=producer(STAMP)) if known != said.measured.get(job_id) else None
             if work is None:
                 continue
-            event = await asyncio.to_thread(work)
+            event = await self._beside(run, work, size=run.plan.perf_requests or 0 if run.plan else 0)
             if said.speed is None or said.speed.event_id != event.event_id:
                 await self._write(event)
                 said.speed = event
@@ -338,6 +353,10 @@ class Settling:
             said.next_s[task] = ended + SHARE * (ended - started)
 
 
+def _what(run: Run) -> str:
+    return f"settled {run.run_id}"
+
+
 def _gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:
     """What a task's own functions aggregate, and which of it belong together."""
     parts = scores.parts(means=means)
@@ -353,7 +372,7 @@ async def main(settings: Settings) -> None:
     async with Log(settings, client_id=STAMP) as log:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
         with Aggregating(limit_s=settings.aggregate_limit_s) as aggregating:
-            settling = Settling(log, aggregating)
+            settling = Settling(log, aggregating, Care("settle", log, settings))
             shards = Shards(log, settings, worker="settle", fold=settling)
             settling.next_of = shards.next_of
             ticking = asyncio.create_task(or_end(settling.progress(shards.states_now), what="provisional scores"))

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 import structlog
@@ -33,12 +33,15 @@ LONGEST_TOLD: Final = 1000
 class Held:
     """Things in hand together. `near`: the one that is worked at is among them, or what follows from one.
 
-    `pulse`: that of a thread which works at it beside all else.
+    `pulse`: that of a thread which works at it beside all else, and may be silent so many times as long (`patience`). `told`: who is killed
+    may be killed over it.
     """
 
     keys: Sequence[str]
     near: bool = False
     pulse: Pulse | None = None
+    patience: float = 1.0
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,10 @@ class InHand:
         return list(self._held.copy().values())  # also for a thread that watches
 
     @contextmanager
-    def holding(self, keys: Sequence[str], *, near: bool = False, pulse: Pulse | None = None) -> Iterator[None]:
-        """These are in hand while it lasts."""
+    def holding(self, keys: Sequence[str], *, near: bool = False, **beside: Any) -> Iterator[None]:
+        """These are in hand while it lasts; `beside`: what more a `Held` says."""
         self._taken += 1
-        number, self._held[self._taken] = self._taken, Held(keys, near, pulse)
+        number, self._held[self._taken] = self._taken, Held(keys, near, **beside)
         self._write()
         try:
             yield
@@ -112,7 +115,7 @@ class InHand:
         if self._left:
             return
         try:
-            told = json.dumps([[one.near, list(one.keys)] for one in self.held if not self._waits]).encode()
+            told = json.dumps([[one.near, list(one.keys)] for one in self.held if one.told and not self._waits]).encode()
             if self._file is None:
                 self._file = _opened(self._path)
                 self._fault = os.open(self._path.with_suffix(FAULT), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

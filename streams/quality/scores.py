@@ -101,6 +101,7 @@ class TaskScores:
         if isinstance(event, SampleNotScored):
             if sample not in self.missing:
                 self.not_scored.setdefault(sample, event.reason)
+            self.latest_us = max(self.latest_us, event.occurred_us)
         elif sample not in self.cells.setdefault((event.filter, event.metric), {}):
             value = event.value if countable(event.value) else None
             self.cells[event.filter, event.metric][sample] = Cell(value, event.parts_json, event.cluster)
@@ -108,7 +109,7 @@ class TaskScores:
             self.missing[sample] = left = self.missing.get(sample, event.metrics) - 1
             self.scored += left == 0
             self.not_scored.pop(sample, None)
-        self.latest_us = max(self.latest_us, event.occurred_us)
+            self.latest_us = max(self.latest_us, event.occurred_us)  # of a sample that is answered once more the first time stays
 
     def settled(self, sample: Sample) -> bool:
         """The sample has all of its scores, or is said to be not scorable."""

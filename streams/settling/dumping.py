@@ -38,7 +38,8 @@ def _pictured(run: Run) -> Run:
 
 
 def _pictured_speed(speed: Speed) -> Speed:
-    return replace(speed, attempts={number: one.pictured() for number, one in speed.attempts.items()}, unnamed=speed.unnamed.pictured())
+    attempts = {number: one.pictured() for number, one in speed.attempts.items()}
+    return replace(speed, attempts=attempts, unnamed=speed.unnamed.pictured(), latest=dict(speed.latest))
 
 
 def dumped(open_runs: OpenRuns) -> bytes:
@@ -184,7 +185,8 @@ def _by_sample(columns: Any) -> dict[tuple[int, int], Any]:
 def _speed(speed: Speed, timed: Callable[[Timings], Any]) -> Json:
     finished = speed.finished
     return {
-        "job_id": speed.job_id, "latest_us": speed.latest_us, "finished": [finished.attempt, dict(finished.counts)] if finished else None,
+        "job_id": speed.job_id, "latest_us": speed.latest_us, "latest": sorted(speed.latest.items()),
+        "finished": [finished.attempt, dict(finished.counts)] if finished else None,
         "unnamed": timed(speed.unnamed), "attempts": {number: timed(one) for number, one in speed.attempts.items()},
     }  # fmt: skip
 
@@ -192,7 +194,8 @@ def _speed(speed: Speed, timed: Callable[[Timings], Any]) -> Json:
 def _loaded_speed(told: Json) -> Speed:
     attempts = {int(number): timings.loaded(one) for number, one in told["attempts"].items()}
     finished = performance.Finished(*told["finished"]) if told["finished"] else None
-    return Speed(told["job_id"], attempts, timings.loaded(told["unnamed"]), finished, told["latest_us"])
+    latest = {int(attempt): at_us for attempt, at_us in told["latest"]}
+    return Speed(told["job_id"], attempts, timings.loaded(told["unnamed"]), finished, told["latest_us"], latest)
 
 
 def _used(used: Used) -> Json:

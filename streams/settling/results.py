@@ -39,8 +39,10 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken:
     version, scores = found
     main, expected = (planned.main_filter, planned.main_metric), run.expected(task) or 0
     figures = scores.figures(aggregate, means=means(planned), sequential=_sequential(run, task, scores), setups=planned.setup_numbers)
+    # What is scored after a task has stopped counts for nothing, also not for the time.
+    latest_us = run.stops[task].occurred_us if task in run.stops else scores.latest_us
     return held(RunScored(
-        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
+        occurred_us=latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
         figures=adaptive.figures(figures, planned, scores.values(main)),
         documents=packed(scores.values(main), scores.clusters(main)),
@@ -90,7 +92,7 @@ def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], Perfo
     if not speed.complete:
         return None
     about = {
-        "occurred_us": speed.latest_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
+        "occurred_us": speed.measured_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
     }  # fmt: skip
     return partial(_summarised, speed.taken(), elsewhere=run.served_elsewhere, slo=run.slo, about=about)
 

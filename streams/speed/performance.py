@@ -23,6 +23,7 @@ from streams.speed.timings import Taken, Timings
 FORMULA_VERSION = "performance-6"
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
 BOUNDS_NS = (*(step * 10**power for power in range(4, 11) for step in (1, 2, 5)), 10**11)
+NO_ATTEMPT = -1
 OURS = frozenset({"engine", "chunks"})  # what counts the tokens of an engine here; chunks: before it was said
 HISTOGRAMS = ("ttft", "itl", "e2e")
 
@@ -48,7 +49,8 @@ class Finished:
 class Speed:
     """What is known of a workload job. `job_id` names it in readings; `unnamed`: readings that name no attempt, which may be of any.
 
-    `added`: how many events were folded in since it is in memory.
+    `latest`: the time of each attempt's latest event, `unnamed` ones under NO_ATTEMPT. `added`: how many events were folded in since it is
+    in memory.
     """
 
     job_id: str
@@ -56,6 +58,7 @@ class Speed:
     unnamed: Timings = field(default_factory=Timings)
     finished: Finished | None = None
     latest_us: int = 0
+    latest: dict[int, int] = field(default_factory=dict)
     added: int = 0
 
     def add(self, event: RequestTimed | TokensTimed | ResourceRead | JobChanged) -> None:
@@ -63,10 +66,12 @@ class Speed:
         match event:
             case RequestTimed() | TokensTimed():
                 self._attempt(event.attempt).add(event)
+                self._came(event.attempt, event.occurred_us)
             case ResourceRead():
                 self._read(event)
             case JobChanged(state="finished") if self.finished is None or event.attempt < self.finished.attempt:
                 self.finished = Finished(event.attempt, event.counts)
+                self._came(event.attempt, event.occurred_us)
         self.latest_us, self.added = max(self.latest_us, event.occurred_us), self.added + 1
 
     def _attempt(self, attempt: int) -> Timings:
@@ -79,6 +84,16 @@ class Speed:
         mine = [attempt for job_id, attempt in zip(event.jobs_active, event.attempts, strict=False) if job_id == self.job_id]
         for timings in [self._attempt(attempt) for attempt in mine] or [self.unnamed]:
             timings.add(event)
+        for attempt in mine or [NO_ATTEMPT]:
+            self._came(attempt, event.occurred_us)
+
+    def _came(self, attempt: int, at_us: int) -> None:
+        self.latest[attempt] = max(self.latest.get(attempt, 0), at_us)
+
+    @property
+    def measured_us(self) -> int:
+        """The time of the latest event of all that counts: what else is told of other attempts, and whenever, changes nothing of it."""
+        return max(self.latest.get(self._number(), 0), self.latest.get(NO_ATTEMPT, 0))
 
     @property
     def complete(self) -> bool:
@@ -94,8 +109,10 @@ class Speed:
 
     def _chosen(self) -> Timings:
         """The finished attempt; before that the newest."""
-        number = self.finished.attempt if self.finished else max(self.attempts, default=0)
-        return self.attempts.get(number, Timings())
+        return self.attempts.get(self._number(), Timings())
+
+    def _number(self) -> int:
+        return self.finished.attempt if self.finished else max(self.attempts, default=0)
 
     def taken(self) -> Taken:
         """What the attempt that counts has measured: the finished one; before that the newest."""

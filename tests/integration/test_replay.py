@@ -161,7 +161,6 @@ def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
     asyncio.run(command(f"ALTER TABLE sample_order DELETE WHERE run_id = '{run_id}' AND value >= 7 SETTINGS mutations_sync = 1"))
     named = rf"sample_order: sample \d of {run_id}, assay_agreement, \w+ is so in the live database alone"
     assert not found.equal and re.fullmatch(named, found.difference or "")
-    assert verdict(flow, run_id).equal
 
     sets = "INSERT INTO sample_sets SELECT run_id, task, 'scored', filter, metric, repeat, groupBitmapState(toUInt64({})) FROM fact_scores"
     of_run = f"WHERE run_id = '{run_id}' GROUP BY run_id, task, filter, metric, repeat"

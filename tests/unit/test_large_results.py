@@ -3,6 +3,7 @@
 import asyncio
 import random
 import zlib
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.aggregating import Aggregating
+from agents.care import Care
 from agents.settle import Here, Settling
 from infra.deriving import _differing
 from infra.kafka import Log, Record
 from infra.kafka.records import MAX_RECORD_BYTES
+from infra.settings import Settings
 from schemas.codec import size
 from schemas.released import released_codec
 from schemas.results import RunScored
@@ -188,9 +191,10 @@ def many_figures(count: int) -> tuple[RunChanged, list[Record]]:
     return change, [memory.write(scored(R, 0, 1.0, metric=name, metrics=count)) for name in names]
 
 
-def lived(run_id: str, memory: InMemory, change: RunChanged, scores: list[Record]) -> Run | None:
+def lived(home: Path, memory: InMemory, change: RunChanged, scores: list[Record]) -> Run | None:
     """What is left of a run that Settling was told of, once it has said all of it; its events come back as the log gives them."""
-    settling, state = Settling(cast("Log", memory), Aggregating(limit_s=1.0)), Here(OpenRuns())
+    log = cast("Log", memory)
+    settling, state = Settling(log, Aggregating(limit_s=1.0), Care("settle", log, Settings(home=home))), Here(OpenRuns())
 
     async def act() -> None:
         for record in [memory.write(change), *scores]:
@@ -204,13 +208,13 @@ def lived(run_id: str, memory: InMemory, change: RunChanged, scores: list[Record
                         await settling.fold(state, record)
 
     asyncio.run(act())
-    return state.runs.runs.get(run_id)
+    return state.runs.runs.get(R)
 
 
-def test_scores_that_no_record_holds_are_the_runs_failure_with_its_reason_and_its_result_is_said() -> None:
+def test_scores_that_no_record_holds_are_the_runs_failure_with_its_reason_and_its_result_is_said(tmp_path: Path) -> None:
     """It is forgotten then, like any run that is over: it neither stays open nor is passed over."""
     memory = InMemory()
-    left = lived(R, memory, *many_figures(120))
+    left = lived(tmp_path, memory, *many_figures(120))
     said = [record.event for records in memory.records.values() for record in records]
     (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
     assert failed.reason_code == "cannot-settle"
@@ -221,10 +225,10 @@ def test_scores_that_no_record_holds_are_the_runs_failure_with_its_reason_and_it
     assert not [one for one in said if isinstance(one, RunScored)] and RUN_SCORES.name not in {topic for topic, _ in memory.records}
 
 
-def test_scores_that_a_record_holds_complete_their_run() -> None:
+def test_scores_that_a_record_holds_complete_their_run(tmp_path: Path) -> None:
     """The same run, with fewer metrics."""
     memory = InMemory()
-    assert lived(R, memory, *many_figures(20)) is None
+    assert lived(tmp_path, memory, *many_figures(20)) is None
     states = [record.event.state for (topic, _), each in memory.records.items() if topic == RUNS.name for record in each
               if isinstance(record.event, RunChanged)]  # fmt: skip
     assert states == ["planned", "completed"]

@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from agents.aggregating import Aggregating
 from agents.asking_again import Waiting, ask_again, is_due
+from agents.care import Care
 from agents.settle import Here, Settling
 from infra.deriving import _recomputed
 from infra.kafka import Log, Record
 from infra.partitioning import partition_for
+from infra.settings import Settings
 from schemas.event import Event
 from schemas.measurements import SampleAnswered
 from schemas.results import RunScored, SampleScored
@@ -36,9 +39,10 @@ NAMES = ("acc", *(f"{number:0400000}" for number in range(6)))  # of metrics; no
 class World:
     """A log, a worker that settles what comes on it, and the boards that follow."""
 
-    def __init__(self) -> None:
-        self.log = InMemory()
-        self.settling, self.state = Settling(cast("Log", self.log), Aggregating(limit_s=1.0)), Here(OpenRuns())
+    def __init__(self, home: Path, *, hang_s: float = 300.0) -> None:
+        self.log, self.settings = InMemory(), Settings(home=home, hang_s=hang_s)
+        self.care = Care("settle", cast("Log", self.log), self.settings)
+        self.settling, self.state = Settling(cast("Log", self.log), Aggregating(limit_s=1.0), self.care), Here(OpenRuns())
 
     def say(self, *events: Event) -> None:
         """Writes events, lets the run be settled, and gives back to the worker what was said of it."""
@@ -87,9 +91,9 @@ def plan() -> RunChanged:
 
 
 @pytest.fixture
-def world() -> World:
+def world(tmp_path: Path) -> World:
     """One run of one sample, settled by the scorer "1"."""
-    world = World()
+    world = World(tmp_path)
     world.say(plan(), scored(R, 0, 1.0))
     assert [one.left_out for one in world.results] == [()]
     assert world.state.runs.runs == {}
@@ -155,9 +159,9 @@ def asked(world: World) -> list[int]:
     return [one.ordinal for one in new if isinstance(one, SampleAnswered)]
 
 
-def test_a_run_in_whose_midst_a_newer_scorer_came_is_scored_by_it_whole() -> None:
+def test_a_run_in_whose_midst_a_newer_scorer_came_is_scored_by_it_whole(tmp_path: Path) -> None:
     """Else it would stay open for ever, at 100 %. While samples are to be scored by anybody, nobody is asked again."""
-    world = World()
+    world = World(tmp_path)
     world.say(planned(R, samples=3), *answered(0, 1, 2), *by("1", 0, 1))
     assert asked(world) == []
     world.say(*by("2", 1))
@@ -169,9 +173,9 @@ def test_a_run_in_whose_midst_a_newer_scorer_came_is_scored_by_it_whole() -> Non
     assert world.state.runs.runs == {}
 
 
-def test_a_run_that_a_newer_scorer_has_begun_to_score_anew_is_scored_by_it_whole() -> None:
+def test_a_run_that_a_newer_scorer_has_begun_to_score_anew_is_scored_by_it_whole(tmp_path: Path) -> None:
     """As one of whose last answers came to it once more, and no others."""
-    world = World()
+    world = World(tmp_path)
     world.say(
         planned(R, samples=2, tasks=("t", "u")), *answered(0, 1), *by("1", 0, 1), scored(R, 0, 1.0, task="u"), scored(R, 1, 1.0, task="u")
     )
@@ -181,9 +185,9 @@ def test_a_run_that_a_newer_scorer_has_begun_to_score_anew_is_scored_by_it_whole
     assert asked(world) == [0]
 
 
-def test_a_run_is_asked_again_where_it_is_quiet_and_ever_less_often() -> None:
+def test_a_run_is_asked_again_where_it_is_quiet_and_ever_less_often(tmp_path: Path) -> None:
     """Of one scorer alone nothing is lacking."""
-    world, waiting = World(), Waiting()
+    world, waiting = World(tmp_path), Waiting()
     world.say(planned(R, samples=4), *by("1", 0, 1))
     run = world.state.runs.run(R)
     assert not is_due(run, waiting, now_s=1e6)

@@ -90,6 +90,23 @@ def test_all_that_is_said_is_the_same_in_any_interleaving_and_snapshot(seed: int
     assert (energy[ANSWER, 1], energy[ANSWER, 2]) == (100, 50)
 
 
+def test_what_was_said_of_a_complete_run_is_said_alike_after_more_came_that_does_not_count() -> None:
+    """To the last field: samples that are answered once more, later, and what another attempt measured."""
+    runs, said_then = OpenRuns(), list[Any]()
+    for event in (event for part in partitions([1.0, 0.0], []) for event in part):
+        runs.fold(event)
+    late = {"occurred_us": 10**9}
+    more: list[Event] = [scored(R, n, 0.5).model_copy(update=late) for n in range(2)]
+    more += [timed(1, sent=1, first=2, ended=3, tokens=3).model_copy(update=late | {"attempt": 7})]
+    more += [arrived(1, [1, 2, 3], [1, 1, 1]).model_copy(update=late | {"attempt": 7})]
+    for again in (None, *more):
+        if again:
+            runs.fold(again)
+        said_then.append(said(loaded(dumped(runs)).run(R))[:2])
+    assert [type(one).__name__ for one in said_then[0]] == ["RunScored", "PerformanceSummarised"]
+    assert all(one == said_then[0] for one in said_then)
+
+
 @given(st.integers(0, 2**32), st.lists(st.sampled_from([0.0, 1.0]), min_size=1, max_size=4), st.data())
 def test_a_picture_of_open_runs_stays_what_it_is_while_they_go_on(seed: int, values: list[float], data: st.DataObject) -> None:
     """Its bytes are made in another thread, later: they are those of the moment at which it was taken."""

@@ -92,6 +92,18 @@ def test_where_a_task_ends_follows_from_its_scores_alone(seed: int, more: int) -
     assert figure.low is not None and figure.high is not None and figure.high - figure.low <= 0.2
 
 
+def test_what_a_stopped_task_comes_to_is_said_alike_whatever_is_scored_after_it() -> None:
+    """To the last field: else a replay would find another event under its id."""
+    order, said = stopping.order("build-t", SAMPLES), []
+    every = [scored(R, ordinal, right(ordinal)).model_copy(update={"occurred_us": 1000 + n}) for n, ordinal in enumerate(order)]
+    for more in (0, 1, 50):
+        results = OpenRuns()
+        for event in (may_stop(), *every[: 200 + more], stopped(200)):
+            results.fold(event)
+        said.append(task_scored(results.run(R), "t", aggregate=of_mean, stamp=HEADER["producer"]))
+    assert said[0] is not None and said[0] == said[1] == said[2]
+
+
 def stopped(samples: int) -> TaskStopped:
     """The task of the run has stopped there."""
     return TaskStopped(
