@@ -40,6 +40,8 @@ from streams.quality.generation import check_taken
 # Requests that are laid out together: enough that rows pack well, few enough that first answers are early.
 WINDOW: Final = 256
 LOGIT_BYTES: Final = 4
+# Keys and values that rows have copies of, as a share of the weights: a step reads weights once, and copies go by several times.
+COPIED_RATIO: Final = 0.25
 
 
 class Onnx:
@@ -103,8 +105,9 @@ class Onnx:
             raise _unloadable(facts, error) from error
         logits = model_memory.scored_at_once(vocabulary, LOGIT_BYTES)
         # A graph that keeps nothing has room for all.
-        kept = kept_bytes // facts.kv_bytes_per_token if facts.kv_bytes_per_token else model_memory.TOKENS_AT_ONCE**2
-        self._room = Room(budget, logits, kept)
+        per_token, none = facts.kv_bytes_per_token, model_memory.TOKENS_AT_ONCE**2
+        kept, copied = (size // per_token if per_token else none for size in (kept_bytes, int(facts.weights_bytes * COPIED_RATIO)))
+        self._room = Room(budget, logits, kept, copied)
         roots = Roots(self._graph, self._bears, self._room)
         self._likelihoods = Likelihoods(self._graph, self._bears, roots=roots, room=self._room, dtype=facts.dtype)
         self._texts = Texts(self._graph, self._bears, tokenizer, _own(facts), roots=roots, room=self._room, dtype=facts.dtype)

@@ -18,15 +18,17 @@ KEPT_RATIO: Final = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much goes through at once: `tokens`; so many of them that their logits bear it; and so many with their past."""
+    """How much goes through at once: `tokens`; so many that their logits bear it; so many with their past; and with one copied for them."""
 
     tokens: int
     logits: int
     kept: int
+    copied: int
 
     def rows(self, *, before: int, longest: int) -> int:
         """How many rows of that length fit behind a past."""
-        return max(1, min(self.tokens // max(1, longest), self.kept // max(1, before + longest)))
+        most = min(self.kept, self.copied) if before else self.kept
+        return max(1, min(self.tokens // longest, most // (before + longest)))
 
 
 class Roots:
