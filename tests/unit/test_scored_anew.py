@@ -198,9 +198,9 @@ def test_a_run_is_asked_again_where_it_is_quiet_and_ever_less_often(tmp_path: Pa
     assert [second for second in range(1000, 1031) if is_due(run, waiting, now_s=float(second))] == [1030]
 
 
-def test_a_run_whose_newer_scorer_nobody_is_closes_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_whose_newer_scorer_nobody_is_closes_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A version that somebody named in one score would have its answers written again each hour, for ever; another score opens it again."""
-    world, (forged,) = World(), by("zzz", 1)
+    world, (forged,) = World(tmp_path), by("zzz", 1)
     world.say(planned(R, samples=2), *answered(0, 1), *by("1", 0, 1))
     for _ in range(2):
         world.say(forged)
