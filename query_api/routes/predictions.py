@@ -52,7 +52,7 @@ class PredictionAsked(Shape):
     by: str = Field(default="anonymous", max_length=200, description="who asks")
 
 
-class Measured(Shape):
+class MeasuredSince(Shape):
     """A figure that was measured after it was predicted, by the first run that did."""
 
     figure: str
@@ -86,7 +86,7 @@ class Prediction(Shape):
     formula_version: str
     inputs_digest: str
     input_runs: tuple[str, ...] = Field(description="all runs that it was learned from")
-    measured: tuple[Measured, ...]
+    measured: tuple[MeasuredSince, ...]
 
 
 class PredictionsAsked(Paged):
@@ -137,7 +137,7 @@ def told(made: PredictionMade, came: list[Came]) -> Prediction:
     fields = set(Prediction.model_fields) - {"made_us", "measured"}
     measured = defaultdict(list)
     for one in came:
-        measured[one.prediction_id].append(Measured.model_validate({name: getattr(one, name) for name in Measured.model_fields}))
+        measured[one.prediction_id].append(MeasuredSince.model_validate({name: getattr(one, name) for name in MeasuredSince.model_fields}))
     own = tuple(measured[made.prediction_id])
     return Prediction(made_us=made.occurred_us, measured=own, **{name: getattr(made, name) for name in fields})
 
@@ -150,8 +150,10 @@ def wanted(asked: PredictionAsked) -> Wanted:
 
 
 async def predict(call: Call[Nothing, PredictionAsked]) -> Prediction:
-    """Predicts latencies, tokens/s, memory and energy of a model that nobody has measured so. Each figure says how good such predictions
-    are; beyond what was measured nothing is said. The same question to the same measurements is the same prediction."""
+    """Predicts latencies, tokens/s, memory and energy of what nobody has measured, each figure with how good such predictions are.
+
+    Far from what was measured nothing is said, and why. The same question to the same measurements is the same prediction.
+    """
     made = await call.state.predicting.predicted(wanted(call.body), call.state.log.publish)
     return told(made, await call.state.predicting.came([made]))
 

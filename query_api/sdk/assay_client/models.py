@@ -782,6 +782,32 @@ class LoadSender(Shape):
     pacing_error_p99_s: float | None
 
 
+class Measured(Shape):
+    """A figure with its standard error and 95 % interval over n answers; what is null, perhaps the interval alone, says why."""
+
+    value: float | None
+    stderr: float | None
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+    why_undefined: str | None
+
+
+class MeasuredSince(Shape):
+    """A figure that was measured after it was predicted, by the first run that did."""
+
+    figure: str
+    run_id: str
+    measured: float
+    within: bool
+    """the interval has it"""
+    error_ratio: float
+    """predicted over measured, less 1"""
+    roofline_error_ratio: float
+    """the same of what the hardware could do at best"""
+
+
 class ModelPublished(Shape):
     """When the model was published, and what says so: request or README.md."""
 
@@ -1921,32 +1947,6 @@ class Workload(Shape):
     think_s: float = 0.0
 
 
-class QueryApiRoutesLabelsMeasured(Shape):
-    """A figure with its standard error and 95 % interval over n answers; what is null, perhaps the interval alone, says why."""
-
-    value: float | None
-    stderr: float | None
-    low: float | None
-    high: float | None
-    n: int
-    method: str
-    why_undefined: str | None
-
-
-class QueryApiRoutesPredictionsMeasured(Shape):
-    """A figure that was measured after it was predicted, by the first run that did."""
-
-    figure: str
-    run_id: str
-    measured: float
-    within: bool
-    """the interval has it"""
-    error_ratio: float
-    """predicted over measured, less 1"""
-    roofline_error_ratio: float
-    """the same of what the hardware could do at best"""
-
-
 class AgentRow(Shape):
     """An agent as its last heartbeat told it."""
 
@@ -2085,12 +2085,12 @@ class Correction(Shape):
     task: str
     metric: str
     against_run: AgainstRun1 | None
-    judged: QueryApiRoutesLabelsMeasured
-    people: QueryApiRoutesLabelsMeasured
-    corrected: QueryApiRoutesLabelsMeasured
+    judged: Measured
+    people: Measured
+    corrected: Measured
     tuning: float | None
     """how much the judge is worth to it, 0 to 1: λ of PPI++"""
-    bias: QueryApiRoutesLabelsMeasured
+    bias: Measured
     """the judge's values less people's, on the same answers"""
     agreement: Agreed
     """of judge and people"""
@@ -2241,7 +2241,7 @@ class Prediction(Shape):
     inputs_digest: str
     input_runs: list[str]
     """all runs that it was learned from"""
-    measured: list[QueryApiRoutesPredictionsMeasured]
+    measured: list[MeasuredSince]
 
 
 class PredictionPage(Shape):
