@@ -6,8 +6,8 @@ settled by a task of its own: an aggregation that takes minutes holds up no othe
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -233,7 +233,7 @@ class Settling:
             return
         built, scores = await self._builds.of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
-        size = planned.samples * planned.repeats
+        size = _size(run, task)
         parts, groups = await self._beside(run, partial(_gathered, scores, results.means(planned)), size=size)
         known = await self._aggregating.all_of(
             built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
@@ -248,10 +248,16 @@ class Settling:
 
         Raises: Permanent, where processes did so again and again.
         """
+        with self._in_hand(run, size=size):
+            return await asyncio.to_thread(work)
+
+    @contextmanager
+    def _in_hand(self, run: Run, *, size: int) -> Iterator[None]:
+        """While it lasts something of a run is worked out, here or in a thread. Raises: as `_beside`."""
         if self._care.suspects(_what(run), times=TWICE):
             raise Permanent("the processor hung over it again and again", code="settling-hangs")
         with self._care.beside(_what(run), patience=1 + size / PATIENT_EACH, told=False):
-            return await asyncio.to_thread(work)
+            yield
 
     async def _summarise(self, run: Run, said: Said) -> None:
         """Says the speed of a workload whose measurements are all here. What a long load comes to takes seconds, beside the loop."""
@@ -283,7 +289,9 @@ class Settling:
 
     async def _stop(self, run: Run, task: str) -> None:
         """Says that a task is known well enough, where it is."""
-        if stop := results.stopped(run, task, stamp=producer(STAMP)):
+        with self._in_hand(run, size=_size(run, task)):
+            stop = results.stopped(run, task, stamp=producer(STAMP))
+        if stop:
             await self._write(stop)
             run.take(stop)
             log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
@@ -347,7 +355,9 @@ class Settling:
                 continue
             started = time.monotonic()
             await self._stop(run, task)
-            if event := results.progressed(run, task, version, stamp=producer(STAMP)):
+            with self._in_hand(run, size=_size(run, task)):
+                event = results.progressed(run, task, version, stamp=producer(STAMP))
+            if event:
                 await self._write(event)
             ended = time.monotonic()
             said.next_s[task] = ended + SHARE * (ended - started)
@@ -355,6 +365,12 @@ class Settling:
 
 def _what(run: Run) -> str:
     return f"settled {run.run_id}"
+
+
+def _size(run: Run, task: str) -> int:
+    """How many samples a task has, repeats and all."""
+    planned = run.planned(task)
+    return planned.samples * planned.repeats if planned else 0
 
 
 def _gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:

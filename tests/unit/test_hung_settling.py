@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from agents.ending import CRASHED, _watching, end_where_hung
 from infra.in_hand import HANDS
 from infra.stumbles import SURE, Stumbles
 from schemas.runs import RunChanged
-from schemas.settled import RunSettled
+from schemas.settled import RunProgressed, RunSettled
 from streams.settling import results
 from tests.runs import run_named
 from tests.unit.test_results import planned, scored
@@ -20,7 +21,7 @@ from tests.unit.test_scored_anew import HOME, R, World
 
 HANG_S: Final = 0.5
 OTHER: Final = run_named("another")
-once = results.scored
+once, provisional = results.scored, results.progressed
 
 
 def hanging(run: Any, *given: Any, **named: Any) -> Any:
@@ -38,14 +39,14 @@ async def settled(world: World) -> None:
     )
 
 
-def ended(home: Path) -> int:
-    """How a process ended that settles them."""
+def ended(home: Path, act: Callable[[World], Coroutine[Any, Any, Any]] = settled) -> int:
+    """How a process ended that does so."""
     while _watching.is_set():
         time.sleep(0.01)
     if (child := os.fork()) == 0:
         HANDS.clear()
         try:
-            asyncio.run(settled(World(home, hang_s=HANG_S)))
+            asyncio.run(act(World(home, hang_s=HANG_S)))
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -66,6 +67,34 @@ def test_a_run_over_which_the_settler_hangs_fails_by_the_third_start(tmp_path: P
     assert failed.reason_code == "cannot-settle" and "the processor hung over it again and again" in (failed.message or "")
     said = {(one.run_id, one.state, one.final) for one in every if isinstance(one, RunSettled)}
     assert said == {(R, "failed", True), (OTHER, "completed", True)}
+
+
+def looping(run: Any, *given: Any, **named: Any) -> Any:
+    """Never comes to an end over one run, on the event loop itself."""
+    while run.run_id == R:
+        pass
+    return provisional(run, *given, **named)
+
+
+async def looked_at(world: World) -> list[str]:
+    """Says where two runs stand that have half of their samples; the runs of which it was said."""
+    end_where_hung(world.care, world.settings)
+    for run in (R, OTHER):
+        for event in (planned(run, samples=2), scored(run, 0, 1.0)):
+            await world.settling.fold(world.state, world.log.write(event, partition=HOME))
+    for run_id in (OTHER, R):
+        await world.settling._told_progress(world.state, world.state.runs.run(run_id))
+    every = [one.event for records in world.log.records.values() for one in records]
+    return [one.run_id for one in every if isinstance(one, RunProgressed)]
+
+
+def test_provisional_figures_that_hang_are_left_out_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It blocks the loop, so that nothing else is seen to move: what was in hand is what the next start knows."""
+    monkeypatch.setattr(results, "progressed", looping)
+    for starts in (1, 2):
+        assert ended(tmp_path, looked_at) == CRASHED
+        assert Stumbles(World(tmp_path).settings, worker="settle").hangs(f"settled {R}") == starts * SURE
+    assert asyncio.run(looked_at(World(tmp_path, hang_s=HANG_S))) == [OTHER]
 
 
 def test_figures_of_very_many_samples_may_take_longer(tmp_path: Path) -> None:
