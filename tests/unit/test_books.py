@@ -188,7 +188,8 @@ def rightly(share: float) -> dict[int, float]:
 
 LOST: Final[dict[str, tuple[dict[int, float], str]]] = {
     "no sample is scored": ({}, "a figure of a"),
-    "it shares no sample": ({40: 1.0, 41: 1.0}, "a sample of a that the others have"),
+    "it shares no sample": ({40: 1.0, 41: 1.0}, "most of the samples of a that the others have"),
+    "it shares few": ({n: 1.0 for n in range(19)}, "most of the samples of a that the others have"),
 }
 
 
@@ -221,6 +222,16 @@ def test_a_run_that_stopped_without_a_figure_stands_apart(figure: float | None) 
     board = standing("task:a", of(1, task, rightly(0.5)), of(2, task, few, figure=0.9), of(3, task, few, figure=figure))
     assert board[run_named(3)] == (None, None, None, None, ("a figure of a",))
     assert [board[run_named(number)][:2] for number in (2, 1)] == [(1, 0.9), (2, 0.5)]
+
+
+def test_runs_are_ranked_by_what_all_share_as_long_as_that_is_half() -> None:
+    """Each may lack another half but one sample; of two alone nobody can tell which lacks what."""
+    task = measured.planned("a", documents=40)
+    whole, half = [of(number, task, rightly(0.25 * number)) for number in (1, 2)], of(3, task, {n: 1.0 for n in range(20, 40)})
+    board = standing("task:a", *whole, half)
+    assert [board[run_named(number)][:2] for number in (1, 2, 3)] == [(2, 0.0), (2, 0.0), (1, 1.0)]
+    pair = standing("task:a", of(1, task, rightly(1.0)), of(2, task, {0: 0.0}))
+    assert [pair[run_named(number)][:2] for number in (1, 2)] == [(1, 1.0), (2, 0.0)]
 
 
 def test_of_runs_that_share_no_sample_those_are_ranked_that_most_share_one_with() -> None:
