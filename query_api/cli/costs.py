@@ -22,6 +22,11 @@ ROWS = (
     ("energy_j", "energy, J", lambda value: number(value, 1)),
     ("per_correct_answer_j", "energy of a correct answer, J", lambda value: number(value, 2)),
     ("co2e_g", "CO2e, g", lambda value: number(value, 3)),
+    ("per_1k_output_tokens_wh", "1k output tokens: energy, Wh", lambda value: number(value, 4)),
+    ("per_1k_output_tokens_water_l", "1k output tokens: water, L", lambda value: number(value, 6)),
+    ("per_1k_output_tokens_co2e_g", "1k output tokens: CO2e of energy, g", lambda value: number(value, 4)),
+    ("per_1k_output_tokens_embodied_co2e_g", "1k output tokens: CO2e of making, g", lambda value: number(value, 4)),
+    ("per_1k_output_tokens_sci_g", "1k output tokens: CO2e of both (SCI), g", lambda value: number(value, 4)),
 )
 
 

@@ -9,7 +9,10 @@ from query_api.reading.runs import Reading
 from streams.speed.sensors import words
 
 LISTING = Listing("cost_versions", sorts={"published_us": "Int64"}, key={"price_version": "String", "formula_version": "String"})
-ENERGY = frozenset({"energy_j", "energy_usd", "co2e_g", "per_correct_answer_j"})
+ENERGY = frozenset({
+    "energy_j", "energy_usd", "co2e_g", "per_correct_answer_j", "per_1k_output_tokens_wh", "per_1k_output_tokens_water_l",
+    "per_1k_output_tokens_co2e_g", "per_1k_output_tokens_sci_g",
+})  # fmt: skip
 # A figure's name and the units that it is shown in, by its metric.
 SHOWN = {
     "run_usd_nano": ("run_usd", 1e9),
@@ -21,6 +24,11 @@ SHOWN = {
     "energy_uj": ("energy_j", 1e6),
     "energy_usd_nano": ("energy_usd", 1e9),
     "co2e_ug": ("co2e_g", 1e6),
+    "per_1k_output_tokens_uwh": ("per_1k_output_tokens_wh", 1e6),
+    "per_1k_output_tokens_water_nl": ("per_1k_output_tokens_water_l", 1e9),
+    "per_1k_output_tokens_co2e_ug": ("per_1k_output_tokens_co2e_g", 1e6),
+    "per_1k_output_tokens_embodied_ug": ("per_1k_output_tokens_embodied_co2e_g", 1e6),
+    "per_1k_output_tokens_sci_ug": ("per_1k_output_tokens_sci_g", 1e6),
 }
 OF_ANSWERS = ("price_version", "per_correct_answer_usd", "per_correct_answer_j", "energy_grade")
 OF_SPEED = ("price_version", "per_1m_input_tokens_usd", "per_1m_output_tokens_usd", "per_1m_tokens_usd")

@@ -12,9 +12,13 @@ held when the run's first attempt began. A figure that cannot be reckoned says w
   guessed right are among them.
 - energy: what the meters counted over the whole run, E. It costs E · PUE · price of a kWh and emits E · PUE · g/kWh. It is no part of the
   run's cost, for the price of a rented device's hour has its energy in it.
+- a thousand output tokens: the energy e that the chips took for them in the steady window; WUE · e litres of water; and the software
+  carbon intensity SCI = (E · I + M) / R, R being those tokens: E · I = e · PUE · g/kWh, and M is what making the devices emitted, each by
+  the window's part of its lifetime. Of a processor alone its name stands for the device.
 
 Source: cost as device-seconds a token, Pope et al., Efficiently Scaling Transformer Inference (MLSys 2023), section 2; energy and emissions
-by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for Deep Learning in NLP (ACL 2019), section 2.
+by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for Deep Learning in NLP (ACL 2019), section 2; SCI, ISO/IEC
+21031:2024, sections 5 and 6; WUE, ISO/IEC 30134-9:2022.
 """
 
 import hashlib
@@ -29,14 +33,17 @@ from schemas.jobs import EnvironmentSeen
 from schemas.results import Figure, PricePublished
 from schemas.runs import PlannedTask
 from schemas.settled import AttemptUsed, RunSettled
-from streams.money.prices import NANO, AgentHour, PriceBook, Undefined, agent_hour
+from streams.money.prices import NANO, S_PER_HOUR, AgentHour, PriceBook, Undefined, agent_hour
 from streams.planning import is_perf, task_of
 from streams.settling.attempts import unfolded
 from streams.speed.sensors import known_of, together
 
-FORMULA_VERSION: Final = "cost-4"
+FORMULA_VERSION: Final = "cost-5"
+THOUSAND: Final = 1000
 MILLION: Final = 10**6
 UJ_PER_KWH: Final = 3_600_000 * MILLION
+UJ_PER_UWH: Final = 3_600
+UJ_EACH: Final = "energy_per_output_token_uj"
 Prices = dict[str, PricePublished]  # by event id
 # The main metrics of lm-eval 0.4.13's tasks whose mean is the share of right answers.
 COUNTING: Final = frozenset({"acc", "acc_norm", "acc_mutual_info", "exact_match", "em", "exact", "accuracy", "pass@1", "pass_at_1"})
@@ -112,8 +119,9 @@ class Usage:
         named = {one.environment_sha or "" for one in self.run.attempts}
         seen = [self.environments[sha] for sha in named if sha in self.environments]
         uri = self.run.plan.model.uri if self.run.plan else ""
-        items = {"cpu_hour", "kwh", "pue", "gco2_per_kwh", f"api_input_token:{uri}", f"api_output_token:{uri}"}
+        items = {"cpu_hour", "kwh", "pue", "wue", "gco2_per_kwh", f"api_input_token:{uri}", f"api_output_token:{uri}"}
         items |= {f"gpu_hour:{device.name}" for one in seen for device in one.devices}
+        items |= {f"{kind}:{name}" for one in seen for name in made_of(one) for kind in ("embodied_gco2", "lifetime_h")}
         return book.versions_of(items, regions={one.region for one in seen}, at_us=self.began_us)
 
 
@@ -260,12 +268,23 @@ def _tokens(run: RunSettled, side: str) -> int:
 
 def _window(case: Case) -> Amount:
     """What the workload's steady window costs."""
-    per_s, requests = _speed(case.run, "requests_per_s")
+    seconds, requests = _window_s(case.run)
+    hour = case.hour(_measured_at(case))
+    return Amount(hour.second_usd_nano * seconds, requests, hour.prices)
+
+
+def _window_s(run: RunSettled) -> tuple[Fraction, int]:
+    """How long the workload's steady window was, and its requests. Raises: Undefined."""
+    per_s, requests = _speed(run, "requests_per_s")
+    return requests / per_s, requests
+
+
+def _measured_at(case: Case) -> str | None:
+    """In which environment the workload ran. Raises: Undefined."""
     perf = [one for one in case.run.attempts if is_perf(one.job_id) and one.finished]
     if not perf:
         raise Undefined("the report that the workload has finished is missing")
-    hour = case.hour(min(perf, key=lambda one: (one.job_id, one.agent_id, one.attempt)).environment_sha)
-    return Amount(hour.second_usd_nano * requests / per_s, requests, hour.prices)
+    return min(perf, key=lambda one: (one.job_id, one.agent_id, one.attempt)).environment_sha
 
 
 def _prefill_share(run: RunSettled) -> Fraction:
@@ -338,6 +357,61 @@ def _emissions(case: Case) -> Amount:
     return Amount(nano_g.value / 1000, nano_g.n, nano_g.prices, nano_g.grade)
 
 
+def made_of(seen: EnvironmentSeen) -> tuple[str, ...]:
+    """What of a machine was made and wears: its devices by name, or the processor alone."""
+    return tuple(device.name for device in seen.devices) or (seen.cpu,)
+
+
+def _token_uj(case: Case) -> Amount:
+    """The energy of a thousand output tokens, µJ."""
+    each, n = _speed(case.run, UJ_EACH)
+    grade = next((figure.origin for figure in case.run.speed if figure.metric == UJ_EACH), None)
+    return Amount(each * THOUSAND, n, grade=grade)
+
+
+def _token_energy(case: Case) -> Amount:
+    energy = _token_uj(case)
+    return Amount(energy.value / UJ_PER_UWH, energy.n, grade=energy.grade)
+
+
+def _per_token_energy(case: Case, *items: str) -> Amount:
+    """A thousand output tokens' energy by the product of these items, of which one is a kWh's; in the last item's unit."""
+    energy, region = _token_uj(case), case.usage.environment(_measured_at(case)).region
+    prices = tuple(case.price(item, region=region) for item in items)
+    value = energy.value / UJ_PER_KWH
+    for price in prices:
+        value *= Fraction(price.amount_nano, NANO)
+    return Amount(value, energy.n, prices, energy.grade)
+
+
+def _token_water(case: Case) -> Amount:
+    litres = _per_token_energy(case, "wue")
+    return Amount(litres.value * NANO, litres.n, litres.prices, litres.grade)
+
+
+def _token_emissions(case: Case) -> Amount:
+    grams = _per_token_energy(case, "pue", "gco2_per_kwh")
+    return Amount(grams.value * MILLION, grams.n, grams.prices, grams.grade)
+
+
+def _token_embodied(case: Case) -> Amount:
+    """Each device's grams by the part of its lifetime that the window took, for a thousand of its output tokens; µg."""
+    if case.run.served_elsewhere:
+        raise Undefined("a server elsewhere answered; what it was made of is not known here")
+    seconds, tokens = _window_s(case.run)[0], _tokens(case.run, "output")
+    seen, total, prices = case.usage.environment(_measured_at(case)), Fraction(0), Prices()
+    for name in made_of(seen):
+        made, life = (case.price(f"{kind}:{name}", region=seen.region) for kind in ("embodied_gco2", "lifetime_h"))
+        total += Fraction(made.amount_nano, life.amount_nano) * seconds / S_PER_HOUR
+        prices |= {price.event_id: price for price in (made, life)}
+    return Amount(total / tokens * THOUSAND * MILLION, tokens, tuple(prices.values()))
+
+
+def _token_intensity(case: Case) -> Amount:
+    used, made = _token_emissions(case), _token_embodied(case)
+    return Amount(used.value + made.value, used.n, (*used.prices, *made.prices), used.grade)
+
+
 METRICS: Final[Mapping[str, tuple[str, Callable[[Case], Amount]]]] = MappingProxyType({
     "run_usd_nano": ("nUSD", _run),
     "per_1m_input_tokens_usd_nano": ("nUSD", _input_tokens),
@@ -348,4 +422,9 @@ METRICS: Final[Mapping[str, tuple[str, Callable[[Case], Amount]]]] = MappingProx
     "energy_uj": ("µJ", _energy),
     "energy_usd_nano": ("nUSD", _energy_cost),
     "co2e_ug": ("µg", _emissions),
+    "per_1k_output_tokens_uwh": ("µWh", _token_energy),
+    "per_1k_output_tokens_water_nl": ("nL", _token_water),
+    "per_1k_output_tokens_co2e_ug": ("µg", _token_emissions),
+    "per_1k_output_tokens_embodied_ug": ("µg", _token_embodied),
+    "per_1k_output_tokens_sci_ug": ("µg", _token_intensity),
 })  # fmt: skip

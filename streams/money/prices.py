@@ -5,6 +5,8 @@ A price is a `PricePublished`. Its item says what is priced and fixes the unit; 
     gpu_hour:<device's name>     USD a device-hour            kwh             USD a kWh
     device:<device's name>       USD a device, to buy it      gco2_per_kwh    g/kWh of CO2 (equivalent)
     cpu_hour                     USD a core-hour              pue             facility's energy / the devices' (1 or more)
+    embodied_gco2:<device>       g of CO2 to make it          wue             litres of water a kWh of the devices
+    lifetime_h:<device>          hours that it is used in all
     api_input_token:<model>      USD a million tokens         api_output_token:<model>      USD a million tokens
 
 Amounts are integers of billionths. All versions of the book live side by side. At a time and in a region that price of an item holds which
@@ -55,6 +57,9 @@ KINDS: Final = MappingProxyType({
     "kwh": Kind("kWh"),
     "gco2_per_kwh": Kind("g/kWh", money=False),
     "pue": Kind("1", money=False, least_nano=NANO),
+    "wue": Kind("L/kWh", money=False),
+    "embodied_gco2": Kind("g/device", named="device", money=False),
+    "lifetime_h": Kind("h/device", named="device", money=False, least_nano=NANO),
     "api_input_token": Kind("1M tokens", named="model"),
     "api_output_token": Kind("1M tokens", named="model"),
 })  # fmt: skip

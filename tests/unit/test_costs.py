@@ -100,6 +100,14 @@ PARTITIONS: list[list[Event]] = [
 ]  # fmt: skip
 
 
+PER_TOKENS = ("per_1k_output_tokens_uwh", "per_1k_output_tokens_water_nl", "per_1k_output_tokens_co2e_ug",
+              "per_1k_output_tokens_embodied_ug", "per_1k_output_tokens_sci_ug")  # fmt: skip
+MADE: list[Event] = [
+    price("wue", 1.8, unit="L/kWh", currency=""), price("embodied_gco2:c", 143_000, unit="g/device", currency=""),
+    price("lifetime_h:c", 43_800, unit="h/device", currency=""),
+]  # fmt: skip
+
+
 def told(*events: Event) -> tuple[Summary, ...]:
     """The run's summaries, once it is over."""
     runs, book, environments = OpenRuns(), PriceBook(), dict[str, EnvironmentSeen]()
@@ -157,9 +165,31 @@ def test_a_run_by_hand() -> None:
         "per_1m_input_tokens_usd_nano": 20 * per_s * 0.2 / 1000 * 1e6, "per_1m_output_tokens_usd_nano": 20 * per_s * 0.8 / 500 * 1e6,
         "per_1m_tokens_usd_nano": round(20 * per_s / 1500 * 1e6), "energy_uj": 3600,
         "energy_usd_nano": round(3600 * 1.5 * 0.1 * NANO / 3.6e12), "co2e_ug": round(3600 * 1.5 * 400 * 1e6 / 3.6e12),
+        **dict.fromkeys(PER_TOKENS),  # no energy a token was measured
     }  # fmt: skip
     origins = {figure.metric: figure.origin for figure in summary.figures}
     assert (origins["energy_uj"], origins["energy_usd_nano"], origins["run_usd_nano"]) == ("counter, accelerator",) * 2 + ("cpu_hour (1)",)
+
+
+def test_a_thousand_tokens_energy_water_and_emissions_by_hand() -> None:
+    """2 J a token: 2 kJ, of which the building draws 3; 20 s of a processor that is used for five years wrote 500 tokens."""
+    quick = fast(energy_per_output_token_uj=(2e6, 500))
+    whole = [*usual(without=PricePublished), price(usd=0.09), *POWER, *MADE]
+    (summary,) = told(*[event for event in whole if not isinstance(event, PerformanceSummarised)], quick)
+    found, kwh, made = values(summary), 2000 / 3.6e6, 143_000 * (20 / 3600 / 43_800) / 500 * 1000
+    assert [found[name] for name in PER_TOKENS] == [
+        round(kwh * 1e9), round(1.8 * kwh * 1e9), round(kwh * 1.5 * 400 * 1e6), round(made * 1e6), round((kwh * 1.5 * 400 + made) * 1e6)
+    ]  # fmt: skip
+    (lacking,) = told(*usual(quick))
+    why = {figure.metric: figure.why_undefined for figure in lacking.figures}
+    assert why["per_1k_output_tokens_sci_ug"] == "no price of embodied_gco2:c holds on 1970-01-01 in region any"
+    assert values(lacking)["per_1k_output_tokens_co2e_ug"] == round(kwh * 1.5 * 400 * 1e6)
+    gpus = [event for event in whole if not isinstance(event, (PerformanceSummarised, EnvironmentSeen))]
+    (of_two,) = told(
+        *gpus, quick, environment(gpus=2), price("gpu_hour:H100", 2), price("embodied_gco2:H100", 150_000, unit="g/device", currency=""),
+        price("lifetime_h:H100", 30_000, unit="h/device", currency=""),
+    )  # fmt: skip
+    assert values(of_two)["per_1k_output_tokens_embodied_ug"] == round(2 * 150_000 * (20 / 3600 / 30_000) / 500 * 1000 * 1e6)
 
 
 @given(seed=st.integers(0, 10**6))

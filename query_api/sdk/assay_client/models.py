@@ -1886,6 +1886,16 @@ class VersionCost(Shape):
     energy_j: float | None
     energy_usd: float | None
     co2e_g: float | None
+    per_1k_output_tokens_wh: float | None
+    """what the chips took for a thousand output tokens"""
+    per_1k_output_tokens_water_l: float | None
+    """by WUE"""
+    per_1k_output_tokens_co2e_g: float | None
+    """operational: that energy by PUE and the grid"""
+    per_1k_output_tokens_embodied_co2e_g: float | None
+    """of making the devices, by the time they took"""
+    per_1k_output_tokens_sci_g: float | None
+    """both: the software carbon intensity, ISO/IEC 21031"""
     energy_grade: str | None
     prices: dict[str, str]
     why_undefined: dict[str, str]
