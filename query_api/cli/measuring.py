@@ -11,6 +11,7 @@ from infra.settings import Settings
 from query_api.cli import repeated, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
+from query_api.cli.grids import cells_of, run_grid
 from query_api.cli.options import ME, AsJson, Base, Credential, Submitter, TrustModelCode, Url, Wait
 from query_api.cli.overriding import engine_said
 from query_api.cli.request_files import model_at
@@ -61,11 +62,11 @@ def perf(
     cancel_after: Annotated[float | None, typer.Option(help="seconds after which it gives those up")] = None,
     turns: Annotated[int | None, typer.Option(help="of chats: so many requests each, with all that was said before")] = None,
     think: Annotated[float | None, typer.Option(help="of chats: seconds between an answer and the next turn")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="requests in flight (concurrent)")] = None,
+    concurrency: Annotated[str | None, typer.Option(help="requests in flight (concurrent); several values, as 1,4,16, are a grid")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
-    input_tokens: Annotated[int, typer.Option(help="tokens of each prompt")] = 64,
-    output_tokens: Annotated[int, typer.Option(help="tokens to generate")] = 32,
+    input_tokens: Annotated[str, typer.Option(help="tokens of each prompt; several values are a grid")] = "64",
+    output_tokens: Annotated[str, typer.Option(help="tokens to generate; several values are a grid")] = "32",
     engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
     option: Annotated[list[str] | None, typer.Option(help="an engine's option, name=value")] = None,
     submitter: Submitter = None,
@@ -76,6 +77,7 @@ def perf(
 
     Examples: `assay perf --url http://127.0.0.1:8000 --model my-model --preset standard`
     · `assay perf --model ./my-model --preset smoke --wait`
+    · `assay perf --model ./my-model --concurrency 1,4,16 --input-tokens 128,1024 --duration 20`
     · `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
@@ -88,13 +90,15 @@ def perf(
     if model is None:
         raise Invalid("which model? give --model FOLDER (or with --url the name that the server knows)", code="no-model")
     options = preset_of(preset, locals())
-    workload, repeat = workload_of(options), options["repeat"] or 1
+    cells, repeat = cells_of(options), options["repeat"] or 1
     if not 1 <= repeat <= MOST_REPEATS:
         raise Invalid(f"--repeat {repeat}: give 1 to {MOST_REPEATS}", code="option")
     named = model_at(url, model, trust_code=trust_model_code, base=base)
-    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload, "submitter": submitter or ME,
+    body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload_of(cells[0]), "submitter": submitter or ME,
             "slo": level_said(slo) if slo else None, "credential_ref": credential}  # fmt: skip
-    if repeat == 1:
+    if len(cells) > 1:
+        run_grid(body, [workload_of(cell) for cell in cells], repeat, as_json=as_json)
+    elif repeat == 1:
         submit_body(body, wait=wait, as_json=as_json, shape=_speed)
     else:
         _again_and_again(body, repeat, as_json=as_json)

@@ -158,6 +158,10 @@ class AsyncClient:
         """Recommendations, the newest first."""
         return await self._do(calls.recommendations(most=most, filters=filters))
 
+    async def grid(self, campaign: str) -> models.Grid:
+        """A campaign's loads by concurrency and lengths, with their figures. Raises: NotFound."""
+        return await self._do(calls.grid(campaign))
+
     async def predict(self, **asked: Any) -> models.Prediction:
         """What nobody has measured: `model`, its size, `engine`, `hardware`, load, as /v1/predictions takes them. Raises: Invalid."""
         return await self._do(calls.predict(asked))

@@ -167,6 +167,11 @@ def recommendations(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Ta
     return _table("/v1/recommendations", models.RecommendationPage, "recommendations", most=most, filters=filters)
 
 
+def grid(campaign: str) -> Steps[models.Grid]:
+    """A campaign's loads, with their figures."""
+    return steps.document(Ask("GET", "/v1/grids", query={"campaign": campaign}), models.Grid)
+
+
 def predict(asked: Mapping[str, Any]) -> Steps[models.Prediction]:
     """Predicts; the same question to the same measurements is the same prediction."""
     return steps.document(Ask("POST", "/v1/predictions", body=dict(asked)), models.Prediction)

@@ -154,6 +154,10 @@ class Client:
         """Recommendations, the newest first."""
         return self._do(calls.recommendations(most=most, filters=filters))
 
+    def grid(self, campaign: str) -> models.Grid:
+        """A campaign's loads by concurrency and lengths, with their figures. Raises: NotFound."""
+        return self._do(calls.grid(campaign))
+
     def predict(self, **asked: Any) -> models.Prediction:
         """What nobody has measured: `model`, its size, `engine`, `hardware`, load, as /v1/predictions takes them. Raises: Invalid."""
         return self._do(calls.predict(asked))

@@ -511,6 +511,25 @@ class Generation(Shape):
     json_text: str = "{}"
 
 
+class GridFigure(Shape):
+    """A load's figure with its interval, where it has one."""
+
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval; null without one"""
+
+
+class GridFigures(Shape):
+    """A load's figures; null for what it has none of."""
+
+    output_tokens_per_s: GridFigure | None
+    ttft_p50_s: GridFigure | None
+    itl_p50_s: GridFigure | None
+    joules_per_token: GridFigure | None
+
+
 class GroupScore(Shape):
     """The main metric over a group's tasks, each by its samples or alike, as lm-eval has it; the interval follows from theirs."""
 
@@ -2164,6 +2183,19 @@ class ExternalPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class GridCell(Shape):
+    """A load of the grid."""
+
+    run_id: str
+    model: str
+    engine: str
+    state: str
+    concurrency: int | None
+    input_tokens: int
+    output_tokens: int
+    figures: GridFigures
+
+
 class GroupDifference(Shape):
     """A group's tasks joined. It is not tested; `ahead` is null where the interval, which is corrected for nothing, holds 0."""
 
@@ -2674,6 +2706,13 @@ class Compared(Shape):
     tasks: list[TaskDifference]
     groups: list[GroupDifference]
     skipped: list[NotCompared]
+
+
+class Grid(Shape):
+    """A campaign's loads, the shortest requests first, at most 400."""
+
+    campaign: str
+    cells: list[GridCell]
 
 
 class ParityTold(Shape):
