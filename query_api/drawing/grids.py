@@ -8,7 +8,8 @@ from query_api.drawing.charts import number, seconds
 
 HEATS: Final = 9  # shades, from the least to the most of a figure
 FIGURES: Final[Mapping[str, tuple[str, Callable[[float], str]]]] = {
-    "output_tokens_per_s": ("Output tokens/s", lambda value: number(value, 1)), "ttft_p50_s": ("TTFT, p50", seconds), "itl_p50_s": ("ITL, p50", seconds),
+    "output_tokens_per_s": ("Output tokens/s", lambda value: number(value, 1)),
+    "ttft_p50_s": ("TTFT, p50", seconds), "itl_p50_s": ("ITL, p50", seconds),
     "joules_per_token": ("J/token", lambda value: number(value, 2)),
 }  # fmt: skip
 
