@@ -169,7 +169,7 @@ def _special(draw: Draw, kind: str, n: int, share: float) -> Interval:
     latent = math.sqrt(0.6) * draw.normal(size=n) + math.sqrt(0.4) * draw.normal(size=(3, n))
     tasks = (latent < stats.norm.ppf(share)).astype(np.float64)
     shared = covariance([row / 3 for row in tasks], [np.arange(n)] * 3)
-    return joint_interval([one for row in tasks if (one := ratio(row))], [1 / 3] * 3, shared)
+    return joint_interval([one for row in tasks if (one := ratio(row))], [1 / 3] * 3, shared, families=["d"] * 3)
 
 
 SIZES: dict[str, Callable[[Draw, int], Floats]] = {

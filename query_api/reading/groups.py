@@ -97,7 +97,10 @@ def _joined(scores: Sequence[Row], parts: Mapping[str, Part], *, by_size: bool) 
         for score in scores if score["low"] is not None and score["high"] is not None
     ]  # fmt: skip
     values = [float(score["value"]) for score in scores]
-    low, high = joint_interval(known, [most * weight for weight in weights], together) if len(known) == len(scores) else (None, None)
+    documents = [parts[score["task"]].documents if score["task"] in parts else None for score in scores]
+    families = [number if name is None else name for number, name in enumerate(documents)]
+    whole = len(known) == len(scores)
+    low, high = joint_interval(known, [most * weight for weight in weights], together, families=families) if whole else (None, None)
     errors = [score["stderr"] for score in scores]
     alone = _pooled(errors, sizes) if by_size else _even(errors)
     return {

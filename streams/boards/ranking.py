@@ -309,7 +309,8 @@ def _joined(entry: int, found: Sequence[Standing], scales: Sequence[float], fami
         covariance([scales[place] * found[place].shared.values[entry] for place in family.tasks], family.places) for family in families
     ]
     shared.append(at_most([scale * one.over_setups[entry] for scale, one in zip(scales, found, strict=True)]))
-    low, high = joint_interval(known, scales, math.fsum(shared))
+    family_of = {place: number for number, family in enumerate(families) for place in family.tasks}
+    low, high = joint_interval(known, scales, math.fsum(shared), families=[family_of[place] for place in range(len(found))])
     return low - guessed, high - guessed
 
 

@@ -57,11 +57,12 @@ def difference(
     range: the same interval on the effective sample size, and its t test. Else Student's, corrected for skewness.
     """
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    own, n = a - b, len(a)
+    own, n, every = a - b, len(a), np.concatenate([a, b])
     value, told = math.fsum(own) / n, spread(a - b, clusters)
-    binary = bool(np.isin(np.concatenate([a, b]), RATIO).all())
-    scale = 1.0 if binary else width
-    if binary and (told is None or told.clusters == n):
+    binary = bool(np.isin(every, RATIO).all())
+    # A range that the values leave is not theirs: an accuracy told in per cent is none from 0 to 1.
+    scale = 1.0 if binary else width if width is None or float(np.ptp(every)) <= width else None
+    if binary and (told.clusters == n if told else n == 1):
         better, worse = int((own > 0).sum()), int((own < 0).sum())
         error, (low, high) = paired_proportions(better, worse, n)
         return Difference(value, error, low, high, mcnemar(better, worse), "McNemar's mid-p test", "adjusted Wald", n, n,
@@ -189,6 +190,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def equivalent(found: Difference, *, margin: float) -> float | None:
     """The p-value that the runs differ by `margin` or more: the greater of two one-sided tests. Small: they are as good as one another.
 
+    None where nothing tells how far the difference may lie from the truth: of one sample alone.
+
     Each is a t test with the variance that the mean difference would have if it were the margin: of values from -W to W, samples as they
     are of which as many are -W instead as move the mean there, V = (W - margin)·(variance/(W + d) + (d + margin)/n). Of no samples that
     differ a t test with their own variance makes equals: in 8 % of 50 where one in twenty differs. Where no range is known it is the
@@ -196,7 +199,7 @@ def equivalent(found: Difference, *, margin: float) -> float | None:
     Source: D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680; variance under the hypothesis: T. Tango, Statist. Med. 17
     (1998) 891-908.
     """
-    if not found.stderr:
+    if not found.stderr or found.freedom <= 0:
         return None
     return max(_beyond(found, sign, margin) for sign in (1, -1))
 

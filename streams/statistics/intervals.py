@@ -7,7 +7,7 @@ sample showed. Of other values it is Student's, with a correction for skewness: 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,13 +124,16 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
 JOINED = "Wilson, joined"
 
 
-def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0) -> Interval:
-    """The 95 % interval of Σ w·p.
+def joint_interval(
+    parts: Sequence[Ratio], weights: Sequence[float], covariance: float = 0.0, *, families: Sequence[object] | None = None
+) -> Interval:
+    """The 95 % interval of Σ w·p. `families`: what each part's documents are called; parts of one name ask about the same ones.
 
     With weights scaled to add up to 1, the mean is m = Σ w·p, and its variance V = Σ w²·variance plus the `covariance` of parts over the
     same documents, which is given for the weights as they are. Below, the interval ends where a share π of the samples is 0 instead of what
     it is, and the mean z standard errors of samples like those away: π·m = z·√((1 - π)·(V + π·Σ w²p²/size)); above, likewise with 1. So it
-    leaves room for rare failures, whether one was seen or not. Of 0/1 values it is Wilson's; of values that are no ratios m ± z·√V.
+    leaves room for rare failures, whether one was seen or not: parts of one family may fail on the same documents, and of each family
+    (Σ w·p/√size)² counts instead. Of 0/1 values it is Wilson's; of values that are no ratios m ± z·√V.
     Source: wilson(), whose variance under the hypothesis is this one; that the weight at the ends bounds a mean: Anderson, Bull. Int. Stat.
     Inst. 43 (1969) 249-251; held to its label in docs/rigor.md.
     """
@@ -138,17 +141,26 @@ def joint_interval(parts: Sequence[Ratio], weights: Sequence[float], covariance:
     shares = [weight / whole for weight in weights]
     own = [share**2 * one.variance for share, one in zip(shares, parts, strict=True)]
     # What documents share can only be estimated: it never takes away more than all parts but the greatest.
-    variance = max(math.fsum(own) + covariance / whole**2, *own)
+    alone = math.fsum(own)
+    variance = max(alone + covariance / whole**2, *own) if alone > 0 else 0.0  # what is all alike shares nothing, but by a hair
     value = math.fsum(share * one.value for share, one in zip(shares, parts, strict=True))
     if not 0 <= value <= 1:
         half = Z95 * math.sqrt(variance)
         return (value - half) * whole, (value + half) * whole
-    shared = variance / math.fsum(own) if variance > 0 else 1.0
+    shared = variance / alone if variance > 0 else 1.0
     below, above = (
-        shared * math.fsum(share**2 * room**2 / one.size for share, one, room in zip(shares, parts, rooms, strict=True))
+        max(shared * _rare(shares, parts, rooms, range(len(parts))), _rare(shares, parts, rooms, families) if families else 0.0)
         for rooms in ([one.value for one in parts], [1 - one.value for one in parts])
     )
     return value * (1 - _moved(value, variance, below)) * whole, (value + (1 - value) * _moved(1 - value, variance, above)) * whole
+
+
+def _rare(shares: Sequence[float], parts: Sequence[Ratio], rooms: Sequence[float], names: Iterable[object]) -> float:
+    """What samples that all lie at an end do to the variance: those of one name fall together."""
+    sums: dict[object, float] = {}
+    for share, one, room, name in zip(shares, parts, rooms, names, strict=True):
+        sums[name] = sums.get(name, 0.0) + share * room / math.sqrt(one.size)
+    return math.fsum(one**2 for one in sums.values())
 
 
 def _moved(room: float, variance: float, rare: float) -> float:

@@ -52,6 +52,7 @@ class OverSetups:
 def standings(values: Floats, clusters: Clusters | None = None, *, width: float | None = None) -> Standings:
     """Of values, shape [entries, samples], of a range of that width, if one is known: of 0 and 1 it is 1."""
     means = values.mean(axis=1)
+    width = width if width is None or float(np.ptp(values)) <= width else None  # a range that the values leave is not theirs
     own, hair = values - means[:, None], HAIR * np.abs(values).max()
     own = np.where(np.abs(own) > hair, own, 0.0)  # the mean of values all equal may miss by a hair
     own = own - own.mean(axis=0)

@@ -75,7 +75,7 @@ def test_a_groups_interval_is_the_one_that_what_its_tasks_share_gives(flow: Sett
     one = other = np.array([*first.values()])
     at = [np.arange(40)] * 2
     ratios = [ratio_of(score["value"], (score["low"], score["high"])) for score in (forth, back)]
-    expected = joint_interval(ratios, [0.5, 0.5], covariance([one / 2, other / 2], at))
+    expected = joint_interval(ratios, [0.5, 0.5], covariance([one / 2, other / 2], at), families=["d", "d"])
     assert (group["low"], group["high"]) == pytest.approx(expected, abs=1e-12)
     assert (group["low"], group["high"]) == pytest.approx((forth["low"], forth["high"]), abs=0.003)
     alone = joint_interval(ratios, [0.5, 0.5])

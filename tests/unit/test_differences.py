@@ -188,3 +188,24 @@ def test_the_freedom_of_unequal_clusters_is_the_variances_own() -> None:
     first, second = draw.normal(size=(2, 49))
     found, told = difference(first.tolist(), second.tolist(), clusters), spread(first - second, clusters)
     assert told is not None and found.freedom == told.freedom < 5
+
+
+def test_one_passage_alone_tells_nothing_of_others() -> None:
+    """However many questions it has, right and wrong: they were n independent samples, and found a difference in most draws."""
+    found = difference([1.0] * 10, [0.0] * 10, ["passage"] * 10)
+    assert (found.value, found.low, found.high, found.p, found.clusters, found.test) == (1.0, None, None, 1.0, 1, "none")
+    assert difference([1.0] * 10, [0.0] * 10, [str(n) for n in range(10)]).p < 0.01
+
+
+def test_a_range_that_values_leave_is_not_theirs() -> None:
+    """An accuracy that a task tells in per cent: its difference lies within its own interval."""
+    chance = np.random.default_rng(3)
+    first, second = (chance.uniform(0, 100, 40).tolist() for _ in range(2))
+    found = difference(first, second, width=1.0)
+    assert found.low is not None and found.high is not None and found.low < found.value < found.high
+    assert (found.width, found.method) == (None, difference(first, second).method)
+
+
+def test_of_one_document_nobody_knows_whether_runs_are_as_good() -> None:
+    """It was NaN, and in a family of tests it took every other's finding with it."""
+    assert equivalent(difference([1.0], [1.0], width=1.0), margin=0.1) is None
