@@ -29,6 +29,10 @@ def check_filters(node: Any) -> None:
         if "filter" not in told or "name" not in told:
             raise wrong(one, "each of filter_list has a name and a filter, a list such as - function: take_first", code=CODE)
         check_keys(told, {"name", "filter"}, what="a filter of filter_list")
+        if pairs(told["filter"][1]):
+            raise wrong(
+                told["filter"][1], "a filter is a list of steps, and this is one without its dash: - function: take_first", code=CODE
+            )
         if not items(told["filter"][1]):
             raise wrong(told["filter"][1], "a filter has at least one step, as - function: take_first", code=CODE)
         for step in items(told["filter"][1]):

@@ -52,6 +52,8 @@ def metric_of(node: Any) -> str:
 def check_named(node: Any, *, field: str) -> None:
     """Raises: Invalid where a metric_list or filter_list has nothing in it, or two of one name: lm-eval keeps one figure to a name."""
     name, example = LISTS[field]
+    if pairs(node):
+        raise wrong(node, f"{field} is a list, and this is one part of it without its dash: write {example}", code=CODE)
     if not items(node):
         raise wrong(node, f"{field} must list at least one, as {example}; or leave it out", code=CODE)
     first: dict[str, Any] = {}

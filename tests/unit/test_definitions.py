@@ -84,6 +84,15 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (("{{country}}", "\\ud800"), "\\ud800 is' holds half of a letter"),
         (("doc_to_target: answer\n", ""), "line 3: doc_to_target must be there for output_type multiple_choice"),
         (("metric_list:", "num_fewshot: -1\nmetric_list:"), "line 8: num_fewshot '-1' must be a whole number from 0"),
+        (
+            ("  - metric: acc", "  metric: acc"),
+            "line 9: metric_list is a list, and this is one part of it without its dash: write - metric",
+        ),
+        (("metric_list:", "filter_list: {name: a}\nmetric_list:"), "line 8: filter_list is a list, and this is one part of it without its"),
+        (
+            ("metric_list:", "filter_list:\n  - name: a\n    filter: {function: take_first}\nmetric_list:"),
+            "line 10: a filter is a list of steps, and this is one without its dash: - function: take_first",
+        ),
         ((WHOLE, "- a\n- b\n"), "line 1: a task is a mapping"),
         ((WHOLE, ""), "line 1: the task's definition is empty"),
     ],
