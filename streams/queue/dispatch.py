@@ -181,8 +181,8 @@ class Pool:
             lease = entry.leases.setdefault(event.attempt, Lease(event.attempt, -1, event.agent_id, event.incarnation, at_us))
             if lease.ended is None:
                 lease.ended, lease.error, lease.ended_us = event.state, event.error, at_us
-        if event.state == "finished" or event.final:
-            entry.over = entry.over or ("finished" if event.state == "finished" else "failed")
+        if entry.over is None and (event.state == "finished" or event.final):
+            entry.over, entry.why = ("finished", None) if event.state == "finished" else ("failed", event.error)
         if event.state in ENDED or event.final:
             self.settle(entry)
             for job_id in self._run(event.run_id).dependents.get(event.job_id, ()):
@@ -238,7 +238,7 @@ class Pool:
         lease = entry.lease
         self._unweighed.add(entry.run_id)
         if entry.over:
-            self.shelves.put(entry, None)
+            self.shelves.put(entry, "failed" if entry.over == "failed" else None)
         elif lease and not lease.ended:
             self.shelves.put(entry, "leased")
         elif entry.job is None or not self._run(entry.run_id).runnable or self.withdrawn(entry) or not self._met(entry.job):
