@@ -132,6 +132,20 @@ def test_what_is_decided_depends_on_how_the_newest_incarnation_came_and_not_on_i
     assert Release(work, 2, "a", 4, b"") in told.decide(2)
 
 
+def test_a_dispatcher_whose_clock_was_a_day_ahead_for_one_lease_serves_both_submitters_still() -> None:
+    """When a line was served is the log's time: else its owner would wait for a day."""
+    work = {who: [job(f"{who}{n}", submitter=who, run=run_named(place)) for n in range(4)] for place, who in enumerate(("me", "you"))}
+    told, served = Told().takes(0).tell(*(planned(one) for jobs in work.values() for one in jobs)), []
+    for second in range(1, 9):
+        told.tell(beat("a", sequence=second), at_us=second * SECOND)
+        (lease,) = [one for one in told.decide(second * SECOND) if isinstance(one, Release)]
+        served.append(lease.job.submitter)
+        ahead_us = 24 * 3600 * SECOND if second == 1 else 0
+        said_of = event_of(lease, pool="default", term=0).model_copy(update={"occurred_us": second * SECOND + ahead_us})
+        told.tell(said_of, changed(lease.job, "finished"), at_us=second * SECOND)
+    assert served == ["me", "you"] * 4
+
+
 def test_a_run_that_is_over_is_forgotten_and_its_agent_is_told_until_it_lets_go() -> None:
     """Only its name stays, by which whatever comes late is known; the agent is not leased anything before it has let go."""
     work, other = job(f"{RUN}/t/0/0"), job(f"{run_named(2)}/t/0/0", run=run_named(2))
