@@ -1,4 +1,5 @@
-"""A simulated pool: agents that work, crash and come back, and dispatchers that follow, take over, leave and die, over a log in partitions.
+"""A simulated pool: agents that work, fail, crash and come back, and dispatchers that follow, take over, leave and die, over a log in
+partitions. Jobs fail for good too, and dispatchers are stopped and die between any two of their writes.
 
 It speaks the real protocol: each dispatcher reads the log at its own pace, and acts on nothing that it has not read. Wall clocks jump.
 """
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 
 from agents.decided import delayed, event_of
 from schemas.event import Event
-from schemas.jobs import AgentBeat, DispatcherBeat, DispatcherTook, EnvironmentSeen, Job, JobChanged, JobReleased, Running
+from schemas.jobs import AgentBeat, DispatcherBeat, DispatcherTook, EnvironmentSeen, Job, JobChanged, JobError, JobReleased, Running
 from schemas.requests import Budget, CancellationRequested
 from schemas.results import PricePublished
 from schemas.runs import RunChanged
@@ -30,6 +31,7 @@ HOURS = 3600 * SECOND
 RUNS_OF_IT = tuple(map(run_named, range(3)))
 TAKEN = DISPATCHERS.name, zlib.crc32(b"default") % PARTITIONS
 JOBS = topic_of(released(job("any"))).name
+FOR_GOOD = JobError(code="nan-weights", message="layer 1 has NaN", permanent=True)
 
 
 def made(number: int) -> Job:
@@ -41,7 +43,7 @@ def made(number: int) -> Job:
 
 def empty() -> Pool:
     """A pool that was told nothing."""
-    return Pool("default", lease_us=3 * SECOND, max_attempts=10_000)
+    return Pool("default", lease_us=3 * SECOND, max_attempts=6)
 
 
 def partition_of(event: Event) -> int:
@@ -68,7 +70,7 @@ def tell_again(pool: Pool, log: Log, at: At, offset: int, *, at_us: int) -> None
     pool.fold(event, at=at, offset=offset, written_us=written_us, at_us=at_us)
 
 
-@dataclass
+@dataclass(eq=False)
 class Dispatcher:
     """One of those that may act: what it has read, its term, what it waits to read before it goes on, and whether it has read its marks."""
 
@@ -201,7 +203,8 @@ class World:
     def report(self, name: str, agent: Agent, state: str) -> None:
         """The agent says how its attempt ended."""
         assert agent.job
-        told = changed(agent.job, state, attempt=agent.attempt, sequence=agent.sequence)
+        error = FOR_GOOD if state == "failed" and self.chance.random() < 0.3 else None
+        told = changed(agent.job, state, attempt=agent.attempt, sequence=agent.sequence, error=error)
         agent_of = {"agent_id": name, "incarnation": agent.incarnation, "environment_sha": "env", "event_id": ""}
         self.write(type(told).model_validate(told.model_dump() | agent_of))
         agent.job = None
@@ -304,13 +307,19 @@ class World:
         dispatcher.until = self.ends()
 
     def act(self, dispatcher: Dispatcher) -> None:
-        """Writes what it decides, and waits until it has read that; or is stopped before it writes."""
+        """Writes what it decides, and waits until it has read that; or is stopped, or dies, before it has written all of it."""
         pool, now = dispatcher.pool, Moment(self.now, self.wall + self.now)
         events = [event_of(decision, pool="default", term=dispatcher.term) for decision in decide(pool, now)]
+        if events and not self.calm and self.chance.random() < 0.3:
+            self.says_all(dispatcher, events[: self.chance.randrange(len(events) + 1)])
+            self.dispatchers[self.dispatchers.index(dispatcher)] = self.restored()
+            return
         if self.chance.random() < 0.2:
             events += [delayed(delay, pool, term=dispatcher.term) for delay in waits(pool, now)]
         if events and not self.calm and self.chance.random() < 0.15:
-            dispatcher.asleep, dispatcher.unsaid = self.chance.randrange(2, 20), events
+            written = self.chance.randrange(len(events) + 1)
+            self.says_all(dispatcher, events[:written])
+            dispatcher.asleep, dispatcher.unsaid = self.chance.randrange(2, 20), events[written:]
             return
         self.says_all(dispatcher, events)
 
@@ -338,7 +347,8 @@ def visible(pool: Pool) -> object:
     pool.weigh()
     shelves = pool.shelves
     lines = {line.key: ([(item.age, item.job.job_id, item.after) for item in line.queue], line.served_us) for line in shelves.lines.all()}
-    return dumped(picture(pool)), lines, set(shelves.leased), set(shelves.paused), pool.limits, shelves.shares(), sorted(pool.over)
+    on = tuple(map(set, (shelves.leased, shelves.paused, shelves.failed)))
+    return dumped(picture(pool)), lines, on, pool.limits, shelves.shares(), sorted(pool.over)
 
 
 def straight(log: Log) -> Pool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from schemas.jobs import AgentBeat
+from schemas.jobs import AgentBeat, JobError
 from streams.planning import run_of
 from streams.queue.clocks import Moment
 from streams.queue.delays import Delay, reasons, tried_again
@@ -11,6 +11,8 @@ from streams.queue.leases import Abandon, Cancel, Decision, Entry, Leaving, Rele
 from streams.queue.limits import stopped
 from streams.queue.queueing import assign, kind_of
 
+UNTOLD = JobError(code="job-failed", message="a job of it has failed for good; why was not said", permanent=True)
+
 
 def decide(pool: Pool, now: Moment) -> list[Decision]:
     """What to write now. It is decided again only when all of that was folded."""
@@ -18,9 +20,9 @@ def decide(pool: Pool, now: Moment) -> list[Decision]:
     stops = list(_stops(pool, now))
     ending = {stop.run_id for stop in stops}
     cancels = list(_cancels(pool, ending, now))
-    failures = list(_failures(pool, ending, now))
-    ending |= {failure.run_id for failure in failures if isinstance(failure, Step)}
-    return [*stops, *cancels, *failures, *_releases(pool, ending | pool.aside, now)]
+    failures, abandons = list(_failures(pool, ending)), list(_abandons(pool, ending, now))
+    ending |= {failure.run_id for failure in failures} | {one.job.run_id for one in abandons}
+    return [*stops, *cancels, *failures, *abandons, *_releases(pool, ending | pool.aside, now)]
 
 
 def at_fault(pool: Pool, work: Callable[[], object]) -> str | None:
@@ -82,9 +84,18 @@ def _let_go(pool: Pool, now: Moment) -> None:
                 pool.leaving[key] = Leaving(*names, beat.organisation_id, beat.visibility, now.steady_us)
 
 
-def _failures(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Decision]:
-    """Jobs that failed or were lost for the last time, and their runs; those that are to be tried again wait from now on."""
-    failed: set[str] = set()
+def _failures(pool: Pool, ending: Collection[str]) -> Iterator[Step]:
+    """Runs of which a job that is wanted has failed for good: the log says so, so that it is decided whoever said it and is gone."""
+    failed = set(ending)
+    for entry in _decided(pool, pool.shelves.failed.values()):
+        run, why = pool.runs[entry.run_id], entry.why or UNTOLD
+        if entry.job and run.runnable and run.run_id not in failed and not pool.withdrawn(entry):
+            failed.add(run.run_id)
+            yield Step(run.run_id, run.organisation_id, "failed", why.code, why.message, run.visibility)
+
+
+def _abandons(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Abandon]:
+    """Jobs that failed or were lost for the last time; those that are to be tried again wait from now on."""
     for entry in _decided(pool, [*pool.shelves.leased.values(), *pool.shelves.paused.values()]):
         lease, job = entry.lease, entry.job
         if lease is None or job is None or pool.held(entry, now_us=now.steady_us):
@@ -94,9 +105,6 @@ def _failures(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Deci
             pool.moved(entry)
         elif error and job.run_id not in ending:
             yield Abandon(job, lease.attempt, error)
-            if job.run_id not in failed:
-                failed.add(job.run_id)
-                yield Step(job.run_id, job.organisation_id, "failed", error.code, error.message, job.visibility)
 
 
 def _releases(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Decision]:

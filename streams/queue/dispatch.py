@@ -8,6 +8,7 @@ a release that lies behind a mark of a higher term is void, for agents and dispa
 The fold takes partitions in any interleaving, each in its order, any stretch again: it knows how far it has read each. But of an event
 whose term is `unheard` its caller tells first who has taken the pool by then (streams/queue/succession.py). What follows from
 the log alone is the same in every process; only the clocks (`confirmed_us`, `ended_us`, `heard_us`, `since_us`) depend on when it was told.
+When a job was planned, a run began and a line was served are times of the log's: a writer's clock may be a day ahead.
 What to do is decided in streams/queue/deciding.py, and what is kept in a snapshot in streams/queue/keeping.py.
 
 A run that is over is forgotten with its jobs, but for its name: whatever is read of it later says nothing.
@@ -81,18 +82,18 @@ class Pool:
             case JobPlanned():
                 self._planned(event, age=(self.places.latest_us[at], at[1], offset))
             case JobReleased() | JobChanged() | AgentBeat():
-                self._of_lease(event, partition=at[1], offset=offset, at_us=at_us)
+                self._of_lease(event, at=at, offset=offset, at_us=at_us)
             case DispatcherTook() | DispatcherBeat():
                 self.succession.fold(event, offset=offset, at_us=at_us)
             case RunChanged() | TaskStopped() | CancellationRequested() | RunDelayed():
-                self._of_run(event, at_us=at_us)
+                self._of_run(event, written_us=self.places.latest_us[at], at_us=at_us)
             case PricePublished() | EnvironmentSeen():
                 self._of_money(event)
 
-    def _of_lease(self, event: JobReleased | JobChanged | AgentBeat, *, partition: int, offset: int, at_us: int) -> None:
+    def _of_lease(self, event: JobReleased | JobChanged | AgentBeat, *, at: At, offset: int, at_us: int) -> None:
         match event:
-            case JobReleased() if self.succession.holds(event.term, partition=partition, offset=offset):
-                self._released(event, partition=partition, at_us=at_us)
+            case JobReleased() if self.succession.holds(event.term, partition=at[1], offset=offset):
+                self._released(event, at=at, at_us=at_us)
             case JobChanged():
                 self._changed(event, at_us=at_us)
             case AgentBeat():
@@ -107,12 +108,12 @@ class Pool:
             self.money.fold(event)
         self._unweighed.update(self.runs)
 
-    def _of_run(self, event: RunChanged | TaskStopped | CancellationRequested | RunDelayed, *, at_us: int) -> None:
+    def _of_run(self, event: RunChanged | TaskStopped | CancellationRequested | RunDelayed, *, written_us: int, at_us: int) -> None:
         if event.run_id in self.over:
             return
         run = self._run(event.run_id)
         match event:
-            case RunChanged() if run.fold(event):
+            case RunChanged() if run.fold(event, written_us=written_us):
                 self._stepped(run, at_us=at_us)
             case TaskStopped():
                 # Its jobs that do not run yet are withdrawn; one that runs ends by itself, for to cut it off would cost the loaded model.
@@ -144,14 +145,14 @@ class Pool:
             run.dependents.setdefault(needed, []).append(event.job_id)
         self.settle(entry)
 
-    def _released(self, event: JobReleased, *, partition: int, at_us: int) -> None:
-        if event.term < self.terms.get(partition, -1):
+    def _released(self, event: JobReleased, *, at: At, at_us: int) -> None:
+        if event.term < self.terms.get(at[1], -1):
             return
-        self.terms[partition] = event.term
+        self.terms[at[1]] = event.term
         if event.job_id is None or event.run_id is None:
             return
         if event.job and event.kind == "release":
-            self.shelves.lines.served(key_of(event.job), at_us=event.occurred_us)
+            self.shelves.lines.served(key_of(event.job), at_us=self.places.latest_us[at])
         if event.run_id in self.over:
             if event.kind == "cancel" and (known := self.leaving.get((event.job_id, event.attempt))):
                 known.told = True
@@ -181,8 +182,8 @@ class Pool:
             lease = entry.leases.setdefault(event.attempt, Lease(event.attempt, -1, event.agent_id, event.incarnation, at_us))
             if lease.ended is None:
                 lease.ended, lease.error, lease.ended_us = event.state, event.error, at_us
-        if event.state == "finished" or event.final:
-            entry.over = entry.over or ("finished" if event.state == "finished" else "failed")
+        if entry.over is None and (event.state == "finished" or event.final):
+            entry.over, entry.why = ("finished", None) if event.state == "finished" else ("failed", event.error)
         if event.state in ENDED or event.final:
             self.settle(entry)
             for job_id in self._run(event.run_id).dependents.get(event.job_id, ()):
@@ -238,7 +239,7 @@ class Pool:
         lease = entry.lease
         self._unweighed.add(entry.run_id)
         if entry.over:
-            self.shelves.put(entry, None)
+            self.shelves.put(entry, "failed" if entry.over == "failed" else None)
         elif lease and not lease.ended:
             self.shelves.put(entry, "leased")
         elif entry.job is None or not self._run(entry.run_id).runnable or self.withdrawn(entry) or not self._met(entry.job):

@@ -23,7 +23,7 @@ from streams.queue.open_runs import Run
 from streams.queue.places import Places
 from streams.queue.succession import Succession
 
-VERSION: Final = "pool-2"  # of this form and of the fold: raise it with either
+VERSION: Final = "pool-3"  # of this form and of the fold: raise it with either
 Json = dict[str, Any]
 OF_RUN: Final = ("run_id", "organisation_id", "visibility", "budget", "state", "started_us", "asked")
 OF_LEASE: Final = ("attempt", "term", "agent_id", "incarnation", "ended", "error", "cancelled")
@@ -83,7 +83,7 @@ def _run(run: Run) -> tuple[Any, ...]:
 
 def _entry(entry: Entry) -> tuple[Any, ...]:
     leases = [_fields(lease, OF_LEASE) for _, lease in sorted(entry.leases.items())]
-    return (entry.job_id, entry.run_id, entry.job, entry.age, leases, entry.done.hex(), entry.over)
+    return (entry.job_id, entry.run_id, entry.job, entry.age, leases, entry.done.hex(), entry.over, entry.why)
 
 
 def _money(money: Money) -> Json:
@@ -131,8 +131,9 @@ def _loaded_run(told: list[Any]) -> Run:
 
 
 def _loaded_entry(told: list[Any]) -> Entry:
-    job_id, run_id, job, age, leases, done, over = told
+    job_id, run_id, job, age, leases, done, over, why = told
     entry = Entry(job_id, run_id, Job.model_validate(job) if job else None, tuple(age), done=bytes.fromhex(done), over=over)
+    entry.why = JobError.model_validate(why) if why else None
     entry.leases = {lease.attempt: lease for lease in map(_loaded_lease, leases)}
     return entry
 

@@ -9,7 +9,7 @@ from streams.queue.lines import Age
 
 FIRST_PAUSE_US = 500_000
 LONGEST_PAUSE_US = 30_000_000
-Shelf = Literal["leased", "paused", "waiting"] | None
+Shelf = Literal["leased", "paused", "waiting", "failed"] | None
 
 
 @dataclass(slots=True)
@@ -34,7 +34,8 @@ class Lease:
 class Entry:
     """All that is known of a job. `age` is its place in the order of planning, the same in every replay.
 
-    `shelf` says in which of the pool's indexes it is: leased, paused (it failed, and is to be tried again) or waiting.
+    `shelf` says in which of the pool's indexes it is: leased, paused (it failed, and is to be tried again), waiting, or failed for good,
+    for the reason `why`.
     """
 
     job_id: str
@@ -44,6 +45,7 @@ class Entry:
     leases: dict[int, Lease] = field(default_factory=dict)
     done: bytes = b""
     over: Literal["finished", "failed"] | None = None
+    why: JobError | None = None
     shelf: Shelf = None
 
     @property

@@ -32,15 +32,15 @@ class Run:
     names: set[str] = field(default_factory=set)
     dependents: dict[str, list[str]] = field(default_factory=dict)
 
-    def fold(self, event: RunChanged) -> bool:
-        """Takes a step in, in the order of the log; False where it is none that may follow, or came again."""
+    def fold(self, event: RunChanged, *, written_us: int) -> bool:
+        """Takes a step in, in the order of the log and by its time; False where it is none that may follow, or came again."""
         after = self.state if event.state in self.heard else step(self.state, event.state)
         self.heard.add(event.state)
         if after == self.state:
             return False
         self.state = after
         if after == "running":
-            self.started_us = event.occurred_us
+            self.started_us = written_us
         return True
 
     @property

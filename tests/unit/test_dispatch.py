@@ -1,14 +1,29 @@
 """Leases and runs: what a dispatcher decides after what it was told."""
 
 from agents.decided import event_of
+from schemas.event import Event
 from schemas.jobs import JobError, JobReleased, Running
 from schemas.requests import CancellationRequested
+from schemas.results import TaskStopped
 from schemas.runs import RunChanged
 from streams.queue.bits import pack
 from streams.queue.dispatch import Pool
+from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.leases import Abandon, Release, Step, pause_us
 from tests.pool import RUN, SECOND, STAMP, Told, beat, cancel, changed, job, planned, ran, released
 from tests.runs import run_named
+
+FOR_GOOD = JobError(code="nan-weights", message="layer 1 has NaN", permanent=True)
+
+
+def said(abandoned: Abandon) -> Event:
+    """The event that says so."""
+    return event_of(abandoned, pool="default", term=0)
+
+
+def failed(code: str, message: str) -> Step:
+    """The step of a run that fails over its job."""
+    return Step(RUN, "local", "failed", code, message)
 
 
 def test_a_waiting_job_goes_to_a_free_agent_and_its_run_starts() -> None:
@@ -60,17 +75,35 @@ def test_a_temporary_failure_is_tried_again_after_a_pause_and_only_so_often() ->
     assert Release(work, 2, "a", 1, b"") in told.decide(SECOND + pause_us(1))
     for attempt in (2, 3):
         told.tell(released(work, attempt=attempt), changed(work, "failed", attempt=attempt, error=error), at_us=SECOND)
-    last = told.decide(SECOND + 1)
-    assert [type(decision) for decision in last] == [Abandon, Step]
-    assert isinstance(last[1], Step) and (last[1].state, last[1].reason_code) == ("failed", "out-of-memory")
+    (abandoned,) = told.decide(SECOND + 1)
+    assert isinstance(abandoned, Abandon) and abandoned.attempt == 3
+    assert told.tell(said(abandoned)).decide(SECOND + 1) == [failed("out-of-memory", "3 attempts failed, the last: no room")]
 
 
 def test_a_permanent_failure_is_not_tried_again() -> None:
     """What would fail the same way ends the run at once."""
-    work, error = job("j1"), JobError(code="nan-weights", message="layer 1 has NaN", permanent=True)
+    work, error = job("j1"), FOR_GOOD
     told = Told().tell(planned(work), planned(job("j2")), beat("a"), released(work), changed(work, "failed", error=error))
-    assert told.decide(2)[0] == Abandon(work, 1, error)
-    assert not [decision for decision in told.decide(2) if isinstance(decision, Release)]
+    assert told.decide(2) == [Abandon(work, 1, error)]
+    assert told.tell(said(Abandon(work, 1, error))).decide(2) == [failed(error.code, error.message)]
+
+
+def test_a_run_whose_job_has_failed_for_good_fails_also_where_who_said_so_is_gone() -> None:
+    """What one dispatcher wrote of the job is all that the next needs: also one that began with a snapshot, and where why is not told."""
+    work, error = job("j1"), FOR_GOOD
+    told = Told().tell(planned(work), beat("a"), released(work), changed(work, "failed", error=error), said(Abandon(work, 1, error)))
+    told.pool = loaded(dumped(picture(told.pool)), Pool("default"))
+    assert told.decide(2) == [failed(error.code, error.message)]
+    unsaid = Told().tell(planned(work), changed(work, "failed").model_copy(update={"final": True}))
+    assert [(one.state, one.reason_code) for one in unsaid.decide(2) if isinstance(one, Step)] == [("failed", "job-failed")]
+
+
+def test_a_job_that_is_not_wanted_any_more_fails_no_run() -> None:
+    """It failed for good before its task was known well enough; and one that nobody planned is nobody's."""
+    work, other = job(f"{RUN}/t/0/0"), job(f"{RUN}/u/0/0")
+    told = Told().tell(planned(work), planned(other), ran("running"), said(Abandon(work, 1, FOR_GOOD)), known("t"))
+    assert told.tell(said(Abandon(job(f"{RUN}/v/0/0"), 1, FOR_GOOD))).decide(2) == []
+    assert told.tell(said(Abandon(other, 1, FOR_GOOD))).decide(2) == [failed(FOR_GOOD.code, FOR_GOOD.message)]
 
 
 def test_a_cancelled_run_gives_its_leases_back() -> None:
@@ -97,6 +130,20 @@ def test_what_is_decided_depends_on_how_the_newest_incarnation_came_and_not_on_i
     told = Told().tell(planned(work), beat("a", incarnation=9), released(work, incarnation=9), beat("a", incarnation=4))
     told.tell(beat("a", incarnation=9, sequence=8, running=(Running(job_id="j1", attempt=1),)))
     assert Release(work, 2, "a", 4, b"") in told.decide(2)
+
+
+def test_a_dispatcher_whose_clock_was_a_day_ahead_for_one_lease_serves_both_submitters_still() -> None:
+    """When a line was served is the log's time: else its owner would wait for a day."""
+    work = {who: [job(f"{who}{n}", submitter=who, run=run_named(place)) for n in range(4)] for place, who in enumerate(("me", "you"))}
+    told, served = Told().takes(0).tell(*(planned(one) for jobs in work.values() for one in jobs)), []
+    for second in range(1, 9):
+        told.tell(beat("a", sequence=second), at_us=second * SECOND)
+        (lease,) = [one for one in told.decide(second * SECOND) if isinstance(one, Release)]
+        served.append(lease.job.submitter)
+        ahead_us = 24 * 3600 * SECOND if second == 1 else 0
+        said_of = event_of(lease, pool="default", term=0).model_copy(update={"occurred_us": second * SECOND + ahead_us})
+        told.tell(said_of, changed(lease.job, "finished"), at_us=second * SECOND)
+    assert served == ["me", "you"] * 4
 
 
 def test_a_run_that_is_over_is_forgotten_and_its_agent_is_told_until_it_lets_go() -> None:
@@ -128,6 +175,14 @@ def test_a_run_that_is_not_planned_yet_is_not_begun() -> None:
     assert not Told(Pool("default"), said={RUN}).tell(ran("rejected"), ran("planned"), planned(work), beat("a")).decide(2)
 
 
+def known(task: str) -> TaskStopped:
+    """A task is known well enough."""
+    return TaskStopped(
+        occurred_us=0, producer=STAMP, run_id=RUN, task=task, scorer_version="1", samples=2, planned=4, not_scored=0, half_width=0.1,
+        confidence=0.95,
+    )  # fmt: skip
+
+
 def waiting_jobs(pool: Pool) -> set[str]:
     """The jobs that the pool's index says can be leased."""
     return {item.job.job_id for line in pool.shelves.lines.all() for item in line.queue}
@@ -140,7 +195,7 @@ def test_the_steps_of_a_private_run_are_private() -> None:
     error = JobError(code="generation", message="a text", permanent=True)
     told = (
         Told().tell(planned(work), beat("a")),
-        Told().tell(planned(work), beat("a"), released(work), changed(work, "failed", error=error)),
+        Told().tell(planned(work), beat("a"), released(work), said(Abandon(work, 1, error))),
         Told().tell(planned(work), asked),
     )
     steps = [one for each in told for one in each.decide(2) if isinstance(one, Step)]

@@ -58,12 +58,12 @@ def test_a_run_stops_at_its_deadline_though_it_never_ran() -> None:
 
 
 def test_a_run_stops_when_its_time_is_over_and_its_agents_are_told() -> None:
-    """The time counts from when it first ran; nothing of it is leased any more."""
+    """The time counts from when the log says that it first ran, whatever the dispatcher's clock said; nothing of it is leased any more."""
     limits = Budget(s=30, deadline_us=DEADLINE_US + 60 * SECOND)
     work, other = job("j1", budget=limits), job("j2", budget=limits)
     told = Told().tell(planned(work), planned(other), beat("a"), beat("b"), released(work))
     assert not [decision for decision in told.decide(2) if isinstance(decision, Step) and decision.state == "cancelled"]
-    told.tell(ran("running", occurred_us=DEADLINE_US), changed(work, "running", done=pack({0, 2})))
+    told.tell(ran("running", occurred_us=DEADLINE_US + 24 * 3600 * SECOND), changed(work, "running", done=pack({0, 2})), at_us=DEADLINE_US)
     told.tell(beat("a", sequence=1), beat("b", sequence=1), at_us=DEADLINE_US + 30 * SECOND)
     told.pool.entries["j1"].leases[1].confirmed_us = DEADLINE_US + 30 * SECOND
     assert [type(decision) for decision in told.decide(DEADLINE_US + 30 * SECOND - 1)] == [Release]
