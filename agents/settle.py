@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from agents import unread
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
 from agents.asking_again import Waiting, ask_again, in_vain, is_due
@@ -182,8 +183,12 @@ class Settling:
         await self._where_it_can(run, said, None, partial(self._summarise, run, said))
         if run.complete and not run.over:
             await self._change(run, "completed")
+        if not run.over or (run.state == "completed" and not run.complete):
+            return
+        if run.final and await unread.reports(self._log, run.run_id, partition=partition, read=self.next_of(partition)):
+            return
         # What was folded while figures were worked out is taken in first: a final result is said once.
-        if run.over and (run.state != "completed" or run.complete) and run.run_id not in state.touched:
+        if run.run_id not in state.touched:
             await self._result(state, run, said, through=through)
 
     async def _where_it_can(self, run: Run, said: Said, task: str | None, say: Callable[[], Awaitable[None]]) -> None:
