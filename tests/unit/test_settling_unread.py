@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 
 from schemas.runs import RunChanged
-from streams.topics import JOB_STATUS
+from streams.runs import state_of
+from streams.topics import JOB_STATUS, RUNS
 from tests.runs import run_named
 from tests.unit.test_costs import metered
 from tests.unit.test_results import HEADER, planned, scored
@@ -54,3 +55,30 @@ def test_a_cancelled_run_waits_for_its_reports_too(tmp_path: Path) -> None:
     assert world.results == []
     asyncio.run(world._say(reports))
     assert [(one.final, [used.last_us for used in one.attempts]) for one in world.results] == [(True, [30])]
+
+
+def test_a_step_of_the_settlers_own_counts_where_it_lies_in_the_log(tmp_path: Path) -> None:
+    """A cancellation lies before it, which was not read yet: the run is cancelled, as all who read the log have it, and on no board."""
+    world = World(tmp_path)
+    world.say(planned(R, samples=2), report("finished", 20, done=2), scored(R, 0, 1.0))
+    world.log.write(RunChanged(**HEADER, run_id=R, state="cancelled", reason_code="cancelled"))
+    world.say(scored(R, 1, 0.0))
+    steps = [record.event for record in world.log.records[RUNS.name, HOME] if isinstance(record.event, RunChanged)]
+    assert [one.state for one in steps] == ["planned", "cancelled", "completed"]
+    assert [(one.state, one.final) for one in world.results] == [(state_of(steps), True)] == [("cancelled", True)]
+    assert (world.state.runs.runs, dict(world.books().boards)) == ({}, {})
+
+
+def test_a_step_that_has_not_come_back_is_said_once(tmp_path: Path) -> None:
+    """However often the run is looked at meanwhile."""
+    world = World(tmp_path)
+
+    async def act() -> None:
+        for event in (planned(R, samples=1), scored(R, 0, 1.0), scored(R, 0, 1.0), report("finished", 20, done=1)):
+            await world.settling.fold(world.state, world.log.write(event))
+            await world.settling.say(world.state, HOME)
+            await asyncio.gather(*world.state.busy.values())
+
+    asyncio.run(act())
+    steps = [record.event for record in world.log.records[RUNS.name, HOME] if isinstance(record.event, RunChanged)]
+    assert ([one.state for one in steps], world.results) == (["planned", "completed"], [])
