@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from agents import unread
 from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
 from agents.asking_again import Waiting, ask_again, in_vain, is_due
@@ -50,13 +51,14 @@ log_line = structlog.get_logger()
 class Said:
     """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result.
 
-    `broken`: what of it cannot be worked out, by task (None: its speed) and scorer version; `next_s`: when a task's provisional figures are
-    due, on the monotonic clock.
+    `steps`: those of its states; `broken`: what of it cannot be worked out, by task (None: its speed) and scorer version; `next_s`: when a
+    task's provisional figures are due, on the monotonic clock.
     """
 
     scores: dict[str, RunScored] = field(default_factory=dict)
     speed: PerformanceSummarised | None = None
     measured: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    steps: set[RunState] = field(default_factory=set)
     result: str | None = None
     broken: dict[tuple[str | None, str | None], LeftOut] = field(default_factory=dict)
     next_s: dict[str, float] = field(default_factory=dict)
@@ -163,7 +165,7 @@ class Settling:
         """Says that a run has failed; of one that was over, of which not even that can be its result, by a dead letter of its plan."""
         run, told = state.runs.runs.get(run_id), f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
         if run is not None and not run.over:
-            await self._change(run, "failed", code="cannot-settle", message=told)
+            await self._tell(state, run, results.changed(run, "failed", stamp=producer(STAMP), code="cannot-settle", message=told))
         elif run is not None and run.planned_at is not None:
             plan = self._log.read_span(RUNS, partition=partition, first=run.planned_at, last=run.planned_at)
             async with aclosing(plan) as records:
@@ -180,10 +182,14 @@ class Settling:
         for planned in run.plan.tasks:
             await self._where_it_can(run, said, planned.task, partial(self._score, run, planned.task, said))
         await self._where_it_can(run, said, None, partial(self._summarise, run, said))
-        if run.complete and not run.over:
-            await self._change(run, "completed")
+        if run.complete:
+            await self._tell(state, run, results.changed(run, "completed", stamp=producer(STAMP)))
+        if not run.over or (run.state == "completed" and not run.complete):
+            return
+        if run.final and await unread.reports(self._log, run.run_id, partition=partition, read=self.next_of(partition)):
+            return
         # What was folded while figures were worked out is taken in first: a final result is said once.
-        if run.over and (run.state != "completed" or run.complete) and run.run_id not in state.touched:
+        if run.run_id not in state.touched:
             await self._result(state, run, said, through=through)
 
     async def _where_it_can(self, run: Run, said: Said, task: str | None, say: Callable[[], Awaitable[None]]) -> None:
@@ -272,17 +278,13 @@ class Settling:
                 said.speed = event
             said.measured[job_id] = known
 
-    async def _change(self, run: Run, state: RunState, *, code: str | None = None, message: str | None = None) -> None:
-        change = RunChanged(
-            occurred_us=run.latest_us, producer=producer(STAMP), organisation_id=run.organisation_id, visibility=run.visibility,
-            run_id=run.run_id, state=state, reason_code=code, message=message,
-        )  # fmt: skip
-        await self._tell(run, change)
-
-    async def _tell(self, run: Run, change: RunChanged) -> None:
-        await self._write(change)
-        run.take(change)
-        log_line.info(f"run {change.state}", run_id=run.run_id)
+    async def _tell(self, state: Here, run: Run, change: RunChanged) -> None:
+        """Says a step, once. It counts when it comes back, for the first in the log does, and others write there too."""
+        told = state.said.setdefault(run.run_id, Said()).steps
+        if not run.over and change.state not in told:
+            await self._write(change)
+            told.add(change.state)
+            log_line.info(f"run {change.state}", run_id=run.run_id)
 
     async def _write(self, event: Event) -> None:
         await until_available(lambda: self._log.publish(event), what="kafka")
@@ -302,7 +304,7 @@ class Settling:
             await asyncio.sleep(PROVISIONAL_EVERY_S)
             for state in list(states()):
                 for open_run in list(state.runs.runs.values()):
-                    await self._give_up(open_run)
+                    await self._give_up(state, open_run)
                     self._ask_again(state, open_run)
                 for closed in state.said.keys() - state.runs.runs.keys():  # by another worker's result
                     del state.said[closed]
@@ -311,11 +313,11 @@ class Settling:
                     if run := state.runs.runs.get(run_id):
                         await self._told_progress(state, run)
 
-    async def _give_up(self, run: Run) -> None:
+    async def _give_up(self, state: Here, run: Run) -> None:
         """Says that a run is given up, where it is; what cannot be said of one holds up nobody."""
         try:
             if given_up := results.given_up(run, now_us=now_us(), stamp=producer(STAMP)):
-                await self._tell(run, given_up)
+                await self._tell(state, run, given_up)
         except Exception as error:  # noqa: BLE001  # one run's, and others go on
             log_line.error("cannot be given up", run_id=run.run_id, error=frames(error))
 

@@ -89,13 +89,19 @@ class Books:
 
     def _settle(self, event: RunSettled) -> None:
         known = self.settled.get(event.run_id)
-        if known is None or known.knows < event.knows:
-            more = {"tasks": ()} if self.counts_no_more(event.run_id) else {}
-            self.settled[event.run_id] = event.model_copy(
-                update={"plan": self._shared(event.plan), "attempts": (), "attempts_packed": None, "through": {}} | more
-            )
+        if known is not None and known.knows >= event.knows:
+            return
+        if self.counts_no_more(event.run_id):
+            self.recall(event)
+            self._touch(self.results[event.run_id])
+        else:
+            self.settled[event.run_id] = self._kept(event)
             self._join(event.run_id)
-            self._forget_past([event.run_id])
+        self._forget_past([event.run_id])
+
+    def _kept(self, event: RunSettled) -> RunSettled:
+        """What is held of a result."""
+        return event.model_copy(update={"plan": self._shared(event.plan), "attempts": (), "attempts_packed": None, "through": {}})
 
     def _shared(self, plan: Plan | None) -> Plan | None:
         """The plan, with tasks that are equal to those of other plans being theirs: thousands of runs share a few."""
@@ -136,10 +142,13 @@ class Books:
             return
         self._hold(result)
         self._stand(result)
-        # A speed measured now belongs to every row of the same model, and to those that judge it.
-        for other in list(self._runs[result.model]) if result.speed else [run_id]:
+        self._touch(result)
+
+    def _touch(self, result: Result) -> None:
+        """A speed measured now belongs to every row of the same model, and to those that judge it."""
+        for other in list(self._runs[result.model]) if result.speed else [result.run_id]:
             self.touched |= self._boards.get(other, {}).keys()
-        for judgement in self._judgements.get(run_id, ()):
+        for judgement in self._judgements.get(result.run_id, ()):
             self.touched |= self._boards[judgement].keys()
         if result.speed:
             self._forget_past(list(self._measured[result.model]))
@@ -150,9 +159,7 @@ class Books:
 
     def recall(self, settled: RunSettled) -> None:
         """Takes in a run that counts no more, and was counted: it may have its model's speed, or be judged."""
-        self.settled[settled.run_id] = settled.model_copy(
-            update={"plan": self._shared(settled.plan), "tasks": (), "attempts": (), "attempts_packed": None, "through": {}}
-        )
+        self.settled[settled.run_id] = self._kept(settled).model_copy(update={"tasks": ()})
         if result := result_of(self.settled[settled.run_id], {}):
             self._put(result)
 

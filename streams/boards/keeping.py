@@ -20,7 +20,7 @@ from streams.boards.results import ScoresSaid
 from streams.names import Names
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES
 
-VERSION: Final = f"books-5 {FORMULA_VERSION}"
+VERSION: Final = f"books-6 {FORMULA_VERSION}"
 INPUTS: Final = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
 

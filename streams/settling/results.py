@@ -9,7 +9,7 @@ from schemas.codec import size
 from schemas.event import Producer
 from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
-from schemas.runs import PlannedTask, RunChanged
+from schemas.runs import PlannedTask, RunChanged, RunState
 from schemas.settled import LeftOut, RunProgressed, RunSettled, TaskSettled
 from streams.bounds import MOST_EVENT_BYTES, held
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
@@ -105,6 +105,16 @@ def _summarised(taken: Taken, *, elsewhere: bool, slo: Objective | None, about: 
     }))  # fmt: skip
 
 
+def changed(
+    run: Run, state: RunState, *, stamp: Producer, at_us: int | None = None, code: str | None = None, message: str | None = None
+) -> RunChanged:
+    """That a run takes a step, at the time of its latest input unless another is told."""
+    return RunChanged(
+        occurred_us=run.latest_us if at_us is None else at_us, producer=stamp, organisation_id=run.organisation_id,
+        visibility=run.visibility, run_id=run.run_id, state=state, reason_code=code, message=message,
+    )  # fmt: skip
+
+
 def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
     """That a run which nobody has begun is cancelled, as it was asked to, or long past its deadline; None where it is not.
 
@@ -119,10 +129,7 @@ def given_up(run: Run, *, now_us: int, stamp: Producer) -> RunChanged | None:
         message = f"its deadline, {moment(at_us)}, is reached, and nobody has begun it: no dispatcher leads its pool"
     else:
         return None
-    return RunChanged(
-        occurred_us=max(run.changed_us, at_us), producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility,
-        run_id=run.run_id, state="cancelled", reason_code=code, message=message,
-    )  # fmt: skip
+    return changed(run, "cancelled", stamp=stamp, at_us=max(run.changed_us, at_us), code=code, message=message)
 
 
 def left_out(task: str | None, scorer_version: str | None, error: Exception) -> LeftOut:

@@ -157,6 +157,32 @@ def test_books_that_forget_rank_as_those_that_hold_all(order: list[int], cut: in
     assert len(forgetting.results) < len(holding.results)
 
 
+@given(order=st.permutations(range(9)), whole=st.booleans())
+def test_boards_go_by_a_runs_final_result_whenever_a_newer_run_takes_its_place(order: list[int], whole: bool) -> None:
+    """What it said before it was final, another speed and no machine, counts for nothing then, nor where the run is judged."""
+    speed = [Figure(metric="capacity_tokens_per_s", value=200.0, n=1)]
+    scores, final = measured.run(1, "m", HERE, scores={TASKS[0]: [0.0, 1.0] * 20}, speed=speed)
+    assert isinstance(final, RunSettled) and final.plan
+    plan = final.plan
+    less = {"final": False, "occurred_us": 0, "speed": tuple(one.model_copy(update={"value": 100.0}) for one in speed)}
+    first = final.model_copy(update=less | {"event_id": "first", "engine": None, "environment_sha": None, "environments": ()})
+    subject = Subject(
+        run_id=final.run_id, model=plan.model, model_sha=plan.model_sha, engine=plan.engine, chat=plan.chat, chat_template_sha="",
+    )  # fmt: skip
+    cpu = measured.environment("cpu")
+    judging = [*measured.run(7, "judge", cpu, scores={TASKS[1]: [1.0] * 40}, subject=subject)]
+    newer = [*measured.run(5, "m", HERE, scores={TASKS[0]: [1.0] * 40})]
+    books, events = Books(whole=whole), [HERE, cpu, scores, first, final, *newer, *judging]
+    for number in order:
+        books.fold(events[number])
+    (entry,) = books.entries("task:a")
+    assert ({name: one.value for name, one in entry.speed.items()}, entry.speed_run) == ({"capacity_tokens_per_s": 200.0}, final.run_id)
+    (judged,) = (name for name in books.boards if name.startswith("task:b"))
+    for _ in books.lacking(judged):
+        books.recall(final)
+    assert [(row.run_id, row.hardware) for row in ranked(books, judged).rows] == [(run_named(7), "L40S")]
+
+
 def ranked(books: Books, name: str) -> Board:
     """A board as it stands."""
     return rank(chosen(name, books.entries(name)))

@@ -11,6 +11,7 @@ import pytest
 
 from agents.ending import CRASHED, _watching, end_where_hung
 from infra.in_hand import HANDS
+from infra.partitioning import partition_for
 from infra.stumbles import SURE, Stumbles
 from schemas.runs import RunChanged
 from schemas.settled import RunProgressed, RunSettled
@@ -20,7 +21,7 @@ from tests.unit.test_results import planned, scored
 from tests.unit.test_scored_anew import HOME, R, World
 
 HANG_S: Final = 0.5
-OTHER: Final = run_named("another")
+OTHER: Final = next(run for run in map(run_named, range(99)) if partition_for(run.encode(), 4) == HOME)
 once, provisional = results.scored, results.progressed
 
 

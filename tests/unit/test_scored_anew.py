@@ -12,7 +12,7 @@ from agents.asking_again import Waiting, ask_again, is_due
 from agents.care import Care
 from agents.settle import Here, Settling
 from infra.deriving import _recomputed
-from infra.kafka import Log, Record
+from infra.kafka import Ends, Log, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.event import Event
@@ -43,6 +43,8 @@ class World:
         self.log, self.settings = InMemory(), Settings(home=home, hang_s=hang_s)
         self.care = Care("settle", cast("Log", self.log), self.settings)
         self.settling, self.state = Settling(cast("Log", self.log), Aggregating(limit_s=1.0), self.care), Here(OpenRuns())
+        self.read: Ends = {}
+        self.settling.next_of = lambda _partition: self.read
 
     def say(self, *events: Event) -> None:
         """Writes events, lets the run be settled, and gives back to the worker what was said of it."""
@@ -52,6 +54,7 @@ class World:
         for _ in range(5):
             for record in records:
                 await self.settling.fold(self.state, record)
+                self.read[record.place.topic, record.place.partition] = record.place.offset + 1
             await self.settling.say(self.state, HOME)
             await asyncio.gather(*self.state.busy.values())
             records = [*self.log.records[RUNS.name, HOME], *self.log.records[RESULTS.name, HOME]]
