@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -168,7 +169,7 @@ async def main(settings: Settings) -> None:
         shards = Shards(log, settings, worker="cost", fold=Accountant(log, rates))
         priced = asyncio.Event()
         async with rates.following(lambda _record: priced.set()) as tasks:
-            again = asyncio.create_task(_when(priced, shards.ask))
+            again = asyncio.create_task(_when(priced, partial(until_available, shards.ask, what="effect of a price")))
             watching = [asyncio.create_task(or_end(task, what="prices")) for task in (*tasks, again)]
             await consume("cost", shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards))
             for task in (again, *watching):
