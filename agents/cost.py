@@ -128,8 +128,9 @@ class Accountant:
         async with aclosing(self._log.follow([RESULTS], until={at: ends[at]})) as records:
             async for record in records:
                 if isinstance(record.event, RunSettled):
-                    newest[record.event.run_id] = record
                     count += 1
+                    if _knows(newest.get(record.event.run_id)) <= record.event.knows:
+                        newest[record.event.run_id] = record
                 if len(newest) >= AT_ONCE:
                     await self._reckon(newest.values(), since=versions)
                     newest.clear()
@@ -164,6 +165,10 @@ class Accountant:
             events.append(cost(run, summary, stamp=producer("agents.cost")))
             await asyncio.sleep(0)
         return events
+
+
+def _knows(record: Record | None) -> tuple[object, ...]:
+    return record.event.knows if record and isinstance(record.event, RunSettled) else ()
 
 
 async def main(settings: Settings) -> None:

@@ -116,3 +116,20 @@ def test_a_later_price_has_those_versions_said_alone_that_it_may_change(tmp_path
 
     asyncio.run(late())
     assert [one.price_version for one in said(memory)[count:]] == ["10", "11", "12"]
+
+
+def test_a_result_that_is_not_final_is_told_apart_and_not_reckoned_again_beside_one_that_is(tmp_path: Path) -> None:
+    """It may come after the final one, from whoever had its partition before."""
+    memory, known, final = InMemory(), rates(FIRST), result()
+    shards = worker(memory, tmp_path, Known(known, away=False))
+    stale = final.model_copy(update={"final": False, "inputs_digest": "less", "event_id": "less"})
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        await shards.handle([memory.write(final), memory.write(stale)])
+        known.fold(SECOND)
+        await shards.ask()
+
+    assert final.final
+    asyncio.run(act())
+    assert [(one.price_version, one.complete) for one in said(memory)] == [("1", True), ("1", False), ("2", True)]
