@@ -5,10 +5,10 @@ come by partition, and none is kept: when a price is published, those of the wor
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -65,9 +65,9 @@ class Pricing:
 
 @dataclass(slots=True)
 class Reckoned:
-    """How far a partition's results are reckoned: with which rates, and which results are new."""
+    """How far a partition's results are reckoned: with which prices at least (their ids) all of them are, and which results are new."""
 
-    rates: int = 0
+    prices: frozenset[str] = frozenset()
     new: list[Record] = field(default_factory=list)
 
 
@@ -86,17 +86,16 @@ class Accountant:
         return Reckoned()
 
     def dumping(self, state: Reckoned) -> Callable[[], bytes]:
-        """What writes with which rates all results so far are reckoned."""
-        told = json.dumps({"rates": state.rates}).encode()
-        return lambda: told
+        """What writes with which prices all results so far are reckoned."""
+        return partial(rates.prices_told, state.prices)
 
     def loaded(self, told: bytes) -> Reckoned:
         """The same from such bytes. Raises: ValueError, KeyError, TypeError."""
-        return Reckoned(int(json.loads(told)["rates"]))
+        return Reckoned(rates.prices_of(told))
 
     def wanted(self, state: Reckoned, key: bytes | None, place: Place) -> bool:
         """What is behind a snapshot. Without one all results are read when it is said what they cost."""
-        return state.rates > 0
+        return bool(state.prices)
 
     async def fold(self, state: Reckoned, record: Record) -> None:
         """A result is to be reckoned."""
@@ -104,37 +103,46 @@ class Accountant:
             state.new.append(record)
 
     async def say(self, state: Reckoned, partition: int) -> None:
-        """Says what the new results cost; where rates have come since, what all of them cost."""
+        """Says what the new results cost; where prices have come since, what all of them cost under the versions that these change.
+
+        Who reckoned before may have known prices that are not here yet: they are waited for, that nothing is said without them again.
+        """
+        if state.prices - self._rates.state.prices:
+            await self._rates.catch_up()
+        here = self._rates.state.prices
+        if state.new:
+            state.prices &= here
         await self._reckon(state.new)
         state.new = []  # not before: whoever is tried again finds them
-        if state.rates < (now := self._rates.state.version):
-            await self._again(partition)
-            state.rates = now
+        if lacking := here - state.prices:
+            await self._again(partition, self._rates.state.versions(lacking))
+            state.prices = here
 
     def gone(self, state: Reckoned, partition: int) -> None:
         """Nothing is held."""
 
-    async def _again(self, partition: int) -> None:
+    async def _again(self, partition: int, versions: Collection[str]) -> None:
         ends = await self._log.ends([RESULTS])
         at, count = (RESULTS.name, partition), 0
         newest: dict[str, Record] = {}
         async with aclosing(self._log.follow([RESULTS], until={at: ends[at]})) as records:
             async for record in records:
                 if isinstance(record.event, RunSettled):
-                    newest[record.event.run_id] = record
                     count += 1
+                    if _knows(newest.get(record.event.run_id)) <= record.event.knows:
+                        newest[record.event.run_id] = record
                 if len(newest) >= AT_ONCE:
-                    await self._reckon(newest.values())
+                    await self._reckon(newest.values(), since=versions)
                     newest.clear()
-        await self._reckon(newest.values())
+        await self._reckon(newest.values(), since=versions)
         log_line.info("reckoned again", partition=partition, results=count)
 
-    async def _reckon(self, records: Iterable[Record]) -> None:
+    async def _reckon(self, records: Iterable[Record], *, since: Collection[str] = ()) -> None:
         """Says what results cost. One that cannot be reckoned is a dead letter, and holds up no other."""
         events, refused = list[CostSummarised](), list[tuple[Record, str, str]]()
         for record in records:
             try:
-                events += await self._costs(record)
+                events += await self._costs(record, since)
             except Temporary:
                 raise
             except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are reckoned
@@ -144,8 +152,8 @@ class Accountant:
         await give_up(refused, log=self._log)
         await asyncio.sleep(0)
 
-    async def _costs(self, record: Record) -> list[CostSummarised]:
-        """What a result costs, under each version of the book."""
+    async def _costs(self, record: Record, since: Collection[str]) -> list[CostSummarised]:
+        """What a result costs, under each version of the book, or under those that new prices of such versions may have changed."""
         if not isinstance(record.event, RunSettled):
             return []
         rates = self._rates.state
@@ -153,10 +161,14 @@ class Accountant:
         if any(one.environment_sha not in rates.environments for one in run.attempts):
             await self._rates.catch_up()  # an environment is in the log before anything has run there
         events = list[CostSummarised]()
-        for summary in summaries(run, rates.book, rates.environments):
+        for summary in summaries(run, rates.book, rates.environments, since=since):
             events.append(cost(run, summary, stamp=producer("agents.cost")))
             await asyncio.sleep(0)
         return events
+
+
+def _knows(record: Record | None) -> tuple[object, ...]:
+    return record.event.knows if record and isinstance(record.event, RunSettled) else ()
 
 
 async def main(settings: Settings) -> None:
@@ -168,7 +180,7 @@ async def main(settings: Settings) -> None:
         shards = Shards(log, settings, worker="cost", fold=Accountant(log, rates))
         priced = asyncio.Event()
         async with rates.following(lambda _record: priced.set()) as tasks:
-            again = asyncio.create_task(_when(priced, shards.ask))
+            again = asyncio.create_task(_when(priced, partial(until_available, shards.ask, what="effect of a price")))
             watching = [asyncio.create_task(or_end(task, what="prices")) for task in (*tasks, again)]
             await consume("cost", shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards))
             for task in (again, *watching):

@@ -113,11 +113,11 @@ class Planning:
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
         """A request that breaks its planner is refused, in the error's words."""
-        state.open.pop(run_id, None)
         record = await until_available(lambda: self._read(partition, asked.offset), what="kafka")
         if asked.state is None and record and isinstance(record.event, EvaluationRequested):
             told = f"planning it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
             await self._write([_changed(record.event, "rejected", reason_code="planning-broke", message=told)])
+        state.open.pop(run_id, None)  # not before: until it is said, a snapshot holds it
 
     async def _read(self, partition: int, offset: int) -> Record | None:
         async with aclosing(self._log.read_span(REQUESTS, partition=partition, first=offset, last=offset)) as records:

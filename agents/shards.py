@@ -4,7 +4,8 @@ A *shard* is the state of one partition number of all inputs: all that the log s
 
 - Assigned: the shard's snapshot is loaded, and the log behind it is folded up to its end; then what follows from it is said; only then
   are records fetched, from where the shard stands. Committed offsets mean nothing to a state in memory: they only show the lag.
-- Revoked: the batch in hand ends, the shard is written down. It stays in memory until another assignment comes without it.
+- Revoked: the batch in hand ends, the shard is written down, unless something that follows from it is not said. It stays in memory until
+  another assignment comes without it.
 - A record that is not where its key belongs (its writer hashes otherwise, or the key was another one once) is put where it belongs.
 """
 
@@ -23,7 +24,6 @@ from infra.logging import frames
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
-from streams.errors import Unavailable
 from streams.topics import Topic
 
 S = TypeVar("S")
@@ -130,12 +130,8 @@ class Shards(Generic[S]):
         """Says what follows from what was folded; of a batch that was refused half way too, when its parts are handled."""
         for shard in self._shards.values():
             if shard.due:
-                shard.due = False
-                try:
-                    await self._fold.say(shard.state, shard.partition)
-                except Unavailable:
-                    shard.due = True  # it is tried again, and its records are folded already
-                    raise
+                await self._fold.say(shard.state, shard.partition)
+                shard.due = False  # not before: whoever is tried again has folded its records already
 
     async def _take(self, shard: Shard[S], record: Record) -> None:
         """Folds a record that comes next; one that was folded before changes nothing."""
@@ -195,10 +191,14 @@ class Shards(Generic[S]):
         await self.revoked()
 
     def _save(self, shards: Iterable[Shard[S]], *, every_s: float) -> None:
-        """Begins to write shards down that have changed: a picture of each is taken now, its bytes are made and written beside the work."""
+        """Begins to write shards down that have changed: a picture of each is taken now, its bytes are made and written beside the work.
+
+        Not one of which something is not said yet: a snapshot lies behind its records, and would not know it.
+        """
         for shard in list(shards):
             # Each takes a twentieth of the time at most.
-            if shard.changed and time.monotonic() - shard.saved_s >= (max(every_s, SHARE * shard.took_s) if every_s else 0.0):
+            rests_s = max(every_s, SHARE * shard.took_s) if every_s else 0.0
+            if shard.changed and not shard.due and time.monotonic() - shard.saved_s >= rests_s:
                 shard.changed, shard.saved_s, began_s = False, time.monotonic(), time.monotonic()
                 written = self._written(shard, dict(shard.next), self._fold.dumping(shard.state), began_s=began_s)
                 task = asyncio.create_task(written)

@@ -201,7 +201,7 @@ async def _partition(
 
 def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> None:
     settled = [event for event in said.values() if isinstance(event, RunSettled) and event.final and derived.concerns(event.run_id)]
-    for run in {one.run_id: one for one in settled}.values():
+    for run in {one.run_id: one for one in sorted(settled, key=lambda one: one.knows)}.values():
         with telling(f"results of {run.run_id}", derived.differs):
             for summary in summaries(run, book, environments):
                 derived.hold("costs", results.cost(run, summary, stamp=STAMP), said)
@@ -210,7 +210,8 @@ def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, en
 def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettled | CostSummarised]]:
     """Of all that was said of a run, in the log's order, what boards and readers go by.
 
-    A task's scores by the newest scorer, the newest final result, and of each version of the prices the last cost by the newest formula.
+    A task's scores by the newest scorer, the newest final result, and of each version of the prices the last cost by the newest formula,
+    one of a final result before all others.
     """
     scores, results_, costs = dict[tuple[str, str], RunScored](), dict[str, RunSettled](), dict[tuple[str, str], CostSummarised]()
     for event in said:
@@ -224,7 +225,7 @@ def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettl
                 results_[event.run_id] = event
         elif isinstance(event, CostSummarised):
             cost = costs.get((event.run_id, event.price_version))
-            if cost is None or cost.formula_version <= event.formula_version:
+            if cost is None or (cost.formula_version, cost.complete) <= (event.formula_version, event.complete):
                 costs[event.run_id, event.price_version] = event
     yield from (("run_scores", one) for one in scores.values())
     yield from (("results", one) for one in results_.values())

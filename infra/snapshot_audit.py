@@ -151,11 +151,11 @@ class Audit:
         return dict.fromkeys(differing, "so"), {}
 
     async def _reckoned(self, found: Snapshot) -> tuple[Parts, Parts]:
-        """How many prices a partition's results are reckoned with: no more than were published."""
-        reckoned, published = int(json.loads(found.state)["rates"]), set[str]()
+        """The prices that a partition's results are reckoned with: each was published."""
+        reckoned, published = rates.prices_of(found.state), set[str]()
         async for record in self._records((PRICES,), None):
             published |= {record.event.event_id} if record.event else set()
-        return {"rates": str(reckoned)}, {"rates": str(min(max(reckoned, 0), len(published)))}
+        return {f"price {one}": "" for one in reckoned}, {f"price {one}": "" for one in reckoned & published}
 
     async def _dispatch(self, found: Snapshot) -> tuple[Parts, Parts]:
         """Runs, jobs and their leases; agents, delays and beats expire, and leases end by clocks too."""

@@ -22,7 +22,7 @@ by PUE and grid intensity, Strubell et al., Energy and Policy Considerations for
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -177,22 +177,30 @@ class Summary:
     latest_us: int
 
 
-def summaries(run: RunSettled, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> Iterator[Summary]:
+def summaries(
+    run: RunSettled, book: PriceBook, environments: Mapping[str, EnvironmentSeen], *, since: Collection[str] = ()
+) -> Iterator[Summary]:
     """A summary for each version of the price book whose prices make another one than the versions before it; the oldest first.
 
-    None for a run that has no attempt: it has used nothing. Each is given once it is reckoned: many versions of a long run take seconds.
+    `since`: versions that have new prices; where there are some, only what these may have changed is given: the oldest of them, and newer
+    ones. None for a run that has no attempt: it has used nothing. Each is given once it is reckoned: many versions of a long run take
+    seconds.
     Raises: Invalid, where the attempts cannot be read.
     """
     usage, said = Usage(unfolded(run), environments), set[tuple[str, ...]]()
     if usage.run.plan is None or not (usage.run.attempts or usage.run.attempts_untold):
         return
-    for version in usage.versions(book):
+    versions = usage.versions(book)
+    least = min(map(book.age, since)) if since else None
+    first = sum(book.age(version) < least for version in versions) if least else 0
+    # No later version uses the same prices as one before the last: what it took the place of does not come back.
+    for number, version in enumerate(versions[max(first - 1, 0) :], start=max(first - 1, 0)):
         figures, prices = reckoned(Case(usage, book, version))
         used = tuple(sorted(price.event_id for price in prices))
-        if used not in said:
-            said.add(used)
+        if number >= first and used not in said:
             latest_us = max([run.occurred_us, *(price.occurred_us for price in prices)])
             yield Summary(version, figures, _digest(run, figures, used), latest_us)
+        said.add(used)
 
 
 def _digest(run: RunSettled, figures: Iterable[Figure], used: Iterable[str]) -> str:

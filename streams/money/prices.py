@@ -135,19 +135,20 @@ class PriceBook:
             known[price.version, price.valid_from_us] = price
             self.born_us[price.version] = min(price.occurred_us, self.born_us.get(price.version, price.occurred_us))
 
-    def _age(self, version: str) -> tuple[int, str]:
+    def age(self, version: str) -> tuple[int, str]:
+        """What orders versions, the oldest first. Raises: KeyError, where no price is of it."""
         return self.born_us[version], version
 
     @property
     def versions(self) -> tuple[str, ...]:
         """Every version, the oldest first."""
-        return tuple(sorted(self.born_us, key=self._age))
+        return tuple(sorted(self.born_us, key=self.age))
 
     def versions_of(self, items: Iterable[str], *, regions: Collection[str], at_us: int) -> tuple[str, ...]:
         """The oldest version, and each that has a price of one of these items, there or anywhere, that holds then; the oldest first."""
         known = [self.prices.get((item, place), {}).values() for item in items for place in {*regions, ANYWHERE}]
         found = {price.version for prices in known for price in prices if _holds(price, at_us)}
-        return tuple(sorted({*found, *sorted(self.born_us, key=self._age)[:1]}, key=self._age))
+        return tuple(sorted({*found, *sorted(self.born_us, key=self.age)[:1]}, key=self.age))
 
     def at(self, item: str, *, at_us: int, region: str, version: str | None = None) -> PricePublished:
         """The price that holds, in the book as of a version (the newest, where none is named). Raises: Undefined."""
@@ -155,11 +156,11 @@ class PriceBook:
             known = self.prices.get((item, place), {}).values()
             holding = [price for price in known if self._is_in(price, version) and _holds(price, at_us)]
             if holding:
-                return max(holding, key=lambda price: (self._age(price.version), price.valid_from_us))
+                return max(holding, key=lambda price: (self.age(price.version), price.valid_from_us))
         raise Undefined(f"no price of {item} holds on {day(at_us)} in region {region}", code="no-price")
 
     def _is_in(self, price: PricePublished, version: str | None) -> bool:
-        return version is None or self._age(price.version) <= self._age(version)
+        return version is None or self.age(price.version) <= self.age(version)
 
 
 def _holds(price: PricePublished, at_us: int) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,7 +16,7 @@ from streams.money.prices import PriceBook
 from streams.topics import ENVIRONMENTS, PRICES
 
 VERSION: Final = "rates-1"
-RECKONED_VERSION: Final = f"costs-1 {FORMULA_VERSION}"  # of how far a partition's results are reckoned
+RECKONED_VERSION: Final = f"costs-2 {FORMULA_VERSION}"  # of how far a partition's results are reckoned
 INPUTS: Final = (PRICES, ENVIRONMENTS)
 
 
@@ -38,9 +38,14 @@ class Rates:
             self.folded.setdefault(event.event_id, event)
 
     @property
-    def version(self) -> int:
-        """A number that grows with every price."""
-        return len(self.folded) - len(self.environments)
+    def prices(self) -> frozenset[str]:
+        """The ids of all prices. Their topic has many partitions: of two workers each may hold some that the other lacks."""
+        return frozenset(event_id for event_id, event in self.folded.items() if isinstance(event, PricePublished))
+
+    def versions(self, prices: Iterable[str]) -> frozenset[str]:
+        """The versions of the book that these prices, by their ids, are of."""
+        events = (self.folded[event_id] for event_id in prices)
+        return frozenset(event.version for event in events if isinstance(event, PricePublished))
 
 
 def dumping(state: Rates, codec: Codec) -> Callable[[], bytes]:
@@ -55,3 +60,13 @@ def loaded(told: bytes, codec: Codec) -> Rates:
     for name, payload in json.loads(told):
         state.fold(codec.decode(b64decode(payload), EVENTS[name]))
     return state
+
+
+def prices_told(prices: Iterable[str]) -> bytes:
+    """Which prices all results of a partition are reckoned with, as its snapshot has them."""
+    return json.dumps({"prices": sorted(prices)}).encode()
+
+
+def prices_of(told: bytes) -> frozenset[str]:
+    """The prices in such bytes. Raises: ValueError, KeyError, TypeError."""
+    return frozenset(json.loads(told)["prices"])

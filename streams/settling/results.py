@@ -197,10 +197,10 @@ def _folded(told: RunSettled) -> RunSettled:
 
 
 def cost(run: RunSettled, summary: Summary, *, stamp: Producer) -> CostSummarised:
-    """What a run costs under one version of the price book."""
+    """What a run costs under one version of the price book; complete where its result is final."""
     return CostSummarised(
         occurred_us=summary.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
-        formula_version=COST_FORMULA, price_version=summary.price_version, complete=True, inputs_digest=summary.digest,
+        formula_version=COST_FORMULA, price_version=summary.price_version, complete=run.final, inputs_digest=summary.digest,
         figures=summary.figures,
     )  # fmt: skip
 

@@ -224,20 +224,46 @@ amounts_of = st.tuples(
 )  # fmt: skip
 
 
+def _published(number: int, item: str, region: str, version: int, from_us: int) -> PricePublished:
+    """A price of a book whose versions are as old as their numbers."""
+    money, unit = item != "pue", {"kwh": "kWh", "pue": "1", "cpu_hour": "core-hour", "api_input_token:m": "1M tokens"}
+    more: dict[str, Any] = {"region": region, "version": str(version), "valid_from_us": from_us, "currency": "USD" if money else ""}
+    return price(item, 1.0 + number, published_us=version, unit=unit.get(item, "device-hour"), **more)
+
+
 @given(st.lists(amounts_of, max_size=12))
 def test_no_version_makes_a_difference_but_those_that_are_reckoned(published: list[tuple[str, str, int, int]]) -> None:
     """The others are passed over unreckoned: a book of hundreds of versions mostly prices other things, elsewhere, or later."""
     book, run = PriceBook(), settled(used(*usual()), {"t": scored(0.75, 8)}, fast(), through={}, stamp=STAMP)
     for number, (item, region, version, from_us) in enumerate(published):
-        money, unit = item != "pue", {"kwh": "kWh", "pue": "1", "cpu_hour": "core-hour", "api_input_token:m": "1M tokens"}
-        more = {"region": region, "version": str(version), "valid_from_us": from_us, "currency": "USD" if money else ""}
-        book.fold(price(item, 1.0 + number, published_us=version, unit=unit.get(item, "device-hour"), **more))
+        book.fold(_published(number, item, region, version, from_us))
     environments = {"cpu": environment("cpu", gpus=1, region="eu")}
     reckoned_ = dict[tuple[str, ...], tuple[str, Any]]()
     for name in book.versions:
         figures, prices = reckoned(Case(Usage(run, environments), book, name))
         reckoned_.setdefault(tuple(sorted(one.event_id for one in prices)), (name, figures))
     assert [(one.price_version, one.figures) for one in summaries(run, book, environments)] == list(reckoned_.values())
+
+
+@given(st.lists(amounts_of, max_size=12), st.integers(0, 12), st.permutations(range(1, 4)))
+def test_new_prices_have_all_reckoned_again_that_they_may_change(
+    published: list[tuple[str, str, int, int]], known: int, ages: list[int]
+) -> None:
+    """And nothing of the versions before them: whatever version they are of, and however old they make it."""
+    before, book, run = PriceBook(), PriceBook(), settled(used(*usual()), {"t": scored(0.75, 8)}, fast(), through={}, stamp=STAMP)
+    environments, new = {"cpu": environment("cpu", gpus=1, region="eu")}, set[str]()
+    for number, told in enumerate(published):
+        one = _published(number, *told)
+        one = one.model_copy(update={"occurred_us": ages[int(one.version) % len(ages)] - number})
+        if number < known:
+            before.fold(one)
+        elif one.event_id not in {each.event_id for prices in book.prices.values() for each in prices.values()}:
+            new.add(one.version)
+        book.fold(one)
+    every, said = list(summaries(run, book, environments)), list(summaries(run, before, environments))
+    again = list(summaries(run, book, environments, since=new)) if new else []
+    assert again == every[len(every) - len(again) :]
+    assert [one for one in every if one not in said] == [one for one in again if one not in said]
 
 
 def _with(event: Event, item: str, amount_nano: int) -> Event:

@@ -121,6 +121,17 @@ def test_all_that_follows_from_a_log_was_said(tmp_path: Path) -> None:
     assert dict(found.counts) == {"run_scores": 1, "results": 1, "costs": 1, "rankings": 1}
 
 
+def test_what_a_run_cost_before_its_result_was_final_counts_for_nothing(tmp_path: Path) -> None:
+    """Though it comes after what the final one cost."""
+    log, said_ = whole_log()
+    (cost,) = (event for event in said_ if isinstance(event, CostSummarised))
+    assert cost.complete
+    stale = CostSummarised.model_validate(cost.model_dump(exclude={"event_id"}) | {"inputs_digest": "x", "complete": False})
+    for event in (*said_, stale):
+        log.write(event)
+    assert derived(log, tmp_path).differences == []
+
+
 @pytest.mark.parametrize("forged", ["cost", "dearer", "row", "board"])
 def test_what_was_forged_is_found(forged: str, tmp_path: Path) -> None:
     """A cost in the place of the true one; a later cost beside it; a board's row; a board that no run stands on."""

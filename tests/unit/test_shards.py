@@ -2,25 +2,34 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from agents.building import Building
 from agents.care import Care
 from agents.cost import Accountant, Reckoned
 from agents.everywhere import Everywhere
+from agents.plan import Planning
+from agents.preparing import Preparing
 from agents.shards import Shards
-from infra.kafka import Log
+from infra.kafka import Log, Place
+from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
+from schemas.event import Event
+from schemas.requests import EvaluationRequested, ModelRef, TaskChoice
+from schemas.runs import RunChanged
 from schemas.settled import AttemptUsed, RunSettled
 from streams.errors import Unavailable
 from streams.money.rates import Rates
-from streams.topics import COSTS, RESULTS
+from streams.topics import COSTS, RESULTS, RUNS
 from tests import measured
 from tests.in_memory import InMemory
+from tests.pool import STAMP
+from tests.runs import run_named
 from tests.unit.test_prices import price
 
 
@@ -62,6 +71,76 @@ def test_a_run_is_reckoned_though_the_log_is_away_for_a_moment(tmp_path: Path, a
 
     asyncio.run(act())
     assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == 1
+
+
+def test_a_result_is_reckoned_though_its_partition_moves_between_two_tries(tmp_path: Path) -> None:
+    """No snapshot lies behind a record whose effect is not said: whoever has the partition next says it."""
+    memory, (result, rates) = InMemory(), settled()
+    log, settings = cast("Log", memory), Settings(home=tmp_path)
+    former, later = (
+        Shards(log, settings, worker="cost", fold=Accountant(log, cast("Everywhere[Rates]", Known(rates, away=away))))
+        for away in (True, False)
+    )
+
+    async def act() -> None:
+        await former.assigned(range(4))
+        await former.close()
+        record = memory.write(result)
+        with pytest.raises(Unavailable):
+            await former.handle([record])
+        await former.revoked()
+        await former.assigned(())
+        await later.assigned([record.place.partition])
+        assert later.places()[RESULTS.name, record.place.partition] == 1
+
+    asyncio.run(act())
+    assert len([one for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]) == 1
+
+
+class Breaking(Preparing):
+    """A preparing over which every request breaks."""
+
+    async def brought(self, request: EvaluationRequested) -> Any:
+        """Raises: KeyError."""
+        raise KeyError(request.run_id)
+
+
+class Refusing(InMemory):
+    """A log that takes nothing until `there`; `asked` once somebody has tried."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there, self.asked = False, asyncio.Event()
+
+    async def publish_all(self, events: Sequence[Event]) -> list[Place]:
+        """Raises: Unavailable."""
+        self.asked.set()
+        if not self.there:
+            raise Unavailable("the Kafka broker does not answer")
+        return await super().publish_all(events)
+
+
+def test_a_request_that_breaks_its_planner_is_in_snapshots_until_it_is_refused(tmp_path: Path) -> None:
+    """Whoever has its partition next refuses it."""
+    memory, settings = Refusing(), Settings(home=tmp_path)
+    log = cast("Log", memory)
+    fold = Planning(log, Breaking(log, settings, Building(log, processes=1, limit_s=1.0)))
+    request = EvaluationRequested(
+        occurred_us=1, producer=STAMP, run_id=run_named(1), model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),)
+    )
+
+    async def act() -> None:
+        state = fold.empty()
+        await fold.fold(state, memory.write(request))
+        await fold.say(state, partition_for(request.partition_key(), 4))
+        await memory.asked.wait()
+        assert fold.loaded(fold.dumping(state)()).open.keys() == {request.run_id}
+        memory.there = True
+        await asyncio.gather(*fold._busy.values())
+
+    asyncio.run(act())
+    (said,) = [one.event for (topic, _), records in memory.records.items() if topic == RUNS.name for one in records]
+    assert isinstance(said, RunChanged) and (said.state, said.reason_code) == ("rejected", "planning-broke")
 
 
 def test_others_have_their_turn_while_a_run_is_reckoned_under_many_versions(tmp_path: Path) -> None:
@@ -143,7 +222,7 @@ def test_a_snapshot_is_written_beside_the_work_and_what_keeps_it_from_it_ends_no
     asyncio.run(act())
 
 
-@pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"rates": []}', b"{}"])
+@pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"prices": 3}', b"{}"])
 def test_a_snapshot_that_is_no_state_is_folded_anew(tmp_path: Path, state: bytes) -> None:
     """Whatever it leads to: a snapshot is a cache."""
     memory, (result, rates) = InMemory(), settled()

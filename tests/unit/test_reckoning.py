@@ -1,0 +1,135 @@
+"""Results and prices that meet in several workers: each result is reckoned with every price, and nothing is said twice for it."""
+
+import asyncio
+from pathlib import Path
+from typing import cast
+
+from agents.cost import Accountant
+from agents.everywhere import Everywhere
+from agents.shards import Shards
+from infra.kafka import Log
+from infra.settings import Settings
+from schemas.results import CostSummarised, PricePublished
+from schemas.settled import RunSettled
+from streams.money.rates import Rates
+from streams.topics import COSTS
+from tests import measured
+from tests.in_memory import InMemory
+from tests.unit.test_prices import price
+from tests.unit.test_shards import Known, settled
+
+CPU = measured.environment("cpu")
+FIRST, SECOND = price(), price(usd=9, version="2", published_us=2)
+
+
+def result() -> RunSettled:
+    """Of a run that a processor's cores have answered."""
+    told, _ = settled()
+    return told.model_copy(update={"attempts": (told.attempts[1].model_copy(update={"environment_sha": CPU.sha}),)})
+
+
+def rates(*prices: PricePublished) -> Rates:
+    """What a worker knows."""
+    known = Rates()
+    for event in (CPU, *prices):
+        known.fold(event)
+    return known
+
+
+class Late(Known):
+    """Rates of which another worker knows more: they are in the log, and come when they are waited for."""
+
+    def __init__(self, state: Rates, *late: PricePublished) -> None:
+        super().__init__(state, away=False)
+        self.late = list(late)
+
+    async def catch_up(self) -> None:
+        """They are folded."""
+        while self.late:
+            self.state.fold(self.late.pop())
+
+
+def worker(memory: InMemory, home: Path, known: Known) -> Shards[object]:
+    """One that reckons with what it knows."""
+    log = cast("Log", memory)
+    return cast("Shards[object]", Shards(log, Settings(home=home), worker="cost", fold=Accountant(log, cast("Everywhere[Rates]", known))))
+
+
+def said(memory: InMemory) -> list[CostSummarised]:
+    """What runs cost, in the log's order within each partition."""
+    every = [one.event for (topic, _), records in memory.records.items() if topic == COSTS.name for one in records]
+    return [event for event in every if isinstance(event, CostSummarised)]
+
+
+def moved(home: Path, known: Known, *, then: PricePublished | None = None) -> list[str]:
+    """The versions said of a result that comes after its partition has moved to a worker that knows less than the one before."""
+    memory, first = InMemory(), result()
+    second = first.model_copy(update={"inputs_digest": "other", "event_id": "other"})
+    former, later = worker(memory, home, Known(rates(FIRST, SECOND), away=False)), worker(memory, home, known)
+
+    async def act() -> None:
+        await former.assigned(range(4))
+        record = memory.write(first)
+        await former.handle([record])
+        await former.revoked()
+        await former.assigned(())
+        await later.assigned([record.place.partition])
+        count = len(said(memory))
+        await later.handle([memory.write(second)])
+        if then:
+            known.state.fold(then)
+            await later.ask()
+        assert count == 2
+
+    asyncio.run(act())
+    return sorted(one.price_version for one in said(memory)[2:])
+
+
+def test_a_worker_that_lacks_a_price_waits_for_it_before_it_says_anything(tmp_path: Path) -> None:
+    """Each version is said of the result, once."""
+    assert moved(tmp_path, Late(rates(FIRST), SECOND)) == ["1", "2"]
+
+
+def test_a_price_that_comes_to_a_worker_after_a_result_is_said_of_it(tmp_path: Path) -> None:
+    """Though the worker before had that price, and had reckoned all results with it."""
+    assert moved(tmp_path, Known(rates(FIRST), away=False), then=SECOND) == ["1", "2"]
+
+
+def test_a_later_price_has_those_versions_said_alone_that_it_may_change(tmp_path: Path) -> None:
+    """So many prices, each of a version of its own, so many events; of an older version, its own and those after it."""
+    memory, known, count = InMemory(), rates(FIRST), 12
+    shards = worker(memory, tmp_path, Known(known, away=False))
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        await shards.handle([memory.write(result())])
+        for version in range(2, count + 1):
+            known.fold(price(usd=version, version=str(version), published_us=version))
+            await shards.ask()
+
+    asyncio.run(act())
+    assert [one.price_version for one in said(memory)] == [str(version) for version in range(1, count + 1)]
+
+    async def late() -> None:
+        known.fold(price(usd=0.5, version="10", published_us=10, valid_from_us=1))
+        await shards.ask()
+
+    asyncio.run(late())
+    assert [one.price_version for one in said(memory)[count:]] == ["10", "11", "12"]
+
+
+def test_a_result_that_is_not_final_is_told_apart_and_not_reckoned_again_beside_one_that_is(tmp_path: Path) -> None:
+    """It may come after the final one, from whoever had its partition before."""
+    memory, known, final = InMemory(), rates(FIRST), result()
+    shards = worker(memory, tmp_path, Known(known, away=False))
+    stale = final.model_copy(update={"final": False, "inputs_digest": "less", "event_id": "less"})
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        await shards.handle([memory.write(final), memory.write(stale)])
+        known.fold(SECOND)
+        await shards.ask()
+
+    assert final.final
+    asyncio.run(act())
+    assert [(one.price_version, one.complete) for one in said(memory)] == [("1", True), ("1", False), ("2", True)]
