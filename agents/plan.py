@@ -26,7 +26,7 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
-from schemas.runs import RunChanged
+from schemas.runs import RunChanged, RunState
 from streams import bounds
 from streams.errors import Permanent
 from streams.quality import judging
@@ -112,12 +112,21 @@ class Planning:
             await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
-        """A request that breaks its planner is refused, in the error's words."""
+        """A request that breaks its planner is ended, in the error's words."""
         record = await until_available(lambda: self._read(partition, asked.offset), what="kafka")
-        if asked.state is None and record and isinstance(record.event, EvaluationRequested):
+        if record and isinstance(record.event, EvaluationRequested):
             told = f"planning it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-            await self._write([_changed(record.event, "rejected", reason_code="planning-broke", message=told)])
+            await self._end(record.event, asked, code="planning-broke", message=told)
         state.open.pop(run_id, None)  # not before: until it is said, a snapshot holds it
+
+    async def _end(self, request: EvaluationRequested, asked: Asked, *, code: str, message: str) -> None:
+        """Says that a request cannot run: it is rejected, or where its plan is in the log, it has failed. Of one that is over, nothing."""
+        ended: RunState = "rejected" if asked.state is None else "failed"
+        if step(asked.state, ended) == ended != asked.state:
+            await self._write([_changed(request, ended, reason_code=code, message=message)])
+            asked.state = ended
+            said = {} if request.visibility == PRIVATE else {"message": message}
+            log_line.info(ended, run_id=request.run_id, reason_code=code, **said)
 
     async def _read(self, partition: int, offset: int) -> Record | None:
         async with aclosing(self._log.read_span(REQUESTS, partition=partition, first=offset, last=offset)) as records:
@@ -133,12 +142,10 @@ class Planning:
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
             bounds.check_plan(planned := _changed(request, "planned", plan=plan))
         except Permanent as error:
-            await self._write([_changed(request, "rejected", reason_code=error.code, message=str(error)[:LONGEST_REASON])])
-            asked.state = asked.state or "rejected"
-            said = {} if request.visibility == PRIVATE else {"message": str(error)}
-            log_line.info("rejected", run_id=request.run_id, reason_code=error.code, **said)
+            await self._end(request, asked, code=error.code, message=str(error)[:LONGEST_REASON])
             return
         await self._write([planned])
+        asked.state, asked.jobs = step(asked.state, "planned"), plan.jobs  # it need not have come back: what breaks now is a run's
         stamp, when = producer("agents.plan"), request.occurred_us
         while some := list(islice(jobs.each, JOBS_AT_ONCE)):
             await self._write([
@@ -147,7 +154,6 @@ class Planning:
                 for job in some
             ])  # fmt: skip
             asked.planned |= {job.job_id for job in some}
-        asked.state, asked.jobs = step(asked.state, "planned"), plan.jobs
         log_line.info("planned", run_id=request.run_id, jobs=jobs.count, took_s=round(time.perf_counter() - started, 3))
 
     async def _judge(self, state: Requests, request: EvaluationRequested) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from schemas.codec import size
 from schemas.event import Event, Producer, Record
+from schemas.jobs import Job, JobReleased
 from schemas.requests import (
     Adapter,
     Budget,
@@ -45,6 +46,8 @@ MOST_SAMPLES: Final = 2_000_000
 MOST_JOBS: Final = 8_000
 MOST_DOCUMENTS: Final = 200_000
 MOST_PLANNED_BYTES: Final = 2**29
+# What a lease tells beside its job: whom it is for, which samples are done, what their numbers take more than another job's.
+LEASE_BYTES, LEASE_SAMPLE_BYTES = 8 * 1024, 4
 # A workload's job names those that it waits for, in one record.
 MOST_JOBS_BEFORE_A_LOAD: Final = 5_000
 MOST_TURNS: Final = 100  # of a chat of a load
@@ -207,11 +210,38 @@ def check_plan(planned: RunChanged) -> None:
         raise Invalid(f"{told}; ask for fewer tasks or metrics, or for several runs", code="out-of-bounds")
 
 
-def check_jobs(jobs: int, *, job_bytes: int) -> None:
+def check_jobs(jobs: int, *, all_bytes: int, largest: Job) -> None:
     """Raises: Invalid, where the jobs would take too much of the log: each brings what the request says to its agent."""
-    if (size := jobs * job_bytes) > MOST_PLANNED_BYTES:
-        told = f"{jobs:,} jobs of some {job_bytes:,} bytes, {size:,} bytes in all: give at most {MOST_PLANNED_BYTES:,}"
-        raise Invalid(f"{told}; shorten the chat template and the system message, or {LESS}", code="out-of-bounds")
+    if all_bytes > MOST_PLANNED_BYTES:
+        told = f"{jobs:,} jobs of some {all_bytes // jobs:,} bytes, {all_bytes:,} bytes in all: give at most {MOST_PLANNED_BYTES:,}"
+        raise Invalid(f"{told}; {_largest(largest)[1]}, or {LESS}", code="out-of-bounds")
+
+
+def check_job(job: Job) -> int:
+    """A job's bytes, as it is leased. Raises: Invalid, where no record holds them; what of the request to make smaller is told."""
+    leased = JobReleased(
+        occurred_us=END_US, producer=Producer(service="", version=""), organisation_id=job.organisation_id, visibility=job.visibility,
+        pool=job.pool, term=0, kind="release", run_id=job.run_id, job_id=job.job_id, job=job,
+    )  # fmt: skip
+    found, most = size(leased), MOST_EVENT_BYTES - LEASE_BYTES - LEASE_SAMPLE_BYTES * job.count
+    if found > most:
+        what, way = _largest(job)
+        told = f"job {job.job_id!r} would have {found:,} bytes, and a record holds {most:,} of one: most are {what}"
+        raise Invalid(f"{told}; {way}", code="record-too-large")
+    return found
+
+
+def _largest(job: Job) -> tuple[str, str]:
+    """What most of a job's bytes are, and how there are fewer."""
+    parts = {
+        ("the requests of its trace", "cut the trace (--requests, --duration)"): job.workload,
+        ("the places of its few-shot examples", "ask for fewer samples, or without examples (--fewshot 0)"): job.build,
+        ("its chat template and its system message", "shorten the chat template and the system message"): job.chat,
+        ("its engine's options", "shorten the engine's options"): job.engine,
+    }
+    sizes = {told: len(part.model_dump_json()) for told, part in parts.items() if part is not None}
+    names = {("the names of the jobs that it waits for", LESS): sum(map(len, job.depends_on))}
+    return max((sizes | names).items(), key=lambda one: one[1])[0]
 
 
 def _faults(record: Record, way: tuple[str, ...]) -> Iterator[str]:

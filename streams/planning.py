@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import chain, product
 from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
@@ -211,42 +211,63 @@ def jobs(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, ne
     """The run's jobs; a workload waits for the answers, so that it has the agent to itself.
 
     `model_sha`: the hash of the model that was planned; None where it has no files.
-    Raises: Invalid, where they are more than one run may have; before any is made.
+    Raises: Invalid, where they are more than one run may have, or one is more than a record holds; before any is written.
     """
     samples = sum(one.samples * one.choice.repeats for one in chosen)
-    count = sum(-(-one.samples // per_job) * one.choice.repeats for one in chosen)
+    count = sum(_jobs_of(one, per_job=per_job) for one in chosen)
     bounds.check_sum(samples, count, load=request.workload is not None)
     for one in chosen:
         bounds.check_documents(one.choice.name, one.samples)
     alike = _job(request, job_id="", kind="answer", need=need).model_copy(update={"model_sha": model_sha})
-    bounds.check_jobs(count, job_bytes=len(alike.model_dump_json().encode()))
+    each = [_largest(request, one, alike, per_job=per_job) for one in chosen]
+    sizes = [bounds.check_job(job) for job in each]
+    if each:
+        all_bytes = sum(_jobs_of(one, per_job=per_job) * size for one, size in zip(chosen, sizes, strict=True))
+        bounds.check_jobs(count, all_bytes=all_bytes, largest=each[sizes.index(max(sizes))])
     answers = (job for one in chosen for job in _answer_jobs(request, one, alike, per_job=per_job))
     if request.workload is None:
         return Jobs(count, answers)
-    return Jobs(count + 1, _and_load(request, answers, need=need, model_sha=model_sha))
+    load = _load(request, chosen, per_job=per_job, need=need, model_sha=model_sha)
+    bounds.check_job(load)
+    return Jobs(count + 1, chain(answers, [load]))
 
 
-def _and_load(request: EvaluationRequested, answers: Iterator[Job], *, need: Need, model_sha: str | None) -> Iterator[Job]:
-    """The jobs, and behind them the load's, which names them."""
-    names = list[str]()
-    for job in answers:
-        names.append(job.job_id)
-        yield job
+def _jobs_of(one: Chosen, *, per_job: int) -> int:
+    return -(-one.samples // per_job) * one.choice.repeats
+
+
+def _load(request: EvaluationRequested, chosen: list[Chosen], *, per_job: int, need: Need, model_sha: str | None) -> Job:
+    """The load's job, which names those that it waits for."""
     here = request.workload is not None and request.workload.url is None
-    yield _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
-        "workload": request.workload, "slo": request.slo, "model_sha": model_sha, "depends_on": tuple(names),
+    names = tuple(_name(request, one, *at) for one in chosen for at in _order(one, per_job=per_job))
+    return _job(request, job_id=f"{request.run_id}{PERF}", kind="perf", need=need if here else Need()).model_copy(update={
+        "workload": request.workload, "slo": request.slo, "model_sha": model_sha, "depends_on": names,
         "credential_ref": hub_credential(request) if here else request.credential_ref,
     })  # fmt: skip
 
 
+def _largest(request: EvaluationRequested, one: Chosen, alike: Job, *, per_job: int) -> Job:
+    """A job of the task that has as many bytes as any; the others' numbers may take a few more."""
+    place = max((one.place, *one.places), key=lambda place: len(place.contents))
+    return next(_answer_jobs(request, replace(one, place=place, places=()), alike, per_job=per_job))
+
+
+def _order(one: Chosen, *, per_job: int) -> Iterator[tuple[int, int]]:
+    """Of each of a task's jobs the repeat and the place of its first sample, in the order in which they should run."""
+    firsts, repeats = range(0, one.samples, per_job), range(one.choice.repeats)
+    # A task that may stop early is known up to where all repeats are: they go together.
+    return ((repeat, first) for first in firsts for repeat in repeats) if one.ordinals else product(repeats, firsts)
+
+
+def _name(request: EvaluationRequested, one: Chosen, repeat: int, first: int) -> str:
+    return f"{request.run_id}/{one.choice.name}/{repeat}/{first}"
+
+
 def _answer_jobs(request: EvaluationRequested, one: Chosen, alike: Job, *, per_job: int) -> Iterator[Job]:
     choice = one.choice
-    firsts, repeats = range(0, one.samples, per_job), range(choice.repeats)
-    # A task that may stop early is known up to where all repeats are: they go together.
-    order = ((repeat, first) for first in firsts for repeat in repeats) if one.ordinals else product(repeats, firsts)
-    for repeat, first in order:
+    for repeat, first in _order(one, per_job=per_job):
         yield alike.model_copy(update={
-            "job_id": f"{request.run_id}/{choice.name}/{repeat}/{first}",
+            "job_id": _name(request, one, repeat, first),
             "build": one.places[repeat] if one.places else one.place, "repeat": repeat,
             "first_ordinal": first, "count": min(per_job, one.samples - first),
             "seed": choice.seeds[repeat % len(choice.seeds)],

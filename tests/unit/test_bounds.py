@@ -14,6 +14,7 @@ from lm_eval.evaluator_utils import get_sample_size
 from query_api.operations.parsing import validated
 from query_api.operations.shapes import Shape
 from query_api.routes.asking import Cancellation, Retracting
+from schemas.builds import ContentPlace
 from schemas.codec import Undecodable
 from schemas.event import Event, Record, RunId
 from schemas.jobs import BuildPlace, Need
@@ -44,6 +45,12 @@ def own(*, parts: list[tuple[str, str]]) -> dict[str, Any]:
 def load(count: int, **told: Any) -> Workload:
     """A trace of so many requests."""
     return Workload(profile="trace", trace=(Traced(at_ms=0, input_tokens=1, output_tokens=1, **told),) * count)
+
+
+def blocks(count: int, ids: int) -> Workload:
+    """A trace of so many requests, each of so many blocks whose names are as long as they may be."""
+    one = Traced(at_ms=0, input_tokens=512 * ids, output_tokens=1, hash_ids=(2**62,) * ids)
+    return Workload(profile="trace", trace=(one,) * count)
 
 
 def unbounded(record: type[Record]) -> Iterator[str]:
@@ -140,6 +147,32 @@ def test_a_plan_that_would_fill_the_log_is_refused_before_a_job_is_made() -> Non
     long = asked(tasks=[{"name": "t", "repeats": 80}], chat={"template": "x" * 99_000})
     with pytest.raises(Invalid, match=r"8,000 jobs of some \d+,\d+ bytes, .* shorten the chat template"):
         planning.jobs(long, [planning.Chosen(long.tasks[0], PLACE, 100)], per_job=1, need=Need())
+
+
+@pytest.mark.parametrize(
+    ("told", "contents", "says"),
+    [
+        ({"workload": blocks(1000, 215)}, 0, "the requests of its trace; cut the trace (--requests, --duration)"),
+        ({"workload": blocks(10, 100), "tasks": [{"name": "n" * 400}]}, 0, "the names of the jobs that it waits for; lower limit"),
+        ({}, 40_000, "its few-shot examples; ask for fewer samples, or without examples"),
+    ],
+    ids=["trace", "names", "examples"],
+)  # fmt: skip
+def test_a_job_that_no_record_holds_is_refused_before_one_is_made(told: dict[str, Any], contents: int, says: str) -> None:
+    """Its request is a record all the same: a load's job names the jobs before it, any job the examples of its build."""
+    request = asked(**told)
+    one = ContentPlace(content_id="c" * 64, partition=1, first_offset=1, last_offset=1)
+    place = PLACE.model_copy(update={"contents": (one,) * contents})
+    with pytest.raises(Invalid, match=r"would have \d,\d+,\d+ bytes, and a record holds \d,\d+,\d+ of one") as refusal:
+        planning.jobs(request, [planning.Chosen(request.tasks[0], place, 5000)], per_job=1, need=Need())
+    assert says in str(refusal.value) and refusal.value.code == "record-too-large"
+
+
+def test_a_load_waits_for_every_job_before_it() -> None:
+    """In their order; and what fits is planned."""
+    request = asked(workload=blocks(10, 100))
+    jobs = list(planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 5000)], per_job=1, need=Need()).each)
+    assert len(jobs) == 5001 and jobs[-1].depends_on == tuple(job.job_id for job in jobs[:-1])
 
 
 @pytest.mark.parametrize(
