@@ -110,6 +110,17 @@ class Run:
         done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
         return sorted(done, key=lambda found: found[0], reverse=True)
 
+    def each_standing(self, task: str) -> list[tuple[str, TaskScores]]:
+        """Of the task's complete scores those that its run may stand with, the newest first: of one scored anew in part the old.
+
+        A newer scorer's count where it has every task, or where a task has no others: the run completed with them.
+        """
+        found = self.each_complete(task)
+        if self.plan is None or len({version for _, version in self.scores}) < 2:
+            return found
+        oldest = min((known[0] for one in self.plan.tasks if (known := self.complete_scores(one.task))), default="")
+        return [one for one in found if one[0] <= oldest] or found
+
     def counting(self, task: str, scores: TaskScores) -> TaskScores:
         """The scores that count: of a task that may stop early those of the stretch of its order that is whole, up to where it stops."""
         return scores.of(frozenset(self.stretch(task, scores))) if self.stretches(task) else scores
@@ -231,7 +242,8 @@ class OpenRuns:
         self.runs.pop(run.run_id, None)  # its result may have come back meanwhile
         # Only what was completed can be scored anew; a newer scorer that has begun is asked for all of it then.
         planned_at = run.planned_at if run.state == "completed" else None
-        whole = {version for (task, version), scores in run.scores.items() if scores.complete(run.expected(task) or 0)}
+        scored = run.scores.items() if run.complete else ()
+        whole = {version for (task, version), scores in scored if scores.complete(run.expected(task) or 0)}
         self.closed.put(run.run_id, planned_at, frozenset(whole) | (run.before.scorers if run.before else frozenset()))
 
     def _settled(self, event: RunSettled) -> None:
