@@ -179,7 +179,8 @@ class Settling:
                 self._forget(state, run)  # it was never planned
             return
         said, through = state.said.setdefault(run.run_id, Said()), self._through(partition)
-        for planned in run.plan.tasks:
+        # Of one that is scored anew all tasks are said, or none: else a board would have some by either scorer.
+        for planned in run.plan.tasks if run.before is None or run.complete else ():
             await self._where_it_can(run, said, planned.task, partial(self._score, run, planned.task, said))
         await self._where_it_can(run, said, None, partial(self._summarise, run, said))
         if run.complete:

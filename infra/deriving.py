@@ -237,7 +237,7 @@ async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Even
     scores, missing = dict[str, RunScored](), list[LeftOut]()
     for planned in run.plan.tasks if run.plan else ():
         built = await builds.of(planned.build_id)
-        for found in run.each_complete(planned.task):
+        for found in run.each_standing(planned.task):
             scoring = partial(_scored, run, planned, found, built.config_json if built else "{}")
             if said := _where_it_can(scoring, planned.task, found[0], missing):
                 scores[planned.task] = said

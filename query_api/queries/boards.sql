@@ -32,7 +32,7 @@ SELECT DISTINCT board FROM fact_rankings WHERE board IN ({board:String}, concat(
 SELECT run_id, model, model_sha, engine, chat, rank FROM ranking_rows WHERE board = {board:String} ORDER BY position
 
 -- name: not_on_board
-SELECT run_id, argMax(ifNull(plan, ''), log_offset) AS settled_plan, max(changed_us) AS ended_us
+SELECT run_id, argMax(ifNull(plan, ''), (occurred_us, final, log_offset)) AS settled_plan, max(changed_us) AS ended_us
 FROM fact_results
 WHERE state = 'completed' AND JSONExtractString(ifNull(plan, ''), 'audit_of') = ''
     AND run_id NOT IN (SELECT run_id FROM ranking_rows WHERE board = {board:String})

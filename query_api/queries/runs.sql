@@ -37,7 +37,7 @@ SELECT late_event, topic, `partition`, `offset`, late_id FROM quarantine WHERE r
 ORDER BY topic, `partition`, `offset` LIMIT 20
 
 -- name: left_out
-SELECT newest AS left_out FROM (SELECT argMax(left_out, log_offset) AS newest FROM fact_results WHERE run_id = {run_id:String})
+SELECT newest AS left_out FROM (SELECT argMax(left_out, (occurred_us, final, log_offset)) AS newest FROM fact_results WHERE run_id = {run_id:String})
 WHERE newest NOT IN ('', '[]')
 
 -- name: served
@@ -97,7 +97,7 @@ WITH loads AS
     (
         SELECT run_id, max(changed_us) AS ended_us, argMax(
             concat(JSONExtractString(ifNull(plan, ''), 'model_sha'), ' ', ifNull(engine, ''), ' ', environments, ' ', assumeNotNull(speed_formula)),
-            log_offset) AS ran
+            (occurred_us, final, log_offset)) AS ran
         FROM fact_results
         WHERE state = 'completed' AND isNotNull(speed_formula)
         GROUP BY run_id

@@ -98,7 +98,7 @@ async def _read(reading: Reading, run_ids: Sequence[str]) -> Read:
 
 def _results(rows: Rows) -> dict[str, Result]:
     """The newest result of each run, without its documents."""
-    settled = sorted((event_of(RunSettled, row) for row in rows), key=lambda one: (one.occurred_us, one.final, len(one.tasks)))
+    settled = sorted((event_of(RunSettled, row) for row in rows), key=lambda one: one.knows)
     return {one.run_id: found for one in settled if (found := result_of(one, {}))}
 
 

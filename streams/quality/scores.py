@@ -308,3 +308,8 @@ def interval_by_error(metric: str, value: float | None, stderr: float | None) ->
         bottom, top = of_error((value - low) / (high - low), stderr / (high - low))
         return "Wilson, by the standard error", (low + bottom * (high - low), low + top * (high - low))
     return "normal", clipped((value - Z95 * stderr, value + Z95 * stderr), metric, about=value)
+
+
+def settled_by(every: Iterable[TaskScores]) -> set[Sample]:
+    """The samples of a task that any of several scorers has settled."""
+    return {sample for scores in every for sample in (*scores.missing, *scores.not_scored) if scores.settled(sample)}

@@ -19,7 +19,7 @@ from streams.speed import performance, timings
 from streams.speed.performance import Speed
 from streams.speed.timings import Timings
 
-VERSION: Final = "settling-10"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-11"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 PIECE: Final = 5_000  # some milliseconds
 
@@ -33,7 +33,7 @@ def _pictured(run: Run) -> Run:
     return replace(
         run, scores={key: scores.taken() for key, scores in run.scores.items()},
         speeds={job_id: _pictured_speed(speed) for job_id, speed in run.speeds.items()}, finished=dict(run.finished),
-        answered=dict(run.answered), used=run.used.pictured(), stops=dict(run.stops),
+        answered=dict(run.answered), used=run.used.pictured(), stops=dict(run.stops), heard=set(run.heard),
     )  # fmt: skip
 
 
@@ -116,6 +116,7 @@ PLAIN: Final = ("run_id", "organisation_id", "visibility", "planned_at", "state"
 def _run(run: Run, timed: Callable[[Timings], Any]) -> Json:
     """The run; `timed` says how its loads' timings are written."""
     return {name: getattr(run, name) for name in PLAIN} | {
+        "heard": sorted(run.heard),
         "plan": run.plan.model_dump(mode="json") if run.plan else None,
         "scores": [[*key, _scores(scores)] for key, scores in run.scores.items()],
         "speeds": [_speed(speed, timed) for speed in run.speeds.values()],
@@ -133,6 +134,7 @@ def _loaded(told: Json) -> Run:
     stops = [TaskStopped.model_validate(stop) for stop in told["stops"]]
     return Run(
         **{name: told[name] for name in PLAIN},
+        heard=set(told["heard"]),
         plan=Plan.model_validate(told["plan"]) if told["plan"] else None,
         scores={(task, version): _loaded_scores(scores) for task, version, scores in told["scores"]},
         speeds={speed["job_id"]: _loaded_speed(speed) for speed in told["speeds"]},

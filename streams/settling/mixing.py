@@ -5,7 +5,7 @@ No figure mixes versions, so that nothing comes of such a task until the newer o
 
 from collections.abc import Iterator
 
-from streams.quality.scores import TaskScores
+from streams.quality.scores import TaskScores, settled_by
 from streams.settling.runs import Run
 
 
@@ -27,5 +27,4 @@ def _is_known(run: Run, task: str, newest: TaskScores) -> bool:
     expected, every = run.expected(task), [scores for (name, _), scores in run.scores.items() if name == task]
     if expected is None or newest.complete(expected) or (run.before is None and run.complete_scores(task)):
         return True
-    samples = {sample for scores in every for sample in (*scores.missing, *scores.not_scored) if scores.settled(sample)}
-    return run.before is None and (len(every) < 2 or len(samples) < expected)
+    return run.before is None and (len(every) < 2 or len(settled_by(every)) < expected)

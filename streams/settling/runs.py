@@ -18,7 +18,7 @@ from schemas.settled import RunSettled
 from streams.engines import is_elsewhere
 from streams.planning import is_perf, run_of
 from streams.quality import stopping
-from streams.quality.scores import TaskScores
+from streams.quality.scores import TaskScores, settled_by
 from streams.queue.bits import count, union
 from streams.runs import TERMINAL, step
 from streams.settling.attempts import unfolded
@@ -61,7 +61,7 @@ class Run:
     """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
 
     `planned_at` is the offset of its plan; `asked` that somebody wants it to stop; `answered` the samples of each job that its agents say
-    to have answered, a bitset. `before` is its last result, where it is scored anew.
+    to have answered, a bitset; `heard` the steps that were told of it. `before` is its last result, where it is scored anew.
     """
 
     run_id: str
@@ -70,6 +70,7 @@ class Run:
     plan: Plan | None = None
     planned_at: int | None = None
     state: RunState | None = None
+    heard: set[RunState] = field(default_factory=set)
     changed_us: int = 0
     scores: dict[tuple[str, str], TaskScores] = field(default_factory=dict)
     speeds: dict[str, Speed] = field(default_factory=dict)
@@ -110,6 +111,17 @@ class Run:
         done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
         return sorted(done, key=lambda found: found[0], reverse=True)
 
+    def each_standing(self, task: str) -> list[tuple[str, TaskScores]]:
+        """Of the task's complete scores those that its run may stand with, the newest first: of one scored anew in part the old.
+
+        A newer scorer's count where it has every task, or where a task has no others: the run completed with them.
+        """
+        found = self.each_complete(task)
+        if self.plan is None or len({version for _, version in self.scores}) < 2:
+            return found
+        oldest = min((known[0] for one in self.plan.tasks if (known := self.complete_scores(one.task))), default="")
+        return [one for one in found if one[0] <= oldest] or found
+
     def counting(self, task: str, scores: TaskScores) -> TaskScores:
         """The scores that count: of a task that may stop early those of the stretch of its order that is whole, up to where it stops."""
         return scores.of(frozenset(self.stretch(task, scores))) if self.stretches(task) else scores
@@ -141,10 +153,15 @@ class Run:
         """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered and read is here."""
         if not self.over or self.used.open or self.used.awaited:
             return False
-        settled = max(
-            (sum(s.settled_samples for (_, v), s in self.scores.items() if v == version) for _, version in self.scores), default=0
-        )
-        return self.plan is None or settled >= sum(map(count, self.answered.values()))
+        return self.plan is None or self.settled_samples >= sum(map(count, self.answered.values()))
+
+    @property
+    def settled_samples(self) -> int:
+        """How many samples are scored, or cannot be, by whatever scorer: two may share a task."""
+        tasks = dict[str, list[TaskScores]]()
+        for (task, _), scores in self.scores.items():
+            tasks.setdefault(task, []).append(scores)
+        return sum(one[0].settled_samples if len(one) == 1 else len(settled_by(one)) for one in tasks.values())
 
     def take(self, event: "OfRun") -> None:
         """Folds an event of its own in."""
@@ -231,7 +248,8 @@ class OpenRuns:
         self.runs.pop(run.run_id, None)  # its result may have come back meanwhile
         # Only what was completed can be scored anew; a newer scorer that has begun is asked for all of it then.
         planned_at = run.planned_at if run.state == "completed" else None
-        whole = {version for (task, version), scores in run.scores.items() if scores.complete(run.expected(task) or 0)}
+        scored = run.scores.items() if run.complete else ()
+        whole = {version for (task, version), scores in scored if scores.complete(run.expected(task) or 0)}
         self.closed.put(run.run_id, planned_at, frozenset(whole) | (run.before.scorers if run.before else frozenset()))
 
     def _settled(self, event: RunSettled) -> None:
@@ -288,7 +306,9 @@ def _report(run: Run, event: JobChanged) -> None:
 
 
 def _change(run: Run, change: RunChanged, offset: int | None) -> None:
-    run.state = step(run.state, change.state)
+    if change.state not in run.heard:
+        run.state = step(run.state, change.state)
+    run.heard.add(change.state)
     if run.state == change.state:
         run.changed_us = max(run.changed_us, change.occurred_us)
     if change.plan and run.plan is None:

@@ -22,13 +22,13 @@ from streams.trust.chains import Chains
 from streams.trust.sealed import Sealed, SealedRuns
 from streams.trust.stretches import At, Stretches, holds, packed, scored_by, stretches_of, unpacked
 
-VERSION: Final = "ledger-4"
+VERSION: Final = "ledger-5"
 DECODED: Final = frozenset({RUNS.name, RESULTS.name})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's final result: its id, where it lies, what it is made from, which run it audits, and in which sweep it was met."""
+    """A run's final result: its id, where it lies, what it is made from, which run it audits, what it knows, and its sweep."""
 
     event_id: str
     organisation_id: str
@@ -39,6 +39,7 @@ class Result:
     through: Mapping[str, int]
     completed: bool
     audit_of: str | None
+    knows: tuple[object, ...]
     sweep: int
 
 
@@ -93,8 +94,8 @@ class Ledger:
                 del self.open[run_id]  # it never was a run
                 if event.state == "rejected":
                     self.rejected.add(run_id)
-        elif run and isinstance(event, RunSettled):
-            run.result = self._result(event, at[1], offset) if event.final else None
+        elif run and isinstance(event, RunSettled) and event.final and (run.result is None or run.result.knows < event.knows):
+            run.result = self._result(event, at[1], offset)
         return False
 
     def _newer(self, event: Event, run_id: str, at: At, offset: int) -> bool:
@@ -111,7 +112,7 @@ class Ledger:
     def _result(self, event: RunSettled, partition: int, offset: int) -> Result:
         return Result(
             event.event_id, event.organisation_id, event.occurred_us, tuple(sorted(scored_by(event))), partition, offset, event.through,
-            event.state == "completed", event.plan.audit_of if event.plan else None, self.sweeps,
+            event.state == "completed", event.plan.audit_of if event.plan else None, event.knows, self.sweeps,
         )  # fmt: skip
 
     def seal(self, event: RunSealed) -> str | None:
@@ -181,4 +182,4 @@ def _loaded(told: list[Any] | None) -> Result | None:
     if told is None:
         return None
     named = dict(zip(Result.__slots__, told, strict=True))
-    return Result(**named | {"scorers": tuple(named["scorers"]), "sweep": -1})
+    return Result(**named | {"scorers": tuple(named["scorers"]), "knows": tuple(named["knows"]), "sweep": -1})

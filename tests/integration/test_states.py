@@ -78,6 +78,8 @@ def test_a_run_tells_what_could_not_be_worked_out_of_it_until_its_newest_result_
             "t could not be scored by 2: Invalid: too large; what it had come to before stands",
             "its speed could not be worked out: broken",
         ]
-        assert await act(planned(run_id, samples=1), scores, result, lacks, result.model_copy(update={"event_id": "whole"})) == []
+        whole, less = result.model_copy(update={"event_id": "whole"}), lacks.model_copy(update={"event_id": "less", "final": False})
+        assert await act(planned(run_id, samples=1), scores, result, lacks, whole) == []
+        assert await act(planned(run_id, samples=1), scores, result, lacks, whole, less) == []
 
     asyncio.run(acts())

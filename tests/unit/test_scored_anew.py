@@ -22,7 +22,7 @@ from schemas.runs import ExpectedMetric, RunChanged
 from schemas.settled import RunSettled
 from schemas.trust import DeadLettered
 from streams.boards.books import Books
-from streams.boards.ranking import rank
+from streams.boards.ranking import chosen, rank
 from streams.settling import results
 from streams.settling.mixing import lacking
 from streams.settling.runs import OpenRuns
@@ -228,19 +228,48 @@ async def ask(world: World) -> bool:
     return bool(asking)
 
 
-def test_what_is_left_out_is_recomputed_from_the_log(world: World) -> None:
-    """A replay says the same result, under the same id."""
-    world.say(*newer(0.0, metrics=7))
+def test_a_run_of_which_a_newer_scorer_has_a_part_stands_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On all boards, also while it is scored anew, and for who recomputes it; once the newer one has all, by that one."""
+    world = World(tmp_path)
+    world.say(planned(R, samples=1, tasks=("t", "u")), *(scored(R, 0, 1.0, task=task) for task in "tu"))
+
+    def stands() -> dict[str, list[float | None]]:
+        books = world.books()
+        return {name: [row.score for row in rank(chosen(name, books.entries(name))).rows] for name in books.boards}
+
+    world.say(*newer(0.0))
+    assert stands() == {"t+u": [1.0], "task:t": [1.0], "task:u": [1.0]}
+    for second in range(0, 6 * 3600, 10):
+        monkeypatch.setattr("agents.settle.time.monotonic", lambda second=second: float(second))
+        asyncio.run(ask(world))
+    assert (world.state.runs.runs, len(world.results)) == ({}, 1)
+    assert stands() == {"t+u": [1.0], "task:t": [1.0], "task:u": [1.0]}
+    assert recomputed(world)[-1].event_id == world.results[-1].event_id
+    other = SampleScored.model_validate(scored(R, 0, 0.5, task="u").model_dump(exclude={"event_id"}) | {"scorer_version": "2"})
+    world.say(other, *newer(0.0))
+    assert stands() == {"t+u": [0.25], "task:t": [0.0], "task:u": [0.5]}
+    assert (world.state.runs.runs, [one.scorer_version for one in world.results[-1].tasks]) == ({}, ["2", "2"])
+    assert recomputed(world)[-1].event_id == world.results[-1].event_id
+
+
+def recomputed(world: World) -> list[Event]:
+    """What follows from all that was measured of the run."""
     runs = OpenRuns()
     for topic in (RUNS, SCORES):
         for record in world.log.records[topic.name, HOME]:
             assert record.event is not None
             runs.fold(record.event, offset=record.place.offset)
 
-    async def recomputed() -> list[Event]:
+    async def act() -> list[Event]:
         return [event async for _, event in _recomputed(runs.run(R), world.settling._builds)]
 
-    assert asyncio.run(recomputed())[-1].event_id == world.results[-1].event_id
+    return asyncio.run(act())
+
+
+def test_what_is_left_out_is_recomputed_from_the_log(world: World) -> None:
+    """A replay says the same result, under the same id."""
+    world.say(*newer(0.0, metrics=7))
+    assert recomputed(world)[-1].event_id == world.results[-1].event_id
 
 
 def test_a_completed_run_whose_result_cannot_be_said_is_a_dead_letter_and_closed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,6 +286,25 @@ def sealed_ledger() -> Ledger:
     return ledger
 
 
+def test_a_run_is_sealed_over_the_result_that_knows_most() -> None:
+    """One that knows less may come after it, from a worker that had the run before: final or not, it keeps no run from its seal."""
+    most = settled()
+    less = [settled(final=False, inputs_digest="less"), settled(tasks=(), inputs_digest="no task")]
+    more = settled("2")
+    for results, best in ([most, *less], most), ([*less, most], most), ([most, more, *less], more):
+        ledger = Ledger(Chains())
+        take(ledger, RunChanged(occurred_us=1, producer=STAMP, run_id=R, state="planned"), RUNS.name, 0)
+        for offset, result in enumerate(results):
+            take(ledger, result, RESULTS.name, offset)
+        again = Ledger(Chains())
+        loaded(json.loads(json.dumps(dumped(ledger))), again)
+        take(again, less[0], RESULTS.name, len(results))
+        for one in (ledger, again):
+            one.sweeps += 1
+            kept = one.open[R].result
+            assert (one.due({}), kept and (kept.event_id, kept.scorers)) == ([R], (best.event_id, tuple(best.scorers)))
+
+
 def test_what_comes_after_the_seal_is_late_and_what_it_holds_is_not() -> None:
     """By its place."""
     ledger = sealed_ledger()

@@ -7,7 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.event import Event
@@ -24,6 +24,7 @@ from streams.boards.ranking import Chosen, rank
 from streams.errors import Invalid
 from streams.quality.ranges import LARGEST
 from streams.queue.bits import pack
+from streams.runs import state_of
 from streams.settling import results
 from streams.settling.documents import packed, unpacked
 from streams.settling.dumping import PIECE, _pieces, canonical, dumped, loaded, pictured
@@ -159,6 +160,31 @@ def test_a_run_is_final_only_when_nothing_is_awaited() -> None:
     runs.fold(scored(R, 0, 1.0))
     runs.fold(scored(R, 1, 1.0))
     assert run.final
+
+
+def test_a_cancelled_run_whose_answers_two_scorers_share_is_final() -> None:
+    """Neither has scored all three; an answer that both have scored counts once."""
+    runs = OpenRuns()
+    for event in (planned(R, samples=4), report("cancelled", 20, done=3), RunChanged(**HEADER, run_id=R, state="cancelled")):
+        runs.fold(event)
+    for ordinal, scorer, final in ((0, "1", False), (1, "1", False), (1, "2", False), (2, "2", True)):
+        told = scored(R, ordinal, 1.0).model_dump(exclude={"event_id"}) | {"scorer_version": scorer}
+        runs.fold(SampleScored.model_validate(told))
+        assert runs.run(R).final is final
+
+
+@given(
+    steps=st.lists(st.sampled_from(["planned", "rejected", "running", "completed", "failed", "cancelled"]), max_size=6),
+    cut=st.integers(0, 5),
+)
+@example(steps=["running", "planned", "running"], cut=2)
+def test_a_run_is_in_the_state_that_its_log_says(steps: list[str], cut: int) -> None:
+    """Of several steps to one state the first counts, allowed or not; over any snapshot."""
+    runs, changes = OpenRuns(), [RunChanged.model_validate(HEADER | {"run_id": R, "state": state}) for state in steps]
+    for place, change in enumerate(changes):
+        runs = loaded(dumped(runs)) if place == cut else runs
+        runs.fold(change)
+    assert runs.run(R).state == state_of(changes)
 
 
 def test_what_meters_counted_is_awaited_like_answers() -> None:
