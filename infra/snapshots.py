@@ -1,7 +1,7 @@
 """Snapshots: a processor's state as of some offsets, so that a start reads what came after them instead of all history.
 
-A cache, never a record: whatever is wrong with one (another version of the fold, another log, a sum that differs) throws it away, and the
-state is folded from the log.
+A cache, never a record: whatever is wrong with one (another version of the fold, another log or one that ends before it, another shard's, a
+sum that differs) throws it away, and the state is folded from the log.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ from infra.kafka import Ends, Log
 from infra.settings import Settings
 from infra.storage import Storage
 from streams.errors import Unavailable
+from streams.topics import topic_named
 
-FORMAT = 1
+FORMAT = 2
 log_line = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state with its SHA-256, and the next offset of every (topic, partition) that it has folded."""
+    """A state, and the next offset of every (topic, partition) that it has folded. `sha256`: of both, and of what it is a snapshot of."""
 
     offsets: Ends
     state: bytes
@@ -45,8 +46,8 @@ class Snapshots:
         """The shard's snapshot; None, and a line in the log that says why, where there is none that counts."""
         try:
             header, state = await asyncio.to_thread(self._read, shard)
-            why = await self._wrong(header, state)
             offsets = {(topic, int(partition)): int(offset) for topic, partition, offset in header["offsets"]}
+            why = self._wrong(header, state, shard) or await self._elsewhere(header["cluster"], offsets)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, zlib.error) as error:
@@ -56,12 +57,21 @@ class Snapshots:
             return None
         return Snapshot(offsets, state, header["sha256"])
 
-    async def _wrong(self, header: Mapping[str, Any], state: bytes) -> str | None:
+    def _wrong(self, header: Mapping[str, Any], state: bytes, shard: str) -> str | None:
         if (header["format"], header["version"]) != (FORMAT, self._version):
-            return f"it is of version {header['version']}, not {self._version}"
-        if header["cluster"] != await self._log.cluster():
+            return f"it is of version {header['version']} (form {header['format']}), not {self._version} ({FORMAT})"
+        if (header["processor"], header["shard"]) != (self._processor, shard):
+            return f"it is of {header['processor']}/{header['shard']}"
+        return None if _sha256(header, state) == header["sha256"] else "its SHA-256 differs"
+
+    async def _elsewhere(self, cluster: str, offsets: Ends) -> str | None:
+        """Why it is of another log, where it is: of another cluster, or of one whose topics were made anew since, or cut."""
+        if cluster != await self._log.cluster():
             return "it is of another log"
-        return None if hashlib.sha256(state).hexdigest() == header["sha256"] else "its SHA-256 differs"
+        topics = {name: topic_named(name) for name, _ in offsets}
+        ends = await self._log.ends([topic for topic in topics.values() if topic])
+        beyond = next((place for place, offset in offsets.items() if offset > ends.get(place, 0)), None)
+        return f"{beyond[0]}/{beyond[1]} ends before offset {offsets[beyond]}, up to which it was read" if beyond else None
 
     async def save(self, shard: str, offsets: Mapping[tuple[str, int], int], state: bytes) -> None:
         """Writes the shard's snapshot in the place of the one before. Storage or a log that is away costs a line in the log, no more."""
@@ -78,6 +88,13 @@ class Snapshots:
     def _write(self, shard: str, cluster: str, offsets: Mapping[tuple[str, int], int], state: bytes) -> None:
         header = {
             "format": FORMAT, "version": self._version, "cluster": cluster, "processor": self._processor, "shard": shard,
-            "sha256": hashlib.sha256(state).hexdigest(), "offsets": [[*place, offset] for place, offset in sorted(offsets.items())],
+            "offsets": [[*place, offset] for place, offset in sorted(offsets.items())],
         }  # fmt: skip
-        self._storage.write(f"{self._processor}/{shard}", json.dumps(header).encode() + b"\n" + zlib.compress(state, 1))
+        told = json.dumps(header | {"sha256": _sha256(header, state)}).encode()
+        self._storage.write(f"{self._processor}/{shard}", told + b"\n" + zlib.compress(state, 1))
+
+
+def _sha256(header: Mapping[str, Any], state: bytes) -> str:
+    """The sum of all that a snapshot says but the sum itself."""
+    told = json.dumps({name: value for name, value in header.items() if name != "sha256"}, sort_keys=True)
+    return hashlib.sha256(told.encode() + b"\n" + state).hexdigest()

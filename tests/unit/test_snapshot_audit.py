@@ -169,3 +169,16 @@ def test_a_snapshot_that_says_nothing_is_told(tmp_path: Path) -> None:
     """Of each processor; the others are audited all the same."""
     count, told = audited(tmp_path, lambda name, state: b"{}" if name == "plan" else state)
     assert count == 6 and len(told) == 1 and "cannot be read: KeyError" in told[0]
+
+
+def test_a_partition_that_was_reckoned_with_a_price_that_nobody_published_is_told(tmp_path: Path) -> None:
+    """And none of those that were."""
+    settings, log, told = Settings(home=tmp_path), a_log(), list[str]()
+
+    async def act() -> int:
+        snapshots = Snapshots(cast("Log", log), settings, processor="cost", version=rates.RECKONED_VERSION)
+        await snapshots.save("0", {}, rates.prices_told([PRICE.event_id, "forged"]))
+        return await Audit(cast("Log", log), settings, told.append).of_partition(0, concerns=lambda _name: True)
+
+    assert asyncio.run(act()) == 1
+    assert told == ["the snapshot of cost/0 holds price forged otherwise than the log"]
