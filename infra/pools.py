@@ -1,27 +1,39 @@
 """Processes for work that must not hold up an event loop. They end with the process that they work for, however that ends.
 
 What they run is in part code of others: each may take so much memory, and no more (`ASSAY_PROCESS_MEMORY_MB`). Python then raises
-MemoryError where it would else have taken the machine's.
+MemoryError where it would else have taken the machine's. What it raises is heard there (`heard`), so that it ends nobody who waits for it.
 """
 
 import asyncio
+import functools
 import multiprocessing
 import os
 import resource
+import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import ParamSpec, TypeVar
 
+from infra.harness.limits import heard
 from infra.settings import Settings
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Pool(ProcessPoolExecutor):
+    """Processes that do what they are given, `heard`."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The outcome to come."""
+        return super().submit(heard, functools.partial(fn, *args, **kwargs))
 
 
 def pool(count: int) -> ProcessPoolExecutor:
     """A pool of fresh processes (spawned, so that no thread's lock is inherited)."""
     most_bytes = Settings().process_memory_mb * 2**20
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(most_bytes,))
+    return Pool(count, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(most_bytes,))
 
 
 def end(processes: ProcessPoolExecutor) -> None:
@@ -43,6 +55,7 @@ async def alone(work: Callable[[], T]) -> T:
 
 def _begin(most_bytes: int) -> None:
     """A killed parent ends no child, and a pool's worker would wait for its next work for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is its parent's to hear
     resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
     threading.Thread(target=_watch, daemon=True).start()
 

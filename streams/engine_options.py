@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from streams.errors import Invalid
+from streams.numbers import real
 
 MOST_DIGITS: Final = 12
 LONGEST_QUOTE: Final = 40
@@ -54,7 +55,7 @@ def _between(number: Any, least: float, most: float) -> Any:
 
 
 def _share(told: str) -> float:
-    if not (share := float(_between(float(told), 0, 1))):
+    if not (share := float(_between(real(told), 0, 1))):
         raise ValueError
     return share
 
@@ -70,7 +71,7 @@ def _labels(told: str) -> dict[str, str]:
 TEXT: Final = Option("a text")
 FLAG: Final = one_of({"true": True, "false": False})
 SHARE: Final = Option("a share, above 0, at most 1", _share)
-MILLISECONDS: Final = Option(f"milliseconds, 0 to {MOST_MS:,}", lambda told: _between(float(told), 0, MOST_MS))
+MILLISECONDS: Final = Option(f"milliseconds, 0 to {MOST_MS:,}", lambda told: _between(real(told), 0, MOST_MS))
 LABELS: Final = Option("asked=model's, as toxic=LABEL_1, each asked once", _labels)
 # What every engine here has that reads files.
 USUAL: Final[Mapping[str, Option]] = {

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.harness import uncertainty
-from infra.harness.limits import Overdue, within
+from infra.harness.limits import Overdue, heard, within, words
 from infra.harness.metrics.registry import METRICS, total
+from streams.errors import Permanent
 
 LONGEST_TOLD = 500
 
@@ -54,13 +55,12 @@ def aggregated(
     """What comes of aggregating. Whatever a task's own function raises is a reason, and so is that it takes longer than `limit_s`."""
     try:
         with within(limit_s):
-            return Aggregated(*aggregate(config_json, metric, parts, groups))
+            return Aggregated(*heard(lambda: aggregate(config_json, metric, parts, groups)))
     except Overdue:
         return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples took longer than {limit_s:g} s")
     except Exception as error:  # noqa: BLE001  # a task's own code may raise anything
-        return Aggregated(
-            None, None, f"aggregating {metric} over {len(parts)} samples failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-        )
+        told = str(error) if isinstance(error, Permanent) else words(error)
+        return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples failed: {told}"[:LONGEST_TOLD])
 
 
 def _item(part: str) -> Any:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from streams.errors import Invalid
+from streams.errors import AssayError, Invalid, Permanent
 
 T = TypeVar("T")
 
 # How long after its time what does not come back to Python ends with its process.
 GRACE_S = 1.0
+OWN_CODE = "own-code"
 
 
 class Overdue(BaseException):
@@ -77,6 +78,37 @@ def within_memory(most_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (before, most))
+
+
+def heard(work: Callable[[], T]) -> T:
+    """What the work gives, which may be code of others. Raises: AssayError, Overdue, Python's own errors; Permanent in the place of others.
+
+    Of those others sys.exit and asyncio's CancelledError would end who waits for the work, and classes of others cannot be read there.
+    """
+    try:
+        return work()
+    except BaseException as error:
+        if isinstance(error, AssayError | Overdue) or _is_plain(error):
+            raise
+        raise Permanent(f"it raised {words(error)}", code=OWN_CODE) from error
+
+
+def _is_plain(error: BaseException) -> bool:
+    """Whether whoever waits for a future can be given it: StopIteration never comes out of one."""
+    return (
+        type(error).__module__ == "builtins" and isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration)
+    )
+
+
+def words(error: BaseException) -> str:
+    """What kind of error it is, and its text, which is code of others too."""
+    try:
+        text = str(error)
+    except Overdue:
+        raise
+    except BaseException as other:  # noqa: BLE001  # whatever its text raises, what is told is the error
+        text = f"its text raises {type(other).__name__}"
+    return f"{type(error).__name__}: {text}"
 
 
 def bounded(work: Callable[[], T], name: str, limit_s: float) -> T:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from infra.harness.limits import Overdue, within
+from infra.harness.limits import OWN_CODE, Overdue, heard, within, words
 from infra.harness.scoring import NOT_SCORABLE, Score, Scorer
 from schemas.builds import BuiltRequest
 from schemas.measurements import Answer
-from streams.errors import Permanent
+from streams.errors import Permanent, Temporary
 from streams.quality.judging import UNANSWERED
 from streams.statistics.clusters import cluster_of
 
@@ -76,6 +76,10 @@ def _given_up(one: ToScore, limit_s: float) -> Scored:
     return Scored(one.doc_id, (), f"{why}; look for a regular expression or a metric that is slow over what was answered", broke=True)
 
 
+def _scores(one: ToScore) -> list[Score]:
+    return _scorer(one.config_json).score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
+
+
 def _score(one: ToScore, limit_s: float | None) -> Scored:
     if errors := [answer.error for answer in one.answers if answer.error]:
         return Scored(one.doc_id, (), f"the engine gave no answer: {errors[0]}")
@@ -85,11 +89,14 @@ def _score(one: ToScore, limit_s: float | None) -> Scored:
     if isinstance(document, dict) and document.get(UNANSWERED) is True:
         return Scored(one.doc_id, (), "the judged model gave no answer")
     try:
-        scorer = _scorer(one.config_json)
         with within(limit_s):
-            scores = scorer.score(one.document, one.doc_id, one.requests, one.prefixes, one.answers, beside=one.beside)
+            scores = heard(lambda: _scores(one))
     except Overdue:
         return Scored(one.doc_id, (), f"scoring took longer than {limit_s:g} s", broke=True, overdue=True)
     except Permanent as error:
-        return Scored(one.doc_id, (), str(error), broke=error.code == NOT_SCORABLE)
+        return Scored(one.doc_id, (), str(error), broke=error.code in (NOT_SCORABLE, OWN_CODE))
+    except Temporary:
+        raise
+    except Exception as error:  # noqa: BLE001  # a task's own module may raise anything as it is loaded
+        return Scored(one.doc_id, (), f"its task cannot be loaded: {words(error)}", broke=True)
     return Scored(one.doc_id, tuple(scores), cluster=cluster_of(document) if isinstance(document, dict) else None)

@@ -10,6 +10,7 @@ import numpy as np
 
 from infra.harness import code
 from infra.harness.catalogue import HARNESS_VERSION
+from infra.harness.limits import words
 from infra.harness.metrics.cases import case_of
 from infra.harness.metrics.registry import measured
 from infra.harness.tasks import without_data
@@ -64,9 +65,7 @@ class Scorer:
         except AssayError:
             raise
         except Exception as error:  # a task's scoring is code of others: whatever it raises is this sample's refusal
-            raise Invalid(
-                f"task {self._name} cannot score document {doc_id}: {type(error).__name__}: {error}", code=NOT_SCORABLE
-            ) from error
+            raise Invalid(f"task {self._name} cannot score document {doc_id}: {words(error)}", code=NOT_SCORABLE) from error
 
     def _instances(
         self, doc: Any, doc_id: int, requests: Sequence[BuiltRequest], prefixes: Mapping[str, str], answers: Sequence[Answer]

@@ -1,7 +1,6 @@
 """API keys on the command line: list, create, rotate, revoke. They are events, so this needs Kafka, and not the API."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Annotated, Any, get_args
 
 import typer
@@ -10,6 +9,7 @@ from query_api.cli import showing
 from query_api.cli.options import AsJson
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, NotFound
+from streams.times import day
 from streams.trust.access import MAY, ROLES, Access, Role, state_of
 
 DAY_US = 24 * 3600 * 1_000_000
@@ -179,4 +179,4 @@ def _document(key: AccessChanged, *, now_us: int) -> dict[str, Any]:
 
 
 def _day(time_us: int | None) -> str | None:
-    return datetime.fromtimestamp(time_us / 1e6, UTC).date().isoformat() if time_us is not None else None
+    return day(time_us) if time_us is not None else None

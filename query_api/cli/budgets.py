@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from infra.identity import now_us
 from streams.errors import Invalid
+from streams.numbers import real, shown
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 NANO: Final = 10**9
@@ -28,7 +29,7 @@ def deadline_us(told: object) -> int:
     """UTC microseconds of a time (UTC, unless it names another zone) or of so much time from now: 90s, 30m, 2h, 1d. Raises: Invalid."""
     try:
         if ahead := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", str(told).strip()):
-            return _within_years(now_us() + round(float(ahead[1]) * UNITS_S[ahead[2]] * 1e6))
+            return _within_years(now_us() + round(real(ahead[1]) * UNITS_S[ahead[2]] * 1e6))
         at = datetime.fromisoformat(str(told))
         return round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1e6)
     except (ValueError, OverflowError) as error:
@@ -43,6 +44,6 @@ def _within_years(at_us: int) -> int:
 
 def _nano(usd: object) -> int:
     try:
-        return round(float(str(usd)) * NANO)
-    except (ValueError, OverflowError) as error:
-        raise Invalid(f"budget of {usd!r} USD: write a number such as 2.50", code="budget") from error
+        return round(real(usd) * NANO)
+    except ValueError as error:
+        raise Invalid(f"budget of {shown(usd)} USD: write a number such as 2.50", code="budget") from error

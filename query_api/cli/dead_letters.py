@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from query_api.cli import showing
 from query_api.cli.completing import letter_ids
 from query_api.cli.letters import known, read
 from query_api.cli.options import ME, AsJson
+from streams.times import utc
 from streams.trust.dead_letters import Letter, check_requeue, chosen, requeued, whole
 from streams.trust.privacy import PRIVATE, told
 
@@ -121,7 +121,7 @@ def _place(letter: Letter) -> str:
 
 def _document(letter: Letter) -> dict[str, Any]:
     own = letter.event
-    at = datetime.fromtimestamp(own.occurred_us / 1e6, UTC).isoformat(timespec="seconds")
+    at = utc(own.occurred_us, "%Y-%m-%dT%H:%M:%S+00:00")
     return {
         "letter_id": letter.letter_id, "topic": own.topic, "partition": own.partition, "offset": own.offset, "by": own.producer.service,
         "at": at, "reason_code": own.reason_code, "message": own.message, "bytes": letter.size_bytes,

@@ -4,7 +4,6 @@ import getpass
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from query_api.drawing.charts import number
 from query_api.routes.external import AT_ONCE, ExternalFigure
 from streams.errors import Invalid
 from streams.external.reading import FORMS, figures_of, form_of
+from streams.times import day
 
 MOST_BYTES = 2**19  # of a body's figures: half of what the API takes
 
@@ -61,7 +61,7 @@ def listed(
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:
     sure = f" ± {number(row['stderr'])}" if row["stderr"] is not None else ""
     metric = row["metric"] if row["filter"] == "none" else f"{row['metric']} ({row['filter']})"
-    when = None if row["measured_us"] is None else datetime.fromtimestamp(row["measured_us"] / 1e6, UTC).date().isoformat()
+    when = None if row["measured_us"] is None else day(row["measured_us"])
     by = " ".join(filter(None, (row["form"], row["harness_version"])))
     return showing.short(row["model"]), row["task"], metric, f"{number(row['value'])}{sure} {row['unit'] or ''}".strip(), by, when
 

@@ -12,6 +12,7 @@ from query_api.cli.client import Client
 from query_api.cli.following import followed
 from query_api.drawing.grids import maps
 from streams.errors import Invalid
+from streams.numbers import whole
 
 AXES: Final = ("concurrency", "input_tokens", "output_tokens")
 MOST: Final = 100  # cells
@@ -37,7 +38,7 @@ def _values(name: str, said: str | int | None) -> list[int | None]:
     if said is None:
         return [None]
     try:
-        values = [int(one) for one in str(said).split(",")]
+        values = [whole(one) for one in str(said).split(",")]
     except ValueError as error:
         raise Invalid(f"--{name.replace('_', '-')} {said}: give a whole number, or several as 1,4,16", code="option") from error
     return list(dict.fromkeys(values))

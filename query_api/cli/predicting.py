@@ -13,6 +13,7 @@ from query_api.cli.options import ME, AsJson
 from query_api.drawing.deciding import percent
 from query_api.drawing.deciding import told as amount
 from streams.errors import Invalid
+from streams.numbers import real
 from streams.predicting.words import WORDS
 
 SIZES: Final[Mapping[str, float]] = {"": 1, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
@@ -47,7 +48,7 @@ def predict(
 def _said(parameters: str, bytes_per_parameter: float, kv_bytes_per_token: int) -> dict[str, Any]:
     number = parameters.strip().lower().rstrip("kmbt")
     try:
-        count = float(number) * SIZES[parameters.strip().lower()[len(number) :]]
+        count = real(number) * SIZES[parameters.strip().lower()[len(number) :]]
     except (ValueError, KeyError) as error:
         raise Invalid(f"--parameters {parameters}: how many? write 8B, 135M or a number", code="parameters") from error
     return {"parameters": round(count), "weights_bytes": round(count * bytes_per_parameter), "kv_bytes_per_token": kv_bytes_per_token}

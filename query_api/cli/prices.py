@@ -1,6 +1,5 @@
 """The price book on the command line: listing it, and importing prices from a file."""
 
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from query_api.cli.client import Client
 from query_api.cli.options import AsJson
 from streams.errors import Invalid
 from streams.money.price_lists import price_of
+from streams.times import day
 
 AT_ONCE = 1000
 HEADER = {"occurred_us": 0, "producer": {"service": "assay", "version": "0"}}  # of the check alone: what is published the API stamps
@@ -53,7 +53,7 @@ def _row(price: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _date(time_us: int | None) -> str | None:
-    return None if time_us is None else datetime.fromtimestamp(time_us / 1e6, UTC).date().isoformat()
+    return None if time_us is None else day(time_us)
 
 
 def import_prices(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from streams.errors import Invalid
+from streams.numbers import real, shown, whole
 
 Limit = Annotated[str | None, typer.Option(help="the first so many samples of each task; below 1, that share of them", metavar="NUMBER")]
 NAMES = ("limit", "limit_ratio")
@@ -16,7 +17,7 @@ def limit_said(told: object) -> dict[str, int | float]:
     if told is None:
         return {}
     try:
-        return {"limit": int(str(told))}
+        return {"limit": whole(told)}
     except ValueError:
         share = _share(told)
     if not 0 < share < 1:
@@ -26,9 +27,9 @@ def limit_said(told: object) -> dict[str, int | float]:
 
 def _share(told: object) -> float:
     try:
-        return float(str(told))
+        return real(told)
     except ValueError as error:
-        raise Invalid(f"limit {str(told)[:40]!r}: give a number of samples such as 200, or a share such as 0.1", code="limit") from error
+        raise Invalid(f"limit {shown(told)}: give a number of samples such as 200, or a share such as 0.1", code="limit") from error
 
 
 def with_shares(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Two runs compared: the paired difference of each task with its interval, what it means in words, and the samples that differ."""
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +15,7 @@ from query_api.reading import samples as reading_samples
 from query_api.reading.runs import Reading
 from streams.boards.comparison import Asking
 from streams.errors import Invalid
+from streams.numbers import real
 
 CHOICES = 100
 
@@ -49,10 +49,10 @@ async def load(request: Request) -> Content:
 def _above_0(text: str, name: str) -> float | None:
     """The number that was asked for; None where none was. Raises: Invalid."""
     try:
-        value = float(text) if text.strip() else None
+        value = real(text) if text.strip() else None
     except ValueError:
-        value = math.nan
-    if value is not None and not 0 < value < math.inf:
+        value = 0.0
+    if value is not None and value <= 0:
         raise Invalid(f"{name} is {text!r}: give a number above 0, such as 0.01", code="malformed")
     return value
 

@@ -9,6 +9,7 @@ from query_api.pages.comparison import CHOICES, differences
 from query_api.pages.rendering import Content, page
 from streams.boards.parity import MARGIN
 from streams.errors import Invalid
+from streams.numbers import real
 
 
 async def load(request: Request) -> Content:
@@ -39,10 +40,10 @@ def spans(tasks: list[dict[str, Any]]) -> Any:
 def margin_of(text: str) -> float:
     """A margin as it was typed. Raises: Invalid."""
     try:
-        margin = float(text)
+        margin = real(text)
     except ValueError:
         margin = 0.0
-    if not 0 < margin < float("inf"):
+    if margin <= 0:
         raise Invalid(f"margin {text!r}: give a number above 0, as 0.01", code="margin")
     return margin
 

@@ -1,7 +1,6 @@
 """How pages are rendered: each is one template, whole at its address, and alone at its fragment's, which its script fetches anew."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from query_api.drawing.dressing import dressed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
 from streams.boards.comparison import by_their_samples
+from streams.times import utc
 
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
@@ -33,12 +33,12 @@ def short(uri: object) -> str:
 
 def moment(time_us: int | None) -> str:
     """A time as people read it, UTC, to the second; an en dash for none."""
-    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S") if time_us else "–"
+    return utc(time_us, "%Y-%m-%d %H:%M:%S") if time_us else "–"
 
 
 def clock(time_us: int) -> str:
     """A moment of today as HH:MM:SS, UTC."""
-    return datetime.fromtimestamp(time_us / 1e6, UTC).strftime("%H:%M:%S")
+    return utc(time_us, "%H:%M:%S")
 
 
 def _as_of(request: Request) -> Content:

@@ -8,7 +8,7 @@ from infra.kafka import Log
 from schemas.results import PricePublished
 from streams.errors import Conflict, Invalid
 from streams.money.price_lists import price_of
-from streams.money.prices import day
+from streams.times import day
 from streams.topics import PRICES
 
 SAID = ("currency", "amount_nano", "unit", "valid_to_us", "source")

@@ -1,12 +1,12 @@
 """Others' results of a board's tasks, as the page shows them beside the board."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from infra.clickhouse import Rows
 from query_api.reading.runs import Reading
 from query_api.reading.standing import TASK, tasks_of
+from streams.times import day
 
 SHOWN: Final = 30
 
@@ -23,5 +23,5 @@ async def reported(reading: Reading, board: str | None, rows: Rows) -> dict[str,
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     at_us = row["measured_us"]
     linked = row["source"].startswith(("http://", "https://"))
-    measured = datetime.fromtimestamp(at_us / 1e6, UTC).date().isoformat() if at_us is not None else "–"
+    measured = day(at_us) if at_us is not None else "–"
     return {**row, "linked": linked, "measured": measured}

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
 from streams.errors import Invalid
 from streams.money.derivations import NANO
+from streams.numbers import LONGEST, MOST_LONG, decimal, shown, text_of
 
 Units = Mapping[str, Decimal]
 
@@ -23,7 +24,7 @@ TOKENS: Final = _units(tokens="1", k="1000")
 JOULES: Final = _units(J="1", mJ="0.001")
 GRAMS: Final = _units(g="1", kg="1000", mg="0.001")
 SHARES: Final[Units] = MappingProxyType({"%": Decimal("0.01")})
-_WRITTEN: Final = re.compile(r"\s*([-+]?[\d_.,]*\d(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+_WRITTEN: Final = re.compile(r"([-+]?[0-9_.,]+(?:[eE][-+]?[0-9]+)?)\s*(\S*)")
 
 
 def amount(told: Any, name: str, units: Units) -> float:
@@ -42,7 +43,7 @@ def share(told: Any, name: str) -> float:
     number, unit = written(told, name)
     value = float(number * SHARES[unit]) if unit in SHARES else float(number)
     if (unit and unit not in SHARES) or not 0 <= value <= 1:
-        raise Invalid(f"{name} is {told!r}; it is a share, from 0 to 1 or 0 % to 100 %", code="share")
+        raise Invalid(f"{name} is {shown(told)}; it is a share, from 0 to 1 or 0 % to 100 %", code="share")
     return value
 
 
@@ -59,18 +60,24 @@ def money(told: Any, name: str, rates: Mapping[str, Decimal]) -> int:
         raise Invalid(f"{name} is in {currency}, which has no rate; state rates: {{{currency}: USD for one}}, or write USD", code="rate")
     if number <= 0:
         raise Invalid(f"{name} is {number} {currency}: nothing can be had for that. Leave it out where there is no limit", code="budget")
-    return round(number * rates.get(currency, Decimal(1)) * NANO)
+    if not 1 <= (nano := round(number * rates.get(currency, Decimal(1)) * NANO)) <= MOST_LONG:
+        raise Invalid(f"{name} is {shown(told)}; write at least a billionth of a USD, and at most 9 billion", code="budget")
+    return nano
 
 
 def written(told: Any, name: str) -> tuple[Decimal, str]:
     """The number and the unit of what is written. Raises: Invalid where there is no number."""
-    found = None if isinstance(told, bool) else _WRITTEN.fullmatch(str(told))
+    text = text_of(told)
+    found = None if isinstance(told, bool) or len(text) > LONGEST else _WRITTEN.fullmatch(text)
+    if found is None:
+        raise Invalid(
+            f"{name} is {shown(told)}, which is no amount; write a number with a point, and its unit, in {LONGEST} characters",
+            code="amount",
+        )
     try:
-        if found is None or "," in found[1]:
-            raise InvalidOperation
-        number = Decimal(found[1])
-    except InvalidOperation as error:
-        raise Invalid(f"{name} is {told!r}, which is no amount; write a number with a point, and its unit", code="amount") from error
+        number = decimal(found[1])
+    except ValueError as error:
+        raise Invalid(f"{name} is {shown(told)}, which is no amount: {shown(found[1])} {error}", code="amount") from error
     if number < 0:
-        raise Invalid(f"{name} is {told!r}; it cannot be below 0", code="amount")
+        raise Invalid(f"{name} is {shown(told)}; it cannot be below 0", code="amount")
     return number, found[2]

@@ -1,9 +1,9 @@
 """A requirement as people write it, read into its shape. What is wrong is said with the field, its value and what to write."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -12,8 +12,10 @@ from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
 from streams.deciding.quantities import BYTES, GRAMS, JOULES, SECONDS, TOKENS, amount, money, share, written
 from streams.errors import Invalid
+from streams.numbers import MOST_LONG, shown
 
 Told = Mapping[str, Any]
+Sized = TypeVar("Sized", Told, Sequence[Any])
 PARTS: Final = ("tasks", "floors", "latency", "traffic", "budget", "rates", "energy", "allowed", "prefer", "threshold")
 LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
 MOST_NAMES: Final = 100
@@ -27,7 +29,7 @@ def requirement_of(told: Told) -> Requirement:
     _known(told, PARTS, "the requirement")
     rates = {currency: _rate(value, currency) for currency, value in _part(told, "rates").items()}
     return Requirement(
-        tasks=_numbers(told, "tasks"), floors={name: share(value, f"floors.{name}") for name, value in _part(told, "floors").items()},
+        tasks=_numbers(told, "tasks"), floors=_floors(told),
         latency=_latency(_part(told, "latency")), traffic=_traffic(_part(told, "traffic")) if told.get("traffic") is not None else None,
         spending=_spending(_part(told, "budget"), rates), emissions=_emissions(_part(told, "energy")),
         allowed=_allowed(_part(told, "allowed")),
@@ -41,7 +43,7 @@ def _part(told: Told, name: str) -> Told:
     if part is None:
         return {}
     if not isinstance(part, Mapping):
-        raise Invalid(f"{name} is {part!r}; it must be a mapping of names to values", code="requirement")
+        raise Invalid(f"{name} is {shown(part)}; it must be a mapping of names to values", code="requirement")
     return part
 
 
@@ -55,19 +57,27 @@ def _known(told: Told, names: tuple[str, ...], where: str) -> None:
 def _rate(value: Any, currency: str) -> Decimal:
     number, unit = written(value, f"rates.{currency}")
     if unit not in ("", "USD") or number <= 0:
-        raise Invalid(f"rates.{currency} is {value!r}; write the USD that one {currency} is worth, as 1.08", code="rate")
+        raise Invalid(f"rates.{currency} is {shown(value)}; write the USD that one {currency} is worth, as 1.08", code="rate")
     return number
 
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
-    found = {key: float(written(value, f"{name}.{key}")[0]) for key, value in _part(told, name).items()}
-    if len(found) > MOST_NAMES:
-        raise Invalid(
-            f"{name} has {len(found)} entries; {MOST_NAMES} are the most: name a group in the place of its tasks", code="requirement"
-        )
+    found = {key: float(written(value, f"{name}.{key}")[0]) for key, value in _few(_part(told, name), name).items()}
     if found and not any(found.values()):
         raise Invalid(f"all {name} weigh 0; give the one that matters most 100", code="requirement")
     return found
+
+
+def _floors(told: Told) -> dict[str, float]:
+    return {name: share(value, f"floors.{name}") for name, value in _few(_part(told, "floors"), "floors").items()}
+
+
+def _few(told: Sized, name: str) -> Sized:
+    if len(told) > MOST_NAMES:
+        raise Invalid(
+            f"{name} has {len(told)} entries; {MOST_NAMES} are the most: name a group in the place of its tasks", code="requirement"
+        )
+    return told
 
 
 def _latency(told: Told) -> Latency:
@@ -94,7 +104,9 @@ def _traffic(told: Told) -> Traffic:
 
 
 def _count(value: Any, name: str, units: Mapping[str, Decimal]) -> int:
-    return round(_above_0(amount(value, name, units), name))
+    if not 1 <= (count := round(_above_0(amount(value, name, units), name))) <= MOST_LONG:
+        raise Invalid(f"{name} is {shown(value)}; write at least 1 {next(iter(units))}, and at most {MOST_LONG}", code="requirement")
+    return count
 
 
 def _spending(told: Told, rates: Mapping[str, Decimal]) -> Spending:
@@ -127,7 +139,7 @@ def _allowed(told: Told) -> Allowed:
 def _names(value: Any, name: str) -> tuple[str, ...]:
     several = value if isinstance(value, list | tuple) else [value]
     if not several or not all(isinstance(one, str) and one.strip() for one in several):
-        raise Invalid(f"{name} is {value!r}; write names, or leave it out where anything is allowed", code="requirement")
+        raise Invalid(f"{name} is {shown(value)}; write names, or leave it out where anything is allowed", code="requirement")
     if len(several) > MOST_NAMES or max(map(len, several)) > LONGEST_NAME:
         raise Invalid(
             f"{name} has {len(several)} names; at most {MOST_NAMES} of {LONGEST_NAME} characters can be allowed", code="requirement"
@@ -139,6 +151,9 @@ def _preference(told: Told, *, usual: Mapping[str, float]) -> Preference:
     _known(told, ("points", "order"), "prefer")
     points = _numbers(told, "points")
     steps = told.get("order") or []
+    if not isinstance(steps, list | tuple):
+        raise Invalid(f"prefer.order is {shown(steps)}; write a list, as [quality, usd_per_month]", code="requirement")
+    _few(steps, "prefer.order")
     order = tuple(Step(figure=one, tolerance=0.0) if isinstance(one, str) else _step(one) for one in steps)
     for name in (*points, *(step.figure for step in order)):
         _known({name: None}, tuple(FIGURES), "prefer")
@@ -147,6 +162,6 @@ def _preference(told: Told, *, usual: Mapping[str, float]) -> Preference:
 
 def _step(told: Any) -> Step:
     if not isinstance(told, Mapping) or "figure" not in told:
-        raise Invalid(f"prefer.order has {told!r}; write a figure, or {{figure: quality, tolerance: 0.01}}", code="requirement")
+        raise Invalid(f"prefer.order has {shown(told)}; write a figure, or {{figure: quality, tolerance: 0.01}}", code="requirement")
     _known(told, ("figure", "tolerance"), "prefer.order")
     return Step(figure=str(told["figure"]), tolerance=float(written(told.get("tolerance", 0), "prefer.order.tolerance")[0]))

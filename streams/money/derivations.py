@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from streams.numbers import decimal
+
 NANO: Final = 10**9
 Number = int | float | str | Fraction
 
 
 def exact(value: Number) -> Fraction:
-    """The number as it is written: 0.15 is 15/100, and not the double next to it. Raises: ValueError for what is no finite number."""
-    return Fraction(str(value)) if isinstance(value, float | str) else Fraction(value)
+    """The number as it is written: 0.15 is 15/100, and not the double next to it. Raises: ValueError for what is no number in bounds."""
+    return Fraction(decimal(value)) if isinstance(value, float | str) else Fraction(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final
 
 from schemas.results import PricePublished
 from streams.errors import Invalid
 from streams.money.prices import ANYWHERE, CURRENCY, NANO, check, kind_of
+from streams.numbers import MOST_LONG, decimal, shown
 
 NEEDED: Final = ("item", "amount", "unit", "valid_from", "source", "version")
 FIELDS: Final = (*NEEDED, "region", "currency", "valid_to")
-LARGEST_NANO: Final = 2**63 - 1
 
 
 def price_of(row: Mapping[str, Any], header: Mapping[str, Any]) -> PricePublished:
@@ -43,11 +43,11 @@ def price_fields(row: Mapping[str, Any]) -> dict[str, Any]:
 def _nano(text: str) -> int:
     """A decimal amount as billionths."""
     try:
-        nano = Decimal(text) * NANO
-    except ArithmeticError as error:  # no number, or one that is too large for Decimal
-        raise Invalid(f"amount {text[:40]!r} is no number; write it as 2.49", code="price-amount") from error
-    if not nano.is_finite() or nano != nano.to_integral_value() or nano > LARGEST_NANO:
-        raise Invalid(f"amount {text[:40]!r}: nine digits behind the point are the most, and 9 billion", code="price-amount")
+        nano = Fraction(decimal(text)) * NANO
+    except ValueError as error:
+        raise Invalid(f"amount {shown(text)} {error}", code="price-amount") from error
+    if nano.denominator != 1 or abs(nano) > MOST_LONG:
+        raise Invalid(f"amount {shown(text)}: nine digits behind the point are the most, and 9 billion", code="price-amount")
     return int(nano)
 
 

@@ -17,7 +17,6 @@ first price. So a later version may name just what has changed, and the book as 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Final
@@ -26,6 +25,7 @@ from schemas.event import Event
 from schemas.jobs import Device
 from schemas.results import PricePublished
 from streams.errors import Invalid, Permanent
+from streams.times import day
 
 NANO: Final = 10**9
 ANYWHERE: Final = "any"
@@ -110,14 +110,6 @@ def untimely(event: Event, *, written_us: int) -> str | None:
     if not isinstance(event, PricePublished) or event.occurred_us <= written_us + AHEAD_US:
         return None
     return f"it says that it was published on {day(event.occurred_us)}, and came on {day(written_us)}; set its producer's clock, in µs UTC"
-
-
-def day(time_us: int) -> str:
-    """A time's date in UTC; years that no calendar has are shown as microseconds."""
-    try:
-        return datetime.fromtimestamp(time_us / 1e6, UTC).date().isoformat()
-    except (ValueError, OverflowError, OSError):
-        return f"{time_us} µs"
 
 
 @dataclass(slots=True)

@@ -19,9 +19,9 @@ from streams.deciding.curves import curve as rates_of
 from streams.deciding.quantities import written
 from streams.errors import Invalid
 from streams.money.curves import Curve
-from streams.money.derivations import exact
 from streams.money.scenarios import KNOWN, Scenario
 from streams.money.sensitivity import Shape, Spread
+from streams.numbers import shown
 
 Told = Mapping[str, Any]
 PARTS: Final = ("source", "inputs", "curve", "rates", "spreads", "spread")
@@ -56,7 +56,7 @@ def calculation_of(told: Told) -> Calculation:
 def _part(told: Told, name: str) -> Told:
     part = told.get(name) or {}
     if not isinstance(part, Mapping):
-        raise Invalid(f"{name} is {part!r}; it must be a mapping of names to values", code="calculation")
+        raise Invalid(f"{name} is {shown(part)}; it must be a mapping of names to values", code="calculation")
     return part
 
 
@@ -65,7 +65,7 @@ def _stated(one: Any, source: str) -> tuple[Any, str]:
     if not isinstance(one, Mapping):
         return one, source
     if "value" not in one or set(one) - {"value", "source"}:
-        raise Invalid(f"an input is {dict(one)!r}; write a value, or {{value: 2.5, source: who says so, and when}}", code="calculation")
+        raise Invalid(f"an input is {shown(one)}; write a value, or {{value: 2.5, source: who says so, and when}}", code="calculation")
     return one["value"], str(one.get("source") or source)
 
 
@@ -80,26 +80,26 @@ def _number(name: str, value: Any, rates: Mapping[str, Decimal]) -> Fraction:
     number, unit = written(value, name)
     known = KNOWN.get(name)
     if known is None or not unit or unit == known.unit:
-        return exact(str(number))
+        return Fraction(number)
     currency = unit.partition("/")[0]
     if known.usd and (currency == "USD" or currency in rates):
-        return exact(str(number * rates.get(currency, Decimal(1))))
+        return Fraction(number * rates.get(currency, Decimal(1)))
     if unit == "%" and known.unit in ("1", "1/year"):
-        return exact(str(number / 100))
+        return Fraction(number / 100)
     if known.usd:
         raise Invalid(f"{name} is in {currency}, which has no rate; state rates: {{{currency}: USD for one}}, or write USD", code="rate")
     raise Invalid(f"{name} has the unit {unit!r}; its unit is {known.unit}", code="unit")
 
 
 def _curve(told: Any) -> Curve | None:
-    return None if told is None else Curve(tuple(exact(rate) for rate in rates_of(told)))
+    return None if told is None else Curve(tuple(Fraction(str(rate)) for rate in rates_of(told)))
 
 
 def _spread(name: str, told: Any) -> Spread:
     """Two ends, or ends with a shape. Raises: Invalid."""
     ends = {"low": told[0], "high": told[1]} if isinstance(told, list | tuple) and len(told) == 2 else told
     if not isinstance(ends, Mapping) or not {"low", "high"} <= set(ends) <= {"low", "high", "shape"} or name not in KNOWN:
-        raise Invalid(f"the spread of {name} is {told!r}; write [low, high] of an input, or {{low, high, shape}}", code="spread")
+        raise Invalid(f"the spread of {name} is {shown(told)}; write [low, high] of an input, or {{low, high, shape}}", code="spread")
     if (shape := ends.get("shape", "triangular")) not in SHAPES:
         raise Invalid(f"the spread of {name} has the shape {shape!r}; there are {', '.join(SHAPES)}", code="spread")
     low, high = (float(written(ends[end], f"spreads.{name}")[0]) for end in ("low", "high"))
@@ -113,7 +113,7 @@ def _around(scenario: Scenario, told: Any) -> dict[str, Spread]:
     number, unit = written(told, "spread")
     share = float(number) / (100 if unit == "%" else 1)
     if not 0 < share < 1:
-        raise Invalid(f"spread is {told!r}; it is a share between 0 % and 100 %, by which every input may be off", code="spread")
+        raise Invalid(f"spread is {shown(told)}; it is a share between 0 % and 100 %, by which every input may be off", code="spread")
     return dict(_each(scenario, share, (name for name in scenario.stated if name not in ("years", "term"))))
 
 

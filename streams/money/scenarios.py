@@ -12,6 +12,7 @@ from typing import Final, Self
 from streams.errors import Invalid
 from streams.money.derivations import NANO, Given, Number, exact
 from streams.money.prices import Undefined
+from streams.numbers import shown
 
 HOURS_PER_YEAR: Final = 8760
 HOURS_PER_MONTH: Final = 730
@@ -96,8 +97,8 @@ def _given(name: str, value: Number, source: str) -> Given:
         raise Invalid(f"{name} has no source; say who states it, and as of when", code="no-source")
     try:
         number = exact(value)
-    except (ValueError, OverflowError, ZeroDivisionError) as error:
-        raise Invalid(f"{name} {value!r} is no number", code="input-value") from error
+    except (ValueError, OverflowError) as error:  # the second for an infinite one
+        raise Invalid(f"{name} {shown(value)} {error}", code="input-value") from error
     if number < known.least or (known.most is not None and number > known.most):
         most = f" and at most {float(known.most):g}" if known.most is not None else ""
         raise Invalid(f"{name} is {float(number):g}; it must be at least {float(known.least):g}{most}", code="input-value")

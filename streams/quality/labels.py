@@ -12,6 +12,7 @@ from typing import Final
 
 from schemas.labels import AnswerLabelled
 from streams.errors import Invalid
+from streams.numbers import real
 from streams.quality.judging import COMPARING, PAIRWISE, derived_name
 from streams.revisions import next_revision
 from streams.statistics.intervals import RATIO, Interval
@@ -87,7 +88,7 @@ def value_of(label: str, scale: Scale, *, swapped: bool) -> float:
             raise Invalid(f"label {label!r}: write {scale.told()}", code="label")
         return 1 - VERDICTS[word] if swapped else VERDICTS[word]
     try:
-        value = math.nan if "_" in word else float(word)  # Python reads 1_0 as 10
+        value = real(word)
     except ValueError:
         value = math.nan
     low, high = scale.within

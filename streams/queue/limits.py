@@ -5,13 +5,13 @@ The limit of money is found in streams/queue/money.py.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from schemas.requests import Budget, EvaluationRequested
 from streams.errors import Invalid
 from streams.queue.bits import count
 from streams.queue.leases import Entry
+from streams.times import moment
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,11 +52,3 @@ def stopped(said: str, jobs: Iterable[Entry]) -> str:
     finished = sum(entry.over == "finished" for entry, _ in known)
     samples, done = sum(job.count for _, job in known), sum(count(entry.done) for entry, _ in known)
     return f"{said}. {finished} of {len(known)} jobs have finished, {done} of {samples} samples are answered; they are kept"
-
-
-def moment(time_us: int) -> str:
-    """A time in UTC to the second; one that no calendar has is shown as microseconds."""
-    try:
-        return f"{datetime.fromtimestamp(time_us / 1e6, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (ValueError, OverflowError, OSError):
-        return f"{time_us} µs"

@@ -16,13 +16,13 @@ from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
 from streams.quality import adaptive, stopping
 from streams.quality.scores import Aggregate, Key, TaskScores
-from streams.queue.limits import moment
 from streams.settling import attempts
 from streams.settling.documents import packed
 from streams.settling.runs import Run
 from streams.speed.performance import FORMULA_VERSION, digest, summary
 from streams.speed.timings import Taken
 from streams.statistics.intervals import Interval
+from streams.times import moment
 
 LONGEST_TOLD: Final = 1000
 GRACE_US: Final = 10_000_000  # a dispatcher ends a run at its deadline to the second

@@ -57,8 +57,9 @@ def test_a_row_is_read_exactly() -> None:
     [
         ({"unit": ""}, "cpu_hour has no unit"), ({"unit": "core-minute"}, "unit 'core-minute'; its unit is 'core-hour'"),
         ({"amount": "-1"}, "amount -1; the least is 0"), ({"amount": "ten"}, "'ten' is no number"),
-        ({"amount": "0.0000000001"}, "nine digits"), ({"amount": "1e30"}, "9 billion"), ({"amount": "NaN"}, "nine digits"),
-        ({"amount": "1e999999999"}, "is no number"),
+        ({"amount": "0.0000000001"}, "nine digits"), ({"amount": "1e30"}, "9 billion"), ({"amount": "NaN"}, "is no number"),
+        ({"amount": "1e999999999"}, "is out of all bounds"), ({"amount": "-1e300000"}, "is out of all bounds"),
+        ({"amount": "9" * 5000}, "is longer than the 100 characters"), ({"amount": "-1e30"}, "9 billion"),
         ({"item": "cpu_hours"}, "did you mean cpu_hour"), ({"item": "gpu_hour"}, "write it as gpu_hour:<device>"),
         ({"item": "cpu_hour:x"}, "write it as cpu_hour"), ({"valid_from": "yesterday"}, "valid_from 'yesterday' is no date"),
         ({"valid_from": "2026-01-01T10:00"}, "has no zone"), ({"valid_to": "2025-01-01"}, "not after it begins on 2026-01-01"),
