@@ -5,6 +5,7 @@ from typing import Final
 
 from infra.adapters import CONFIG
 from infra.model_files import read_json
+from infra.model_weights import other_for_vllm
 from infra.models import ONNX, ONNX_FOLDER, ModelFacts
 from schemas.requests import ModelRef
 from streams.engines import ADAPTING, NAMES, check_format
@@ -50,7 +51,7 @@ def check(facts: ModelFacts, *, engine: str) -> None:
             f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "
             f"{', '.join(COMPUTED[1:-1])} or {COMPUTED[-1]}", code="model-dtype",
         )  # fmt: skip
-    _check_unread(facts)
+    _check_unread(facts, engine=engine)
     _check_tokenizer(facts)
     if engine in CAUSAL and facts.format != "gguf":
         _check_causal(facts, engine=engine)
@@ -97,12 +98,17 @@ def _check_named(facts: ModelFacts, *, engine: str) -> None:
         raise Invalid(f"{told}: {', '.join(map(str, own))}", code="engine-format")
 
 
-def _check_unread(facts: ModelFacts) -> None:
+def _check_unread(facts: ModelFacts, *, engine: str) -> None:
     if facts.unread:
         raise Invalid(
             f"{facts.folder} holds {facts.unread[0]} beside the weights that are loaded; name a folder of one model, or move it away",
             code="model-two-weights",
         )
+    if engine == "vllm" and facts.weights and (other := other_for_vllm(facts.folder, facts.weights)) is not None:
+        raise Invalid(
+            f"engine vllm loads other weights of {facts.folder} than those that model_sha is over: they differ in {other}; move it "
+            "away, or give engine transformers", code="model-two-weights",
+        )  # fmt: skip
 
 
 def _check_tokenizer(facts: ModelFacts) -> None:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra import gguf_files, onnx_files, pulled_models
+from infra import gguf_files, model_weights, onnx_files, pulled_models
 from infra.adapters import Adapted, adapted
 from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
-from infra.model_files import PICKLED, WEIGHTS, counted, read_json, read_text, sha_of
+from infra.model_files import WEIGHTS, counted, read_json, read_text, sha_of
 from infra.model_shapes import Shape, shape_of
 from infra.places import nameable
 from infra.settings import Settings
@@ -20,7 +20,6 @@ from streams.errors import Invalid
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 TOKENIZER_PARTS = (*TOKENIZER_FILES, "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 DTYPE_BYTES = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "float8_e4m3fn": 1}
-SAME_WEIGHTS = ("consolidated",)  # as Mistral names what it publishes beside
 GGUF, ONNX = ".gguf", ".onnx"
 # The folder of a model's folder in which its ONNX files lie, as Optimum and its kin publish them.
 ONNX_FOLDER = "onnx"
@@ -49,8 +48,9 @@ class Tokenizer:
 class ModelFacts:
     """A model as its files describe it. `weights_bytes` as they will be in memory, at the dtype asked for; `published` as its card says.
 
-    `file` and `weights_type` (as `Q4_1`, `int8`) are of a GGUF or ONNX model, which is one file. `unread`: files of weights beside those
-    that are loaded; `older`: those of the older form, PyTorch's, beside safetensors, which are not loaded either and mostly the same ones.
+    `file` and `weights_type` (as `Q4_1`, `int8`) are of a GGUF or ONNX model, which is one file. `weights`: the files of a folder that
+    are loaded; `unread`: files of weights beside those; `older`: those of the older form, PyTorch's, beside safetensors, which are not
+    loaded either and mostly the same ones.
     Of an adapter `folder` is its base's, `adapter` its own, and the hashes are over both; `tokenizer_folder` is whichever brings one.
     """
 
@@ -75,6 +75,7 @@ class ModelFacts:
     weights_type: str | None = None
     unread: tuple[str, ...] = ()
     older: tuple[str, ...] = ()
+    weights: tuple[Path, ...] = ()
     adapter: Path | None = None
     tokenizer_folder: Path | None = None
 
@@ -105,7 +106,7 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
             "folder as the model", code="model-adapter",
         )  # fmt: skip
     config = read_json(folder / "config.json", code="model-no-config")
-    tokenizer, weights = _tokenizer_files(folder), _weights(folder)
+    tokenizer, weights = _tokenizer_files(folder), model_weights.loaded(folder, config)
     parameters, stored_bytes = counted(weights)
     dtype = model.dtype or str(config.get("dtype") or config.get("torch_dtype") or "float32")
     if dtype not in DTYPE_BYTES:
@@ -119,8 +120,9 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
         chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
-        languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), unread=_unread(folder, weights),
-        older=tuple(sorted(path.name for path in folder.glob(PICKLED) if path not in weights)),
+        languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), 
+        unread=model_weights.unread(folder, weights), older=model_weights.older(folder, weights),
+        weights=tuple(weights),
     )  # fmt: skip
 
 
@@ -291,30 +293,6 @@ def _only(place: Path, files: list[Path], others: list[Path], *, kind: str) -> P
             f"{place} holds {len(files)} {kind} files; name the one that is meant: {', '.join(map(str, files))}", code="model-parts"
         )
     return files[0] if files else None
-
-
-def _weights(folder: Path) -> list[Path]:
-    """The files of weights that transformers loads: what its index names, else model.safetensors, else the older ones."""
-    indexed = _indexed(folder)
-    if missing := [name for name in indexed if not (folder / name).exists()]:
-        raise Invalid(f"{folder} lacks {missing[0]}, which its index names; fetch the model again", code="model-truncated")
-    if whole := [folder / name for name in indexed or ("model.safetensors",) if (folder / name).exists()]:
-        return whole
-    for pattern in WEIGHTS:
-        if found := sorted(folder.glob(pattern)):
-            return found
-    raise Invalid(f"{folder} has no weights (*.safetensors); fetch the model again", code="model-no-weights")
-
-
-def _unread(folder: Path, weights: list[Path]) -> tuple[str, ...]:
-    """Files of weights beside those that are loaded; the same weights in another form, as some publish them too, are none."""
-    found = [path for path in folder.glob("*.safetensors") if path not in weights and not path.name.startswith(SAME_WEIGHTS)]
-    return tuple(sorted(path.name for path in found)) if weights[0].suffix == ".safetensors" else ()
-
-
-def _indexed(folder: Path) -> list[str]:
-    index = folder / "model.safetensors.index.json"
-    return sorted(set(read_json(index).get("weight_map", {}).values())) if index.exists() else []
 
 
 def _template(folder: Path, settings: dict[str, Any]) -> str | None:
