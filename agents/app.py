@@ -19,7 +19,7 @@ from uuid import uuid4
 import structlog
 
 from agents.batches import App, batches
-from agents.care import Care
+from agents.care import Care, Tells, waits_for_nothing
 from agents.credentials import credentials
 from agents.ending import IN_HAND, crash, end_where_hung, leave
 from agents.shards import Shards
@@ -87,21 +87,22 @@ def of_shards(shards: Shards[Any]) -> Assignable:
 
 async def consume_sharded(worker: str, shards: Shards[Any], *, log: Log, settings: Settings) -> None:
     """Like `consume`, for a processor with a state by partition."""
-    await consume(worker, shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards))
+    await consume(worker, shards.topics, shards.handle, log=log, settings=settings, state=of_shards(shards), tells=shards.tells)
 
 
 async def consume(
-    worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings, state: Assignable | None = None
-) -> None:
+    worker: str, topics: Sequence[Topic], handle: Handler, *, log: Log, settings: Settings, state: Assignable | None = None,
+    tells: Tells = waits_for_nothing,
+) -> None:  # fmt: skip
     """Runs until SIGTERM or SIGINT: each batch of the topics' records is handled, and committed only then.
 
-    `handle` gets decoded records only. It must be idempotent: after a crash it is given again what was not committed.
+    `handle` gets decoded records only. It must be idempotent: after a crash it is given again what was not committed. `tells`: as Care's.
     """
     await until_available(lambda: log.create_topics(TOPICS), what="topics")
     app = worker_app(worker, settings)
     if state:
         _follow_assignment(app, state)
-    stopped, ended, care = asyncio.Event(), asyncio.Event(), Care(worker, log, settings)
+    stopped, ended, care = asyncio.Event(), asyncio.Event(), Care(worker, log, settings, tells=tells)
     _give_batches(app, topics, handle, care=care, log=log, settings=settings, stopped=stopped, ended=ended)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, _stop, stopped)

@@ -21,7 +21,7 @@ from infra.pools import alone, end, pool
 from infra.retrying import noticed
 from schemas.builds import BuiltRequest, ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.event import Text
-from streams import planning
+from streams import bounds, planning
 from streams.errors import Invalid
 from streams.trust.privacy import PRIVATE
 
@@ -72,7 +72,8 @@ class Building:
             "samples": len(made.samples), "partition": places[0].partition, "contents": tuple(used.values()),
             "first_offset": min(place.offset for place in places), "last_offset": max(place.offset for place in places),
         })  # fmt: skip
-        await self._log.publish(built)
+        way = "ask for the task without few-shot examples (--fewshot 0), or bring one of fewer documents"
+        await self._log.publish(bounds.held(built, way=way))
         log_line.info("built", task=made.task, samples=len(made.samples), took_s=round(time.perf_counter() - started, 3))
         return built
 

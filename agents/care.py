@@ -15,15 +15,23 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from infra.snapshots import Snapshot
 from infra.stumbles import HANDLED, SURE, Stumbles, key_of
+from schemas.event import Event
 from schemas.trust import DeadLettered
 from streams.errors import Permanent
 from streams.trust.privacy import told
 
 S = TypeVar("S")
+Tells = Callable[[Record, DeadLettered], Sequence[Event]]
 TWICE = 2
+QUARANTINED = "quarantined"
 DECODED, RESTORED, TAKEN = "decoded ", "restored ", "taken "
 PASSED = "the processor hung, died or was killed over it again and again, and passes it now"
 LONGEST_TOLD = 2000
+
+
+def waits_for_nothing(_record: Record, _letter: DeadLettered) -> Sequence[Event]:
+    """Nothing: no run waits for what the processor makes of a record."""
+    return ()
 
 
 class Care:
@@ -33,10 +41,13 @@ class Care:
     record at fault is found and noted, and one over which the process has ended twice is a dead letter too. What is decoded, handled, taken
     in or restored is in its hands meanwhile (infra/in_hand.py): of a process that hangs or is killed it is noted, and whoever starts next
     takes those records one by one.
+
+    `tells`: what is said of a record that was passed, beside its dead letter, so that no run waits for it (agents/missed.py).
     """
 
-    def __init__(self, worker: str, log: Log, settings: Settings) -> None:
+    def __init__(self, worker: str, log: Log, settings: Settings, *, tells: Tells = waits_for_nothing) -> None:
         self._log = log
+        self._tells = tells
         self._stumbles = Stumbles(settings, worker=worker)
         self._hands = self._stumbles.hands
         log.decodes_by(self)
@@ -101,7 +112,7 @@ class Care:
 
     async def _suspected(self, message: Message, decode: Decode, times: int) -> Record:
         if times >= TWICE * SURE:
-            return undecoded(message, code="quarantined", why="the processor hung, died or was killed again and again as it decoded this")
+            return undecoded(message, code=QUARANTINED, why="the processor hung, died or was killed again and again as it decoded this")
         with self._hands.holding([_decoded(message)]):
             PULSE.touch()
             return await decode(message)
@@ -113,7 +124,7 @@ class Care:
         """
         times = self._taken_before(record.place) if self._stumbles.suspects else None
         if (times or 0) >= TWICE * SURE:
-            await give_up([(record, "quarantined", PASSED)], log=self._log)
+            await self._pass([(record, QUARANTINED, PASSED)])
             return False
         try:
             with self._doing(record.place) if times is None else self._hands.holding([f"{TAKEN}{key_of(record.place)}"]):
@@ -156,7 +167,13 @@ class Care:
     async def undecodable(self, records: Sequence[Record]) -> None:
         """Dead-letters those of the records that are no events."""
         if refused := [(record, record.fault.code, str(record.fault)) for record in records if record.fault is not None]:
-            await give_up(refused, log=self._log)
+            await self._pass(refused)
+
+    async def _pass(self, refused: Sequence[tuple[Record, str, str]]) -> None:
+        """Dead-letters records, each with its code and message, and tells the runs that would wait for them."""
+        letters = await give_up(refused, log=self._log)
+        if told := [event for (record, _, _), letter in zip(refused, letters, strict=True) for event in self._tells(record, letter)]:
+            await until_available(lambda: self._log.publish_all(told), what="kafka")
 
     async def in_parts(self, records: Sequence[Record], handle: Callable[[Sequence[Record]], Awaitable[None]]) -> None:
         """Handles records; what cannot be handled is halved until the one at fault is found. Raises: as `refused`."""
@@ -165,7 +182,7 @@ class Care:
             for record in records:
                 await self.in_parts([record], handle)
         elif len(records) == 1 and (hangs[0] or 0) >= TWICE * SURE:
-            await give_up([(records[0], "quarantined", PASSED)], log=self._log)
+            await self._pass([(records[0], QUARANTINED, PASSED)])
         elif records:
             await self._handled(records, handle)
 
@@ -185,13 +202,13 @@ class Care:
     async def refused(self, record: Record, error: Exception) -> None:
         """Dead-letters a record that raised this. Raises: the error, noted, where it is not ours and has not ended the process twice."""
         if isinstance(error, Permanent):
-            await give_up([(record, error.code, str(error))], log=self._log)
+            await self._pass([(record, error.code, str(error))])
             return
         if await self._stumbles.count(record.place) < TWICE:
             await self._stumbles.note(record.place)
             raise error
         said = f"the processor ended over it {TWICE} times, and passes it now: {type(error).__name__}: {error}"
-        await give_up([(record, "quarantined", said[:LONGEST_TOLD])], log=self._log)
+        await self._pass([(record, QUARANTINED, said[:LONGEST_TOLD])])
 
 
 def _decoded(message: Message) -> str:

@@ -5,7 +5,7 @@ kill in the middle repeats little. A repeated event has the same id, and of seve
 """
 
 from agents.app import consume
-from agents.score import Scorer
+from agents.score import Scorer, missed
 from infra.kafka import Log
 from infra.settings import Settings
 from streams.topics import ANSWERS, RUNS
@@ -19,6 +19,6 @@ async def main(settings: Settings) -> None:
         scorer = Scorer(log, processes=settings.code_processes, code=True, at_once=settings.code_processes)
         small = settings.model_copy(update={"batch_events": min(BATCH_EVENTS, settings.batch_events)})
         try:
-            await consume("code", (ANSWERS, RUNS), scorer.handle, log=log, settings=small)
+            await consume("code", (ANSWERS, RUNS), scorer.handle, log=log, settings=small, tells=missed)
         finally:
             scorer.close()

@@ -18,9 +18,10 @@ from typing import TypeVar
 
 import structlog
 
-from agents.care import LONGEST_TOLD, Care
+from agents.care import LONGEST_TOLD, QUARANTINED, Care
 from agents.decided import SERVICE, delayed, event_of, run_of
 from agents.ending import end_where_hung
+from agents.missed import by_dispatcher
 from infra.following import Following
 from infra.identity import now_us, producer
 from infra.kafka import Ends, Log, Place, Record
@@ -102,7 +103,7 @@ class Dispatcher:
         )
         self._snapshots = Snapshots(log, settings, processor="dispatch", version=VERSION)
         self._following = Following(log, fold=self._fold, passes=self._passes)
-        self._care = Care(f"dispatch-{settings.pool}", log, settings)
+        self._care = Care(f"dispatch-{settings.pool}", log, settings, tells=by_dispatcher)
         self._reach = Reach(log.check)
         self._past: Ends = {}
         self._partitions = 0
@@ -190,6 +191,8 @@ class Dispatcher:
         place, at, event = record.place, (record.place.topic, record.place.partition), record.event
         if event is None:
             log_line.warning("cannot be decoded, passed over", place=place, reason=str(record.fault))
+            if record.fault and record.fault.code == QUARANTINED:
+                await self._care.undecodable([record])
             self.pool.places.passes(at, offset=place.offset, written_us=record.written_us)
             return
         if self.pool.unheard(event):

@@ -15,6 +15,7 @@ import structlog
 
 from agents.app import consume_sharded
 from agents.building import Building
+from agents.missed import by_planner
 from agents.preparing import Preparing
 from agents.shards import Shards
 from agents.turns import Turns
@@ -184,7 +185,8 @@ async def main(settings: Settings) -> None:
         building = Building(log, processes=settings.build_processes, limit_s=settings.build_limit_s)
         try:
             building.prepare()
-            shards: Shards[Requests] = Shards(log, settings, worker="plan", fold=Planning(log, Preparing(log, settings, building)))
+            planning = Planning(log, Preparing(log, settings, building))
+            shards: Shards[Requests] = Shards(log, settings, worker="plan", fold=planning, tells=by_planner)
             await consume_sharded("plan", shards, log=log, settings=settings)
         finally:
             building.close()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from agents.app import consume
 from agents.care import LONGEST_TOLD, give_up
+from agents.missed import ended, undecoded
 from infra.builds import Builds, contents_of, held_bytes, samples_of
 from infra.harness.processes import Scored, ToScore, prepare, score_all
 from infra.harness.scoring import NOT_SCORABLE, SCORER_VERSION, runs_code
@@ -27,8 +28,10 @@ from infra.pulse import PULSE
 from infra.retrying import noticed
 from infra.settings import Settings
 from schemas.builds import SampleBuilt, TaskBuilt
+from schemas.event import Event
 from schemas.measurements import SampleAnswered
 from schemas.results import SampleNotScored, SampleScored
+from schemas.trust import DeadLettered
 from streams.errors import Permanent, Temporary
 from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
@@ -36,6 +39,7 @@ from streams.topics import ANSWERS, RUNS
 HELD_BYTES = 256 * 2**20
 HELD_COUNTS = 10_000
 AT_ONCE = 200
+SERVICE = "agents.score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +206,16 @@ def _whose(answered: SampleAnswered) -> str:
     return f"{answered.run_id}/{answered.task}"
 
 
+def missed(record: Record, letter: DeadLettered) -> Sequence[Event]:
+    """That the sample of an answer which is passed is not scored; of an answer that nobody could decode, that its run has failed."""
+    if isinstance(record.event, SampleAnswered):
+        return _events(record.event, Scored(0, (), letter.message), letter=letter.event_id)
+    return ended(record, letter, "failed", service=SERVICE) if undecoded(record, letter, ANSWERS) else ()
+
+
 def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) -> list[SampleScored | SampleNotScored]:
     header = {
-        "occurred_us": answered.occurred_us, "producer": producer("agents.score"), "organisation_id": answered.organisation_id,
+        "occurred_us": answered.occurred_us, "producer": producer(SERVICE), "organisation_id": answered.organisation_id,
         "visibility": answered.visibility, "run_id": answered.run_id, "task": answered.task, "ordinal": answered.ordinal,
         "repeat": answered.repeat, "scorer_version": SCORER_VERSION,
     }  # fmt: skip
@@ -223,10 +234,10 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
 
 async def main(settings: Settings) -> None:
     """Scores until SIGTERM."""
-    async with Log(settings, client_id="agents.score") as log:
+    async with Log(settings, client_id=SERVICE) as log:
         scorer = Scorer(log, processes=settings.score_processes, limit_s=settings.score_limit_s)
         scorer.prepare()
         try:
-            await consume("score", (ANSWERS, RUNS), scorer.handle, log=log, settings=settings)
+            await consume("score", (ANSWERS, RUNS), scorer.handle, log=log, settings=settings, tells=missed)
         finally:
             scorer.close()

@@ -19,6 +19,7 @@ from agents.aggregating import Aggregating
 from agents.app import consume_sharded, or_end
 from agents.asking_again import Waiting, ask_again, in_vain, is_due
 from agents.care import TWICE, Care, give_up
+from agents.missed import by_settler
 from agents.shards import Shards
 from infra.builds import Builds
 from infra.identity import now_us, producer
@@ -392,7 +393,7 @@ async def main(settings: Settings) -> None:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
         with Aggregating(limit_s=settings.aggregate_limit_s) as aggregating:
             settling = Settling(log, aggregating, Care("settle", log, settings))
-            shards = Shards(log, settings, worker="settle", fold=settling)
+            shards = Shards(log, settings, worker="settle", fold=settling, tells=by_settler)
             settling.next_of = shards.next_of
             ticking = asyncio.create_task(or_end(settling.progress(shards.states_now), what="provisional scores"))
             await consume_sharded("settle", shards, log=log, settings=settings)

@@ -18,7 +18,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from agents.care import Care
+from agents.care import Care, Tells, waits_for_nothing
 from infra.kafka import Ends, Log, Place, Record
 from infra.logging import frames
 from infra.partitioning import partition_for
@@ -85,12 +85,15 @@ class Shard(Generic[S]):
 
 
 class Shards(Generic[S]):
-    """The shards of a worker."""
+    """The shards of a worker. `tells`: as Care's."""
 
-    def __init__(self, log: Log, settings: Settings, *, worker: str, fold: Fold[S]) -> None:
+    def __init__(
+        self, log: Log, settings: Settings, *, worker: str, fold: Fold[S], tells: Tells = waits_for_nothing
+    ) -> None:  # fmt: skip
         self._log = log
         self._fold = fold
-        self._care = Care(worker, log, settings)
+        self.tells = tells
+        self._care = Care(worker, log, settings, tells=tells)
         self._every_s = settings.snapshot_s
         self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
         self._shards: dict[int, Shard[S]] = {}

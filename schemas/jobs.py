@@ -83,8 +83,11 @@ def misnamed(event: Event) -> str | None:
         return f"job_id {job_id[:SHOWN]!r} does not begin with its run's id, {run_id}/"
     if job is not None and (job.run_id, job.job_id) != (run_id, job_id):
         return f"it carries job {job.job_id[:SHOWN]!r} of run {job.run_id}, but names {(job_id or '')[:SHOWN]!r} of run {run_id}"
-    if nameless := next((one for one in getattr(event, "jobs_active", ()) if not is_run_id(one.partition("/")[0])), None):
+    active = getattr(event, "jobs_active", ())
+    if nameless := next((one for one in active if not is_run_id(one.partition("/")[0])), None):
         return f"job {nameless[:SHOWN]!r} does not begin with a run's id"
+    if len(runs := sorted({one.partition("/")[0] for one in active})) > 1:
+        return f"its jobs are of several runs, {runs[0]} and {runs[1]}: it lies where one run's events do; write one for each"
     return None
 
 

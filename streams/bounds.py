@@ -40,6 +40,8 @@ HOUR_NS: Final = 3600 * 10**9
 MOST_EVENT_BYTES: Final = 2 * 2**20 - 4096
 # The plan is in the run's result too, with what came of it.
 MOST_PLAN_BYTES: Final = 2**20
+# Of a result beside its plan: what a task comes to, its names aside; the words for what is left out of it, and all the rest together.
+TASK_BYTES, LEFT_OUT_BYTES, REST_BYTES = 400, 128 * 1024, 128 * 1024
 # In all of a request, whichever of its tasks they are of; jobs are as many as its samples fill. A run's result tells the attempts of each
 # of its jobs, and a task's scores the value of each of its documents, both in one record.
 MOST_SAMPLES: Final = 2_000_000
@@ -195,11 +197,11 @@ def check_documents(task: str, documents: int) -> None:
         )
 
 
-def held(event: E) -> E:
-    """The event. Raises: Invalid, where it is larger than a record may be."""
+def held(event: E, *, way: str = "ask for it in several runs") -> E:
+    """The event. Raises: Invalid, where it is larger than a record may be; `way`: how it would be smaller."""
     if (found := size(event)) > MOST_EVENT_BYTES:
         told = f"its {type(event).__name__} has {found:,} bytes, and a record holds {MOST_EVENT_BYTES:,}"
-        raise Invalid(f"{told}: ask for it in several runs", code="record-too-large")
+        raise Invalid(f"{told}: {way}", code="record-too-large")
     return event
 
 
@@ -208,6 +210,11 @@ def check_plan(planned: RunChanged) -> None:
     if (found := size(planned)) > MOST_PLAN_BYTES:
         told = f"its plan has {found:,} bytes: give at most {MOST_PLAN_BYTES:,}"
         raise Invalid(f"{told}; ask for fewer tasks or metrics, or for several runs", code="out-of-bounds")
+    tasks, most = planned.plan.tasks if planned.plan else (), MOST_EVENT_BYTES - LEFT_OUT_BYTES - REST_BYTES
+    named = sum(len(name.encode()) for one in tasks for name in (one.task, one.main_metric, one.main_filter))
+    if (comes := found + named + TASK_BYTES * len(tasks)) > most:
+        told = f"the result of {len(tasks):,} tasks, with their plan, may have {comes:,} bytes: a record holds {most:,}"
+        raise Invalid(f"{told}; ask for fewer tasks, or for several runs", code="out-of-bounds")
 
 
 def check_jobs(jobs: int, *, all_bytes: int, largest: Job) -> None:

@@ -5,7 +5,8 @@
                          │            ├─► failed
                          └────────────┴─► cancelled
 
-Three processes write these events (plan, dispatch, rank), all to the run's own partition: the first terminal one in the log wins.
+Three processes write these events (plan, dispatch, settle; and score, of an answer that nobody can decode), all to the run's own partition:
+the first terminal one in the log wins.
 """
 
 from collections.abc import Iterable, Mapping

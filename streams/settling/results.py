@@ -11,7 +11,7 @@ from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import PlannedTask, RunChanged, RunState
 from schemas.settled import LeftOut, RunProgressed, RunSettled, TaskSettled
-from streams.bounds import MOST_EVENT_BYTES, held
+from streams.bounds import LEFT_OUT_BYTES, MOST_EVENT_BYTES, held
 from streams.money.costs import FORMULA_VERSION as COST_FORMULA
 from streams.money.costs import Summary
 from streams.quality import adaptive, stopping
@@ -146,7 +146,7 @@ def settled(
     `missing`: what could not be worked out: a run that has failed has said why. Of one that is scored anew, what was before stands.
     """
     assert run.state is not None
-    missing = sorted(missing, key=lambda one: (one.task or "", one.scorer_version or "")) if run.state == "completed" else ()
+    missing = _shortened(missing) if run.state == "completed" else ()
     tasks = {task.task: task for task in run.before.tasks} if run.before else {}
     tasks |= {task: _task(run, task, said) for task, said in scores.items()}
     told = RunSettled(
@@ -183,6 +183,13 @@ def settled(
             | {"inputs_digest": hashlib.sha256(body.encode()).hexdigest()}
         )
     )
+
+
+def _shortened(missing: Sequence[LeftOut]) -> list[LeftOut]:
+    """What is missing, in order; many share the room for words that a record has (a character takes four bytes at most)."""
+    most = LEFT_OUT_BYTES // 4 // max(1, len(missing))
+    in_order = sorted(missing, key=lambda one: (one.task or "", one.scorer_version or ""))
+    return [one.model_copy(update={"why": one.why[:most]}) for one in in_order]
 
 
 def _folded(told: RunSettled) -> RunSettled:

@@ -261,15 +261,15 @@ class OpenRuns:
             self.through.put(event.run_id, event.through)
 
     def _read(self, reading: ResourceRead) -> frozenset[str]:
-        """A reading belongs to every job that was active; a job id begins with its run's."""
-        touched = {run_id for job_id in reading.jobs_active if (run_id := run_of(job_id)) not in self.closed}
-        for run_id in touched:
-            run = self.run(run_id)
-            run.used.read(reading)
-            for job_id in reading.jobs_active:
-                if run_of(job_id) == run_id and is_perf(job_id):
-                    run.speeds.setdefault(job_id, Speed(job_id)).add(reading)
-        return frozenset(touched)
+        """A reading belongs to every job that was active, all of the run whose events it lies by: a job id begins with its run's."""
+        run_id = run_of(reading.jobs_active[0]) if reading.jobs_active else None
+        if run_id is None or run_id in self.closed:
+            return frozenset()
+        run = self.run(run_id)
+        run.used.read(reading)
+        for job_id in filter(is_perf, reading.jobs_active):
+            run.speeds.setdefault(job_id, Speed(job_id)).add(reading)
+        return frozenset({run_id})
 
 
 def _tell(run: Run, event: OfRun, offset: int | None) -> None:

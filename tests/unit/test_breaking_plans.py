@@ -6,8 +6,10 @@ from typing import cast
 
 import pytest
 
+from agents.building import Building
 from agents.plan import Planning
 from agents.preparing import Preparing
+from infra.harness.building import Build, BuiltCall, BuiltSample
 from infra.kafka import Log
 from infra.models import ModelFacts
 from infra.partitioning import partition_for
@@ -24,6 +26,7 @@ from tests.unit.test_bounds import PLACE, asked
 from tests.unit.test_results import planned
 
 R = run_named("r")
+HEADER = {"organisation_id": "local", "visibility": "organisation"}  # of a build
 HOME = partition_for(R.encode(), 4)
 REQUEST = asked(run_id=R, tasks=[{"name": "t"}])
 
@@ -97,3 +100,23 @@ def test_of_a_run_that_was_cancelled_nothing_is_said() -> None:
     cancelled = RunChanged(occurred_us=2, producer=REQUEST.producer, run_id=R, state="cancelled")
     state, last, _ = ended(Prepared(gone=True), planned(R, samples=600), cancelled)
     assert (state, last) == ("cancelled", cancelled)
+
+
+def test_a_build_that_no_record_holds_says_what_would_be_smaller() -> None:
+    """It names the place of each of its few-shot examples."""
+    building = Building(cast("Log", InMemory()), processes=1, limit_s=1.0)
+
+    def made(count: int) -> Build:
+        samples = [
+            BuiltSample(number, number, "{}", (BuiltCall("loglikelihood", f"example {number}", "", " a", None, 1),), "sum")
+            for number in range(count)
+        ]
+        return Build("b", "t", "1", "1", "", "", None, 5, 0, "", samples, (), "acc", "none", None, "{}")
+
+    try:
+        built = asyncio.run(building._publish(made(100), dict(HEADER)))
+        assert len(built.contents) == 100
+        with pytest.raises(Invalid, match=r"its TaskBuilt has 2,\d+,\d+ bytes, .* without few-shot examples \(--fewshot 0\)"):
+            asyncio.run(building._publish(made(30_000), dict(HEADER)))
+    finally:
+        building.close()

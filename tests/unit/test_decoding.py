@@ -19,9 +19,11 @@ from schemas.event import Event
 from schemas.jobs import MOST_PARTITIONS, JobChanged, JobPlanned, JobReleased
 from schemas.released import released_codec
 from streams.money.prices import AHEAD_US
-from streams.topics import DISPATCHERS, JOB_STATUS, JOBS_PLANNED, PRICES, jobs_topic
+from streams.settling.runs import OpenRuns
+from streams.topics import DISPATCHERS, JOB_STATUS, JOBS_PLANNED, PRICES, RESOURCES, jobs_topic
 from tests.pool import STAMP, job, took
 from tests.runs import run_named
+from tests.unit.test_costs import metered
 from tests.unit.test_prices import JANUARY_US, price
 
 WRITTEN_US = JANUARY_US
@@ -61,6 +63,21 @@ def test_a_plan_that_carries_another_job_is_refused() -> None:
     planned = JobPlanned(occurred_us=1, producer=STAMP, pool="default", run_id=MINE, job_id=f"{MINE}/t/0/0", job=carried)
     with pytest.raises(Undecodable, match=f"it carries job '{OTHER}/t/0/0' of run {OTHER}, but names"):
         decoded(JOBS_PLANNED.name, planned)
+
+
+def test_a_reading_for_jobs_of_two_runs_is_refused() -> None:
+    """It lies by the first: the other's worker never reads it. Several jobs of one run are what they are."""
+    assert decoded(RESOURCES.name, metered(1, 0, f"{MINE}/t/0/0", f"{MINE}/t/0/256"))
+    with pytest.raises(Undecodable, match=r"its jobs are of several runs, .* write one for each"):
+        decoded(RESOURCES.name, metered(1, 0, f"{MINE}/t/0/0", f"{OTHER}/t/0/0"))
+
+
+def test_a_reading_opens_the_run_that_it_lies_by_and_no_other() -> None:
+    """Another that it names may lie in a partition of another worker: nothing would ever close it here."""
+    runs = OpenRuns()
+    assert runs.fold(metered(1, 0, f"{MINE}/t/0/0", f"{OTHER}/t/0/0")) == {MINE}
+    assert list(runs.runs) == [MINE]
+    assert runs.fold(metered(2, 0)) == frozenset()
 
 
 @pytest.mark.parametrize(("ahead_us", "taken"), [(0, True), (AHEAD_US, True), (AHEAD_US + 1, False), (2**63 - 1 - WRITTEN_US, False)])

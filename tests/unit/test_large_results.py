@@ -4,7 +4,7 @@ import asyncio
 import random
 import zlib
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ from infra.kafka.records import MAX_RECORD_BYTES
 from infra.settings import Settings
 from schemas.codec import size
 from schemas.released import released_codec
-from schemas.results import RunScored
+from schemas.results import Figure, RunScored
 from schemas.runs import ExpectedMetric, RunChanged
-from schemas.settled import AttemptUsed, RunSettled
+from schemas.settled import AttemptUsed, LeftOut, RunSettled, TaskSettled
 from streams import bounds
 from streams.errors import Invalid
 from streams.money.costs import METRICS, summaries
@@ -35,7 +35,7 @@ from tests.in_memory import InMemory
 from tests.runs import run_named
 from tests.unit.test_costs import environment
 from tests.unit.test_prices import price
-from tests.unit.test_results import STAMP, planned, scored
+from tests.unit.test_results import HEADER, STAMP, planned, scored
 from tests.unit.test_settling import over
 
 R = run_named("r")
@@ -176,6 +176,26 @@ def test_a_plan_that_leaves_no_room_for_what_comes_of_it_is_refused() -> None:
     with pytest.raises(Invalid, match="its plan has 1,221,053 bytes: give at most 1,048,576"):
         bounds.check_plan(many_figures(60)[0])
     bounds.check_plan(many_figures(10)[0])
+
+
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_result_of_as_many_tasks_as_a_plan_may_have_is_a_record(scored: bool) -> None:
+    """Whether each is scored, or none can be and says why at length."""
+    change = planned(R, samples=1, tasks=tuple(f"{number:060}" for number in range(2_300)))
+    bounds.check_plan(change)
+    run = Run(R)
+    run.take(change)
+    run.take(RunChanged(**HEADER, run_id=R, state="completed"))
+    assert change.plan is not None
+    numbers: dict[str, Any] = dict.fromkeys(("value", "stderr", "low", "high", "between", "within", "between_setups"), 0.1)
+    figure = Figure(metric="acc", **numbers, n=10**6, method="Wilson, known range", unit="u" * 20, origin="o" * 20, why_undefined="w" * 150)
+    tasks = tuple(TaskSettled(task=one.task, scorer_version="1.2.3", documents=10**6, figure=figure) for one in change.plan.tasks)
+    missing = [LeftOut(task=one.task, scorer_version="1.2.3", why="é" * 1000) for one in change.plan.tasks]
+    told = results.settled(run, {}, None, through={}, stamp=STAMP, missing=[] if scored else missing)
+    assert size(told.model_copy(update={"tasks": tasks if scored else ()})) + bounds.REST_BYTES / 2 < bounds.MOST_EVENT_BYTES
+    assert len(told.left_out) == (0 if scored else 2_300)
+    with pytest.raises(Invalid, match=r"the result of 3,000 tasks, with their plan, may have .* ask for fewer tasks"):
+        bounds.check_plan(planned(R, samples=1, tasks=tuple(f"{number:060}" for number in range(3_000))))
 
 
 def many_figures(count: int) -> tuple[RunChanged, list[Record]]:
