@@ -11,7 +11,8 @@ the log alone is the same in every process; only the clocks (`confirmed_us`, `en
 When a job was planned, a run began and a line was served are times of the log's: a writer's clock may be a day ahead.
 What to do is decided in streams/queue/deciding.py, and what is kept in a snapshot in streams/queue/keeping.py.
 
-A run that is over is forgotten with its jobs, but for its name: whatever is read of it later says nothing.
+A run that is over is forgotten with its jobs, but for its name and for agents that have not said how they ended (unended.py): whatever
+else is read of it later says nothing.
 """
 
 from contextlib import suppress
@@ -37,8 +38,7 @@ from streams.queue.places import At, Places
 from streams.queue.queueing import USUAL, Policy
 from streams.queue.shelves import Shelves
 from streams.queue.succession import Succession
-
-ENDED = frozenset({"finished", "failed", "cancelled"})
+from streams.queue.unended import ENDED, Unended
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class Pool:
     money: Money = field(default_factory=Money)
     shelves: Shelves = field(default_factory=Shelves)
     succession: Succession = field(default_factory=Succession)
+    unended: Unended = field(default_factory=Unended)
     leaving: dict[tuple[str, int], Leaving] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     changes: int = 0
@@ -172,6 +173,7 @@ class Pool:
         self.settle(entry)
 
     def _changed(self, event: JobChanged, *, at_us: int) -> None:
+        self.unended.fold(event, at_us=at_us)
         if event.run_id in self.over:
             if event.state in ENDED:
                 self.leaving.pop((event.job_id, event.attempt), None)
@@ -194,6 +196,7 @@ class Pool:
     def _beat(self, event: AgentBeat, *, at_us: int) -> None:
         if not self.crew.fold(event, at_us=at_us):
             return
+        self.unended.heard(event, at_us=at_us)
         for running in event.running:
             entry = self.entries.get(running.job_id)
             lease = entry.leases.get(running.attempt) if entry else None
@@ -283,6 +286,7 @@ class Pool:
                 lease.confirmed_us = now_us
         for leaving in self.leaving.values():
             leaving.since_us = now_us
+        self.unended.listens(now_us=now_us)
 
     def counts(self) -> tuple[int, int]:
         """Jobs that wait for an agent or for their next attempt, and leases that run."""
