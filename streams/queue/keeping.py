@@ -96,7 +96,7 @@ def _begun(one: Begun) -> tuple[Any, ...]:
 def _money(money: Money) -> Json:
     return {
         "runs": sorted(
-            [run_id, sorted([*which, used.first_us, used.last_us, used.environment_sha] for which, used in attempts.items())]
+            [run_id, sorted([*which, used.first_us, used.last_us, used.environment_sha, used.since_us] for which, used in attempts.items())]
             for run_id, attempts in money.runs.items()
         ),
         "environments": [[sha, seen.devices, seen.cores, seen.region] for sha, seen in sorted(money.environments.items())],
