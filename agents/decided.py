@@ -2,11 +2,11 @@
 
 from infra.identity import now_us, producer
 from schemas.event import Event
-from schemas.jobs import JobChanged, JobReleased
+from schemas.jobs import JobChanged, JobError, JobReleased
 from schemas.runs import RunChanged, RunDelayed
 from streams.queue.delays import Delay
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Abandon, Cancel, Decision, Release, Step
+from streams.queue.leases import Abandon, Cancel, Decision, Release, Step, Vanish
 
 SERVICE = "agents.dispatch"
 
@@ -27,6 +27,13 @@ def event_of(decision: Decision, *, pool: str, term: int) -> Event:
                 occurred_us=now_us(), producer=producer(SERVICE), organisation_id=job.organisation_id, visibility=job.visibility,
                 pool=pool, run_id=job.run_id, job_id=job.job_id, attempt=attempt, agent_id="", incarnation=0, state="failed", final=True,
                 error=error,
+            )  # fmt: skip
+        case Vanish(agents=agents):
+            gone = JobError(code="agent-lost", message=f"{', '.join(agents)} fell silent, and its run was over", permanent=True)
+            return JobChanged(
+                occurred_us=now_us(), producer=producer(SERVICE), organisation_id=decision.organisation_id, visibility=decision.visibility,
+                pool=pool, run_id=decision.run_id, job_id=decision.job_id, attempt=decision.attempt, agent_id="", incarnation=0,
+                state="cancelled", final=True, error=gone,
             )  # fmt: skip
         case Step(run_id=run_id, organisation_id=organisation, state=state, reason_code=code, message=message, visibility=visibility):
             return RunChanged(

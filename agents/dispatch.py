@@ -65,7 +65,8 @@ STUCK_S = 60.0  # while the log answers, no tick takes so long: who beats and do
 MOST_FAULTS = 3  # where deciding breaks over more runs at once than these it is something else that is wrong: none of them has failed
 # The last beats of a pool's dispatchers: as many as tell who has it, and whether it left.
 LAST_BEATS = 50
-BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DELAYS)})
+# Nothing of these is needed of a run that is over. Reports are: they tell whose agents have not said how they ended.
+BY_RUN = frozenset({topic.name for topic in (JOBS_PLANNED, STOPS, CANCELLATIONS, DELAYS)})
 T = TypeVar("T")
 log_line = structlog.get_logger()
 

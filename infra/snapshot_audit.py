@@ -237,6 +237,7 @@ def _parts_of(pool: Pool) -> Parts:
     jobs = {
         f"job {entry.job_id}": json.dumps([
             entry.run_id, entry.job.model_dump(mode="json") if entry.job else None, list(entry.age), entry.done.hex(), entry.over,
+            entry.why.model_dump(mode="json") if entry.why else None,
             [[attempt, one.term, one.agent_id, one.incarnation] for attempt, one in sorted(entry.leases.items())],
         ]) for entry in pool.entries.values()
     }  # fmt: skip
@@ -244,7 +245,8 @@ def _parts_of(pool: Pool) -> Parts:
         f"run {run.run_id}": json.dumps([run.state, run.organisation_id, run.visibility, run.budget.model_dump(mode="json"), run.asked])
         for run in pool.runs.values()
     }
-    return jobs | runs | {"runs that are over": pool.over.packed().hex()}
+    begun = {f"agents at {one.job_id}": json.dumps([one.attempt, sorted(one.agents.items())]) for one in pool.unended.jobs.values()}
+    return jobs | runs | begun | {"runs that are over": pool.over.packed().hex()}
 
 
 def _boards_of(books: Books) -> Parts:

@@ -176,7 +176,7 @@ class EngineUsed(Record):
 class JobChanged(Event):
     """A job's attempt took a step. `done` is the bitset of samples (relative to the job's first) already published.
 
-    The dispatcher writes the final failure: `agent_id` is then empty.
+    The dispatcher writes the final failure, and that nobody is at a job of a run that is over any more: `agent_id` is then empty.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "agent_id", "state", "sequence")

@@ -21,6 +21,7 @@ from streams.queue.keeping import dumped, loaded, picture
 from streams.queue.places import At
 from streams.queue.succession import Succession
 from streams.runs import TERMINAL
+from streams.settling.used import Used
 from streams.topics import DISPATCHERS, RUNS, topic_of
 from tests.pool import SECOND, STAMP, beat, changed, job, planned, ran, released, took
 from tests.runs import run_named
@@ -110,6 +111,7 @@ class World:
         self.log: Log = {}
         self.order: list[At] = []
         self.over, self.done = set[str](), set[str]()
+        self.used: dict[str, Used] = {run_id: Used() for run_id in RUNS_OF_IT}
         self.jobs = [made(number) for number in range(9)]
         self.saved: bytes | None = None
         for event in [*(ran("planned", run=run_id) for run_id in RUNS_OF_IT), *map(planned, self.jobs), *MONEY]:
@@ -130,8 +132,10 @@ class World:
         self.order.append(at)
         if isinstance(event, RunChanged) and event.state in TERMINAL:
             self.over.add(event.run_id)
-        if isinstance(event, JobChanged) and event.state == "finished":
-            self.done.add(event.job_id)
+        if isinstance(event, JobChanged):
+            self.used[event.run_id].report(event)
+            if event.state == "finished":
+                self.done.add(event.job_id)
         return at, len(self.log[at]) - 1
 
     def ends(self) -> dict[At, int]:
@@ -177,8 +181,9 @@ class World:
             self.write(CancellationRequested(occurred_us=0, producer=STAMP, run_id=RUNS_OF_IT[2], by="me"))
 
     def finished(self) -> bool:
-        """No run is open, and nobody is at a job any more."""
-        return len(self.over) == len(RUNS_OF_IT) and not any(agent.job for agent in self.agents.values())
+        """No run is open, nobody is at a job any more, and who settles waits for no agent."""
+        working, awaited = any(agent.job for agent in self.agents.values()), any(used.open for used in self.used.values())
+        return len(self.over) == len(RUNS_OF_IT) and not working and not awaited
 
     # --- Agents
 
@@ -201,13 +206,14 @@ class World:
         self.write(beat(name, incarnation=agent.incarnation, sequence=agent.sequence, running=running))
 
     def report(self, name: str, agent: Agent, state: str) -> None:
-        """The agent says how its attempt ended."""
+        """The agent says where its attempt stands, or how it ended."""
         assert agent.job
         error = FOR_GOOD if state == "failed" and self.chance.random() < 0.3 else None
         told = changed(agent.job, state, attempt=agent.attempt, sequence=agent.sequence, error=error)
         agent_of = {"agent_id": name, "incarnation": agent.incarnation, "environment_sha": "env", "event_id": ""}
         self.write(type(told).model_validate(told.model_dump() | agent_of))
-        agent.job = None
+        if state != "loading":
+            agent.job = None
 
     def obey(self, name: str, agent: Agent) -> None:
         """Takes what lies in its partition from its birth on, but for what a higher mark makes void."""
@@ -239,6 +245,7 @@ class World:
         holders = [other for other in self.agents.values() if other.job and other.job.job_id == lease.job_id and not other.away]
         assert not holders, "two live incarnations hold one job"
         agent.job, agent.attempt, agent.left = lease.job, lease.attempt, self.chance.randrange(1, 14)
+        self.report(name, agent, "loading")
 
     # --- Dispatchers
 

@@ -7,7 +7,7 @@ from streams.planning import run_of
 from streams.queue.clocks import Moment
 from streams.queue.delays import Delay, reasons, tried_again
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Abandon, Cancel, Decision, Entry, Leaving, Release, Step, final_error, pause_us
+from streams.queue.leases import Abandon, Cancel, Decision, Entry, Leaving, Release, Step, Vanish, final_error, pause_us
 from streams.queue.limits import stopped
 from streams.queue.queueing import assign, kind_of
 
@@ -22,7 +22,7 @@ def decide(pool: Pool, now: Moment) -> list[Decision]:
     cancels = list(_cancels(pool, ending, now))
     failures, abandons = list(_failures(pool, ending)), list(_abandons(pool, ending, now))
     ending |= {failure.run_id for failure in failures} | {one.job.run_id for one in abandons}
-    return [*stops, *cancels, *failures, *abandons, *_releases(pool, ending | pool.aside, now)]
+    return [*stops, *cancels, *failures, *abandons, *_vanished(pool, now), *_releases(pool, ending | pool.aside, now)]
 
 
 def at_fault(pool: Pool, work: Callable[[], object]) -> str | None:
@@ -105,6 +105,13 @@ def _abandons(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Aban
             pool.moved(entry)
         elif error and job.run_id not in ending:
             yield Abandon(job, lease.attempt, error)
+
+
+def _vanished(pool: Pool, now: Moment) -> Iterator[Vanish]:
+    """Attempts of runs that are over whose agents are gone: what they came to is awaited until somebody says so."""
+    for one in pool.unended.silent(now_us=now.steady_us, within_us=pool.lease_us):
+        if one.run_id in pool.over:
+            yield Vanish(one.run_id, one.job_id, one.attempt, tuple(sorted(one.agents)), one.organisation_id, one.visibility)
 
 
 def _releases(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Decision]:

@@ -8,10 +8,11 @@ a release that lies behind a mark of a higher term is void, for agents and dispa
 The fold takes partitions in any interleaving, each in its order, any stretch again: it knows how far it has read each. But of an event
 whose term is `unheard` its caller tells first who has taken the pool by then (streams/queue/succession.py). What follows from
 the log alone is the same in every process; only the clocks (`confirmed_us`, `ended_us`, `heard_us`, `since_us`) depend on when it was told.
-When a job was planned, a run began and a line was served are times of the log's: a writer's clock may be a day ahead.
+When a job was planned, a run or an attempt began and a line was served are times of the log's: a writer's clock may be a day ahead.
 What to do is decided in streams/queue/deciding.py, and what is kept in a snapshot in streams/queue/keeping.py.
 
-A run that is over is forgotten with its jobs, but for its name: whatever is read of it later says nothing.
+A run that is over is forgotten with its jobs, but for its name and for agents that have not said how they ended (unended.py): whatever
+else is read of it later says nothing.
 """
 
 from contextlib import suppress
@@ -37,8 +38,7 @@ from streams.queue.places import At, Places
 from streams.queue.queueing import USUAL, Policy
 from streams.queue.shelves import Shelves
 from streams.queue.succession import Succession
-
-ENDED = frozenset({"finished", "failed", "cancelled"})
+from streams.queue.unended import ENDED, Unended
 
 
 @dataclass(slots=True)
@@ -63,6 +63,7 @@ class Pool:
     money: Money = field(default_factory=Money)
     shelves: Shelves = field(default_factory=Shelves)
     succession: Succession = field(default_factory=Succession)
+    unended: Unended = field(default_factory=Unended)
     leaving: dict[tuple[str, int], Leaving] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     changes: int = 0
@@ -95,7 +96,7 @@ class Pool:
             case JobReleased() if self.succession.holds(event.term, partition=at[1], offset=offset):
                 self._released(event, at=at, at_us=at_us)
             case JobChanged():
-                self._changed(event, at_us=at_us)
+                self._changed(event, written_us=self.places.latest_us[at], at_us=at_us)
             case AgentBeat():
                 self._beat(event, at_us=at_us)
 
@@ -171,7 +172,8 @@ class Pool:
             lease.term, lease.agent_id, lease.incarnation, lease.confirmed_us = event.term, event.agent_id, event.incarnation, at_us
         self.settle(entry)
 
-    def _changed(self, event: JobChanged, *, at_us: int) -> None:
+    def _changed(self, event: JobChanged, *, written_us: int, at_us: int) -> None:
+        self.unended.fold(event, at_us=at_us)
         if event.run_id in self.over:
             if event.state in ENDED:
                 self.leaving.pop((event.job_id, event.attempt), None)
@@ -188,12 +190,13 @@ class Pool:
             self.settle(entry)
             for job_id in self._run(event.run_id).dependents.get(event.job_id, ()):
                 self.settle(self.entries[job_id])
-        self.money.occupied(event)
+        self.money.occupied(event, written_us=written_us)
         self._unweighed.add(event.run_id)
 
     def _beat(self, event: AgentBeat, *, at_us: int) -> None:
         if not self.crew.fold(event, at_us=at_us):
             return
+        self.unended.heard(event, at_us=at_us)
         for running in event.running:
             entry = self.entries.get(running.job_id)
             lease = entry.leases.get(running.attempt) if entry else None
@@ -283,6 +286,7 @@ class Pool:
                 lease.confirmed_us = now_us
         for leaving in self.leaving.values():
             leaving.since_us = now_us
+        self.unended.listens(now_us=now_us)
 
     def counts(self) -> tuple[int, int]:
         """Jobs that wait for an agent or for their next attempt, and leases that run."""

@@ -22,11 +22,13 @@ from streams.queue.money import Money, Priced, Used
 from streams.queue.open_runs import Run
 from streams.queue.places import Places
 from streams.queue.succession import Succession
+from streams.queue.unended import Begun, Unended
 
 VERSION: Final = "pool-3"  # of this form and of the fold: raise it with either
 Json = dict[str, Any]
 OF_RUN: Final = ("run_id", "organisation_id", "visibility", "budget", "state", "started_us", "asked")
 OF_LEASE: Final = ("attempt", "term", "agent_id", "incarnation", "ended", "error", "cancelled")
+OF_BEGUN: Final = ("job_id", "run_id", "attempt", "organisation_id", "visibility")
 OF_LINE: Final = ("submitter", "priority", "model", "need", "deadline_us")
 
 
@@ -44,6 +46,7 @@ def picture(pool: Pool) -> Json:
         "agents": [[agent.beat, agent.past, agent.again] for agent in pool.crew.agents.values()],
         "delays": list(pool.delays.told.values()),
         "money": _money(pool.money),
+        "unended": [_begun(one) for one in pool.unended.jobs.values()],
         "over": pool.over.taken(),
     }
 
@@ -55,7 +58,7 @@ def dumped(taken: Json) -> bytes:
     return json.dumps(ordered, default=_shown, separators=(",", ":")).encode()
 
 
-SETS: Final = ("next", "latest_us", "terms", "taken", "runs", "entries", "marks", "agents", "delays")
+SETS: Final = ("next", "latest_us", "terms", "taken", "runs", "entries", "marks", "agents", "delays", "unended")
 
 
 def _key(told: Any) -> str:
@@ -86,10 +89,14 @@ def _entry(entry: Entry) -> tuple[Any, ...]:
     return (entry.job_id, entry.run_id, entry.job, entry.age, leases, entry.done.hex(), entry.over, entry.why)
 
 
+def _begun(one: Begun) -> tuple[Any, ...]:
+    return (*_fields(one, OF_BEGUN), sorted(one.agents.items()))
+
+
 def _money(money: Money) -> Json:
     return {
         "runs": sorted(
-            [run_id, sorted([*which, used.first_us, used.last_us, used.environment_sha] for which, used in attempts.items())]
+            [run_id, sorted([*which, used.first_us, used.last_us, used.environment_sha, used.since_us] for which, used in attempts.items())]
             for run_id, attempts in money.runs.items()
         ),
         "environments": [[sha, seen.devices, seen.cores, seen.region] for sha, seen in sorted(money.environments.items())],
@@ -116,6 +123,7 @@ def loaded(state: bytes, pool: Pool) -> Pool:
         }
     )
     pool.money = _loaded_money(told["money"])
+    pool.unended = Unended({one.job_id: one for one in map(_loaded_begun, told["unended"])})
     for submitter, priority, model, need, deadline_us, at_us in told["marks"]:
         pool.shelves.lines.served(LineKey(submitter, priority, model, Need.model_validate(need), deadline_us), at_us=at_us)
     for entry in pool.entries.values():
@@ -142,6 +150,11 @@ def _loaded_lease(told: list[Any]) -> Lease:
     named = dict(zip(OF_LEASE, told, strict=True))
     error = named.pop("error")
     return Lease(**named, confirmed_us=0, error=JobError.model_validate(error) if error else None)
+
+
+def _loaded_begun(told: list[Any]) -> Begun:
+    *fields, agents = told
+    return Begun(**dict(zip(OF_BEGUN, fields, strict=True)), agents=dict(agents), confirmed_us=0)
 
 
 def _loaded_money(told: Json) -> Money:

@@ -103,6 +103,18 @@ class Abandon:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanish:
+    """Nobody is at this attempt any more: its run is over, and its agents, who have not said how it ended, are silent."""
+
+    run_id: str
+    job_id: str
+    attempt: int
+    agents: tuple[str, ...]
+    organisation_id: str
+    visibility: Visibility
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """The run takes this step."""
 
@@ -114,7 +126,7 @@ class Step:
     visibility: Visibility = "organisation"
 
 
-Decision = Release | Cancel | Abandon | Step
+Decision = Release | Cancel | Abandon | Vanish | Step
 
 
 def pause_us(attempt: int) -> int:

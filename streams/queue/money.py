@@ -1,7 +1,8 @@
 """What open runs have cost so far, and when that reaches their budget: a fold over reports, environments and the price book.
 
 It reckons as `agents.cost` does (money/costs.py): the time of a run's attempts, from their first report to their last, x the price of their
-agents' hour when the first began, by the newest version of the price book. Of a run that is over nothing is kept.
+agents' hour when the first began, by the newest version of the price book. What an attempt takes that runs still counts from the log's time
+of its first report, for its agent's clock may be a day ahead, or behind. Of a run that is over nothing is kept.
 """
 
 from collections.abc import Collection
@@ -20,11 +21,12 @@ Which = tuple[str, str, int]  # job, agent, attempt
 
 @dataclass(slots=True)
 class Used:
-    """An attempt's first and last report, on its agent's clock, and where it runs."""
+    """An attempt's first and last report, on its agent's clock, where it runs, and when the first was written to the log."""
 
     first_us: int
     last_us: int
     environment_sha: str | None
+    since_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,12 @@ class Money:
     environments: dict[str, Priced] = field(default_factory=dict)
     book: PriceBook = field(default_factory=PriceBook)
 
-    def occupied(self, event: JobChanged) -> None:
+    def occupied(self, event: JobChanged, *, written_us: int) -> None:
         """Takes an agent's report in; without an agent it is the dispatcher's, and no time of anybody's."""
         if not event.agent_id:
             return
         at_us, which = event.occurred_us, (event.job_id, event.agent_id, event.attempt)
-        known = self.runs.setdefault(event.run_id, {}).setdefault(which, Used(at_us, at_us, event.environment_sha))
+        known = self.runs.setdefault(event.run_id, {}).setdefault(which, Used(at_us, at_us, event.environment_sha, written_us))
         known.first_us, known.last_us = min(known.first_us, at_us), max(known.last_us, at_us)
         known.environment_sha = known.environment_sha or event.environment_sha
 
@@ -83,13 +85,13 @@ class Money:
                 per_us = self._per_us(seen, at_us=began_us)
             except Undefined as error:
                 why = f"{told} cannot be kept: {error}; publish that price, or leave budget.usd_nano out"
-                return Limit(attempt.first_us, "budget-usd", why)
-            spent += per_us * ((0 if which in running else attempt.last_us) - attempt.first_us)
+                return Limit(attempt.since_us, "budget-usd", why)
+            spent += per_us * (-attempt.since_us if which in running else attempt.last_us - attempt.first_us)
             rate += per_us if which in running else 0
         if rate:
             hour_usd = float(rate * 3600 * 10**6 / NANO)
             return Limit(ceil((budget.usd_nano - spent) / rate), "budget-usd", f"{told} is spent; its agents cost {hour_usd:g} USD an hour")
-        latest_us = max(attempt.last_us for attempt in attempts.values())
+        latest_us = max(attempt.since_us for attempt in attempts.values())
         return Limit(latest_us, "budget-usd", f"{told} is spent") if spent >= budget.usd_nano else None
 
     def _per_us(self, seen: Priced, *, at_us: int) -> Fraction:

@@ -64,7 +64,9 @@ def test_any_interleaving_redelivery_snapshot_and_takeover_give_the_state_of_an_
         while any([tell(dispatcher.pool, world.log, at, at_us=world.now) for at in world.log]):
             pass
         assert visible(loaded(dumped(picture(dispatcher.pool)), empty())) == visible(straight(world.log))
-        assert not dispatcher.pool.entries and not dispatcher.pool.runs and not dispatcher.pool.money.runs
+        assert (
+            not dispatcher.pool.entries and not dispatcher.pool.runs and not dispatcher.pool.money.runs and not dispatcher.pool.unended.jobs
+        )
 
 
 @given(SEEDS)

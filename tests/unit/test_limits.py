@@ -74,7 +74,7 @@ def test_a_run_stops_when_its_time_is_over_and_its_agents_are_told() -> None:
         "0 of 2 jobs have finished, 2 of 8 samples are answered; they are kept"
     )
     assert gives_up == cancel(work)
-    told.tell(ran("cancelled"), released(work, kind="cancel"))
+    told.tell(ran("cancelled"), released(work, kind="cancel"), changed(work, "cancelled"))
     assert told.decide(DEADLINE_US + 31 * SECOND) == []
 
 
@@ -116,17 +116,18 @@ def reported(state: str, at_s: int, *, name: str = "j1", sequence: int = 0) -> J
     return told.model_copy(update={"occurred_us": at_s * SECOND, "environment_sha": "env"})
 
 
-def spending(*, price_nano: int | None) -> Told:
-    """A run of two jobs that may cost a cent, of which one has begun at second 100."""
+def spending(*, price_nano: int | None, clock_s: int = 0) -> Told:
+    """A run of two jobs that may cost a cent, of which one has begun at second 100; its agent's clock is that far ahead."""
     works = [job(name, budget=CENT) for name in ("j1", "j2")]
     told = Told().tell(*(planned(work) for work in works), beat("a"), released(works[0]), ran("running"), SEEN)
-    told.tell(*([priced(price_nano)] if price_nano else []), reported("loading", 100), at_us=100 * SECOND)
+    told.tell(*([priced(price_nano)] if price_nano else []), reported("loading", 100 + clock_s), at_us=100 * SECOND)
     return told
 
 
-def test_a_run_stops_when_its_agents_time_has_cost_its_budget() -> None:
-    """Four cores at 0.90 USD an hour are 0.1 cents a second: a cent is ten seconds, whatever was reported last."""
-    told = spending(price_nano=900_000_000).tell(reported("running", 104, sequence=1))
+@pytest.mark.parametrize("clock_s", [0, 24 * 3600, -90])
+def test_a_run_stops_when_its_agents_time_has_cost_its_budget(clock_s: int) -> None:
+    """Four cores at 0.90 USD an hour are 0.1 cents a second: a cent is ten seconds, whatever was reported last, and by whatever clock."""
+    told = spending(price_nano=900_000_000, clock_s=clock_s).tell(reported("running", 104 + clock_s, sequence=1))
     told.tell(beat("a", sequence=1, running=(Running(job_id="j1", attempt=1),)), at_us=105 * SECOND)
     assert told.decide(110 * SECOND - 1) == []
     step, gives_up = told.decide(110 * SECOND)
