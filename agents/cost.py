@@ -65,9 +65,13 @@ class Pricing:
 
 @dataclass(slots=True)
 class Reckoned:
-    """How far a partition's results are reckoned: with which prices at least (their ids) all of them are, and which results are new."""
+    """How far a partition's results are reckoned: with which prices at least (their ids) all of them are, and which results are new.
+
+    `next`: those before that offset are meant; None where it is not known, and none is reckoned.
+    """
 
     prices: frozenset[str] = frozenset()
+    next: int | None = None
     new: list[Record] = field(default_factory=list)
 
 
@@ -87,20 +91,21 @@ class Accountant:
 
     def dumping(self, state: Reckoned) -> Callable[[], bytes]:
         """What writes with which prices all results so far are reckoned."""
-        return partial(rates.prices_told, state.prices)
+        return partial(rates.reckoned_told, state.prices, state.next)
 
     def loaded(self, told: bytes) -> Reckoned:
         """The same from such bytes. Raises: ValueError, KeyError, TypeError."""
-        return Reckoned(rates.prices_of(told))
+        return Reckoned(*rates.reckoned_of(told))
 
     def wanted(self, state: Reckoned, key: bytes | None, place: Place) -> bool:
         """What is behind a snapshot. Without one all results are read when it is said what they cost."""
-        return bool(state.prices)
+        return state.next is not None
 
     async def fold(self, state: Reckoned, record: Record) -> None:
         """A result is to be reckoned."""
-        if isinstance(record.event, RunSettled):
+        if isinstance(record.event, RunSettled) and record.place.offset >= (state.next or 0):
             state.new.append(record)
+            state.next = record.place.offset + 1
 
     async def say(self, state: Reckoned, partition: int) -> None:
         """Says what the new results cost; where prices have come since, what all of them cost under the versions that these change.
@@ -112,30 +117,32 @@ class Accountant:
         here = self._rates.state.prices
         if state.new:
             state.prices &= here
-        await self._reckon(state.new)
+        newest: dict[str, Record] = {}
+        for record in state.new:
+            _take(newest, record)
+        await self._reckon(newest.values())
         state.new = []  # not before: whoever is tried again finds them
         if lacking := here - state.prices:
-            await self._again(partition, self._rates.state.versions(lacking))
+            if state.next is None:
+                state.next = (await self._log.ends([RESULTS]))[RESULTS.name, partition]
+            await self._again((RESULTS.name, partition), state.next, self._rates.state.versions(lacking))
             state.prices = here
 
     def gone(self, state: Reckoned, partition: int) -> None:
         """Nothing is held."""
 
-    async def _again(self, partition: int, versions: Collection[str]) -> None:
-        ends = await self._log.ends([RESULTS])
-        at, count = (RESULTS.name, partition), 0
-        newest: dict[str, Record] = {}
-        async with aclosing(self._log.follow([RESULTS], until={at: ends[at]})) as records:
+    async def _again(self, at: tuple[str, int], end: int, versions: Collection[str]) -> None:
+        """Those before that offset, and none behind it: of a run's results the newest is to be reckoned last."""
+        count, newest = 0, dict[str, Record]()
+        async with aclosing(self._log.follow([RESULTS], until={at: end})) as records:
             async for record in records:
-                if isinstance(record.event, RunSettled):
-                    count += 1
-                    if _knows(newest.get(record.event.run_id)) <= record.event.knows:
-                        newest[record.event.run_id] = record
+                count += 1
+                _take(newest, record)
                 if len(newest) >= AT_ONCE:
                     await self._reckon(newest.values(), since=versions)
                     newest.clear()
         await self._reckon(newest.values(), since=versions)
-        log_line.info("reckoned again", partition=partition, results=count)
+        log_line.info("reckoned again", partition=at[1], results=count)
 
     async def _reckon(self, records: Iterable[Record], *, since: Collection[str] = ()) -> None:
         """Says what results cost. One that cannot be reckoned is a dead letter, and holds up no other."""
@@ -167,8 +174,12 @@ class Accountant:
         return events
 
 
-def _knows(record: Record | None) -> tuple[object, ...]:
-    return record.event.knows if record and isinstance(record.event, RunSettled) else ()
+def _take(newest: dict[str, Record], record: Record) -> None:
+    """Takes a result in, where it is one, in the place of those of its run that know less."""
+    if isinstance(record.event, RunSettled):
+        known = newest.get(record.event.run_id)
+        if known is None or not isinstance(known.event, RunSettled) or known.event.knows <= record.event.knows:
+            newest[record.event.run_id] = record
 
 
 async def main(settings: Settings) -> None:

@@ -152,7 +152,7 @@ class Audit:
 
     async def _reckoned(self, found: Snapshot) -> tuple[Parts, Parts]:
         """The prices that a partition's results are reckoned with: each was published."""
-        reckoned, published = rates.prices_of(found.state), set[str]()
+        (reckoned, _), published = rates.reckoned_of(found.state), set[str]()
         async for record in self._records((PRICES,), None):
             published |= {record.event.event_id} if record.event else set()
         return {f"price {one}": "" for one in reckoned}, {f"price {one}": "" for one in reckoned & published}

@@ -62,11 +62,12 @@ def loaded(told: bytes, codec: Codec) -> Rates:
     return state
 
 
-def prices_told(prices: Iterable[str]) -> bytes:
-    """Which prices all results of a partition are reckoned with, as its snapshot has them."""
-    return json.dumps({"prices": sorted(prices)}).encode()
+def reckoned_told(prices: Iterable[str], next_: int | None) -> bytes:
+    """With which prices all results of a partition before an offset are reckoned, as its snapshot has it."""
+    return json.dumps({"prices": sorted(prices), "next": next_}).encode()
 
 
-def prices_of(told: bytes) -> frozenset[str]:
-    """The prices in such bytes. Raises: ValueError, KeyError, TypeError."""
-    return frozenset(json.loads(told)["prices"])
+def reckoned_of(told: bytes) -> tuple[frozenset[str], int | None]:
+    """The prices and the offset in such bytes. Raises: ValueError, KeyError, TypeError."""
+    found = json.loads(told)
+    return frozenset(found["prices"]), None if found["next"] is None else int(found["next"])

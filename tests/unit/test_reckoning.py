@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from agents.cost import Accountant
 from agents.everywhere import Everywhere
 from agents.shards import Shards
@@ -11,6 +13,7 @@ from infra.kafka import Log
 from infra.settings import Settings
 from schemas.results import CostSummarised, PricePublished
 from schemas.settled import RunSettled
+from streams.money.costs import summaries
 from streams.money.rates import Rates
 from streams.topics import COSTS
 from tests import measured
@@ -126,10 +129,31 @@ def test_a_result_that_is_not_final_is_told_apart_and_not_reckoned_again_beside_
 
     async def act() -> None:
         await shards.assigned(range(4))
-        await shards.handle([memory.write(final), memory.write(stale)])
+        await shards.handle([memory.write(final)])
+        await shards.handle([memory.write(stale)])
         known.fold(SECOND)
         await shards.ask()
 
     assert final.final
     asyncio.run(act())
     assert [(one.price_version, one.complete) for one in said(memory)] == [("1", True), ("1", False), ("2", True)]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_later_result_s_costs_come_last_also_where_a_price_comes_before_either_is_read(tmp_path: Path, together: bool) -> None:
+    """Of what is in the log, that alone is reckoned again which was reckoned before; of results that come together the last alone."""
+    memory, known, first = InMemory(), rates(FIRST), result()
+    shards = worker(memory, tmp_path, Known(known, away=False))
+    second = first.model_copy(update={"inputs_digest": "other", "event_id": "other", "occurred_us": first.occurred_us + 1})
+
+    async def act() -> None:
+        await shards.assigned(range(4))
+        records = [memory.write(first), memory.write(second)]
+        known.fold(SECOND)
+        await shards.ask()
+        for batch in [records] if together else [[one] for one in records]:
+            await shards.handle(batch)
+
+    asyncio.run(act())
+    wanted = [summary.digest for run in (first, second) for summary in summaries(run, known.book, known.environments)]
+    assert [one.inputs_digest for one in said(memory)] == (wanted[2:] if together else wanted)

@@ -222,7 +222,7 @@ def test_a_snapshot_is_written_beside_the_work_and_what_keeps_it_from_it_ends_no
     asyncio.run(act())
 
 
-@pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"prices": 3}', b"{}"])
+@pytest.mark.parametrize("state", [b"no JSON", b"[]", b'{"prices": 3, "next": 0}', b'{"prices": [], "next": "x"}', b"{}"])
 def test_a_snapshot_that_is_no_state_is_folded_anew(tmp_path: Path, state: bytes) -> None:
     """Whatever it leads to: a snapshot is a cache."""
     memory, (result, rates) = InMemory(), settled()

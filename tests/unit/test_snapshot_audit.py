@@ -177,7 +177,7 @@ def test_a_partition_that_was_reckoned_with_a_price_that_nobody_published_is_tol
 
     async def act() -> int:
         snapshots = Snapshots(cast("Log", log), settings, processor="cost", version=rates.RECKONED_VERSION)
-        await snapshots.save("0", {}, rates.prices_told([PRICE.event_id, "forged"]))
+        await snapshots.save("0", {}, rates.reckoned_told([PRICE.event_id, "forged"], 0))
         return await Audit(cast("Log", log), settings, told.append).of_partition(0, concerns=lambda _name: True)
 
     assert asyncio.run(act()) == 1
