@@ -16,6 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from infra.harness.defined_targets import TARGET, answer_of, hidden, wrong_asked, wrong_target, wrong_text
 from infra.harness.definition_files import Fields, line_of
 from infra.harness.document_places import file_of, place_of
+from infra.harness.limits import words
 from infra.harness.rows import HALF, half_a_letter, kind_of, shown
 from infra.harness.wrongly_shown import shows_number, wrongly_shown
 from streams.errors import Invalid
@@ -179,7 +180,7 @@ def _because(error: Exception, told: Any, document: Mapping[str, Any]) -> str:
     if seen := _seen(told, document):
         return f"{seen}, of which it cannot be made; give what the other rows have, leave the row out, or mend the template"
     if callable(told):
-        return f"its function raised {type(error).__name__}: {error}"
+        return f"its function raised {words(error)}"
     return f"it is no template that can be filled: {ADDRESS.sub('', str(error) or type(error).__name__)}"
 
 
@@ -214,7 +215,7 @@ def _wrong(task: Any, document: Any) -> Iterator[tuple[str, str]]:
     try:
         yield from _scored_wrongly(task, document)
     except Exception as error:  # noqa: BLE001  what functions make is a task's own: whatever comparing it raises is told as its refusal
-        yield TARGET, f"what its function makes cannot be compared: {type(error).__name__}: {error}; give texts, numbers or lists of them"
+        yield TARGET, f"what its function makes cannot be compared: {words(error)}; give texts, numbers or lists of them"
 
 
 def _scored_wrongly(task: Any, document: Any) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.harness.definition_files import CODE, Fields, Files
+from infra.harness.limits import words
 from streams.errors import Invalid
 
 ALONE: Final = "task.yaml"
@@ -53,7 +54,7 @@ def _value(node: Any, folder: Path) -> Any:
 
 def told_of(error: BaseException, files: Files | None) -> str:
     """What a task's own code raised, with the file and line of it where it is one of the client's."""
-    said = f"{type(error).__name__}: {error}"
+    said = words(error)
     paths = [path for path in files.texts if path] if files else []
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     found = [(path, line) for file, line in frames for path in paths if PREFIX in file and file.endswith(f"/{path}")]

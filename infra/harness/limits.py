@@ -90,14 +90,14 @@ def heard(work: Callable[[], T]) -> T:
     except BaseException as error:
         if isinstance(error, AssayError | Overdue) or _is_plain(error):
             raise
-        raise Permanent(f"it raised {words(error)}", code=OWN_CODE) from error
+        raise Permanent(f"its own code raised {words(error)}", code=OWN_CODE) from error
 
 
 def _is_plain(error: BaseException) -> bool:
-    """Whether whoever waits for a future can be given it: StopIteration never comes out of one."""
-    return (
-        type(error).__module__ == "builtins" and isinstance(error, Exception) and not isinstance(error, StopIteration | StopAsyncIteration)
-    )
+    """Whether whoever waits for a future can be given it: no class of others is in it, and StopIteration never comes out of one."""
+    if type(error).__module__ != "builtins" or isinstance(error, StopIteration | StopAsyncIteration) or not isinstance(error, Exception):
+        return False
+    return not vars(error) and all(one is None or type(one) in (str, bytes, int, float) for one in error.args)
 
 
 def words(error: BaseException) -> str:

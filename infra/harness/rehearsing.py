@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from infra.harness.defined_targets import answer_of
 from infra.harness.definition_files import CODE, Fields, line_of
+from infra.harness.limits import words
 from infra.harness.rows import kind_of
 from infra.marked_yaml import items, pairs, place
 from streams.errors import Invalid
@@ -82,7 +83,7 @@ class _Rehearsal:
                 made = list(step().apply(made, [one.doc for one in self.asked]))
             except Exception as error:  # filters are others': whatever one raises over an answer is this definition's refusal
                 where, function = self._step(number)
-                told = f"{where}filter {self.ensemble.name!r}: {function} breaks over {named} ({type(error).__name__}: {error})"
+                told = f"{where}filter {self.ensemble.name!r}: {function} breaks over {named} ({words(error)})"
                 hint = "let it take any answer" if self.task.OUTPUT_TYPE == "generate_until" else NO_TEXT
                 raise Invalid(f"{told}; {hint}", code=CODE) from error
         return made
@@ -96,7 +97,7 @@ class _Rehearsal:
             with warnings.catch_warnings(action="ignore"):
                 values = self.task.process_results(self.asked[0].doc, made)
         except Exception as error:  # noqa: BLE001  metrics are lm-eval's: whatever one raises is told as this definition's refusal
-            return f"{type(error).__name__}: {error}"
+            return words(error)
         none = [metric for metric, value in values.items() if isinstance(value, float) and math.isnan(value)]
         return f"{none[0]} is no number" if none else None
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from query_api.operations.problems import Malformed
 from streams.errors import Invalid
+from streams.numbers import shown
 from streams.once import once
 
 LARGEST_BODY_BYTES = 2**20
@@ -32,11 +33,12 @@ def query_of(request: Request, shape: type[Model]) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        value = f"={first['input']!r}" if name in names else ""
+        value = f"={shown(first['input'])}" if name in names else ""
         raise Malformed(f"query parameter {name}{value}: {_plain(first['msg'])}", code="invalid-parameter") from error
-    for name in names:
-        if isinstance(number := getattr(asked, name), float) and not math.isfinite(number):
-            raise Malformed(f"query parameter {name}={number}: give a number, or leave it out", code="invalid-parameter")
+    for name, text in given:
+        number = getattr(asked, name)
+        if (isinstance(number, int | float) and "_" in text) or (isinstance(number, float) and not math.isfinite(number)):
+            raise Malformed(f"query parameter {name}={shown(text)}: give a number, or leave it out", code="invalid-parameter")
     return asked
 
 

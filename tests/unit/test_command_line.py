@@ -82,7 +82,7 @@ NAN = ("submit", "--model", "m", "--task", "t", "--budget-s", "nan")
         ((*NAN[:5], "--deadline", "9" * 400 + "d"), "write a time such as"),
         ((*NAN[:5], "--deadline", "2h" * 10**5), "write a time such as"),
         ((*NAN[:5], "--deadline", "99999999999d"), "write a time such as"),
-        ((*NAN[:5], "--limit", "nan"), "limit nan: give 1 or more for so many samples, a share such as 0.1"),
+        ((*NAN[:5], "--limit", "nan"), "limit 'nan': give a number of samples such as 200, or a share such as 0.1"),
         ((*NAN[:5], "--limit", "1.0"), "limit 1.0: give 1 or more"),
         ((*NAN[:5], "--limit", "many"), "limit 'many': give a number of samples such as 200"),
         (("perf", "--model", "m", "--rate", "inf"), "workload.rate_per_s inf: give a number"),

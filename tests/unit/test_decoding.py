@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -113,7 +114,32 @@ def nested(depth: int) -> Any:
 
 
 RECURSIVE = {"type": "record", "name": "Node", "fields": [{"name": "next", "type": ["null", "Node"]}]}
+
+
+def record(name: str, **fields: Any) -> dict[str, Any]:
+    """A record's type."""
+    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+
+
+def listed(items: Any) -> dict[str, Any]:
+    """A list's type."""
+    return {"type": "array", "items": items}
+
+
+LAUGHS = record("X", l0=record("L0"), **{
+    f"l{n}": record(f"L{n}", **{f"f{i}": f"L{n - 1}" for i in range(3)}) for n in range(1, 30)
+})  # fmt: skip
+CHAIN = record("X", l0=record("L0", f="int"), **{f"l{n}": record(f"L{n}", f=f"L{n - 1}") for n in range(1, 80)})
+SPARSE = record("E", b="boolean", **{f"n{i}": "null" for i in range(1000)})
 ENDLESS: list[tuple[str, Any]] = [
+    ("a list of nothing by its name", record("X", a=record("E"), b=listed("E"))),
+    ("a list of what takes no bytes", record("X", a={"type": "fixed", "name": "E", "size": 0}, b=listed("E"))),
+    ("a list of nothing within", record("X", a=record("E"), b=listed(record("F", e="E", n="null")))),
+    ("a list of next to nothing", record("X", b=listed(SPARSE))),
+    ("a map of next to nothing", record("X", b={"type": "map", "values": SPARSE})),
+    ("a list of a union with next to nothing", record("X", b=listed(["null", SPARSE]))),
+    ("thirty records, each three of the one before", LAUGHS),
+    ("deep by names", CHAIN),
     ("itself", {"type": "record", "name": "X", "fields": [{"name": "node", "type": RECURSIVE}]}),
     ("a list of nothing", {"type": "record", "name": "X", "fields": [{"name": "n", "type": {"type": "array", "items": "null"}}]}),
     ("deep", {"type": "record", "name": "X", "fields": [{"name": "n", "type": nested(80)}]}),
@@ -145,8 +171,18 @@ def test_a_record_under_a_schema_that_no_event_has_is_undecodable(told: str) -> 
     asyncio.run(act())
 
 
+def test_what_a_schema_may_have_is_decoded() -> None:
+    """A named type may come again, side by side, in lists, and as a map's values, which have names; a list may be of unions."""
+    thing = record("E", a="string", b=["null", "int"])
+    told = record("X", one=thing, more=listed("E"), by={"type": "map", "values": "E"}, none={"type": "map", "values": "null"},
+                  some=listed(["null", "E"]), sized=listed({"type": "fixed", "name": "S", "size": 16}))  # fmt: skip
+    assert endless(fastavro.parse_schema(told)) is None
+
+
 def test_no_schema_of_ours_is_one_that_is_refused() -> None:
     """Neither those of now nor any that was released."""
     codec = released_codec()
+    released = [json.loads(file.read_text()) for file in (Path(__file__).parents[2] / "schemas/avsc").glob("*.avsc")]
+    assert len(released) > 100 and not [schema["name"] for schema in released if endless(fastavro.parse_schema(schema))]
     assert all(endless(fastavro.parse_schema(avro_schema(event))) is None for event in EVENTS.values())
     assert codec.encode(changed(f"{MINE}/t/0/0"))

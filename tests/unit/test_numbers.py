@@ -4,10 +4,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+from starlette.requests import Request
 
 from query_api.cli.budgets import deadline_us
 from query_api.cli.grids import _values
 from query_api.cli.shares import limit_said
+from query_api.operations.parsing import query_of
+from query_api.operations.problems import Malformed
 from query_api.pages.comparison import _above_0
 from query_api.pages.parity import margin_of
 from streams.deciding.quantities import money, written
@@ -84,6 +88,26 @@ def test_long_texts_are_read_in_time_that_is_a_line_of_their_length() -> None:
             written(text, "x")
     assert written(" 20\u00a0% ", "x") == (Decimal(20), "%") and written("500ms", "x") == (Decimal(500), "ms")
     assert money("1.5 USD/month", "x", {}) == 1_500_000_000
+
+
+class Asked(BaseModel):
+    """What an address takes."""
+
+    limit: int = 20
+    margin: float | None = None
+    names: tuple[str, ...] = ()
+
+
+def test_a_query_parameter_is_read_by_its_digits_alone() -> None:
+    """Pydantic reads 1_0 as 10, and 1e400 as an infinite number; a name may have what it likes."""
+
+    def asked(query: str) -> Asked:
+        return query_of(Request({"type": "http", "query_string": query.encode(), "headers": []}), Asked)
+
+    assert asked("limit=10&margin=0.5&names=a_b&names=c_d") == Asked(limit=10, margin=0.5, names=("a_b", "c_d"))
+    for query in ("limit=1_0", "margin=0.1_0", "margin=1e400", "margin=" + "9" * 9000, "margin=nan", "limit=%D9%A3", "limit=" + "1" * 5000):
+        with pytest.raises(Malformed, match="query parameter"):
+            asked(query)
 
 
 def test_the_command_line_and_pages_read_digits_alone() -> None:

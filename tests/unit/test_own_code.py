@@ -37,7 +37,7 @@ class Odd(Exception):
 
 
 ENDING = (SystemExit("bye"), KeyboardInterrupt(), asyncio.CancelledError(), FutureCancelled(), GeneratorExit(), Base("x"), StopIteration(),
-          BrokenProcessPool("x"), Odd(1, 2), Silent())  # fmt: skip
+          BrokenProcessPool("x"), Odd(1, 2), Silent(), ValueError(Silent()), ValueError([Silent()]))  # fmt: skip
 
 
 def raising(error: BaseException) -> Callable[..., NoReturn]:
@@ -56,7 +56,9 @@ def test_what_would_end_more_than_its_work_is_its_reason(error: BaseException, m
         heard(lambda: bounded(raising(error), "t", 60.0))
 
     monkeypatch.setattr(aggregating, "aggregate", raising(error))
-    assert f"over 2 samples failed: it raised {type(error).__name__}" in (aggregated("{}", "acc", ["1", "0"], limit_s=60.0).why or "")
+    assert f"over 2 samples failed: its own code raised {type(error).__name__}" in (
+        aggregated("{}", "acc", ["1", "0"], limit_s=60.0).why or ""
+    )
 
     monkeypatch.setattr(processes, "_scorer", raising(error))
     work = [ToScore("{}", json.dumps({"q": 1}), number, (), {}, ()) for number in range(2)]
@@ -86,4 +88,4 @@ def test_a_pools_process_hands_a_reason_to_who_waits() -> None:
             await alone(end_all)
         return str(caught.value)
 
-    assert asyncio.run(act()) == "it raised SystemExit: bye"
+    assert asyncio.run(act()) == "its own code raised SystemExit: bye"

@@ -28,9 +28,9 @@ def test_a_time_is_told_in_utc() -> None:
 def test_a_time_that_no_calendar_has_stops_no_page_and_no_command(at_us: int) -> None:
     """One event of it stood on everybody's page."""
     as_told = f"{at_us} µs"
-    figure: dict[str, Any] = {
-        "measured_us": at_us, "source": "s", "stderr": None, "filter": "none", "metric": "acc", "form": "", "value": 1,
-        "harness_version": "", "model": "m", "task": "t", "unit": None,
+    figure: dict[str, Any] = dict.fromkeys(("stderr", "unit")) | {
+        "measured_us": at_us, "source": "s", "filter": "none", "metric": "acc", "form": "", "value": 1.0, "harness_version": "",
+        "model": "m", "task": "t",
     }  # fmt: skip
     price = {"item": "pue", "amount_nano": 1, "unit": "1", "currency": "", "region": "any", "valid_from_us": at_us, "valid_to_us": at_us}
     assert read_external._row(figure)["measured"] == as_told
