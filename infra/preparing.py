@@ -67,8 +67,9 @@ def facts_of(request: EvaluationRequested, *, licence: str | None = None) -> Mod
     if request.workload and not request.workload.url:
         input_tokens, output_tokens = workloads.longest(request.workload)
         model_fitness.check_load(window_of(facts, request.engine), input_tokens=input_tokens, output_tokens=output_tokens)
-    if facts.shape.vocabulary:
-        for told in asked:
+    for told in asked:
+        generation.check_window(told, window=window_of(facts, request.engine))
+        if facts.shape.vocabulary:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
 
@@ -105,7 +106,7 @@ def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[s
     """
     for choice in request.tasks:
         if (files := files_of(choice)) is not None:
-            _check_defined(choice, files, request.engine.name, facts.shape.vocabulary if facts else 0)
+            _check_defined(choice, files, request.engine, facts)
     of_arguments = [
         f"task {choice.name}: {said}" for choice in request.tasks
         if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
@@ -124,15 +125,17 @@ def _of_model(request: EvaluationRequested, facts: ModelFacts | None) -> list[st
     return [f"{told}: if it is another model's, name a folder of its own"]
 
 
-def _check_defined(choice: TaskChoice, files: Files, engine: str, vocabulary: int) -> None:
+def _check_defined(choice: TaskChoice, files: Files, engine: EngineChoice, facts: ModelFacts | None) -> None:
     own = generation.arguments(choice.generation.json_text) if choice.generation else {}
     for name, said in generations(files):
         told = generation.merged(said, own)
         try:
             generation.check(told)
-            generation.check_taken(told, engine=engine)
-            if vocabulary:
-                generation.check_tokens(told, vocabulary=vocabulary)
+            generation.check_taken(told, engine=engine.name)
+            if facts is not None:
+                generation.check_window(told, window=window_of(facts, engine), unsaid=generation.DEFAULT_GENERATED)
+            if facts is not None and facts.shape.vocabulary:
+                generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
         except Invalid as error:
             raise Invalid(f"task {name}: {error}", code=error.code) from error
 

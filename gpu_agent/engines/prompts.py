@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from streams.errors import Invalid
-from streams.quality.generation import LENGTHS, fractions
+from streams.quality.generation import DEFAULT_GENERATED, LENGTHS, fractions, told_length
 
 # Texts, and whether special tokens are added (None: the tokenizer's own way).
 EncodeAll = Callable[[list[str], bool | None], list[list[int]]]
-DEFAULT_GENERATED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +103,13 @@ def generation(told: Mapping[str, Any], *, eos: str) -> Generation:
     rest = dict(told)
     until = rest.pop("until", None)
     until = [until] if isinstance(until, str) else list(until or ())
-    lengths = [rest.pop(name) for name in LENGTHS if rest.get(name) is not None]
+    length = told_length(told)
     temperature = float(rest.get("temperature") or 0.0)
     rest["do_sample"] = bool(rest["do_sample"]) if rest.get("do_sample") is not None else temperature > 0
     if not rest["do_sample"]:
         rest.pop("temperature", None)
-    max_tokens = int(lengths[0]) if lengths else DEFAULT_GENERATED
     return Generation(
-        tuple(until) if not eos or eos in until else (*until, eos), max_tokens,
+        tuple(until) if not eos or eos in until else (*until, eos), DEFAULT_GENERATED if length is None else length,
         fractions({name: value for name, value in rest.items() if name not in LENGTHS}),
     )  # fmt: skip
 

@@ -15,6 +15,8 @@ from typing import Any
 from gpu_agent.engines.engine import Thinking
 
 LOOK_BACK = 2
+# How most models that think mark it in their own texts. Source: the chat templates of DeepSeek-R1 and Qwen3.
+BEGIN, END = "<think>", "</think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,14 @@ class Parts:
     answer: str | None
     reasoning_tokens: int | None = None
     error: str | None = None
+
+
+def spoken(text: str) -> Parts:
+    """The parts of a text that came without its tokens: it is thought where it begins by the mark of that, up to the last end."""
+    if not text.lstrip().startswith(BEGIN):
+        return Parts(None, text)
+    reasoning, found, answer = text.lstrip().removeprefix(BEGIN).rpartition(END)
+    return Parts(reasoning, answer.lstrip()) if found else Parts(answer, None)
 
 
 def look_back(tokenizer: Any, until: Sequence[str]) -> int:

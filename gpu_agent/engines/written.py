@@ -9,7 +9,7 @@ from gpu_agent.engines.prefix_tree import Tokens
 from gpu_agent.engines.prompts import Generation, cut, generation
 from gpu_agent.engines.thinking import Thought
 from streams.errors import Invalid
-from streams.quality.generation import check
+from streams.quality.generation import check, check_window, told_length
 
 D = TypeVar("D")
 # What a request may set of sampling, with what transformers takes where neither request nor model says it.
@@ -72,7 +72,10 @@ def prompt_of(request: EngineRequest, tokens: Sequence[int], *, eos: str, max_le
     limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
     if request.thinking and int(told.rest.get("num_beams") or 1) > 1:
         raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
+    check_window({"max_length": told.rest.get("max_length")}, window=max_len)
     room = max_len - limit
+    if room <= 0 and told.rest.get("max_length") is not None and told_length(request.generation) is None:
+        room = max_len  # nobody asked for so many: max_length says how long prompt and answer are together
     if room <= 0:
         raise Invalid(
             f"{limit} tokens are to be generated, and the model's length is {max_len}; give a max_gen_toks below that", code="too-long"

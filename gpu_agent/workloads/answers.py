@@ -9,7 +9,7 @@ Source: OpenAI API reference, Completions and Chat, streaming; WHATWG HTML, sect
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ Pieces = Sequence[tuple[int, bytes]]  # perf_counter_ns, bytes of the body
 Tokens = Callable[[str], int]
 LONGEST_QUOTE = 200
 MOST_TOKENS = 2**40  # of one answer, as a usage may say
+# How servers say that a text broke off by their own fault, inside a 200. Source: vLLM 0.32 and SGLang (abort, error), DeepSeek's interface.
+BROKEN_OFF = ("abort", "error", "insufficient_system_resource")
 
 
 @dataclass(slots=True)
@@ -79,11 +81,20 @@ def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
     if error := told.get("error"):
         message = error.get("message", error) if isinstance(error, dict) else error
         answer.error = f"error-in-200: {message}"[:LONGEST_QUOTE]
+    if reason := broken_off(told):
+        answer.error = f"broken-off: the server ends its text by {reason!r}"
     for choice in told.get("choices") or ():
         thought, text = texts_of(choice)
         answer.texts += [(at_ns, text, reasoning) for text, reasoning in ((thought, True), (text, False)) if text]
     if usage := told.get("usage"):
         answer.usage = usage_of(usage)
+
+
+def broken_off(told: Mapping[str, Any]) -> str | None:
+    """The reason by which a body, or a chunk, says that the server broke its text off; None where it says none."""
+    choices = told.get("choices")
+    reasons = [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    return next((reason for reason in reasons if reason in BROKEN_OFF), None)
 
 
 def texts_of(choice: dict[str, Any]) -> tuple[str, str]:

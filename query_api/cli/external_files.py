@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from streams.errors import Invalid
+from streams.once import once
 
 MOST_BYTES: Final = 256 * 2**20
 HELM: Final = ("run_spec", "stats")
@@ -20,12 +21,17 @@ def document_of(path: Path) -> tuple[Any, str]:
         if path.suffix == ".eval":
             return _log(path)
         told = _bytes(path)
-        return json.loads(told), hashlib.sha256(told).hexdigest()
+        return _read(told), hashlib.sha256(told).hexdigest()
     except (OSError, zipfile.BadZipFile, RecursionError) as error:
         reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
         raise Invalid(f"{reason} {path}", code="no-file") from error
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError among them
         raise Invalid(f"{path} is no JSON: {error}", code="not-json") from error
+
+
+def _read(told: bytes) -> Any:
+    """Raises: ValueError where it is no JSON, or a name is there twice."""
+    return json.loads(told, object_pairs_hook=once)
 
 
 def _bytes(path: Path) -> bytes:
@@ -37,7 +43,7 @@ def _bytes(path: Path) -> bytes:
 
 def _folder(path: Path) -> tuple[Any, str]:
     told = {name: _bytes(path / f"{name}.json") for name in HELM}
-    return {name: json.loads(one) for name, one in told.items()}, hashlib.sha256(b"\x00".join(told.values())).hexdigest()
+    return {name: _read(one) for name, one in told.items()}, hashlib.sha256(b"\x00".join(told.values())).hexdigest()
 
 
 def _log(path: Path) -> tuple[Any, str]:
@@ -48,4 +54,4 @@ def _log(path: Path) -> tuple[Any, str]:
         if log.getinfo("header.json").file_size > MOST_BYTES:
             raise Invalid(f"{path}: its header.json would be over {MOST_BYTES // 2**20} MiB", code="too-large")
         told = log.read("header.json")
-    return json.loads(told), hashlib.sha256(told).hexdigest()
+    return _read(told), hashlib.sha256(told).hexdigest()

@@ -18,6 +18,9 @@ from streams.once import once
 
 # Names of one thing, the first of those given counts.
 LENGTHS: Final = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+DEFAULT_GENERATED: Final = (
+    256  # tokens of an answer at most, where nothing says it. Source: lm-eval 0.4.13, models/huggingface.py, max_gen_toks
+)
 LONGEST_QUOTE: Final = 80
 # What one request may take of an agent: its memory and time go with both, and others wait behind it.
 LONGEST_TEXT: Final = 1_000_000
@@ -192,6 +195,31 @@ def check_tokens(told: Mapping[str, Any], *, vocabulary: int) -> None:
             f"generation arguments {' and '.join(name for name in BARRING if told.get(name))} bar all {vocabulary} tokens of the model: "
             "nothing is left to be said; take some out", code="generation",
         )  # fmt: skip
+
+
+def told_length(told: Mapping[str, Any]) -> int | None:
+    """The most tokens of an answer that the arguments say, by whichever name; None where they say none."""
+    return next((int(told[name]) for name in LENGTHS if told.get(name) is not None), None)
+
+
+def check_window(told: Mapping[str, Any], *, window: int, unsaid: int | None = None) -> None:
+    """Raises: Invalid for lengths that a window of so many tokens has no room for. `unsaid`: tokens of an answer whose length nothing says.
+
+    `max_length` counts the prompt too; lm-eval lets it pass the window, where a model's positions end.
+    """
+    whole, new = told.get("max_length"), told_length(told)
+    if whole is not None and whole > window:
+        raise Invalid(
+            f"generation argument max_length is {whole:,}, and the model's window {window:,} tokens; give no more than that, or "
+            "max_gen_toks, which counts new tokens alone", code="generation",
+        )  # fmt: skip
+    tokens = new if new is not None or whole is not None else unsaid
+    if tokens is not None and tokens >= window:
+        said = "" if new is not None else ", as where nothing says how many (max_gen_toks)"
+        raise Invalid(
+            f"{tokens:,} tokens are to be generated{said}, and the model's window is {window:,} tokens; give a max_gen_toks below that",
+            code="generation",
+        )
 
 
 def fractions(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from typing import Any, Final
 from schemas.requests import Traced
 from streams.bounds import MOST_TRACED
 from streams.errors import Invalid
+from streams.once import once
 
 BLOCK_TOKENS: Final = 512
 CODE: Final = "trace"
 SHOWN: Final = 80  # characters of a value that is wrong
+READ: Final = ("Timestamp", "Request tokens", "Response tokens")  # of a table
 CUT: Final = "cut it with --requests or --duration"
 Row = Mapping[str, Any]
 
@@ -81,7 +83,7 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, Traced]]:
 
 def _object(number: int, line: str) -> Row:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"line {number}: no JSON ({error})", code=CODE) from error
     if not isinstance(row, dict):
@@ -94,6 +96,8 @@ def _table(head: tuple[int, str], told: Iterable[tuple[int, str]]) -> Iterator[t
     if "Timestamp" not in columns:
         raise Invalid(f"line {head[0]}: neither an object of JSON nor a row of columns with Timestamp, Request tokens and Response tokens",
                       code=CODE)  # fmt: skip
+    if twice := next((name for name in READ if columns.count(name) > 1), None):
+        raise Invalid(f"line {head[0]}: column {twice!r} is there twice; give it once", code=CODE)
     for number, line in told:
         yield number, dict(zip(columns, _cells(number, line), strict=False))
 

@@ -315,13 +315,17 @@ def test_a_stop_text_that_ends_every_answer_is_told(until: str) -> None:
         ),
         ("transformers", "suppress_tokens: [0, 9]", {"suppress_tokens": [8]}, None),
         ("transformers", "num_beams: 2", {}, None),
+        ("transformers", "max_length: 301", {}, "task capitals: generation argument max_length is 301, and the model's window 300 tokens"),
+        ("transformers", "max_gen_toks: 300", {}, "task capitals: 300 tokens are to be generated, and the model's window is 300 tokens"),
+        ("transformers", "max_gen_toks: 300", {"max_gen_toks": 299}, None),
+        ("transformers", "max_length: 300", {}, None),
     ],
 )
 def test_what_an_engine_takes_is_asked_of_a_definition_too(engine: str, said: str, own: dict[str, Any], says: str | None) -> None:
     """Of its arguments with the request's in place of them; before anything runs."""
     task = {"name": "capitals", "definition": f"{GENERATED}generation_kwargs: {{{said}}}\n", "generation": {"json_text": json.dumps(own)}}
     request = {"submitter": "me", "model": {"uri": "m"}, "engine": {"name": engine}, "tasks": [task]}
-    facts: Any = SimpleNamespace(shape=Shape(vocabulary=9), older=())
+    facts: Any = SimpleNamespace(shape=Shape(vocabulary=9), older=(), max_len=300)
     with pytest.raises(Invalid, match=re.escape(says)) if says else nullcontext():
         remarks_of(requested(validated(json.dumps(request).encode(), Submission), organisation="me"), facts)
 

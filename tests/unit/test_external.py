@@ -210,6 +210,7 @@ def test_files_are_read_as_they_are_published(tmp_path: Path) -> None:
         ("page.json", b"<html>", "page.json is no JSON"),
         ("bytes.json", b"\xff\xfe\x00", "bytes.json is no JSON"),
         ("log.eval", b"no zip", "cannot read .*log.eval"),
+        ("twice.json", b'{"results": {"arc": {"acc": 0.5, "acc": 0.9}}}', "twice.json is no JSON: 'acc' is there twice; give it once"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
@@ -218,6 +219,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(Invalid, match=says):
         document_of(tmp_path / name)
+
+
+def test_a_name_that_is_there_twice_is_refused_in_folders_and_logs_too(tmp_path: Path) -> None:
+    """The last of two values would count, in silence."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run_spec.json").write_text('{"name": "a", "name": "b"}')
+    (tmp_path / "run" / "stats.json").write_text("[]")
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as log:
+        log.writestr("header.json", '{"name": "a", "name": "b"}')
+    for name in ("run", "log.eval"):
+        with pytest.raises(Invalid, match=f"{name} is no JSON: 'name' is there twice; give it once"):
+            document_of(tmp_path / name)
 
 
 def test_a_log_that_was_not_ended_says_what_to_do(tmp_path: Path) -> None:

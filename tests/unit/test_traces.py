@@ -55,6 +55,8 @@ def test_both_forms_are_read_with_times_from_the_first_request() -> None:
         ([*BURSTGPT, "46,GPT-4,many,1"], "line 4: Request tokens 'many': give a number"),
         ([*BURSTGPT, "46,GPT-4,10," + "1" * 200_000], "line 4: no CSV: field larger than field limit"),
         ([*MOONCAKE, '{"a":' * 20_000], "line 5: no JSON"),
+        ([*MOONCAKE, '{"timestamp": 1, "timestamp": 9}'], "line 5: no JSON ('timestamp' is there twice; give it once"),
+        (["Timestamp,Request tokens,Response tokens,Request tokens", "5,472,18,9"], "line 1: column 'Request tokens' is there twice"),
         (["time,in,out", "1,2,3"], "line 1: neither an object of JSON nor a row of columns"),
         ([], "the trace has no request"),
     ],

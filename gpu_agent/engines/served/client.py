@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from gpu_agent.engines.failures import FAILING, REFUSED
+from gpu_agent.workloads.answers import broken_off
 from gpu_agent.workloads.reading import HINTS, LONGEST_QUOTE, said_in
 from streams.errors import Permanent, Temporary
 
@@ -166,6 +167,8 @@ class Client:
             raise Refused(f"{self.base}{path} answers JSON that is no object: is it OpenAI's interface?", status=200)
         if told.get("error") and not told.get("choices"):
             raise self._passing(f"answers 200 with an error: {self._quoted(response)}", status=200)
+        if reason := broken_off(told):
+            raise self._passing(f"broke its text off, and ends it by {reason!r}", status=200)
         return told
 
     def _passing(self, told: str, **named: Any) -> Passing:

@@ -12,12 +12,16 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.prompts import Generation, cut, generation
 from gpu_agent.engines.served.client import Client, Refused
 from gpu_agent.engines.served.probe import CHAT, COMPLETIONS, Found
+from gpu_agent.engines.thinking import Parts, spoken
 from gpu_agent.engines.written import prompt_of
 from gpu_agent.workloads.answers import Usage, texts_of, usage_of
 from streams.errors import Invalid
 from streams.quality.generation import check, check_taken
 
 FILTERED: Final = "content_filter"
+# How servers say that a text has ended: OpenAI's words, TGI's (eos_token, stop_sequence), Together's (eos) and Mistral's (model_length).
+ENDS: Final = {"stop": "stop", "length": "length", "eos_token": "stop", "stop_sequence": "stop", "eos": "stop", "model_length": "length"}
+LONGEST_REASON: Final = 40
 MOST_STOPS: Final = 4
 SEEDS: Final = 2**31  # what servers take that keep a seed in 32 bits
 
@@ -73,15 +77,38 @@ class Texts:
             raise Refused(
                 f"{self._client.base}{asked.path} answers what is no answer of OpenAI's interface: {error}", status=200
             ) from error
-        if reason == FILTERED:
-            return _unanswered(request, asked, reasoning, usage, why=(FILTERED, "the server's filter kept its answer back"))
-        if reasoning and not text and reason == "length":
-            told_why = f"the thinking never ended: {usage.output_tokens} tokens without an answer; give more room (max_gen_toks)"
-            return _unanswered(request, asked, reasoning, usage, why=("thinking", told_why))
+        parts = _parts(reasoning, text)
+        if why := _missing(parts, reason, usage):
+            return _unanswered(request, asked, parts.reasoning, usage, why=why)
         return EngineAnswer(
-            request.index, request.draw, reason, usage.prompt_tokens, output=cut(text, asked.told.until), reasoning=reasoning or None,
-            output_tokens=usage.output_tokens, reasoning_tokens=usage.reasoning_tokens, truncated_tokens=asked.truncated,
+            request.index, request.draw, ENDS[reason], usage.prompt_tokens, output=cut(parts.answer or "", asked.told.until),
+            reasoning=parts.reasoning, output_tokens=usage.output_tokens, reasoning_tokens=usage.reasoning_tokens,
+            truncated_tokens=asked.truncated,
         )  # fmt: skip
+
+
+def _parts(reasoning: str, text: str) -> Parts:
+    """What was thought, in the server's channel or at the text's beginning, and the answer; None where no word is behind the thought."""
+    told = spoken(text)
+    if not reasoning.strip():
+        return told
+    return Parts(reasoning + (told.reasoning or ""), (told.answer or "").lstrip() or None)
+
+
+def _missing(parts: Parts, reason: str, usage: Usage) -> tuple[str, str] | None:
+    """Why there is no answer, by how it ended and in words; None where there is one."""
+    if reason == FILTERED:
+        return FILTERED, "the server's filter kept its answer back"
+    if reason not in ENDS:
+        return "unknown", f"the server ends its text by {reason[:LONGEST_REASON]!r}, which is no end of an answer that is known here"
+    if parts.answer is not None:
+        return None
+    if ENDS[reason] == "length":
+        return "thinking", f"the thinking never ended: {usage.output_tokens} tokens without an answer; give more room (max_gen_toks)"
+    return "thinking", (
+        f"the server ended the thinking: {usage.output_tokens} tokens without an answer; servers look for stop texts in thoughts too: give "
+        "others (until), or have it not think"
+    )
 
 
 def _sampling(told: Generation, seed: int) -> dict[str, Any]:
@@ -93,9 +120,9 @@ def _sampling(told: Generation, seed: int) -> dict[str, Any]:
     return own | ({"stop": stops} if stops else {})
 
 
-def _unanswered(request: EngineRequest, asked: Asked, reasoning: str, usage: Usage, *, why: tuple[str, str]) -> EngineAnswer:
+def _unanswered(request: EngineRequest, asked: Asked, reasoning: str | None, usage: Usage, *, why: tuple[str, str]) -> EngineAnswer:
     """No answer: how it ended, and why in words."""
     return EngineAnswer(
-        request.index, request.draw, why[0], usage.prompt_tokens, reasoning=reasoning or None, output_tokens=usage.output_tokens,
+        request.index, request.draw, why[0], usage.prompt_tokens, reasoning=reasoning, output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens, truncated_tokens=asked.truncated, error=why[1],
     )  # fmt: skip
