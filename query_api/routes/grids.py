@@ -56,4 +56,4 @@ async def loads_grid(call: Call[GridAsked, Nothing]) -> Grid:
     return Grid.model_validate(await grid(call.state.reading, call.query.campaign))
 
 
-OPERATIONS = (Operation("GET", "/v1/grids", loads_grid, tag="runs"),)
+OPERATIONS = (Operation("GET", "/v1/grids", loads_grid, tag="runs", refuses=(404,)),)

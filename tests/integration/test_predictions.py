@@ -18,7 +18,7 @@ from tests.models import tiny_llama
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ASKED: dict[str, Any] = {
     "model": "some-8b", "parameters": 8 * 10**9, "weights_bytes": 16 * 10**9, "kv_bytes_per_token": 131_072, "engine": "vllm",
-    "hardware": "2 x NVIDIA L40S", "in_flight": 8, "input_tokens": 512, "output_tokens": 128, "by": "ada",
+    "hardware": "2 x NVIDIA L40S", "in_flight": 7, "input_tokens": 511, "output_tokens": 127, "by": "ada",
 }  # fmt: skip
 
 
