@@ -152,7 +152,7 @@ def test_the_example_price_book_is_imported_once(flow: Settings) -> None:
     first = document(assay(flow, "prices", "import", "--example", "--json"))
     again = document(assay(flow, "prices", "import", str(EXAMPLE), "--json"))
     assert (first["published"], again["published"], again["known"]) == (10, 0, 10)
-    told = until(flow.api, "/v1/prices?version=example-2026", holds=lambda found: len(found["prices"]) == 7)
+    told = until(flow.api, "/v1/prices?version=example-2026", holds=lambda found: len(found["prices"]) == 10)
     assert all(one["source"] for one in told["prices"])
     assert "0.0425" in assay(flow, "prices", "--item", "cpu_hour").stdout
     json.loads(assay(flow, "prices", "--json").stdout)
