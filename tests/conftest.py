@@ -18,6 +18,7 @@ from typing import Any, cast
 import httpx
 import hypothesis
 import pytest
+import tqdm
 
 from infra.clickhouse import migrate
 from infra.embedded.processes import PROCESSORS
@@ -26,6 +27,9 @@ from infra.retrying import until_available
 from infra.settings import Settings
 from streams.errors import Unavailable
 from tests.flow import PATIENCE_S
+
+# Its thread beside ours holds locks now and then: of a test that forks, a child that inherits one waits for ever.
+tqdm.tqdm.monitor_interval = 0
 
 # How long an example takes is the machine's matter, and no property. Every run draws others: `make test-unit` few, `make test` more,
 # `--hypothesis-profile thorough` many.
