@@ -104,8 +104,7 @@ class PairTexts:
             same = number if alone else (prompt.told.until, prompt.limit, repr(sorted(prompt.told.rest.items())))
             together.setdefault(same, []).append(number)
         for numbers in together.values():
-            own = {number: prompts[number] for number in numbers}
-            tokens = [prompt.tokens for prompt in own.values()]
+            tokens = [prompts[number].tokens for number in numbers]
             for batch in by_length(tokens, partial(self._written, prompts[numbers[0]]), budget=self._budget, device=self._device):
                 yield from [batch] if isinstance(batch, Halved) else ((numbers[place], written) for place, written in batch)
 
