@@ -90,7 +90,10 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
     "Trust": (
-        (access.access, {"list": access.listed, "create": access.create, "rotate": access.rotate, "revoke": access.revoke}),
+        (
+            access.access,
+            {"list": access.listed, "create": access.create, "admit": access.admit, "rotate": access.rotate, "revoke": access.revoke},
+        ),
         (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
     ),
 }
