@@ -1,7 +1,6 @@
 """Limits to the time and memory of what runs code of a task's own, in the process that runs it."""
 
 import faulthandler
-import resource
 import signal
 import threading
 import time
@@ -73,17 +72,6 @@ def within(limit_s: float | None) -> Iterator[None]:
             yield
     finally:
         faulthandler.cancel_dump_traceback_later()
-
-
-@contextmanager
-def within_memory(most_bytes: int) -> Iterator[None]:
-    """While it lasts, the process takes no more memory than that: Python raises MemoryError where it would."""
-    before, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if most == resource.RLIM_INFINITY else min(most_bytes, most), most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
 def heard(work: Callable[[], T]) -> T:
