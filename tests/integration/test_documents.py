@@ -132,6 +132,8 @@ def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Pat
         (WHOLE, ("doc_to_target: answer", "doc_to_target: answr"), "line 7: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: answr"), "line 6: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: solution"), "a word that is right for every document is written {{ 'sol"),
+        (WHOLE, ("metric_list:", "should_decontaminate: true\ndoc_to_decontamination_query: cuntry\nmetric_list:"),
+         "line 9: doc_to_decontamination_query: there is no column 'cuntry'; did you mean country?"),
         (WHOLE, ("doc_to_target: answer", "doc_to_target: solution"), "none of the 2 choices; there is no column 'solution'"),
         (GENERATED, ('"The capital of {{country}} is"', "contry"), "line 5: doc_to_text: there is no column 'contry'; did you mean"),
         (GENERATED, ("{{country}}", "{{country + 1}}"), "line 5: document 0, doc_to_text: country is a text of 6, of which it"),

@@ -78,7 +78,7 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (("test_split: test", "test_split: test\ndataset_kwargs:\n  data_files: x.json"), "line 6: data_files reaches beyond a data set"),
         (("test_split: test", "test_split: [test"), "not YAML"),
         (("test_split: test", "test_split: test\ntask: other"), "line 5: 'task' is there twice, here and in line 1"),
-        (("me/capitals", "[a, b]"), "line 2: a word must be here"),
+        (("me/capitals", "[a, b]"), "line 2: dataset_path must be a text, not a list"),
         (("test_split: test", "test_split: &a [*a]"), "line 4: an alias leads into itself"),
         (("test_split: test", "test_split: 2026-13-45"), "line 4: '2026-13-45' is no value: month must be in 1..12"),
         (("{{country}}", "\\ud800"), "\\ud800 is' holds half of a letter"),
@@ -95,6 +95,19 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         ),
         ((WHOLE, "- a\n- b\n"), "line 1: a task is a mapping"),
         ((WHOLE, ""), "line 1: the task's definition is empty"),
+        (("test_split: test", "test_split: null"), "line 4: test_split must be there: the split whose documents are asked"),
+        (("test_split: test", "validation_split:"), "line 4: test_split must be there: the split whose documents are asked"),
+        (("test_split: test", "test_split: 5"), "line 4: test_split must be a text, not 5; put it in quotes"),
+        (("me/capitals", "null"), "line 2: dataset_path must be there"),
+        (('"The capital of {{country}} is"', "null"), "line 5: doc_to_text must be there"),
+        (("doc_to_target: answer", "doc_to_target: ~"), "line 7: doc_to_target must be there for output_type multiple_choice"),
+        (("metric_list:", 'should_decontaminate: "no"\nmetric_list:'), "line 8: should_decontaminate must be true or false, not no"),
+        (("metric_list:", "doc_to_decontamination_query: 5\nmetric_list:"), "line 8: doc_to_decontamination_query must be a template, a"),
+        (
+            ("metric_list:", "dataset_kwargs: {split: test}\nmetric_list:"),
+            "line 8: split of a data set is said by test_split; leave",
+        ),
+        (('"{{choices}}"', '!!python/object/apply:os.system ["id"]'), "object/apply:os.system runs Python; write a template"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str) -> None:
