@@ -22,6 +22,7 @@ from streams.errors import Invalid, Unavailable
 from streams.quality import generation
 from streams.speed import workloads
 
+THOUGHT, SWITCH = "<think>", "enable_thinking"  # as templates have them. Source: those of DeepSeek-R1 and Qwen3.
 NOT_BROUGHT = {"definition": None, "trust_code": False, "file": None, "parts": ()}  # what a task of lm-eval's says of a definition
 
 
@@ -114,6 +115,7 @@ def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[s
     ]  # fmt: skip
     return [
         *_of_model(request, facts),
+        *_of_thoughts(request, facts),
         *of_arguments,
         *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)),
     ]
@@ -124,6 +126,19 @@ def _of_model(request: EvaluationRequested, facts: ModelFacts | None) -> list[st
         return []
     told = f"{request.model.uri} holds {facts.older[0]} beside its safetensors, which are loaded; the other is not read, nor in model_sha"
     return [f"{told}: if it is another model's, name a folder of its own"]
+
+
+def _of_thoughts(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
+    """That the model's template has it think, where the request does not part thoughts from answers. A server's own parts them."""
+    template = (facts.chat_template if facts else None) if request.chat.template == "model" else request.chat.template
+    if not template or THOUGHT not in template or request.chat.thinking:
+        return []
+    scored = "of a task that asks for texts, what it thinks is scored as part of its answer"
+    if request.chat.thinking is None:
+        return [f"the chat template of {request.model.uri} tells of thoughts ({THOUGHT}): {scored}; give --thinking or --no-thinking"]
+    if SWITCH in template:
+        return []
+    return [f"the chat template of {request.model.uri} has no {SWITCH}, so that the model thinks all the same: {scored}; give --thinking"]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
