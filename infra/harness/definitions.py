@@ -41,6 +41,7 @@ TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description", "ge
 LEANING = (nodes_of.Include, nodes_of.Import, nodes_of.FromImport, nodes_of.Extends)
 FILTERS = frozenset(DEFAULT_FILTERS) | {"regex_replace"}  # lm-eval 0.4.13, utils.py
 TESTS = frozenset(DEFAULT_TESTS)
+OF_DATA = ("revision", "streaming", "verification_mode", "keep_in_memory")  # what of a data set an untrusted request may say
 NEEDED = ("dataset_path", "doc_to_text")
 SPLITS = ("test_split", "validation_split")
 MOST = 1_000  # examples in a prompt, draws of a request
@@ -132,15 +133,28 @@ def _check_words(one: Member) -> None:
 
 def _check_reach(told: Fields, *, trust_code: bool) -> None:
     """Raises: Invalid where files of the machine that plans would be read, and the request does not trust it."""
-    if trust_code:
+    path = told["dataset_path"][1] if "dataset_path" in told else None
+    if path is None or trust_code:
+        _check_files(path, told)
         return
-    path = told["dataset_path"][1]
     if path.value in FORMATS or str(path.value).startswith((".", "/", "~")):
         raise _wrong(path, f"dataset_path {path.value!r} reads files where it is planned; name a data set, or {TRUST}")
     if "dataset_kwargs" in told and isinstance(told["dataset_kwargs"][1], yaml.MappingNode):
         for key, _ in told["dataset_kwargs"][1].value:
-            if key.value in ("data_files", "data_dir", "trust_remote_code"):
+            if key.value not in OF_DATA:
                 raise _wrong(key, f"{key.value} reaches beyond a data set; leave it out, or {TRUST}")
+
+
+def _check_files(path: Any, told: Fields) -> None:
+    """Raises: Invalid where it is not known which files a trusted definition reads."""
+    if path is None:
+        return
+    if path.value == "~" or path.value.startswith((".", "~/")):
+        told_ = f"dataset_path {path.value!r} goes from where it is planned, which nobody knows; write a full path"
+        raise _wrong(path, told_)
+    given = pairs(told["dataset_kwargs"][1]) if "dataset_kwargs" in told else {}
+    if path.value in FORMATS and not {"data_files", "data_dir"} & given.keys():
+        raise _wrong(path, f"dataset_path {path.value!r} reads files: name them, as dataset_kwargs: {{data_files: {{test: /a/file}}}}")
 
 
 def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:

@@ -495,3 +495,22 @@ def test_a_fraction_among_labels_of_a_file_that_a_library_reads(tmp_path: Path) 
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+@pytest.mark.parametrize("name", ["../../secret", "..", "{folder}/secret"])
+def test_no_configurations_name_leads_out_of_the_folder_of_data_sets(tmp_path: Path, name: str) -> None:
+    """What a request that nobody trusts may name is a data set."""
+    data, secret = tmp_path / "data", tmp_path / "secret"
+    secret.mkdir()
+    (secret / "test.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    whole = WHOLE.replace("me/capitals", f"me/capitals\ndataset_name: {name.format(folder=tmp_path)}")
+    with pytest.raises(Invalid, match=r"^line 2: data set me/capitals .* (leads out of|is not in) "):
+        built(data, whole, lines(0))
+
+
+def test_a_library_that_would_read_a_file_of_that_name_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a folder of data sets they are the hub's."""
+    (tmp_path / "me" / "capitals").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match=r"^line 2: data set me/capitals is the name of a file where it is planned too"):
+        build(TaskChoice(name="capitals", definition=WHOLE), dress=Dress(Chat()), settings=Settings(home=tmp_path, datasets=None))
