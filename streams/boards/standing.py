@@ -15,7 +15,8 @@ from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.quality.matching import places_of
 from streams.quality.ranges import range_of
-from streams.statistics.intervals import RATIO, Interval, Ratio, mean_of, ratio, ratio_of
+from streams.statistics.components import Crossed
+from streams.statistics.intervals import ANY, RATIO, Interval, Ratio, mean_of, ratio, ratio_of
 from streams.statistics.joining import Places, stretch
 from streams.statistics.spreads import Clusters, Floats, numbered
 
@@ -53,10 +54,10 @@ class Standing:
 
     @property
     def width(self) -> float | None:
-        """Of the range, where it is known and no value lies outside of it."""
+        """Of the range, infinite where it has no end; None where nothing is known of it, or a value lies outside of it."""
         low, high = self.within
         values = self.shared.values
-        return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
+        return high - low if self.within != ANY and bool(((values >= low) & (values <= high)).all()) else None
 
 
 def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
@@ -97,10 +98,11 @@ def of_figure(figure: Figure | None, most: int) -> Told:
 
 
 def over_setups(figure: Figure | None, most: int) -> float:
-    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
-    if figure is None or figure.setups < 2 or not figure.between_setups:
+    """√(t²/z²·added) of a figure over S set-ups (components.Crossed), over the greatest value that there is."""
+    if figure is None or figure.setups < 2 or figure.between_setups is None:
         return 0.0
-    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
+    known = figure.between or 0.0, figure.within or 0.0, figure.between_setups
+    return math.sqrt(stretch(figure.setups) * Crossed(*known, documents=figure.n, setups=figure.setups).added) / most
 
 
 def _shared(runs: Sequence[Result], planned: PlannedTask, most: int) -> Shared:

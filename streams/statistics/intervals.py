@@ -215,6 +215,7 @@ def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within
     """The mean of at least one value, with its standard error and 95 % interval.
 
     `varied` is what set-ups add to its variance. `within` is the range that a value can have; where one lies outside of it, there is none.
+    Where nothing is known of it, values of 0 and 1 alone are taken for wrong and right.
     There is no interval, and no standard error, below two values or clusters, where a value is infinite, and where values without a range
     are all equal, for nothing then tells how far they spread. The standard error is s/√n. Of values with a range it is the half-width
     over z where they share clusters or do not spread, and over 3z at least: less would deny the interval beside it.
@@ -232,7 +233,7 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
     beside = varied.added if varied else 0.0
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     few += f", {varied.setups} set-ups" if varied else ""
-    low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
+    low, high = RATIO if within == ANY and bool(np.isin(values, RATIO).all()) else within
     if values.min() < low or values.max() > high:  # a task's own function may call anything an accuracy
         low, high = ANY
     if math.isfinite(low) and math.isfinite(high):
