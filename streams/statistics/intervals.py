@@ -21,7 +21,7 @@ from streams.statistics.spreads import FEW_CLUSTERS, FEW_UNLIKE, Clusters, Float
 
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
 NEARLY_0 = 1e-9
-MOST_QUOTIENT = 3.0  # of a half-width and z standard errors beside it
+MOST_QUOTIENT, LEAST_QUOTIENT = 3.0, 0.8  # of a half-width and z standard errors beside it
 
 Interval = tuple[float, float]
 RATIO: Interval = (0.0, 1.0)
@@ -122,6 +122,12 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
 
 
 JOINED = "Wilson, joined"
+NORMAL_JOINED = "normal, joined"  # of a mean that is no ratio
+
+
+def joined_by(value: float) -> str:
+    """The name of what makes the interval of tasks' weighted mean."""
+    return JOINED if 0 <= value <= 1 else NORMAL_JOINED
 
 
 def joint_interval(
@@ -258,6 +264,12 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
         bottom, top = own.mean - math.hypot(own.mean - bottom, reach), own.mean + math.hypot(top - own.mean, reach)
     method = f"Student, corrected for skewness{few_unlike(own)}{few}"
     return method, (max(low, bottom), min(high, top)), math.sqrt(own.variance + beside)
+
+
+def beside(error: float, interval: Interval) -> float:
+    """A standard error that was reckoned otherwise than the interval, kept to what that says."""
+    half = (interval[1] - interval[0]) / 2 / Z95
+    return min(max(error, half / MOST_QUOTIENT), half / LEAST_QUOTIENT)
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

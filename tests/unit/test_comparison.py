@@ -311,3 +311,13 @@ def test_tasks_over_the_same_documents_may_differ_on_those_that_nobody_saw() -> 
     )  # fmt: skip
     assert alone and together and apart
     assert together == pytest.approx(alone) and together[1] > 0.05 > apart[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "greatest"), [("bleu_max", 100), ("bleu_diff", 100), ("style", 10), ("acc", 1), ("wer", 1), ("mine", 1)]
+)
+def test_a_task_counts_by_how_much_of_its_metrics_range_it_gained(metric: str, greatest: float) -> None:
+    """Three points in a hundred are 0.03: they counted as much as three tasks that are wholly right."""
+    better, worse = ({n: base + n % 2 for n in range(40)} for base in (4.0, 1.0))
+    found = compare({"t": measured(better, metric=metric)}, {"t": measured(worse, metric=metric)})
+    assert found.overall == pytest.approx(3 / greatest)
