@@ -147,27 +147,31 @@ class Settling:
             task.cancel()
 
     async def _settling(self, state: Here, run_id: str, partition: int) -> None:
-        """Settles a run until nothing new is known of it. What cannot be said of it is its own failure, and nobody else's."""
+        """Settles a run until nothing new is known of it: also of what is read while that it cannot be settled is being said."""
         try:
             while run_id in state.touched:
                 state.touched.discard(run_id)
                 if run := state.runs.runs.get(run_id):
                     await self._settled(state, run, partition)
-        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
-            log_line.error("cannot be settled", run_id=run_id, error=frames(error))
-            await self._failed(state, run_id, error, partition)
         finally:
             state.busy.pop(run_id, None)
 
     async def _settled(self, state: Here, run: Run, partition: int) -> None:
-        await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
+        """Settles a run. What cannot be said of it is its own failure, and nobody else's."""
+        try:
+            await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
+        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
+            log_line.error("cannot be settled", run_id=run.run_id, error=frames(error))
+            await self._failed(state, run, error, partition)
 
-    async def _failed(self, state: Here, run_id: str, error: Exception, partition: int) -> None:
+    async def _failed(self, state: Here, run: Run, error: Exception, partition: int) -> None:
         """Says that a run has failed; of one that was over, of which not even that can be its result, by a dead letter of its plan."""
-        run, told = state.runs.runs.get(run_id), f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-        if run is not None and not run.over:
+        told = f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+        if run.run_id not in state.runs.runs:
+            return
+        if not run.over:
             await self._tell(state, run, results.changed(run, "failed", stamp=producer(STAMP), code="cannot-settle", message=told))
-        elif run is not None and run.planned_at is not None:
+        elif run.planned_at is not None:
             plan = self._log.read_span(RUNS, partition=partition, first=run.planned_at, last=run.planned_at)
             async with aclosing(plan) as records:
                 await give_up([(record, "cannot-settle", told) async for record in records], log=self._log)

@@ -3,7 +3,11 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from schemas.event import Event
 from schemas.runs import RunChanged
+from streams.settling import results
 from streams.runs import state_of
 from streams.topics import JOB_STATUS, RUNS
 from tests.runs import run_named
@@ -82,3 +86,30 @@ def test_a_step_that_has_not_come_back_is_said_once(tmp_path: Path) -> None:
     asyncio.run(act())
     steps = [record.event for record in world.log.records[RUNS.name, HOME] if isinstance(record.event, RunChanged)]
     assert ([one.state for one in steps], world.results) == (["planned", "completed"], [])
+
+
+def test_a_failure_that_is_read_before_it_is_acknowledged_has_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Producer and reader have connections of their own: which hears first is chance. Nothing else may come of the run."""
+    world = World(tmp_path)
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("planted")
+
+    async def publish(event: Event) -> object:
+        record = world.log.write(event)
+        if isinstance(event, RunChanged):
+            await world.settling.fold(world.state, record)
+            await world.settling.say(world.state, HOME)
+        return record.place
+
+    async def act() -> None:
+        for event in (planned(R, samples=1), scored(R, 0, 1.0)):
+            await world.settling.fold(world.state, world.log.write(event))
+        await world.settling.say(world.state, HOME)
+        await asyncio.gather(*world.state.busy.values())
+
+    monkeypatch.setattr(results, "scored", broken)
+    monkeypatch.setattr(world.log, "publish", publish)
+    asyncio.run(act())
+    assert [(one.state, one.final) for one in world.results] == [("failed", True)]
+    assert (world.state.runs.runs, world.state.touched) == ({}, set())
