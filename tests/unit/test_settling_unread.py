@@ -7,8 +7,8 @@ import pytest
 
 from schemas.event import Event
 from schemas.runs import RunChanged
-from streams.settling import results
 from streams.runs import state_of
+from streams.settling import results
 from streams.topics import JOB_STATUS, RUNS
 from tests.runs import run_named
 from tests.unit.test_costs import metered
