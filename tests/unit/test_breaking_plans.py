@@ -13,13 +13,15 @@ from infra.harness.building import Build, BuiltCall, BuiltSample
 from infra.kafka import Log
 from infra.models import ModelFacts
 from infra.partitioning import partition_for
-from schemas.jobs import Job, Need
+from schemas.jobs import Job, JobPlanned, Need
 from schemas.requests import EvaluationRequested
 from schemas.runs import Plan, RunChanged, RunState
+from schemas.trust import DeadLettered
 from streams import planning
 from streams.errors import Invalid, Permanent
+from streams.quality import judging
 from streams.runs import state_of
-from streams.topics import JOBS_PLANNED, RUNS
+from streams.topics import DEAD_LETTERS, JOBS_PLANNED, REQUESTS, RUNS
 from tests.in_memory import InMemory
 from tests.runs import run_named
 from tests.unit.test_bounds import PLACE, asked
@@ -32,10 +34,10 @@ REQUEST = asked(run_id=R, tasks=[{"name": "t"}])
 
 
 class Prepared:
-    """A request's plan of 600 jobs, of which so many can be made; `gone`: the model is not here any more."""
+    """A request's plan of 600 jobs, of which so many can be made; `gone`: the model is not here any more; `model`: which one is."""
 
-    def __init__(self, *, makes: int = 600, gone: bool = False) -> None:
-        self.makes, self.gone = makes, gone
+    def __init__(self, *, makes: int = 600, gone: bool = False, model: str = "m") -> None:
+        self.makes, self.gone, self.model = makes, gone, model
 
     async def brought(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
         """The request, where its model is here."""
@@ -48,7 +50,7 @@ class Prepared:
         jobs = planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 600)], per_job=1, need=Need())
         plan = planned(R, samples=600).plan
         assert plan is not None
-        return plan.model_copy(update={"jobs": jobs.count}), planning.Jobs(jobs.count, self._made(jobs.each))
+        return plan.model_copy(update={"jobs": jobs.count, "model_sha": self.model}), planning.Jobs(jobs.count, self._made(jobs.each))
 
     def _made(self, jobs: Iterator[Job]) -> Iterator[Job]:
         for number, job in enumerate(jobs):
@@ -93,6 +95,44 @@ def test_a_request_is_rejected_or_planned(prepared: Prepared, comes_to: str, job
     """Where nothing breaks halfway."""
     state, _, written = ended(prepared)
     assert (state, written) == (comes_to, jobs)
+
+
+@pytest.mark.parametrize(("model", "comes_to", "jobs"), [("m", "planned", 600), ("another", "failed", 0)])
+def test_a_runs_jobs_are_all_of_one_plan(model: str, comes_to: str, jobs: int) -> None:
+    """Its planner ended behind the plan, and the model's files are others by now: its figures would be of both models."""
+    plan, _ = asyncio.run(Prepared().plan(REQUEST, None, asked_us=0))
+    state, last, written = ended(Prepared(model=model), planned(R, samples=600).model_copy(update={"plan": plan}))
+    assert (state, written) == (comes_to, jobs)
+    if state == "failed":
+        assert last.reason_code == "planned-otherwise" and "another model is here now: ask again" in (last.message or "")
+
+
+def test_judgements_that_cannot_be_asked_for_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is over, and stays what it is: a dead letter says so of its request, and nothing more is tried."""
+
+    def broken(*_: object, **__: object) -> list[EvaluationRequested]:
+        raise KeyError("planted")
+
+    monkeypatch.setattr(judging, "requests_of", broken)
+    judge = {"task": "judged", "model": {"uri": "judge"}, "engine": {"name": "echo"}}
+    request, memory = asked(run_id=R, tasks=[{"name": "t"}], judgements=[judge]), InMemory()
+    plan = Planning(cast("Log", memory), cast("Preparing", Prepared()))
+
+    async def act() -> None:
+        state = plan.empty()
+        steps = [planned(R, samples=1), RunChanged(occurred_us=1, producer=REQUEST.producer, run_id=R, state="completed")]
+        job = next(planning.jobs(REQUEST, [planning.Chosen(REQUEST.tasks[0], PLACE, 1)], per_job=1, need=Need()).each)
+        jobs = JobPlanned(occurred_us=1, producer=REQUEST.producer, pool=job.pool, job_id=job.job_id, run_id=R, job=job)
+        for event in (request, *steps, jobs):
+            await plan.fold(state, memory.write(event))
+        await plan.say(state, HOME)
+        await asyncio.gather(*plan._busy.values())
+        assert state.open == {}
+
+    asyncio.run(act())
+    (letter,) = [one.event for (topic, _), records in memory.records.items() if topic == DEAD_LETTERS.name for one in records]
+    assert isinstance(letter, DeadLettered) and (letter.topic, letter.reason_code) == (REQUESTS.name, "cannot-judge")
+    assert letter.message == "its judgements cannot be asked for: KeyError: 'planted'"
 
 
 def test_of_a_run_that_was_cancelled_nothing_is_said() -> None:
