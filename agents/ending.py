@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 import structlog
 
-from agents.care import Care
+from agents.care import ATTENDED, Care
 from infra.in_hand import leave_nothing
 from infra.pulse import PULSE
 from infra.settings import Settings
@@ -65,8 +65,14 @@ def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> Non
         faulthandler.cancel_dump_traceback_later()
         _watching.clear()
         return
-    care.hung(longest_s)
+    care.hung(longest_s, at=_at(loop) if still_s > longest_s else ())
     crash(why)
+
+
+def _at(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """What the task is at in which the loop stands still; nothing, where its name does not say."""
+    task = asyncio.current_task(loop)
+    return [task.get_name()] if task and task.get_name().startswith(ATTENDED) else []
 
 
 def _why(care: Care, still_s: float, longest_s: float) -> str | None:

@@ -15,7 +15,7 @@ import structlog
 
 from agents.app import consume_sharded
 from agents.building import Building
-from agents.care import LONGEST_TOLD, give_up
+from agents.care import ATTENDED, LONGEST_TOLD, Care, give_up
 from agents.missed import by_planner
 from agents.preparing import Preparing
 from agents.shards import Shards
@@ -51,9 +51,10 @@ class Planning:
     version = requests.VERSION
     inputs: Sequence[Sequence[Topic]] = requests.INPUTS
 
-    def __init__(self, log: Log, preparing: Preparing) -> None:
+    def __init__(self, log: Log, preparing: Preparing, care: Care) -> None:
         self._log = log
         self._preparing = preparing
+        self._care = care
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._room = Turns(HELD)
         self._planning = Turns(AT_ONCE)
@@ -85,7 +86,8 @@ class Planning:
             if run_id in self._busy:
                 continue
             if asked.unplanned or (asked.judged and asked.state == "completed"):
-                self._busy[run_id] = asyncio.create_task(self._attending(state, run_id, asked, partition))
+                attending = self._attending(state, run_id, asked, partition)
+                self._busy[run_id] = asyncio.create_task(attending, name=f"{ATTENDED}{run_id}")
             elif asked.done:
                 del state.open[run_id]
         await asyncio.sleep(0)
@@ -108,8 +110,10 @@ class Planning:
             self._busy.pop(run_id, None)
 
     async def _attend(self, state: Requests, asked: Asked, partition: int) -> None:
+        """Plans a request, or asks for its judgements. Raises: Permanent, where processes ended over it again and again."""
         record = await self._read(partition, asked.offset)
         if record and isinstance(record.event, EvaluationRequested):
+            self._care.check(record.event.run_id)
             await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
@@ -139,7 +143,8 @@ class Planning:
         try:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
-            pinned, facts = await self._preparing.brought(request)
+            async with self._care.attending(request.run_id):  # a model's files are read by libraries, here
+                pinned, facts = await self._preparing.brought(request)
             async with self._planning.of(asked.submitter):
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
             bounds.check_plan(planned := _changed(request, "planned", plan=plan))
@@ -194,7 +199,7 @@ async def main(settings: Settings) -> None:
         building = Building(log, processes=settings.build_processes, limit_s=settings.build_limit_s)
         try:
             building.prepare()
-            planning = Planning(log, Preparing(log, settings, building))
+            planning = Planning(log, Preparing(log, settings, building), Care("plan", log, settings))
             shards: Shards[Requests] = Shards(log, settings, worker="plan", fold=planning, tells=by_planner)
             await consume_sharded("plan", shards, log=log, settings=settings)
         finally:

@@ -232,7 +232,7 @@ def test_also_what_is_passed_as_a_state_is_restored_is_told(worker: str, tmp_pat
 
     async def act() -> None:
         if worker == "plan":
-            fold = Planning(log, cast("Preparing", None))
+            fold = Planning(log, cast("Preparing", None), Care(worker, log, settings))
             await Shards(log, settings, worker=worker, fold=fold, tells=by_planner).assigned(range(4))
         else:
             settling = Settling(log, Aggregating(limit_s=1.0), Care(worker, log, settings))
