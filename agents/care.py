@@ -27,6 +27,7 @@ TWICE = 2
 QUARANTINED = "quarantined"
 DECODED, RESTORED, TAKEN, ATTENDED = "decoded ", "restored ", "taken ", "attended "
 PASSED = "the processor hung, died or was killed over it again and again, and passes it now"
+ENDED = "the processor hung, died or was killed over it again and again"
 LONGEST_TOLD = 2000
 
 
@@ -52,6 +53,7 @@ class Care:
         self._stumbles = Stumbles(settings, worker=worker)
         self._hands = self._stumbles.hands
         self._alone = asyncio.Lock()
+        self.condemned = frozenset(one.removeprefix(ATTENDED) for one in self._stumbles.condemned if one.startswith(ATTENDED))
         log.decodes_by(self)
 
     @property
@@ -111,8 +113,8 @@ class Care:
 
     def check(self, what: str) -> None:
         """Raises: Permanent, where processes ended again and again as they attended to that."""
-        if self.suspects(f"{ATTENDED}{what}", times=TWICE):
-            raise Permanent("the processor hung, died or was killed over it again and again", code="ends-its-processor")
+        if what in self.condemned:
+            raise Permanent(ENDED, code="ends-its-processor")
 
     def condemn(self, what: str) -> None:
         """Processes hang or die over that: it was tried. From the next start on it is suspected as after two that did."""

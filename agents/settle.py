@@ -162,13 +162,12 @@ class Settling:
             await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
         except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
             log_line.error("cannot be settled", run_id=run.run_id, error=frames(error))
-            await self._failed(state, run, error, partition)
+            if run.run_id in state.runs.runs:
+                await self._failed(state, run, error, partition)
 
     async def _failed(self, state: Here, run: Run, error: Exception, partition: int) -> None:
         """Says that a run has failed; of one that was over, of which not even that can be its result, by a dead letter of its plan."""
         told = f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-        if run.run_id not in state.runs.runs:
-            return
         if not run.over:
             await self._tell(state, run, results.changed(run, "failed", stamp=producer(STAMP), code="cannot-settle", message=told))
         elif run.planned_at is not None:
