@@ -19,7 +19,7 @@ from schemas.event import Event
 from schemas.jobs import DispatcherTook, JobError, JobReleased
 from schemas.requests import Budget
 from schemas.runs import RunChanged
-from streams.queue import deciding
+from streams.queue import leases
 from streams.queue.clocks import Moment
 from streams.queue.deciding import at_fault, decide, tidy, waits
 from streams.queue.dispatch import Pool
@@ -147,7 +147,7 @@ def test_a_dispatcher_says_that_the_run_has_failed_and_leases_the_others(broken:
 
 def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop stands still as deciding looks at it: which it is the watching thread tells."""
-    settings, once = Settings(home=tmp_path, hang_s=0.5), deciding.final_error
+    settings, once = Settings(home=tmp_path, hang_s=0.5), leases.final_error
     told = three(broken=lambda _pool: None)
     for run in (ONE, BROKEN, OTHER):
         told.tell(released(job(f"{run}/t/0/0", run=run), agent=run), at_us=1)
@@ -164,7 +164,7 @@ def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_pat
         await dispatcher._decide(tells=False)
         return [record.event for records in memory.records.values() for record in records if record.event]
 
-    monkeypatch.setattr(deciding, "final_error", hanging)
+    monkeypatch.setattr("streams.queue.deciding.final_error", hanging)
     monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
     for starts in (1, 2):
         assert ended(act) == CRASHED
