@@ -18,7 +18,8 @@ import structlog
 from agents.app import Assignable, consume, or_end
 from agents.care import LONGEST_TOLD, TWICE, Care, give_up
 from agents.everywhere import Everywhere
-from agents.ranked import Hangs, Ranked, ranked, ranked_apart
+from agents.ranked import Ranked, ranked, ranked_apart
+from infra.apart import Hangs
 from infra.kafka import Log, Record
 from infra.logging import frames
 from infra.metrics import BOARDS_FAILED

@@ -12,9 +12,10 @@ from agents.aggregating import Aggregating
 from agents.asking_again import Waiting, ask_again, is_due
 from agents.care import Care
 from agents.settle import Here, Settling
-from infra.deriving import _recomputed
 from infra.kafka import Ends, Log, Record
 from infra.partitioning import partition_for
+from infra.recomputing import Ways
+from infra.recomputing import recomputed as recomputed_of
 from infra.settings import Settings
 from schemas.event import Event
 from schemas.measurements import SampleAnswered
@@ -262,7 +263,8 @@ def recomputed(world: World) -> list[Event]:
             runs.fold(record.event, offset=record.place.offset)
 
     async def act() -> list[Event]:
-        return [event async for _, event in _recomputed(runs.run(R), world.settling._builds)]
+        with Ways.of(world.settings) as ways:
+            return [event async for _, event in recomputed_of(runs.run(R), world.settling._builds, ways, doubtful=False)]
 
     return asyncio.run(act())
 
