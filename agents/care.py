@@ -111,10 +111,22 @@ class Care:
         """A process before this one hung or died over that, so many times."""
         return (self._stumbles.hangs(what) or 0) >= times * SURE
 
-    def check(self, what: str) -> None:
-        """Raises: Permanent, where processes ended again and again as they attended to that."""
+    @contextmanager
+    def at(self, what: str) -> Iterator[None]:
+        """While it lasts this task is at that: where the loop stands still in it, that is what the process hangs over.
+
+        Raises: Permanent, where processes ended over it again and again.
+        """
         if what in self.condemned:
             raise Permanent(ENDED, code="ends-its-processor")
+        task = asyncio.current_task()
+        assert task is not None
+        name = task.get_name()
+        task.set_name(f"{ATTENDED}{what}")
+        try:
+            yield
+        finally:
+            task.set_name(name)
 
     def condemn(self, what: str) -> None:
         """Processes hang or die over that: it was tried. From the next start on it is suspected as after two that did."""

@@ -15,7 +15,7 @@ import structlog
 
 from agents.app import consume_sharded
 from agents.building import Building
-from agents.care import ATTENDED, LONGEST_TOLD, Care, give_up
+from agents.care import LONGEST_TOLD, Care, give_up
 from agents.missed import by_planner
 from agents.preparing import Preparing
 from agents.shards import Shards
@@ -86,8 +86,7 @@ class Planning:
             if run_id in self._busy:
                 continue
             if asked.unplanned or (asked.judged and asked.state == "completed"):
-                attending = self._attending(state, run_id, asked, partition)
-                self._busy[run_id] = asyncio.create_task(attending, name=f"{ATTENDED}{run_id}")
+                self._busy[run_id] = asyncio.create_task(self._attending(state, run_id, asked, partition))
             elif asked.done:
                 del state.open[run_id]
         await asyncio.sleep(0)
@@ -113,8 +112,8 @@ class Planning:
         """Plans a request, or asks for its judgements. Raises: Permanent, where processes ended over it again and again."""
         record = await self._read(partition, asked.offset)
         if record and isinstance(record.event, EvaluationRequested):
-            self._care.check(record.event.run_id)
-            await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
+            with self._care.at(record.event.run_id):
+                await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
         """A request that breaks its planner is ended, in the error's words; one whose run has come to its end is a dead letter."""

@@ -1,17 +1,14 @@
 """A run over whose state deciding breaks has failed, with its reason; the others are dispatched."""
 
 import asyncio
-import os
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agents.dispatch import Dispatcher
-from agents.ending import CRASHED, _watching
-from infra.in_hand import HANDS
+from agents.ending import CRASHED
 from infra.kafka import Ends, Log
 from infra.settings import Settings
 from infra.stumbles import SURE, Stumbles
@@ -25,6 +22,7 @@ from streams.queue.deciding import at_fault, decide, tidy, waits
 from streams.queue.dispatch import Pool
 from streams.queue.leases import Cancel, Lease, Release
 from tests.in_memory import InMemory
+from tests.lives import ended
 from tests.pool import SECOND, STAMP, Told, beat, job, planned, ran, released
 from tests.runs import run_named
 
@@ -173,16 +171,3 @@ def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_pat
     (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
     assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
     assert "the processor hung, died or was killed over it again and again" in (failed.message or "")
-
-
-def ended(act: Callable[[], Coroutine[Any, Any, object]]) -> int:
-    """How a process ended that does so."""
-    while _watching.is_set():
-        time.sleep(0.01)
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        try:
-            asyncio.run(act())
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

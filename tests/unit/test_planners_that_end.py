@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
 
 from agents.care import Care
-from agents.ending import CRASHED, _watching, end_where_hung
+from agents.ending import CRASHED, end_where_hung
 from agents.plan import Planning
 from agents.preparing import Preparing
-from infra.in_hand import HANDS
 from infra.kafka import Log
 from infra.partitioning import partition_for
 from infra.settings import Settings
@@ -20,6 +19,7 @@ from schemas.requests import EvaluationRequested
 from schemas.runs import RunChanged
 from streams.topics import RUNS
 from tests.in_memory import InMemory
+from tests.lives import ended
 from tests.runs import run_named
 from tests.unit.test_bounds import asked
 from tests.unit.test_breaking_plans import HOME, Prepared, R
@@ -64,24 +64,11 @@ async def planned(home: Path, *, dies: bool) -> dict[str, RunChanged]:
     return {one.run_id: one for one in said if isinstance(one, RunChanged)}
 
 
-def ended(home: Path, *, dies: bool) -> int:
-    """How a process ended that does so."""
-    while _watching.is_set():
-        time.sleep(0.01)
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        try:
-            asyncio.run(planned(home, dies=dies))
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.parametrize(("dies", "starts"), [(False, 2), (True, 3)])
 def test_a_request_over_which_its_planner_ends_is_rejected_by_a_later_start(dies: bool, starts: int, tmp_path: Path) -> None:
     """Of what hangs its task tells; of what dies nobody knows at first which of several it was, and those are brought one by one."""
     for _ in range(starts):
-        assert ended(tmp_path, dies=dies) in (CRASHED, -6)
+        assert ended(partial(planned, tmp_path, dies=dies)) in (CRASHED, -6)
     said = asyncio.run(planned(tmp_path, dies=dies))
     assert {run_id: one.state for run_id, one in said.items()} == {OTHERS[0]: "planned", R: "rejected", OTHERS[1]: "planned"}
     assert said[R].reason_code == "planning-broke" and "the processor hung, died or was killed over it" in (said[R].message or "")
