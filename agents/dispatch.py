@@ -8,6 +8,7 @@ What was decided counts when it comes back from the log: until then nothing else
 """
 
 import asyncio
+import gc
 import signal
 import time
 import uuid
@@ -166,6 +167,7 @@ class Dispatcher:
         await self._following.until(self._past, told="folds the log")
         self.pool.listens(now_us=steady_us())
         self._caught_up = True
+        gc.freeze()  # what is held from the start on is not looked through for cycles: who stands still for seconds loses the pool
         READY.set(1)
         figures = {"open_runs": len(self.pool.runs), "jobs": len(self.pool.entries), "took_s": round(time.monotonic() - began_s, 3)}
         log_line.info("follows", pool=self.pool.name, **figures)
