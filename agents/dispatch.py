@@ -384,8 +384,7 @@ class Dispatcher:
         """Writes a snapshot where something has changed since the last that was written to its end; its bytes are made in a thread."""
         changes = self.pool.changes
         if changes != self._saved:
-            taken, places = picture(self.pool), dict(self.pool.places.next)
-            await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
+            await self._snapshots.keep(self._settings.pool, self.pool.places.next, lambda: partial(dumped, picture(self.pool)))
             self._saved = changes
 
 

@@ -285,7 +285,7 @@ class Sealer:
     async def _save(self, before: asyncio.Task[None] | None, swept: Ends, told: Mapping[str, object]) -> None:
         if before:
             await before
-        await self._snapshots.save(SHARD, swept, await asyncio.to_thread(lambda: json.dumps(told).encode()))
+        await self._snapshots.keep(SHARD, swept, lambda: lambda: json.dumps(told).encode())
 
 
 async def main(settings: Settings) -> None:
