@@ -108,9 +108,11 @@ class Run:
 
     def each_complete(self, task: str) -> list[tuple[str, TaskScores]]:
         """The task's complete scores under every scorer version that has them, the newest first."""
-        expected = self.expected(task)
-        done = [(version, self.counting(task, scores)) for (name, version), scores in self.scores.items() if name == task]
-        done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
+        if (expected := self.expected(task)) is None:
+            return []
+        # What counts of a task that may stop is found in seconds for a long one: not while even all of it is too little.
+        enough = [(version, scores) for (name, version), scores in self.scores.items() if name == task and scores.complete(expected)]
+        done = [(version, counting) for version, scores in enough if (counting := self.counting(task, scores)).complete(expected)]
         return sorted(done, key=lambda found: found[0], reverse=True)
 
     def each_standing(self, task: str) -> list[tuple[str, TaskScores]]:
