@@ -8,6 +8,7 @@ import asyncio
 
 import structlog
 
+from agents.care import Care
 from infra.auditing import Side, audited
 from infra.identity import producer
 from infra.kafka import Log
@@ -31,9 +32,10 @@ log_line = structlog.get_logger()
 class Auditing:
     """The audits in hand: they are compared one after the other, beside the sealing of other runs."""
 
-    def __init__(self, log: Log, settings: Settings) -> None:
+    def __init__(self, log: Log, settings: Settings, care: Care) -> None:
         self._log = log
         self._settings = settings
+        self._care = care
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
 
@@ -72,7 +74,8 @@ class Auditing:
 
         try:
             async with self._turn:
-                await until_available(say, what="an audit's answers")
+                with self._care.at(run_id):
+                    await until_available(say, what="an audit's answers")
         except Exception as error:  # noqa: BLE001  # one audit's: others go on
             log_line.error("cannot be compared", run_id=parent, audit_run=run_id, error=frames(error))
 

@@ -1,8 +1,9 @@
 """So that no record stops the others: what becomes of those that cannot be decoded, that are refused, or over which a process ends."""
 
+import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
 import structlog
@@ -24,8 +25,9 @@ S = TypeVar("S")
 Tells = Callable[[Record, DeadLettered], Sequence[Event]]
 TWICE = 2
 QUARANTINED = "quarantined"
-DECODED, RESTORED, TAKEN = "decoded ", "restored ", "taken "
+DECODED, RESTORED, TAKEN, ATTENDED = "decoded ", "restored ", "taken ", "attended "
 PASSED = "the processor hung, died or was killed over it again and again, and passes it now"
+ENDED = "the processor hung, died or was killed over it again and again"
 LONGEST_TOLD = 2000
 
 
@@ -50,6 +52,8 @@ class Care:
         self._tells = tells
         self._stumbles = Stumbles(settings, worker=worker)
         self._hands = self._stumbles.hands
+        self._alone = asyncio.Lock()
+        self.condemned = frozenset(one.removeprefix(ATTENDED) for one in self._stumbles.condemned if one.startswith(ATTENDED))
         log.decodes_by(self)
 
     @property
@@ -61,9 +65,12 @@ class Care:
         """The process ends in so many seconds unless this is asked again."""
         self._hands.ends_within(s)
 
-    def hung(self, longest_s: float = math.inf) -> None:
-        """Notes what has been silent for so long, or else is in hand: the process ends, for it gets nowhere. It is called in a thread."""
-        self._stumbles.note_hung(self.silent(longest_s) or [f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing])
+    def hung(self, longest_s: float = math.inf, *, at: Sequence[str] = ()) -> None:
+        """Notes what has been silent for so long, or else is in hand: the process ends, for it gets nowhere. It is called in a thread.
+
+        `at`: what its loop stands still at, where that is known and is no record.
+        """
+        self._stumbles.note_hung(self.silent(longest_s) or [f"{what}{key_of(Place(*at))}" for what, at in self._hands.doing] or at)
 
     @contextmanager
     def beside(self, what: str, *, patience: float = 1.0, told: bool = True) -> Iterator[Pulse]:
@@ -74,6 +81,22 @@ class Care:
         pulse = Pulse()
         with self._hands.holding([what], pulse=pulse, patience=patience, told=told):
             yield pulse
+
+    @asynccontextmanager
+    async def attending(self, what: str) -> AsyncIterator[None]:
+        """While it lasts one task of several is at that, for as long as it takes: one over which the process dies or is killed is found.
+
+        What was in hand as a process ended is attended to alone from then on, one after the other.
+        """
+        key = f"{ATTENDED}{what}"
+        if suspected := self._stumbles.hangs(key) is not None:
+            await self._alone.acquire()
+        try:
+            with self._hands.holding([key], near=not suspected, pulse=Pulse(), patience=math.inf):
+                yield
+        finally:
+            if suspected:
+                self._alone.release()
 
     def silent(self, longest_s: float) -> list[str]:
         """What threads are at beside all else, and get nowhere with for longer than that."""
@@ -87,6 +110,23 @@ class Care:
     def suspects(self, what: str, *, times: int = 1) -> bool:
         """A process before this one hung or died over that, so many times."""
         return (self._stumbles.hangs(what) or 0) >= times * SURE
+
+    @contextmanager
+    def at(self, what: str) -> Iterator[None]:
+        """While it lasts this task is at that: where the loop stands still in it, that is what the process hangs over.
+
+        Raises: Permanent, where processes ended over it again and again.
+        """
+        if what in self.condemned:
+            raise Permanent(ENDED, code="ends-its-processor")
+        task = asyncio.current_task()
+        assert task is not None
+        name = task.get_name()
+        task.set_name(f"{ATTENDED}{what}")
+        try:
+            yield
+        finally:
+            task.set_name(name)
 
     def condemn(self, what: str) -> None:
         """Processes hang or die over that: it was tried. From the next start on it is suspected as after two that did."""

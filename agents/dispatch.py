@@ -8,6 +8,7 @@ What was decided counts when it comes back from the log: until then nothing else
 """
 
 import asyncio
+import gc
 import signal
 import time
 import uuid
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 import structlog
 
-from agents.care import LONGEST_TOLD, QUARANTINED, Care
+from agents.care import ATTENDED, ENDED, LONGEST_TOLD, QUARANTINED, Care
 from agents.decided import SERVICE, delayed, event_of, run_of
 from agents.ending import end_where_hung
 from agents.missed import by_dispatcher
@@ -34,7 +35,7 @@ from infra.settings import Settings
 from infra.snapshots import Snapshot, Snapshots
 from schemas.event import Event
 from schemas.jobs import DispatcherBeat, DispatcherTook, JobReleased
-from streams.errors import AssayError, Temporary
+from streams.errors import AssayError, Permanent, Temporary
 from streams.queue.clocks import Moment
 from streams.queue.deciding import at_fault, decide, tidy, waits
 from streams.queue.dispatch import Pool
@@ -89,19 +90,9 @@ class Dispatcher:
         self._settings = settings
         self._jobs = jobs_topic(settings.pool)
         self._topics = (
-            RUNS,
-            JOBS_PLANNED,
-            JOB_STATUS,
-            STOPS,
-            CANCELLATIONS,
-            DISPATCHERS,
-            DISPATCHER_BEATS,
-            self._jobs,
-            HEARTBEATS,
-            DELAYS,
-            ENVIRONMENTS,
-            PRICES,
-        )
+            RUNS, JOBS_PLANNED, JOB_STATUS, STOPS, CANCELLATIONS, DISPATCHERS, DISPATCHER_BEATS, self._jobs, HEARTBEATS, DELAYS,
+            ENVIRONMENTS, PRICES,
+        )  # fmt: skip
         self._snapshots = Snapshots(log, settings, processor="dispatch", version=VERSION)
         self._following = Following(log, fold=self._fold, passes=self._passes)
         self._care = Care(f"dispatch-{settings.pool}", log, settings, tells=by_dispatcher)
@@ -143,7 +134,7 @@ class Dispatcher:
 
     async def _start(self) -> None:
         """Begins to read where the snapshot ends, or where the log begins."""
-        end_where_hung(self._care, self._settings)
+        self._watched()
         self._past = _at_home(await self._log.ends(self._topics), self._settings.pool)
         self._partitions = sum(name == self._jobs.name for name, _ in self._past)
         self.pool.succession.listens(now_us=steady_us())
@@ -157,6 +148,9 @@ class Dispatcher:
         since |= {place: max(offset, since.get(place, 0)) for place, offset in (recent | beats).items()}
         await self._following.start(self._past, since=since)
         log_line.info("folds the log", pool=self.pool.name, snapshot=found is not None, open_runs=len(self.pool.runs))
+
+    def _watched(self) -> None:
+        end_where_hung(self._care, self._settings, at=lambda _loop: [f"{ATTENDED}{self.pool.at}"] if self.pool.at else [])
 
     def _restored(self, found: Snapshot | None) -> Pool | None:
         return self._care.restored(found, lambda state: loaded(state, self._empty()), shard=self._settings.pool)
@@ -173,6 +167,7 @@ class Dispatcher:
         await self._following.until(self._past, told="folds the log")
         self.pool.listens(now_us=steady_us())
         self._caught_up = True
+        gc.freeze()  # what is held from the start on is not looked through for cycles: who stands still for seconds loses the pool
         READY.set(1)
         figures = {"open_runs": len(self.pool.runs), "jobs": len(self.pool.entries), "took_s": round(time.monotonic() - began_s, 3)}
         log_line.info("follows", pool=self.pool.name, **figures)
@@ -300,6 +295,7 @@ class Dispatcher:
         What is not written within a second is decided anew: by then it may not be so.
         """
         decided_s = time.monotonic()
+        self._check()
         for decision in self._isolating(lambda: decide(self.pool, moment())):
             if not self.active:
                 return
@@ -320,9 +316,16 @@ class Dispatcher:
             try:
                 return work()
             except Exception as error:
-                if len(self._failing) == MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
+                if len(self._failing) >= MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
                     raise
                 self._put_aside(run_id, error)
+            finally:
+                self.pool.at = None
+
+    def _check(self) -> None:
+        """Puts runs aside over which dispatchers have hung again and again."""
+        for run_id in (self._care.condemned & self.pool.runs.keys()) - self.pool.aside:
+            self._put_aside(run_id, Permanent(ENDED, code="dispatching-hangs"))
 
     def _put_aside(self, run_id: str, error: Exception) -> None:
         """From now on nothing is decided of the run but that it has failed: others go on."""
@@ -381,8 +384,7 @@ class Dispatcher:
         """Writes a snapshot where something has changed since the last that was written to its end; its bytes are made in a thread."""
         changes = self.pool.changes
         if changes != self._saved:
-            taken, places = picture(self.pool), dict(self.pool.places.next)
-            await self._snapshots.save(self._settings.pool, places, await asyncio.to_thread(dumped, taken))
+            await self._snapshots.keep(self._settings.pool, self.pool.places.next, lambda: partial(dumped, picture(self.pool)))
             self._saved = changes
 
 

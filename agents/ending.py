@@ -8,11 +8,12 @@ import faulthandler
 import os
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
 import structlog
 
-from agents.care import Care
+from agents.care import ATTENDED, Care
 from infra.in_hand import leave_nothing
 from infra.pulse import PULSE
 from infra.settings import Settings
@@ -22,6 +23,7 @@ EVERY_S: Final = 1.0
 LATE_S: Final = 10.0
 IN_HAND: Final = asyncio.Event()  # a batch is being handled
 _watching = threading.Event()
+At = Callable[[asyncio.AbstractEventLoop], Sequence[str]]
 
 
 def crash(why: str) -> NoReturn:
@@ -36,14 +38,24 @@ def leave(code: int = CRASHED) -> NoReturn:
     os._exit(code)
 
 
-def end_where_hung(care: Care, settings: Settings) -> None:
-    """Begins a thread, one in a process, that ends it once what is in hand gets nowhere for too long, or its loop turns no more."""
+def task_of(loop: asyncio.AbstractEventLoop) -> Sequence[str]:
+    """What the task is at that the loop runs; nothing, where its name does not say."""
+    task = asyncio.current_task(loop)
+    return [task.get_name()] if task and task.get_name().startswith(ATTENDED) else []
+
+
+def end_where_hung(care: Care, settings: Settings, *, at: At = task_of) -> None:
+    """Begins a thread, one in a process, that ends it once what is in hand gets nowhere for too long, or its loop turns no more.
+
+    `at`: what the loop is at, beside records.
+    """
     if not _watching.is_set():
         _watching.set()
-        threading.Thread(target=_watch, args=(care, settings.hang_s, asyncio.get_running_loop()), name="hung", daemon=True).start()
+        watched = care, settings.hang_s, asyncio.get_running_loop(), at
+        threading.Thread(target=_watch, args=watched, name="hung", daemon=True).start()
 
 
-def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> None:
+def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop, at: At) -> None:
     """Looks every second, until the loop is closed. Of a process that was stopped itself (SIGSTOP) none of that time counts.
 
     Where a library holds Python's lock this thread looks no more: the process then ends in twice the time.
@@ -65,7 +77,7 @@ def _watch(care: Care, longest_s: float, loop: asyncio.AbstractEventLoop) -> Non
         faulthandler.cancel_dump_traceback_later()
         _watching.clear()
         return
-    care.hung(longest_s)
+    care.hung(longest_s, at=at(loop) if still_s > longest_s else ())
     crash(why)
 
 

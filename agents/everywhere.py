@@ -118,8 +118,7 @@ class Everywhere(Generic[S]):
         """Writes a snapshot, where something has changed since the last that was written to its end."""
         changes = self._changes
         if changes != self._saved:
-            offsets, write = dict(self._next), self._fold.dumping(self.state)
-            await self._snapshots.save(SHARD, offsets, await asyncio.to_thread(write))
+            await self._snapshots.keep(SHARD, self._next, lambda: self._fold.dumping(self.state))
             self._saved = changes
 
     @asynccontextmanager

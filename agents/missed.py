@@ -16,12 +16,11 @@ from schemas.requests import CancellationRequested, EvaluationRequested
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, RunState
 from schemas.trust import DeadLettered
-from streams.runs import TERMINAL
+from streams.runs import PASSED, TERMINAL
 from streams.settling.used import ENDED
 from streams.topics import JOB_STATUS, JOBS_PLANNED, NOT_SCORED, REQUEST_TIMINGS, REQUESTS, RUNS, SCORES, TOKEN_TIMINGS, Topic
 from streams.trust.stretches import run_of_key
 
-CODE: Final = "record-passed"
 BARE: Final = dict.fromkeys((
     "util_ratio", "memory_bytes", "power_w", "energy_uj", "temperature_c", "clock_hz", "throttle", "energy_range_uj", "idle_w",
     "processor_s",
@@ -57,7 +56,7 @@ def by_settler(record: Record, letter: DeadLettered) -> Sequence[Event]:
         case SampleScored() as score:
             return *_failed(record, letter), *_instead(score, value=None, parts_json=None, cluster=None, judge=None, sandbox=None)
         case SampleNotScored() as missing:
-            return _instead(missing, reason=CODE) or _failed(record, letter)
+            return _instead(missing, reason=PASSED) or _failed(record, letter)
         case ResourceRead() as reading:
             return _instead(reading, **BARE)
         case JobChanged() as report if report.agent_id and (report.state in ENDED or report.final):
@@ -93,7 +92,7 @@ def ended(record: Record, letter: DeadLettered, *states: RunState, service: str)
     return [
         RunChanged.model_validate(header | {
             "occurred_us": event.occurred_us if event else record.written_us, "producer": producer(service), "run_id": run_id,
-            "state": state, "reason_code": CODE, "message": f"{where}, and is a dead letter: {letter.message}"[:LONGEST_TOLD],
+            "state": state, "reason_code": PASSED, "message": f"{where}, and is a dead letter: {letter.message}"[:LONGEST_TOLD],
         })
         for state in states if run_id
     ]  # fmt: skip
@@ -104,7 +103,7 @@ def _of_run(record: Record, letter: DeadLettered, *, service: str) -> Sequence[E
     match record.event:
         case RunChanged(state="planned"):
             return _planless(record, letter, service=service)
-        case RunChanged() as change if change.state in TERMINAL and change.reason_code != CODE:
+        case RunChanged() as change if change.state in TERMINAL and change.reason_code != PASSED:
             return ended(record, letter, change.state, service=service)
     return _planless(record, letter, service=service) if undecoded(record, letter, RUNS) else ()
 
@@ -119,5 +118,5 @@ def _given_up(report: JobChanged, letter: DeadLettered) -> JobChanged:
     return JobChanged(
         occurred_us=report.occurred_us, producer=producer("agents.settle"), organisation_id=report.organisation_id,
         visibility=report.visibility, pool=report.pool, run_id=report.run_id, job_id=report.job_id, attempt=report.attempt, agent_id="",
-        incarnation=0, state="failed", final=True, error=JobError(code=CODE, message=letter.message, permanent=True),
+        incarnation=0, state="failed", final=True, error=JobError(code=PASSED, message=letter.message, permanent=True),
     )  # fmt: skip

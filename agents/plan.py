@@ -15,6 +15,7 @@ import structlog
 
 from agents.app import consume_sharded
 from agents.building import Building
+from agents.care import LONGEST_TOLD, Care, give_up
 from agents.missed import by_planner
 from agents.preparing import Preparing
 from agents.shards import Shards
@@ -27,8 +28,8 @@ from infra.settings import Settings
 from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
-from schemas.runs import RunChanged, RunState
-from streams import bounds
+from schemas.runs import Plan, RunChanged, RunState
+from streams import bounds, planning
 from streams.errors import Permanent
 from streams.quality import judging
 from streams.queue import limits, requests
@@ -37,7 +38,6 @@ from streams.runs import step
 from streams.topics import REQUESTS, RUNS, TOPICS, Topic
 from streams.trust.privacy import PRIVATE
 
-LONGEST_TOLD = 1000
 LONGEST_REASON = 10_000  # of a request that is refused; it may name every task that cannot run
 JOBS_AT_ONCE = 500
 AT_ONCE = 8  # requests in planning, one submitter's half of it at most; most of them wait for the builders
@@ -51,9 +51,10 @@ class Planning:
     version = requests.VERSION
     inputs: Sequence[Sequence[Topic]] = requests.INPUTS
 
-    def __init__(self, log: Log, preparing: Preparing) -> None:
+    def __init__(self, log: Log, preparing: Preparing, care: Care) -> None:
         self._log = log
         self._preparing = preparing
+        self._care = care
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._room = Turns(HELD)
         self._planning = Turns(AT_ONCE)
@@ -108,16 +109,19 @@ class Planning:
             self._busy.pop(run_id, None)
 
     async def _attend(self, state: Requests, asked: Asked, partition: int) -> None:
+        """Plans a request, or asks for its judgements. Raises: Permanent, where processes ended over it again and again."""
         record = await self._read(partition, asked.offset)
         if record and isinstance(record.event, EvaluationRequested):
-            await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
+            with self._care.at(record.event.run_id):
+                await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
-        """A request that breaks its planner is ended, in the error's words."""
-        record = await until_available(lambda: self._read(partition, asked.offset), what="kafka")
-        if record and isinstance(record.event, EvaluationRequested):
-            told = f"planning it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-            await self._end(record.event, asked, code="planning-broke", message=told)
+        """A request that breaks its planner is ended, in the error's words; one whose run has come to its end is a dead letter."""
+        record, why = await until_available(lambda: self._read(partition, asked.offset), what="kafka"), f"{type(error).__name__}: {error}"
+        if record and asked.state == "completed":
+            await give_up([(record, "cannot-judge", f"its judgements cannot be asked for: {why}"[:LONGEST_TOLD])], log=self._log)
+        elif record and isinstance(record.event, EvaluationRequested):
+            await self._end(record.event, asked, code="planning-broke", message=f"planning it failed: {why}"[:LONGEST_TOLD])
         state.open.pop(run_id, None)  # not before: until it is said, a snapshot holds it
 
     async def _end(self, request: EvaluationRequested, asked: Asked, *, code: str, message: str) -> None:
@@ -138,10 +142,13 @@ class Planning:
         try:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
-            pinned, facts = await self._preparing.brought(request)
+            async with self._care.attending(request.run_id):  # a model's files are read by libraries, here
+                pinned, facts = await self._preparing.brought(request)
             async with self._planning.of(asked.submitter):
                 plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
             bounds.check_plan(planned := _changed(request, "planned", plan=plan))
+            if asked.state is not None:
+                planning.check_again(await self._planned(request.run_id), plan)
         except Permanent as error:
             await self._end(request, asked, code=error.code, message=str(error)[:LONGEST_REASON])
             return
@@ -156,6 +163,12 @@ class Planning:
             ])  # fmt: skip
             asked.planned |= {job.job_id for job in some}
         log_line.info("planned", run_id=request.run_id, jobs=jobs.count, took_s=round(time.perf_counter() - started, 3))
+
+    async def _planned(self, run_id: str) -> Plan | None:
+        """The plan that counts: the first in the log."""
+        async with aclosing(self._log.of_key(RUNS, run_id.encode())) as records:
+            plans = [record.event.plan async for record in records if isinstance(record.event, RunChanged)]
+        return next(filter(None, plans), None)
 
     async def _judge(self, state: Requests, request: EvaluationRequested) -> None:
         """Asks for the judgements that a complete run's request wants; what was asked for before is not asked for again."""
@@ -185,7 +198,7 @@ async def main(settings: Settings) -> None:
         building = Building(log, processes=settings.build_processes, limit_s=settings.build_limit_s)
         try:
             building.prepare()
-            planning = Planning(log, Preparing(log, settings, building))
+            planning = Planning(log, Preparing(log, settings, building), Care("plan", log, settings))
             shards: Shards[Requests] = Shards(log, settings, worker="plan", fold=planning, tells=by_planner)
             await consume_sharded("plan", shards, log=log, settings=settings)
         finally:

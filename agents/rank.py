@@ -18,7 +18,8 @@ import structlog
 from agents.app import Assignable, consume, or_end
 from agents.care import LONGEST_TOLD, TWICE, Care, give_up
 from agents.everywhere import Everywhere
-from agents.ranked import Hangs, Ranked, ranked, ranked_apart
+from agents.ranked import Ranked, ranked, ranked_apart
+from infra.apart import Hangs
 from infra.kafka import Log, Record
 from infra.logging import frames
 from infra.metrics import BOARDS_FAILED
@@ -34,6 +35,7 @@ from streams.boards.reckoned import Reckoned
 from streams.topics import RESULTS, TOPICS, Topic
 
 RANK_EVERY_S = 0.25
+FAILED_REST_S = 60.0
 ROW_EVERY_S = 0.01  # a board of 1,000 models, some 190 kB (47 as the log holds it), every ten seconds at most
 log_line = structlog.get_logger()
 
@@ -118,7 +120,7 @@ class Ranker:
     async def _rank(self, name: str, books: Books) -> None:
         """Says how one board stands, where it does so otherwise: without those over which ranking breaks, which is told of each.
 
-        What cannot be ranked at all is told too, and holds up no other board.
+        What cannot be ranked at all is told too, holds up no other board, and is tried again: it may have been for want of memory.
         """
         started, rows = time.monotonic(), 0
         try:
@@ -136,6 +138,8 @@ class Ranker:
         except Exception:  # one board's: others go on
             BOARDS_FAILED.inc()
             log_line.exception("board cannot be ranked", board=name)
+            books.touched.add(name)
+            started -= FAILED_REST_S
         self._due[name] = again_s(started, time.monotonic(), rows=rows)
 
     async def _ranked(self, name: str, entries: Sequence[Entry], said: str | None) -> Ranked:

@@ -5,30 +5,23 @@ who is at fault is found without another end of the ranker, and other boards are
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
+from infra.apart import Hangs, watched
 from infra.identity import producer
 from infra.pools import alone
-from infra.pulse import Pulse
-from infra.silence import end_where_silent
 from schemas.results import RankingChanged
 from streams.boards.ranking import Board, Chosen, Entry, chosen, rank
 from streams.boards.reckoned import Reckoned
 from streams.boards.sound import Sound, sound
 from streams.bounds import held
-from streams.errors import Permanent, Unavailable
+from streams.errors import Unavailable
 
 ROWS_A_PART = 500  # some 400 kB
 Ranked = Sound[list[RankingChanged]]
-
-
-class Hangs(Permanent):
-    """Ranking gets nowhere, or ends its process."""
-
-    code = "ranking-hangs"
 
 
 def ranked(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> Ranked:
@@ -40,7 +33,7 @@ def ranked_apart(name: str, entries: Sequence[Entry], said: str | None, *, loop:
     """The same, each try in a process of its own, which ends where it gets nowhere for so long. For a thread beside the loop."""
 
     def tried(some: Sequence[Entry]) -> list[RankingChanged]:
-        trying = asyncio.run_coroutine_threadsafe(alone(partial(_watched, name, some, said, hang_s)), loop)
+        trying = asyncio.run_coroutine_threadsafe(alone(partial(watched, partial(_tried, name, some, said), hang_s)), loop)
         try:
             return trying.result()
         except BrokenProcessPool as error:
@@ -51,11 +44,9 @@ def ranked_apart(name: str, entries: Sequence[Entry], said: str | None, *, loop:
     return sound(entries, tried)
 
 
-def _watched(name: str, entries: Sequence[Entry], said: str | None, hang_s: float) -> list[RankingChanged]:
+def _tried(name: str, entries: Sequence[Entry], said: str | None, moved: Callable[[], None]) -> list[RankingChanged]:
     """What a process of its own does."""
-    pulse = Pulse()
-    end_where_silent(pulse, hang_s)
-    return _events(name, entries, said, Reckoned(moved=pulse.touch))
+    return _events(name, entries, said, Reckoned(moved=moved))
 
 
 def _events(name: str, entries: Sequence[Entry], said: str | None, known: Reckoned) -> list[RankingChanged]:

@@ -56,7 +56,7 @@ class Sealer:
         self._settings = settings
         self._snapshots = Snapshots(log, settings, processor="seal", version=VERSION)
         self._care = Care("seal", log, settings)
-        self._auditing = Auditing(log, settings)
+        self._auditing = Auditing(log, settings, self._care)
         self._keys: list[Key] = []
         self._ledger = Ledger(Chains())
         self._swept: Ends = {}
@@ -222,7 +222,8 @@ class Sealer:
             return  # another sealer was first
         try:
             if self._auditing.is_said(run_id, self._ledger, key):
-                await self._seal(run_id, run)
+                with self._care.at(run_id):
+                    await self._seal(run_id, run)
         except Temporary:
             raise
         except Exception as error:  # noqa: BLE001  # one run's: others go on
@@ -284,7 +285,7 @@ class Sealer:
     async def _save(self, before: asyncio.Task[None] | None, swept: Ends, told: Mapping[str, object]) -> None:
         if before:
             await before
-        await self._snapshots.save(SHARD, swept, await asyncio.to_thread(lambda: json.dumps(told).encode()))
+        await self._snapshots.keep(SHARD, swept, lambda: lambda: json.dumps(told).encode())
 
 
 async def main(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import structlog
 
 from agents import unread
-from agents.aggregating import Aggregating
+from agents.aggregating import Aggregating, gathered
 from agents.app import consume_sharded, or_end
 from agents.asking_again import Waiting, ask_again, in_vain, is_due
 from agents.care import TWICE, Care, give_up
@@ -33,7 +33,6 @@ from schemas.results import PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import RunChanged, RunState
 from schemas.settled import LeftOut, RunSettled
 from streams.errors import Permanent, Temporary
-from streams.quality.scores import Key, TaskScores
 from streams.settling import results
 from streams.settling.dumping import VERSION, dumped, loaded, pictured
 from streams.settling.runs import INPUTS, OpenRuns, Run
@@ -147,27 +146,30 @@ class Settling:
             task.cancel()
 
     async def _settling(self, state: Here, run_id: str, partition: int) -> None:
-        """Settles a run until nothing new is known of it. What cannot be said of it is its own failure, and nobody else's."""
+        """Settles a run until nothing new is known of it: also of what is read while that it cannot be settled is being said."""
         try:
             while run_id in state.touched:
                 state.touched.discard(run_id)
                 if run := state.runs.runs.get(run_id):
                     await self._settled(state, run, partition)
-        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
-            log_line.error("cannot be settled", run_id=run_id, error=frames(error))
-            await self._failed(state, run_id, error, partition)
         finally:
             state.busy.pop(run_id, None)
 
     async def _settled(self, state: Here, run: Run, partition: int) -> None:
-        await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
+        """Settles a run. What cannot be said of it is its own failure, and nobody else's."""
+        try:
+            await until_available(lambda: self._settle(state, run, partition), what="what a run's results are made from")
+        except Exception as error:  # noqa: BLE001  # one run's: it is told, and others go on
+            log_line.error("cannot be settled", run_id=run.run_id, error=frames(error))
+            if run.run_id in state.runs.runs:
+                await self._failed(state, run, error, partition)
 
-    async def _failed(self, state: Here, run_id: str, error: Exception, partition: int) -> None:
+    async def _failed(self, state: Here, run: Run, error: Exception, partition: int) -> None:
         """Says that a run has failed; of one that was over, of which not even that can be its result, by a dead letter of its plan."""
-        run, told = state.runs.runs.get(run_id), f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
-        if run is not None and not run.over:
+        told = f"its results cannot be worked out: {type(error).__name__}: {error}"[:LONGEST_TOLD]
+        if not run.over:
             await self._tell(state, run, results.changed(run, "failed", stamp=producer(STAMP), code="cannot-settle", message=told))
-        elif run is not None and run.planned_at is not None:
+        elif run.planned_at is not None:
             plan = self._log.read_span(RUNS, partition=partition, first=run.planned_at, last=run.planned_at)
             async with aclosing(plan) as records:
                 await give_up([(record, "cannot-settle", told) async for record in records], log=self._log)
@@ -188,7 +190,7 @@ class Settling:
             await self._tell(state, run, results.changed(run, "completed", stamp=producer(STAMP)))
         if not run.over or (run.state == "completed" and not run.complete):
             return
-        if run.final and await unread.reports(self._log, run.run_id, partition=partition, read=self.next_of(partition)):
+        if run.final and await unread.awaited(self._log, run, partition=partition, read=self.next_of(partition)):
             return
         # What was folded while figures were worked out is taken in first: a final result is said once.
         if run.run_id not in state.touched:
@@ -242,7 +244,7 @@ class Settling:
         built, scores = await self._builds.of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
         size = _size(run, task)
-        parts, groups = await self._beside(run, partial(_gathered, scores, results.means(planned)), size=size)
+        parts, groups = await self._beside(run, partial(gathered, scores, results.means(planned)), size=size)
         known = await self._aggregating.all_of(
             built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
         )
@@ -297,7 +299,9 @@ class Settling:
             stop = results.stopped(run, task, stamp=producer(STAMP))
         if stop:
             await self._write(stop)
-            run.take(stop)
+            async for said in self._log.of_key(STOPS, run.run_id.encode()):  # another worker's may lie before it
+                if isinstance(said.event, TaskStopped):
+                    run.take(said.event)
             log_line.info("task stopped", run_id=run.run_id, task=task, samples=stop.samples, planned=stop.planned)
 
     async def progress(self, states: Callable[[], Iterable[Here]]) -> None:
@@ -375,12 +379,6 @@ def _size(run: Run, task: str) -> int:
     """How many samples a task has, repeats and all."""
     planned = run.planned(task)
     return planned.samples * planned.repeats if planned else 0
-
-
-def _gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:
-    """What a task's own functions aggregate, and which of it belong together."""
-    parts = scores.parts(means=means)
-    return parts, {key: scores.groups(key) for key in parts}
 
 
 def _unread(_partition: int) -> Ends:

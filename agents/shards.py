@@ -20,7 +20,6 @@ import structlog
 
 from agents.care import Care, Tells, waits_for_nothing
 from infra.kafka import Ends, Log, Place, Record
-from infra.logging import frames
 from infra.partitioning import partition_for
 from infra.settings import Settings
 from infra.snapshots import Snapshots
@@ -211,10 +210,7 @@ class Shards(Generic[S]):
     async def _written(self, shard: Shard[S], offsets: Ends, write: Callable[[], bytes], *, began_s: float) -> None:
         """Writes a shard, after those before it: of two of one shard the later stays."""
         async with self._turn:
-            try:
-                await self._snapshots.save(str(shard.partition), offsets, await asyncio.to_thread(write))
-            except Exception as error:  # noqa: BLE001  # a cache: whatever keeps it from being written costs a line in the log
-                log_line.error("snapshot not written", shard=shard.partition, error=frames(error))
+            await self._snapshots.keep(str(shard.partition), offsets, lambda: write)
         shard.saved_s = time.monotonic()
         shard.took_s = shard.saved_s - began_s
 

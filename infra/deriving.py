@@ -7,39 +7,38 @@ are audited beside it: what each holds must be what the log gives up to where it
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from infra.apart import Apart
 from infra.builds import Builds
-from infra.harness.aggregating import Aggregated, aggregated
-from infra.identity import producer
-from infra.kafka import Ends, Log, Record
+from infra.kafka import Ends, Log, Place, Record
 from infra.partitioning import partition_for
+from infra.recomputing import STAMP, Ways, recomputed
 from infra.settings import Settings
 from infra.snapshot_audit import Audit, folded, place_of, telling
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
-from schemas.runs import PlannedTask
 from schemas.settled import LeftOut, RunSettled
+from schemas.trust import DeadLettered
 from streams.boards.books import Books
-from streams.boards.ranking import Board, chosen, rank
+from streams.boards.ranking import Board, Entry, chosen, rank
+from streams.boards.reckoned import Reckoned
 from streams.boards.sound import sound
 from streams.errors import Invalid
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
-from streams.quality.scores import Aggregate, Key, TaskScores
 from streams.settling import results
 from streams.settling.attempts import unfolded
 from streams.settling.documents import unpacked
-from streams.settling.runs import INPUTS, Run
-from streams.topics import COSTS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES, Topic
+from streams.settling.runs import INPUTS
+from streams.topics import COSTS, DEAD_LETTERS, ENVIRONMENTS, PERFORMANCE, PRICES, RANKINGS, RESULTS, RETRACTIONS, RUN_SCORES, Topic
 
 SAID = (RUN_SCORES, PERFORMANCE, RESULTS, COSTS)
-STAMP = producer("replay")
 MOST_TOLD = 20
 E = TypeVar("E", bound=Event)
 Told = Callable[[str], None]
@@ -138,11 +137,13 @@ async def recompute(log: Log, settings: Settings, *, told: Told, run_id: str | N
     derived = Derived(run_id=run_id)
     book, environments = await _rates(log)
     count = (await log.partitions([RESULTS]))[RESULTS.name]
-    for partition in range(count) if run_id is None else [partition_for(run_id.encode(), count)]:
-        told(f"deriving partition {partition} of {count}")
-        await _partition(log, settings, partition, derived, book=book, environments=environments)
+    with Ways.of(settings) as ways:
+        for partition in range(count) if run_id is None else [partition_for(run_id.encode(), count)]:
+            told(f"deriving partition {partition} of {count}")
+            await _partition(log, settings, partition, derived, book=book, environments=environments, ways=ways)
+        if run_id is None:
+            await _boards(log, derived, ways.apart)
     if run_id is None:
-        await _boards(log, derived)
         derived.snapshots += await Audit(log, settings, derived.differs).of_all()
     return derived
 
@@ -178,19 +179,21 @@ async def _said(log: Log, ends: Ends) -> dict[str, Event]:
 
 
 async def _partition(
-    log: Log, settings: Settings, partition: int, derived: Derived, *, book: PriceBook, environments: Mapping[str, EnvironmentSeen]
-) -> None:
+    log: Log, settings: Settings, partition: int, derived: Derived, *, book: PriceBook, environments: Mapping[str, EnvironmentSeen],
+    ways: Ways,
+) -> None:  # fmt: skip
     ends = {place: end for place, end in (await log.ends((*INPUTS, *SAID))).items() if place[1] == partition and end}
     measured = {topic.name for topic in INPUTS}
     runs = await folded(log, {place: end for place, end in ends.items() if place[0] in measured}, broken=derived.differs)
     said = await _said(log, {place: end for place, end in ends.items() if place[0] not in measured})
     builds = Builds(log)
+    broken = {one.run_id for one in said.values() if isinstance(one, RunSettled) and one.left_out}
     for run in [run for run in runs.runs.values() if run.plan and derived.concerns(run.run_id)]:
         if not run.final or (run.state == "completed" and not run.complete):
             derived.in_flight.append(run.run_id)
             continue
         with telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs):
-            async for kind, event in _recomputed(run, builds):
+            async for kind, event in recomputed(run, builds, ways, doubtful=run.state != "completed" or run.run_id in broken):
                 derived.hold(kind, event, said)
     _hold_costs(said, derived, book, environments)
     for kind, counts in _counting(said.values()):
@@ -232,48 +235,6 @@ def _counting(said: Iterable[Event]) -> Iterator[tuple[str, RunScored | RunSettl
     yield from (("costs", one) for one in costs.values())
 
 
-async def _recomputed(run: Run, builds: Builds) -> AsyncIterator[tuple[str, Event]]:
-    """What follows from a run, each with its kind."""
-    scores, missing = dict[str, RunScored](), list[LeftOut]()
-    for planned in run.plan.tasks if run.plan else ():
-        built = await builds.of(planned.build_id)
-        for found in run.each_standing(planned.task):
-            scoring = partial(_scored, run, planned, found, built.config_json if built else "{}")
-            if said := _where_it_can(scoring, planned.task, found[0], missing):
-                scores[planned.task] = said
-                yield "run_scores", said
-                break
-    works = [work for job_id in sorted(run.speeds) if (work := results.summarising(run, job_id, stamp=STAMP))]
-    speeds = [speed for work in works if (speed := _where_it_can(work, None, None, missing))]
-    for speed in speeds:
-        yield "performance", speed
-    yield "results", results.settled(run, scores, speeds[-1] if speeds else None, through={}, stamp=STAMP, missing=missing)
-
-
-def _scored(run: Run, planned: PlannedTask, found: tuple[str, TaskScores], config_json: str) -> RunScored | None:
-    parts = found[1].parts(means=results.means(planned))
-    known = {key: aggregated(config_json, key[1], told, found[1].groups(key)) for key, told in parts.items()}
-    return results.scored(run, planned.task, aggregate=_of(known), stamp=STAMP, taken=found)
-
-
-def _where_it_can(work: Callable[[], E | None], task: str | None, version: str | None, missing: list[LeftOut]) -> E | None:
-    """What comes of it; None where it breaks, which is then missing of the run, as it is where the run is settled."""
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001  # one run's: what it says of that is compared
-        missing.append(results.left_out(task, version, error))
-        return None
-
-
-def _of(known: Mapping[Key, Aggregated]) -> Aggregate:
-    def aggregate(key: Key, _parts: list[str]) -> tuple[float | None, float | None]:
-        if (found := known[key]).why:
-            raise Invalid(found.why, code="not-aggregated")
-        return found.value, found.stderr
-
-    return aggregate
-
-
 @dataclass(slots=True)
 class _Rankings:
     """What was said of each board last, and every part of it: by the digest of what it rests on."""
@@ -293,13 +254,9 @@ class _Rankings:
         return tuple(row for _, part in sorted(told.items()) for row in part.rows)
 
 
-async def _boards(log: Log, derived: Derived) -> None:
+async def _boards(log: Log, derived: Derived, apart: Apart) -> None:
     """The boards that follow from all results must be the newest that were said, with these rows."""
-    books, said = Books(whole=True), _Rankings()
-    async for record in _up_to_now(log, (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
-        if record.event:
-            with telling(f"{place_of(record)}: no board can use it", derived.differs):
-                books.fold(record.event)
+    (books, lost), said = await _books(log, derived), _Rankings()
     async for record in _up_to_now(log, (RANKINGS,)):
         if isinstance(record.event, RankingChanged):
             said.fold(record.event, offset=record.place.offset)
@@ -308,8 +265,44 @@ async def _boards(log: Log, derived: Derived) -> None:
     for name in sorted(newest.keys() - books.boards.keys()):
         derived.differs(f"rankings of {name}: it was said, and no run stands on it ({newest[name].event_id})")
     for name in sorted(books.boards):
-        if board := sound(books.entries(name), lambda some: rank(chosen(name, some))).made:  # noqa: B023  # it is called at once
-            _hold_board(board, newest.get(name), said, derived)
+        entries = books.entries(name)
+        with telling(f"rankings of {name} cannot be recomputed", derived.differs):
+            work = partial(_ranked, name, apart if any(entry.run.run_id in lost for entry in entries) else None)
+            if board := sound(entries, work).made:
+                _hold_board(board, newest.get(name), said, derived)
+
+
+async def _books(log: Log, derived: Derived) -> tuple[Books, set[str]]:
+    """All results, and the runs that their ranker gave up: ranking those may never come to an end."""
+    books, given_up, lost = Books(whole=True), await _given_up(log), set[str]()
+    async for record in _up_to_now(log, (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)):
+        if record.event:
+            with telling(f"{place_of(record)}: no board can use it", derived.differs):
+                books.fold(record.event)
+        if isinstance(record.event, RunSettled) and record.place in given_up:
+            lost.add(record.event.run_id)
+    return books, lost
+
+
+async def _given_up(log: Log) -> set[Place]:
+    """Where the results lie that are dead letters."""
+
+    def wanted(key: bytes | None, _place: Place) -> bool:
+        return (key or b"").startswith(RESULTS.name.encode())
+
+    letters = log.follow([DEAD_LETTERS], until=await log.ends([DEAD_LETTERS]), wanted=wanted)
+    async with aclosing(letters) as records:
+        found = [record.event async for record in records]
+    return {Place(one.topic, one.partition, one.offset) for one in found if isinstance(one, DeadLettered)}
+
+
+def _ranked(name: str, apart: Apart | None, entries: Sequence[Entry]) -> Board:
+    """The board of these; where one of them was given up, in a process that ends where it gets nowhere."""
+    return apart.of(partial(_ranked_by, name, entries)) if apart else _ranked_by(name, entries, lambda: None)
+
+
+def _ranked_by(name: str, entries: Sequence[Entry], moved: Callable[[], None]) -> Board:
+    return rank(chosen(name, entries), Reckoned(moved=moved))
 
 
 def _hold_board(board: Board, event: RankingChanged | None, said: _Rankings, derived: Derived) -> None:

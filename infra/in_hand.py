@@ -115,7 +115,10 @@ class InHand:
         if self._left:
             return
         try:
-            told = json.dumps([[one.near, list(one.keys)] for one in self.held if one.told and not self._waits]).encode()
+            # A thread of its own goes on while others wait.
+            told = json.dumps(
+                [[one.near, list(one.keys)] for one in self.held if one.told and not (self._waits and one.pulse is None)]
+            ).encode()
             if self._file is None:
                 self._file = _opened(self._path)
                 self._fault = os.open(self._path.with_suffix(FAULT), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

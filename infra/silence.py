@@ -3,7 +3,8 @@
 import faulthandler
 import os
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from infra.pulse import Pulse
 
@@ -11,13 +12,23 @@ SILENT = 70  # EX_SOFTWARE of sysexits.h
 LOOKS_S = 1.0
 
 
-def end_where_silent(pulse: Pulse, longest_s: float) -> None:
-    """Begins a thread that ends the process once the pulse is silent for so long; where code holds Python's lock, in twice the time."""
+@contextmanager
+def ending_where_silent(pulse: Pulse, longest_s: float) -> Iterator[None]:
+    """While it lasts, a thread ends the process once the pulse is silent for so long; where code holds Python's lock, in twice the time."""
+    over = threading.Event()
 
     def watch() -> None:
         while pulse.silent_s <= longest_s:
             faulthandler.dump_traceback_later(2 * longest_s, exit=True)
-            time.sleep(min(LOOKS_S, longest_s / 10))
+            if over.wait(min(LOOKS_S, longest_s / 10)):
+                faulthandler.cancel_dump_traceback_later()
+                return
         os._exit(SILENT)
 
-    threading.Thread(target=watch, name="silence", daemon=True).start()
+    watching = threading.Thread(target=watch, name="silence", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()

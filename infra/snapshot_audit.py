@@ -255,13 +255,13 @@ def _boards_of(books: Books) -> Parts:
         entries = books.entries(name)
         runs = [(replace(entry.run, documents={}, by_task={}), entry.tasks, entry.runs, entry.retracted) for entry in entries]
         told[f"board {name}"] = repr(runs)
-        told |= {f"scores of {entry.run.run_id}": _scores_of(entry, books) for entry in entries}
+        told |= {f"scores of {entry.run.run_id}": _scores_of(entry) for entry in entries}
     return told
 
 
-def _scores_of(entry: Entry, books: Books) -> str:
+def _scores_of(entry: Entry) -> str:
     """Which scorer said the scores of a run, and the values of its documents."""
-    versions = {task: one.scorer_version for task, one in books.scores[entry.run.run_id].items()}
+    versions = {task: one.scorer_version for task, one in entry.run.tasks.items()}
     columns = {task: (one.ordinals.tolist(), one.values.tolist(), one.clusters) for task, one in entry.run.documents.items()}
     return repr((sorted(versions.items()), sorted(columns.items())))
 

@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from infra.kafka import Ends, Log
+from infra.logging import frames
 from infra.settings import Settings
 from infra.storage import Storage
 from streams.errors import Unavailable
@@ -80,6 +81,17 @@ class Snapshots:
             await asyncio.to_thread(self._write, shard, cluster, offsets, state)
         except (OSError, Unavailable) as error:
             log_line.warning("snapshot not written", processor=self._processor, shard=shard, why=str(error))
+
+    async def keep(self, shard: str, offsets: Mapping[tuple[str, int], int], take: Callable[[], Callable[[], bytes]]) -> None:
+        """Writes the shard's snapshot: a picture of the state is taken now, its bytes are made in a thread.
+
+        It is a cache: whatever keeps it from being taken, made or written costs a line in the log, and ends nothing.
+        """
+        try:
+            offsets, write = dict(offsets), take()
+            await self.save(shard, offsets, await asyncio.to_thread(write))
+        except Exception as error:  # noqa: BLE001  # whoever starts next reads more of the log
+            log_line.error("snapshot not written", processor=self._processor, shard=shard, error=frames(error))
 
     def _read(self, shard: str) -> tuple[dict[str, Any], bytes]:
         header, _, body = self._storage.read(f"{self._processor}/{shard}").partition(b"\n")

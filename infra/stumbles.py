@@ -68,6 +68,11 @@ class Stumbles:
         """A process before this one ended over something, or near it."""
         return bool(self._before)
 
+    @property
+    def condemned(self) -> list[str]:
+        """All over which two processes before this one hung, or died."""
+        return [key for key, times in self._before.items() if times >= 2 * SURE]
+
     def note_hung(self, at: Sequence[str]) -> None:
         """The process hangs at one of these; where there are none, with what it has in hand."""
         self._note_held([Held(at)] if at else [one for one in self.hands.held if one.pulse is None], SURE)

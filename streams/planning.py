@@ -8,7 +8,7 @@ from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, PlannedTask
+from schemas.runs import Estimate, Plan, PlannedTask
 from streams import bounds, served
 from streams.engines import check_model, is_elsewhere, kind_of, read_options, wants_key
 from streams.errors import Invalid
@@ -284,6 +284,25 @@ def _job(request: EvaluationRequested, *, job_id: str, kind: str, need: Need) ->
         "budget": request.budget.model_dump(), "visibility": request.visibility, "no_truncation": request.no_truncation,
         "credential_ref": request.credential_ref if is_elsewhere(request.engine.name) else hub_credential(request),
     })  # fmt: skip
+
+
+def check_again(before: Plan | None, after: Plan) -> None:
+    """Raises: Invalid where a run whose plan is in the log would have its other jobs from another one: its figures would be of both."""
+    first, second = (_asked_by(plan) if plan else {} for plan in (before, after))
+    if before and (differs := [name for name, asked in second.items() if first.get(name) != asked]):
+        raise Invalid(
+            f"its planner ended before all of its jobs were in the log, and another {' and '.join(differs)} is here now: ask again",
+            code="planned-otherwise",
+        )
+
+
+def _asked_by(plan: Plan) -> dict[str, object]:
+    """What the jobs of a plan rest on, by its name."""
+    tasks = [(one.task, one.asked, one.samples, one.repeats, one.stopping, one.adaptive) for one in plan.tasks]
+    return {
+        "model": (plan.model, plan.model_sha), "tokenizer": (plan.tokenizer_sha, plan.chat_template_sha), "build of its tasks": tasks,
+        "number of jobs": (plan.jobs, plan.perf_requests),
+    }  # fmt: skip
 
 
 def run_of(job_id: str) -> str:

@@ -24,6 +24,7 @@ NEXT: Final[Mapping[RunState | None, frozenset[RunState]]] = MappingProxyType({
     "failed": frozenset(),
     "cancelled": frozenset(),
 })  # fmt: skip
+PASSED: Final = "record-passed"  # why a run ends of which somebody could not take a record in (agents/missed.py)
 TERMINAL: Final = frozenset(state for state, following in NEXT.items() if state is not None and not following)
 
 

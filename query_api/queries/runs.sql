@@ -16,9 +16,10 @@ WHERE ({state:String} = '' OR state = {state:String})
 SELECT * FROM run_states WHERE run_id = {run_id:String}
 
 -- name: unserved
-SELECT run_id, pool, (SELECT groupUniqArray(pool) FROM fact_dispatchers) AS served
-FROM fact_requests
-WHERE run_id IN {run_ids:Array(String)} AND pool NOT IN (SELECT pool FROM fact_dispatchers)
+SELECT run_id, pool, (SELECT groupUniqArray(pool) FROM fact_dispatchers) AS served, ifNull(heard.heard_us, 0) AS heard_us
+FROM fact_requests AS asked
+LEFT JOIN (SELECT pool, max(written_us) AS heard_us FROM fact_dispatcher_beats GROUP BY pool) AS heard USING (pool)
+WHERE run_id IN {run_ids:Array(String)} AND heard_us < toUnixTimestamp64Micro(now64(6)) - {silent_us:Int64}
 
 -- name: known
 SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT SELECT run_id FROM fact_runs WHERE run_id = {run_id:String}

@@ -17,7 +17,7 @@ from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
-from streams.boards.results import Result, ScoresSaid, result_of
+from streams.boards.results import Result, result_of
 from streams.boards.speeds import alike
 from streams.engines import is_elsewhere
 from streams.names import Names
@@ -33,13 +33,13 @@ class Books:
     """What boards are made from. `said`: board → the digest of what was said of it last; `touched`: those that may stand otherwise now.
 
     `whole`: also what counts no more is held; `past`: the runs that are forgotten; `stood`: board → how many runs of each model could stand
-    there.
+    there. `scores`: run → task and scorer version → its documents; of a run those that its result names count, and newer ones are held.
     """
 
     whole: bool = False
     results: dict[str, Result] = field(default_factory=dict)
     settled: dict[str, RunSettled] = field(default_factory=dict)
-    scores: dict[str, dict[str, ScoresSaid]] = field(default_factory=lambda: defaultdict(dict))
+    scores: dict[str, dict[tuple[str, str], Documents]] = field(default_factory=lambda: defaultdict(dict))
     environments: dict[str, EnvironmentSeen] = field(default_factory=dict)
     retracted: dict[str, RunRetracted] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
@@ -80,12 +80,17 @@ class Books:
             self.touched |= {name for name, on in self._on.items() if there & set(on.values())}
 
     def _score(self, event: RunScored, documents: Documents) -> None:
-        """A newer scorer's scores take the place of an older one's; of one scorer's the first count. Raises: Invalid, and holds nothing."""
+        """Of one scorer's scores the first count; which scorer's do, its run's result says. Raises: Invalid, and holds nothing."""
         unpacked(documents)
-        known = self.scores[event.run_id].get(event.task)
-        if known is None or event.scorer_version > known.scorer_version:
-            self.scores[event.run_id][event.task] = ScoresSaid(event.scorer_version, documents)
+        which, known = (event.task, event.scorer_version), self.scores.get(event.run_id, {})
+        if which not in known and not self.counts_no_more(event.run_id) and not self._is_older(event.run_id, *which):
+            self.scores[event.run_id][which] = documents
             self._join(event.run_id)
+
+    def _is_older(self, run_id: str, task: str, version: str) -> bool:
+        """The run's result names a newer scorer of that task."""
+        settled = self.settled.get(run_id)
+        return settled is not None and any(one.task == task and one.scorer_version > version for one in settled.tasks)
 
     def _settle(self, event: RunSettled) -> None:
         known = self.settled.get(event.run_id)
@@ -96,6 +101,8 @@ class Books:
             self._touch(self.results[event.run_id])
         else:
             self.settled[event.run_id] = self._kept(event)
+            for which in [which for which in self.scores.get(event.run_id, ()) if self._is_older(event.run_id, *which)]:
+                del self.scores[event.run_id][which]
             self._join(event.run_id)
         self._forget_past([event.run_id])
 
@@ -129,15 +136,16 @@ class Books:
         return self._alike.get(same) or self._alike.setdefault(same, boards_of(result))
 
     def _join(self, run_id: str) -> None:
-        """A run stands on boards once its result is here and every score that it names."""
+        """A run stands on boards once its result is here and every score that it names: until then as it stood before."""
         settled, scores = self.settled.get(run_id), self.scores.get(run_id, {})
         if settled and settled.plan and settled.plan.audit_of:
             if settled.final:
                 self._forget(run_id)  # what an audit says is held to the run, and ranks nobody
             return
-        if settled is None or any(task.task not in scores for task in settled.tasks):
+        named = {one.task: (one.task, one.scorer_version) for one in settled.tasks} if settled else {}
+        if settled is None or any(which not in scores for which in named.values()):
             return
-        result = result_of(settled, scores)
+        result = result_of(settled, {task: scores[which] for task, which in named.items()})
         if result is None or not result.whole:
             return
         self._hold(result)

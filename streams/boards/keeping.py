@@ -16,11 +16,10 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.books import Books
 from streams.boards.ranking import FORMULA_VERSION
-from streams.boards.results import ScoresSaid
 from streams.names import Names
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES
 
-VERSION: Final = f"books-6 {FORMULA_VERSION}"
+VERSION: Final = f"books-7 {FORMULA_VERSION}"
 INPUTS: Final = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
 
@@ -40,8 +39,8 @@ def telling(books: Books, codec: Codec) -> Callable[[], bytes]:
             "environments": [_text(codec.encode(event)) for event in environments],
             "retracted": [_text(codec.encode(event)) for event in retracted],
             "scores": [
-                [run_id, task, one.scorer_version, {name: _text(value) for name, value in one.documents if value is not None}]
-                for run_id, own in scores for task, one in own.items()
+                [run_id, *which, {name: _text(value) for name, value in documents if value is not None}]
+                for run_id, own in scores for which, documents in own.items()
             ],
         }).encode()  # fmt: skip
 
@@ -56,7 +55,7 @@ def loaded(told: bytes, codec: Codec) -> Books:
     for payload in found["retracted"]:
         books.fold(codec.decode(b64decode(payload), RunRetracted))
     for run_id, task, version, documents in found["scores"]:
-        books.scores[run_id][task] = ScoresSaid(version, Documents(**{name: b64decode(value) for name, value in documents.items()}))
+        books.scores[run_id][task, version] = Documents(**{name: b64decode(value) for name, value in documents.items()})
     tasks = [PlannedTask.model_validate(task) for task in found["tasks"]]
     for payload, planned, past in found["runs"]:
         event = _settled(codec.decode(b64decode(payload), RunSettled), (tasks[number] for number in planned))

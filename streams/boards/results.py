@@ -12,14 +12,6 @@ from streams.settling.documents import Columns, unpacked
 
 
 @dataclass(frozen=True, slots=True)
-class ScoresSaid:
-    """What boards need of a task's scores: which scorer said them, and the main metric of every document."""
-
-    scorer_version: str
-    documents: Documents
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """A run that has completed. `model`: what makes two runs runs of one model; a run that judges is about the model that it judges.
 
@@ -66,8 +58,8 @@ class Result:
         return all(planned.task in self.tasks and planned.task in self.documents for planned in self.plan.tasks)
 
 
-def result_of(settled: RunSettled, scores: Mapping[str, ScoresSaid]) -> Result | None:
-    """The result of a completed run; None of any other. `scores`: what was said of its tasks."""
+def result_of(settled: RunSettled, scores: Mapping[str, Documents]) -> Result | None:
+    """The result of a completed run; None of any other. `scores`: task → its documents, by the scorer that the result names."""
     if settled.state != "completed" or settled.plan is None:
         return None
     return Result(
@@ -83,7 +75,7 @@ def result_of(settled: RunSettled, scores: Mapping[str, ScoresSaid]) -> Result |
         environments=settled.environments,
         tasks={task.task: task for task in settled.tasks},
         speed={figure.metric: figure for figure in settled.speed},
-        documents={task: unpacked(said.documents) for task, said in scores.items()},
+        documents={task: unpacked(documents) for task, documents in scores.items()},
         served_elsewhere=settled.served_elsewhere,
         by_task={planned.task: planned for planned in settled.plan.tasks},
     )

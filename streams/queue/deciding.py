@@ -55,6 +55,7 @@ def _stops(pool: Pool, now: Moment) -> Iterator[Step]:
     for run_id, limit in pool.limits.items():
         if limit.at_us <= now.utc_us and run_id not in asked and run_id not in pool.aside:
             run = pool.runs[run_id]
+            pool.at = run_id
             told = stopped(limit.said, [pool.entries[job_id] for job_id in run.job_ids])
             yield Step(run_id, run.organisation_id, "cancelled", limit.code, told, run.visibility)
 
@@ -148,8 +149,11 @@ def _free(pool: Pool, now: Moment) -> list[AgentBeat]:
 
 
 def _decided(pool: Pool, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Those of runs of which something is decided."""
-    return (entry for entry in entries if entry.run_id not in pool.aside)
+    """Those of runs of which something is decided; `pool.at` says which is looked at."""
+    for entry in entries:
+        if entry.run_id not in pool.aside:
+            pool.at = entry.run_id
+            yield entry
 
 
 def waits(pool: Pool, now: Moment) -> list[Delay]:

@@ -95,8 +95,9 @@ def reasons(
     order = served(fitting, running=running, now_us=now_us, policy=policy)
     for ahead, (_, item) in enumerate(islice(order, FARTHEST)):
         found.setdefault(item.job.run_id, busy(ahead))
+    far = busy(FARTHEST + 1)  # most of them: worked out once
     for item in (item for line in fitting for item in line.queue):
-        found.setdefault(item.job.run_id, busy(FARTHEST + 1))
+        found.setdefault(item.job.run_id, far)
     return found
 
 

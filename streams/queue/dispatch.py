@@ -46,7 +46,7 @@ class Pool:
     """What a dispatcher knows of its pool. `lease_us`: silence after which a lease is lost; `max_attempts` of a job.
 
     `changes` counts what was folded, heartbeats aside; `since_us` is when this process began to listen, on its steady clock. `aside` are
-    runs of which nothing is decided, for over their state it breaks.
+    runs of which nothing is decided, for over their state it breaks; `at` is the run that deciding looks at just now.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Pool:
     since_us: int = 0
     fruitless: object = None
     aside: set[str] = field(default_factory=set)
+    at: str | None = None
     _unweighed: set[str] = field(default_factory=set)
 
     def fold(self, event: Event, *, at: At, offset: int, written_us: int, at_us: int) -> None:
@@ -264,6 +265,7 @@ class Pool:
         """Brings the limits of runs up to what was told since."""
         for run_id in (self._unweighed & self.runs.keys()) - self.aside:
             run = self.runs[run_id]
+            self.at = run_id
             found = [limit for limit in (limit_of(run.budget, started_us=run.started_us), self._money_limit(run)) if limit]
             if found and run.job_ids:
                 self.limits[run_id] = min(found)

@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, ValuesView
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 
 from schemas.jobs import Job, Need
 from schemas.requests import ModelRef
@@ -67,6 +68,7 @@ class Lines:
     def __init__(self) -> None:
         self._lines: dict[LineKey, Line] = {}
         self._served_us: dict[LineKey, int] = {}
+        self._oldest: list[tuple[int, str, LineKey]] = []  # a heap of them, with what they were before
         self._keys: dict[str, tuple[LineKey, Waiting]] = {}
         self.version = 0
 
@@ -110,12 +112,19 @@ class Lines:
 
     def served(self, key: LineKey, *, at_us: int) -> None:
         """A job of the line was given an agent; of several times the latest counts."""
-        self._served_us[key] = max(self._served_us.get(key, 0), at_us)
+        before, at_us = self._served_us.get(key), max(0, at_us)
+        if before is not None and at_us <= before:
+            return
+        self._served_us[key] = at_us
+        heappush(self._oldest, (at_us, repr(key), key))
         if key in self._lines:
-            self._lines[key].served_us = self._served_us[key]
-        if len(self._served_us) > MARKS:
-            oldest = min(self._served_us, key=lambda known: (self._served_us[known], repr(known)))
-            del self._served_us[oldest]
+            self._lines[key].served_us = at_us
+        while len(self._served_us) > MARKS:
+            then_us, _, oldest = heappop(self._oldest)
+            if self._served_us.get(oldest) == then_us:  # else it was served again
+                del self._served_us[oldest]
+        if len(self._oldest) > 4 * MARKS:
+            self._oldest = sorted(one for one in self._oldest if self._served_us.get(one[2]) == one[0])
 
     @property
     def marks(self) -> dict[LineKey, int]:

@@ -20,7 +20,7 @@ from streams.planning import is_perf, run_of
 from streams.quality import stopping
 from streams.quality.scores import TaskScores, settled_by
 from streams.queue.bits import count, union
-from streams.runs import TERMINAL, step
+from streams.runs import PASSED, TERMINAL, step
 from streams.settling.attempts import unfolded
 from streams.settling.closed import Closed, Through
 from streams.settling.used import Used
@@ -61,7 +61,8 @@ class Run:
     """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
 
     `planned_at` is the offset of its plan; `asked` that somebody wants it to stop; `answered` the samples of each job that its agents say
-    to have answered, a bitset; `heard` the steps that were told of it. `before` is its last result, where it is scored anew.
+    to have answered, a bitset; `heard` the steps that were told of it. `before` is its last result, where it is scored anew. `lacks`: of
+    what was said of it something could not be taken in, so that what is here may never be all.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class Run:
     used: Used = field(default_factory=Used)
     stops: dict[str, TaskStopped] = field(default_factory=dict)
     before: RunSettled | None = None
+    lacks: bool = False
 
     @property
     def over(self) -> bool:
@@ -106,9 +108,11 @@ class Run:
 
     def each_complete(self, task: str) -> list[tuple[str, TaskScores]]:
         """The task's complete scores under every scorer version that has them, the newest first."""
-        expected = self.expected(task)
-        done = [(version, self.counting(task, scores)) for (name, version), scores in self.scores.items() if name == task]
-        done = [(version, scores) for version, scores in done if expected is not None and scores.complete(expected)]
+        if (expected := self.expected(task)) is None:
+            return []
+        # What counts of a task that may stop is found in seconds for a long one: not while even all of it is too little.
+        enough = [(version, scores) for (name, version), scores in self.scores.items() if name == task and scores.complete(expected)]
+        done = [(version, counting) for version, scores in enough if (counting := self.counting(task, scores)).complete(expected)]
         return sorted(done, key=lambda found: found[0], reverse=True)
 
     def each_standing(self, task: str) -> list[tuple[str, TaskScores]]:
@@ -150,10 +154,13 @@ class Run:
 
     @property
     def final(self) -> bool:
-        """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered and read is here."""
-        if not self.over or self.used.open or self.used.awaited:
+        """It is over, and nothing more is awaited of it: no attempt may report any more, and all that was answered and read is here.
+
+        Of one that lacks something nobody knows what is all.
+        """
+        if not self.over or self.used.open or (self.used.awaited and not self.lacks):
             return False
-        return self.plan is None or self.settled_samples >= sum(map(count, self.answered.values()))
+        return self.plan is None or self.lacks or self.settled_samples >= sum(map(count, self.answered.values()))
 
     @property
     def settled_samples(self) -> int:
@@ -306,6 +313,7 @@ def _report(run: Run, event: JobChanged) -> None:
 
 
 def _change(run: Run, change: RunChanged, offset: int | None) -> None:
+    run.lacks |= change.reason_code == PASSED
     if change.state not in run.heard:
         run.state = step(run.state, change.state)
     run.heard.add(change.state)

@@ -130,6 +130,11 @@ class Used:
             sum(one.count for one in self.came.get(which, {}).values()) < attempt.readings for which, attempt in self.attempts.items()
         )
 
+    @property
+    def cut_off(self) -> bool:
+        """Of an attempt nobody says how many readings it has: it has not ended by itself."""
+        return any(not attempt.ended for attempt in self.attempts.values())
+
     def told(self) -> tuple[AttemptUsed, ...]:
         """The attempts as they are said, in the order of job, attempt and agent."""
         return tuple(self._told(which) for which in sorted(self.attempts, key=lambda which: (which[0], which[2], which[1])))

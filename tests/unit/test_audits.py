@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.auditing import Auditing
+from agents.care import Care
 from agents.judged import Judging
 from agents.seal import Sealer
 from infra.builds import Builds
@@ -600,7 +601,8 @@ def test_an_audit_waits_for_the_seal_of_its_run() -> None:
     loaded(json.loads(json.dumps(dumped(ledger))), again_read)
     key = Key(raw(KEY), KEY, active=True)
     for one in (ledger, again_read):
-        auditing = Auditing(cast("Log", InMemory()), Settings())
+        log = cast("Log", InMemory())
+        auditing = Auditing(log, Settings(), Care("seal", log, Settings()))
         assert (auditing.is_said(R, one, key), auditing.is_said(A, one, key)) == (True, False)
 
 

@@ -4,10 +4,12 @@ import pytest
 
 from schemas.jobs import AgentBeat, Device, JobError, Need
 from schemas.runs import RunDelayed
+from streams.queue import delays
 from streams.queue.clocks import Moment
-from streams.queue.delays import AGAIN_US, GRACE_US, Delay, Delays, Reason, busy, lack
-from streams.queue.queueing import GIB
-from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released
+from streams.queue.delays import AGAIN_US, FARTHEST, GRACE_US, Delay, Delays, Reason, busy, lack, reasons
+from streams.queue.lines import lines_of
+from streams.queue.queueing import GIB, USUAL
+from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ran, released, waiting
 from tests.runs import run_named
 
 DEVICE = Device(uuid="d", name="d", memory_bytes=1)
@@ -72,6 +74,24 @@ def test_a_run_that_waits_behind_others_says_how_many() -> None:
         Delay(second, Reason("busy", "a free agent; 1 job is ahead", 1)),
         Delay(third, Reason("busy", "a free agent; it is next", 0)),
     ]
+
+
+def test_the_place_of_the_first_thousand_alone_is_worked_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many wait: it is done each second, on the loop by which the dispatcher says that it lives."""
+    worked_out = list[int]()
+
+    def counted(ahead: int) -> Reason:
+        worked_out.append(ahead)
+        return busy(ahead)
+
+    monkeypatch.setattr(delays, "busy", counted)
+    told = lines_of([waiting(f"{run_named(n)}/t/0/0", n, run=run_named(n)) for n in range(FARTHEST + 1000)])
+    found = reasons(told, pool="p", alive=[beat("a")], running={}, now_us=0, policy=USUAL)
+    assert [found[run_named(n)].waits_for for n in (0, FARTHEST + 999)] == [
+        "a free agent; it is next",
+        "a free agent; more than 1000 jobs are ahead",
+    ]
+    assert len(worked_out) == FARTHEST + 1
 
 
 def test_a_run_that_waits_for_its_next_attempt_says_why() -> None:

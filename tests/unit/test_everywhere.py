@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 from agents.everywhere import SHARD, Everywhere
 from infra.kafka import Log, Place, Record
@@ -66,3 +67,27 @@ def test_a_snapshot_that_was_cut_off_is_written_at_the_end(tmp_path: Path) -> No
         return found.state if found else None
 
     assert asyncio.run(act(log)) == b"1"
+
+
+def test_a_snapshot_that_cannot_be_made_ends_nobody(tmp_path: Path) -> None:
+    """It is a cache: the next one may be made again."""
+    settings, fold = Settings(home=tmp_path), Counting()
+    log, failing = There(settings, client_id="test"), [1]
+
+    def short(state: list[Record]) -> Callable[[], bytes]:
+        if failing.pop():
+            raise MemoryError
+        return lambda: str(len(state)).encode()
+
+    async def act() -> list[bytes | None]:
+        fold.dumping, found = short, list[bytes | None]()  # type: ignore[method-assign]
+        everywhere = Everywhere(cast("Log", log), settings, worker="p", fold=fold)
+        for more in (1, 0):
+            failing.append(more)
+            await everywhere._take(Record(Place(PRICES.name, 0, 6), None, b"", 0, price("cpu_hour", 1.0, unit="core-hour")))
+            await everywhere.save()
+            snapshot = await Snapshots(cast("Log", log), settings, processor="p", version=fold.version).load(SHARD)
+            found.append(snapshot.state if snapshot else None)
+        return found
+
+    assert asyncio.run(act()) == [None, b"2"]

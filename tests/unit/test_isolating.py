@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from agents.dispatch import Dispatcher
+from agents.ending import CRASHED
 from infra.kafka import Ends, Log
 from infra.settings import Settings
-from schemas.jobs import DispatcherTook, JobReleased
+from infra.stumbles import SURE, Stumbles
+from schemas.event import Event
+from schemas.jobs import DispatcherTook, JobError, JobReleased
 from schemas.requests import Budget
 from schemas.runs import RunChanged
+from streams.queue import leases
 from streams.queue.clocks import Moment
 from streams.queue.deciding import at_fault, decide, tidy, waits
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Cancel, Release
+from streams.queue.leases import Cancel, Lease, Release
 from tests.in_memory import InMemory
+from tests.lives import ended
 from tests.pool import SECOND, STAMP, Told, beat, job, planned, ran, released
 from tests.runs import run_named
 
@@ -98,9 +104,9 @@ class Read:
             self._next[at] = len(records)
 
 
-def active(memory: InMemory, told: Told) -> Dispatcher:
+def active(memory: InMemory, told: Told, settings: Settings | None = None) -> Dispatcher:
     """A dispatcher that has the pool."""
-    dispatcher = Dispatcher(cast("Log", memory), Settings())
+    dispatcher = Dispatcher(cast("Log", memory), settings or Settings())
     dispatcher.pool, dispatcher._partitions, dispatcher._acts, dispatcher._term = told.pool, 4, True, 0
     dispatcher._following = cast("Any", Read(memory, told))
     told.pool.succession.fold(DispatcherTook(occurred_us=1, producer=STAMP, pool="default", nonce="n"), offset=0, at_us=1)
@@ -135,3 +141,33 @@ def test_a_dispatcher_says_that_the_run_has_failed_and_leases_the_others(broken:
     assert failed.message is not None and failed.message.startswith("its jobs cannot be dispatched: ")
     assert {one.run_id for one in said if isinstance(one, JobReleased)} == {ONE, OTHER}
     assert BROKEN not in told.pool.runs and BROKEN in told.pool.over and told.pool.aside == set()
+
+
+def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stands still as deciding looks at it: which it is the watching thread tells."""
+    settings, once = Settings(home=tmp_path, hang_s=0.5), leases.final_error
+    told = three(broken=lambda _pool: None)
+    for run in (ONE, BROKEN, OTHER):
+        told.tell(released(job(f"{run}/t/0/0", run=run), agent=run), at_us=1)
+
+    def hanging(lease: Lease, *, max_attempts: int) -> JobError | None:
+        while lease.agent_id == BROKEN:
+            pass
+        return once(lease, max_attempts=max_attempts)
+
+    async def act() -> list[Event]:
+        memory = InMemory()
+        dispatcher = active(memory, told, settings)
+        dispatcher._watched()
+        await dispatcher._decide(tells=False)
+        return [record.event for records in memory.records.values() for record in records if record.event]
+
+    monkeypatch.setattr("streams.queue.deciding.final_error", hanging)
+    monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
+    for starts in (1, 2):
+        assert ended(act) == CRASHED
+        assert Stumbles(settings, worker="dispatch-default").hangs(f"attended {BROKEN}") == starts * SURE
+    said = asyncio.run(act())
+    (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
+    assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
+    assert "the processor hung, died or was killed over it again and again" in (failed.message or "")

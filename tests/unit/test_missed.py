@@ -29,6 +29,7 @@ from schemas.trust import DeadLettered
 from streams.errors import Permanent
 from streams.queue.dispatch import Pool
 from streams.runs import state_of
+from streams.settling.dumping import dumped, loaded
 from streams.settling.runs import OpenRuns
 from streams.topics import DEAD_LETTERS, NOT_SCORED, RUNS, topic_of
 from tests.in_memory import InMemory
@@ -123,9 +124,9 @@ def test_a_run_has_failed_of_which_a_score_is_passed_and_its_result_is_final() -
     runs, (failed, bare) = OpenRuns(), passed(InMemory(), scored(R, 1, 0.5, metrics=2), tells=by_settler)
     for event in (PLANNED, scored(R, 1, 1.0, metric="f1", metrics=2), report("finished", 20, done=1), failed):
         runs.fold(event)
-    assert runs.runs[R].state == "failed" and not runs.runs[R].final
+    assert runs.runs[R].state == "failed" and runs.runs[R].settled_samples == 0
     runs.fold(bare)
-    assert runs.runs[R].final
+    assert runs.runs[R].final and runs.runs[R].settled_samples == 1
     assert isinstance(bare, SampleScored) and (bare.value, bare.metric, bare.event_id) == (None, "acc", scored(R, 1, 0.5).event_id)
     assert [type(one) for one in passed(InMemory(), bare, tells=by_settler)] == [RunChanged]
 
@@ -212,6 +213,18 @@ def test_of_what_hangs_whoever_decodes_it_the_key_names_the_run(event: Event, te
     assert passed(InMemory(), event, tells=tells, undecoded=True, code="invalid-event") == []
 
 
+def test_the_result_of_a_run_is_final_of_which_an_answer_could_not_be_decoded() -> None:
+    """Its sample is never scored, nor said to be not scorable: what is in the log by then is all that there is; over snapshots too."""
+    runs = OpenRuns()
+    (failed,) = passed(InMemory(), answered(1)[0], tells=missed, undecoded=True)
+    reported = report("finished", 20, done=2).model_copy(update={"counts": {"readings": 2}})
+    for event in (PLANNED, scored(R, 0, 1.0), reported, metered(1, 500, ANSWER)):
+        runs.fold(event)
+    runs.fold(failed)
+    runs = loaded(dumped(runs))
+    assert (runs.runs[R].state, runs.runs[R].final) == ("failed", True)
+
+
 def test_what_no_run_waits_for_is_told_to_nobody() -> None:
     """A step that is none of an end, a report that is not the last."""
     running = RunChanged(**HEADER, run_id=R, state="running")
@@ -232,7 +245,7 @@ def test_also_what_is_passed_as_a_state_is_restored_is_told(worker: str, tmp_pat
 
     async def act() -> None:
         if worker == "plan":
-            fold = Planning(log, cast("Preparing", None))
+            fold = Planning(log, cast("Preparing", None), Care(worker, log, settings))
             await Shards(log, settings, worker=worker, fold=fold, tells=by_planner).assigned(range(4))
         else:
             settling = Settling(log, Aggregating(limit_s=1.0), Care(worker, log, settings))

@@ -3,11 +3,13 @@
 import random
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.jobs import AgentBeat, Device
-from streams.queue.lines import Waiting, lines_of
+from schemas.jobs import AgentBeat, Device, Need
+from streams.queue import lines
+from streams.queue.lines import LineKey, Lines, Waiting, lines_of
 from streams.queue.queueing import assign, unfit
 from tests.pool import NOW, POLICY, beat, waiting
 from tests.runs import run_named
@@ -128,3 +130,39 @@ def test_who_is_due_does_not_wait_for_the_end_of_a_slice() -> None:
         (other,) = lines_of([waiting("due", 0, model="y", since=since, priority=0)])
         ((item, _),) = assign([at_it, other], [beat("a", held=("x@",))], running={}, now_us=NOW, policy=replace(POLICY, ageing_us=100))
         assert item.job.job_id == first
+
+
+@given(served=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 30)), max_size=80))
+def test_of_many_lines_those_served_last_are_remembered(served: list[tuple[int, int]]) -> None:
+    """In whatever order it is read that they were served: of each line the latest counts."""
+    latest = dict[LineKey, int]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "MARKS", 4)
+        told = Lines()
+        for number, at_us in served:
+            told.served(line(number), at_us=at_us)
+            latest[line(number)] = max(at_us, latest.get(line(number), 0))
+    newest = sorted(latest, key=lambda key: (latest[key], repr(key)))[-4:]
+    assert told.marks == {key: latest[key] for key in newest}
+
+
+def test_what_a_lease_costs_does_not_go_with_the_lines_that_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each run with a deadline of its own has its own line: a start without a snapshot reads the leases of all of them."""
+    named, once = 0, LineKey.__repr__
+
+    def counted(key: LineKey) -> str:
+        nonlocal named
+        named += 1
+        return once(key)
+
+    monkeypatch.setattr(LineKey, "__repr__", counted)
+    monkeypatch.setattr(lines, "MARKS", 50)
+    told = Lines()
+    for number in range(500):
+        told.served(line(number), at_us=number)
+    assert len(told.marks) == 50 and named <= 500
+
+
+def line(number: int) -> LineKey:
+    """A line of its own."""
+    return LineKey("s", 0, "m@", Need(), number)

@@ -2,11 +2,15 @@
 
 import asyncio
 import math
+import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+import pytest
 
 from agents.everywhere import Everywhere
 from agents.rank import Holding, Ranker, again_s
+from agents.ranked import Ranked, ranked
 from infra.kafka import Log
 from infra.settings import Settings
 from schemas.results import Figure, RankingChanged, RunScored
@@ -177,3 +181,25 @@ def test_documents_that_cannot_be_used_are_a_dead_letter_when_they_come(tmp_path
     assert [(letter.topic, letter.reason_code) for letter in letters(memory)] == [("assay.run-scores.v1", "documents-unusable")]
     holding = Holding(CODEC)
     assert len(holding.loaded(holding.dumping(books)()).entries("task:a")) == 2
+
+
+def test_a_board_that_could_not_be_ranked_for_want_of_memory_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while, though nothing else comes to stand on it."""
+    memory, tries = InMemory(), list[str]()
+    for event in (HERE, *measured.run(1, "m", HERE, scores={TASK: [1.0, 0.0, 1.0, 1.0]})):
+        memory.write(event)
+    ranker, books = ranker_of(memory, tmp_path)
+
+    def short(name: str, *rest: Any) -> Ranked:
+        tries.append(name)
+        if len(tries) == 1:
+            raise MemoryError
+        return ranked(name, *rest)
+
+    monkeypatch.setattr("agents.rank.ranked", short)
+    books.touched = {"task:a"}
+    for count in (0, 1):
+        books.touched.discard("task:a")
+        asyncio.run(ranker._rank("task:a", books))
+        assert len(said(memory)) == count
+        assert ("task:a" in books.touched, ranker._due["task:a"] - time.monotonic() > 50) == (count == 0, count == 0)

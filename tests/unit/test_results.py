@@ -16,7 +16,7 @@ from schemas.results import Figure, SampleNotScored, SampleScored
 from schemas.runs import Estimate, ExpectedMetric, Plan, PlannedTask, Published, RunChanged
 from streams.boards.comparison import Measured, Sample, compare
 from streams.boards.ranking import Board, Entry, boards_of, chosen, rank
-from streams.boards.results import Result, ScoresSaid, result_of
+from streams.boards.results import Result, result_of
 from streams.boards.weighing import Counted, weights
 from streams.quality.scores import Key, TaskScores
 from streams.settling.results import scored as task_scored
@@ -287,7 +287,7 @@ def result(run: Run) -> Result:
     """What boards see of a completed run."""
     assert run.plan is not None
     said = {task.task: event for task in run.plan.tasks if (event := task_scored(run, task.task, aggregate=of_mean, stamp=STAMP))}
-    told = {name: ScoresSaid(event.scorer_version, event.documents) for name, event in said.items() if event.documents}
+    told = {name: event.documents for name, event in said.items() if event.documents}
     found = result_of(settled(run, said, None, through={}, stamp=STAMP), told)
     assert found is not None
     return found

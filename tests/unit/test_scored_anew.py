@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import groupby, permutations
 from pathlib import Path
 from typing import cast
 
@@ -11,9 +12,10 @@ from agents.aggregating import Aggregating
 from agents.asking_again import Waiting, ask_again, is_due
 from agents.care import Care
 from agents.settle import Here, Settling
-from infra.deriving import _recomputed
 from infra.kafka import Ends, Log, Record
 from infra.partitioning import partition_for
+from infra.recomputing import Ways
+from infra.recomputing import recomputed as recomputed_of
 from infra.settings import Settings
 from schemas.event import Event
 from schemas.measurements import SampleAnswered
@@ -261,7 +263,8 @@ def recomputed(world: World) -> list[Event]:
             runs.fold(record.event, offset=record.place.offset)
 
     async def act() -> list[Event]:
-        return [event async for _, event in _recomputed(runs.run(R), world.settling._builds)]
+        with Ways.of(world.settings) as ways:
+            return [event async for _, event in recomputed_of(runs.run(R), world.settling._builds, ways, doubtful=False)]
 
     return asyncio.run(act())
 
@@ -285,3 +288,20 @@ def test_a_completed_run_whose_result_cannot_be_said_is_a_dead_letter_and_closed
     assert [(one.topic, one.reason_code, one.message) for one in told] == [
         (RUNS.name, "cannot-settle", "its results cannot be worked out: TypeError: planted")
     ]
+
+
+def test_boards_go_by_the_scorer_that_a_runs_result_names(tmp_path: Path) -> None:
+    """Its tasks' scores come one by one, and its result after them: no board has one task by either scorer, in whatever order it hears."""
+    world = World(tmp_path)
+    world.say(planned(R, samples=1, tasks=("t", "u")), *(scored(R, 0, 1.0, task=task) for task in "tu"))
+    other = SampleScored.model_validate(scored(R, 0, 0.5, task="u").model_dump(exclude={"event_id"}) | {"scorer_version": "2"})
+    world.say(*newer(0.0), other)
+    said = [one.event for records in world.log.records.values() for one in records if isinstance(one.event, (RunScored, RunSettled))]
+    assert len(said) == 6
+    for order in permutations(said):
+        books, stood = Books(), list[float | None]()
+        for event in order:
+            books.fold(event)
+            stood += [row.score for row in rank(chosen("t+u", books.entries("t+u"))).rows] if "t+u" in books.boards else []
+        assert [score for score, _ in groupby(stood)] in ([1.0, 0.25], [0.25])
+        assert books.scores[R].keys() == {("t", "2"), ("u", "2")}

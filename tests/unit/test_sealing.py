@@ -6,8 +6,10 @@ from typing import Any, cast
 
 import pytest
 
+from agents.ending import CRASHED
 from agents.seal import Sealer
 from infra.kafka import Log
+from infra.sealed_events import tree_of
 from infra.settings import Settings
 from infra.snapshots import Snapshots
 from schemas.runs import RunChanged
@@ -16,6 +18,7 @@ from schemas.trust import DeadLettered, RunSealed
 from streams.topics import DEAD_LETTERS, RESULTS, SEALS, Topic
 from streams.trust.ledger import VERSION
 from tests.in_memory import InMemory
+from tests.lives import ended
 from tests.pool import STAMP
 from tests.runs import run_named
 from tests.unit.test_results import planned
@@ -67,7 +70,7 @@ def test_a_run_over_which_sealing_breaks_is_a_dead_letter_and_the_others_are_sea
         told(memory, run_id, **more)
     turned(memory, tmp_path)
     turned(memory, tmp_path)
-    assert [seal.run_id for seal in said(memory, SEALS) if isinstance(seal, RunSealed)] == [RUNS_OF_TEST[0], RUNS_OF_TEST[2]]
+    assert [one.run_id for one in said(memory, SEALS) if isinstance(one, RunSealed)] == [RUNS_OF_TEST[0], RUNS_OF_TEST[2]]
     (letter,) = said(memory, DEAD_LETTERS)
     assert isinstance(letter, DeadLettered)
     assert (letter.topic, letter.reason_code) == (RESULTS.name, "cannot-seal")
@@ -80,12 +83,12 @@ def test_a_seal_over_which_following_breaks_does_not_count(tmp_path: Path) -> No
     memory = InMemory()
     told(memory, RUNS_OF_TEST[0])
     turned(memory, tmp_path)
-    (seal,) = said(memory, SEALS)
-    memory.write(seal.model_copy(update={"stretches": None, "run_id": RUNS_OF_TEST[1]}))
+    (first,) = said(memory, SEALS)
+    memory.write(first.model_copy(update={"stretches": None, "run_id": RUNS_OF_TEST[1]}))
     told(memory, RUNS_OF_TEST[2])
     turned(memory, tmp_path)
     assert [one.run_id for one in said(memory, SEALS)] == [RUNS_OF_TEST[0], RUNS_OF_TEST[1], RUNS_OF_TEST[2]]
-    assert said(memory, SEALS)[2].position == seal.position + 1
+    assert said(memory, SEALS)[2].position == first.position + 1
 
 
 @pytest.mark.parametrize("state", [b"[]", b'{"sealed": 0, "open": []}', b'{"sealed": 0, "open": {"r": {}}}', b"{}", b"no JSON"])
@@ -97,3 +100,29 @@ def test_a_snapshot_that_is_no_state_is_swept_anew(tmp_path: Path, state: bytes)
     asyncio.run(snapshots.save("all", {(RESULTS.name, partition): 10 for partition in range(4)}, state))
     turned(memory, tmp_path)
     assert [one.run_id for one in said(memory, SEALS)] == [RUNS_OF_TEST[0]]
+
+
+def test_a_run_over_whose_seal_sealers_hang_is_a_dead_letter_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stands still in it; the others are sealed."""
+
+    async def hanging(log: Log, run_id: str, stretches: Any) -> Any:
+        while run_id == RUNS_OF_TEST[1]:
+            pass
+        return await tree_of(log, run_id, stretches)
+
+    async def act() -> InMemory:
+        memory = InMemory()
+        for run_id in RUNS_OF_TEST:
+            told(memory, run_id)
+        sealer = Sealer(cast("Log", memory), Settings(home=tmp_path, hang_s=0.5))
+        await sealer.start()
+        for _ in range(2):
+            await sealer.turn()
+        return memory
+
+    monkeypatch.setattr("agents.seal.tree_of", hanging)
+    assert [ended(act), ended(act)] == [CRASHED, CRASHED]
+    memory = asyncio.run(act())
+    assert [one.run_id for one in said(memory, SEALS)] == [RUNS_OF_TEST[0], RUNS_OF_TEST[2]]
+    (letter,) = said(memory, DEAD_LETTERS)
+    assert letter.reason_code == "cannot-seal" and "the processor hung, died or was killed over it" in letter.message

@@ -3,14 +3,20 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from schemas.event import Event
 from schemas.runs import RunChanged
+from streams.quality import stopping
 from streams.runs import state_of
-from streams.topics import JOB_STATUS, RUNS
+from streams.settling import results
+from streams.topics import JOB_STATUS, RUNS, STOPS
 from tests.runs import run_named
 from tests.unit.test_costs import metered
 from tests.unit.test_results import HEADER, planned, scored
 from tests.unit.test_scored_anew import HOME, R, World
 from tests.unit.test_settling import ANSWER, report
+from tests.unit.test_stopping import SAMPLES, may_stop, right, stopped
 
 OTHER = run_named("another")
 
@@ -33,6 +39,19 @@ def test_a_run_over_waits_for_the_reports_that_the_log_has_of_it(tmp_path: Path)
     told = [(one.attempt, one.last_us - one.first_us, one.energy_uj) for one in result.attempts]
     assert (len(world.results), result.final, told, result.environment_sha) == (2, True, [(1, 0, None), (2, 10, 900)], "env-echo")
     assert world.state.runs.runs == {}
+
+
+def test_a_run_over_waits_for_the_readings_that_the_log_has_of_an_attempt_that_was_cut_off(tmp_path: Path) -> None:
+    """It said never how many there are: what it took belongs to the run's energy, and its cost, all the same."""
+    world = World(tmp_path)
+    meters = [world.log.write(metered(at, shown, ANSWER)) for at, shown in ((1, 50), (2, 950))]
+    world.say(
+        planned(R, samples=1), report("loading", 5), report("loading", 10, attempt=2), report("finished", 20, attempt=2, done=1),
+        scored(R, 0, 1.0),
+    )  # fmt: skip
+    assert (world.results, [*world.state.runs.runs]) == ([], [R])
+    asyncio.run(world._say(meters))
+    assert [(one.final, [used.energy_uj for used in one.attempts]) for one in world.results] == [(True, [900, None])]
 
 
 def test_a_run_is_final_though_others_report_behind_what_was_read(tmp_path: Path) -> None:
@@ -82,3 +101,42 @@ def test_a_step_that_has_not_come_back_is_said_once(tmp_path: Path) -> None:
     asyncio.run(act())
     steps = [record.event for record in world.log.records[RUNS.name, HOME] if isinstance(record.event, RunChanged)]
     assert ([one.state for one in steps], world.results) == (["planned", "completed"], [])
+
+
+def test_a_failure_that_is_read_before_it_is_acknowledged_has_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Producer and reader have connections of their own: which hears first is chance. Nothing else may come of the run."""
+    world = World(tmp_path)
+
+    def broken(*_: object, **__: object) -> None:
+        raise TypeError("planted")
+
+    async def publish(event: Event) -> object:
+        record = world.log.write(event)
+        if isinstance(event, RunChanged):
+            await world.settling.fold(world.state, record)
+            await world.settling.say(world.state, HOME)
+        return record.place
+
+    async def act() -> None:
+        for event in (planned(R, samples=1), scored(R, 0, 1.0)):
+            await world.settling.fold(world.state, world.log.write(event))
+        await world.settling.say(world.state, HOME)
+        await asyncio.gather(*world.state.busy.values())
+
+    monkeypatch.setattr(results, "scored", broken)
+    monkeypatch.setattr(world.log, "publish", publish)
+    asyncio.run(act())
+    assert [(one.state, one.final) for one in world.results] == [("failed", True)]
+    assert (world.state.runs.runs, world.state.touched) == ({}, set())
+
+
+def test_of_two_workers_stops_the_first_in_the_log_holds(tmp_path: Path) -> None:
+    """The other was said by a worker that lost the partition, and has not been read: another scorer's scores may have come since."""
+    world = World(tmp_path)
+    world.log.write(stopped(100))
+    order = stopping.order("build-t", SAMPLES)
+    asyncio.run(world._say([world.log.write(event) for event in (may_stop(), *(scored(R, n, right(n)) for n in order))]))
+    said = [record.event for record in world.log.records[STOPS.name, HOME]]
+    assert len(said) == 2 and said[0] != said[1]
+    (result,) = world.results
+    assert [task.documents for task in result.tasks] == [100]

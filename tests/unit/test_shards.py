@@ -124,7 +124,7 @@ def test_a_request_that_breaks_its_planner_is_in_snapshots_until_it_is_refused(t
     """Whoever has its partition next refuses it."""
     memory, settings = Refusing(), Settings(home=tmp_path)
     log = cast("Log", memory)
-    fold = Planning(log, Breaking(log, settings, Building(log, processes=1, limit_s=1.0)))
+    fold = Planning(log, Breaking(log, settings, Building(log, processes=1, limit_s=1.0)), Care("plan", log, settings))
     request = EvaluationRequested(
         occurred_us=1, producer=STAMP, run_id=run_named(1), model=ModelRef(uri="m"), tasks=(TaskChoice(name="t"),)
     )

@@ -18,7 +18,7 @@ from streams.planning import Chosen, check, jobs
 from streams.quality import stopping
 from streams.queue.leases import Release, Step
 from streams.settling.results import scored as task_scored
-from streams.settling.runs import OpenRuns
+from streams.settling.runs import OpenRuns, Run
 from streams.statistics.intervals import Z95, mean_of
 from streams.statistics.sequences import sequence
 from tests.pool import RUN, Told, beat, job, planned, ran, released
@@ -308,3 +308,12 @@ def test_a_board_takes_a_stopped_runs_own_samples_and_its_sequence() -> None:
     assert (early.score, early.low, early.high) == (figure.value, figure.low, figure.high)
     assert (early.samples, early.sequential) == (found.samples, True)
     assert (whole.score, whole.low, whole.high, whole.samples, whole.sequential) == (alone.score, alone.low, alone.high, SAMPLES, False)
+
+
+def test_what_counts_of_a_task_that_may_stop_is_not_looked_for_while_all_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long task that takes seconds, and is asked at every batch of its scores, on the loop of everybody's."""
+    results = OpenRuns()
+    for event in (may_stop(), *(scored(R, ordinal, right(ordinal)) for ordinal in range(SAMPLES - 1))):
+        results.fold(event)
+    monkeypatch.setattr(Run, "counting", None)
+    assert results.run(R).each_complete("t") == [] and not results.run(R).complete
