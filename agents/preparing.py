@@ -23,6 +23,7 @@ from infra.models import ModelFacts
 from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
 from infra.settings import Settings
 from infra.suites import reading as suites
+from infra.task_fitness import check_asked
 from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
@@ -101,7 +102,7 @@ class Preparing:
             sources = await sources_of(self._log, request, tasks=names, model_sha=own, before_us=asked_us)
             asked = replace(asked, sources=sources)
         remarks = await asked.builder.run(remarks_of, request, facts)
-        prepared, skipped = await self._prepare_all(request, asked)
+        prepared, skipped = await self._prepare_all(request, facts, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
         guess = estimate_of(facts, engine=request.engine)
         jobs = planning.jobs(
@@ -118,13 +119,15 @@ class Preparing:
         leaves = [await builder.run(leaves_of, choice) for choice in request.tasks]
         return Asked(expanded(request.tasks, leaves), dress, builder)
 
-    async def _prepare_all(self, request: EvaluationRequested, asked: Asked) -> tuple[list[Prepared], list[SkippedTask]]:
+    async def _prepare_all(
+        self, request: EvaluationRequested, facts: ModelFacts | None, asked: Asked
+    ) -> tuple[list[Prepared], list[SkippedTask]]:
         """The tasks that can run, and those that cannot. That some cannot is found before any is built: building may take minutes.
 
         Raises: Permanent, naming every task that cannot run, where the request does not go on without them, or none is left.
         """
         errors = dict[str, Permanent]()
-        ids = await _tried(asked.choices, lambda one: self._identified(one, asked), errors)
+        ids = await _tried(asked.choices, lambda one: self._identified(request, facts, one, asked), errors)
         if errors and not request.skip_missing:
             raise pins.refused(errors, asked=len(asked.choices))
         there = [choice for choice in asked.choices if choice.name in ids]
@@ -136,10 +139,14 @@ class Preparing:
     def _work(self, function: Any, choice: TaskChoice, asked: Asked, **named: Any) -> Callable[[], Any]:
         return functools.partial(function, choice, dress=asked.dress, settings=self._settings, given=asked.given(choice), **named)
 
-    async def _identified(self, choice: TaskChoice, asked: Asked) -> tuple[Identity, tuple[Setup, ...]]:
-        """The task's build by its id, and how each repeat is built where that varies."""
+    async def _identified(
+        self, request: EvaluationRequested, facts: ModelFacts | None, choice: TaskChoice, asked: Asked
+    ) -> tuple[Identity, tuple[Setup, ...]]:
+        """The task's build by its id, and how each repeat is built where that varies. Raises: Permanent."""
         setups = await asked.builder.run(self._work(setups_of, choice, asked)) if choice.vary else ()
-        return await asked.builder.run(self._work(identify, choice, asked)), setups
+        found = await asked.builder.run(self._work(identify, choice, asked))
+        check_asked(found, choice, request, facts)
+        return found, setups
 
     async def _prepare(
         self, request: EvaluationRequested, choice: TaskChoice, asked: Asked, own: Identity, setups: tuple[Setup, ...]

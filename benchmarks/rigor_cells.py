@@ -273,6 +273,9 @@ def calibrations() -> Iterator[Cell]:
     kinds = ("calibrated", "too sure by 0.046", "too sure by 0.1", "too even", "too sure above 0.8 by 0.05", "too sure in one bin by 0.2")
     for kind, n in itertools.product(kinds, (100, 400, 2000)):
         yield Cell("calibration", f"{kind}, n = {n}", CALIBRATION, functools.partial(_calibrations, kind=kind, n=n), 1000)
+    for off, n in ((0.05, 100), (0.03, 200), (0.01, 200), (0.01, 500)):
+        find = functools.partial(_calibrations, kind=f"nearly sure of all, too sure by {off:g}", n=n)
+        yield Cell("calibration", f"nearly sure of all, too sure by {off:g}, n = {n}", CALIBRATION, find, 1000)
 
 
 def _calibrations(draw: Draw, count: int, *, kind: str, n: int) -> float:
@@ -292,7 +295,7 @@ def _calibrations(draw: Draw, count: int, *, kind: str, n: int) -> float:
 
 def _answered(draw: Draw, kind: str, n: int) -> tuple[Floats, Floats]:
     """Confidence, and how likely an answer is then right."""
-    sure = 0.25 + 0.75 * draw.beta(4, 1.5, n)
+    sure = draw.uniform(0.99, 1.0, n) if kind.startswith("nearly sure") else 0.25 + 0.75 * draw.beta(4, 1.5, n)
     match kind:
         case "calibrated":
             return sure, sure

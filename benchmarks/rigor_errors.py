@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from benchmarks.rigor_cells import Cell, Draw
 from benchmarks.rigor_stopping import stopped
-from streams.statistics.intervals import MOST_QUOTIENT, RATIO, Z95, mean_of
+from streams.statistics.intervals import LEAST_QUOTIENT, MOST_QUOTIENT, RATIO, Z95, mean_of
 from streams.statistics.spreads import Floats
 
-LEAST_QUOTIENT, SIMULATIONS = 0.8, 200
+SIMULATIONS = 200
 Told = tuple[float, float]  # half-width, standard error
 UNLIKE: Final[dict[str, Callable[[Draw], NDArray[np.int64]]]] = {
     "20 passages of 10 with nearly as many right": lambda draw: draw.permutation(np.r_[np.full(19, 5), 6]),

@@ -41,6 +41,9 @@ def of_joined() -> Iterator[Cell]:
     for tasks in (3, 8):
         yield from _runs(f"{tasks} tasks over the same documents", functools.partial(alike, tasks=tasks), same=True)
     yield from _runs(f"3 tasks over the same documents, {TURNED}", functools.partial(alike, tasks=3), same=True, turned=True)
+    for tasks, n, rare, same in ((3, 50, 0.05, True), (8, 50, 0.02, True), (8, 200, 0.01, True), (8, 50, 0.02, False)):
+        name = f"two runs compared, {tasks} tasks over {'the same' if same else 'other'} {n} documents, one fails on {rare:g} of them"
+        yield Cell("joined", name, SUITES, functools.partial(_rarely, tasks=tasks, n=n, rare=rare, same=same), SIMULATIONS)
     for tasks, apart, same in ((3, 0.5, False), (10, 0.5, False), (10, 0.0, False), (30, 0.3, False), (3, 0.5, True)):
         name = f"{tasks} tasks in the same {SETUPS} set-ups, SD = {apart:g}{', over the same documents' if same else ''}"
         yield from _runs(name, functools.partial(varied, tasks=tasks, apart=apart, same=same), same=same)
@@ -54,6 +57,14 @@ def of_joined() -> Iterator[Cell]:
         name = f"{which} models, {tasks} tasks in {setups} set-ups, SD = {apart:g}: boards with a range that misses"
         find = functools.partial(_boards_varied, tasks=tasks, apart=apart, setups=setups, ladder=ladder)
         yield Cell("joined", name, LEVEL, functools.partial(_missed, find, ladder=ladder), SIMULATIONS, least=False)
+
+
+def _rarely(draw: Draw, simulations: int, *, tasks: int, n: int, rare: float, same: bool) -> float:
+    """Two runs that are right on all, but for the second's failures on so many documents: on the same ones in all tasks."""
+    all_right = _measured([np.ones(n)] * tasks, same=same, turned=False)
+    failed = draw.random((simulations, 1 if same else tasks, n)) < rare
+    others = ([np.where(one[place % len(one)], 0.0, 1.0) for place in range(tasks)] for one in failed)
+    return held([compare(all_right, _measured(one, same=same, turned=False)).overall_interval for one in others], rare)
 
 
 def _runs(name: str, run: Tables, *, same: bool, turned: bool = False) -> Iterator[Cell]:

@@ -32,6 +32,9 @@ def tables() -> Iterator[Cell]:
     for name, n, common, wrong in itertools.product(("f1", "mcc"), (50, 100, 300), (0.5, 0.1), (0.005, 0.02, 0.1, 0.3)):
         find = functools.partial(_tables, name=name, n=n, common=common, wrong=wrong)
         yield Cell("totals", f"{name}, n = {n}, label 1 in {common:g}, wrong {wrong:g}", 0.92, find, SIMULATIONS)
+    for n, wrong in itertools.product((50, 100, 300), (0.005, 0.1)):
+        find = functools.partial(_tables, name="f1", n=n, common=0.02, wrong=wrong, few=True)
+        yield Cell("totals", f"f1, n = {n}, label 1 in 0.02, wrong {wrong:g}, or left out as too few", 0.92, find, SIMULATIONS)
 
 
 FIGURES: dict[str, tuple[str, Callable[[Floats], float]]] = {  # aggregation, and what true, wrong and missed positives and the rest come to
@@ -45,7 +48,8 @@ def _correlation(both: float, told: float, actual: float, neither: float) -> flo
     return float((both * neither - told * actual) / np.sqrt(below)) if below > 0 else 0.0
 
 
-def _tables(draw: Draw, times: int, *, name: str, n: int, common: float, wrong: float) -> float:
+def _tables(draw: Draw, times: int, *, name: str, n: int, common: float, wrong: float, few: bool = False) -> float:
+    """How many of the intervals that are told hold it; `few`: what is left out says nothing wrong."""
     aggregation, of = FIGURES[name]
     true = np.asarray([common * (1 - wrong), (1 - common) * wrong, common * wrong, (1 - common) * (1 - wrong)])
     found = []
@@ -53,7 +57,7 @@ def _tables(draw: Draw, times: int, *, name: str, n: int, common: float, wrong: 
         pairs = [(1, 1)] * table[0] + [(0, 1)] * table[1] + [(1, 0)] * table[2] + [(0, 0)] * table[3]
         error = uncertainty.stderr(aggregation, pairs)
         found.append(interval_by_error(name, of(table.astype(np.float64)), error)[1] if error else None)
-    told = [one for one in found if one]  # of tables without a label nothing is told
+    told = [one or ALWAYS for one in found if one or few]  # of tables without a label nothing is told
     return held(told, of(true))
 
 
@@ -102,21 +106,32 @@ def agreements() -> Iterator[Cell]:
     for n, rare in itertools.product((50, 200), (0.02, 0.1)):
         find = functools.partial(_agreements, level="nominal", n=n, wrong=0.05, rare=rare)
         yield Cell("agreement", f"nominal, n = {n}, a label of {rare:g}, each judge wrong 0.05", AGREEMENT, find, SIMULATIONS)
+    for level, n, wrong in itertools.product(levels[1:], (25, 60), (0.05, 0.3)):
+        find = functools.partial(_agreements, level=level, n=n, wrong=wrong, rare=0.5, points=10)
+        yield Cell("agreement", f"{level}, ten points, n = {n}, each judge wrong {wrong:g}", AGREEMENT, find, SIMULATIONS)
+    for level, n in itertools.product(levels[1:], (25, 60)):
+        find = functools.partial(_agreements, level=level, n=n, wrong=0.3, rare=0.5, points=5, mostly=True)
+        yield Cell("agreement", f"{level}, mostly the best of five points, n = {n}, each judge wrong 0.3", AGREEMENT, find, SIMULATIONS)
 
 
-def _agreements(draw: Draw, times: int, *, level: Level, n: int, wrong: float, rare: float) -> float:
-    points = 2 if level == "nominal" else 5
-    truth = _true_alpha(_judged(draw, MANY, points, wrong=wrong, rare=rare), level)
-    found = (alpha(dict(enumerate(_judged(draw, n, points, wrong=wrong, rare=rare).tolist())), level=level) for _ in range(times))
+def _agreements(draw: Draw, times: int, *, level: Level, n: int, wrong: float, rare: float, points: int = 5, mostly: bool = False) -> float:
+    judged = functools.partial(_judged, draw, points=2 if level == "nominal" else points, wrong=wrong, rare=rare, mostly=mostly)
+    truth = _true_alpha(judged(MANY), level)
+    found = (alpha(dict(enumerate(judged(n).tolist())), level=level) for _ in range(times))
     return held([one.interval or ALWAYS for one in found], truth)
 
 
-def _judged(draw: Draw, n: int, points: int, *, wrong: float, rare: float) -> Floats:
-    """What two judges say of n answers, shape [n, 2]: one of two labels, the second so rare, or of five points, with slips of one."""
+def _judged(draw: Draw, n: int, points: int, *, wrong: float, rare: float, mostly: bool = False) -> Floats:
+    """What two judges say of n answers, shape [n, 2]: one of two labels, the second so rare, or of so many points, with slips of one.
+
+    `mostly`: the points are rarely less than the most.
+    """
     if points == 2:
         own = (draw.random((n, 1)) < rare).astype(np.float64)
         return np.where(draw.random((n, 2)) < wrong, 1 - own, own)
     own = draw.integers(1, points + 1, (n, 1)).astype(np.float64)
+    if mostly:
+        own = np.clip(np.round(points + 1 + 1.5 * draw.normal(size=(n, 1))), 1, points)
     return np.clip(np.where(draw.random((n, 2)) < wrong, own + draw.choice([-1, 1], (n, 2)), own), 1, points)
 
 

@@ -1,142 +1,185 @@
-"""What the load generator reports beside what is true, over rates up to what it can send, on the server of known delays.
+"""What load generators report beside what is true, over rates up to what they can send: ours, AIPerf and GuideLLM in turn.
 
-    python -m benchmarks.truth [--rates 10,25,…] [--seconds N] [--tokens N] [--repeats N]
+    python -m benchmarks.truth [--clients assay,aiperf,guidellm] [--rates 25,50,…] [--seconds N] [--tokens N] [--repeats N]
 
-Each rate is an open load; the truth is what the server really sent, and when, request by request, from the request's first byte there.
-Rates go by in turn, `--repeats` times. A row in which the server itself was more than 0.2 ms late (p99) is void, and says so. A round ends
-where the generator cannot keep its schedule any more. Writes results/truth.json. It wants a machine that nobody else uses.
+All offer the same load, evenly, to the server of known delays, which runs before all else where the system lets it. The truth is what it
+really sent, and when, from each request's first byte there; of each client by its own definition of a latency. A row in which the server
+itself was more than 0.2 ms late (p99) is void, and says so. A figure is accurate where every p95 is within 5 % of the truth, nothing is
+lost, and the rate was kept. A client climbs no further in a round once two rows in turn were not. Writes results/truth.json. The peers'
+environments are made at the first start (gigabytes). It wants a machine that nobody else uses.
 """
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import show, write
+from benchmarks.harness import median, show, write
+from benchmarks.peers import aiperf, guidellm
+from benchmarks.peers.peer import SHARES, Figures, Offered, Reported, program
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
 from tests.delays.record import Sent, lateness_ns, p99_ns, void
 from tests.delays.running import Server, known_delays
 
-RATES = (10, 25, 50, 100, 200, 350, 500, 750, 1000, 1500, 2000)
+RATES = (25, 50, 100, 150, 200, 300, 400, 500, 750, 1000, 1500)
 MODEL = "known?ttft_ms=50&itl_ms=10&jitter=0.2"
 # The aims: at 50 requests/s × 32 tokens; and what still counts as accurate at any rate.
-AIM_RATIO, AIM_NS, ACCURATE = 0.01, 200_000, 0.05
-BEHIND_NS = 100_000_000
-SHARES = {"mean": None, "p50": 50.0, "p95": 95.0, "p99": 99.0}
+AIM_RATIO, AIM_MS, ACCURATE, KEPT = 0.01, 0.2, 0.05, 0.95
+LATENCIES = ("ttft", "itl", "e2e")
+WARMUP = 2
+Client = Callable[[Offered, Path], Reported]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A request as it was reported, and as it was."""
-
-    told: Timed
-    true: Sent
-
-
-def measured(server: Server, *, rate: float, seconds: float, tokens: int, seed: int) -> tuple[list[Pair], int]:
-    """The requests of a load, and how many of them the server never saw."""
-    server.forget()
+def ours(offered: Offered, _folder: Path, *, told: list[Timed]) -> Reported:
+    """Our own generator in this process; `told` takes its requests."""
     workload = Workload(
-        profile="constant", rate_per_s=rate, duration_s=seconds, output_tokens=tokens, url=server.url, warmup_requests=2
+        profile="constant", rate_per_s=offered.rate, duration_s=offered.requests / offered.rate, output_tokens=offered.tokens,
+        url=offered.url, warmup_requests=WARMUP,
     )  # fmt: skip
-    told = [timed for timed in load(workload, Target(MODEL, f"truth/{seed}"), seed=seed) if timed.planned.phase == "steady"]
-    record = {one.request_id: one for one in server.record()}
-    pairs = [Pair(one, record[str(one.planned.index)]) for one in told if str(one.planned.index) in record and not one.error]
-    return sorted(pairs, key=lambda pair: pair.told.planned.index), len(told) - len(pairs)
+    told += [one for one in load(workload, Target(offered.model, f"truth/{offered.rate}"), seed=1) if one.planned.phase == "steady"]
+    whole = [[at for at, _ in one.arrivals] for one in told if not one.error]
+    began = [one.sent_ns for one in told if not one.error]
+    values = {
+        "ttft": [arrived[0] - sent for arrived, sent in zip(whole, began, strict=True)],
+        "itl": [after - before for arrived in whole for before, after in itertools.pairwise(arrived)],
+        "e2e": [arrived[-1] - sent for arrived, sent in zip(whole, began, strict=True)],
+    }
+    return Reported(figures(values), requests=len(whole), tokens=sum(one.output_tokens or 0 for one in told))
 
 
-def latencies(pairs: Sequence[Pair]) -> dict[str, tuple[list[int], list[int]]]:
-    """Of each latency what was reported and what is true, in ns."""
+def figures(values_ns: Mapping[str, Sequence[float]]) -> dict[str, Figures]:
+    """Mean and percentiles of each latency, in ms."""
     return {
-        "ttft": (
-            [pair.told.arrivals[0][0] - pair.told.sent_ns for pair in pairs],
-            [pair.true.sent_ns[0] - pair.true.received_ns for pair in pairs],
-        ),
-        "itl": (
-            [after - before for pair in pairs for (before, _), (after, _) in itertools.pairwise(pair.told.arrivals)],
-            [after - before for pair in pairs for before, after in itertools.pairwise(pair.true.sent_ns)],
-        ),
-        "e2e": (
-            [pair.told.arrivals[-1][0] - pair.told.sent_ns for pair in pairs],
-            [pair.true.sent_ns[-1] - pair.true.received_ns for pair in pairs],
-        ),
+        name: {share: float(np.mean(of) if share == "mean" else np.percentile(of, int(share[1:]))) / 1e6 for share in SHARES}
+        for name, of in values_ns.items()
     }
 
 
-def row(pairs: Sequence[Pair], lost: int, *, rate: float) -> dict[str, Any]:
-    """A rate's figures: in ms, reported minus true; how the client kept up; why it is void, if it is."""
-    told, true = [pair.told for pair in pairs], [pair.true for pair in pairs]
-    pacing = p99_ns([one.begun_ns - one.scheduled_ns for one in told]) or 0
-    missing = sum(sum(one.tokens) for one in true) - sum(one.output_tokens for one in told)
-    found = {name: _off(*values) for name, values in latencies(pairs).items()}
+def truth(sent: Sequence[Sent], *, client: str) -> dict[str, Figures]:
+    """What the server sent, by a client's own definitions: peers' ITL is each request's mean, GuideLLM's E2E ends with the stream."""
+    gaps = [[after - before for before, after in itertools.pairwise(one.sent_ns)] for one in sent]
+    ended = [(one.ended_ns if client == "guidellm" else None) or one.sent_ns[-1] for one in sent]
+    return figures({
+        "ttft": [one.sent_ns[0] - one.received_ns for one in sent],
+        "itl": [float(np.mean(one)) for one in gaps] if client != "assay" else list(itertools.chain.from_iterable(gaps)),
+        "e2e": [at - one.received_ns for at, one in zip(ended, sent, strict=True)],
+    })  # fmt: skip
+
+
+def row(client: str, offered: Offered, reported: Reported, sent: Sequence[Sent]) -> dict[str, Any]:
+    """What a client said of a load beside what is true, in ms; whether it kept the rate; why it is void, if it is."""
+    true = truth(sent, client=client)
+    found = {name: {share: _beside(reported.latencies[name][share], true[name][share]) for share in SHARES} for name in LATENCIES}
+    began = sorted(one.received_ns for one in sent)
+    kept = (len(began) - 1) / ((began[-1] - began[0]) / 1e9) / offered.rate
+    lost = len(sent) - reported.requests, sum(sum(one.tokens) for one in sent) - reported.tokens
+    whole = lost == (0, 0) and len(sent) == offered.requests and kept >= KEPT
+    aimed = [(found[name][share], AIM_MS if name != "itl" else 0.0) for name in LATENCIES for share in ("mean", "p95")]
     return {
-        "rate_per_s": rate, "requests": len(pairs), "lost_requests": lost, "lost_tokens": missing, "latencies": found,
-        "pacing_p99_ms": pacing / 1e6, "loop_lag_p99_ms": (p99_ns([one.loop_lag_ns or 0 for one in told]) or 0) / 1e6,
-        "cpu_max_ratio": max((one.cpu_ratio or 0 for one in told), default=None), "in_flight_max": max(one.in_flight for one in told),
-        "server_late_p99_ms": (p99_ns(lateness_ns(true)) or 0) / 1e6, "void": void(true),
-        "accurate": not lost and not missing and all(abs(one["p95"]["ratio"]) <= ACCURATE for one in found.values()),
-        "within_aim": all(
-            abs(one[share]["off_ms"]) <= AIM_RATIO * one[share]["true_ms"] + (AIM_NS / 1e6 if name != "itl" else 0)
-            for name, one in found.items() for share in ("mean", "p95")
-        ),
+        "client": client, "rate_per_s": offered.rate, "requests": len(sent), "lost_requests": lost[0], "lost_tokens": lost[1],
+        "kept_ratio": kept, "latencies": found, "server_late_p99_ms": (p99_ns(lateness_ns(sent)) or 0) / 1e6, "void": void(sent),
+        "accurate": whole and all(abs(found[name]["p95"]["ratio"]) <= ACCURATE for name in LATENCIES),
+        "within_aim": whole and all(abs(one["off_ms"]) <= AIM_RATIO * one["true_ms"] + more for one, more in aimed),
     }  # fmt: skip
 
 
-def _off(told: Sequence[int], true: Sequence[int]) -> dict[str, dict[str, float]]:
-    rows = {}
-    for name, share in SHARES.items():
-        said, real = (float(np.mean(v) if share is None else np.percentile(v, share)) / 1e6 for v in (told, true))
-        rows[name] = {"true_ms": round(real, 4), "told_ms": round(said, 4), "off_ms": round(said - real, 4), "ratio": said / real - 1}
-    return rows
+def _beside(told: float, true: float) -> dict[str, float]:
+    return {"true_ms": round(true, 4), "told_ms": round(told, 4), "off_ms": round(told - true, 4), "ratio": told / true - 1}
 
 
-def sweep(server: Server, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each rate of each round, up to where the schedule is not kept any more."""
+def own(told: Sequence[Timed]) -> dict[str, Any]:
+    """What our own generator says of its health."""
+    return {
+        "pacing_p99_ms": (p99_ns([one.begun_ns - one.scheduled_ns for one in told]) or 0) / 1e6,
+        "loop_lag_p99_ms": (p99_ns([one.loop_lag_ns or 0 for one in told]) or 0) / 1e6,
+        "cpu_max_ratio": max((one.cpu_ratio or 0 for one in told), default=None), "in_flight_max": max(one.in_flight for one in told),
+    }  # fmt: skip
+
+
+def measured(server: Server, client: str, offered: Offered, folder: Path) -> dict[str, Any]:
+    """A row of one client."""
+    server.forget()
+    told: list[Timed] = []
+    clients: Mapping[str, Client] = {"assay": partial(ours, told=told), "aiperf": aiperf.measured, "guidellm": guidellm.measured}
+    try:
+        reported = clients[client](offered, folder)
+    except (RuntimeError, TimeoutExpired) as error:
+        return {"client": client, "rate_per_s": offered.rate, "failed": str(error), "void": None, "accurate": False, "within_aim": False}
+    # The last so many: what came before them warmed the server up.
+    sent = [one for one in server.record() if sum(one.tokens) == offered.tokens][-offered.requests :]
+    return row(client, offered, reported, sent) | (own(told) if told else {})
+
+
+def climb(server: Server, given: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """A row for each rate and client of each round, in turn, up to where a client is accurate no more."""
     for repeat in range(given.repeats):
+        missed = dict.fromkeys(given.clients, 0)
         for rate in given.rates:
-            pairs, lost = measured(server, rate=rate, seconds=given.seconds, tokens=given.tokens, seed=1000 * repeat + 1)
-            if pairs:
-                told = {"round": repeat, **row(pairs, lost, rate=rate)}
-                print(line(told), flush=True)
+            offered = Offered(server.url, MODEL, rate, round(rate * given.seconds), given.tokens)
+            for client in [name for name, so_often in missed.items() if so_often < 2]:
+                told = {"round": repeat, **measured(server, client, offered, folder)}
+                print("  ".join(f"{name} {value}" for name, value in flat(told).items()), flush=True)
+                missed[client] = 0 if told["accurate"] or told["void"] else missed[client] + 1
                 yield told
-            if not pairs or (not told["void"] and told["pacing_p99_ms"] * 1e6 > BEHIND_NS):
-                break
-
-
-def line(told: Mapping[str, Any]) -> str:
-    """A row as it is printed while others still run."""
-    return "  ".join(f"{name} {value}" for name, value in flat(told).items())
 
 
 def flat(told: Mapping[str, Any]) -> dict[str, Any]:
     """A row without its depths."""
-    found = told["latencies"]
-    off = {f"{name}_{share}_off_ms": found[name][share]["off_ms"] for name in found for share in ("mean", "p95")}
-    kept = ("round", "rate_per_s", "requests", "lost_tokens")
-    rest = ("pacing_p99_ms", "cpu_max_ratio", "server_late_p99_ms", "accurate", "within_aim")
-    shown = {name: round(value, 3) if isinstance(value, float) else value for name, value in told.items()}
-    return {name: shown[name] for name in kept} | off | {name: shown[name] for name in rest} | {"void": bool(told["void"])}
+    found = told.get("latencies", {})
+    off = {
+        f"{name}_{share}_off_ms": round(found[name][share]["off_ms"], 3) if found else None
+        for name in LATENCIES
+        for share in ("mean", "p95")
+    }
+    names = ("lost_tokens", "kept_ratio", "pacing_p99_ms", "server_late_p99_ms")
+    rest = {name: round(value, 3) if isinstance(value := told.get(name), float) else value for name in names}
+    marks = {name: bool(told[name]) for name in ("accurate", "within_aim", "void")}
+    return {name: told[name] for name in ("round", "client", "rate_per_s")} | off | rest | marks
+
+
+def tops(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Of each client the median over the rounds of the highest rate at which its figures were accurate, of rows that are not void."""
+    found: dict[str, dict[int, float]] = {one["client"]: {} for one in rows}
+    for one in rows:
+        if one["accurate"] and not one["void"]:
+            best = found[one["client"]]
+            best[one["round"]] = max(best.get(one["round"], 0.0), one["rate_per_s"])
+    return {client: median(list(best.values())) if best else None for client, best in found.items()}
 
 
 def main() -> None:
     """Measures, prints, and writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = ("assay", "aiperf", "guidellm")
+    parser.add_argument("--clients", type=lambda text: tuple(text.split(",")), default=names, help=f"of {', '.join(names)}, by commas")
     parser.add_argument("--rates", type=lambda text: tuple(map(float, text.split(","))), default=RATES, help="requests/s, by commas")
-    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     given = parser.parse_args()
-    with known_delays() as server:
-        rows = list(sweep(server, given))
-    valid = [one for one in rows if not one["void"]]
-    top = max((one["rate_per_s"] for one in valid if one["accurate"]), default=None)
-    write("truth", {"model": MODEL, "tokens": given.tokens, "seconds": given.seconds, "rows": rows, "accurate_up_to_per_s": top})
-    show(f"Reported minus true; {len(rows) - len(valid)} of {len(rows)} rows are void; accurate up to {top} requests/s", [*map(flat, rows)])
+    if unknown := set(given.clients) - set(names):
+        parser.error(f"no such client: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    for client in set(given.clients) - {"assay"}:
+        program(client)
+    with tempfile.TemporaryDirectory() as folder, known_delays(real_time=True) as server:
+        rows = list(climb(server, given, Path(folder)))
+    best = tops(rows)
+    mine = best.get("assay")
+    ratios = {name: mine / top for name, top in best.items() if name != "assay" and top and mine}
+    write("truth", {
+        "model": MODEL, "tokens": given.tokens, "seconds": given.seconds, "rows": rows, "accurate_up_to_per_s": best,
+        "times_as_far_as": ratios,
+    })  # fmt: skip
+    void_rows = sum(bool(one["void"]) for one in rows)
+    show(f"Reported minus true; {void_rows} of {len(rows)} rows are void; accurate up to {best} requests/s", [*map(flat, rows)])
 
 
 if __name__ == "__main__":

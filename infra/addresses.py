@@ -1,7 +1,7 @@
-"""Which addresses an agent asks, of those that requests name: not where machines are told about themselves.
+"""What addresses are: whether this machine alone reaches them; whether an agent asks them, of those that requests name.
 
-Clouds answer there, to whoever asks from the machine, with its credentials. Source: RFC 3927 (169.254.0.0/16), RFC 4291, 2.5.6 (fe80::/10);
-AWS's fd00:ec2::254, which is of no such range.
+It does not ask where machines are told about themselves: clouds answer there, to whoever asks from the machine, with its credentials.
+Source: RFC 3927 (169.254.0.0/16), RFC 4291, 2.5.6 (fe80::/10); AWS's fd00:ec2::254, which is of no such range.
 """
 
 import socket
@@ -12,6 +12,15 @@ from urllib.parse import urlsplit
 from streams.errors import Invalid
 
 METADATA: Final = frozenset({ip_address("fd00:ec2::254")})
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens at the address."""
+    try:
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # a name, or nothing that is any
+        return False
 
 
 def check_asked(url: str) -> None:

@@ -1,15 +1,10 @@
 """Environments of engines: where an engine's packages are, and how they get there.
 
 An engine runs in the agent's own environment where its packages are there; else in one of its own below the home, made from its hashed
-requirement file; some have one for machines with an NVIDIA GPU and one for others. Such an environment counts once it is whole: its file's
-hash is written last.
+requirement file (environments.py); some have one for machines with an NVIDIA GPU and one for others.
 """
 
 import ctypes
-import hashlib
-import os
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -17,11 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
+from infra import environments
 from streams.engines import KINDS, install_command, kind_of
-from streams.errors import Invalid, Unavailable
+from streams.errors import Invalid
 
 REQUIREMENTS: Final = Path(__file__).parent / "requirements"
-WHOLE: Final = "requirements.sha256"
 State = Literal["here", "own", "outdated", "missing"]
 
 
@@ -44,11 +39,9 @@ def place_of(engine: str, home: Path) -> Place:
     if usable and all(find_spec(one) is not None for one in kind.packages):
         return Place(engine, "here", Path(sys.executable))
     folder, wanted = folder_of(engine, home), requirements_of(engine)
-    if wanted is None or not (folder / WHOLE).is_file():
+    if wanted is None or (sha := environments.made_from(folder)) is None:
         return Place(engine, "missing")
-    sha = (folder / WHOLE).read_text().strip()
-    python = folder / "bin" / "python"
-    return Place(engine, "own" if sha == wanted_sha(wanted) else "outdated", python, sha)
+    return Place(engine, "own" if sha == wanted_sha(wanted) else "outdated", environments.python_of(folder), sha)
 
 
 def runnable(engine: str, home: Path) -> Path:
@@ -103,7 +96,7 @@ def has_nvidia_gpu() -> bool:
 
 def wanted_sha(requirements: str) -> str:
     """The hash of a requirement file."""
-    return hashlib.sha256((REQUIREMENTS / requirements).read_bytes()).hexdigest()
+    return environments.sha_of(REQUIREMENTS / requirements)
 
 
 def install(engine: str, home: Path, *, quiet: bool = False) -> Place:
@@ -114,28 +107,7 @@ def install(engine: str, home: Path, *, quiet: bool = False) -> Place:
     requirements = requirements_of(engine)
     if requirements is None:
         raise Invalid(f"engine {engine} comes with the agent's own environment; {what_to_do(engine)}", code="engine-own")
-    folder, uv, sha = folder_of(engine, home), _uv(), wanted_sha(requirements)
     if (there := place_of(engine, home)).state in ("here", "own"):
         return there
-    (folder / WHOLE).unlink(missing_ok=True)
-    _run([uv, "venv", "--allow-existing", "--python", sys.executable, str(folder)], quiet=True)
-    wanted = [uv, "pip", "sync", "--python", str(folder / "bin" / "python"), "--require-hashes", str(REQUIREMENTS / requirements)]
-    _run(wanted, quiet=quiet)
-    (folder / WHOLE).write_text(sha)
+    environments.make(folder_of(engine, home), REQUIREMENTS / requirements, quiet=quiet)
     return place_of(engine, home)
-
-
-def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if found is None:
-        raise Unavailable("uv is not here, which makes environments; install it: pip install -r infra/requirements/uv.txt", code="no-uv")
-    return found
-
-
-def _run(command: list[str], *, quiet: bool) -> None:
-    told = subprocess.PIPE if quiet else None
-    done = subprocess.run(command, stderr=told, stdout=told, env={"UV_SYSTEM_CERTS": "1"} | os.environ, check=False, text=True)
-    if done.returncode:
-        said = f": {done.stderr.strip().splitlines()[-1]}" if done.stderr and done.stderr.strip() else ""
-        raise Unavailable(f"{' '.join(command[1:3])} ended with {done.returncode}{said}; the same command goes on from there", code="fetch")

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -49,6 +50,16 @@ async def alone(work: Callable[[], T]) -> T:
     process = pool(1)
     try:
         return await asyncio.get_running_loop().run_in_executor(process, work)
+    finally:
+        end(process)
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Does work in a copy of this process, which may have no other thread: it may end that. Raises: BrokenProcessPool."""
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")  # others' libraries bear no copies of themselves
+    process = Pool(1, mp_context=context, initializer=_begin, initargs=(Settings().process_memory_mb * 2**20,))
+    try:
+        return process.submit(work).result()
     finally:
         end(process)
 

@@ -8,11 +8,12 @@ from infra import model_fitness, model_memory
 from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
-from infra.harness.definition_files import CODE, Files, files_of
+from infra.harness.definition_files import CODE, files_of
 from infra.harness.definition_groups import Member, generations, members, name_of, remarks, weighs_by_size
 from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from infra.settings import Settings
+from infra.task_fitness import check_lengths, check_texts, window_of
 from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
 from schemas.runs import Estimate
 from streams import licences, planning
@@ -21,6 +22,7 @@ from streams.errors import Invalid, Unavailable
 from streams.quality import generation
 from streams.speed import workloads
 
+THOUGHT, SWITCH = "<think>", "enable_thinking"  # as templates have them. Source: those of DeepSeek-R1 and Qwen3.
 NOT_BROUGHT = {"definition": None, "trust_code": False, "file": None, "parts": ()}  # what a task of lm-eval's says of a definition
 
 
@@ -68,7 +70,7 @@ def facts_of(request: EvaluationRequested, *, licence: str | None = None) -> Mod
         input_tokens, output_tokens = workloads.longest(request.workload)
         model_fitness.check_load(window_of(facts, request.engine), input_tokens=input_tokens, output_tokens=output_tokens)
     for told in asked:
-        generation.check_window(told, window=window_of(facts, request.engine))
+        check_lengths(told, request, facts)
         if facts.shape.vocabulary:
             generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
     return facts
@@ -105,14 +107,15 @@ def remarks_of(request: EvaluationRequested, facts: ModelFacts | None) -> list[s
     Raises: Invalid, also for generation arguments of a definition that its engine, or the model, does not take.
     """
     for choice in request.tasks:
-        if (files := files_of(choice)) is not None:
-            _check_defined(choice, files, request.engine, facts)
+        for name, arguments in generations(files) if (files := files_of(choice)) is not None else ():
+            check_texts(name, arguments, choice, request, facts)
     of_arguments = [
         f"task {choice.name}: {said}" for choice in request.tasks
         if choice.generation is not None and (said := generation.remark(generation.arguments(choice.generation.json_text)))
     ]  # fmt: skip
     return [
         *_of_model(request, facts),
+        *_of_thoughts(request, facts),
         *of_arguments,
         *(told for choice in request.tasks if (files := files_of(choice)) for told in remarks(files)),
     ]
@@ -125,19 +128,17 @@ def _of_model(request: EvaluationRequested, facts: ModelFacts | None) -> list[st
     return [f"{told}: if it is another model's, name a folder of its own"]
 
 
-def _check_defined(choice: TaskChoice, files: Files, engine: EngineChoice, facts: ModelFacts | None) -> None:
-    own = generation.arguments(choice.generation.json_text) if choice.generation else {}
-    for name, said in generations(files):
-        told = generation.merged(said, own)
-        try:
-            generation.check(told)
-            generation.check_taken(told, engine=engine.name)
-            if facts is not None:
-                generation.check_window(told, window=window_of(facts, engine), unsaid=generation.DEFAULT_GENERATED)
-            if facts is not None and facts.shape.vocabulary:
-                generation.check_tokens(told, vocabulary=facts.shape.vocabulary)
-        except Invalid as error:
-            raise Invalid(f"task {name}: {error}", code=error.code) from error
+def _of_thoughts(request: EvaluationRequested, facts: ModelFacts | None) -> list[str]:
+    """That the model's template has it think, where the request does not part thoughts from answers. A server's own parts them."""
+    template = (facts.chat_template if facts else None) if request.chat.template == "model" else request.chat.template
+    if not template or THOUGHT not in template or request.chat.thinking:
+        return []
+    scored = "of a task that asks for texts, what it thinks is scored as part of its answer"
+    if request.chat.thinking is None:
+        return [f"the chat template of {request.model.uri} tells of thoughts ({THOUGHT}): {scored}; give --thinking or --no-thinking"]
+    if SWITCH in template:
+        return []
+    return [f"the chat template of {request.model.uri} has no {SWITCH}, so that the model thinks all the same: {scored}; give --thinking"]
 
 
 def expanded(choices: Sequence[TaskChoice], leaves: Sequence[Sequence[Leaf]]) -> list[TaskChoice]:
@@ -180,12 +181,6 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
     if facts is None or facts.chat_template is None:
         raise Invalid(f"{request.model.uri} has no chat template; leave chat.template out, or give one", code="no-chat-template")
     return Dress(request.chat, facts.chat_template, variables)
-
-
-def window_of(facts: ModelFacts, engine: EngineChoice) -> int:
-    """How many tokens a request may have: the model's window, or less where the engine is told so."""
-    told = engine.options.get("max_length", "")
-    return min(facts.max_len, int(told)) if told.isdecimal() else facts.max_len
 
 
 def estimate_of(facts: ModelFacts | None, *, engine: EngineChoice) -> Estimate:

@@ -55,6 +55,19 @@ class Settings(BaseSettings):
     session_secret: SecretStr = Field(
         default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
     )
+    oidc_issuer: str = Field(
+        default="", description="Address of the identity provider by which people and programs may sign in (docs/access.md); empty: none."
+    )
+    oidc_client_id: str = Field(default="", description="Name under which the identity provider knows the query API.")
+    oidc_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="The query API's secret at the identity provider, where it has one; never logged."
+    )
+    oidc_audience: str = Field(
+        default="", description="For whom the identity provider's tokens of programs may be made out, beside the client id."
+    )
+    oidc_claim: str = Field(
+        default="email", description="Claim of the identity provider's tokens that names a member; an email must be verified."
+    )
     datasets: Path | None = Field(
         default=None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
     )
@@ -142,6 +155,6 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "seal_key", "api_key", "session_secret")
+    @field_serializer("kafka_password", "seal_key", "api_key", "session_secret", "oidc_client_secret")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()

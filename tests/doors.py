@@ -21,10 +21,10 @@ def assay(settings: Settings, *words: str) -> dict[str, Any]:
 
 
 @contextmanager
-def closed_api(flow: Settings) -> Iterator[Settings]:
-    """Another API of the same stack, which wants keys as one that can be reached from elsewhere does."""
+def closed_api(flow: Settings, **more: Any) -> Iterator[Settings]:
+    """Another API of the same stack, which wants keys as one that can be reached from elsewhere does, with these settings besides."""
     (port,) = free_ports(1)
-    settings = flow.model_copy(update={"api": f"http://127.0.0.1:{port}", "api_door": "closed"})
+    settings = flow.model_copy(update={"api": f"http://127.0.0.1:{port}", "api_door": "closed"} | more)
     child = spawn("query_api", settings=settings)
     try:
         api_ready(settings, [child])

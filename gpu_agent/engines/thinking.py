@@ -30,10 +30,14 @@ class Parts:
 
 
 def spoken(text: str) -> Parts:
-    """The parts of a text that came without its tokens: it is thought where it begins by the mark of that, up to the last end."""
-    if not text.lstrip().startswith(BEGIN):
+    """The parts of a text that came without its tokens: it is thought where it begins by the mark of that, up to the last end.
+
+    So it is where an end comes without a beginning: some templates begin the thought within the prompt. Source: DeepSeek-R1's.
+    """
+    begins = text.lstrip().startswith(BEGIN)
+    if not begins and (END not in text or BEGIN in text[: text.index(END)]):
         return Parts(None, text)
-    reasoning, found, answer = text.lstrip().removeprefix(BEGIN).rpartition(END)
+    reasoning, found, answer = (text.lstrip().removeprefix(BEGIN) if begins else text).rpartition(END)
     return Parts(reasoning, answer.lstrip()) if found else Parts(answer, None)
 
 

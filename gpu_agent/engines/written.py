@@ -9,7 +9,7 @@ from gpu_agent.engines.prefix_tree import Tokens
 from gpu_agent.engines.prompts import Generation, cut, generation
 from gpu_agent.engines.thinking import Thought
 from streams.errors import Invalid
-from streams.quality.generation import check, check_window, told_length
+from streams.quality.generation import check, check_model, check_window, told_length
 
 D = TypeVar("D")
 # What a request may set of sampling, with what transformers takes where neither request nor model says it.
@@ -70,8 +70,7 @@ def prompt_of(request: EngineRequest, tokens: Sequence[int], *, eos: str, max_le
     check(request.generation)
     told = generation(request.generation, eos=eos)
     limit = told.max_tokens + (request.thinking.tokens or 0 if request.thinking else 0)
-    if request.thinking and int(told.rest.get("num_beams") or 1) > 1:
-        raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
+    check_model(told.rest, encoder_decoder=apart, thinks=request.thinking is not None)
     check_window({"max_length": told.rest.get("max_length")}, window=max_len)
     room = max_len - limit
     if room <= 0 and told.rest.get("max_length") is not None and told_length(request.generation) is None:

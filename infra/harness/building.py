@@ -32,6 +32,7 @@ from infra.harness.tasks import FEWSHOT_SEED, own_of, with_data, without_data
 from infra.kafka import MOST_BYTES
 from infra.settings import Settings
 from infra.suites.reading import licences
+from infra.task_fitness import TEXTS
 from schemas.builds import RequestType
 from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric, Setup
@@ -72,10 +73,13 @@ class BuiltSample:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The id that a build has, and what is to be said of it, whoever builds it."""
+    """The id that a build has, and what is to be said of it, whoever builds it; what the task asks for, and how it says that its texts
+    are generated, where it says so."""
 
     build_id: str
     told: tuple[str, ...] = ()
+    output_type: str | None = None
+    generation: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,10 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
     _last[_key(choice), settings, given] = (task, used)
     left_out = examples_left_out(task, used)
     told = skipping.told_of_examples(choice.name, len(left_out), next(iter(left_out), None))
-    return Identity(_build_id(task, choice, used, dress), (told,) if told else ())
+    said = getattr(task.config, "generation_kwargs", None) if task.OUTPUT_TYPE == TEXTS else None
+    return Identity(
+        _build_id(task, choice, used, dress), (told,) if told else (), task.OUTPUT_TYPE, dict(said) if said is not None else None
+    )
 
 
 def build(

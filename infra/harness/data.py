@@ -19,10 +19,13 @@ import datasets
 
 from infra.harness.definitions import FORMATS
 from infra.harness.document_places import Lines
+from infra.harness.limits import words
 from infra.harness.rows import SHOWN, BadRow, Fractions, table, values
+from infra.places import is_there
 from streams.errors import Invalid
 from streams.once import once
 
+NO_DATA = "no-data"
 SUFFIXES = (".jsonl", ".jsonl.gz")
 MOST_DIGITS = 400  # any longer number is larger than a double
 UTF_16, UTF_8 = (b"\xff\xfe", b"\xfe\xff"), b"\xef\xbb\xbf"
@@ -140,12 +143,14 @@ class _Everywhere(dict[str, Any]):
 
 
 def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
+    if path not in FORMATS and not Path(path).is_absolute() and is_there(path):  # the library would take it, and so would one nobody trusts
+        raise Invalid(f"data set {path} is the name of a file where it is planned too; set ASSAY_DATASETS, or plan elsewhere", code=NO_DATA)
     try:
         loaded = load(path, name, *more, **named)
-    except (OSError, ValueError) as error:
-        raise Invalid(
-            f"data set {path} ({name or 'default'}) cannot be loaded: {error}; set ASSAY_DATASETS to a folder that holds it", code="no-data"
-        ) from error
+    except (OSError, ValueError, TypeError, datasets.exceptions.DatasetsError) as error:
+        way = "look at its files" if path in FORMATS or Path(path).is_absolute() else "set ASSAY_DATASETS to a folder that holds it"
+        why = error.__cause__ or error  # the library's own says that there was an error
+        raise Invalid(f"data set {path} ({name or 'default'}) cannot be loaded: {words(why)}; {way}", code=NO_DATA) from error
     splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
     used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
     used.source = f"files:{path}" if path in FORMATS else f"hub:{path}"
@@ -190,13 +195,17 @@ def _without_fractions(rows: Any, lines: Lines, split: str, used: Used) -> tuple
 
 
 def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
-    if path in FORMATS or named.get("data_files"):
+    if path in FORMATS or named.get("data_files") or Path(path).is_absolute():
         return _from_hub(used, load, path, name, *more, **named)
-    folder = root / path.replace("/", "__") / (name or "default")
+    root = Path(os.path.normpath(root))
+    folder = Path(os.path.normpath(root / path.replace("/", "__") / (name or "default")))
+    if not folder.is_relative_to(root):  # a request that nobody trusts may name anything
+        raise Invalid(f"data set {path} ({name}) leads out of {root}; give a configuration's name", code=NO_DATA)
     files = {file.name.split(".")[0]: file for suffix in SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))}
     if not files:
         raise Invalid(
-            f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.relative_to(root)}/*.jsonl", code="no-data"
+            f"data set {path} ({name or 'default'}) is not in {root}: there is no {folder.relative_to(root)}/*.jsonl",
+            code=NO_DATA,
         )
     wanted = named.get("split")
     read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}

@@ -23,6 +23,7 @@ from streams.errors import Invalid
 
 CODE: Final = "task-document"
 FIELDS: Final = ("doc_to_text", "doc_to_choice", "doc_to_target")
+QUERY: Final = "doc_to_decontamination_query"  # what a document asks, by which others ask the same
 BESIDE: Final = ("description", "gen_prefix")  # of each document too
 COLUMN: Final = re.compile(r"[A-Za-z_]\w*")
 UNKNOWN: Final = re.compile(r"'([^']+)'(?: is undefined)?")  # as Jinja says it, and a dict
@@ -108,7 +109,7 @@ def _first(task: Any, found: Callable[[Any], Iterator[tuple[str, str]]], definit
 
 def _no_column(task: Any, definition: Fields) -> Invalid | None:
     """Why a field that is one word, and no column's name, is refused: lm-eval would take it for a text, or, of choices, for Python."""
-    for field in FIELDS:
+    for field in (*FIELDS, *([QUERY] if task.config.should_decontaminate else [])):
         told = getattr(task.config, field)
         if not isinstance(told, str) or not COLUMN.fullmatch(told) or told in task.features:
             continue

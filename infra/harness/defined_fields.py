@@ -11,13 +11,28 @@ from infra.marked_yaml import pairs, wrong
 TEXT: Final = ("a text", ("str",))
 TEXT_OR_NONE: Final = ("a text", ("str", "null"))
 FLAG: Final = ("true or false", ("bool",))
+# What of a data set's own arguments is said by other fields.
+BESIDE: Final[Mapping[str, str]] = {"path": "dataset_path", "name": "dataset_name", "split": "test_split"}
 FUNCTION_ONLY: Final = ("a function, as !function utils.name", ("null",))
 # What lm-eval takes a field for, and the kinds that YAML has for that.
 TAKES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     **dict.fromkeys(("description", "target_delimiter", "fewshot_delimiter"), TEXT),
     **dict.fromkeys(
-        ("training_split", "validation_split", "fewshot_split", "split", "gen_prefix", "dataset_name"), ("a text", ("str", "null"))
+        (
+            "dataset_path",
+            "dataset_name",
+            "training_split",
+            "validation_split",
+            "test_split",
+            "fewshot_split",
+            "split",
+            "gen_prefix",
+            "task_alias",
+        ),
+        TEXT_OR_NONE,
     ),
+    **dict.fromkeys(("should_decontaminate", "unsafe_code"), FLAG),
+    "doc_to_decontamination_query": ("a template, a column's name or a function", ("str", "null")),
     **dict.fromkeys(("process_docs", "process_results", "custom_dataset"), FUNCTION_ONLY),
     "doc_to_text": ("a template, a column's name or a function", ("str", "int", "null")),
     "doc_to_target": ("a template, a column's name, the place of a choice or a function", ("str", "int", "seq", "null")),
@@ -50,6 +65,13 @@ def check_kinds(told: Fields) -> None:
             raise wrong(choice, f"a choice must be a text, and {_kind(choice)} is none to YAML; put it in quotes", code=CODE)
     for metric in _listed(told, "metric_list"):
         _check_metric(metric)
+    _check_data(pairs(told["dataset_kwargs"][1]) if "dataset_kwargs" in told else {})
+
+
+def _check_data(arguments: Fields) -> None:
+    for name, (key, _) in arguments.items():
+        if name in BESIDE:
+            raise wrong(key, f"{name} of a data set is said by {BESIDE[name]}; leave it out of dataset_kwargs", code=CODE)
 
 
 def _check_metric(metric: Any) -> None:

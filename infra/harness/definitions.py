@@ -6,7 +6,7 @@ that plans, is refused unless the request trusts it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -41,6 +41,7 @@ TEMPLATES = ("doc_to_text", "doc_to_target", "doc_to_choice", "description", "ge
 LEANING = (nodes_of.Include, nodes_of.Import, nodes_of.FromImport, nodes_of.Extends)
 FILTERS = frozenset(DEFAULT_FILTERS) | {"regex_replace"}  # lm-eval 0.4.13, utils.py
 TESTS = frozenset(DEFAULT_TESTS)
+OF_DATA = ("revision", "streaming", "verification_mode", "keep_in_memory")  # what of a data set an untrusted request may say
 NEEDED = ("dataset_path", "doc_to_text")
 SPLITS = ("test_split", "validation_split")
 MOST = 1_000  # examples in a prompt, draws of a request
@@ -76,7 +77,8 @@ def _check_tag(node: Any, files: Files, *, trust_code: bool) -> None:
     if node.tag in PLAIN:
         return
     if not trust_code:
-        raise _wrong(node, f"{node.tag} {getattr(node, 'value', '')} runs Python; write a template, or {TRUST}")
+        told = f" {node.value}" if isinstance(node, yaml.ScalarNode) else ""
+        raise _wrong(node, f"{node.tag}{told} runs Python; write a template, or {TRUST}")
     if node.tag != FUNCTION:
         raise _wrong(node, f"{node.tag} is not understood; a function is written {FUNCTION} module.function")
     check_function(files, node)
@@ -95,12 +97,22 @@ def _check_fields(one: Member) -> None:
             raise _wrong(key, "class is not supported: a task is made of fields and functions; write it as these")
         if name not in known:
             raise _wrong(key, f"there is no field {name!r}; {meant(name, known)}")
-    if missing := [name for name in NEEDED if name not in told and not (name == "dataset_path" and "custom_dataset" in told)]:
-        raise _wrong(root, f"{', '.join(missing)} must be there")
-    if not any(name in told for name in SPLITS):
-        raise _wrong(root, "test_split must be there: the split whose documents are asked")
+    if missing := [name for name in NEEDED if not _says(told, name) and not (name == "dataset_path" and "custom_dataset" in told)]:
+        raise _wrong(_where(told, missing, root), f"{', '.join(missing)} must be there")
+    if not any(_says(told, name) for name in SPLITS):
+        raise _wrong(_where(told, SPLITS, root), "test_split must be there: the split whose documents are asked")
     check_kinds(told)
     _check_words(one)
+
+
+def _says(told: Fields, name: str) -> bool:
+    """Whether a definition says a field; null says nothing."""
+    return name in told and not told[name][1].tag.endswith(":null")
+
+
+def _where(told: Fields, names: Sequence[str], root: Any) -> Any:
+    """The first of the fields that is there, else the definition."""
+    return next((told[name][0] for name in names if name in told), root)
 
 
 def _check_words(one: Member) -> None:
@@ -115,21 +127,34 @@ def _check_words(one: Member) -> None:
     if kind.value not in KINDS:
         raise _wrong(kind, f"output_type {kind.value!r} must be one of {', '.join(KINDS)}; {meant(kind.value, KINDS)}")
     needs = () if "process_results" in told else ("doc_to_target", *(("doc_to_choice",) if kind.value == "multiple_choice" else ()))
-    if missing := [field for field in needs if field not in told]:
-        raise _wrong(kind, f"{', '.join(missing)} must be there for output_type {kind.value}")
+    if missing := [field for field in needs if not _says(told, field)]:
+        raise _wrong(_where(told, missing, kind), f"{', '.join(missing)} must be there for output_type {kind.value}")
 
 
 def _check_reach(told: Fields, *, trust_code: bool) -> None:
     """Raises: Invalid where files of the machine that plans would be read, and the request does not trust it."""
-    if trust_code:
+    path = told["dataset_path"][1] if "dataset_path" in told else None
+    if path is None or trust_code:
+        _check_files(path, told)
         return
-    path = told["dataset_path"][1]
     if path.value in FORMATS or str(path.value).startswith((".", "/", "~")):
         raise _wrong(path, f"dataset_path {path.value!r} reads files where it is planned; name a data set, or {TRUST}")
     if "dataset_kwargs" in told and isinstance(told["dataset_kwargs"][1], yaml.MappingNode):
         for key, _ in told["dataset_kwargs"][1].value:
-            if key.value in ("data_files", "data_dir", "trust_remote_code"):
+            if key.value not in OF_DATA:
                 raise _wrong(key, f"{key.value} reaches beyond a data set; leave it out, or {TRUST}")
+
+
+def _check_files(path: Any, told: Fields) -> None:
+    """Raises: Invalid where it is not known which files a trusted definition reads."""
+    if path is None:
+        return
+    if path.value == "~" or path.value.startswith((".", "~/")):
+        told_ = f"dataset_path {path.value!r} goes from where it is planned, which nobody knows; write a full path"
+        raise _wrong(path, told_)
+    given = pairs(told["dataset_kwargs"][1]) if "dataset_kwargs" in told else {}
+    if path.value in FORMATS and not {"data_files", "data_dir"} & given.keys():
+        raise _wrong(path, f"dataset_path {path.value!r} reads files: name them, as dataset_kwargs: {{data_files: {{test: /a/file}}}}")
 
 
 def _check_scoring(told: Fields, files: Files, *, trust_code: bool) -> None:

@@ -1,7 +1,6 @@
 """Limits to the time and memory of what runs code of a task's own, in the process that runs it."""
 
 import faulthandler
-import resource
 import signal
 import threading
 import time
@@ -15,6 +14,8 @@ T = TypeVar("T")
 
 # How long after its time what does not come back to Python ends with its process.
 GRACE_S = 1.0
+# After how long what goes on is told again that its time is over: code of others may take any error for one of its own.
+AGAIN_S = 0.2
 OWN_CODE = "own-code"
 
 
@@ -31,20 +32,31 @@ def rendering(limit_s: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def over(*_: object) -> None:
-        raise Overdue(f"filling a template took longer than {limit_s:g} s")
-
-    began, left = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)[0]
+    left = signal.getitimer(signal.ITIMER_REAL)[0]
     if left and left < limit_s:  # the time of what is around it is over sooner
         yield
         return
-    handler = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
+    with _alarm(limit_s, f"filling a template took longer than {limit_s:g} s"):
         yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, max(1e-3, left - (time.monotonic() - began)) if left else 0.0)
+
+
+@contextmanager
+def _alarm(limit_s: float, *told: str) -> Iterator[None]:
+    """While it lasts, Overdue comes when its time is over, and again and again; an alarm around it goes on."""
+
+    def over(*_: object) -> None:
+        raise Overdue(*told)
+
+    began, (left, again) = time.monotonic(), signal.getitimer(signal.ITIMER_REAL)
+    handler = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, limit_s, AGAIN_S)
+    try:
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+    finally:  # where the alarm came just before it was turned off too
+        signal.setitimer(signal.ITIMER_REAL, max(1e-3, left - (time.monotonic() - began)) if left else 0.0, again)
         signal.signal(signal.SIGALRM, handler)
 
 
@@ -54,30 +66,12 @@ def within(limit_s: float | None) -> Iterator[None]:
     if limit_s is None:
         yield
         return
-
-    def over(*_: object) -> None:
-        raise Overdue
-
-    handler = signal.signal(signal.SIGALRM, over)
-    before = signal.setitimer(signal.ITIMER_REAL, limit_s)
     faulthandler.dump_traceback_later(limit_s + GRACE_S, exit=True)
     try:
-        yield
+        with _alarm(limit_s):
+            yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, *before)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, handler)
-
-
-@contextmanager
-def within_memory(most_bytes: int) -> Iterator[None]:
-    """While it lasts, the process takes no more memory than that: Python raises MemoryError where it would."""
-    before, most = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (most_bytes if most == resource.RLIM_INFINITY else min(most_bytes, most), most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_DATA, (before, most))
 
 
 def heard(work: Callable[[], T]) -> T:

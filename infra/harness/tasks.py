@@ -21,7 +21,7 @@ import numpy as np
 from infra.harness import code
 from infra.harness.catalogue import DERIVED_TASKS, find
 from infra.harness.code import CodeEval
-from infra.harness.data import Given, Used, giving, note_generated, reading, standing_in
+from infra.harness.data import NO_DATA, Given, Used, giving, note_generated, reading, standing_in
 from infra.harness.defined_documents import explained
 from infra.harness.definition_files import Files, files_of, line_of
 from infra.harness.definition_groups import Member, member, only
@@ -116,7 +116,9 @@ def _loaded(name: str, own: Own | None, overrides: dict[str, Any]) -> Any:
     try:
         with _no_hub_metrics():
             task = _brought(own, overrides) if own else _known(name, overrides)
-    except (AssayError, MemoryError):
+    except (AssayError, MemoryError) as error:
+        if own and isinstance(error, AssayError) and error.code == NO_DATA:
+            raise Invalid(f"{line_of(own.member.fields, 'dataset_path')}{error}", code=NO_DATA) from error
         raise
     except Exception as error:  # a task's definition is code of others: whatever it raises is this task's refusal
         told = explained(_half_made(error), own.member.fields if own else None) or Invalid(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from infra.text_files import text_of
 from streams.errors import Invalid
 
 EXAMPLE = Path(__file__).parent / "example-2026.csv"
@@ -13,10 +14,7 @@ Line = tuple[int, dict[str, Any]]
 
 def rows_of(path: Path) -> list[Line]:
     """The prices in a file as texts by field, each with its line. Raises: Invalid, naming file and line."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path} cannot be read: {error}", code="no-file") from error
+    text = text_of(path)
     readers = {".csv": _csv, ".json": _json}
     if path.suffix.lower() not in readers:
         raise Invalid(f"{path}: a price book is a file that ends in .csv or .json", code="price-file")

@@ -1,22 +1,24 @@
 """Who comes in by which key, before anything is answered.
 
 Where the API listens on loopback alone, nobody needs a key, and whoever asks may do all. Elsewhere, or where ASSAY_API_DOOR says so, a
-program shows its key (`Authorization: Bearer assay_…`), and a browser the session that it got for one (sessions.py). Without either only
-`/healthz`, `/readyz`, the sign-in page and what pages are drawn with are told.
+program shows its key (`Authorization: Bearer assay_…`), and a browser the session that it got for one (sessions.py). Where there is an
+identity provider (provider.py), its tokens are as good as keys, for the members that were admitted. Without any of these only `/healthz`,
+`/readyz`, the sign-in page and what pages are drawn with are told.
 """
 
-import ipaddress
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from infra.addresses import is_loopback
 from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
+from query_api.access.provider import Provider, is_token
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
 from query_api.operations.problems import Forbidden, TooOften, Unauthenticated, on_error
@@ -24,18 +26,9 @@ from query_api.pages.faults import FOR_PROGRAMS, readable
 from schemas.trust import AccessChanged
 from streams.errors import AssayError
 
-OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signout")
+OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signin/leave", "/signin/back", "/signout")
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CREATE: Final = "`assay access create --member NAME --role submitter`"
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches what listens at the address."""
-    try:
-        host = urlsplit(address).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, or nothing that is any
-        return False
 
 
 def needs_keys(settings: Settings) -> bool:
@@ -52,6 +45,7 @@ class Door:
         self._alone = settings.api_door == "auto"
         self._rates = Rates(settings)
         self.sessions = Sessions(settings) if self._closed else None
+        self.provider = Provider(settings) if self._closed and settings.oidc_issuer else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on who may come in."""
@@ -113,13 +107,19 @@ class Door:
         )
 
     async def opened(self, request: Request, shown: str) -> AccessChanged:
-        """The key that is shown. Raises: Unauthenticated where it opens nothing, TooOften after too many such, Unavailable."""
+        """What the key or token that is shown grants. Raises: Unauthenticated where nothing, TooOften after too many, Unavailable."""
         keys: Keys = request.app.state.own.keys
         if key := await keys.known(shown):
             return key
         address = request.client.host if request.client else ""
         if (wait_s := await self._rates.shut_out(address)) is not None:
             raise TooOften(f"too many wrong keys came from {address}; come again in {wait_s} s", retry_after_s=wait_s)
+        if self.provider and is_token(shown):
+            try:
+                return await self.admitted(request, await self.provider.member(shown))
+            except Unauthenticated:
+                await self._rates.wrong(address)
+                raise
         if key := await keys.opens(shown):
             return key
         await self._rates.wrong(address)
@@ -127,6 +127,13 @@ class Door:
             "this key opens nothing: it is mistyped, expired or revoked; `assay access` lists the keys that there are, "
             f"{CREATE} makes one, where Kafka is reached"
         )
+
+    async def admitted(self, request: Request, member: str) -> AccessChanged:
+        """What a member of the identity provider is granted. Raises: Unauthenticated where they were not admitted, Unavailable."""
+        keys: Keys = request.app.state.own.keys
+        if grant := await keys.member(member):
+            return grant
+        raise Unauthenticated(f"nobody has admitted {member} here; where Kafka is reached, say `assay access admit {member} --role reader`")
 
 
 def _check_origin(request: Request) -> None:

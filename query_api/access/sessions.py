@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from tempfile import NamedTemporaryFile
 from typing import Final
@@ -14,20 +15,39 @@ from infra.settings import Settings
 from schemas.trust import AccessChanged
 
 COOKIE: Final = "assay_session"
+LEAVING: Final = "assay_leaving"
 LASTS_S: Final = 12 * 3600
+LEAVING_S: Final = 600
 
 
 class Sessions:
     """Makes and reads the cookie. The secret is ASSAY_SESSION_SECRET, or a file of the home that is made once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._serializer = URLSafeTimedSerializer(settings.session_secret.get_secret_value() or _of_home(settings), salt=COOKIE)
+        secret = settings.session_secret.get_secret_value() or _of_home(settings)
+        self._serializer = URLSafeTimedSerializer(secret, salt=COOKIE)
+        self._leaving = URLSafeTimedSerializer(secret, salt=LEAVING)
 
     def begin(self, request: Request, response: Response, key: AccessChanged) -> None:
         """Gives the browser the cookie."""
-        told = self._serializer.dumps([key.subject, _mark(key)])
-        secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, told, max_age=LASTS_S, httponly=True, samesite="lax", secure=secure)
+        self._set(request, response, COOKIE, self._serializer.dumps([key.subject, _mark(key)]), lasts_s=LASTS_S)
+
+    def leave(self, request: Request, response: Response, kept: Mapping[str, str]) -> None:
+        """Gives a browser that goes to the identity provider what it brings back."""
+        self._set(request, response, LEAVING, self._leaving.dumps(dict(kept)), lasts_s=LEAVING_S)
+
+    def left_with(self, request: Request) -> dict[str, str]:
+        """What a browser brings back that went to the identity provider; nothing where it is not ours, or old."""
+        try:
+            return {
+                str(name): str(value) for name, value in self._leaving.loads(request.cookies.get(LEAVING, ""), max_age=LEAVING_S).items()
+            }
+        except (BadData, ValueError, TypeError, AttributeError):
+            return {}
+
+    @staticmethod
+    def _set(request: Request, response: Response, name: str, told: str, *, lasts_s: int) -> None:
+        response.set_cookie(name, told, max_age=lasts_s, httponly=True, samesite="lax", secure=request.url.scheme == "https")
 
     def key_id(self, request: Request) -> tuple[str, str] | None:
         """The key's id and mark in the cookie; None where there is none, or it is not ours, or old."""

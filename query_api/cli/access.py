@@ -1,4 +1,4 @@
-"""API keys on the command line: list, create, rotate, revoke. They are events, so this needs Kafka, and not the API."""
+"""API keys and members on the command line: list, create, admit, rotate, revoke. They are events: this needs Kafka, not the API."""
 
 import asyncio
 from typing import Annotated, Any, get_args
@@ -10,24 +10,26 @@ from query_api.cli.options import AsJson
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, NotFound
 from streams.times import day
-from streams.trust.access import MAY, ROLES, Access, Role, state_of
+from streams.trust.access import MAY, ROLES, VOUCHED, Access, Role, id_of_member, state_of
 
 DAY_US = 24 * 3600 * 1_000_000
-KeyId = Annotated[str, typer.Argument(help="the key's id, or its beginning")]
+KeyId = Annotated[str, typer.Argument(help="the key's id, or its beginning; or the member, where they were admitted")]
+RoleName = Annotated[str, typer.Option(help=" · ".join(f"{role}: may {MAY[role]}" for role in ROLES))]
+Quota = Annotated[int | None, typer.Option(min=1, help="requests a minute; unset: ASSAY_API_RATE")]
 Days = Annotated[int, typer.Option(min=1, max=3650, help="after how many days it expires")]
 
 
 def access(context: typer.Context) -> None:
-    """API keys: who may use the API, where it can be reached from elsewhere. Alone it lists them.
+    """Who may use the API, where it can be reached from elsewhere: by a key, or by the identity provider. Alone it lists them.
 
-    Examples: `assay access` · `assay access create --member ann --role submitter` · `assay access revoke 3f2a9c`
+    Examples: `assay access` · `assay access create --member ann --role submitter` · `assay access admit ann@example.org`
     """
     if context.invoked_subcommand is None:
         listed()
 
 
 def listed(as_json: AsJson = False) -> None:
-    """Lists every key that was made, with what it may and how it stands. No key's text is kept anywhere.
+    """Lists every key that was made and every member that was admitted, with what they may and how they stand. No key's text is kept.
 
     Examples: `assay access list` · `assay access list --json`
     """
@@ -48,20 +50,51 @@ def listed(as_json: AsJson = False) -> None:
 
 def create(
     member: Annotated[str, typer.Option(help="who gets it: what is done with it is done in that name")],
-    role: Annotated[str, typer.Option(help=" · ".join(f"{role}: may {MAY[role]}" for role in ROLES))] = "reader",
+    role: RoleName = "reader",
     days: Days = 365,
-    quota: Annotated[int | None, typer.Option(min=1, help="requests a minute; unset: ASSAY_API_RATE")] = None,
+    quota: Quota = None,
     as_json: AsJson = False,
 ) -> None:
     """Makes a key, and shows it: this once, for only its hash is kept.
 
     Examples: `assay access create --member ann --role submitter` · `assay access create --member ci --days 30 --quota 60`
     """
+    _check(member, role)
+    _made(member=member.strip(), role=role, days=days, quota=quota, as_json=as_json)
+
+
+def admit(
+    member: Annotated[str, typer.Argument(help="whom: as the identity provider names them, or *@DOMAIN for all with such an address")],
+    role: RoleName = "reader",
+    days: Days = 365,
+    quota: Quota = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lets a member in whom the identity provider vouches for (ASSAY_OIDC_ISSUER), without a key; again: with another role.
+
+    Examples: `assay access admit ann@example.org --role submitter` · `assay access admit '*@example.org'`
+    """
+    from infra.identity import now_us
+    from infra.settings import Settings
+
+    _check(member, role)
+    at_us, name = now_us(), member.strip()
+    grant = _event(
+        at_us, subject=id_of_member(name), organisation=Settings().organisation, member=name, role=role, key_hash=VOUCHED,
+        expires_us=at_us + days * DAY_US, quota=quota,
+    )  # fmt: skip
+    _publish(grant)
+    if as_json:
+        showing.document(_document(grant, now_us=at_us))
+    else:
+        showing.say(f"{name} may come in by the identity provider, as a {role}, until {_day(grant.expires_us)}")
+
+
+def _check(member: str, role: str) -> None:
     if role not in ROLES:
         raise Invalid(f"unknown role {role!r}; there are {', '.join(get_args(Role))}", code="unknown-role")
     if not member.strip() or len(member) > 200:
         raise Invalid("a member has a name, of 200 letters at most", code="member")
-    _made(member=member.strip(), role=role, days=days, quota=quota, as_json=as_json)
 
 
 def rotate(
@@ -77,23 +110,28 @@ def rotate(
     from infra.identity import now_us
 
     old = _found(which)
+    if old.key_hash == VOUCHED:
+        raise Invalid(f"{old.member} has no key, but comes in by the identity provider; `assay access admit` changes how", code="no-key")
     _made(member=old.member, role=old.role, days=days, quota=old.quota, as_json=as_json)
     ends_us = now_us() + overlap_hours * DAY_US // 24
     _say(old, key_hash=old.key_hash, expires_us=min(ends_us, old.expires_us or ends_us))
 
 
 def revoke(which: KeyId, as_json: AsJson = False) -> None:
-    """Takes a key back: within a second or two it opens nothing more, and no session that began with it.
+    """Takes a key back, or shuts a member out: within a second or two they open nothing more, and no session that began so.
 
-    Example: `assay access revoke 3f2a9c`
+    Examples: `assay access revoke 3f2a9c` · `assay access revoke ann@example.org`
     """
     from infra.identity import now_us
 
-    key = _say(_found(which), key_hash=None, expires_us=None)
+    old = _found(which)
+    key = _say(old, key_hash=None, expires_us=None)
     if as_json:
         showing.document(_document(key, now_us=now_us()))
     else:
-        showing.say(f"{key.member}'s key {key.subject} opens nothing any more")
+        showing.say(
+            f"{key.member}'s key {key.subject} opens nothing any more" if old.key_hash != VOUCHED else f"{key.member} is let in no more"
+        )
 
 
 def _made(*, member: str, role: str, days: int, quota: int | None, as_json: bool) -> None:
@@ -131,7 +169,10 @@ def _event(at_us: int, **fields: Any) -> AccessChanged:
 
 
 def _found(which: str) -> AccessChanged:
-    fitting = [key for key_id, key in _keys().items() if key_id.startswith(which.removeprefix("assay_")) and key.key_hash is not None]
+    open_keys = {key_id: key for key_id, key in _keys().items() if key.key_hash is not None}
+    if (member := open_keys.get(id_of_member(which.removeprefix(f"{VOUCHED}:")))) is not None:
+        return member
+    fitting = [key for key_id, key in open_keys.items() if key_id.startswith(which.removeprefix("assay_"))]
     if len(fitting) != 1:
         what = f"{len(fitting)} keys begin" if fitting else "no key that is not revoked begins"
         raise NotFound(f"{what} with {which!r}; `assay access list` shows them", code="unknown-key")

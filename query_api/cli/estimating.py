@@ -7,7 +7,10 @@ import functools
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import redirect_stdout
 from typing import Any
 
 from infra.settings import Settings
@@ -18,8 +21,8 @@ from query_api.drawing.dressing import provenance
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import ExpectedMetric, PlannedTask
 from streams import hub_names
-from streams.errors import AssayError, NotFound, Permanent
-from streams.quality import adaptive, pins, skipping, stopping
+from streams.errors import AssayError, Invalid, NotFound, Permanent
+from streams.quality import adaptive, judging, pins, skipping, stopping
 
 # Of the memory that a run needs: fields of Estimate, and what people call them.
 PARTS = {"weights": "weights", "kv": "keys and values", "activation": "activations", "overhead": "runtime"}
@@ -41,6 +44,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bool) -> dict[str, Any]:
     """The plan and its estimate, a bar of what is fetched unless `quiet`. Raises: Invalid, NotFound: it would be rejected."""
+    from infra.harness.catalogue import DERIVED_TASKS
     from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
@@ -48,10 +52,12 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
     from streams.speed import workloads
 
     request = requested(validated(json.dumps(body).encode(), Submission), organisation=settings.organisation)
+    judging.check_judges(request, DERIVED_TASKS)
+    judging.check_request(request, DERIVED_TASKS)
     with bar(request.model.uri, quiet=quiet or hub_names.named(request.model) is None) as fetching:
         request, facts = brought(request, settings=settings, told=fetching)
     choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
-    tasks, skipped, warnings = _built(request, choices, dress_of(request, facts), settings, told=told)
+    tasks, skipped, warnings = _built(request, facts, choices, dress_of(request, facts), settings, told=told)
     guess = estimate_of(facts, engine=request.engine)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
@@ -68,11 +74,10 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
 
 
 def _built(
-    request: EvaluationRequested, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
+    request: EvaluationRequested, facts: Any, choices: Sequence[TaskChoice], dress: Any, settings: Settings, *, told: Told
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str]]:
     """The tasks as they would be built, those that would be skipped, and what is remarked. Raises: Permanent, where none would run."""
     from infra.harness.examples import own_examples
-    from infra.harness.limits import bounded
     from streams.planning import samples_of
 
     tasks, errors, planned = list[dict[str, Any]](), dict[str, Permanent](), list[PlannedTask]()
@@ -80,7 +85,7 @@ def _built(
     for choice in choices:
         told(f"building {choice.name} …")
         try:
-            made, expected = bounded(functools.partial(_made, choice, dress, settings), choice.name, settings.build_limit_s)
+            made, expected = _apart(functools.partial(_made, request, facts, choice, dress, settings), choice.name, settings.build_limit_s)
         except NotFound:
             raise
         except Permanent as error:
@@ -115,18 +120,38 @@ def _built(
     return tasks, [{"task": name, "reason": str(error)} for name, error in errors.items()], differences + remarks
 
 
-def _made(choice: TaskChoice, dress: Any, settings: Settings) -> tuple[Any, tuple[ExpectedMetric, ...]]:
-    """The task as a builder's process would make it, with no more memory, and its figures, those beside its own too.
+def _apart(work: Callable[[], Any], name: str, limit_s: float) -> Any:
+    """What the work gives, done in a process of its own: a task's own code may end it, and whatever it prints is none of our output.
 
-    Raises: Permanent; MemoryError.
+    Raises: Permanent.
     """
-    from infra.harness.building import beside, build, setups_of
-    from infra.harness.limits import within_memory
+    from infra.harness.limits import bounded
+    from infra.pools import apart
 
-    with within_memory(settings.process_memory_mb * 2**20):
-        setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
-        made = build(choice, dress=dress, settings=settings)
-        return made, (*made.expected, *beside(made.config_json, choice.metrics))
+    try:
+        return apart(functools.partial(bounded, functools.partial(_unheard, work), name, limit_s))
+    except BrokenProcessPool as error:
+        told = f"building {name!r} ended its process, as what takes longer than {limit_s:g} s (ASSAY_BUILD_LIMIT_S) and hears nothing does"
+        raise Invalid(f"{told}; what stands above may say where", code="builder-died") from error
+
+
+def _unheard(work: Callable[[], Any]) -> Any:
+    os.dup2(2, 1)
+    with redirect_stdout(sys.stderr):
+        return work()
+
+
+def _made(
+    request: EvaluationRequested, facts: Any, choice: TaskChoice, dress: Any, settings: Settings
+) -> tuple[Any, tuple[ExpectedMetric, ...]]:
+    """The task as a builder's process would make it, and its figures, those beside its own too. Raises: Permanent; MemoryError."""
+    from infra.harness.building import beside, build, identify, setups_of
+    from infra.task_fitness import check_asked
+
+    setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
+    check_asked(identify(choice, dress=dress, settings=settings), choice, request, facts)
+    made = build(choice, dress=dress, settings=settings)
+    return made, (*made.expected, *beside(made.config_json, choice.metrics))
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:

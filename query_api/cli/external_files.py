@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Final
 
+from infra.text_files import NO_FILE, bytes_of, unread
 from streams.errors import Invalid
 from streams.once import once
 
@@ -20,11 +21,12 @@ def document_of(path: Path) -> tuple[Any, str]:
             return _folder(path)
         if path.suffix == ".eval":
             return _log(path)
-        told = _bytes(path)
+        told = bytes_of(path, most_bytes=MOST_BYTES)
         return _read(told), hashlib.sha256(told).hexdigest()
-    except (OSError, zipfile.BadZipFile, RecursionError) as error:
-        reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
-        raise Invalid(f"{reason} {path}", code="no-file") from error
+    except OSError as error:
+        raise unread(path, error) from error
+    except (zipfile.BadZipFile, RecursionError) as error:
+        raise Invalid(f"{path} cannot be read: {error}", code=NO_FILE) from error
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError among them
         raise Invalid(f"{path} is no JSON: {error}", code="not-json") from error
 
@@ -34,15 +36,8 @@ def _read(told: bytes) -> Any:
     return json.loads(told, object_pairs_hook=once)
 
 
-def _bytes(path: Path) -> bytes:
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise Invalid(f"{path} has {size / 2**20:,.0f} MiB: at most {MOST_BYTES // 2**20} are read; export results without samples",
-                      code="too-large")  # fmt: skip
-    return path.read_bytes()
-
-
 def _folder(path: Path) -> tuple[Any, str]:
-    told = {name: _bytes(path / f"{name}.json") for name in HELM}
+    told = {name: bytes_of(path / f"{name}.json", most_bytes=MOST_BYTES) for name in HELM}
     return {name: _read(one) for name, one in told.items()}, hashlib.sha256(b"\x00".join(told.values())).hexdigest()
 
 

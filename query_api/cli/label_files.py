@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from infra.text_files import text_of
 from streams.errors import Invalid
 from streams.quality.labels import LARGEST, LONGEST_NOTE, Scale, value_of
 
@@ -83,12 +84,7 @@ def check_of(texts: Mapping[str, str | None]) -> str:
 
 def read(path: Path, *, run_id: str, scale: Scale) -> Filled:
     """The labels of a file. Raises: Invalid, with lines and columns of what is wrong in any row."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{path} is not in UTF-8: save it as CSV UTF-8", code="label-file") from error
-    except OSError as error:
-        raise Invalid(f"{path} cannot be read: {error.strerror}", code="no-file") from error
+    text = text_of(path)
     faults, rows, without, first = list[str](), list[Row](), 0, dict[tuple[Any, ...], int]()
     for line, cells in _records(path, text):
         if not cells["label"].strip():

@@ -35,6 +35,7 @@ from query_api.cli import (
     suites,
     trusting,
 )
+from query_api.cli.digits import in_digits
 from query_api.cli.usual import Usual
 from streams.errors import AssayError
 
@@ -90,7 +91,10 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     ),
     "The log": ((dead_letters.dead_letters, {"list": dead_letters.listed, "show": dead_letters.show, "requeue": dead_letters.requeue}),),
     "Trust": (
-        (access.access, {"list": access.listed, "create": access.create, "rotate": access.rotate, "revoke": access.revoke}),
+        (
+            access.access,
+            {"list": access.listed, "create": access.create, "admit": access.admit, "rotate": access.rotate, "revoke": access.revoke},
+        ),
         (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
     ),
 }
@@ -102,12 +106,12 @@ def assembled() -> typer.Typer:
                       help="Evaluate open-weight language models: quality, speed, energy and cost, kept as events and proved.")  # fmt: skip
     for panel, commands in COMMANDS.items():
         for command in commands:
-            app.command(rich_help_panel=panel)(command)
+            app.command(rich_help_panel=panel)(in_digits(command))
         for bare, named in GROUPS.get(panel, ()):
             group = typer.Typer(rich_markup_mode="markdown", cls=Usual if Usual.usual in named else None)
-            group.callback(invoke_without_command=True)(bare)
+            group.callback(invoke_without_command=True)(in_digits(bare))
             for name, command in named.items():
-                group.command(name)(command)
+                group.command(name)(in_digits(command))
             app.add_typer(group, name=bare.__name__.replace("_", "-"), rich_help_panel=panel)
     return app
 
@@ -147,7 +151,8 @@ def _understood(error: typer.TyperException) -> str:
     """A usage error in a line, with the help that explains it."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "assay"
-    return f"{' '.join(error.format_message().split()).rstrip('.')}; see `{path} --help`"
+    told = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")  # pydantic's own beginning
+    return f"{told}; see `{path} --help`"
 
 
 if __name__ == "__main__":

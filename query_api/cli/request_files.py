@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from infra.places import is_there
+from infra.text_files import MIB, text_of
 from query_api.cli.budgets import budget
 from query_api.cli.shares import with_shares
 from query_api.cli.trace_files import packed
@@ -41,11 +42,7 @@ def mapping_of(path: Path, *, fields: str) -> tuple[Any, dict[str, Any]]:
     """The mapping that a YAML file holds, as the parser has it and as Python does. Raises: Invalid, naming file and line."""
     from infra.marked_yaml import composed, plainly
 
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = "there is no file" if isinstance(error, FileNotFoundError) else f"cannot read ({error})"
-        raise Invalid(f"{reason} {path}", code="no-file") from error
+    text = text_of(path, most_bytes=4 * MIB)
     try:
         root = composed(text, code="not-yaml")
         body = plainly(root, code="not-yaml") if root is not None else None

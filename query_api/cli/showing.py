@@ -311,8 +311,9 @@ def _on_method(method: str) -> Iterator[str]:
     """What of a figure's method everybody should know."""
     if method.startswith("adaptive"):
         yield method
-    if "few clusters" in method:
-        yield "few clusters"
+    for few in ("few clusters", "few unlike values"):
+        if few in method:
+            yield few
 
 
 def performance(told: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.places import is_there
+from infra.text_files import MIB, text_of
 from streams.errors import Invalid
 
 YAML: Final = (".yaml", ".yml")
@@ -47,14 +48,11 @@ class _OnDisk(Mapping[str, str]):
 
     def __getitem__(self, path: str) -> str:
         if path not in self._read:
-            try:
-                self._read[path] = Path(path).read_text()
-            except (OSError, UnicodeDecodeError) as error:
-                raise Invalid(f"{path} cannot be read: {error}", code="no-file") from error
+            self._read[path] = text_of(path, most_bytes=MIB)
         return self._read[path]
 
     def __contains__(self, path: object) -> bool:
-        return Path(str(path)).is_file()
+        return is_there(str(path)) and Path(str(path)).is_file()
 
     def __iter__(self) -> Iterator[str]:
         found = sorted(str(path) for end in YAML for path in self._folder.rglob(f"*{end}") if path.is_file())

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from streams.boards.weighing import greatest
-from streams.statistics.intervals import JOINED, joint_interval, ratio_of
+from streams.statistics.intervals import beside, joined_by, joint_interval, ratio_of
 from streams.statistics.joining import Part, shared
 
 Row = Mapping[str, Any]
@@ -65,15 +65,17 @@ def _group(
     yield {
         "group": name, "tasks": len(tasks), "metric": metric, "filter": filter_name, **known,
         "complete": all(score["complete"] for score in scores), "sequential": any(score["sequential"] for score in scores),
-        "why_undefined": why, "by_size": by_size, "method": None if known["low"] is None else _method(scores),
+        "why_undefined": why, "by_size": by_size, "method": _method(scores, known, metric),
         **{name: sum(score[name] for score in scores) for name in ("not_scored", "truncated")},
     }  # fmt: skip
 
 
-def _method(scores: Sequence[Row]) -> str:
+def _method(scores: Sequence[Row], known: Row, metric: str) -> str | None:
     """What made the interval; that the clusters of a task are few is said of the whole too."""
+    if known["low"] is None:
+        return None
     few = any(FEW in (score.get("method") or "") for score in scores)
-    return f"{JOINED}{f', {FEW}' if few else ''}"
+    return f"{joined_by(known['value'] / greatest(metric))}{f', {FEW}' if few else ''}"
 
 
 def _aggregation(task: Row) -> str | None:
@@ -103,9 +105,11 @@ def _joined(scores: Sequence[Row], parts: Mapping[str, Part], *, by_size: bool) 
     low, high = joint_interval(known, [most * weight for weight in weights], together, families=families) if whole else (None, None)
     errors = [score["stderr"] for score in scores]
     alone = _pooled(errors, sizes) if by_size else _even(errors)
+    error = _with(alone, together, weights, errors)
     return {
         "value": math.fsum(weight * value for weight, value in zip(weights, values, strict=True)),
-        "stderr": _with(alone, together, weights, errors), "low": low, "high": high, "samples": samples,
+        "stderr": error if error is None or low is None or high is None else beside(error, (low, high)),
+        "low": low, "high": high, "samples": samples,
     }  # fmt: skip
 
 

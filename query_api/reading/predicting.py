@@ -1,6 +1,7 @@
 """Predictions over what was measured, and how good those that were made have been."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -19,6 +20,7 @@ from streams.predicting.record import Came, Kept, came_of, kept_of
 from streams.predicting.subjects import FIGURES, Load, Model, Row, Subject
 
 LISTING: Final = Listing("prediction_list", sorts={"made_us": "Int64"}, key={"prediction_id": "String"})
+FRESH_S: Final = 1.0
 LOOKED_BACK: Final = 2_000  # predictions whose record is told, the newest
 
 
@@ -54,6 +56,7 @@ class Predicting:
         self._measurements = measurements
         self._organisation = organisation
         self._learned: Learned | None = None
+        self._read_s = 0.0
         self._made: dict[str, PredictionMade] = {}
 
     async def reckoned(self, wanted: Wanted) -> PredictionMade:
@@ -110,6 +113,9 @@ class Predicting:
         return sorted({row.subject.machine.name for row in rows})
 
     async def _refreshed(self) -> Learned:
+        """What was learned of all that is known: a page asks several times at once, and is told of one moment."""
+        if self._learned is not None and time.monotonic() - self._read_s < FRESH_S:
+            return self._learned
         await self._measurements.refresh()
         sizes = {row["run_id"]: Size(row["parameters"], row["weights_bytes"], row["kv_bytes"], row["peak_bytes"])
                  for row in await self._reading.rows("model_sizes")}  # fmt: skip
@@ -117,6 +123,7 @@ class Predicting:
         digest = digest_of(rows)
         if self._learned is None or self._learned.digest != digest:
             self._learned = Learned(rows, digest, Predictor(rows))
+        self._read_s = time.monotonic()
         return self._learned
 
     async def _known(self, prediction_id: str) -> PredictionMade | None:

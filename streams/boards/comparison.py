@@ -19,7 +19,7 @@ import numpy as np
 
 from streams.boards.weighing import Counted, greatest, weights
 from streams.errors import Invalid
-from streams.quality.ranges import countable, range_of
+from streams.quality.ranges import countable, width_of
 from streams.statistics.components import crossed
 from streams.statistics.differences import (
     Difference,
@@ -30,7 +30,7 @@ from streams.statistics.differences import (
     over_setups,
 )
 from streams.statistics.intervals import Interval
-from streams.statistics.joining import Part, shared
+from streams.statistics.joining import Part, alike, shared
 from streams.statistics.power import detectable, needed
 from streams.statistics.spreads import Floats
 
@@ -243,7 +243,7 @@ def _compared(task: str, a: Measured, b: Measured) -> TaskCompared:
         Differing(number, one.doc_id, one.value, other.value)
         for number, (one, other) in zip(ordinals, pairs, strict=True) if one.value != other.value
     ]  # fmt: skip
-    found = difference(first, second, clusters, width=_width(a.metric))
+    found = difference(first, second, clusters, width=width_of(a.metric))
     table = _table(pairs)
     if table is not None and (varied := crossed(table)):
         found = over_setups(found, varied)
@@ -261,12 +261,6 @@ def _table(pairs: Sequence[tuple[Sample, Sample]]) -> Floats | None:
         return None
     first, second = (np.array([side.by_setup for side in sides], dtype=np.float64) for sides in zip(*pairs, strict=True))
     return first - second
-
-
-def _width(metric: str) -> float | None:
-    """How wide the metric's range is; None where it has no ends."""
-    low, high = range_of(metric)
-    return high - low if math.isfinite(high - low) else None
 
 
 def _asked(one: TaskCompared, asking: Asking, *, tests: int) -> TaskCompared:
@@ -299,7 +293,10 @@ def _overall(tasks: Sequence[TaskCompared], together: Parts) -> tuple[float, Int
 def _joined(
     tasks: Sequence[TaskCompared], parts: Sequence[float], scales: Sequence[float], together: Parts
 ) -> tuple[float, Interval | None]:
-    """The weighted mean of the tasks' differences, each times its scale; None for an interval where a task has none."""
+    """The weighted mean of the tasks' differences, each times its scale; None for an interval where a task has none.
+
+    What no sample showed, tasks over the same documents may have on the same ones: what is added for it counts as one.
+    """
     values, intervals = list[float](), list[Interval]()
     for one, scale in zip(tasks, scales, strict=True):
         own = one.difference
@@ -309,7 +306,9 @@ def _joined(
     whole = math.fsum(part * value for part, value in zip(parts, values, strict=True))
     if len(intervals) < len(values):
         return whole, None
-    covariance = shared([together[one.task] for one in tasks], [part * scale for part, scale in zip(parts, scales, strict=True)])
+    sharing, factors = [together[one.task] for one in tasks], [part * scale for part, scale in zip(parts, scales, strict=True)]
+    rare = [abs(factor) * one.difference.rare for factor, one in zip(factors, tasks, strict=True)]
+    covariance = shared(sharing, factors) + alike(rare, [part.documents or one.task for part, one in zip(sharing, tasks, strict=True)])
     return whole, mean_of_differences(values, intervals, parts, covariance=covariance)
 
 

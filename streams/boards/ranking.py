@@ -35,12 +35,12 @@ from streams.planning import board_of
 from streams.quality.adaptive import words
 from streams.quality.exposure import DataAge, data_age, joined
 from streams.quality.judging import about, by
-from streams.statistics.intervals import JOINED, Interval, joint_interval
+from streams.statistics.intervals import Interval, joined_by, joint_interval
 from streams.statistics.joining import Places, at_most, covariance, places, stretch, together
 from streams.statistics.ranks import OverSetups, Standings, ranges, standings
 from streams.statistics.spreads import Floats
 
-FORMULA_VERSION = "ranking-10"
+FORMULA_VERSION = "ranking-11"
 Data = tuple[str, str, int]  # task, build, samples
 
 
@@ -248,9 +248,8 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     samples = [_samples(entry, tasks) for entry in entries]
     own = [_places(family, each, scales) for family in families]
     over = _over_setups(planned, each, scales)
-    return _ordered(
-        entries, scores, own, over=over, intervals=intervals, methods=[JOINED] * len(entries), samples=samples, tasks=tasks, known=known
-    )
+    methods = [joined_by((score + guessed) / math.fsum(scales)) for score in scores.tolist()]
+    return _ordered(entries, scores, own, over=over, intervals=intervals, methods=methods, samples=samples, tasks=tasks, known=known)
 
 
 def _as_planned(entries: Sequence[Entry], task: str) -> PlannedTask:

@@ -15,7 +15,8 @@ from streams.boards.reckoned import Reckoned
 from streams.boards.results import Result
 from streams.quality.matching import places_of
 from streams.quality.ranges import range_of
-from streams.statistics.intervals import RATIO, Interval, Ratio, mean_of, ratio, ratio_of
+from streams.statistics.components import Crossed
+from streams.statistics.intervals import ANY, Interval, Ratio, mean_of, ratio, ratio_of
 from streams.statistics.joining import Places, stretch
 from streams.statistics.spreads import Clusters, Floats, numbered
 
@@ -53,13 +54,13 @@ class Standing:
 
     @property
     def width(self) -> float | None:
-        """Of the range, where it is known and no value lies outside of it."""
+        """Of the range, infinite where it has no end; None where nothing is known of it, or a value lies outside of it."""
         low, high = self.within
         values = self.shared.values
-        return high - low if math.isfinite(high - low) and bool(((values >= low) & (values <= high)).all()) else None
+        return high - low if self.within != ANY and bool(((values >= low) & (values <= high)).all()) else None
 
 
-def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: int = 1) -> Standing:
+def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, most: float = 1.0) -> Standing:
     """How runs stand on a task: by the samples that all have (one at least: apart.py); who stopped early, asked a part, or varied set-ups,
     by the own figure.
 
@@ -70,7 +71,8 @@ def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, m
     every = _shared(runs, planned, most)
     shared = every if len(whole) == len(runs) else _shared(whole, planned, most) if whole else None
     told = zip(whole, shared.values, strict=True) if shared else ()
-    within = range_of(planned.main_metric) if most == 1 else RATIO
+    low, high = range_of(planned.main_metric)
+    within = low / most, high / most
     found = {
         run.run_id: known.of((run.run_id, run.digest, task, most, shared.name), partial(_of_values, row, shared, within))
         for run, row in told if shared
@@ -83,12 +85,13 @@ def standing(runs: Sequence[Result], planned: PlannedTask, known: Reckoned, *, m
 
 def _of_values(row: Floats, shared: Shared, within: Interval) -> Told:
     found = mean_of(row.tolist(), shared.clusters, within=within)
-    is_ratio = bool(((row >= 0) & (row <= 1)).all())
+    low, high = within
+    is_ratio = bool(((row >= 0) & (row <= 1)).all()) and (within == ANY or (low >= 0 and high <= 1))
     joined = ratio(row, shared.clusters) if is_ratio else found.interval and ratio_of(float(row.mean()), found.interval)
     return float(row.mean()), found.interval, joined, found.method
 
 
-def of_figure(figure: Figure | None, most: int) -> Told:
+def of_figure(figure: Figure | None, most: float) -> Told:
     """A figure's value (NaN for none) over the greatest that there is, its interval, what joins it to others', and what made it."""
     if figure is None or figure.value is None:
         return math.nan, None, None, None
@@ -96,14 +99,15 @@ def of_figure(figure: Figure | None, most: int) -> Told:
     return figure.value / most, interval, interval and ratio_of(figure.value / most, interval), figure.method
 
 
-def over_setups(figure: Figure | None, most: int) -> float:
-    """√(t²/z²·apart/S) of a figure over S set-ups, over the greatest value that there is."""
-    if figure is None or figure.setups < 2 or not figure.between_setups:
+def over_setups(figure: Figure | None, most: float) -> float:
+    """√(t²/z²·added) of a figure over S set-ups (components.Crossed), over the greatest value that there is."""
+    if figure is None or figure.setups < 2 or figure.between_setups is None:
         return 0.0
-    return math.sqrt(stretch(figure.setups) * figure.between_setups / figure.setups) / most
+    known = figure.between or 0.0, figure.within or 0.0, figure.between_setups
+    return math.sqrt(stretch(figure.setups) * Crossed(*known, documents=figure.n, setups=figure.setups).added) / most
 
 
-def _shared(runs: Sequence[Result], planned: PlannedTask, most: int) -> Shared:
+def _shared(runs: Sequence[Result], planned: PlannedTask, most: float) -> Shared:
     """The main metric's values, over the greatest that there is, of the samples that all runs have."""
     columns, ordinals = [run.documents[planned.task] for run in runs], common(runs, planned.task)
     values = np.stack([column.values[np.searchsorted(column.ordinals, ordinals)] for column in columns])

@@ -4,13 +4,12 @@ Tasks and groups count alike, and within a group the samples, or its tasks where
 task of a suite.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-# The greatest values of means that are not ratios; where tasks are joined they are ratios like the others.
-GREATEST: Final = {"eqbench": 100, "smoothed_bleu_4": 100, "rating": 10}
+from streams.quality.ranges import range_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +40,7 @@ def weights(tasks: Sequence[Counted]) -> list[float]:
     return [one.size / sizes[one.unit] / len(sizes) for one in tasks]
 
 
-def greatest(metric: str) -> int:
-    """The value by which a metric is divided to be a ratio."""
-    return GREATEST.get(metric, 1)
+def greatest(metric: str) -> float:
+    """The value by which a metric is divided to be a ratio, as those are with which its task is joined: 100 of one in per cent."""
+    _, high = range_of(metric)
+    return high if 1 < high < math.inf else 1.0

@@ -99,7 +99,7 @@ def _estimates(candidates: Sequence[Candidate], name: str, draws: int, seed: lis
     for key, place in order.items():
         if (given := measured[key].draws) is not None:
             drawn[:, place] = np.resize(given, draws)
-    places = np.array([-1 if one is None else order[_measurement(one, n)] for n, one in enumerate(own)])
+    places = np.array([-1 if one is None else order[_measurement(one, n)] for n, one in enumerate(own)], dtype=np.intp)
     return _placed(np.append(values, np.nan), places), _placed(np.column_stack([drawn, np.full(draws, np.nan)]), places)
 
 
@@ -159,7 +159,7 @@ def _by_documents(
     drawn = _as_unsure((weights @ values.T + own[0]) / (weights @ known.T + own.sum(axis=0)), task, suits)
     points[answered], means[:, answered] = shrunk(counted, drawn[:, answered])
     column = {model: n for n, model in enumerate(task.models)}
-    columns = np.array([column.get(one.model, -1) for one in candidates])
+    columns = np.array([column.get(one.model, -1) for one in candidates], dtype=np.intp)
     return _placed(np.append(points, np.nan), columns), _placed(np.column_stack([means, np.full(draws, np.nan)]), columns)
 
 

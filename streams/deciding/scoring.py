@@ -72,11 +72,11 @@ def _of_task(task: str, evidence: Evidence) -> Scored:
     return scores, {label: one.run.run_id for label, one in own.items()}
 
 
-def _most(planned: PlannedTask | None) -> int:
-    return greatest(planned.main_metric) if planned else 1
+def _most(planned: PlannedTask | None) -> float:
+    return greatest(planned.main_metric) if planned else 1.0
 
 
-def _unsure(scores: TaskScores, runs: Sequence[Result], *, most: int) -> TaskScores:
+def _unsure(scores: TaskScores, runs: Sequence[Result], *, most: float) -> TaskScores:
     """The same, with what its figures' intervals have beside what documents tell, as boards count it."""
     figures = [run.figure(scores.task) for run in runs]
     beside = [

@@ -25,6 +25,7 @@ LONGEST_QUOTE: Final = 80
 # What one request may take of an agent: its memory and time go with both, and others wait behind it.
 LONGEST_TEXT: Final = 1_000_000
 MOST_BEAMS: Final = 64
+MOST_BIAS: Final = 10_000  # a logit and it are a number in float16 too
 USUAL: Final = ("until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p", "num_beams")
 # What people write for it elsewhere → what is meant here.
 ELSEWHERE: Final = {"stop": "until", "stop_strings": "until", "stop_sequences": "until", "n": "repeats of the task",
@@ -80,7 +81,10 @@ TOKEN: Final[Takes] = ("a token's id, 0 or more", _token)
 TOKENS: Final[Takes] = ("a list of token ids, each 0 or more", _tokens)
 TOKEN_OR_TOKENS: Final[Takes] = ("a token's id or a list of them, each 0 or more", lambda value: _token(value) or _tokens(value))
 WORDS: Final[Takes] = ("a list of words, each a list of token ids: [[12, 7], [3]]", _each(_tokens))
-BIASES: Final[Takes] = ("a list of token ids, each list with its bias: [[[12, 7], -1.5]]", _each(_pair_of(_tokens, _number)))
+BIASES: Final[Takes] = (
+    f"a list of token ids, each list with its bias, from -{MOST_BIAS:,} to {MOST_BIAS:,}: [[[12, 7], -1.5]]",
+    _each(_pair_of(_tokens, lambda value: _number(value) and abs(value) <= MOST_BIAS)),
+)
 DECAY: Final[Takes] = ("where it begins and a factor: [20, 1.05]", _pair_of(_token, lambda value: _number(value) and 0 < value <= 1000))
 ARGUMENTS: Final[Mapping[str, Takes]] = {
     **dict.fromkeys((*LENGTHS, "max_length"), MOST_TOKENS),
@@ -197,15 +201,30 @@ def check_tokens(told: Mapping[str, Any], *, vocabulary: int) -> None:
         )  # fmt: skip
 
 
+def check_model(told: Mapping[str, Any], *, encoder_decoder: bool, thinks: bool) -> None:
+    """Raises: Invalid for what a model with an encoder, or one that thinks first, cannot do.
+
+    Guidance asks a model once more, without the prompt, as decoders alone can be asked. Source: transformers 5.19, generation/utils.py.
+    """
+    if encoder_decoder and (value := told.get("guidance_scale")) not in (None, 1):
+        raise Invalid(
+            f"generation argument guidance_scale={value:g} is for models of a decoder alone, and this one has an encoder; leave it out",
+            code="generation",
+        )
+    if thinks and (told.get("num_beams") or 1) > 1:
+        raise Invalid("a model that thinks first cannot be searched by beams; leave num_beams or chat.thinking out", code="generation")
+
+
 def told_length(told: Mapping[str, Any]) -> int | None:
     """The most tokens of an answer that the arguments say, by whichever name; None where they say none."""
     return next((int(told[name]) for name in LENGTHS if told.get(name) is not None), None)
 
 
-def check_window(told: Mapping[str, Any], *, window: int, unsaid: int | None = None) -> None:
+def check_window(told: Mapping[str, Any], *, window: int, unsaid: int | None = None, thinking: int = 0) -> None:
     """Raises: Invalid for lengths that a window of so many tokens has no room for. `unsaid`: tokens of an answer whose length nothing says.
 
-    `max_length` counts the prompt too; lm-eval lets it pass the window, where a model's positions end.
+    `thinking`: tokens to think with, before those of the answer. `max_length` counts the prompt too; lm-eval lets it pass the window, where
+    a model's positions end.
     """
     whole, new = told.get("max_length"), told_length(told)
     if whole is not None and whole > window:
@@ -214,12 +233,13 @@ def check_window(told: Mapping[str, Any], *, window: int, unsaid: int | None = N
             "max_gen_toks, which counts new tokens alone", code="generation",
         )  # fmt: skip
     tokens = new if new is not None or whole is not None else unsaid
-    if tokens is not None and tokens >= window:
+    if tokens is not None and tokens + thinking >= window:
         said = "" if new is not None else ", as where nothing says how many (max_gen_toks)"
+        thought, less = (f" behind {thinking:,} of thinking", " together, or a smaller chat.thinking_tokens") if thinking else ("", "")
         raise Invalid(
-            f"{tokens:,} tokens are to be generated{said}, and the model's window is {window:,} tokens; give a max_gen_toks below that",
-            code="generation",
-        )
+            f"{tokens:,} tokens are to be generated{thought}{said}, and the model's window is {window:,} tokens; give a max_gen_toks below "
+            f"that{less}", code="generation",
+        )  # fmt: skip
 
 
 def fractions(told: Mapping[str, Any]) -> dict[str, Any]:

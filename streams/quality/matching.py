@@ -71,12 +71,17 @@ def places_of(planned: PlannedTask, ordinals: NDArray[np.int32] | NDArray[np.int
 
 
 def _named(builds: Sequence[Asked]) -> list[tuple[Named, ...]]:
-    """Each build's documents by name. Those of one file, of which there are as many, are the same, whatever each build calls them."""
-    first = dict[tuple[str, int], bytes]()
+    """Each build's documents by name. Those of one file, of which there are as many, are the same, whatever each build calls them.
+
+    Of several names the ones count that most documents of other files have too, or the first.
+    """
+    told = defaultdict[tuple[str, int], dict[bytes, tuple[Named, ...]]](dict)
     for build in builds:
         if build.questions:
-            first.setdefault((build.data_sha, build.samples), build.questions)
-    return [_keys(first.get((build.data_sha, build.samples), b"")) for build in builds]
+            told[build.data_sha, build.samples].setdefault(build.questions, _keys(build.questions))
+    known = Counter(key for names in told.values() for key in {key for own in names.values() for key in own})
+    chosen = {file: max(names.values(), key=lambda own: sum(known[key] > 1 for key in own)) for file, names in told.items()}
+    return [chosen.get((build.data_sha, build.samples), ()) for build in builds]
 
 
 def _keys(questions: bytes) -> tuple[Named, ...]:

@@ -76,6 +76,12 @@ def range_of(metric: str) -> Interval:
     return known_range(metric) or ANY
 
 
+def width_of(metric: str) -> float | None:
+    """How wide the metric's range is, infinite where it has no end; None where nothing is known of it."""
+    low, high = range_of(metric)
+    return None if (low, high) == ANY else high - low
+
+
 def known_range(metric: str) -> Interval | None:
     """The least and the greatest value that the metric can have; None where nothing is known of it."""
     return RANGES.get(metric) or next((found for family, found in FAMILIES if family.fullmatch(metric)), None)

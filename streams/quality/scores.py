@@ -14,7 +14,7 @@ from schemas.results import Figure, SampleNotScored, SampleScored
 from streams.errors import Permanent
 from streams.quality.ranges import CONSISTENT, EXPONENTIAL, clipped, countable, range_of
 from streams.statistics.components import Crossed, components, crossed, table_of
-from streams.statistics.intervals import Z95, Interval, Mean, Ratio, joint_interval, mean, mean_of, of_error, t95, wilson
+from streams.statistics.intervals import ANY, RATIO, Z95, Interval, Mean, Ratio, joint_interval, mean, mean_of, of_error, t95, wilson
 
 LARGEST_LOGARITHM: Final = 700.0  # of what a float can hold
 HAIR: Final = 1e-12  # by which sums of the same numbers may differ
@@ -73,7 +73,7 @@ class Tally:
         """
         if self.n < 2 or self.mean is None or self.repeats > 1 or self.shares:
             return "none", None
-        if self.binary:
+        if self.binary and within in (ANY, RATIO):
             return "Wilson", wilson(self.mean, self.n)
         spread, (low, high) = max(0.0, self.squares / self.n - self.mean**2), within
         if math.isfinite(wide := high - low) and low <= self.least and self.greatest <= high:

@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from streams.statistics.intervals import Interval
-from streams.statistics.resampling import DRAWS, SEED, percentile_interval
+from streams.statistics.intervals import Interval, mean
+from streams.statistics.resampling import DRAWS, SEED, corrected_interval
 from streams.statistics.spreads import Floats, grouped
 
 Level = Literal["interval", "ordinal", "nominal"]
@@ -44,8 +44,9 @@ def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | 
 
     alpha = 1 - (n - 1) · Σ_u Σ_{i≠j in u} δ²(i, j) / (m_u - 1) / Σ_{i≠j} δ²(i, j). Units of one cluster are drawn together for the
     interval. Undefined where no unit has two values, or all values are equal; without an interval where fewer than 10 units have another
-    value than the commonest. The interval is that of the units and one more, on which two judges disagree by the two commonest values:
-    draws of units that nearly all agree hold no disagreement, and would end at 1, whatever the truth.
+    value than the commonest, or as few are far from the others. The interval ends below where that of the units and one more does, on which
+    two judges disagree by the two commonest values: draws of units that nearly all agree hold no disagreement, and would end at 1, whatever
+    the truth. It is corrected for bias: of few units a disagreement makes its own ranks, and seems greater than it is.
     """
     units = {unit: values for unit, values in ratings.items() if len(values) > 1}
     if not units:
@@ -56,14 +57,16 @@ def alpha(ratings: Ratings, *, level: Level, clusters: Mapping[Any, Hashable] | 
     value = float(of(sums.sum(axis=1)))
     if np.isnan(value):
         return Alpha(None, None, len(units), "all values are equal: no agreement by chance can be told")
-    if _other(list(units.values())) < FEWEST:
+    every = list(units.values())
+    if _other(every) < FEWEST:
         return Alpha(value, None, len(units), f"fewer than {FEWEST} answers have another value than the commonest: too few for an interval")
+    if level == "interval" and _far(every) < FEWEST:
+        return Alpha(value, None, len(units), f"fewer than {FEWEST} answers tell how far values lie apart: too few for an interval")
     shared: list[Hashable] = [(clusters or {}).get(unit, unit) for unit in units]
     if len(set(shared)) < 2:
         return Alpha(value, None, len(units))
-    sums, of = _summed([*units.values(), _doubted(list(units.values()))], level)
-    found = _interval(sums, of, [*shared, object()])
-    return Alpha(value, found and (min(found[0], value), max(found[1], value)), len(units))
+    alone, doubted = _interval(sums, of, shared), _interval(*_summed([*every, _doubted(every)], level), [*shared, object()])
+    return Alpha(value, (min(doubted[0], value), max(alone[1], doubted[1], value)), len(units))
 
 
 def _summed(units: Sequence[Sequence[float]], level: Level) -> tuple[Floats, Callable[[Floats], Floats]]:
@@ -78,6 +81,13 @@ def _other(units: Sequence[Sequence[float]]) -> int:
     """How many units have another value than the commonest."""
     commonest = Counter(value for unit in units for value in unit).most_common(1)[0][0]
     return sum(any(value != commonest for value in unit) for unit in units)
+
+
+def _far(units: Sequence[Sequence[float]]) -> float:
+    """As many units as tell how far values lie from their mean, by squares: all where they lie equally far, one where one alone does."""
+    middle = mean([value for unit in units for value in unit]) or 0.0
+    far = np.asarray([sum((value - middle) ** 2 for value in unit) for unit in units])
+    return float((far / far.max()).sum() ** 2 / ((far / far.max()) ** 2).sum()) if far.max() > 0 else 0.0
 
 
 def _doubted(units: Sequence[Sequence[float]]) -> list[float]:
@@ -134,14 +144,12 @@ def _alpha(sums: Floats, within: Floats) -> Floats:
         return np.where(between > SMALLEST, 1 - (n - 1) * within / between, np.nan)
 
 
-def _interval(sums: Floats, of: Callable[[Floats], Floats], clusters: Sequence[Hashable]) -> Interval | None:
-    """The percentile interval of draws of whole clusters. Draws without two different values are left out."""
+def _interval(sums: Floats, of: Callable[[Floats], Floats], clusters: Sequence[Hashable]) -> Interval:
+    """The interval of draws of whole clusters. Draws without two different values are left out; of so many units they are never all."""
     stacked = grouped(sums, clusters).sums
     count = stacked.shape[1]
     drawn = np.random.default_rng([SEED, 0]).multinomial(count, np.full(count, 1 / count), size=DRAWS) @ stacked.T
     values = of(drawn.T)
     kept = values[~np.isnan(values)]
-    if not len(kept):
-        return None
-    low, high = percentile_interval(kept, n=count)
+    low, high = corrected_interval(kept, estimate=float(of(sums.sum(axis=1))), n=count)
     return low, min(1.0, high)

@@ -47,11 +47,17 @@ class Difference:
     freedom: float = math.inf
     lean: float = 0.0
 
+    @property
+    def rare(self) -> float:
+        """The part of the standard error that is of the sample added for either side; 0 where no range is known."""
+        return (self.width or 0.0) * math.sqrt(2) / (self.n / self.effect + 2)
+
 
 def difference(
     first: Sequence[float], second: Sequence[float], clusters: Clusters | None = None, *, width: float | None = None
 ) -> Difference:
-    """The mean of first - second over paired, finite values of at least one sample. `width`: of the range that values can have.
+    """The mean of first - second over paired, finite values of at least one sample. `width`: of the range that values can have, infinite
+    where it has no end; None where nothing is known of it, and values of 0 and 1 alone are taken for wrong and right.
 
     0/1 values without shared clusters: the adjusted Wald interval and McNemar's mid-p test. Clusters of 0/1 values, and others of a known
     range: the same interval on the effective sample size, and its t test. Else Student's, corrected for skewness.
@@ -59,9 +65,10 @@ def difference(
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     own, n, every = a - b, len(a), np.concatenate([a, b])
     value, told = math.fsum(own) / n, spread(a - b, clusters)
-    binary = bool(np.isin(every, RATIO).all())
+    binary = width in (None, 1.0) and bool(np.isin(every, RATIO).all())
     # A range that the values leave is not theirs: an accuracy told in per cent is none from 0 to 1.
-    scale = 1.0 if binary else width if width is None or float(np.ptp(every)) <= width else None
+    known = width is not None and math.isfinite(width) and float(np.ptp(every)) <= width
+    scale = 1.0 if binary else width if known else None
     if binary and (told.clusters == n if told else n == 1):
         better, worse = int((own > 0).sum()), int((own < 0).sum())
         error, (low, high) = paired_proportions(better, worse, n)

@@ -21,7 +21,7 @@ from streams.statistics.spreads import FEW_CLUSTERS, FEW_UNLIKE, Clusters, Float
 
 Z95: float = 1.959963984540054  # the standard normal's 97.5 % quantile
 NEARLY_0 = 1e-9
-MOST_QUOTIENT = 3.0  # of a half-width and z standard errors beside it
+MOST_QUOTIENT, LEAST_QUOTIENT = 3.0, 0.8  # of a half-width and z standard errors beside it
 
 Interval = tuple[float, float]
 RATIO: Interval = (0.0, 1.0)
@@ -122,6 +122,12 @@ def ratio_of(value: float, interval: Interval) -> Ratio:
 
 
 JOINED = "Wilson, joined"
+NORMAL_JOINED = "normal, joined"  # of a mean that is no ratio
+
+
+def joined_by(value: float) -> str:
+    """The name of what makes the interval of tasks' weighted mean."""
+    return JOINED if 0 <= value <= 1 else NORMAL_JOINED
 
 
 def joint_interval(
@@ -215,6 +221,7 @@ def mean_of(values: Sequence[float], clusters: Clusters | None = None, *, within
     """The mean of at least one value, with its standard error and 95 % interval.
 
     `varied` is what set-ups add to its variance. `within` is the range that a value can have; where one lies outside of it, there is none.
+    Where nothing is known of it, values of 0 and 1 alone are taken for wrong and right.
     There is no interval, and no standard error, below two values or clusters, where a value is infinite, and where values without a range
     are all equal, for nothing then tells how far they spread. The standard error is s/√n. Of values with a range it is the half-width
     over z where they share clusters or do not spread, and over 3z at least: less would deny the interval beside it.
@@ -232,7 +239,7 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
     beside = varied.added if varied else 0.0
     few = ", few clusters" if own.clusters < min(own.n, FEW_CLUSTERS) else ""
     few += f", {varied.setups} set-ups" if varied else ""
-    low, high = RATIO if bool(np.isin(values, RATIO).all()) else within
+    low, high = RATIO if within == ANY and bool(np.isin(values, RATIO).all()) else within
     if values.min() < low or values.max() > high:  # a task's own function may call anything an accuracy
         low, high = ANY
     if math.isfinite(low) and math.isfinite(high):
@@ -257,6 +264,12 @@ def _interval(values: Floats, own: Spread, within: Interval, varied: Crossed | N
         bottom, top = own.mean - math.hypot(own.mean - bottom, reach), own.mean + math.hypot(top - own.mean, reach)
     method = f"Student, corrected for skewness{few_unlike(own)}{few}"
     return method, (max(low, bottom), min(high, top)), math.sqrt(own.variance + beside)
+
+
+def beside(error: float, interval: Interval) -> float:
+    """A standard error that was reckoned otherwise than the interval, kept to what that says."""
+    half = (interval[1] - interval[0]) / 2 / Z95
+    return min(max(error, half / MOST_QUOTIENT), half / LEAST_QUOTIENT)
 
 
 def mean_interval(values: Sequence[float], clusters: Clusters | None = None, *, within: Interval = ANY) -> Interval | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from streams.statistics.components import crossed
+from streams.statistics.components import crossed, kept
 from streams.statistics.intervals import Z95, t95
 from streams.statistics.spreads import Clusters, Floats, numbered
 
@@ -57,7 +57,7 @@ def _over_setups(tables: Sequence[tuple[Floats, Places]], size: int) -> Iterator
     """What tasks of so many set-ups each share: t²/z² of the variance of their joined mean between set-ups / set-ups, less their own.
 
     Of S means of set-ups, each the sum of the tasks', it is s² less what documents make of it: the squares of the sums of tasks' rests,
-    each over √(D·(D - 1)), over all places of documents, over S - 1 (of one task as components.crossed has it); t at S - 1 degrees of
+    each over √(D·(D - 1)), over all places of documents, over S - 1 (of one task as components.Crossed has it); t at S - 1 degrees of
     freedom.
     """
     whole = [(table[told], where[told]) for table, where in tables if (told := np.isfinite(table).all(axis=1)).any()]
@@ -69,13 +69,22 @@ def _over_setups(tables: Sequence[tuple[Floats, Places]], size: int) -> Iterator
             means += table.mean(axis=0)
             rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
             np.add.at(rests, where, rest / math.sqrt(len(table) * (len(table) - 1)))
-        apart = max(0.0, float(means.var(ddof=1)) - float((rests**2).sum()) / (setups - 1))
+        noise = float((rests**2).sum()) / (setups - 1)
+        apart = max(0.0, float(means.var(ddof=1)) - noise) + kept(noise, setups)
         yield stretch(setups) * (apart / setups - math.fsum(found.added for found, *_ in alike))
 
 
 def at_most(errors: Sequence[float]) -> float:
     """What means add to the variance of their sum where all of them may err the same way: (Σ e)² - Σ e² of their standard errors."""
     return math.fsum(errors) ** 2 - math.fsum(one**2 for one in errors)
+
+
+def alike(errors: Sequence[float], names: Sequence[object]) -> float:
+    """What means add to the variance of their sum where those of one name may err the same way."""
+    named: dict[object, list[float]] = {}
+    for error, name in zip(errors, names, strict=True):
+        named.setdefault(name, []).append(error)
+    return math.fsum(at_most(own) for own in named.values())
 
 
 def stretch(setups: int) -> float:

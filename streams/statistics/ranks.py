@@ -50,16 +50,18 @@ class OverSetups:
 
 
 def standings(values: Floats, clusters: Clusters | None = None, *, width: float | None = None) -> Standings:
-    """Of values, shape [entries, samples], of a range of that width, if one is known: of 0 and 1 it is 1."""
-    means = values.mean(axis=1)
-    width = width if width is None or float(np.ptp(values)) <= width else None  # a range that the values leave is not theirs
+    """Of values, shape [entries, samples], of a range of that width, infinite where it has no end; None: nothing is known, and values of 0
+    and 1 alone are taken for wrong and right."""
+    means, open_ended = values.mean(axis=1), width == math.inf
+    # A range that the values leave is not theirs.
+    width = None if width is None or open_ended or float(np.ptp(values)) > width else width
     own, hair = values - means[:, None], HAIR * np.abs(values).max()
     own = np.where(np.abs(own) > hair, own, 0.0)  # the mean of values all equal may miss by a hair
     own = own - own.mean(axis=0)
     by_cluster = grouped(own, clusters)
     sums = np.where(np.abs(by_cluster.sums) > hair * by_cluster.sizes, by_cluster.sums, 0.0)
     known = width or 1.0
-    binary = bool(((values == 0) | (values == known)).all())
+    binary = not open_ended and bool(((values == 0) | (values == known)).all())
     alone = by_cluster.clusters == values.shape[1]
     right = values / known if binary and alone else None
     return Standings(means, own, sums, by_cluster.sizes, known if binary else width, right)

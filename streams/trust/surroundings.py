@@ -1,6 +1,5 @@
 """What of a run and its audit is compared beside their samples: each task's main metric, and the facts of where they ran."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -11,7 +10,7 @@ from schemas.jobs import EngineUsed, EnvironmentSeen
 from schemas.results import RunScored
 from schemas.settled import RunSettled
 from schemas.trust import EnvironmentDiffers, MetricDiffers
-from streams.quality.ranges import countable, range_of
+from streams.quality.ranges import countable, width_of
 from streams.settling.documents import unpacked
 from streams.statistics.differences import difference
 
@@ -30,10 +29,8 @@ def metrics(run: Mapping[str, RunScored], audit: Mapping[str, RunScored], result
             first, second = a.values[mine], b.values[its]
             there = [place for place in range(len(shared)) if countable(first[place]) and countable(second[place])]
             if there:
-                low, high = range_of(planned.main_metric)
                 clusters = [a.clusters[place] for place in mine[there]] if a.clusters else None
-                width = high - low if math.isfinite(high - low) else None
-                found = difference(first[there].tolist(), second[there].tolist(), clusters, width=width)
+                found = difference(first[there].tolist(), second[there].tolist(), clusters, width=width_of(planned.main_metric))
                 yield MetricDiffers(
                     task=planned.task, metric=planned.main_metric, filter=planned.main_filter, run=float(first[there].mean()),
                     audit=float(second[there].mean()), difference=found.value, low=found.low, high=found.high, n=found.n,

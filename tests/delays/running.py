@@ -32,9 +32,10 @@ class Server:
 
 
 @contextmanager
-def known_delays(*, seed: int = 1, certificate: str | None = None) -> Iterator[Server]:
-    """The server, while it lasts."""
+def known_delays(*, seed: int = 1, certificate: str | None = None, real_time: bool = False) -> Iterator[Server]:
+    """The server, while it lasts; where the system lets it, before all else that runs (`real_time`)."""
     command = [sys.executable, "-m", "tests.delays", "--seed", str(seed), *(["--certificate", certificate] if certificate else [])]
+    command += ["--real-time"] if real_time else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
             if method == "DELETE":
                 state.record, state.seen, state.count = [], set(), 0
             self._transport.write(wire.whole(200, told, kind="application/x-ndjson"))
-        elif path == "/v1/models":
+        elif path in ("/v1/models", "/health"):
             self._transport.write(wire.whole(200, b'{"object":"list","data":[{"id":"known","object":"model"}]}'))
         elif path in ("/v1/completions", "/v1/chat/completions"):
             try:

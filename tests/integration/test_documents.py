@@ -132,6 +132,8 @@ def test_rows_that_make_no_table_are_told_with_file_line_and_field(tmp_path: Pat
         (WHOLE, ("doc_to_target: answer", "doc_to_target: answr"), "line 7: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: answr"), "line 6: doc_to_target: there is no column 'answr'; did you mean"),
         (GENERATED, ("doc_to_target: answer", "doc_to_target: solution"), "a word that is right for every document is written {{ 'sol"),
+        (WHOLE, ("metric_list:", "should_decontaminate: true\ndoc_to_decontamination_query: cuntry\nmetric_list:"),
+         "line 9: doc_to_decontamination_query: there is no column 'cuntry'; did you mean country?"),
         (WHOLE, ("doc_to_target: answer", "doc_to_target: solution"), "none of the 2 choices; there is no column 'solution'"),
         (GENERATED, ('"The capital of {{country}} is"', "contry"), "line 5: doc_to_text: there is no column 'contry'; did you mean"),
         (GENERATED, ("{{country}}", "{{country + 1}}"), "line 5: document 0, doc_to_text: country is a text of 6, of which it"),
@@ -493,3 +495,22 @@ def test_a_fraction_among_labels_of_a_file_that_a_library_reads(tmp_path: Path) 
 
 def _cell(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+@pytest.mark.parametrize("name", ["../../secret", "..", "{folder}/secret"])
+def test_no_configurations_name_leads_out_of_the_folder_of_data_sets(tmp_path: Path, name: str) -> None:
+    """What a request that nobody trusts may name is a data set."""
+    data, secret = tmp_path / "data", tmp_path / "secret"
+    secret.mkdir()
+    (secret / "test.jsonl").write_text("\n".join(map(json.dumps, ROWS)))
+    whole = WHOLE.replace("me/capitals", f"me/capitals\ndataset_name: {name.format(folder=tmp_path)}")
+    with pytest.raises(Invalid, match=r"^line 2: data set me/capitals .* (leads out of|is not in) "):
+        built(data, whole, lines(0))
+
+
+def test_a_library_that_would_read_a_file_of_that_name_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a folder of data sets they are the hub's."""
+    (tmp_path / "me" / "capitals").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Invalid, match=r"^line 2: data set me/capitals is the name of a file where it is planned too"):
+        build(TaskChoice(name="capitals", definition=WHOLE), dress=Dress(Chat()), settings=Settings(home=tmp_path, datasets=None))

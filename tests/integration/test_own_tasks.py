@@ -210,7 +210,7 @@ def test_a_file_that_is_wrong_is_named_with_its_line(tmp_path: Path) -> None:
     file.write_text(TASK.replace("doc_to_text:", "doc_to_txt:"))
     with pytest.raises(Invalid, match=r"mine\.yaml, line 5: there is no field 'doc_to_txt'; did you mean doc_to_text\?"):
         tasks_in([file], trust_code=False)
-    with pytest.raises(Invalid, match="cannot be read"):
+    with pytest.raises(Invalid, match="there is no file"):
         tasks_in([tmp_path / "none.yaml"], trust_code=False)
     with pytest.raises(Invalid, match="--trust-code is for the tasks of --task-file"):
         tasks_in([], trust_code=True)

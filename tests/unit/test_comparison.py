@@ -298,3 +298,26 @@ def test_what_is_told_of_a_comparison_has_the_apis_shape(graded: bool) -> None:
     asking = Asking(difference=0.02, margin=0.05)
     told = Compared.model_validate({"a": side, "b": side} | _document(compare(one, other, asking=asking), asking))
     assert len(told.tasks) == len(one) and (graded or told.groups)
+
+
+def test_tasks_over_the_same_documents_may_differ_on_those_that_nobody_saw() -> None:
+    """Eight tasks of 50 documents on which nothing differs say no more than one: one in fifty that all fail on was left out of 38 %."""
+    one = measured(answers(50, 50), documents="asked")
+    (alone, together, apart) = (
+        compare(tasks, tasks).overall_interval
+        for tasks in (
+            {"t": one}, {f"t{n}": one for n in range(8)}, {f"t{n}": measured(answers(50, 50), documents=f"d{n}") for n in range(8)},
+        )
+    )  # fmt: skip
+    assert alone and together and apart
+    assert together == pytest.approx(alone) and together[1] > 0.05 > apart[1]
+
+
+@pytest.mark.parametrize(
+    ("metric", "greatest"), [("bleu_max", 100), ("bleu_diff", 100), ("style", 10), ("acc", 1), ("wer", 1), ("mine", 1)]
+)
+def test_a_task_counts_by_how_much_of_its_metrics_range_it_gained(metric: str, greatest: float) -> None:
+    """Three points in a hundred are 0.03: they counted as much as three tasks that are wholly right."""
+    better, worse = ({n: base + n % 2 for n in range(40)} for base in (4.0, 1.0))
+    found = compare({"t": measured(better, metric=metric)}, {"t": measured(worse, metric=metric)})
+    assert found.overall == pytest.approx(3 / greatest)

@@ -12,7 +12,8 @@ from schemas.measurements import ResourceRead
 from schemas.requests import Chat, EngineChoice, ModelRef, Workload
 from schemas.results import Figure, PerformanceSummarised, PricePublished, RunScored
 from schemas.runs import RunChanged
-from streams.money.costs import Case, Summary, Usage, reckoned, summaries
+from streams.money.cases import Case, Usage
+from streams.money.costs import Summary, reckoned, summaries
 from streams.money.prices import NANO, PriceBook
 from streams.settling.results import settled
 from streams.settling.runs import OpenRuns, Run

@@ -1,5 +1,6 @@
 """Tasks of the clients' own: what is wrong is told with its line, and nothing in them is run as Python."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -76,9 +77,13 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         (("me/capitals", "json"), "line 2: dataset_path 'json' reads files where it is planned"),
         (("me/capitals", "/etc"), "line 2: dataset_path '/etc' reads files where it is planned"),
         (("test_split: test", "test_split: test\ndataset_kwargs:\n  data_files: x.json"), "line 6: data_files reaches beyond a data set"),
+        (
+            ("test_split: test", "test_split: test\ndataset_kwargs: {cache_dir: /a}"),
+            "line 5: cache_dir reaches beyond a data set; leave it",
+        ),
         (("test_split: test", "test_split: [test"), "not YAML"),
         (("test_split: test", "test_split: test\ntask: other"), "line 5: 'task' is there twice, here and in line 1"),
-        (("me/capitals", "[a, b]"), "line 2: a word must be here"),
+        (("me/capitals", "[a, b]"), "line 2: dataset_path must be a text, not a list"),
         (("test_split: test", "test_split: &a [*a]"), "line 4: an alias leads into itself"),
         (("test_split: test", "test_split: 2026-13-45"), "line 4: '2026-13-45' is no value: month must be in 1..12"),
         (("{{country}}", "\\ud800"), "\\ud800 is' holds half of a letter"),
@@ -95,6 +100,19 @@ def test_a_whole_definition_is_named_and_kept_as_it_is() -> None:
         ),
         ((WHOLE, "- a\n- b\n"), "line 1: a task is a mapping"),
         ((WHOLE, ""), "line 1: the task's definition is empty"),
+        (("test_split: test", "test_split: null"), "line 4: test_split must be there: the split whose documents are asked"),
+        (("test_split: test", "validation_split:"), "line 4: test_split must be there: the split whose documents are asked"),
+        (("test_split: test", "test_split: 5"), "line 4: test_split must be a text, not 5; put it in quotes"),
+        (("me/capitals", "null"), "line 2: dataset_path must be there"),
+        (('"The capital of {{country}} is"', "null"), "line 5: doc_to_text must be there"),
+        (("doc_to_target: answer", "doc_to_target: ~"), "line 7: doc_to_target must be there for output_type multiple_choice"),
+        (("metric_list:", 'should_decontaminate: "no"\nmetric_list:'), "line 8: should_decontaminate must be true or false, not no"),
+        (("metric_list:", "doc_to_decontamination_query: 5\nmetric_list:"), "line 8: doc_to_decontamination_query must be a template, a"),
+        (
+            ("metric_list:", "dataset_kwargs: {split: test}\nmetric_list:"),
+            "line 8: split of a data set is said by test_split; leave",
+        ),
+        (('"{{choices}}"', '!!python/object/apply:os.system ["id"]'), "object/apply:os.system runs Python; write a template"),
     ],
 )
 def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str) -> None:
@@ -102,6 +120,20 @@ def test_what_is_wrong_is_told_with_its_line(change: tuple[str, str], says: str)
     with pytest.raises(Invalid) as refused:
         checked(alone(WHOLE.replace(*change)), trust_code=False)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("./file", "line 2: dataset_path './file' goes from where it is planned, which nobody knows; write a full path"),
+        ("~/file", "goes from where it is planned"), ("..", "goes from where it is planned"),
+        ("json", "line 2: dataset_path 'json' reads files: name them, as dataset_kwargs: {data_files: {test: /a/file}}"),
+    ],
+)  # fmt: skip
+def test_a_trusted_definition_says_which_files_it_reads(path: str, says: str) -> None:
+    """Where it is planned is another folder than where it is written."""
+    with pytest.raises(Invalid, match=re.escape(says)):
+        checked(alone(WHOLE.replace("me/capitals", path)), trust_code=True)
 
 
 GENERATED = WHOLE.replace("multiple_choice", "generate_until").replace('doc_to_choice: "{{choices}}"\n', "").replace("acc", "exact_match")
@@ -225,7 +257,8 @@ def test_a_metric_of_ones_own_is_aggregated_by_what_there_is(metric: str, says: 
     [
         ('"{{choices}}"', "!function os.listdir"),
         ("metric_list:", "num_fewshot: null\nmetric_list:"),
-        ("me/capitals", "json"),
+        ("me/capitals", "json\ndataset_kwargs: {data_files: {test: /a/b.json}}"),
+        ("me/capitals", "/a/folder"),
         ("metric: acc", "metric: !function os.stat\n    follow_symlinks: true\n    aggregation: mean\n    higher_is_better: true"),
         ("metric: acc", "metric: f1\n    hf_evaluate: true\n    average: macro"),
         ("metric: acc", "metric: mine\n    aggregation: mean\nprocess_results: !function os.listdir"),

@@ -209,3 +209,11 @@ def test_a_range_that_values_leave_is_not_theirs() -> None:
 def test_of_one_document_nobody_knows_whether_runs_are_as_good() -> None:
     """It was NaN, and in a family of tests it took every other's finding with it."""
     assert equivalent(difference([1.0], [1.0], width=1.0), margin=0.1) is None
+
+
+@pytest.mark.parametrize(("width", "method"), [
+    (None, "adjusted Wald"), (1.0, "adjusted Wald"), (100.0, "adjusted Wald, known range"), (math.inf, "Student, corrected for skewness"),
+])  # fmt: skip
+def test_differences_of_0_and_1_are_of_the_range_that_is_known(width: float | None, method: str) -> None:
+    """One point in a hundred more is no right answer more."""
+    assert difference([0.0, 1.0] * 20, [0.0] * 40, width=width).method == method

@@ -1,12 +1,13 @@
 """A dry run refuses what would be rejected, with the same words, and tells what would be measured."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.settings import Settings
 from query_api.cli.estimating import estimated
-from streams.errors import Invalid
+from streams.errors import Invalid, Permanent
 
 
 def asked(request: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -30,9 +31,45 @@ def test_metrics_beside_a_tasks_own_are_told() -> None:
         ({"model": {"uri": ""}}, {}, "no model is named"),
         ({"model": {"uri": " "}, "engine": {"name": "transformers"}}, {}, "no model is named"),
         ({"model_licences": [""]}, {}, "model_licences"),
+        ({"judgements": [{"task": "nope", "model": {"uri": "m"}}]}, {}, "task 'nope' does not judge one run; those that do: assay_judge"),
     ],
 )
 def test_what_would_be_rejected_is_refused(request_: dict[str, Any], of_task: dict[str, Any], says: str) -> None:
     """Before anything is produced. An empty name of a model is not the folder that one is in."""
     with pytest.raises(Invalid, match=says):
         asked(request_, **of_task)
+
+
+ENDS = {"ends": "os._exit(0)", "hangs": "hang()", "leaves": "sys.exit(3)"}
+OWN = """task: {name}
+dataset_path: me/t
+test_split: test
+doc_to_text: x
+doc_to_target: y
+process_docs: !function code.{name}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ends", r"building 'ends' ended its process, as what takes longer than 1 s \(ASSAY_BUILD_LIMIT_S\) and hears nothing does"),
+        ("hangs", r"building 'hangs' ended its process"),
+        ("leaves", "its own code raised SystemExit: 3"),
+    ],
+)
+def test_a_tasks_own_code_ends_no_command(name: str, says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It runs in a process of its own, and what it prints is none of a document's."""
+    code = (
+        "import os, sys\n\ndef hang():\n    while True:\n        try:\n            'x'.ljust(10**6)\n        except:\n            pass\n\n"
+    )
+    code += f"def {name}(documents):\n    print('mine')\n    {ENDS[name]}\n"
+    folder = tmp_path / "me__t" / "default"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text('{"q": "a"}\n')
+    task = {"name": name, "definition": OWN.format(name=name), "file": "a.yaml", "parts": [{"path": "code.py", "text": code}]}
+    body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [task | {"trust_code": True}]}
+    with pytest.raises(Permanent, match=says):
+        estimated(body, Settings(datasets=tmp_path, build_limit_s=1), told=lambda text: None, quiet=True)
+    out, err = capfd.readouterr()
+    assert not out and "mine" in err

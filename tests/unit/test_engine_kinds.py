@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gpu_agent.environment import environment
-from infra import engine_environments
+from infra import engine_environments, environments
 from infra.engine_environments import REQUIREMENTS, install, installed, offered, place_of, runnable
 from schemas.event import Producer, derive_run_id
 from schemas.requests import EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
@@ -39,7 +39,7 @@ def made(home: Path, engine: str, sha: str) -> Path:
     folder = engine_environments.folder_of(engine, home)
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").touch()
-    (folder / engine_environments.WHOLE).write_text(sha)
+    (folder / environments.WHOLE).write_text(sha)
     return folder / "bin" / "python"
 
 
@@ -90,7 +90,7 @@ def test_an_engine_is_run_where_its_packages_are(lacking: str, tmp_path: Path) -
     with pytest.raises(Invalid, match="not of the version that is wanted"):
         runnable(lacking, tmp_path)
     sha = hashlib.sha256((REQUIREMENTS / "gguf.txt").read_bytes()).hexdigest()
-    (python.parents[1] / engine_environments.WHOLE).write_text(sha)
+    (python.parents[1] / environments.WHOLE).write_text(sha)
     assert (runnable(lacking, tmp_path), lacking in offered(tmp_path), installed(tmp_path)) == (python, True, {lacking: sha})
 
 
@@ -103,7 +103,7 @@ def test_an_environment_of_its_own_is_part_of_what_is_seen(tmp_path: Path) -> No
 
 def test_an_install_that_breaks_off_leaves_no_environment(lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It counts once it is whole; and an engine of the agent's own environment has none to install."""
-    monkeypatch.setattr(engine_environments, "_uv", lambda: "false")
+    monkeypatch.setattr(environments, "_uv", lambda: "false")
     with pytest.raises(Unavailable, match="the same command goes on from there"):
         install(lacking, tmp_path, quiet=True)
     assert place_of(lacking, tmp_path).state == "missing"

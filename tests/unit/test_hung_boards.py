@@ -10,10 +10,9 @@ from typing import Any, Final, cast
 import numpy as np
 import pytest
 
-from agents.ending import CRASHED, _watching
+from agents.ending import CRASHED
 from agents.everywhere import Everywhere
 from agents.rank import Holding, Ranker
-from infra.in_hand import HANDS
 from infra.kafka import Log
 from infra.settings import Settings
 from infra.stumbles import SURE, Stumbles
@@ -28,6 +27,7 @@ from streams.statistics.ranks import ranges, standings
 from streams.topics import DEAD_LETTERS, RANKINGS
 from tests import measured
 from tests.in_memory import CODEC, InMemory
+from tests.processes import ended
 from tests.runs import run_named
 
 HANG_S: Final = 1.0
@@ -86,17 +86,9 @@ def events_of(memory: InMemory, topic: str) -> list[Event]:
     return [one.event for (name, _), each in memory.records.items() if name == topic for one in each if one.event]
 
 
-def ended(settings: Settings) -> int:
-    """How a process ended that ranks with the culprit there."""
-    while _watching.is_set():
-        time.sleep(0.01)
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        try:
-            asyncio.run(ranking(written(), settings, Sticky, until=9))
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def hangs(settings: Settings) -> None:
+    """A life that ranks with the culprit there."""
+    asyncio.run(ranking(written(), settings, Sticky, until=9))
 
 
 def started(settings: Settings, of: type[Result] | None) -> tuple[dict[str, set[str]], list[str], float]:
@@ -114,7 +106,7 @@ BOARDS: Final = {"task:a": {run_named(number) for number in range(3) if number !
 def test_a_board_over_whose_ranking_a_process_hangs_is_ranked_by_the_next_start_without_the_run_at_fault(tmp_path: Path) -> None:
     """It is told once, with the board and the run; the start after that passes it at once."""
     settings = Settings(home=tmp_path, hang_s=HANG_S)
-    assert ended(settings) == CRASHED
+    assert ended(hangs, settings) == CRASHED
     assert Stumbles(settings, worker="rank").hangs("ranked task:a") == SURE
     boards, (letter,), took_s = started(settings, Sticky)
     assert boards == BOARDS and took_s > 2 * HANG_S

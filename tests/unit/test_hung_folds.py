@@ -1,7 +1,6 @@
 """A record over whose fold a processor hangs: the process ends within its time, and the third start passes it; others go on."""
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Callable, Coroutine
@@ -13,11 +12,10 @@ import pytest
 from agents.care import PASSED, Care
 from agents.cost import Accountant, Pricing
 from agents.dispatch import Dispatcher
-from agents.ending import CRASHED, _watching, end_where_hung
+from agents.ending import CRASHED, end_where_hung
 from agents.everywhere import Everywhere
 from agents.seal import Sealer
 from agents.shards import Shards
-from infra.in_hand import HANDS
 from infra.kafka import Log, Place, Record
 from infra.settings import Settings
 from infra.stumbles import SURE, Stumbles
@@ -28,6 +26,7 @@ from streams.topics import DEAD_LETTERS
 from streams.trust.ledger import Ledger
 from tests.in_memory import CODEC, InMemory
 from tests.measured import price
+from tests.processes import ended
 from tests.runs import run_named
 from tests.unit.test_results import planned
 from tests.unit.test_shards import settled
@@ -118,20 +117,23 @@ def written(life: Life) -> InMemory:
     return memory
 
 
+async def stuck(log: Log, settings: Settings) -> None:
+    """Nothing in hand, and a loop that turns no more."""
+    end_where_hung(Care("w", log, settings), settings)
+    await asyncio.sleep(3 * HANG_S)
+    sleeping()
+
+
+def lives(life: Life, settings: Settings, hang: Callable[[], None] | None) -> None:
+    """A life that hangs over the second record."""
+    if hang:
+        hanging({"everywhere": Rates, "shards": Accountant, "dispatcher": Pool, "sealer": Ledger}[life.__name__], "fold", hang=hang)
+    asyncio.run(life(cast("Log", written(life)), settings))
+
+
 def lived(life: Life, settings: Settings, hang: Callable[[], None] | None = None) -> int:
     """How a process ended that hangs over the second record; 0: it came to its end."""
-    while _watching.is_set():  # what this process watched itself by ends with its loop, a moment later
-        time.sleep(0.01)
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        if hang:
-            hanging({"everywhere": Rates, "shards": Accountant, "dispatcher": Pool, "sealer": Ledger}[life.__name__], "fold", hang=hang)
-        try:
-            asyncio.run(life(cast("Log", written(life)), settings))
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return ended(lives, life, settings, hang)
 
 
 @pytest.mark.parametrize("life", [everywhere, shards, dispatcher, sealer])
@@ -158,12 +160,6 @@ def test_code_that_lets_no_thread_do_anything_ends_its_process_too(tmp_path: Pat
 
 def test_a_loop_that_turns_no_more_ends_its_process_though_nothing_is_in_hand(tmp_path: Path) -> None:
     """Whatever it is that hangs; a loop that turns, and waits long, does not."""
-
-    async def stuck(log: Log, settings: Settings) -> None:
-        end_where_hung(Care("w", log, settings), settings)
-        await asyncio.sleep(3 * HANG_S)
-        sleeping()
-
     began_s = time.monotonic()
     assert lived(stuck, Settings(home=tmp_path, hang_s=HANG_S)) == CRASHED
     assert time.monotonic() - began_s > 4 * HANG_S

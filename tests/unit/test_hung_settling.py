@@ -1,7 +1,6 @@
 """A run over whose figures the settler hangs: it ends within its time, and the third start says that the run failed; others complete."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,13 +8,14 @@ from typing import Any, Final
 
 import pytest
 
-from agents.ending import CRASHED, _watching, end_where_hung
+from agents.ending import CRASHED, end_where_hung
 from infra.in_hand import HANDS
 from infra.partitioning import partition_for
 from infra.stumbles import SURE, Stumbles
 from schemas.runs import RunChanged
 from schemas.settled import RunProgressed, RunSettled
 from streams.settling import results
+from tests.processes import ended
 from tests.runs import run_named
 from tests.unit.test_results import planned, scored
 from tests.unit.test_scored_anew import HOME, R, World
@@ -40,24 +40,17 @@ async def settled(world: World) -> None:
     )
 
 
-def ended(home: Path, act: Callable[[World], Coroutine[Any, Any, Any]] = settled) -> int:
-    """How a process ended that does so."""
-    while _watching.is_set():
-        time.sleep(0.01)
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        try:
-            asyncio.run(act(World(home, hang_s=HANG_S)))
-        finally:
-            os._exit(1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def lives(home: Path, act: Callable[[World], Coroutine[Any, Any, Any]], figures: str, hangs: Callable[..., Any]) -> None:
+    """A worker's life, in which one run's figures never come."""
+    setattr(results, figures, hangs)
+    asyncio.run(act(World(home, hang_s=HANG_S)))
 
 
 def test_a_run_over_which_the_settler_hangs_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its reason, and a last result; the other is completed."""
     monkeypatch.setattr(results, "scored", hanging)
     for starts in (1, 2):
-        assert ended(tmp_path) == CRASHED
+        assert ended(lives, tmp_path, settled, "scored", hanging) == CRASHED
         assert Stumbles(World(tmp_path).settings, worker="settle").hangs(f"settled {R}") == starts * SURE
     world = World(tmp_path, hang_s=HANG_S)
     asyncio.run(settled(world))
@@ -93,7 +86,7 @@ def test_provisional_figures_that_hang_are_left_out_by_the_third_start(tmp_path:
     """It blocks the loop, so that nothing else is seen to move: what was in hand is what the next start knows."""
     monkeypatch.setattr(results, "progressed", looping)
     for starts in (1, 2):
-        assert ended(tmp_path, looked_at) == CRASHED
+        assert ended(lives, tmp_path, looked_at, "progressed", looping) == CRASHED
         assert Stumbles(World(tmp_path).settings, worker="settle").hangs(f"settled {R}") == starts * SURE
     assert asyncio.run(looked_at(World(tmp_path, hang_s=HANG_S))) == [OTHER]
 

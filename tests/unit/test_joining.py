@@ -56,7 +56,7 @@ def test_set_ups_that_tasks_share_are_no_more_than_they_are() -> None:
     assert alone is not None and alone.apart > 0
     half = stretch(3) * alone.added / 2
     over_others = shared([own, own], [0.5, 0.5])
-    assert over_others > half and over_others == pytest.approx(half + stretch(3) * alone.within / 60 / 3 / 2)
+    assert over_others > half and over_others == pytest.approx(half + stretch(3) * alone.within / 60 / 3 / 4)
     same = Part(own.values, own.ordinals, documents="d", table=table)
     assert shared([same, same], [0.5, 0.5]) == pytest.approx(half + own.values.var() / 60 / 2, rel=0.01)
     assert shared([own], [1.0]) == pytest.approx(0)

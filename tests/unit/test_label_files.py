@@ -150,8 +150,8 @@ def test_what_is_wrong_is_told_with_line_and_column(tmp_path: Path, text: str, s
 def test_another_encoding_is_told(tmp_path: Path) -> None:
     """With what to do; and so is a file that is not there."""
     path = written(tmp_path, HEAD + "story,3,7,schön\n", encoding="cp1252")
-    assert refusal(path) == " is not in UTF-8: save it as CSV UTF-8"
-    assert "cannot be read: No such file" in refusal(tmp_path / "none.csv")
+    assert refusal(path) == ", line 2: it is not UTF-8 (byte 14 of the line is 0xf6); save the file as UTF-8"
+    assert refusal(tmp_path / "none.csv") == f"there is no file {tmp_path / 'none.csv'}"
 
 
 def test_verdicts_of_pairs_are_words(tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ def test_the_same_questions_of_another_file_stand_where_they_do() -> None:
     assert old == new and new.documents == other.documents  # an older build of the file is told by a newer one
 
 
+def test_a_file_goes_by_the_names_that_other_files_have_too() -> None:
+    """Of two tasks of one file one names whole rows, and came first: those of another file were taken for other documents."""
+    rows = [f"{one} Yes. No." for one in WORDS]
+    found = matched([asked("a", rows), asked("a", WORDS), asked("b", WORDS[::-1])])
+    assert found[0] == found[1] and found[1].documents == found[2].documents
+    assert found[1].places == found[2].places[::-1]
+
+
 def test_what_hardly_anything_shares_is_left_apart() -> None:
     """Two files with a question of 40 in common; two parts of one file, of which each asks about others."""
     one, other = matched([asked("a", WORDS), asked("b", [WORDS[0], *(f"Mine {n}?" for n in range(39))])])

@@ -126,5 +126,5 @@ def test_a_file_or_a_folder_is_a_task_too(tmp_path: Path, monkeypatch: pytest.Mo
         {"name": "capitals", "definition": WHOLE, "trust_code": False, "fewshot": 2},
     ]
     assert submission_of(options | {"task": ["mine/a.yaml"]}, models=[{"uri": "m"}])["tasks"] == body["tasks"][1:]
-    with pytest.raises(Invalid, match=r"none\.yaml cannot be read"):
+    with pytest.raises(Invalid, match=r"there is no file none\.yaml"):
         submission_of(options | {"task": ["none.yaml"]}, models=[{"uri": "m"}])

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError as FutureCancelled
 from concurrent.futures.process import BrokenProcessPool
@@ -11,7 +13,7 @@ import pytest
 
 from infra.harness import aggregating, processes
 from infra.harness.aggregating import aggregated
-from infra.harness.limits import Overdue, bounded, heard, words
+from infra.harness.limits import Overdue, bounded, heard, rendering, within, words
 from infra.harness.processes import ToScore, score_all
 from infra.pools import alone
 from streams.errors import Permanent
@@ -89,3 +91,27 @@ def test_a_pools_process_hands_a_reason_to_who_waits() -> None:
         return str(caught.value)
 
     assert asyncio.run(act()) == "its own code raised SystemExit: bye"
+
+
+def test_who_takes_the_end_of_its_time_for_an_error_of_its_own_is_told_again() -> None:
+    """As a bare `except` does; what is around has its own time, and no alarm is left behind."""
+
+    def deaf() -> None:
+        try:
+            time.sleep(9)
+        except:  # noqa: E722  # as others write it
+            time.sleep(9)
+
+    began, before = time.monotonic(), signal.getsignal(signal.SIGALRM)
+    with pytest.raises(Overdue), within(0.1):
+        deaf()
+    with pytest.raises(Overdue, match="filling a template"), rendering(0.1):
+        deaf()
+    with pytest.raises(Overdue, match=r"^$"), within(0.3), rendering(5.0):
+        deaf()
+    with within(5.0):
+        with pytest.raises(Overdue), rendering(0.1):
+            deaf()
+        assert 3 < signal.getitimer(signal.ITIMER_REAL)[0] < 5
+    assert time.monotonic() - began < 5
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == 0 and signal.getsignal(signal.SIGALRM) is before

@@ -99,6 +99,7 @@ def test_contradictory_constraints_are_named() -> None:
 def test_without_candidates_it_says_so() -> None:
     """It is no conflict."""
     assert recommend(wanted(tasks={}, floors={}), [], []).words == "there are no candidates"
+    assert recommend(wanted(), [], [scores(60)]).words == "there are no candidates"
 
 
 def test_an_unsure_choice_is_none_and_says_what_to_measure() -> None:

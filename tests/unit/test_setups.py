@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from infra.harness.formats import FORMATS, OWN, between_tags
 from query_api.cli.overriding import varied as vary_said
@@ -19,7 +20,8 @@ from streams import planning
 from streams.errors import Invalid
 from streams.quality.scores import TaskScores
 from streams.statistics.components import Crossed, crossed
-from streams.statistics.intervals import mean_of
+from streams.statistics.differences import difference, over_setups
+from streams.statistics.intervals import RATIO, mean_of
 from tests.runs import run_named
 
 HEADER: dict[str, Any] = {"occurred_us": 1, "producer": Producer(service="test", version="1")}
@@ -99,7 +101,7 @@ def test_the_parts_of_a_crossed_table_by_hand() -> None:
     """Two documents under two set-ups, rows 0 1 and 2 5: MS_d = 9, MS_s = 4, MS_e = 1."""
     found = crossed(np.asarray([[0.0, 1.0], [2.0, 5.0]]))
     assert found == Crossed(between=4.0, within=1.0, apart=1.5, documents=2, setups=2)
-    assert found is not None and found.added == 0.75
+    assert found is not None and found.added == (1.5 + 1 / 2) / 2  # of two, all that documents make of it is left
     assert crossed(np.zeros((1, 5))) is None and crossed(np.zeros((5, 1))) is None and crossed(np.full((2, 2), math.inf)) is None
 
 
@@ -157,7 +159,7 @@ def test_a_figure_tells_documents_repeats_and_set_ups_apart() -> None:
     assert found.value == pytest.approx(7 / 12)
     # Means under the second set-up: 0, ½, 0; so MS_d = MS_e = 1/24, MS_s = 3·2·(5/12)² = 25/24.
     assert (found.between, found.within, found.between_setups) == pytest.approx((0.0, 1 / 24, 1 / 3))
-    assert found.stderr == pytest.approx(math.sqrt(1 / 48 / 3 + 1 / 6))
+    assert found.stderr == pytest.approx(math.sqrt(1 / 48 / 3 + 1 / 6 + 1 / 24 / 3 / 2))
     assert found.method == "Wilson, known range, 2 set-ups"
     assert found.low is not None and found.high is not None and found.low < 0.1 and found.high > 0.9
 
@@ -189,7 +191,7 @@ def test_in_words_it_says_what_buys_the_most() -> None:
     assert said.endswith("more set-ups buy the most")
     near = row | {"between_setups": 0.0}
     told = precision(near)
-    assert told["half_width"] == pytest.approx(1.984 * math.sqrt(0.1 / 100 + 0.05 / 500), rel=1e-3)
+    assert told["half_width"] == pytest.approx(math.sqrt(1.984**2 * (0.1 / 100 + 0.05 / 500) + 2.776**2 * 0.05 / 100 / 4 / 5), rel=1e-3)
     assert varied(near | told).endswith("more documents buy the most")
     assert precision(row | {"between_setups": None}) == {}
     assert varied(row | {"between_setups": None}) == " in 5 set-ups"
@@ -201,3 +203,17 @@ def test_vary_is_written_with_commas() -> None:
     assert vary_said(None) is None
     with pytest.raises(Invalid, match="--vary 'sead': give seed, format, or both"):
         vary_said("sead")
+
+
+def test_two_set_ups_that_happen_to_agree_are_not_taken_for_alike() -> None:
+    """400 documents in two set-ups that differ (SD 0.3 in log-odds): 86 % of intervals held the mean, and 14 % found what is not there."""
+    draw, held, found, truth = np.random.default_rng(2), 0, 0, 0.5
+    for _ in range(200):
+        document = draw.normal(size=(400, 1))
+        one, other = ((draw.random((400, 2)) < expit(document + draw.normal(0, 0.3, (1, 2)))).astype(np.float64) for _ in range(2))
+        interval = mean_of(one.mean(axis=1).tolist(), within=RATIO, varied=crossed(one)).interval
+        held += interval is not None and interval[0] <= truth <= interval[1]
+        varied = crossed(one - other)
+        assert varied is not None
+        found += over_setups(difference(one.mean(axis=1).tolist(), other.mean(axis=1).tolist(), width=1.0), varied).p <= 0.05
+    assert held >= 190 and found <= 8

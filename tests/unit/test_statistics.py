@@ -328,3 +328,18 @@ def test_documents_on_one_passage_share_a_cluster() -> None:
     assert cluster_of({"passage": passage + "!", "question": "Where?"}) != first
     assert cluster_of({"context": "physics"}) is None
     assert cluster_of({"question": passage, "passage": ["no", "text"]}) is None
+
+
+@pytest.mark.parametrize(("within", "value"), [((1.0, 10.0), 1.0), ((0.0, 100.0), 0.0), ((-1.0, 1.0), 0.0)])
+def test_values_that_happen_to_be_0_and_1_keep_the_range_that_is_known(within: Interval, value: float) -> None:
+    """Twenty points of 1 are no right answers, but the least that a rubric has: the interval of their mean was 0.84 to 1."""
+    found = mean_of([value] * 20, within=within).interval
+    low, high = within
+    assert found is not None and low <= found[0] <= value < found[1] and found[1] - value > 0.1 * (high - value)
+
+
+def test_values_without_an_end_that_happen_to_be_0_and_1_are_no_shares() -> None:
+    """An error rate may be above 1; of a metric of which nothing is known 0 and 1 are wrong and right."""
+    assert mean_of([0.0] * 20, within=(0.0, math.inf)).method == "none"
+    assert mean_of([0.0, 1.0] * 10, within=(0.0, math.inf)).method == "Student, corrected for skewness"
+    assert mean_of([0.0, 1.0] * 10).method == "Wilson"

@@ -4,16 +4,16 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from agents.care import Care
 from agents.ending import leave
-from infra.in_hand import HANDS, in_hand_of, left_by_the_dead
+from infra.in_hand import in_hand_of, left_by_the_dead
 from infra.kafka import Log, Place, Record
 from infra.kafka.decoding import Decoding, Message
 from infra.retrying import until_available
@@ -25,6 +25,7 @@ from schemas.trust import DeadLettered
 from streams.errors import Unavailable
 from streams.topics import DEAD_LETTERS, SCORES
 from tests.in_memory import CODEC, InMemory
+from tests.processes import ended
 from tests.runs import run_named
 from tests.unit.test_results import scored
 
@@ -90,25 +91,61 @@ class Born:
                 for one in each]  # fmt: skip
 
 
-def in_a_process(work: Callable[[], Coroutine[Any, Any, Any]]) -> int:
-    """How a process ended that did this: minus the signal that killed it."""
-    if (child := os.fork()) == 0:
-        HANDS.clear()
-        try:
-            asyncio.run(work())
-        finally:
-            os._exit(0)
-    return -os.WTERMSIG(os.waitpid(child, 0)[1])
+def lives(home: Path, work: str, hurts: int, by: signal.Signals) -> None:
+    """A worker's life, until it is killed over a record."""
+    asyncio.run(getattr(Born(home, hurts=hurts, by=by), work)())
 
 
 def killed(home: Path, work: str, *, hurts: int, times: int, by: signal.Signals = signal.SIGSEGV) -> None:
     """A worker's processes end so often over one record: of a fault of their own, or killed by somebody."""
+    for _ in range(times):
+        assert ended(lives, home, work, hurts, by) == -by
+
+
+def hung(home: Path) -> None:
+    """A worker's life, until its thread ends it over a message that does not decode."""
+
+    async def hangs(_message: Message) -> Record:
+        assert Care("settle", cast("Log", InMemory()), Settings(home=home)).works  # whoever of the process looks
+        care.hung()
+        leave(0)
 
     async def act() -> None:
-        await getattr(Born(home, hurts=hurts, by=by), work)()
+        with care.near([message, message]):
+            await care.decoded(message, hangs)
 
-    for _ in range(times):
-        assert in_a_process(act) == -by
+    care = Born(home).care
+    message = SimpleNamespace(topic=SCORES.name, partition=0, offset=3, timestamp=1, key=b"", value=b"")
+    asyncio.run(act())
+
+
+def left(home: Path) -> None:
+    """A life that ends gently, and is killed at last."""
+    with in_hand_of(home).holding(["a"]):
+        in_hand_of(home).leave()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def waits(home: Path, killed_after: int) -> None:
+    """A life that has something in hand, tries for a store that is away, and is killed: as it waits, or in the attempt after so many."""
+    attempts = 0
+
+    async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts > killed_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise Unavailable("it is away")
+
+    async def killed_in_time() -> None:
+        await asyncio.sleep(0.05 if killed_after else 60.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def act() -> None:
+        with in_hand_of(home).holding(["a"]):
+            await asyncio.gather(until_available(attempt, what="a store"), killed_in_time())
+
+    asyncio.run(act())
 
 
 def test_a_record_over_which_a_process_dies_is_passed_by_the_fourth_start(tmp_path: Path) -> None:
@@ -149,20 +186,8 @@ def test_a_record_over_whose_decoding_a_process_dies_is_passed_by_the_fourth_sta
 
 def test_a_record_over_whose_decoding_a_process_hangs_is_passed_by_the_third_start(tmp_path: Path) -> None:
     """Its thread knows which of them it was, though no file was written for each."""
-
-    async def hung(care: Care) -> None:
-        message = SimpleNamespace(topic=SCORES.name, partition=0, offset=3, timestamp=1, key=b"", value=b"")
-
-        async def hangs(_message: Message) -> Record:
-            assert Care("settle", cast("Log", InMemory()), Settings(home=tmp_path)).works  # whoever of the process looks
-            care.hung()
-            leave(0)
-
-        with care.near([message, message]):
-            await care.decoded(message, hangs)
-
     for _ in range(2):
-        in_a_process(lambda: hung(Born(tmp_path).care))
+        assert ended(hung, tmp_path) == 0
     stumbles = Stumbles(Settings(home=tmp_path), worker="settle")
     assert stumbles.hangs(f"decoded {SCORES.name}/0/3") == 2 * SURE
 
@@ -200,14 +225,8 @@ def test_workers_beside_one_another_lose_no_notes_of_each_other(tmp_path: Path) 
 def test_who_lives_or_was_told_to_end_leaves_nothing(tmp_path: Path) -> None:
     """A signal that kills it later is no fault of what it had in hand."""
     hands = in_hand_of(tmp_path)
-
-    async def left() -> None:
-        with in_hand_of(tmp_path).holding(["a"]):
-            in_hand_of(tmp_path).leave()
-            os.kill(os.getpid(), signal.SIGKILL)
-
     with hands.holding(["mine"]):
-        assert in_a_process(left) == -signal.SIGKILL
+        assert ended(left, tmp_path) == -signal.SIGKILL
         assert left_by_the_dead(tmp_path) == []
         assert len(list(tmp_path.iterdir())) == 2
     hands.leave()
@@ -216,27 +235,9 @@ def test_who_lives_or_was_told_to_end_leaves_nothing(tmp_path: Path) -> None:
 
 def test_who_is_killed_as_it_waits_is_not_killed_over_what_it_has_in_hand(tmp_path: Path) -> None:
     """A store may be away for long, and processes are killed then: no record is to blame."""
-
-    async def waits(killed_after: int) -> None:
-        attempts = 0
-
-        async def attempt() -> None:
-            nonlocal attempts
-            attempts += 1
-            if attempts > killed_after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            raise Unavailable("it is away")
-
-        with in_hand_of(tmp_path).holding(["a"]):
-            await asyncio.gather(until_available(attempt, what="a store"), _killed(0.05 if killed_after else 60.0))
-
-    async def _killed(after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    assert in_a_process(lambda: waits(1)) == -signal.SIGKILL
+    assert ended(waits, tmp_path, 1) == -signal.SIGKILL
     assert left_by_the_dead(tmp_path) == []
-    assert in_a_process(lambda: waits(0)) == -signal.SIGKILL
+    assert ended(waits, tmp_path, 0) == -signal.SIGKILL
     assert [list(held.keys) for left in left_by_the_dead(tmp_path) for held in left.held] == [["a"]]
 
 

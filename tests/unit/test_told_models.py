@@ -9,7 +9,7 @@ import pytest
 
 from infra.models import inspect
 from infra.preparing import estimate_of, facts_of, remarks_of
-from schemas.requests import Adapter, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
+from schemas.requests import Adapter, Chat, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
 from streams.errors import Invalid
 from streams.planning import check
 from tests.models import causal
@@ -143,3 +143,28 @@ def test_weights_of_the_older_form_beside_those_that_are_loaded_are_told(folder:
     (both / "model.safetensors").unlink()
     alone = inspect(request.model)
     assert (alone.format, remarks_of(request, alone)) == ("bin", [])
+
+
+R1, QWEN = "{{messages}}<think>\n", "{% if not enable_thinking %}<think>\n\n</think>{% endif %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "thinking", "says"),
+    [
+        (R1, None, "tells of thoughts (<think>): of a task that asks for texts, what it thinks is scored as part of its answer; give --th"),
+        (QWEN, None, "tells of thoughts (<think>)"), (R1, False, "has no enable_thinking, so that the model thinks all the same"),
+        (R1, True, None), (QWEN, False, None), (QWEN, True, None), ("{{messages}}", None, None),
+    ],
+)  # fmt: skip
+def test_thoughts_that_would_be_scored_as_answers_are_told(
+    folder: Path, tmp_path: Path, template: str, thinking: bool | None, says: str | None
+) -> None:
+    """By whichever template dresses the prompts; without one nothing tells a model to think."""
+    own = Path(shutil.copytree(folder, tmp_path / "m"))
+    (own / "chat_template.jinja").write_text(template)
+    request = asked(ModelRef(uri=str(own)))
+    facts = inspect(request.model)
+    assert remarks_of(request, facts) == []
+    for named in ("model", template):
+        told = remarks_of(request.model_copy(update={"chat": Chat(template=named, thinking=thinking)}), facts)
+        assert len(told) == (says is not None) and (says or "") in "".join(told)

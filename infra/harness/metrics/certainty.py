@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import chdtri, ndtr
 
 from infra.harness.metrics.measure import Case, Total, mean_of, of_sums
-from streams.statistics.intervals import Z95
+from streams.statistics.intervals import Z95, wilson
 from streams.statistics.spreads import Floats
 
 BINS = 15
@@ -61,13 +61,14 @@ def ece(sums: list[float]) -> float | None:
 
 def calibration(sums: list[float]) -> Total:
     """The debiased calibration error, and its standard error, 0 to 1: max(0, Σ_m w_m·(2·|d_m| - E|N(d_m, s_m²)|) - B/2) and
-    √(Σ_m w_m²·s_m²) + B/2z, with B = Σ_m w_m·(2 - √2)·√(2/π)·s_m·e^(-(d_m/s_m)²/4).
+    √(Σ_m w_m²·e_m²) + B/2z, with B = Σ_m w_m·(2 - √2)·√(2/π)·s_m·e^(-(d_m/s_m)²/4).
 
     d is a bin's confidence less its share of right answers p, s² = p(1 - p)/n with p smoothed by half a sample either way, w its part of
-    the samples. The plain error is never 0 by chance alone: of a calibrated model it is 0.09 at 100 samples. B is what the debiasing leaves
-    of that, all of it in a bin that is calibrated and none in one that is far from it; which of them are nobody knows, so that the interval
-    reaches lower by B, and no less high. Where the bins are consistent with calibration, by χ² at 5 %, the error is no less than value/z,
-    so that the interval holds 0.
+    the samples; e the greater of s and how much farther off, over z, the farther end of p's interval (Wilson's) is: few wrong answers may
+    be far too few. The plain error is never 0 by chance alone: of a calibrated model it is 0.09 at 100 samples. B is what the debiasing
+    leaves of that, all of it in a bin that is calibrated and none in one that is far from it; which of them are nobody knows, so that the
+    interval reaches lower by B, and no less high. Where the bins are consistent with calibration, by χ² at 5 %, the error is no less than
+    value/z, so that the interval holds 0.
     Source: Kumar, Liang and Ma, NeurIPS 2019, arXiv 1909.10155, section 5, for the power 1 with the folded normal in place of draws;
     Roelofs et al., AISTATS 2022, arXiv 2012.08668; consistency: Vaicenavicius et al., AISTATS 2019, arXiv 1902.06977, section 4.
     """
@@ -80,10 +81,18 @@ def calibration(sums: list[float]) -> Total:
     folded = error * math.sqrt(2 / math.pi) * np.exp(-((apart / error) ** 2) / 2) + apart * (1 - 2 * ndtr(-apart / error))
     left = float(part @ (error * np.exp(-((apart / error) ** 2) / 4))) * (2 - math.sqrt(2)) * math.sqrt(2 / math.pi)
     value = max(0.0, float(part @ (2 * apart - folded)) - left / 2)
-    stderr = math.sqrt(float(part**2 @ error**2)) + left / 2 / Z95
+    reach = np.maximum(error, (_farthest(sure / n, right / n, n) - apart) / Z95)
+    stderr = math.sqrt(float(part**2 @ reach**2)) + left / 2 / Z95
     if n.sum() < 2:
         return value, None
     return value, max(stderr, value / Z95) if _consistent(sure, right, n) else stderr
+
+
+def _farthest(sure: Floats, share: Floats, n: Floats) -> Floats:
+    """How far from each confidence the farther end of the interval of its bin's share of right answers is, of so many samples."""
+    ends = np.asarray([wilson(one, count) for one, count in zip(share.tolist(), n.tolist(), strict=True)])
+    found: Floats = np.abs(ends - sure[:, None]).max(axis=1)
+    return found
 
 
 def _consistent(sure: Floats, right: Floats, n: Floats) -> bool:

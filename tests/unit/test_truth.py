@@ -1,0 +1,62 @@
+"""What a client reports is held to what was really sent, by the client's own definitions."""
+
+import pytest
+
+from benchmarks.peers.peer import Offered, Reported
+from benchmarks.truth import row, tops, truth
+from tests.delays.record import Sent
+
+MS = 1_000_000
+OFFERED = Offered("http://127.0.0.1:1", "known", rate=10.0, requests=3, tokens=3)
+# Answers of three tokens: the first after 50 ms, the next after gaps of 10 and 30, 10 and 10, 20 and 20 ms; each stream ends 5 ms later.
+GAPS = ((10, 30), (10, 10), (20, 20))
+
+
+def sent(number: int, *, late_ns: int = 0) -> Sent:
+    """The so many-th answer, begun every 100 ms."""
+    began = number * 100 * MS
+    first, second = began + 50 * MS, began + (50 + GAPS[number][0]) * MS
+    at = [first, second, second + GAPS[number][1] * MS]
+    return Sent(str(number), number, "/v1/completions", began, due_ns=[one - late_ns for one in at], sent_ns=at, tokens=[1, 1, 1],
+                ended_ns=at[-1] + 5 * MS)  # fmt: skip
+
+
+SENT = [sent(number) for number in range(3)]
+
+
+def reported(client: str, *, more: float = 1.0, tokens: int = 9) -> Reported:
+    """What a client says that is so many times the truth."""
+    true = truth(SENT, client=client)
+    told = {name: {share: more * value for share, value in of.items()} for name, of in true.items()}
+    return Reported(told, requests=3, tokens=tokens)
+
+
+def test_each_client_is_held_to_its_own_definitions() -> None:
+    """Ours has every interval; others a request's mean. GuideLLM's requests end with their stream."""
+    found = {client: truth(SENT, client=client) for client in ("assay", "aiperf", "guidellm")}
+    assert {client: (of["itl"]["p50"], of["itl"]["p95"]) for client, of in found.items()} == {
+        "assay": (15.0, pytest.approx(27.5)), "aiperf": (20.0, 20.0), "guidellm": (20.0, 20.0),
+    }  # fmt: skip
+    assert [of["e2e"]["mean"] for of in found.values()] == pytest.approx([250 / 3, 250 / 3, 265 / 3])
+    assert {of["ttft"]["mean"] for of in found.values()} == {50.0}
+
+
+@pytest.mark.parametrize(("more", "tokens", "accurate", "aimed"), [
+    (1.0, 9, True, True), (1.003, 9, True, True), (1.03, 9, True, False), (0.94, 9, False, False), (1.0, 8, False, False),
+])  # fmt: skip
+def test_a_row_is_accurate_within_5_percent_and_without_loss(more: float, tokens: int, accurate: bool, aimed: bool) -> None:
+    """Within its aim by 1 %, and 0.2 ms."""
+    told = row("aiperf", OFFERED, reported("aiperf", more=more, tokens=tokens), SENT)
+    assert (told["accurate"], told["within_aim"], told["void"], told["kept_ratio"]) == (accurate, aimed, None, pytest.approx(1.0))
+
+
+def test_a_rate_that_was_not_sent_and_a_server_that_was_late_count_for_nothing() -> None:
+    """The first is not accurate, the second void; a client's top is the median over the rounds."""
+    slower = row("aiperf", Offered("u", "m", rate=20.0, requests=3, tokens=3), reported("aiperf"), SENT)
+    late = row("aiperf", OFFERED, reported("aiperf"), [sent(number, late_ns=300_000) for number in range(3)])
+    good = row("aiperf", OFFERED, reported("aiperf"), SENT)
+    assert (slower["accurate"], slower["kept_ratio"]) == (False, pytest.approx(0.5))
+    assert late["void"] == "the server itself was 0.30 ms late (p99), above 0.2 ms"
+    rows = [{"round": 0} | good, {"round": 0} | slower, {"round": 1} | late]
+    assert tops(rows) == {"aiperf": 10.0}
+    assert tops([{"round": 1} | late]) == {"aiperf": None}
