@@ -27,6 +27,7 @@ from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of
 from streams.deciding.next_runs import Asked, Question, next_runs, runs_of, what_is_missing
 from streams.deciding.recommending import Recommendation, recommend
+from streams.deciding.savings import Savings, savings
 from streams.errors import Invalid, NotFound
 from streams.money.prices import PriceBook
 
@@ -127,6 +128,17 @@ class Deciding:
         asking = Asking(made.requirement, made.asked_by, made.seed, made.prices, made.as_of_us)
         return await self._answer(asking, Measurements(self._reading, made.input_runs))
 
+    async def savings(self, requirement: Requirement, run_id: str, *, margin: float) -> tuple[Savings, Field]:
+        """What would save against what a run measured, by today's prices, and everybody who was weighed.
+
+        Raises: NotFound for a run that nothing stands on, Invalid where what was measured cannot answer, with what to do.
+        """
+        async with self._measurements.alone:
+            await self._measurements.refresh()
+            measured = self._measurements
+            priced = Priced(measured.prices, now_us())
+            return await asyncio.to_thread(saving, requirement, measured.evidence, priced, run_id, margin)
+
     async def _answer(self, asking: Asking, measured: Measurements) -> RecommendationMade:
         await measured.refresh()
         priced = Priced(measured.prices, asking.at_us if asking.at_us is not None else now_us(), asking.prices)
@@ -172,3 +184,17 @@ def chosen(asking: Asking, evidence: Evidence, priced: Priced) -> tuple[Field, R
         if error.code == "no-figure" and (first := what_is_missing(Question(requirement, evidence, own))):
             raise Invalid(f"{error}. {first}", code=error.code) from error
         raise
+
+
+def saving(requirement: Requirement, evidence: Evidence, priced: Priced, run_id: str, margin: float) -> tuple[Savings, Field]:
+    """What would save against what the run measured: the same weights, where it ran, in its dress. Raises: NotFound, Invalid."""
+    run = evidence.results.get(run_id)
+    own = field_of(requirement, evidence, priced)
+    here = {key: origin for key, origin in own.origins.items() if any(one.run_id == run_id for one in origin.deployed.runs)}
+    if run is None or not here:
+        raise NotFound(
+            f"nothing stands on run {run_id}: what runs now is told by a completed run of it on an engine of ours; `assay runs` has them",
+            code="unknown-run",
+        )
+    now = next((key for key, origin in here.items() if origin.chat == run.plan.chat), min(here))
+    return savings(requirement, own.candidates, own.scores, now=now, margin=margin), own

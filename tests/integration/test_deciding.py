@@ -99,6 +99,25 @@ def test_the_command_line_recommends_and_shows(flow: Settings, runs: list[str], 
     assert (done.returncode, "did you mean threshold?" in done.stderr) == (1, True)
 
 
+def test_what_would_save_is_told_against_what_runs_now(flow: Settings, runs: list[str], tmp_path: Path) -> None:
+    """The quick model for the slow one, by API, client and command line; nothing for the quick one; what is unknown is told."""
+    asked = {"run": runs[1], "requirement": REQUIREMENT}
+    told = post(f"{flow.api}/v1/savings", json=asked).json()
+    (saving,) = told["savings"]
+    assert (told["model"], saving["model"], saving["changes"]) == ("slow-echo", "quick-echo", ["model"])
+    assert saving["quality_difference"]["value"] == 0.0 and saving["saved_usd_per_month"]["low"] > 0
+    assert saving["runs"]["speed"] == runs[0]
+    with Client(flow.api) as client:
+        assert client.savings(runs[1], REQUIREMENT).savings[0].saved_ratio == saving["saved_ratio"]
+    file = tmp_path / "requirement.yaml"
+    file.write_text(YAML.replace("{0-8: 1/s, 8-24: 2/s}", "{0-24: 90/s}"))
+    shown = assay(flow, "recommend", "savings", runs[1], str(file)).stdout
+    assert "slow-echo" in shown and "quick-echo" in shown and "+0.000" in shown
+    assert "Nothing that was measured would save" in assay(flow, "recommend", "savings", runs[0], str(file)).stdout
+    missing = post(f"{flow.api}/v1/savings", json=asked | {"run": "00000000-0000-7000-8000-000000000000"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown-run")
+
+
 def test_the_pages_show_it_without_a_script(flow: Settings, runs: list[str]) -> None:
     """The form's address is its link; one that was made is shown by its id; what is wrong is said beside the form; costs are reckoned."""
     told = recommended(flow)

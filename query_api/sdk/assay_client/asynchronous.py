@@ -152,6 +152,10 @@ class AsyncClient:
         """A recommendation as it was made. Raises: NotFound."""
         return await self._do(calls.recommendation(recommendation_id))
 
+    async def savings(self, run: str, requirement: Mapping[str, Any], *, margin: float | None = None) -> models.SavingsTold:
+        """What would save against what a run measured, under the requirement's traffic. Raises: Invalid, NotFound."""
+        return await self._do(calls.savings(run, requirement, margin=margin))
+
     async def recommendations(
         self, *, most: int | None = None, **filters: Unpack[RecommendationFilters]
     ) -> Table[models.RecommendationRow]:

@@ -167,6 +167,12 @@ def recommendations(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Ta
     return _table("/v1/recommendations", models.RecommendationPage, "recommendations", most=most, filters=filters)
 
 
+def savings(run: str, requirement: Mapping[str, Any], *, margin: float | None) -> Steps[models.SavingsTold]:
+    """What would save against what a run measured."""
+    body = {"run": run, "requirement": dict(requirement), **({} if margin is None else {"margin": margin})}
+    return steps.document(Ask("POST", "/v1/savings", body=body), models.SavingsTold)
+
+
 def grid(campaign: str) -> Steps[models.Grid]:
     """A campaign's loads, with their figures."""
     return steps.document(Ask("GET", "/v1/grids", query={"campaign": campaign}), models.Grid)

@@ -150,6 +150,10 @@ class Client:
         """A recommendation as it was made. Raises: NotFound."""
         return self._do(calls.recommendation(recommendation_id))
 
+    def savings(self, run: str, requirement: Mapping[str, Any], *, margin: float | None = None) -> models.SavingsTold:
+        """What would save against what a run measured, under the requirement's traffic. Raises: Invalid, NotFound."""
+        return self._do(calls.savings(run, requirement, margin=margin))
+
     def recommendations(self, *, most: int | None = None, **filters: Unpack[RecommendationFilters]) -> Table[models.RecommendationRow]:
         """Recommendations, the newest first."""
         return self._do(calls.recommendations(most=most, filters=filters))

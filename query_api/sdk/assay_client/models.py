@@ -1421,6 +1421,18 @@ class SampleValue(Shape):
     value: float | None
 
 
+class SavingsAsked(Shape):
+    """What runs now, told by a run of it, and the requirement that it serves."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: str
+    """the id of a completed run of what runs now: its weights, on its engine and hardware"""
+    requirement: dict[str, Any]
+    """tasks and traffic; latency, allowed and the rest where they count"""
+    margin: Annotated[float, Field(ge=0.0)] = 0.01
+    """by so much the quality may be lower, in ratios"""
+
+
 class Score(Shape):
     """A metric of a task of a run, with its 95 % interval. Undefined is null, with its reason."""
 
@@ -1541,6 +1553,14 @@ class Skipped(Shape):
 
     task: str
     reason: str
+
+
+class Span(Shape):
+    """A figure as measured, and its 95 % interval over joint draws."""
+
+    value: float
+    low: float
+    high: float
 
 
 class Spending(Shape):
@@ -2480,6 +2500,43 @@ class SamplePage(Shape):
     contents: dict[str, str]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class Saving(Shape):
+    """An alternative that was measured, and what it saves. `runs`: those that it rests on, by what each says of it."""
+
+    model: str
+    engine: str
+    hardware: str
+    changes: list[Literal["model", "engine", "hardware"]]
+    """nothing: how the engine runs"""
+    saved_usd_per_month: Span
+    saved_ratio: float
+    """of a month of what runs now"""
+    quality_difference: Span
+    """its quality less that of what runs now"""
+    replicas: int
+    chance: float
+    """of being cheaper, keeping all constraints, and losing no more than the margin: a share of draws"""
+    runs: dict[str, str]
+
+
+class SavingsTold(Shape):
+    """What runs now, a month of it under the load, and what would save, the most first. `unlikely`: cheaper ones that are not listed."""
+
+    model: str
+    engine: str
+    hardware: str
+    usd_per_month: Span
+    quality: Span
+    replicas: int
+    margin: float
+    savings: list[Saving]
+    """the first 50"""
+    more: int
+    """how many more would save"""
+    unlikely: int
+    """cheaper ones that probably break a constraint, or lose more quality than the margin"""
 
 
 class Sensitivity(Shape):
