@@ -316,7 +316,7 @@ class Dispatcher:
             try:
                 return work()
             except Exception as error:
-                if len(self._failing) >= MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
+                if len(self._failing.keys() - self._care.condemned) == MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
                     raise
                 self._put_aside(run_id, error)
             finally:
