@@ -44,6 +44,9 @@ class Auditing:
         run = ledger.open[run_id]
         if run.result is None or run.result.audit_of is None:
             return True
+        if (audited_run := ledger.open.get(run.result.audit_of)) and (audited_run.broken or audited_run.refused):
+            log_line.warning("not compared: its run cannot be sealed", run_id=run.result.audit_of, audit_run=run_id)
+            return True
         if run.result.audit_of in ledger.sealed and run_id not in self._busy:
             self._busy = {one: task for one, task in self._busy.items() if one in ledger.open}  # not those that another sealer sealed
             self._busy[run_id] = asyncio.create_task(self._compare(run_id, run, run.result.audit_of, ledger, key))

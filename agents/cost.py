@@ -6,7 +6,7 @@ come by partition, and none is kept: when a price is published, those of the wor
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -84,6 +84,7 @@ class Accountant:
     def __init__(self, log: Log, rates: Everywhere[Rates]) -> None:
         self._log = log
         self._rates = rates
+        self.at: Callable[[str], AbstractContextManager[None]] = _unwatched
 
     def empty(self) -> Reckoned:
         """Nothing is reckoned."""
@@ -149,7 +150,8 @@ class Accountant:
         events, refused = list[CostSummarised](), list[tuple[Record, str, str]]()
         for record in records:
             try:
-                events += await self._costs(record, since)
+                with self.at(getattr(record.event, "run_id", "")):
+                    events += await self._costs(record, since)
             except Temporary:
                 raise
             except Exception as error:  # noqa: BLE001  # one run's: it is told, and others are reckoned
@@ -174,6 +176,10 @@ class Accountant:
         return events
 
 
+def _unwatched(_what: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 def _take(newest: dict[str, Record], record: Record) -> None:
     """Takes a result in, where it is one, in the place of those of its run that know less."""
     if isinstance(record.event, RunSettled):
@@ -188,7 +194,9 @@ async def main(settings: Settings) -> None:
         await until_available(lambda: log.create_topics(TOPICS), what="topics")
         rates = Everywhere(log, settings, worker="cost", fold=Pricing(log.codec))
         await until_available(rates.restore, what="kafka")
-        shards = Shards(log, settings, worker="cost", fold=Accountant(log, rates))
+        accountant = Accountant(log, rates)
+        shards = Shards(log, settings, worker="cost", fold=accountant)
+        accountant.at = shards.at
         priced = asyncio.Event()
         async with rates.following(lambda _record: priced.set()) as tasks:
             again = asyncio.create_task(_when(priced, partial(until_available, shards.ask, what="effect of a price")))

@@ -295,7 +295,6 @@ class Dispatcher:
         What is not written within a second is decided anew: by then it may not be so.
         """
         decided_s = time.monotonic()
-        self._check()
         for decision in self._isolating(lambda: decide(self.pool, moment())):
             if not self.active:
                 return
@@ -312,11 +311,12 @@ class Dispatcher:
 
     def _isolating(self, work: Callable[[], T]) -> T:
         """What is decided; a run over whose state that breaks is put aside. Raises: what is no one run's."""
+        self._check()
         while True:
             try:
                 return work()
             except Exception as error:
-                if len(self._failing) >= MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
+                if len(self._failing.keys() - self._care.condemned) == MOST_FAULTS or (run_id := at_fault(self.pool, work)) is None:
                     raise
                 self._put_aside(run_id, error)
             finally:

@@ -240,7 +240,7 @@ class Sealer:
     async def _refused(self, run_id: str, run: Open, error: Exception) -> None:
         """Says by a dead letter of its result that a run cannot be sealed; put back, it is tried again."""
         log_line.error("cannot be sealed", run_id=run_id, error=frames(error))
-        result, run.result = run.result, None
+        result, run.result, run.refused = run.result, None, True
         assert result is not None
         told = str(error) if isinstance(error, Permanent) else frames(error)
         async with aclosing(self._log.read_span(RESULTS, partition=result.partition, first=result.offset, last=result.offset)) as records:

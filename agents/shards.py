@@ -93,6 +93,7 @@ class Shards(Generic[S]):
         self._fold = fold
         self.tells = tells
         self._care = Care(worker, log, settings, tells=tells)
+        self.at = self._care.at
         self._every_s = settings.snapshot_s
         self._snapshots = Snapshots(log, settings, processor=worker, version=fold.version)
         self._shards: dict[int, Shard[S]] = {}

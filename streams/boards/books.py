@@ -70,7 +70,7 @@ class Books:
             case RunSettled() if event.run_id not in self.past:
                 if event.state == "completed" and event.plan:
                     self._settle(event)
-                elif event.final:
+                elif event.final and event.run_id not in self.results:  # what has completed has not failed
                     self._forget(event.run_id)
 
     def _see(self, event: EnvironmentSeen) -> None:

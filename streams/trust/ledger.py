@@ -22,7 +22,7 @@ from streams.trust.chains import Chains
 from streams.trust.sealed import Sealed, SealedRuns
 from streams.trust.stretches import At, Stretches, holds, packed, scored_by, stretches_of, unpacked
 
-VERSION: Final = "ledger-5"
+VERSION: Final = "ledger-6"
 DECODED: Final = frozenset({RUNS.name, RESULTS.name})
 
 
@@ -47,7 +47,8 @@ class Result:
 class Open:
     """A run that is not sealed, or of which more is said than its seal holds. `visibility` is its plan's, for no result says it.
 
-    `broken`: something that was said of it could not be taken in; it is never sealed here.
+    `broken`: something that was said of it could not be taken in; it is never sealed here. `refused`: it could not be sealed by its last
+    result, and will not be, unless that is put back, or another comes.
     """
 
     stretches: Stretches = field(default_factory=Stretches)
@@ -55,6 +56,7 @@ class Open:
     visibility: Visibility = "organisation"
     result: Result | None = None
     broken: bool = False
+    refused: bool = False
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class Ledger:
                 if event.state == "rejected":
                     self.rejected.add(run_id)
         elif run and isinstance(event, RunSettled) and event.final and (run.result is None or run.result.knows < event.knows):
-            run.result = self._result(event, at[1], offset)
+            run.result, run.refused = self._result(event, at[1], offset), False
         return False
 
     def _newer(self, event: Event, run_id: str, at: At, offset: int) -> bool:
@@ -157,6 +159,7 @@ def _dumped(run: Open) -> dict[str, Any]:
         "stretches": [[*at, list(every)] for at, every in run.stretches.of.items()],
         "shut": sorted(run.stretches.shut),
         "broken": run.broken,
+        "refused": run.refused,
         "result": [getattr(run.result, name) for name in Result.__slots__] if run.result else None,
     }
 
@@ -175,7 +178,7 @@ def loaded(told: Mapping[str, Any], ledger: Ledger) -> None:
         if run_id in ledger.sealed:
             ledger.again += stretches.beyond(unpacked(ledger.sealed[run_id].stretches))
         else:
-            ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]), run["broken"])
+            ledger.open[run_id] = Open(stretches, run["planned"], run["visibility"], _loaded(run["result"]), run["broken"], run["refused"])
 
 
 def _loaded(told: list[Any] | None) -> Result | None:

@@ -606,6 +606,21 @@ def test_an_audit_waits_for_the_seal_of_its_run() -> None:
         assert (auditing.is_said(R, one, key), auditing.is_said(A, one, key)) == (True, False)
 
 
+@pytest.mark.parametrize("why", ["broken", "refused"])
+def test_an_audit_of_a_run_that_cannot_be_sealed_waits_for_nothing(why: str) -> None:
+    """It is sealed without a comparison, as one is that cannot be compared; over snapshots too."""
+    ledger, at = Ledger(Chains()), (RESULTS.name, 0)
+    for run_id, told in ((R, {}), (A, {"audit_of": R})):
+        ledger.meets(run_id, at, 0)
+        ledger.fold(settled(run_id, plan=plan(**told)), run_id, at, 0)
+    setattr(ledger.open[R], why, True)
+    again_read = Ledger(Chains())
+    loaded(json.loads(json.dumps(dumped(ledger))), again_read)
+    log = cast("Log", InMemory())
+    auditing = Auditing(log, Settings(), Care("seal", log, Settings()))
+    assert auditing.is_said(A, again_read, Key(raw(KEY), KEY, active=True))
+
+
 # --- In words
 
 

@@ -271,3 +271,15 @@ def test_of_runs_that_share_no_sample_those_are_ranked_that_most_share_one_with(
     assert [board[run_named(number)][0] for number in (1, 2)] == [None, 1]
     board = standing("task:a", of(1, task, {}), of(2, task, {}))
     assert {told[4] for told in board.values()} == {("a figure of a",)}
+
+
+def test_a_run_that_stands_stays_though_somebody_says_that_it_failed() -> None:
+    """Its boards are ranked as before: no settler says so, and a run without a result broke every board that it stood on."""
+    books, events = Books(), one(1, "m")
+    (result,) = (event for event in events if isinstance(event, RunSettled))
+    for event in events:
+        books.fold(event)
+    before = {name: ranked(books, name) for name in books.boards}
+    told = result.model_dump(exclude={"event_id"}) | {"state": "failed", "inputs_digest": "x", "occurred_us": result.occurred_us + 1}
+    books.fold(RunSettled.model_validate(told))
+    assert {name: ranked(books, name) for name in books.boards} == before and before

@@ -2,26 +2,34 @@
 
 import asyncio
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from agents.cost import Accountant
+from agents.care import Care
+from agents.cost import Accountant, Reckoned
+from agents.ending import CRASHED, end_where_hung
 from agents.everywhere import Everywhere
 from agents.shards import Shards
 from infra.kafka import Log
+from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.results import CostSummarised, PricePublished
 from schemas.settled import RunSettled
+from schemas.trust import DeadLettered
 from streams.money.costs import summaries
 from streams.money.rates import Rates
-from streams.topics import COSTS
+from streams.topics import COSTS, DEAD_LETTERS
 from tests import measured
 from tests.in_memory import InMemory
+from tests.lives import ended
+from tests.runs import run_named
 from tests.unit.test_prices import price
 from tests.unit.test_shards import Known, settled
 
 CPU = measured.environment("cpu")
+HOME = partition_for(settled()[0].run_id.encode(), 4)
+OTHER = next(run for run in map(run_named, range(2, 99)) if partition_for(run.encode(), 4) == HOME)
 FIRST, SECOND = price(), price(usd=9, version="2", published_us=2)
 
 
@@ -157,3 +165,33 @@ def test_a_later_result_s_costs_come_last_also_where_a_price_comes_before_either
     asyncio.run(act())
     wanted = [summary.digest for run in (first, second) for summary in summaries(run, known.book, known.environments)]
     assert [one.inputs_digest for one in said(memory)] == (wanted[2:] if together else wanted)
+
+
+def test_a_result_over_which_reckoning_hangs_when_a_price_comes_is_a_dead_letter_by_the_third_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No record is in hand then: all results of a partition are read again. Others are reckoned."""
+    hurts, other = result(), RunSettled.model_validate(result().model_dump(exclude={"event_id"}) | {"run_id": OTHER})
+
+    def hanging(run: RunSettled, *given: Any, **named: Any) -> Any:
+        while run.run_id == hurts.run_id:
+            pass
+        return summaries(run, *given, **named)
+
+    async def act() -> InMemory:
+        memory, settings = InMemory(), Settings(home=tmp_path, hang_s=0.5)
+        for one in (hurts, other):
+            memory.write(one, partition=HOME)
+        accountant = Accountant(cast("Log", memory), cast("Everywhere[Rates]", Known(rates(FIRST), away=False)))
+        shards: Shards[Reckoned] = Shards(cast("Log", memory), settings, worker="cost", fold=accountant)
+        accountant.at = shards.at
+        end_where_hung(Care("cost", cast("Log", memory), settings), settings)
+        await shards.assigned([HOME])
+        return memory
+
+    monkeypatch.setattr("agents.cost.summaries", hanging)
+    assert [ended(act), ended(act)] == [CRASHED, CRASHED]
+    memory = asyncio.run(act())
+    assert {one.run_id for one in said(memory)} == {OTHER}
+    (letter,) = [one.event for (topic, _), records in memory.records.items() if topic == DEAD_LETTERS.name for one in records]
+    assert isinstance(letter, DeadLettered) and letter.reason_code == "cannot-reckon"
