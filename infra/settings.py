@@ -1,16 +1,51 @@
 """Every setting of every process, read once in its `__main__` and passed down."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal, get_args
 
-from pydantic import Field, SecretStr, field_serializer
+from pydantic import Field, SecretStr, ValidationError, field_serializer, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.numbers import real, shown, whole
+
+PREFIX: Final = "ASSAY_"
+LARGEST: Final = 10**9  # seconds, or whatever is no whole number: 30 years, which every clock can wait for
+
+
+def _number(name: str, told: Any, field: FieldInfo | None) -> Any:
+    """A number that is written as a text, read as everywhere here; anything else as it is. Raises: ValueError, with the variable."""
+    kinds = {field.annotation, *get_args(field.annotation)} & {int, float} if field else set()
+    if not isinstance(told, str) or not kinds:
+        return told
+    try:
+        if int in kinds:
+            return whole(told)
+        if abs(number := real(told)) > LARGEST:
+            raise ValueError(f"is more than {LARGEST:,}")
+    except ValueError as error:
+        raise ValueError(f"{PREFIX}{name.upper()}={shown(told)} {error}") from error
+    return number
+
+
+def wrong(error: ValidationError) -> str:
+    """What is wrong with the settings, the first of it, with its variable."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    name = "_".join(map(str, first["loc"])).upper()
+    return f"{PREFIX}{name}={shown(first['input'])}: {first['msg'].replace('Input should', 'it should')}; docs/settings.md tells of it"
 
 
 class Settings(BaseSettings):
     """Settings of all processes; each is an environment variable `ASSAY_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="ASSAY_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_digits(cls, told: Any) -> Any:
+        return {name: _number(name, value, cls.model_fields.get(name)) for name, value in told.items()} if isinstance(told, dict) else told
 
     home: Path = Field(default=Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
     organisation: str = Field(default="local", description="Organisation that this process's own events belong to.")

@@ -21,7 +21,7 @@ from infra.harness.definitions import FORMATS
 from infra.harness.document_places import Lines
 from infra.harness.limits import words
 from infra.harness.rows import SHOWN, BadRow, Fractions, table, values
-from infra.places import is_there
+from infra.places import is_there, nameable
 from streams.errors import Invalid
 from streams.once import once
 
@@ -145,6 +145,8 @@ class _Everywhere(dict[str, Any]):
 def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: Any, **named: Any) -> Any:
     if path not in FORMATS and not Path(path).is_absolute() and is_there(path):  # the library would take it, and so would one nobody trusts
         raise Invalid(f"data set {path} is the name of a file where it is planned too; set ASSAY_DATASETS, or plan elsewhere", code=NO_DATA)
+    if not path.strip():
+        raise Invalid("dataset_path names no data set; give one", code=NO_DATA)
     try:
         loaded = load(path, name, *more, **named)
     except (OSError, ValueError, TypeError, datasets.exceptions.DatasetsError) as error:
@@ -199,6 +201,8 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
         return _from_hub(used, load, path, name, *more, **named)
     root = Path(os.path.normpath(root))
     folder = Path(os.path.normpath(root / path.replace("/", "__") / (name or "default")))
+    if not nameable(folder):
+        raise Invalid(f"data set {path[:SHOWN]}… ({(name or 'default')[:SHOWN]}) has a name that no folder can have", code=NO_DATA)
     if not folder.is_relative_to(root):  # a request that nobody trusts may name anything
         raise Invalid(f"data set {path} ({name}) leads out of {root}; give a configuration's name", code=NO_DATA)
     files = {file.name.split(".")[0]: file for suffix in SUFFIXES for file in sorted(folder.glob(f"*{suffix}"))}

@@ -1,12 +1,15 @@
 """`assay`: the command line. Each command with --json prints one document and nothing else; errors are one line on stderr."""
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Callable
 
 import typer
+from pydantic import ValidationError
 
+from infra.settings import Settings, wrong
 from query_api.cli import (
     access,
     auditing,
@@ -126,16 +129,28 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         code = assembled()(prog_name="assay", standalone_mode=False)
-    except AssayError as error:
-        _end(str(error), 1)
-    except typer.TyperException as error:
-        if not error.format_message():  # the help was shown in its place
-            raise SystemExit(error.exit_code) from None
-        _end(_understood(error), error.exit_code)
-    except typer.Abort:
-        _end("given up", 1)
+    except (AssayError, ValidationError, OSError, typer.TyperException, typer.Abort) as error:
+        _refused(error)
     else:
         raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _refused(error: Exception) -> None:
+    """Ends with the error in a line; what nobody foresaw goes on."""
+    match error:
+        case AssayError():
+            _end(str(error), 1)
+        case ValidationError(title=Settings.__name__):
+            _end(wrong(error), 1)
+        case OSError(errno=errno.ENOSPC):
+            _end("what is to be written has no room on its disk", 1)
+        case typer.Abort():
+            _end("given up", 1)
+        case typer.TyperException():
+            if not error.format_message():  # the help was shown in its place
+                raise SystemExit(error.exit_code) from None
+            _end(_understood(error), error.exit_code)
+    raise error
 
 
 def _in_utf8() -> None:

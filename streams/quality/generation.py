@@ -235,11 +235,12 @@ def check_window(told: Mapping[str, Any], *, window: int, unsaid: int | None = N
     tokens = new if new is not None or whole is not None else unsaid
     if tokens is not None and tokens + thinking >= window:
         said = "" if new is not None else ", as where nothing says how many (max_gen_toks)"
-        thought, less = (f" behind {thinking:,} of thinking", " together, or a smaller chat.thinking_tokens") if thinking else ("", "")
+        thought = f" behind {thinking:,} of thinking" if thinking else ""
+        less = "fewer of both (max_gen_toks, chat.thinking_tokens)" if thinking else "a max_gen_toks below that"
         raise Invalid(
-            f"{tokens:,} tokens are to be generated{thought}{said}, and the model's window is {window:,} tokens; give a max_gen_toks below "
-            f"that{less}", code="generation",
-        )  # fmt: skip
+            f"{tokens:,} tokens are to be generated{thought}{said}, and the model's window is {window:,} tokens; give {less}",
+            code="generation",
+        )
 
 
 def fractions(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -508,6 +508,13 @@ def test_no_configurations_name_leads_out_of_the_folder_of_data_sets(tmp_path: P
         built(data, whole, lines(0))
 
 
+@pytest.mark.parametrize("change", [("me/capitals", "x" * 300), ("me/capitals", f"me/capitals\ndataset_name: {'y' * 300}")])
+def test_a_data_set_by_a_name_that_no_folder_can_have_is_told(tmp_path: Path, change: tuple[str, str]) -> None:
+    """Not in the machine's words."""
+    with pytest.raises(Invalid, match=r"^line 2: data set .* has a name that no folder can have"):
+        built(tmp_path, WHOLE.replace(*change), lines(0))
+
+
 def test_a_library_that_would_read_a_file_of_that_name_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a folder of data sets they are the hub's."""
     (tmp_path / "me" / "capitals").mkdir(parents=True)

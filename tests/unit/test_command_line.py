@@ -168,3 +168,29 @@ def test_topics_complete_by_their_middle_part_and_whole() -> None:
     """As `assay tail` takes them."""
     assert topic_names("run-s") == ["run-scores"]
     assert topic_names("assay.run-s") == ["assay.run-scores.v1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("BUILD_LIMIT_S", "nan", "ASSAY_BUILD_LIMIT_S='nan' is no number; write it as 2.5"),
+        ("BUILD_LIMIT_S", "inf", "ASSAY_BUILD_LIMIT_S='inf' is no number; write it as 2.5"),
+        ("BUILD_LIMIT_S", "1e10", "ASSAY_BUILD_LIMIT_S='1e10' is more than 1,000,000,000"),
+        ("BUILD_LIMIT_S", "0", "ASSAY_BUILD_LIMIT_S=0.0: it should be greater than 0; docs/settings.md tells of it"),
+        ("API_RATE", "1_0", "ASSAY_API_RATE='1_0' is no whole number of at most 63 bits; write it as 25"),
+        ("MODEL_CACHE_GB", "x", "ASSAY_MODEL_CACHE_GB='x' is no number; write it as 2.5"),
+        ("API_DOOR", "ajar", "ASSAY_API_DOOR='ajar': it should be 'auto', 'open' or 'closed'; docs/settings.md tells of it"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_one_line(
+    name: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its variable, before anything is asked; what is right is what it was."""
+    monkeypatch.setenv(f"ASSAY_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["assay", "runs"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (1, f"assay: {says}\n")
+    monkeypatch.setenv("ASSAY_BUILD_LIMIT_S", "2.5")
+    monkeypatch.setenv(f"ASSAY_{name}", {"API_RATE": "25", "API_DOOR": "open"}.get(name, "2.5"))
+    assert Settings().build_limit_s == 2.5

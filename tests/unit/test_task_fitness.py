@@ -1,12 +1,18 @@
 """Tasks of lm-eval's own too are held to what engine and model take, before anything runs."""
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from agents.building import Building
+from agents.preparing import Preparing
 from infra.harness.building import identify
 from infra.harness.chat import Dress
+from infra.kafka import Log
 from infra.model_shapes import Shape
 from infra.settings import Settings
 from infra.task_fitness import check_asked
@@ -14,6 +20,8 @@ from query_api.cli.estimating import estimated
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Generation, ModelRef, TaskChoice
 from streams.errors import Invalid
 from streams.planning import check
+from tests.in_memory import InMemory
+from tests.models import causal
 from tests.pool import STAMP
 from tests.runs import run_named
 
@@ -49,8 +57,8 @@ def test_tokens_to_think_with_count_before_those_of_the_answer() -> None:
     assert refusal("assay_poem", window=541, own=own, **CHAT, thinking_tokens=500) == ""
     said = refusal("assay_poem", window=540, own=own, **CHAT, thinking_tokens=500)
     assert said == (
-        "task assay_poem: 40 tokens are to be generated behind 500 of thinking, and the model's window is 540 tokens; give a max_gen_toks "
-        "below that together, or a smaller chat.thinking_tokens"
+        "task assay_poem: 40 tokens are to be generated behind 500 of thinking, and the model's window is 540 tokens; give fewer of both "
+        "(max_gen_toks, chat.thinking_tokens)"
     )
     assert refusal("assay_poem", window=541, own=own, **CHAT) == ""
 
@@ -84,3 +92,29 @@ def test_an_engine_is_not_asked_for_what_it_does_not_answer(engine: str, task: s
     body = {"model": {"uri": "/m"}, "engine": {"name": engine}, "tasks": [{"name": task, "limit": 2}]}
     with pytest.raises(Invalid, match=says):
         estimated(body, Settings(), told=lambda text: None, quiet=True)
+
+
+class Here:
+    """Builders that are no other process."""
+
+    builds = None
+
+    def asked_by(self, _who: str) -> "Here":
+        return self
+
+    async def run(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """At once."""
+        return function(*arguments, **named)
+
+
+def test_a_planner_refuses_it_before_anything_is_built(tmp_path: Path) -> None:
+    request = EvaluationRequested(occurred_us=1, producer=STAMP, run_id=run_named("t"), tasks=(TaskChoice(name="assay_poem"),),
+                                  model=ModelRef(uri=str(causal(tmp_path / "m"))))  # fmt: skip
+    preparing = Preparing(cast(Log, InMemory()), Settings(), cast(Building, Here()))
+
+    async def act() -> None:
+        brought, facts = await preparing.brought(request)
+        with pytest.raises(Invalid, match=r"^task assay_poem: .* tokens are to be generated, and the model's window is 16 tokens; give"):
+            await preparing.plan(brought, facts, asked_us=1)
+
+    asyncio.run(act())
