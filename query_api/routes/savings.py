@@ -31,6 +31,7 @@ class Span(Shape):
     value: float
     low: float
     high: float
+    method: Literal["joint draws"] = Field(default="joint draws", description="what made the interval (docs/deciding.md)")
 
 
 class Saving(Shape):

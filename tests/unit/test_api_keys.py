@@ -70,10 +70,10 @@ def test_the_last_word_about_a_key_counts() -> None:
 
 
 def test_a_role_may_all_that_those_before_it_may() -> None:
-    """And nothing else; what changes something needs more than a reader, but for a calculation."""
+    """And nothing else; what changes something needs more than a reader, but for calculations."""
     assert [[covers(role, needed) for needed in ROLES] for role in ROLES] == [[i >= j for j in range(4)] for i in range(4)]
     readers = {f"{one.method} {one.path}" for one in OPERATIONS if one.needs == "reader"}
-    assert {one for one in readers if not one.startswith("GET ")} == {"POST /v1/costs/tco"}
+    assert {one for one in readers if not one.startswith("GET ")} == {"POST /v1/costs/tco", "POST /v1/savings"}
     assert {one.path for one in OPERATIONS if one.needs == "operator"} == {"/v1/runs/{run_id}/retract", "/v1/prices"}
 
 

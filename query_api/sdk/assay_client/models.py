@@ -1561,6 +1561,8 @@ class Span(Shape):
     value: float
     low: float
     high: float
+    method: Literal["joint draws"]
+    """what made the interval (docs/deciding.md)"""
 
 
 class Spending(Shape):
