@@ -10,7 +10,9 @@ from infra.kafka import Log
 from infra.logging import configure
 from infra.retrying import until_available
 from infra.settings import Settings
+from query_api.access.door import provider_of
 from query_api.app import app
+from streams.errors import Invalid
 
 
 async def _prepared(settings: Settings) -> None:
@@ -23,6 +25,10 @@ def main() -> None:
     """Serves."""
     settings = Settings()
     configure(settings, process="query_api")
+    try:
+        provider_of(settings)  # what cannot be right is told before anything is waited for
+    except Invalid as error:
+        raise SystemExit(str(error)) from error
     asyncio.run(_prepared(settings))
     address = urlsplit(settings.api)
     # Streams never end by themselves: after two seconds they are cut, and their readers resume by their cursors.

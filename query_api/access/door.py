@@ -36,6 +36,11 @@ def needs_keys(settings: Settings) -> bool:
     return settings.api_door == "closed" or (settings.api_door == "auto" and not is_loopback(settings.api))
 
 
+def provider_of(settings: Settings) -> Provider | None:
+    """The identity provider, where there is one and who asks must be known. Raises: Invalid where its settings cannot be right."""
+    return Provider(settings) if needs_keys(settings) and settings.oidc_issuer else None
+
+
 class Door:
     """Middleware: lets in, or says why not."""
 
@@ -45,7 +50,7 @@ class Door:
         self._alone = settings.api_door == "auto"
         self._rates = Rates(settings)
         self.sessions = Sessions(settings) if self._closed else None
-        self.provider = Provider(settings) if self._closed and settings.oidc_issuer else None
+        self.provider = provider_of(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on who may come in."""
