@@ -28,7 +28,7 @@ from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import Adaptive, Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
-from streams import planning
+from streams import bounds, planning
 from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
@@ -154,6 +154,7 @@ class Preparing:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
         built = await asked.builder.of(own.build_id, self._work(build, choice, asked), header)
+        bounds.check_setups(built.task, documents=built.samples, setups=len({one.build_id for one in setups}))
         places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)
         more = await asked.builder.run(beside, built.config_json, choice.metrics) if choice.metrics else ()

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from benchmarks.rigor_cells import PAIRS, Cell, Draw, held
 from streams.quality.ranges import range_of
 from streams.quality.scores import Tally
-from streams.statistics.differences import LEVEL, Difference, difference, equivalent
+from streams.statistics.components import crossed
+from streams.statistics.differences import LEVEL, Difference, difference, equivalent, over_setups
 from streams.statistics.power import POWER, detectable, needed
 from streams.statistics.spreads import Clusters, Floats
 
@@ -22,6 +23,7 @@ def of_power() -> Iterator[Cell]:
     """All of them."""
     yield from findings()
     yield from few()
+    yield from over()
     yield from as_good()
     yield from provisional()
 
@@ -43,6 +45,23 @@ def few() -> Iterator[Cell]:
         find = functools.partial(_few, kind=kind, sizes=sizes, asked=asked)
         told = "at the smallest difference told" if asked == "smallest" else f"of {SHARED[kind]:g} with the samples told"
         yield Cell("power", f"{kind}, {name}: {told}", POWER - 0.05, find, SIMULATIONS)
+
+
+def over() -> Iterator[Cell]:
+    """The same of runs in several set-ups, which suit each model otherwise."""
+    for setups, apart in ((3, 0.3), (5, 0.3), (5, 0.0), (10, 1.0)):
+        name = f"values without a range, n = 100, {setups} set-ups, SD = {apart:g}: at the smallest difference told"
+        yield Cell("power", name, POWER - 0.05, functools.partial(_over, setups=setups, apart=apart), SIMULATIONS)
+
+
+def _over(draw: Draw, times: int, *, setups: int, apart: float) -> float:
+    def compared(ahead: float) -> Difference:
+        document = draw.normal(size=(100, 1))
+        one, other = (document + draw.normal(0, apart, (1, setups)) + draw.normal(size=(100, setups)) + lead for lead in (ahead, 0.0))
+        found, varied = difference(one.mean(axis=1).tolist(), other.mean(axis=1).tolist()), crossed(one - other)
+        return over_setups(found, varied) if varied else found
+
+    return float(np.mean([(least := detectable(compared(0.0))) is not None and compared(least).p <= LEVEL for _ in range(times)]))
 
 
 def as_good() -> Iterator[Cell]:

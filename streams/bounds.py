@@ -205,6 +205,13 @@ def held(event: E, *, way: str = "ask for it in several runs") -> E:
     return event
 
 
+def check_setups(task: str, *, documents: int, setups: int) -> None:
+    """Raises: Invalid, where a task's set-ups, each a build of all of its documents, would take too much of the log."""
+    if setups * documents > MOST_SAMPLES:
+        told = f"task {task!r} in {setups:,} set-ups, each built with all of its {documents:,} documents, is {setups * documents:,} samples"
+        raise Invalid(f"{told}: give at most {MOST_SAMPLES:,}; lower repeats", code="out-of-bounds")
+
+
 def check_plan(planned: RunChanged) -> None:
     """Raises: Invalid, where a plan is so large that what comes of the run would not fit beside it."""
     if (found := size(planned)) > MOST_PLAN_BYTES:

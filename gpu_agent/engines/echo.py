@@ -11,9 +11,9 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
+from infra.text_files import text_of
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
 from streams.engines import read_options
@@ -38,7 +38,7 @@ class Echo:
         asked = read_options("echo", options)
         self._model, self._fail = model.uri, asked.get("fail", "")
         self._delay_s, self._fail_after = asked.get("delay_ms", 0.0) / 1e3, asked.get("fail_after", 0)
-        self._answers = json.loads(Path(asked["answers"]).read_text()) if "answers" in asked else {}
+        self._answers = _answers(asked["answers"]) if "answers" in asked else {}
         if self._fail == "load":
             raise Invalid("asked to fail at loading", code="asked-to-fail")
         while self._fail == "hang":
@@ -81,3 +81,14 @@ class Echo:
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _answers(path: str) -> dict[str, str]:
+    """The texts that a file gives, by how a context ends. Raises: Invalid."""
+    try:
+        told = json.loads(text_of(path))
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"option answers={path} is no JSON: {error}", code="option") from error
+    if not isinstance(told, dict) or not all(isinstance(one, str) for one in told.values()):
+        raise Invalid(f"option answers={path}: give an object of texts", code="option")
+    return told

@@ -54,7 +54,8 @@ class Thought:
         self._thinking = thinking
         self._tokenizer = tokenizer
         self._closing: list[int] = tokenizer.encode(thinking.end, add_special_tokens=False) if thinking else []
-        self._span = look_back(tokenizer, [thinking.end] if thinking else [])
+        # A model may write it in other tokens than the tokenizer, each of which has a byte or more.
+        self._span = max(len(self._closing), len(thinking.end.encode())) + LOOK_BACK if thinking else 1
 
     @property
     def is_open(self) -> bool:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.ext import loopcontrols
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
 
 from infra.harness.templates import ImmutableSandboxed
 from schemas.requests import Chat
@@ -65,10 +66,25 @@ class Dress:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
+class Generated(Extension):
+    """The tag `generation` around what a model has said, by which training tells it from the rest: here it is text as any other."""
+
+    tags = {"generation"}  # noqa: RUF012  # as Jinja declares it
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """What stands in it; names that are set there are not known behind it."""
+        line = next(parser.stream).lineno
+        return nodes.Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
+
+
+def _json(value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
 def renderer(template: str, variables: Mapping[str, object]) -> Callable[..., str]:
     """A function from messages to the text that a model reads. `variables`: the tokenizer's special tokens, and the switches given."""
-    environment = ImmutableSandboxed(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
-    environment.filters["tojson"] = lambda value, **named: json.dumps(value, ensure_ascii=False, **named)
+    environment = ImmutableSandboxed(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generated])
+    environment.filters["tojson"] = _json
     environment.globals |= {"raise_exception": _refuse, "strftime_now": lambda form: datetime.now().strftime(form)}
     try:
         compiled = environment.from_string(template)

@@ -20,7 +20,7 @@ from query_api.cli.pulling import bar
 from query_api.drawing.dressing import provenance
 from schemas.requests import EvaluationRequested, TaskChoice
 from schemas.runs import ExpectedMetric, PlannedTask
-from streams import hub_names
+from streams import bounds, hub_names
 from streams.errors import AssayError, Invalid, NotFound, Permanent
 from streams.quality import adaptive, judging, pins, skipping, stopping
 
@@ -148,9 +148,10 @@ def _made(
     from infra.harness.building import beside, build, identify, setups_of
     from infra.task_fitness import check_asked
 
-    setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
+    setups = setups_of(choice, dress=dress, settings=settings)  # what cannot vary is refused here too
     check_asked(identify(choice, dress=dress, settings=settings), choice, request, facts)
     made = build(choice, dress=dress, settings=settings)
+    bounds.check_setups(made.task, documents=len(made.samples), setups=len({one.build_id for one in setups}))
     return made, (*made.expected, *beside(made.config_json, choice.metrics))
 
 

@@ -98,6 +98,7 @@ def _document(found: Comparison, asking: Asking) -> dict[str, Any]:
 
 def _task(one: TaskCompared, asking: Asking) -> dict[str, Any]:
     told = asdict(one) | {"words": in_words(one, asking), "differing": len(one.differing)}
+    del told["difference"]["varied"]  # the run's score says what it varies with
     return told | {"samples": [asdict(sample) for sample in one.differing[:MOST_DIFFERING]]}
 
 

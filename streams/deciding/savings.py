@@ -75,7 +75,8 @@ def savings(
     here = next(n for n, one in enumerate(every.candidates) if one.key == now)
     _check(requirement, every.points, every.candidates[here], here)
     saved = {name: _less(every.points[name], every.drawn[name], here) for name in (USD, QUALITY)}
-    good = -saved[QUALITY][1] >= -margin
+    better, drawn = (0.0 - one for one in saved[QUALITY])
+    good = drawn >= -margin
     cheaper = saved[USD][1] > 0
     chance = np.mean(cheaper & good & found.able, axis=0)
     named = [n for n in range(len(every.candidates)) if n != here and saved[USD][0][n] > 0]
@@ -84,7 +85,7 @@ def savings(
 
     def saving(n: int) -> Saving:
         other = every.candidates[n]
-        difference = _span(-saved[QUALITY][0], -saved[QUALITY][1], n)
+        difference = _span(better, drawn, n)
         ratio = float(saved[USD][0][n] / every.points[USD][here])
         return Saving(other, _changes(one, other), _span(*saved[USD], n), ratio, difference, int(replicas[n]), float(chance[n]))
 

@@ -28,7 +28,8 @@ class Difference:
     `test` and `method` name what made the p-value and the interval. All but the value are None or 1 where one cluster alone was seen, or
     where values without a range do not spread. `differ`: of 0/1 values, the share of samples that differ; `effect`: what clusters cost;
     `variance`: the mean's as the interval has it, with nothing added to the samples, and `freedom` its degrees of freedom; `width`: how far
-    values can be apart, where that is known; `lean`: what the test corrects for where it is not, skewness/√clusters.
+    values can be apart, where that is known; `lean`: what the test corrects for where it is not, skewness/√clusters; `varied`: the set-ups
+    over which it holds, whose part of the variance no number of samples makes smaller.
     """
 
     value: float
@@ -46,11 +47,17 @@ class Difference:
     width: float | None = None
     freedom: float = math.inf
     lean: float = 0.0
+    varied: Crossed | None = None
 
     @property
     def rare(self) -> float:
         """The part of the standard error that is of the sample added for either side; 0 where no range is known."""
         return (self.width or 0.0) * math.sqrt(2) / (self.n / self.effect + 2)
+
+    @property
+    def of_setups(self) -> float:
+        """The part of the variance that is of set-ups, t²/z² of it at one degree of freedom less than there are."""
+        return (t95(self.varied.setups - 1) / Z95) ** 2 * self.varied.added if self.varied else 0.0
 
 
 def difference(
@@ -106,7 +113,7 @@ def over_setups(found: Difference, varied: Crossed) -> Difference:
     p = max(found.p, _p_over(found.value, found.stderr, found.freedom, varied))
     return replace(
         found, stderr=math.hypot(found.stderr, math.sqrt(varied.added)), low=found.value - below, high=found.value + above, p=p,
-        test=found.test + named, method=found.method + named, differ=None, variance=found.variance + reach / Z95**2,
+        test=found.test + named, method=found.method + named, differ=None, variance=found.variance + reach / Z95**2, varied=varied,
     )  # fmt: skip
 
 

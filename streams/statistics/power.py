@@ -72,7 +72,7 @@ def equals_found(found: Difference, *, margin: float, tests: int = 1) -> int | N
 def _as_of(found: Difference, samples: int) -> Difference:
     """What so many samples of equal runs would show, at the end of where eight of ten differences lie."""
     more = samples / found.n
-    variance = found.variance / more
+    variance = (found.variance - found.of_setups) / more + found.of_setups
     return replace(
         found, n=samples, value=Z_EQUAL * math.sqrt(variance), variance=variance, freedom=max(1.0, found.freedom * more),
         lean=abs(found.lean) / math.sqrt(more),
@@ -115,16 +115,27 @@ def _wanted(found: Difference, size: float, level: float, apart: float) -> float
     what is known here, ν' that of t, of as many clusters as hold the samples; q by how many per cent R is off where the variance is by 2:
     w/R², or, where it is what clusters cost, (w + 4W²)/R². Where ν and ν' are many S is t·R + z₀.₈·√w; where they are 5, half as
     much again. Infinite where too few tell.
+
+    Over set-ups, of which more samples ask no more, the variance size²·added comes to w, its t² times, at their degrees of freedom, to the
+    square of t·R, and each part of that square is off by its own degrees of freedom.
     """
-    own = found.variance * found.n / found.effect if found.differ is None else max(found.differ, apart) - apart**2
+    alone = found.variance - found.of_setups
+    own = alone * found.n / found.effect if found.differ is None else max(found.differ, apart) - apart**2
     freedom = max(1.0, found.freedom * size * found.effect / found.n)
     spread, added = size * own, 2 * (found.width or 0.0) ** 2
     off = (spread + 2 * added * (found.clusters < found.n)) / (spread + added)
-    here, again = ((Z_POWER * off) ** 2 / 2 / max(1.0, told) for told in (found.freedom, freedom))
-    least = _lean(found) * float(stdtrit(freedom, 1 - level / 2)) * math.sqrt(spread + added)
+    least = (_lean(found) * float(stdtrit(freedom, 1 - level / 2))) ** 2 * (spread + added)
+    beside, others = (size**2 * found.varied.added, found.varied.setups - 1) if found.varied else (0.0, 1)
+    over = float(stdtrit(others, 1 - level / 2)) ** 2 * beside
+    whole = least + over
+    here, again = (
+        Z_POWER**2 / 2 * ((off * least / whole) ** 2 / max(1.0, told) + (over / whole) ** 2 / others) for told in (found.freedom, freedom)
+    )
     if here >= 1:
         return math.inf
-    return (least + math.sqrt(max(0.0, least**2 - (1 - here) * ((1 - again) * least**2 - Z_POWER**2 * spread)))) / (1 - here)
+    return (math.sqrt(whole) + math.sqrt(max(0.0, whole - (1 - here) * ((1 - again) * whole - Z_POWER**2 * (spread + beside))))) / (
+        1 - here
+    )
 
 
 def _lean(found: Difference) -> float:

@@ -15,6 +15,10 @@ TEMPLATES = [
     "{% if add_generation_prompt %}>{% endif %}",
     TURNS
     + "{% if tools is not none %}tools{% endif %}{% if add_generation_prompt %}{{ '<think>' if enable_thinking else '<no>' }}{% endif %}",
+    "{%- for m in messages %}\n{%- if m.role == 'assistant' %}\n  {% generation %}\n{% set x = 'a' %}\n{{ x }}{{ m.content }}"
+    "{{ loop.index }}\n{% endgeneration %}\n{% else %}[{{ m.role }}] {{ m.content }}{{ x }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}>{% endif %}",
+    TURNS + "{{ messages[0] | tojson(ensure_ascii=true, indent=1) }}{{ {'b': 'é', 'a': 1} | tojson(false, none, none, true) }}",
     TURNS + "{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}",
 ]
 ASKED = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What grows?"}]

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from infra.embedded.broker import properties
-from infra.embedded.processes import STORES, endpoint, environment, stack
+from infra.embedded.processes import SECRETS, STORES, endpoint, environment, stack
 from infra.probe import readiness
 from infra.settings import Settings
 from tests.dockerfile import ROOT, base_image, command, lineage, stages
@@ -122,9 +123,12 @@ def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     given = Settings.model_validate({"seal_key": "secret"})
     told = {name: environment(process, given).get("ASSAY_SEAL_KEY") for name, process in PROCESSES.items()}
     assert told == {name: "secret" if name == "agents.seal" else None for name in PROCESSES}
-    others = Settings.model_validate({"session_secret": "secret", "api_key": "secret"})
-    told = {name: environment(process, others).get("ASSAY_SESSION_SECRET") for name, process in PROCESSES.items()}
-    assert told == {name: "secret" if name == "query_api" else None for name in PROCESSES}
+    others = Settings.model_validate({"session_secret": "secret", "api_key": "secret", "oidc_client_secret": "secret"})
+    for secret in ("ASSAY_SESSION_SECRET", "ASSAY_OIDC_CLIENT_SECRET"):
+        told = {name: environment(process, others).get(secret) for name, process in PROCESSES.items()}
+        assert told == {name: "secret" if name == "query_api" else None for name in PROCESSES}
+    hidden = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    assert hidden - {"kafka_password"} == SECRETS.keys()  # every process speaks to Kafka
     assert all("ASSAY_API_KEY" not in environment(process, others) for process in PROCESSES.values())
     holding = {name for name, service in SERVICES.items() if any(volume.startswith("keys:") for volume in service.get("volumes", ()))}
     assert holding == {"seal"}

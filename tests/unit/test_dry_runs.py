@@ -7,6 +7,7 @@ import pytest
 
 from infra.settings import Settings
 from query_api.cli.estimating import estimated
+from streams import bounds
 from streams.errors import Invalid, Permanent
 
 
@@ -73,3 +74,11 @@ def test_a_tasks_own_code_ends_no_command(name: str, says: str, tmp_path: Path, 
         estimated(body, Settings(datasets=tmp_path, build_limit_s=1), told=lambda text: None, quiet=True)
     out, err = capfd.readouterr()
     assert not out and "mine" in err
+
+
+def test_set_ups_that_would_fill_the_log_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a build of all documents, however few are asked."""
+    assert asked({}, vary=["format"], repeats=3)["samples"] == 12
+    monkeypatch.setattr(bounds, "MOST_SAMPLES", 599)
+    with pytest.raises(Invalid, match=r"in 3 set-ups, each built with all of its 200 documents, is 600 samples: give at most 599"):
+        asked({}, vary=["format"], repeats=3)

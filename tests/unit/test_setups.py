@@ -20,8 +20,9 @@ from streams import planning
 from streams.errors import Invalid
 from streams.quality.scores import TaskScores
 from streams.statistics.components import Crossed, crossed
-from streams.statistics.differences import difference, over_setups
+from streams.statistics.differences import Difference, difference, over_setups
 from streams.statistics.intervals import RATIO, mean_of
+from streams.statistics.power import detectable, needed
 from tests.runs import run_named
 
 HEADER: dict[str, Any] = {"occurred_us": 1, "producer": Producer(service="test", version="1")}
@@ -217,3 +218,25 @@ def test_two_set_ups_that_happen_to_agree_are_not_taken_for_alike() -> None:
         assert varied is not None
         found += over_setups(difference(one.mean(axis=1).tolist(), other.mean(axis=1).tolist(), width=1.0), varied).p <= 0.05
     assert held >= 190 and found <= 8
+
+
+def test_what_can_be_found_over_set_ups_counts_how_few_they_are() -> None:
+    """Told differences of runs in five set-ups were found in 69 of 100, not in 80; and no number of documents makes set-ups alike."""
+    draw, found = np.random.default_rng(3), 0
+
+    def compared(ahead: float) -> Difference:
+        document = draw.normal(size=(100, 1))
+        one, other = (document + draw.normal(0, 0.3, (1, 5)) + draw.normal(size=(100, 5)) + at for at in (ahead, 0.0))
+        varied = crossed(one - other)
+        assert varied is not None
+        return over_setups(difference(one.mean(axis=1).tolist(), other.mean(axis=1).tolist()), varied)
+
+    for _ in range(200):
+        least = detectable(compared(0.0))
+        assert least is not None
+        found += compared(least).p <= 0.05
+    assert found >= 144
+    two = compared(0.0)
+    assert two.varied is not None
+    assert needed(two, difference=2 * math.sqrt(two.varied.added)) is None
+    assert needed(two, difference=20 * math.sqrt(two.varied.added)) is not None

@@ -313,6 +313,8 @@ def test_the_command_needs_no_module_of_ours(file: Path, tmp_path: Path) -> None
     pem = tmp_path / "key.pub"
     pem.write_bytes(Ed25519PublicKey.from_public_bytes(raw(KEY)).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     assert public_key(str(pem)) == public_key(raw(KEY).hex()) == raw(KEY)
+    with pytest.raises(ValueError, match=r"^/dev/zero holds no public key in PEM, which begins by -----BEGIN PUBLIC KEY-----$"):
+        public_key("/dev/zero")
     code = "import sys; import assay_verify; assay_verify.main()"
     told = subprocess.run(
         [sys.executable, "-c", code, str(file), "--key", str(pem), "--json"],

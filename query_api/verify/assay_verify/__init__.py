@@ -30,7 +30,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -41,6 +41,7 @@ JSON_MEMBERS: Final = ("format.json", "seal.json", "head.json", "proofs.json", "
 LEAVES, EVENTS = "leaves.bin", "events.bin"
 SCHEMA: Final = re.compile(r"schemas/(\w+)-([0-9a-f]{64})\.avsc")
 HASH: Final = 32
+MOST_KEY_BYTES: Final = 64 * 1024  # of a file of a public key
 MOST_BYTES: Final = 16 * 1024 * 1024  # of an event, of a schema, of a JSON member
 MOST_REASONS: Final = 20
 DAMAGE: Final = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
@@ -443,9 +444,12 @@ def public_key(told: str) -> bytes:
     if re.fullmatch(r"[0-9a-fA-F]{64}", told):
         return bytes.fromhex(told)
     try:
-        key = load_pem_public_key(Path(told).read_bytes())
+        with Path(told).open("rb") as file:
+            key = load_pem_public_key(file.read(MOST_KEY_BYTES))
     except OSError as error:
         raise ValueError(f"{told!r} is neither 64 hex digits nor a file: {error}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"{told} holds no public key in PEM, which begins by -----BEGIN PUBLIC KEY-----") from error
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError(f"{told} holds no Ed25519 public key")
     return key.public_bytes_raw()
