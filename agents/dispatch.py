@@ -302,9 +302,12 @@ class Dispatcher:
             if time.monotonic() - decided_s > PAUSED_S:
                 break
             await self._write_of(run_of(decision), partial(event_of, decision, pool=self.pool.name, term=self._term))
-        for delay in self._isolating(lambda: waits(self.pool, moment())) if tells else ():
+        delays, decided_s = self._isolating(lambda: waits(self.pool, moment())) if tells else [], time.monotonic()
+        for delay in delays:
             if not self.active:
                 return
+            if time.monotonic() - decided_s > PAUSED_S:
+                break  # thousands may have come at once: leases go on between them
             await self._write_of(run_of(delay), partial(delayed, delay, self.pool, term=self._term))
         await self._fail()
         await self._following.until(self._written)
