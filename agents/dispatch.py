@@ -292,18 +292,22 @@ class Dispatcher:
     async def _decide(self, *, tells: bool) -> None:
         """Decides once, writes what follows, and waits until it was folded; now and then also what runs wait for.
 
-        What is not written within a second is decided anew: by then it may not be so.
+        What is not written within a second is decided anew: by then it may not be so. How long deciding itself takes is no part of that:
+        else a pool whose jobs wait in tens of thousands of lines would lease nothing.
         """
-        decided_s = time.monotonic()
-        for decision in self._isolating(lambda: decide(self.pool, moment())):
+        decisions, decided_s = self._isolating(lambda: decide(self.pool, moment())), time.monotonic()
+        for decision in decisions:
             if not self.active:
                 return
             if time.monotonic() - decided_s > PAUSED_S:
                 break
             await self._write_of(run_of(decision), partial(event_of, decision, pool=self.pool.name, term=self._term))
-        for delay in self._isolating(lambda: waits(self.pool, moment())) if tells else ():
+        delays, decided_s = self._isolating(lambda: waits(self.pool, moment())) if tells else [], time.monotonic()
+        for delay in delays:
             if not self.active:
                 return
+            if time.monotonic() - decided_s > PAUSED_S:
+                break  # thousands may have come at once: leases go on between them
             await self._write_of(run_of(delay), partial(delayed, delay, self.pool, term=self._term))
         await self._fail()
         await self._following.until(self._written)

@@ -52,7 +52,7 @@ class Said:
     """What was said of a run: the scores of its tasks, its speed, from what of each workload it was worked out, and its newest result.
 
     `steps`: those of its states; `broken`: what of it cannot be worked out, by task (None: its speed) and scorer version; `next_s`: when a
-    task's provisional figures are due, on the monotonic clock.
+    task's provisional figures are due, on the monotonic clock; `samples`: of how many, by task and scorer version, they were said last.
     """
 
     scores: dict[str, RunScored] = field(default_factory=dict)
@@ -62,6 +62,7 @@ class Said:
     result: str | None = None
     broken: dict[tuple[str | None, str | None], LeftOut] = field(default_factory=dict)
     next_s: dict[str, float] = field(default_factory=dict)
+    samples: dict[tuple[str, str], int] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
 
 
@@ -243,7 +244,7 @@ class Settling:
             return
         built, scores = await self._builds.of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
-        size = _size(run, task)
+        size = run.size(task)
         parts, groups = await self._beside(run, partial(gathered, scores, results.means(planned)), size=size)
         known = await self._aggregating.all_of(
             built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
@@ -295,7 +296,7 @@ class Settling:
 
     async def _stop(self, run: Run, task: str) -> None:
         """Says that a task is known well enough, where it is."""
-        with self._in_hand(run, size=_size(run, task)):
+        with self._in_hand(run, size=run.size(task)):
             stop = results.stopped(run, task, stamp=producer(STAMP))
         if stop:
             await self._write(stop)
@@ -358,27 +359,24 @@ class Settling:
     async def _progress(self, state: Here, run: Run) -> None:
         said = state.said.setdefault(run.run_id, Said())
         for task, version in list(run.scores):
+            if said.samples.get((task, version)) == (settled := run.scores[task, version].settled_samples):
+                continue
             if time.monotonic() < said.next_s.get(task, 0.0):
                 state.moved.add(run.run_id)
                 continue
             started = time.monotonic()
             await self._stop(run, task)
-            with self._in_hand(run, size=_size(run, task)):
+            with self._in_hand(run, size=run.size(task)):
                 event = results.progressed(run, task, version, stamp=producer(STAMP))
             if event:
                 await self._write(event)
+            said.samples[task, version] = settled
             ended = time.monotonic()
             said.next_s[task] = ended + SHARE * (ended - started)
 
 
 def _what(run: Run) -> str:
     return f"settled {run.run_id}"
-
-
-def _size(run: Run, task: str) -> int:
-    """How many samples a task has, repeats and all."""
-    planned = run.planned(task)
-    return planned.samples * planned.repeats if planned else 0
 
 
 def _unread(_partition: int) -> Ends:

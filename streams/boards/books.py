@@ -101,7 +101,8 @@ class Books:
             self._touch(self.results[event.run_id])
         else:
             self.settled[event.run_id] = self._kept(event)
-            for which in [which for which in self.scores.get(event.run_id, ()) if self._is_older(event.run_id, *which)]:
+            named = {one.task: one.scorer_version for one in event.tasks}
+            for which in [which for which in self.scores.get(event.run_id, ()) if which[1] < named.get(which[0], "")]:
                 del self.scores[event.run_id][which]
             self._join(event.run_id)
         self._forget_past([event.run_id])

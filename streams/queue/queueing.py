@@ -27,6 +27,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from schemas.jobs import AgentBeat, Need
 from streams.queue.lines import Age, Line, Waiting
@@ -74,7 +75,8 @@ def assign(
     """The pairs of job and agent to lease now. `running`: submitter → jobs that run."""
     idle = _Idle(free, wanted={line.key.model for line in lines})
     order = served(lines, running=running, now_us=now_us, policy=policy, fits=idle.fits, holds=idle.holds)
-    return [(item, idle.take(item, line)) for line, item in order]
+    # As many as there are agents: what would come after the last of them is not looked for.
+    return [(item, idle.take(item, line)) for line, item in islice(order, idle.count)]
 
 
 def served(
@@ -167,6 +169,7 @@ class _Idle:
     def __init__(self, agents: Iterable[AgentBeat], *, wanted: Collection[str]) -> None:
         self._wanted = wanted
         self._left = {agent.agent_id: agent for agent in agents}
+        self.count = len(self._left)
         self._kinds: dict[Kind, list[AgentBeat]] = defaultdict(list)
         self._holders: dict[str, list[AgentBeat]] = defaultdict(list)
         self._fitting: dict[Need, list[list[AgentBeat]]] = {}

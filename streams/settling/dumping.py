@@ -132,11 +132,13 @@ def _run(run: Run, timed: Callable[[Timings], Any]) -> Json:
 
 def _loaded(told: Json) -> Run:
     stops = [TaskStopped.model_validate(stop) for stop in told["stops"]]
+    scores = {(task, version): _loaded_scores(scores) for task, version, scores in told["scores"]}
     return Run(
         **{name: told[name] for name in PLAIN},
         heard=set(told["heard"]),
         plan=Plan.model_validate(told["plan"]) if told["plan"] else None,
-        scores={(task, version): _loaded_scores(scores) for task, version, scores in told["scores"]},
+        scores=scores,
+        versions={version for _, version in scores},
         speeds={speed["job_id"]: _loaded_speed(speed) for speed in told["speeds"]},
         finished={
             job: Finished(attempt, EngineUsed.model_validate(engine) if engine else None, sha)

@@ -18,7 +18,7 @@ def lacking(run: Run) -> Iterator[tuple[str, TaskScores]]:
 
 def _newest(run: Run, task: str) -> TaskScores | None:
     """By the newest version that scores this task; of a run that is scored anew, that scores the run."""
-    versions = [version for name, version in run.scores if name == task or run.before]
+    versions = [version for version in run.versions if (task, version) in run.scores or run.before]
     return run.scores.get((task, max(versions)), TaskScores()) if versions else None
 
 

@@ -68,7 +68,7 @@ def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProg
 
 def stopped(run: Run, task: str, *, stamp: Producer) -> TaskStopped | None:
     """That a task is known well enough, by the scores of the newest scorer; None where it is not, or may not stop."""
-    planned, versions = run.planned(task), [version for name, version in run.scores if name == task]
+    planned, versions = run.planned(task), [version for version in run.versions if (task, version) in run.scores]
     if planned is None or planned.stopping is None or task in run.stops or not versions:
         return None
     scores = run.scores[task, max(versions)]

@@ -58,7 +58,8 @@ class Finished:
 
 @dataclass(slots=True)
 class Run:
-    """What is known of one run. `scores` is by task and scorer version, `stops` by task: those that are known well enough.
+    """What is known of one run. `scores` is by task and scorer version (`versions`: each of these), `stops` by task: those that are known
+    well enough.
 
     `planned_at` is the offset of its plan; `asked` that somebody wants it to stop; `answered` the samples of each job that its agents say
     to have answered, a bitset; `heard` the steps that were told of it. `before` is its last result, where it is scored anew. `lacks`: of
@@ -85,6 +86,8 @@ class Run:
     stops: dict[str, TaskStopped] = field(default_factory=dict)
     before: RunSettled | None = None
     lacks: bool = False
+    versions: set[str] = field(default_factory=set)
+    by_task: dict[str, PlannedTask] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -100,7 +103,14 @@ class Run:
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task as planned."""
-        return self.plan.planned(task) if self.plan else None
+        if self.plan and not self.by_task:
+            self.by_task = {one.task: one for one in reversed(self.plan.tasks)}
+        return self.by_task.get(task)
+
+    def size(self, task: str) -> int:
+        """How many samples the task has, repeats and all, wherever it stops."""
+        planned = self.planned(task)
+        return planned.samples * planned.repeats if planned else 0
 
     def complete_scores(self, task: str) -> tuple[str, TaskScores] | None:
         """The task's complete scores under the newest scorer version that has them."""
@@ -111,7 +121,8 @@ class Run:
         if (expected := self.expected(task)) is None:
             return []
         # What counts of a task that may stop is found in seconds for a long one: not while even all of it is too little.
-        enough = [(version, scores) for (name, version), scores in self.scores.items() if name == task and scores.complete(expected)]
+        known = [(version, scores) for version in self.versions if (scores := self.scores.get((task, version)))]
+        enough = [(version, scores) for version, scores in known if scores.complete(expected)]
         done = [(version, counting) for version, scores in enough if (counting := self.counting(task, scores)).complete(expected)]
         return sorted(done, key=lambda found: found[0], reverse=True)
 
@@ -285,6 +296,7 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
             _change(run, event, offset)
         case SampleScored() | SampleNotScored():
             run.scores.setdefault((event.task, event.scorer_version), TaskScores()).add(event)
+            run.versions.add(event.scorer_version)
         case RequestTimed() | TokensTimed():
             run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
         case JobPlanned():

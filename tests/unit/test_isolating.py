@@ -1,15 +1,17 @@
 """A run over whose state deciding breaks has failed, with its reason; the others are dispatched."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from agents.dispatch import Dispatcher
 from agents.ending import CRASHED
-from infra.kafka import Ends, Log
+from infra.kafka import Ends, Log, Place
 from infra.settings import Settings
 from infra.stumbles import SURE, Stumbles
 from schemas.event import Event
@@ -19,8 +21,9 @@ from schemas.runs import RunChanged
 from streams.queue import leases
 from streams.queue.clocks import Moment
 from streams.queue.deciding import at_fault, decide, tidy, waits
+from streams.queue.delays import Delay, busy
 from streams.queue.dispatch import Pool
-from streams.queue.leases import Cancel, Lease, Release
+from streams.queue.leases import Cancel, Decision, Lease, Release
 from tests.in_memory import InMemory
 from tests.lives import ended
 from tests.pool import SECOND, STAMP, Told, beat, job, planned, ran, released
@@ -171,3 +174,36 @@ def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_pat
     (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
     assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
     assert "the processor hung, died or was killed over it again and again" in (failed.message or "")
+
+
+def test_what_took_long_to_decide_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of tens of thousands of lines, on a slow machine: it was decided anew, as long each time, and never leased."""
+    memory, told, now_s = InMemory(), three(broken=lambda _pool: None), [0.0]
+
+    def slowly(pool: Pool, now: Moment) -> list[Decision]:
+        now_s[0] += 3.0
+        return decide(pool, now)
+
+    monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
+    monkeypatch.setattr("agents.dispatch.decide", slowly)
+    monkeypatch.setattr("agents.dispatch.time", SimpleNamespace(monotonic=lambda: now_s[0], monotonic_ns=time.monotonic_ns))
+    asyncio.run(active(memory, told)._decide(tells=False))
+    leased = [one.event.job_id for records in memory.records.values() for one in records if isinstance(one.event, JobReleased)]
+    assert len(leased) == 2
+
+
+def test_what_thousands_of_runs_wait_for_is_told_between_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is written for a second at most, and the rest next time: a dispatcher that decides nothing for a minute ends."""
+    memory, told, now_s = InMemory(), three(broken=lambda _pool: None), [0.0]
+    once = memory.publish
+
+    async def slowly(event: Event) -> Place:
+        now_s[0] += 0.6
+        return await once(event)
+
+    monkeypatch.setattr(memory, "publish", slowly)
+    monkeypatch.setattr("agents.dispatch.decide", lambda _pool, _now: [])
+    monkeypatch.setattr("agents.dispatch.waits", lambda _pool, _now: [Delay(run, busy(1)) for run in (ONE, BROKEN, OTHER)])
+    monkeypatch.setattr("agents.dispatch.time", SimpleNamespace(monotonic=lambda: now_s[0], monotonic_ns=time.monotonic_ns))
+    asyncio.run(active(memory, told)._decide(tells=True))
+    assert [type(one.event).__name__ for records in memory.records.values() for one in records] == ["RunDelayed"] * 2

@@ -4,7 +4,7 @@ import json
 import math
 import random
 import zlib
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import example, given
@@ -23,6 +23,7 @@ from streams.boards.books import Books
 from streams.boards.ranking import Chosen, rank
 from streams.errors import Invalid
 from streams.quality.ranges import LARGEST
+from streams.quality.scores import TaskScores
 from streams.queue.bits import pack
 from streams.runs import state_of
 from streams.settling import results
@@ -403,3 +404,25 @@ def test_a_retracted_run_has_a_row_and_no_rank() -> None:
 def rows_of(board: Chosen) -> dict[str, list[tuple[str, float | None, float | None]]]:
     """One board as it stands."""
     return {board.name: [(row.run_id, row.score, row.output_tokens_per_s) for row in rank(board).rows]}
+
+
+class Whole(dict[tuple[str, str], TaskScores]):
+    """Scores that nobody walks through."""
+
+    def items(self) -> NoReturn:
+        """Never."""
+        raise AssertionError("all tasks were looked through for one")
+
+    def __iter__(self) -> NoReturn:
+        self.items()
+
+
+def test_a_task_is_looked_up_by_its_name() -> None:
+    """A run may have thousands, each of which is asked about at every batch, on the loop of everybody's."""
+    runs, names = OpenRuns(), [f"t{n}" for n in range(30)]
+    for event in (planned(R, samples=1, tasks=tuple(names)), *(scored(R, 0, 1.0, task=name) for name in names)):
+        runs.fold(event)
+    for run in (runs.run(R), loaded(dumped(runs)).run(R)):
+        run.scores = Whole(run.scores)
+        assert run.complete and [run.complete_scores(name) is not None for name in names] == [True] * 30
+        assert [results.stopped(run, name, stamp=STAMP) for name in names] == [None] * 30

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from agents.settle import Said
 from schemas.event import Event
 from schemas.runs import RunChanged
+from schemas.settled import RunProgressed
 from streams.quality import stopping
 from streams.runs import state_of
 from streams.settling import results
-from streams.topics import JOB_STATUS, RUNS, STOPS
+from streams.topics import JOB_STATUS, PROGRESS, RUNS, STOPS
 from tests.runs import run_named
 from tests.unit.test_costs import metered
 from tests.unit.test_results import HEADER, planned, scored
@@ -140,3 +142,18 @@ def test_of_two_workers_stops_the_first_in_the_log_holds(tmp_path: Path) -> None
     assert len(said) == 2 and said[0] != said[1]
     (result,) = world.results
     assert [task.documents for task in result.tasks] == [100]
+
+
+def test_where_a_task_stands_is_said_again_when_more_of_it_is_scored(tmp_path: Path) -> None:
+    """Not because another task of the run moved: of a thousand tasks each second nearly all stand as they did."""
+    world = World(tmp_path)
+    said = list[list[Event | None]]()
+    for event in (planned(R, samples=3, tasks=("t", "u")), scored(R, 0, 1.0), scored(R, 0, 1.0, task="u"), scored(R, 1, 1.0, task="u")):
+        world.say(event)
+        run = world.state.runs.run(R)
+        world.state.said.setdefault(R, Said()).next_s.clear()
+        asyncio.run(world.settling._progress(world.state, run))
+        said.append([record.event for record in world.log.records[PROGRESS.name, HOME]][sum(map(len, said)) :])
+    assert [[(one.task, one.scored) for one in each if isinstance(one, RunProgressed)] for each in said] == [
+        [], [("t", 1)], [("u", 1)], [("u", 2)]
+    ]  # fmt: skip
