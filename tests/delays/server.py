@@ -118,6 +118,7 @@ class Answer:
         self._gone = False
         self._began_ns: int | None = None
         self._parts: list[Part] = []
+        self._next = b""
         prompt = asked["messages"] if self._chat else asked.get("prompt", "")
         text = "".join(str(message.get("content", "")) for message in prompt) if self._chat else str(prompt)
         self._text = text
@@ -174,8 +175,9 @@ class Answer:
         return min(asked, self._how.eos) if self._how.eos and not self._asked.get("ignore_eos") else asked
 
     def _await(self, number: int) -> None:
-        """The next chunk at its time, counted from the request: what is late does not make the next one late."""
+        """The next chunk at its time, counted from the request: what is late does not make the next one late. Its bytes are made before."""
         if not self._gone:
+            self._next = wire.chunk(self._body(self._parts[number])) if self._stream else b""
             self._state.timer.at(self._due_ns(self._parts[number]), lambda: self._send(number))
 
     def _send(self, number: int) -> None:
@@ -184,12 +186,11 @@ class Answer:
         part, fault = self._parts[number], self._fault
         if fault in ("cut", "stall") and part.first >= self._how.after:
             return self._end(abort=True) if fault == "cut" else None
-        body = self._body(part) if self._stream else b""
         self._one.due_ns.append(self._due_ns(part))
         self._one.sent_ns.append(time.perf_counter_ns())
         self._one.tokens.append(part.tokens)
         if self._stream:
-            self._write(body)
+            self._transport.write(self._next)
             self._one.blocked |= self._transport.get_write_buffer_size() > 0
         if number + 1 < len(self._parts):
             self._await(number + 1)
