@@ -25,8 +25,8 @@ from streams.queue.delays import Delay, busy
 from streams.queue.dispatch import Pool
 from streams.queue.leases import Cancel, Decision, Lease, Release
 from tests.in_memory import InMemory
-from tests.lives import ended
 from tests.pool import SECOND, STAMP, Told, beat, job, planned, ran, released
+from tests.processes import ended
 from tests.runs import run_named
 
 ONE, BROKEN, OTHER = (run_named(number) for number in (1, 2, 3))
@@ -146,31 +146,42 @@ def test_a_dispatcher_says_that_the_run_has_failed_and_leases_the_others(broken:
     assert BROKEN not in told.pool.runs and BROKEN in told.pool.over and told.pool.aside == set()
 
 
-def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The loop stands still as deciding looks at it: which it is the watching thread tells."""
-    settings, once = Settings(home=tmp_path, hang_s=0.5), leases.final_error
-    told = three(broken=lambda _pool: None)
+once = leases.final_error
+
+
+def hanging(lease: Lease, *, max_attempts: int) -> JobError | None:
+    """Never comes to an end over one run."""
+    while lease.agent_id == BROKEN:
+        pass
+    return once(lease, max_attempts=max_attempts)
+
+
+def later() -> Moment:
+    """When it is."""
+    return LATER
+
+
+async def decided(settings: Settings) -> list[Event]:
+    """What a dispatcher says that decides once over three runs with a job each."""
+    told, memory = three(broken=lambda _pool: None), InMemory()
     for run in (ONE, BROKEN, OTHER):
         told.tell(released(job(f"{run}/t/0/0", run=run), agent=run), at_us=1)
+    dispatcher = active(memory, told, settings)
+    dispatcher._watched()
+    await dispatcher._decide(tells=False)
+    return [record.event for records in memory.records.values() for record in records if record.event]
 
-    def hanging(lease: Lease, *, max_attempts: int) -> JobError | None:
-        while lease.agent_id == BROKEN:
-            pass
-        return once(lease, max_attempts=max_attempts)
 
-    async def act() -> list[Event]:
-        memory = InMemory()
-        dispatcher = active(memory, told, settings)
-        dispatcher._watched()
-        await dispatcher._decide(tells=False)
-        return [record.event for records in memory.records.values() for record in records if record.event]
-
-    monkeypatch.setattr("streams.queue.deciding.final_error", hanging)
-    monkeypatch.setattr("agents.dispatch.moment", lambda: LATER)
+def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stands still as deciding looks at it: which it is the watching thread tells."""
+    settings = Settings(home=tmp_path, hang_s=0.5)
+    planted = {"streams.queue.deciding.final_error": hanging, "agents.dispatch.moment": later}
     for starts in (1, 2):
-        assert ended(act) == CRASHED
+        assert ended(decided, settings, planted=planted) == CRASHED
         assert Stumbles(settings, worker="dispatch-default").hangs(f"attended {BROKEN}") == starts * SURE
-    said = asyncio.run(act())
+    monkeypatch.setattr("streams.queue.deciding.final_error", hanging)
+    monkeypatch.setattr("agents.dispatch.moment", later)
+    said = asyncio.run(decided(settings))
     (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
     assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
     assert "the processor hung, died or was killed over it again and again" in (failed.message or "")

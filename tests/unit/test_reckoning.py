@@ -22,7 +22,7 @@ from streams.money.rates import Rates
 from streams.topics import COSTS, DEAD_LETTERS
 from tests import measured
 from tests.in_memory import InMemory
-from tests.lives import ended
+from tests.processes import ended
 from tests.runs import run_named
 from tests.unit.test_prices import price
 from tests.unit.test_shards import Known, settled
@@ -167,31 +167,37 @@ def test_a_later_result_s_costs_come_last_also_where_a_price_comes_before_either
     assert [one.inputs_digest for one in said(memory)] == (wanted[2:] if together else wanted)
 
 
+HURTS = result().run_id
+
+
+def hanging(run: RunSettled, *given: Any, **named: Any) -> Any:
+    """Never comes to an end over one run."""
+    while run.run_id == HURTS:
+        pass
+    return summaries(run, *given, **named)
+
+
+async def reckoned_anew(home: Path) -> InMemory:
+    """The log of an accountant that is assigned a partition of two results."""
+    memory, settings = InMemory(), Settings(home=home, hang_s=0.5)
+    for one in (result(), RunSettled.model_validate(result().model_dump(exclude={"event_id"}) | {"run_id": OTHER})):
+        memory.write(one, partition=HOME)
+    accountant = Accountant(cast("Log", memory), cast("Everywhere[Rates]", Known(rates(FIRST), away=False)))
+    shards: Shards[Reckoned] = Shards(cast("Log", memory), settings, worker="cost", fold=accountant)
+    accountant.at = shards.at
+    end_where_hung(Care("cost", cast("Log", memory), settings), settings)
+    await shards.assigned([HOME])
+    return memory
+
+
 def test_a_result_over_which_reckoning_hangs_when_a_price_comes_is_a_dead_letter_by_the_third_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No record is in hand then: all results of a partition are read again. Others are reckoned."""
-    hurts, other = result(), RunSettled.model_validate(result().model_dump(exclude={"event_id"}) | {"run_id": OTHER})
-
-    def hanging(run: RunSettled, *given: Any, **named: Any) -> Any:
-        while run.run_id == hurts.run_id:
-            pass
-        return summaries(run, *given, **named)
-
-    async def act() -> InMemory:
-        memory, settings = InMemory(), Settings(home=tmp_path, hang_s=0.5)
-        for one in (hurts, other):
-            memory.write(one, partition=HOME)
-        accountant = Accountant(cast("Log", memory), cast("Everywhere[Rates]", Known(rates(FIRST), away=False)))
-        shards: Shards[Reckoned] = Shards(cast("Log", memory), settings, worker="cost", fold=accountant)
-        accountant.at = shards.at
-        end_where_hung(Care("cost", cast("Log", memory), settings), settings)
-        await shards.assigned([HOME])
-        return memory
-
+    planted = {"agents.cost.summaries": hanging}
+    assert [ended(reckoned_anew, tmp_path, planted=planted) for _ in range(2)] == [CRASHED, CRASHED]
     monkeypatch.setattr("agents.cost.summaries", hanging)
-    assert [ended(act), ended(act)] == [CRASHED, CRASHED]
-    memory = asyncio.run(act())
+    memory = asyncio.run(reckoned_anew(tmp_path))
     assert {one.run_id for one in said(memory)} == {OTHER}
     (letter,) = [one.event for (topic, _), records in memory.records.items() if topic == DEAD_LETTERS.name for one in records]
     assert isinstance(letter, DeadLettered) and letter.reason_code == "cannot-reckon"

@@ -18,8 +18,8 @@ from schemas.trust import DeadLettered, RunSealed
 from streams.topics import DEAD_LETTERS, RESULTS, SEALS, Topic
 from streams.trust.ledger import VERSION
 from tests.in_memory import InMemory
-from tests.lives import ended
 from tests.pool import STAMP
+from tests.processes import ended
 from tests.runs import run_named
 from tests.unit.test_results import planned
 
@@ -102,27 +102,30 @@ def test_a_snapshot_that_is_no_state_is_swept_anew(tmp_path: Path, state: bytes)
     assert [one.run_id for one in said(memory, SEALS)] == [RUNS_OF_TEST[0]]
 
 
+async def hanging(log: Log, run_id: str, stretches: Any) -> Any:
+    """Never comes to an end over one run."""
+    while run_id == RUNS_OF_TEST[1]:
+        pass
+    return await tree_of(log, run_id, stretches)
+
+
+async def sealed(home: Path) -> InMemory:
+    """The log of a sealer, after two turns over three runs."""
+    memory = InMemory()
+    for run_id in RUNS_OF_TEST:
+        told(memory, run_id)
+    sealer = Sealer(cast("Log", memory), Settings(home=home, hang_s=0.5))
+    await sealer.start()
+    for _ in range(2):
+        await sealer.turn()
+    return memory
+
+
 def test_a_run_over_whose_seal_sealers_hang_is_a_dead_letter_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop stands still in it; the others are sealed."""
-
-    async def hanging(log: Log, run_id: str, stretches: Any) -> Any:
-        while run_id == RUNS_OF_TEST[1]:
-            pass
-        return await tree_of(log, run_id, stretches)
-
-    async def act() -> InMemory:
-        memory = InMemory()
-        for run_id in RUNS_OF_TEST:
-            told(memory, run_id)
-        sealer = Sealer(cast("Log", memory), Settings(home=tmp_path, hang_s=0.5))
-        await sealer.start()
-        for _ in range(2):
-            await sealer.turn()
-        return memory
-
+    assert [ended(sealed, tmp_path, planted={"agents.seal.tree_of": hanging}) for _ in range(2)] == [CRASHED, CRASHED]
     monkeypatch.setattr("agents.seal.tree_of", hanging)
-    assert [ended(act), ended(act)] == [CRASHED, CRASHED]
-    memory = asyncio.run(act())
+    memory = asyncio.run(sealed(tmp_path))
     assert [one.run_id for one in said(memory, SEALS)] == [RUNS_OF_TEST[0], RUNS_OF_TEST[2]]
     (letter,) = said(memory, DEAD_LETTERS)
     assert letter.reason_code == "cannot-seal" and "the processor hung, died or was killed over it" in letter.message
