@@ -22,6 +22,11 @@ ASKED: dict[str, Any] = {
 }  # fmt: skip
 
 
+def listed(flow: Settings, prediction_id: str) -> None:
+    """Waits until the list has the prediction: it is of what is projected, a moment later."""
+    until(flow.api, "/v1/predictions", holds=lambda page: prediction_id in [one["prediction_id"] for one in page["predictions"]])
+
+
 def test_a_prediction_is_an_event_and_says_nothing_beyond_what_was_measured(flow: Settings) -> None:
     """The same question is the same prediction; what nobody has measured on that engine is not predicted, and why is said."""
     told = post(f"{flow.api}/v1/predictions", json=ASKED).raise_for_status().json()
@@ -31,7 +36,7 @@ def test_a_prediction_is_an_event_and_says_nothing_beyond_what_was_measured(flow
     assert post(f"{flow.api}/v1/predictions", json=ASKED).json()["prediction_id"] == told["prediction_id"]
     kept = until(flow.api, f"/v1/predictions/{told['prediction_id']}", holds=lambda one: bool(one.get("model")))
     assert kept == told
-    assert told["prediction_id"] in [one["prediction_id"] for one in get(f"{flow.api}/v1/predictions").json()["predictions"]]
+    listed(flow, told["prediction_id"])
 
     async def said() -> list[PredictionMade]:
         async with Log(flow, client_id="test") as log:
@@ -56,6 +61,7 @@ def test_the_command_line_reads_a_model_or_is_told_its_size(flow: Settings, tmp_
     assert (said["parameters"], said["weights_bytes"]) == (7 * 10**9, 14 * 10**9)
     shown = assay(flow, "predictions", said["prediction_id"]).stdout
     assert "predicted, not measured: x (transformers) on NVIDIA L4" in shown
+    listed(flow, said["prediction_id"])
     assert said["prediction_id"] in assay(flow, "predictions").stdout
     assert "of a model that is not here say its size" in assay(flow, "predict", "--model", "nowhere", "--on", "NVIDIA L4").stderr.lower()
     assert "how many? write 8B" in assay(flow, "predict", "--model", "x", "--parameters", "many", "--on", "NVIDIA L4").stderr
