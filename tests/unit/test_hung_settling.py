@@ -40,17 +40,16 @@ async def settled(world: World) -> None:
     )
 
 
-def lives(home: Path, act: Callable[[World], Coroutine[Any, Any, Any]], figures: str, hangs: Callable[..., Any]) -> None:
-    """A worker's life, in which one run's figures never come."""
-    setattr(results, figures, hangs)
-    asyncio.run(act(World(home, hang_s=HANG_S)))
+async def lives(home: Path, act: Callable[[World], Coroutine[Any, Any, Any]]) -> None:
+    """A worker's life."""
+    await act(World(home, hang_s=HANG_S))
 
 
 def test_a_run_over_which_the_settler_hangs_fails_by_the_third_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its reason, and a last result; the other is completed."""
     monkeypatch.setattr(results, "scored", hanging)
     for starts in (1, 2):
-        assert ended(lives, tmp_path, settled, "scored", hanging) == CRASHED
+        assert ended(lives, tmp_path, settled, planted={"streams.settling.results.scored": hanging}) == CRASHED
         assert Stumbles(World(tmp_path).settings, worker="settle").hangs(f"settled {R}") == starts * SURE
     world = World(tmp_path, hang_s=HANG_S)
     asyncio.run(settled(world))
@@ -86,7 +85,7 @@ def test_provisional_figures_that_hang_are_left_out_by_the_third_start(tmp_path:
     """It blocks the loop, so that nothing else is seen to move: what was in hand is what the next start knows."""
     monkeypatch.setattr(results, "progressed", looping)
     for starts in (1, 2):
-        assert ended(lives, tmp_path, looked_at, "progressed", looping) == CRASHED
+        assert ended(lives, tmp_path, looked_at, planted={"streams.settling.results.progressed": looping}) == CRASHED
         assert Stumbles(World(tmp_path).settings, worker="settle").hangs(f"settled {R}") == starts * SURE
     assert asyncio.run(looked_at(World(tmp_path, hang_s=HANG_S))) == [OTHER]
 
