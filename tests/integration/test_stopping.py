@@ -42,10 +42,13 @@ def test_a_task_stops_when_it_is_known_and_the_other_goes_on(flow: Settings) -> 
         return asked.run_id
 
     run_id = asyncio.run(act())
+    stops = {}
     for cut in (None, run_id):
         verdict = asyncio.run(verify(flow, run_id=cut, told=lambda _text: None))
         assert verdict.equal, verdict.difference
-        assert verdict.tables["stops"].rows == 1
+        stops[cut] = verdict.tables["stops"].rows
+    # The log may hold those of other tests' runs.
+    assert stops[run_id] == 1 <= stops[None]
 
 
 async def _shown(flow: Settings, run_id: str, stop: TaskStopped) -> None:
