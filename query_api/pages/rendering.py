@@ -21,8 +21,8 @@ from streams.times import utc
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
 MENU = (
-    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/recommend", "Recommend"), ("/predict", "Predict"),
-    ("/costs", "Costs"), ("/cluster", "Cluster"), ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
+    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/recommend", "Recommend"), ("/savings", "Savings"),
+    ("/predict", "Predict"), ("/costs", "Costs"), ("/cluster", "Cluster"), ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
 )  # fmt: skip
 
 

@@ -473,7 +473,7 @@ class ExternalTold(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"]
     """whether more or less of it is better"""
     reference: float | None
@@ -2458,7 +2458,7 @@ class RunPage(Shape):
 
 class RunParity(Shape):
     """
-    A run held to the reference: in what it was run differently, its quality, and its speed, energy and cost.
+    A run held to the reference: in what it was run differently, its quality, and its speed, memory, energy and cost.
 
     `verdict` is of its task, or of all joined where it shares several. `speed_run` and `reference_speed_run` are those whose speed is told.
     """
