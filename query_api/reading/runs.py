@@ -191,7 +191,8 @@ def _run(
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": [*plan.get("warnings", []), *missing],
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),
-        "chat": plan.get("chat") or {}, "audit_of": plan.get("audit_of"), **whom(plan), **beside,
+        "chat": plan.get("chat") or {}, "placement": plan.get("placement"),
+        "data_licences": plan.get("licences", []), "audit_of": plan.get("audit_of"), **whom(plan), **beside,
     }  # fmt: skip
 
 
