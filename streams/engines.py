@@ -34,7 +34,8 @@ TORCH: Final = ("torch", "transformers")
 VLLM: Final = ("vllm",)
 ONNX: Final = ("onnxruntime", "transformers")  # whose tokenizers it reads by
 MLX: Final = ("mlx", "mlx_lm", "transformers")
-AS_THEY_ARE: Final = ("gguf", "onnx")  # engines that compute with weights as the file has them
+TENSORFLOW: Final = ("tensorflow", "transformers")
+AS_THEY_ARE: Final = ("gguf", "onnx", "tensorflow")  # engines that compute with weights as the file has them
 KV: Final = one_of({"float16": "float16", "float32": "float32"})  # how keys and values are kept
 FAILURES: Final = one_of({word: word for word in ("", "load", "hang", "oom", "crash", "raise")})
 UNTHREADED: Final[Mapping[str, Option]] = {name: one for name, one in USUAL.items() if name != "threads"}
@@ -127,6 +128,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,
         ("any",), arguments=ASKED, options=SERVED, runtime_bytes=128 * MIB, elsewhere=True,
     ),
+    "tensorflow": Kind(
+        "language models as TensorFlow's SavedModels", "gpu_agent.engines.tensorflow.engine:TensorFlow", frozenset({"savedmodel"}),
+        LIKELIHOODS | TEXTS, ("cpu",), TENSORFLOW, "tensorflow.txt", arguments=SAMPLED, options=USUAL, runtime_bytes=1024 * MIB, once=True,
+    ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
         FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH, options=USUAL,
@@ -139,7 +144,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }  # fmt: skip
 # What the names of formats are to people.
-NAMES: Final[Mapping[str, str]] = {"safetensors": "safetensors", "bin": "PyTorch .bin", "gguf": "GGUF", "onnx": "ONNX"}
+NAMES: Final[Mapping[str, str]] = {
+    "safetensors": "safetensors",
+    "bin": "PyTorch .bin",
+    "gguf": "GGUF",
+    "onnx": "ONNX",
+    "savedmodel": "SavedModel",
+}
 
 
 def kind_of(name: str) -> Kind:

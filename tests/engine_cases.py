@@ -36,15 +36,16 @@ GREEDY: list[tuple[str, dict[str, Any]]] = [
 class Child:
     """An engine in its child process, in the environment that it is installed in."""
 
-    def __init__(self, runner: asyncio.Runner, engine: str) -> None:
+    def __init__(self, runner: asyncio.Runner, engine: str, *, trust_code: bool = False) -> None:
         self._runner = runner
+        self._trust_code = trust_code
         self._engine = engine
         self.engines = Engines("cpu", home=Settings().home)
 
     def load(self, model: Path, *, dtype: str | None = None, **options: str) -> Loaded:
         """Loads a model, unless it is there already."""
         choice = EngineChoice(name=self._engine, options=options)
-        found: Loaded = self.run(self.engines.load(ModelRef(uri=str(model), dtype=dtype), choice))[0]
+        found: Loaded = self.run(self.engines.load(ModelRef(uri=str(model), dtype=dtype, trust_code=self._trust_code), choice))[0]
         return found
 
     def answer(self, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
