@@ -332,13 +332,27 @@ def performance(told: Mapping[str, Any]) -> None:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:
         sweep(told["sweep"])
+    if told["rules"]:
+        rules(told["rules"])
+    _not_answered(told)
+    if told["client"]["overloaded"]:
+        why = told["client"]["why"] or "it did not keep its schedule"
+        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def _not_answered(told: Mapping[str, Any]) -> None:
+    """Prints what no answer came of: what was given up, and what failed."""
     if told["cancelled"]:
         say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
-    if told["client"]["overloaded"]:
-        why = told["client"]["why"] or "it did not keep its schedule"
-        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def rules(told: Mapping[str, Any]) -> None:
+    """Prints how a load stands to MLPerf's rules, and that it is no result of MLPerf's."""
+    kept = {True: "kept", False: "not kept", None: "told"}
+    say((told["note"], "yellow"), f"; its load beside MLPerf's rules, scenario {told['scenario']}:")
+    table(["rule", "", ""], [(one["rule"], kept[one["kept"]], one["told"]) for one in told["checks"]])
 
 
 def sweep(told: Mapping[str, Any]) -> None:
