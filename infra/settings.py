@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     pool: str = Field(default="default", description="Pool that a gpu_agent or dispatcher works for.")
     agent_id: str = Field(default="", description="Name of a gpu_agent; empty: the host's name and a number.")
     region: str = Field(default="any", description="Region of a gpu_agent, by which its prices are looked up; any: prices without one.")
+    container_digest: str = Field(
+        default="",
+        description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
+    )
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
