@@ -169,7 +169,8 @@ class Settings(BaseSettings):
         default=None, description="Folder of the keys that seal runs: of the sealer alone, in production; unset: the home's keys/."
     )
     seal_key: SecretStr = Field(
-        default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
+        default=SecretStr(""),
+        description="Private key that seals runs, before those of the folder: PEM (PKCS #8, Ed25519) or a PKCS#11 URI; never logged.",
     )
     audit_share: float = Field(
         default=0.0, ge=0, le=1, description="Share of completed runs, drawn by their seals, that are audited unasked; 0: none."
