@@ -26,7 +26,7 @@ from gpu_agent.workloads.drive import checked, drive
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
-from infra.addresses import check_asked
+from infra.addresses import Askable
 from infra.credentials import CREDENTIAL, key_of
 from infra.engine_environments import runnable
 from infra.hanging import LOOKS, Bringing, Doing
@@ -323,9 +323,10 @@ class _Server:
     def measure(self, workload: Workload, model: ModelRef, drawn: Drawn, credential: str | None) -> Iterator[Timed]:
         if workload.url is None:
             return checked(drive(workload, self._stream, seed=drawn.seed, first=drawn.first))
-        check_asked(workload.url)
+        asks = Askable.of()
+        asks.check(workload.url)
         key = key_of(credential, workload.url)
-        target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key)
+        target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key, asks=asks)
         return checked(load(workload, target, seed=drawn.seed, first=drawn.first))
 
     def _stream(self, planned: Planned) -> Iterator[int]:

@@ -82,7 +82,7 @@ class ClickHouse:
         address, settings = urlsplit(self._settings.clickhouse), self._settings
         return await clickhouse_connect.get_async_client(
             host=address.hostname, port=address.port, secure=address.scheme == "https", username=settings.clickhouse_user,
-            password=settings.clickhouse_password, database=self.database, autogenerate_session_id=False,
+            password=settings.clickhouse_password.get_secret_value(), database=self.database, autogenerate_session_id=False,
             # What stalls is waited for, and tried again, long before a processor that waits for it is taken for one that hangs.
             send_receive_timeout=max(10, round(settings.hang_s / 3)),
         )  # fmt: skip

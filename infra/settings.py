@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
     clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
-    clickhouse_password: str = Field(default="", description="ClickHouse password.")
+    clickhouse_password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password; never logged.")
     database: str = Field(default="assay", description="ClickHouse database of the projections.")
     api: str = Field(default="http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
     api_door: Literal["auto", "open", "closed"] = Field(
@@ -178,6 +178,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder of the keys that are shown to servers elsewhere and to hubs, a file each (docs/engines.md); unset: the home's.",
     )
+    ask_loopback: bool | None = Field(
+        default=None,
+        description="Whether an agent asks models at its own machine's addresses; unset: where the query API (ASSAY_API) wants no keys.",
+    )
     model_cache_gb: float | None = Field(
         default=None,
         gt=0,
@@ -190,6 +194,14 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "seal_key", "api_key", "session_secret", "oidc_client_secret")
+    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
+
+
+def of_process() -> Settings:
+    """The settings of a process that begins. Raises: SystemExit with what is wrong, in a line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SystemExit(wrong(error)) from error

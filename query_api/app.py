@@ -12,12 +12,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from infra.addresses import needs_keys
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
 from query_api import pages
 from query_api.access import signing_in
-from query_api.access.door import Door, needs_keys
+from query_api.access.door import Door
 from query_api.measured import Measured
 from query_api.operations.description import document
 from query_api.operations.problems import on_error, on_fault, on_http

@@ -14,6 +14,7 @@ from query_api.cli.client import Client
 from query_api.cli.options import ME, AsJson, RunId
 from streams.errors import Invalid
 from streams.external.writing import WRITTEN
+from streams.visible import plain
 
 Key = Annotated[str | None, typer.Option(help="the public key that it must be sealed with, or endorsed by: 64 hex digits, or a PEM file")]
 SHOWN = 12
@@ -123,7 +124,7 @@ def verify(
         showing.document(asdict(verdict))
     else:
         for line in assay_verify.lines(verdict):
-            typer.echo(showing.plain(line))
+            typer.echo(plain(line))
     if not verdict.valid:
         raise Invalid(f"{file} is not what was sealed", code="not-valid")
 

@@ -34,6 +34,7 @@ from streams.projection import row, table_of
 from streams.settling.documents import packed
 from streams.statistics.intervals import ratio_of
 from streams.statistics.joining import stretch
+from streams.trust.visibility import Seen
 from tests.measured import MIT, STAMP, environment, evidence, load, planned, price, priced, rights, run
 from tests.runs import run_named
 
@@ -304,7 +305,7 @@ def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> Non
     scored = next(event for event in events if isinstance(event, RunScored)).model_copy(update={"documents": broken, "event_id": "broken"})
     columns = table_of(RunScored).columns
     rows["scored"].insert(0, dict(zip(columns, row(scored, partition=0, offset=99, written_us=1), strict=True)))
-    measured = Measurements(Reading(ClickHouse(Settings(home=tmp_path))))
+    measured = Measurements(Reading(ClickHouse(Settings(home=tmp_path)), Seen()))
     measured.fold(rows)
     assert measured.prices.at("gpu_hour:L40S", at_us=5, region="any").amount_nano == 2 * 10**9
     assert set(measured.evidence.books.results) >= {run_named(2), run_named(7)}
