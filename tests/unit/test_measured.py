@@ -39,7 +39,8 @@ from tests.measured import MIT, STAMP, environment, evidence, load, planned, pri
 from tests.runs import run_named
 
 L40S, H100, CPU = environment("L40S"), environment("H100"), environment("cpu")
-GSM, HEADER = planned(), {"occurred_us": 5, "producer": STAMP, "seed": 1, "prices": "1", "as_of_us": 10, "asked_by": "ada"}
+GSM, OURS = planned(), {"occurred_us": 5, "producer": STAMP, "organisation_id": "ours"}
+HEADER = OURS | {"seed": 1, "prices": "1", "as_of_us": 10, "asked_by": "ada"}
 WANTED: dict[str, Any] = {
     "tasks": {"gsm8k": 1}, "latency": {"ttft_p95": "800 ms"}, "threshold": 0.5,
     "traffic": {"rate": "20/s", "input": "800 tokens", "output": "200 tokens"}, "prefer": {"points": {"quality": 100, "usd_per_month": 50}},
@@ -146,6 +147,7 @@ def test_a_recommendation_is_said_with_all_that_it_rests_on() -> None:
     assert (later.recommendation_id, later.event_id) == (made.recommendation_id, made.event_id)
     other = asked(wanted(threshold=0.6), seen)
     assert answer(Question(wanted(threshold=0.6), seen, other[0]), other[1], (), header=HEADER).event_id != made.event_id
+    assert answer(question, told, (), header=HEADER | {"organisation_id": "theirs"}).event_id != made.event_id
 
 
 def test_the_runs_that_are_named_are_enough_to_reckon_it_again() -> None:
