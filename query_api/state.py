@@ -11,6 +11,7 @@ from query_api.reading.costs import Costs
 from query_api.reading.deciding import Deciding, Measurements
 from query_api.reading.parity import Parities
 from query_api.reading.predicting import Predicting
+from query_api.reading.predicting_scores import PredictingScores
 from query_api.reading.runs import Reading
 
 
@@ -27,6 +28,7 @@ class State:
         measurements = Measurements(self.reading)
         self.deciding = Deciding(self.reading, measurements, organisation=settings.organisation)
         self.predicting = Predicting(self.reading, measurements, organisation=settings.organisation)
+        self.predicting_scores = PredictingScores(self.reading, measurements, organisation=settings.organisation)
         self.log = log
         self.live = Live(log)
         self.keys = Keys(log)

@@ -48,6 +48,12 @@ class Learned:
     predictor: Predictor
 
 
+async def sizes_of(reading: Reading) -> dict[str, Size]:
+    """What each run's engine said of the model as it loaded it."""
+    return {row["run_id"]: Size(row["parameters"], row["weights_bytes"], row["kv_bytes"], row["peak_bytes"])
+            for row in await reading.rows("model_sizes")}  # fmt: skip
+
+
 class Predicting:
     """Predictions, one at a time. Those that were said last are known before they are projected."""
 
@@ -117,9 +123,7 @@ class Predicting:
         if self._learned is not None and time.monotonic() - self._read_s < FRESH_S:
             return self._learned
         await self._measurements.refresh()
-        sizes = {row["run_id"]: Size(row["parameters"], row["weights_bytes"], row["kv_bytes"], row["peak_bytes"])
-                 for row in await self._reading.rows("model_sizes")}  # fmt: skip
-        rows = await asyncio.to_thread(rows_of, self._measurements.evidence, sizes)
+        rows = await asyncio.to_thread(rows_of, self._measurements.evidence, await sizes_of(self._reading))
         digest = digest_of(rows)
         if self._learned is None or self._learned.digest != digest:
             self._learned = Learned(rows, digest, Predictor(rows))

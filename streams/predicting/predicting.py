@@ -9,8 +9,9 @@ import numpy as np
 
 from streams.predicting.conformal import LEAST_GROUPS, LEVEL, half_width
 from streams.predicting.domain import outside
+from streams.predicting.leaving_out import middle
 from streams.predicting.physics import reached
-from streams.predicting.residuals import Fitted, fitted, group_weights
+from streams.predicting.residuals import Fitted, fitted
 from streams.predicting.subjects import FIGURES, Row, Subject
 
 FORMULA_VERSION: Final = "prediction-1"
@@ -92,6 +93,4 @@ class Predictor:
 
 def typical_error(fit: Fitted) -> float:
     """The median size of an error on what was left out, as a ratio (MdAPE): groups count alike."""
-    size = np.abs(np.expm1(-fit.errors))
-    order = np.argsort(size)
-    return float(size[order[int(np.searchsorted(np.cumsum(group_weights(fit.groups)[order]), 0.5 - 1e-9))]])
+    return middle(np.abs(np.expm1(-fit.errors)), fit.groups)

@@ -115,13 +115,29 @@ def test_intervals_hold_on_what_was_left_out(left_out: str) -> None:
 def test_trees_are_taken_where_they_are_better_and_only_then() -> None:
     """Where nothing is left to learn the median is taken, or the roofline itself."""
     world = speeds(0, models=14, machines=4)
-    assert fitted(world.rows, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline and gradient boosting"
+    stepped = [
+        replace(row, figures={name: value * (3 if row.subject.load.in_flight > 8 else 1) for name, value in reached(row.subject).items()})
+        for row in world.rows
+    ]
+    assert fitted(stepped, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline and gradient boosting"
     exact = [replace(row, figures=dict(reached(row.subject))) for row in world.rows]
     assert fitted(exact, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline"
     twice = [replace(row, figures={name: 2 * value for name, value in row.figures.items()}) for row in exact]
     told = fitted(twice, "itl_p50_s", lambda row: row.subject.model.name)
     assert told.method == "roofline and the median ratio by engine"
     assert math.exp(told.log_of([twice[0].subject])[0]) == pytest.approx(twice[0].figures["itl_p50_s"])
+
+
+def test_a_fixed_cost_is_told_from_a_multiple() -> None:
+    """Half a second a step on top of twice the roofline: of small models it is nearly all. Rates and what is twice as much are no other."""
+    world = speeds(0, models=14, machines=4)
+    for figure, sign in (("itl_p50_s", 1), ("tokens_per_s", -1)):
+        best = [reached(row.subject)[figure] ** sign for row in world.rows]
+        rows = [replace(row, figures={figure: (2 * one + 0.5) ** sign}) for row, one in zip(world.rows, best, strict=True)]
+        told = fitted(rows, figure, lambda row: row.subject.model.name)
+        assert told.method == "roofline and a fixed cost by engine"
+        assert math.exp(told.log_of([rows[0].subject])[0]) == pytest.approx(rows[0].figures[figure])
+        assert np.abs(told.errors).max() < 1e-6
 
 
 def test_the_half_of_an_interval_is_an_error_that_enough_groups_keep() -> None:
