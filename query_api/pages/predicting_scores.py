@@ -14,6 +14,7 @@ from query_api.pages.recommending import pairs
 from query_api.pages.rendering import Content, page
 from query_api.reading.predicting_scores import LISTING
 from query_api.routes.score_predictions import ScorePrediction, ScorePredictionAsked, tasks_of, told, wanted
+from query_api.state import state_of
 from streams.deciding.quantities import share
 from streams.errors import Invalid, NotFound
 
@@ -35,7 +36,7 @@ def asked_by(query: Mapping[str, str]) -> ScorePredictionAsked:
 
 async def load(request: Request) -> Content:
     """The form, and where it is filled in, the prediction; or one that was made before, by its id; and the record."""
-    asked, own = dict(request.query_params), request.app.state.own
+    asked, own = dict(request.query_params), state_of(request)
     state = own.predicting_scores
     recent, _ = await own.reading.page(LISTING, sort="-made_us", limit=RECENT)
     record = await state.record()

@@ -66,7 +66,8 @@ class PredictingScores:
         asked = (FORMULA_VERSION, sorted(about.items(), key=repr), sorted(known.items()), wanted.tasks)
         return ScorePredicted(
             occurred_us=now_us(), producer=producer("query_api"), organisation_id=self._organisation,
-            prediction_id=derive_id("ScorePrediction", *asked, learned.digest), asked_by=wanted.by, known=known, **about,
+            prediction_id=derive_id("ScorePrediction", self._organisation, *asked, learned.digest),
+            asked_by=wanted.by, known=known, **about,
             scores=tuple(PredictedScore(**asdict(one)) for one in told if isinstance(one, ScoreTold)),
             unpredicted=tuple(UnpredictedScore(**asdict(one)) for one in told if isinstance(one, NotTold)),
             formula_version=FORMULA_VERSION, inputs_digest=learned.digest,
