@@ -20,3 +20,6 @@ SELECT * EXCEPT (log_partition, log_offset, written_us) FROM score_predictions O
 
 -- name: score_prediction_list
 SELECT prediction_id, asked_by, occurred_us AS made_us, model, family, parameters, scores FROM score_predictions
+
+-- name: external_loads
+SELECT file_sha256, place, source, model, metric, value, hardware, engine, conditions FROM external_results WHERE form = {form:String}

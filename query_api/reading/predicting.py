@@ -14,7 +14,9 @@ from query_api.reading.runs import Reading
 from schemas.event import derive_id
 from schemas.predictions import PredictedFigure, PredictionMade, Unpredicted
 from streams.errors import NotFound
+from streams.predicting import others
 from streams.predicting.evidence import Size, digest_of, machine_named, rows_of
+from streams.predicting.others import FORM, Published
 from streams.predicting.predicting import FORMULA_VERSION, Abstained, Predictor
 from streams.predicting.record import Came, Kept, came_of, kept_of
 from streams.predicting.subjects import FIGURES, Load, Model, Row, Subject
@@ -82,7 +84,8 @@ class Predicting:
             asked_by=by, hardware=machine.name, **about, **load,
             figures=tuple(PredictedFigure(unit=FIGURES[one.figure], **asdict(one)) for one in told if not isinstance(one, Abstained)),
             unpredicted=tuple(Unpredicted(**asdict(one)) for one in told if isinstance(one, Abstained)),
-            formula_version=FORMULA_VERSION, inputs_digest=learned.digest, input_runs=tuple(sorted({row.run_id for row in learned.rows})),
+            formula_version=FORMULA_VERSION, inputs_digest=learned.digest,
+            input_runs=tuple(sorted({row.run_id for row in learned.rows if row.source is None})),
         )  # fmt: skip
 
     async def predicted(self, wanted: Wanted, say: Callable[[PredictionMade], Awaitable[object]]) -> PredictionMade:
@@ -116,7 +119,7 @@ class Predicting:
         """The hardware that something was measured on."""
         async with self._measurements.alone:
             rows = (await self._refreshed()).rows
-        return sorted({row.subject.machine.name for row in rows})
+        return sorted({row.subject.machine.name for row in rows if row.source is None})
 
     async def _refreshed(self) -> Learned:
         """What was learned of all that is known: a page asks several times at once, and is told of one moment."""
@@ -124,6 +127,8 @@ class Predicting:
             return self._learned
         await self._measurements.refresh()
         rows = await asyncio.to_thread(rows_of, self._measurements.evidence, await sizes_of(self._reading))
+        published = [Published(**row) for row in await self._reading.rows("external_loads", form=FORM)]
+        rows += await asyncio.to_thread(others.rows_of, published)
         digest = digest_of(rows)
         if self._learned is None or self._learned.digest != digest:
             self._learned = Learned(rows, digest, Predictor(rows))
