@@ -45,6 +45,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             decisions.DecisionRecorded,
             decisions.OutcomeReported,
             predictions.PredictionMade,
+            predictions.ScorePredicted,
             external.ExternalResultImported,
             trust.RunSealed,
             trust.EventQuarantined,

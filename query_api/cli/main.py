@@ -28,6 +28,7 @@ from query_api.cli import (
     measuring,
     parity,
     predicting,
+    predicting_scores,
     prices,
     pulling,
     recommending,
@@ -60,7 +61,13 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         looking.tasks,
         suites.suites,
     ),
-    "Decide": (predicting.predict, predicting.predictions, calculating.tco),
+    "Decide": (
+        predicting.predict,
+        predicting.predictions,
+        predicting_scores.predict_scores,
+        predicting_scores.score_predictions,
+        calculating.tco,
+    ),
     "The log": (record.topics, record.tail, record.replay),
     "Trust": (
         trusting.seals,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel, StringConstraints
+from typing_extensions import TypeAliasType
 
 from assay_client.shape import Shape
 
@@ -1070,6 +1071,28 @@ class PredictedFigure(Shape):
     typical_error_ratio: float
 
 
+class PredictedScore(Shape):
+    """
+    A task's score, a ratio, with the interval that kept the share `level` of what was left out; `baseline` is all models' median.
+
+    `left_out`: among which the model is new, models or families; `groups` of them, with `models` in all, were left out in turn, and
+    `typical_error` and `baseline_error` are the median sizes of errors then. `method` in words.
+    """
+
+    task: str
+    value: float
+    low: float
+    high: float
+    level: float
+    baseline: float
+    typical_error: float
+    baseline_error: float
+    method: str
+    left_out: str
+    groups: int
+    models: int
+
+
 class ModelSha(RootModel[str]):
     root: Annotated[str, Field(max_length=64)] = None
     """the hash of its files, where they are known: it tells models apart"""
@@ -1513,6 +1536,87 @@ class Score(Shape):
     """what it would be with twice the set-ups"""
 
 
+class ScoreMeasuredSince(Shape):
+    """A score that was measured after it was predicted, by the run that counts. Errors are predicted less measured."""
+
+    task: str
+    run_id: str
+    measured: float
+    within: bool
+    """the interval has it"""
+    error: float
+    baseline_error: float
+    """the same of the median of all models"""
+
+
+class ModelSha1(RootModel[str]):
+    root: Annotated[str, Field(max_length=64)] = None
+    """the hash of its files, where they are known"""
+
+
+class Family(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)] = None
+    """where the name does not tell it, as smollm2"""
+
+
+class Task(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)]
+
+
+KnownAdditionalProperty = TypeAliasType("KnownAdditionalProperty", Annotated[float, Field(ge=0.0, le=1.0)])
+
+
+class ScorePredictionAsked(Shape):
+    """A model's name and size, and the tasks whose scores are asked. What was measured of it on other tasks is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: Annotated[str, Field(max_length=1000, min_length=1)]
+    """what it is called: its family stands in it, before the size"""
+    model_sha: ModelSha1 | None = None
+    """the hash of its files, where they are known"""
+    parameters: Annotated[int, Field(ge=1, le=10000000000000)]
+    family: Family | None = None
+    """where the name does not tell it, as smollm2"""
+    tasks: Annotated[list[Task], Field(max_length=100, min_length=1)]
+    """tasks, or groups of them"""
+    known: Annotated[
+        dict[Annotated[str, StringConstraints(min_length=1, max_length=200)], KnownAdditionalProperty] | None,
+        Field(max_length=100),
+    ] = None
+    """scores of other tasks, from elsewhere"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+
+
+class ScorePredictionRow(Shape):
+    """A prediction in a list."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    family: str
+    parameters: int
+    tasks: list[str]
+    """those of which something is said"""
+
+
+class ScoreRecord(Shape):
+    """
+    How good predictions of scores have been: of those that were measured since, how many intervals held, with its 95 % interval
+    (Wilson), what was promised, and the median size of errors beside that of the median of all models.
+    """
+
+    n: int
+    within: float
+    low: float
+    high: float
+    promised: float
+    median_error: float
+    median_baseline_error: float
+    method: str
+
+
 class Seal(Shape):
     """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
 
@@ -1934,6 +2038,13 @@ class Unpredicted(Shape):
     """A figure of which nothing is said, and why."""
 
     figure: str
+    why: str
+
+
+class UnpredictedScore(Shape):
+    """A task of which nothing is said, and why."""
+
+    task: str
     why: str
 
 
@@ -2577,6 +2688,37 @@ class SavingsTold(Shape):
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScorePrediction(Shape):
+    """What was predicted, of which tasks nothing is said and why, and what was measured since. It is no measurement."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    model_sha: str | None
+    family: str
+    parameters: int
+    known: dict[str, float]
+    """scores of other tasks that it rests on"""
+    scores: list[PredictedScore]
+    """each with the interval that so great a share (`level`) of what was left out kept"""
+    unpredicted: list[UnpredictedScore]
+    formula_version: str
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that it was learned from"""
+    measured: list[ScoreMeasuredSince]
+
+
+class ScorePredictionPage(Shape):
+    """Predictions, in the order asked for, and how good all of them have been; null where none was measured since."""
+
+    predictions: list[ScorePredictionRow]
+    record: ScoreRecord | None
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class Sensitivity(Shape):
