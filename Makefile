@@ -96,7 +96,7 @@ bench-decide: setup ## Recommendations held to a planted world: right choices, c
 bench-predict: setup ## Predictions held to models and machines that were left out: coverage, errors beside the roofline's
 	$(bin)/python -m benchmarks.predict
 
-bench-truth: setup ## Our load generator, AIPerf and GuideLLM against a server of known delays: reported minus true (25 minutes, gigabytes once)
+bench-truth: setup ## Our load generator, AIPerf and GuideLLM against a server of known delays: reported beside true (20 minutes, gigabytes once)
 	$(bin)/python -m benchmarks.truth
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)

@@ -68,7 +68,7 @@ def _accepts(host: str, port: int) -> bool:
 # Secrets that are told to some processes alone: the supervisor passes them on. An API key is nobody's here but the command line's.
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
-    "oidc_client_secret": ("query_api", "supervisor"),
+    "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
 }  # fmt: skip
 STORES = ("broker", "registry", "clickhouse")
 PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")

@@ -33,7 +33,6 @@ from query_api.cli import (
     recommending,
     record,
     saving,
-    showing,
     stack,
     submitting,
     suites,
@@ -42,6 +41,7 @@ from query_api.cli import (
 from query_api.cli.digits import in_digits
 from query_api.cli.usual import Usual
 from streams.errors import AssayError
+from streams.visible import plain
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
@@ -100,7 +100,10 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
             access.access,
             {"list": access.listed, "create": access.create, "admit": access.admit, "rotate": access.rotate, "revoke": access.revoke},
         ),
-        (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
+        (
+            keys.keys,
+            {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "endorse": keys.endorse, "show": keys.show},
+        ),
     ),
 }
 
@@ -160,7 +163,7 @@ def _in_utf8() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    typer.echo(showing.plain(f"assay: {message}"), err=True)
+    typer.echo(plain(f"assay: {message}"), err=True)
     raise SystemExit(code)
 
 

@@ -473,7 +473,7 @@ class ExternalTold(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"]
     """whether more or less of it is better"""
     reference: float | None
@@ -1344,6 +1344,22 @@ class Retraction(Shape):
 
     by: str
     reason: str
+
+
+class RuleCheck(Shape):
+    """One of MLPerf's rules: whether the load kept it; null where there is nothing to hold it to."""
+
+    rule: str
+    kept: bool | None
+    told: str
+
+
+class Rules(Shape):
+    """A load that follows MLPerf's rules for a scenario, and what it never is (docs/speed.md)."""
+
+    scenario: str
+    note: str
+    checks: list[RuleCheck]
 
 
 class RunRow(Shape):
@@ -2482,7 +2498,7 @@ class RunPage(Shape):
 
 class RunParity(Shape):
     """
-    A run held to the reference: in what it was run differently, its quality, and its speed, energy and cost.
+    A run held to the reference: in what it was run differently, its quality, and its speed, memory, energy and cost.
 
     `verdict` is of its task, or of all joined where it shares several. `speed_run` and `reference_speed_run` are those whose speed is told.
     """
@@ -2915,6 +2931,8 @@ class Speed(Shape):
     """what the load was held to"""
     sweep: Sweep | None
     """null of a load at one rate"""
+    rules: Rules | None
+    """MLPerf's, where the load follows them; null elsewhere"""
 
 
 class Submission(Shape):
