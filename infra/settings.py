@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     )
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
+    share_models: str = Field(
+        default="",
+        description="Where a gpu_agent gives the files of its cached models to other agents, host:port; empty: nowhere (docs/models.md).",
+    )
+    peers: str = Field(
+        default="", description="Agents that are asked for a model's files before the hub is: http://host:port, several with commas."
+    )
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
     meter_hz: float = Field(
         default=10.0, gt=0, le=1000, description="How often a second a gpu_agent reads its meters while a job runs (docs/speed.md)."

@@ -146,6 +146,7 @@ class Origin(Shape):
     repository: str
     commit: str
     fetched_bytes: int = Field(description="bytes that its first load fetched; 0 where all was in the agent's cache")
+    peer_bytes: int = Field(default=0, description="those of them that came from other agents' caches, and not from the hub")
 
 
 class Run(Shape):

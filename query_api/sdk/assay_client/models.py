@@ -902,6 +902,8 @@ class Origin(Shape):
     commit: str
     fetched_bytes: int
     """bytes that its first load fetched; 0 where all was in the agent's cache"""
+    peer_bytes: int
+    """those of them that came from other agents' caches, and not from the hub"""
 
 
 class Outcome(Shape):
