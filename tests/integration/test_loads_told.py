@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from assay_client import Client
 
 from infra.settings import Settings
 from tests.delays.running import known_delays
@@ -41,6 +42,8 @@ def test_loads_are_told_and_compared(flow: Settings, tmp_path: Path) -> None:
     ttft = next(one for one in found["figures"] if one["metric"] == "ttft_p50_s")
     assert ttft["value"] == pytest.approx(-0.03, abs=0.01) and ttft["low"] < ttft["value"] < ttft["high"] < 0 and ttft["ahead"] == "a"
     assert found["unlike"] == []
+    with Client(flow.api) as client:
+        assert client.compare_loads(quick["run_id"], slow["run_id"]).model_dump(mode="json") == found
     assert "A is better" in assay(flow, "compare", quick["run_id"], slow["run_id"], "--speed").stdout
     page = get(f"{flow.api}/compare?a={quick['run_id']}&b={slow['run_id']}").text
     assert 'id="loads"' in page and "A is better" in page and page.count('class="histogram"') == 6
