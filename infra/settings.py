@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     pool: str = Field(default="default", description="Pool that a gpu_agent or dispatcher works for.")
     agent_id: str = Field(default="", description="Name of a gpu_agent; empty: the host's name and a number.")
     region: str = Field(default="any", description="Region of a gpu_agent, by which its prices are looked up; any: prices without one.")
+    container_digest: str = Field(
+        default="",
+        description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
+    )
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
@@ -165,7 +169,8 @@ class Settings(BaseSettings):
         default=None, description="Folder of the keys that seal runs: of the sealer alone, in production; unset: the home's keys/."
     )
     seal_key: SecretStr = Field(
-        default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
+        default=SecretStr(""),
+        description="Private key that seals runs, before those of the folder: PEM (PKCS #8, Ed25519) or a PKCS#11 URI; never logged.",
     )
     audit_share: float = Field(
         default=0.0, ge=0, le=1, description="Share of completed runs, drawn by their seals, that are audited unasked; 0: none."

@@ -100,7 +100,10 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
             access.access,
             {"list": access.listed, "create": access.create, "admit": access.admit, "rotate": access.rotate, "revoke": access.revoke},
         ),
-        (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
+        (
+            keys.keys,
+            {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "endorse": keys.endorse, "show": keys.show},
+        ),
     ),
 }
 

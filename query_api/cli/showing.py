@@ -238,6 +238,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
         yield "private: its prompts and answers are in the log alone"
+    if told.get("visibility") == "public":
+        yield "public: every organisation here sees it"
     if dress := dressed(told.get("chat") or {}):
         yield f"prompts: {dress}"
     if told.get("unscored"):

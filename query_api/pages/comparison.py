@@ -14,6 +14,7 @@ from query_api.pages.samples import SHOWN, shown
 from query_api.reading import samples as reading_samples
 from query_api.reading.against import loads_compared
 from query_api.reading.runs import Reading
+from query_api.state import state_of
 from streams.boards.comparison import Asking
 from streams.errors import Invalid
 from streams.numbers import real
@@ -23,7 +24,7 @@ CHOICES = 100
 
 async def load(request: Request) -> Content:
     """The form, and where it names two runs, what comes of comparing them."""
-    reading, asked = request.app.state.own.reading, request.query_params
+    reading, asked = state_of(request).reading, request.query_params
     recent, _ = await reading.runs(limit=CHOICES)
     chosen = {side: asked.get(side, "") for side in ("a", "b")}
     told = {"title": "Compare", "runs": [run for run in recent if run["jobs"]], "chosen": chosen, "found": None, "asked": asked}
@@ -32,7 +33,7 @@ async def load(request: Request) -> Content:
     told |= {"loads": await _loads(reading, chosen), "title": "Two runs compared"}
     try:
         asking = Asking(*(_above_0(asked.get(name, ""), name) for name in ("difference", "margin")))
-        found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
+        found = await state_of(request).comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": None if told["loads"] else str(error)}
     rows = arranged(found["tasks"], found["groups"])
