@@ -2,6 +2,7 @@
 
 from query_api.operations.routing import Operation
 from query_api.routes import (
+    against,
     asking,
     audits,
     boards,
@@ -36,6 +37,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *boards.OPERATIONS,
     *suites.OPERATIONS,
     *comparing.OPERATIONS,
+    *against.OPERATIONS,
     *repeated.OPERATIONS,
     *grids.OPERATIONS,
     *parity.OPERATIONS,

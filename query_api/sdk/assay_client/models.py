@@ -794,6 +794,16 @@ class Level(Shape):
     ratio: float
 
 
+class LoadFigure(Shape):
+    """A run's own figure, with its 95 % interval where it has one; `method` names what made it."""
+
+    run_id: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+
+
 class LoadSender(Shape):
     """Whether the load's sender kept up, and why it did not."""
 
@@ -2356,6 +2366,25 @@ class ExternalPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class FigureDifference(Shape):
+    """A figure of both loads, and a - b with its 95 % interval, in the figure's unit; null where one of the two has none of its own."""
+
+    metric: str
+    unit: str
+    a: LoadFigure
+    b: LoadFigure
+    value: float
+    """a - b"""
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval (docs/speed.md); null without one"""
+    ratio: float | None
+    """a / b"""
+    ahead: Literal["a", "b"] | None
+    """which is better, where the interval leaves out 0"""
+
+
 class GridCell(Shape):
     """A load of the grid."""
 
@@ -2431,6 +2460,16 @@ class Judgements(Shape):
     agreements: list[Agreement]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class LoadsCompared(Shape):
+    """Two loads compared. What changes from one start of a server to the next is in no interval of one run, and so in none of these."""
+
+    a: Side
+    b: Side
+    figures: list[FigureDifference]
+    unlike: list[str]
+    """in what the two were asked for differently, in words"""
 
 
 class Prediction(Shape):
