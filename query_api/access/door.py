@@ -80,7 +80,7 @@ class Door:
                 key = await self._key(request)
                 if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
                     raise TooOften(f"{key.member}'s key has asked too often; come again in {wait_s} s", retry_after_s=wait_s)
-                scope[PLACE] = Caller(key.role, key.member)
+                scope[PLACE] = Caller(key.role, key.member, key.organisation)
         except Unauthenticated as error:
             if _is_page(request):
                 return RedirectResponse(f"/signin?{urlencode({'next': _here(request)})}", 303)

@@ -39,6 +39,9 @@ Thinking = Annotated[
     bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
 ]
 Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
+Visibility = Annotated[
+    str | None, typer.Option(help="who sees it: public, organisation (unless another is said) or private: docs/access.md")
+]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
 Url = Annotated[str | None, typer.Option(help="a server with OpenAI's interface, which knows the model by that name: docs/engines.md")]
 Credential = Annotated[
@@ -53,5 +56,11 @@ TrustModelCode = Annotated[bool, typer.Option("--trust-model-code", help="let th
 NoTruncation = Annotated[bool, typer.Option("--no-truncation", help="fail over a request that the model's window would truncate")]
 Licence = Annotated[
     str | None, typer.Option("--licence", help="refuse a model under any other licence than these, SPDX ids: apache-2.0,mit")
+]
+DataLicence = Annotated[
+    str | None, typer.Option("--data-licence", help="refuse tasks whose data are under any other licence than these, SPDX ids")
+]
+NonCommercial = Annotated[
+    bool, typer.Option("--non-commercial", help="take data whose licence is for non-commercial use alone; they are refused without")
 ]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

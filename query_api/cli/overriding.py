@@ -38,7 +38,7 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]), "credential_ref": options["credential"],
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
-        "visibility": "private" if options["private"] else None,
+        "visibility": "private" if options["private"] else options["visibility"],
     }  # fmt: skip
     return over({"tasks": tasks_over([], names, limit_said(options["limit"]))}, said)
 
@@ -64,10 +64,11 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "budget": budget({"s": options["budget_s"], "deadline": options["deadline"], "usd": options["budget_usd"]}),
         "chat": {"template": "model" if options["chat"] else None, **chat},
         **{name: options[name] for name in ("priority", "suite", "submitter", "model_published", "adaptive")},
-        **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation", "skip_bad_rows")},
+        **{name: options[name] or None for name in ("pinned", "skip_missing", "no_truncation", "skip_bad_rows", "non_commercial")},
         "model_licences": named(options["licence"]),
+        "data_licences": named(options["data_licence"]),
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
-        "visibility": "private" if options["private"] else None,
+        "visibility": "private" if options["private"] else options["visibility"],
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
     }
 

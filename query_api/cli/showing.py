@@ -13,7 +13,7 @@ from rich.text import Text
 
 from query_api.drawing.auditing import reproduced
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed, left_out, provenance, served, unseen
+from query_api.drawing.dressing import dressed, left_out, placed, provenance, served, unseen
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
@@ -233,12 +233,13 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from _trust(told)
     if server := told.get("server"):
         yield f"answered by {served(server)}"
-    if where := provenance(told):
-        yield f"model: {where}"
+    yield from _origins(told)
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
         yield "private: its prompts and answers are in the log alone"
+    if told.get("visibility") == "public":
+        yield "public: every organisation here sees it"
     if dress := dressed(told.get("chat") or {}):
         yield f"prompts: {dress}"
     if told.get("unscored"):
@@ -249,6 +250,16 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from told["exposure"]
     yield from ((warning, "yellow") for warning in told["warnings"])
     yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
+
+
+def _origins(told: Mapping[str, Any]) -> Iterator[Part]:
+    """Where model and data are from, under which licences, and where the model goes."""
+    if where := provenance(told):
+        yield f"model: {where}"
+    if licences := told.get("data_licences"):
+        yield f"data under {', '.join(licences)}"
+    if where := placed(told):
+        yield f"placed: {where}"
 
 
 def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
@@ -323,13 +334,27 @@ def performance(told: Mapping[str, Any]) -> None:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:
         sweep(told["sweep"])
+    if told["rules"]:
+        rules(told["rules"])
+    _not_answered(told)
+    if told["client"]["overloaded"]:
+        why = told["client"]["why"] or "it did not keep its schedule"
+        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def _not_answered(told: Mapping[str, Any]) -> None:
+    """Prints what no answer came of: what was given up, and what failed."""
     if told["cancelled"]:
         say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
-    if told["client"]["overloaded"]:
-        why = told["client"]["why"] or "it did not keep its schedule"
-        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def rules(told: Mapping[str, Any]) -> None:
+    """Prints how a load stands to MLPerf's rules, and that it is no result of MLPerf's."""
+    kept = {True: "kept", False: "not kept", None: "told"}
+    say((told["note"], "yellow"), f"; its load beside MLPerf's rules, scenario {told['scenario']}:")
+    table(["rule", "", ""], [(one["rule"], kept[one["kept"]], one["told"]) for one in told["checks"]])
 
 
 def sweep(told: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from query_api.cli.options import (
     BudgetUsd,
     ChatTemplate,
     Credential,
+    DataLicence,
     Deadline,
     FewshotExcludeSelf,
     FoldSystem,
@@ -29,6 +30,7 @@ from query_api.cli.options import (
     Licence,
     ModelPublished,
     Multiturn,
+    NonCommercial,
     NoTruncation,
     Private,
     Submitter,
@@ -39,6 +41,7 @@ from query_api.cli.options import (
     UntilWithin,
     Url,
     Vary,
+    Visibility,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import submission_of
@@ -82,6 +85,7 @@ def submit(
         bool, typer.Option("--skip-bad-rows", help="leave out rows that cannot be asked or scored; count them")
     ] = False,
     private: Private = False,
+    visibility: Visibility = None,
     submitter: Submitter = None,
     budget_s: BudgetS = None,
     deadline: Deadline = None,
@@ -90,6 +94,8 @@ def submit(
     adaptive: Adaptive = None,
     model_published: ModelPublished = None,
     licence: Licence = None,
+    data_licence: DataLicence = None,
+    non_commercial: NonCommercial = False,
     chat: ChatTemplate = False,
     system: System = None,
     fold_system: FoldSystem = None,

@@ -83,6 +83,12 @@ class Terms(Shape):
     model_licences: tuple[str, ...] = Field(
         default=(), description="SPDX ids: a model under any other licence is refused; none: all are taken"
     )
+    data_licences: tuple[str, ...] = Field(
+        default=(), description="SPDX ids: a task whose data are under any other licence is refused; none: all are taken"
+    )
+    non_commercial: bool = Field(
+        default=False, description="take data whose licence is for non-commercial use alone, which are refused else"
+    )
     adaptive: int | None = Field(
         default=None, description="ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"
     )
@@ -207,16 +213,15 @@ class Submissions:
         """What was submitted here under this id."""
         return self._bodies.get(run_id)
 
-    async def cancel(self, run_id: str, *, by: str, message: str) -> None:
-        """Asks for a run to stop."""
-        await self._log.publish(
-            CancellationRequested(occurred_us=now_us(), producer=producer("query_api"), run_id=run_id, by=by, message=message)
-        )
+    async def cancel(self, run_id: str, *, by: str, message: str, **header: str) -> None:
+        """Asks for a run to stop. `header`: whose it is, and who may see it."""
+        about = {"occurred_us": now_us(), "producer": producer("query_api"), "run_id": run_id, "by": by, "message": message}
+        await self._log.publish(CancellationRequested.model_validate(about | header))
 
-    async def retract(self, run_id: str, *, organisation: str, by: str, reason: str) -> None:
-        """Says that a run no longer counts."""
-        header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
-        await self._log.publish(RunRetracted.model_validate(header | {"run_id": run_id, "by": by, "reason": reason}))
+    async def retract(self, run_id: str, *, by: str, reason: str, **header: str) -> None:
+        """Says that a run no longer counts. `header`: whose it is, and who may see it."""
+        about = {"occurred_us": now_us(), "producer": producer("query_api"), "run_id": run_id, "by": by, "reason": reason}
+        await self._log.publish(RunRetracted.model_validate(about | header))
 
 
 def drawn_us(key: str) -> int:
@@ -229,4 +234,4 @@ def drawn_us(key: str) -> int:
 
 
 def _body(event: EvaluationRequested) -> dict[str, Any]:
-    return event.model_dump(exclude=set(HEADER))
+    return event.model_dump(exclude=set(HEADER) - {"organisation_id"})

@@ -41,6 +41,32 @@ def test_what_would_be_rejected_is_refused(request_: dict[str, Any], of_task: di
         asked(request_, **of_task)
 
 
+def test_the_licence_of_data_is_told_and_a_filter(tmp_path: Path) -> None:
+    """By the card of the data set; what is for non-commercial use alone needs a yes."""
+    folder = tmp_path / "me__t" / "default"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text('{"q": "a"}\n')
+    (folder.parent / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    said = {
+        "dataset_path": "me/t",
+        "test_split": "test",
+        "doc_to_text": "'{{q}}'",
+        "doc_to_target": "'{{q}}'",
+        "output_type": "generate_until",
+    }
+    definition = "\n".join(["task: mine", *(f"{name}: {value}" for name, value in said.items())])
+    body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "mine", "definition": definition}]}
+
+    def plan(**told: Any) -> dict[str, Any]:
+        return estimated(body | told, Settings(datasets=tmp_path), told=lambda text: None, quiet=True)
+
+    with pytest.raises(Invalid, match=r"the data of task mine are under cc-by-nc-4\.0, for non-commercial use alone"):
+        plan()
+    assert plan(non_commercial=True)["tasks"][0]["licence"] == "cc-by-nc-4.0"
+    with pytest.raises(Invalid, match="and the request takes mit: leave the task out"):
+        plan(non_commercial=True, data_licences=["mit"])
+
+
 ENDS = {"ends": "os._exit(0)", "hangs": "hang()", "leaves": "sys.exit(3)"}
 OWN = """task: {name}
 dataset_path: me/t
@@ -52,18 +78,17 @@ process_docs: !function code.{name}
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "limit_s", "says"),
     [
-        ("ends", r"building 'ends' ended its process, as what takes longer than 1 s \(ASSAY_BUILD_LIMIT_S\) and hears nothing does"),
-        ("hangs", r"building 'hangs' ended its process"),
-        ("leaves", "its own code raised SystemExit: 3"),
+        ("ends", 60, r"building 'ends' ended its process, as what takes longer than 60 s \(ASSAY_BUILD_LIMIT_S\) and hears nothing does"),
+        ("hangs", 3, r"building 'hangs' ended its process"),
+        ("leaves", 60, "its own code raised SystemExit: 3"),
     ],
 )
-def test_a_tasks_own_code_ends_no_command(name: str, says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_tasks_own_code_ends_no_command(name: str, limit_s: float, says: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """It runs in a process of its own, and what it prints is none of a document's."""
-    code = (
-        "import os, sys\n\ndef hang():\n    while True:\n        try:\n            'x'.ljust(10**6)\n        except:\n            pass\n\n"
-    )
+    # It hears no alarm at all: of one that is only caught, now and then one comes beside the `try`.
+    code = "import os, signal, sys\n\ndef hang():\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True:\n        pass\n\n"
     code += f"def {name}(documents):\n    print('mine')\n    {ENDS[name]}\n"
     folder = tmp_path / "me__t" / "default"
     folder.mkdir(parents=True)
@@ -71,7 +96,7 @@ def test_a_tasks_own_code_ends_no_command(name: str, says: str, tmp_path: Path, 
     task = {"name": name, "definition": OWN.format(name=name), "file": "a.yaml", "parts": [{"path": "code.py", "text": code}]}
     body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [task | {"trust_code": True}]}
     with pytest.raises(Permanent, match=says):
-        estimated(body, Settings(datasets=tmp_path, build_limit_s=1), told=lambda text: None, quiet=True)
+        estimated(body, Settings(datasets=tmp_path, build_limit_s=limit_s), told=lambda text: None, quiet=True)
     out, err = capfd.readouterr()
     assert not out and "mine" in err
 

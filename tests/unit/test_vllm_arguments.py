@@ -13,9 +13,10 @@ from gpu_agent.engines.failures import OfAll
 from gpu_agent.engines.vllm.arguments import Asked, arguments_of, asked
 from gpu_agent.engines.vllm.sampling import params_of
 from gpu_agent.engines.written import Prompt, prompt_of
-from infra import model_fitness, model_memory
+from infra import model_fitness
 from infra.models import ModelFacts, inspect
 from schemas.requests import ModelRef
+from streams import model_memory
 from streams.errors import Invalid
 from tests.models import adapter_of, tiny_llama
 
@@ -125,7 +126,7 @@ def test_on_gpus_vllm_takes_what_it_is_given(facts: ModelFacts, folder: Path) ->
 def test_what_vllm_cannot_run_is_refused_at_planning(facts: ModelFacts, folder: Path, tmp_path: Path) -> None:
     """float64, models that do not go on from a text, adapters that it does not serve; of others it is told the rank."""
     model_fitness.check(facts, engine="vllm")
-    with pytest.raises(Invalid, match="vLLM does not compute with dtype float64"):
+    with pytest.raises(Invalid, match="engine vllm does not compute with dtype float64"):
         model_fitness.check(replace(facts, dtype="float64"), engine="vllm")
     with pytest.raises(Invalid, match="and engine vllm runs models of a decoder alone"):
         model_fitness.check(replace(facts, shape=replace(facts.shape, encoder_decoder=True)), engine="vllm")
