@@ -10,6 +10,25 @@ from typing_extensions import TypeAliasType
 from assay_client.shape import Shape
 
 
+class Act(Shape):
+    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
+
+    at_us: int
+    kind: str
+    act_id: str
+    said_by: str
+    of: str
+    detail: str
+
+
+class ActPage(Shape):
+    """Acts, in the order asked for."""
+
+    acts: list[Act]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
 class Adapter(Shape):
     """A fine-tuned adapter on top of a base model."""
 
