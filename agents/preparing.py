@@ -34,7 +34,7 @@ from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import adaptive, judging, matching, pins, skipping, stopping
 from streams.speed import workloads
-from streams.trust.privacy import of_build
+from streams.trust.privacy import has_own_dress, of_build
 
 T = TypeVar("T")
 
@@ -109,7 +109,13 @@ class Preparing:
             request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
             model_sha=facts.model_sha if facts else None,
         )  # fmt: skip
-        return _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks), jobs
+        plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks)
+        return plan.model_copy(update={"chat_template_sha": self._dress_name(request, plan.chat_template_sha)}), jobs
+
+    def _dress_name(self, request: EvaluationRequested, sha: str) -> str:
+        """The hash of how prompts are dressed, as the log tells it."""
+        visibility = request.visibility if has_own_dress(request.chat) else "organisation"
+        return self._log.vault.named(sha, organisation=request.organisation_id, visibility=visibility)
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
         builder = self._building.asked_by(request.submitter)
@@ -153,7 +159,9 @@ class Preparing:
     ) -> Prepared:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
-        built = await asked.builder.of(own.build_id, self._work(build, choice, asked), header)
+        name = functools.partial(self._log.vault.named, organisation=request.organisation_id, visibility=visibility)
+        setups = tuple(one.model_copy(update={"build_id": name(one.build_id)}) for one in setups)
+        built = await asked.builder.of(name(own.build_id), self._work(build, choice, asked), header)
         bounds.check_setups(built.task, documents=built.samples, setups=len({one.build_id for one in setups}))
         places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)

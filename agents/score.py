@@ -35,6 +35,8 @@ from schemas.trust import DeadLettered
 from streams.errors import Permanent, Temporary
 from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
+from streams.trust.privacy import PRIVATE
+from streams.trust.sealing import room
 
 HELD_BYTES = 256 * 2**20
 HELD_COUNTS = 10_000
@@ -164,9 +166,10 @@ class Scorer:
         if sample.arguments_sha != answered.arguments_sha:
             raise Permanent(f"sample {answered.ordinal} of {answered.task} was answered for other arguments", code="other-arguments")
         wanted = {name for request in sample.requests if (name := request.prefix_ref)}
+        answers = self._log.vault.opened(answered).answers
         return ToScore(
             material.built.config_json, sample.document.read(), sample.doc_id, sample.requests,
-            {name: material.prefixes[name] for name in wanted}, answered.answers, await self._plans.beside(answered.run_id, material.built),
+            {name: material.prefixes[name] for name in wanted}, answers, await self._plans.beside(answered.run_id, material.built),
             whose=_whose(answered),
         )  # fmt: skip
 
@@ -229,7 +232,7 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
         })
         for score in outcome.scores
     ]  # fmt: skip
-    return scored_within(scores, most_bytes=MOST_BYTES)
+    return scored_within(scores, most_bytes=room(MOST_BYTES, texts=1) if answered.visibility == PRIVATE else MOST_BYTES)
 
 
 async def main(settings: Settings) -> None:

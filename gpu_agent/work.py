@@ -20,6 +20,7 @@ from streams.errors import AssayError, Invalid, Permanent, Temporary
 from streams.fitting import answered_within
 from streams.queue.bits import pack, unpack
 from streams.trust.privacy import PRIVATE
+from streams.trust.sealing import room
 
 PUBLISH_EVERY_S = 0.2
 REPORT_EVERY_S = 1.0
@@ -82,7 +83,13 @@ class Attempt:
         if self.job.kind == "answer" and self.job.build is not None:
             await self._answer_all(self.job.build)
         elif self.job.kind == "perf" and self.job.workload is not None:
-            measuring = Measuring(self.job, log=self._log, engines=self._engines, attempt=self.lease.attempt, header=self._header)
+            measuring = Measuring(
+                self._log.vault.opened(self.lease).job or self.job,
+                log=self._log,
+                engines=self._engines,
+                attempt=self.lease.attempt,
+                header=self._header,
+            )
             async for counts in measuring.run(self.job.workload):
                 self._counts = counts
                 if time.monotonic() - self._reported_s > REPORT_EVERY_S:
@@ -181,4 +188,5 @@ def _was_here(loaded: Loaded) -> bool:
 
 def _fitting(event: SampleAnswered) -> SampleAnswered:
     """The answers as a record holds them: thoughts and texts beyond that are cut, and it is said how much."""
-    return answered_within(event, most_bytes=MOST_BYTES)
+    most_bytes = room(MOST_BYTES, texts=3 * len(event.answers)) if event.visibility == PRIVATE else MOST_BYTES
+    return answered_within(event, most_bytes=most_bytes)

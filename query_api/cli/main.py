@@ -21,6 +21,7 @@ from query_api.cli import (
     doctor,
     engines,
     external,
+    forgetting,
     judging,
     keys,
     labelling,
@@ -67,6 +68,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         trusting.export,
         trusting.verify,
         trusting.retract,
+        forgetting.forget,
         auditing.audit,
         auditing.audits,
         auditing.countersign,
@@ -100,7 +102,18 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
             access.access,
             {"list": access.listed, "create": access.create, "admit": access.admit, "rotate": access.rotate, "revoke": access.revoke},
         ),
-        (keys.keys, {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "show": keys.show}),
+        (
+            keys.keys,
+            {
+                "list": keys.listed,
+                "create": keys.create,
+                "rotate": keys.rotate,
+                "show": keys.show,
+                "texts": forgetting.texts,
+                "master": forgetting.master,
+                "rewrap": forgetting.rewrap,
+            },
+        ),
     ),
 }
 

@@ -47,7 +47,7 @@ async def _seals(settings: Settings) -> list[dict[str, Any]]:
 def export(
     run_id: RunId,
     file: Annotated[Path, typer.Argument(help="the file to write", dir_okay=False)],
-    private: Annotated[bool, typer.Option("--private", help="of a private run too, with its prompts and answers")] = False,
+    private: Annotated[bool, typer.Option("--private", help="of a private run too, and its texts in a file beside it")] = False,
     form: Annotated[str | None, typer.Option(help=f"its load alone, as another load generator writes it: {' or '.join(WRITTEN)}")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,6 +65,10 @@ def export(
         showing.document(told)
         return
     showing.say(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`")
+    if told.get("texts"):
+        showing.say(f"{told['texts']}: what people and the model wrote, for those alone who may read it")
+    elif told.get("forgotten"):
+        showing.say(told["forgotten"])
 
 
 def _export_load(run_id: str, file: Path, form: str, *, as_json: bool) -> None:
