@@ -7,7 +7,7 @@ import importlib
 
 from infra.health import observed
 from infra.logging import configure
-from infra.settings import Settings
+from infra.settings import of_process
 
 AGENTS = {
     "plan": "resolves requests, builds tasks, splits runs into jobs",
@@ -30,7 +30,7 @@ def main() -> None:
     chosen: str = parser.parse_args().agent
     # Events are trees, freed by their counts: looking for cycles among them costs a third of decoding, and finds none.
     gc.set_threshold(100_000, 20, 20)
-    settings = Settings()
+    settings = of_process()
     configure(settings, process=f"agents.{chosen}")
     asyncio.run(observed(settings, importlib.import_module(f"agents.{chosen}").main))
 

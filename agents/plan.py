@@ -148,11 +148,11 @@ class Planning:
             self._log.vault.check(request)
             async with self._care.attending(request.run_id):  # a model's files are read by libraries, here
                 pinned, facts = await self._preparing.brought(request)
+            before = await self._planned(request.run_id) if asked.state is not None else None
             async with self._planning.of(asked.submitter):
-                plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us)
+                plan, jobs = await self._preparing.plan(pinned, facts, asked_us=record.written_us, before=before)
             bounds.check_plan(planned := _changed(request, "planned", plan=plan))
-            if asked.state is not None:
-                planning.check_again(await self._planned(request.run_id), plan)
+            planning.check_again(before, plan)
         except Permanent as error:
             await self._end(request, asked, code=error.code, message=str(error)[:LONGEST_REASON])
             return

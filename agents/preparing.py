@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from agents.adapting import Sources, sources_of
 from agents.building import Builder, Building
+from agents.hearing import Hearing
 from agents.judged import Judged, Judging
 from agents.repeating import planned_again
 from infra.fetching import Told
@@ -20,14 +21,14 @@ from infra.harness.data import Given
 from infra.harness.examples import own_examples
 from infra.kafka import Log
 from infra.models import ModelFacts
-from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
+from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, placed, put, remarks_of
 from infra.settings import Settings
 from infra.suites import reading as suites
 from infra.task_fitness import check_asked
 from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import Adaptive, Estimate, ModelCard, Plan, PlannedTask, Published, Setup, SkippedTask
+from schemas.runs import Adaptive, Estimate, ModelCard, Placement, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import bounds, planning
 from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
@@ -79,6 +80,7 @@ class Preparing:
         self._building = building
         self._judging = Judging(log, building.builds)
         self._seals = FirstSeals(log, settings)
+        self._hearing = Hearing(log, lease_s=settings.lease_s)
         self._bringing = Bringing(hang_s=settings.model_hang_s)
 
     async def brought(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
@@ -92,10 +94,17 @@ class Preparing:
     async def _bring(self, request: EvaluationRequested) -> tuple[EvaluationRequested, ModelFacts | None]:
         return await self._bringing.of(request.model.uri, functools.partial(_brought, request, self._settings))
 
-    async def plan(self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
-        """What will come of a request whose model was brought; `asked_us`: Kafka's time of it. Raises: Permanent where it cannot be."""
+    async def plan(
+        self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int, before: Plan | None = None
+    ) -> tuple[Plan, planning.Jobs]:
+        """What will come of a request whose model was brought; `asked_us`: Kafka's time of it; `before`: its plan that is in the log.
+
+        Raises: Permanent where it cannot be.
+        """
         if request.audit_of is not None:
             return await planned_again(request, log=self._log, seals=self._seals, bring=self._bring)
+        placement = before.placement if before else await self._placed(request, facts)
+        request = put(request, facts, placement)
         asked = await self._asked(request, dress_of(request, facts))
         if request.adaptive is not None:
             names, own = {choice.name for choice in asked.choices}, facts.model_sha if facts else planning.content_id(request.model.uri)
@@ -104,18 +113,22 @@ class Preparing:
         remarks = await asked.builder.run(remarks_of, request, facts)
         prepared, skipped = await self._prepare_all(request, facts, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
-        guess = estimate_of(facts, engine=request.engine)
+        guess = estimate_of(facts, engine=request.engine, placement=placement)
         jobs = planning.jobs(
-            request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job, need=planning.need_of(request, guess),
-            model_sha=facts.model_sha if facts else None,
+            request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job,
+            need=planning.need_of(request, guess, placement), model_sha=facts.model_sha if facts else None,
         )  # fmt: skip
         plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks)
-        return plan.model_copy(update={"chat_template_sha": self._dress_name(request, plan.chat_template_sha)}), jobs
+        name = self._dress_name(request, plan.chat_template_sha)
+        return plan.model_copy(update={"placement": placement, "chat_template_sha": name}), jobs
 
     def _dress_name(self, request: EvaluationRequested, sha: str) -> str:
         """The hash of how prompts are dressed, as the log tells it."""
         visibility = request.visibility if has_own_dress(request.chat) else "organisation"
         return self._log.vault.named(sha, organisation=request.organisation_id, visibility=visibility)
+
+    async def _placed(self, request: EvaluationRequested, facts: ModelFacts | None) -> Placement | None:
+        return placed(request, facts, await self._hearing.machines(request.pool)) if facts else None
 
     async def _asked(self, request: EvaluationRequested, dress: Dress) -> Asked:
         builder = self._building.asked_by(request.submitter)

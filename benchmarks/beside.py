@@ -8,7 +8,7 @@ from pathlib import Path
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.runner import Engines
 from infra.engine_environments import place_of
-from infra.settings import Settings
+from infra.settings import of_process
 from schemas.requests import EngineChoice, ModelRef
 
 Answering = Callable[[Sequence[EngineRequest]], list[EngineAnswer]]
@@ -17,7 +17,7 @@ Answering = Callable[[Sequence[EngineRequest]], list[EngineAnswer]]
 @contextmanager
 def vllm_on(folder: Path) -> Iterator[Answering | None]:
     """What answers by vLLM with that model on the CPU, while it lasts; None where it is not installed."""
-    home = Settings().home
+    home = of_process().home
     if place_of("vllm", home).state not in ("here", "own"):
         yield None
         return

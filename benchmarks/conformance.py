@@ -27,7 +27,7 @@ from benchmarks.harness import write
 from infra.harness.catalogue import find
 from infra.harness.data import reading
 from infra.kafka import Log
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from infra.suites.reading import Member, names, suite
 from schemas.requests import Chat, EngineChoice, EvaluationRequested
 from streams.runs import TERMINAL
@@ -150,7 +150,7 @@ def measured(given: argparse.Namespace, home: Path) -> dict[str, Any]:
     members, lm = chosen(given.task), HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1)
     dressed = [member for member in members if member.group is None]
     with stack_in(home / "stack") as bare:
-        stack = bare.model_copy(update={"datasets": Settings().datasets, "engine": "transformers", "lease_s": 60.0})
+        stack = bare.model_copy(update={"datasets": of_process().datasets, "engine": "transformers", "lease_s": 60.0})
         with processors(stack):
             given_ = {"stack": stack, "model": model, "limit": given.limit}
             plain = rows_of(lm, members, chat=Chat(), **given_)
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--task", action="append", default=[])
     parser.add_argument("--model")
     given = parser.parse_args()
-    if Settings().datasets is None:
+    if of_process().datasets is None:
         sys.exit("set ASSAY_DATASETS to the folder of data sets")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that what was started ends too

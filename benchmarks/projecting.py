@@ -23,7 +23,7 @@ from agents.app import consume
 from agents.project import insert_all
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log, Record
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from schemas.avro import avro_schema
 from streams.projection import table_of, version
 from streams.topics import SCORES, TOKEN_TIMINGS
@@ -113,7 +113,7 @@ async def _insert(clickhouse: ClickHouse, schemas: dict[str, Any], rows: dict[st
 
 async def main(who: str, name: str, database: str, share: str = "0", of: str = "1") -> None:
     """Projects until SIGTERM."""
-    meter, settings = Meter(), Settings().model_copy(update={"database": database})
+    meter, settings = Meter(), of_process().model_copy(update={"database": database})
     waiting = asyncio.create_task(meter.until_told())
     await (faust(settings, name, meter) if who == "faust" else floor(settings, name, meter, share=int(share), of=int(of)))
     await waiting

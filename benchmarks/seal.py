@@ -28,7 +28,7 @@ from benchmarks.state import environment_of, stores
 from infra.exporting import export, found
 from infra.kafka import Log
 from infra.sealed_events import leaves
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from schemas.event import Event
 from schemas.results import SampleScored
 from schemas.runs import RunChanged
@@ -156,7 +156,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.step:
         act = {"read": read, "seal": sealed, "export": exported, "verify": verified}[asked.step]
-        told = asyncio.run(act(Settings(), asked.run, asked.file))
+        told = asyncio.run(act(of_process(), asked.run, asked.file))
         print(json.dumps({**told, "mib": _most_mib()}))
         return
     whole = round(asked.millions * 1e6)

@@ -29,7 +29,7 @@ from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.transformers import Transformers
 from infra.harness.building import Build, BuiltSample, build
 from infra.harness.chat import Dress
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from infra.suites.reading import suite
 from schemas.requests import Chat, ModelRef
 from streams.errors import Permanent
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=4, help="of each task, the more; one is the fewer")
     parser.add_argument("--skip-missing", action="store_true", help="go on without tasks whose data are not here")
     given = parser.parse_args()
-    tasks, missing = builds(Settings(), skip_missing=given.skip_missing)
+    tasks, missing = builds(of_process(), skip_missing=given.skip_missing)
     for name, why in missing.items():
         print(f"left out: {name}: {why}", file=sys.stderr)
     here, totals = list[dict[str, Any]](), dict[str, dict[str, float]]()

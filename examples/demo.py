@@ -16,7 +16,7 @@ from infra.embedded.processes import stack
 from infra.engine_environments import offered
 from infra.prices import EXAMPLE
 from infra.pulled_models import source_named
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.prices import import_file
@@ -103,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1, help="of the models' weights and training (default 1)")
     given = parser.parse_args()
-    settings, started = Settings(), time.monotonic()
+    settings, started = of_process(), time.monotonic()
     try:
         start(settings)
         models = settings.home / "models" / f"seed-{given.seed}"

@@ -5,12 +5,12 @@ import asyncio
 from gpu_agent.worker import main as work
 from infra.health import observed
 from infra.logging import configure
-from infra.settings import Settings
+from infra.settings import of_process
 
 
 def main() -> None:
     """Runs one agent."""
-    settings = Settings()
+    settings = of_process()
     configure(settings, process="gpu_agent")
     asyncio.run(observed(settings, work))
 

@@ -1,8 +1,20 @@
 """The devices of this machine, as their driver describes them."""
 
+import platform
+import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 from schemas.jobs import Device
+
+
+def device_of(wanted: str, found: Sequence[Device]) -> str:
+    """What engines run on here, of what is `wanted` (ASSAY_DEVICE): for `auto` the fastest that is here, as torch takes it too."""
+    if wanted != "auto":
+        return wanted
+    if found:
+        return "cuda"
+    return "mps" if (sys.platform, platform.machine()) == ("darwin", "arm64") else "cpu"
 
 
 def devices() -> tuple[tuple[Device, ...], str | None]:

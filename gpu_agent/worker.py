@@ -7,11 +7,13 @@ Its position is fixed before its first heartbeat, so that nothing can be leased 
 import asyncio
 import signal
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
 import structlog
 
+from gpu_agent.devices import device_of
 from gpu_agent.environment import environment, own_name
 from gpu_agent.metering import Metering
 from gpu_agent.runner import Engines
@@ -23,6 +25,7 @@ from infra.metrics import ATTEMPTS, READY
 from infra.retrying import until_available
 from infra.settings import Settings
 from schemas.jobs import AgentBeat, DispatcherTook, EnvironmentSeen, JobError, JobReleased, Running
+from streams.engines import READERS
 from streams.queue.lines import model_key
 from streams.queue.succession import Succession
 from streams.topics import DISPATCHERS, TOPICS, jobs_topic, partition_of
@@ -51,6 +54,8 @@ class Worker:
         self._metering = Metering(log, self._engines, agent_id=agent_id, hz=settings.meter_hz, rated_w=settings.rated_w)
         self._installed = installed(settings.home)
         self._environment = self._machine()
+        device = device_of(settings.device, self._environment.devices)
+        self._beside = (f"device:{device}", *(f"package:{name}" for name in READERS if find_spec(name) is not None))
         self._succession = Succession()
         self._heard: Ends = {}
         self._term = -1
@@ -106,7 +111,7 @@ class Worker:
         return AgentBeat(
             occurred_us=now_us(), producer=producer("gpu_agent"), organisation_id=self._settings.organisation,
             pool=self._settings.pool, agent_id=self._agent_id, incarnation=self._incarnation, sequence=sequence,
-            capabilities=tuple(f"engine:{name}" for name in offered(self._settings.home)), free_bytes=memory.available,
+            capabilities=(*(f"engine:{name}" for name in offered(self._settings.home)), *self._beside), free_bytes=memory.available,
             total_bytes=memory.total,
             devices=self._environment.devices, models_held=(model_key(held),) if held else (), draining=self._draining,
             running=(Running(job_id=attempt.job.job_id, attempt=attempt.lease.attempt),) if attempt else (),

@@ -8,7 +8,7 @@ from infra.model_files import read_json
 from infra.model_weights import other_for_vllm
 from infra.models import ONNX, ONNX_FOLDER, ModelFacts
 from schemas.requests import ModelRef
-from streams.engines import ADAPTING, NAMES, check_format
+from streams.engines import ADAPTING, NAMES, check_format, quantised_by
 from streams.errors import Invalid
 
 # What numbers can be computed with; others only store weights.
@@ -46,6 +46,7 @@ def check(facts: ModelFacts, *, engine: str) -> None:
             f"{facts.adapter} is an adapter, which engine {engine} puts on no model; give engine {', '.join(ADAPTING)}, or merge it (peft: "
             "merge_and_unload), save it with its tokenizer, and name the result", code="model-adapter",
         )  # fmt: skip
+    quantised_by(engine, facts.shape.method, model=facts.folder)
     if facts.dtype not in COMPUTED:
         raise Invalid(
             f"dtype {facts.dtype} of {facts.folder} stores weights, and nothing is computed with it by engine {engine}; give dtype "

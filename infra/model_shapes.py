@@ -18,7 +18,8 @@ class Shape:
     """A model's kind and size; 0 for a number that its configuration does not tell.
 
     `kv_numbers`: of a token's keys and values, in all layers; with an encoder, of a token that is read and of one that is said.
-    `widest`: of a token's activations, where they are most.
+    `widest`: of a token's activations, where they are most. `heads` of attention, `kv_heads` of its keys and values; `method`: how the
+    weights of a folder are quantised, as its quantization_config names it.
     Raises: ValueError for numbers that no model has.
     """
 
@@ -32,9 +33,13 @@ class Shape:
     vocabulary: int = 0
     kv_numbers: int = 0
     max_len: int = DEFAULT_LENGTH
+    heads: int = 0
+    kv_heads: int = 0
+    layers: int = 0
+    method: str = ""
 
     def __post_init__(self) -> None:
-        told = max(self.hidden, self.widest, self.vocabulary, self.max_len)
+        told = max(self.hidden, self.widest, self.vocabulary, self.max_len, self.heads, self.kv_heads, self.layers)
         if told > MOST or self.kv_numbers > MOST_KV_NUMBERS:
             raise ValueError("no model is as wide, as deep or as long as it says")
 
@@ -55,7 +60,22 @@ def shape_of(config: Mapping[str, Any], *, tokenizer: Mapping[str, Any] | None =
         widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim", "decoder_ffn_dim") or 4 * hidden,
         vocabulary=_first(text, "vocab_size"), kv_numbers=_kv_numbers(text, hidden),
         max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or _tokenised(tokenizer or {}) or DEFAULT_LENGTH,
+        heads=_heads(text), kv_heads=_first(text, "num_key_value_heads") or _heads(text), layers=_layers(text), method=_method(config),
     )  # fmt: skip
+
+
+def _method(config: Mapping[str, Any]) -> str:
+    """By what weights are quantised: `awq`, `gptq`, `bitsandbytes` …; empty where they are not, or nothing says how."""
+    told = config.get("quantization_config")
+    return str(told.get("quant_method") or "")[:LONGEST_NAME].lower() if isinstance(told, Mapping) else ""
+
+
+def _heads(config: Mapping[str, Any]) -> int:
+    return _first(config, "num_attention_heads", "n_head", "decoder_attention_heads", "num_heads")
+
+
+def _layers(config: Mapping[str, Any]) -> int:
+    return _first(config, "num_decoder_layers", "decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
 
 
 def _decodes(config: Mapping[str, Any]) -> bool:
@@ -65,8 +85,7 @@ def _decodes(config: Mapping[str, Any]) -> bool:
 
 def _kv_numbers(config: Mapping[str, Any], hidden: int) -> int:
     """2 * layers * key-value heads * head size; twice that where every layer of a decoder sees an encoder's tokens too."""
-    heads = _first(config, "num_attention_heads", "n_head", "decoder_attention_heads", "num_heads")
-    layers = _first(config, "num_decoder_layers", "decoder_layers", "num_hidden_layers", "n_layer", "num_layers")
+    heads, layers = _heads(config), _layers(config)
     size = _first(config, "head_dim", "d_kv") or (hidden // heads if heads else 0)
     return (4 if config.get("is_encoder_decoder") else 2) * layers * (_first(config, "num_key_value_heads") or heads) * size
 

@@ -117,12 +117,14 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
         raise Invalid(f"{folder} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
     return ModelFacts(
         folder=folder, model_sha=sha, tokenizer_sha=sha_of(tokenizer),
-        chat_template=_template(folder, settings), weights_bytes=parameters * DTYPE_BYTES[dtype] or stored_bytes, parameters=parameters,
+        chat_template=_template(folder, settings), parameters=parameters,
+        # What is quantised lies in memory as it does in its files: packed, so that its numbers are no parameters.
+        weights_bytes=stored_bytes if shape.quantised else parameters * DTYPE_BYTES[dtype] or stored_bytes,
         kv_bytes_per_token=shape.kv_numbers * DTYPE_BYTES[dtype], max_len=shape.max_len, dtype=dtype, licence=licence(folder),
         format=weights[0].suffix.removeprefix("."), special_tokens=_special(folder, settings), published=published(folder), shape=shape,
         languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), 
         unread=model_weights.unread(folder, weights), older=model_weights.older(folder, weights),
-        weights=tuple(weights),
+        weights=tuple(weights), weights_type=shape.method or None,
     )  # fmt: skip
 
 

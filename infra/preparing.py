@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from infra import model_fitness, model_memory
+from infra import model_fitness
 from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
@@ -14,11 +14,14 @@ from infra.hub.bringing import bring
 from infra.models import DTYPE_BYTES, ModelFacts, inspect, read_by
 from infra.settings import Settings
 from infra.task_fitness import check_lengths, check_texts, window_of
-from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
-from schemas.runs import Estimate
-from streams import licences, planning
-from streams.engines import is_elsewhere, kind_of
+from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskChoice
+from schemas.runs import Estimate, Placement
+from streams import licences, model_memory, planning
+from streams.engines import AS_THEY_ARE, is_elsewhere, kind_of, quantised_by, read_options
 from streams.errors import Invalid, Unavailable
+from streams.model_memory import TOKENS_AT_ONCE
+from streams.placing.choosing import applied, choose
+from streams.placing.ways import Machine, Sizes, narrowed
 from streams.quality import generation
 from streams.speed import workloads
 
@@ -183,15 +186,47 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
     return Dress(request.chat, facts.chat_template, variables)
 
 
-def estimate_of(facts: ModelFacts | None, *, engine: EngineChoice) -> Estimate:
-    """What the model will take in memory on that engine, at most; nothing where it has no files."""
+def sizes_of(facts: ModelFacts, model: ModelRef, engine: EngineChoice) -> Sizes:
+    """What of the model says how much memory it takes on that engine."""
+    shape, fixed = facts.shape, engine.name in AS_THEY_ARE
+    return Sizes(
+        weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=window_of(facts, engine),
+        widest=shape.widest, vocabulary=shape.vocabulary, dtype=facts.dtype, itemsize=DTYPE_BYTES[facts.dtype],
+        told=model.dtype is not None or fixed, heads=shape.heads, kv_heads=shape.kv_heads, layers=shape.layers,
+        quantisation=facts.weights_type if shape.quantised and (fixed or facts.file is None) else None,
+        packages=quantised_by(engine.name, shape.method, model=facts.folder),
+    )  # fmt: skip
+
+
+def placed(request: EvaluationRequested, facts: ModelFacts | None, machines: Sequence[Machine]) -> Placement | None:
+    """Where the run's model goes; None where it has no files, or no agent is known that has its engine. Raises: Invalid, as `choose`."""
+    return choose(sizes_of(facts, request.model, request.engine), request.engine, machines) if facts and machines else None
+
+
+def put(request: EvaluationRequested, facts: ModelFacts | None, placement: Placement | None) -> EvaluationRequested:
+    """The request with its model and engine as they were placed."""
+    if facts is None or placement is None:
+        return request
+    sizes = sizes_of(facts, request.model, request.engine)
+    model, engine = applied(request.model, request.engine, placement, sizes=sizes)
+    return request.model_copy(update={"model": model, "engine": engine})
+
+
+def estimate_of(facts: ModelFacts | None, *, engine: EngineChoice, placement: Placement | None = None) -> Estimate:
+    """What the model will take in memory on that engine, at most; nothing where it has no files. Of all devices that it is spread over."""
     if facts is None:
         return Estimate()
-    shape, weights = facts.shape, facts.weights_bytes
+    sizes = sizes_of(facts, ModelRef(uri=""), engine)
+    if placement is not None and placement.dtype != sizes.dtype:
+        sizes = narrowed(sizes)
+    parts = placement.tp * placement.pp if placement else 1
+    tokens = placement.batch_tokens if placement else read_options(engine.name, engine.options).get("batch_tokens", TOKENS_AT_ONCE)
     return Estimate(
-        weights_bytes=weights, overhead_bytes=kind_of(engine.name).runtime_bytes,
-        kv_bytes=model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=window_of(facts, engine), weights_bytes=weights),
-        activation_bytes=model_memory.activation_bytes(
-            widest=shape.widest, vocabulary=shape.vocabulary, itemsize=DTYPE_BYTES[facts.dtype]
+        weights_bytes=sizes.weights_bytes, overhead_bytes=parts * kind_of(engine.name).runtime_bytes,
+        kv_bytes=model_memory.kv_bytes(
+            per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=tokens
+        ),
+        activation_bytes=parts * model_memory.activation_bytes(
+            widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=tokens
         ),
     )  # fmt: skip

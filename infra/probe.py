@@ -5,7 +5,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 
 TIMEOUT_S = 5.0
 
@@ -18,7 +18,7 @@ def readiness(settings: Settings) -> str:
 
 def main() -> None:
     """Asks once."""
-    address = sys.argv[1] if sys.argv[1:] else readiness(Settings())
+    address = sys.argv[1] if sys.argv[1:] else readiness(of_process())
     try:
         with urlopen(address, timeout=TIMEOUT_S):  # noqa: S310  # an address of settings
             return

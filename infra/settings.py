@@ -203,3 +203,11 @@ class Settings(BaseSettings):
     @field_serializer("kafka_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
+
+
+def of_process() -> Settings:
+    """The settings of a process that begins. Raises: SystemExit with what is wrong, in a line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SystemExit(wrong(error)) from error

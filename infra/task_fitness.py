@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from infra.models import ModelFacts
 from schemas.requests import EngineChoice, EvaluationRequested, TaskChoice
+from streams import licences
 from streams.engines import kind_of
 from streams.errors import Invalid
 from streams.quality import generation
@@ -18,17 +19,22 @@ ASKS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Task(Protocol):
-    """A task as it was identified: its kind, and how it says that its texts are generated, where it does."""
+    """A task as it was identified: its kind, the licence of its data, and how it says that its texts are generated, where it does."""
 
     @property
     def output_type(self) -> str | None: ...
+
+    @property
+    def licence(self) -> str | None: ...
 
     @property
     def generation(self) -> Mapping[str, Any] | None: ...
 
 
 def check_asked(task: Task, choice: TaskChoice, request: EvaluationRequested, facts: ModelFacts | None) -> None:
-    """Raises: Invalid for a task that asks for what its engine, or the model, does not answer; of lm-eval's tasks too."""
+    """Raises: Invalid for a task that asks for what its engine, or the model, does not answer, also of lm-eval's; or whose data's licence
+    the request does not take."""
+    licences.check_data(task.licence, taken=request.data_licences, non_commercial=request.non_commercial, task=choice.name)
     asked, what = ASKS.get(task.output_type or "", ("", ""))
     if asked and asked not in kind_of(request.engine.name).answers:
         told = f"task {choice.name} asks for {what}, which engine {request.engine.name} does not answer"

@@ -9,7 +9,7 @@ from infra.clickhouse import migrate
 from infra.kafka import Log
 from infra.logging import configure
 from infra.retrying import until_available
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from query_api.access.door import provider_of
 from query_api.app import app
 from streams.errors import Invalid
@@ -23,7 +23,7 @@ async def _prepared(settings: Settings) -> None:
 
 def main() -> None:
     """Serves."""
-    settings = Settings()
+    settings = of_process()
     configure(settings, process="query_api")
     try:
         provider_of(settings)  # what cannot be right is told before anything is waited for

@@ -195,7 +195,9 @@ class EvaluationRequested(Event):
     YYYY-MM-DD; null leaves it to the model's card. `no_truncation`: a request that the model's window would cut fails the run.
     `adaptive`: of each task only so many documents are asked, and the whole is estimated by other models' runs; null asks all.
     `model_licences`: SPDX ids; a model under another licence, or none that is told, is refused; empty takes all.
-    `audit_of`: the run that an audit runs again, in that share (`audit_ratio`) of its documents; null is all of them.
+    `audit_of`: the run that an audit runs again, in that share (`audit_ratio`) of its documents; null is all of them. `data_licences`:
+    SPDX ids; a task whose data are under another licence, or none that is told, is refused; empty takes all. `non_commercial`: data whose
+    licence is for non-commercial use alone are taken.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -232,6 +234,8 @@ class EvaluationRequested(Event):
     model_licences: tuple[str, ...] = ()
     audit_of: RunId | None = None
     audit_ratio: Finite | None = None
+    data_licences: tuple[str, ...] = ()
+    non_commercial: bool = False
 
 
 class CancellationRequested(Event):

@@ -128,6 +128,27 @@ class Estimate(Record):
     usd_nano: int | None = None
 
 
+class Placement(Record):
+    """Where a run's model goes, as it was chosen when the run was planned (streams/placing.py).
+
+    `device`: cpu, cuda or mps; `devices` of one agent, 0 for its own memory; `tp` and `pp`: over how many of them layers, and the numbers
+    in a layer, are spread. `batch_tokens` go through at once; `needed_bytes` on all the devices together. `capabilities`: what else an
+    agent must have. `agents`: who could run it so. `reasons`: what fits whom, and why not, in words.
+    """
+
+    device: str
+    dtype: str
+    needed_bytes: int
+    batch_tokens: int
+    devices: int = 0
+    tp: int = 1
+    pp: int = 1
+    quantisation: str | None = None
+    capabilities: tuple[str, ...] = ()
+    agents: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
 class Subject(Record):
     """Whose answers a run judges: that run, and its model as it was planned."""
 
@@ -144,7 +165,8 @@ class Plan(Record):
 
     `licences` are those of its tasks' data; the model's is in its `card`, which is null where the model has no files.
     `warnings`: in what it differs from what its tasks are pinned to. `subject` is whom it judges, `against` whom it compares that one with.
-    `audit_of`: the run that it runs again; it stands on no board.
+    `audit_of`: the run that it runs again; it stands on no board. `placement` is null where no agent was heard as it was planned, or
+    the model has no files.
     """
 
     submitter: str
@@ -169,6 +191,7 @@ class Plan(Record):
     model_published: Published | None = None
     card: ModelCard | None = None
     audit_of: RunId | None = None
+    placement: Placement | None = None
 
     def planned(self, task: str) -> PlannedTask | None:
         """The task of that name; None where the run has none."""

@@ -124,6 +124,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "campaign": NAME, "suite": NAME, "tasks": Several(1_000), "judges": Several(100, characters=4_000), "stop_rule": NAME,
         "priority": Number(1_000, -1_000), "credential_ref": NAME, "labels": Several(100), "pool": POOL,
         "suite_version": NAME, "judgements": Several(100), "model_published": NAME, "model_licences": Several(100),
+        "data_licences": Several(100),
         "adaptive": Number(MOST_SAMPLES), "audit_ratio": Number(1),
     },
     Producer: {"service": NAME, "version": NAME, "commit": NAME},

@@ -44,6 +44,19 @@ SPREAD: Final[Mapping[str, Option]] = {
     "gpu_memory_utilization": SHARE, "enforce_eager": FLAG, "tensor_parallel_size": whole(1, 1024),
     "pipeline_parallel_size": whole(1, 1024),
 }  # fmt: skip
+# By what weights of a folder may be quantised, and which module beside an engine's own reads them ("": none), where an engine knows it.
+# Source: transformers 5.19, quantizers/auto.py, each quantizer's validate_environment; vLLM 0.32 brings kernels, but for bitsandbytes.
+QUANTISED: Final[Mapping[str, Mapping[str, str]]] = {
+    "transformers": {
+        "awq": "gptqmodel", "gptq": "gptqmodel", "bitsandbytes": "bitsandbytes", "compressed-tensors": "compressed_tensors",
+        "aqlm": "aqlm", "hqq": "hqq", "torchao": "torchao", "quanto": "optimum", "vptq": "vptq", "auto-round": "auto_round",
+    },
+    "vllm": {
+        "awq": "", "gptq": "", "fp8": "", "bitsandbytes": "bitsandbytes", "compressed-tensors": "", "fbgemm_fp8": "", "modelopt": "",
+        "quark": "", "mxfp4": "", "torchao": "torchao", "auto-round": "", "gptq_marlin": "", "awq_marlin": "",
+    },
+}  # fmt: skip
+READERS: Final = tuple(sorted({module for methods in QUANTISED.values() for module in methods.values() if module}))
 # What is said of weights, their dtype and their device where nobody here can see them.
 UNKNOWN: Final = "unknown"
 
@@ -177,6 +190,20 @@ def check_model(name: str, model: ModelRef) -> None:
             f"engine {name} computes with the weights as the file has them, and not as dtype {model.dtype}; leave it out{otherwise}",
             code="model-dtype",
         )
+
+
+def quantised_by(name: str, method: str, *, model: object) -> tuple[str, ...]:
+    """The modules that the engine reads weights of that quantisation with, beside its own. Raises: Invalid where it reads none such."""
+    if not method:
+        return ()
+    known = QUANTISED.get(name, {})
+    if method not in known:
+        others = sorted(other for other, methods in QUANTISED.items() if method in methods)
+        way = f"give engine {' or '.join(others)}" if others else "name weights that are not quantised, or a GGUF or ONNX file"
+        raise Invalid(
+            f"the weights of {model} are quantised by {method[:80]}, which engine {name} does not read; {way}", code="engine-cannot"
+        )
+    return (known[method],) if known[method] else ()
 
 
 def install_command(name: str) -> str | None:

@@ -8,7 +8,7 @@ from math import ceil
 
 from schemas.jobs import BuildPlace, Job, Need
 from schemas.requests import Chat, EvaluationRequested, TaskChoice
-from schemas.runs import Estimate, Plan, PlannedTask
+from schemas.runs import Estimate, Placement, Plan, PlannedTask
 from streams import bounds, served
 from streams.engines import check_model, is_elsewhere, kind_of, read_options, wants_key
 from streams.errors import Invalid
@@ -320,7 +320,9 @@ def task_of(job_id: str) -> str:
     return job_id.partition("/")[2].rsplit("/", 2)[0]
 
 
-def need_of(request: EvaluationRequested, guess: Estimate) -> Need:
-    """What an agent must have to run the request's jobs."""
+def need_of(request: EvaluationRequested, guess: Estimate, placement: Placement | None = None) -> Need:
+    """What an agent must have to run the request's jobs: as they were placed, or, where no agent was known, as much memory as all takes."""
+    if placement is not None:
+        return Need(devices=placement.devices, memory_bytes=placement.needed_bytes, capabilities=placement.capabilities)
     memory = guess.weights_bytes + guess.kv_bytes + guess.activation_bytes + guess.overhead_bytes
     return Need(memory_bytes=memory if guess.weights_bytes else 0, capabilities=(f"engine:{request.engine.name}",))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra import environments
-from infra.settings import Settings
+from infra.settings import of_process
 from tests.models import tiny_tokenizer
 
 SHARES: Final = ("mean", "p50", "p95", "p99")
@@ -38,7 +38,7 @@ class Reported:
 
 def program(name: str) -> Path:
     """A peer's command, in its environment; made where it is not there yet (gigabytes, once). Raises: Unavailable."""
-    folder, requirements = Settings().home.resolve() / "peers" / name, Path(__file__).with_name(f"{name}.txt")
+    folder, requirements = of_process().home.resolve() / "peers" / name, Path(__file__).with_name(f"{name}.txt")
     if environments.made_from(folder) != environments.sha_of(requirements):
         environments.make(folder, requirements)
     return folder / "bin" / name

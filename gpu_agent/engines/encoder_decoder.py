@@ -21,8 +21,8 @@ from gpu_agent.engines.prefix_tree import Tokens
 from gpu_agent.engines.scored import Likelihood, Wanted
 from gpu_agent.engines.searched import Searched, stops_of
 from gpu_agent.engines.written import Prompt, Written
-from infra.model_memory import scored_at_once
 from infra.model_shapes import shape_of
+from streams.model_memory import scored_at_once
 
 
 class PairLikelihoods:

@@ -22,8 +22,8 @@ from gpu_agent.engines.searched import Searched, stops_of
 from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.tree_attention import KeyValues, Layer, additive, joined, pack_of, partial, rooted
 from gpu_agent.engines.written import Prompt, Text, Written
-from infra.model_memory import TOKENS_PER_SLOT, slots_bytes
 from infra.model_shapes import shape_of
+from streams.model_memory import TOKENS_PER_SLOT, slots_bytes
 
 
 @dataclass(slots=True)

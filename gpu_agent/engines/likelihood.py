@@ -17,8 +17,8 @@ from gpu_agent.engines.memory import Budget
 from gpu_agent.engines.prefix_tree import Row, Tokens, packs, rows, shared
 from gpu_agent.engines.scored import Likelihood, Wanted
 from gpu_agent.engines.tree_attention import KeyValues, Pack, pack_of
-from infra.model_memory import scored_at_once
 from infra.model_shapes import shape_of
+from streams.model_memory import scored_at_once
 
 # A shared beginning shorter than this is not worth a forward of its own.
 SHORTEST_ROOT = 32

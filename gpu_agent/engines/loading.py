@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
@@ -22,6 +23,7 @@ from infra.settings import Settings
 from infra.trust import HOW, trusted
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
+from streams.engines import quantised_by
 from streams.errors import AssayError, Invalid
 
 # Beyond the weights themselves, in which loading and running must fit.
@@ -56,8 +58,19 @@ def prepared(engine: str, model: ModelRef, *, threads: int | None, device: str, 
         torch.set_num_threads(threads)
     facts, on = read_by(inspect(model), engine=engine), chosen(device)
     model_fitness.check(facts, engine=engine)
+    check_readers(facts, engine=engine)
     check_memory(facts, on, parts=parts)
     return facts, on
+
+
+def check_readers(facts: ModelFacts, *, engine: str) -> None:
+    """Raises: Invalid where the package is not here by which the engine reads weights that are quantised so."""
+    for package in quantised_by(engine, facts.shape.method, model=facts.folder):
+        if find_spec(package) is None:
+            raise Invalid(
+                f"the weights of {facts.folder} are quantised by {facts.shape.method}, which engine {engine} reads with the package "
+                f"{package}: install it beside the agent", code="engine-package",
+            )  # fmt: skip
 
 
 def loaded_as(
@@ -67,7 +80,7 @@ def loaded_as(
     """What is said of a model that an engine of transformers' has loaded: how it is used, how long it took, and what it takes."""
     parameters = list(network.parameters())
     used = EngineUsed(
-        name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=_quantised(model, facts),
+        name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=_quantised(facts),
         max_len=max_len, device=str(device), batch=batch,
     )  # fmt: skip
     return Loaded(
@@ -78,10 +91,10 @@ def loaded_as(
     )  # fmt: skip
 
 
-def _quantised(model: ModelRef, facts: ModelFacts) -> str | None:
+def _quantised(facts: ModelFacts) -> str | None:
     if facts.file is not None and facts.shape.quantised:
         return f"{facts.weights_type}, dequantised"
-    return model.quantisation
+    return facts.weights_type if facts.shape.quantised else None
 
 
 def check_memory(facts: ModelFacts, device: torch.device, *, parts: int = 1) -> None:

@@ -10,8 +10,8 @@ import psutil
 import torch
 
 from gpu_agent.engines.failures import is_out_of_memory
-from infra.model_memory import NUMBERS_PER_WIDTH, TOKENS_AT_ONCE
 from streams.errors import Temporary
+from streams.model_memory import NUMBERS_PER_WIDTH, TOKENS_AT_ONCE
 
 MOST_TOKENS = 16_384
 LEAST_TOKENS = 16

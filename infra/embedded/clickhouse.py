@@ -22,7 +22,7 @@ from starlette.routing import Route
 
 from infra.embedded.bodies import plain
 from infra.embedded.engine import Engine, EngineError, Outcome, Statement
-from infra.settings import Settings
+from infra.settings import of_process
 from streams.errors import Invalid
 
 THREADS = 8
@@ -154,7 +154,7 @@ def _answer(asked: Statement, outcome: Outcome) -> Response:
 
 def main() -> None:
     """Serves until SIGTERM."""
-    settings = Settings()
+    settings = of_process()
     address = urlsplit(settings.clickhouse)
     server = Server(Engine((settings.home / "clickhouse").resolve()))
     uvicorn.run(server.app(), host=address.hostname or "127.0.0.1", port=address.port or 18123, log_level="warning")

@@ -18,7 +18,7 @@ from infra.embedded.ports import check_free
 from infra.embedded.processes import Process, environment, last_line, log_of, stack
 from infra.embedded.state import state_file, status, supervisor_of
 from infra.embedded.watching import TICK_S, Supervisor
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from streams.errors import Conflict, NotFound, Unavailable
 
 START_S, DOWN_S = 240.0, 30.0
@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Runs the embedded stack until SIGTERM.")
     parser.add_argument("--agents", type=int, default=1)
     agents: int = parser.parse_args().agents
-    run(Settings(), agents=agents, told=_to_log)
+    run(of_process(), agents=agents, told=_to_log)
 
 
 def _to_log(name: str, what: str) -> None:

@@ -38,6 +38,7 @@ from schemas.requests import TaskChoice
 from schemas.runs import ExpectedMetric, Setup
 from streams import planning
 from streams.errors import AssayError, Invalid
+from streams.licences import GENERATED
 from streams.quality import matching, skipping
 
 SHORTEST_PREFIX = 200
@@ -73,12 +74,13 @@ class BuiltSample:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The id that a build has, and what is to be said of it, whoever builds it; what the task asks for, and how it says that its texts
-    are generated, where it says so."""
+    """The id that a build has, and what is to be said of it, whoever builds it; what the task asks for, the licence of its data, and how it
+    says that its texts are generated, where it says so."""
 
     build_id: str
     told: tuple[str, ...] = ()
     output_type: str | None = None
+    licence: str | None = None
     generation: dict[str, Any] | None = None
 
 
@@ -132,8 +134,16 @@ def identify(choice: TaskChoice, *, dress: Dress, settings: Settings, given: Giv
     told = skipping.told_of_examples(choice.name, len(left_out), next(iter(left_out), None))
     said = getattr(task.config, "generation_kwargs", None) if task.OUTPUT_TYPE == TEXTS else None
     return Identity(
-        _build_id(task, choice, used, dress), (told,) if told else (), task.OUTPUT_TYPE, dict(said) if said is not None else None
-    )
+        _build_id(task, choice, used, dress), (told,) if told else (), task.OUTPUT_TYPE, _licence(choice, used),
+        dict(said) if said is not None else None,
+    )  # fmt: skip
+
+
+def _licence(choice: TaskChoice, used: Used) -> str | None:
+    """The licence of a task's data: as the project's suites tell it, else as its card does; `generated` where they are made here."""
+    if choice.definition is None and choice.name in BUNDLED_TASKS:
+        return GENERATED
+    return (licences().get(choice.name) if choice.definition is None else None) or used.licence
 
 
 def build(
@@ -182,7 +192,7 @@ def _built(task: Any, choice: TaskChoice, used: Used, dress: Dress, *, seed: int
     return Build(
         build_id=_build_id(task, choice, used, dress, seed=seed), task=choice.name, task_version=str(task.VERSION),
         harness_version=HARNESS_VERSION, data_sha=used.sha, data_source=used.source,
-        licence="generated" if choice.name in BUNDLED_TASKS else licences().get(choice.name),
+        licence=_licence(choice, used),
         fewshot=int(task.config.num_fewshot or 0), seed=seed, chat_sha=dress.sha, samples=samples, expected=expected,
         main_metric=main_metric, main_filter=main_filter, chance=_chance(task, samples, main_metric),
         config_json=_config_json(task, choice, samples[0]), own_examples=examples.own, rows_skipped=len(skipped),

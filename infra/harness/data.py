@@ -21,6 +21,7 @@ from infra.harness.definitions import FORMATS
 from infra.harness.document_places import Lines
 from infra.harness.limits import words
 from infra.harness.rows import SHOWN, BadRow, Fractions, table, values
+from infra.model_cards import licence
 from infra.places import is_there, nameable
 from streams.errors import Invalid
 from streams.once import once
@@ -37,12 +38,14 @@ class Used:
 
     Where `skips`, rows that cannot be used are left out; `skipped` tells them, by their split, and `examples`
     those that no few-shot example is made of. `fractions` says which rows are so for a fraction among whole numbers.
+    `licence`: the data's, as their card, or the library, names it.
     """
 
     content: dict[str, str] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     there: set[str] = field(default_factory=set)
     source: str = "generated"
+    licence: str | None = None
     skips: bool = False
     skipped: dict[str, list[str]] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
@@ -156,6 +159,7 @@ def _from_hub(used: Used, load: Any, path: str, name: str | None = None, *more: 
     splits = loaded if isinstance(loaded, dict) else {str(named.get("split")): loaded}
     used.content |= {f"{path}/{name or 'default'}/{split}": str(rows._fingerprint) for split, rows in splits.items()}
     used.source = f"files:{path}" if path in FORMATS else f"hub:{path}"
+    used.licence = next((told for rows in splits.values() if isinstance(told := getattr(rows.info, "license", None), str) and told), None)
     files = _files(named.get("data_files"))
     if used.skips and all(isinstance(rows, datasets.Dataset) for rows in splits.values()):
         for split, rows in splits.items():
@@ -213,7 +217,7 @@ def _from_folder(root: Path, used: Used, load: Any, path: str, name: str | None 
         )
     wanted = named.get("split")
     read = {split: _rows(file, split, used) for split, file in files.items() if wanted is None or split == wanted}
-    used.source = f"folder:{path.replace('/', '__')}"
+    used.source, used.licence = f"folder:{path.replace('/', '__')}", licence(root / path.replace("/", "__"))
     used.there |= files.keys()
     lines = {split: Lines(_short(files[split]), numbers) for split, (_, numbers) in read.items()}
     found = Splits({split: rows for split, (rows, _) in read.items()}, used, lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from infra.suites.reading import FOLDER, PINS, Pin
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Permanent
@@ -40,7 +40,7 @@ def main() -> None:
     from infra.harness.catalogue import find, resolve
 
     os.environ["TQDM_DISABLE"] = "1"
-    settings = Settings()
+    settings = of_process()
     if settings.datasets is None:
         sys.exit("set ASSAY_DATASETS to the folder to pin")
     before = json.loads(PINS.read_text())["pins"] if PINS.exists() else {}

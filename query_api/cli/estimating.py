@@ -17,11 +17,12 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.pulling import bar
-from query_api.drawing.dressing import provenance
+from query_api.drawing.dressing import placed, provenance
 from schemas.requests import EvaluationRequested, TaskChoice
-from schemas.runs import ExpectedMetric, PlannedTask
+from schemas.runs import ExpectedMetric, Placement, PlannedTask
 from streams import bounds, hub_names
 from streams.errors import AssayError, Invalid, NotFound, Permanent
+from streams.placing.ways import Machine
 from streams.quality import adaptive, judging, pins, skipping, stopping
 
 # Of the memory that a run needs: fields of Estimate, and what people call them.
@@ -45,7 +46,7 @@ def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_jso
 def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bool) -> dict[str, Any]:
     """The plan and its estimate, a bar of what is fetched unless `quiet`. Raises: Invalid, NotFound: it would be rejected."""
     from infra.harness.catalogue import DERIVED_TASKS
-    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, remarks_of
+    from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, put, remarks_of
     from query_api.operations.parsing import validated
     from query_api.producing.submitting import Submission, requested
     from streams.planning import need_of
@@ -58,7 +59,9 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
         request, facts = brought(request, settings=settings, told=fetching)
     choices = expanded(request.tasks, [leaves_of(choice) for choice in request.tasks])
     tasks, skipped, warnings = _built(request, facts, choices, dress_of(request, facts), settings, told=told)
-    guess = estimate_of(facts, engine=request.engine)
+    placement, agents = _placed(request, facts, settings)
+    request = put(request, facts, placement)
+    guess = estimate_of(facts, engine=request.engine, placement=placement)
     samples = sum(task["samples"] * task["repeats"] for task in tasks)
     jobs = sum(math.ceil(task["samples"] / settings.samples_per_job) * task["repeats"] for task in tasks)
     return {
@@ -68,9 +71,27 @@ def estimated(body: dict[str, Any], settings: Settings, *, told: Told, quiet: bo
         "samples": samples, "requests": sum(task["requests"] * task["repeats"] for task in tasks),
         "jobs": jobs + (1 if request.workload else 0), "perf_requests": workloads.requests(request.workload),
         "memory": {**{f"{name}_bytes": getattr(guess, f"{name}_bytes") for name in PARTS},
-                   "needed_bytes": need_of(request, guess).memory_bytes},
+                   "needed_bytes": need_of(request, guess, placement).memory_bytes},
+        "placement": placement.model_dump() if placement else None, "agents": agents,
         **_measured(request.model.uri, request.engine.name, samples, settings),
     }  # fmt: skip
+
+
+def _placed(request: EvaluationRequested, facts: Any, settings: Settings) -> tuple[Placement | None, int | None]:
+    """Where the model would go, and how many agents of the pool are alive (null: nobody could be asked). Raises: Invalid: it fits none."""
+    from infra.preparing import placed
+
+    try:
+        told = Client(settings).whole("/v1/agents", "agents")["agents"]
+    except AssayError:
+        return None, None
+    alive = [one for one in told if one["alive"] and not one["draining"] and one["pool"] == request.pool]
+    return placed(request, facts, [_machine(one) for one in alive]), len(alive)
+
+
+def _machine(agent: Mapping[str, Any]) -> Machine:
+    devices = tuple(one["memory_bytes"] for one in agent["devices"])
+    return Machine(agent["agent_id"], frozenset(agent["capabilities"]), devices, agent["total_bytes"])
 
 
 def _built(
@@ -156,12 +177,10 @@ def _made(
 
 
 def _measured(model: str, engine: str, samples: int, settings: Settings) -> dict[str, Any]:
-    """Seconds and USD by the newest completed run of this model, and the largest agent's memory; null where not known."""
-    told: dict[str, Any] = {"s": None, "usd": None, "price_version": None, "from_run": None, "largest_agent_bytes": None}
+    """Seconds and USD by the newest completed run of this model; null where not known."""
+    told: dict[str, Any] = {"s": None, "usd": None, "price_version": None, "from_run": None}
     client = Client(settings)
     try:
-        agents = client.whole("/v1/agents", "agents")["agents"]
-        told["largest_agent_bytes"] = max((agent["total_bytes"] for agent in agents), default=None)
         runs = client.get("/v1/runs", state="completed", model=model, limit=500)["runs"]
         like = next((run for run in runs if (run["model"], run["engine"]) == (model, engine) and run["expected"]), None)
         return told | _as(like, samples, client) if like and samples else told
@@ -180,12 +199,13 @@ def _as(run: dict[str, Any], samples: int, client: Client) -> dict[str, Any]:
 
 def shown(plan: dict[str, Any]) -> None:
     """Prints the plan."""
+    told = ("task", "fewshot", "samples", "repeats", "data_source", "licence")
     rows = [
-        (t["task"], t["fewshot"], t["samples"], t["repeats"], t["requests"] * t["repeats"], _metrics(t), t["data_source"])
-        for t in plan["tasks"]
+        (*(one[name] for name in told[:4]), one["requests"] * one["repeats"], _metrics(one), *(one[name] for name in told[4:]))
+        for one in plan["tasks"]
     ]
     showing.say((showing.short(plan["model"]), "bold"), f" by {plan['engine']}")
-    showing.table(["task", ">few-shot", ">samples", ">repeats", ">requests", "metric", "data"], rows)
+    showing.table(["task", ">few-shot", ">samples", ">repeats", ">requests", "metric", "data", "licence"], rows)
     for line in _lines(plan):
         showing.say(line)
 
@@ -202,12 +222,21 @@ def _lines(plan: dict[str, Any]) -> Iterator[showing.Part]:
     yield from ((f"{one['task']} would be skipped: {one['reason']}", "yellow") for one in plan["skipped"])
     load = f", a load of {plan['perf_requests'] or 'as many as its duration lets'} requests" if plan["perf_requests"] is not None else ""
     yield f"{plan['requests']} requests for {plan['samples']} samples in {plan['jobs']} jobs{load}"
-    memory, largest = plan["memory"], plan["largest_agent_bytes"]
+    memory = plan["memory"]
     yield from _memory(memory) if memory["needed_bytes"] else ("memory: not known; the model has no files here",)
-    if largest is not None and largest < memory["needed_bytes"]:
-        yield f"no agent has that much memory; the largest has {largest / 2**30:.1f} GiB: the run would wait for one", "yellow"
+    if memory["needed_bytes"]:
+        yield _whereto(plan)
     yield _time_and_cost(plan)
     yield "nothing was produced"
+
+
+def _whereto(plan: Mapping[str, Any]) -> showing.Part:
+    """Whom it fits; where that cannot be told, why."""
+    if where := placed(plan):
+        return where
+    if plan["agents"]:
+        return f"no agent of its pool has engine {plan['engine']}: the run would wait for one", "yellow"
+    return "no agent of its pool is alive: the run would wait for one" if plan["agents"] == 0 else "no agent was asked: no API is here"
 
 
 def _memory(memory: Mapping[str, int]) -> Iterator[str]:

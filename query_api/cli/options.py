@@ -54,4 +54,10 @@ NoTruncation = Annotated[bool, typer.Option("--no-truncation", help="fail over a
 Licence = Annotated[
     str | None, typer.Option("--licence", help="refuse a model under any other licence than these, SPDX ids: apache-2.0,mit")
 ]
+DataLicence = Annotated[
+    str | None, typer.Option("--data-licence", help="refuse tasks whose data are under any other licence than these, SPDX ids")
+]
+NonCommercial = Annotated[
+    bool, typer.Option("--non-commercial", help="take data whose licence is for non-commercial use alone; they are refused without")
+]
 ThinkingTokens = Annotated[int | None, typer.Option(help="tokens to think with; then the answer must come")]

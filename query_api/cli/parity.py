@@ -1,4 +1,4 @@
-"""Runs held to a reference, for people: quality at a margin, then speed, energy and cost as multiples, and what differs in how they ran."""
+"""Runs held to a reference, for people: quality at a margin, then all else as multiples, and what differs in how they ran."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from query_api.cli.client import Client
 from query_api.cli.completing import run_ids
 from query_api.cli.options import AsJson, RunId
 from query_api.drawing.charts import number
-from query_api.drawing.gains import common, headline, multiple
+from query_api.drawing.gains import amount, common, headline, multiple
 from streams.boards.parity import MARGIN
 
 VERDICTS = {"as-good": "as good", "better": "better", "worse": "worse", "unknown": "not known"}
@@ -26,9 +26,9 @@ def parity(
     """Holds runs to a reference: what the same weights lose and gain on another engine, or quantised.
 
     For each run: in what it was run differently; the difference of each task's main metric with its 95 % interval, and whether it is as
-    good within the margin (two one-sided tests), worse, or not known, with the documents that would tell; tokens/s, TTFT, J/token and $/1M
-    tokens as multiples of the reference's. p is corrected over all runs and tasks. What was measured on another machine, or under another
-    load, is not compared. docs/comparing.md tells how.
+    good within the margin (two one-sided tests), worse, or not known, with the documents that would tell; tokens/s, TTFT, peak memory,
+    J/token and $/1M tokens as multiples of the reference's. p is corrected over all runs and tasks. What was measured on another machine,
+    or under another load, is not compared. docs/comparing.md tells how.
 
     Examples: `assay parity FULL Q4` · `assay parity FULL AWQ FP8 Q4 --margin 0.02` · `assay parity FULL Q4 --json`
     """
@@ -65,7 +65,7 @@ def _row(row: Mapping[str, Any]) -> None:
     if any(value is not None for one in row["figures"] for value in (one["reference"], one["other"])):
         showing.table(["", ">reference", ">this", ">times", ""], [_figure(one, note=not why) for one in row["figures"]])
     if why:
-        showing.say(f"Speed, energy and cost: {why}")
+        showing.say(f"Speed, memory, energy and cost: {why}")
 
 
 def _how(row: Mapping[str, Any]) -> Iterator[str]:
@@ -85,4 +85,10 @@ def _task(one: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _figure(one: Mapping[str, Any], *, note: bool) -> tuple[Any, ...]:
-    return headline(one["name"]), number(one["reference"], 3), number(one["other"], 3), multiple(one), one["why"] if note else None
+    return (
+        headline(one["name"]),
+        amount(one["name"], one["reference"]),
+        amount(one["name"], one["other"]),
+        multiple(one),
+        one["why"] if note else None,
+    )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from query_api.drawing.auditing import reproduced
 from query_api.drawing.charts import number, seconds, stopped, usd
-from query_api.drawing.dressing import dressed, left_out, provenance, served, unseen
+from query_api.drawing.dressing import dressed, left_out, placed, provenance, served, unseen
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
@@ -239,8 +239,7 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from _trust(told)
     if server := told.get("server"):
         yield f"answered by {served(server)}"
-    if where := provenance(told):
-        yield f"model: {where}"
+    yield from _origins(told)
     if told.get("waits_for"):
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
@@ -255,6 +254,16 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
     yield from told["exposure"]
     yield from ((warning, "yellow") for warning in told["warnings"])
     yield from ((f"{skipped['task']} was left out: {skipped['reason']}", "yellow") for skipped in told["skipped"])
+
+
+def _origins(told: Mapping[str, Any]) -> Iterator[Part]:
+    """Where model and data are from, under which licences, and where the model goes."""
+    if where := provenance(told):
+        yield f"model: {where}"
+    if licences := told.get("data_licences"):
+        yield f"data under {', '.join(licences)}"
+    if where := placed(told):
+        yield f"placed: {where}"
 
 
 def _trust(told: Mapping[str, Any]) -> Iterator[Part]:

@@ -8,7 +8,10 @@ import yaml
 
 from query_api.producing.submitting import Submission
 
-NESTED = ("model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping", "model_licences")
+NESTED = (
+    "model", "engine", "tasks", "chat", "workload", "slo", "judges", "budget", "labels", "judgements", "stopping", "model_licences",
+    "data_licences",
+)  # fmt: skip
 LONGEST = 20_000
 
 

@@ -55,6 +55,12 @@ def provenance(told: Mapping[str, Any]) -> str:
     ]))  # fmt: skip
 
 
+def placed(told: Mapping[str, Any]) -> str:
+    """Where a run's model goes, and whom it does not fit, as it was planned; empty where no agent was known then."""
+    placement = told.get("placement")
+    return "; ".join(placement["reasons"]) if placement else ""
+
+
 def left_out(runs: Sequence[Mapping[str, Any]]) -> str:
     """Which models a board leaves out, by the reason."""
     by: dict[str, list[str]] = {}

@@ -5,15 +5,21 @@ from typing import Any, Final
 
 from query_api.drawing.charts import number
 
+GIB: Final = 2**30
 HEADLINES: Final = {
-    "capacity_tokens_per_s": "tokens/s at capacity", "ttft_s": "TTFT alone, s", "joules_per_token": "J/token",
-    "usd_per_1m_tokens": "$/1M tokens",
+    "capacity_tokens_per_s": "tokens/s at capacity", "ttft_s": "TTFT alone, s", "memory_bytes": "peak memory, GiB",
+    "joules_per_token": "J/token", "usd_per_1m_tokens": "$/1M tokens",
 }  # fmt: skip
 
 
 def headline(name: str) -> str:
     """What a figure is called."""
     return HEADLINES[name]
+
+
+def amount(name: str, value: float | None) -> str:
+    """A figure's value in the unit of its headline; an en dash where it is not known."""
+    return number(value / GIB if name == "memory_bytes" and value is not None else value, 3)
 
 
 def multiple(one: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from query_api.pages import (
     reference,
     run,
     samples,
+    saving,
 )
 from query_api.pages.rendering import TEMPLATES
 
@@ -27,6 +28,7 @@ ROUTES: list[Route] = [
     *comparison.ROUTES,
     *parity.ROUTES,
     *recommending.ROUTES,
+    *saving.ROUTES,
     *predicting.ROUTES,
     *calculating.ROUTES,
     *samples.ROUTES,

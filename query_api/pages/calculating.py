@@ -11,11 +11,12 @@ from starlette.routing import Route
 
 from infra.identity import now_us
 from query_api.drawing.calculating import as_csv, as_markdown, break_even, chosen, told, tornado
+from query_api.drawing.moving import others, sliders
 from query_api.pages.rendering import Content, page
 from query_api.routes.calculations import told as answered
 from streams.errors import Invalid
 from streams.money.calculating import calculated, written_unit
-from streams.money.reading import calculation_of
+from streams.money.reading import Calculation, calculation_of
 from streams.money.scenarios import KNOWN
 
 FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
@@ -49,11 +50,14 @@ def told_by(query: Mapping[str, str], *, year: int) -> dict[str, Any]:
     return {"source": query.get("source", "").strip() or f"entered on this page in {year}", "inputs": inputs, **others}
 
 
-async def reckoned(query: Mapping[str, str]) -> dict[str, Any]:
-    """What the form's fields come to, as the API tells it. Raises: Invalid."""
-    asked = told_by(query, year=datetime.fromtimestamp(now_us() / 1e6, UTC).year)
-    found = await asyncio.to_thread(lambda: calculated(calculation_of(asked)))
-    return answered(found).model_dump()
+def asked_by(query: Mapping[str, str]) -> Calculation:
+    """The same, read. Raises: Invalid."""
+    return calculation_of(told_by(query, year=datetime.fromtimestamp(now_us() / 1e6, UTC).year))
+
+
+async def reckoned(asked: Calculation) -> dict[str, Any]:
+    """What it comes to, as the API tells it. Raises: Invalid."""
+    return answered(await asyncio.to_thread(calculated, asked)).model_dump()
 
 
 async def load(request: Request) -> Content:
@@ -66,10 +70,13 @@ async def load(request: Request) -> Content:
     if not any(asked.values()):
         return shown
     try:
-        found = await reckoned(asked)
+        calculation = asked_by(asked)
+        found = await reckoned(calculation)
     except Invalid as error:  # the form stays, with the reason
         return shown | {"why": str(error)}
+    moved = sliders(calculation.scenario, (field for group in FIELDS.values() for field in group))
     return shown | {
+        "sliders": moved, "others": others(asked, moved),
         "found": found, "summary": chosen(found, SUMMARY), "meeting": break_even(found),
         "tornadoes": [(one, *tornado(one)) for one in found["sensitivity"]],
     }  # fmt: skip
@@ -85,7 +92,7 @@ async def export(request: Request) -> Response:
     if form not in FORMS:
         raise Invalid(f"there is no {form!r} of it; there are {', '.join(FORMS)}", code="no-such-form")
     write, media = FORMS[form]
-    return PlainTextResponse(write(await reckoned(request.query_params)), media_type=media)
+    return PlainTextResponse(write(await reckoned(asked_by(request.query_params))), media_type=media)
 
 
 ROUTES = [*page("/costs", "costs.html", load, live=False), Route("/costs/{form}", export, name="costs-export")]

@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from query_api.drawing.gains import common, headline, multiple
+from query_api.drawing.gains import amount, common, headline, multiple
 from query_api.pages.comparison import CHOICES, differences
 from query_api.pages.rendering import Content, page
 from streams.boards.parity import MARGIN
@@ -27,7 +27,7 @@ async def load(request: Request) -> Content:
     except Invalid as error:  # such as a run that is not completed: the form stays, with the reason
         return told | {"why": str(error)}
     return told | {
-        "title": "Runs held to a reference", "found": found, "headline": headline, "multiple": multiple, "common": common,
+        "title": "Runs held to a reference", "found": found, "headline": headline, "amount": amount, "multiple": multiple, "common": common,
         "spans": {row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
     }  # fmt: skip
 
@@ -37,14 +37,14 @@ def spans(tasks: list[dict[str, Any]]) -> Any:
     return differences([one | {"value": one["difference"]} for one in tasks])
 
 
-def margin_of(text: str) -> float:
-    """A margin as it was typed. Raises: Invalid."""
+def margin_of(text: str, *, zero: bool = False) -> float:
+    """A margin as it was typed; 0 where that is one. Raises: Invalid."""
     try:
         margin = real(text)
     except ValueError:
-        margin = 0.0
-    if margin <= 0:
-        raise Invalid(f"margin {text!r}: give a number above 0, as 0.01", code="margin")
+        margin = -1.0
+    if margin < 0 or (not zero and margin == 0):
+        raise Invalid(f"margin {text!r}: give {'0 or ' if zero else ''}a number above 0, as 0.01", code="margin")
     return margin
 
 

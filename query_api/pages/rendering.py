@@ -12,7 +12,7 @@ from starlette.templating import Jinja2Templates
 from infra.identity import now_us
 from query_api.access.callers import caller_of
 from query_api.drawing import auditing, charts, repeated, sweeps
-from query_api.drawing.dressing import dressed, provenance, served, unseen
+from query_api.drawing.dressing import dressed, placed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
 from streams.boards.comparison import by_their_samples
@@ -21,8 +21,8 @@ from streams.times import utc
 Content = dict[str, Any]
 Load = Callable[[Request], Awaitable[Content]]
 MENU = (
-    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/recommend", "Recommend"), ("/predict", "Predict"),
-    ("/costs", "Costs"), ("/cluster", "Cluster"), ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
+    ("/", "Overview"), ("/leaderboard", "Leaderboard"), ("/compare", "Compare"), ("/recommend", "Recommend"), ("/savings", "Savings"),
+    ("/predict", "Predict"), ("/costs", "Costs"), ("/cluster", "Cluster"), ("/dead-letters", "Dead letters"), ("/docs", "Docs"),
 )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def _who(request: Request) -> Content:
 TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of, _who])
 TEMPLATES.env.trim_blocks = TEMPLATES.env.lstrip_blocks = True
 TEMPLATES.env.filters |= {
-    "short": short, "dressed": dressed, "served": served, "provenance": provenance, "unseen": unseen, "varied": varied,
+    "short": short, "dressed": dressed, "served": served, "placed": placed, "provenance": provenance, "unseen": unseen, "varied": varied,
     "moment": moment, "prose": manual.prose, "reproduced": auditing.reproduced, "headline": auditing.headline, "marks": auditing.marks,
     "counted": by_their_samples,
 }  # fmt: skip

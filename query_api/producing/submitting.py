@@ -83,6 +83,12 @@ class Terms(Shape):
     model_licences: tuple[str, ...] = Field(
         default=(), description="SPDX ids: a model under any other licence is refused; none: all are taken"
     )
+    data_licences: tuple[str, ...] = Field(
+        default=(), description="SPDX ids: a task whose data are under any other licence is refused; none: all are taken"
+    )
+    non_commercial: bool = Field(
+        default=False, description="take data whose licence is for non-commercial use alone, which are refused else"
+    )
     adaptive: int | None = Field(
         default=None, description="ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"
     )

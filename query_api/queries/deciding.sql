@@ -30,7 +30,8 @@ SELECT event_id, occurred_us, producer, item, region, currency, amount_nano, uni
 FROM fact_prices FINAL WHERE event_id IN {ids:Array(String)}
 
 -- name: memory_peaks
-SELECT run_id, max(peak_bytes) AS peak FROM fact_model_loads WHERE isNotNull(peak_bytes) GROUP BY run_id
+SELECT run_id, max(peak_bytes) AS peak FROM fact_model_loads
+WHERE isNotNull(peak_bytes) AND (empty({run_ids:Array(String)}) OR run_id IN {run_ids:Array(String)}) GROUP BY run_id
 
 -- name: asked_tasks
 SELECT run_id, tasks FROM requests WHERE run_id IN {run_ids:Array(String)}

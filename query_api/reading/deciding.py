@@ -75,7 +75,7 @@ class Measurements:
 
     async def refresh(self) -> None:
         """Takes in what has come since."""
-        *rows, peaks = await asyncio.gather(*(self._new(name) for name in KINDS), self._reading.rows("memory_peaks"))
+        *rows, peaks = await asyncio.gather(*(self._new(name) for name in KINDS), self._reading.rows("memory_peaks", run_ids=[]))
         memory = {row["run_id"]: row["peak"] for row in peaks}
         if any(rows) or memory != self.evidence.peaks:
             await asyncio.to_thread(self.fold, dict(zip(KINDS, rows, strict=True)))

@@ -29,7 +29,7 @@ Apart = Mapping[str, Mapping[str, int]]  # task → samples, and on how many of 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What is read of runs beside their samples: results, those whose speed they may have, environments, loads' requests and prices.
+    """What is read of runs beside their samples: results, those whose speed they may have, environments, loads' requests, prices, memory.
 
     `scored`: as of which scores the samples are; it is all that can change beside the others.
     """
@@ -39,6 +39,7 @@ class Read:
     seen: Mapping[str, EnvironmentSeen]
     asked: Mapping[str, str]
     costs: Mapping[str, Mapping[str, Any]]
+    peaks: Mapping[str, int]
     retracted: frozenset[str]
     scored: Sequence[Rows]
 
@@ -47,7 +48,7 @@ class Read:
         """A name of all of it."""
         digests = [[one.run_id, one.digest, one.latest_us] for one in (*self.results, *self.fast)]
         costs = {run_id: [row["per_1m_tokens_usd"], row["price_version"]] for run_id, row in self.costs.items()}
-        return json.dumps([digests, sorted(self.seen), self.asked, costs, sorted(self.retracted), self.scored], sort_keys=True)
+        return json.dumps([digests, sorted(self.seen), self.asked, costs, self.peaks, sorted(self.retracted), self.scored], sort_keys=True)
 
 
 class Parities:
@@ -84,14 +85,16 @@ async def _read(reading: Reading, run_ids: Sequence[str]) -> Read:
     shas = sorted({sha for one in results for sha in one.environments})
     fast = list(_results(await reading.rows("speeds_of_models", models=models)).values())
     measured = sorted(one.run_id for one in fast)
-    environments, asked, costs, retracted, *scored = await asyncio.gather(
+    environments, asked, costs, peaks, retracted, *scored = await asyncio.gather(
         reading.rows("environments_by_hash", shas=shas), reading.rows("asked_loads", run_ids=measured),
-        reading.rows("newest_costs", run_ids=measured), reading.rows("retracted", run_ids=list(run_ids)),
+        reading.rows("newest_costs", run_ids=measured), reading.rows("memory_peaks", run_ids=[*run_ids, *measured]),
+        reading.rows("retracted", run_ids=list(run_ids)),
         *(reading.rows("scored_as_of", run_id=run_id) for run_id in run_ids),
     )  # fmt: skip
     return Read(
         results, fast, {row["sha"]: event_of(EnvironmentSeen, row) for row in environments},
         {row["run_id"]: _load(row) for row in asked if row["workload"]}, {row["run_id"]: row for row in costs},
+        {row["run_id"]: row["peak"] for row in peaks},
         frozenset(row["run_id"] for row in retracted), scored,
     )  # fmt: skip
 
@@ -133,7 +136,14 @@ async def _side(reading: Reading, run: Result, read: Read) -> Side:
 
 def _measured(one: Result, read: Read) -> Load:
     cost = read.costs.get(one.run_id, {})
-    return Load(one.run_id, read.asked.get(one.run_id), one.speed, cost.get("per_1m_tokens_usd"), cost.get("price_version"))
+    return Load(
+        one.run_id,
+        read.asked.get(one.run_id),
+        one.speed,
+        cost.get("per_1m_tokens_usd"),
+        cost.get("price_version"),
+        read.peaks.get(one.run_id),
+    )
 
 
 def _document(reference: Side, others: Sequence[Side], found: Parity, apart: Sequence[Apart]) -> dict[str, Any]:

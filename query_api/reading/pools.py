@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from streams.times import moment
 
-# Until a job was leased, silence may be for want of a dispatcher; who leases tells what follows.
-BEFORE_ITS_JOBS: Final = frozenset({"requested", "planned"})
+# In these a run needs its pool's dispatcher, to begin or to go on; of one that is silent nobody else can tell.
+NEED_A_DISPATCHER: Final = frozenset({"requested", "planned", "running"})
 SILENT_US: Final = 120_000_000  # a dispatcher says each second that it lives, and another takes its pool three seconds after its last word
 
 
@@ -19,7 +19,8 @@ def told_for(run: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]
     start = f"start `ASSAY_POOL={pool} python -m agents dispatch`"
     if pool in found["served"]:
         since = f"since {moment(found['heard_us'])}" if found["heard_us"] else "for a day"
-        waits_for = f"a dispatcher of pool {pool!r}: none was heard {since}; {start}"
+        leased = "; jobs that agents have go on, no other begins" if run["state"] == "running" else ""
+        waits_for = f"a dispatcher of pool {pool!r}: none was heard {since}{leased}; {start}"
     else:
         more = f"ask again with another pool, or {start} and a gpu_agent with the same setting"
         waits_for = f"a dispatcher of pool {pool!r}: none ever served it, there are {served}; {more}"

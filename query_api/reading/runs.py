@@ -14,7 +14,7 @@ from query_api.reading.flags import flags
 from query_api.reading.groups import group_scores, sharing
 from query_api.reading.measured import measured_of, part_of
 from query_api.reading.paging import Listing, Span, after, following, span
-from query_api.reading.pools import BEFORE_ITS_JOBS, SILENT_US, told_for
+from query_api.reading.pools import NEED_A_DISPATCHER, SILENT_US, told_for
 from query_api.reading.precision import precision
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
 from schemas.runs import PlannedTask
@@ -71,7 +71,7 @@ class Reading:
 
     async def _unserved(self, runs: Rows) -> Rows:
         """The runs, told what they wait for where their pool has no dispatcher, which else would tell it; what it said is past."""
-        waiting = [run["run_id"] for run in runs if run["state"] in BEFORE_ITS_JOBS]
+        waiting = [run["run_id"] for run in runs if run["state"] in NEED_A_DISPATCHER]
         unserved = await self.rows("unserved", run_ids=waiting, silent_us=SILENT_US) if waiting else []
         found = {row["run_id"]: row for row in unserved}
         return [told_for(run, found[run["run_id"]]) if run["run_id"] in found else run for run in runs]
@@ -191,7 +191,8 @@ def _run(
         "skipped": plan.get("skipped", []), "suite_version": plan.get("suite_version"),
         "warnings": [*plan.get("warnings", []), *missing],
         "revision": (plan.get("model") or {}).get("revision"), "licence": (plan.get("card") or {}).get("licence"),
-        "chat": plan.get("chat") or {}, "audit_of": plan.get("audit_of"), **whom(plan), **beside,
+        "chat": plan.get("chat") or {}, "placement": plan.get("placement"),
+        "data_licences": plan.get("licences", []), "audit_of": plan.get("audit_of"), **whom(plan), **beside,
     }  # fmt: skip
 
 

@@ -79,7 +79,7 @@ class OverallParity(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"] = Field(description="whether more or less of it is better")
     reference: float | None
     other: float | None
@@ -91,7 +91,7 @@ class FigureParity(Shape):
 
 
 class RunParity(Shape):
-    """A run held to the reference: in what it was run differently, its quality, and its speed, energy and cost.
+    """A run held to the reference: in what it was run differently, its quality, and its speed, memory, energy and cost.
 
     `verdict` is of its task, or of all joined where it shares several. `speed_run` and `reference_speed_run` are those whose speed is told.
     """
@@ -123,8 +123,8 @@ class ParityTold(Shape):
 async def parity(call: Call[ParityAsked, Nothing]) -> ParityTold:
     """Holds runs to a reference: what the same weights lose and gain on another engine, or quantised.
 
-    Only completed runs of the same tasks on the same data are; others are refused with 422 and the reason. Speed, energy and cost are
-    compared where they were measured on one machine under one load.
+    Only completed runs of the same tasks on the same data are; others are refused with 422 and the reason. Speed, memory, energy and
+    cost are compared where they were measured on one machine under one load.
     """
     asked = call.query
     return ParityTold.model_validate(await call.state.parities.of(asked.reference, asked.run, margin=asked.margin))

@@ -11,6 +11,7 @@ from query_api.routes.run_scores import GroupScore, Score, TaskProgress
 from query_api.routes.run_speed import Speed
 from schemas.event import Visibility
 from schemas.requests import Chat
+from schemas.runs import Placement
 from streams.errors import NotFound
 
 State = Literal["requested", "planned", "rejected", "running", "completed", "failed", "cancelled"]
@@ -190,7 +191,11 @@ class Run(Shape):
     server: Server | None = Field(default=None, description="who answers for its model elsewhere; weights, dtype and hardware are unknown")
     revision: str | None = Field(default=None, description="the commit that a hub's model is pinned to")
     licence: str | None = Field(default=None, description="the model's, as its card names it; null where it does not")
+    data_licences: tuple[str, ...] = Field(default=(), description="those of its tasks' data, as far as they are known")
     origin: Origin | None = Field(default=None, description="null where its model is from no hub, or not loaded yet")
+    placement: Placement | None = Field(
+        default=None, description="where its model goes; null where no agent was known as it was planned, or the model has no files"
+    )
     waits_code: str | None = Field(default=None, description="no-dispatcher, no-agent, no-fit, busy or retry")
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
     seal: Seal | None = Field(default=None, description="null while it is not sealed; `assay verify` proves what it says (docs/trust.md)")

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.routes.recommendations import EXAMPLE
+from streams.deciding import measured
 from streams.deciding.reading import requirement_of
-from streams.deciding.savings import MARGIN
+from streams.deciding.savings import MARGIN, Savings
 
 MOST_TOLD = 50
 
@@ -71,10 +72,15 @@ async def save(call: Call[Nothing, SavingsAsked]) -> SavingsTold:
     """
     asked = call.body
     found, own = await call.state.deciding.savings(requirement_of(asked.requirement), asked.run, margin=asked.margin)
-    now, told = found.now, found.found[:MOST_TOLD]
+    return told(found, own, margin=asked.margin)
+
+
+def told(found: Savings, own: measured.Field, *, margin: float) -> SavingsTold:
+    """What would save, as the API tells it."""
+    now, first = found.now, found.found[:MOST_TOLD]
     return SavingsTold.model_validate({
         "model": now.model, "engine": now.engine, "hardware": now.hardware, "usd_per_month": asdict(found.usd_per_month),
-        "quality": asdict(found.quality), "replicas": found.replicas, "margin": asked.margin, "more": len(found.found) - len(told),
+        "quality": asdict(found.quality), "replicas": found.replicas, "margin": margin, "more": len(found.found) - len(first),
         "unlikely": found.unlikely, "savings": [
             {
                 "model": one.candidate.model, "engine": one.candidate.engine, "hardware": one.candidate.hardware, "changes": one.changes,
@@ -82,7 +88,7 @@ async def save(call: Call[Nothing, SavingsAsked]) -> SavingsTold:
                 "quality_difference": asdict(one.quality_difference), "replicas": one.replicas, "chance": one.chance,
                 "runs": dict(own.origins[one.candidate.key].runs),
             }
-            for one in told
+            for one in first
         ],
     })  # fmt: skip
 

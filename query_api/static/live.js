@@ -82,3 +82,21 @@ if (main?.dataset.fragment) {
     stream.addEventListener(kind, heard);
   if (main.dataset.everyS) setInterval(refresh, 1000 * main.dataset.everyS);
 }
+
+// A form of sliders is reckoned by the server as soon as one is let go; all behind it is exchanged, and the address follows.
+for (const form of document.querySelectorAll("form[data-moves]")) {
+  const own = form.closest("section");
+  const behind = root => [...root.querySelectorAll("main > section")].filter((one, place, all) => place > all.findIndex(each => each.id === own.id));
+  form.addEventListener("input", ({ target }) => { target.parentElement.querySelector("output").value = target.value; });
+  form.addEventListener("change", async () => {
+    const address = `${form.action}?${new URLSearchParams(new FormData(form))}`;
+    const answer = await fetch(address, { headers: { Accept: "text/html" } });
+    if (!answer.ok || address !== `${form.action}?${new URLSearchParams(new FormData(form))}`) return;
+    const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+    keepOpen(main, next);
+    behind(document).forEach(one => one.remove());
+    main.append(...behind(next));
+    document.querySelector("#ask").replaceWith(next.querySelector("#ask"));
+    history.replaceState(null, "", address);
+  });
+}

@@ -1,7 +1,8 @@
-"""What a run gains and loses beside its quality: speed, energy and cost, as multiples of a reference's.
+"""What a run gains and loses beside its quality: speed, memory, energy and cost, as multiples of a reference's.
 
-Only what was measured on one machine under one load is set beside one another: tokens/s and TTFT go with the load, and a token's energy and
-price with both. Where that is not so there is no quotient but the reason. Energy is that of the same meters, prices those of one version.
+Only what was measured on one machine under one load is set beside one another: tokens/s, TTFT and memory go with the load, and a token's
+energy and price with both. Where that is not so there is no quotient but the reason. Energy is that of the same meters, prices those of
+one version.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ UJ_PER_J: Final = 1e6
 class Load:
     """A load that was measured: its run, what was asked (as text; None where that is not known), its figures, and $/1M tokens in it.
 
-    `prices`: the version of the price book.
+    `prices`: the version of the price book; `peak_bytes`: the most memory that the engine's process, or the device, had in that run.
     """
 
     run_id: str
@@ -34,6 +35,7 @@ class Load:
     figures: Mapping[str, Figure]
     usd_per_1m_tokens: float | None = None
     prices: str | None = None
+    peak_bytes: int | None = None
 
     @property
     def hindered(self) -> bool:
@@ -153,6 +155,10 @@ def _energy(load: Load) -> Told:
     return _figure(figure, by=UJ_PER_J, kind=words(figure.origin) if figure else None)
 
 
+def _memory(load: Load) -> Told:
+    return Told(load.peak_bytes, why="the engine did not tell its memory")
+
+
 def _cost(load: Load) -> Told:
     return Told(load.usd_per_1m_tokens, kind=load.prices, why="no price is known" if load.usd_per_1m_tokens is None else None)
 
@@ -160,6 +166,7 @@ def _cost(load: Load) -> Told:
 MEASURES: Final = (
     Measure("capacity_tokens_per_s", "more", lambda load: _figure(speeds.capacity(load.figures))),
     Measure("ttft_s", "less", lambda load: _figure(speeds.ttft(load.figures), by=NS)),
+    Measure("memory_bytes", "less", _memory),
     Measure("joules_per_token", "less", _energy, "metered otherwise"),
     Measure("usd_per_1m_tokens", "less", _cost, "by other prices"),
 )

@@ -5,7 +5,7 @@ their shared tasks, for p and for that of the two one-sided tests at the margin 
 good, without being so is 5 % at most. The margin is in ratios: of a metric of 0 to 100 it is a hundred times as much.
 
 Over all tasks a run is as good where the whole 95 % interval of the joined difference lies within the margin, which is a test at 2.5 % and
-stricter than two one-sided ones; it is not corrected for how many runs are held. Speed, energy and cost: gains.py.
+stricter than two one-sided ones; it is not corrected for how many runs are held. Speed, memory, energy and cost: gains.py.
 """
 
 from collections import Counter

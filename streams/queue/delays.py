@@ -14,7 +14,7 @@ from streams.engines import KINDS, install_command
 from streams.queue.clocks import Moment
 from streams.queue.leases import Lease
 from streams.queue.lines import Line
-from streams.queue.queueing import GIB, Policy, served, unfit
+from streams.queue.queueing import GIB, Policy, room_of, served, unfit
 
 # A run between two of its jobs waits for a heartbeat: that is no delay.
 GRACE_US = 2_000_000
@@ -116,8 +116,9 @@ def lack(need: Need, alive: Sequence[AgentBeat], *, pool: str) -> Reason | None:
     most = max(len(agent.devices) for agent in able)
     if most < need.devices:
         return Reason("no-fit", f"an agent with {need.devices} device{'s'[: need.devices > 1]}; the largest has {most or 'none'}")
-    largest = max(agent.total_bytes for agent in able if len(agent.devices) >= need.devices)
-    return Reason("no-fit", f"an agent with {_gib(need.memory_bytes, largest)} GiB; the largest has {_gib(largest, need.memory_bytes)} GiB")
+    largest, on = max(room_of(agent, devices=need.devices) for agent in able), f" on {need.devices} device" if need.devices else ""
+    wanted = f"an agent with {_gib(need.memory_bytes, largest)} GiB{on}{'s'[: need.devices > 1]}"
+    return Reason("no-fit", f"{wanted}; the largest has {_gib(largest, need.memory_bytes)} GiB")
 
 
 def _all(agents: Collection[AgentBeat]) -> str:

@@ -34,7 +34,7 @@ from streams.queue.lines import Age, Line, Waiting
 
 MINUTE_US = 60_000_000
 GIB = 2**30
-Kind = tuple[bool, tuple[str, ...], int, int]
+Kind = tuple[bool, tuple[str, ...], tuple[int, ...], int]
 Rank = tuple[int, int, int, int, int, int, Age, str]
 
 
@@ -59,14 +59,21 @@ def unfit(need: Need, agent: AgentBeat) -> str | None:
         return f"{agent.agent_id} lacks {', '.join(sorted(missing))}"
     if need.devices > len(agent.devices):
         return f"{agent.agent_id} has {len(agent.devices)} of {need.devices} devices"
-    if need.memory_bytes > agent.total_bytes:
-        return f"{agent.agent_id} has {agent.total_bytes / GIB:.1f} of {need.memory_bytes / GIB:.1f} GiB"
+    if need.memory_bytes > (has := room_of(agent, devices=need.devices)):
+        return f"{agent.agent_id} has {has / GIB:.1f} of {need.memory_bytes / GIB:.1f} GiB"
     return None
+
+
+def room_of(agent: AgentBeat, *, devices: int) -> int:
+    """Bytes that so many of its devices have for what is spread over them in equal parts, those with most of it; without any, its own."""
+    if devices == 0:
+        return agent.total_bytes
+    return devices * sorted(one.memory_bytes for one in agent.devices)[-devices] if devices <= len(agent.devices) else 0
 
 
 def kind_of(agent: AgentBeat) -> Kind:
     """All of an agent that decides what it fits."""
-    return agent.draining, agent.capabilities, len(agent.devices), agent.total_bytes
+    return agent.draining, agent.capabilities, tuple(sorted(one.memory_bytes for one in agent.devices)), agent.total_bytes
 
 
 def assign(

@@ -18,7 +18,10 @@ from streams.runs import TERMINAL
 from streams.trust.privacy import PRIVATE
 
 CODE: Final = "audit"
-ASKED: Final = ("tasks", "workload", "parent_run", "against_run", "judges", "judgements", "stopping", "adaptive", "suite", "model_licences")
+ASKED: Final = (
+    "tasks", "workload", "parent_run", "against_run", "judges", "judgements", "stopping", "adaptive", "suite", "model_licences",
+    "data_licences", "non_commercial",
+)  # fmt: skip
 LOTTERY: Final = b"assay-lottery-1\x00"
 PART: Final = b"assay-part-1\x00"
 Part = Mapping[str, tuple[int, ...]]  # task → the ordinals that are asked again, where those are not all

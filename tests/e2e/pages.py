@@ -66,6 +66,9 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
         "overview": "/", "leaderboard": "/leaderboard", "board": "/leaderboard?board=task:assay_copy&sort=-score",
         "run": f"/runs/{run_id}", "samples": f"/runs/{run_id}/samples", "choices": f"/runs/{run_id}/samples?task=assay_agreement",
         "recommend": "/recommend?tasks=assay_copy&points=quality,goodput_per_s",
+        "predict": "/predict?model=some-8b&parameters=8000000000&weights_bytes=16000000000&kv_bytes_per_token=131072&engine=echo"
+        "&hardware=NVIDIA+L40S&in_flight=8&input_tokens=512&output_tokens=128",
+        "savings": f"/savings?run={run_id}&tasks=assay_copy&rate=1/s&input=5+tokens&output=5+tokens",
         "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25",
         "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "parity": f"/parity?reference={run_id}&run={other}",

@@ -166,6 +166,21 @@ def test_two_runs_are_compared_side_by_side(flow: Settings, browser: Browser, sh
     assert sorted(first.locator(".values b").all_inner_texts()) == ["right", "wrong"]
 
 
+def test_a_slider_that_is_let_go_is_reckoned_by_the_server(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
+    """By the keyboard: the figures, the form and the address follow, and the slider keeps the focus. 98.32 - 2 = 96.32 USD an hour."""
+    page = opened(browser, flow)
+    visit(page, f"{flow.api}{addresses(*shown)['costs']}")
+    hours = page.locator("#figures dd", has_text="hours")
+    expect(hours).to_have_text("2,720 hours")
+    rent = page.locator("#move input[name=rent]")
+    rent.press("ArrowLeft")
+    expect(hours).to_have_text("2,781 hours")
+    expect(page.locator("#ask input[name=rent]")).to_have_value("96.32")
+    expect(rent).to_be_focused()
+    assert "rent=96.32" in page.url and "purchase=250141.8" in page.url
+    page.context.close()
+
+
 def test_runs_that_cannot_be_compared_are_told_why(flow: Settings, browser: Browser, shown: tuple[str, str]) -> None:
     """Beside the way back."""
     page = opened(browser, flow)

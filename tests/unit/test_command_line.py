@@ -13,13 +13,15 @@ from typer.testing import CliRunner
 
 from infra.models import locate
 from infra.places import is_there
-from infra.settings import Settings
+from infra.settings import Settings, of_process
 from query_api.cli.client import Client
 from query_api.cli.completing import topic_names
 from query_api.cli.main import COMMANDS, GROUPS, assembled, main
 from query_api.cli.manual import WRITTEN, commands_without_examples, manual
 from schemas.requests import ModelRef
 from streams.errors import Invalid
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_command_has_examples() -> None:
@@ -191,6 +193,15 @@ def test_a_setting_that_is_wrong_is_one_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr().err) == (1, f"assay: {says}\n")
+    with pytest.raises(SystemExit, match=re.escape(says)):
+        of_process()
     monkeypatch.setenv("ASSAY_BUILD_LIMIT_S", "2.5")
     monkeypatch.setenv(f"ASSAY_{name}", {"API_RATE": "25", "API_DOOR": "open"}.get(name, "2.5"))
     assert Settings().build_limit_s == 2.5
+
+
+@pytest.mark.parametrize("folder", ["agents", "gpu_agent", "infra/embedded", "query_api", "examples", "benchmarks"])
+def test_every_process_that_begins_says_so_too(folder: str) -> None:
+    """None reads the settings in a way of its own, which ends in a traceback."""
+    begin = [path for path in (ROOT / folder).rglob("*.py") if 'if __name__ == "__main__":' in path.read_text()]
+    assert begin and not [path.name for path in begin if re.search(r"\bSettings\(\)", path.read_text())]

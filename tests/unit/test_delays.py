@@ -13,6 +13,7 @@ from tests.pool import RUN, SECOND, STAMP, Told, beat, changed, job, planned, ra
 from tests.runs import run_named
 
 DEVICE = Device(uuid="d", name="d", memory_bytes=1)
+SMALL = Device(uuid="s", name="s", memory_bytes=2 * GIB)
 LATER = 20 * SECOND
 HUGE = 2**63 - 1
 
@@ -36,9 +37,11 @@ def delayed(waits_for: str | None, *, term: int = 0, sequence: int = 0) -> RunDe
         (Need(devices=1), [beat("a")], "an agent with 1 device; the largest has none"),
         (Need(memory_bytes=40 * GIB), [beat("a", gib=8), beat("b", gib=2)], "an agent with 40.0 GiB; the largest has 8.0 GiB"),
         (Need(memory_bytes=8 * GIB + 2**24), [beat("a", gib=8)], "an agent with 8.02 GiB; the largest has 8.00 GiB"),
-        # The large one has no device, the one with a device is small: what counts is what one agent has.
-        (Need(devices=1, memory_bytes=4 * GIB), [beat("a", gib=8), beat("b", gib=2, devices=(DEVICE,))],
-         "an agent with 4.0 GiB; the largest has 2.0 GiB"),
+        # The large one has no device, and two small devices are no large one: what counts is what one agent's devices have.
+        (Need(devices=1, memory_bytes=4 * GIB), [beat("a", gib=8), beat("b", gib=8, devices=(SMALL, SMALL))],
+         "an agent with 4.0 GiB on 1 device; the largest has 2.0 GiB"),
+        (Need(devices=2, memory_bytes=5 * GIB), [beat("b", gib=8, devices=(SMALL, SMALL))],
+         "an agent with 5.0 GiB on 2 devices; the largest has 4.0 GiB"),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named(need: Need, agents: list[AgentBeat], says: str) -> None:

@@ -41,6 +41,32 @@ def test_what_would_be_rejected_is_refused(request_: dict[str, Any], of_task: di
         asked(request_, **of_task)
 
 
+def test_the_licence_of_data_is_told_and_a_filter(tmp_path: Path) -> None:
+    """By the card of the data set; what is for non-commercial use alone needs a yes."""
+    folder = tmp_path / "me__t" / "default"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text('{"q": "a"}\n')
+    (folder.parent / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    said = {
+        "dataset_path": "me/t",
+        "test_split": "test",
+        "doc_to_text": "'{{q}}'",
+        "doc_to_target": "'{{q}}'",
+        "output_type": "generate_until",
+    }
+    definition = "\n".join(["task: mine", *(f"{name}: {value}" for name, value in said.items())])
+    body = {"model": {"uri": "echo"}, "engine": {"name": "echo"}, "tasks": [{"name": "mine", "definition": definition}]}
+
+    def plan(**told: Any) -> dict[str, Any]:
+        return estimated(body | told, Settings(datasets=tmp_path), told=lambda text: None, quiet=True)
+
+    with pytest.raises(Invalid, match=r"the data of task mine are under cc-by-nc-4\.0, for non-commercial use alone"):
+        plan()
+    assert plan(non_commercial=True)["tasks"][0]["licence"] == "cc-by-nc-4.0"
+    with pytest.raises(Invalid, match="and the request takes mit: leave the task out"):
+        plan(non_commercial=True, data_licences=["mit"])
+
+
 ENDS = {"ends": "os._exit(0)", "hangs": "hang()", "leaves": "sys.exit(3)"}
 OWN = """task: {name}
 dataset_path: me/t

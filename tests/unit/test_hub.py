@@ -222,6 +222,20 @@ def test_licences_that_a_request_takes(licence: str | None, taken: tuple[str, ..
         licences.check(licence, taken=taken, model="m")
 
 
+@pytest.mark.parametrize(
+    ("licence", "taken", "yes", "said"),
+    [("MIT", (), False, None), (None, (), False, None), ("generated", ("mit",), False, None), ("MIT", ("cc-by-4.0", "mit"), False, None),
+     ("CC-BY-NC-SA-3.0", (), False, "under CC-BY-NC-SA-3.0, for non-commercial use alone: say that yours is with --non-commercial"),
+     ("cc-by-nc-4.0", (), True, None), ("cc-by-nc-4.0", ("mit",), True, "are under cc-by-nc-4.0, and the request takes mit"),
+     ("CNCF", (), False, None), (None, ("mit",), False, "nothing tells the licence of the data of task t"),
+     ("MIT", (" ",), False, "a licence that is taken has no name")],
+)  # fmt: skip
+def test_licences_of_data_that_a_request_takes(licence: str | None, taken: tuple[str, ...], yes: bool, said: str | None) -> None:
+    """Non-commercial ones with a yes alone; what is made here always."""
+    with pytest.raises(Invalid, match=said) if said else nullcontext():
+        licences.check_data(licence, taken=taken, non_commercial=yes, task="t")
+
+
 def test_a_full_disk_keeps_what_came(hub: Hub, tmp_path: Path) -> None:
     """It is said before anything comes where the hub tells sizes, and while it comes where others fill the disk; then it goes on."""
     disk = tmp_path / "home" / "models"

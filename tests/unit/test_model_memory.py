@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.model_memory import LEAST_SLOTS_BYTES, LOGITS_BYTES, activation_bytes, kv_bytes, scored_at_once, slots_bytes
 from infra.model_shapes import shape_of
+from streams.model_memory import LEAST_SLOTS_BYTES, LOGITS_BYTES, activation_bytes, kv_bytes, scored_at_once, slots_bytes
 
 SIZES = st.integers(1, 2**20)
 

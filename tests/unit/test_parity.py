@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from query_api.cli.parity import _shown
-from query_api.drawing.gains import common, headline, multiple
+from query_api.drawing.gains import amount, common, headline, multiple
 from query_api.operations.parsing import query_of
 from query_api.operations.problems import Malformed
 from query_api.pages.parity import margin_of, spans
@@ -43,7 +43,7 @@ FIGURES = {
     "ttft_p50": Figure(metric="ttft_p50", value=2e8, low=1.6e8, high=2.5e8, n=50),
     "energy_per_output_token_uj": Figure(metric="energy_per_output_token_uj", value=3e6, n=1000, origin="A"),
 }  # fmt: skip
-SLOW = Load("slow", "the load", FIGURES, 4.0, "2026-11")
+SLOW = Load("slow", "the load", FIGURES, 4.0, "2026-11", 8 * 2**30)
 
 
 def result(name: int, model: str = "m", on: EnvironmentSeen = L40S, **told: Any) -> Result:
@@ -70,7 +70,7 @@ def faster(**figures: Figure) -> Load:
         "ttft_p50": FIGURES["ttft_p50"].model_copy(update={"value": 1e8, "low": 8e7, "high": 1.25e8}),
         "energy_per_output_token_uj": FIGURES["energy_per_output_token_uj"].model_copy(update={"value": 2.4e6}),
     }  # fmt: skip
-    return Load("fast", "the load", twice | figures, 2.0, "2026-11")
+    return Load("fast", "the load", twice | figures, 2.0, "2026-11", 3 * 2**30)
 
 
 def by_name(reference: tuple[Load, ...], other: tuple[Load, ...], machines: tuple[Machine, Machine] = (HERE, HERE)) -> dict[str, Gain]:
@@ -240,10 +240,12 @@ def test_other_weights_are_warned_of_where_no_card_names_their_base() -> None:
 
 
 def test_gains_are_multiples_of_the_references_figures() -> None:
-    """Twice the tokens, half the TTFT with its interval, four fifths of the joules, half the price."""
+    """Twice the tokens, half the TTFT with its interval, three eighths of the memory, four fifths of the joules, half the price."""
     found = by_name((SLOW,), (faster(),))
     ratios = {name: one.ratio for name, one in found.items()}
-    assert ratios == pytest.approx({"capacity_tokens_per_s": 2.0, "ttft_s": 0.5, "joules_per_token": 0.8, "usd_per_1m_tokens": 0.5})
+    assert ratios == pytest.approx(
+        {"capacity_tokens_per_s": 2.0, "ttft_s": 0.5, "memory_bytes": 0.375, "joules_per_token": 0.8, "usd_per_1m_tokens": 0.5}
+    )
     ttft, tokens = found["ttft_s"], found["capacity_tokens_per_s"]
     assert (ttft.reference, ttft.other) == (0.2, 0.1)
     # both ends are a factor of 1.25 away: exp(ln ½ ± √2·ln 1.25)
@@ -291,6 +293,8 @@ def test_meters_and_prices_of_other_kinds_are_not_set_beside_one_another() -> No
     assert found["capacity_tokens_per_s"].ratio == 2.0
     full = faster(alone_tokens_per_s=Figure(metric="alone_tokens_per_s", value=None, n=0, why_undefined="requests were under way together"))
     assert by_name((SLOW,), (full,))["ttft_s"].why == "not measured in this run"
+    unknown = by_name((SLOW,), (replace(faster(), peak_bytes=None),))["memory_bytes"]
+    assert unknown.why == "not measured in this run: the engine did not tell its memory"
     unpriced = by_name((replace(SLOW, usd_per_1m_tokens=None),), (faster(),))["usd_per_1m_tokens"]
     assert (unpriced.ratio, unpriced.why) == (None, "not measured in the reference: no price is known")
 
@@ -342,7 +346,7 @@ def test_the_document_has_the_shape_that_the_api_gives() -> None:
     assert (first.changed, first.changed_ratio, first.answered_differently_ratio) == (4, 0.04, 0.15)
     assert (second.changed_ratio, second.answered_differently_ratio) == (0.0, None)
     assert (row.speed_run, row.reference_speed_run) == ("fast", "slow")
-    assert [one.ratio for one in row.figures] == pytest.approx([2.0, 0.5, 0.8, 0.5])
+    assert [one.ratio for one in row.figures] == pytest.approx([2.0, 0.5, 0.375, 0.8, 0.5])
     assert (row.verdict, given.tests) == ("unknown", 2)
     assert [(one.name, one.reference, one.other) for one in row.differs] == [("quantisation", "none", "Q4_K_M")]
 
@@ -355,6 +359,7 @@ def test_people_read_it_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> Non
     assert "t by acc: not known at 0.01: +0.000 (" in said
     assert "TTFT alone, s 0.200 0.100 × 0.50 (0.36 to 0.69)" in said
     assert "tokens/s at capacity 100.00 200.00 × 2.00" in said
+    assert "peak memory, GiB 8.000 3.000 × 0.38" in said
     assert "v is not compared: only the reference has it" in said
     assert "neither model's card names the other as its base" in said
 
@@ -375,12 +380,12 @@ def test_the_page_shows_the_same() -> None:
     found = told()
     page = TEMPLATES.env.get_template("parity.html").render(
         found=found, runs=[], chosen={"reference": run_named(1), "run": [run_named(2)], "margin": "0.01"}, why=None, headline=headline,
-        multiple=multiple, common=common, spans={row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
+        multiple=multiple, amount=amount, common=common, spans={row["run_id"]: spans(row["tasks"]) for row in found["rows"]},
     )  # fmt: skip
     assert f'href="/compare?a={run_named(2)}&amp;b={run_named(1)}&amp;task=t#differing"' in page
     assert '<td class="n">× 0.50 (0.36 to 0.69)</td>' in page
     assert "Q4_K_M <small>reference: none</small>" in page
-    assert page.count("<tr>") == 1 + 2 + 1 + 4
+    assert page.count("<tr>") == 1 + 2 + 1 + 5
     assert page.count("Intervals by: ") == 2 and "Intervals by: adjusted Wald." in page
 
 

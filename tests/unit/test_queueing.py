@@ -38,7 +38,7 @@ def queues(draw: st.DrawFn) -> list[Waiting]:
 @st.composite
 def crews(draw: st.DrawFn) -> list[AgentBeat]:
     """Any agents that are free."""
-    device = Device(uuid="d", name="d", memory_bytes=1)
+    device = Device(uuid="d", name="d", memory_bytes=3 * 2**30)
     return [
         beat(f"a{n}", gib=draw(st.integers(0, 3)), held=draw(st.sampled_from([(), ("m0@",), ("m1@", "m2@")])),
              devices=(device,) * draw(st.integers(0, 1)), draining=draw(st.booleans()))
@@ -74,7 +74,7 @@ def level(item: Waiting, top: int) -> int:
 @given(queues(), st.integers(1, 6), st.sampled_from(["m0@", "m1@"]))
 def test_affinity_breaks_no_priority(items: list[Waiting], agents: int, held: str) -> None:
     """Where all agents fit all jobs, no line waits whose head has a higher level than a head that was leased."""
-    crew = [beat(f"a{n}", gib=3, held=(held,), devices=(Device(uuid="d", name="d", memory_bytes=1),)) for n in range(agents)]
+    crew = [beat(f"a{n}", gib=3, held=(held,), devices=(Device(uuid="d", name="d", memory_bytes=3 * 2**30),)) for n in range(agents)]
     heads = {line.queue[0].job.job_id: line.queue[0] for line in lines_of(items)}
     leased = {name for name, _ in names(items, crew)}
     top = max((item.job.priority for item in items), default=0)

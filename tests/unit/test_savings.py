@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from query_api.pages.rendering import TEMPLATES
+from query_api.pages.saving import spans
 from query_api.reading.deciding import saving
+from query_api.routes.savings import told as as_told
 from schemas.event import Event
 from schemas.requirements import Allowed, Latency, Requirement, Traffic
+from streams.deciding.measured import Field
 from streams.deciding.savings import Savings
 from streams.errors import Invalid, NotFound
 from tests import measured
@@ -26,15 +30,19 @@ RUNS: dict[int, tuple[str, str, float, float]] = {
 }  # fmt: skip
 
 
-def found(now: int = 1, *, margin: float = 0.01, runs: tuple[int, ...] = tuple(RUNS), **more: Any) -> Savings:
+def found(now: int = 1, **more: Any) -> Savings:
     """What would save against one of the runs."""
+    return answered(now, **more)[0]
+
+
+def answered(now: int = 1, *, margin: float = 0.01, runs: tuple[int, ...] = tuple(RUNS), **more: Any) -> tuple[Savings, Field]:
+    """The same, and everybody who was weighed."""
     events: list[Event] = [*PLACES.values()]
     for number in runs:
         model, place, rate, share = RUNS[number]
         values = measured.rights(share, seed=3)
         events += measured.run(number, model, PLACES[place], scores={TASK: values}, speed=measured.load(rate, goodput_per_s=rate))
-    told, _ = saving(Requirement(**(WANTED | more)), measured.evidence(events), measured.priced(), run_named(now), margin)
-    return told
+    return saving(Requirement(**(WANTED | more)), measured.evidence(events), measured.priced(), run_named(now), margin)
 
 
 def test_what_is_cheaper_and_as_good_is_listed_with_its_month() -> None:
@@ -85,3 +93,24 @@ def test_a_run_that_nothing_stands_on_is_told() -> None:
     """Unknown, or not completed here."""
     with pytest.raises(NotFound, match="nothing stands on run"):
         found(now=9)
+
+
+def test_the_page_has_every_figure_with_its_interval_and_draws_them_around_zero() -> None:
+    """Without a script: who would take its place, what it saves, what of quality it costs, and the runs behind it."""
+    told = as_told(*answered(margin=0.3), margin=0.3)
+    shown = spans(told)
+    page = TEMPLATES.env.get_template("savings.html").render(found=told, asked={"run": run_named(1)}, runs=[], margin="0.01", **shown)
+    assert "3 measured alternatives would save" in page
+    assert page.count("<tr>") == 1 + 3 and page.count('role="img"') == 2 * 3
+    first = told.savings[0].saved_usd_per_month
+    assert f"${first.value:,.2f}<small>${first.low:,.2f} – ${first.high:,.2f}</small>" in page
+    assert f'href="/runs/{run_named(3)}"' in page and f'<option value="{run_named(1)}" selected>' in page
+    (spans_of_saved, zero) = shown["saved"]
+    assert zero == 50 and all(zero < one.low <= one.point <= one.high <= 100 for one in spans_of_saved)
+
+
+def test_the_page_says_where_nothing_would_save() -> None:
+    """And how many were cheaper."""
+    told = as_told(*answered(now=5), margin=0.01)
+    page = TEMPLATES.env.get_template("savings.html").render(found=told, asked={"run": run_named(5)}, runs=[], **spans(told))
+    assert "Nothing that was measured would save" in page and "<table" not in page

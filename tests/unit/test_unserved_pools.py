@@ -21,6 +21,12 @@ def test_a_run_whose_dispatcher_is_gone_is_told_since_when(heard_us: int, since:
     assert told["waits_for"] == f"a dispatcher of pool 'big': none was heard {since}; start `ASSAY_POOL=big python -m agents dispatch`"
 
 
+def test_a_run_that_runs_is_told_what_goes_on_without_a_dispatcher() -> None:
+    """Its leased jobs; nothing else."""
+    told = told_for({"state": "running", "waits_for": None}, FOUND | {"pool": "big"})
+    assert "none was heard for a day; jobs that agents have go on, no other begins; start" in told["waits_for"]
+
+
 def test_a_row_gets_no_column_that_its_list_has_not() -> None:
     """The API's shapes allow none."""
-    assert told_for({"run_id": "r", "waits_for": None}, FOUND).keys() == {"run_id", "waits_for"}
+    assert told_for({"run_id": "r", "state": "planned", "waits_for": None}, FOUND).keys() == {"run_id", "state", "waits_for"}

@@ -13,9 +13,10 @@ from gpu_agent.engines.failures import OfAll
 from gpu_agent.engines.vllm.arguments import Asked, arguments_of, asked
 from gpu_agent.engines.vllm.sampling import params_of
 from gpu_agent.engines.written import Prompt, prompt_of
-from infra import model_fitness, model_memory
+from infra import model_fitness
 from infra.models import ModelFacts, inspect
 from schemas.requests import ModelRef
+from streams import model_memory
 from streams.errors import Invalid
 from tests.models import adapter_of, tiny_llama
 

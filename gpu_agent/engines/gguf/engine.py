@@ -23,10 +23,11 @@ from gpu_agent.engines.gguf.tokenizer import Tokenizer
 from gpu_agent.engines.machine import check_memory, threads_of
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.written import answer_of, prompt_of
-from infra import model_fitness, model_memory
+from infra import model_fitness
 from infra.models import ModelFacts, inspect
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
+from streams import model_memory
 from streams.engines import check_model, read_options
 from streams.errors import Invalid
 from streams.quality.generation import check_taken
@@ -69,13 +70,13 @@ class Gguf:
         model_fitness.check(facts, engine="gguf")
         self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
         per_token = facts.kv_bytes_per_token * (2 if kv == "float32" else 1)
-        cells = _cells(self._max_len, per_token=max(1, per_token), weights_bytes=facts.weights_bytes)
+        budget = asked.get("batch_tokens", model_memory.TOKENS_AT_ONCE)
+        cells = _cells(self._max_len, per_token=max(1, per_token), weights_bytes=facts.weights_bytes, tokens=budget)
         kv_bytes = cells * per_token
         check_memory(facts.weights_bytes + kv_bytes)
         started = time.perf_counter_ns()
         self._open(facts, cells=cells, kv=kv, threads=asked.get("threads"))
         loaded = time.perf_counter_ns()
-        budget = asked.get("batch_tokens", model_memory.TOKENS_AT_ONCE)
         self._likelihoods = Likelihoods(self._cells, budget=budget)
         ends = [token for token in range(int(self._model.n_vocab)) if self._tokenizer.is_end(token)]
         self._texts = Texts(self._cells, self._tokenizer, ends=ends)
@@ -177,9 +178,9 @@ def _asked(options: Mapping[str, str], device: str) -> dict[str, Any]:
     return found
 
 
-def _cells(max_len: int, *, per_token: int, weights_bytes: int) -> int:
+def _cells(max_len: int, *, per_token: int, weights_bytes: int, tokens: int) -> int:
     """How many tokens' keys and values are kept: what the estimate says, one text of the whole window at least, in whole blocks."""
-    most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=weights_bytes) // per_token
+    most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=weights_bytes, tokens=tokens) // per_token
     return -(-max(max_len, most, STEP_TOKENS) // CELLS_A_BLOCK) * CELLS_A_BLOCK
 
 

@@ -9,7 +9,7 @@ from gpu_agent.engines.gguf.tokenizer import Tokenizer
 from gpu_agent.engines.stops import Stops
 from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.written import Prompt, Text, Written
-from infra.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
+from streams.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
 
 AT_ONCE = TOKENS_AT_ONCE // TOKENS_PER_SLOT
 UnderWay = dict[int, Text[Dice]]

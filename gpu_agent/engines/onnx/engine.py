@@ -26,13 +26,14 @@ from gpu_agent.engines.onnx.texts import Texts
 from gpu_agent.engines.scored import Reading, score
 from gpu_agent.engines.tokens import Tokens
 from gpu_agent.engines.written import answer_of, prompt_of
-from infra import model_fitness, model_memory, onnx_files
+from infra import model_fitness, onnx_files
 from infra.model_files import read_json
 from infra.models import ModelFacts, inspect
 from infra.settings import Settings
 from infra.trust import trusted
 from schemas.jobs import EngineUsed
 from schemas.requests import ModelRef
+from streams import model_memory
 from streams.engines import check_model, read_options
 from streams.errors import AssayError, Invalid
 from streams.quality.generation import check_taken
@@ -64,13 +65,15 @@ class Onnx:
         facts = inspect(model)
         model_fitness.check(facts, engine="onnx")
         self._max_len = min(asked.get("max_length", facts.max_len), facts.max_len)
-        kept = model_memory.kv_bytes(per_token=facts.kv_bytes_per_token, max_len=self._max_len, weights_bytes=facts.weights_bytes)
+        budget = asked.get("batch_tokens", model_memory.TOKENS_AT_ONCE)
+        kept = model_memory.kv_bytes(
+            per_token=facts.kv_bytes_per_token, max_len=self._max_len, weights_bytes=facts.weights_bytes, tokens=budget
+        )
         check_memory(facts.weights_bytes + kept)
         started = time.perf_counter_ns()
         self._open(facts, threads=threads_of(asked.get("threads")), provider=provider)
         tokenizer = _tokenizer(facts, trust=trusted(model, Settings()))
         loaded = time.perf_counter_ns()
-        budget = asked.get("batch_tokens", model_memory.TOKENS_AT_ONCE)
         self._try(facts, tokenizer, budget=budget, kept_bytes=kept)
         used = EngineUsed(
             name="onnx", version=onnxruntime.__version__, dtype=facts.dtype, max_len=self._max_len, batch=f"{budget} tokens",

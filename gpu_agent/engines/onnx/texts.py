@@ -16,7 +16,7 @@ from gpu_agent.engines.own_settings import PLAIN, check_own
 from gpu_agent.engines.stops import Stops
 from gpu_agent.engines.thinking import Thought
 from gpu_agent.engines.written import DEFAULTS, Prompt, Text, Written
-from infra.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
+from streams.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
 
 AT_ONCE: Final = TOKENS_AT_ONCE // TOKENS_PER_SLOT
 # Texts are begun while this share of the rows, or more, is free.

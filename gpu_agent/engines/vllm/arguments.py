@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra import model_memory
 from infra.adapters import CONFIG
 from infra.model_files import read_json
 from infra.models import ModelFacts
 from schemas.requests import ModelRef
+from streams import model_memory
 from streams.engines import read_options
 from streams.errors import Invalid
 
@@ -75,7 +75,9 @@ def _on_cpu(facts: ModelFacts, options: Asked, *, max_len: int) -> dict[str, Any
     per_token = facts.kv_bytes_per_token
     if not per_token:
         return found | {"kv_cache_memory_bytes": model_memory.LEAST_SLOTS_BYTES}
-    most = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=facts.weights_bytes) // per_token
+    tokens = options.batch_tokens or model_memory.TOKENS_AT_ONCE
+    kept = model_memory.kv_bytes(per_token=per_token, max_len=max_len, weights_bytes=facts.weights_bytes, tokens=tokens)
+    most = kept // per_token
     blocks = -(-max(most, max_len + 1) // CPU_BLOCK) + 1  # vLLM keeps one for itself
     return found | {"kv_cache_memory_bytes": blocks * CPU_BLOCK * per_token}
 

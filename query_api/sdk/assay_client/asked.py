@@ -52,6 +52,10 @@ class Terms(TypedDict, total=False):
     """fail over a request that the model's window would truncate"""
     model_licences: Sequence[str]
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
+    data_licences: Sequence[str]
+    """SPDX ids: a task whose data are under any other licence is refused; none: all are taken"""
+    non_commercial: bool
+    """take data whose licence is for non-commercial use alone, which are refused else"""
     adaptive: int | None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     audit_of: str | None

@@ -473,7 +473,7 @@ class ExternalTold(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"]
     """whether more or less of it is better"""
     reference: float | None
@@ -1024,6 +1024,28 @@ class Phrase(Shape):
     value: str | int | list[str]
     suggested: bool
     """nobody asked for it in so many words"""
+
+
+class Placement(Shape):
+    """
+    Where a run's model goes, as it was chosen when the run was planned (streams/placing.py).
+
+    `device`: cpu, cuda or mps; `devices` of one agent, 0 for its own memory; `tp` and `pp`: over how many of them layers, and the numbers
+    in a layer, are spread. `batch_tokens` go through at once; `needed_bytes` on all the devices together. `capabilities`: what else an
+    agent must have. `agents`: who could run it so. `reasons`: what fits whom, and why not, in words.
+    """
+
+    device: str
+    dtype: str
+    needed_bytes: int
+    batch_tokens: int
+    devices: int = 0
+    tp: int = 1
+    pp: int = 1
+    quantisation: str | None = None
+    capabilities: list[str] = []
+    agents: list[str] = []
+    reasons: list[str] = []
 
 
 class PredictedFigure(Shape):
@@ -2458,7 +2480,7 @@ class RunPage(Shape):
 
 class RunParity(Shape):
     """
-    A run held to the reference: in what it was run differently, its quality, and its speed, energy and cost.
+    A run held to the reference: in what it was run differently, its quality, and its speed, memory, energy and cost.
 
     `verdict` is of its task, or of all joined where it shares several. `speed_run` and `reference_speed_run` are those whose speed is told.
     """
@@ -2728,6 +2750,10 @@ class Batch(Shape):
     """fail over a request that the model's window would truncate"""
     model_licences: list[str] = []
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
+    data_licences: list[str] = []
+    """SPDX ids: a task whose data are under any other licence is refused; none: all are taken"""
+    non_commercial: bool = False
+    """take data whose licence is for non-commercial use alone, which are refused else"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     audit_of: AuditOf | None = None
@@ -2955,6 +2981,10 @@ class Submission(Shape):
     """fail over a request that the model's window would truncate"""
     model_licences: list[str] = []
     """SPDX ids: a model under any other licence is refused; none: all are taken"""
+    data_licences: list[str] = []
+    """SPDX ids: a task whose data are under any other licence is refused; none: all are taken"""
+    non_commercial: bool = False
+    """take data whose licence is for non-commercial use alone, which are refused else"""
     adaptive: int | None = None
     """ask so many documents of each task, and estimate the whole by other models' runs; null: it asks all"""
     audit_of: AuditOf | None = None
@@ -3030,8 +3060,12 @@ class Run(Shape):
     """the commit that a hub's model is pinned to"""
     licence: str | None
     """the model's, as its card names it; null where it does not"""
+    data_licences: list[str]
+    """those of its tasks' data, as far as they are known"""
     origin: Origin | None
     """null where its model is from no hub, or not loaded yet"""
+    placement: Placement | None
+    """where its model goes; null where no agent was known as it was planned, or the model has no files"""
     waits_code: str | None
     """no-dispatcher, no-agent, no-fit, busy or retry"""
     jobs_ahead: int | None

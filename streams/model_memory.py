@@ -23,10 +23,10 @@ def scored_at_once(vocabulary: int, itemsize: int) -> int:
     return max(1, LOGITS_BYTES // max(1, vocabulary * itemsize))
 
 
-def activation_bytes(*, widest: int, vocabulary: int, itemsize: int) -> int:
-    """A pack on its way through the model: the tokens' activations, and the logits of those that are scored."""
-    logits = min(TOKENS_AT_ONCE, scored_at_once(vocabulary, itemsize)) * vocabulary * itemsize
-    return TOKENS_AT_ONCE * NUMBERS_PER_WIDTH * widest * itemsize + logits
+def activation_bytes(*, widest: int, vocabulary: int, itemsize: int, tokens: int = TOKENS_AT_ONCE) -> int:
+    """A pack of so many tokens on its way through the model: their activations, and the logits of those that are scored."""
+    logits = min(tokens, scored_at_once(vocabulary, itemsize)) * vocabulary * itemsize
+    return tokens * NUMBERS_PER_WIDTH * widest * itemsize + logits
 
 
 def slots_bytes(weights_bytes: int) -> int:
@@ -37,7 +37,7 @@ def slots_bytes(weights_bytes: int) -> int:
     return max(LEAST_SLOTS_BYTES, weights_bytes)
 
 
-def kv_bytes(*, per_token: int, max_len: int, weights_bytes: int) -> int:
-    """Keys and values at most: of one text of the model's whole length, or of all that may be under way."""
-    most = per_token * max_len * (TOKENS_AT_ONCE // TOKENS_PER_SLOT)
+def kv_bytes(*, per_token: int, max_len: int, weights_bytes: int, tokens: int = TOKENS_AT_ONCE) -> int:
+    """Keys and values at most: of one text of the model's whole length, or of all that may be under way with so many tokens at once."""
+    most = per_token * max_len * (tokens // TOKENS_PER_SLOT)
     return max(per_token * max_len, min(most, slots_bytes(weights_bytes)))

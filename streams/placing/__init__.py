@@ -1,0 +1,1 @@
+"""Where a run's model goes, chosen when the run is planned."""
