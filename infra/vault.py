@@ -14,7 +14,7 @@ from schemas.trust import DeadLettered
 from streams.errors import Invalid
 from streams.quality.scores import Key, Opened, Sample
 from streams.trust import sealing
-from streams.trust.privacy import PRIVATE, told
+from streams.trust.privacy import PRIVATE, texts_of, told
 
 E = TypeVar("E", bound=Event)
 
@@ -30,7 +30,7 @@ class Vault:
 
         Who has none, and only says what went wrong, says it without words that may quote.
         """
-        if event.visibility != PRIVATE or event == (bare := told(event)):
+        if event.visibility != PRIVATE or all(map(sealing.is_sealed, texts_of(event).values())):
             return event
         try:
             return sealing.sealed(event, self.keys.current(event.organisation_id))
@@ -39,9 +39,9 @@ class Vault:
                 raise
             match event:
                 case DeadLettered():
-                    return _of_origin(event, bare)
+                    return _of_origin(event, told(event))
                 case RunChanged(plan=None):
-                    return bare
+                    return told(event)
             raise
 
     def check(self, event: Event) -> None:

@@ -180,6 +180,16 @@ def test_who_has_no_master_key_says_what_went_wrong_without_its_words(tmp_path: 
         assert vault.named("sha", organisation="o", visibility=visibility) == "sha"
 
 
+def test_who_has_no_master_key_passes_on_what_is_sealed(tmp_path: Path) -> None:
+    """As the dispatcher does with jobs; it cannot open them."""
+    sealed = Vault(settings(tmp_path, master_key=FIRST)).sealed(letter())
+    keyless = Vault(settings(tmp_path, kafka="kafka.example.org:9092"))
+    assert keyless.sealed(sealed) == sealed != letter()
+    with pytest.raises(Unavailable, match="and here is none"):
+        keyless.opened(sealed)
+    assert Vault(settings(tmp_path, master_key=FIRST)).opened(sealed) == letter()
+
+
 def test_a_new_master_key_is_one(tmp_path: Path) -> None:
     """As a file takes it; no two are alike."""
     (tmp_path / "m").write_text(new_master())
