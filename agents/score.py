@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.app import consume
 from agents.care import LONGEST_TOLD, give_up
@@ -126,7 +126,15 @@ class Scorer:
             except Exception as error:  # noqa: BLE001  # one answer's: it is told, and its run does not wait for it
                 outcomes[number] = Scored(0, (), f"scoring it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD], broke=True)
         outcomes |= dict(zip(work, await self._run(list(work.values())), strict=True))
-        return [outcomes[number] for number in range(len(answers))]
+        return [await self._named(answered, outcomes[number]) for number, answered in enumerate(answers)]
+
+    async def _named(self, answered: SampleAnswered, outcome: Scored) -> Scored:
+        """The outcome with its passage called as the log may tell it: of a private build by no hash of that text."""
+        if outcome.cluster is None:
+            return outcome
+        built = await self._built(answered.build_id)
+        name = self._log.vault.named(outcome.cluster, organisation=built.organisation_id, visibility=built.visibility)
+        return replace(outcome, cluster=name)
 
     async def _run(self, work: list[ToScore]) -> list[Scored]:
         if not work:
