@@ -69,6 +69,7 @@ class Attempt:
     async def _run_whole(self) -> None:
         """Runs the job; what it holds is its sender's, and may be anything. Raises: Permanent, Temporary; a fault of ours is neither."""
         try:
+            self.job = self._log.vault.opened(self.lease).job or self.job
             await self._run()
         except OF_DATA as error:
             frames_of(error)
@@ -83,13 +84,7 @@ class Attempt:
         if self.job.kind == "answer" and self.job.build is not None:
             await self._answer_all(self.job.build)
         elif self.job.kind == "perf" and self.job.workload is not None:
-            measuring = Measuring(
-                self._log.vault.opened(self.lease).job or self.job,
-                log=self._log,
-                engines=self._engines,
-                attempt=self.lease.attempt,
-                header=self._header,
-            )
+            measuring = Measuring(self.job, log=self._log, engines=self._engines, attempt=self.lease.attempt, header=self._header)
             async for counts in measuring.run(self.job.workload):
                 self._counts = counts
                 if time.monotonic() - self._reported_s > REPORT_EVERY_S:

@@ -7,11 +7,11 @@ dead letters as they are shown) goes through `told` first; hence no table, page 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from schemas.builds import TaskBuilt
+from schemas.builds import BuiltRequest, TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.jobs import Job
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart, Traced
+from schemas.requests import Chat, EvaluationRequested, Generation, TaskChoice, TaskPart, Traced
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import AccessChanged, DeadLettered
@@ -26,6 +26,9 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
     TaskChoice: ("definition",),
     TaskPart: ("text",),
+    Generation: ("json_text",),
+    BuiltRequest: ("generation_json",),
+    Job: ("generation_json",),
     Traced: ("text",),
     TaskBuilt: ("config_json", "questions"),
     Answer: ("error",),
@@ -44,7 +47,7 @@ OURS: Final = frozenset({
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
 # No text of the client's; "model" is the tokenizer's own template, the last are our words.
-NOBODYS: Final = (None, "", b"", "model", PASSED)
+NOBODYS: Final = (None, "", b"", "{}", "model", PASSED)
 E = TypeVar("E", bound=Event)
 # Whose a text is: an event, by its type and what its id is made from, or the job that it carries, which is the same in plan and lease.
 Owner = tuple[object, ...]

@@ -154,13 +154,16 @@ def test_a_job_opens_in_its_lease_as_in_its_plan() -> None:
     job: dict[str, Any] = {
         "run_id": run_named("r"), "job_id": f"{run_named('r')}/t/0/0", "kind": "answer", "pool": "p", "submitter": "s",
         "organisation_id": "local", "priority": 0, "model": {"uri": "m"}, "engine": {}, "chat": {"system": SECRET},
+        "generation_json": f'{{"until": ["{SECRET}"]}}',
     }  # fmt: skip
     about = {"occurred_us": 1, "producer": STAMP, "visibility": PRIVATE, "run_id": job["run_id"], "pool": "p"}
     planned = sealed(JobPlanned.model_validate(about | {"job_id": job["job_id"], "job": job}), KEY)
     lease = JobReleased.model_validate(about | {"job_id": job["job_id"], "job": planned.job, "term": 1, "kind": "release"})
     assert sealed(lease, KEY) == lease
     found = opened(lease, keys).job
-    assert found is not None and found.chat.system == SECRET
+    assert (
+        SECRET not in repr(lease) and found is not None and (found.chat.system, found.generation_json) == (SECRET, job["generation_json"])
+    )
     other = f"{run_named('r')}/t/0/256"
     with pytest.raises(Permanent):
         opened(lease.model_copy(update={"job_id": other, "job": planned.job.model_copy(update={"job_id": other})}), keys)
