@@ -1,19 +1,25 @@
 """The keys of private texts: one an organisation, wrapped by a master key, gone for good when it is forgotten."""
 
+import asyncio
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from infra.forgetting import forget
+from infra.kafka import Log
 from infra.settings import Settings
 from infra.text_keys import TextKeys, masters, new_master
 from infra.vault import Vault
+from query_api.cli import forgetting
 from schemas.event import Producer
 from schemas.runs import RunChanged
 from schemas.trust import DeadLettered
 from streams.errors import Invalid, NotFound, Permanent, Unavailable
 from streams.trust.privacy import PRIVATE, WITHHELD
+from tests.in_memory import InMemory
 from tests.runs import run_named
 
 FIRST, SECOND = "11" * 32, "22" * 32
@@ -194,3 +200,48 @@ def test_a_new_master_key_is_one(tmp_path: Path) -> None:
     """As a file takes it; no two are alike."""
     (tmp_path / "m").write_text(new_master())
     assert len(masters(settings(tmp_path, master_key_file=tmp_path / "m"))) == 1 and new_master() != new_master()
+
+
+def test_what_is_forgotten_is_said_once_for_each_key(tmp_path: Path) -> None:
+    """What was wrapped under which key, who asked and when; asked again, the same."""
+    log, given = InMemory(), settings(tmp_path, master_key=FIRST)
+    log.vault = Vault(given)
+    key, made = log.vault.keys.current("acme"), log.vault.keys.every()[0]
+    (said,) = asyncio.run(forget(cast("Log", log), "acme", by="ann", reason="asked for"))
+    assert (said.organisation, said.organisation_id, said.text_key, said.by, said.reason) == (
+        "acme",
+        "acme",
+        key.key_id,
+        "ann",
+        "asked for",
+    )
+    assert (said.master_key, said.made_us) == (masters(given)[0].master_id, made.made_us)
+    assert said.wrapped_sha256 == hashlib.sha256(bytes.fromhex(made.wrapped)).hexdigest()
+    assert said.occurred_us > made.made_us
+    log.vault.keys.current("acme")
+    first, second = asyncio.run(forget(cast("Log", log), "acme", by="bob", reason=""))
+    assert first == said and (second.text_key, second.by) == (f"{key.key_id[:-1]}2", "bob")
+    assert [record.event for records in log.records.values() for record in records] == [said, first, second]
+
+
+def test_the_command_line_asks_before_it_destroys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names what would go. It lists, rewraps and makes keys."""
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path))
+    monkeypatch.setenv("ASSAY_MASTER_KEY", FIRST)
+    key = TextKeys(Settings()).current("acme")
+    with pytest.raises(Invalid, match=f"this destroys {key.key_id} of acme, for ever: say --yes"):
+        forgetting.forget("acme", reason="r", by="ann")
+    with pytest.raises(Invalid, match="--by has 200 characters at most"):
+        forgetting.forget("acme", reason="r", by="a" * 201, yes=True)
+    assert TextKeys(Settings()).of(key.key_id) == key
+    monkeypatch.setenv("ASSAY_MASTER_KEY", f"{SECOND}\n{FIRST}")
+    forgetting.rewrap(as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1}
+    forgetting.texts(as_json=True)
+    (told,) = json.loads(capsys.readouterr().out)["keys"]
+    assert (told["organisation"], told["text_key"], told["forgotten"]) == ("acme", key.key_id, None)
+    assert told["master_key"] == masters(settings(tmp_path, master_key=SECOND))[0].master_id
+    forgetting.master()
+    assert len(bytes.fromhex(capsys.readouterr().out)) == 32
