@@ -27,7 +27,7 @@ from tests.faults import PROCESSES, Stack, faulty
 from tests.flow import get, request
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
 MARKER = "xylograph"
 SAMPLES, BROKEN = 12, 5
 # Prompts, examples, targets, system text, template and answers hold the marker; BLEU keeps texts for its aggregate; an answer that ends
