@@ -17,9 +17,9 @@ WORKERS ?= 2
 MILLIONS ?= 1
 INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
-not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm $(here)
+not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm and not mlx and not tensorflow $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -96,7 +96,7 @@ bench-decide: setup ## Recommendations held to a planted world: right choices, c
 bench-predict: setup ## Predictions held to models and machines that were left out: coverage, errors beside the roofline's
 	$(bin)/python -m benchmarks.predict
 
-bench-truth: setup ## Our load generator, AIPerf and GuideLLM against a server of known delays: reported minus true (25 minutes, gigabytes once)
+bench-truth: setup ## Our load generator, AIPerf and GuideLLM against a server of known delays: reported beside true (20 minutes, gigabytes once)
 	$(bin)/python -m benchmarks.truth
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)
@@ -121,6 +121,14 @@ test-images: setup ## The images' own commands, run in a clean folder
 test-vllm: setup ## Engine vllm, installed in an environment of its own (some 3 GB), beside engine transformers
 	$(bin)/assay engine install vllm
 	$(bin)/pytest -m vllm
+
+test-mlx: setup ## Engine mlx, installed in an environment of its own (some 0.5 GB), beside engine transformers
+	$(bin)/assay engine install mlx
+	$(bin)/pytest -m mlx
+
+test-tensorflow: setup ## Engine tensorflow, installed in an environment of its own (some 2 GB), beside engine transformers
+	$(bin)/assay engine install tensorflow
+	$(bin)/pytest -m tensorflow
 
 sbom: setup ## What each image contains, by its lock, as CycloneDX: dist/sbom/api.cdx.json, agents.cdx.json and gpu_agent.cdx.json
 	mkdir -p dist/sbom

@@ -58,9 +58,9 @@ def _release(decision: Release, *, term: int) -> JobReleased:
 
 def delayed(delay: Delay, pool: Pool, *, term: int) -> RunDelayed:
     """The event that says what a run waits for now."""
-    reason, sequence = delay.reason, pool.delays.next_sequence()
+    reason, sequence, run = delay.reason, pool.delays.next_sequence(), pool.runs[delay.run_id]
     return RunDelayed(
         occurred_us=now_us(), producer=producer(SERVICE), run_id=delay.run_id, term=term, sequence=sequence,
-        organisation_id=pool.runs[delay.run_id].organisation_id, pool=pool.name, reason_code=reason.code if reason else None,
+        organisation_id=run.organisation_id, visibility=run.visibility, pool=pool.name, reason_code=reason.code if reason else None,
         waits_for=reason.waits_for if reason else None, ahead=reason.ahead if reason else None,
     )  # fmt: skip

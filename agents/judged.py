@@ -19,6 +19,7 @@ from streams.quality import judging
 from streams.runs import step
 from streams.topics import ANSWERS, RUNS
 from streams.trust.stretches import run_of_key
+from streams.trust.visibility import Seen
 
 # Answers are looked for from this long before their run was planned, for the clocks of two machines differ.
 BEFORE_US = 3600 * 10**6
@@ -53,13 +54,13 @@ class Judging:
         self._log = log
         self._builds = builds
 
-    async def _over(self, run_id: str) -> Run:
-        """The run, which must be over. Raises: Invalid, where there is nothing to judge (yet)."""
+    async def _over(self, run_id: str, seen: Seen) -> Run:
+        """The run, which must be over. Raises: Invalid, where there is nothing to judge (yet), or nothing that may be seen."""
         state, run = None, None
         async with aclosing(self._log.of_key(RUNS, run_id.encode())) as records:
             async for record in records:
                 event = record.event
-                if isinstance(event, RunChanged) and event.run_id == run_id:
+                if isinstance(event, RunChanged) and event.run_id == run_id and seen.takes(event):
                     state = step(state, event.state)
                     if event.plan is not None and run is None:
                         run = Run(run_id, self._log.vault.opened(event).plan or event.plan, record.written_us, event.visibility)
@@ -71,7 +72,8 @@ class Judging:
 
     async def judged(self, request: EvaluationRequested) -> Judged:
         """What a judging request comes to. Raises: Invalid, where there is nothing to judge (yet)."""
-        runs = [await self._over(run_id) for run_id in (request.parent_run, request.against_run) if run_id is not None]
+        seen = Seen(request.organisation_id)
+        runs = [await self._over(run_id, seen) for run_id in (request.parent_run, request.against_run) if run_id is not None]
         for run in runs:
             judging.check_visibility(request, run.run_id, run.visibility)
         answers = [await self._answers(run) for run in runs]

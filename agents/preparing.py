@@ -34,7 +34,7 @@ from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import adaptive, judging, matching, pins, skipping, stopping
-from streams.speed import workloads
+from streams.speed import rules, workloads
 from streams.trust.privacy import has_own_dress, of_build
 
 T = TypeVar("T")
@@ -265,7 +265,7 @@ def _plan(
         perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
-            *remarks, *(told for one in prepared for told in _warnings(one)),
+            *rules.said(request.labels), *remarks, *(told for one in prepared for told in _warnings(one)),
             *stopping.told_of(request.stopping, [one.planned for one in prepared]),
             *adaptive.told_of(request.adaptive, [one.planned for one in prepared]),
         ),

@@ -60,7 +60,8 @@ def _rankings(board_of: Chosen, board: Board) -> Iterator[RankingChanged]:
     parts = [board.rows[first : first + ROWS_A_PART] for first in range(0, len(board.rows), ROWS_A_PART)] or [()]
     for part, rows in enumerate(parts):
         yield RankingChanged(
-            occurred_us=latest.latest_us, producer=producer("agents.rank"), organisation_id=latest.organisation_id, board=board.name,
+            occurred_us=latest.latest_us, producer=producer("agents.rank"), organisation_id=latest.organisation_id,
+            visibility=latest.visibility, board=board.name,
             version=board.version, tasks=board.tasks, runs=tuple(row.run_id for row in rows), inputs_digest=board.digest,
             provisional=False, rows=rows, part=part, parts=len(parts),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from streams.errors import Invalid
 from streams.runs import step
 from streams.topics import JOBS_PLANNED, RUNS, STOPS
 from streams.trust import again
+from streams.trust.visibility import Seen
 
 Bring = Callable[[EvaluationRequested], Awaitable[tuple[EvaluationRequested, ModelFacts | None]]]
 
@@ -38,7 +39,7 @@ async def _audited(log: Log, request: EvaluationRequested) -> Plan:
     planned: RunChanged | None = None
     async with aclosing(log.of_key(RUNS, str(request.audit_of).encode())) as records:
         async for record in records:
-            if isinstance(record.event, RunChanged):
+            if isinstance(record.event, RunChanged) and Seen(request.organisation_id).takes(record.event):
                 change = log.vault.opened(record.event)
                 state = step(state, change.state)
                 planned = planned or (change if change.plan else None)

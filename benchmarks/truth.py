@@ -1,20 +1,25 @@
 """What load generators report beside what is true, over rates up to what they can send: ours, AIPerf and GuideLLM in turn.
 
-    python -m benchmarks.truth [--clients assay,aiperf,guidellm] [--rates 25,50,…] [--seconds N] [--tokens N] [--repeats N]
+    python -m benchmarks.truth [--clients assay,aiperf,guidellm] [--rates 50,200] [--seconds N] [--tokens N] [--rounds N]
 
-All offer the same load, evenly, to the server of known delays, which runs before all else where the system lets it; no core sleeps. The
-truth is what it really sent, and when, from each request's first byte there; of each client by its own definition of a latency. A row in
-which the server itself was more than 0.2 ms late (p99) is void, and says so. A figure is accurate where every p95 is within 5 % of the
-truth, nothing is lost, and the rate was kept. A client climbs no further in a round once two rows in turn were not. Writes
-results/truth.json. The peers' environments are made at the first start (gigabytes). It wants a machine that nobody else uses.
+All offer the same load, evenly, to the exact server of known delays (tests/delays/exact.py), which runs before all else where the system
+lets it; no core sleeps. The truth is what it really sent, and when, from each request's first byte there; of each client by its own
+definition of a latency. A row in which the server itself was more than 0.2 ms late (p99) is void, says so, and is tried once more. A row is
+accurate where every p95 is within 5 % of the truth, nothing is lost, and the rate was kept.
+
+In a round the clients take turns. Each has the rates that all have, and then looks for its own highest accurate one, on a ladder whose
+steps are 15 %: by halves, in later rounds from the one before. Writes results/truth.json. The peers' environments and a compiler are made
+at the first start (gigabytes). It wants a machine that nobody else uses.
 """
 
 import argparse
 import itertools
+import math
 import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -30,15 +35,18 @@ from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
 from tests.conftest import tied
+from tests.delays.exact import exact_delays
 from tests.delays.record import Sent, lateness_ns, p99_ns, void
-from tests.delays.running import Server, known_delays
+from tests.delays.running import Server
 
-RATES = (25, 50, 100, 150, 200, 300, 400, 500, 750, 1000, 1500)
+RATES = (50.0, 200.0)
+LADDER = tuple(float(round(10 * 1.15**step)) for step in range(37))  # 10 to 1,532 a second
 MODEL = "known?ttft_ms=50&itl_ms=10&jitter=0.2"
 # The aims: at 50 requests/s × 32 tokens; and what still counts as accurate at any rate.
 AIM_RATIO, AIM_MS, ACCURATE, KEPT = 0.01, 0.2, 0.05, 0.95
-LATENCIES = ("ttft", "itl", "e2e")
-WARMUP = 2
+LATENCIES, TOLD = ("ttft", "itl", "e2e"), ("mean", "p95")
+WARMUP, SPARE = 2, 1000  # requests before the load: our own; and room for those of others
+TRIES, SECONDS, MINUTES = 2, 5.0, 20.0
 Client = Callable[[Offered, Path], Reported]
 
 
@@ -86,7 +94,7 @@ def row(client: str, offered: Offered, reported: Reported, sent: Sequence[Sent])
     kept = (len(began) - 1) / ((began[-1] - began[0]) / 1e9) / offered.rate
     lost = len(sent) - reported.requests, sum(sum(one.tokens) for one in sent) - reported.tokens
     whole = lost == (0, 0) and len(sent) == offered.requests and kept >= KEPT
-    aimed = [(found[name][share], AIM_MS if name != "itl" else 0.0) for name in LATENCIES for share in ("mean", "p95")]
+    aimed = [(found[name][share], AIM_MS if name != "itl" else 0.0) for name in LATENCIES for share in TOLD]
     return {
         "client": client, "rate_per_s": offered.rate, "requests": len(sent), "lost_requests": lost[0], "lost_tokens": lost[1],
         "kept_ratio": kept, "latencies": found, "server_late_p99_ms": (p99_ns(lateness_ns(sent)) or 0) / 1e6, "void": void(sent),
@@ -122,31 +130,68 @@ def measured(server: Server, client: str, offered: Offered, folder: Path) -> dic
     return row(client, offered, reported, sent) | (own(told) if told else {})
 
 
-def climb(server: Server, given: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """A row for each rate and client of each round, in turn, up to where a client is accurate no more."""
-    for repeat in range(given.repeats):
-        missed = dict.fromkeys(given.clients, 0)
-        for rate in given.rates:
-            offered = Offered(server.url, MODEL, rate, round(rate * given.seconds), given.tokens)
-            for client in [name for name, so_often in missed.items() if so_often < 2]:
-                told = {"round": repeat, **measured(server, client, offered, folder)}
-                print("  ".join(f"{name} {value}" for name, value in flat(told).items()), flush=True)
-                missed[client] = 0 if told["accurate"] or told["void"] else missed[client] + 1
-                yield told
+def next_rate(rows: Sequence[Mapping[str, Any]], rates: Sequence[float], *, near: float | None = None) -> float | None:
+    """At what rate a client is asked next, after its rows of a round: those that all have, then between what was accurate and what not.
+
+    `near`: the highest of the round before, from which steps go up or down; without, by halves. None: its highest is found. A rate above
+    one that was not accurate is not either, unless it was seen to be.
+    """
+    tried = [one["rate_per_s"] for one in rows]
+    for rate in rates:
+        if rate not in tried:
+            return rate
+    good = max((one["rate_per_s"] for one in rows if one["accurate"]), default=0.0)
+    bad = min((rate for rate in tried if rate > good), default=math.inf)
+    between = [rate for rate in LADDER if good < rate < bad]
+    if not between:
+        return None
+    return between[len(between) // 2] if near is None else min(between, key=lambda rate: abs(rate - near))
+
+
+def take_turns(server: Server, given: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
+    """A row for each rate and client of each round, in turn, until each client's highest accurate rate is found.
+
+    A round is not begun where the longest before it would take more time than there is.
+    """
+    end_s, longest_s = time.monotonic() + 60 * given.minutes, 0.0
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for number in range(given.rounds):
+        if (began_s := time.monotonic()) + longest_s > end_s:
+            return
+        near = {name: max((one["rate_per_s"] for one in of if one["accurate"]), default=LADDER[0]) for name, of in rows.items()}
+        rows = {name: [] for name in given.clients}
+        while asked := {name: rate for name, of in rows.items() if (rate := next_rate(of, given.rates, near=near.get(name))) is not None}:
+            for client, rate in asked.items():
+                offered = Offered(server.url, MODEL, rate, round(rate * given.seconds), given.tokens)
+                for _ in range(TRIES):
+                    told = {"round": number, **measured(server, client, offered, folder)}
+                    print("  ".join(f"{name} {value}" for name, value in flat(told).items()), flush=True)
+                    yield told
+                    if not told["void"]:
+                        break
+                # What was void again is not known to be accurate.
+                rows[client].append(told | {"accurate": told["accurate"] and not told["void"]})
+        longest_s = max(longest_s, time.monotonic() - began_s)
 
 
 def flat(told: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without its depths."""
+    """A row without its depths: what was told, as times of what is true."""
     found = told.get("latencies", {})
-    off = {
-        f"{name}_{share}_off_ms": round(found[name][share]["off_ms"], 3) if found else None
-        for name in LATENCIES
-        for share in ("mean", "p95")
-    }
+    times = {f"{name}_{share}": round(1 + found[name][share]["ratio"], 4) if found else None for name in LATENCIES for share in TOLD}
     names = ("lost_tokens", "kept_ratio", "pacing_p99_ms", "server_late_p99_ms")
     rest = {name: round(value, 3) if isinstance(value := told.get(name), float) else value for name in names}
     marks = {name: bool(told[name]) for name in ("accurate", "within_aim", "void")}
-    return {name: told[name] for name in ("round", "client", "rate_per_s")} | off | rest | marks
+    return {name: told[name] for name in ("round", "client", "rate_per_s")} | times | rest | marks
+
+
+def typical(rows: Sequence[Mapping[str, Any]], rate: float) -> dict[str, dict[str, float]]:
+    """What each client tells at one rate, as times of what is true: medians over the rounds, of rows that are not void."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for one in rows:
+        if one["rate_per_s"] == rate and "latencies" in one and not one["void"]:
+            for name, share in itertools.product(LATENCIES, TOLD):
+                found.setdefault(one["client"], {}).setdefault(f"{name}_{share}", []).append(1 + one["latencies"][name][share]["ratio"])
+    return {client: {name: median(values) for name, values in of.items()} for client, of in found.items()}
 
 
 def tops(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
@@ -177,23 +222,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = ("assay", "aiperf", "guidellm")
     parser.add_argument("--clients", type=lambda text: tuple(text.split(",")), default=names, help=f"of {', '.join(names)}, by commas")
-    parser.add_argument("--rates", type=lambda text: tuple(map(float, text.split(","))), default=RATES, help="requests/s, by commas")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rates", type=lambda text: tuple(map(float, text.split(","))), default=RATES, help="all clients', in requests/s")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--tokens", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="no round is begun that would end later")
     given = parser.parse_args()
     if unknown := set(given.clients) - set(names):
         parser.error(f"no such client: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     for client in set(given.clients) - {"assay"}:
         program(client)
-    with tempfile.TemporaryDirectory() as folder, awake(), known_delays(real_time=True) as server:
-        rows = list(climb(server, given, Path(folder)))
+    most = round(max(*given.rates, *LADDER) * given.seconds) + SPARE
+    with tempfile.TemporaryDirectory() as folder, awake(), exact_delays(MODEL, tokens=given.tokens, requests=most) as server:
+        rows = list(take_turns(server, given, Path(folder)))
     best = tops(rows)
     mine = best.get("assay")
     ratios = {name: mine / top for name, top in best.items() if name != "assay" and top and mine}
     write("truth", {
         "model": MODEL, "tokens": given.tokens, "seconds": given.seconds, "rows": rows, "accurate_up_to_per_s": best,
-        "times_as_far_as": ratios,
+        "times_as_far_as": ratios, "told_as_times_of_true": {f"{rate:g}": typical(rows, rate) for rate in given.rates},
     })  # fmt: skip
     void_rows = sum(bool(one["void"]) for one in rows)
     show(f"Reported minus true; {void_rows} of {len(rows)} rows are void; accurate up to {best} requests/s", [*map(flat, rows)])

@@ -62,7 +62,8 @@ class _Readings:
     def __init__(self, log: Log, meters: list[Read], *, job: Job, attempt: int, agent_id: str, idle_w: Mapping[Name, float]) -> None:
         self._log, self._meters, self._idle_w = log, meters, idle_w
         self._about = {
-            "producer": producer("gpu_agent"), "organisation_id": job.organisation_id, "agent_id": agent_id, "host": socket.gethostname(),
+            "producer": producer("gpu_agent"), "organisation_id": job.organisation_id, "visibility": job.visibility,
+            "agent_id": agent_id, "host": socket.gethostname(),
             "boot_id": boot_id(), "jobs_active": (job.job_id,), "attempts": (attempt,),
         }  # fmt: skip
         self._taken: list[ResourceRead] = []

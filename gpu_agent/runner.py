@@ -26,7 +26,7 @@ from gpu_agent.workloads.drive import checked, drive
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
-from infra.addresses import check_asked
+from infra.addresses import Askable
 from infra.credentials import CREDENTIAL, key_of
 from infra.engine_environments import runnable
 from infra.hanging import LOOKS, Bringing, Doing
@@ -176,9 +176,10 @@ class Engines:
         """
         task, process = asyncio.ensure_future(loading), self._process
         # A server's time is limited where it is asked.
-        doing = None if process is None or is_elsewhere(engine) else Doing(process.pid)
+        every_s = self._load_hang_s / LOOKS
+        doing = None if process is None or is_elsewhere(engine) else Doing(process.pid, every_s)
         try:
-            while not (await asyncio.wait([task], timeout=self._load_hang_s / LOOKS if doing else None))[0]:
+            while not (await asyncio.wait([task], timeout=every_s if doing else None))[0]:
                 if process and doing and doing.idle_s() > self._load_hang_s:
                     self._left[uri] = process
                     raise self._hangs(uri, engine)
@@ -323,9 +324,10 @@ class _Server:
     def measure(self, workload: Workload, model: ModelRef, drawn: Drawn, credential: str | None) -> Iterator[Timed]:
         if workload.url is None:
             return checked(drive(workload, self._stream, seed=drawn.seed, first=drawn.first))
-        check_asked(workload.url)
+        asks = Askable.of()
+        asks.check(workload.url)
         key = key_of(credential, workload.url)
-        target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key)
+        target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key, asks=asks)
         return checked(load(workload, target, seed=drawn.seed, first=drawn.first))
 
     def _stream(self, planned: Planned) -> Iterator[int]:

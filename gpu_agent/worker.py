@@ -157,7 +157,8 @@ class Worker:
             await self._log.publish(self._environment)
 
     def _machine(self) -> EnvironmentSeen:
-        return environment(self._settings.organisation, region=self._settings.region, engines=self._installed)
+        told = self._settings
+        return environment(told.organisation, region=told.region, engines=self._installed, image=told.container_digest)
 
     async def _work(self, attempt: Attempt) -> None:
         started = time.perf_counter()

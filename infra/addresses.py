@@ -1,17 +1,28 @@
-"""What addresses are: whether this machine alone reaches them; whether an agent asks them, of those that requests name.
+"""What addresses are: whether this machine alone reaches them; which are asked, of those that requests name.
 
-It does not ask where machines are told about themselves: clouds answer there, to whoever asks from the machine, with its credentials.
-Source: RFC 3927 (169.254.0.0/16), RFC 4291, 2.5.6 (fe80::/10); AWS's fd00:ec2::254, which is of no such range.
+Nobody asks where machines are told about themselves: clouds answer there, to whoever asks from the machine, with its credentials. This
+machine's own addresses are asked only where whoever asks for runs may do all here anyway, or a setting says so: behind them stand the log's
+registry and the database. A name is looked up twice, before a request and by who connects, and may mean another address then: so what was
+connected to is held to the same, before anything is sent.
+
+Sources: RFC 3927 (169.254.0.0/16), RFC 4291, 2.5.6 (fe80::/10), RFC 6052 (64:ff9b::/96); and the addresses of metadata that are of no such
+range: AWS's fd00:ec2::254, Google's fd20:ce::254, Alibaba's 100.100.100.200, Oracle's 192.0.0.192.
 """
 
 import socket
-from ipaddress import IPv6Address, ip_address
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
 from urllib.parse import urlsplit
 
+from infra.settings import Settings
 from streams.errors import Invalid
 
-METADATA: Final = frozenset({ip_address("fd00:ec2::254")})
+METADATA: Final = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "192.0.0.192")))
+TRANSLATED: Final = IPv6Network("64:ff9b::/96")
+CONNECTED: Final = "connection.connect_tcp.complete"  # httpcore's name of the moment
+Address = IPv4Address | IPv6Address
 
 
 def is_loopback(address: str) -> bool:
@@ -23,17 +34,68 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def check_asked(url: str) -> None:
-    """Raises: Invalid where the address, or one that its name stands for, is link-local or multicast. A name that nobody knows passes."""
-    host = urlsplit(url).hostname or ""
-    try:
-        found = {str(one[4][0]).partition("%")[0] for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except (OSError, UnicodeError):
-        return
-    for address in map(ip_address, found):
-        plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+def needs_keys(settings: Settings) -> bool:
+    """Whether who asks the query API must show a key."""
+    return settings.api_door == "closed" or (settings.api_door == "auto" and not is_loopback(settings.api))
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """Which addresses are asked. `own`: those of this machine too."""
+
+    own: bool
+
+    @classmethod
+    def of(cls, settings: Settings | None = None) -> "Askable":
+        """As the settings, this process's where none are given, say: unset, this machine's own are asked where the API wants no keys."""
+        settings = settings or Settings()
+        return cls(not needs_keys(settings) if settings.ask_loopback is None else settings.ask_loopback)
+
+    def check(self, url: str) -> None:
+        """Raises: Invalid where the address, or one that its name stands for, is not asked. A name that nobody knows passes."""
+        host = urlsplit(url).hostname or ""
+        try:
+            found = {str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        except (OSError, UnicodeError):
+            return
+        for address in found:
+            self.check_reached(address, url=url)
+
+    def check_reached(self, address: str, *, url: str) -> None:
+        """Raises: Invalid where an IP address, which the url stands for, is not asked."""
+        plain = _plain(ip_address(address.partition("%")[0]))
         if plain.is_link_local or plain.is_multicast or plain in METADATA:
             raise Invalid(
-                f"url {url}: {host} is {plain}, where machines are told about themselves, no server of models; give the server's address",
+                f"url {url}: that is {plain}, where machines are told about themselves, no server of models; give the server's address",
                 code="url",
             )
+        if not self.own and (plain.is_loopback or plain.is_unspecified):
+            raise Invalid(
+                f"url {url}: that is {plain}, the agent's own machine, which is not asked where the API wants keys; "
+                "ASSAY_ASK_LOOPBACK=true at the agent allows it", code="url",
+            )  # fmt: skip
+
+    def watching(self, url: str) -> dict[str, Callable[[str, dict[str, Any]], None]]:
+        """Extensions of httpx's requests to that url, by which each connection is held to this before anything is sent.
+
+        Source: httpcore, Request Extensions: "trace".
+        """
+
+        def trace(moment: str, told: dict[str, Any]) -> None:
+            if moment == CONNECTED:
+                stream = told["return_value"]
+                try:
+                    self.check_reached(stream.get_extra_info("server_addr")[0], url=url)
+                except Invalid:
+                    stream.close()
+                    raise
+
+        return {"trace": trace}
+
+
+def _plain(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for, where it does."""
+    if not isinstance(address, IPv6Address):
+        return address
+    translated = IPv4Address(int(address) & 0xFFFFFFFF) if address in TRANSLATED else None
+    return address.ipv4_mapped or address.sixtofour or translated or address

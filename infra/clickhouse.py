@@ -40,9 +40,13 @@ class ClickHouse:
         if self._client is not None:
             await self._client.close()
 
-    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Rows:
-        """The rows as dicts. Parameters are bound as `{name:Type}`. Raises: Unavailable, ClickHouseError."""
-        result = await self._do("query", sql, parameters=dict(parameters or {}))
+    async def query(self, sql: str, parameters: Mapping[str, Any] | None = None, *, filters: str = "") -> Rows:
+        """The rows as dicts. Parameters are bound as `{name:Type}`. `filters`: what of each table is read, as Seen.filters gives it.
+
+        Raises: Unavailable, ClickHouseError.
+        """
+        settings = {"additional_table_filters": filters} if filters else {}
+        result = await self._do("query", sql, parameters=dict(parameters or {}), settings=settings)
         return [dict(zip(result.column_names, values, strict=True)) for values in result.result_rows]
 
     async def command(self, sql: str) -> None:
@@ -78,7 +82,7 @@ class ClickHouse:
         address, settings = urlsplit(self._settings.clickhouse), self._settings
         return await clickhouse_connect.get_async_client(
             host=address.hostname, port=address.port, secure=address.scheme == "https", username=settings.clickhouse_user,
-            password=settings.clickhouse_password, database=self.database, autogenerate_session_id=False,
+            password=settings.clickhouse_password.get_secret_value(), database=self.database, autogenerate_session_id=False,
             # What stalls is waited for, and tried again, long before a processor that waits for it is taken for one that hangs.
             send_receive_timeout=max(10, round(settings.hang_s / 3)),
         )  # fmt: skip

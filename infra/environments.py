@@ -28,6 +28,12 @@ def sha_of(requirements: Path) -> str:
     return hashlib.sha256(requirements.read_bytes()).hexdigest()
 
 
+def ensure(folder: Path, requirements: Path) -> None:
+    """Makes an environment where none is whole of that very file. Raises: Unavailable where packages cannot be fetched."""
+    if made_from(folder) != sha_of(requirements):
+        make(folder, requirements)
+
+
 def make(folder: Path, requirements: Path, *, quiet: bool = False) -> None:
     """Makes an environment, or goes on where an earlier try was ended: what was fetched is kept. uv shows its progress.
 

@@ -71,16 +71,21 @@ async def found(log: Log, settings: Settings, *, of: str | None = None) -> Found
     return told
 
 
+async def sealed_of(log: Log, settings: Settings, run_id: str) -> tuple[Found, RunSealed]:
+    """What the log's seals say, and the run's own. Raises: Conflict for a run that is not sealed yet, NotFound, Unavailable."""
+    told = await found(log, settings, of=run_id)
+    if told.seal is None:
+        raise await _unsealed(log, run_id)
+    return told, told.seal
+
+
 async def export(log: Log, settings: Settings, run_id: str, path: Path, *, private: bool) -> dict[str, Any]:
     """Writes a sealed run to a file; what it holds, in words for programs.
 
     Raises: Conflict for one that is not sealed yet, NotFound, Invalid for a private one without `private`, Permanent where the log says no
     longer what was sealed, Unavailable.
     """
-    told = await found(log, settings, of=run_id)
-    seal = told.seal
-    if seal is None:
-        raise await _unsealed(log, run_id)
+    told, seal = await sealed_of(log, settings, run_id)
     if seal.visibility == PRIVATE and not private:
         raise Invalid(f"run {run_id} is private: say --private to write a file of it, and its texts beside that", code="private")
     hashes, head = told.links[seal.chain], told.heads[seal.chain]

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 
+from infra.addresses import Askable
 from streams.errors import Invalid, Unavailable
 
 TRIES: Final = 5
@@ -21,6 +22,7 @@ PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 60.0
 PATIENCE_S: Final = 60.0
 PASSING: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)  # clients' errors that time mends
+ASKS: Final = Askable(own=True)  # the settings name the source, which may be a mirror on this machine
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 # How many bytes are here, of how many (0: not told).
 Told = Callable[[int, int], None]
@@ -121,7 +123,10 @@ def _go_on(url: str, part: Path, *, told: Told, headers: Mapping[str, str]) -> N
     """What is left of the file, behind what is here. Source: RFC 9110, 14.2 (Range)."""
     here = part.stat().st_size if part.exists() else 0
     asked = {**headers, "Accept-Encoding": "identity"} | ({"Range": f"bytes={here}-"} if here else {})
-    with httpx.stream("GET", url, headers=asked, timeout=PATIENCE_S, follow_redirects=True) as answer:
+    with (
+        httpx.Client(timeout=PATIENCE_S, follow_redirects=True) as client,
+        client.stream("GET", url, headers=asked, extensions=ASKS.watching(url)) as answer,
+    ):
         if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:  # all of it is here, or more: its hash will tell
             return
         answer.raise_for_status()

@@ -61,7 +61,9 @@ def _alive(loop: asyncio.AbstractEventLoop) -> Answer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """The three routes."""
+    """The three routes. Who asks has so many seconds for each line of it."""
+
+    timeout = STUCK_S
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *given: object) -> None:
         self._routes: dict[str, Callable[[], Answer]] = {"/metrics": _metrics, "/readyz": _ready, "/healthz": partial(_alive, loop)}

@@ -5,10 +5,12 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from infra.settings import Settings
+from streams.visible import in_line, plain
 
 SELDOM_S = 10.0
 
@@ -23,13 +25,14 @@ def configure(settings: Settings, *, process: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if as_json else _as_it_is,
+            structlog.processors.format_exc_info if as_json else _visible,
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.getLogger().handlers[0].addFilter(_Seldom())
     structlog.contextvars.bind_contextvars(process=process)
 
@@ -55,5 +58,16 @@ class _Seldom(logging.Filter):
         return True
 
 
-def _as_it_is(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
-    return line
+class _Lines(logging.Formatter):
+    """A library's line is one line, whatever it quotes; a traceback is as many as it has, in which nothing is obeyed."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name
+        return in_line(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # logging's name
+        return plain(super().formatException(ei))
+
+
+def _visible(_logger: object, _method: str, line: structlog.types.EventDict) -> structlog.types.EventDict:
+    """On a console: what a value quotes begins no other line, and is not obeyed. (JSON escapes it.)"""
+    return {name: in_line(value) if isinstance(value, str) else value for name, value in line.items()}

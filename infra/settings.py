@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
     clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
-    clickhouse_password: str = Field(default="", description="ClickHouse password.")
+    clickhouse_password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password; never logged.")
     database: str = Field(default="assay", description="ClickHouse database of the projections.")
     api: str = Field(default="http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
     api_door: Literal["auto", "open", "closed"] = Field(
@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     pool: str = Field(default="default", description="Pool that a gpu_agent or dispatcher works for.")
     agent_id: str = Field(default="", description="Name of a gpu_agent; empty: the host's name and a number.")
     region: str = Field(default="any", description="Region of a gpu_agent, by which its prices are looked up; any: prices without one.")
+    container_digest: str = Field(
+        default="",
+        description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
+    )
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
@@ -165,7 +169,8 @@ class Settings(BaseSettings):
         default=None, description="Folder of the keys that seal runs: of the sealer alone, in production; unset: the home's keys/."
     )
     seal_key: SecretStr = Field(
-        default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
+        default=SecretStr(""),
+        description="Private key that seals runs, before those of the folder: PEM (PKCS #8, Ed25519) or a PKCS#11 URI; never logged.",
     )
     text_keys: Path | None = Field(
         default=None, description="Folder of the keys that seal private texts, a file for each organisation; unset: the home's text-keys/."
@@ -188,6 +193,10 @@ class Settings(BaseSettings):
         default=None,
         description="Folder of the keys that are shown to servers elsewhere and to hubs, a file each (docs/engines.md); unset: the home's.",
     )
+    ask_loopback: bool | None = Field(
+        default=None,
+        description="Whether an agent asks models at its own machine's addresses; unset: where the query API (ASSAY_API) wants no keys.",
+    )
     model_cache_gb: float | None = Field(
         default=None,
         gt=0,
@@ -200,7 +209,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
+    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
 

@@ -8,9 +8,11 @@ import uvicorn
 from infra.clickhouse import migrate
 from infra.kafka import Log
 from infra.logging import configure
+from infra.patience import Patient
 from infra.retrying import until_available
 from infra.settings import Settings, of_process
 from query_api.access.door import provider_of
+from query_api.access.rates import Rates
 from query_api.app import app
 from streams.errors import Invalid
 
@@ -26,15 +28,16 @@ def main() -> None:
     settings = of_process()
     configure(settings, process="query_api")
     try:
-        provider_of(settings)  # what cannot be right is told before anything is waited for
+        provider_of(settings), Rates(settings)  # what cannot be right is told before anything is waited for
     except Invalid as error:
         raise SystemExit(str(error)) from error
     asyncio.run(_prepared(settings))
     address = urlsplit(settings.api)
     # Streams never end by themselves: after two seconds they are cut, and their readers resume by their cursors.
     uvicorn.run(
-        app(settings), host=address.hostname or "127.0.0.1", port=address.port or 18000, log_level="warning", timeout_graceful_shutdown=2
-    )
+        app(settings), http=Patient, host=address.hostname or "127.0.0.1", port=address.port or 18000, log_level="warning",
+        timeout_graceful_shutdown=2,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The query API as an application: its operations and its pages over ClickHouse and the log."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from infra.addresses import needs_keys
 from infra.clickhouse import ClickHouse
 from infra.kafka import Log
 from infra.settings import Settings
 from query_api import pages
 from query_api.access import signing_in
-from query_api.access.door import Door, needs_keys
+from query_api.access.door import Door
 from query_api.measured import Measured
 from query_api.operations.description import document
 from query_api.operations.problems import on_error, on_fault, on_http
@@ -25,22 +26,29 @@ from query_api.operations.routing import routes
 from query_api.pages.faults import readable
 from query_api.pages.lasting import lasting
 from query_api.routes import OPERATIONS
-from query_api.state import State
+from query_api.state import Stores
 from streams.errors import AssayError
 
 PATIENCE_S = 5.0
 
 
-def app(settings: Settings) -> Starlette:
-    """The application."""
+@asynccontextmanager
+async def stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The log and ClickHouse, reached by the settings."""
+    async with Log(settings, client_id="query_api", patience_s=PATIENCE_S) as log, ClickHouse(settings) as clickhouse:
+        yield Stores(settings, log=log, clickhouse=clickhouse)
+
+
+def app(settings: Settings, opened: Callable[[Settings], AbstractAsyncContextManager[Stores]] = stores) -> Starlette:
+    """The application, over the stores that are opened as it starts."""
 
     @asynccontextmanager
     async def lifespan(application: Starlette) -> AsyncIterator[None]:
-        async with Log(settings, client_id="query_api", patience_s=PATIENCE_S) as log, ClickHouse(settings) as clickhouse:
-            state = application.state.own = State(settings, log=log, clickhouse=clickhouse)
-            tasks = [asyncio.create_task(state.live.follow()), asyncio.create_task(state.live.watch())]
+        async with opened(settings) as own:
+            application.state.own = own
+            tasks = [asyncio.create_task(own.live.follow()), asyncio.create_task(own.live.watch())]
             if needs_keys(settings):
-                tasks.append(asyncio.create_task(state.keys.follow()))
+                tasks.append(asyncio.create_task(own.keys.follow()))
             for task in tasks:
                 task.add_done_callback(_end_with)
             yield

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from functools import cached_property
 
 from infra.identity import now_us
 from infra.kafka import Ends, Log, Record
@@ -23,6 +22,7 @@ from query_api.wanted import BY_NAME, TOPICS, Wanted
 from streams.projection import plain
 from streams.topics import topic_named
 from streams.trust.privacy import told
+from streams.trust.visibility import Seen, seen_by
 
 WAITING = 10_000
 CURSOR_EVERY_S = 3.0
@@ -40,20 +40,22 @@ class Heard:
     def __init__(self, record: Record) -> None:
         self.record = record
         self._frames: dict[object, bytes] = {}
+        self._data: dict[bool, str] = {}
 
     def told(self, wish: Wanted, position: Position) -> bytes:
         """Moves a listener's position past the record; the event, where it wants it and has not had it, else nothing."""
         if not position.passes(self.record) or not wish.takes(self.record):
             return b""
-        stand = position.at_us, *position.next.items()
+        stand = wish.seen.all, position.at_us, *position.next.items()
         if stand not in self._frames:
-            self._frames[stand] = _framed(type(self.record.event).__name__, position.cursor(), self._data)
+            self._frames[stand] = _framed(type(self.record.event).__name__, position.cursor(), self._shown(wish.seen))
         return self._frames[stand]
 
-    @cached_property
-    def _data(self) -> str:
-        event = self.record.event
-        return json.dumps(plain(told(event)) if event else None, ensure_ascii=False)
+    def _shown(self, seen: Seen) -> str:
+        if seen.all not in self._data:
+            event = seen_by(seen, self.record.event) if self.record.event else None
+            self._data[seen.all] = json.dumps(plain(told(event)) if event else None, ensure_ascii=False)
+        return self._data[seen.all]
 
 
 class Notice:

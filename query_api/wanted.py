@@ -25,6 +25,7 @@ from streams.topics import (
     SEALS,
     Topic,
 )  # fmt: skip
+from streams.trust.visibility import ALL, Seen
 
 TOPICS: Final = (
     REQUESTS, RUNS, JOB_STATUS, PROGRESS, RUN_SCORES, PERFORMANCE, COSTS, RANKINGS, DEAD_LETTERS, DELAYS, SEALS, RETRACTIONS, QUARANTINE,
@@ -37,15 +38,20 @@ WRITTEN_BY_CLIENTS: Final = (REQUESTS,)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a listener wants to hear: these topics, and of them the events of one run or board where one is named."""
+    """What a listener wants to hear: these topics, and of them the events of one run or board where one is named; as far as they may."""
 
     topics: tuple[Topic, ...]
     run_id: str | None = None
     board: str | None = None
+    seen: Seen = ALL
 
     def takes(self, record: Record) -> bool:
         """The record, of one of its places, is for this listener."""
-        return record.event is not None and all(getattr(record.event, name) == value for name, value in self._named())
+        return (
+            record.event is not None
+            and self.seen.takes(record.event)
+            and all(getattr(record.event, name) == value for name, value in self._named())
+        )
 
     def places(self, ends: Ends) -> Iterable[tuple[str, int]]:
         """The (topic, partition) of the log in which such events can be."""
@@ -62,8 +68,8 @@ class Wanted:
         return [(name, value) for name, value in (("run_id", self.run_id), ("board", self.board)) if value is not None]
 
 
-def wanted(topics: Sequence[str], *, run_id: str | None, board: str | None) -> Wanted:
+def wanted(topics: Sequence[str], *, run_id: str | None, board: str | None, seen: Seen) -> Wanted:
     """A listener's wish. Raises: Malformed for a topic that is not told live."""
     if unknown := sorted(set(topics) - BY_NAME.keys()):
         raise Malformed(f"topic {unknown[0]!r} is not told live; there are {', '.join(BY_NAME)}", code="unknown-topic")
-    return Wanted(tuple(topic for name, topic in BY_NAME.items() if name in topics or not topics), run_id, board)
+    return Wanted(tuple(topic for name, topic in BY_NAME.items() if name in topics or not topics), run_id, board, seen)

@@ -289,7 +289,8 @@ class ModelLoaded(Event):
 class EnvironmentSeen(Event):
     """Where a job ran, named by its hash. `region` is where its prices are looked up; `any`: prices without a region.
 
-    `package_sums`: the SHA-256 of the list of a package's files with their sums, as its distribution has it.
+    `package_sums`: the SHA-256 of the list of a package's files with their sums, as its distribution has it. `firmware`: of board,
+    processor and devices, where it can be read.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("sha",)
@@ -307,3 +308,4 @@ class EnvironmentSeen(Event):
     os: str
     region: str = "any"
     package_sums: dict[str, str] = Field(default_factory=dict)
+    firmware: dict[str, str] = Field(default_factory=dict)

@@ -108,6 +108,10 @@ class InMemory:
         """The canonical bytes, and their schema."""
         return CODEC.canonical(payload, BY_NAME[topic].event), CODEC.writer(payload).schema
 
+    async def decode(self, topic: str, payload: bytes) -> Event:
+        """The event."""
+        return CODEC.decode(payload, BY_NAME[topic].event)
+
     def decodes_by(self, guard: Guard) -> None:
         """Nothing is decoded here."""
 

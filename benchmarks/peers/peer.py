@@ -38,9 +38,8 @@ class Reported:
 
 def program(name: str) -> Path:
     """A peer's command, in its environment; made where it is not there yet (gigabytes, once). Raises: Unavailable."""
-    folder, requirements = of_process().home.resolve() / "peers" / name, Path(__file__).with_name(f"{name}.txt")
-    if environments.made_from(folder) != environments.sha_of(requirements):
-        environments.make(folder, requirements)
+    folder = of_process().home.resolve() / "peers" / name
+    environments.ensure(folder, Path(__file__).with_name(f"{name}.txt"))
     return folder / "bin" / name
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 from gpu_agent.workloads.asking import Place
 from gpu_agent.workloads.http1 import Malformed, Response
+from infra.addresses import Askable
+from streams.errors import Invalid
 
 CONNECT_S = 30.0
 OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL}  # open files, ports: this machine's limits, not the server's
@@ -129,10 +131,10 @@ class Connection(asyncio.Protocol):
 
 
 class Connections:
-    """The connections to a place. TLS is as the system trusts; `context` for another trust."""
+    """The connections to a place, where `asks` allows it. TLS is as the system trusts; `context` for another trust."""
 
-    def __init__(self, place: Place, *, context: ssl.SSLContext | None = None) -> None:
-        self._place = place
+    def __init__(self, place: Place, *, asks: Askable, context: ssl.SSLContext | None = None) -> None:
+        self._place, self._asks = place, asks
         self._context = (context or ssl.create_default_context()) if place.tls else None
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
@@ -152,6 +154,7 @@ class Connections:
         try:
             async with asyncio.timeout(CONNECT_S):
                 transport, connection = await loop.create_connection(lambda: Connection(self), place.host, place.port)
+                self._check(transport)
                 transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 exchange.connect_ns = time.perf_counter_ns() - began
                 if self._context:
@@ -159,6 +162,8 @@ class Connections:
                     assert secured is not None
                     connection.connection_made(secured)
                     exchange.tls_ns = time.perf_counter_ns() - began - exchange.connect_ns
+        except Invalid as error:
+            return exchange.end(f"refused: {error}")
         except ssl.SSLError as error:
             return exchange.end(f"tls: {error}")
         except TimeoutError:
@@ -171,6 +176,15 @@ class Connections:
         else:
             connection.send(exchange)
         return None
+
+    def _check(self, transport: asyncio.BaseTransport) -> None:
+        """Raises: Invalid where what the name stands for is no address that is asked; nothing was sent to it then."""
+        try:
+            self._asks.check_reached(transport.get_extra_info("peername")[0], url=self._place.host)
+        except Invalid:
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+            raise
 
     def keep(self, connection: Connection) -> None:
         """It is free."""

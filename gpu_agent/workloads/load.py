@@ -26,18 +26,23 @@ from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, time
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
+from infra.addresses import Askable
 from schemas.requests import Workload
 
 PATIENCE_S = 120.0
 LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
+OWN_TOO = Askable(own=True)
 LISTS = 400, 404, 422  # what a server answers to a parameter that it does not take
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server's model. `mark` begins the prompts, so that none was sent before; empty where they shall repeat. `key`: shown to it."""
+    """A server's model. `mark` begins the prompts, so that none was sent before; empty where they shall repeat.
+
+    `key`: shown to it. `asks`: where it may be.
+    """
 
     model: str
     mark: str
@@ -45,6 +50,7 @@ class Target:
     context: SSLContext | None = None
     key: str | None = field(default=None, repr=False)
     patience_s: float = PATIENCE_S
+    asks: Askable = OWN_TOO
 
 
 def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
@@ -128,7 +134,7 @@ class _Load:
         loop = asyncio.get_running_loop()
         self._timer = Timer(loop)
         self._health = Health(self._timer)
-        self._connections = Connections(self._place, context=self._target.context)
+        self._connections = Connections(self._place, asks=self._target.asks, context=self._target.context)
         looking = loop.create_task(self._look())
         try:
             await self._find_out()

@@ -382,6 +382,7 @@ CREATE TABLE IF NOT EXISTS fact_environments (
     os String,
     region String,
     package_sums String,
+    firmware String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

@@ -70,7 +70,8 @@ def _accepts(host: str, port: int) -> bool:
 TEXTS = ("query_api", "agents.plan", "agents.score", "agents.code", "agents.settle", "agents.seal", "gpu_agent", "supervisor")
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
-    "oidc_client_secret": ("query_api", "supervisor"), "master_key": TEXTS,
+    "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
+    "master_key": TEXTS,
 }  # fmt: skip
 STORES = ("broker", "registry", "clickhouse")
 PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")

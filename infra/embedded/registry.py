@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from infra.patience import Patient
 from infra.settings import of_process
 from schemas.released import Release, releases
 from streams.topics import TOPICS, topic_named
@@ -139,7 +140,7 @@ app = Starlette(
 def main() -> None:
     """Serves until SIGTERM."""
     address = urlsplit(of_process().registry)
-    uvicorn.run(app, host=address.hostname or "127.0.0.1", port=address.port or 18081, log_level="warning")
+    uvicorn.run(app, http=Patient, host=address.hostname or "127.0.0.1", port=address.port or 18081, log_level="warning")
 
 
 if __name__ == "__main__":

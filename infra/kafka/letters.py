@@ -22,7 +22,7 @@ def dead_letter(place: Place, payload: bytes, *, code: str, message: str, servic
 
 
 def letter_for(record: Record, *, code: str, message: str, service: str) -> DeadLettered:
-    """The dead letter for a record that was read, of its organisation; a private event's letter is private."""
+    """The dead letter for a record that was read: whose its event is, and seen by who may see that."""
     letter = dead_letter(record.place, record.payload, code=code, message=message, service=service)
-    about = {name: getattr(record.event, name) for name in ("organisation_id", "visibility")} if record.event else {}
-    return letter.model_copy(update=about)
+    own = {name: getattr(record.event, name) for name in ("organisation_id", "visibility")} if record.event else {}
+    return letter.model_copy(update=own)

@@ -7,16 +7,23 @@ from starlette.requests import HTTPConnection
 
 from query_api.operations.problems import Forbidden
 from streams.trust.access import MAY, Role, covers
+from streams.trust.visibility import Seen
 
 PLACE: Final = "assay.caller"  # in a connection's scope
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: by which role, and as which member; without a name where no key was needed."""
+    """Who asks: by which role, as which member of which organisation; without a name, and of none, where no key was needed."""
 
     role: Role = "owner"
     member: str = ""
+    organisation: str | None = None
+
+    @property
+    def seen(self) -> Seen:
+        """What they may see: without keys all."""
+        return Seen(self.organisation)
 
 
 ANYBODY: Final = Caller()

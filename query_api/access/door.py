@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from infra.addresses import is_loopback
+from infra.addresses import is_loopback, needs_keys
 from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
@@ -29,11 +29,6 @@ from streams.errors import AssayError
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signin/leave", "/signin/back", "/signout")
 SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CREATE: Final = "`assay access create --member NAME --role submitter`"
-
-
-def needs_keys(settings: Settings) -> bool:
-    """Whether who asks must show a key."""
-    return settings.api_door == "closed" or (settings.api_door == "auto" and not is_loopback(settings.api))
 
 
 def provider_of(settings: Settings) -> Provider | None:
@@ -85,7 +80,7 @@ class Door:
                 key = await self._key(request)
                 if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
                     raise TooOften(f"{key.member}'s key has asked too often; come again in {wait_s} s", retry_after_s=wait_s)
-                scope[PLACE] = Caller(key.role, key.member)
+                scope[PLACE] = Caller(key.role, key.member, key.organisation)
         except Unauthenticated as error:
             if _is_page(request):
                 return RedirectResponse(f"/signin?{urlencode({'next': _here(request)})}", 303)

@@ -1,6 +1,7 @@
 """API keys and members on the command line: list, create, admit, rotate, revoke. They are events: this needs Kafka, not the API."""
 
 import asyncio
+import re
 from typing import Annotated, Any, get_args
 
 import typer
@@ -12,9 +13,11 @@ from streams.errors import Invalid, NotFound
 from streams.times import day
 from streams.trust.access import MAY, ROLES, VOUCHED, Access, Role, id_of_member, state_of
 
+NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 DAY_US = 24 * 3600 * 1_000_000
 KeyId = Annotated[str, typer.Argument(help="the key's id, or its beginning; or the member, where they were admitted")]
 RoleName = Annotated[str, typer.Option(help=" · ".join(f"{role}: may {MAY[role]}" for role in ROLES))]
+Organisation = Annotated[str | None, typer.Option(help="whose member this is, and whose runs they see; unset: ASSAY_ORGANISATION")]
 Quota = Annotated[int | None, typer.Option(min=1, help="requests a minute; unset: ASSAY_API_RATE")]
 Days = Annotated[int, typer.Option(min=1, max=3650, help="after how many days it expires")]
 
@@ -43,14 +46,15 @@ def listed(as_json: AsJson = False) -> None:
         showing.say("There is no API key yet: `assay access create --member NAME --role reader` makes one.")
         return
     showing.table(
-        ["run", "member", "role", "is", "expires", ">a minute"],
-        [(one["key_id"], one["member"], one["role"], one["state"], one["expires"], one["quota"]) for one in told],
+        ["run", "member", "organisation", "role", "is", "expires", ">a minute"],
+        [(one["key_id"], one["member"], one["organisation"], one["role"], one["state"], one["expires"], one["quota"]) for one in told],
     )
 
 
 def create(
     member: Annotated[str, typer.Option(help="who gets it: what is done with it is done in that name")],
     role: RoleName = "reader",
+    organisation: Organisation = None,
     days: Days = 365,
     quota: Quota = None,
     as_json: AsJson = False,
@@ -58,14 +62,16 @@ def create(
     """Makes a key, and shows it: this once, for only its hash is kept.
 
     Examples: `assay access create --member ann --role submitter` · `assay access create --member ci --days 30 --quota 60`
+    · `assay access create --member bob --organisation acme`
     """
     _check(member, role)
-    _made(member=member.strip(), role=role, days=days, quota=quota, as_json=as_json)
+    _made(member=member.strip(), role=role, organisation=_named(organisation), days=days, quota=quota, as_json=as_json)
 
 
 def admit(
     member: Annotated[str, typer.Argument(help="whom: as the identity provider names them, or *@DOMAIN for all with such an address")],
     role: RoleName = "reader",
+    organisation: Organisation = None,
     days: Days = 365,
     quota: Quota = None,
     as_json: AsJson = False,
@@ -75,12 +81,11 @@ def admit(
     Examples: `assay access admit ann@example.org --role submitter` · `assay access admit '*@example.org'`
     """
     from infra.identity import now_us
-    from infra.settings import Settings
 
     _check(member, role)
     at_us, name = now_us(), member.strip()
     grant = _event(
-        at_us, subject=id_of_member(name), organisation=Settings().organisation, member=name, role=role, key_hash=VOUCHED,
+        at_us, subject=id_of_member(name), organisation=_named(organisation), member=name, role=role, key_hash=VOUCHED,
         expires_us=at_us + days * DAY_US, quota=quota,
     )  # fmt: skip
     _publish(grant)
@@ -95,6 +100,16 @@ def _check(member: str, role: str) -> None:
         raise Invalid(f"unknown role {role!r}; there are {', '.join(get_args(Role))}", code="unknown-role")
     if not member.strip() or len(member) > 200:
         raise Invalid("a member has a name, of 200 letters at most", code="member")
+
+
+def _named(organisation: str | None) -> str:
+    """The organisation; this process's own where none is said. Raises: Invalid for what is no name."""
+    from infra.settings import Settings
+
+    name = organisation if organisation is not None else Settings().organisation
+    if not NAME.fullmatch(name):
+        raise Invalid(f"{name!r} names no organisation: letters, digits, _, . and - do, 64 at most", code="organisation")
+    return name
 
 
 def rotate(
@@ -112,7 +127,7 @@ def rotate(
     old = _found(which)
     if old.key_hash == VOUCHED:
         raise Invalid(f"{old.member} has no key, but comes in by the identity provider; `assay access admit` changes how", code="no-key")
-    _made(member=old.member, role=old.role, days=days, quota=old.quota, as_json=as_json)
+    _made(member=old.member, role=old.role, organisation=old.organisation, days=days, quota=old.quota, as_json=as_json)
     ends_us = now_us() + overlap_hours * DAY_US // 24
     _say(old, key_hash=old.key_hash, expires_us=min(ends_us, old.expires_us or ends_us))
 
@@ -134,14 +149,13 @@ def revoke(which: KeyId, as_json: AsJson = False) -> None:
         )
 
 
-def _made(*, member: str, role: str, days: int, quota: int | None, as_json: bool) -> None:
+def _made(*, member: str, role: str, organisation: str, days: int, quota: int | None, as_json: bool) -> None:
     from infra.api_keys import draw
     from infra.identity import now_us
-    from infra.settings import Settings
 
     drawn, at_us = draw(), now_us()
     key = _event(
-        at_us, subject=drawn.key_id, organisation=Settings().organisation, member=member, role=role, key_hash=drawn.key_hash,
+        at_us, subject=drawn.key_id, organisation=organisation, member=member, role=role, key_hash=drawn.key_hash,
         expires_us=at_us + days * DAY_US, quota=quota,
     )  # fmt: skip
     _publish(key)
@@ -214,7 +228,8 @@ async def _published(event: AccessChanged) -> None:
 
 def _document(key: AccessChanged, *, now_us: int) -> dict[str, Any]:
     return {
-        "key_id": key.subject, "member": key.member, "role": key.role, "state": state_of(key, now_us=now_us),
+        "key_id": key.subject, "member": key.member, "organisation": key.organisation,
+        "role": key.role, "state": state_of(key, now_us=now_us),
         "expires": _day(key.expires_us), "quota": key.quota,
     }  # fmt: skip
 

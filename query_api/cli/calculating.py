@@ -13,6 +13,7 @@ from query_api.cli.options import AsJson
 from query_api.cli.recommending import named
 from query_api.cli.request_files import mapping_of
 from query_api.drawing.calculating import as_csv, as_markdown, told
+from streams.visible import plain
 
 
 def tco(
@@ -30,7 +31,7 @@ def tco(
     if as_json:
         showing.document(found)
     elif as_ != "table":
-        typer.echo({"csv": as_csv, "markdown": as_markdown}[as_](found), nl=False)
+        typer.echo(plain({"csv": as_csv, "markdown": as_markdown}[as_](found)), nl=False)
     elif open_:
         _opened(found, open_)
     else:

@@ -19,6 +19,7 @@ from query_api.cli.options import (
     System,
     TrustModelCode,
     Url,
+    Visibility,
     Wait,
 )
 from query_api.cli.overriding import judgement_of
@@ -52,6 +53,7 @@ def ask(
     system: System = None,
     fold_system: FoldSystem = None,
     private: Private = False,
+    visibility: Visibility = None,
     submitter: Submitter = None,
     wait: Wait = False,
     as_json: AsJson = False,

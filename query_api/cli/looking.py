@@ -9,6 +9,7 @@ from query_api.cli import judged, repeated, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
 from query_api.cli.options import ME, AsJson, RunId, TaskOnly, Wait
+from streams.visible import plain
 
 
 def runs(
@@ -101,4 +102,4 @@ def tasks(match: Annotated[str, typer.Argument(help="part of a name")] = "", as_
     from infra.harness.catalogue import known_tasks
 
     names = [name for name in known_tasks() if match in name]
-    showing.document({"tasks": names}) if as_json else typer.echo("\n".join(names))
+    showing.document({"tasks": names}) if as_json else typer.echo(plain("\n".join(names)))

@@ -34,7 +34,6 @@ from query_api.cli import (
     recommending,
     record,
     saving,
-    showing,
     stack,
     submitting,
     suites,
@@ -43,6 +42,7 @@ from query_api.cli import (
 from query_api.cli.digits import in_digits
 from query_api.cli.usual import Usual
 from streams.errors import AssayError
+from streams.visible import plain
 
 Command = Callable[..., None]
 # Every command, in the order of --help.
@@ -108,6 +108,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
                 "list": keys.listed,
                 "create": keys.create,
                 "rotate": keys.rotate,
+                "endorse": keys.endorse,
                 "show": keys.show,
                 "texts": forgetting.texts,
                 "master": forgetting.master,
@@ -173,7 +174,7 @@ def _in_utf8() -> None:
 
 
 def _end(message: str, code: int) -> None:
-    typer.echo(showing.plain(f"assay: {message}"), err=True)
+    typer.echo(plain(f"assay: {message}"), err=True)
     raise SystemExit(code)
 
 

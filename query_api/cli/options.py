@@ -39,6 +39,9 @@ Thinking = Annotated[
     bool | None, typer.Option("--thinking/--no-thinking", help="whether the model thinks first; else as its template has it")
 ]
 Private = Annotated[bool, typer.Option("--private", help="tell its prompts and answers nowhere but in the log: docs/privacy.md")]
+Visibility = Annotated[
+    str | None, typer.Option(help="who sees it: public, organisation (unless another is said) or private: docs/access.md")
+]
 Judge = Annotated[list[str] | None, typer.Option(help="a model that judges the answers once they are complete; several: each")]
 Url = Annotated[str | None, typer.Option(help="a server with OpenAI's interface, which knows the model by that name: docs/engines.md")]
 Credential = Annotated[

@@ -38,7 +38,7 @@ def judgement_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "engine": engine_said(options["engine"], options["option"] or [], url=options["url"]), "credential_ref": options["credential"],
         "submitter": options["submitter"] or ME, "parent_run": options["run_id"], "against_run": options["against"],
         "chat": {"template": "model" if options["chat"] else None, **{name: options[name] for name in ("system", "fold_system")}},
-        "visibility": "private" if options["private"] else None,
+        "visibility": "private" if options["private"] else options["visibility"],
     }  # fmt: skip
     return over({"tasks": tasks_over([], names, limit_said(options["limit"]))}, said)
 
@@ -68,7 +68,7 @@ def said_of(options: Mapping[str, Any]) -> dict[str, Any]:
         "model_licences": named(options["licence"]),
         "data_licences": named(options["data_licence"]),
         "stopping": {"half_width": options["until_within"]} if options["until_within"] is not None else None,
-        "visibility": "private" if options["private"] else None,
+        "visibility": "private" if options["private"] else options["visibility"],
         "judgements": judges_said(options["judge"] or [], options["judge_task"], chat=options["chat"]),
     }
 

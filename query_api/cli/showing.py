@@ -17,6 +17,7 @@ from query_api.drawing.dressing import dressed, left_out, placed, provenance, se
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
+from streams.visible import in_json, plain
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
 POLL_S = 0.5
@@ -26,17 +27,15 @@ REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
 IDS = ("run", "audit of", "prediction")  # columns of ids, which are copied: each in one line
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
-# Texts of users and of models are texts: no markup is read in them, and no command of a terminal or turn of direction reaches it.
-VISIBLE = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"} | {0x7F: "␡"}
-VISIBLE |= dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], "�")
 Part = str | tuple[str, str]  # a text, or a text and its style
+# Texts of users and of models are texts: no markup is read in them.
 console = Console(markup=False)
 errors = Console(stderr=True, markup=False)
 
 
 def document(value: Any) -> None:
     """Prints one JSON document."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.write(in_json(json.dumps(value, ensure_ascii=False)) + "\n")
 
 
 def lines(values: Iterable[Any]) -> None:
@@ -98,11 +97,6 @@ def remark(*parts: Part) -> None:
 def command(text: str) -> None:
     """Prints a command in one line, however long, so that it can be copied."""
     console.print(Text(plain(text)), soft_wrap=True)
-
-
-def plain(text: str) -> str:
-    """The text with what a terminal would obey made visible: whoever wrote it may have meant harm."""
-    return text.translate(VISIBLE)
 
 
 def short(model: str) -> str:
@@ -244,6 +238,8 @@ def _remarks(told: Mapping[str, Any]) -> Iterator[Part]:
         yield f"waits for {told['waits_for']}"
     if told.get("visibility") == "private":
         yield "private: its prompts and answers are in the log alone"
+    if told.get("visibility") == "public":
+        yield "public: every organisation here sees it"
     if dress := dressed(told.get("chat") or {}):
         yield f"prompts: {dress}"
     if told.get("unscored"):
@@ -338,13 +334,27 @@ def performance(told: Mapping[str, Any]) -> None:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:
         sweep(told["sweep"])
+    if told["rules"]:
+        rules(told["rules"])
+    _not_answered(told)
+    if told["client"]["overloaded"]:
+        why = told["client"]["why"] or "it did not keep its schedule"
+        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def _not_answered(told: Mapping[str, Any]) -> None:
+    """Prints what no answer came of: what was given up, and what failed."""
     if told["cancelled"]:
         say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
-    if told["client"]["overloaded"]:
-        why = told["client"]["why"] or "it did not keep its schedule"
-        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def rules(told: Mapping[str, Any]) -> None:
+    """Prints how a load stands to MLPerf's rules, and that it is no result of MLPerf's."""
+    kept = {True: "kept", False: "not kept", None: "told"}
+    say((told["note"], "yellow"), f"; its load beside MLPerf's rules, scenario {told['scenario']}:")
+    table(["rule", "", ""], [(one["rule"], kept[one["kept"]], one["told"]) for one in told["checks"]])
 
 
 def sweep(told: Mapping[str, Any]) -> None:

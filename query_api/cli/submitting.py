@@ -41,6 +41,7 @@ from query_api.cli.options import (
     UntilWithin,
     Url,
     Vary,
+    Visibility,
     Wait,
 )  # fmt: skip
 from query_api.cli.overriding import submission_of
@@ -84,6 +85,7 @@ def submit(
         bool, typer.Option("--skip-bad-rows", help="leave out rows that cannot be asked or scored; count them")
     ] = False,
     private: Private = False,
+    visibility: Visibility = None,
     submitter: Submitter = None,
     budget_s: BudgetS = None,
     deadline: Deadline = None,

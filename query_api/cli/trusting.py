@@ -14,9 +14,12 @@ from query_api.cli.client import Client
 from query_api.cli.options import ME, AsJson, RunId
 from streams.errors import Invalid
 from streams.external.writing import WRITTEN
+from streams.visible import plain
 
 Key = Annotated[str | None, typer.Option(help="the public key that it must be sealed with, or endorsed by: 64 hex digits, or a PEM file")]
 SHOWN = 12
+RESULTS = ("in-toto", "model-index", "eval-results", "every-eval-ever")
+FORMS = f"its results as others read them: {', '.join(RESULTS)}; or its load: {' or '.join(WRITTEN)}"
 
 
 def seals(as_json: AsJson = False) -> None:
@@ -46,17 +49,23 @@ async def _seals(settings: Settings) -> list[dict[str, Any]]:
 
 def export(
     run_id: RunId,
-    file: Annotated[Path, typer.Argument(help="the file to write", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="the file to write; a folder for every-eval-ever")],
     private: Annotated[bool, typer.Option("--private", help="of a private run too, and its texts in a file beside it")] = False,
-    form: Annotated[str | None, typer.Option(help=f"its load alone, as another load generator writes it: {' or '.join(WRITTEN)}")] = None,
+    form: Annotated[str | None, typer.Option(help=FORMS)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Writes a sealed run to one file, which proves itself: its events with their schemas, its seal, its place in the chain.
 
-    With `--form` it writes the figures of the run's load as JSON instead, for what reads those of other load generators (docs/speed.md).
+    With `--form` it writes its results instead: as a statement of in-toto, a model card's front matter, a file of `.eval_results/`, or a
+    record of Every Eval Ever with a row for each sample (docs/trust.md); or the figures of its load, as other load generators write theirs
+    (docs/speed.md).
 
-    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …` · `assay export RUN_ID load.json --form aiperf`
+    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …` · `assay export RUN_ID card.md --form model-index` ·
+    `assay export RUN_ID records --form every-eval-ever` · `assay export RUN_ID load.json --form aiperf`
     """
+    if form in RESULTS:
+        _export_results(run_id, file, form, as_json=as_json)
+        return
     if form is not None:
         _export_load(run_id, file, form, as_json=as_json)
         return
@@ -69,6 +78,26 @@ def export(
         showing.say(f"{told['texts']}: what people and the model wrote, for those alone who may read it")
     elif told.get("forgotten"):
         showing.say(told["forgotten"])
+
+
+def _export_results(run_id: str, file: Path, form: str, *, as_json: bool) -> None:
+    try:
+        files = asyncio.run(_results(Settings(), run_id, file, form))
+    except OSError as error:
+        raise _not_written(file, error) from error
+    if as_json:
+        showing.document({"run_id": run_id, "files": list(map(str, files)), "form": form})
+        return
+    for one in files:
+        showing.say(f"{one}: the results of run {run_id}, in the form {form}")
+
+
+async def _results(settings: Settings, run_id: str, file: Path, form: str) -> list[Path]:
+    from infra.measured_results import write
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        return await write(log, settings, run_id, file, form)
 
 
 def _export_load(run_id: str, file: Path, form: str, *, as_json: bool) -> None:
@@ -127,7 +156,7 @@ def verify(
         showing.document(asdict(verdict))
     else:
         for line in assay_verify.lines(verdict):
-            typer.echo(showing.plain(line))
+            typer.echo(plain(line))
     if not verdict.valid:
         raise Invalid(f"{file} is not what was sealed", code="not-valid")
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from query_api.drawing.charts import Span, number, usd
 
 HEAD: Final = ("figure", "value", "unit", "formula", "source")
+READ: Final = re.compile(r"[\\`*_{}\[\]<>()#+!|~&-]")  # by Markdown, or HTML in it; each may have a backslash before it
 WHOLE: Final = 10_000  # dollars from which on cents are left out
 UNITS: Final[Mapping[str, Callable[[float], str]]] = {
     "1": lambda value: f"{number(100 * value, 1)} %", "periods": lambda value: f"{number(value, 2)} years",
@@ -57,9 +59,13 @@ def _no_formula(cell: str) -> str:
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:
-    """The same as a table in Markdown."""
+    """The same as a table in Markdown, in which no text is more than a text. Source: CommonMark 0.31, 2.4 (backslash escapes)."""
     lines = [f"| {' | '.join(HEAD)} |", f"|{' --- |' * len(HEAD)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows(found))]) + "\n"
+    return "\n".join([*lines, *(f"| {' | '.join(map(_no_markup, row))} |" for row in rows(found))]) + "\n"
+
+
+def _no_markup(cell: str) -> str:
+    return READ.sub(r"\\\g<0>", " ".join(cell.split()))
 
 
 @dataclass(frozen=True, slots=True)

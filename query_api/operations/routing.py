@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from query_api.access.callers import caller_of, check_may
+from query_api.access.headers import BY_CALLER, PRIVATELY
 from query_api.operations.parsing import body_of, query_of
 from query_api.operations.shapes import Nothing, Shape
-from query_api.state import State
+from query_api.state import State, state_of
 from streams.trust.access import Role
 
 Q = TypeVar("Q", bound=Shape)
@@ -106,7 +107,7 @@ def _endpoint(operation: Operation) -> Endpoint:
         check_may(request, operation.needs)
         query = query_of(request, query_shape)
         body = _signed(await body_of(request, body_shape), request) if body_shape is not Nothing else Nothing()
-        told = await operation.handler(Call(request.app.state.own, request.path_params, query, body, request))
+        told = await operation.handler(Call(state_of(request), request.path_params, query, body, request))
         return told if isinstance(told, Response) else _answer(operation, request, told)
 
     return endpoint
@@ -126,7 +127,7 @@ def _answer(operation: Operation, request: Request, told: Shape) -> Response:
         return Response(raw, operation.status, headers, media_type="application/json")
     # What an answer rests on moves with its bytes, and with nothing else that a client could see.
     tag = f'"{hashlib.sha256(raw).hexdigest()[:32]}"'
-    headers |= {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept"}
+    headers |= {"ETag": tag, "Cache-Control": PRIVATELY, "Vary": f"Accept, {BY_CALLER}"}
     asked = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
     if asked & {tag, "*"}:
         return Response(status_code=304, headers=headers)

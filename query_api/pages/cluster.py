@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 
 from query_api.pages.rendering import Content, page
+from query_api.state import state_of
 from streams.planning import run_of
 
 NESTED = ("running", "models_held", "devices", "capabilities")
@@ -15,7 +16,7 @@ NESTED = ("running", "models_held", "devices", "capabilities")
 
 async def load(request: Request) -> Content:
     """What the cluster's page shows."""
-    reading = request.app.state.own.reading
+    reading = state_of(request).reading
     alive, queue = await asyncio.gather(reading.rows("agents"), reading.active())
     names = {run["run_id"]: run["model"] for run in queue}
     jobs = {row["run_id"]: row for row in await reading.rows("jobs_of", run_ids=list(names))}

@@ -13,6 +13,7 @@ from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
 from query_api.reading import samples as reading_samples
 from query_api.reading.runs import Reading
+from query_api.state import state_of
 from streams.boards.comparison import Asking
 from streams.errors import Invalid
 from streams.numbers import real
@@ -22,7 +23,7 @@ CHOICES = 100
 
 async def load(request: Request) -> Content:
     """The form, and where it names two runs, what comes of comparing them."""
-    reading, asked = request.app.state.own.reading, request.query_params
+    reading, asked = state_of(request).reading, request.query_params
     recent, _ = await reading.runs(limit=CHOICES)
     chosen = {side: asked.get(side, "") for side in ("a", "b")}
     told = {"title": "Compare", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None, "asked": asked}
@@ -30,7 +31,7 @@ async def load(request: Request) -> Content:
         return told
     try:
         asking = Asking(*(_above_0(asked.get(name, ""), name) for name in ("difference", "margin")))
-        found = await request.app.state.own.comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
+        found = await state_of(request).comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
         return told | {"why": str(error)}
     rows = arranged(found["tasks"], found["groups"])

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from query_api.pages.rendering import Content, page
 from query_api.routes.cluster import LETTERS
+from query_api.state import state_of
 from schemas.event import derive_id
 from schemas.trust import DeadLettered
 
@@ -16,7 +17,7 @@ SHOWN, SHOWN_BYTES = 25, 600
 
 async def load(request: Request) -> Content:
     """A page of dead letters, the newest first."""
-    reading, asked = request.app.state.own.reading, request.query_params
+    reading, asked = state_of(request).reading, request.query_params
     cursor = asked.get("cursor", "")
     found, following = await reading.page(LETTERS, sort="-written_us", limit=SHOWN, cursor=cursor, topic="", reason_code="")
     count = (await reading.rows("dead_letter_count"))[0]["letters"]

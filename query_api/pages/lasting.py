@@ -13,12 +13,13 @@ from infra.identity import now_us
 from query_api.access.callers import caller_of
 from query_api.pages.rendering import clock
 from streams.errors import Unavailable
+from streams.trust.visibility import Seen
 
 PAGES_HELD = 64
 FRAGMENTS = "/fragments/"
 Endpoint = Callable[[Request], Awaitable[Response]]
-# Of each address: the template and what was in it, rendered when.
-Held = OrderedDict[str, tuple[Any, dict[str, Any], int]]
+# Of each address, as those saw it who may see the same: the template and what was in it, rendered when.
+Held = OrderedDict[tuple[Seen, str], tuple[Any, dict[str, Any], int]]
 
 
 def lasting(routes: Iterable[Route]) -> list[Route]:
@@ -35,7 +36,7 @@ def lasting(routes: Iterable[Route]) -> list[Route]:
 def _remembered(endpoint: Endpoint, held: Held) -> Endpoint:
     @wraps(endpoint)
     async def page(request: Request) -> Response:
-        address = str(request.url)
+        address = caller_of(request).seen, str(request.url)
         try:
             response = await endpoint(request)
         except Unavailable:

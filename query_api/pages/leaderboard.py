@@ -13,6 +13,7 @@ from query_api.pages.rendering import Content, page, short
 from query_api.reading.external import reported
 from query_api.reading.rankings import whole
 from query_api.reading.standing import beside
+from query_api.state import state_of
 
 LISTED = 40
 
@@ -43,13 +44,13 @@ SPARED = frozenset({"cost", "answer-cost", "answer-energy"})  # columns that are
 
 async def load(request: Request) -> Content:
     """What the leaderboard shows; the board that changed last, where the address names none."""
-    reading, asked = request.app.state.own.reading, request.query_params
+    reading, asked = state_of(request).reading, request.query_params
     board = await whole(reading, asked.get("board"))
     match = asked.get("match", "").strip()
     boards = [one for one in await reading.rows("boards") if match.lower() in one["board"].lower()]
     sort = asked.get("sort", "rank")
     board |= await beside(reading, board["board"])
-    costs = await request.app.state.own.costs.of_rows(board["rows"])
+    costs = await state_of(request).costs.of_rows(board["rows"])
     rows = ordered([row | _cost(**costs[row["run_id"]]) for row in board["rows"]], sort)
     shown = [column for column in COLUMNS if column.name not in SPARED or any(row[column.field] is not None for row in rows)]
     return {

@@ -12,13 +12,14 @@ from query_api.pages.rendering import Content, page
 from query_api.reading.rankings import whole
 from query_api.reading.runs import Reading
 from query_api.reading.standing import chance_corrected
+from query_api.state import state_of
 
 ENDED, RANKED = 12, 5
 
 
 async def load(request: Request) -> Content:
     """What the overview shows."""
-    reading = request.app.state.own.reading
+    reading = state_of(request).reading
     active, ended, board, measured, agents, letters = await asyncio.gather(
         reading.active(), reading.rows("ended_runs", limit=ENDED), whole(reading, None), _measured(reading), reading.rows("agents"),
         reading.rows("dead_letter_count"),

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from query_api.drawing.gains import amount, common, headline, multiple
 from query_api.pages.comparison import CHOICES, differences
 from query_api.pages.rendering import Content, page
+from query_api.state import state_of
 from streams.boards.parity import MARGIN
 from streams.errors import Invalid
 from streams.numbers import real
@@ -14,7 +15,7 @@ from streams.numbers import real
 
 async def load(request: Request) -> Content:
     """The form, and where it names a reference and runs, each run's row."""
-    own, asked = request.app.state.own, request.query_params
+    own, asked = state_of(request), request.query_params
     recent, _ = await own.reading.runs(limit=CHOICES, state="completed")
     others = list(dict.fromkeys(one for one in asked.getlist("run") if one))
     margin = asked.get("margin") or f"{MARGIN:g}"

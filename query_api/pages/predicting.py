@@ -11,6 +11,7 @@ from query_api.drawing.deciding import told as amount
 from query_api.pages.rendering import Content, page
 from query_api.reading.predicting import LISTING
 from query_api.routes.predictions import PredictionAsked, wanted
+from query_api.state import state_of
 from streams.errors import Invalid, NotFound
 from streams.predicting.words import WORDS
 
@@ -26,8 +27,8 @@ RECENT: Final = 20
 
 async def load(request: Request) -> Content:
     """The form, and where it is filled in, the prediction; or one that was made before, by its id; and the record."""
-    asked, state = dict(request.query_params), request.app.state.own.predicting
-    recent, _ = await request.app.state.own.reading.page(LISTING, sort="-made_us", limit=RECENT)
+    asked, state = dict(request.query_params), state_of(request).predicting
+    recent, _ = await state_of(request).reading.page(LISTING, sort="-made_us", limit=RECENT)
     shown: dict[str, Any] = {
         "title": "Predict", "asked": asked, "fields": FIELDS, "recent": recent, "record": [asdict(one) for one in await state.record()],
         "places": await state.places(), "words": WORDS, "amount": amount, "percent": percent, "made": None,

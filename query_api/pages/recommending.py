@@ -9,6 +9,7 @@ from query_api.drawing.deciding import figure_told, front, interval_told, percen
 from query_api.pages.rendering import Content, page
 from query_api.reading import decisions
 from query_api.reading.deciding import LISTING, Asking, measured_tasks
+from query_api.state import state_of
 from schemas.decisions import Contender, RecommendationMade
 from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
@@ -80,7 +81,7 @@ def _pairs(text: str, name: str) -> dict[str, str]:
 
 async def load(request: Request) -> Content:
     """The form, and where it says something, the recommendation; or one that was made before, by its id."""
-    asked, state = dict(request.query_params), request.app.state.own
+    asked, state = dict(request.query_params), state_of(request)
     recent, _ = await state.reading.page(LISTING, sort="-made_us", limit=RECENT)
     decided = await decisions.page(state.reading, sort="-decided_us", limit=RECENT)
     shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent,

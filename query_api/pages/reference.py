@@ -4,6 +4,7 @@ from starlette.requests import Request
 
 from query_api.operations import manual
 from query_api.pages.rendering import Content, page
+from query_api.state import state_of
 
 
 async def load(request: Request) -> Content:
@@ -11,7 +12,7 @@ async def load(request: Request) -> Content:
     described = request.app.state.description
     return {
         "title": "API", "about": described["info"]["description"], "shapes": manual.shapes(described),
-        "entries": manual.entries(described, address=request.app.state.own.settings.api),
+        "entries": manual.entries(described, address=state_of(request).settings.api),
     }  # fmt: skip
 
 

@@ -49,7 +49,8 @@ def _as_of(request: Request) -> Content:
 
 def _who(request: Request) -> Content:
     """Who is signed in; nobody where no key is needed."""
-    return {"member": caller_of(request).member}
+    caller = caller_of(request)
+    return {"member": caller.member, "organisation": caller.organisation}
 
 
 TEMPLATES = Jinja2Templates(Path(__file__).parents[1] / "templates", context_processors=[_as_of, _who])

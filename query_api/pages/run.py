@@ -20,6 +20,7 @@ from query_api.reading.judgements import judgements
 from query_api.reading.repeated import repeated_load
 from query_api.reading.runs import Reading
 from query_api.reading.timelines import history
+from query_api.state import state_of
 from streams.trust.privacy import PRIVATE
 
 JUDGED, AUDITS = 50, 20
@@ -27,14 +28,18 @@ JUDGED, AUDITS = 50, 20
 
 async def load(request: Request) -> Content:
     """What the page of a run shows."""
-    reading, run_id = request.app.state.own.reading, request.path_params["run_id"]
+    reading, run_id = state_of(request).reading, request.path_params["run_id"]
     cursor = request.query_params.get("judgements", "")
     state = await reading.state(run_id)
-    run, told, cost, histograms, asked, judged, pins, held, audited = await asyncio.gather(
-        reading.run_of(state), history(reading, run_id), request.app.state.own.costs.run(run_id), reading.histograms(run_id),
-        reading.rows("request", run_id=run_id), judgements(reading, run_id, limit=JUDGED, cursor=cursor),
-        _pins(reading, state), _held(reading, run_id), audits(reading, run_id=run_id, limit=AUDITS),
+    own = asyncio.gather(
+        reading.run_of(state), history(reading, run_id), state_of(request).costs.run(run_id), reading.histograms(run_id),
+        reading.rows("request", run_id=run_id),
     )  # fmt: skip
+    beside = asyncio.gather(
+        judgements(reading, run_id, limit=JUDGED, cursor=cursor), _pins(reading, state), _held(reading, run_id),
+        audits(reading, run_id=run_id, limit=AUDITS),
+    )  # fmt: skip
+    (run, told, cost, histograms, asked), (judged, pins, held, audited) = await asyncio.gather(own, beside)
     scores = arranged(run["scores"], run["groups"])
     return {
         "title": short(run["model"]), "stream": f"/v1/live?run={run_id}",

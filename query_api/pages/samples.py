@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from query_api.pages.rendering import Content, page, short
 from query_api.reading import samples as reading_samples
+from query_api.state import state_of
 
 SHOWN = 10
 BELOW_ONE = math.nextafter(1.0, 0.0)
@@ -47,7 +48,7 @@ class Shown:
 
 async def load(request: Request) -> Content:
     """A page of a run's samples."""
-    reading, run_id, asked = request.app.state.own.reading, request.path_params["run_id"], request.query_params
+    reading, run_id, asked = state_of(request).reading, request.path_params["run_id"], request.query_params
     run = await reading.run(run_id)
     chosen = {name: asked.get(name, "") for name in ("task", "metric", "outcome", "sort")}
     found = await reading_samples.page(

@@ -9,6 +9,7 @@ from query_api.pages.parity import margin_of
 from query_api.pages.recommending import AMOUNTS, MAPS, NAMES, told_by
 from query_api.pages.rendering import Content, page
 from query_api.routes.savings import SavingsTold, told
+from query_api.state import state_of
 from streams.deciding.reading import requirement_of
 from streams.deciding.savings import MARGIN
 from streams.errors import Invalid, NotFound
@@ -18,7 +19,7 @@ LOAD: Final = frozenset({"rate", "input", "output"})  # what a month hangs on; a
 
 async def load(request: Request) -> Content:
     """The form, and where it names a run, what would save against it."""
-    asked, own = dict(request.query_params), request.app.state.own
+    asked, own = dict(request.query_params), state_of(request)
     recent, _ = await own.reading.runs(limit=CHOICES, state="completed")
     first = [one for one in AMOUNTS if one[0] in LOAD]
     shown: Content = {

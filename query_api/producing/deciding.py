@@ -9,6 +9,7 @@ from schemas.event import Event
 from streams.errors import Conflict, NotFound
 from streams.revisions import next_revision
 from streams.topics import DECISIONS, OUTCOMES, Topic
+from streams.trust.visibility import Seen
 
 SAID = set(OutcomeReported.model_fields) - set(Event.model_fields) - {"revision"}
 E = TypeVar("E", DecisionRecorded, OutcomeReported)
@@ -17,15 +18,18 @@ E = TypeVar("E", DecisionRecorded, OutcomeReported)
 async def record(log: Log, decision: DecisionRecorded) -> None:
     """Writes a decision down, once. Raises: Conflict where its id was used for another one."""
     known = await _said(log, DECISIONS, DecisionRecorded, decision.decision_id)
-    if known and (known[0].chosen, known[0].by) != (decision.chosen, decision.by):
-        raise Conflict(f"decision {decision.decision_id} is another one already: {known[0].chosen}; draw a new id", code="decision-known")
+    if known and any(getattr(known[0], name) != getattr(decision, name) for name in ("chosen", "by", "organisation_id")):
+        raise Conflict(f"decision {decision.decision_id} is another one already; draw a new id", code="decision-known")
     if not known:
         await log.publish(decision)
 
 
-async def report(log: Log, outcome: OutcomeReported) -> OutcomeReported:
-    """Reports an outcome as the newest of its decision; what the newest says already is no other. Raises: NotFound for no decision."""
-    if not await _said(log, DECISIONS, DecisionRecorded, outcome.decision_id):
+async def report(log: Log, outcome: OutcomeReported, *, seen: Seen) -> OutcomeReported:
+    """Reports an outcome as the newest of its decision; what the newest says already is no other. Raises: NotFound for no decision.
+
+    `seen`: of others' decisions there is none.
+    """
+    if not any(seen.takes(one) for one in (await _said(log, DECISIONS, DecisionRecorded, outcome.decision_id))[:1]):
         raise NotFound(f"no decision {outcome.decision_id}; `assay decisions show` lists them", code="unknown-decision")
     before: dict[int, OutcomeReported] = {}
     for one in await _said(log, OUTCOMES, OutcomeReported, outcome.decision_id):

@@ -12,8 +12,9 @@ from streams.topics import EXTERNAL
 
 
 def results_of(figures: Iterable[Mapping[str, Any]], *, about: Mapping[str, Any], organisation: str) -> list[ExternalResultImported]:
-    """The figures that a body tells. `about`: what holds for the whole file."""
-    header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation, **about}
+    """The figures that a body tells, which are public: others have published them. `about`: what holds for the whole file."""
+    stamp = {"occurred_us": now_us(), "producer": producer("query_api")}
+    header = {"organisation_id": organisation, "visibility": "public", **stamp, **about}
     return [
         ExternalResultImported.model_validate(header | dict(one) | {"conditions": json.dumps(one["conditions"], sort_keys=True)})
         for one in figures

@@ -14,11 +14,14 @@ from streams.topics import LABELS
 
 
 def labels_of(
-    rows: Sequence[Mapping[str, Any]], *, run_id: str, against_run: str | None, scale: Scale, by: str, organisation: str
+    rows: Sequence[Mapping[str, Any]], *, run_id: str, against_run: str | None, scale: Scale, by: str, header: Mapping[str, str]
 ) -> list[AnswerLabelled]:
-    """The labels that a body tells, each by its own person or `by`. Raises: Invalid, naming the entry and its field."""
-    header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
-    about = {"run_id": run_id, "against_run": against_run, "judgement": scale.judgement, "metric": scale.metric}
+    """The labels that a body tells, each by its own person or `by`; `header`: whose the run is, and who may see it.
+
+    Raises: Invalid, naming the entry and its field.
+    """
+    stamp = {**header, "occurred_us": now_us(), "producer": producer("query_api")}
+    about = {**stamp, "run_id": run_id, "against_run": against_run, "judgement": scale.judgement, "metric": scale.metric}
     told, first = list[AnswerLabelled](), dict[str, int]()
     for number, row in enumerate(rows):
         if row["swapped"] and not scale.compares:
@@ -30,7 +33,7 @@ def labels_of(
         place = {name: row[name] for name in ("task", "ordinal", "repeat", "request", "draw")}
         note = Text.plain(row["note"]) if row["note"] else None
         label = AnswerLabelled.model_validate(
-            {**header, **about, **place, "by": row["by"] or by, "value": value, "swapped": row["swapped"], "note": note}
+            {**about, **place, "by": row["by"] or by, "value": value, "swapped": row["swapped"], "note": note}
         )
         if (before := first.setdefault(label.event_id, number)) != number:
             raise Invalid(f"labels.{number}.ordinal: {label.by} has labelled this answer in labels.{before} already; leave one out",

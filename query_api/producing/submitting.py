@@ -213,16 +213,15 @@ class Submissions:
         """What was submitted here under this id."""
         return self._bodies.get(run_id)
 
-    async def cancel(self, run_id: str, *, by: str, message: str) -> None:
-        """Asks for a run to stop."""
-        await self._log.publish(
-            CancellationRequested(occurred_us=now_us(), producer=producer("query_api"), run_id=run_id, by=by, message=message)
-        )
+    async def cancel(self, run_id: str, *, by: str, message: str, **header: str) -> None:
+        """Asks for a run to stop. `header`: whose it is, and who may see it."""
+        about = {"occurred_us": now_us(), "producer": producer("query_api"), "run_id": run_id, "by": by, "message": message}
+        await self._log.publish(CancellationRequested.model_validate(about | header))
 
-    async def retract(self, run_id: str, *, organisation: str, by: str, reason: str) -> None:
-        """Says that a run no longer counts."""
-        header = {"occurred_us": now_us(), "producer": producer("query_api"), "organisation_id": organisation}
-        await self._log.publish(RunRetracted.model_validate(header | {"run_id": run_id, "by": by, "reason": reason}))
+    async def retract(self, run_id: str, *, by: str, reason: str, **header: str) -> None:
+        """Says that a run no longer counts. `header`: whose it is, and who may see it."""
+        about = {"occurred_us": now_us(), "producer": producer("query_api"), "run_id": run_id, "by": by, "reason": reason}
+        await self._log.publish(RunRetracted.model_validate(about | header))
 
 
 def drawn_us(key: str) -> int:
@@ -235,4 +234,4 @@ def drawn_us(key: str) -> int:
 
 
 def _body(event: EvaluationRequested) -> dict[str, Any]:
-    return event.model_dump(exclude=set(HEADER))
+    return event.model_dump(exclude=set(HEADER) - {"organisation_id"})

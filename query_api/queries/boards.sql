@@ -26,7 +26,7 @@ WHERE board = {board:String}
     AND (isNull({max_rank:Nullable(Int64)}) OR rank <= {max_rank:Nullable(Int64)})
 
 -- name: boards_named
-SELECT DISTINCT board FROM fact_rankings WHERE board IN ({board:String}, concat('task:', {board:String}))
+SELECT board FROM newest_boards WHERE board IN ({board:String}, concat('task:', {board:String}))
 
 -- name: board_models
 SELECT run_id, model, model_sha, engine, chat, rank FROM ranking_rows WHERE board = {board:String} ORDER BY position

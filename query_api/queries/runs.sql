@@ -74,13 +74,14 @@ WHERE run_id IN {run_ids:Array(String)}
 ORDER BY formula_version
 
 -- name: levels
-SELECT run_id, tupleElement(newest, 1) AS slo, tupleElement(newest, 2) AS steps
+SELECT run_id, tupleElement(newest, 1) AS slo, tupleElement(newest, 2) AS steps, asked.labels AS labels
 FROM (
     SELECT run_id, argMax((slo, steps), (formula_version, complete, log_offset)) AS newest
     FROM fact_performance
     WHERE run_id IN {run_ids:Array(String)}
     GROUP BY run_id
-)
+) AS told
+LEFT JOIN (SELECT run_id, labels FROM fact_requests FINAL WHERE run_id IN {run_ids:Array(String)}) AS asked USING (run_id)
 
 -- name: measured
 SELECT model, argMax(run_id, changed_us) AS newest

@@ -72,7 +72,7 @@ class Predicting:
         asked = (FORMULA_VERSION, sorted(about.items()), machine.name, sorted(load.items()))
         return PredictionMade(
             occurred_us=now_us(), producer=producer("query_api"), organisation_id=self._organisation,
-            prediction_id=derive_id("Prediction", *asked, learned.digest),
+            prediction_id=derive_id("Prediction", self._organisation, *asked, learned.digest),
             asked_by=by, hardware=machine.name, **about, **load,
             figures=tuple(PredictedFigure(unit=FIGURES[one.figure], **asdict(one)) for one in told if not isinstance(one, Abstained)),
             unpredicted=tuple(Unpredicted(**asdict(one)) for one in told if isinstance(one, Abstained)),

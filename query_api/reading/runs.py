@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -16,17 +17,20 @@ from query_api.reading.measured import measured_of, part_of
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import NEED_A_DISPATCHER, SILENT_US, told_for
 from query_api.reading.precision import precision
+from query_api.reading.ruled import ruled
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
 from schemas.runs import PlannedTask
 from streams.errors import NotFound
 from streams.speed.sensors import grade_of
 from streams.statistics.joining import Part
+from streams.trust.visibility import NARROWED, Seen
 
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
 JOULES = {"joules": "energy_uj", "idle_joules": "idle_energy_uj", "host_joules": "host_energy_uj"}
 OF_KIND = "errors:"  # how the figures of errors of a kind are called
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
+SHARED_VIEWS = re.compile(rf"\b({'|'.join(NARROWED)})\b")
 RUN_FILTERS = {"state": "", "model": "", "task": "", "suite": "", "submitter": "", "campaign": ""}
 
 
@@ -38,16 +42,22 @@ def queries() -> Mapping[str, str]:
     return {name.strip(): sql.strip() for name, _, sql in parts}
 
 
-class Reading:
-    """Questions to ClickHouse."""
+def narrowed(sql: str) -> str:
+    """A query of what all share, as it is asked of the views without what may not be seen."""
+    return SHARED_VIEWS.sub(lambda found: NARROWED[found[0]], sql)
 
-    def __init__(self, clickhouse: ClickHouse) -> None:
+
+class Reading:
+    """Questions to ClickHouse, answered with what may be seen, and with nothing else."""
+
+    def __init__(self, clickhouse: ClickHouse, seen: Seen) -> None:
         self._clickhouse = clickhouse
+        self._seen = seen
         self._planned: Kept[str, list[dict[str, Any]]] = Kept(PLANS_KEPT)
 
     async def rows(self, name: str, **parameters: Any) -> Rows:
         """The rows of a named query."""
-        return await self._clickhouse.query(queries()[name], parameters)
+        return await self._asked(self._query(name), parameters)
 
     async def page(self, listing: Listing, *, sort: str, limit: int, cursor: str = "", **filters: Any) -> tuple[Rows, str | None]:
         """A page of a list, and the cursor of the next (None at the end). Raises: Malformed for a cursor that is not of this question."""
@@ -57,8 +67,14 @@ class Reading:
 
     async def behind(self, place: Span, name: str, **parameters: Any) -> Rows:
         """The rows of a named query that lie at that place of its list."""
-        sql = f"SELECT * FROM ({queries()[name]}){place.sql}"  # noqa: S608  # both are ours; what is asked for are parameters
-        return await self._clickhouse.query(sql, parameters | dict(place.parameters))
+        sql = f"SELECT * FROM ({self._query(name)}){place.sql}"  # noqa: S608  # both are ours; what is asked for are parameters
+        return await self._asked(sql, parameters | dict(place.parameters))
+
+    async def _asked(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        return await self._clickhouse.query(sql, parameters, filters=self._seen.filters())
+
+    def _query(self, name: str) -> str:
+        return queries()[name] if self._seen.all else narrowed(queries()[name])
 
     async def runs(self, *, sort: str = "-requested_us", limit: int = 50, cursor: str = "", **filters: str) -> tuple[Rows, str | None]:
         """A page of runs, the newest first, each with its progress (0..1), and the next page's cursor. `filters`: see RUN_FILTERS."""
@@ -154,10 +170,13 @@ class Reading:
         rows, levels = await asyncio.gather(*(self.rows(name, run_ids=run_ids) for name in ("performance", "levels")))
         for row in rows:
             told.setdefault(row["run_id"], {})[row["metric"]] = row
-        found = {row["run_id"]: (json.loads(row["slo"] or "null"), json.loads(row["steps"])) for row in levels}
+        found = {row["run_id"]: row | {"slo": json.loads(row["slo"] or "null"), "steps": json.loads(row["steps"])} for row in levels}
         # What came between the two questions is told when it is asked for again.
         return {
-            run_id: _speed(figures) | {"slo": level_of(found[run_id][0]), "sweep": sweep_of(figures, found[run_id][1])}
+            run_id: _speed(figures) | {
+                "slo": level_of(found[run_id]["slo"]), "sweep": sweep_of(figures, found[run_id]["steps"]),
+                "rules": ruled(figures, labels=json.loads(found[run_id]["labels"] or "{}"), slo=found[run_id]["slo"]),
+            }
             for run_id, figures in told.items() if run_id in found
         }  # fmt: skip
 

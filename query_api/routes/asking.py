@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from query_api.access.owning import header_of_own
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.submitting import Batch, Submission, requested, submissions_of
@@ -96,9 +97,11 @@ async def submit_batch(call: Call[Nothing, Batch]) -> BatchSubmitted:
 async def cancel(call: Call[Nothing, Cancellation]) -> Cancelling:
     """Stops a run; what it has measured stays."""
     run_id = call.path["run_id"]
-    if call.state.submissions.remembered(run_id) is None:
-        await call.state.reading.state(run_id)
-    await call.state.submissions.cancel(run_id, by=call.body.by, message=call.body.message)
+    if (asked := call.state.submissions.remembered(run_id)) is not None:
+        header = {name: asked[name] for name in ("organisation_id", "visibility")}
+    else:
+        header = await header_of_own(call.state, await call.state.reading.state(run_id))
+    await call.state.submissions.cancel(run_id, by=call.body.by, message=call.body.message, **header)
     return Cancelling(run_id=run_id)
 
 
@@ -109,9 +112,10 @@ async def retract(call: Call[Nothing, Retracting]) -> Retracted:
     """
     run_id = call.path["run_id"]
     state = await call.state.reading.state(run_id)
+    header = await header_of_own(call.state, state)
     if state["state"] not in TERMINAL:
         raise Conflict(f"run {run_id} is {state['state']}: only what is over can be retracted; cancel it first", code="not-over")
-    await call.state.submissions.retract(run_id, organisation=state["organisation_id"], by=call.body.by, reason=call.body.reason)
+    await call.state.submissions.retract(run_id, by=call.body.by, reason=call.body.reason, **header)
     return Retracted(run_id=run_id, by=call.body.by, reason=call.body.reason)
 
 

@@ -161,7 +161,7 @@ async def report_outcome(call: Call[Nothing, OutcomeTold]) -> Reported:
         decision_id=call.path["decision_id"], before_usd_nano=_nano(told.before_usd_per_month),
         after_usd_nano=_nano(told.after_usd_per_month), **told.model_dump(exclude={"before_usd_per_month", "after_usd_per_month"}),
     )  # fmt: skip
-    newest = await report(call.state.log, event)
+    newest = await report(call.state.log, event, seen=call.state.seen)
     return Reported(decision_id=newest.decision_id, revision=newest.revision)
 
 

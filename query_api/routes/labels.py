@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from query_api.access.owning import header_of_own
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.labelling import check_places, labels_of, publish
@@ -214,10 +215,11 @@ async def publish_labels(call: Call[Nothing, LabelsTold]) -> LabelsPublished:
     The same again is nothing new; another word of the same person on the same answer is a correction.
     """
     told, run_id = call.body, call.path["run_id"]
+    header = await header_of_own(call.state, await call.state.reading.state(run_id))
     scale = scale_of(told.judgement, told.metric)
     places = await labels.places(call.state.reading, run_id, against_run=told.against_run, scale=scale, judgement=told.judgement)
     made = labels_of([one.model_dump() for one in told.labels], run_id=run_id, against_run=told.against_run, scale=scale, by=told.by,
-                     organisation=call.state.settings.organisation)  # fmt: skip
+                     header=header)  # fmt: skip
     check_places(made, places)
     return LabelsPublished(published=await publish(call.state.log, run_id, made))
 

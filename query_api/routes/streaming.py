@@ -33,7 +33,7 @@ async def live(call: Call[LiveAsked, Nothing]) -> Response:
     cursor, as after it was made anew: what was told before may not be there, and what is new follows.
     """
     asked = call.query
-    wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board)
+    wish = wanted([name for name in asked.topics.split(",") if name], run_id=asked.run, board=asked.board, seen=call.state.seen)
     cursor = call.request.headers.get("last-event-id") or asked.cursor
     if cursor:
         position_of(cursor, topics=BY_NAME)

@@ -19,7 +19,7 @@ from streams.boards.ranking import FORMULA_VERSION
 from streams.names import Names
 from streams.topics import ENVIRONMENTS, RESULTS, RETRACTIONS, RUN_SCORES
 
-VERSION: Final = f"books-7 {FORMULA_VERSION}"
+VERSION: Final = f"books-8 {FORMULA_VERSION}"
 INPUTS: Final = (ENVIRONMENTS, RUN_SCORES, RESULTS, RETRACTIONS)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.event import Visibility
 from schemas.jobs import EngineUsed
 from schemas.results import Documents, Figure
 from schemas.runs import Adaptive, Plan, PlannedTask
@@ -15,11 +16,14 @@ from streams.settling.documents import Columns, unpacked
 class Result:
     """A run that has completed. `model`: what makes two runs runs of one model; a run that judges is about the model that it judges.
 
+    Runs of several organisations, or public ones and others, are not of one model: none takes the other's place on a board.
+
     `documents`: the values of its tasks' main metrics; `speed`: the figures of its workload; `by_task`: the tasks of its plan.
     """
 
     run_id: str
     organisation_id: str
+    visibility: Visibility
     model: tuple[str, ...]
     plan: Plan
     changed_us: int
@@ -65,7 +69,8 @@ def result_of(settled: RunSettled, scores: Mapping[str, Documents]) -> Result | 
     return Result(
         run_id=settled.run_id,
         organisation_id=settled.organisation_id,
-        model=identity(about(settled.plan)),
+        visibility=settled.visibility,
+        model=(*identity(about(settled.plan)), settled.organisation_id, *(["public"] if settled.visibility == "public" else [])),
         plan=settled.plan,
         changed_us=settled.changed_us,
         latest_us=settled.occurred_us,

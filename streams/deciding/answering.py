@@ -30,10 +30,11 @@ LEAST_WAIT_S: Final = 0.01
 
 
 def answer(question: Question, told: Recommendation, next_runs: Sequence[NextRun], *, header: Mapping[str, Any]) -> RecommendationMade:
-    """The event; `header` has also who asks, the seed, and by which prices. Its id follows from what it rests on: the same question to the
-    same measurements is the same event."""
+    """The event; `header` has also who asks, the seed, and by which prices. Its id follows from what it rests on: the same question of
+    an organisation to the same measurements is the same event."""
     requirement, own, closest, digest = question.requirement, question.own, told.nearest, digest_of(question.own)
-    identity = derive_id("Recommendation", requirement.model_dump_json(), digest, FORMULA_VERSION, header["seed"], DRAWS)
+    about = (requirement.model_dump_json(), digest, FORMULA_VERSION, header["seed"], DRAWS)
+    identity = derive_id("Recommendation", header["organisation_id"], *about)
     return RecommendationMade.model_validate({
         **header, "recommendation_id": identity, "requirement": requirement, "formula_version": FORMULA_VERSION, "draws": DRAWS,
         "inputs_digest": digest, "input_runs": own.runs, "considered": len(own.candidates), "contending": len(told.choices),

@@ -42,7 +42,7 @@ def scored(run: Run, task: str, *, aggregate: Aggregate, stamp: Producer, taken:
     # What is scored after a task has stopped counts for nothing, also not for the time.
     latest_us = run.stops[task].occurred_us if task in run.stops else scores.latest_us
     return held(RunScored(
-        occurred_us=latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
+        occurred_us=latest_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id, task=task,
         scorer_version=version, complete=True, scored=scores.scored, expected=expected, inputs_digest=scores.digest(),
         figures=adaptive.figures(figures, planned, scores.values(main)),
         documents=packed(scores.values(main), scores.clusters(main)),
@@ -60,8 +60,8 @@ def progressed(run: Run, task: str, version: str, *, stamp: Producer) -> RunProg
     if planned is None or expected is None or scores.complete(expected):
         return None
     return RunProgressed(
-        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id, task=task,
-        scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected,
+        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id,
+        task=task, scorer_version=version, scored=scores.scored, not_scored=len(scores.not_scored), expected=expected,
         figures=scores.provisional(means=means(planned) if planned.adaptive is None else ()),
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ def stopped(run: Run, task: str, *, stamp: Producer) -> TaskStopped | None:
         return None
     counting = scores.of(frozenset(stopping.order(planned.build_id, planned.samples)[: known.samples]))
     return TaskStopped(
-        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
+        occurred_us=scores.latest_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id,
         task=task, scorer_version=max(versions), samples=known.samples * planned.repeats, planned=planned.samples * planned.repeats,
         not_scored=len(counting.not_scored), half_width=known.half_width, confidence=planned.stopping.confidence,
     )  # fmt: skip
@@ -92,7 +92,8 @@ def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], Perfo
     if not speed.complete:
         return None
     about = {
-        "occurred_us": speed.measured_us, "producer": stamp, "organisation_id": run.organisation_id, "run_id": run.run_id, "slo": run.slo,
+        "occurred_us": speed.measured_us, "producer": stamp, "organisation_id": run.organisation_id, "visibility": run.visibility,
+        "run_id": run.run_id, "slo": run.slo,
     }  # fmt: skip
     return partial(_summarised, speed.taken(), elsewhere=run.served_elsewhere, slo=run.slo, about=about)
 
@@ -153,6 +154,7 @@ def settled(
         occurred_us=max([run.latest_us, run.before.occurred_us if run.before else 0, *(said.occurred_us for said in scores.values())]),
         producer=stamp,
         organisation_id=run.organisation_id,
+        visibility=run.visibility,
         run_id=run.run_id,
         state=run.state,
         final=run.final,
@@ -206,7 +208,7 @@ def _folded(told: RunSettled) -> RunSettled:
 def cost(run: RunSettled, summary: Summary, *, stamp: Producer) -> CostSummarised:
     """What a run costs under one version of the price book; complete where its result is final."""
     return CostSummarised(
-        occurred_us=summary.latest_us, producer=stamp, organisation_id=run.organisation_id, run_id=run.run_id,
+        occurred_us=summary.latest_us, producer=stamp, organisation_id=run.organisation_id, visibility=run.visibility, run_id=run.run_id,
         formula_version=COST_FORMULA, price_version=summary.price_version, complete=run.final, inputs_digest=summary.digest,
         figures=summary.figures,
     )  # fmt: skip

@@ -122,8 +122,8 @@ def has_own_dress(chat: Chat) -> bool:
 def of_build(request: EvaluationRequested, choice: TaskChoice, *, judges: bool) -> Visibility:
     """The visibility of a build that the request makes.
 
-    Private where the texts are the request's own: its task, its system text or template, or answers that it judges. What a public task
+    The request's own where its texts are: its task, its system text or template, or answers that it judges. What a public task
     asks is no secret, and the build is there for any run; that a private run asked it is told by no sample of that run.
     """
     own = judges or choice.definition is not None or has_own_dress(request.chat)
-    return PRIVATE if own and request.visibility == PRIVATE else "organisation"
+    return request.visibility if own else "public"

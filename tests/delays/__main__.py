@@ -3,10 +3,8 @@
 import argparse
 import asyncio
 import gc
-import os
 import signal
 import ssl
-from contextlib import suppress
 
 from gpu_agent.workloads.timer import Timer
 from tests.delays.server import Connection, State
@@ -37,11 +35,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0: any that is free")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--certificate", help="a PEM file with key and certificate; none: no TLS")
-    parser.add_argument("--real-time", action="store_true", help="run before all else on this machine, where the system lets it")
     given = parser.parse_args()
-    if given.real_time:
-        with suppress(PermissionError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(10))
     asyncio.run(serve(port=given.port, seed=given.seed, certificate=given.certificate))
 
 

@@ -1,9 +1,9 @@
-"""The server as a child process, for a test or a benchmark."""
+"""A server of known delays as a child process, for a test or a benchmark."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -32,16 +32,21 @@ class Server:
 
 
 @contextmanager
-def known_delays(*, seed: int = 1, certificate: str | None = None, real_time: bool = False) -> Iterator[Server]:
-    """The server, while it lasts; where the system lets it, before all else that runs (`real_time`)."""
+def known_delays(*, seed: int = 1, certificate: str | None = None) -> Iterator[Server]:
+    """The server with all its behaviours, while it lasts."""
     command = [sys.executable, "-m", "tests.delays", "--seed", str(seed), *(["--certificate", certificate] if certificate else [])]
-    command += ["--real-time"] if real_time else []
+    with served(command) as server:
+        yield server
+
+
+@contextmanager
+def served(command: Sequence[str]) -> Iterator[Server]:
+    """What a command serves at the address in its first line, while it lasts."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         yield Server(process.stdout.readline().strip())
     finally:
         process.terminate()
         process.wait(10)
-        assert process.stdout is not None
         process.stdout.close()

@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
                 state.record, state.seen, state.count = [], set(), 0
             self._transport.write(wire.whole(200, told, kind="application/x-ndjson"))
         elif path in ("/v1/models", "/health"):
-            self._transport.write(wire.whole(200, b'{"object":"list","data":[{"id":"known","object":"model"}]}'))
+            self._transport.write(wire.whole(200, wire.LISTING))
         elif path in ("/v1/completions", "/v1/chat/completions"):
             try:
                 asked = json.loads(body)
@@ -220,9 +220,8 @@ class Answer:
             self._transport.write(wire.whole(200, json.dumps(told | {"usage": usage}).encode(), request_id=self._one.request_id))
             self._one.ended_ns = time.perf_counter_ns()
             return
-        ending = wire.event(wire.closing(self._one.request_id, self._model, chat=self._chat, reason="length"))
-        if (self._asked.get("stream_options") or {}).get("include_usage") and self._how.usage != "never":
-            ending += wire.event({"id": self._one.request_id, "model": self._model, "choices": [], "usage": usage})
+        asked = (self._asked.get("stream_options") or {}).get("include_usage") and self._how.usage != "never"
+        ending = wire.ending(self._one.request_id, self._model, chat=self._chat, usage=usage if asked else None)
         self._write(ending + (b"" if self._fault == "nodone" else wire.DONE))
         self._end()
 

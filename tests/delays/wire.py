@@ -10,6 +10,7 @@ from typing import Any
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 429: "Too Many Requests", 500: "Internal Server Error"}
 LAST = b"0\r\n\r\n"
 DONE = b"data: [DONE]\n\n"
+LISTING = b'{"object":"list","data":[{"id":"known","object":"model"}]}'
 
 
 def head(status: int, *, kind: str, request_id: str, length: int | None = None, extra: Mapping[str, str] | None = None) -> bytes:
@@ -64,6 +65,12 @@ def closing(request_id: str, model: str, *, chat: bool, reason: str) -> dict[str
     if chat:
         told["choices"][0]["delta"] = {}
     return told
+
+
+def ending(request_id: str, model: str, *, chat: bool, usage: Mapping[str, Any] | None) -> bytes:
+    """The events behind the last token: why it ended, and the usage, where that is told."""
+    told = event(closing(request_id, model, chat=chat, reason="length"))
+    return told + (event({"id": request_id, "model": model, "choices": [], "usage": usage}) if usage else b"")
 
 
 def usage(prompt: int, completion: int, *, cached: int = 0, reasoning: int = 0) -> dict[str, Any]:

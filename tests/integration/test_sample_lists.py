@@ -16,6 +16,7 @@ from query_api.reading.runs import Reading
 from schemas.event import Event, Text
 from streams.projection import BY_PLACE, table_of
 from streams.topics import topic_of
+from streams.trust.visibility import Seen
 
 pytestmark = pytest.mark.integration
 TASKS, SAMPLES, RUN, OTHER = 2, 7, 0, 1
@@ -62,7 +63,7 @@ def listed(own: Settings, *, limit: int = 3, sort: str = "task", **filters: Any)
         async with ClickHouse(own) as clickhouse:
             while True:
                 told = await reading_samples.page(
-                    Reading(clickhouse), run_id(RUN), sort=sort, limit=limit, cursor=cursor, **(OPEN | filters)
+                    Reading(clickhouse, Seen()), run_id(RUN), sort=sort, limit=limit, cursor=cursor, **(OPEN | filters)
                 )
                 found += [(sample["task"], sample["ordinal"]) for sample in told["samples"]]
                 if told["next"] is None:
@@ -186,7 +187,7 @@ def test_truncated_samples_are_counted_by_task_once_each(stack: Settings) -> Non
         async with ClickHouse(own) as clickhouse:
             for first in (0, 1000):
                 await insert_all(clickhouse, records(events, first=first))
-            rows = await Reading(clickhouse).rows("progress", run_id=run_id(RUN))
+            rows = await Reading(clickhouse, Seen()).rows("progress", run_id=run_id(RUN))
         return [(row["task"], row["answered"], row["truncated"]) for row in rows]
 
     assert asyncio.run(act()) == [("task-0", 4, 2)]

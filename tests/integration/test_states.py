@@ -16,6 +16,7 @@ from schemas.settled import LeftOut
 from streams.projection import row, table_of
 from streams.queue.dispatch import Pool
 from streams.runs import state_of
+from streams.trust.visibility import ALL
 from tests.pool import STAMP, Told
 from tests.runs import run_named
 from tests.unit.test_results import planned
@@ -70,7 +71,7 @@ def test_a_run_tells_what_could_not_be_worked_out_of_it_until_its_newest_result_
         async with ClickHouse(own) as clickhouse:
             for offset, event in enumerate(events):
                 await clickhouse.insert(table_of(type(event)), [row(event, partition=0, offset=offset, written_us=0)])
-            return list((await Reading(clickhouse).run(run_id))["warnings"])
+            return list((await Reading(clickhouse, ALL).run(run_id))["warnings"])
 
     async def acts() -> None:
         await until_available(lambda: migrate(own), what="clickhouse")

@@ -12,6 +12,7 @@ from query_api.reading.runs import Reading
 from schemas.requests import EngineChoice, Stopping
 from schemas.results import RunScored, TaskStopped
 from streams.topics import JOBS_PLANNED, RUN_SCORES, STOPS
+from streams.trust.visibility import ALL
 from tests.flow import events_of, request, until_row, until_state
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -61,7 +62,7 @@ async def _shown(flow: Settings, run_id: str, stop: TaskStopped) -> None:
     (row,) = await until_row(flow, sql, holds=bool, b=board, r=run_id)
     assert (row["sequential"], row["samples"]) == (True, stop.samples)
     async with ClickHouse(flow) as clickhouse:
-        told = await Reading(clickhouse).run(run_id)
+        told = await Reading(clickhouse, ALL).run(run_id)
     figures = [score for score in told["scores"] if score["task"] == stop.task and score["complete"]]
     assert figures and all(score["sequential"] for score in figures)
     assert (row["low"], row["high"]) in [(score["low"], score["high"]) for score in figures]

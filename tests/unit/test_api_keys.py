@@ -8,9 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra import api_keys
-from infra.addresses import is_loopback
+from infra.addresses import is_loopback, needs_keys
 from infra.settings import Settings
-from query_api.access.door import needs_keys
 from query_api.access.sessions import COOKIE, Sessions
 from query_api.access.signing_in import _local
 from query_api.routes import OPERATIONS

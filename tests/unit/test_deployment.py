@@ -131,12 +131,22 @@ def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     reading = {name for name, process in PROCESSES.items() if environment(process, wrapping).get("ASSAY_MASTER_KEY") == "secret"}
     assert reading == {name for name in PROCESSES if name in TEXTS}
     assert {process_of(name) for name in OURS if "ASSAY_MASTER_KEY" in SERVICES[name]["environment"]} == reading
+    told = {name: environment(process, Settings.model_validate({"clickhouse_password": "s"})).get("ASSAY_CLICKHOUSE_PASSWORD")
+            for name, process in PROCESSES.items()}  # fmt: skip
+    assert told == {name: "s" if name in ("agents.project", "query_api") else None for name in PROCESSES}
     hidden = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
     assert hidden - {"kafka_password"} == SECRETS.keys()  # every process speaks to Kafka
     assert all("ASSAY_API_KEY" not in environment(process, others) for process in PROCESSES.values())
     holding = {name for name, service in SERVICES.items() if any(volume.startswith("keys:") for volume in service.get("volumes", ()))}
     assert holding == {"seal"}
     assert settings("seal")["seal_keys"] == next(one for one in SERVICES["seal"]["volumes"] if one.startswith("keys:")).partition(":")[2]
+
+
+def test_what_is_named_as_a_secret_is_kept_as_one() -> None:
+    """No line, error or traceback shows the settings with it."""
+    named = {name for name in Settings.model_fields if name.endswith(("_password", "_secret", "_key")) and name != "kafka_key"}  # a path
+    assert named <= {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    assert "planted" not in repr(Settings.model_validate(dict.fromkeys(named, "planted")))
 
 
 def test_images_that_are_not_ours_are_pinned() -> None:

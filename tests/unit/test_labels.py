@@ -30,7 +30,9 @@ PLACES = [Place("story", ordinal, repeat) for ordinal in range(50) for repeat in
 def labelled(*rows: dict[str, Any], by: str = "ada", scale: Any = RATING) -> list[AnswerLabelled]:
     """Labels of answers to one task."""
     whole = [{"task": "story", "repeat": 0, "request": 0, "draw": 0, "swapped": False, "by": "", "note": ""} | row for row in rows]
-    return labels_of(whole, run_id=R, against_run=OTHER if scale.compares else None, scale=scale, by=by, organisation="local")
+    return labels_of(
+        whole, run_id=R, against_run=OTHER if scale.compares else None, scale=scale, by=by, header={"organisation_id": "local"}
+    )
 
 
 def test_every_scale_is_a_derived_tasks_metric() -> None:

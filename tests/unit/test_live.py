@@ -3,6 +3,7 @@
 import asyncio
 import json
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -21,6 +22,7 @@ from schemas.requests import EvaluationRequested, ModelRef
 from schemas.results import RunScored
 from schemas.runs import RunChanged
 from streams.topics import DEAD_LETTERS, RUN_SCORES, RUNS, Topic
+from streams.trust.visibility import Seen
 from tests.in_memory import InMemory
 from tests.runs import run_named
 
@@ -28,7 +30,7 @@ R = run_named("r")
 
 ONE = EvaluationRequested(occurred_us=1, producer=producer("test"), run_id=R, model=ModelRef(uri='a "quoted"\nline'))
 RECORD = Record(Place("assay.requests.v1", 0, 4), b"", b"", 7, ONE)
-ALL = wanted([], run_id=None, board=None)
+ALL = wanted([], run_id=None, board=None, seen=Seen())
 RUN_IDS = tuple(map(run_named, (1, 2, 3)))
 ONE_RUN, TWO = RUN_IDS[:2]
 Steps = list[tuple[list[tuple[Topic, str]], int]]  # what is written, and after how many events the connection is cut
@@ -57,9 +59,19 @@ def test_listeners_that_have_come_equally_far_share_what_is_told() -> None:
 def test_what_a_listener_had_or_does_not_want_is_not_told_and_passed_all_the_same() -> None:
     """Its position moves past what others want."""
     position = standing()
-    assert Heard(RECORD).told(wanted([], run_id="another", board=None), position) == b""
+    assert Heard(RECORD).told(wanted([], run_id="another", board=None, seen=Seen()), position) == b""
     assert position.next["assay.requests.v1", 0] == 5
     assert Heard(RECORD).told(ALL, position) == b""
+
+
+def test_what_a_listener_may_not_see_is_passed_and_not_told() -> None:
+    """Who may see all is told the same record; of what two are told of a board, each has its own."""
+    theirs, position = wanted([], run_id=None, board=None, seen=Seen("theirs")), standing()
+    heard = Heard(RECORD)
+    assert (heard.told(theirs, position), position.next["assay.requests.v1", 0]) == (b"", 5)
+    assert heard.told(ALL, standing()) != b""
+    public = Heard(replace(RECORD, event=ONE.model_copy(update={"visibility": "public"})))
+    assert public.told(theirs, standing()) == public.told(ALL, standing())
 
 
 def test_what_waits_is_taken_at_once_and_a_cut_off_listener_gets_the_rest_first() -> None:
@@ -97,9 +109,11 @@ def test_a_cursor_says_what_it_was_made_of_in_letters_that_may_stand_in_an_addre
 def test_one_run_is_looked_for_in_its_own_partition_and_only_in_topics_that_tell_of_runs() -> None:
     """But what clients write may lie in any."""
     ends = standing().next
-    places = list(wanted(["runs", "rankings", "dead_letters", "requests"], run_id=R, board=None).places(ends))
+    places = list(wanted(["runs", "rankings", "dead_letters", "requests"], run_id=R, board=None, seen=Seen()).places(ends))
     assert places == [*(("assay.requests.v1", n) for n in range(4)), (RUNS.name, partition_for(R.encode(), 4))]
-    assert list(wanted(["runs", "rankings"], run_id=None, board="b").places(ends)) == [("assay.rankings.v1", partition_for(b"b", 4))]
+    assert list(wanted(["runs", "rankings"], run_id=None, board="b", seen=Seen()).places(ends)) == [
+        ("assay.rankings.v1", partition_for(b"b", 4))
+    ]
     assert set(ALL.places(ends)) == set(ends)
 
 
@@ -138,7 +152,7 @@ WRITTEN = st.lists(st.tuples(st.sampled_from([RUNS, RUN_SCORES]), st.sampled_fro
 @given(steps=st.lists(st.tuples(WRITTEN, st.integers(0, 9)), min_size=1, max_size=6), run_id=st.none() | st.sampled_from(RUN_IDS))
 def test_wherever_a_stream_is_cut_nothing_is_missed_and_nothing_comes_twice(steps: Steps, run_id: str | None) -> None:
     """Whatever else is written meanwhile; and only places that were asked for are read again."""
-    wish = wanted(["runs", "run_scores"], run_id=run_id, board=None)
+    wish = wanted(["runs", "run_scores"], run_id=run_id, board=None, seen=Seen())
 
     async def act() -> None:
         log = InMemory()
@@ -165,7 +179,7 @@ def test_a_listener_is_told_how_far_it_has_come_while_nothing_is_for_it() -> Non
     async def act() -> None:
         log = InMemory()
         live, task = await following(log, cursor_every_s=0.01)
-        wish = wanted(["runs"], run_id=ONE_RUN, board=None)
+        wish = wanted(["runs"], run_id=ONE_RUN, board=None, seen=Seen())
         ((_, cursor, _),) = await heard(live, wish, cursor=None, at_most=1)
         listening = asyncio.create_task(heard(live, wish, cursor=cursor, at_most=2))
         await asyncio.sleep(0)
@@ -188,12 +202,12 @@ def test_a_cursor_beyond_the_logs_end_is_told_so_and_goes_on_from_there() -> Non
         log = InMemory()
         live, task = await following(log)
         log.write(changed(RUNS, ONE_RUN, number=1))
-        wish, place = wanted(["runs"], run_id=ONE_RUN, board=None), (RUNS.name, partition_for(ONE_RUN.encode(), 4))
+        wish, place = wanted(["runs"], run_id=ONE_RUN, board=None, seen=Seen()), (RUNS.name, partition_for(ONE_RUN.encode(), 4))
         beyond = Position({place: 10**17}, 10**17).cursor()
         listening = asyncio.create_task(heard(live, wish, cursor=beyond, at_most=3))
         await asyncio.sleep(0.01)
         log.write(changed(RUNS, ONE_RUN, number=2))
-        stand, reset, event = await asyncio.wait_for(listening, 5)
+        stand, reset, event = await asyncio.wait_for(listening, 300)
         assert [kind for kind, *_ in (stand, reset, event)] == ["cursor", "reset", "RunChanged"]
         assert position_of(stand[1], topics=BY_NAME).next == {place: 1} and event[2]["occurred_us"] == 2
         task.cancel()
@@ -205,7 +219,7 @@ def test_a_cursor_that_is_only_ahead_of_the_follower_is_none_beyond_the_end() ->
     """Another process of the API told it."""
 
     async def act() -> None:
-        log, runs = InMemory(), wanted(["runs"], run_id=ONE_RUN, board=None)
+        log, runs = InMemory(), wanted(["runs"], run_id=ONE_RUN, board=None, seen=Seen())
         live, task = await following(log)
         task.cancel()  # it hears nothing more
         log.write(changed(RUNS, ONE_RUN, number=1))
@@ -225,12 +239,12 @@ def test_a_topic_that_the_cursor_lacks_begins_at_the_cursors_time() -> None:
         log = InMemory()
         live, task = await following(log)
         log.write(changed(RUN_SCORES, ONE_RUN, number=1))
-        only_runs = wanted(["runs"], run_id=None, board=None)
+        only_runs = wanted(["runs"], run_id=None, board=None, seen=Seen())
         begun = Position({(RUNS.name, n): 0 for n in range(4)}, 0).cursor()
         log.write(changed(RUNS, ONE_RUN, number=1))
         cursor = (await heard(live, only_runs, cursor=begun, at_most=2))[-1][1]
         later = [log.write(changed(RUN_SCORES, TWO, number=2)), log.write(changed(RUNS, TWO, number=2))]
-        told = await heard(live, wanted(["runs", "run_scores"], run_id=None, board=None), cursor=cursor, at_most=3)
+        told = await heard(live, wanted(["runs", "run_scores"], run_id=None, board=None, seen=Seen()), cursor=cursor, at_most=3)
         task.cancel()
         assert {data["event_id"] for _, _, data in told[1:]} == {record.event.event_id for record in later if record.event}
 
@@ -240,4 +254,4 @@ def test_a_topic_that_the_cursor_lacks_begins_at_the_cursors_time() -> None:
 def test_dead_letters_are_told_to_whoever_asks_for_everything() -> None:
     """A topic without runs has no events of one."""
     assert DEAD_LETTERS in ALL.topics
-    assert not list(wanted(["dead_letters"], run_id=R, board=None).places(standing().next))
+    assert not list(wanted(["dead_letters"], run_id=R, board=None, seen=Seen()).places(standing().next))

@@ -34,11 +34,13 @@ from streams.projection import row, table_of
 from streams.settling.documents import packed
 from streams.statistics.intervals import ratio_of
 from streams.statistics.joining import stretch
+from streams.trust.visibility import Seen
 from tests.measured import MIT, STAMP, environment, evidence, load, planned, price, priced, rights, run
 from tests.runs import run_named
 
 L40S, H100, CPU = environment("L40S"), environment("H100"), environment("cpu")
-GSM, HEADER = planned(), {"occurred_us": 5, "producer": STAMP, "seed": 1, "prices": "1", "as_of_us": 10, "asked_by": "ada"}
+GSM, OURS = planned(), {"occurred_us": 5, "producer": STAMP, "organisation_id": "ours"}
+HEADER = OURS | {"seed": 1, "prices": "1", "as_of_us": 10, "asked_by": "ada"}
 WANTED: dict[str, Any] = {
     "tasks": {"gsm8k": 1}, "latency": {"ttft_p95": "800 ms"}, "threshold": 0.5,
     "traffic": {"rate": "20/s", "input": "800 tokens", "output": "200 tokens"}, "prefer": {"points": {"quality": 100, "usd_per_month": 50}},
@@ -145,6 +147,7 @@ def test_a_recommendation_is_said_with_all_that_it_rests_on() -> None:
     assert (later.recommendation_id, later.event_id) == (made.recommendation_id, made.event_id)
     other = asked(wanted(threshold=0.6), seen)
     assert answer(Question(wanted(threshold=0.6), seen, other[0]), other[1], (), header=HEADER).event_id != made.event_id
+    assert answer(question, told, (), header=HEADER | {"organisation_id": "theirs"}).event_id != made.event_id
 
 
 def test_the_runs_that_are_named_are_enough_to_reckon_it_again() -> None:
@@ -304,7 +307,7 @@ def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> Non
     scored = next(event for event in events if isinstance(event, RunScored)).model_copy(update={"documents": broken, "event_id": "broken"})
     columns = table_of(RunScored).columns
     rows["scored"].insert(0, dict(zip(columns, row(scored, partition=0, offset=99, written_us=1), strict=True)))
-    measured = Measurements(Reading(ClickHouse(Settings(home=tmp_path))))
+    measured = Measurements(Reading(ClickHouse(Settings(home=tmp_path)), Seen()))
     measured.fold(rows)
     assert measured.prices.at("gpu_hour:L40S", at_us=5, region="any").amount_nano == 2 * 10**9
     assert set(measured.evidence.books.results) >= {run_named(2), run_named(7)}

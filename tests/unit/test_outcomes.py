@@ -17,6 +17,7 @@ from streams.errors import Invalid
 from streams.money.calculating import calculated
 from streams.money.reading import calculation_of
 from streams.statistics.intervals import wilson
+from streams.trust.visibility import Seen
 from tests.in_memory import CODEC, InMemory
 from tests.pool import STAMP
 
@@ -48,9 +49,9 @@ def test_the_last_report_of_an_outcome_holds_whatever_revision_others_gave_their
             confidence=None,
         ))  # fmt: skip
         one = OutcomeReported(occurred_us=0, producer=STAMP, decision_id="d", revision=0, by="me", before_usd_nano=None, after_usd_nano=5)
-        said = [await report(cast(Log, log), one), await report(cast(Log, log), one)]
+        said = [await report(cast(Log, log), one, seen=Seen()), await report(cast(Log, log), one, seen=Seen())]
         log.write(OutcomeReported.model_validate(dict(one) | {"event_id": "", "revision": 2**63 - 1, "after_usd_nano": 1}))
-        said += [await report(cast(Log, log), one), await report(cast(Log, log), one)]
+        said += [await report(cast(Log, log), one, seen=Seen()), await report(cast(Log, log), one, seen=Seen())]
         for event in said:
             assert CODEC.decode(CODEC.encode(event), OutcomeReported) == event
         return [(event.revision, event.after_usd_nano) for event in said]

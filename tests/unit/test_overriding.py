@@ -87,6 +87,7 @@ def test_a_judgement_says_what_was_given_and_no_more() -> None:
         "run_id": R,
         "chat": False,
         "private": False,
+        "visibility": None,
         "trust_model_code": False,
     }
     body = judgement_of(options | {"model": "org/judge"})
@@ -97,6 +98,7 @@ def test_a_judgement_says_what_was_given_and_no_more() -> None:
     assert Submission.model_validate(body).engine.name == "transformers"
     assert judgement_of(options | {"model": "org/judge", "against": "s"})["tasks"] == [{"name": PAIRWISE}]
     assert judgement_of(options | {"model": "org/judge", "private": True})["visibility"] == "private"
+    assert judgement_of(options | {"model": "org/judge", "visibility": "public"})["visibility"] == "public"
     served = judgement_of(options | {"model": "org/judge@7b", "url": "http://host", "credential": "mine"})
     assert (served["model"], served["engine"]) == ({"uri": "org/judge@7b"}, {"name": "openai", "options": {"url": "http://host"}})
     assert served["credential_ref"] == "mine"

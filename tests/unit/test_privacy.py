@@ -90,15 +90,15 @@ def test_a_request_tells_its_definition_and_its_system_text_only_where_it_is_not
 @pytest.mark.parametrize(
     ("chat", "definition", "judges", "visibility"),
     [
-        (Chat(), None, False, "organisation"), (Chat(template="model"), None, False, "organisation"), (Chat(), MARKER, False, "private"),
+        (Chat(), None, False, "public"), (Chat(template="model"), None, False, "public"), (Chat(), MARKER, False, "private"),
         (Chat(system=MARKER), None, False, "private"), (Chat(template=MARKER), None, False, "private"), (Chat(), None, True, "private"),
     ],
 )  # fmt: skip
-def test_a_build_is_private_where_its_texts_are_the_requests_own(
+def test_a_build_is_seen_as_its_request_where_its_texts_are_the_requests_own(
     chat: Chat, definition: str | None, judges: bool, visibility: Visibility
 ) -> None:
-    """What a public task asks is no secret; for a run that is not private no build is."""
-    for of_request, expected in (("private", visibility), ("organisation", "organisation")):
+    """What a public task asks is no secret."""
+    for of_request, expected in (("private", visibility), ("organisation", "public" if visibility == "public" else "organisation")):
         request = asked(of_request, chat=chat, definition=definition)  # type: ignore[arg-type]  # a pair's first is a str
         assert of_build(request, request.tasks[0], judges=judges) == expected
 

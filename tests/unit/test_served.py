@@ -13,7 +13,6 @@ from gpu_agent.workloads.connections import Exchange
 from gpu_agent.workloads.http1 import Response
 from gpu_agent.workloads.reading import refused
 from gpu_agent.workloads.schedule import Planned
-from infra.addresses import check_asked
 from infra.credentials import key_of
 from infra.harness.chat import MESSAGES
 from infra.preparing import dress_of, estimate_of, facts_of
@@ -179,15 +178,6 @@ def test_a_load_shows_the_key_and_tells_it_nobody() -> None:
     assert error is not None
     assert (str(error).partition(";")[0], error.code) == ("the server answers 401: wrong key: …", "http-401")
     assert "--credential" in str(error)
-
-
-@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "224.0.0.1"])
-def test_where_machines_are_told_about_themselves_nobody_asks(host: str) -> None:
-    """It is no server of models; others are asked, on this machine too."""
-    with pytest.raises(Invalid, match="give the server's address"):
-        check_asked(f"http://{host}/latest")
-    for url in (URL, "http://10.0.0.1", "http://[::1]:8000", "http://0.0.0.0:8000", "http://no-such-host.invalid"):
-        check_asked(url)
 
 
 def test_the_hardware_of_a_server_is_not_its_agents() -> None:

@@ -1,6 +1,7 @@
 """What servers answer that is no answer: told as the server's, scored by nobody, and waited for no longer than was said."""
 
 import json
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,19 +14,21 @@ import pytest
 from gpu_agent.engines.served.client import Client, Passing, Refused
 from gpu_agent.engines.served.likelihoods import BY
 from gpu_agent.workloads.answers import read_answer, texts_of, usage_of
+from infra.addresses import Askable
 
 Body = Callable[[BaseHTTPRequestHandler], object]
 
 
 @contextmanager
-def answering(body: Body) -> Iterator[str]:
-    """The address of a server that answers every POST so."""
+def answering(body: Body, *, encoding: str = "identity") -> Iterator[str]:
+    """The address of a server that answers every POST so, and says that it is so encoded."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:  # http.server's name
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Encoding", encoding)
             self.end_headers()
             try:
                 body(self)
@@ -47,7 +50,7 @@ def answering(body: Body) -> Iterator[str]:
 
 def asked(address: str, *, timeout_s: float = 20.0) -> Any:
     """What a client without patience makes of it."""
-    client = Client(address, key=None, retries=0, timeout_s=timeout_s, at_once=1)
+    client = Client(address, key=None, retries=0, timeout_s=timeout_s, at_once=1, asks=Askable(own=True))
     try:
         return client.post("/v1/completions", {"prompt": "x"}).told
     finally:
@@ -60,6 +63,19 @@ def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)
+
+
+def bomb(handler: BaseHTTPRequestHandler) -> None:
+    """A few KiB that inflate to a GiB. Source: RFC 8878, 3.1.1.2 (a block of one repeated byte)."""
+    handler.wfile.write(b"\x28\xb5\x2f\xfd\x04\x00" + b"\x02\x00\x10a" * 8192)
+
+
+def test_what_would_inflate_is_not_inflated() -> None:
+    """It was asked for plain text: no bound on what has come sees a GiB before it is there."""
+    began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with answering(bomb, encoding="zstd") as address, pytest.raises(Refused, match="answers zstd, though it was asked for plain text"):
+        asked(address)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began < 100 * 1024
 
 
 def test_an_answer_that_drips_is_given_up_in_its_time() -> None:

@@ -10,6 +10,7 @@ from gpu_agent.engines.served.client import Client, Passing
 from gpu_agent.engines.served.probe import Found
 from gpu_agent.engines.served.texts import Texts
 from gpu_agent.workloads.answers import read_answer
+from infra.addresses import Askable
 from schemas.jobs import Server
 from tests.unit.test_served_answers import answering
 
@@ -22,7 +23,7 @@ def told_by(message: dict[str, Any], reason: str | None, *, api: str = "chat") -
     body = {"choices": [{**choice, "finish_reason": reason}], "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
     told = {"until": ["\n\n", "Question:"], "max_gen_toks": 256}
     with answering(lambda handler: handler.wfile.write(json.dumps(body).encode())) as address:
-        client = Client(address, key=None, retries=0, timeout_s=20.0, at_once=1)
+        client = Client(address, key=None, retries=0, timeout_s=20.0, at_once=1, asks=Askable(own=True))
         try:
             texts = Texts(client, "m", Found(server=Server(address=address, model="m", apis=(api,)), chat_length="max_tokens"))
             context = json.dumps([{"role": "user", "content": "2+2?"}]) if api == "chat" else "2+2?"

@@ -68,6 +68,18 @@ def closed(places: int, *, count: int, e2e: float) -> list[RequestTimed]:
     ]  # fmt: skip
 
 
+def test_a_batch_is_told_from_its_first_sending_to_its_last_token() -> None:
+    """Four sent at once, done after 100, 200, 300 and 400 ms: 4 / 0.4 s, ten tokens each, and no capacity, for its tail is in it."""
+    sent = [request(n, sent=n / 10, first=50 + n, last=100 * (n + 1), in_flight=n + 1, loop="closed") for n in range(4)]
+    told = figures(sent)
+    assert told["requests_per_s"].value == pytest.approx(10.0) and told["output_tokens_per_s"].value == pytest.approx(100.0)
+    assert (told["requests_per_s"].n, told["ttft_mean"].n, told["whole"].value, told["sending"].value) == (4, 4, 400 * MS, 0.3 * MS)
+    assert told["capacity_tokens_per_s"].why_undefined == "it was one batch, and its rates have its tail in them"
+    assert told["little_error_ratio"].value == pytest.approx(0.0, abs=0.01)
+    # An open load that ends before it is steady is none.
+    assert figures([one.model_copy(update={"loop": "open"}) for one in sent])["requests_per_s"].value is None
+
+
 def queue(rate: float, *, count: int, service: float) -> list[RequestTimed]:
     """An open load on a server that takes one request after the other."""
     free, told = 0.0, list[RequestTimed]()

@@ -157,7 +157,7 @@ def test_a_key_s_file_that_was_altered_does_not_open(tmp_path: Path, name: str) 
     said = json.loads(path.read_text())
     other = {
         "organisation": "evil",
-        "wrapped": "00" + said["wrapped"][2:],
+        "wrapped": f"{int(said['wrapped'], 16) ^ 1:0{len(said['wrapped'])}x}",
         "key_id": "0-1",
         "master": masters(settings(tmp_path, master_key=SECOND))[0].master_id,
     }

@@ -1,9 +1,11 @@
 """What a client reports is held to what was really sent, by the client's own definitions."""
 
+import itertools
+
 import pytest
 
 from benchmarks.peers.peer import Offered, Reported
-from benchmarks.truth import row, tops, truth
+from benchmarks.truth import LADDER, next_rate, row, tops, truth, typical
 from tests.delays.record import Sent
 
 MS = 1_000_000
@@ -60,3 +62,36 @@ def test_a_rate_that_was_not_sent_and_a_server_that_was_late_count_for_nothing()
     rows = [{"round": 0} | good, {"round": 0} | slower, {"round": 1} | late]
     assert tops(rows) == {"aiperf": 10.0}
     assert tops([{"round": 1} | late]) == {"aiperf": None}
+
+
+@pytest.mark.parametrize("top", [0.0, 45.0, 137.0, 700.0, 9000.0])
+def test_a_client_s_highest_rate_is_found_by_halves(top: float) -> None:
+    """Of one that is accurate up to some rate: the highest rung below it, after the rates that all have, in few rows."""
+    rows: list[dict[str, float]] = []
+    while (rate := next_rate(rows, (50.0, 200.0))) is not None:
+        rows.append({"rate_per_s": rate, "accurate": rate <= top})
+    assert [one["rate_per_s"] for one in rows[:2]] == [50.0, 200.0] and len(rows) <= 7
+    assert max((one["rate_per_s"] for one in rows if one["accurate"]), default=0.0) == max(
+        (rate for rate in (*LADDER, 50.0, 200.0) if rate <= top), default=0.0
+    )
+    assert all(above / below <= 1.2 for below, above in itertools.pairwise(LADDER[2:]))
+
+
+@pytest.mark.parametrize(("top", "rows_needed"), [(137.0, 4), (150.0, 5), (120.0, 4)])
+def test_a_later_round_begins_where_the_one_before_ended(top: float, rows_needed: int) -> None:
+    """Near 124 a second: a step up that fails is enough, where the client is as it was."""
+    rows: list[dict[str, float]] = []
+    while (rate := next_rate(rows, (50.0, 200.0), near=124.0)) is not None:
+        rows.append({"rate_per_s": rate, "accurate": rate <= top})
+    assert max(one["rate_per_s"] for one in rows if one["accurate"]) == max(rate for rate in LADDER if rate <= top)
+    assert len(rows) == rows_needed and rows[2]["rate_per_s"] == 124.0
+
+
+def test_rounds_are_told_by_their_median_as_times_of_the_truth() -> None:
+    """At the rate that is asked for, of rows that are not void."""
+    rows = [row("aiperf", OFFERED, reported("aiperf", more=more), SENT) for more in (1.0, 1.02, 1.1)]
+    late = row("aiperf", OFFERED, reported("aiperf", more=9.0), [sent(number, late_ns=300_000) for number in range(3)])
+    assert typical([*rows, late], 10.0)["aiperf"] == {
+        f"{name}_{share}": pytest.approx(1.02) for name in ("ttft", "itl", "e2e") for share in ("mean", "p95")
+    }
+    assert typical(rows, 20.0) == {}

@@ -19,6 +19,7 @@ import httpx
 from gpu_agent.engines.failures import FAILING, REFUSED
 from gpu_agent.workloads.answers import broken_off
 from gpu_agent.workloads.reading import HINTS, LONGEST_QUOTE, said_in
+from infra.addresses import Askable
 from streams.errors import Permanent, Temporary
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ PASSING: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 # Statuses that are about one request: it is too long, or has what the server does not take; its answer may quote it.
 OF_REQUEST: Final = frozenset({400, 413, 422})
 MOST_BYTES: Final = 64 * 2**20  # of one answer
+PLAIN: Final = "identity"
 OF_TRANSPORT: Final = ("content-encoding", "content-length", "transfer-encoding")  # of a body that is whole and plain by then
 UNUSABLE, AWAY = "server-unusable", "server-away"
 
@@ -60,17 +62,21 @@ class Reply:
 
 
 class Client:
-    """One server, asked by many threads at once. `key` is shown to it, and told nobody; `retries` follow a failure that may pass."""
+    """One server, asked by many threads at once. `key` is shown to it, and told nobody; `retries` follow a failure that may pass.
 
-    def __init__(self, base: str, *, key: str | None, retries: int, timeout_s: float, at_once: int) -> None:
+    Answers are asked for as they are, not compressed: of a small one that inflates to gigabytes no bound would be seen in time.
+    """
+
+    def __init__(self, base: str, *, key: str | None, retries: int, timeout_s: float, at_once: int, asks: Askable) -> None:
         self.base = base
         self._key = key
         self._retries = retries
         self._timeout_s = timeout_s
         self.at_once = at_once
+        self._watching = asks.watching(base)
         shown = {"Authorization": f"Bearer {key}"} if key else {}
         self._http = httpx.Client(
-            base_url=base, headers={"User-Agent": "assay", "Accept": "application/json"} | shown,
+            base_url=base, headers={"User-Agent": "assay", "Accept": "application/json", "Accept-Encoding": PLAIN} | shown,
             timeout=httpx.Timeout(timeout_s, connect=CONNECT_S), limits=httpx.Limits(max_connections=at_once),
         )  # fmt: skip
 
@@ -139,8 +145,10 @@ class Client:
     def _whole(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
         """The answer with all of its body. Raises: httpx's errors; Passing where it is not whole in time; Refused where it has no end."""
         until, held = time.monotonic() + self._timeout_s, bytearray()
-        with self._http.stream(method, path, json=body) as response:
-            for piece in response.iter_bytes():
+        with self._http.stream(method, path, json=body, extensions=self._watching) as response:
+            if (encoding := response.headers.get("content-encoding", PLAIN)) != PLAIN:
+                raise Refused(f"{self.base}{path} answers {encoding}, though it was asked for plain text", status=200)
+            for piece in response.iter_raw():
                 held += piece
                 if len(held) > MOST_BYTES:
                     raise Refused(f"{self.base}{path} answers with more than {MOST_BYTES >> 20} MiB", status=200)

@@ -18,7 +18,7 @@ from gpu_agent.engines.served.likelihoods import Likelihoods
 from gpu_agent.engines.served.probe import Found, probe
 from gpu_agent.engines.served.texts import Texts
 from gpu_agent.engines.served.tokens import Tokens
-from infra.addresses import check_asked
+from infra.addresses import Askable
 from infra.credentials import CREDENTIAL, key_of
 from schemas.jobs import EngineUsed, Server
 from schemas.requests import ModelRef
@@ -45,12 +45,13 @@ class Served:
         asked = read_options("openai", {name: told for name, told in options.items() if name != CREDENTIAL})
         url = asked.get("url", "")
         base = base_of(url)
-        check_asked(base)
+        asks = Askable.of()
+        asks.check(base)
         started = time.perf_counter_ns()
         tokens = Tokens(asked["tokenizer"]) if "tokenizer" in asked else None
         client = Client(
             base, key=key_of(options.get(CREDENTIAL), url), retries=asked.get("retries", RETRIES),
-            timeout_s=asked.get("timeout_s", TIMEOUT_S), at_once=asked.get("concurrency", CONCURRENCY),
+            timeout_s=asked.get("timeout_s", TIMEOUT_S), at_once=asked.get("concurrency", CONCURRENCY), asks=asks,
         )  # fmt: skip
         try:
             found = probe(client, model.uri)

@@ -1344,6 +1344,22 @@ class Retraction(Shape):
     reason: str
 
 
+class RuleCheck(Shape):
+    """One of MLPerf's rules: whether the load kept it; null where there is nothing to hold it to."""
+
+    rule: str
+    kept: bool | None
+    told: str
+
+
+class Rules(Shape):
+    """A load that follows MLPerf's rules for a scenario, and what it never is (docs/speed.md)."""
+
+    scenario: str
+    note: str
+    checks: list[RuleCheck]
+
+
 class RunRow(Shape):
     """A run, as lists show it."""
 
@@ -2913,6 +2929,8 @@ class Speed(Shape):
     """what the load was held to"""
     sweep: Sweep | None
     """null of a load at one rate"""
+    rules: Rules | None
+    """MLPerf's, where the load follows them; null elsewhere"""
 
 
 class Submission(Shape):
