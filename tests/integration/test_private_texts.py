@@ -255,6 +255,9 @@ def forgotten_and_whole(stack: Stack, private: str, before: dict[str, Any], tmp_
     again = exported(stack, private, tmp_path / "again.zip")
     assert again["texts"] is None and "the texts of this run were forgotten on" in again["forgotten"]
     assert not list(tmp_path.glob("*.jsonl"))
+    stack.until(lambda: bool(told(stack, private)["forgotten"]), what="that it was forgotten is told")
+    assert told(stack, private)["forgotten"].items() >= {"by": "ann", "reason": "asked for"}.items()
+    assert "The texts of this run were forgotten on" in texts(stack, f"/runs/{private}")
     assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "run.zip").read_bytes()
     verdict = assay_verify.verify(tmp_path / "again.zip")
     assert (verdict.valid, verdict.reasons) == (True, [])
@@ -266,6 +269,7 @@ def forgotten_and_whole(stack: Stack, private: str, before: dict[str, Any], tmp_
     stack.until(lambda: told(stack, asked.run_id).get("state") == "rejected", what="its judgement is refused")
     assert told(stack, asked.run_id)["reason_code"] == "forgotten"
     new = evaluated(stack, "anew", "private")
+    assert told(stack, new)["forgotten"] is None
     assert {name: told(stack, private)[name] for name in ("state", "scores")} == {name: before[name] for name in ("state", "scores")}
     derived = asyncio.run(deriving.derive(stack.settings, told=lambda _: None))
     assert (derived.equal, derived.difference) == (True, None)
