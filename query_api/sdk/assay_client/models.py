@@ -524,6 +524,14 @@ class FigureRecord(Shape):
     method: str
 
 
+class Forgotten(Shape):
+    """Who had the texts of a private run forgotten, when and why: nobody reads them any more (docs/privacy.md)."""
+
+    at_us: int
+    by: str
+    reason: str
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -3294,6 +3302,8 @@ class Run(Shape):
     """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
     retraction: Retraction | None
     """null where it counts"""
+    forgotten: Forgotten | None
+    """null where its texts are in the log still"""
     quarantined: int
     """events that were said of it after its seal, and are no part of it"""
     late: list[LateEvent]
