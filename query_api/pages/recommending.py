@@ -35,7 +35,7 @@ AMOUNTS: Final = (
 NAMES: Final = (
     ("models", "Models", "any"), ("hardware", "Hardware", "L40S, H100"), ("engines", "Engines", "any"), ("regions", "Regions", "eu"),
     ("licences", "Licences", "apache-2.0, mit"), ("languages", "Languages", "de"), ("places", "Places", "one-gpu, cpu"),
-    ("kinds", "Kinds", "fine-tuned"),
+    ("kinds", "Kinds", "fine-tuned"), ("owned", "Devices that you own", "L40S: 2"),
 )  # fmt: skip
 MAPS: Final = (("tasks", "Tasks that count, with weights", "gsm8k: 2, mmlu"), ("floors", "At least", "gsm8k: 60 %, quality: 0.65"))
 SHOWN: Final = 100
@@ -49,8 +49,12 @@ def told_by(query: Mapping[str, str]) -> Told:
         if value := query.get(name, "").strip():
             told.setdefault(part, {})[field] = value
     for name, _, _ in NAMES:
+        if name == "owned":
+            continue
         if values := [one.strip() for one in query.get(name, "").split(",") if one.strip()]:
             told.setdefault("allowed", {})[name] = values
+    if owned := pairs(query.get("owned", ""), "owned"):
+        told.setdefault("allowed", {})["owned"] = owned
     maps = {name: pairs(query.get(name, ""), name) for name in (*(one[0] for one in MAPS), "points")}
     points = maps.pop("points")
     told |= {name: value for name, value in maps.items() if value} | ({"prefer": {"points": points}} if points else {})
@@ -61,8 +65,10 @@ def told_by(query: Mapping[str, str]) -> Told:
 def form_of(requirement: Mapping[str, Any]) -> dict[str, str]:
     """The form's fields that tell a requirement: the inverse of `told_by`."""
     told = {name: str(requirement.get(part, {}).get(field, "")) for name, (part, field), _, _ in AMOUNTS}
-    told |= {name: ", ".join(requirement.get("allowed", {}).get(name, ())) for name, _, _ in NAMES}
-    told |= {name: ", ".join(f"{key}: {value}" for key, value in requirement.get(name, {}).items()) for name, _, _ in MAPS}
+    allowed = requirement.get("allowed", {})
+    told |= {name: ", ".join(allowed.get(name, ())) for name, _, _ in NAMES}
+    mappings = {"owned": allowed.get("owned", {}), **{name: requirement.get(name, {}) for name, _, _ in MAPS}}
+    told |= {name: ", ".join(f"{key}: {value}" for key, value in own.items()) for name, own in mappings.items()}
     return {name: value for name, value in told.items() if value} | (
         {"threshold": str(requirement["threshold"])} if "threshold" in requirement else {}
     )

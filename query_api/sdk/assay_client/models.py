@@ -54,7 +54,11 @@ class Alive(Shape):
 
 
 class Allowed(Shape):
-    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+    """
+    What a choice may be and must have; empty is anything. `languages` must all be there, of the others one.
+
+    `owned`: devices by name, and how many there are; a choice runs on these, all of its replicas.
+    """
 
     models: list[str] = []
     hardware: list[str] = []
@@ -66,6 +70,7 @@ class Allowed(Shape):
     kinds: list[Literal["base", "fine-tuned"]] = []
     context_tokens: int | None = None
     memory_bytes: int | None = None
+    owned: dict[str, int] | None = None
 
 
 class AnswerCost(Shape):
@@ -2579,6 +2584,7 @@ class Requirement(Shape):
         "kinds": [],
         "context_tokens": None,
         "memory_bytes": None,
+        "owned": {},
     }
     preference: Annotated[Preference, Field(validate_default=True)] = {
         "points": {"quality": 100.0, "usd_per_month": 100.0},
