@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
+from infra.identity import now_us
 from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
 from query_api.reading import decisions
@@ -15,6 +16,8 @@ from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
 from streams.deciding.sentences import as_yaml, read
 from streams.errors import Invalid, NotFound
+from streams.money.prices import is_stale
+from streams.times import day
 
 Told = dict[str, Any]
 # The form's fields: the part of the requirement and the field in it that each tells, its label, an example.
@@ -97,12 +100,21 @@ async def load(request: Request) -> Content:
             found = read(sentence, tasks=await measured_tasks(state.reading))
             return shown | {"made": None, "asked": {"sentence": sentence} | form_of(found.requirement), "read": found}
         if "id" in asked:
-            return shown | _shown(await state.deciding.kept(asked["id"]))
+            kept = await state.deciding.kept(asked["id"])
+            return shown | _shown(kept) | {"stale": _stale(state.deciding.priced_us(kept.prices))}
         told = told_by(asked)
         made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
-    return shown | (_shown(made) | {"yaml": as_yaml(told)} if made else {"made": None})
+    if made is None:
+        return shown | {"made": None}
+    return shown | _shown(made) | {"yaml": as_yaml(told), "stale": _stale(state.deciding.priced_us(made.prices))}
+
+
+def _stale(published_us: int | None) -> str | None:
+    """Since when nobody has said that its prices hold, where that is long ago."""
+    at_us = now_us()
+    return day(published_us) if published_us is not None and is_stale(published_us, None, at_us=at_us) else None
 
 
 def _shown(made: RecommendationMade) -> Content:

@@ -1156,6 +1156,8 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
+    stale: bool
+    """published more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
