@@ -51,6 +51,7 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             trust.EventQuarantined,
             trust.RunAudited,
             trust.RunRetracted,
+            trust.TextsForgotten,
             trust.AccessChanged,
             trust.DeadLettered,
         )

@@ -70,6 +70,7 @@ SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
 QUARANTINE: Final = Topic("assay.quarantine.v1", trust.EventQuarantined)
 AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
 RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)
+FORGOTTEN: Final = Topic("assay.forgotten.v1", trust.TextsForgotten)
 ACCESS: Final = Topic("assay.access.v1", trust.AccessChanged)
 DEAD_LETTERS: Final = Topic("assay.dead-letters.v1", trust.DeadLettered)
 

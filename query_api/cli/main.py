@@ -21,6 +21,7 @@ from query_api.cli import (
     doctor,
     engines,
     external,
+    forgetting,
     judging,
     keys,
     labelling,
@@ -74,6 +75,7 @@ COMMANDS: dict[str, tuple[Command, ...]] = {
         trusting.export,
         trusting.verify,
         trusting.retract,
+        forgetting.forget,
         auditing.audit,
         auditing.audits,
         auditing.countersign,
@@ -109,7 +111,16 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
         ),
         (
             keys.keys,
-            {"list": keys.listed, "create": keys.create, "rotate": keys.rotate, "endorse": keys.endorse, "show": keys.show},
+            {
+                "list": keys.listed,
+                "create": keys.create,
+                "rotate": keys.rotate,
+                "endorse": keys.endorse,
+                "show": keys.show,
+                "texts": forgetting.texts,
+                "master": forgetting.master,
+                "rewrap": forgetting.rewrap,
+            },
         ),
     ),
 }

@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from query_api.pages import (
+    acts,
     calculating,
     cluster,
     comparison,
@@ -38,5 +39,6 @@ ROUTES: list[Route] = [
     *grids.ROUTES,
     *cluster.ROUTES,
     *dead_letters.ROUTES,
+    *acts.ROUTES,
     *reference.ROUTES,
 ]

@@ -2,6 +2,8 @@
 
 from query_api.operations.routing import Operation
 from query_api.routes import (
+    acts,
+    against,
     asking,
     audits,
     boards,
@@ -36,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *boards.OPERATIONS,
     *suites.OPERATIONS,
     *comparing.OPERATIONS,
+    *against.OPERATIONS,
     *repeated.OPERATIONS,
     *grids.OPERATIONS,
     *parity.OPERATIONS,
@@ -51,6 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *decisions.OPERATIONS,
     *external.OPERATIONS,
     *cluster.OPERATIONS,
+    *acts.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,
 )

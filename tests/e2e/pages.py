@@ -73,5 +73,5 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
         "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25",
         "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "parity": f"/parity?reference={run_id}&run={other}",
-        "cluster": "/cluster", "dead letters": "/dead-letters", "docs": "/docs", "missing": "/runs/none",
+        "cluster": "/cluster", "dead letters": "/dead-letters", "acts": "/acts", "docs": "/docs", "missing": "/runs/none",
     }  # fmt: skip

@@ -131,6 +131,10 @@ class AsyncClient:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
         return await self._do(calls.compare(a, b, task=task))
 
+    async def compare_loads(self, a: str, b: str) -> models.LoadsCompared:
+        """The loads of two runs, figure by figure, with intervals. Raises: NotFound, Invalid where one has no load."""
+        return await self._do(calls.compare_loads(a, b))
+
     async def parity(self, reference: str, *others: str, margin: float | None = None) -> models.ParityTold:
         """What runs of the same weights lose and gain beside a reference. Raises: NotFound, Invalid where they share no data."""
         return await self._do(calls.parity(reference, others, margin=margin))

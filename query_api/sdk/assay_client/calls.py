@@ -110,6 +110,11 @@ def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
     return steps.document(_get("/v1/compare", {"a": a, "b": b, "task": task}), models.Compared)
 
 
+def compare_loads(a: str, b: str) -> Steps[models.LoadsCompared]:
+    """The loads of two runs."""
+    return steps.document(_get("/v1/compare-loads", {"a": a, "b": b}), models.LoadsCompared)
+
+
 def parity(reference: str, others: Sequence[str], *, margin: float | None) -> Steps[models.ParityTold]:
     """Runs held to a reference."""
     return steps.document(_get("/v1/parity", {"reference": reference, "run": list(others), "margin": margin}), models.ParityTold)

@@ -10,6 +10,25 @@ from typing_extensions import TypeAliasType
 from assay_client.shape import Shape
 
 
+class Act(Shape):
+    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
+
+    at_us: int
+    kind: str
+    act_id: str
+    said_by: str
+    of: str
+    detail: str
+
+
+class ActPage(Shape):
+    """Acts, in the order asked for."""
+
+    acts: list[Act]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
 class Adapter(Shape):
     """A fine-tuned adapter on top of a base model."""
 
@@ -510,6 +529,14 @@ class FigureRecord(Shape):
     method: str
 
 
+class Forgotten(Shape):
+    """Who had the texts of a private run forgotten, when and why: nobody reads them any more (docs/privacy.md)."""
+
+    at_us: int
+    by: str
+    reason: str
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -799,6 +826,16 @@ class Level(Shape):
     ratio: float
 
 
+class LoadFigure(Shape):
+    """A run's own figure, with its 95 % interval where it has one; `method` names what made it."""
+
+    run_id: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+
+
 class LoadSender(Shape):
     """Whether the load's sender kept up, and why it did not."""
 
@@ -907,6 +944,8 @@ class Origin(Shape):
     commit: str
     fetched_bytes: int
     """bytes that its first load fetched; 0 where all was in the agent's cache"""
+    peer_bytes: int
+    """those of them that came from other agents' caches, and not from the hub"""
 
 
 class Outcome(Shape):
@@ -2361,6 +2400,25 @@ class ExternalPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class FigureDifference(Shape):
+    """A figure of both loads, and a - b with its 95 % interval, in the figure's unit; null where one of the two has none of its own."""
+
+    metric: str
+    unit: str
+    a: LoadFigure
+    b: LoadFigure
+    value: float
+    """a - b"""
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval (docs/speed.md); null without one"""
+    ratio: float | None
+    """a / b"""
+    ahead: Literal["a", "b"] | None
+    """which is better, where the interval leaves out 0"""
+
+
 class GridCell(Shape):
     """A load of the grid."""
 
@@ -2436,6 +2494,16 @@ class Judgements(Shape):
     agreements: list[Agreement]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class LoadsCompared(Shape):
+    """Two loads compared. What changes from one start of a server to the next is in no interval of one run, and so in none of these."""
+
+    a: Side
+    b: Side
+    figures: list[FigureDifference]
+    unlike: list[str]
+    """in what the two were asked for differently, in words"""
 
 
 class Prediction(Shape):
@@ -3242,6 +3310,8 @@ class Run(Shape):
     """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
     retraction: Retraction | None
     """null where it counts"""
+    forgotten: Forgotten | None
+    """null where its texts are in the log still"""
     quarantined: int
     """events that were said of it after its seal, and are no part of it"""
     late: list[LateEvent]
