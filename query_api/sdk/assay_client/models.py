@@ -73,7 +73,11 @@ class Alive(Shape):
 
 
 class Allowed(Shape):
-    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+    """
+    What a choice may be and must have; empty is anything. `languages` must all be there, of the others one.
+
+    `owned`: devices by name, and how many there are; a choice runs on these, all of its replicas.
+    """
 
     models: list[str] = []
     hardware: list[str] = []
@@ -85,6 +89,7 @@ class Allowed(Shape):
     kinds: list[Literal["base", "fine-tuned"]] = []
     context_tokens: int | None = None
     memory_bytes: int | None = None
+    owned: dict[str, int] | None = None
 
 
 class AnswerCost(Shape):
@@ -1190,6 +1195,8 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
+    stale: bool
+    """published more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -2647,6 +2654,7 @@ class Requirement(Shape):
         "kinds": [],
         "context_tokens": None,
         "memory_bytes": None,
+        "owned": {},
     }
     preference: Annotated[Preference, Field(validate_default=True)] = {
         "points": {"quality": 100.0, "usd_per_month": 100.0},
