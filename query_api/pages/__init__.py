@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from query_api.pages import (
+    acts,
     calculating,
     cluster,
     comparison,
@@ -35,6 +36,7 @@ ROUTES: list[Route] = [
     *run.ROUTES,
     *grids.ROUTES,
     *cluster.ROUTES,
+    *acts.ROUTES,
     *dead_letters.ROUTES,
     *reference.ROUTES,
 ]

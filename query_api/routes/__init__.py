@@ -2,6 +2,7 @@
 
 from query_api.operations.routing import Operation
 from query_api.routes import (
+    acts,
     asking,
     audits,
     boards,
@@ -49,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *decisions.OPERATIONS,
     *external.OPERATIONS,
     *cluster.OPERATIONS,
+    *acts.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,
 )

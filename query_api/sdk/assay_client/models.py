@@ -9,6 +9,29 @@ from pydantic import ConfigDict, Field, RootModel
 from assay_client.shape import Shape
 
 
+class Act(Shape):
+    """Something that was done that only some may do: an event of the log, which stays."""
+
+    act_id: str
+    """the event's id"""
+    at_us: int
+    act: Literal["access", "retraction", "cancellation", "price"]
+    by: str
+    """in whose name; empty where the event does not say it, as keys are made where Kafka is reached"""
+    about: str
+    """the member, run or price"""
+    told: str
+    """what was done, or the reason that was given"""
+
+
+class ActPage(Shape):
+    """Acts, in the order asked for."""
+
+    acts: list[Act]
+    next: str | None
+    """the next page's cursor; null at the end"""
+
+
 class Adapter(Shape):
     """A fine-tuned adapter on top of a base model."""
 
