@@ -151,10 +151,10 @@ def test_privileged_acts_are_told_to_owners(door: Settings, keys: Keys, opened: 
     made = assay(door, "access", "create", "--member", "carol", "--role", "operator")
     assay(door, "access", "revoke", made["key_id"])
     owner, give_up = opened(keys["owner"], **HTML), time.monotonic() + PATIENCE_S
-    while len(found := [one for one in owner.get("/v1/acts?kind=access").json()["acts"] if one["of"].startswith("carol")]) < 2:
+    while len(found := [one for one in owner.get("/v1/acts?kind=access").json()["acts"] if one["about"].startswith("carol")]) < 2:
         assert time.monotonic() < give_up
         time.sleep(0.3)
-    assert [one["detail"].split(" until")[0] for one in found] == [
+    assert [one["told"].split(" until")[0] for one in found] == [
         f"{made['key_id']} opens nothing any more", f"{made['key_id']} opens as operator",
     ]  # fmt: skip
     page = owner.get("/acts")
