@@ -29,7 +29,7 @@ def llama(weights: dict[str, Any], config: dict[str, Any], length: int | None) -
             super().__init__()
             self.own = {name.replace(".", "_"): tf.Variable(value, trainable=False) for name, value in weights.items()}
 
-        @tf.function(input_signature=[tf.TensorSpec([None, length], tf.int64, name) for name in ("input_ids", "attention_mask")])
+        @tf.function(input_signature=[tf.TensorSpec([None, length], tf.int64, name) for name in ("input_ids", "attention_mask")])  # type: ignore[untyped-decorator]  # it ships no types
         def serve(self, input_ids: Any, attention_mask: Any) -> dict[str, Any]:
             count = tf.shape(input_ids)[1]
             cos, sin = (tf.constant(np.asarray(turn(turns), np.float32))[:count] for turn in (np.cos, np.sin))
