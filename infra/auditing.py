@@ -101,7 +101,9 @@ async def _taken(log: Log, side: Side, known: Known, topics: Iterable[Topic], ta
     for topic in topics:
         async with aclosing(_of(log, side, topic)) as told:
             async for event in told:
-                if isinstance(event, SampleAnswered) or event.scorer_version == known.scorer(event.task):
+                if isinstance(event, SampleAnswered):
+                    take(log.vault.opened(event))
+                elif event.scorer_version == known.scorer(event.task):
                     take(event)
 
 

@@ -253,12 +253,16 @@ class Server(Record):
 
 
 class Origin(Record):
-    """Where a model's files came from: its repository on a `hub`, at a commit. `fetched_bytes`: of this load, 0 where all was here."""
+    """Where a model's files came from: its repository on a `hub`, at a commit. `fetched_bytes`: of this load, 0 where all was here.
+
+    `peer_bytes` of them came from other agents' caches, and not from the hub.
+    """
 
     hub: str
     repository: str
     commit: str
     fetched_bytes: int = 0
+    peer_bytes: int = 0
 
 
 class ModelLoaded(Event):

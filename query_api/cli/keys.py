@@ -13,9 +13,9 @@ WhichKey = Annotated[str | None, typer.Argument(help="the key's id, or its begin
 
 
 def keys(context: typer.Context) -> None:
-    """The keys that seal runs: list them, create one, rotate it, show a public key. Alone it lists them.
+    """The keys that seal runs: list them, create one, rotate it, show a public key; and those of private texts. Alone it lists the first.
 
-    Examples: `assay keys` · `assay keys show` · `assay keys rotate`
+    Examples: `assay keys` · `assay keys show` · `assay keys rotate` · `assay keys texts` · `assay keys rewrap`
     """
     if context.invoked_subcommand is None:
         listed()

@@ -17,6 +17,7 @@ from query_api.drawing.dressing import dressed, left_out, placed, provenance, se
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
+from streams.times import utc
 from streams.visible import in_json, plain
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
@@ -266,6 +267,8 @@ def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
     """Whether a run counts, and what proves it."""
     if retraction := told.get("retraction"):
         yield f"retracted by {retraction['by']}: {retraction['reason']}", "red"
+    if gone := told.get("forgotten"):
+        yield f"the texts of this run were forgotten on {utc(gone['at_us'], '%Y-%m-%d')} by {gone['by']}: {gone['reason']}", "yellow"
     if seal := told.get("seal"):
         yield f"sealed: {seal['events']} events, key {seal['key_id']}"
     if parent := told.get("audit_of"):

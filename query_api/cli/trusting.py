@@ -50,7 +50,7 @@ async def _seals(settings: Settings) -> list[dict[str, Any]]:
 def export(
     run_id: RunId,
     file: Annotated[Path, typer.Argument(help="the file to write; a folder for every-eval-ever")],
-    private: Annotated[bool, typer.Option("--private", help="of a private run too, with its prompts and answers")] = False,
+    private: Annotated[bool, typer.Option("--private", help="of a private run too, and its texts in a file beside it")] = False,
     form: Annotated[str | None, typer.Option(help=FORMS)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -74,6 +74,10 @@ def export(
         showing.document(told)
         return
     showing.say(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`")
+    if told.get("texts"):
+        showing.say(f"{told['texts']}: what people and the model wrote, for those alone who may read it")
+    elif told.get("forgotten"):
+        showing.say(told["forgotten"])
 
 
 def _export_results(run_id: str, file: Path, form: str, *, as_json: bool) -> None:

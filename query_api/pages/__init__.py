@@ -3,6 +3,7 @@
 from starlette.routing import Route
 
 from query_api.pages import (
+    acts,
     calculating,
     cluster,
     comparison,
@@ -12,6 +13,7 @@ from query_api.pages import (
     overview,
     parity,
     predicting,
+    predicting_scores,
     recommending,
     reference,
     run,
@@ -30,11 +32,14 @@ ROUTES: list[Route] = [
     *recommending.ROUTES,
     *saving.ROUTES,
     *predicting.ROUTES,
+    *predicting_scores.ROUTES,
     *calculating.ROUTES,
     *samples.ROUTES,
     *run.ROUTES,
     *grids.ROUTES,
     *cluster.ROUTES,
+    *acts.ROUTES,
     *dead_letters.ROUTES,
+    *acts.ROUTES,
     *reference.ROUTES,
 ]

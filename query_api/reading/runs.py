@@ -149,15 +149,15 @@ class Reading:
         }  # fmt: skip
 
     async def _trust(self, run_id: str) -> dict[str, Any]:
-        """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
-        names = ("trust", "quarantine", "visibility", "audited")
-        found, late, visibility, audited = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
+        """Who may see a run's texts, or had them forgotten; whether it is sealed or retracted, and what was said of it after its seal."""
+        names = ("trust", "quarantine", "visibility", "audited", "forgotten")
+        found, late, visibility, audited, forgotten = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
         told = found[0] if found else {"sealed": 0, "retracted": 0, "quarantined": 0}
         return {
             "seal": {name: told[name] for name in ("root", "key_id", "events")} if told["sealed"] else None,
             "retraction": {name: told[name] for name in ("by", "reason")} if told["retracted"] else None,
             "quarantined": told["quarantined"], "late": late, **(visibility[0] if visibility else {}),
-            "audited": audited[0] if audited else None,
+            "audited": audited[0] if audited else None, "forgotten": forgotten[0] if forgotten else None,
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:

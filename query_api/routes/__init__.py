@@ -2,6 +2,7 @@
 
 from query_api.operations.routing import Operation
 from query_api.routes import (
+    acts,
     against,
     asking,
     audits,
@@ -23,6 +24,7 @@ from query_api.routes import (
     runs,
     samples,
     savings,
+    score_predictions,
     service,
     streaming,
     suites,
@@ -48,9 +50,11 @@ OPERATIONS: tuple[Operation, ...] = (
     *recommendations.OPERATIONS,
     *savings.OPERATIONS,
     *predictions.OPERATIONS,
+    *score_predictions.OPERATIONS,
     *decisions.OPERATIONS,
     *external.OPERATIONS,
     *cluster.OPERATIONS,
+    *acts.OPERATIONS,
     *streaming.OPERATIONS,
     *service.OPERATIONS,
 )

@@ -67,24 +67,20 @@ def test_a_process_that_wants_too_much_memory_is_refused_it_and_goes_on() -> Non
         assert workers.submit(text_of, 10**6).result() == 10**6
 
 
-def children() -> set[int]:
-    """Those that this process has; a stack's and other tests' may be among them."""
-    return {child.pid for child in psutil.Process().children(recursive=True)}
-
-
-def wait_for_children(count: int, *, beside: set[int]) -> None:
-    """Until this process has so many more."""
-    until(lambda: len(children() - beside) >= count)
+def begun(file: Path) -> None:
+    """Says that it is at work, and is for long."""
+    file.touch()
+    time.sleep(600)
 
 
 def test_what_is_built_when_a_planner_stops_holds_it_up_no_longer(tmp_path: Path) -> None:
     """Nor what is done anew by itself."""
 
     async def act() -> None:
-        before = children()
         building = Building(Log(Settings(home=tmp_path), client_id="test"), processes=1, limit_s=600.0)
-        works = [asyncio.create_task(building.run(asleep, 600.0)), asyncio.create_task(alone(functools.partial(asleep, 600.0)))]
-        await asyncio.to_thread(wait_for_children, 3, beside=before)  # a worker each, and what watches their memory
+        files = [tmp_path / "building", tmp_path / "alone"]
+        works = [asyncio.create_task(building.run(begun, files[0])), asyncio.create_task(alone(functools.partial(begun, files[1])))]
+        await asyncio.to_thread(until, lambda: all(file.exists() for file in files))
         building.close()
         for work in works:
             work.cancel()

@@ -22,6 +22,7 @@ from assay_client.asked import (
     RecommendationFilters,
     RunFilters,
     SampleFilters,
+    ScorePredictionFilters,
     SuiteFilters,
     SuiteTaskFilters,
     Terms,
@@ -181,6 +182,20 @@ class AsyncClient:
     async def predictions(self, *, most: int | None = None, **filters: Unpack[PredictionFilters]) -> Table[models.PredictionRow]:
         """Predictions, the newest first."""
         return await self._do(calls.predictions(most=most, filters=filters))
+
+    async def predict_scores(self, **asked: Any) -> models.ScorePrediction:
+        """What a model would score: `model`, `parameters`, `tasks`, as /v1/score-predictions takes them. Raises: Invalid."""
+        return await self._do(calls.predict_scores(asked))
+
+    async def score_prediction(self, prediction_id: str) -> models.ScorePrediction:
+        """A prediction of scores as it was made, and what was measured since. Raises: NotFound."""
+        return await self._do(calls.score_prediction(prediction_id))
+
+    async def score_predictions(
+        self, *, most: int | None = None, **filters: Unpack[ScorePredictionFilters]
+    ) -> Table[models.ScorePredictionRow]:
+        """Predictions of scores, the newest first."""
+        return await self._do(calls.score_predictions(most=most, filters=filters))
 
     async def calculate(self, assumptions: Mapping[str, Any]) -> models.Calculation:
         """The total cost of ownership, own against rent and hosted, from stated assumptions. Raises: Invalid."""

@@ -198,6 +198,21 @@ def predictions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[
     return _table("/v1/predictions", models.PredictionPage, "predictions", most=most, filters=filters)
 
 
+def predict_scores(asked: Mapping[str, Any]) -> Steps[models.ScorePrediction]:
+    """Predicts scores; the same question to the same measurements is the same prediction."""
+    return steps.document(Ask("POST", "/v1/score-predictions", body=dict(asked)), models.ScorePrediction)
+
+
+def score_prediction(prediction_id: str) -> Steps[models.ScorePrediction]:
+    """A prediction of scores as it was made, and what was measured since."""
+    return steps.document(Ask("GET", f"/v1/score-predictions/{prediction_id}"), models.ScorePrediction)
+
+
+def score_predictions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.ScorePredictionRow]]:
+    """Predictions of scores, the newest first."""
+    return _table("/v1/score-predictions", models.ScorePredictionPage, "predictions", most=most, filters=filters)
+
+
 def calculate(assumptions: Mapping[str, Any]) -> Steps[models.Calculation]:
     """Reckons costs from stated assumptions."""
     return steps.document(Ask("POST", "/v1/costs/tco", body=dict(assumptions)), models.Calculation)

@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel, StringConstraints
+from typing_extensions import TypeAliasType
 
 from assay_client.shape import Shape
+
+
+class Act(Shape):
+    """An act, as its event says it, which stays in the log."""
+
+    act_id: str
+    """the event's id; of prices, the version and its source"""
+    at_us: int
+    """when, by the log's clock"""
+    kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
+    by: str
+    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    about: str
+    """the run, member, organisation, key, place or version"""
+    told: str
+    """what was done, or the reason that was given"""
+
+
+class ActPage(Shape):
+    """Acts, in the order asked for."""
+
+    acts: list[Act]
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class Adapter(Shape):
@@ -53,7 +78,11 @@ class Alive(Shape):
 
 
 class Allowed(Shape):
-    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+    """
+    What a choice may be and must have; empty is anything. `languages` must all be there, of the others one.
+
+    `owned`: devices by name, and how many there are; a choice runs on these, all of its replicas.
+    """
 
     models: list[str] = []
     hardware: list[str] = []
@@ -65,6 +94,7 @@ class Allowed(Shape):
     kinds: list[Literal["base", "fine-tuned"]] = []
     context_tokens: int | None = None
     memory_bytes: int | None = None
+    owned: dict[str, int] | None = None
 
 
 class AnswerCost(Shape):
@@ -504,6 +534,14 @@ class FigureRecord(Shape):
     method: str
 
 
+class Forgotten(Shape):
+    """Who had the texts of a private run forgotten, when and why: nobody reads them any more (docs/privacy.md)."""
+
+    at_us: int
+    by: str
+    reason: str
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -911,6 +949,8 @@ class Origin(Shape):
     commit: str
     fetched_bytes: int
     """bytes that its first load fetched; 0 where all was in the agent's cache"""
+    peer_bytes: int
+    """those of them that came from other agents' caches, and not from the hub"""
 
 
 class Outcome(Shape):
@@ -1080,6 +1120,28 @@ class PredictedFigure(Shape):
     typical_error_ratio: float
 
 
+class PredictedScore(Shape):
+    """
+    A task's score, a ratio, with the interval that kept the share `level` of what was left out; `baseline` is all models' median.
+
+    `left_out`: among which the model is new, models or families; `groups` of them, with `models` in all, were left out in turn, and
+    `typical_error` and `baseline_error` are the median sizes of errors then. `method` in words.
+    """
+
+    task: str
+    value: float
+    low: float
+    high: float
+    level: float
+    baseline: float
+    typical_error: float
+    baseline_error: float
+    method: str
+    left_out: str
+    groups: int
+    models: int
+
+
 class ModelSha(RootModel[str]):
     root: Annotated[str, Field(max_length=64)] = None
     """the hash of its files, where they are known: it tells models apart"""
@@ -1138,6 +1200,8 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
+    stale: bool
+    """published more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -1521,6 +1585,87 @@ class Score(Shape):
     """what it would be with twice the documents"""
     half_width_setups: float | None
     """what it would be with twice the set-ups"""
+
+
+class ScoreMeasuredSince(Shape):
+    """A score that was measured after it was predicted, by the run that counts. Errors are predicted less measured."""
+
+    task: str
+    run_id: str
+    measured: float
+    within: bool
+    """the interval has it"""
+    error: float
+    baseline_error: float
+    """the same of the median of all models"""
+
+
+class ModelSha1(RootModel[str]):
+    root: Annotated[str, Field(max_length=64)] = None
+    """the hash of its files, where they are known"""
+
+
+class Family(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)] = None
+    """where the name does not tell it, as smollm2"""
+
+
+class Task(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)]
+
+
+KnownAdditionalProperty = TypeAliasType("KnownAdditionalProperty", Annotated[float, Field(ge=0.0, le=1.0)])
+
+
+class ScorePredictionAsked(Shape):
+    """A model's name and size, and the tasks whose scores are asked. What was measured of it on other tasks is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: Annotated[str, Field(max_length=1000, min_length=1)]
+    """what it is called: its family stands in it, before the size"""
+    model_sha: ModelSha1 | None = None
+    """the hash of its files, where they are known"""
+    parameters: Annotated[int, Field(ge=1, le=10000000000000)]
+    family: Family | None = None
+    """where the name does not tell it, as smollm2"""
+    tasks: Annotated[list[Task], Field(max_length=100, min_length=1)]
+    """tasks, or groups of them"""
+    known: Annotated[
+        dict[Annotated[str, StringConstraints(min_length=1, max_length=200)], KnownAdditionalProperty] | None,
+        Field(max_length=100),
+    ] = None
+    """scores of other tasks, from elsewhere"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+
+
+class ScorePredictionRow(Shape):
+    """A prediction in a list."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    family: str
+    parameters: int
+    tasks: list[str]
+    """those of which something is said"""
+
+
+class ScoreRecord(Shape):
+    """
+    How good predictions of scores have been: of those that were measured since, how many intervals held, with its 95 % interval
+    (Wilson), what was promised, and the median size of errors beside that of the median of all models.
+    """
+
+    n: int
+    within: float
+    low: float
+    high: float
+    promised: float
+    median_error: float
+    median_baseline_error: float
+    method: str
 
 
 class Seal(Shape):
@@ -1944,6 +2089,13 @@ class Unpredicted(Shape):
     """A figure of which nothing is said, and why."""
 
     figure: str
+    why: str
+
+
+class UnpredictedScore(Shape):
+    """A task of which nothing is said, and why."""
+
+    task: str
     why: str
 
 
@@ -2507,6 +2659,7 @@ class Requirement(Shape):
         "kinds": [],
         "context_tokens": None,
         "memory_bytes": None,
+        "owned": {},
     }
     preference: Annotated[Preference, Field(validate_default=True)] = {
         "points": {"quality": 100.0, "usd_per_month": 100.0},
@@ -2616,6 +2769,37 @@ class SavingsTold(Shape):
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScorePrediction(Shape):
+    """What was predicted, of which tasks nothing is said and why, and what was measured since. It is no measurement."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    model_sha: str | None
+    family: str
+    parameters: int
+    known: dict[str, float]
+    """scores of other tasks that it rests on"""
+    scores: list[PredictedScore]
+    """each with the interval that so great a share (`level`) of what was left out kept"""
+    unpredicted: list[UnpredictedScore]
+    formula_version: str
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that it was learned from"""
+    measured: list[ScoreMeasuredSince]
+
+
+class ScorePredictionPage(Shape):
+    """Predictions, in the order asked for, and how good all of them have been; null where none was measured since."""
+
+    predictions: list[ScorePredictionRow]
+    record: ScoreRecord | None
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class Sensitivity(Shape):
@@ -3131,6 +3315,8 @@ class Run(Shape):
     """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
     retraction: Retraction | None
     """null where it counts"""
+    forgotten: Forgotten | None
+    """null where its texts are in the log still"""
     quarantined: int
     """events that were said of it after its seal, and are no part of it"""
     late: list[LateEvent]
