@@ -20,8 +20,8 @@ from typing import Final
 STAMPS: Final = 35  # SO_TIMESTAMPNS, of the generic numbers
 MOMENT: Final = struct.Struct("@qq")  # struct timespec
 ROOM: Final = socket.CMSG_SPACE(MOMENT.size) if sys.platform == "linux" else 0
-LONGEST_NS: Final = 10**9  # what is said to have waited for longer is a clock that was set
-BESIDE_NS: Final = 20_000  # two clocks are read at one moment, where no more than that lies between
+LONGEST_NS: Final = 10 * 10**9  # what is said to have waited for longer is a clock that was set
+TRIES, BESIDE_NS = 10, 20_000  # two clocks are read at one moment, where no more than that lies between
 
 
 class Stamped(socket.socket):
@@ -49,7 +49,7 @@ def moment_ns(told: Iterable[tuple[int, int, bytes]]) -> int:
     if stamp is None:
         return time.perf_counter_ns()
     seconds, nanoseconds = MOMENT.unpack_from(stamp)
-    for _ in range(3):
+    for _ in range(TRIES):
         before_ns, now_ns, after_ns = time.time_ns(), time.perf_counter_ns(), time.time_ns()
         if after_ns - before_ns <= BESIDE_NS:
             break
