@@ -1,8 +1,8 @@
 """Sockets that say when their bytes came: by the kernel, which stamps a packet as it comes in, before anybody is woken for it.
 
 So what the loop does meanwhile is in no latency: only its health says how late it was. Of several packets that are read at once the stamp
-is the last one's. It is on the clock of the day, and is told on this process's own by how long ago it was. Where a system stamps nothing,
-bytes came when they are read.
+is the last one's. It is on the clock of the day, and is told on this process's own by how long ago it was. Without a stamp bytes came when
+they are read: where a system has none, and in the first milliseconds in which any socket of a machine asks for them.
 
 Source: Linux, socket(7) and Documentation/networking/timestamping.rst, SO_TIMESTAMPNS (TCP: since 4.16, tcp_recvmsg).
 """
