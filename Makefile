@@ -17,9 +17,9 @@ WORKERS ?= 2
 MILLIONS ?= 1
 INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
-not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm $(here)
+not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm and not mlx and not tensorflow $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm fuzz bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow fuzz weaknesses bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +40,7 @@ demo: setup ## Three small models, made here, and a real one, evaluated and rank
 down: ## Ends what the demo (or assay up) started
 	$(bin)/assay down
 
-check: setup ## Format, lint, types, import rule, schema drift
+check: setup ## Format, lint, types, import rule, schema drift; known weaknesses where ADVISORIES is set
 	$(bin)/ruff format --check .
 	$(bin)/ruff check .
 	$(bin)/mypy
@@ -50,6 +50,7 @@ check: setup ## Format, lint, types, import rule, schema drift
 	$(bin)/python query_api/sdk/generate.py --check
 	$(bin)/python -m query_api.cli.manual --check
 	$(bin)/python -m infra.suites.page --check
+	$(if $(ADVISORIES),$(bin)/python -m tests.weaknesses $(ADVISORIES))
 
 test: check ## All tests but gpu and the slow suites below; those on data sets where ASSAY_DATASETS is set
 	$(bin)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 25 -m "$(not_here)"
@@ -71,6 +72,9 @@ test-faults: setup ## The tests on stacks of their own: stores go away, disks ar
 
 fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, YAML, cursors (INPUTS=1000000)
 	$(bin)/python -m tests.fuzzing --inputs $(INPUTS)
+
+weaknesses: setup ## Known weaknesses of what the locks name, by a database in OSV's form that is here (ADVISORIES=folder or zip)
+	$(bin)/python -m tests.weaknesses $(ADVISORIES)
 
 bench: setup ## Projector, live stream, replay and query API, measured; writes benchmarks/results
 	for name in projector live replay api; do $(bin)/python -m benchmarks.$$name; done
@@ -121,6 +125,14 @@ test-images: setup ## The images' own commands, run in a clean folder
 test-vllm: setup ## Engine vllm, installed in an environment of its own (some 3 GB), beside engine transformers
 	$(bin)/assay engine install vllm
 	$(bin)/pytest -m vllm
+
+test-mlx: setup ## Engine mlx, installed in an environment of its own (some 0.5 GB), beside engine transformers
+	$(bin)/assay engine install mlx
+	$(bin)/pytest -m mlx
+
+test-tensorflow: setup ## Engine tensorflow, installed in an environment of its own (some 2 GB), beside engine transformers
+	$(bin)/assay engine install tensorflow
+	$(bin)/pytest -m tensorflow
 
 sbom: setup ## What each image contains, by its lock, as CycloneDX: dist/sbom/api.cdx.json, agents.cdx.json and gpu_agent.cdx.json
 	mkdir -p dist/sbom

@@ -12,7 +12,7 @@ from agents.turns import Turns
 from infra.harness.aggregating import Aggregated, aggregated
 from infra.pools import alone, end, pool
 from streams.errors import Invalid
-from streams.quality.scores import Aggregate, Key, TaskScores
+from streams.quality.scores import Aggregate, Key, Opened, TaskScores
 
 PROCESSES = 2
 
@@ -72,7 +72,7 @@ class Aggregating:
             return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples ended its process")
 
 
-def gathered(scores: TaskScores, means: frozenset[Key]) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:
-    """What a task's own functions aggregate, and which of it belong together."""
-    parts = scores.parts(means=means)
+def gathered(scores: TaskScores, means: frozenset[Key], opened: Opened) -> tuple[dict[Key, list[str]], dict[Key, Sequence[int] | None]]:
+    """What a task's own functions aggregate, opened, and which of it belong together. Raises: as `opened`."""
+    parts = scores.parts(means=means, opened=opened)
     return parts, {key: scores.groups(key) for key in parts}

@@ -23,6 +23,7 @@ from streams.engines import is_elsewhere
 from streams.topics import REQUESTS, RUNS
 from streams.trust import again
 from streams.trust.ledger import Ledger, Open, Result
+from streams.trust.privacy import told
 
 SERVICE = "agents.seal"
 LOTTERY = "lottery"  # who asks for the audits of drawn runs
@@ -108,7 +109,7 @@ class Auditing:
         plan, pool = None, "default"
         async for record in self._log.of_key(RUNS, run_id.encode()):
             if isinstance(record.event, RunChanged):
-                plan = plan or record.event.plan
+                plan = plan or told(record.event).plan  # what it asks again is asked as its jobs were
         async for record in self._log.of_key(REQUESTS, run_id.encode()):
             if isinstance(record.event, EvaluationRequested):
                 pool = record.event.pool

@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
@@ -44,12 +44,12 @@ class Building:
         self.builds = Builds(log)
 
     async def of(self, build_id: str, make: Callable[[], Any], header: dict[str, Any]) -> TaskBuilt:
-        """The build of that id: the log's, else what `make` builds, once it is written. Raises: whatever building raises."""
+        """The build of that id: the log's, else what `make` builds, once it is written under that id. Raises: whatever building raises."""
         lock = self._building.setdefault(build_id, asyncio.Lock())
         async with lock:
             built = await self.builds.of(build_id)
             if built is None:
-                built = await self._publish(await make(), header)
+                built = await self._publish(replace(await make(), build_id=build_id), header)
                 self.builds.hold(built)
         if not lock.locked():
             self._building.pop(build_id, None)
@@ -59,7 +59,7 @@ class Building:
         """Writes a build to the log: contents, samples, and last the event that says it is whole."""
         started = time.perf_counter()
         header |= {"occurred_us": now_us(), "producer": producer("agents.plan")}
-        contents = await self._publish_contents(made, header)
+        made, contents = self._named(made, header), await self._publish_contents(made, header)
         places: list[Place] = []
         for first in range(0, len(made.samples), SAMPLES_AT_ONCE):
             chunk = made.samples[first : first + SAMPLES_AT_ONCE]
@@ -84,7 +84,7 @@ class Building:
         for text in texts:
             # A private text is another content than the same one in a public build, for the first that is told counts.
             salt = made.build_id if header["visibility"] == PRIVATE else ""
-            name, pieces = planning.content_id(salt + text), planning.chunks(text)
+            name, pieces = self._name(planning.content_id(salt + text), header), planning.chunks(text)
             places = await self._log.publish_all(
                 ContentPublished(
                     **header, content_id=name, media_type="text/plain", chunk=number, chunks=len(pieces), text=Text(bytes=piece)
@@ -94,6 +94,15 @@ class Building:
             offsets = [place.offset for place in places]
             found[text] = ContentPlace(content_id=name, partition=places[0].partition, first_offset=min(offsets), last_offset=max(offsets))
         return found
+
+    def _name(self, name: str, header: dict[str, Any]) -> str:
+        """A hash of texts as the log tells it."""
+        return self._log.vault.named(name, organisation=header["organisation_id"], visibility=header["visibility"])
+
+    def _named(self, made: Build, header: dict[str, Any]) -> Build:
+        """The build with its hashes of texts as the log tells them."""
+        samples = [replace(sample, arguments_sha=self._name(sample.arguments_sha, header)) for sample in made.samples]
+        return replace(made, chat_sha=self._name(made.chat_sha, header), samples=samples)
 
     async def run(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Runs in a builder's process, so that Kafka's client stays alive and a crash of a library is one failed task."""

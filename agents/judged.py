@@ -63,7 +63,7 @@ class Judging:
                 if isinstance(event, RunChanged) and event.run_id == run_id and seen.takes(event):
                     state = step(state, event.state)
                     if event.plan is not None and run is None:
-                        run = Run(run_id, event.plan, record.written_us, event.visibility)
+                        run = Run(run_id, self._log.vault.opened(event).plan or event.plan, record.written_us, event.visibility)
         judging.check_state(run_id, state)
         if run is None:
             raise Invalid(f"run {run_id} was {state} before it was planned; it has no answers", code="nothing-to-judge")
@@ -138,7 +138,7 @@ class Judging:
             async for record in records:
                 event = record.event
                 if isinstance(event, SampleAnswered) and event.run_id == run_id:
-                    found.setdefault(event.task, {}).setdefault((event.ordinal, event.repeat), event)
+                    found.setdefault(event.task, {}).setdefault((event.ordinal, event.repeat), self._log.vault.opened(event))
 
     async def _documents(
         self,

@@ -25,6 +25,7 @@ from infra.kafka import Log, Place, Record
 from infra.logging import frames
 from infra.retrying import until_available
 from infra.settings import Settings
+from infra.text_keys import FORGOTTEN
 from schemas.event import Event
 from schemas.jobs import JobPlanned
 from schemas.requests import EvaluationRequested
@@ -112,8 +113,9 @@ class Planning:
         """Plans a request, or asks for its judgements. Raises: Permanent, where processes ended over it again and again."""
         record = await self._read(partition, asked.offset)
         if record and isinstance(record.event, EvaluationRequested):
-            with self._care.at(record.event.run_id):
-                await (self._plan(record.event, record, asked) if asked.unplanned else self._judge(state, record.event))
+            request = self._log.vault.opened(record.event)
+            with self._care.at(request.run_id):
+                await (self._plan(request, record, asked) if asked.unplanned else self._judge(state, request))
 
     async def _broke(self, state: Requests, run_id: str, asked: Asked, error: Exception, *, partition: int) -> None:
         """A request that breaks its planner is ended, in the error's words; one whose run has come to its end is a dead letter."""
@@ -121,7 +123,8 @@ class Planning:
         if record and asked.state == "completed":
             await give_up([(record, "cannot-judge", f"its judgements cannot be asked for: {why}"[:LONGEST_TOLD])], log=self._log)
         elif record and isinstance(record.event, EvaluationRequested):
-            await self._end(record.event, asked, code="planning-broke", message=f"planning it failed: {why}"[:LONGEST_TOLD])
+            code = FORGOTTEN if isinstance(error, Permanent) and error.code == FORGOTTEN else "planning-broke"
+            await self._end(record.event, asked, code=code, message=f"planning it failed: {why}"[:LONGEST_TOLD])
         state.open.pop(run_id, None)  # not before: until it is said, a snapshot holds it
 
     async def _end(self, request: EvaluationRequested, asked: Asked, *, code: str, message: str) -> None:
@@ -142,6 +145,7 @@ class Planning:
         try:
             # Kafka's time of the request, not the clock: planned again after a crash, it is planned alike.
             limits.check(request, asked_us=record.written_us)
+            self._log.vault.check(request)
             async with self._care.attending(request.run_id):  # a model's files are read by libraries, here
                 pinned, facts = await self._preparing.brought(request)
             before = await self._planned(request.run_id) if asked.state is not None else None

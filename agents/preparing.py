@@ -34,8 +34,8 @@ from streams.engines import UNKNOWN, is_elsewhere
 from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import adaptive, judging, matching, pins, skipping, stopping
-from streams.speed import workloads
-from streams.trust.privacy import of_build
+from streams.speed import rules, workloads
+from streams.trust.privacy import has_own_dress, of_build
 
 T = TypeVar("T")
 
@@ -119,7 +119,13 @@ class Preparing:
             need=planning.need_of(request, guess, placement), model_sha=facts.model_sha if facts else None,
         )  # fmt: skip
         plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks)
-        return plan.model_copy(update={"placement": placement}), jobs
+        name = self._dress_name(request, plan.chat_template_sha)
+        return plan.model_copy(update={"placement": placement, "chat_template_sha": name}), jobs
+
+    def _dress_name(self, request: EvaluationRequested, sha: str) -> str:
+        """The hash of how prompts are dressed, as the log tells it."""
+        visibility = request.visibility if has_own_dress(request.chat) else "organisation"
+        return self._log.vault.named(sha, organisation=request.organisation_id, visibility=visibility)
 
     async def _placed(self, request: EvaluationRequested, facts: ModelFacts | None) -> Placement | None:
         return placed(request, facts, await self._hearing.machines(request.pool)) if facts else None
@@ -166,7 +172,9 @@ class Preparing:
     ) -> Prepared:
         visibility = of_build(request, choice, judges=asked.judged is not None)
         header = {"organisation_id": request.organisation_id, "visibility": visibility}
-        built = await asked.builder.of(own.build_id, self._work(build, choice, asked), header)
+        name = functools.partial(self._log.vault.named, organisation=request.organisation_id, visibility=visibility)
+        setups = tuple(one.model_copy(update={"build_id": name(one.build_id)}) for one in setups)
+        built = await asked.builder.of(name(own.build_id), self._work(build, choice, asked), header)
         bounds.check_setups(built.task, documents=built.samples, setups=len({one.build_id for one in setups}))
         places = await self._places(setups, choice, asked, header)
         samples = planning.samples_of(choice, built.samples)
@@ -257,7 +265,7 @@ def _plan(
         perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
-            *remarks, *(told for one in prepared for told in _warnings(one)),
+            *rules.said(request.labels), *remarks, *(told for one in prepared for told in _warnings(one)),
             *stopping.told_of(request.stopping, [one.planned for one in prepared]),
             *adaptive.told_of(request.adaptive, [one.planned for one in prepared]),
         ),

@@ -39,7 +39,8 @@ async def _audited(log: Log, request: EvaluationRequested) -> Plan:
     planned: RunChanged | None = None
     async with aclosing(log.of_key(RUNS, str(request.audit_of).encode())) as records:
         async for record in records:
-            if isinstance(change := record.event, RunChanged) and Seen(request.organisation_id).takes(change):
+            if isinstance(record.event, RunChanged) and Seen(request.organisation_id).takes(record.event):
+                change = log.vault.opened(record.event)
                 state = step(state, change.state)
                 planned = planned or (change if change.plan else None)
     again.check_run(request, state, planned.plan if planned else None)
@@ -66,7 +67,7 @@ async def _jobs(log: Log, run_id: str) -> list[Job]:
     async with aclosing(log.of_key(JOBS_PLANNED, run_id.encode())) as records:
         async for record in records:
             if isinstance(record.event, JobPlanned) and record.event.job_id not in found:
-                job = record.event.job
+                job = log.vault.opened(record.event).job
                 shared = shared or job
                 found[job.job_id] = job.model_copy(update={"model": shared.model, "engine": shared.engine, "chat": shared.chat})
     return list(found.values())

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.app import consume
 from agents.care import LONGEST_TOLD, give_up
@@ -35,6 +35,8 @@ from schemas.trust import DeadLettered
 from streams.errors import Permanent, Temporary
 from streams.fitting import scored_within
 from streams.topics import ANSWERS, RUNS
+from streams.trust.privacy import PRIVATE
+from streams.trust.sealing import room
 
 HELD_BYTES = 256 * 2**20
 HELD_COUNTS = 10_000
@@ -124,7 +126,15 @@ class Scorer:
             except Exception as error:  # noqa: BLE001  # one answer's: it is told, and its run does not wait for it
                 outcomes[number] = Scored(0, (), f"scoring it failed: {type(error).__name__}: {error}"[:LONGEST_TOLD], broke=True)
         outcomes |= dict(zip(work, await self._run(list(work.values())), strict=True))
-        return [outcomes[number] for number in range(len(answers))]
+        return [await self._named(answered, outcomes[number]) for number, answered in enumerate(answers)]
+
+    async def _named(self, answered: SampleAnswered, outcome: Scored) -> Scored:
+        """The outcome with its passage called as the log may tell it: of a private build by no hash of that text."""
+        if outcome.cluster is None:
+            return outcome
+        built = await self._built(answered.build_id)
+        name = self._log.vault.named(outcome.cluster, organisation=built.organisation_id, visibility=built.visibility)
+        return replace(outcome, cluster=name)
 
     async def _run(self, work: list[ToScore]) -> list[Scored]:
         if not work:
@@ -164,9 +174,10 @@ class Scorer:
         if sample.arguments_sha != answered.arguments_sha:
             raise Permanent(f"sample {answered.ordinal} of {answered.task} was answered for other arguments", code="other-arguments")
         wanted = {name for request in sample.requests if (name := request.prefix_ref)}
+        answers = self._log.vault.opened(answered).answers
         return ToScore(
             material.built.config_json, sample.document.read(), sample.doc_id, sample.requests,
-            {name: material.prefixes[name] for name in wanted}, answered.answers, await self._plans.beside(answered.run_id, material.built),
+            {name: material.prefixes[name] for name in wanted}, answers, await self._plans.beside(answered.run_id, material.built),
             whose=_whose(answered),
         )  # fmt: skip
 
@@ -229,7 +240,7 @@ def _events(answered: SampleAnswered, outcome: Scored, *, letter: str | None) ->
         })
         for score in outcome.scores
     ]  # fmt: skip
-    return scored_within(scores, most_bytes=MOST_BYTES)
+    return scored_within(scores, most_bytes=room(MOST_BYTES, texts=1) if answered.visibility == PRIVATE else MOST_BYTES)
 
 
 async def main(settings: Settings) -> None:

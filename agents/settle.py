@@ -242,13 +242,12 @@ class Settling:
         before = said.scores.get(task)
         if found is None or planned is None or (before and before.scorer_version >= found[0]):
             return
-        built, scores = await self._builds.of(planned.build_id), found[1].taken()
+        config_json, scores = await self._builds.config_of(planned.build_id), found[1].taken()
         # Of a long task each of these takes seconds: beside the loop, from what is here now.
         size = run.size(task)
-        parts, groups = await self._beside(run, partial(gathered, scores, results.means(planned)), size=size)
-        known = await self._aggregating.all_of(
-            built.config_json if built else "{}", parts, groups, submitter=run.plan.submitter if run.plan else ""
-        )
+        opened = self._log.vault.parts_of(task, found[0], run_id=run.run_id, organisation_id=run.organisation_id)
+        parts, groups = await self._beside(run, partial(gathered, scores, results.means(planned), opened), size=size)
+        known = await self._aggregating.all_of(config_json, parts, groups, submitter=run.plan.submitter if run.plan else "")
         work = partial(results.scored, run, task, aggregate=known, stamp=producer(STAMP), taken=(found[0], scores))
         if event := await self._beside(run, work, size=size):
             await self._write(event)

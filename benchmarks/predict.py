@@ -6,7 +6,10 @@
   learned, and predicted. `covered` is the share of intervals that have what was measured: a mean over worlds, beside it its standard error
   and the promised level. `mdape` is the median size of errors, `roofline` that of the roofline alone, `abstained` the share not predicted.
 - *here*: Llamas of random weights and several sizes on engine transformers, each timed under several lengths of prompt by the same code
-  that loads use, each predicted from all the others.
+  that loads use, each predicted from all the others. Times are the
+  processor's, of one thread: what others take of the machine is not in them.
+- *scores*: families of models on tasks (`planted_scores.py`). In each world a model, or a family, is left out, and a task of a model in it
+  predicted, without and with its scores of other tasks. `error` is the median in points, `baseline` that of the median of all models.
 """
 
 import argparse
@@ -19,8 +22,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from benchmarks.harness import machine, median, show, write
+from benchmarks.planted_scores import Scores, scores
 from benchmarks.planted_speeds import speeds
 from gpu_agent.engines.transformers import Transformers
 from infra.models import inspect
@@ -28,10 +33,12 @@ from schemas.requests import ModelRef
 from streams.predicting.conformal import LEVEL
 from streams.predicting.machines import machine_of
 from streams.predicting.predicting import Predicted, Predictor
+from streams.predicting.scores import Asked, ScoreTold, predicted
 from streams.predicting.subjects import Load, Model, Row, Subject
 from tests.models import save
 
-WORLDS, QUICK = 40, 3
+WORLDS, QUICK = 20, 3
+SCORE_WORLDS, FAMILIES, EACH, TASKS, OTHERS = 200, 8, 4, 5, (0, 3)
 MODELS, MACHINES = 20, 7
 LEFT_OUT, EVERY = 3, 7  # models that are left out; one in so many of their loads is predicted
 SIZES: Final = ((64, 2), (96, 2), (128, 3), (192, 3), (256, 4), (320, 4), (384, 6), (512, 6), (640, 6), (768, 8))  # width, layers
@@ -85,8 +92,9 @@ def _left_out(seed: int, asked: dict[tuple[str, str], int]) -> Kinds:
 def measured(sizes: Sequence[tuple[int, int]]) -> Iterator[Row]:
     """Models of these sizes, timed here: the time to the first token, and between tokens."""
     told = machine()
-    here = machine_of(f"{told['cpu']} ({told['cores']} cores)", devices={}, cores=told["cores"])
+    here = machine_of(f"{told['cpu']} (1 core)", devices={}, cores=1)
     assert here is not None
+    torch.set_num_threads(1)
     for width, layers in sizes:
         with tempfile.TemporaryDirectory() as place:
             model, engine = _model(Path(place) / "model", width, layers)
@@ -112,8 +120,8 @@ def _model(folder: Path, width: int, layers: int) -> tuple[Model, Transformers]:
 
 
 def _times(engine: Transformers, prompt: int, seed: int) -> tuple[float, float]:
-    arrivals = [time.perf_counter()]
-    arrivals += [time.perf_counter() for _ in engine.stream(input_tokens=prompt, output_tokens=WRITTEN, seed=seed)]
+    arrivals = [time.process_time()]
+    arrivals += [time.process_time() for _ in engine.stream(input_tokens=prompt, output_tokens=WRITTEN, seed=seed)]
     return arrivals[1] - arrivals[0], statistics.median(np.diff(arrivals[1:]))
 
 
@@ -137,6 +145,34 @@ def here(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def scored(worlds: int) -> list[dict[str, Any]]:
+    """Coverage and errors of scores of what was left out, by kind and by how many other tasks were known."""
+    return [_scores(new, others, worlds) for new in ("model", "family") for others in OTHERS]
+
+
+def _scores(new: str, others: int, worlds: int) -> dict[str, Any]:
+    found = [_score(scores(seed, families=FAMILIES, each=EACH, tasks=TASKS), new, others, seed) for seed in range(worlds)]
+    told = [one for one in found if one is not None]
+    within = [float(one[0]) for one in told]
+    return {
+        "new": new, "other tasks": others, "predicted": len(told), "promised": LEVEL, "covered": round(statistics.fmean(within), 3),
+        "stderr": round(float(np.std(within)) / len(within) ** 0.5, 3), "error": median([100 * one[1] for one in told]),
+        "baseline": median([100 * one[2] for one in told]), "abstained": round(1 - len(told) / len(found), 3),
+    }  # fmt: skip
+
+
+def _score(world: Scores, new: str, others: int, seed: int) -> tuple[bool, float, float] | None:
+    """Whether the interval has the score of the first task, and both errors; None where nothing is said."""
+    one = world.known[seed % len(world.known)]
+    rest = [row for row in world.known if (row is not one if new == "model" else row.family != one.family)]
+    first, *tasks = world.tasks
+    told = predicted(Asked(one.family, one.parameters, {task: one.scores[task] for task in tasks[:others]}), first, rest)
+    if not isinstance(told, ScoreTold):
+        return None
+    value = one.scores[first]
+    return told.low <= value <= told.high, abs(told.value - value), abs(told.baseline - value)
+
+
 def main() -> None:
     """Runs both and prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -146,8 +182,10 @@ def main() -> None:
     show(f"planted: {QUICK if quick else WORLDS} worlds of {MODELS} models on {MACHINES} machines", worlds)
     models = here(list(measured(SIZES[:6] if quick else SIZES)))
     show("measured here, each model predicted from the others", models)
+    told = scored(SCORE_WORLDS // 10 if quick else SCORE_WORLDS)
+    show(f"scores, planted: {FAMILIES} families of {EACH} models on {TASKS} tasks", told)
     if not quick:
-        write("predict", {"planted": worlds, "here": models})
+        write("predict", {"planted": worlds, "here": models, "scores": told})
 
 
 if __name__ == "__main__":

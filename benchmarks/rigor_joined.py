@@ -177,7 +177,7 @@ def result(
         task: TaskSettled(task=task, scorer_version="1", documents=len(own.values), figure=told.get(task)) for task, own in columns.items()
     }
     return Result(
-        f"01890a5d-ac96-774b-bcce-{number:012x}", "", (f"m{number}",), plan, 0, 0, "d", tasks=settled, documents=columns,
+        f"01890a5d-ac96-774b-bcce-{number:012x}", "", "public", (f"m{number}",), plan, 0, 0, "d", tasks=settled, documents=columns,
         by_task={one.task: one for one in planned},
     )  # fmt: skip
 

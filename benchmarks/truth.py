@@ -7,9 +7,9 @@ lets it; no core sleeps. The truth is what it really sent, and when, from each r
 definition of a latency. A row in which the server itself was more than 0.2 ms late (p99) is void, says so, and is tried once more. A row is
 accurate where every p95 is within 5 % of the truth, nothing is lost, and the rate was kept.
 
-In a round the clients take turns. Each has the rates that all have, and then looks for its own highest accurate one, by halves, on a
-ladder whose steps are 15 %. Writes results/truth.json. The peers' environments and a compiler are made at the first start (gigabytes).
-It wants a machine that nobody else uses.
+In a round the clients take turns. Each has the rates that all have, and then looks for its own highest accurate one, on a ladder whose
+steps are 15 %: by halves, in later rounds from the one before. Writes results/truth.json. The peers' environments and a compiler are made
+at the first start (gigabytes). It wants a machine that nobody else uses.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -45,7 +46,7 @@ MODEL = "known?ttft_ms=50&itl_ms=10&jitter=0.2"
 AIM_RATIO, AIM_MS, ACCURATE, KEPT = 0.01, 0.2, 0.05, 0.95
 LATENCIES, TOLD = ("ttft", "itl", "e2e"), ("mean", "p95")
 WARMUP, SPARE = 2, 1000  # requests before the load: our own; and room for those of others
-TRIES, SECONDS = 2, 5.0
+TRIES, SECONDS, MINUTES = 2, 5.0, 20.0
 Client = Callable[[Offered, Path], Reported]
 
 
@@ -129,10 +130,11 @@ def measured(server: Server, client: str, offered: Offered, folder: Path) -> dic
     return row(client, offered, reported, sent) | (own(told) if told else {})
 
 
-def next_rate(rows: Sequence[Mapping[str, Any]], rates: Sequence[float]) -> float | None:
+def next_rate(rows: Sequence[Mapping[str, Any]], rates: Sequence[float], *, near: float | None = None) -> float | None:
     """At what rate a client is asked next, after its rows of a round: those that all have, then between what was accurate and what not.
 
-    None: its highest is found. A rate above one that was not accurate is not either, unless it was seen to be.
+    `near`: the highest of the round before, from which steps go up or down; without, by halves. None: its highest is found. A rate above
+    one that was not accurate is not either, unless it was seen to be.
     """
     tried = [one["rate_per_s"] for one in rows]
     for rate in rates:
@@ -141,14 +143,24 @@ def next_rate(rows: Sequence[Mapping[str, Any]], rates: Sequence[float]) -> floa
     good = max((one["rate_per_s"] for one in rows if one["accurate"]), default=0.0)
     bad = min((rate for rate in tried if rate > good), default=math.inf)
     between = [rate for rate in LADDER if good < rate < bad]
-    return between[len(between) // 2] if between else None
+    if not between:
+        return None
+    return between[len(between) // 2] if near is None else min(between, key=lambda rate: abs(rate - near))
 
 
 def take_turns(server: Server, given: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
-    """A row for each rate and client of each round, in turn, until each client's highest accurate rate is found."""
+    """A row for each rate and client of each round, in turn, until each client's highest accurate rate is found.
+
+    A round is not begun where the longest before it would take more time than there is.
+    """
+    end_s, longest_s = time.monotonic() + 60 * given.minutes, 0.0
+    rows: dict[str, list[dict[str, Any]]] = {}
     for number in range(given.rounds):
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in given.clients}
-        while asked := {name: rate for name, of in rows.items() if (rate := next_rate(of, given.rates)) is not None}:
+        if (began_s := time.monotonic()) + longest_s > end_s:
+            return
+        near = {name: max((one["rate_per_s"] for one in of if one["accurate"]), default=LADDER[0]) for name, of in rows.items()}
+        rows = {name: [] for name in given.clients}
+        while asked := {name: rate for name, of in rows.items() if (rate := next_rate(of, given.rates, near=near.get(name))) is not None}:
             for client, rate in asked.items():
                 offered = Offered(server.url, MODEL, rate, round(rate * given.seconds), given.tokens)
                 for _ in range(TRIES):
@@ -159,6 +171,7 @@ def take_turns(server: Server, given: argparse.Namespace, folder: Path) -> Itera
                         break
                 # What was void again is not known to be accurate.
                 rows[client].append(told | {"accurate": told["accurate"] and not told["void"]})
+        longest_s = max(longest_s, time.monotonic() - began_s)
 
 
 def flat(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,6 +226,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=MINUTES, help="no round is begun that would end later")
     given = parser.parse_args()
     if unknown := set(given.clients) - set(names):
         parser.error(f"no such client: {', '.join(sorted(unknown))}; there are {', '.join(names)}")

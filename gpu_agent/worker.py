@@ -19,6 +19,7 @@ from gpu_agent.metering import Metering
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.engine_environments import installed, offered
+from infra.hub.sharing import sharing
 from infra.identity import now_us, producer
 from infra.kafka import Ends, Log
 from infra.metrics import ATTEMPTS, READY
@@ -157,7 +158,8 @@ class Worker:
             await self._log.publish(self._environment)
 
     def _machine(self) -> EnvironmentSeen:
-        return environment(self._settings.organisation, region=self._settings.region, engines=self._installed)
+        told = self._settings
+        return environment(told.organisation, region=told.region, engines=self._installed, image=told.container_digest)
 
     async def _work(self, attempt: Attempt) -> None:
         started = time.perf_counter()
@@ -191,9 +193,10 @@ async def main(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)
     agent_id, lock = (settings.agent_id, None) if settings.agent_id else own_name(settings.home)
     try:
-        async with Log(settings, client_id=f"gpu_agent.{agent_id}") as log:
-            await until_available(lambda: log.create_topics((*TOPICS, jobs_topic(settings.pool))), what="topics")
-            await Worker(log, settings, agent_id=agent_id).run(stopped)
+        with sharing(settings):
+            async with Log(settings, client_id=f"gpu_agent.{agent_id}") as log:
+                await until_available(lambda: log.create_topics((*TOPICS, jobs_topic(settings.pool))), what="topics")
+                await Worker(log, settings, agent_id=agent_id).run(stopped)
     finally:
         if lock:
             lock.close()

@@ -5,8 +5,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from infra.kafka import Log
 from infra.sealed_events import events
 from schemas.event import Producer, Visibility
@@ -20,7 +18,7 @@ from streams.topics import ANSWERS, ENVIRONMENTS, NOT_SCORED, RESULTS, RUN_SCORE
 from streams.trust import audits, surroundings
 from streams.trust.answers import TOLERANCE
 from streams.trust.audits import Findings, Part, Sampled
-from streams.trust.statements import reported
+from streams.trust.statements import Signer, reported
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Known:
 
 
 async def audited(
-    log: Log, run: Side, audit: Side, *, key: Ed25519PrivateKey, seal: str, visibility: Visibility, stamp: Producer
+    log: Log, run: Side, audit: Side, *, key: Signer, seal: str, visibility: Visibility, stamp: Producer
 ) -> RunAudited | None:
     """How a run and its audit compare, signed; None where no sample was answered by both. Raises: Invalid, Permanent, Unavailable."""
     own, other = await _known(log, run), await _known(log, audit)
@@ -103,7 +101,9 @@ async def _taken(log: Log, side: Side, known: Known, topics: Iterable[Topic], ta
     for topic in topics:
         async with aclosing(_of(log, side, topic)) as told:
             async for event in told:
-                if isinstance(event, SampleAnswered) or event.scorer_version == known.scorer(event.task):
+                if isinstance(event, SampleAnswered):
+                    take(log.vault.opened(event))
+                elif event.scorer_version == known.scorer(event.task):
                     take(event)
 
 

@@ -1,11 +1,13 @@
-"""A build read back from the log: its samples, and the texts that they refer to."""
+"""A build read back from the log: its samples, and the texts that they refer to; of a private one opened."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 
 from infra.kafka import Log
+from infra.text_keys import FORGOTTEN
 from schemas.builds import ContentPlace, ContentPublished, SampleBuilt, TaskBuilt
 from schemas.jobs import BuildPlace
+from streams.errors import Permanent
 from streams.topics import BUILDS, CONTENTS, SAMPLES
 
 BUILDS_HELD = 500
@@ -23,14 +25,27 @@ class Builds:
         self._held: dict[str, TaskBuilt] = {}
 
     async def of(self, build_id: str) -> TaskBuilt | None:
-        """The build of that id, the first that the log tells; None where it tells none."""
+        """The build of that id, the first that the log tells; None where it tells none. Raises: as `Vault.opened`."""
         if build_id not in self._held:
             async with aclosing(self._log.of_key(BUILDS, build_id.encode())) as records:
                 async for record in records:
                     if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
-                        self.hold(record.event)
+                        self.hold(self._log.vault.opened(record.event))
                         break
         return self._held.get(build_id)
+
+    async def config_of(self, build_id: str) -> str:
+        """What scores of the build are aggregated by; "{}", which aggregates none, where it is not in the log or its texts were forgotten.
+
+        Raises: as `of`.
+        """
+        try:
+            built = await self.of(build_id)
+        except Permanent as error:
+            if error.code != FORGOTTEN:
+                raise
+            built = None
+        return built.config_json if built else "{}"
 
     def hold(self, built: TaskBuilt) -> None:
         """Holds a build that is met elsewhere; the first of an id counts."""
@@ -40,7 +55,7 @@ class Builds:
 
 
 async def samples_of(log: Log, build: BuildPlace | TaskBuilt, *, wanted: Collection[int] | None = None) -> dict[int, SampleBuilt]:
-    """Ordinal → sample, of the wanted ordinals (all of them, where none are named) that the log holds."""
+    """Ordinal → sample, of the wanted ordinals (all of them, where none are named) that the log holds. Raises: as `Vault.opened`."""
     found: dict[int, SampleBuilt] = {}
     if wanted is None:
         await _read(log, build, found, wanted=None, first=0)
@@ -70,7 +85,8 @@ async def _read(
         async for record in records:
             event = record.event
             if isinstance(event, SampleBuilt) and event.build_id == build.build_id and (wanted is None or event.ordinal in wanted):
-                found.setdefault(event.ordinal, event)
+                if event.ordinal not in found:
+                    found[event.ordinal] = log.vault.opened(event)
                 if wanted is not None and len(found) == len(wanted):
                     return
 
@@ -112,5 +128,5 @@ async def contents_of(log: Log, places: Iterable[ContentPlace]) -> dict[str, str
     async for record in log.follow([CONTENTS], since=since, until=until):
         event = record.event
         if isinstance(event, ContentPublished) and event.content_id in named:
-            chunks.setdefault(event.content_id, {}).setdefault(event.chunk, event.text.bytes)
+            chunks.setdefault(event.content_id, {}).setdefault(event.chunk, log.vault.opened(event).text.bytes)
     return {name: b"".join(parts[number] for number in sorted(parts)).decode() for name, parts in chunks.items()}

@@ -8,7 +8,7 @@ are audited beside it: what each holds must be what the log gives up to where it
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from infra.partitioning import partition_for
 from infra.recomputing import STAMP, Ways, recomputed
 from infra.settings import Settings
 from infra.snapshot_audit import Audit, folded, place_of, telling
+from infra.text_keys import FORGOTTEN
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
@@ -29,7 +30,7 @@ from streams.boards.books import Books
 from streams.boards.ranking import Board, Entry, chosen, rank
 from streams.boards.reckoned import Reckoned
 from streams.boards.sound import sound
-from streams.errors import Invalid
+from streams.errors import Invalid, Permanent
 from streams.money.costs import summaries
 from streams.money.prices import PriceBook
 from streams.settling import results
@@ -46,13 +47,15 @@ Told = Callable[[str], None]
 
 @dataclass(slots=True)
 class Derived:
-    """How many events of each kind were recomputed, the runs that were in flight at the cut, and what was not said so.
+    """How many events of each kind were recomputed, the runs that were in flight at the cut, those whose texts were forgotten and whose
+    figures rest on them, and what was not said so.
 
     `differences` are told in the order of the log's partitions, MOST_TOLD of the `differing` ones.
     """
 
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     in_flight: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     snapshots: int = 0
     differing: int = 0
     differences: list[str] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Derived:
 
     def document(self) -> dict[str, Any]:
         """As the command line prints it."""
-        told = {"derived": dict(self.counts), "in_flight": self.in_flight, "snapshots": self.snapshots}
+        told = {"derived": dict(self.counts), "in_flight": self.in_flight, "forgotten": self.forgotten, "snapshots": self.snapshots}
         return {"equal": self.equal, **told, "difference": self.difference, "differing": self.differing, "differences": self.differences}
 
     def differs(self, what: str) -> None:
@@ -192,14 +195,26 @@ async def _partition(
         if not run.final or (run.state == "completed" and not run.complete):
             derived.in_flight.append(run.run_id)
             continue
-        with telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs):
-            async for kind, event in recomputed(run, builds, ways, doubtful=run.state != "completed" or run.run_id in broken):
+        with telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs), _unless_forgotten(run.run_id, derived):
+            async for kind, event in recomputed(run, builds, ways, log.vault, doubtful=run.state != "completed" or run.run_id in broken):
                 derived.hold(kind, event, said)
     _hold_costs(said, derived, book, environments)
     for kind, counts in _counting(said.values()):
-        if derived.concerns(counts.run_id) and counts.run_id not in derived.in_flight and counts.event_id not in derived.recomputed:
+        looked_at = derived.concerns(counts.run_id) and counts.run_id not in (*derived.in_flight, *derived.forgotten)
+        if looked_at and counts.event_id not in derived.recomputed:
             derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
     derived.snapshots += await Audit(log, settings, derived.differs).of_partition(partition, concerns=derived.concerns)
+
+
+@contextmanager
+def _unless_forgotten(run_id: str, derived: Derived) -> Iterator[None]:
+    """While it lasts, a run whose figures rest on texts that nobody can read any more is noted: they can be checked no more, and stand."""
+    try:
+        yield
+    except Permanent as error:
+        if error.code != FORGOTTEN:
+            raise
+        derived.forgotten.append(run_id)
 
 
 def _hold_costs(said: Mapping[str, Event], derived: Derived, book: PriceBook, environments: Mapping[str, EnvironmentSeen]) -> None:

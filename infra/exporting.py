@@ -1,5 +1,7 @@
 """A sealed run taken out of the log as one file, which proves itself: its events, its seal, and its place in the chain of seals."""
 
+import json
+import os
 from collections import defaultdict
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -9,17 +11,19 @@ from typing import Any
 from infra import seal_keys
 from infra.kafka import Log
 from infra.run_files import Endorsement, RunFile
-from infra.sealed_events import leaves, seals
+from infra.sealed_events import events, leaves, seals
 from infra.settings import Settings
+from infra.text_keys import FORGOTTEN
 from schemas.requests import EvaluationRequested
 from schemas.runs import RunChanged
 from schemas.trust import RunSealed
 from streams.errors import Conflict, Invalid, NotFound, Permanent
+from streams.projection import plain
 from streams.runs import TERMINAL, state_of
 from streams.topics import REQUESTS, RUNS
 from streams.trust.chains import Chains
 from streams.trust.merkle import Tree, consistency, inclusion, leaf_hash
-from streams.trust.privacy import PRIVATE
+from streams.trust.privacy import PRIVATE, texts_of
 from streams.trust.statements import statement
 
 
@@ -67,31 +71,61 @@ async def found(log: Log, settings: Settings, *, of: str | None = None) -> Found
     return told
 
 
+async def sealed_of(log: Log, settings: Settings, run_id: str) -> tuple[Found, RunSealed]:
+    """What the log's seals say, and the run's own. Raises: Conflict for a run that is not sealed yet, NotFound, Unavailable."""
+    told = await found(log, settings, of=run_id)
+    if told.seal is None:
+        raise await _unsealed(log, run_id)
+    return told, told.seal
+
+
 async def export(log: Log, settings: Settings, run_id: str, path: Path, *, private: bool) -> dict[str, Any]:
     """Writes a sealed run to a file; what it holds, in words for programs.
 
     Raises: Conflict for one that is not sealed yet, NotFound, Invalid for a private one without `private`, Permanent where the log says no
     longer what was sealed, Unavailable.
     """
-    told = await found(log, settings, of=run_id)
-    seal = told.seal
-    if seal is None:
-        raise await _unsealed(log, run_id)
+    told, seal = await sealed_of(log, settings, run_id)
     if seal.visibility == PRIVATE and not private:
-        raise Invalid(f"run {run_id} is private, and a file of it has its prompts and answers: say --private to write them", code="private")
+        raise Invalid(f"run {run_id} is private: say --private to write a file of it, and its texts beside that", code="private")
     hashes, head = told.links[seal.chain], told.heads[seal.chain]
     before, at = hashes[: head.position], seal.position
     with RunFile(path) as file:
-        async with aclosing(leaves(log, run_id, seal.stretches)) as events:
-            async for leaf, schema in events:
+        async with aclosing(leaves(log, run_id, seal.stretches)) as every:
+            async for leaf, schema in every:
                 file.add(leaf, schema)
         check_said(seal, file.tree)
         file.finish(
             seal, head, inclusion=inclusion(before, at) if at < len(before) else [],
             consistency=consistency(before, at) if 0 < at < len(before) else [], endorsements=told.endorsements,
         )  # fmt: skip
+    texts = await _beside(log, seal, path.with_suffix(".texts.jsonl")) if seal.visibility == PRIVATE else {}
     return {"run_id": run_id, "file": str(path), "events": seal.events, "root": seal.root, "key_id": seal.key_id, "chain": seal.chain,
-            "position": seal.position}  # fmt: skip
+            "position": seal.position} | texts  # fmt: skip
+
+
+async def _beside(log: Log, seal: RunSealed, path: Path) -> dict[str, Any]:
+    """Writes the texts of a private run's events, which its file holds as they were sealed: a line an event, for its owner alone.
+
+    Where they were forgotten there is no such file, and it is said so.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            async with aclosing(events(log, seal.run_id, seal.stretches)) as found:
+                async for event in found:
+                    if texts := {at: plain(text) for at, text in texts_of(log.vault.opened(event)).items()}:
+                        line = {"event": type(event).__name__, "event_id": event.event_id, "texts": texts}
+                        out.write(json.dumps(line, ensure_ascii=False) + "\n")
+        new.replace(path)
+    except Permanent as error:
+        if error.code != FORGOTTEN:
+            raise
+        return {"texts": None, "forgotten": str(error)}
+    finally:
+        new.unlink(missing_ok=True)
+    return {"texts": str(path), "forgotten": None}
 
 
 def check_said(seal: RunSealed, tree: Tree) -> None:

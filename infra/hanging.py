@@ -26,6 +26,24 @@ LEAST_BYTES: Final = 2**20
 
 
 @dataclass(slots=True)
+class Stillness:
+    """For how long nothing was seen to get on, by looks at the moments that are told, in seconds on one clock.
+
+    Between two looks at most `most_s` count: a machine that stood still (a laptop asleep, a guest that was paused) hangs over nothing.
+    """
+
+    most_s: float
+    looked_s: float
+    still_s: float = 0.0
+
+    def seen(self, *, moved: bool, at_s: float) -> float:
+        """For how long by now."""
+        self.still_s = 0.0 if moved else self.still_s + min(self.most_s, at_s - self.looked_s)
+        self.looked_s = at_s
+        return self.still_s
+
+
+@dataclass(slots=True)
 class _Working:
     """A thread at work, and what it comes to. `clock`: of the processor time that it takes; None where the system has no such clock."""
 
@@ -78,12 +96,12 @@ class Bringing:
             working.wanted = False
 
     async def _ended(self, working: _Working, uri: str) -> Any:
-        ended, used_s, since_s = asyncio.wrap_future(working.future), 0.0, time.monotonic()
+        every_s = self._hang_s / LOOKS
+        ended, used_s, still = asyncio.wrap_future(working.future), 0.0, Stillness(2 * every_s, time.monotonic())
         try:
-            while not (await asyncio.wait([ended], timeout=self._hang_s / LOOKS))[0]:
-                if (now_s := working.used_s()) != used_s:
-                    used_s, since_s = now_s, time.monotonic()
-                elif time.monotonic() - since_s > self._hang_s:
+            while not (await asyncio.wait([ended], timeout=every_s))[0]:
+                before_s, used_s = used_s, working.used_s()
+                if still.seen(moved=used_s != before_s, at_s=time.monotonic()) > self._hang_s:
                     self._hanging[uri] = working
                     raise self._refusal(uri)
             return ended.result()
@@ -99,21 +117,26 @@ class Bringing:
 
 @dataclass(slots=True)
 class Doing:
-    """What a process and its children have done, in seconds of processor time and bytes from disks, and when it was last seen to get on.
+    """What a process and its children have done, in seconds of processor time and bytes from disks, and for how long nothing.
 
-    Threads of libraries that only wake and wait again take less than `LEAST_S` in minutes.
+    Threads of libraries that only wake and wait again take less than `LEAST_S` in minutes. `every_s`: how often it is looked at.
     """
 
     pid: int
-    since_s: float = field(default_factory=time.monotonic)
+    every_s: float
     done: tuple[float, int] = (0.0, 0)
+    still: Stillness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.still = Stillness(2 * self.every_s, time.monotonic())
 
     def idle_s(self) -> float:
         """For how long it has done nothing worth the name."""
         used_s, read = self._now()
-        if abs(used_s - self.done[0]) > LEAST_S or abs(read - self.done[1]) > LEAST_BYTES:  # a child that ends takes its own with it
-            self.done, self.since_s = (used_s, read), time.monotonic()
-        return time.monotonic() - self.since_s
+        # A child that ends takes its own with it.
+        if moved := abs(used_s - self.done[0]) > LEAST_S or abs(read - self.done[1]) > LEAST_BYTES:
+            self.done = used_s, read
+        return self.still.seen(moved=moved, at_s=time.monotonic())
 
     def _now(self) -> tuple[float, int]:
         used_s, read = 0.0, 0

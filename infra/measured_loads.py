@@ -7,12 +7,14 @@ from infra.identity import release
 from infra.kafka import Log
 from schemas.jobs import Job, JobChanged, JobPlanned
 from schemas.measurements import RequestTimed, TokensTimed
+from schemas.requests import EvaluationRequested
 from streams.errors import Conflict, NotFound
 from streams.external.loads import Load, load_of
 from streams.external.writing import check_form, written
 from streams.planning import is_perf
 from streams.speed.performance import Speed
-from streams.topics import JOB_STATUS, JOBS_PLANNED, REQUEST_TIMINGS, TOKEN_TIMINGS
+from streams.speed.rules import said
+from streams.topics import JOB_STATUS, JOBS_PLANNED, REQUEST_TIMINGS, REQUESTS, TOKEN_TIMINGS
 
 
 async def written_load(log: Log, run_id: str, form: str) -> dict[str, Any]:
@@ -34,7 +36,16 @@ async def load(log: Log, run_id: str) -> Load:
                     speed.add(event)
     if speed.finished is None:
         raise Conflict(f"the load of run {run_id} has not ended: `assay run {run_id} --wait` follows it", code="in-flight")
-    return load_of(speed.taken(), job, release=release())
+    return load_of(speed.taken(), job, release=release(), remarks=await _remarks(log, run_id))
+
+
+async def _remarks(log: Log, run_id: str) -> tuple[str, ...]:
+    """What its request wants said wherever the run is told of."""
+    async with aclosing(log.of_key(REQUESTS, run_id.encode())) as records:
+        async for record in records:
+            if isinstance(record.event, EvaluationRequested):
+                return said(record.event.labels)
+    return ()
 
 
 async def _job(log: Log, run_id: str) -> Job | None:

@@ -7,6 +7,7 @@ from infra.adapters import CONFIG
 from infra.model_files import read_json
 from infra.model_weights import other_for_vllm
 from infra.models import ONNX, ONNX_FOLDER, ModelFacts
+from infra.trust import HOW
 from schemas.requests import ModelRef
 from streams.engines import ADAPTING, NAMES, check_format, quantised_by
 from streams.errors import Invalid
@@ -26,7 +27,8 @@ ENCODERS: Final = frozenset({
 # Models that are encoders by their own names, of whatever family: T5EncoderModel is T5's.
 ENCODING: Final = ("ForMaskedLM", "EncoderModel")
 CLASSIFIERS: Final = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMultipleChoice")
-CAUSAL: Final = ("onnx", "transformers", "vllm")
+CAUSAL: Final = ("mlx", "onnx", "tensorflow", "transformers", "vllm")
+WITHOUT_DOUBLE: Final = ("mlx", "vllm")  # engines that compute in no float64
 # What the settings of an adapter say that vLLM serves.
 SERVED_BY_VLLM: Final[Mapping[str, tuple[object, ...]]] = {
     "peft_type": ("LORA",),
@@ -56,6 +58,11 @@ def check(facts: ModelFacts, *, engine: str) -> None:
     _check_tokenizer(facts)
     if engine in CAUSAL and facts.format != "gguf":
         _check_causal(facts, engine=engine)
+    if engine in WITHOUT_DOUBLE and facts.dtype == "float64":
+        raise Invalid(
+            f"engine {engine} does not compute with dtype float64 of {facts.folder}; give dtype float32, or engine transformers",
+            code="model-dtype",
+        )
     if engine == "vllm":
         _check_for_vllm(facts)
 
@@ -70,6 +77,11 @@ def check_told(model: ModelRef, facts: ModelFacts | None) -> None:
             )
         return
     place = facts.file or facts.folder
+    if facts.format == "savedmodel" and not model.trust_code:
+        raise Invalid(
+            f"{place} is a program of TensorFlow's, which may read and write files: it runs only where it is trusted by {HOW}",
+            code="model-own-code",
+        )
     if model.format is not None and model.format != facts.format:
         raise Invalid(
             f"{place} is {NAMES.get(facts.format, facts.format)}, not {model.format} as the request says; name the model that is, or leave "
@@ -122,11 +134,7 @@ def _check_tokenizer(facts: ModelFacts) -> None:
 
 
 def _check_for_vllm(facts: ModelFacts) -> None:
-    """Raises: Invalid for a dtype, or a kind of adapter, that vLLM has not. Source: vLLM 0.32, config/model.py, lora/peft_helper.py."""
-    if facts.dtype == "float64":
-        raise Invalid(
-            f"vLLM does not compute with dtype float64 of {facts.folder}; give dtype float32, or engine transformers", code="model-dtype"
-        )
+    """Raises: Invalid for a kind of adapter that vLLM has not. Source: vLLM 0.32, lora/peft_helper.py."""
     if facts.adapter is None:
         return
     told = read_json(facts.adapter / CONFIG)

@@ -56,7 +56,7 @@ def shape_of(config: Mapping[str, Any], *, tokenizer: Mapping[str, Any] | None =
         model_type=str(config.get("model_type") or "")[:LONGEST_NAME],
         architectures=tuple(str(name)[:LONGEST_NAME] for name in config.get("architectures") or ())[:MOST_NAMES],
         encoder_decoder=bool(config.get("is_encoder_decoder")), decoder=_decodes(config),
-        quantised=bool(config.get("quantization_config")), hidden=hidden,
+        quantised=bool(config.get("quantization_config") or config.get("quantization")), hidden=hidden,
         widest=_first(text, "intermediate_size", "n_inner", "d_ff", "ffn_dim", "decoder_ffn_dim") or 4 * hidden,
         vocabulary=_first(text, "vocab_size"), kv_numbers=_kv_numbers(text, hidden),
         max_len=_first(text, "max_position_embeddings", "n_positions", "n_ctx") or _tokenised(tokenizer or {}) or DEFAULT_LENGTH,
@@ -67,6 +67,8 @@ def shape_of(config: Mapping[str, Any], *, tokenizer: Mapping[str, Any] | None =
 def _method(config: Mapping[str, Any]) -> str:
     """By what weights are quantised: `awq`, `gptq`, `bitsandbytes` …; empty where they are not, or nothing says how."""
     told = config.get("quantization_config")
+    if isinstance(config.get("quantization"), Mapping):
+        return "mlx"  # as mlx-lm saves it; what it adds as quantization_config is the same
     return str(told.get("quant_method") or "")[:LONGEST_NAME].lower() if isinstance(told, Mapping) else ""
 
 

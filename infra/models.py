@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from infra import gguf_files, model_weights, onnx_files, pulled_models
+from infra import gguf_files, model_weights, onnx_files, pulled_models, saved_models
 from infra.adapters import Adapted, adapted
 from infra.hub.cache import Cache
 from infra.model_cards import base, languages, licence, published
@@ -98,6 +98,8 @@ def _inspected(model: ModelRef, folder: Path) -> ModelFacts:
         return _of_gguf(model, gguf_files.read(file))
     if (file := onnx_of(folder)) is not None:
         return _of_onnx(model, onnx_files.read(file))
+    if (saved := saved_of(folder)) is not None:
+        return _of_saved(model, saved_models.read(saved))
     if (adapter := adapted(folder)) is not None:
         return _on_its_base(model, adapter)
     if model.base is not None:
@@ -145,8 +147,8 @@ def _on_its_base(model: ModelRef, adapter: Adapted) -> ModelFacts:
     whole = ModelRef(uri=named, revision=None if model.base else adapter.revision, dtype=model.dtype, trust_code=model.trust_code)
     try:
         place = locate(whole)
-        if gguf_of(place) is not None or onnx_of(place) is not None or adapted(place) is not None:
-            told = f"{named} is a GGUF or ONNX file, or an adapter itself; a folder of a whole model is needed"
+        if any(of(place) is not None for of in (gguf_of, onnx_of, saved_of, adapted)):
+            told = f"{named} is a GGUF or ONNX file, a SavedModel, or an adapter itself; a folder of a whole model is needed"
             raise Invalid(told, code="model-adapter")
         under = inspect(whole)
     except Invalid as error:
@@ -210,6 +212,24 @@ def _of_onnx(model: ModelRef, read: onnx_files.Onnx) -> ModelFacts:
     )  # fmt: skip
 
 
+def _of_saved(model: ModelRef, read: saved_models.SavedModel) -> ModelFacts:
+    """The facts of a SavedModel; configuration and tokenizer lie beside it, or in the folder above. It keeps no keys and values."""
+    above = read.path.parent.parent
+    folder = next((one for one in (read.path.parent, above, above.parent) if (one / "config.json").exists()), read.path.parent)
+    config, tokenizer = read_json(folder / "config.json", code="model-no-config"), _tokenizer_files(folder)
+    settings = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    sha = sha_of([*_told_beside(folder), *read.files, *tokenizer])
+    if model.sha256 is not None and model.sha256 != sha:
+        raise Invalid(f"{read.path} has the hash {sha}, not {model.sha256} as the request says; is it another model?", code="model-changed")
+    shape, dtype = shape_of(config, tokenizer=settings), str(config.get("dtype") or config.get("torch_dtype") or "float32")
+    return ModelFacts(
+        folder=folder, model_sha=sha, tokenizer_sha=sha_of(tokenizer), chat_template=_template(folder, settings),
+        weights_bytes=read.size_bytes, parameters=0, kv_bytes_per_token=0, max_len=shape.max_len, dtype=dtype, licence=licence(folder),
+        format="savedmodel", special_tokens=_special(folder, settings), published=published(folder), shape=shape,
+        languages=languages(folder), base=base(folder), tokenizer=_tokenizer(folder, settings), file=read.path,
+    )  # fmt: skip
+
+
 def read_by(facts: ModelFacts, *, engine: str) -> ModelFacts:
     """The facts as they are where that engine has the model in memory: any but llama.cpp's dequantises a GGUF file."""
     if facts.format != "gguf" or engine == "gguf":
@@ -226,7 +246,7 @@ def locate(model: ModelRef) -> Path:
     folder = Path(model.uri).expanduser()
     if not nameable(folder):
         raise Invalid(f"{model.uri[:80]}… is longer than a name of a file may be; name a folder", code="model-not-found")
-    if folder.is_dir() or (folder.is_file() and folder.suffix in (GGUF, ONNX)):
+    if folder.is_dir() or (folder.is_file() and (folder.suffix in (GGUF, ONNX) or folder.name == saved_models.GRAPH)):
         _refuse_revision(model)
         return folder
     if folder.is_file():
@@ -277,6 +297,18 @@ def onnx_of(place: Path) -> Path | None:
     if not files and not others:
         files = sorted((place / ONNX_FOLDER).glob(f"*{ONNX}"))
     return _only(place, files, others, kind="ONNX")
+
+
+def saved_of(place: Path) -> Path | None:
+    """The graph of the SavedModel that a folder is or holds; None where weights of another format lie in the folder itself.
+
+    Raises: Invalid where it lies beside such.
+    """
+    found = saved_models.graph_in(place)
+    others = [path for pattern in WEIGHTS for path in place.glob(pattern)] if place.is_dir() else []
+    if found is None or (others and found.parent != place):
+        return None
+    return _only(place, [found], others, kind="SavedModel")
 
 
 def _others(place: Path, beside: str) -> list[Path]:

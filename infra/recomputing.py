@@ -12,12 +12,14 @@ from infra.harness.aggregating import Aggregated, aggregated
 from infra.harness.limits import GRACE_S
 from infra.identity import producer
 from infra.settings import Settings
+from infra.text_keys import FORGOTTEN
+from infra.vault import Vault
 from schemas.event import Event
 from schemas.results import RunScored
 from schemas.runs import PlannedTask
 from schemas.settled import LeftOut
-from streams.errors import Invalid
-from streams.quality.scores import Key, TaskScores
+from streams.errors import Invalid, Permanent
+from streams.quality.scores import Key, Opened, TaskScores
 from streams.settling import results
 from streams.settling.runs import Run
 
@@ -52,15 +54,19 @@ class Ways:
             return Aggregated(None, None, f"aggregating {metric} over {len(parts)} samples ended its process")
 
 
-async def recomputed(run: Run, builds: Builds, ways: Ways, *, doubtful: bool) -> AsyncIterator[tuple[str, Event]]:
-    """What follows from a run, each with its kind. `doubtful`: its settler may have hung over it."""
+async def recomputed(run: Run, builds: Builds, ways: Ways, vault: Vault, *, doubtful: bool) -> AsyncIterator[tuple[str, Event]]:
+    """What follows from a run, each with its kind. `doubtful`: its settler may have hung over it.
+
+    Raises: Permanent, where that rests on texts that were forgotten.
+    """
     size = sum(planned.samples * planned.repeats for planned in run.plan.tasks) + (run.plan.perf_requests or 0) if run.plan else 0
     does = partial(_apart, ways.apart, 1 + size / PATIENT_EACH) if doubtful else _here
     scores, missing = dict[str, RunScored](), list[LeftOut]()
     for planned in run.plan.tasks if run.plan else ():
-        built = await builds.of(planned.build_id)
+        config_json = await builds.config_of(planned.build_id)
         for found in run.each_standing(planned.task):
-            scoring = partial(_scored, run, planned, found, config_json=built.config_json if built else "{}", ways=ways, does=does)
+            opened = vault.parts_of(planned.task, found[0], run_id=run.run_id, organisation_id=run.organisation_id)
+            scoring = partial(_scored, run, planned, found, config_json=config_json, opened=opened, ways=ways, does=does)
             if said := _where_it_can(scoring, planned.task, found[0], missing):
                 scores[planned.task] = said
                 yield "run_scores", said
@@ -73,9 +79,9 @@ async def recomputed(run: Run, builds: Builds, ways: Ways, *, doubtful: bool) ->
 
 
 def _scored(
-    run: Run, planned: PlannedTask, found: tuple[str, TaskScores], *, config_json: str, ways: Ways, does: Does
+    run: Run, planned: PlannedTask, found: tuple[str, TaskScores], *, config_json: str, opened: Opened, ways: Ways, does: Does
 ) -> RunScored | None:  # fmt: skip
-    parts = found[1].parts(means=results.means(planned))
+    parts = found[1].parts(means=results.means(planned), opened=opened)
     known = {key: ways.aggregated(config_json, key[1], told, found[1].groups(key)) for key, told in parts.items()}
     said: RunScored | None = does(partial(results.scored, run, planned.task, aggregate=partial(_of, known), stamp=STAMP, taken=found))
     return said
@@ -91,7 +97,9 @@ def _where_it_can(work: Callable[[], E | None], task: str | None, version: str |
     """What comes of it; None where it breaks, which is then missing of the run, as it is where the run is settled."""
     try:
         return work()
-    except Exception as error:  # noqa: BLE001  # one run's: what it says of that is compared
+    except Exception as error:  # one run's: what it says of that is compared
+        if isinstance(error, Permanent) and error.code == FORGOTTEN:
+            raise
         missing.append(results.left_out(task, version, error))
         return None
 

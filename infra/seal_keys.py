@@ -1,4 +1,4 @@
-"""The keys that seal runs: files of a folder (`ASSAY_SEAL_KEYS`), or one private key from the environment (`ASSAY_SEAL_KEY`).
+"""The keys that seal runs: files of a folder (`ASSAY_SEAL_KEYS`), or one from the environment (`ASSAY_SEAL_KEY`): itself, or a token's.
 
 <key id>.pem        a private key, PKCS #8, readable by its owner alone
 <key id>.pub        its public key, which stays when the private one is gone
@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from infra.settings import Settings
+from infra.token_keys import is_token_key, token_key
 from streams.errors import Conflict, Invalid, NotFound
-from streams.trust.statements import endorsed, key_id, raw
+from streams.trust.statements import Signer, endorsed, key_id, raw
 
 ACTIVE: Final = "active"
 
@@ -33,7 +34,7 @@ class Key:
     """A key of the store. `private`: it can sign; `active`: it is the one that does; `endorsement`: by the key before it."""
 
     public: bytes
-    private: Ed25519PrivateKey | None
+    private: Signer | None
     active: bool = False
     endorsement: bytes | None = None
 
@@ -54,12 +55,12 @@ def folder_of(settings: Settings) -> Path:
 
 
 def keys_of(settings: Settings) -> list[Key]:
-    """Every key that is here, the active one first. Raises: Invalid for a file or a setting that holds none."""
+    """Every key that is here, the active one first. Raises: Invalid for what holds none, Unavailable without its token."""
     folder = folder_of(settings)
     active = _text(folder / ACTIVE)
     found = {public: _of_files(folder, public, active) for public in map(_public, sorted(folder.glob("*.pub")))}
     if pem := settings.seal_key.get_secret_value():
-        given = _private(pem.encode(), "ASSAY_SEAL_KEY")
+        given = token_key(pem.strip()) if is_token_key(pem) else _private(pem.encode(), "ASSAY_SEAL_KEY")
         known = found.get(raw(given))
         found = {public: Key(one.public, one.private, endorsement=one.endorsement) for public, one in found.items()}
         found[raw(given)] = Key(raw(given), given, active=True, endorsement=known.endorsement if known else None)
@@ -86,7 +87,10 @@ def create(settings: Settings) -> Key:
 def rotate(settings: Settings) -> Key:
     """Makes a key in the place of the one that signs, which endorses it: the chain of seals goes on. Raises: NotFound, Conflict."""
     if settings.seal_key.get_secret_value():
-        raise Conflict("ASSAY_SEAL_KEY holds the key that signs: put it into the folder to rotate it", code="key-in-environment")
+        raise Conflict(
+            "ASSAY_SEAL_KEY holds the key that signs: put it into the folder to rotate it; one on a token endorses the next by "
+            "`assay keys endorse`", code="key-in-environment",
+        )  # fmt: skip
     before = signing(keys_of(settings))
     if before is None or before.private is None:
         raise NotFound(
@@ -97,7 +101,25 @@ def rotate(settings: Settings) -> Key:
     return _made(settings, endorsement=before.private)
 
 
-def _made(settings: Settings, *, endorsement: Ed25519PrivateKey | None) -> Key:
+def endorse(settings: Settings, public: bytes) -> Key:
+    """Endorses a key that was made elsewhere, as on a token, by the one that signs: sealing goes on in its chain once it signs.
+
+    Its public half and the endorsement are kept in the folder. Raises: NotFound, Conflict.
+    """
+    by = signing(keys_of(settings))
+    if by is None or by.private is None:
+        raise NotFound(f"no key in {folder_of(settings)} signs, and a lost one can endorse no other", code="no-key")
+    if by.public == public:
+        raise Conflict(f"key {by.key_id} is the one that signs", code="key-there")
+    key, folder = Key(public, None, endorsement=endorsed(public, by.private)), folder_of(settings)
+    assert key.endorsement is not None
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _write(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
+    _write(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
+    return key
+
+
+def _made(settings: Settings, *, endorsement: Signer | None) -> Key:
     """Its files are there whole before it is the one that signs."""
     folder, private = folder_of(settings), Ed25519PrivateKey.generate()
     key = Key(raw(private), private, active=True, endorsement=endorsed(raw(private), endorsement) if endorsement else None)

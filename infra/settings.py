@@ -109,8 +109,19 @@ class Settings(BaseSettings):
     pool: str = Field(default="default", description="Pool that a gpu_agent or dispatcher works for.")
     agent_id: str = Field(default="", description="Name of a gpu_agent; empty: the host's name and a number.")
     region: str = Field(default="any", description="Region of a gpu_agent, by which its prices are looked up; any: prices without one.")
+    container_digest: str = Field(
+        default="",
+        description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
+    )
     device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
+    share_models: str = Field(
+        default="",
+        description="Where a gpu_agent gives the files of its cached models to other agents, host:port; empty: nowhere (docs/models.md).",
+    )
+    peers: str = Field(
+        default="", description="Agents that are asked for a model's files before the hub is: http://host:port, several with commas."
+    )
     beat_s: float = Field(default=1.0, description="Seconds between two heartbeats of a gpu_agent.")
     meter_hz: float = Field(
         default=10.0, gt=0, le=1000, description="How often a second a gpu_agent reads its meters while a job runs (docs/speed.md)."
@@ -165,7 +176,18 @@ class Settings(BaseSettings):
         default=None, description="Folder of the keys that seal runs: of the sealer alone, in production; unset: the home's keys/."
     )
     seal_key: SecretStr = Field(
-        default=SecretStr(""), description="Private key that seals runs, PEM (PKCS #8, Ed25519), before those of the folder; never logged."
+        default=SecretStr(""),
+        description="Private key that seals runs, before those of the folder: PEM (PKCS #8, Ed25519) or a PKCS#11 URI; never logged.",
+    )
+    text_keys: Path | None = Field(
+        default=None, description="Folder of the keys that seal private texts, a file for each organisation; unset: the home's text-keys/."
+    )
+    master_key: SecretStr = Field(
+        default=SecretStr(""), description="Master key that wraps those keys, 64 hex digits; before the file; never logged."
+    )
+    master_key_file: Path | None = Field(
+        default=None,
+        description="File of the master key, and behind it those before; unset: the home's, where Kafka is on loopback (docs/privacy.md).",
     )
     audit_share: float = Field(
         default=0.0, ge=0, le=1, description="Share of completed runs, drawn by their seals, that are audited unasked; 0: none."
@@ -194,7 +216,7 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret")
+    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
 

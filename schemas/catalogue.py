@@ -45,11 +45,13 @@ EVENTS: Final[Mapping[str, type[Event]]] = MappingProxyType(
             decisions.DecisionRecorded,
             decisions.OutcomeReported,
             predictions.PredictionMade,
+            predictions.ScorePredicted,
             external.ExternalResultImported,
             trust.RunSealed,
             trust.EventQuarantined,
             trust.RunAudited,
             trust.RunRetracted,
+            trust.TextsForgotten,
             trust.AccessChanged,
             trust.DeadLettered,
         )

@@ -253,12 +253,16 @@ class Server(Record):
 
 
 class Origin(Record):
-    """Where a model's files came from: its repository on a `hub`, at a commit. `fetched_bytes`: of this load, 0 where all was here."""
+    """Where a model's files came from: its repository on a `hub`, at a commit. `fetched_bytes`: of this load, 0 where all was here.
+
+    `peer_bytes` of them came from other agents' caches, and not from the hub.
+    """
 
     hub: str
     repository: str
     commit: str
     fetched_bytes: int = 0
+    peer_bytes: int = 0
 
 
 class ModelLoaded(Event):
@@ -289,7 +293,8 @@ class ModelLoaded(Event):
 class EnvironmentSeen(Event):
     """Where a job ran, named by its hash. `region` is where its prices are looked up; `any`: prices without a region.
 
-    `package_sums`: the SHA-256 of the list of a package's files with their sums, as its distribution has it.
+    `package_sums`: the SHA-256 of the list of a package's files with their sums, as its distribution has it. `firmware`: of board,
+    processor and devices, where it can be read.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("sha",)
@@ -307,3 +312,4 @@ class EnvironmentSeen(Event):
     os: str
     region: str = "any"
     package_sums: dict[str, str] = Field(default_factory=dict)
+    firmware: dict[str, str] = Field(default_factory=dict)

@@ -151,6 +151,24 @@ class RunRetracted(Event):
     reason: Why
 
 
+class TextsForgotten(Event):
+    """A key of an organisation's private texts was destroyed: what was sealed under `text_key` nobody reads any more, when it happened.
+
+    `wrapped_sha256` is of that key as it was wrapped, under `master_key`; it was made at `made_us`, UTC. Scores and seals stay.
+    """
+
+    identity: ClassVar[tuple[str, ...]] = ("organisation", "text_key")
+    key: ClassVar[tuple[str, ...]] = ("organisation",)
+
+    organisation: str
+    text_key: str
+    master_key: str
+    wrapped_sha256: str
+    made_us: int
+    by: Who
+    reason: Why
+
+
 class AccessChanged(Event):
     """What a member may do in an organisation from now on."""
 

@@ -33,9 +33,12 @@ ASKED: Final = frozenset({
 TORCH: Final = ("torch", "transformers")
 VLLM: Final = ("vllm",)
 ONNX: Final = ("onnxruntime", "transformers")  # whose tokenizers it reads by
-AS_THEY_ARE: Final = ("gguf", "onnx")  # engines that compute with weights as the file has them
+MLX: Final = ("mlx", "mlx_lm", "transformers")
+TENSORFLOW: Final = ("tensorflow", "transformers")
+AS_THEY_ARE: Final = ("gguf", "onnx", "tensorflow")  # engines that compute with weights as the file has them
 KV: Final = one_of({"float16": "float16", "float32": "float32"})  # how keys and values are kept
 FAILURES: Final = one_of({word: word for word in ("", "load", "hang", "oom", "crash", "raise")})
+UNTHREADED: Final[Mapping[str, Option]] = {name: one for name, one in USUAL.items() if name != "threads"}
 SERVED: Final[Mapping[str, Option]] = {
     "url": TEXT, "tokenizer": TEXT, "max_length": whole(8, MOST_WINDOW), "concurrency": whole(1, 1024), "retries": whole(0, 100),
     "timeout_s": whole(1, 86_400),
@@ -46,11 +49,13 @@ SPREAD: Final[Mapping[str, Option]] = {
 }  # fmt: skip
 # By what weights of a folder may be quantised, and which module beside an engine's own reads them ("": none), where an engine knows it.
 # Source: transformers 5.19, quantizers/auto.py, each quantizer's validate_environment; vLLM 0.32 brings kernels, but for bitsandbytes.
+# MLX's own way is `mlx` here, for its settings name none.
 QUANTISED: Final[Mapping[str, Mapping[str, str]]] = {
     "transformers": {
         "awq": "gptqmodel", "gptq": "gptqmodel", "bitsandbytes": "bitsandbytes", "compressed-tensors": "compressed_tensors",
         "aqlm": "aqlm", "hqq": "hqq", "torchao": "torchao", "quanto": "optimum", "vptq": "vptq", "auto-round": "auto_round",
     },
+    "mlx": {"mlx": ""},
     "vllm": {
         "awq": "", "gptq": "", "fp8": "", "bitsandbytes": "bitsandbytes", "compressed-tensors": "", "fbgemm_fp8": "", "modelopt": "",
         "quark": "", "mxfp4": "", "torchao": "torchao", "auto-round": "", "gptq_marlin": "", "awq_marlin": "",
@@ -115,9 +120,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
         ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
     ),
+    "mlx": Kind(
+        "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),
+        LIKELIHOODS | TEXTS, ("mps", "cpu"), MLX, "mlx.txt", arguments=SAMPLED, options=UNTHREADED, runtime_bytes=512 * MIB,
+    ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,
         ("any",), arguments=ASKED, options=SERVED, runtime_bytes=128 * MIB, elsewhere=True,
+    ),
+    "tensorflow": Kind(
+        "language models as TensorFlow's SavedModels", "gpu_agent.engines.tensorflow.engine:TensorFlow", frozenset({"savedmodel"}),
+        LIKELIHOODS | TEXTS, ("cpu",), TENSORFLOW, "tensorflow.txt", arguments=SAMPLED, options=USUAL, runtime_bytes=1024 * MIB, once=True,
     ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
@@ -131,7 +144,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }  # fmt: skip
 # What the names of formats are to people.
-NAMES: Final[Mapping[str, str]] = {"safetensors": "safetensors", "bin": "PyTorch .bin", "gguf": "GGUF", "onnx": "ONNX"}
+NAMES: Final[Mapping[str, str]] = {
+    "safetensors": "safetensors",
+    "bin": "PyTorch .bin",
+    "gguf": "GGUF",
+    "onnx": "ONNX",
+    "savedmodel": "SavedModel",
+}
 
 
 def kind_of(name: str) -> Kind:

@@ -64,11 +64,13 @@ RECOMMENDATIONS: Final = Topic("assay.recommendations.v1", decisions.Recommendat
 DECISIONS: Final = Topic("assay.decisions.v1", decisions.DecisionRecorded)
 OUTCOMES: Final = Topic("assay.outcomes.v1", decisions.OutcomeReported)
 PREDICTIONS: Final = Topic("assay.predictions.v1", predictions.PredictionMade)
+SCORE_PREDICTIONS: Final = Topic("assay.score-predictions.v1", predictions.ScorePredicted)
 EXTERNAL: Final = Topic("assay.external-results.v1", external.ExternalResultImported)
 SEALS: Final = Topic("assay.seals.v1", trust.RunSealed)
 QUARANTINE: Final = Topic("assay.quarantine.v1", trust.EventQuarantined)
 AUDITS: Final = Topic("assay.audits.v1", trust.RunAudited)
 RETRACTIONS: Final = Topic("assay.retractions.v1", trust.RunRetracted)
+FORGOTTEN: Final = Topic("assay.forgotten.v1", trust.TextsForgotten)
 ACCESS: Final = Topic("assay.access.v1", trust.AccessChanged)
 DEAD_LETTERS: Final = Topic("assay.dead-letters.v1", trust.DeadLettered)
 

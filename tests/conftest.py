@@ -210,6 +210,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         yield settings
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hears late that its time is over ends no process: here it would be pytest's, where the machine stands still for a second."""
+    monkeypatch.setattr("infra.harness.limits.GRACE_S", PATIENCE_S)
+
+
 def api_ready(settings: Settings, children: Sequence[subprocess.Popen[bytes]]) -> None:
     """Waits until the API reaches ClickHouse and follows the log."""
     give_up = time.monotonic() + PATIENCE_S

@@ -3,6 +3,8 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
+from pathlib import Path
+from tempfile import gettempdir
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -11,6 +13,8 @@ from infra.kafka.decoding import Guard
 from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
 from infra.partitioning import partition_for
+from infra.settings import Settings
+from infra.vault import Vault
 from schemas.event import Event
 from schemas.released import released_codec
 from schemas.trust import DeadLettered, Stretch
@@ -26,6 +30,9 @@ class InMemory:
     """
 
     codec = CODEC
+    vault = Vault(
+        Settings(home=Path(gettempdir()) / "assay-in-memory")
+    )  # it opens what a test has sealed; nothing is sealed as it is written
 
     def __init__(self) -> None:
         self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -100,6 +107,10 @@ class InMemory:
     async def canonical(self, topic: str, payload: bytes) -> tuple[bytes, dict[str, Any]]:
         """The canonical bytes, and their schema."""
         return CODEC.canonical(payload, BY_NAME[topic].event), CODEC.writer(payload).schema
+
+    async def decode(self, topic: str, payload: bytes) -> Event:
+        """The event."""
+        return CODEC.decode(payload, BY_NAME[topic].event)
 
     def decodes_by(self, guard: Guard) -> None:
         """Nothing is decoded here."""

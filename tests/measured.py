@@ -57,7 +57,8 @@ def plan(model: str, tasks: Sequence[PlannedTask], **told: Any) -> Plan:
 
 def run(
     name: object, model: str, on: EnvironmentSeen, *, scores: Mapping[PlannedTask, Sequence[float]] | None = None,
-    speed: Iterable[Figure] = (), served_elsewhere: bool = False, used: Mapping[str, Any] | None = None, **told: Any,
+    speed: Iterable[Figure] = (), served_elsewhere: bool = False, told_figures: bool = False,
+    used: Mapping[str, Any] | None = None, **told: Any,
 ) -> Iterator[Event]:  # fmt: skip
     """A completed run: what it came to, and the values of its documents."""
     run_id, tasks = run_named(name), scores or {}
@@ -74,7 +75,13 @@ def run(
             occurred_us=int(str(name)), producer=STAMP, run_id=run_id, task=task.task, scorer_version="1", complete=True,
             scored=len(values), expected=len(values), inputs_digest="d", figures=(figure,), documents=packed(dict(enumerate(values)), {}),
         )  # fmt: skip
-    settled = tuple(TaskSettled(task=one.task, scorer_version="1", documents=len(values), figure=None) for one, values in tasks.items())
+    settled = tuple(
+        TaskSettled(
+            task=one.task, scorer_version="1", documents=len(values),
+            figure=Figure(metric="acc", value=float(np.mean(values)), n=len(values)) if told_figures else None,
+        )
+        for one, values in tasks.items()
+    )  # fmt: skip
     yield RunSettled(
         occurred_us=int(str(name)), producer=STAMP, run_id=run_id, state="completed", final=True, inputs_digest="d",
         changed_us=int(str(name)), plan=plan(model, [*tasks], **told), served_elsewhere=served_elsewhere,

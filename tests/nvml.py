@@ -33,6 +33,8 @@ class Card:
     celsius: int | None = None
     sm_mhz: int | None = None
     reasons: int | None = None
+    vbios: str | None = None
+    gsp: str | None = None
     processes: dict[int, int] = field(default_factory=dict)
     parts: list["Card"] = field(default_factory=list)
 
@@ -54,6 +56,9 @@ class Library:
         self._add("nvmlDeviceGetCount_v2", (OUT,), lambda out: _put(out, ctypes.c_uint, len(cards)))
         self._add("nvmlDeviceGetHandleByIndex_v2", (ctypes.c_uint, OUT), lambda index, out: _put(out, OUT, index + 1))
         self._add("nvmlDeviceGetUUID", (OUT, OUT, ctypes.c_uint), self._uuid)
+        self._add("nvmlDeviceGetVbiosVersion", (OUT, OUT, ctypes.c_uint), lambda at, out, _size: _say(out, self._card(at).vbios))
+        self._add("nvmlDeviceGetGspFirmwareVersion", (OUT, OUT), lambda at, out: _say(out, self._card(at).gsp))
+        self._add("nvmlDeviceGetInforomImageVersion", (OUT, OUT, ctypes.c_uint), lambda _at, out, _size: _say(out, None))
         self._add("nvmlDeviceGetUtilizationRates", (OUT, OUT), self._busy)
         self._add("nvmlDeviceGetMemoryInfo", (OUT, OUT), self._memory)
         one_of = (OUT, ctypes.c_uint, OUT)
@@ -113,6 +118,13 @@ class Library:
         if index >= len(parts):
             return NOT_FOUND
         return _put(out, OUT, 1 + next(place for place, one in enumerate(self._cards) if one is parts[index]))
+
+
+def _say(out: int, text: str | None) -> int:
+    if text is None:
+        return NOT_SUPPORTED
+    ctypes.memmove(out, text.encode() + b"\0", len(text) + 1)
+    return OK
 
 
 def _put(out: int, kind: Any, value: int | None) -> int:

@@ -12,7 +12,7 @@ from schemas.released import released_codec
 from schemas.trust import RunSealed
 from streams.trust.chains import Chains
 from streams.trust.merkle import consistency, inclusion, leaf_hash
-from streams.trust.statements import raw, signed, statement
+from streams.trust.statements import Signer, raw, signed, statement
 
 CODEC = released_codec()
 STAMP = Producer(service="test", version="0")
@@ -30,7 +30,7 @@ def leaf_of(event: Event) -> Leaf:
     return CODEC.canonical(payload, type(event)), CODEC.writer(payload).schema
 
 
-def link_of(chains: Chains, run_id: str, key: Ed25519PrivateKey, **told: Any) -> RunSealed:
+def link_of(chains: Chains, run_id: str, key: Signer, **told: Any) -> RunSealed:
     """The next link of that key, for that run."""
     place = chains.next(raw(key), told.get("endorsement"), begins=told.pop("begins", "chain"))
     given: dict[str, Any] = {"root": leaf_hash(run_id.encode()).hex(), "events": 1} | told

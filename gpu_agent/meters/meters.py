@@ -1,12 +1,15 @@
 """The meters that this machine has. Each reads its sensors once; who reads them how often is metering.py's."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from sys import platform
 
 from gpu_agent.meters.host import cgroup, host, process
 from gpu_agent.meters.hwmon import hwmon
 from gpu_agent.meters.nvml import nvml
+from gpu_agent.meters.powermetrics import powermetrics
 from gpu_agent.meters.rapl import rapl
 from gpu_agent.meters.readings import Read, Reading
 
@@ -15,10 +18,11 @@ SYS = Path("/sys")
 
 def find_meters(pid: Callable[[], int | None], *, rated_w: float | None = None, sys: Path = SYS) -> tuple[list[Read], list[str]]:
     """The meters, and why others are not there. `pid`: the engine's process, once there is one; `rated_w`: of the processors, W."""
-    found = {"nvml": nvml(pid), "rapl": rapl(sys), "hwmon": hwmon(sys), "cgroup": cgroup(sys)}
-    # Where a counter is, nothing is estimated beside it.
-    meters = [host(rated_w=None if found["rapl"][0] else rated_w), process(pid)]
-    return meters + [meter for meter, _ in found.values() if meter], [why for meter, why in found.values() if not meter]
+    chips = powermetrics(root=os.geteuid() == 0) if platform == "darwin" else rapl(sys)
+    found = [nvml(pid), chips, hwmon(sys), cgroup(sys)]
+    # Where processors have a meter, nothing is estimated beside it.
+    meters = [host(rated_w=None if chips[0] else rated_w), process(pid)]
+    return meters + [meter for meter, _ in found if meter], [why for meter, why in found if not meter]
 
 
 def read_all(meters: list[Read]) -> list[Reading]:

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 
 from gpu_agent.workloads.answers import Tokens
-from gpu_agent.workloads.asking import EXTRAS, Message, Place, place_of, prompt_of, request_of, said
+from gpu_agent.workloads.asking import EXTRAS, Message, Place, place_of, request_of, said
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
+from gpu_agent.workloads.wording import prompt_of, wording_of
 from infra.addresses import Askable
 from schemas.requests import Workload
 
@@ -118,6 +119,7 @@ class _Load:
         self._workload, self._seed = workload, seed
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
+        self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
         self._closed = places_of(workload)
         self._deadline_s = workload.duration_s if self._closed else None
@@ -184,8 +186,9 @@ class _Load:
     def _request(self, planned: Planned, before: Sequence[Message] = ()) -> bytes:
         target = self._target
         return request_of(
-            self._place, planned, model=target.model, mark=target.mark, given_up=self._given_up, key=target.key, before=before
-        )
+            self._place, planned, model=target.model, mark=target.mark, given_up=self._given_up, key=target.key, before=before,
+            by=self._wording,
+        )  # fmt: skip
 
     def _prepare(self) -> None:
         """The next request's bytes, before its time has come."""
@@ -248,7 +251,7 @@ class _Load:
         answer = await asyncio.get_running_loop().run_in_executor(None, answered, sent)
         if (before := self._chats.get(session)) is None:
             return
-        asked = prompt_of(sent.planned, mark="" if before else self._target.mark)
+        asked = prompt_of(sent.planned, mark="" if before else self._target.mark, by=self._wording)
         before += [said("user", asked), said("assistant", answer)]
         request = self._request(turn, before)
         self._timer.at(due_ns, lambda: self._send(turn, request, due_ns=due_ns) if session in self._chats else None)

@@ -382,6 +382,7 @@ CREATE TABLE IF NOT EXISTS fact_environments (
     os String,
     region String,
     package_sums String,
+    firmware String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,
@@ -984,6 +985,35 @@ ORDER BY (event_id);
 
 CREATE VIEW IF NOT EXISTS predictions AS SELECT * EXCEPT (log_version) FROM fact_predictions FINAL;
 
+CREATE TABLE IF NOT EXISTS fact_score_predictions (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    prediction_id String,
+    asked_by String,
+    model String,
+    model_sha Nullable(String),
+    family String,
+    parameters Int64,
+    known String,
+    scores String,
+    unpredicted String,
+    formula_version String,
+    inputs_digest String,
+    input_runs String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS score_predictions AS SELECT * EXCEPT (log_version) FROM fact_score_predictions FINAL;
+
 CREATE TABLE IF NOT EXISTS fact_external_results (
     event_id String,
     organisation_id String,
@@ -1136,6 +1166,30 @@ ENGINE = ReplacingMergeTree(log_version)
 ORDER BY (run_id, event_id);
 
 CREATE VIEW IF NOT EXISTS retractions AS SELECT * EXCEPT (log_version) FROM fact_retractions FINAL;
+
+CREATE TABLE IF NOT EXISTS fact_forgotten (
+    event_id String,
+    organisation_id String,
+    visibility LowCardinality(String),
+    occurred_us Int64,
+    producer String,
+    trace_parent Nullable(String),
+    organisation String,
+    text_key String,
+    master_key String,
+    wrapped_sha256 String,
+    made_us Int64,
+    by String,
+    reason String,
+    log_partition UInt16,
+    log_offset UInt64,
+    log_version UInt64,
+    written_us Int64
+)
+ENGINE = ReplacingMergeTree(log_version)
+ORDER BY (event_id);
+
+CREATE VIEW IF NOT EXISTS forgotten AS SELECT * EXCEPT (log_version) FROM fact_forgotten FINAL;
 
 CREATE TABLE IF NOT EXISTS fact_access (
     event_id String,

@@ -65,10 +65,13 @@ def _accepts(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-# Secrets that are told to some processes alone: the supervisor passes them on. An API key is nobody's here but the command line's.
+# Secrets that are told to some processes alone: the supervisor passes them on. An API key is nobody's here but the command line's; a master
+# key is of those who read texts, or write what people or models wrote.
+TEXTS = ("query_api", "agents.plan", "agents.score", "agents.code", "agents.settle", "agents.seal", "gpu_agent", "supervisor")
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
     "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
+    "master_key": TEXTS,
 }  # fmt: skip
 STORES = ("broker", "registry", "clickhouse")
 PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")
@@ -97,13 +100,16 @@ def environment(process: Process, settings: Settings) -> Mapping[str, str]:
     given = settings.model_dump(exclude_none=True) | {"home": settings.home.resolve()}
     if settings.seal_keys is not None:
         given["seal_keys"] = settings.seal_keys.resolve()
+    for name in ("text_keys", "master_key_file"):
+        if (path := getattr(settings, name)) is not None:
+            given[name] = path.resolve()
     if settings.datasets is not None:
         given["datasets"] = settings.datasets.resolve()
     threads = str(min(process.threads, os.cpu_count() or 1))
     fixed = {"PYTHONUNBUFFERED": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": threads, "HF_DATASETS_CACHE": _cache(settings)}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ASSAY_")}
     for name, told in SECRETS.items():
-        if process.name not in told:
+        if process.name.partition("-")[0] not in told:
             given.pop(name)
     return kept | fixed | {f"ASSAY_{name.upper()}": str(value) for name, value in given.items()}
 

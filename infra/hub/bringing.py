@@ -18,6 +18,7 @@ from infra.hub.brought import Brought
 from infra.hub.cache import GB, Cache, Lease, Manifest, Place, bytes_in
 from infra.hub.files import fetch_all
 from infra.hub.index import Asker, File, Listing
+from infra.hub.sharing import Peers
 from infra.places import is_there, nameable
 from infra.settings import Settings
 from infra.trust import trusted
@@ -86,14 +87,15 @@ class _Bringing:
             licences.check(listing.licence, taken=taken, model=model.uri)
         if listing.restricted:
             index.check_access(name, asker)
-        fetched = 0
+        fetched = given = 0
         while (here := self._here(model, name, listing.commit, asker=asker)) is None:
-            fetched += self._fetch(listing, asker, trust=trusted(model, self.settings))
+            came, of_peers = self._fetch(listing, asker, trust=trusted(model, self.settings))
+            fetched, given = fetched + came, given + of_peers
         if name.commit is None:
             self.cache.refer(name, listing.commit)
         here.download_ns = time.perf_counter_ns() - began_ns
         if here.origin is not None:
-            here.origin = here.origin.model_copy(update={"fetched_bytes": fetched})
+            here.origin = here.origin.model_copy(update={"fetched_bytes": fetched, "peer_bytes": given})
         return here
 
     def _here(self, model: ModelRef, name: Named, commit: str, *, asker: Asker) -> Brought | None:
@@ -128,21 +130,21 @@ class _Bringing:
                 self.told(0, 0)
                 time.sleep(WAIT_S)
 
-    def _fetch(self, listing: Listing, asker: Asker, *, trust: bool) -> int:
-        """Fetches what of the model is not here yet; the number of bytes that came."""
+    def _fetch(self, listing: Listing, asker: Asker, *, trust: bool) -> tuple[int, int]:
+        """Fetches what of the model is not here yet; how many bytes came, and how many of them from other agents."""
         place, files = self.cache.place(listing.named, listing.commit), choosing.wanted(listing, trusted=trust)
         lease = self._lease(place, alone=True)
         try:
             if place.manifest() is not None:  # another process was quicker
-                return 0
+                return 0, 0
             size = sum(one.size_bytes for one in files)
             with told_when_full(place.folder):
                 self.cache.reserve(place, lease, size_bytes=size)
                 before = bytes_in(place.folder)
                 _check_disk(place, size - before)
-                fetch_all(listing, files, asker, into=place.folder, told=self.told)
+                given = fetch_all(listing, files, asker, peers=Peers(self.settings.peers), into=place.folder, told=self.told)
                 place.write(_manifest(listing, files, asker))
-            return size - before
+            return size - before, given
         finally:
             lease.close()
 

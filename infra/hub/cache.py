@@ -138,6 +138,19 @@ class Cache:
         """How much all of it takes."""
         return sum(place.size_bytes for place in self._places())
 
+    def file_of(self, value: str) -> tuple[Path, Lease] | None:
+        """The file of that hash in a model that everybody may have, and a lock on the model; None where there is none."""
+        for place in self._places():
+            manifest = place.manifest()
+            if manifest is None or manifest.restricted or value not in manifest.files.values():
+                continue
+            with suppress(BlockingIOError):
+                lease, name = Lease(place), next(name for name, own in manifest.files.items() if own == value)
+                if (place.folder / name).is_file():
+                    return place.folder / name, lease
+                lease.close()
+        return None
+
     def told(self) -> str:
         """Its size and its limit, for people."""
         here = sum(place.folder.is_dir() for place in self._places())

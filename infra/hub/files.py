@@ -9,6 +9,7 @@ from typing import Final
 from infra.fetching import Told, fetch
 from infra.hub import index
 from infra.hub.index import Asker, File, Listing
+from infra.hub.sharing import Peers
 from streams.errors import Invalid, Unavailable
 
 AT_ONCE: Final = 8
@@ -37,28 +38,33 @@ class _Progress:
         return told
 
 
-def fetch_all(listing: Listing, files: Sequence[File], asker: Asker, *, into: Path, told: Told) -> None:
-    """Fetches several files at once; the first error ends all, and what has come stays."""
+def fetch_all(listing: Listing, files: Sequence[File], asker: Asker, *, peers: Peers, into: Path, told: Told) -> int:
+    """Fetches several files at once; the first error ends all, and what has come stays. How many bytes came from `peers`."""
     progress = _Progress(files, told)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        fetching = [pool.submit(_fetch_one, listing, one, asker, into=into / one.name, told=progress.of(one)) for one in files]
+        fetching = [pool.submit(_fetch_one, listing, one, asker, peers=peers, into=into / one.name, told=progress.of(one)) for one in files]
         try:
-            for one in as_completed(fetching):
-                one.result()
+            return sum(one.result() for one in as_completed(fetching))
         except BaseException:
             progress.stopped = True
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _fetch_one(listing: Listing, file: File, asker: Asker, *, into: Path, told: Told) -> None:
-    """Fetches a file, unless it is here; one that comes with another hash than the hub says, once more. Raises: Invalid, Unavailable."""
+def _fetch_one(listing: Listing, file: File, asker: Asker, *, peers: Peers, into: Path, told: Told) -> int:
+    """Fetches a file, unless it is here; one that comes with another hash than the hub says, once more. How much of it came from a peer.
+
+    Raises: Invalid, Unavailable.
+    """
     if file.sum is None:
         raise Invalid(f"{index.endpoint()} tells no hash of {file.name} of {listing.named.repository}; name another mirror", code="hash")
     told(into.stat().st_size if into.exists() else 0, 0)
+    if not into.exists() and not listing.restricted and (given := _from_peers(file, peers, into=into, told=told)):
+        return given
     for last in () if into.exists() else (False, True):
         try:
-            return fetch(listing.address(file), into, wanted=file.sum, told=told, key=asker.key)
+            fetch(listing.address(file), into, wanted=file.sum, told=told, key=asker.key)
+            return 0
         except Invalid as error:
             if error.code == "refused":
                 raise index.refused(listing.named, asker) from None
@@ -67,3 +73,20 @@ def _fetch_one(listing: Listing, file: File, asker: Asker, *, into: Path, told: 
                     f"{file.name} of {listing.named.repository} came twice from {index.endpoint()} with another hash than it says "
                     f"({file.sum.value}): it is not kept; try again later, or name another mirror in HF_ENDPOINT", code="hash",
                 ) from error  # fmt: skip
+    return 0
+
+
+def _from_peers(file: File, peers: Peers, *, into: Path, told: Told) -> int:
+    """How many bytes came from the first peer that gave the file; 0 where none did. What came of it is gone on from elsewhere."""
+    assert file.sum is not None
+    part = into.with_name(f"{into.name}.part")
+    for address in peers.having(file.sum.value):
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            fetch(address, into, wanted=file.sum, told=told)
+        except (Invalid, Unavailable) as error:
+            if error.code == "fetch-ended":
+                raise
+            continue
+        return file.size_bytes - before
+    return 0

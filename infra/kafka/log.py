@@ -17,6 +17,7 @@ from infra.kafka.reading import PATIENCE_MS, Reading, Wanted
 from infra.kafka.records import Ends, Place, Record
 from infra.partitioning import partition_for
 from infra.settings import Settings
+from infra.vault import Vault
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.trust import DeadLettered, Stretch
@@ -41,8 +42,10 @@ class Log:
         self._reading = Reading(connection, self._decoding, self._partitions)
         self._administering = Administering(connection)
         self._cluster = ""
+        self.vault = Vault(settings)
 
     async def __aenter__(self) -> Self:
+        self.vault.keys.check()
         try:
             await self._decoding.start(attempts=self._attempts)
             await self._producing.start(attempts=self._attempts)
@@ -76,7 +79,8 @@ class Log:
     async def publish_all(self, events: Iterable[Event]) -> list[Place]:
         """Where the events lie, in their order, once the broker has acknowledged all of them.
 
-        Raises: Unavailable (they may still arrive), Permanent where one is too large.
+        Texts of private ones are sealed first. Raises: Unavailable (they may still arrive), Permanent where one is too large, and what
+        `Vault.sealed` raises: then none is written.
         """
         return await self._producing.deliver([self._outgoing(event) for event in events])
 
@@ -89,6 +93,7 @@ class Log:
         return (await self._producing.deliver([Outgoing(topic, payload, key)]))[0]
 
     def _outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+        event = self.vault.sealed(event)
         return Outgoing(topic_of(event).name, self.codec.encode(event), event.partition_key(), partition)
 
     async def decode(self, topic: str, payload: bytes) -> Event:

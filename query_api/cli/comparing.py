@@ -10,6 +10,8 @@ from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.completing import task_names
 from query_api.cli.options import AsJson, RunId
+from query_api.drawing.against import COLUMNS
+from query_api.drawing.against import rows as rows_of
 from query_api.drawing.charts import number
 from query_api.drawing.grouping import arranged, mean_told
 
@@ -23,9 +25,10 @@ def compare(
     samples: Annotated[int, typer.Option(min=1, max=500, help="list so many differing samples of each task (--json has as many)")] = LISTED,
     difference: Annotated[float | None, typer.Option(min=0, help="say how many samples would find a true difference of this size")] = None,
     margin: Annotated[float | None, typer.Option(min=0, help="test whether the runs are within this of one another")] = None,
+    speed: Annotated[bool, typer.Option("--speed", help="compare the loads of two runs of `assay perf`, figure by figure")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compares two runs on the samples that both have, and says whether the difference is real.
+    """Compares two runs on the samples that both have, or their loads, and says whether the difference is real.
 
     The difference is of the task's main metric, with its 95 % interval; p is of McNemar's mid-p test (0/1 values) or of a t test that
     allows for skewness, after Holm's correction over all tasks that are compared, each of a group's too. Questions on one passage count as
@@ -33,18 +36,34 @@ def compare(
     tested.
 
     Examples: `assay compare A B` · `assay compare A B --task mmlu --samples 20` · `assay compare A B --difference 0.02`
-    · `assay compare FULL QUANTISED --margin 0.01` · `assay compare A B --json`
+    · `assay compare FULL QUANTISED --margin 0.01` · `assay compare A B --json` · `assay compare A B --speed`
     """
+    if speed:
+        loads = Client(Settings()).get("/v1/compare-loads", a=a, b=b)
+        showing.document(loads) if as_json else _loads(loads)
+        return
     told = Client(Settings()).get("/v1/compare", a=a, b=b, task=task, limit=samples, difference=difference, margin=margin)
     showing.document(told) if as_json else _shown(told)
 
 
-def _shown(told: Mapping[str, Any]) -> None:
+def _sides(told: Mapping[str, Any]) -> None:
     for side in ("a", "b"):
         one = told[side]
         partly = "" if one["state"] == "completed" else f"  {one['state']}: its figures are provisional"
         name = f"  {showing.short(one['model'])}  "
         showing.say((side.upper(), "bold"), name, (one["run_id"], "dim"), (partly, "yellow"))
+
+
+def _loads(told: Mapping[str, Any]) -> None:
+    _sides(told)
+    showing.table(["", *(f">{name}" if name else "" for name in COLUMNS)], rows_of(told["figures"]))
+    for one in told["unlike"]:
+        showing.say((f"not alike: {one}", "yellow"))
+    showing.note("intervals are of each run's own; what changes from one start of a server to the next is in none (--repeat 5)")
+
+
+def _shown(told: Mapping[str, Any]) -> None:
+    _sides(told)
     arranged_rows = arranged(told["tasks"], told["groups"])
     rows = [_row(one) for one in arranged_rows]
     showing.table(["task", ">A", ">B", ">A - B", ">95 % interval", ">p", ">differ"], rows)

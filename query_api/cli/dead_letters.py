@@ -95,6 +95,7 @@ async def _requeue(settings: Settings, letter_id: str) -> dict[str, Any]:
     async with opened(settings) as log:
         letter = chosen(await read(log), letter_id)
         check_requeue(letter)
+        letter = replace(letter, event=log.vault.opened(letter.event))
         origin = await _origin(log, letter)
         payload = whole(letter.event, origin=origin.payload if origin else None)
         new = await log.publish_raw(letter.event.topic, payload, key=origin.key if origin else None)

@@ -1,4 +1,7 @@
-"""Grids of loads on the command line: every concurrency with every length, one after the other, and what they came to as tables."""
+"""Grids of loads on the command line: every concurrency, or batch, with every length, one after the other, and what they came to as tables.
+
+A batch of so many requests is as many in flight and no more: it is sent whole.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -15,12 +18,16 @@ from streams.errors import Invalid
 from streams.numbers import whole
 
 AXES: Final = ("concurrency", "input_tokens", "output_tokens")
+NOT_OF_A_BATCH: Final = ("concurrency", "requests", "duration", "profile", "trace", "slo")
 MOST: Final = 100  # cells
 
 
 def cells_of(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The options of each load: one, or one for every way to take a value of each axis. Raises: Invalid."""
-    axes = [_values(name, options[name]) for name in AXES]
+    batch = options["batch"] is not None
+    axes = [_values(name, options[name]) for name in ("batch" if batch else AXES[0], *AXES[1:])]
+    if batch and (other := next((name for name in NOT_OF_A_BATCH if options[name]), "sweep" if options["sweep"] else None)):
+        raise Invalid(f"--batch is a load of its own, all sent at once: leave out --{other}, or the batch", code="option")
     count = len(axes[0]) * len(axes[1]) * len(axes[2])
     if count > MOST:
         raise Invalid(f"a grid of {count} loads is more than the {MOST} that one command runs; give fewer values", code="option")
@@ -28,8 +35,10 @@ def cells_of(options: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise Invalid(
             "a grid is of loads that keep so many requests in flight (--profile concurrent): leave the other one out", code="option"
         )
-    gridded = {"profile": "concurrent"} if count > 1 else {}
+    gridded = {"profile": "concurrent"} if count > 1 or batch else {}
     cells = [dict(options) | gridded | dict(zip(AXES, values, strict=True)) for values in product(*axes)]
+    if batch:
+        return [cell | {"requests": cell["concurrency"]} for cell in cells]
     return [cell | {"concurrency": 1} if count > 1 and cell["concurrency"] is None else cell for cell in cells]
 
 

@@ -7,15 +7,15 @@ import typer
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.options import AsJson
-from streams.errors import NotFound
+from streams.errors import Invalid, NotFound
 
 WhichKey = Annotated[str | None, typer.Argument(help="the key's id, or its beginning; the one that signs, where none is named")]
 
 
 def keys(context: typer.Context) -> None:
-    """The keys that seal runs: list them, create one, rotate it, show a public key. Alone it lists them.
+    """The keys that seal runs: list them, create one, rotate it, show a public key; and those of private texts. Alone it lists the first.
 
-    Examples: `assay keys` · `assay keys show` · `assay keys rotate`
+    Examples: `assay keys` · `assay keys show` · `assay keys rotate` · `assay keys texts` · `assay keys rewrap`
     """
     if context.invoked_subcommand is None:
         listed()
@@ -59,6 +59,26 @@ def rotate(as_json: AsJson = False) -> None:
     from infra.seal_keys import rotate as rotated
 
     _made(rotated(Settings()), as_json)
+
+
+def endorse(
+    key: Annotated[str, typer.Argument(help="the public key: 64 hex digits, or a PEM file")],
+    as_json: AsJson = False,
+) -> None:
+    """Has the key that signs endorse one that was made elsewhere, as on a token: who trusts the old one can verify what that seals.
+
+    Then put it into ASSAY_SEAL_KEY, and start the sealer anew. Example: `assay keys endorse new.pub`
+    """
+    import assay_verify
+
+    from infra.seal_keys import endorse as endorsed
+
+    try:
+        public = assay_verify.public_key(key)
+    except ValueError as error:
+        raise Invalid(f"{key}: {error}", code="key") from error
+    told = endorsed(Settings(), public)
+    showing.document(_document(told)) if as_json else showing.say(f"key {told.key_id} is endorsed")
 
 
 def show(which: WhichKey = None, as_json: AsJson = False) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from infra.kafka import Log, Record
 from infra.settings import Settings
 from query_api.cli import showing
-from streams.errors import NotFound
+from streams.errors import NotFound, Permanent
 from streams.projection import plain
 from streams.topics import TOPICS, Topic, topic_named
 from streams.trust.privacy import told
@@ -49,15 +49,21 @@ async def tail(settings: Settings, name: str, *, count: int, follow: bool, priva
         since = {place: max(0, end - count) for place, end in ends.items()}
         last = [record async for record in log.read([topic], until=ends, since=since)]
         for record in sorted(last, key=lambda record: (record.written_us, record.place.offset))[-count:]:
-            showing.document(_shown(record, private=private))
+            showing.document(_shown(record, log if private else None))
         if follow:
             async for record in log.follow([topic], since=ends):
-                showing.document(_shown(record, private=private))
+                showing.document(_shown(record, log if private else None))
 
 
-def _shown(record: Record, *, private: bool) -> dict[str, Any]:
-    place = {"partition": record.place.partition, "offset": record.place.offset, "written_us": record.written_us}
+def _shown(record: Record, opening: Log | None) -> dict[str, Any]:
+    """A record as a document; `opening`: with the texts of private runs, or why they cannot be read."""
+    place: dict[str, Any] = {"partition": record.place.partition, "offset": record.place.offset, "written_us": record.written_us}
     if record.event is None:
         return place | {"undecodable": str(record.fault), "payload": base64.b64encode(record.payload).decode()}
-    event = record.event if private else told(record.event)
+    event = told(record.event)
+    if opening:
+        try:
+            event = opening.vault.opened(record.event)
+        except Permanent as error:
+            place |= {"texts": str(error)}
     return place | {"event": type(event).__name__, **json.loads(json.dumps(plain(event)))}

@@ -18,6 +18,7 @@ from query_api.cli.request_files import model_at
 from query_api.cli.submitting import submit_body
 from query_api.cli.trace_files import packed
 from streams.errors import Invalid
+from streams.speed.rules import LABEL, LEAST_S, SCENARIOS
 
 DURATION_S = 10.0
 DAY_S = 86_400
@@ -33,7 +34,11 @@ FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duratio
 PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
     "smoke": {"profile": "concurrent", "concurrency": 4, "duration": 30.0},
     "standard": {"sweep": True, "duration": 120.0, "repeat": 3},
+    "mlperf-single-stream": {"profile": "single", "duration": LEAST_S},
+    "mlperf-server": {"profile": "poisson", "duration": LEAST_S},
+    "mlperf-offline": {"batch": str(SCENARIOS["offline"].samples)},
 }
+RULED: Final = "mlperf-"  # begins the names of presets that follow MLPerf's rules
 MOST_REPEATS: Final = 20
 PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
 
@@ -46,7 +51,7 @@ def perf(
     credential: Credential = None,
     api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
-    preset: Annotated[str | None, typer.Option(help="smoke (30 s) or standard (a sweep, three times): docs/speed.md")] = None,
+    preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}: docs/speed.md")] = None,
     repeat: Annotated[int | None, typer.Option(help="so many runs, one after the other, and how they differ")] = None,
     profile: Annotated[str | None, typer.Option(help=PROFILES)] = None,
     rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson, gamma); where a ramp begins")] = None,
@@ -63,6 +68,7 @@ def perf(
     turns: Annotated[int | None, typer.Option(help="of chats: so many requests each, with all that was said before")] = None,
     think: Annotated[float | None, typer.Option(help="of chats: seconds between an answer and the next turn")] = None,
     concurrency: Annotated[str | None, typer.Option(help="requests in flight (concurrent); several values, as 1,4,16, are a grid")] = None,
+    batch: Annotated[str | None, typer.Option(help="so many requests, all at once; several values, as 1,8,64, are a grid")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
     input_tokens: Annotated[str, typer.Option(help="tokens of each prompt; several values are a grid")] = "64",
@@ -78,6 +84,8 @@ def perf(
     Examples: `assay perf --url http://127.0.0.1:8000 --model my-model --preset standard`
     · `assay perf --model ./my-model --preset smoke --wait`
     · `assay perf --model ./my-model --concurrency 1,4,16 --input-tokens 128,1024 --duration 20`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --batch 8,64,512 --output-tokens 32,256`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --preset mlperf-server --rate 12 --slo ttft_p99=2,itl_p99=0.2`
     · `assay perf --model ./my-model --profile constant --rate 2 --duration 10 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile single --requests 20 --wait --json`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile gamma --rate 20 --burstiness 0.25 --duration 60`
@@ -95,7 +103,7 @@ def perf(
         raise Invalid(f"--repeat {repeat}: give 1 to {MOST_REPEATS}", code="option")
     named = model_at(url, model, trust_code=trust_model_code, base=base)
     body = {"model": named, "engine": engine_said(engine, option or []), "workload": workload_of(cells[0]), "submitter": submitter or ME,
-            "slo": level_said(slo) if slo else None, "credential_ref": credential}  # fmt: skip
+            "slo": level_said(slo) if slo else None, "credential_ref": credential, "labels": labels_of(preset)}  # fmt: skip
     if len(cells) > 1:
         run_grid(body, [workload_of(cell) for cell in cells], repeat, as_json=as_json)
     elif repeat == 1:
@@ -107,8 +115,13 @@ def perf(
 def preset_of(preset: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, with what a preset says of those that are not given. Raises: Invalid."""
     if preset is not None and preset not in PRESETS:
-        raise Invalid(f"there is no preset {preset!r}; there are {' and '.join(PRESETS)}", code="option")
+        raise Invalid(f"there is no preset {preset!r}; there are {', '.join(PRESETS)}", code="option")
     return {**options, **{name: value for name, value in PRESETS.get(preset or "", {}).items() if not options[name]}}
+
+
+def labels_of(preset: str | None) -> dict[str, str]:
+    """What a request says of itself, so that all who tell of its run can say it too."""
+    return {LABEL: (preset or "").removeprefix(RULED)} if (preset or "").startswith(RULED) else {}
 
 
 def _again_and_again(body: dict[str, Any], repeat: int, *, as_json: bool) -> None:

@@ -46,12 +46,17 @@ def predict(
 
 
 def _said(parameters: str, bytes_per_parameter: float, kv_bytes_per_token: int) -> dict[str, Any]:
+    count = count_of(parameters)
+    return {"parameters": count, "weights_bytes": round(count * bytes_per_parameter), "kv_bytes_per_token": kv_bytes_per_token}
+
+
+def count_of(parameters: str) -> int:
+    """How many parameters `8B` or `135M` are. Raises: Invalid."""
     number = parameters.strip().lower().rstrip("kmbt")
     try:
-        count = real(number) * SIZES[parameters.strip().lower()[len(number) :]]
+        return round(real(number) * SIZES[parameters.strip().lower()[len(number) :]])
     except (ValueError, KeyError) as error:
         raise Invalid(f"--parameters {parameters}: how many? write 8B, 135M or a number", code="parameters") from error
-    return {"parameters": round(count), "weights_bytes": round(count * bytes_per_parameter), "kv_bytes_per_token": kv_bytes_per_token}
 
 
 def _read(model: str, engine: str, dtype: str | None) -> dict[str, Any]:

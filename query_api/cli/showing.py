@@ -17,6 +17,7 @@ from query_api.drawing.dressing import dressed, left_out, placed, provenance, se
 from query_api.drawing.grouping import arranged
 from query_api.drawing.sweeps import level
 from query_api.drawing.varied import varied
+from streams.times import utc
 from streams.visible import in_json, plain
 
 OVER = frozenset({"completed", "failed", "rejected", "cancelled"})
@@ -266,6 +267,8 @@ def _trust(told: Mapping[str, Any]) -> Iterator[Part]:
     """Whether a run counts, and what proves it."""
     if retraction := told.get("retraction"):
         yield f"retracted by {retraction['by']}: {retraction['reason']}", "red"
+    if gone := told.get("forgotten"):
+        yield f"the texts of this run were forgotten on {utc(gone['at_us'], '%Y-%m-%d')} by {gone['by']}: {gone['reason']}", "yellow"
     if seal := told.get("seal"):
         yield f"sealed: {seal['events']} events, key {seal['key_id']}"
     if parent := told.get("audit_of"):
@@ -334,13 +337,27 @@ def performance(told: Mapping[str, Any]) -> None:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:
         sweep(told["sweep"])
+    if told["rules"]:
+        rules(told["rules"])
+    _not_answered(told)
+    if told["client"]["overloaded"]:
+        why = told["client"]["why"] or "it did not keep its schedule"
+        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def _not_answered(told: Mapping[str, Any]) -> None:
+    """Prints what no answer came of: what was given up, and what failed."""
     if told["cancelled"]:
         say(f"{told['cancelled']} requests were given up by the client, as it was asked to")
     if told["errors_by_kind"]:
         say("failed: " + ", ".join(f"{count} × {kind}" for kind, count in told["errors_by_kind"].items()))
-    if told["client"]["overloaded"]:
-        why = told["client"]["why"] or "it did not keep its schedule"
-        remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def rules(told: Mapping[str, Any]) -> None:
+    """Prints how a load stands to MLPerf's rules, and that it is no result of MLPerf's."""
+    kept = {True: "kept", False: "not kept", None: "told"}
+    say((told["note"], "yellow"), f"; its load beside MLPerf's rules, scenario {told['scenario']}:")
+    table(["rule", "", ""], [(one["rule"], kept[one["kept"]], one["told"]) for one in told["checks"]])
 
 
 def sweep(told: Mapping[str, Any]) -> None:

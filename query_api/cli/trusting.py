@@ -18,6 +18,8 @@ from streams.visible import plain
 
 Key = Annotated[str | None, typer.Option(help="the public key that it must be sealed with, or endorsed by: 64 hex digits, or a PEM file")]
 SHOWN = 12
+RESULTS = ("in-toto", "model-index", "eval-results", "every-eval-ever")
+FORMS = f"its results as others read them: {', '.join(RESULTS)}; or its load: {' or '.join(WRITTEN)}"
 
 
 def seals(as_json: AsJson = False) -> None:
@@ -47,17 +49,23 @@ async def _seals(settings: Settings) -> list[dict[str, Any]]:
 
 def export(
     run_id: RunId,
-    file: Annotated[Path, typer.Argument(help="the file to write", dir_okay=False)],
-    private: Annotated[bool, typer.Option("--private", help="of a private run too, with its prompts and answers")] = False,
-    form: Annotated[str | None, typer.Option(help=f"its load alone, as another load generator writes it: {' or '.join(WRITTEN)}")] = None,
+    file: Annotated[Path, typer.Argument(help="the file to write; a folder for every-eval-ever")],
+    private: Annotated[bool, typer.Option("--private", help="of a private run too, and its texts in a file beside it")] = False,
+    form: Annotated[str | None, typer.Option(help=FORMS)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Writes a sealed run to one file, which proves itself: its events with their schemas, its seal, its place in the chain.
 
-    With `--form` it writes the figures of the run's load as JSON instead, for what reads those of other load generators (docs/speed.md).
+    With `--form` it writes its results instead: as a statement of in-toto, a model card's front matter, a file of `.eval_results/`, or a
+    record of Every Eval Ever with a row for each sample (docs/trust.md); or the figures of its load, as other load generators write theirs
+    (docs/speed.md).
 
-    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …` · `assay export RUN_ID load.json --form aiperf`
+    Examples: `assay export RUN_ID run.zip` · `assay verify run.zip --key …` · `assay export RUN_ID card.md --form model-index` ·
+    `assay export RUN_ID records --form every-eval-ever` · `assay export RUN_ID load.json --form aiperf`
     """
+    if form in RESULTS:
+        _export_results(run_id, file, form, as_json=as_json)
+        return
     if form is not None:
         _export_load(run_id, file, form, as_json=as_json)
         return
@@ -66,6 +74,30 @@ def export(
         showing.document(told)
         return
     showing.say(f"{file}: {told['events']} events, sealed with key {told['key_id']}; `assay verify {file}`")
+    if told.get("texts"):
+        showing.say(f"{told['texts']}: what people and the model wrote, for those alone who may read it")
+    elif told.get("forgotten"):
+        showing.say(told["forgotten"])
+
+
+def _export_results(run_id: str, file: Path, form: str, *, as_json: bool) -> None:
+    try:
+        files = asyncio.run(_results(Settings(), run_id, file, form))
+    except OSError as error:
+        raise _not_written(file, error) from error
+    if as_json:
+        showing.document({"run_id": run_id, "files": list(map(str, files)), "form": form})
+        return
+    for one in files:
+        showing.say(f"{one}: the results of run {run_id}, in the form {form}")
+
+
+async def _results(settings: Settings, run_id: str, file: Path, form: str) -> list[Path]:
+    from infra.measured_results import write
+    from query_api.cli.logs import opened
+
+    async with opened(settings) as log:
+        return await write(log, settings, run_id, file, form)
 
 
 def _export_load(run_id: str, file: Path, form: str, *, as_json: bool) -> None:

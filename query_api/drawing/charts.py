@@ -79,15 +79,15 @@ def _spread(row: Mapping[str, float | None], at: Any) -> Span | None:
     return Span(at(p50), at(p95), at(p99)) if p50 and p95 and p99 else None
 
 
-def histogram(told: Mapping[str, Any]) -> tuple[list[Bar], list[Tick]]:
-    """Bars of a histogram's buckets that hold something, and ticks."""
+def histogram(told: Mapping[str, Any], *, beside: Mapping[str, Any] | None = None) -> tuple[list[Bar], list[Tick]]:
+    """Bars of a histogram's buckets that hold something, and ticks; those that another one fills too, where both stand on one scale."""
     bounds, counts = told["bounds"], told["counts"]
-    filled = [index for index, count in enumerate(counts) if count]
+    filled = [index for index, count in enumerate(counts) if count or (beside and beside["counts"][index])]
     if not filled:
         return [], []
     # An empty bucket on either side, where there is one, shows where the measurements end.
     first, last = max(0, filled[0] - 1), min(len(counts) - 1, filled[-1] + 1)
-    width, most = 100 / (last - first + 1), max(counts)
+    width, most = 100 / (last - first + 1), max(1, *counts)
     bars = [
         Bar((index - first) * width, width, 100 * counts[index] / most, f"{counts[index]} up to {_bound(bounds, index)}")
         for index in range(first, last + 1)

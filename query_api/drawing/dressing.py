@@ -48,11 +48,16 @@ def provenance(told: Mapping[str, Any]) -> str:
     if told.get("parameters") is None:
         return ""
     origin = told.get("origin")
-    fetched = f"{origin['fetched_bytes'] / 1e6:,.1f} MB fetched" if origin and origin["fetched_bytes"] else "nothing had to be fetched"
+    fetched = _fetched(origin) if origin and origin["fetched_bytes"] else "nothing had to be fetched"
     return ", ".join(filter(None, [
         f"licence {told.get('licence') or 'not told'}", f"commit {told['revision']}" if told.get("revision") else None,
         f"from {origin['hub']}/{origin['repository']}, {fetched}" if origin else None,
     ]))  # fmt: skip
+
+
+def _fetched(origin: Mapping[str, Any]) -> str:
+    saved = f", {origin['peer_bytes'] / 1e6:,.1f} MB of them from other agents" if origin.get("peer_bytes") else ""
+    return f"{origin['fetched_bytes'] / 1e6:,.1f} MB fetched{saved}"
 
 
 def placed(told: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Acts: what only some may do, when it was done, by whom, and to what."""
+"""Privileged acts, for owners: what was done with more rights than a submitter has, the newest first."""
 
 from starlette.requests import Request
 
@@ -11,10 +11,10 @@ SHOWN = 50
 
 
 async def load(request: Request) -> Content:
-    """A page of acts, the newest first. Raises: Forbidden where who asks may not look at them."""
-    check_may(request, "operator")
+    """A page of acts. Raises: Forbidden for who is no owner."""
+    check_may(request, "owner")
     cursor = request.query_params.get("cursor", "")
-    found, following = await state_of(request).reading.page(ACTS, sort="-at_us", limit=SHOWN, cursor=cursor, act="", about="")
+    found, following = await state_of(request).reading.page(ACTS, sort="-at_us", limit=SHOWN, cursor=cursor, kind="")
     return {"title": "Acts", "acts": found, "next": following, "cursor": cursor}
 
 

@@ -7,11 +7,12 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
-from query_api.drawing.charts import Span
+from query_api.drawing.charts import Span, histogram
 from query_api.drawing.grouping import arranged, mean_told
 from query_api.pages.rendering import Content, page
 from query_api.pages.samples import SHOWN, shown
 from query_api.reading import samples as reading_samples
+from query_api.reading.against import loads_compared
 from query_api.reading.runs import Reading
 from query_api.state import state_of
 from streams.boards.comparison import Asking
@@ -26,14 +27,15 @@ async def load(request: Request) -> Content:
     reading, asked = state_of(request).reading, request.query_params
     recent, _ = await reading.runs(limit=CHOICES)
     chosen = {side: asked.get(side, "") for side in ("a", "b")}
-    told = {"title": "Compare", "runs": [run for run in recent if run["tasks"]], "chosen": chosen, "found": None, "asked": asked}
+    told = {"title": "Compare", "runs": [run for run in recent if run["jobs"]], "chosen": chosen, "found": None, "asked": asked}
     if not all(chosen.values()):
         return told
+    told |= {"loads": await _loads(reading, chosen), "title": "Two runs compared"}
     try:
         asking = Asking(*(_above_0(asked.get(name, ""), name) for name in ("difference", "margin")))
         found = await state_of(request).comparisons.of(chosen["a"], chosen["b"], limit=1, asking=asking)
     except Invalid as error:  # such as two runs that share no sample: the form stays, with the reason
-        return told | {"why": str(error)}
+        return told | {"why": None if told["loads"] else str(error)}
     rows = arranged(found["tasks"], found["groups"])
     spans, zero = differences([one["difference"] for one in rows])
     task = asked.get("task") or next((one["task"] for one in found["tasks"] if one["differing"]), "")
@@ -41,10 +43,22 @@ async def load(request: Request) -> Content:
     cursors = {side: asked.get(f"cursor_{side}", "") for side in ("a", "b")}
     pairs, following = await differing(reading, chosen, about, cursors) if about else ([], None)
     return told | {
-        "title": "Two runs compared", "found": found, "rows": rows, "mean": mean_told(found), "spans": spans, "zero": zero, "task": task,
+        "found": found, "rows": rows, "mean": mean_told(found), "spans": spans, "zero": zero, "task": task,
         "pairs": pairs, "about": about, "paged": bool(cursors["a"]), "next": following,
         "first": f"/compare?{urlencode(chosen | {'task': task})}",
     }  # fmt: skip
+
+
+async def _loads(reading: Reading, chosen: Mapping[str, str]) -> dict[str, Any] | None:
+    """The runs' loads compared, with the latencies of both on one scale; None where one of them has none."""
+    try:
+        found = await loads_compared(reading, chosen["a"], chosen["b"])
+    except Invalid:
+        return None
+    a, b = await asyncio.gather(reading.histograms(chosen["a"]), reading.histograms(chosen["b"]))
+    others = {told["metric"]: told for told in b}
+    pairs = [(told, others[told["metric"]]) for told in a if told["metric"] in others]
+    return found | {"pairs": [(one["metric"], histogram(one, beside=other), histogram(other, beside=one)) for one, other in pairs]}
 
 
 def _above_0(text: str, name: str) -> float | None:

@@ -51,7 +51,7 @@ def told_by(query: Mapping[str, str]) -> Told:
     for name, _, _ in NAMES:
         if values := [one.strip() for one in query.get(name, "").split(",") if one.strip()]:
             told.setdefault("allowed", {})[name] = values
-    maps = {name: _pairs(query.get(name, ""), name) for name in (*(one[0] for one in MAPS), "points")}
+    maps = {name: pairs(query.get(name, ""), name) for name in (*(one[0] for one in MAPS), "points")}
     points = maps.pop("points")
     told |= {name: value for name, value in maps.items() if value} | ({"prefer": {"points": points}} if points else {})
     threshold = query.get("threshold", "").strip()
@@ -68,7 +68,7 @@ def form_of(requirement: Mapping[str, Any]) -> dict[str, str]:
     )
 
 
-def _pairs(text: str, name: str) -> dict[str, str]:
+def pairs(text: str, name: str) -> dict[str, str]:
     """The pairs of `gsm8k: 2, mmlu`; a name alone weighs 1. Raises: Invalid for one that is there twice."""
     found: dict[str, str] = {}
     for one in filter(None, (part.strip() for part in text.split(","))):

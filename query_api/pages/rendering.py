@@ -11,7 +11,7 @@ from starlette.templating import Jinja2Templates
 
 from infra.identity import now_us
 from query_api.access.callers import caller_of
-from query_api.drawing import auditing, charts, repeated, sweeps
+from query_api.drawing import against, auditing, charts, repeated, sweeps
 from query_api.drawing.dressing import dressed, placed, provenance, served, unseen
 from query_api.drawing.varied import varied
 from query_api.operations import manual
@@ -63,7 +63,7 @@ TEMPLATES.env.filters |= {
 TEMPLATES.env.globals |= {
     "MENU": MENU, "seconds": charts.seconds, "number": charts.number, "usd": charts.usd, "size": charts.size, "stopped": charts.stopped,
     "level": sweeps.level, "spreads": charts.spreads, "histogram": charts.histogram, "now_us": now_us,
-    "repeated_rows": repeated.rows, "REPEATED": repeated.COLUMNS,
+    "repeated_rows": repeated.rows, "REPEATED": repeated.COLUMNS, "against_rows": against.rows, "AGAINST": against.COLUMNS,
 }  # fmt: skip
 
 

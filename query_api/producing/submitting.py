@@ -208,7 +208,7 @@ class Submissions:
         since = await self._log.offsets_at([REQUESTS], written_us=since_us) if since_us else None
         async for record in self._log.read([REQUESTS], since=since):
             if isinstance(record.event, EvaluationRequested) and record.event.run_id in run_ids:
-                found.setdefault(record.event.run_id, _body(record.event))
+                found.setdefault(record.event.run_id, _body(self._log.vault.opened(record.event)))
         return found
 
     def remembered(self, run_id: str) -> dict[str, Any] | None:

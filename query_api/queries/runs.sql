@@ -27,6 +27,15 @@ SELECT run_id FROM fact_requests WHERE run_id = {run_id:String} UNION DISTINCT S
 -- name: visibility
 SELECT visibility FROM fact_requests WHERE run_id = {run_id:String} ORDER BY log_offset LIMIT 1
 
+-- name: forgotten
+SELECT gone.occurred_us AS at_us, gone.by AS `by`, gone.reason AS reason
+FROM fact_forgotten AS gone
+INNER JOIN (
+    SELECT organisation_id, occurred_us FROM fact_requests
+    WHERE run_id = {run_id:String} AND visibility = 'private' ORDER BY log_offset LIMIT 1
+) AS asked ON gone.organisation = asked.organisation_id
+WHERE gone.occurred_us >= asked.occurred_us ORDER BY at_us, gone.log_offset LIMIT 1
+
 -- name: trust
 SELECT sealed, root, key_id, events, retracted, reason, `by`, quarantined FROM run_trust WHERE run_id = {run_id:String}
 
@@ -74,13 +83,14 @@ WHERE run_id IN {run_ids:Array(String)}
 ORDER BY formula_version
 
 -- name: levels
-SELECT run_id, tupleElement(newest, 1) AS slo, tupleElement(newest, 2) AS steps
+SELECT run_id, tupleElement(newest, 1) AS slo, tupleElement(newest, 2) AS steps, asked.labels AS labels
 FROM (
     SELECT run_id, argMax((slo, steps), (formula_version, complete, log_offset)) AS newest
     FROM fact_performance
     WHERE run_id IN {run_ids:Array(String)}
     GROUP BY run_id
-)
+) AS told
+LEFT JOIN (SELECT run_id, labels FROM fact_requests FINAL WHERE run_id IN {run_ids:Array(String)}) AS asked USING (run_id)
 
 -- name: measured
 SELECT model, argMax(run_id, changed_us) AS newest

@@ -14,7 +14,9 @@ from query_api.reading.runs import Reading
 from schemas.event import derive_id
 from schemas.predictions import PredictedFigure, PredictionMade, Unpredicted
 from streams.errors import NotFound
+from streams.predicting import others
 from streams.predicting.evidence import Size, digest_of, machine_named, rows_of
+from streams.predicting.others import FORM, Published
 from streams.predicting.predicting import FORMULA_VERSION, Abstained, Predictor
 from streams.predicting.record import Came, Kept, came_of, kept_of
 from streams.predicting.subjects import FIGURES, Load, Model, Row, Subject
@@ -48,6 +50,12 @@ class Learned:
     predictor: Predictor
 
 
+async def sizes_of(reading: Reading) -> dict[str, Size]:
+    """What each run's engine said of the model as it loaded it."""
+    return {row["run_id"]: Size(row["parameters"], row["weights_bytes"], row["kv_bytes"], row["peak_bytes"])
+            for row in await reading.rows("model_sizes")}  # fmt: skip
+
+
 class Predicting:
     """Predictions, one at a time. Those that were said last are known before they are projected."""
 
@@ -76,7 +84,8 @@ class Predicting:
             asked_by=by, hardware=machine.name, **about, **load,
             figures=tuple(PredictedFigure(unit=FIGURES[one.figure], **asdict(one)) for one in told if not isinstance(one, Abstained)),
             unpredicted=tuple(Unpredicted(**asdict(one)) for one in told if isinstance(one, Abstained)),
-            formula_version=FORMULA_VERSION, inputs_digest=learned.digest, input_runs=tuple(sorted({row.run_id for row in learned.rows})),
+            formula_version=FORMULA_VERSION, inputs_digest=learned.digest,
+            input_runs=tuple(sorted({row.run_id for row in learned.rows if row.source is None})),
         )  # fmt: skip
 
     async def predicted(self, wanted: Wanted, say: Callable[[PredictionMade], Awaitable[object]]) -> PredictionMade:
@@ -110,16 +119,16 @@ class Predicting:
         """The hardware that something was measured on."""
         async with self._measurements.alone:
             rows = (await self._refreshed()).rows
-        return sorted({row.subject.machine.name for row in rows})
+        return sorted({row.subject.machine.name for row in rows if row.source is None})
 
     async def _refreshed(self) -> Learned:
         """What was learned of all that is known: a page asks several times at once, and is told of one moment."""
         if self._learned is not None and time.monotonic() - self._read_s < FRESH_S:
             return self._learned
         await self._measurements.refresh()
-        sizes = {row["run_id"]: Size(row["parameters"], row["weights_bytes"], row["kv_bytes"], row["peak_bytes"])
-                 for row in await self._reading.rows("model_sizes")}  # fmt: skip
-        rows = await asyncio.to_thread(rows_of, self._measurements.evidence, sizes)
+        rows = await asyncio.to_thread(rows_of, self._measurements.evidence, await sizes_of(self._reading))
+        published = [Published(**row) for row in await self._reading.rows("external_loads", form=FORM)]
+        rows += await asyncio.to_thread(others.rows_of, published)
         digest = digest_of(rows)
         if self._learned is None or self._learned.digest != digest:
             self._learned = Learned(rows, digest, Predictor(rows))

@@ -17,6 +17,7 @@ from query_api.reading.measured import measured_of, part_of
 from query_api.reading.paging import Listing, Span, after, following, span
 from query_api.reading.pools import NEED_A_DISPATCHER, SILENT_US, told_for
 from query_api.reading.precision import precision
+from query_api.reading.ruled import ruled
 from query_api.reading.sweeps import NS, level_of, spread, sweep_of
 from schemas.runs import PlannedTask
 from streams.errors import NotFound
@@ -148,15 +149,15 @@ class Reading:
         }  # fmt: skip
 
     async def _trust(self, run_id: str) -> dict[str, Any]:
-        """Who may see a run's texts, whether it is sealed or retracted, and what was said of it after its seal."""
-        names = ("trust", "quarantine", "visibility", "audited")
-        found, late, visibility, audited = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
+        """Who may see a run's texts, or had them forgotten; whether it is sealed or retracted, and what was said of it after its seal."""
+        names = ("trust", "quarantine", "visibility", "audited", "forgotten")
+        found, late, visibility, audited, forgotten = await asyncio.gather(*(self.rows(name, run_id=run_id) for name in names))
         told = found[0] if found else {"sealed": 0, "retracted": 0, "quarantined": 0}
         return {
             "seal": {name: told[name] for name in ("root", "key_id", "events")} if told["sealed"] else None,
             "retraction": {name: told[name] for name in ("by", "reason")} if told["retracted"] else None,
             "quarantined": told["quarantined"], "late": late, **(visibility[0] if visibility else {}),
-            "audited": audited[0] if audited else None,
+            "audited": audited[0] if audited else None, "forgotten": forgotten[0] if forgotten else None,
         }  # fmt: skip
 
     async def performance(self, run_id: str) -> dict[str, Any] | None:
@@ -169,10 +170,13 @@ class Reading:
         rows, levels = await asyncio.gather(*(self.rows(name, run_ids=run_ids) for name in ("performance", "levels")))
         for row in rows:
             told.setdefault(row["run_id"], {})[row["metric"]] = row
-        found = {row["run_id"]: (json.loads(row["slo"] or "null"), json.loads(row["steps"])) for row in levels}
+        found = {row["run_id"]: row | {"slo": json.loads(row["slo"] or "null"), "steps": json.loads(row["steps"])} for row in levels}
         # What came between the two questions is told when it is asked for again.
         return {
-            run_id: _speed(figures) | {"slo": level_of(found[run_id][0]), "sweep": sweep_of(figures, found[run_id][1])}
+            run_id: _speed(figures) | {
+                "slo": level_of(found[run_id]["slo"]), "sweep": sweep_of(figures, found[run_id]["steps"]),
+                "rules": ruled(figures, labels=json.loads(found[run_id]["labels"] or "{}"), slo=found[run_id]["slo"]),
+            }
             for run_id, figures in told.items() if run_id in found
         }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from query_api.operations.routing import Operation
 from query_api.routes import (
     acts,
+    against,
     asking,
     audits,
     boards,
@@ -23,6 +24,7 @@ from query_api.routes import (
     runs,
     samples,
     savings,
+    score_predictions,
     service,
     streaming,
     suites,
@@ -36,6 +38,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *boards.OPERATIONS,
     *suites.OPERATIONS,
     *comparing.OPERATIONS,
+    *against.OPERATIONS,
     *repeated.OPERATIONS,
     *grids.OPERATIONS,
     *parity.OPERATIONS,
@@ -47,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *recommendations.OPERATIONS,
     *savings.OPERATIONS,
     *predictions.OPERATIONS,
+    *score_predictions.OPERATIONS,
     *decisions.OPERATIONS,
     *external.OPERATIONS,
     *cluster.OPERATIONS,

@@ -1,4 +1,4 @@
-"""What only some may do, and who did it: keys and members, retractions, cancellations and prices, each an event of the log."""
+"""Privileged acts: who was let in, what was taken back, which prices hold, what was put back on a topic, which keys seal."""
 
 from typing import Final, Literal
 
@@ -9,26 +9,25 @@ from query_api.operations.shapes import Nothing, Shape
 from query_api.reading.paging import Listing, Paged
 
 ACTS: Final = Listing("act_list", sorts={"at_us": "Int64"}, key={"act_id": "String"})
-Kind = Literal["access", "retraction", "cancellation", "price"]
+Kind = Literal["", "access", "retraction", "prices", "requeue", "sealing key"]
 
 
 class ActsAsked(Paged):
     """Which acts."""
 
-    act: Kind | None = Field(default=None, description="only those of this kind")
-    about: str = Field(default="", description="only those about this member, run or price")
+    kind: Kind = Field(default="", description="only those of this kind")
     sort: Literal["-at_us", "at_us"] = Field(default="-at_us", description="by when")
 
 
 class Act(Shape):
-    """Something that was done that only some may do: an event of the log, which stays."""
+    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
 
-    act_id: str = Field(description="the event's id")
     at_us: int
-    act: Kind
-    by: str = Field(description="in whose name; empty where the event does not say it, as keys are made where Kafka is reached")
-    about: str = Field(description="the member, run or price")
-    told: str = Field(description="what was done, or the reason that was given")
+    kind: str
+    act_id: str
+    said_by: str
+    of: str
+    detail: str
 
 
 class ActPage(Shape):
@@ -39,10 +38,9 @@ class ActPage(Shape):
 
 
 async def acts(call: Call[ActsAsked, Nothing]) -> ActPage:
-    """Lists who got or lost access, what was retracted or cancelled, by whom, and which prices were published; the newest first."""
-    asked = call.query.model_dump() | {"act": call.query.act or ""}
-    found, next_page = await call.state.reading.page(ACTS, **asked)
+    """Lists what was done with more rights than a submitter has, the newest first. No key's text or hash is among it."""
+    found, next_page = await call.state.reading.page(ACTS, **call.query.model_dump())
     return ActPage.model_validate({"acts": found, "next": next_page})
 
 
-OPERATIONS = (Operation("GET", "/v1/acts", acts, tag="cluster", role="operator"),)
+OPERATIONS = (Operation("GET", "/v1/acts", acts, tag="cluster", role="owner"),)

@@ -85,6 +85,22 @@ class Sweep(Shape):
     capacity_requests_per_s: Reached | None
 
 
+class RuleCheck(Shape):
+    """One of MLPerf's rules: whether the load kept it; null where there is nothing to hold it to."""
+
+    rule: str
+    kept: bool | None
+    told: str
+
+
+class Rules(Shape):
+    """A load that follows MLPerf's rules for a scenario, and what it never is (docs/speed.md)."""
+
+    scenario: str
+    note: str
+    checks: tuple[RuleCheck, ...]
+
+
 class Speed(Shape):
     """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
@@ -118,3 +134,4 @@ class Speed(Shape):
     energy: Energy
     slo: Level | None = Field(description="what the load was held to")
     sweep: Sweep | None = Field(description="null of a load at one rate")
+    rules: Rules | None = Field(default=None, description="MLPerf's, where the load follows them; null elsewhere")

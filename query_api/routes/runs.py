@@ -107,6 +107,14 @@ class Retraction(Shape):
     reason: str
 
 
+class Forgotten(Shape):
+    """Who had the texts of a private run forgotten, when and why: nobody reads them any more (docs/privacy.md)."""
+
+    at_us: int
+    by: str
+    reason: str
+
+
 class Audited(Shape):
     """In how many completed audits a run was run again, and the least share of equal samples; what others report, by their keys, apart."""
 
@@ -146,6 +154,7 @@ class Origin(Shape):
     repository: str
     commit: str
     fetched_bytes: int = Field(description="bytes that its first load fetched; 0 where all was in the agent's cache")
+    peer_bytes: int = Field(default=0, description="those of them that came from other agents' caches, and not from the hub")
 
 
 class Run(Shape):
@@ -200,6 +209,7 @@ class Run(Shape):
     jobs_ahead: int | None = Field(default=None, description="jobs that go first, or the step below: 5, 10, 20, 50 …")
     seal: Seal | None = Field(default=None, description="null while it is not sealed; `assay verify` proves what it says (docs/trust.md)")
     retraction: Retraction | None = Field(default=None, description="null where it counts")
+    forgotten: Forgotten | None = Field(default=None, description="null where its texts are in the log still")
     quarantined: int = Field(default=0, description="events that were said of it after its seal, and are no part of it")
     late: tuple[LateEvent, ...] = Field(default=(), description="the first twenty of them")
     audited: Audited | None = Field(default=None, description="null where no audit of it was compared; `GET /v1/audits` tells each")

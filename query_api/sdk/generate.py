@@ -31,7 +31,7 @@ LISTS = {
     "JudgementFilters": "/v1/runs/{run_id}/judgements",
     "LabelFilters": "/v1/runs/{run_id}/labels", "CostFilters": "/v1/runs/{run_id}/cost", "SuiteFilters": "/v1/suites",
     "SuiteTaskFilters": "/v1/suites/{suite}/tasks", "RecommendationFilters": "/v1/recommendations",
-    "PredictionFilters": "/v1/predictions", "DecisionFilters": "/v1/decisions",
+    "PredictionFilters": "/v1/predictions", "ScorePredictionFilters": "/v1/score-predictions", "DecisionFilters": "/v1/decisions",
 }  # fmt: skip
 PAGING = frozenset({"limit", "cursor"})
 # What a list is asked for by arguments of its own.

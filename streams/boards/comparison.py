@@ -176,7 +176,9 @@ def compare(
     if not both:
         told = "; ".join(f"{task}: {reason}" for task, reason in reasons.items()) or "neither has a task"
         raise Invalid(
-            f"the two runs share no sample, so they cannot be compared ({told}); run both on the same tasks", code="nothing-shared"
+            f"the two runs share no sample, so they cannot be compared ({told}); run both on the same tasks, or compare their loads "
+            "(`assay compare A B --speed`)",
+            code="nothing-shared",
         )
     parts = weights([_counted(task, a[task], b[task]) for task in both])
     found = [replace(_compared(task, a[task], b[task]), weight=part) for task, part in zip(both, parts, strict=True)]

@@ -22,12 +22,16 @@ MS = 1e6  # nanoseconds
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A run's load, as it was asked for and measured; `steps`: of a sweep. `release`: the version of Assay that writes it."""
+    """A run's load, as it was asked for and measured; `steps`: of a sweep. `release`: the version of Assay that writes it.
+
+    `remarks`: what is to be said wherever it is told of.
+    """
 
     job: Job
     release: str
     whole: Measured
     steps: Sequence[Step] = ()
+    remarks: Sequence[str] = ()
 
     @property
     def told(self) -> Measured:
@@ -41,13 +45,13 @@ class Load:
             f"Written by Assay {self.release} of the load of run {self.job.run_id} (model {self.job.model.uri}), in the form of {form}. "
             "What Assay does not measure by the same definition is left out; a percentile that the sample cannot support is null "
             "(docs/speed.md)."
-        )
+        ) + "".join(f" {one[0].upper()}{one[1:]}." for one in self.remarks)
 
 
-def load_of(taken: Taken, job: Job, *, release: str) -> Load:
+def load_of(taken: Taken, job: Job, *, release: str, remarks: Sequence[str] = ()) -> Load:
     """The load that a job's measurements tell of."""
     steady, arrivals, slo = taken.steady, taken.arrivals, job.slo
-    return Load(job, release, measured(steady, arrivals, slo=slo), steps_of(steady, arrivals, slo=slo))
+    return Load(job, release, measured(steady, arrivals, slo=slo), steps_of(steady, arrivals, slo=slo), remarks)
 
 
 @dataclass(frozen=True, slots=True)

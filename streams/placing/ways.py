@@ -29,7 +29,7 @@ NARROW, NARROW_BYTES = "bfloat16", 2
 VLLM_SHARE: Final = 0.9
 TENSOR, PIPELINE, BATCH, UTILISATION = "tensor_parallel_size", "pipeline_parallel_size", "batch_tokens", "gpu_memory_utilization"
 SPREADING: Final = frozenset({"vllm"})  # engines that spread a model over devices
-NARROWING: Final = frozenset({"transformers", "vllm"})  # those that compute in another dtype than the weights'
+NARROWING: Final = frozenset({"mlx", "transformers", "vllm"})  # those that compute in another dtype than the weights'
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from streams.predicting.residuals import Numbers, group_weights
+from streams.predicting.leaving_out import Numbers, group_weights
 
 LEVEL: Final = 0.8
 LEAST_GROUPS: Final = 4  # with fewer no error is known that so great a share of new groups keeps

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from streams.predicting.conformal import LEAST_GROUPS, LEVEL, half_width
 from streams.predicting.domain import outside
+from streams.predicting.leaving_out import middle
 from streams.predicting.physics import reached
-from streams.predicting.residuals import Fitted, fitted, group_weights
+from streams.predicting.residuals import Fitted, fitted
 from streams.predicting.subjects import FIGURES, Row, Subject
 
 FORMULA_VERSION: Final = "prediction-1"
@@ -51,18 +52,32 @@ class Abstained:
 
 
 class Predictor:
-    """Predictions from rows. What was learned of a figure is kept."""
+    """Predictions from rows. What was learned of a figure is kept.
+
+    Others' loads are learned from where our own say nothing, and then it is said: their rigs are not ours, so that where ours are enough
+    they would only blur them.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = list(rows)
-        self._fits: dict[tuple[str, str], Fitted] = {}
+        self._fits: dict[tuple[str, str, bool], Fitted] = {}
 
     def predict(self, subject: Subject, figures: Sequence[str] = tuple(FIGURES)) -> list[Predicted | Abstained]:
         """These figures, in their order."""
         return [self._figure(subject, figure) for figure in figures]
 
     def _figure(self, subject: Subject, figure: str) -> Predicted | Abstained:
-        rows = [row for row in self._rows if figure in row.figures]
+        every = [row for row in self._rows if figure in row.figures]
+        own = [row for row in every if row.source is None]
+        told = self._told(subject, figure, own)
+        if isinstance(told, Predicted) or len(own) == len(every):
+            return told
+        others = self._told(subject, figure, every)
+        if isinstance(others, Abstained):
+            return told if own else others
+        return replace(others, method=f"{others.method}; {len(every) - len(own)} of {len(every)} loads are others' results")
+
+    def _told(self, subject: Subject, figure: str, rows: Sequence[Row]) -> Predicted | Abstained:
         if why := outside(subject, rows):
             return Abstained(figure, why)
         own = Row("", subject, {})
@@ -85,13 +100,12 @@ class Predictor:
         )  # fmt: skip
 
     def _fit(self, figure: str, rows: Sequence[Row], left_out: str) -> Fitted:
-        if (figure, left_out) not in self._fits:
-            self._fits[figure, left_out] = fitted(rows, figure, GROUPS[left_out])
-        return self._fits[figure, left_out]
+        key = figure, left_out, any(row.source for row in rows)
+        if key not in self._fits:
+            self._fits[key] = fitted(rows, figure, GROUPS[left_out])
+        return self._fits[key]
 
 
 def typical_error(fit: Fitted) -> float:
     """The median size of an error on what was left out, as a ratio (MdAPE): groups count alike."""
-    size = np.abs(np.expm1(-fit.errors))
-    order = np.argsort(size)
-    return float(size[order[int(np.searchsorted(np.cumsum(group_weights(fit.groups)[order]), 0.5 - 1e-9))]])
+    return middle(np.abs(np.expm1(-fit.errors)), fit.groups)

@@ -44,7 +44,7 @@ class Kept:
 
 def came_of(made: PredictionMade, rows: Sequence[Row]) -> list[Came]:
     """What came of a prediction, figure by figure, from the first run behind it that measured the figure. `rows`: the oldest first."""
-    alike = [row for row in rows if row.ended_us > made.occurred_us and _is_of(row, made)]
+    alike = [row for row in rows if row.source is None and row.ended_us > made.occurred_us and _is_of(row, made)]
     found = []
     for told in made.figures:
         if row := next((row for row in alike if told.figure in row.figures), None):

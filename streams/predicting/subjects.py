@@ -43,9 +43,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a run measured of such: figures by the names of FIGURES, all above 0; `ended_us`: when it had."""
+    """What a run measured of such: figures by the names of FIGURES, all above 0, and when it ended; `source`: who else published it."""
 
     run_id: str
     subject: Subject
     figures: Mapping[str, float]
     ended_us: int = 0
+    source: str | None = None

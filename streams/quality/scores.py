@@ -21,6 +21,7 @@ HAIR: Final = 1e-12  # by which sums of the same numbers may differ
 
 Sample = tuple[int, int]  # ordinal, repeat
 Key = tuple[str, str]  # filter, metric
+Opened = Callable[[Key, Sample, str], str]  # the parts of a sample as they were before they were sealed
 Aggregate = Callable[[Key, list[str]], tuple[float | None, float | None]]
 
 
@@ -185,10 +186,17 @@ class TaskScores:
             not_scored=len(self.not_scored), why_undefined=None if tally.n else "known only when all samples are",
         )  # fmt: skip
 
-    def parts(self, *, means: Collection[Key] = ()) -> dict[Key, list[str]]:
-        """The parts, in the order of samples, of each filter and metric that a task's own function aggregates: of all but plain means."""
+    def parts(self, *, means: Collection[Key] = (), opened: Opened | None = None) -> dict[Key, list[str]]:
+        """The parts, in the order of samples, of each filter and metric that a task's own function aggregates: of all but plain means.
+
+        `opened`: what opens those that are sealed.
+        """
+
+        def read(key: Key, sample: Sample, told: str) -> str:
+            return opened(key, sample, told) if opened else told
+
         return {
-            key: [cell.parts_json for _, cell in sorted(cells.items()) if cell.parts_json is not None]
+            key: [read(key, sample, cell.parts_json) for sample, cell in sorted(cells.items()) if cell.parts_json is not None]
             for key, cells in self.cells.items() if not (key in means and _are_numbers(cells.values()))
         }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Final
 from schemas.jobs import JobChanged
 from schemas.measurements import ResourceRead
 from schemas.settled import AttemptUsed
-from streams.speed.counters import LONGEST_GAP_NS, Point, grown_uj
+from streams.speed.counters import grown_uj, integrated_uj
 from streams.speed.sensors import SENSORS, micro_watts, together
 
 ENDED: Final = frozenset({"finished", "failed", "cancelled"})
@@ -99,7 +99,7 @@ class Used:
         if event.mono_ns <= meter.mono_ns:
             return
         before, after = (meter.mono_ns, meter.shown), (event.mono_ns, shown)
-        grown = grown_uj(before, after, range_uj=event.energy_range_uj) if counts else _integrated(before, after)
+        grown = grown_uj(before, after, range_uj=event.energy_range_uj) if counts else integrated_uj(before, after)
         # What is not known, over a gap or a setting back, was no work of the job's that could be told.
         meter.grown_uj += grown or 0
         meter.mono_ns, meter.shown = after
@@ -148,9 +148,3 @@ class Used:
             energy_uj=sum(counter.grown_uj for counter in counters.values()) if counters else None,
             energy_grade=together(SENSORS[sensor] for _, sensor, _ in counters),
         )  # fmt: skip
-
-
-def _integrated(before: Point, after: Point) -> int | None:
-    """Power (µW) over the time between two readings, in µJ; None over a long gap."""
-    took_ns = after[0] - before[0]
-    return (before[1] + after[1]) * took_ns // (2 * 10**9) if took_ns <= LONGEST_GAP_NS else None

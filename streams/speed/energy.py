@@ -20,7 +20,7 @@ from typing import Final
 
 from schemas.results import Figure
 from streams.speed.columns import ABSENT, Table
-from streams.speed.counters import LONGEST_GAP_NS, grown_uj
+from streams.speed.counters import grown_uj, integrated_uj
 from streams.speed.sensors import GRADES, SENSORS, Boundary, Grade, Known, together
 from streams.speed.window import Window
 
@@ -140,9 +140,5 @@ def _counted(before: Shown, after: Shown, inside: tuple[int, int]) -> float | No
 
 
 def _integrated(before: Shown, after: Shown, inside: tuple[int, int]) -> float | None:
-    """Power that goes straight from one reading to the next, over a part of the time between them."""
-    if after[0] - before[0] > LONGEST_GAP_NS:
-        return None
-    slope = (after[1] - before[1]) / (after[0] - before[0])
-    mean_uw = before[1] + slope * ((inside[0] + inside[1]) / 2 - before[0])
-    return mean_uw * (inside[1] - inside[0]) / 1e9
+    """What a power came to in a part of the time between two readings."""
+    return integrated_uj(before[:2], after[:2], inside=inside)

@@ -8,7 +8,7 @@ from schemas.results import Figure
 from streams.speed.columns import Numbers
 from streams.statistics.batches import dependent_mean, effective_size
 from streams.statistics.intervals import percentiles
-from streams.statistics.order import needed, percentile_interval
+from streams.statistics.order import early_stopped, needed, percentile_interval
 
 PERCENTILES: Final = (50.0, 95.0, 99.0)
 BATCHES: Final = 30
@@ -34,6 +34,13 @@ def _percentile(label: str, values: Numbers, percent: float) -> Figure:
     size = _worth(values, value)
     low, high = percentile_interval(np.sort(values), share, size=size)
     return Figure(metric=label, value=value, low=low, high=high, n=n, unit="ns", method=f"order statistics, worth {size:.0f} values")
+
+
+def early(name: str, values: Numbers, percent: float) -> Figure:
+    """What a percentile does not exceed at 99 % confidence, as MLPerf's early stopping has it, in ns."""
+    n, told = len(values), early_stopped(np.sort(values), percent / 100)
+    why = f"n/a (needs {needed(percent / 100):,}; there are {n:,})"
+    return Figure(metric=f"{name}_p{percent:.0f}_early_stopped", value=told, n=n, unit="ns", why_undefined=why if told is None else None)
 
 
 def _worth(values: Numbers, value: float) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 
 from schemas.results import Figure
 from streams.speed.timings import Arrivals, Requests
-from streams.speed.window import Window, overlapping
+from streams.speed.window import Window, is_batch, overlapping
 
 RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 SERVED: Final = 0.95
@@ -54,13 +54,29 @@ def load(steady: Requests, window: Window | None, figures: Mapping[str, Figure])
     tpot, tokens = figures.get("tpot_mean"), figures["output_tokens_per_s"]
     alone = 1e9 / tpot.value if tpot and tpot.value and not overlapping(steady) else None
     why = None if alone else "requests were under way together" if overlapping(steady) else "answers of one token have no rate"
-    below = None if saturated(steady, window) else f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
+    below = _below(steady, window, offered)
     return [
         Figure(metric="offered_per_s", value=offered, n=len(steady), unit="1/s"),
         Figure(metric="alone_tokens_per_s", value=alone, n=tpot.n if tpot and alone else 0, unit="tokens/s", why_undefined=why),
         Figure(metric="capacity_tokens_per_s", value=None if below else tokens.value, n=0 if below else tokens.n, unit="tokens/s",
                why_undefined=below or tokens.why_undefined),
     ]  # fmt: skip
+
+
+def _below(steady: Requests, window: Window, offered: float) -> str | None:
+    """Why its rate is no capacity; None where it is."""
+    if is_batch(steady):
+        return "it was one batch, and its rates have its tail in them"
+    return None if saturated(steady, window) else f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
+
+
+def lasting(steady: Requests) -> list[Figure]:
+    """From the first sending to the last one, and to the last token, in ns."""
+    if not len(steady):
+        return []
+    first = int(steady.sent_ns.min())
+    ends = {"sending": steady.sent_ns, "whole": steady.last_ns}
+    return [Figure(metric=name, value=int(at_ns.max()) - first, n=len(steady), unit="ns") for name, at_ns in ends.items()]
 
 
 def saturated(steady: Requests, window: Window) -> bool:

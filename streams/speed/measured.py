@@ -20,6 +20,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -27,11 +28,14 @@ from schemas.requests import Objective
 from schemas.results import Figure
 from streams.speed.client import client
 from streams.speed.columns import ABSENT, Numbers
-from streams.speed.latencies import spread
-from streams.speed.loads import UNKNOWN, checks, load, rates
+from streams.speed.latencies import early, spread
+from streams.speed.loads import UNKNOWN, checks, lasting, load, rates
 from streams.speed.objective import Held, held, levels
 from streams.speed.timings import Arrivals, Requests
 from streams.speed.window import Window, behind_ramp_ns, steady_window
+
+# What MLPerf holds loads to (rules.py).
+EARLY: Final = (("e2e", 90.0), ("ttft", 99.0), ("tpot", 99.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         *rates(good, window, came),
         *client(steady),
         *itertools.chain.from_iterable(spread(name, values, why=why) for name, values in samples.items()),
+        *(early(name, samples[name], percent) for name, percent in EARLY),
+        *lasting(steady),
     ]
     figures += load(steady, window, {figure.metric: figure for figure in figures}) + checks(steady, good, window, came)
     figures += levels(beside, window, slo=slo) if slo else []

@@ -1,13 +1,13 @@
 """The sensors whose readings tell energy: how well each knows it, and of what.
 
 Grades, best first. *counter*: the device counts its energy itself. *integrated*: it tells its power, which was read again and again.
-*estimated*: neither; its rated power times its utilisation, which is a guess with a formula.
+*estimated*: neither; its rated power times its utilisation, which is a guess with a formula, or a power that its maker calls an estimate.
 
 Boundaries. *accelerator*: the whole card. *processor*: the packages, and where it is counted apart their memory (DRAM is in no package's
 domain). *host*: all that the machine draws, the others in it, so that it is never added to them.
 
 Source: Intel, Software Developer's Manual, vol. 3B, section 16.10 (RAPL domains); Linux, Documentation/power/powercap/powercap.rst and
-Documentation/hwmon/; NVML API reference, nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPowerUsage.
+Documentation/hwmon/; NVML API reference, nvmlDeviceGetTotalEnergyConsumption, nvmlDeviceGetPowerUsage; macOS, powermetrics(1).
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,6 +37,7 @@ SENSORS: Final[Mapping[str, Known]] = MappingProxyType({
     "rapl-package": Known("counter", "processor"),
     "rapl-dram": Known("counter", "processor"),
     "rated": Known("estimated", "processor"),
+    "powermetrics": Known("estimated", "processor"),
     "rapl-psys": Known("counter", "host"),
     "hwmon-host": Known("integrated", "host"),
 })  # fmt: skip

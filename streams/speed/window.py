@@ -3,6 +3,8 @@
 - The ramp lasts as long as 95 % of the requests take (half of the sending at most): until then fewer end than are sent. There is none where
   no two requests were ever under way together.
 - The drain begins with the last sending.
+- A batch, of which every request was sent before any had ended, is a closed load without a steady state: its window is all of it, from the
+  first sending to the last token, the tail too, in which fewer and fewer are under way.
 - The window lies between two endings of requests: the first one behind the ramp, and the first one behind the last sending. What ends, or
   arrives, after its start and not after its end is counted; so a rate has neither a half request at its edges nor an empty stretch.
 
@@ -41,10 +43,15 @@ def overlapping(requests: Requests) -> bool:
     return bool((requests.column("in_flight") > 1).any())
 
 
+def is_batch(requests: Requests) -> bool:
+    """Whether a closed load was sent all at once."""
+    return bool(len(requests) and requests.are("loop", "closed").all() and requests.sent_ns.max() < requests.last_ns.min())
+
+
 def behind_ramp_ns(requests: Requests, good: Requests) -> int:
     """When the ramp is over: latencies are of the requests sent from then on. `good`: those that succeeded, one at least."""
     first, last = int(requests.sent_ns.min()), int(requests.sent_ns.max())
-    if not overlapping(requests):
+    if not overlapping(requests) or is_batch(requests):
         return first
     (most,) = percentiles(good.took_ns, [95.0])
     return first + round(min(most, (last - first) / 2))
@@ -54,6 +61,8 @@ def steady_window(requests: Requests, good: Requests) -> Window | None:
     """The window; None where no two requests end in it: the load was too short."""
     if not len(good):
         return None
+    if is_batch(requests):
+        return Window(int(requests.sent_ns.min()) - 1, int(good.last_ns.max()))
     ends = np.sort(good.last_ns)
     start = int(np.searchsorted(ends, behind_ramp_ns(requests, good), side="left"))
     end = min(int(np.searchsorted(ends, requests.sent_ns.max(), side="right")), len(ends) - 1)

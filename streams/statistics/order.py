@@ -32,6 +32,20 @@ def needed(share: float) -> int:
     return n
 
 
+def early_stopped(values: NDArray[np.int64], share: float) -> int | None:
+    """The value that, at 99 % confidence, a percentile does not exceed; None where the sample is too small. `values` are sorted.
+
+    The greatest t of the n values that may lie beyond the percentile are passed over, but for the last of them: the most t for which
+    t or fewer of n lie beyond with a probability of 1 % at most. Source: MLPerf inference, loadgen/results.cc and early_stopping.cc.
+    """
+    n, beyond = len(values), min(share, 1 - share)
+    if n < needed(share):
+        return None
+    # bdtr grows with t: the last place at which it is still 1 % at most.
+    t = int(np.searchsorted(bdtr(np.arange(n + 1), n, beyond), 1 - SURE, side="right")) - 1
+    return int(values[n - t])
+
+
 def percentile_interval(
     values: Sequence[int] | NDArray[np.int64], share: float, *, size: float | None = None
 ) -> tuple[float | None, float | None]:

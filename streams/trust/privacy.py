@@ -1,19 +1,21 @@
-"""Private runs: their prompts and answers are in the log, and are told nowhere else.
+"""Private runs: their prompts and answers are in the log, sealed (streams/trust/sealing.py), and are told nowhere else.
 
 Every event says by its header whether it is private. Whatever leaves the log (rows of ClickHouse, live events, lines of `assay tail`,
-dead letters as they are shown) goes through `told` first; hence no table, page, answer of the API or export has such a text.
+dead letters as they are shown) goes through `told` first; hence no table, page or answer of the API has such a text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from schemas.builds import TaskBuilt
+from schemas.builds import BuiltRequest, TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
+from schemas.jobs import Job
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, TaskChoice, TaskPart, Traced
+from schemas.requests import Chat, EvaluationRequested, Generation, TaskChoice, TaskPart, Traced
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import AccessChanged, DeadLettered
+from streams.runs import PASSED
 
 PRIVATE: Final = "private"
 # A JSON string, quotes and all: some of these texts are read as JSON.
@@ -24,6 +26,9 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     Chat: ("system", "template"),
     TaskChoice: ("definition",),
     TaskPart: ("text",),
+    Generation: ("json_text",),
+    BuiltRequest: ("generation_json",),
+    Job: ("generation_json",),
     Traced: ("text",),
     TaskBuilt: ("config_json", "questions"),
     Answer: ("error",),
@@ -36,32 +41,60 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
 # Why a run ends, where the words are ours and quote no text of the request: by the reason's code, or by how that begins.
 OURS: Final = frozenset({
     "adaptive", "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost",
-    "engine-answers", "engine-cannot", "engine-died", "fewshot", "job-kind", "limit", "no-chat-template", "nothing-to-do",
-    "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice", "thinking-likelihood",
-    "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
+    "engine-answers", "engine-cannot", "engine-died", "fewshot", "forgotten", "job-kind", "limit", "no-chat-template", "no-master-key",
+    "nothing-to-do", "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice",
+    "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
-NOBODYS: Final = (None, "", b"", "model")  # no text of the client's; "model" is the tokenizer's own template
+# No text of the client's; "model" is the tokenizer's own template, the last are our words.
+NOBODYS: Final = (None, "", b"", "{}", "model", PASSED)
 E = TypeVar("E", bound=Event)
+# Whose a text is: an event, by its type and what its id is made from, or the job that it carries, which is the same in plan and lease.
+Owner = tuple[object, ...]
+Change = Callable[[Any, Owner, str], Any]  # of a Text, str or bytes, whose it is, and the path to it from there
 
 
 def told(event: E) -> E:
     """The event as it may be told outside the log: of a private one without its texts, of a key without its hash."""
     if isinstance(event, AccessChanged) and event.key_hash is not None:
         return event.model_copy(update={"key_hash": WITHHELD_HASH})
-    return _without(event) if event.visibility == PRIVATE else event
+    return replaced(event, _withheld) if event.visibility == PRIVATE else event
 
 
-def _without(value: Any) -> Any:
+def replaced(event: E, change: Change) -> E:
+    """The event with what `change` makes of each text that is the client's or the model's."""
+    owner = (type(event).__name__, *(getattr(event, name) for name in event.identity))
+    found: E = _replaced(event, change, owner, "")
+    return found
+
+
+def texts_of(event: Event) -> dict[str, Any]:
+    """Every text of an event that is the client's or the model's (a Text, str or bytes), by its path."""
+    found: dict[str, Any] = {}
+
+    def note(value: Any, owner: Owner, path: str) -> Any:
+        found[path if owner[0] != "Job" else f"job.{path}"] = value
+        return value
+
+    replaced(event, note)
+    return found
+
+
+def _replaced(value: Any, change: Change, owner: Owner, path: str) -> Any:
     match value:
         case Text():
-            return Text.plain(WITHHELD)
+            return change(value, owner, path)
         case Record():
-            quoting = _quoting(value)
-            fields = {name: getattr(value, name) for name in type(value).model_fields}
-            return value.model_copy(update={name: _withheld(one) if name in quoting else _without(one) for name, one in fields.items()})
+            if isinstance(value, Job):
+                owner, path = ("Job", value.job_id), ""
+            quoting, new = _quoting(value), dict[str, Any]()
+            for name in type(value).model_fields:
+                one, at = getattr(value, name), f"{path}.{name}" if path else name
+                quotes = name in quoting and one not in NOBODYS
+                new[name] = change(one, owner, at) if quotes else _replaced(one, change, owner, at)
+            return value.model_copy(update=new)
         case tuple():
-            return tuple(_without(one) for one in value)
+            return tuple(_replaced(one, change, owner, f"{path}.{number}") for number, one in enumerate(value))
     return value
 
 
@@ -72,10 +105,18 @@ def _quoting(record: Record) -> tuple[str, ...]:
     return QUOTING.get(type(record), ())
 
 
-def _withheld(value: Any) -> Any:
-    if value in NOBODYS:
-        return value
-    return WITHHELD.encode() if isinstance(value, bytes) else WITHHELD
+def _withheld(value: Any, _owner: Owner, _path: str) -> Any:
+    match value:
+        case Text():
+            return Text.plain(WITHHELD)
+        case bytes():
+            return WITHHELD.encode()
+    return WITHHELD
+
+
+def has_own_dress(chat: Chat) -> bool:
+    """Whether prompts are dressed in texts of the request's own."""
+    return chat.system is not None or chat.template not in NOBODYS
 
 
 def of_build(request: EvaluationRequested, choice: TaskChoice, *, judges: bool) -> Visibility:
@@ -84,5 +125,5 @@ def of_build(request: EvaluationRequested, choice: TaskChoice, *, judges: bool) 
     The request's own where its texts are: its task, its system text or template, or answers that it judges. What a public task
     asks is no secret, and the build is there for any run; that a private run asked it is told by no sample of that run.
     """
-    own = judges or choice.definition is not None or request.chat.system is not None or request.chat.template not in NOBODYS
+    own = judges or choice.definition is not None or has_own_dress(request.chat)
     return request.visibility if own else "public"

@@ -7,9 +7,10 @@ came to is signed alike.
 
 import hashlib
 import json
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from schemas.event import Event
 from schemas.trust import RunAudited, RunSealed
@@ -19,6 +20,16 @@ AUDIT = "assay-audit-1"
 UNSIGNED = (*Event.model_fields, "public_key", "signature")
 ENDORSES = b"assay-key-1\x00"
 KEY_BYTES = 32
+
+
+class Signer(Protocol):
+    """A private Ed25519 key, in this process or on a device that signs for it."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature of the bytes."""
+
+    def public_key(self) -> Ed25519PublicKey:
+        """Its public half."""
 
 
 def statement(seal: RunSealed) -> bytes:
@@ -37,9 +48,9 @@ def link(seal: RunSealed) -> str:
     return hashlib.sha256(statement(seal)).hexdigest()
 
 
-def raw(key: Ed25519PrivateKey | Ed25519PublicKey) -> bytes:
+def raw(key: Signer | Ed25519PublicKey) -> bytes:
     """The 32 bytes of a public key, or of a private key's public half."""
-    return (key.public_key() if isinstance(key, Ed25519PrivateKey) else key).public_bytes_raw()
+    return (key if isinstance(key, Ed25519PublicKey) else key.public_key()).public_bytes_raw()
 
 
 def key_id(public: bytes) -> str:
@@ -47,13 +58,13 @@ def key_id(public: bytes) -> str:
     return hashlib.sha256(public).hexdigest()[:32]
 
 
-def signed(seal: RunSealed, key: Ed25519PrivateKey) -> RunSealed:
+def signed(seal: RunSealed, key: Signer) -> RunSealed:
     """The seal with this key's signature."""
     own = seal.model_copy(update={"key_id": key_id(raw(key)), "public_key": raw(key)})
     return own.model_copy(update={"signature": key.sign(statement(own))})
 
 
-def endorsed(public: bytes, by: Ed25519PrivateKey) -> bytes:
+def endorsed(public: bytes, by: Signer) -> bytes:
     """A key's signature of the key that takes its place."""
     return by.sign(ENDORSES + public)
 
@@ -74,7 +85,7 @@ def report(audit: RunAudited) -> bytes:
     return json.dumps({"type": AUDIT} | told, sort_keys=True, separators=(",", ":")).encode()
 
 
-def reported(audit: RunAudited, key: Ed25519PrivateKey) -> RunAudited:
+def reported(audit: RunAudited, key: Signer) -> RunAudited:
     """The audit's report with this key's signature, and the id that goes with it."""
     told = {name: getattr(audit, name) for name in RunAudited.model_fields if name != "event_id"}
     own = RunAudited.model_validate(told | {"key_id": key_id(raw(key)), "public_key": raw(key)})

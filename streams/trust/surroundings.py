@@ -15,6 +15,7 @@ from streams.settling.documents import unpacked
 from streams.statistics.differences import difference
 
 FLAGS: Final = "cpu flags"
+PACKAGE, ALONE = "package ", "packages that the other lacks"
 SUM: Final = 16  # digits of a sum that are told
 Facts = dict[str, set[str]]  # a fact's name → its values, of several machines several
 
@@ -41,7 +42,8 @@ def environment(run: RunSettled, audit: RunSettled, seen: Mapping[str, Environme
     """Each fact of engine, scorers and machines that is not the same for both. `seen`: environments by their hashes."""
     yield from _each("engine", *(_of_engine(one.engine) for one in (run, audit)))
     yield from _each("scorer", *({f"scorer of {task.task}": {task.scorer_version} for task in one.tasks} for one in (run, audit)))
-    yield from _each("machine", *(_of_machines([seen[sha] for sha in one.environments if sha in seen]) for one in (run, audit)))
+    own, other = (_of_machines([seen[sha] for sha in one.environments if sha in seen]) for one in (run, audit))
+    yield from _each("machine", _gathered(own, other), _gathered(other, own))
 
 
 def _each(what: str, run: Facts, audit: Facts) -> Iterator[EnvironmentDiffers]:
@@ -75,10 +77,20 @@ def _of_machines(machines: Iterable[EnvironmentSeen]) -> Facts:
     return facts
 
 
+def _gathered(own: Facts, other: Facts) -> Facts:
+    """The facts, of which packages that the other side does not have are one: an agent of an older release names fourteen of hundreds."""
+    alone = [name for name in sorted(own) if name.startswith(PACKAGE) and name not in other] if other else []
+    if not alone:
+        return own
+    told = ", ".join(f"{name.removeprefix(PACKAGE)} {'/'.join(sorted(value.partition(',')[0] for value in own[name]))}" for name in alone)
+    return {name: values for name, values in own.items() if name not in alone} | {ALONE: {told}}
+
+
 def _of_machine(one: EnvironmentSeen) -> Iterator[tuple[str, str]]:
     for name, version in one.packages.items():
         told = one.package_sums.get(name)
-        yield f"package {name}", f"{version}, SHA-256 {told[:SUM]}…" if told else version
+        yield f"{PACKAGE}{name}", f"{version}, SHA-256 {told[:SUM]}…" if told else version
+    yield from ((f"firmware {name}", version) for name, version in one.firmware.items())
     yield from ((FLAGS, flag) for flag in one.cpu_flags)
     devices = Counter((device.name, device.memory_bytes) for device in one.devices)
     yield from (("device", f"{count} × {name}, {memory:,} bytes") for (name, memory), count in devices.items())

@@ -61,6 +61,7 @@ static Connection *connections[MOST_FILES];
 static Answer *answers, **heap; /* heap: those under way, the next due first */
 static uint32_t count, waiting;
 static int64_t *moments;
+static char *chunks;
 static size_t longest;
 static int poller, timer, listener;
 
@@ -109,6 +110,7 @@ static void read_script(const char *path) {
     memcpy(delays, at, all * sizeof *delays);
     script.delay_ns = delays;
     answers = room(script.requests * sizeof *answers), heap = room(script.requests * sizeof *heap), moments = room(all * 2 * sizeof *moments);
+    chunks = room(script.requests * longest);
 }
 
 /* The bytes with the request's id in its places. */
@@ -219,7 +221,6 @@ static void record(Connection *to) {
 static void forget(void) {
     for (uint32_t n = 0; n < count; n++) {
         if (answers[n].to) answers[n].to->answer = NULL;
-        free(answers[n].next);
     }
     memset(answers, 0, count * sizeof *answers);
     count = waiting = 0;
@@ -238,7 +239,7 @@ static bool begin(Connection *to, const char *head, const char *body, size_t len
     if (!told || !tokens || tokens > script.parts || count == script.requests) return false;
     const char *id = strcasestr(head, "\r\nx-request-id:");
     Answer *one = &answers[count];
-    *one = (Answer){.number = count, .tokens = tokens, .received_ns = to->first_ns, .to = to, .next = room(longest)};
+    *one = (Answer){.number = count, .tokens = tokens, .received_ns = to->first_ns, .to = to, .next = chunks + longest * count};
     one->usage = *value(body, length, "\"include_usage\"") == 't';
     one->due_ns = moments + 2 * (size_t)script.parts * count, one->sent_ns = one->due_ns + script.parts;
     for (uint32_t n = 0; n < tokens; n++) one->due_ns[n] = one->received_ns + script.delay_ns[(size_t)count * script.parts + n];

@@ -68,9 +68,10 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
         "recommend": "/recommend?tasks=assay_copy&points=quality,goodput_per_s",
         "predict": "/predict?model=some-8b&parameters=8000000000&weights_bytes=16000000000&kv_bytes_per_token=131072&engine=echo"
         "&hardware=NVIDIA+L40S&in_flight=8&input_tokens=512&output_tokens=128",
+        "scores": "/predict/scores?model=some-1B&parameters=1000000000&tasks=assay_copy",
         "savings": f"/savings?run={run_id}&tasks=assay_copy&rate=1/s&input=5+tokens&output=5+tokens",
         "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25",
         "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "parity": f"/parity?reference={run_id}&run={other}",
-        "cluster": "/cluster", "dead letters": "/dead-letters", "docs": "/docs", "missing": "/runs/none",
+        "cluster": "/cluster", "dead letters": "/dead-letters", "acts": "/acts", "docs": "/docs", "missing": "/runs/none",
     }  # fmt: skip

@@ -145,6 +145,25 @@ def test_a_key_ends(door: Settings, keys: Keys, opened: Opened) -> None:
     assert (listed[follower["key_id"]]["member"], listed[follower["key_id"]]["quota"]) == ("bob", 1000)
 
 
+def test_privileged_acts_are_told_to_owners(door: Settings, keys: Keys, opened: Opened) -> None:
+    """Who was let in and shut out, in the API and on a page, without a key's text or hash; others are told that it is for owners."""
+    made = assay(door, "access", "create", "--member", "carol", "--role", "operator")
+    assay(door, "access", "revoke", made["key_id"])
+    owner, give_up = opened(keys["owner"], **HTML), time.monotonic() + PATIENCE_S
+    while len(found := [one for one in owner.get("/v1/acts?kind=access").json()["acts"] if one["of"].startswith("carol")]) < 2:
+        assert time.monotonic() < give_up
+        time.sleep(0.3)
+    assert [one["detail"].split(" until")[0] for one in found] == [
+        f"{made['key_id']} opens nothing any more", f"{made['key_id']} opens as operator",
+    ]  # fmt: skip
+    page = owner.get("/acts")
+    assert page.status_code == 200 and "carol" in page.text and "opens as operator" in page.text
+    assert made["key"].rpartition("_")[2] not in page.text and "scrypt" not in page.text
+    for role in ("reader", "submitter", "operator"):
+        asker = opened(keys[role], **HTML)
+        assert [asker.get(path).status_code for path in ("/v1/acts", "/acts", "/fragments/acts")] == [403] * 3
+
+
 def test_no_key_is_in_any_file(door: Settings, keys: Keys) -> None:
     """Neither its secret nor, outside the log, its hash."""
     secrets = [key["key"].rpartition("_")[2] for key in keys.values()]

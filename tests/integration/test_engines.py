@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from infra.models import inspect
 from infra.preparing import estimate_of
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.errors import AssayError, Invalid, Permanent, Temporary
+from tests.flow import PATIENCE_S
 from tests.models import save, tiny_llama
 from tests.reference import hflm, ours, theirs
 
@@ -66,7 +68,9 @@ print(Transformers().load(ModelRef(uri=sys.argv[1]), options={}, device="cpu").p
 
 def test_a_fresh_engine_takes_about_what_was_estimated(folder: Path) -> None:
     """Of a model of next to no size that is the runtime alone."""
-    told = subprocess.run([sys.executable, "-c", LOADING, str(folder)], capture_output=True, text=True, check=True, timeout=120).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", LOADING, str(folder)], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    ).stdout
     guess = estimate_of(inspect(ModelRef(uri=str(folder))), engine=EngineChoice())
     estimated = guess.weights_bytes + guess.kv_bytes + guess.activation_bytes + guess.overhead_bytes
     assert estimated / 2 < int(told) <= estimated
@@ -377,8 +381,12 @@ def test_an_open_load_keeps_its_schedule_and_measures_the_queue() -> None:
     """At twice the rate that one at a time can bear, sends keep to the schedule and the wait grows."""
     timed = run(profile="constant", rate_per_s=100.0, requests=20)
     assert len(timed) == 20
-    assert sorted(abs(one.sent_ns - one.scheduled_ns) for one in timed)[10] < 5e6
-    assert (timed[-1].queued_ns or 0) > 5 * (timed[1].queued_ns or 0)
+    assert [one.scheduled_ns - timed[0].scheduled_ns for one in timed] == [n * 10_000_000 for n in range(20)]
+    assert all(one.sent_ns >= one.scheduled_ns for one in timed)
+    # However the machine stumbles, most are sent before the one before them is answered, and each waits for all that are before it.
+    assert sum(later.sent_ns < one.ended_ns for one, later in pairwise(timed)) > 10
+    assert all(later.sent_ns + (later.queued_ns or 0) >= one.ended_ns for one, later in pairwise(timed))
+    assert max(one.in_flight for one in timed) > 5 and max(one.queued_ns or 0 for one in timed) > 60_000_000
     assert all(len(one.arrivals) == 3 and one.ended_ns >= one.arrivals[-1][0] > one.sent_ns for one in timed)
 
 
@@ -392,7 +400,7 @@ def test_a_closed_load_holds_its_concurrency() -> None:
 def test_a_load_by_time_ends() -> None:
     """After its duration no request is sent."""
     timed = run(profile="single", duration_s=0.3)
-    assert 5 <= len(timed) <= 20
+    assert 2 <= len(timed) <= 20  # each takes 20 ms at least
 
 
 def _refused() -> Iterator[int]:
@@ -417,4 +425,4 @@ def test_meters_read_what_is_here_and_name_what_is_not() -> None:
     readings = {reading["sensor"]: reading for reading in read_all(meters)}
     assert readings["psutil-process"]["memory_bytes"] > 10 * 2**20
     assert len(missing) + sum("energy_uj" in reading for reading in readings.values()) >= 1
-    assert clock().uncertainty_us < 100_000
+    assert min(clock().uncertainty_us for _ in range(9)) < 100_000

@@ -50,7 +50,10 @@ def test_a_model_runs_by_its_name_and_its_commit_is_in_the_record(flow: Settings
     assert told["scores"] == document(assay(flow, "submit", "--model", str(folder), *ASKED))["scores"]
     run = document(assay(flow, "run", told["run_id"], "--json"))
     assert (run["model"], run["revision"], run["licence"]) == ("org/tiny", commit, "apache-2.0")
-    assert run["origin"] == {"hub": HUB, "repository": "org/tiny", "commit": commit, "fetched_bytes": 0}  # the planner had fetched it
+    fetched = {"fetched_bytes": 0, "peer_bytes": 0}  # the planner had fetched it
+    assert run["origin"] == {"hub": HUB, "repository": "org/tiny", "commit": commit} | fetched
+    assert (run["placement"]["device"], run["placement"]["dtype"], run["placement"]["devices"]) == ("cpu", "float32", 0)
+    assert run["placement"]["reasons"][0].startswith("fits agent ")
     said = " ".join(assay(flow, "run", told["run_id"]).stdout.split())
     assert f"licence apache-2.0, commit {commit}, from {HUB}/org/tiny, nothing had to be fetched" in said
     assert f"licence apache-2.0, commit {commit}" in httpx.get(f"{flow.api}/runs/{told['run_id']}", timeout=60).text

@@ -45,13 +45,15 @@ def test_of_several_references_the_best_f1_counts() -> None:
 
 def test_a_text_is_like_itself_and_the_other_way_about_is_the_other_way_about() -> None:
     """Precision and recall change places, F1 stays; all lie within -1 and 1."""
-    draw = torch.Generator().manual_seed(torch.seed() % 2**31)
-    for _ in range(20):
+    draw = torch.Generator().manual_seed(5)
+    for _ in range(200):
         one, other = (
             embedded(torch.randn(length, 5, generator=draw), [True] * length)
             for length in torch.randint(1, 7, (2,), generator=draw).tolist()
         )
         there, back = greedy(one, other), greedy(other, one)
-        assert (there.precision, there.recall, there.f1) == pytest.approx((back.recall, back.precision, back.f1), abs=1e-6)
+        assert (there.precision, there.recall) == pytest.approx((back.recall, back.precision), abs=1e-6)
+        # What F1 divides by may be next to nothing, and makes as much of a rounding.
+        assert there.f1 == pytest.approx(back.f1, abs=1e-6 * max(1.0, (there.precision + there.recall) ** -2))
         assert -1 - 1e-6 <= min(there.precision, there.recall) <= max(there.precision, there.recall) <= 1 + 1e-6
         assert greedy(one, one).f1 == pytest.approx(1.0, abs=1e-6)

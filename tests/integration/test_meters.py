@@ -4,6 +4,7 @@ What the meters read of them, and what it comes to.
 """
 
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from gpu_agent.meters.hwmon import hwmon
 from gpu_agent.meters.idle import Idle
 from gpu_agent.meters.meters import find_meters, read_all
 from gpu_agent.meters.nvml import nvml
+from gpu_agent.meters.powermetrics import powermetrics
 from gpu_agent.meters.rapl import rapl
 from gpu_agent.meters.readings import Found, Reading
 from streams.speed.counters import grown_uj
@@ -179,6 +181,38 @@ def test_processors_without_a_counter_are_estimated_where_their_power_is_told(tm
         assert {one["sensor"] for one in read_all(meters)} & set(SENSORS) == sensors
     meters, _ = find_meters(lambda: None, rated_w=65.0, sys=tmp_path / "none")
     assert {one["sensor"] for one in read_all(meters)} & set(SENSORS) == {"rated"}
+
+
+PLIST = b"""<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+<plist version="1.0"><dict>
+<key>elapsed_ns</key><integer>100000000</integer>
+<key>thermal_pressure</key><string>%b</string>
+<key>processor</key><dict><key>cpu_power</key><real>2978.45</real><key>combined_power</key><real>%b</real></dict>
+<key>gpu</key><dict><key>freq_hz</key><real>338</real><key>idle_ratio</key><real>0.75</real></dict>
+</dict></plist>
+\0"""
+
+
+def test_apples_chips_tell_their_power_by_a_program_that_goes_on(tmp_path: Path) -> None:
+    """Each list once, at the middle of its time; what cannot be read, or tells no power, makes a gap."""
+    lists = [PLIST % (b"Nominal", b"3248.07"), b"<plist>\0", PLIST % (b"Heavy", b"no"), PLIST % (b"Heavy", b"5000")]
+    (tmp_path / "lists").write_bytes(b"".join(lists))
+    program = tmp_path / "powermetrics"
+    program.write_text(f'#!/bin/sh\n[ "$*" = "-i 100 -f plist -s cpu_power,gpu_power,thermal" ] && cat {tmp_path}/lists\n')
+    program.chmod(0o755)
+    assert powermetrics(str(tmp_path / "none"), root=True) == (None, "no powermetrics")
+    assert powermetrics(str(program), root=False) == (None, "powermetrics runs as root alone")
+    meter, _ = powermetrics(str(program), root=True)
+    assert meter is not None
+    told, deadline = list[Reading](), time.monotonic() + 20
+    while len(told) < 2 and time.monotonic() < deadline:
+        told += meter()
+    assert shown(told, "sensor", "power_w", "util_ratio", "throttle") == [
+        ("powermetrics", pytest.approx(3.24807), 0.25, ""), ("powermetrics", 5.0, 0.25, "thermal-heavy"),
+    ]  # fmt: skip
+    assert time.perf_counter_ns() - told[0]["mono_ns"] >= 50_000_000 and not list(meter())
+    assert SENSORS["powermetrics"].grade == "estimated"
 
 
 def test_a_control_group_tells_its_memory_and_processor_time(tmp_path: Path) -> None:

@@ -3,21 +3,21 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Thinking, engine_named
+from gpu_agent.engines.engine import Engine, EngineRequest, Thinking, engine_named
 from gpu_agent.engines.failures import OfAll, OfRequest, narrowed
-from gpu_agent.engines.onnx.bearing import Bears
+from gpu_agent.engines.graphs.bearing import Bears
 from infra import model_fitness
 from infra.models import inspect
 from schemas.requests import ModelRef
 from streams.errors import Invalid, Permanent
+from tests.engine_cases import GREEDY, PAIRS, QUESTION, alike, scored, texts
 from tests.models import overflowing, tiny_llama
 from tests.onnx_models import exported, onnx_of, rounded
 from tests.reference import ours
@@ -27,23 +27,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 LENGTH = 128
 # Nats, or shares of the value, of one continuation: by what the weights are, and what is computed with.
 TOLERANCES = {"float32": 0.0002, "float16": 0.02, "int8": 0.2, "int4": 0.0002}
-QUESTION = "Question: What is it that grows in the garden, and why? Answer:"
-PAIRS = [
-    (QUESTION, " a tree"), (QUESTION, " a flower"), (QUESTION, " 12 apples, or more of them than that"), (QUESTION + "  ", "b"),
-    ("", " alone"), ("", "x"), ("ünïcödé — ok", " schön 🌱"), ("one", "\n\n"), ("<s>sum: 1+2=", "3"), ("a b c " * 100, " cut on the left"),
-    ("a b c " * 100, "cut"), ("q", "w " * 40), (QUESTION, " a tree and a flower"), (QUESTION, " a tree"), ("a b", "c d " * 200),
-]  # fmt: skip
-GREEDY: list[tuple[str, dict[str, Any]]] = [
-    (QUESTION, {"until": ["\n"], "max_gen_toks": 24, "do_sample": False}),
-    (QUESTION, {"until": ["e"], "max_gen_toks": 24}),
-    ("copy: abc=", {"until": ["\n\n", "the"], "max_new_tokens": 16, "temperature": 0.0}),
-    ("a b c " * 100, {"until": ["zzz"], "max_gen_toks": 32}),
-    (QUESTION, {"until": [""], "max_gen_toks": 24}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "max_length": 60}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "repetition_penalty": 1.5}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "no_repeat_ngram_size": 2}),
-    (QUESTION, {"until": ["a"], "max_gen_toks": 24, "min_new_tokens": 5, "suppress_tokens": [40, 41, 300]}),
-]  # fmt: skip
 # How a graph may be exported, and what it then bears of a past: several tokens, rows of them, gaps in it.
 EXPORTS: dict[str, tuple[dict[str, Any], tuple[bool, bool, bool]]] = {
     "cached": ({}, (True, True, True)),
@@ -81,32 +64,10 @@ def exact(request: pytest.FixtureRequest, folder: Path, tmp_path_factory: pytest
     place = tmp_path_factory.mktemp("onnx")
     onnx_of(folder, place, **export)
     engine = loaded("onnx", place)
-    own = engine._bears  # type: ignore[attr-defined]
+    own = engine._answering.bears  # type: ignore[attr-defined]
     assert (own.past, own.rows, own.gaps) == bears
     yield engine
     engine.close()
-
-
-def scored(pairs: Sequence[tuple[str, str]]) -> list[EngineRequest]:
-    """Requests for likelihoods."""
-    return [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(pairs)]
-
-
-def texts(told: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> list[EngineRequest]:
-    """Requests for texts."""
-    return [EngineRequest(n, "generate_until", context, generation=told, **more) for n, (context, told) in enumerate(told)]
-
-
-def alike(found: EngineAnswer, wanted: EngineAnswer, *, tolerance: float, greedy: bool = True) -> None:
-    """All is equal but likelihoods, which are close; `greedy`: also which tokens are the likeliest."""
-    assert (found.loglikelihood is None) == (wanted.loglikelihood is None)
-    if wanted.loglikelihood is not None:
-        assert found.loglikelihood == pytest.approx(wanted.loglikelihood, rel=tolerance, abs=tolerance)
-    if wanted.token_logprobs is not None:
-        own, its = (np.frombuffer(one.token_logprobs or b"", "<f4") for one in (found, wanted))
-        assert own == pytest.approx(its, rel=tolerance, abs=tolerance)
-    rest = {"loglikelihood": None, "token_logprobs": None} | ({} if greedy else {"is_greedy": None})
-    assert replace(found, **rest) == replace(wanted, **rest)  # type: ignore[arg-type]
 
 
 def test_the_bounds_are_those_of_the_page() -> None:
@@ -188,7 +149,7 @@ def test_one_bad_request_is_named_and_the_model_serves_on(exact: Engine) -> None
 def test_what_torch_exports_is_read(folder: Path, reference: Engine, tmp_path: Path) -> None:
     """transformers' own code as a graph, as people export it."""
     engine = loaded("onnx", exported(folder, tmp_path))
-    assert engine._bears == Bears(True, True, True)  # type: ignore[attr-defined]
+    assert engine._answering.bears == Bears(True, True, True)  # type: ignore[attr-defined]
     for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
         alike(found, wanted, tolerance=TOLERANCES["float32"])
     assert ours(engine, texts(GREEDY)) == ours(reference, texts(GREEDY))
@@ -236,7 +197,7 @@ def test_weights_of_8_bits_are_close(folder: Path, reference: Engine, tmp_path: 
     assert (told.used.dtype, told.used.quantisation) == ("float32", "int8")
     for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
         alike(found, wanted, tolerance=TOLERANCES["int8"], greedy=False)
-    own = engine._bears  # type: ignore[attr-defined]
+    own = engine._answering.bears  # type: ignore[attr-defined]
     assert (own.past, own.rows, own.gaps) == (True, True, True)
     assert all(answer.output for answer in ours(engine, texts(GREEDY[:1])))
     engine.close()
@@ -324,7 +285,7 @@ def test_what_a_graph_does_not_bear_is_done_otherwise(
     folder: Path, reference: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bears: Bears
 ) -> None:
     """With the same answers, in fewer rows or in more steps."""
-    monkeypatch.setattr("gpu_agent.engines.onnx.engine.tried", lambda *_, **__: bears)
+    monkeypatch.setattr("gpu_agent.engines.graphs.answering.tried", lambda *_, **__: bears)
     engine = loaded("onnx", onnx_of(folder, tmp_path))
     for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
         alike(found, wanted, tolerance=TOLERANCES["float32"])

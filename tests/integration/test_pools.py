@@ -17,6 +17,7 @@ from infra.kafka import Log
 from infra.pools import alone, pool
 from infra.settings import Settings
 from streams.errors import Invalid
+from tests.flow import PATIENCE_S, until
 
 pytestmark = pytest.mark.integration
 PARENT = """
@@ -42,7 +43,7 @@ def test_a_killed_parent_leaves_no_worker_behind(tmp_path: object) -> None:
         assert workers
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    give_up = time.monotonic() + 20
+    give_up = time.monotonic() + PATIENCE_S
     while any(psutil.pid_exists(pid) for pid in workers):
         assert time.monotonic() < give_up, "a worker outlives its parent"
         time.sleep(0.05)
@@ -66,10 +67,10 @@ def test_a_process_that_wants_too_much_memory_is_refused_it_and_goes_on() -> Non
         assert workers.submit(text_of, 10**6).result() == 10**6
 
 
-def wait_for_children(count: int) -> None:
-    """Until this process has so many."""
-    while len(psutil.Process().children(recursive=True)) < count:
-        time.sleep(0.05)
+def begun(file: Path) -> None:
+    """Says that it is at work, and is for long."""
+    file.touch()
+    time.sleep(600)
 
 
 def test_what_is_built_when_a_planner_stops_holds_it_up_no_longer(tmp_path: Path) -> None:
@@ -77,8 +78,9 @@ def test_what_is_built_when_a_planner_stops_holds_it_up_no_longer(tmp_path: Path
 
     async def act() -> None:
         building = Building(Log(Settings(home=tmp_path), client_id="test"), processes=1, limit_s=600.0)
-        works = [asyncio.create_task(building.run(asleep, 600.0)), asyncio.create_task(alone(functools.partial(asleep, 600.0)))]
-        await asyncio.to_thread(wait_for_children, 3)  # a worker each, and what watches their memory
+        files = [tmp_path / "building", tmp_path / "alone"]
+        works = [asyncio.create_task(building.run(begun, files[0])), asyncio.create_task(alone(functools.partial(begun, files[1])))]
+        await asyncio.to_thread(until, lambda: all(file.exists() for file in files))
         building.close()
         for work in works:
             work.cancel()

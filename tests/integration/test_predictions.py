@@ -68,6 +68,31 @@ def test_the_command_line_reads_a_model_or_is_told_its_size(flow: Settings, tmp_
     assert "no data sheet of 'abacus' is here" in assay(flow, "predict", "--model", "x", "--parameters", "1B", "--on", "abacus").stderr
 
 
+def test_a_predicted_score_is_an_event_and_says_nothing_of_what_nobody_scored(flow: Settings) -> None:
+    """By the API, the client, the page and the command line; the same question is the same prediction."""
+    asked = {"model": "some-1B", "parameters": 10**9, "tasks": ["nobody_asked_this"], "known": {"hellaswag": 0.5}, "by": "ada"}
+    told = post(f"{flow.api}/v1/score-predictions", json=asked).raise_for_status().json()
+    assert (told["family"], told["known"], told["scores"], told["measured"]) == ("some", {"hellaswag": 0.5}, [], [])
+    assert told["unpredicted"] == [{"task": "nobody_asked_this", "why": "nobody whose size is known has been scored on it"}]
+    assert post(f"{flow.api}/v1/score-predictions", json=asked).json()["prediction_id"] == told["prediction_id"]
+    page = get(f"{flow.api}/predict/scores?id={told['prediction_id']}").text
+    assert "Predicted, not measured: some-1B" in page and "nobody whose size is known" in page
+    until(
+        flow.api, "/v1/score-predictions", holds=lambda page: told["prediction_id"] in [one["prediction_id"] for one in page["predictions"]]
+    )
+    with Client(flow.api) as client:
+        assert client.predict_scores(**asked).prediction_id == told["prediction_id"]
+        assert client.score_prediction(told["prediction_id"]).family == "some"
+        assert told["prediction_id"] in [one.prediction_id for one in client.score_predictions()]
+    line = ("predict-scores", "--model", "some-1B", "--parameters", "1B", "--task", "nobody_asked_this", "--known", "hellaswag=50 %")
+    assert document(assay(flow, *line, "--by", "ada", "--json"))["prediction_id"] == told["prediction_id"]
+    assert "predicted, not measured: some-1B" in assay(flow, "score-predictions", told["prediction_id"]).stdout
+    assert told["prediction_id"] in assay(flow, "score-predictions").stdout
+    assert "write a task and its score, as hellaswag=0.54" in assay(flow, *line[:7], "--known", "hellaswag").stderr
+    refused = post(f"{flow.api}/v1/score-predictions", json=asked | {"known": {"hellaswag": 54}})
+    assert refused.status_code == 422 and "known.hellaswag" in refused.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("changed", "field"), [({"in_flight": 0}, "in_flight"), ({"parameters": -1}, "parameters"), ({"colour": 1}, "colour")]
 )

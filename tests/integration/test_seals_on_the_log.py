@@ -123,6 +123,22 @@ def test_a_sealed_run_is_one_file_that_proves_itself(flow: Settings, run: str, f
     assert "which is not the key given" in assay_verify.verify(file, bytes(32)).reasons[0]
 
 
+def test_a_sealed_runs_results_are_written_as_others_read_them(flow: Settings, run: str, tmp_path: Path) -> None:
+    """Each form has the value that the API tells; a row stands for each sample."""
+    (score,) = [one for one in get(f"{flow.api}/v1/runs/{run}").json()["scores"] if one["task"]]
+    for form in ("in-toto", "model-index"):
+        assert assay(flow, "export", run, str(tmp_path / form), "--form", form).returncode == 0
+    claims = json.loads((tmp_path / "in-toto").read_text())["predicate"]["claims"]
+    assert float(claims[0]["value"]) == score["value"] and claims[0]["metric"] == f"{score['task']}/{score['metric']}"
+    assert f"value: {score['value']}" in (tmp_path / "model-index").read_text()
+    told = document(assay(flow, "export", run, str(tmp_path / "records"), "--form", "every-eval-ever", "--json"))
+    whole, rows = map(Path, told["files"])
+    assert json.loads(whole.read_text())["evaluation_results"][0]["score_details"]["score"] == score["value"]
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert len(lines) == score["samples"] == 6 and all(line["input"]["raw"] and line["output"]["raw"] for line in lines)
+    assert sum(line["evaluation"]["score"] for line in lines) / 6 == pytest.approx(score["value"])
+
+
 def test_what_comes_after_the_seal_is_quarantined_and_a_repeat_is_not(flow: Settings, run: str, file: Path) -> None:
     """Told as an event, in a table, in the API and on the page; the seal holds."""
 

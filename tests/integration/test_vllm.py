@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Loaded, Thinking, engine_named
-from gpu_agent.runner import Engines
+from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Thinking, engine_named
 from infra.models import inspect
-from infra.settings import Settings
-from schemas.requests import EngineChoice, ModelRef, Workload
+from schemas.requests import ModelRef, Workload
 from streams.errors import Permanent
+from tests.engine_cases import Child
 from tests.models import adapter_of, overflowing, tiny_llama
 
 # What transformers and torch warn of is not ours to mend.
@@ -31,31 +30,6 @@ PAIRS = [
     ("", " alone"), ("", "x"), ("ünïcödé — ok", " schön 🌱"), ("one", "\n\n"), ("<s>sum: 1+2=", "3"), ("a b c " * 100, " cut on the left"),
     ("a b c " * 100, "cut"), ("q", "w " * 40), (QUESTION, " a tree and a flower"), (QUESTION, " a tree"), ("a b", "c d " * 200),
 ]  # fmt: skip
-
-
-class Child:
-    """The engine in its child process, as the agent has it."""
-
-    def __init__(self, runner: asyncio.Runner) -> None:
-        self._runner = runner
-        self.engines = Engines("cpu", home=Settings().home)
-
-    def load(self, model: Path, **options: str) -> Loaded:
-        """Loads a model, unless it is there already."""
-        found: Loaded = self.run(self.engines.load(ModelRef(uri=str(model)), EngineChoice(name="vllm", options=options)))[0]
-        return found
-
-    def answer(self, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
-        """The answers, in the order of their requests."""
-
-        async def whole() -> list[EngineAnswer]:
-            return [one async for one in self.engines.answer(requests) if isinstance(one, EngineAnswer)]
-
-        return sorted(self.run(whole()), key=lambda answer: answer.index)
-
-    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
-        """What comes of a call of the process's."""
-        return self._runner.run(call)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +51,7 @@ def reference(folder: Path) -> Iterator[Engine]:
 def child() -> Iterator[Child]:
     """The vLLM engine's process."""
     with asyncio.Runner() as runner:
-        found = Child(runner)
+        found = Child(runner, "vllm")
         yield found
         runner.run(found.engines.close())
 

@@ -452,16 +452,26 @@ def seen(sha: str, **told: Any) -> EnvironmentSeen:
 
 def test_each_fact_of_where_they_ran_that_differs_is_told() -> None:
     """Engine, packages, driver, flags of the processor; what is the same is not."""
-    machines = {"e": seen("e"), "f": seen("f", packages={"torch": "2.2"}, cpu_flags=("avx", "avx512f"), driver="555", cores=4)}
+    machines = {
+        "e": seen("e"),
+        "f": seen("f", packages={"torch": "2.2"}, cpu_flags=("avx", "avx512f"), driver="555", cores=4, firmware={"microcode": "0xb"}),
+    }
     other = settled(A, environments=("f",), engine=EngineUsed(name="echo", version="2", dtype="float32"))
     told = {one.what: (one.run, one.audit) for one in surroundings.environment(settled(R), other, machines)}
     assert told == {
         "engine version": ("1", "2"), "package torch": ("2.1", "2.2"), "cpu flags": (None, "avx512f"), "driver": (None, "555"),
-        "cores": ("2", "4"),
+        "cores": ("2", "4"), "firmware microcode": (None, "0xb"),
     }  # fmt: skip
     assert list(surroundings.environment(settled(R), settled(A), machines)) == []
     (unknown,) = surroundings.environment(settled(R, environments=()), settled(A), machines)
     assert (unknown.what, unknown.run, unknown.audit) == ("machine", None, "known")
+
+
+def test_packages_that_one_side_alone_has_are_told_in_one_line() -> None:
+    """Two that both have are compared one by one."""
+    machines = {"e": seen("e"), "f": seen("f", packages={"torch": "2.1", "numpy": "2", "scipy": "1"}, package_sums={"numpy": "a" * 64})}
+    (one,) = surroundings.environment(settled(R), settled(A, environments=("f",)), machines)
+    assert (one.what, one.run, one.audit) == ("packages that the other lacks", None, "numpy 2, scipy 1")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_the_manual_is_what_the_commands_say() -> None:
     """And names each of them."""
     told = WRITTEN.read_text()
     assert told == manual()
-    names = [command.__name__ for commands in COMMANDS.values() for command in commands]
+    names = [command.__name__.replace("_", "-") for commands in COMMANDS.values() for command in commands]
     names += [f"{bare.__name__.replace('_', '-')} {name}" for groups in GROUPS.values() for bare, named in groups for name in named]
     assert [name for name in names if f"\n## assay {name}\n" not in told] == []
 

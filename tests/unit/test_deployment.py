@@ -12,7 +12,7 @@ import yaml
 from pydantic import SecretStr
 
 from infra.embedded.broker import properties
-from infra.embedded.processes import SECRETS, STORES, endpoint, environment, stack
+from infra.embedded.processes import SECRETS, STORES, TEXTS, endpoint, environment, stack
 from infra.probe import readiness
 from infra.settings import Settings
 from tests.dockerfile import ROOT, base_image, command, lineage, stages
@@ -127,6 +127,10 @@ def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     for secret in ("ASSAY_SESSION_SECRET", "ASSAY_OIDC_CLIENT_SECRET"):
         told = {name: environment(process, others).get(secret) for name, process in PROCESSES.items()}
         assert told == {name: "secret" if name == "query_api" else None for name in PROCESSES}
+    wrapping = Settings.model_validate({"master_key": "secret"})
+    reading = {name for name, process in PROCESSES.items() if environment(process, wrapping).get("ASSAY_MASTER_KEY") == "secret"}
+    assert reading == {name for name in PROCESSES if name in TEXTS}
+    assert {process_of(name) for name in OURS if "ASSAY_MASTER_KEY" in SERVICES[name]["environment"]} == reading
     told = {name: environment(process, Settings.model_validate({"clickhouse_password": "s"})).get("ASSAY_CLICKHOUSE_PASSWORD")
             for name, process in PROCESSES.items()}  # fmt: skip
     assert told == {name: "s" if name in ("agents.project", "query_api") else None for name in PROCESSES}

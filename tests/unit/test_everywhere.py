@@ -34,7 +34,7 @@ class Counting:
 
         def write() -> bytes:
             self.begun.set()
-            assert self.go_on.wait(30)
+            assert self.go_on.wait(300)
             return str(count).encode()
 
         return write
@@ -58,7 +58,7 @@ def test_a_snapshot_that_was_cut_off_is_written_at_the_end(tmp_path: Path) -> No
         everywhere = Everywhere(log, settings, worker="p", fold=fold)
         await everywhere._take(record)
         keeping = asyncio.create_task(everywhere.save())
-        assert await asyncio.to_thread(fold.begun.wait, 30)
+        assert await asyncio.to_thread(fold.begun.wait, 300)
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         fold.go_on.set()

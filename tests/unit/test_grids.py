@@ -9,7 +9,10 @@ from query_api.drawing.grids import HEATS, maps
 from streams.errors import Invalid
 
 ONE: dict[str, Any] = {
+    "batch": None,
     "concurrency": None,
+    "requests": None,
+    "duration": None,
     "input_tokens": "64",
     "output_tokens": "32",
     "sweep": False,
@@ -38,9 +41,21 @@ def test_several_values_are_every_way_to_take_one_of_each() -> None:
     assert lengths(cells_of(ONE | {"output_tokens": "2,3"})) == [("concurrent", 1, 64, 2), ("concurrent", 1, 64, 3)]
 
 
+def test_a_batch_is_as_many_in_flight_as_there_are() -> None:
+    """Several are a grid, with lengths too."""
+    found = cells_of(ONE | {"batch": "8,64", "output_tokens": "2,3"})
+    assert [(one["profile"], one["concurrency"], one["requests"], one["output_tokens"]) for one in found] == [
+        ("concurrent", 8, 8, 2), ("concurrent", 8, 8, 3), ("concurrent", 64, 64, 2), ("concurrent", 64, 64, 3)
+    ]  # fmt: skip
+    assert [(one["profile"], one["requests"]) for one in cells_of(ONE | {"batch": "5"})] == [("concurrent", 5)]
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
+        ({"batch": "8", "requests": 9}, "leave out --requests"),
+        ({"batch": "8", "sweep": True}, "leave out --sweep"),
+        ({"batch": "x"}, "--batch x: give a whole number"),
         ({"concurrency": "1,x"}, r"--concurrency 1,x: give a whole number, or several as 1,4,16"),
         ({"input_tokens": ""}, r"--input-tokens : give a whole number"),
         ({"concurrency": "1,2", "sweep": True}, "leave the other one out"),

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +20,7 @@ from infra.hub import index
 from infra.hub.bringing import bring
 from infra.hub.brought import Brought
 from infra.hub.cache import Cache, Lease
+from infra.hub.sharing import sharing
 from infra.models import locate
 from infra.settings import Settings
 from query_api.cli.main import assembled
@@ -25,7 +28,7 @@ from schemas.event import Producer
 from schemas.requests import EvaluationRequested, Generation, ModelRef, TaskChoice
 from streams import licences
 from streams.errors import AssayError, Invalid, NotFound, Unavailable
-from streams.hub_names import named
+from streams.hub_names import Named, named
 from tests.hub_server import Hub, repository, serving
 from tests.models import causal
 from tests.runs import run_named
@@ -264,7 +267,7 @@ def test_pull_says_what_it_brought(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
     told = CliRunner().invoke(assembled(), ["pull", "org/toy@main", "--json"])
     assert json.loads(told.stdout) == {
         "model": "org/toy", "folder": str(locate(ModelRef(uri="org/toy", revision="main"))), "licence": "apache-2.0", "commit": commit,
-        "hub": hub.url, "fetched_bytes": sum(len(FILES[name]) for name in TAKEN),
+        "hub": hub.url, "fetched_bytes": sum(len(FILES[name]) for name in TAKEN), "peer_bytes": 0,
     }  # fmt: skip
     said = " ".join(CliRunner().invoke(assembled(), ["pull", "org/toy@main"]).stdout.split())
     assert f"org/toy is here, pinned to commit {commit} (apache-2.0): assay submit --model org/toy@main …" in said
@@ -402,3 +405,55 @@ def test_huggingface_hub_takes_the_server_for_a_hub(hub: Hub, tmp_path: Path) ->
 
     folder = Path(snapshot_download("org/toy", endpoint=hub.url, cache_dir=tmp_path / "theirs", token=False))
     assert hashlib.sha256((folder / "model.safetensors").read_bytes()).digest() == hashlib.sha256(WEIGHTS).digest()
+
+
+@contextmanager
+def given(home: Path) -> Iterator[str]:
+    """The address at which the cache of a home is given to others."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with sharing(Settings(home=home, share_models=f"127.0.0.1:{port}")):
+        yield f"http://127.0.0.1:{port}"
+
+
+def test_what_another_agent_has_is_not_fetched_from_the_hub(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how much that saved; from a peer that is away, or has nothing, nothing comes, and the hub is asked."""
+    got()
+    sizes, before = sum(len(FILES[name]) for name in TAKEN), len(hub.fetched)
+    with given(Settings().home) as address:
+        monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "other"))
+        monkeypatch.setenv("ASSAY_PEERS", f"http://127.0.0.1:9, {address}")
+        brought = got()
+    assert brought.origin is not None and (brought.origin.fetched_bytes, brought.origin.peer_bytes) == (sizes, sizes)
+    assert len(hub.fetched) == before
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "third"))
+    alone = got()
+    assert alone.origin is not None and alone.origin.peer_bytes == 0 and len(hub.fetched) > before
+
+
+def test_a_file_goes_on_at_a_peer_and_a_wrong_one_is_not_kept(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier try got counts; what has another hash than the hub says is fetched from the hub."""
+    folder = got().folder
+    assert folder is not None
+    with given(Settings().home) as address:
+        monkeypatch.setenv("ASSAY_PEERS", address)
+        monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "other"))
+        cut = Cache(Settings()).place(Named("org/toy"), commit_of(hub)).folder
+        cut.mkdir(parents=True)
+        (cut / "model.safetensors.part").write_bytes(WEIGHTS[:100])
+        part = got().origin
+        assert part is not None and part.peer_bytes == sum(len(FILES[name]) for name in TAKEN) - 100
+        (folder / "model.safetensors").write_bytes(b"x" * len(WEIGHTS))
+        monkeypatch.setenv("ASSAY_HOME", str(tmp_path / "third"))
+        third = got()
+    assert third.origin is not None and third.origin.peer_bytes == sum(len(FILES[name]) for name in TAKEN) - len(WEIGHTS)
+    assert third.folder is not None and (third.folder / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_what_is_gated_is_given_to_nobody(gated: Hub) -> None:
+    """Whoever asks by its hash; nor is anything else that lies there."""
+    got("org/gated", credential="mine")
+    hash_ = hashlib.sha256(WEIGHTS).hexdigest()
+    with given(Settings().home) as address:
+        for path in (f"/files/{hash_}", "/files/../../credentials/mine", "/files/", "/"):
+            assert httpx.get(f"{address}{path}").status_code == 404

@@ -32,6 +32,7 @@ from tests.unit.test_results import planned
 from tests.unit.test_shards import settled
 
 HANG_S: Final = 0.5
+PATIENCE_S: Final = 60.0  # of a life in pytest's own process, which must not end where the machine stands still
 CULPRIT: Final = 1  # of three records in a partition
 Life = Callable[[Log, Settings], Coroutine[Any, Any, None]]
 
@@ -146,7 +147,7 @@ def test_a_record_over_whose_fold_a_process_hangs_is_passed_by_the_third_start(l
         name = f"dispatch-{settings.pool}" if life is dispatcher else "seal" if life is sealer else "w"
         assert Stumbles(settings, worker=name).hangs(f"taken {culprit.topic}/{culprit.partition}/{culprit.offset}") == starts * SURE
     memory = written(life)
-    asyncio.run(life(cast("Log", memory), settings))
+    asyncio.run(life(cast("Log", memory), settings.model_copy(update={"hang_s": PATIENCE_S})))
     letters = [one.event for (topic, _), each in memory.records.items() if topic == DEAD_LETTERS.name for one in each]
     assert [(Place(one.topic, one.partition, one.offset), one.message) for one in letters if isinstance(one, DeadLettered)] == [
         (culprit, PASSED)

@@ -181,7 +181,8 @@ def test_a_run_over_whose_jobs_dispatchers_hang_fails_by_the_third_start(tmp_pat
         assert Stumbles(settings, worker="dispatch-default").hangs(f"attended {BROKEN}") == starts * SURE
     monkeypatch.setattr("streams.queue.deciding.final_error", hanging)
     monkeypatch.setattr("agents.dispatch.moment", later)
-    said = asyncio.run(decided(settings))
+    # In pytest's own process, which must not end where the machine stands still.
+    said = asyncio.run(decided(settings.model_copy(update={"hang_s": 60.0})))
     (failed,) = (one for one in said if isinstance(one, RunChanged) and one.state == "failed")
     assert (failed.run_id, failed.reason_code) == (BROKEN, "cannot-dispatch")
     assert "the processor hung, died or was killed over it again and again" in (failed.message or "")

@@ -207,7 +207,7 @@ def test_a_cursor_beyond_the_logs_end_is_told_so_and_goes_on_from_there() -> Non
         listening = asyncio.create_task(heard(live, wish, cursor=beyond, at_most=3))
         await asyncio.sleep(0.01)
         log.write(changed(RUNS, ONE_RUN, number=2))
-        stand, reset, event = await asyncio.wait_for(listening, 5)
+        stand, reset, event = await asyncio.wait_for(listening, 300)
         assert [kind for kind, *_ in (stand, reset, event)] == ["cursor", "reset", "RunChanged"]
         assert position_of(stand[1], topics=BY_NAME).next == {place: 1} and event[2]["occurred_us"] == 2
         task.cancel()

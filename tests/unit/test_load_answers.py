@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_agent.workloads.answers import apportioned, arrivals, read_answer
-from gpu_agent.workloads.asking import place_of, prompt_of, request_of
+from gpu_agent.workloads.asking import place_of, request_of
 from gpu_agent.workloads.http1 import Malformed, Response
 from gpu_agent.workloads.schedule import Planned
+from gpu_agent.workloads.wording import prompt_of
 from schemas.requests import Workload
 from streams.errors import Invalid
 from tests.delays.behaviour import behaviour, parts

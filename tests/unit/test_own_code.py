@@ -93,25 +93,25 @@ def test_a_pools_process_hands_a_reason_to_who_waits() -> None:
     assert asyncio.run(act()) == "its own code raised SystemExit: bye"
 
 
+@pytest.mark.usefixtures("patient")
 def test_who_takes_the_end_of_its_time_for_an_error_of_its_own_is_told_again() -> None:
     """As a bare `except` does; what is around has its own time, and no alarm is left behind."""
 
     def deaf() -> None:
         try:
-            time.sleep(9)
+            time.sleep(3600)
         except:  # noqa: E722  # as others write it
-            time.sleep(9)
+            time.sleep(3600)
 
-    began, before = time.monotonic(), signal.getsignal(signal.SIGALRM)
+    before = signal.getsignal(signal.SIGALRM)
     with pytest.raises(Overdue), within(0.1):
         deaf()
     with pytest.raises(Overdue, match="filling a template"), rendering(0.1):
         deaf()
-    with pytest.raises(Overdue, match=r"^$"), within(0.3), rendering(5.0):
+    with pytest.raises(Overdue, match=r"^$"), within(0.3), rendering(600.0):
         deaf()
-    with within(5.0):
+    with within(600.0):
         with pytest.raises(Overdue), rendering(0.1):
             deaf()
-        assert 3 < signal.getitimer(signal.ITIMER_REAL)[0] < 5
-    assert time.monotonic() - began < 5
+        assert 300 < signal.getitimer(signal.ITIMER_REAL)[0] < 600
     assert signal.getitimer(signal.ITIMER_REAL)[1] == 0 and signal.getsignal(signal.SIGALRM) is before

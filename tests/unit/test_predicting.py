@@ -1,5 +1,6 @@
 """Predictions: the roofline by hand, what is learned of a planted world, intervals that hold on what was left out, and abstentions."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -10,9 +11,12 @@ from benchmarks.planted_speeds import speeds
 from schemas.event import Producer
 from schemas.predictions import PredictedFigure, PredictionMade
 from streams.errors import Invalid
+from streams.external.reading import figures_of
 from streams.predicting.conformal import LEVEL, half_width
 from streams.predicting.evidence import Size, digest_of, machine_named, rows_of
 from streams.predicting.machines import Machine, machine_of, sheet_of
+from streams.predicting.others import Published
+from streams.predicting.others import rows_of as rows_of_others
 from streams.predicting.physics import RUNTIME_BYTES, reached
 from streams.predicting.predicting import Abstained, Predicted, Predictor
 from streams.predicting.record import came_of, kept_of
@@ -21,6 +25,7 @@ from streams.predicting.subjects import FIGURES, Load, Model, Row, Subject
 from streams.predicting.words import WORDS
 from tests.measured import environment, evidence, load, run
 from tests.runs import run_named
+from tests.unit.test_external import INFERENCE_X
 
 MACHINE = Machine("one", bytes_per_s=1e12, flop_per_s=1e14, watts=100, memory_bytes=8e10)
 MODEL = Model("m", parameters=1e10, weights_bytes=2e10, kv_bytes_per_token=1e5)
@@ -115,13 +120,29 @@ def test_intervals_hold_on_what_was_left_out(left_out: str) -> None:
 def test_trees_are_taken_where_they_are_better_and_only_then() -> None:
     """Where nothing is left to learn the median is taken, or the roofline itself."""
     world = speeds(0, models=14, machines=4)
-    assert fitted(world.rows, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline and gradient boosting"
+    stepped = [
+        replace(row, figures={name: value * (1 + row.subject.load.in_flight / 8) for name, value in reached(row.subject).items()})
+        for row in world.rows
+    ]
+    assert fitted(stepped, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline and gradient boosting"
     exact = [replace(row, figures=dict(reached(row.subject))) for row in world.rows]
     assert fitted(exact, "itl_p50_s", lambda row: row.subject.model.name).method == "roofline"
     twice = [replace(row, figures={name: 2 * value for name, value in row.figures.items()}) for row in exact]
     told = fitted(twice, "itl_p50_s", lambda row: row.subject.model.name)
     assert told.method == "roofline and the median ratio by engine"
     assert math.exp(told.log_of([twice[0].subject])[0]) == pytest.approx(twice[0].figures["itl_p50_s"])
+
+
+def test_a_fixed_cost_is_told_from_a_multiple() -> None:
+    """Half a second a step on top of twice the roofline: of small models it is nearly all. Rates and what is twice as much are no other."""
+    world = speeds(0, models=14, machines=4)
+    for figure, sign in (("itl_p50_s", 1), ("tokens_per_s", -1)):
+        best = [reached(row.subject)[figure] ** sign for row in world.rows]
+        rows = [replace(row, figures={figure: (2 * one + 0.5) ** sign}) for row, one in zip(world.rows, best, strict=True)]
+        told = fitted(rows, figure, lambda row: row.subject.model.name)
+        assert told.method == "roofline and a fixed cost by engine"
+        assert math.exp(told.log_of([rows[0].subject])[0]) == pytest.approx(rows[0].figures[figure])
+        assert np.abs(told.errors).max() < 1e-6
 
 
 def test_the_half_of_an_interval_is_an_error_that_enough_groups_keep() -> None:
@@ -155,6 +176,54 @@ def test_far_from_what_was_measured_nothing_is_said() -> None:
         ["it was measured on 3 models, and an interval for another needs 4"] * len(FIGURES)
     )
     assert {one.why for one in Predictor([]).predict(known) if isinstance(one, Abstained)} == {"nobody has measured that figure yet"}
+
+
+def others(model: str, conc: int, **told: object) -> list[Published]:
+    """A configuration of InferenceX's, of 8 H200: its figures as they are imported."""
+    (row,) = INFERENCE_X
+    config = row | {"model": model, "conc": conc, "median_itl": 0.02 + conc * 1e-4, "output_tput_per_gpu": 100.0} | told
+    figures = figures_of([config], "inferencex")
+    return [
+        Published(
+            "f" * 64, f"$[{model} {conc}].{one.place.rpartition('.')[2]}", "https://x", one.model, one.metric, one.value,
+            one.hardware, one.engine, json.dumps(dict(one.conditions)),
+        )
+        for one in figures
+    ]  # fmt: skip
+
+
+def test_loads_that_others_published_are_read_where_they_name_enough() -> None:
+    """The model's size by its name, the hardware, the load; of experts, of unknown devices and precisions, and of no load nothing is."""
+    (row,) = rows_of_others(others("org/big-70B", 64))
+    machine = machine_of("8 × h200", devices={"h200": 8}, cores=0)
+    assert machine and row.subject == Subject(Model("org/big-70B (fp8)", 70e9, 70e9, 0.0), "vllm", machine, Load(64, 1024, 8192))
+    assert row.figures == pytest.approx({"ttft_p50_s": 0.31, "itl_p50_s": 0.0264, "tokens_per_s": 800.0})
+    assert row.source == "https://x"
+    for model, told in (
+        ("org/big", {}),
+        ("org/big-8x7B", {}),
+        ("b-7B", {"hw": "abacus"}),
+        ("b-7B", {"precision": "q"}),
+        ("b-7B", {"isl": 0}),
+    ):
+        assert rows_of_others(others(model, 64, **told)) == [], (model, told)
+
+
+def test_others_loads_are_learned_from_where_our_own_say_nothing() -> None:
+    """And it is said; where our own are enough they change nothing, and no prediction is held to them."""
+    theirs = rows_of_others([one for size in (7, 8, 13, 32, 70) for conc in (4, 16, 64) for one in others(f"m{size}-{size}B", conc)])
+    asked = replace(theirs[0].subject, model=Model("new-20B", 20e9, 20e9, 0.0))
+    (told,) = Predictor(theirs).predict(asked, ["itl_p50_s"])
+    assert isinstance(told, Predicted)
+    assert told.method.endswith("; 15 of 15 loads are others' results")
+    assert 0.01 < told.low < told.value < told.high < 0.06
+    world = speeds(1, models=12, machines=5)
+    known = world.rows[0].subject
+    assert Predictor([*world.rows, *theirs]).predict(known, ["itl_p50_s"]) == Predictor(world.rows).predict(known, ["itl_p50_s"])
+    far = Predictor(world.rows[:5]).predict(replace(known, engine="gguf"), ["itl_p50_s"])
+    assert Predictor([*world.rows[:5], *theirs]).predict(replace(known, engine="gguf"), ["itl_p50_s"]) == far
+    made = made_of([told], asked, at_us=0)
+    assert came_of(made, [replace(theirs[0], subject=asked, ended_us=5)]) == []
 
 
 def made_of(told: list[Predicted | Abstained], about: Subject, *, at_us: int) -> PredictionMade:

@@ -177,9 +177,9 @@ def hanging(run: RunSettled, *given: Any, **named: Any) -> Any:
     return summaries(run, *given, **named)
 
 
-async def reckoned_anew(home: Path) -> InMemory:
+async def reckoned_anew(home: Path, hang_s: float = 0.5) -> InMemory:
     """The log of an accountant that is assigned a partition of two results."""
-    memory, settings = InMemory(), Settings(home=home, hang_s=0.5)
+    memory, settings = InMemory(), Settings(home=home, hang_s=hang_s)
     for one in (result(), RunSettled.model_validate(result().model_dump(exclude={"event_id"}) | {"run_id": OTHER})):
         memory.write(one, partition=HOME)
     accountant = Accountant(cast("Log", memory), cast("Everywhere[Rates]", Known(rates(FIRST), away=False)))
@@ -197,7 +197,7 @@ def test_a_result_over_which_reckoning_hangs_when_a_price_comes_is_a_dead_letter
     planted = {"agents.cost.summaries": hanging}
     assert [ended(reckoned_anew, tmp_path, planted=planted) for _ in range(2)] == [CRASHED, CRASHED]
     monkeypatch.setattr("agents.cost.summaries", hanging)
-    memory = asyncio.run(reckoned_anew(tmp_path))
+    memory = asyncio.run(reckoned_anew(tmp_path, 60.0))  # in pytest's own process, which must not end where the machine stands still
     assert {one.run_id for one in said(memory)} == {OTHER}
     (letter,) = [one.event for (topic, _), records in memory.records.items() if topic == DEAD_LETTERS.name for one in records]
     assert isinstance(letter, DeadLettered) and letter.reason_code == "cannot-reckon"

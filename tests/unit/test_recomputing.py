@@ -83,7 +83,7 @@ def test_a_failed_run_over_whose_scores_its_settler_hung_has_none_when_they_are_
 
     async def act() -> list[tuple[str, Any]]:
         with Ways.of(Settings(home=tmp_path)) as ways:
-            return [one async for one in recomputed(run, Builds(cast("Log", log)), ways, doubtful=True)]
+            return [one async for one in recomputed(run, Builds(cast("Log", log)), ways, log.vault, doubtful=True)]
 
     monkeypatch.setattr(results, "left_out", left_out)
     ((kind, result),) = asyncio.run(act())

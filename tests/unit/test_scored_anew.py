@@ -264,7 +264,8 @@ def recomputed(world: World) -> list[Event]:
 
     async def act() -> list[Event]:
         with Ways.of(world.settings) as ways:
-            return [event async for _, event in recomputed_of(runs.run(R), world.settling._builds, ways, doubtful=False)]
+            builds = world.settling._builds
+            return [event async for _, event in recomputed_of(runs.run(R), builds, ways, world.log.vault, doubtful=False)]
 
     return asyncio.run(act())
 

@@ -183,7 +183,7 @@ class Slow(Accountant):
         made = super().dumping(state)
 
         def write() -> bytes:
-            assert self.go.wait(30)
+            assert self.go.wait(300)
             self.made += 1
             if self.made == 2:
                 raise KeyError("no bytes")

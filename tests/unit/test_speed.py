@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.jobs import JobChanged
 from schemas.measurements import Clock, LoadClient, RequestTimed, ResourceRead, TokensTimed
 from schemas.results import Figure
-from streams.speed.counters import grown_uj
+from streams.speed.counters import LONGEST_GAP_NS, grown_uj, integrated_uj
 from streams.speed.performance import Speed
 from streams.statistics.order import needed, percentile_interval
 from tests.pool import STAMP
@@ -66,6 +66,18 @@ def closed(places: int, *, count: int, e2e: float) -> list[RequestTimed]:
                 last=(n // places + 1) * e2e + n % places, in_flight=places, loop="closed")
         for n in range(count)
     ]  # fmt: skip
+
+
+def test_a_batch_is_told_from_its_first_sending_to_its_last_token() -> None:
+    """Four sent at once, done after 100, 200, 300 and 400 ms: 4 / 0.4 s, ten tokens each, and no capacity, for its tail is in it."""
+    sent = [request(n, sent=n / 10, first=50 + n, last=100 * (n + 1), in_flight=n + 1, loop="closed") for n in range(4)]
+    told = figures(sent)
+    assert told["requests_per_s"].value == pytest.approx(10.0) and told["output_tokens_per_s"].value == pytest.approx(100.0)
+    assert (told["requests_per_s"].n, told["ttft_mean"].n, told["whole"].value, told["sending"].value) == (4, 4, 400 * MS, 0.3 * MS)
+    assert told["capacity_tokens_per_s"].why_undefined == "it was one batch, and its rates have its tail in them"
+    assert told["little_error_ratio"].value == pytest.approx(0.0, abs=0.01)
+    # An open load that ends before it is steady is none.
+    assert figures([one.model_copy(update={"loop": "open"}) for one in sent])["requests_per_s"].value is None
 
 
 def queue(rate: float, *, count: int, service: float) -> list[RequestTimed]:
@@ -378,3 +390,14 @@ def test_what_a_counter_counted_is_right_or_not_known(before_uj: int, took_ns: i
     assert grown is None or abs(grown - counted_uj) <= 1
     assert grown_uj((5, before_uj), (5, after_uj), range_uj=WRAP_UJ) is None
     assert grown_uj((0, before_uj), (6 * 10**9, after_uj), range_uj=WRAP_UJ) is None
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(2, 5 * 10**9), st.floats(0, 1))
+def test_a_power_is_added_up_alike_for_a_window_and_for_an_attempt(first_uw: int, last_uw: int, took_ns: int, share: float) -> None:
+    """The trapezoid; the parts of a time come to the whole of it, but for what each rounds down."""
+    before, after, cut = (7, first_uw), (7 + took_ns, last_uw), 7 + round(share * took_ns)
+    whole = integrated_uj(before, after)
+    assert whole == (first_uw + last_uw) * took_ns // (2 * 10**9)
+    parts = [integrated_uj(before, after, inside=inside) for inside in ((7, cut), (cut, 7 + took_ns))]
+    assert None not in parts and 0 <= whole - sum(part or 0 for part in parts) <= 1
+    assert integrated_uj((0, 1), (LONGEST_GAP_NS + 1, 1)) is None

@@ -13,7 +13,7 @@ from streams.errors import Invalid
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
-    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think",
+    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch",
 )) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_a_preset_says_what_no_option_says() -> None:
     told = workload_of(quick)
     assert (told["profile"], told["concurrency"], told["duration_s"], quick["repeat"]) == ("concurrent", 8, 30.0, 2)
     assert preset_of(None, OPTIONS) == OPTIONS
-    with pytest.raises(Invalid, match="there are smoke and standard"):
+    with pytest.raises(Invalid, match="there are smoke, standard, mlperf-single-stream"):
         preset_of("fast", OPTIONS)
 
 

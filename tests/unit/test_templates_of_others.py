@@ -57,6 +57,7 @@ def test_a_template_that_wants_too_much_memory_is_refused_it_wherever_it_is_fill
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_time_of_what_is_around_goes_on() -> None:
     """Whichever is over first."""
     with pytest.raises(Overdue) as caught, within(0.3):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_agent.workloads.asking import prompt_of
 from gpu_agent.workloads.schedule import schedule
+from gpu_agent.workloads.wording import prompt_of
 from query_api.cli.request_files import from_file
 from query_api.cli.trace_files import packed
 from schemas.requests import Traced, Workload

@@ -77,6 +77,16 @@ def test_a_client_s_highest_rate_is_found_by_halves(top: float) -> None:
     assert all(above / below <= 1.2 for below, above in itertools.pairwise(LADDER[2:]))
 
 
+@pytest.mark.parametrize(("top", "rows_needed"), [(137.0, 4), (150.0, 5), (120.0, 4)])
+def test_a_later_round_begins_where_the_one_before_ended(top: float, rows_needed: int) -> None:
+    """Near 124 a second: a step up that fails is enough, where the client is as it was."""
+    rows: list[dict[str, float]] = []
+    while (rate := next_rate(rows, (50.0, 200.0), near=124.0)) is not None:
+        rows.append({"rate_per_s": rate, "accurate": rate <= top})
+    assert max(one["rate_per_s"] for one in rows if one["accurate"]) == max(rate for rate in LADDER if rate <= top)
+    assert len(rows) == rows_needed and rows[2]["rate_per_s"] == 124.0
+
+
 def test_rounds_are_told_by_their_median_as_times_of_the_truth() -> None:
     """At the rate that is asked for, of rows that are not void."""
     rows = [row("aiperf", OFFERED, reported("aiperf", more=more), SENT) for more in (1.0, 1.02, 1.1)]

@@ -126,7 +126,7 @@ def test_on_gpus_vllm_takes_what_it_is_given(facts: ModelFacts, folder: Path) ->
 def test_what_vllm_cannot_run_is_refused_at_planning(facts: ModelFacts, folder: Path, tmp_path: Path) -> None:
     """float64, models that do not go on from a text, adapters that it does not serve; of others it is told the rank."""
     model_fitness.check(facts, engine="vllm")
-    with pytest.raises(Invalid, match="vLLM does not compute with dtype float64"):
+    with pytest.raises(Invalid, match="engine vllm does not compute with dtype float64"):
         model_fitness.check(replace(facts, dtype="float64"), engine="vllm")
     with pytest.raises(Invalid, match="and engine vllm runs models of a decoder alone"):
         model_fitness.check(replace(facts, shape=replace(facts.shape, encoder_decoder=True)), engine="vllm")

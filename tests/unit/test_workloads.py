@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gpu_agent.engines.prompts import cut, generation, rolling
-from gpu_agent.workloads.asking import prompt_of
 from gpu_agent.workloads.schedule import next_turn, schedule
+from gpu_agent.workloads.wording import prompt_of
 from schemas.requests import EvaluationRequested, Workload
 from streams.bounds import LEAST_RATE, MOST_LOAD_S
 from streams.errors import Invalid

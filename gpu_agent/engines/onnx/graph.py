@@ -4,83 +4,38 @@ Source: Optimum's exports for text generation (inputs `input_ids`, `attention_ma
 outputs `logits`, `present.N.key` and `.value`; `use_cache_branch` of merged decoders), and ONNX Runtime's Python API, version 1.32.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import onnxruntime
 
 from gpu_agent.engines.failures import is_out_of_memory
+from gpu_agent.engines.graphs.graph import Numbers, Past, Whole, past_of
 from infra.onnx_files import LOGITS, WHOLE, Onnx
 from infra.onnx_graphs import Port
 from streams.errors import Invalid, Temporary
 
-Numbers = np.ndarray[Any, np.dtype[Any]]
-Whole = np.ndarray[Any, np.dtype[np.int64]]
 NUMBER_TYPES: Final = {1: np.float32, 10: np.float16}
 # Neither what it warns of nor what it raises: the latter is told by whoever asked.
 FATAL: Final = 4
 LACKS_MEMORY: Final = ("Failed to allocate memory", "bad allocation", "bad_alloc")
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """Keys and values of the tokens before, by the graph's inputs: each [rows, heads, places, size], in the runtime's own memory.
+class Ours:
+    """ONNX Runtime's memory."""
 
-    `seen` [rows, places] is 0 where a row has no token of its own: what stands there is passed over, and counts for no position.
-    """
+    def hold(self, array: Numbers) -> Any:
+        """As graphs/graph.py has it."""
+        return onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
 
-    values: tuple[Any, ...]
-    seen: Whole
-
-    @property
-    def rows(self) -> int:
-        """How many texts."""
-        return len(self.seen)
-
-    @property
-    def places(self) -> int:
-        """How many places each has."""
-        return int(self.seen.shape[1])
-
-    def arrays(self) -> list[Numbers]:
-        """The keys and values as NumPy's."""
-        return [value.numpy() for value in self.values]
-
-    def of(self, rows: Sequence[int]) -> "Past":
-        """Of these rows alone, in this order; a row may stand there several times. Places that none of them sees are left out."""
-        if list(rows) == list(range(self.rows)):
-            return self
-        seen = self.seen[list(rows)]
-        used = seen.any(axis=0)
-        taken = (array[list(rows)] for array in self.arrays())
-        return past_of([array if used.all() else array[:, :, used] for array in taken], seen[:, used])
-
-    def first(self, places: int, *, row: int = 0) -> "Past":
-        """The first places of one row."""
-        return past_of([array[row : row + 1, :, :places] for array in self.arrays()], self.seen[row : row + 1, :places])
-
-    def ending(self, lengths: Sequence[int], *, before: int) -> "Past":
-        """The same with no more of each row than so many places behind those before."""
-        own = np.arange(self.places - before) < np.array(lengths)[:, None]
-        return Past(self.values, np.concatenate([self.seen[:, :before], self.seen[:, before:] * own], axis=1))
-
-    def and_rows(self, other: "Past") -> "Past":
-        """Both one below the other; the shorter one has a gap before its beginning."""
-        longest = max(self.places, other.places)
-        parts = [[_widened(array, longest) for array in one.arrays()] for one in (self, other)]
-        seen = [np.pad(one.seen, ((0, 0), (longest - one.places, 0))) for one in (self, other)]
-        return past_of([np.concatenate(both) for both in zip(*parts, strict=True)], np.concatenate(seen))
+    def read(self, value: Any) -> Numbers:
+        """As graphs/graph.py has it."""
+        found: Numbers = value.numpy()
+        return found
 
 
-def past_of(arrays: Sequence[Numbers], seen: Whole) -> Past:
-    """A past of NumPy's arrays."""
-    return Past(tuple(onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array)) for array in arrays), seen)
-
-
-def _widened(array: Numbers, places: int) -> Numbers:
-    return np.pad(array, ((0, 0), (0, 0), (places - array.shape[2], 0), (0, 0)))
+MEMORY: Final = Ours()
 
 
 class Graph:
@@ -129,7 +84,7 @@ class Graph:
             raise
         found = logits.numpy()
         narrow = found.dtype == np.float16
-        return found.astype(np.float32) if narrow else found, Past(tuple(present), seen) if present else None
+        return found.astype(np.float32) if narrow else found, Past(tuple(present), seen, MEMORY) if present else None
 
     def _fed(self, name: str, value: Numbers) -> Any:
         port = self._inputs[name]
@@ -138,7 +93,7 @@ class Graph:
 
     def _empty(self, rows: int) -> Past:
         made = [np.zeros((rows, port.shape[1] or 0, 0, port.shape[3] or 0), NUMBER_TYPES[port.type]) for port in self._past]
-        return past_of(made, np.zeros((rows, 0), np.int64))
+        return past_of(made, np.zeros((rows, 0), np.int64), MEMORY)
 
 
 def provider_of(device: str) -> str:

@@ -248,6 +248,13 @@ class PredictionFilters(TypedDict, total=False):
     """by when"""
 
 
+class ScorePredictionFilters(TypedDict, total=False):
+    """Filters and order of `/v1/score-predictions`; null is as left out."""
+
+    sort: Literal["-made_us", "made_us"] | None
+    """by when"""
+
+
 class DecisionFilters(TypedDict, total=False):
     """Filters and order of `/v1/decisions`; null is as left out."""
 

@@ -110,6 +110,11 @@ def compare(a: str, b: str, *, task: str | None) -> Steps[models.Compared]:
     return steps.document(_get("/v1/compare", {"a": a, "b": b, "task": task}), models.Compared)
 
 
+def compare_loads(a: str, b: str) -> Steps[models.LoadsCompared]:
+    """The loads of two runs."""
+    return steps.document(_get("/v1/compare-loads", {"a": a, "b": b}), models.LoadsCompared)
+
+
 def parity(reference: str, others: Sequence[str], *, margin: float | None) -> Steps[models.ParityTold]:
     """Runs held to a reference."""
     return steps.document(_get("/v1/parity", {"reference": reference, "run": list(others), "margin": margin}), models.ParityTold)
@@ -191,6 +196,21 @@ def prediction(prediction_id: str) -> Steps[models.Prediction]:
 def predictions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.PredictionRow]]:
     """Predictions, the newest first."""
     return _table("/v1/predictions", models.PredictionPage, "predictions", most=most, filters=filters)
+
+
+def predict_scores(asked: Mapping[str, Any]) -> Steps[models.ScorePrediction]:
+    """Predicts scores; the same question to the same measurements is the same prediction."""
+    return steps.document(Ask("POST", "/v1/score-predictions", body=dict(asked)), models.ScorePrediction)
+
+
+def score_prediction(prediction_id: str) -> Steps[models.ScorePrediction]:
+    """A prediction of scores as it was made, and what was measured since."""
+    return steps.document(Ask("GET", f"/v1/score-predictions/{prediction_id}"), models.ScorePrediction)
+
+
+def score_predictions(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Table[models.ScorePredictionRow]]:
+    """Predictions of scores, the newest first."""
+    return _table("/v1/score-predictions", models.ScorePredictionPage, "predictions", most=most, filters=filters)
 
 
 def calculate(assumptions: Mapping[str, Any]) -> Steps[models.Calculation]:

@@ -22,6 +22,7 @@ from assay_client.asked import (
     RecommendationFilters,
     RunFilters,
     SampleFilters,
+    ScorePredictionFilters,
     SuiteFilters,
     SuiteTaskFilters,
     Terms,
@@ -130,6 +131,10 @@ class Client:
         """Two runs on the samples that both have, with intervals: whether the difference is real."""
         return self._do(calls.compare(a, b, task=task))
 
+    def compare_loads(self, a: str, b: str) -> models.LoadsCompared:
+        """The loads of two runs, figure by figure, with intervals. Raises: NotFound, Invalid where one has no load."""
+        return self._do(calls.compare_loads(a, b))
+
     def parity(self, reference: str, *others: str, margin: float | None = None) -> models.ParityTold:
         """What runs of the same weights lose and gain beside a reference. Raises: NotFound, Invalid where they share no data."""
         return self._do(calls.parity(reference, others, margin=margin))
@@ -173,6 +178,18 @@ class Client:
     def predictions(self, *, most: int | None = None, **filters: Unpack[PredictionFilters]) -> Table[models.PredictionRow]:
         """Predictions, the newest first."""
         return self._do(calls.predictions(most=most, filters=filters))
+
+    def predict_scores(self, **asked: Any) -> models.ScorePrediction:
+        """What a model would score: `model`, `parameters`, `tasks`, as /v1/score-predictions takes them. Raises: Invalid."""
+        return self._do(calls.predict_scores(asked))
+
+    def score_prediction(self, prediction_id: str) -> models.ScorePrediction:
+        """A prediction of scores as it was made, and what was measured since. Raises: NotFound."""
+        return self._do(calls.score_prediction(prediction_id))
+
+    def score_predictions(self, *, most: int | None = None, **filters: Unpack[ScorePredictionFilters]) -> Table[models.ScorePredictionRow]:
+        """Predictions of scores, the newest first."""
+        return self._do(calls.score_predictions(most=most, filters=filters))
 
     def calculate(self, assumptions: Mapping[str, Any]) -> models.Calculation:
         """The total cost of ownership, own against rent and hosted, from stated assumptions. Raises: Invalid."""

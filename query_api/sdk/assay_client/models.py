@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel, StringConstraints
+from typing_extensions import TypeAliasType
 
 from assay_client.shape import Shape
 
 
 class Act(Shape):
-    """Something that was done that only some may do: an event of the log, which stays."""
+    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
 
-    act_id: str
-    """the event's id"""
     at_us: int
-    act: Literal["access", "retraction", "cancellation", "price"]
-    by: str
-    """in whose name; empty where the event does not say it, as keys are made where Kafka is reached"""
-    about: str
-    """the member, run or price"""
-    told: str
-    """what was done, or the reason that was given"""
+    kind: str
+    act_id: str
+    said_by: str
+    of: str
+    detail: str
 
 
 class ActPage(Shape):
@@ -527,6 +524,14 @@ class FigureRecord(Shape):
     method: str
 
 
+class Forgotten(Shape):
+    """Who had the texts of a private run forgotten, when and why: nobody reads them any more (docs/privacy.md)."""
+
+    at_us: int
+    by: str
+    reason: str
+
+
 class Generation(Shape):
     """Generation settings that override the task's own. `json` holds lm-eval's `generation_kwargs` as JSON."""
 
@@ -816,6 +821,16 @@ class Level(Shape):
     ratio: float
 
 
+class LoadFigure(Shape):
+    """A run's own figure, with its 95 % interval where it has one; `method` names what made it."""
+
+    run_id: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+
+
 class LoadSender(Shape):
     """Whether the load's sender kept up, and why it did not."""
 
@@ -924,6 +939,8 @@ class Origin(Shape):
     commit: str
     fetched_bytes: int
     """bytes that its first load fetched; 0 where all was in the agent's cache"""
+    peer_bytes: int
+    """those of them that came from other agents' caches, and not from the hub"""
 
 
 class Outcome(Shape):
@@ -1091,6 +1108,28 @@ class PredictedFigure(Shape):
     groups: int
     loads: int
     typical_error_ratio: float
+
+
+class PredictedScore(Shape):
+    """
+    A task's score, a ratio, with the interval that kept the share `level` of what was left out; `baseline` is all models' median.
+
+    `left_out`: among which the model is new, models or families; `groups` of them, with `models` in all, were left out in turn, and
+    `typical_error` and `baseline_error` are the median sizes of errors then. `method` in words.
+    """
+
+    task: str
+    value: float
+    low: float
+    high: float
+    level: float
+    baseline: float
+    typical_error: float
+    baseline_error: float
+    method: str
+    left_out: str
+    groups: int
+    models: int
 
 
 class ModelSha(RootModel[str]):
@@ -1367,6 +1406,22 @@ class Retraction(Shape):
     reason: str
 
 
+class RuleCheck(Shape):
+    """One of MLPerf's rules: whether the load kept it; null where there is nothing to hold it to."""
+
+    rule: str
+    kept: bool | None
+    told: str
+
+
+class Rules(Shape):
+    """A load that follows MLPerf's rules for a scenario, and what it never is (docs/speed.md)."""
+
+    scenario: str
+    note: str
+    checks: list[RuleCheck]
+
+
 class RunRow(Shape):
     """A run, as lists show it."""
 
@@ -1518,6 +1573,87 @@ class Score(Shape):
     """what it would be with twice the documents"""
     half_width_setups: float | None
     """what it would be with twice the set-ups"""
+
+
+class ScoreMeasuredSince(Shape):
+    """A score that was measured after it was predicted, by the run that counts. Errors are predicted less measured."""
+
+    task: str
+    run_id: str
+    measured: float
+    within: bool
+    """the interval has it"""
+    error: float
+    baseline_error: float
+    """the same of the median of all models"""
+
+
+class ModelSha1(RootModel[str]):
+    root: Annotated[str, Field(max_length=64)] = None
+    """the hash of its files, where they are known"""
+
+
+class Family(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)] = None
+    """where the name does not tell it, as smollm2"""
+
+
+class Task(RootModel[str]):
+    root: Annotated[str, Field(max_length=200, min_length=1)]
+
+
+KnownAdditionalProperty = TypeAliasType("KnownAdditionalProperty", Annotated[float, Field(ge=0.0, le=1.0)])
+
+
+class ScorePredictionAsked(Shape):
+    """A model's name and size, and the tasks whose scores are asked. What was measured of it on other tasks is known."""
+
+    model_config = ConfigDict(extra="forbid")
+    model: Annotated[str, Field(max_length=1000, min_length=1)]
+    """what it is called: its family stands in it, before the size"""
+    model_sha: ModelSha1 | None = None
+    """the hash of its files, where they are known"""
+    parameters: Annotated[int, Field(ge=1, le=10000000000000)]
+    family: Family | None = None
+    """where the name does not tell it, as smollm2"""
+    tasks: Annotated[list[Task], Field(max_length=100, min_length=1)]
+    """tasks, or groups of them"""
+    known: Annotated[
+        dict[Annotated[str, StringConstraints(min_length=1, max_length=200)], KnownAdditionalProperty] | None,
+        Field(max_length=100),
+    ] = None
+    """scores of other tasks, from elsewhere"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks"""
+
+
+class ScorePredictionRow(Shape):
+    """A prediction in a list."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    family: str
+    parameters: int
+    tasks: list[str]
+    """those of which something is said"""
+
+
+class ScoreRecord(Shape):
+    """
+    How good predictions of scores have been: of those that were measured since, how many intervals held, with its 95 % interval
+    (Wilson), what was promised, and the median size of errors beside that of the median of all models.
+    """
+
+    n: int
+    within: float
+    low: float
+    high: float
+    promised: float
+    median_error: float
+    median_baseline_error: float
+    method: str
 
 
 class Seal(Shape):
@@ -1944,6 +2080,13 @@ class Unpredicted(Shape):
     why: str
 
 
+class UnpredictedScore(Shape):
+    """A task of which nothing is said, and why."""
+
+    task: str
+    why: str
+
+
 class Unscored(Shape):
     """Why so many samples have no score."""
 
@@ -2250,6 +2393,25 @@ class ExternalPage(Shape):
     """the next page's cursor; null at the end"""
 
 
+class FigureDifference(Shape):
+    """A figure of both loads, and a - b with its 95 % interval, in the figure's unit; null where one of the two has none of its own."""
+
+    metric: str
+    unit: str
+    a: LoadFigure
+    b: LoadFigure
+    value: float
+    """a - b"""
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval (docs/speed.md); null without one"""
+    ratio: float | None
+    """a / b"""
+    ahead: Literal["a", "b"] | None
+    """which is better, where the interval leaves out 0"""
+
+
 class GridCell(Shape):
     """A load of the grid."""
 
@@ -2325,6 +2487,16 @@ class Judgements(Shape):
     agreements: list[Agreement]
     next: str | None
     """the next page's cursor; null at the end"""
+
+
+class LoadsCompared(Shape):
+    """Two loads compared. What changes from one start of a server to the next is in no interval of one run, and so in none of these."""
+
+    a: Side
+    b: Side
+    figures: list[FigureDifference]
+    unlike: list[str]
+    """in what the two were asked for differently, in words"""
 
 
 class Prediction(Shape):
@@ -2584,6 +2756,37 @@ class SavingsTold(Shape):
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScorePrediction(Shape):
+    """What was predicted, of which tasks nothing is said and why, and what was measured since. It is no measurement."""
+
+    prediction_id: str
+    asked_by: str
+    made_us: int
+    model: str
+    model_sha: str | None
+    family: str
+    parameters: int
+    known: dict[str, float]
+    """scores of other tasks that it rests on"""
+    scores: list[PredictedScore]
+    """each with the interval that so great a share (`level`) of what was left out kept"""
+    unpredicted: list[UnpredictedScore]
+    formula_version: str
+    inputs_digest: str
+    input_runs: list[str]
+    """all runs that it was learned from"""
+    measured: list[ScoreMeasuredSince]
+
+
+class ScorePredictionPage(Shape):
+    """Predictions, in the order asked for, and how good all of them have been; null where none was measured since."""
+
+    predictions: list[ScorePredictionRow]
+    record: ScoreRecord | None
+    next: str | None
+    """the next page's cursor; null at the end"""
 
 
 class Sensitivity(Shape):
@@ -2936,6 +3139,8 @@ class Speed(Shape):
     """what the load was held to"""
     sweep: Sweep | None
     """null of a load at one rate"""
+    rules: Rules | None
+    """MLPerf's, where the load follows them; null elsewhere"""
 
 
 class Submission(Shape):
@@ -3097,6 +3302,8 @@ class Run(Shape):
     """null while it is not sealed; `assay verify` proves what it says (docs/trust.md)"""
     retraction: Retraction | None
     """null where it counts"""
+    forgotten: Forgotten | None
+    """null where its texts are in the log still"""
     quarantined: int
     """events that were said of it after its seal, and are no part of it"""
     late: list[LateEvent]

@@ -1,4 +1,4 @@
-"""Texts by an ONNX graph, many at once: each has a row; one that ends makes room for the next. What prompts share is computed once."""
+"""Texts by a graph, many at once: each has a row; one that ends makes room for the next. What prompts share is computed once."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,10 +8,10 @@ import numpy as np
 
 from gpu_agent.engines import overflow
 from gpu_agent.engines.drawing import ALTERING, Dice, Numbers
-from gpu_agent.engines.onnx.bearing import Bears
-from gpu_agent.engines.onnx.graph import Graph
-from gpu_agent.engines.onnx.roots import Room, Roots
-from gpu_agent.engines.onnx.slots import Slots, slots_of
+from gpu_agent.engines.graphs.bearing import Bears
+from gpu_agent.engines.graphs.graph import Graph
+from gpu_agent.engines.graphs.roots import Room, Roots
+from gpu_agent.engines.graphs.slots import Slots, slots_of
 from gpu_agent.engines.own_settings import PLAIN, check_own
 from gpu_agent.engines.stops import Stops
 from gpu_agent.engines.thinking import Thought
@@ -26,7 +26,10 @@ FREE_RATIO: Final = 0.25
 class Texts:
     """Generates with one model; `config` is its own way of generating."""
 
-    def __init__(self, graph: Graph, bears: Bears, tokenizer: Any, config: Any, *, roots: Roots, room: Room, dtype: str) -> None:
+    def __init__(
+        self, graph: Graph, bears: Bears, tokenizer: Any, config: Any, *, engine: str, roots: Roots, room: Room, dtype: str
+    ) -> None:  # fmt: skip
+        self._engine = engine
         self._graph = graph
         self._bears = bears
         self._tokenizer = tokenizer
@@ -46,7 +49,7 @@ class Texts:
         """Each prompt's new tokens, with its number, as they come. Raises: OfAll, Permanent where what is given is no number."""
         together: dict[object, Text[Dice]] = {}
         for number, prompt in enumerate(prompts):
-            check_own(self._config, engine="onnx", samples=prompt.samples)
+            check_own(self._config, engine=self._engine, samples=prompt.samples)
             drawn = prompt.seed if prompt.samples else None
             same = (prompt.tokens, prompt.told.until, prompt.limit, prompt.thinking, json.dumps(prompt.told.rest, sort_keys=True), drawn)
             if same not in together:

@@ -1,4 +1,4 @@
-"""The texts under way in an ONNX graph, a row each: what is kept of them from step to step.
+"""The texts under way in a graph, a row each: what is kept of them from step to step.
 
 Their keys and values stand as they came: a prompt that was shorter than others beside it has a gap behind its end, which is passed over.
 A graph that bears no gaps has texts of one length together; one that keeps nothing reads each text whole for each of its tokens.
@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from gpu_agent.engines.onnx.bearing import Bears
-from gpu_agent.engines.onnx.graph import Graph, Numbers, Past
-from gpu_agent.engines.onnx.roots import Roots, columns, filled
+from gpu_agent.engines.graphs.bearing import Bears
+from gpu_agent.engines.graphs.graph import Graph, Numbers, Past
+from gpu_agent.engines.graphs.roots import Roots, columns, filled
 from gpu_agent.engines.prefix_tree import Tokens
 
 

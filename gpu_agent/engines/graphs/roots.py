@@ -1,4 +1,4 @@
-"""What many sequences begin with, computed once by an ONNX graph; and how much goes through it at once."""
+"""What many sequences begin with, computed once by a graph; and how much goes through it at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from gpu_agent.engines.onnx.bearing import Bears
-from gpu_agent.engines.onnx.graph import Graph, Numbers, Past, Whole
+from gpu_agent.engines.graphs.bearing import Bears
+from gpu_agent.engines.graphs.graph import Graph, Numbers, Past, Whole
 from gpu_agent.engines.prefix_tree import Tokens, shared
 
 # A shared beginning shorter than this is not worth a step of its own.

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from gpu_agent.engines.onnx.graph import Graph, Numbers, Whole, past_of
+from gpu_agent.engines.graphs.graph import Graph, Numbers, Whole, past_of
 from streams.errors import Temporary
 
 TRIED: Final = 8
@@ -70,5 +70,5 @@ def _with_gaps(graph: Graph, tokens: Whole) -> Numbers:
     arrays = [array.copy() for array in past.arrays()]
     for array in arrays:
         array[0, :, 1:4], array[0, :, 0] = array[0, :, :3].copy(), 0
-    gapped = past_of(arrays, np.array([[0, 1, 1, 1, 0], [1] * 5], np.int64))
+    gapped = past_of(arrays, np.array([[0, 1, 1, 1, 0], [1] * 5], np.int64), past.memory)
     return graph.run(np.stack([tokens[0, 3:4], tokens[1, 5:6]]), gapped)[0]

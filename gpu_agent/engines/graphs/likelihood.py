@@ -1,4 +1,4 @@
-"""Log-likelihoods of continuations by an ONNX graph: what sequences share goes through once, and its keys and values to all that follow.
+"""Log-likelihoods of continuations by a graph: what sequences share goes through once, and its keys and values to all that follow.
 
 Sequences are a tree. What follows one and the same past goes through together, in rows that are filled up behind their ends: what stands
 behind a token changes nothing of it, so that no mask is needed, which not every graph bears.
@@ -13,9 +13,9 @@ from typing import Final
 import numpy as np
 
 from gpu_agent.engines import overflow
-from gpu_agent.engines.onnx.bearing import Bears
-from gpu_agent.engines.onnx.graph import Graph, Numbers, Past
-from gpu_agent.engines.onnx.roots import Room, Roots, columns, filled
+from gpu_agent.engines.graphs.bearing import Bears
+from gpu_agent.engines.graphs.graph import Graph, Numbers, Past
+from gpu_agent.engines.graphs.roots import Room, Roots, columns, filled
 from gpu_agent.engines.prefix_tree import Tokens, rows
 from gpu_agent.engines.scored import Likelihood, Wanted
 

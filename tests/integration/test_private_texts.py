@@ -1,26 +1,33 @@
-"""A private run on real processes: its texts are in the log, and in no log file, stream, table, page or answer of the API."""
+"""A private run on real processes: its texts are sealed in the log, and in no file, stream, table, page or answer; then forgotten."""
 
 import asyncio
 import base64
 import json
 import threading
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import assay_verify
 import httpx
 import pytest
 
+from infra import deriving, replay
+from infra.exporting import export
+from infra.forgetting import forget
 from infra.kafka import Log
 from query_api.cli import letters, logs
 from schemas.event import Visibility, derive_run_id
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
+from streams.errors import Conflict
 from streams.quality.judging import USUAL
-from streams.topics import TOPICS
+from streams.topics import FORGOTTEN, TOPICS
 from tests.faults import PROCESSES, Stack, faulty
 from tests.flow import get, request
 
 # What lm-eval and the libraries below it warn of is not ours to mend.
-pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.faults, pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(1200)]
 MARKER = "xylograph"
 SAMPLES, BROKEN = 12, 5
 # Prompts, examples, targets, system text, template and answers hold the marker; BLEU keeps texts for its aggregate; an answer that ends
@@ -158,15 +165,57 @@ def places(stack: Stack, run_id: str, live: list[str], capsys: pytest.CaptureFix
     return found
 
 
+async def record(stack: Stack) -> dict[str, str]:
+    """All bytes of the log, by topic, as the broker gives them; and those of the snapshots."""
+    found = dict[str, str]()
+    async with Log(stack.settings, client_id="test") as log:
+        async for one in log.read(TOPICS):
+            found[one.place.topic] = found.get(one.place.topic, "") + repr(one.key) + one.payload.decode(errors="replace")
+    for path in (stack.settings.home / "snapshots").rglob("*"):
+        if path.is_file() and not path.name.endswith(".new"):
+            header, _, state = path.read_bytes().partition(b"\n")
+            found[str(path)] = header.decode(errors="replace") + zlib.decompress(state).decode(errors="replace")
+    return found
+
+
+def files(stack: Stack) -> dict[str, str]:
+    """All files of the home: the log's segments, the database's parts, logs, what processes have in hand."""
+    every = [path for path in stack.settings.home.rglob("*") if path.is_file()]
+    return {str(path): path.read_bytes().decode(errors="replace") for path in every if path.stat().st_size < 2**26}
+
+
+def exported(stack: Stack, run_id: str, path: Path) -> dict[str, Any]:
+    """What the export of a run says, once it is sealed; a file of it is at the path."""
+    found: list[dict[str, Any]] = []
+
+    async def act() -> None:
+        async with Log(stack.settings, client_id="test") as log:
+            found.append(await export(log, stack.settings, run_id, path, private=True))
+
+    def sealed() -> bool:
+        try:
+            asyncio.run(act())
+        except Conflict:
+            return False
+        return True
+
+    stack.until(sealed, what="it is sealed")
+    return found[-1]
+
+
 def holds(text: str) -> bool:
     """The marker is in the text, as it is or within base64."""
     coded = [base64.b64encode(bytes(shift) + MARKER.encode()).decode()[4 if shift else 0 : -4] for shift in range(3)]
     return any(one in text for one in (MARKER, *coded))
 
 
-def test_a_private_runs_texts_are_in_the_log_alone(stack: Stack, live: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Wherever a run that is not private tells them, and in every log file; the private run's figures are told as any other's."""
+def test_a_private_runs_texts_are_in_the_log_alone_and_sealed(
+    stack: Stack, live: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nowhere that a run which is not private tells them; its figures are told as any other's. Forgotten, what was proved stays so."""
     private = evaluated(stack, "closed", "private")
+    assert [name for name, text in asyncio.run(record(stack)).items() if holds(text)] == []
+    assert [name for name, text in files(stack).items() if holds(text)] == []
     found = places(stack, private, live, capsys)
     assert [name for name, text in found.items() if holds(text)] == []
     assert told(stack, private)["visibility"] == "private"
@@ -180,6 +229,54 @@ def test_a_private_runs_texts_are_in_the_log_alone(stack: Stack, live: list[str]
     open_to_all = evaluated(stack, "open", "organisation")
     found = places(stack, open_to_all, live, capsys)
     assert {name for name in SHOWN if not holds(found[name])} == set()
+    in_log = asyncio.run(record(stack))
+    assert {f"assay.{name}.v1" for name in ("requests", "samples", "answers", "scores", "builds")} <= {
+        n for n, t in in_log.items() if holds(t)
+    }
+
+    said, before = exported(stack, private, tmp_path / "run.zip"), told(stack, private)
+    assert holds((tmp_path / "run.texts.jsonl").read_text()) and said["forgotten"] is None
+    assert (tmp_path / "run.texts.jsonl").stat().st_mode & 0o777 == 0o600
+    derived = asyncio.run(deriving.derive(stack.settings, told=lambda _: None, run_id=private))
+    assert (derived.equal, derived.forgotten) == (True, [])
+    forgotten_and_whole(stack, private, before, tmp_path, capsys)
+
+
+def forgotten_and_whole(stack: Stack, private: str, before: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The texts are gone for whoever asks, and say so; figures, seals, replays and new private runs are as they were."""
+
+    async def act() -> None:
+        async with Log(stack.settings, client_id="test") as log:
+            (said,) = await forget(log, "local", by="ann", reason="asked for")
+            assert [one.event async for one in log.of_key(FORGOTTEN, b"local")] == [said]
+
+    asyncio.run(act())
+    (tmp_path / "run.texts.jsonl").unlink()
+    again = exported(stack, private, tmp_path / "again.zip")
+    assert again["texts"] is None and "the texts of this run were forgotten on" in again["forgotten"]
+    assert not list(tmp_path.glob("*.jsonl"))
+    stack.until(lambda: bool(told(stack, private)["forgotten"]), what="that it was forgotten is told")
+    assert told(stack, private)["forgotten"].items() >= {"by": "ann", "reason": "asked for"}.items()
+    assert "The texts of this run were forgotten on" in texts(stack, f"/runs/{private}")
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "run.zip").read_bytes()
+    verdict = assay_verify.verify(tmp_path / "again.zip")
+    assert (verdict.valid, verdict.reasons) == (True, [])
+    capsys.readouterr()
+    asyncio.run(logs.tail(stack.settings, "requests", count=10_000, follow=False, private=True))
+    assert "were forgotten on" in capsys.readouterr().out
+    asked = request(USUAL, limit=None, parent_run=private, chat=Chat(template="{{ messages[-1].content }}"), visibility="private")
+    publish(stack, asked)
+    stack.until(lambda: told(stack, asked.run_id).get("state") == "rejected", what="its judgement is refused")
+    assert told(stack, asked.run_id)["reason_code"] == "forgotten"
+    new = evaluated(stack, "anew", "private")
+    assert told(stack, new)["forgotten"] is None
+    assert {name: told(stack, private)[name] for name in ("state", "scores")} == {name: before[name] for name in ("state", "scores")}
+    derived = asyncio.run(deriving.derive(stack.settings, told=lambda _: None))
+    assert (derived.equal, derived.difference) == (True, None)
+    assert private in derived.forgotten and new not in derived.forgotten
+    verified = asyncio.run(replay.verify(stack.settings, run_id=None, told=lambda _: None))
+    assert (verified.equal, verified.difference) == (True, None)
+    assert not stack.ended
 
 
 def test_what_a_private_run_answered_is_not_judged_in_the_open(stack: Stack) -> None:

@@ -1,0 +1,1 @@
+"""Models of the Hugging Face format, and MLX's own, by MLX."""

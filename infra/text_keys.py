@@ -1,0 +1,312 @@
+"""The keys of private texts: one for each organisation, a file each, wrapped by a master key; and how one is forgotten.
+
+<folder>/<key id>.json   key_id, organisation, made_us, master, nonce, wrapped: the data key under AES-256-GCM, by that master key;
+                         of one that is gone wrapped_sha256, forgotten_us, by and reason in the place of the last two
+
+The folder is ASSAY_TEXT_KEYS, or the home's text-keys/. The master keys are in ASSAY_MASTER_KEY or the file ASSAY_MASTER_KEY_FILE, 64 hex
+digits a line: the first wraps, the others unwrap what they wrapped before. Where neither is set and Kafka is this machine's own, the home's
+master.key is one, made once. A key's number counts up: after the first is forgotten, an organisation's next text makes the second.
+
+An organisation's key is nowhere but in its file: a topic would keep it in old segments, replicas and mirrors after its end was written.
+Sources: NIST SP 800-38F (key wrapping), 800-38D (GCM).
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from infra.addresses import is_loopback
+from infra.identity import now_us
+from infra.settings import Settings
+from streams.errors import Invalid, NotFound, Permanent, Unavailable
+from streams.times import utc
+from streams.trust.sealing import KEY_BYTES, NONCE_BYTES, Key
+
+NO_MASTER, WRONG_MASTER, FORGOTTEN = "no-master-key", "master-key", "forgotten"
+MASTER_NAME: Final = "assay-master-1"
+HOW: Final = "`assay keys master` prints a new one"
+MOST_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A data key as its file has it: wrapped, or, once it is forgotten, what it was, by whom, when (`forgotten_us`, UTC) and why."""
+
+    key_id: str
+    organisation: str
+    made_us: int
+    master: str
+    nonce: str = ""
+    wrapped: str = ""
+    wrapped_sha256: str = ""
+    forgotten_us: int | None = None
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Master:
+    """A key that wraps others; its id is a hash of it."""
+
+    secret: bytes
+
+    @property
+    def master_id(self) -> str:
+        """Its name, which tells nothing of it."""
+        return hashlib.sha256(MASTER_NAME.encode() + self.secret).hexdigest()[:16]
+
+
+class TextKeys:
+    """The keys of a folder. What others do to a file is seen at its next use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = settings.text_keys or settings.home / "text-keys"
+        self._current: dict[str, str] = {}
+        self._read: dict[str, tuple[tuple[int, int, int], Kept]] = {}
+        self._open: dict[Kept, Key] = {}
+
+    def check(self) -> None:
+        """Raises: Invalid where the settings name no key, or no folder; Unavailable where another master key wrapped what is here."""
+        if self._settings.text_keys is not None and not self.folder.is_dir():
+            raise Invalid(f"ASSAY_TEXT_KEYS={self.folder} is no folder: make it, or mount it", code=WRONG_MASTER)
+        if _is_set(self._settings) and (known := {one.master for one in self.every() if one.forgotten_us is None}):
+            held = {one.master_id for one in masters(self._settings)}
+            if wrong := sorted(known - held):
+                raise self._not_unwrapped(wrong[0])
+
+    def every(self) -> list[Kept]:
+        """Every key that is here or was, by its organisation and number. Raises: Invalid for a file that holds none."""
+        found = [one for path in self.folder.glob("*.json") if (one := self._kept(path.stem))]
+        return sorted(found, key=lambda one: (one.organisation, _number(one.key_id)))
+
+    def of(self, key_id: str) -> Key:
+        """The key of that id. Raises: NotFound; Permanent where it was forgotten; Unavailable where no master key here unwraps it."""
+        kept = self._kept(key_id) if _is_name(key_id) else None
+        if kept is None:
+            raise NotFound(f"there is no key {key_id[:60]!r} in {self.folder}; bring its file back (docs/privacy.md)", code="no-text-key")
+        if kept.forgotten_us is not None:
+            day = utc(kept.forgotten_us, "%Y-%m-%d")
+            raise Permanent(
+                f"the texts of this run were forgotten on {day} by {kept.by}: {kept.reason or 'no reason given'}", code=FORGOTTEN
+            )
+        return self._unwrapped(kept)
+
+    def current(self, organisation: str) -> Key:
+        """The key under which an organisation's texts are sealed from now on; the first time it is made.
+
+        Raises: Invalid where no master key is set, Unavailable where it is not the one.
+        """
+        name, number = self._current.get(organisation), 1
+        if name is not None:
+            number = _number(name)
+        while (kept := self._kept(_key_id(organisation, number))) and kept.forgotten_us is not None:
+            number += 1
+        self._current[organisation] = _key_id(organisation, number)
+        return self._unwrapped(kept) if kept else self._made(organisation, number)
+
+    def forget(self, organisation: str, *, by: str, reason: str) -> list[Kept]:
+        """Ends every key of an organisation, also those that were ended before, whose end stands. Raises: NotFound where it never had one.
+
+        When this returns, no file of the folder has the key: it was written over, replaced, and both are on the disk.
+        """
+        own = [one for one in self.every() if one.organisation == organisation]
+        if not own:
+            told = f"no text of organisation {organisation!r} is sealed under a key in {self.folder}"
+            raise NotFound(f"{told}; `assay keys texts` lists those that have one", code="no-text-key")
+        for one in own:
+            if one.forgotten_us is None:
+                wrapped = hashlib.sha256(bytes.fromhex(one.wrapped)).hexdigest()
+                gone = replace(one, nonce="", wrapped="", wrapped_sha256=wrapped, forgotten_us=now_us(), by=by, reason=reason)
+                path = self._path(one.key_id)
+                _overwritten(path)
+                _put(path, gone)
+        self._open.clear()
+        return [one for one in self.every() if one.organisation == organisation]
+
+    def rewrap(self) -> int:
+        """Wraps every key that is not under the first master key by that one; how many. Raises: Invalid, Unavailable."""
+        wrapping, count = self._first(), 0
+        for one in self.every():
+            if one.forgotten_us is None and one.master != wrapping.master_id:
+                secret = self._unwrapped(one).secret
+                _put(self._path(one.key_id), _wrapped(one, secret, wrapping))
+                count += 1
+        return count
+
+    def _first(self) -> Master:
+        """The master key that wraps."""
+        if found := masters(self._settings):
+            return found[0]
+        raise Invalid(
+            f"private runs need a master key, under which their texts are sealed: set ASSAY_MASTER_KEY_FILE ({HOW}) for every process that "
+            "reads or writes their texts, or ask without --private (docs/privacy.md)", code=NO_MASTER,
+        )  # fmt: skip
+
+    def _made(self, organisation: str, number: int) -> Key:
+        """A new key; of several processes that make it at once, the first one's."""
+        wrapping, name = self._first(), _key_id(organisation, number)
+        self.check()  # where another master key wraps here, nothing is written
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kept = Kept(name, organisation, now_us(), wrapping.master_id)
+        _put(self._path(name), _wrapped(kept, secrets.token_bytes(KEY_BYTES), wrapping), first=True)
+        found = self._kept(name)
+        assert found is not None
+        return self._unwrapped(found)
+
+    def _unwrapped(self, kept: Kept) -> Key:
+        if found := self._open.get(kept):
+            return found
+        master = next((one for one in masters(self._settings) if one.master_id == kept.master), None)
+        if master is None:
+            raise self._not_unwrapped(kept.master)
+        try:
+            secret = AESGCM(master.secret).decrypt(bytes.fromhex(kept.nonce), bytes.fromhex(kept.wrapped), _about(kept))
+        except InvalidTag as error:
+            raise Invalid(f"{self._path(kept.key_id)} is not what was wrapped; bring the right file back", code=WRONG_MASTER) from error
+        self._open[kept] = key = Key(kept.key_id, secret)
+        return key
+
+    def _not_unwrapped(self, master: str) -> Unavailable:
+        held = ", ".join(one.master_id for one in masters(self._settings)) or "none"
+        told = f"the keys in {self.folder} are wrapped by master key {master}, and here is {held}"
+        return Unavailable(f"{told}: nothing is read or written; set ASSAY_MASTER_KEY_FILE to a file that has that one", code=WRONG_MASTER)
+
+    def _kept(self, key_id: str) -> Kept | None:
+        """A key's file, read again where it is another one than it was."""
+        path = self._path(key_id)
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        mark = (found.st_mtime_ns, found.st_ino, found.st_size)
+        if (known := self._read.get(key_id)) and known[0] == mark:
+            return known[1]
+        try:
+            kept = Kept(**json.loads(path.read_bytes()[:MOST_BYTES]))
+        except (ValueError, TypeError) as error:
+            raise Invalid(f"{path} holds no key of texts ({error}); bring the right file back", code=WRONG_MASTER) from error
+        self._read[key_id] = mark, kept
+        return kept
+
+    def _path(self, key_id: str) -> Path:
+        return self.folder / f"{key_id}.json"
+
+
+def masters(settings: Settings) -> list[Master]:
+    """The master keys that are set, the first of which wraps; else the home's own, made once where Kafka is this machine's own; else none.
+
+    Raises: Invalid for what is no key.
+    """
+    if told := settings.master_key.get_secret_value():
+        return list(_masters(told, "ASSAY_MASTER_KEY"))
+    if settings.master_key_file is not None:
+        return list(_masters(_text(settings.master_key_file), f"ASSAY_MASTER_KEY_FILE={settings.master_key_file}"))
+    path = settings.home / "master.key"
+    if not path.exists():
+        if not all(is_loopback(f"//{server.strip()}") for server in settings.kafka.split(",")):
+            return []
+        settings.home.mkdir(parents=True, exist_ok=True)
+        _write(path, new_master().encode(), first=True)
+    return list(_masters(_text(path), str(path)))
+
+
+def new_master() -> str:
+    """A master key as a file has it, a line."""
+    return secrets.token_hex(KEY_BYTES) + "\n"
+
+
+def _is_set(settings: Settings) -> bool:
+    return bool(settings.master_key.get_secret_value()) or settings.master_key_file is not None or (settings.home / "master.key").exists()
+
+
+def _masters(told: str, where: str) -> Iterator[Master]:
+    for number, line in enumerate(filter(None, map(str.strip, told.splitlines())), 1):
+        try:
+            secret = bytes.fromhex(line)
+        except ValueError:
+            secret = b""
+        if len(secret) != KEY_BYTES:
+            raise Invalid(f"{where}: key {number} is not 64 hex digits; {HOW}", code=NO_MASTER)
+        yield Master(secret)
+    if not told.strip():
+        raise Invalid(f"{where} is empty; {HOW}", code=NO_MASTER)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"the master key's file {path} cannot be read ({error}); {HOW}", code=NO_MASTER) from error
+
+
+def _key_id(organisation: str, number: int) -> str:
+    """Such a name tells two organisations apart, and is a file's, whatever they are called."""
+    return f"{hashlib.sha256(organisation.encode(errors='backslashreplace')).hexdigest()[:16]}-{number}"
+
+
+def _is_name(key_id: str) -> bool:
+    return len(key_id) < 40 and all(one in "0123456789abcdef-" for one in key_id)
+
+
+def _number(key_id: str) -> int:
+    return int(key_id.partition("-")[2])
+
+
+def _wrapped(kept: Kept, secret: bytes, by: Master) -> Kept:
+    nonce, kept = secrets.token_bytes(NONCE_BYTES), replace(kept, master=by.master_id)
+    return replace(kept, nonce=nonce.hex(), wrapped=AESGCM(by.secret).encrypt(nonce, secret, _about(kept)).hex())
+
+
+def _about(kept: Kept) -> bytes:
+    """What a wrapped key is bound to."""
+    return json.dumps([kept.key_id, kept.organisation, kept.master]).encode()
+
+
+def _put(path: Path, kept: Kept, *, first: bool = False) -> None:
+    told: dict[str, Any] = {name: value for name, value in asdict(kept).items() if value not in ("", None)}
+    _write(path, json.dumps(told, indent=1).encode(), first=first)
+
+
+def _write(path: Path, content: bytes, *, first: bool = False) -> None:
+    """Puts a file there, whole and on the disk, that its owner alone reads; with `first`, only where there is none yet."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
+    try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        if first:
+            with suppress(FileExistsError):
+                os.link(new, path)
+        else:
+            new.replace(path)
+        _synced(path.parent)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _overwritten(path: Path) -> None:
+    """Writes over a file's bytes where they lie. (A disk or a file system that writes elsewhere keeps them a while: docs/privacy.md.)"""
+    with path.open("r+b") as file:
+        file.write(b" " * path.stat().st_size)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _synced(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,247 @@
+"""The keys of private texts: one an organisation, wrapped by a master key, gone for good when it is forgotten."""
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from infra.forgetting import forget
+from infra.kafka import Log
+from infra.settings import Settings
+from infra.text_keys import TextKeys, masters, new_master
+from infra.vault import Vault
+from query_api.cli import forgetting
+from schemas.event import Producer
+from schemas.runs import RunChanged
+from schemas.trust import DeadLettered
+from streams.errors import Invalid, NotFound, Permanent, Unavailable
+from streams.trust.privacy import PRIVATE, WITHHELD
+from tests.in_memory import InMemory
+from tests.runs import run_named
+
+FIRST, SECOND = "11" * 32, "22" * 32
+SECRET = b"the dog walks at midnight"
+
+
+def settings(tmp_path: Path, **told: Any) -> Settings:
+    """Settings of a home of its own."""
+    return Settings.model_validate({"home": tmp_path} | told)
+
+
+def letter(**told: Any) -> DeadLettered:
+    """A private dead letter."""
+    about = {"occurred_us": 1, "producer": Producer(service="t", version="1"), "visibility": PRIVATE, "topic": "t", "partition": 0,
+             "offset": 1, "reason_code": "c", "message": "it broke", "payload": SECRET}  # fmt: skip
+    return DeadLettered.model_validate(about | told)
+
+
+def test_an_organisation_has_one_key_which_every_process_finds(tmp_path: Path) -> None:
+    """Its file is its owner's alone, and holds it wrapped; another organisation has another."""
+    one, other = TextKeys(settings(tmp_path)), TextKeys(settings(tmp_path))
+    key = one.current("acme")
+    assert other.current("acme") == key == other.of(key.key_id) and len(key.secret) == 32
+    assert one.current("../../other").secret != key.secret
+    (path, _) = sorted(one.folder.iterdir(), key=lambda path: path.stem != key.key_id)
+    assert (path.stat().st_mode & 0o777, one.folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert key.secret.hex() not in path.read_text()
+    assert {one.organisation for one in one.every()} == {"acme", "../../other"}
+    assert [path.name for path in one.folder.iterdir() if path.suffix != ".json"] == []
+
+
+def test_a_home_on_loopback_makes_its_master_key_once(tmp_path: Path) -> None:
+    """Where Kafka is another machine's it makes none, and private texts are refused with what to do."""
+    (made,) = masters(settings(tmp_path / "here"))
+    assert masters(settings(tmp_path / "here")) == [made]
+    assert (tmp_path / "here" / "master.key").stat().st_mode & 0o777 == 0o600
+    away = settings(tmp_path / "there", kafka="127.0.0.1:9092,kafka.example.org:9092")
+    assert masters(away) == []
+    with pytest.raises(Invalid, match=r"set ASSAY_MASTER_KEY_FILE .* or ask without --private") as refused:
+        TextKeys(away).current("acme")
+    assert refused.value.code == "no-master-key"
+    assert list((tmp_path / "there").rglob("*")) == []
+
+
+def test_with_a_wrong_master_key_nothing_is_written_or_read(tmp_path: Path) -> None:
+    """Not even a new organisation's key; the message says which one is missing."""
+    right, wrong = settings(tmp_path, master_key=FIRST), settings(tmp_path, master_key=SECOND)
+    key = TextKeys(right).current("acme")
+    before = {path: path.read_bytes() for path in TextKeys(right).folder.iterdir()}
+    keys = TextKeys(wrong)
+    for act in (lambda: keys.current("acme"), lambda: keys.current("new"), lambda: keys.of(key.key_id), keys.check, keys.rewrap):
+        with pytest.raises(
+            Unavailable, match=f"wrapped by master key {masters(right)[0].master_id}, and here is {masters(wrong)[0].master_id}"
+        ):
+            act()
+    with pytest.raises(Unavailable):
+        Vault(wrong).sealed(letter())
+    assert {path: path.read_bytes() for path in keys.folder.iterdir()} == before
+    assert TextKeys(right).of(key.key_id) == key
+
+
+@pytest.mark.parametrize("told", ["ab", "zz" * 32, "11" * 32 + "\nab", "11" * 31])
+def test_what_is_no_master_key_is_refused(tmp_path: Path, told: str) -> None:
+    """With the setting and what to do; the value is in no message."""
+    for given in (settings(tmp_path, master_key=told), settings(tmp_path, master_key_file=tmp_path / "file")):
+        (tmp_path / "file").write_text(told)
+        with pytest.raises(Invalid, match="not 64 hex digits") as refused:
+            masters(given)
+        assert told not in str(refused.value)
+    with pytest.raises(Invalid, match="cannot be read"):
+        masters(settings(tmp_path, master_key_file=tmp_path / "none"))
+    (tmp_path / "file").write_text(" \n")
+    with pytest.raises(Invalid, match="is empty"):
+        masters(settings(tmp_path, master_key_file=tmp_path / "file"))
+
+
+def test_a_folder_that_is_not_mounted_is_told_at_the_start(tmp_path: Path) -> None:
+    """Else every text would be without a key."""
+    with pytest.raises(Invalid, match="make it, or mount it"):
+        TextKeys(settings(tmp_path, text_keys=tmp_path / "none")).check()
+    TextKeys(settings(tmp_path)).check()
+
+
+def test_a_new_master_key_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    """While both are named all opens; rewrapped, the old one opens nothing, not of a backup's files either where it is gone."""
+    file = tmp_path / "master"
+    file.write_text(FIRST)
+    given = settings(tmp_path, master_key_file=file)
+    keys = TextKeys(given)
+    acme, other = keys.current("acme"), keys.current("other")
+    file.write_text(f"{SECOND}\n{FIRST}\n")
+    assert (keys.of(acme.key_id), keys.current("third").key_id != other.key_id) == (acme, True)
+    assert (keys.rewrap(), keys.rewrap()) == (2, 0)
+    file.write_text(SECOND)
+    assert (keys.of(acme.key_id), TextKeys(given).of(other.key_id)) == (acme, other)
+    with pytest.raises(Unavailable):
+        TextKeys(settings(tmp_path, master_key=FIRST)).of(acme.key_id)
+
+
+def test_a_forgotten_key_is_gone_and_told(tmp_path: Path) -> None:
+    """At once for whoever held it; what is left says what it was. The organisation's next text has another key, others keep theirs."""
+    one, other = TextKeys(settings(tmp_path)), TextKeys(settings(tmp_path))
+    key, theirs = one.current("acme"), one.current("other")
+    other.of(key.key_id)
+    wrapped = json.loads((one.folder / f"{key.key_id}.json").read_text())["wrapped"]
+    (gone,) = one.forget("acme", by="ann", reason="asked by a customer")
+    assert (gone.key_id, gone.by, gone.reason, gone.wrapped, gone.nonce) == (key.key_id, "ann", "asked by a customer", "", "")
+    assert gone.forgotten_us is not None and len(gone.wrapped_sha256) == 64
+    assert wrapped not in (one.folder / f"{key.key_id}.json").read_text()
+    for keys in (one, other, TextKeys(settings(tmp_path))):
+        with pytest.raises(
+            Permanent, match=r"the texts of this run were forgotten on \d{4}-\d\d-\d\d by ann: asked by a customer"
+        ) as refused:
+            keys.of(key.key_id)
+        assert refused.value.code == "forgotten"
+    new = other.current("acme")
+    assert new.key_id != key.key_id and new.secret != key.secret and one.of(theirs.key_id) == theirs
+    assert one.forget("acme", by="bob", reason="")[0] == gone  # its end stands
+    with pytest.raises(NotFound, match="no text of organisation 'nobody'"):
+        one.forget("nobody", by="ann", reason="")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "0123456789abcdef-1", "x" * 200, "a\nb"])
+def test_a_key_that_is_not_there_is_told(tmp_path: Path, name: str) -> None:
+    """Whatever a foreign producer calls it, no path is led elsewhere."""
+    with pytest.raises(NotFound, match="bring its file back"):
+        TextKeys(settings(tmp_path)).of(name)
+
+
+@pytest.mark.parametrize("name", ["organisation", "wrapped", "key_id", "master"])
+def test_a_key_s_file_that_was_altered_does_not_open(tmp_path: Path, name: str) -> None:
+    """It is bound to its name, its organisation and its master key."""
+    keys = TextKeys(settings(tmp_path, master_key=f"{FIRST}\n{SECOND}"))
+    path = keys.folder / f"{keys.current('acme').key_id}.json"
+    said = json.loads(path.read_text())
+    other = {
+        "organisation": "evil",
+        "wrapped": f"{int(said['wrapped'], 16) ^ 1:0{len(said['wrapped'])}x}",
+        "key_id": "0-1",
+        "master": masters(settings(tmp_path, master_key=SECOND))[0].master_id,
+    }
+    path.write_text(json.dumps(said | {name: other[name]}))
+    with pytest.raises(Invalid, match="is not what was wrapped"):
+        TextKeys(settings(tmp_path, master_key=f"{FIRST}\n{SECOND}")).of(path.stem)
+    path.write_text("{")
+    with pytest.raises(Invalid, match="holds no key of texts"):
+        TextKeys(settings(tmp_path, master_key=FIRST)).of(path.stem)
+
+
+def test_who_has_no_master_key_says_what_went_wrong_without_its_words(tmp_path: Path) -> None:
+    """A letter whose payload is read from its origin; why a run ended by its code. Anything else is not written."""
+    vault = Vault(settings(tmp_path, kafka="kafka.example.org:9092"))
+    said = vault.sealed(letter())
+    assert (said.message, said.payload, said.payload_bytes, said.event_id) == (WITHHELD, b"", len(SECRET), letter().event_id)
+    ended: dict[str, Any] = {"occurred_us": 1, "producer": Producer(service="t", version="1"), "visibility": PRIVATE,
+                             "run_id": run_named("r"), "state": "failed", "reason_code": "engine-failed", "message": "quotes"}  # fmt: skip
+    assert vault.sealed(RunChanged.model_validate(ended)).message == WITHHELD
+    ours = RunChanged.model_validate(ended | {"reason_code": "no-master-key", "message": "set it"})
+    assert vault.sealed(ours) == ours
+    with pytest.raises(Invalid, match="ASSAY_MASTER_KEY_FILE"):
+        vault.check(ours)
+    for visibility in ("organisation", "public"):
+        assert vault.sealed(letter(visibility=visibility)) == letter(visibility=visibility)
+        assert vault.named("sha", organisation="o", visibility=visibility) == "sha"
+
+
+def test_who_has_no_master_key_passes_on_what_is_sealed(tmp_path: Path) -> None:
+    """As the dispatcher does with jobs; it cannot open them."""
+    sealed = Vault(settings(tmp_path, master_key=FIRST)).sealed(letter())
+    keyless = Vault(settings(tmp_path, kafka="kafka.example.org:9092"))
+    assert keyless.sealed(sealed) == sealed != letter()
+    with pytest.raises(Unavailable, match="and here is none"):
+        keyless.opened(sealed)
+    assert Vault(settings(tmp_path, master_key=FIRST)).opened(sealed) == letter()
+
+
+def test_a_new_master_key_is_one(tmp_path: Path) -> None:
+    """As a file takes it; no two are alike."""
+    (tmp_path / "m").write_text(new_master())
+    assert len(masters(settings(tmp_path, master_key_file=tmp_path / "m"))) == 1 and new_master() != new_master()
+
+
+def test_what_is_forgotten_is_said_once_for_each_key(tmp_path: Path) -> None:
+    """What was wrapped under which key, who asked and when; asked again, the same."""
+    log, given = InMemory(), settings(tmp_path, master_key=FIRST)
+    log.vault = Vault(given)
+    key, made = log.vault.keys.current("acme"), log.vault.keys.every()[0]
+    (said,) = asyncio.run(forget(cast("Log", log), "acme", by="ann", reason="asked for"))
+    assert (said.organisation, said.organisation_id, said.text_key, said.by, said.reason) == (
+        "acme",
+        "acme",
+        key.key_id,
+        "ann",
+        "asked for",
+    )
+    assert (said.master_key, said.made_us) == (masters(given)[0].master_id, made.made_us)
+    assert said.wrapped_sha256 == hashlib.sha256(bytes.fromhex(made.wrapped)).hexdigest()
+    assert said.occurred_us > made.made_us
+    log.vault.keys.current("acme")
+    first, second = asyncio.run(forget(cast("Log", log), "acme", by="bob", reason=""))
+    assert first == said and (second.text_key, second.by) == (f"{key.key_id[:-1]}2", "bob")
+    assert [record.event for records in log.records.values() for record in records] == [said, first, second]
+
+
+def test_the_command_line_asks_before_it_destroys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It names what would go. It lists, rewraps and makes keys."""
+    monkeypatch.setenv("ASSAY_HOME", str(tmp_path))
+    monkeypatch.setenv("ASSAY_MASTER_KEY", FIRST)
+    key = TextKeys(Settings()).current("acme")
+    with pytest.raises(Invalid, match=f"this destroys {key.key_id} of acme, for ever: say --yes"):
+        forgetting.forget("acme", reason="r", by="ann")
+    with pytest.raises(Invalid, match="--by has 200 characters at most"):
+        forgetting.forget("acme", reason="r", by="a" * 201, yes=True)
+    assert TextKeys(Settings()).of(key.key_id) == key
+    monkeypatch.setenv("ASSAY_MASTER_KEY", f"{SECOND}\n{FIRST}")
+    forgetting.rewrap(as_json=True)
+    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1}
+    forgetting.texts(as_json=True)
+    (told,) = json.loads(capsys.readouterr().out)["keys"]
+    assert (told["organisation"], told["text_key"], told["forgotten"]) == ("acme", key.key_id, None)
+    assert told["master_key"] == masters(settings(tmp_path, master_key=SECOND))[0].master_id
+    forgetting.master()
+    assert len(bytes.fromhex(capsys.readouterr().out)) == 32
