@@ -42,7 +42,10 @@ class Emissions(Record):
 
 
 class Allowed(Record):
-    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one.
+
+    `owned`: devices by name, and how many there are; a choice runs on these, all of its replicas.
+    """
 
     models: tuple[str, ...] = ()
     hardware: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ class Allowed(Record):
     kinds: tuple[ModelKind, ...] = ()
     context_tokens: int | None = None
     memory_bytes: int | None = None
+    owned: dict[str, int] = Field(default_factory=dict)
 
 
 class Step(Record):

@@ -13,6 +13,7 @@ from query_api.cli.client import Client
 from query_api.cli.options import AsJson
 from streams.errors import Invalid
 from streams.money.price_lists import price_of
+from streams.money.prices import STALE_DAYS
 from streams.times import day
 
 AT_ONCE = 1000
@@ -42,6 +43,8 @@ def prices(
     for name, rows in groupby(found["prices"], key=lambda price: price["version"]):
         told = list(rows)
         showing.table(["item", ">amount", "for", "region", ">from", ">to"], map(_row, told), title=f"version {name}")
+        if stale := [price["item"] for price in told if price["stale"]]:
+            showing.say((f"not confirmed for {STALE_DAYS} days, look them up again: {', '.join(dict.fromkeys(stale))}", "yellow"))
         for source in dict.fromkeys(price["source"] for price in told):
             showing.note(f"{', '.join(price['item'] for price in told if price['source'] == source)}: {source}")
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
+from infra.identity import now_us
 from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
 from query_api.reading import decisions
@@ -15,6 +16,8 @@ from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
 from streams.deciding.sentences import as_yaml, read
 from streams.errors import Invalid, NotFound
+from streams.money.prices import is_stale
+from streams.times import day
 
 Told = dict[str, Any]
 # The form's fields: the part of the requirement and the field in it that each tells, its label, an example.
@@ -35,7 +38,7 @@ AMOUNTS: Final = (
 NAMES: Final = (
     ("models", "Models", "any"), ("hardware", "Hardware", "L40S, H100"), ("engines", "Engines", "any"), ("regions", "Regions", "eu"),
     ("licences", "Licences", "apache-2.0, mit"), ("languages", "Languages", "de"), ("places", "Places", "one-gpu, cpu"),
-    ("kinds", "Kinds", "fine-tuned"),
+    ("kinds", "Kinds", "fine-tuned"), ("owned", "Devices that you own", "L40S: 2"),
 )  # fmt: skip
 MAPS: Final = (("tasks", "Tasks that count, with weights", "gsm8k: 2, mmlu"), ("floors", "At least", "gsm8k: 60 %, quality: 0.65"))
 SHOWN: Final = 100
@@ -49,8 +52,12 @@ def told_by(query: Mapping[str, str]) -> Told:
         if value := query.get(name, "").strip():
             told.setdefault(part, {})[field] = value
     for name, _, _ in NAMES:
+        if name == "owned":
+            continue
         if values := [one.strip() for one in query.get(name, "").split(",") if one.strip()]:
             told.setdefault("allowed", {})[name] = values
+    if owned := pairs(query.get("owned", ""), "owned"):
+        told.setdefault("allowed", {})["owned"] = owned
     maps = {name: pairs(query.get(name, ""), name) for name in (*(one[0] for one in MAPS), "points")}
     points = maps.pop("points")
     told |= {name: value for name, value in maps.items() if value} | ({"prefer": {"points": points}} if points else {})
@@ -61,8 +68,10 @@ def told_by(query: Mapping[str, str]) -> Told:
 def form_of(requirement: Mapping[str, Any]) -> dict[str, str]:
     """The form's fields that tell a requirement: the inverse of `told_by`."""
     told = {name: str(requirement.get(part, {}).get(field, "")) for name, (part, field), _, _ in AMOUNTS}
-    told |= {name: ", ".join(requirement.get("allowed", {}).get(name, ())) for name, _, _ in NAMES}
-    told |= {name: ", ".join(f"{key}: {value}" for key, value in requirement.get(name, {}).items()) for name, _, _ in MAPS}
+    allowed = requirement.get("allowed", {})
+    told |= {name: ", ".join(allowed.get(name, ())) for name, _, _ in NAMES}
+    mappings = {"owned": allowed.get("owned", {}), **{name: requirement.get(name, {}) for name, _, _ in MAPS}}
+    told |= {name: ", ".join(f"{key}: {value}" for key, value in own.items()) for name, own in mappings.items()}
     return {name: value for name, value in told.items() if value} | (
         {"threshold": str(requirement["threshold"])} if "threshold" in requirement else {}
     )
@@ -91,12 +100,21 @@ async def load(request: Request) -> Content:
             found = read(sentence, tasks=await measured_tasks(state.reading))
             return shown | {"made": None, "asked": {"sentence": sentence} | form_of(found.requirement), "read": found}
         if "id" in asked:
-            return shown | _shown(await state.deciding.kept(asked["id"]))
+            kept = await state.deciding.kept(asked["id"])
+            return shown | _shown(kept) | {"stale": _stale(state.deciding.priced_us(kept.prices))}
         told = told_by(asked)
         made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
-    return shown | (_shown(made) | {"yaml": as_yaml(told)} if made else {"made": None})
+    if made is None:
+        return shown | {"made": None}
+    return shown | _shown(made) | {"yaml": as_yaml(told), "stale": _stale(state.deciding.priced_us(made.prices))}
+
+
+def _stale(published_us: int | None) -> str | None:
+    """Since when nobody has said that its prices hold, where that is long ago."""
+    at_us = now_us()
+    return day(published_us) if published_us is not None and is_stale(published_us, None, at_us=at_us) else None
 
 
 def _shown(made: RecommendationMade) -> Content:

@@ -139,6 +139,10 @@ class Deciding:
             priced = Priced(measured.prices, now_us())
             return await asyncio.to_thread(saving, requirement, measured.evidence, priced, run_id, margin)
 
+    def priced_us(self, version: str | None) -> int | None:
+        """When the first price of a version was published; None where it is not known here."""
+        return self._measurements.prices.born_us.get(version or "")
+
     async def _answer(self, asking: Asking, measured: Measurements) -> RecommendationMade:
         await measured.refresh()
         priced = Priced(measured.prices, asking.at_us if asking.at_us is not None else now_us(), asking.prices)

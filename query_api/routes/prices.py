@@ -4,10 +4,12 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
+from infra.identity import now_us
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.pricing import prices_of, publish
 from query_api.reading.paging import Listing, Paged
+from streams.money.prices import STALE_DAYS, is_stale
 
 LIST: dict[str, JsonValue] = {
     "item": "cpu_hour", "amount": "0.0425", "unit": "core-hour", "valid_from": "2026-01-01", "source": "my provider's list of 2026-11-24",
@@ -43,6 +45,7 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
+    stale: bool = Field(description=f"published more than {STALE_DAYS} days ago, with no end told: look it up again")
 
 
 class PricePage(Shape):
@@ -85,7 +88,9 @@ class Published(Shape):
 async def prices(call: Call[PricesAsked, Nothing]) -> PricePage:
     """Lists the price book, what was published last first."""
     found, next_page = await call.state.reading.page(LISTING, **call.query.model_dump())
-    return PricePage.model_validate({"prices": found, "next": next_page})
+    at_us = now_us()
+    rows = [row | {"stale": is_stale(row["published_us"], row["valid_to_us"], at_us=at_us)} for row in found]
+    return PricePage.model_validate({"prices": rows, "next": next_page})
 
 
 async def publish_prices(call: Call[Nothing, PricesTold]) -> Published:

@@ -35,6 +35,7 @@ FIGURES: Final[Mapping[str, Kind]] = MappingProxyType({
     "j_per_token": Kind("J/token", -1, "energy of a token"),
     "gco2_per_1m_tokens": Kind("g/1M tokens", -1, "emissions of a million tokens"),
     "memory_bytes": Kind("bytes", -1, "memory"),
+    "owned_ratio": Kind("ratio", -1, "share of the owned devices that all replicas take"),
 })  # fmt: skip
 
 

@@ -78,6 +78,8 @@ class Refusal:
         if isinstance(one.bound, frozenset):
             names = own if isinstance(own, frozenset) else frozenset({str(own)})
             return f"do without {told(one.bound - names)}" if one.rule == "all of" else f"allow {told(names)}"
+        if one.subject == "owned_ratio":
+            return f"own {told(own)} times as many of its devices"
         return f"{'lower' if one.rule == 'at least' else 'raise'} the bound from {told(one.bound, one.unit)} to {told(own, one.unit)}"
 
 

@@ -1,11 +1,13 @@
 """What follows for a load: replicas, a month's bill, a million tokens' price and capital, in each draw from that draw's goodput."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from streams.deciding.candidates import Candidate
+from streams.deciding.constraints import is_named
 from streams.deciding.drawing import Worlds
 from streams.money.scenarios import HOURS_PER_MONTH, S_PER_HOUR
 from streams.statistics.spreads import Floats
@@ -39,6 +41,27 @@ def under(load: Load, worlds: Worlds) -> Worlds:
     return worlds.having(
         replicas=(counts[0], counts[1]), usd_per_month=(bills[0], bills[1]), usd_per_1m_tokens=(prices[0], prices[1]), **capital
     )
+
+
+def on_owned(owned: Mapping[str, int], worlds: Worlds) -> Worlds:
+    """The worlds with owned_ratio: the devices of all replicas (one, without a load) over how many of that name are owned.
+
+    0 of hardware that is not owned: that it is not is another constraint's.
+    """
+    if not owned:
+        return worlds
+    shares = np.array([_share(owned, one) for one in worlds.candidates])
+    one = np.ones(len(shares)), np.ones((worlds.draws, len(shares)))
+    counts = (worlds.points["replicas"], worlds.drawn["replicas"]) if "replicas" in worlds.points else one
+    # What takes none takes none of an unknown number of replicas too.
+    return worlds.having(owned_ratio=(np.where(shares, counts[0] * shares, 0.0), np.where(shares, counts[1] * shares, 0.0)))
+
+
+def _share(owned: Mapping[str, int], one: Candidate) -> float:
+    """A replica's devices over how many of them are owned, by the longest name that they have."""
+    count = next((owned[name] for name in sorted(owned, key=len, reverse=True) if is_named(one.hardware, name)), None)
+    devices = one.trait("devices")
+    return float(devices) / count if count and isinstance(devices, int | float) else 0.0
 
 
 def _known(values: Sequence[float | None]) -> Floats:

@@ -159,6 +159,7 @@ def _figures(one: Deployed, point: Point | None, making: Making) -> Iterator[tup
 def _traits(one: Deployed) -> Iterator[tuple[str, Trait]]:
     card, used = one.card, one.used
     yield "place", one.place.kind
+    yield "devices", float(len(one.place.devices))
     if card.licence:
         yield "licence", card.licence
     if card.languages:

@@ -20,6 +20,7 @@ PARTS: Final = ("tasks", "floors", "latency", "traffic", "budget", "rates", "ene
 LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
 MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
+MOST_OWNED: Final = 1_000_000
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
@@ -126,14 +127,25 @@ def _emissions(told: Told) -> Emissions:
 
 
 def _allowed(told: Told) -> Allowed:
-    _known(told, (*LISTS, "context", "memory"), "allowed")
+    _known(told, (*LISTS, "context", "memory", "owned"), "allowed")
     lists = {name: _names(told[name], f"allowed.{name}") for name in LISTS if told.get(name) is not None}
     context = _count(told["context"], "allowed.context", TOKENS) if "context" in told else None
     memory = _count(told["memory"], "allowed.memory", BYTES) if "memory" in told else None
     try:
-        return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory})
+        return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory, "owned": _owned(_part(told, "owned"))})
     except ValidationError as error:
         raise Invalid(f"allowed.kinds is {told.get('kinds')!r}; there are base and fine-tuned", code="requirement") from error
+
+
+def _owned(told: Told) -> dict[str, int]:
+    """Devices, and how many of each there are."""
+    found = {}
+    for name, value in _few(told, "allowed.owned").items():
+        number, unit = written(value, f"allowed.owned.{name}")
+        if unit or number != int(number) or not 1 <= number <= MOST_OWNED:
+            raise Invalid(f"allowed.owned.{name} is {shown(value)}; write how many there are, as 2", code="requirement")
+        found[_names(name, "allowed.owned")[0]] = int(number)
+    return found
 
 
 def _names(value: Any, name: str) -> tuple[str, ...]:

@@ -29,6 +29,8 @@ def _ceilings(requirement: Requirement) -> Iterator[Constraint]:
     for figure, most in limits.items():
         if most is not None:
             yield Constraint(figure, "at most", float(most))
+    if allowed.owned:
+        yield Constraint("owned_ratio", "at most", 1.0)
 
 
 def _usd(nano: int | None) -> float | None:
@@ -44,6 +46,8 @@ def _traits(requirement: Requirement) -> Iterator[Constraint]:
     for trait, names in one_of.items():
         if names:
             yield Constraint(trait, "one of", frozenset(names))
+    if allowed.owned:
+        yield Constraint("hardware", "one of", frozenset(allowed.owned))
     if allowed.languages:
         yield Constraint("languages", "all of", frozenset(allowed.languages))
     if allowed.context_tokens is not None:

@@ -13,7 +13,7 @@ from streams.deciding.candidates import FIGURES, Candidate, TaskScores
 from streams.deciding.confidence import Confidence, Places, confidence
 from streams.deciding.constraints import Constraint, Flags, feasible, kept_as_measured
 from streams.deciding.drawing import DRAWS, SEED, Worlds, worlds
-from streams.deciding.loads import under
+from streams.deciding.loads import on_owned, under
 from streams.deciding.preferring import Swing, swings
 from streams.deciding.requiring import constraints_of, load_of
 from streams.errors import Invalid
@@ -82,7 +82,7 @@ def screened(
     ordered = sorted(candidates, key=lambda one: (math.inf if one.usd_per_hour is None else one.usd_per_hour, one.key))
     wanted = {"goodput_per_s", *_preferred(requirement), *(one.subject for one in constraints)}
     every = worlds(ordered, scores, weights=requirement.tasks, wanted=wanted, draws=draws, seed=seed)
-    every = under(load, every) if load else every
+    every = on_owned(requirement.allowed.owned, under(load, every) if load else every)
     return Screened(constraints, every, feasible(constraints, every), kept_as_measured(constraints, every))
 
 

@@ -24,6 +24,8 @@ COUNTS: Final[Mapping[str, int]] = MappingProxyType({
     "twenty": 20, "fifty": 50, "hundred": 100, "thousand": 1000,
 })  # fmt: skip
 COUNT: Final = rf"(?:{NUMBER}|((?:{'|'.join(COUNTS)})(?:\s+(?:hundred|thousand))?))"
+WHOLE: Final = r"([1-9]\d{0,3})"
+TWO_OR_MORE: Final = "|".join(name for name, count in COUNTS.items() if count > 1)
 # What stands behind these words is not wanted; "not more than" is.
 NOT: Final = (
     r"(?:\bnot\b(?!\s+(?:more|over|above|longer|later))|\bno\b(?!\s+more)|n't\b|\bnever\b|\bexcept\b|\bwithout\b)(?:\s+[\w-]+){0,4}\s*$"
@@ -183,6 +185,10 @@ def _devices(found: "re.Match[str]") -> Said:
     yield ("allowed", "hardware"), [re.sub(r"\s+", " ", name.upper()) for name in names]
 
 
+def _owned(found: "re.Match[str]") -> Said:
+    yield ("allowed", "owned", re.sub(r"\s+", " ", found["device"].upper())), int(_number(found[1], found[2]))
+
+
 def _always(field: Field, value: Any) -> Callable[["re.Match[str]"], Said]:
     return lambda _found: iter([(field, value)])
 
@@ -263,6 +269,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule(rf"{MOST}{NUMBER}\s*(?:J|joules?)\s*(?:/|per|an?)\s*token\b", _plain("energy", "per_token", form="{} J")),
     _rule(rf"{MOST}{NUMBER}\s*(GiB|GB|MiB|MB)\s*(?:of\s*)?(?:memory|vram|ram|gpu memory)", _plain("allowed", "memory", form="{} {}")),
     _rule(rf"{NUMBER}\s*%\s*(?:sure|certain|confiden(?:t|ce))", _plain("threshold", form="{} %")),
+    _rule(rf"(?<![\w-])(?:{WHOLE}|({TWO_OR_MORE}|one))\s*[x×]?\s*(?:nvidia |amd |intel )?(?P<device>{DEVICES})s?\b", _owned),
     _rule(rf"(?:\b(?:nvidia|amd|intel)?\s*{DEVICES}s?\b(?:\s*(?:,|or|and)\s*)?)+", _devices),
     _rule(rf"\b(?:one|a single|1) {GPUS}\b", _always(("allowed", "places"), ["one-gpu"])),
     _rule(rf"\b(?:cluster|(?:several|multiple|many) {GPUS}s)\b", _always(("allowed", "places"), ["several-gpus"])),

@@ -31,6 +31,8 @@ NANO: Final = 10**9
 ANYWHERE: Final = "any"
 CURRENCY: Final = "USD"
 S_PER_HOUR: Final = 3600
+STALE_DAYS: Final = 180  # list prices of accelerators have halved within a year
+STALE_US: Final = STALE_DAYS * 86_400 * 10**6
 AHEAD_US: Final = 86_400 * 10**6  # that a publisher's clock may be ahead of the log's
 
 
@@ -100,6 +102,11 @@ def check(price: PricePublished) -> None:
         )
     if empty := next((name for name in ("region", "source", "version") if not getattr(price, name).strip()), None):
         raise Invalid(f"{price.item} has no {empty}; who says so, where and in which version must be told", code="price-field")
+
+
+def is_stale(published_us: int, valid_to_us: int | None, *, at_us: int) -> bool:
+    """Nobody has said for so long that the price holds, nor until when it does: it should be looked up again."""
+    return valid_to_us is None and at_us - published_us > STALE_US
 
 
 def untimely(event: Event, *, written_us: int) -> str | None:

@@ -14,7 +14,7 @@ from schemas.jobs import Device
 from schemas.results import PricePublished
 from streams.errors import Invalid
 from streams.money.price_lists import price_fields
-from streams.money.prices import NANO, PriceBook, Undefined, agent_hour
+from streams.money.prices import NANO, PriceBook, Undefined, agent_hour, is_stale
 
 ROW = {"item": "cpu_hour", "amount": "0.0425", "unit": "core-hour", "valid_from": "2026-01-01", "source": "a list", "version": "1"}
 DAY_US = 86_400 * 10**6
@@ -136,3 +136,11 @@ def test_an_hour_of_an_agent_is_the_sum_over_its_devices_or_its_cores() -> None:
     assert [one.item for one in hour.prices] == ["cpu_hour"]
     with pytest.raises(Undefined, match="gpu_hour:A100"):
         agent_hour([device, device.model_copy(update={"name": "A100"})], 1, book=book, at_us=0)
+
+
+def test_a_price_that_nobody_has_confirmed_for_long_is_stale() -> None:
+    """180 days after it was published; not where its end is told, for then it ends."""
+    published, days = 10**15, 86_400 * 10**6
+    assert not is_stale(published, None, at_us=published + 180 * days)
+    assert is_stale(published, None, at_us=published + 181 * days)
+    assert not is_stale(published, published + 400 * days, at_us=published + 181 * days)

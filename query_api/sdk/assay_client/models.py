@@ -11,14 +11,19 @@ from assay_client.shape import Shape
 
 
 class Act(Shape):
-    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
+    """An act, as its event says it, which stays in the log."""
 
-    at_us: int
-    kind: str
     act_id: str
-    said_by: str
-    of: str
-    detail: str
+    """the event's id; of prices, the version and its source"""
+    at_us: int
+    """when, by the log's clock"""
+    kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
+    by: str
+    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    about: str
+    """the run, member, organisation, key, place or version"""
+    told: str
+    """what was done, or the reason that was given"""
 
 
 class ActPage(Shape):
@@ -73,7 +78,11 @@ class Alive(Shape):
 
 
 class Allowed(Shape):
-    """What a choice may be and must have; empty is anything. `languages` must all be there, of the others one."""
+    """
+    What a choice may be and must have; empty is anything. `languages` must all be there, of the others one.
+
+    `owned`: devices by name, and how many there are; a choice runs on these, all of its replicas.
+    """
 
     models: list[str] = []
     hardware: list[str] = []
@@ -85,6 +94,7 @@ class Allowed(Shape):
     kinds: list[Literal["base", "fine-tuned"]] = []
     context_tokens: int | None = None
     memory_bytes: int | None = None
+    owned: dict[str, int] | None = None
 
 
 class AnswerCost(Shape):
@@ -1190,6 +1200,8 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
+    stale: bool
+    """published more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -2647,6 +2659,7 @@ class Requirement(Shape):
         "kinds": [],
         "context_tokens": None,
         "memory_bytes": None,
+        "owned": {},
     }
     preference: Annotated[Preference, Field(validate_default=True)] = {
         "points": {"quality": 100.0, "usd_per_month": 100.0},
