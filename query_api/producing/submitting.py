@@ -125,7 +125,7 @@ class Batch(Terms):
 
 
 def submissions_of(batch: Batch, *, organisation: str) -> list[Submission]:
-    """A batch's evaluations. Their ids are derived from campaign and organisation, so that the same batch again is the same runs.
+    """A batch's evaluations. Their run ids are derived from campaign and organisation, so that the same batch again is the same runs.
 
     Raises: Invalid where one date is said of several models.
     """

@@ -1,4 +1,4 @@
-"""Privileged acts: who was let in, what was taken back, ended or forgotten, which prices hold, what was requeued, which keys seal."""
+"""Privileged acts: who was let in, what was taken back, ended, forgotten or put back, which prices were published, which keys seal."""
 
 from typing import Final, Literal
 

@@ -364,9 +364,9 @@ def test_no_page_tells_of_it(world: World, path: str) -> None:
             assert not marks_in(text)
 
 
-def test_acts_are_told_to_owners_of_the_same_organisation(world: World) -> None:
-    """Who got access, what was retracted and cancelled; which prices there are is told to each."""
-    with world.client(OURS) as ours, world.client(OURS, "operator") as lesser:
+def test_acts_are_told_to_owners(world: World) -> None:
+    """Of their own organisation: who got access, what was retracted and cancelled, which prices there are."""
+    with world.client(OURS, "owner") as ours, world.client(OURS, "submitter") as lesser:
         told = ours.get("/v1/acts").json()["acts"]
         assert {one["kind"] for one in told if HIDDEN.mark in one["told"]} >= {"access", "retraction", "cancellation"}
         assert {one["about"] for one in told if one["kind"] == "retraction"} == {one.run_id for one in (PRIVATE, HIDDEN, PUBLIC)}
