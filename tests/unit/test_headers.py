@@ -23,7 +23,11 @@ def sent(scheme: str, **headers: str) -> dict[str, str]:
 
     own: Any = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     start = {"type": "http.response.start", "status": 200, "headers": own}
-    asyncio.run(with_headers(send, {"type": "http", "scheme": scheme})(start))
+
+    async def act() -> None:
+        await with_headers(send, {"type": "http", "scheme": scheme})(start)
+
+    asyncio.run(act())
     found = [(name.decode(), value.decode()) for name, value in told[0]["headers"]]
     assert len(found) == len(dict(found)), "each once"
     return dict(found)
