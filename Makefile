@@ -70,7 +70,7 @@ test-suites: setup ## Every task of every suite, real tasks beside lm-eval, ever
 test-faults: setup ## The tests on stacks of their own: stores go away, disks are full, private texts are looked for everywhere
 	$(bin)/pytest -m faults
 
-fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, YAML, cursors (INPUTS=1000000)
+fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, task files, YAML, cursors (INPUTS=1000000)
 	$(bin)/python -m tests.fuzzing --inputs $(INPUTS)
 
 weaknesses: setup ## Known weaknesses of what the locks name, by a database in OSV's form that is here (ADVISORIES=folder or zip)
