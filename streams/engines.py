@@ -116,13 +116,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
         "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
     ),
-    "onnx": Kind(
-        "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
-        ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
-    ),
     "mlx": Kind(
         "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),
         LIKELIHOODS | TEXTS, ("mps", "cpu"), MLX, "mlx.txt", arguments=SAMPLED, options=UNTHREADED, runtime_bytes=192 * MIB,
+    ),
+    "onnx": Kind(
+        "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
+        ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
     ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,

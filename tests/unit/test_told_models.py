@@ -115,7 +115,7 @@ def test_a_model_goes_where_there_is_room_and_is_refused_with_figures_where_ther
     assert found is not None and (found.agents, found.device, found.dtype) == (("a",), "cpu", "float32")
     assert put(request, facts, found) == request  # nothing was left open that had to be said
     need = need_of(request, estimate_of(facts, engine=request.engine, placement=found), found)
-    assert (need.memory_bytes, set(need.capabilities)) == (found.needed_bytes, able)
+    assert need.memory_bytes == found.needed_bytes and frozenset(need.capabilities) == able
     with pytest.raises(Invalid, match=r"the model fits no agent: does not fit b: needs 1\.1 GiB, has 0\.0\. Take a smaller"):
         placed(request, facts, [Machine("b", able, (), 2**20)])
     assert placed(request, facts, []) is None
