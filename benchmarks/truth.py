@@ -243,7 +243,7 @@ def main() -> None:
         "times_as_far_as": ratios, "told_as_times_of_true": {f"{rate:g}": typical(rows, rate) for rate in given.rates},
     })  # fmt: skip
     void_rows = sum(bool(one["void"]) for one in rows)
-    show(f"Reported minus true; {void_rows} of {len(rows)} rows are void; accurate up to {best} requests/s", [*map(flat, rows)])
+    show(f"Told, as times of what is true; {void_rows} of {len(rows)} rows are void; accurate up to {best} requests/s", [*map(flat, rows)])
 
 
 if __name__ == "__main__":

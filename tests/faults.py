@@ -78,7 +78,7 @@ class Stack:
     def get(self, path: str) -> httpx.Response | None:
         """The API's answer; None where it does not answer."""
         try:
-            return httpx.get(f"{self.settings.api}{path}", timeout=10)
+            return httpx.get(f"{self.settings.api}{path}", timeout=60)
         except httpx.HTTPError:
             return None
 

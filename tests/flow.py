@@ -29,6 +29,20 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def until_listed(settings: Settings, *run_ids: str, samples: int) -> None:
+    """Waits until the API lists so many samples of each run, with all texts and scores: what completes it may be projected before them."""
+    for run_id in run_ids:
+        until(partial(_listed, f"{settings.api}/v1/runs/{run_id}/samples", samples))
+
+
+def _listed(url: str, samples: int) -> bool:
+    found, scores = get(url, params={"limit": 500}).raise_for_status().json()["samples"], dict[str, set[int]]()
+    for one in found:
+        scores.setdefault(one["task"], set()).add(len(one["scores"]))
+    texts = all(one["requests"] and all(request["answers"] for request in one["requests"]) for one in found)
+    return len(found) == samples and texts and all(len(counts) == 1 and 0 not in counts for counts in scores.values())
+
+
 def request(*tasks: str, limit: int | None = 20, model: str = "echo", **told: Any) -> EvaluationRequested:
     """A request with a fresh id; the echo engine, unless told otherwise."""
     choices = tuple(TaskChoice(name=task, limit=limit) for task in tasks)

@@ -16,8 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, RSAKey
 
 from tests.conftest import end, free_ports
-
-STARTS_S = 30.0
+from tests.flow import PATIENCE_S
 
 
 @contextmanager
@@ -27,11 +26,11 @@ def provider(*people: Mapping[str, Any]) -> Iterator[str]:
     known = [word for one in people for word in ("--user-claims", json.dumps(one))]
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "--port", str(port), *known]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address, give_up_s = f"http://127.0.0.1:{port}", time.monotonic() + STARTS_S
+    address, give_up_s = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE_S
     try:
         while True:
             try:
-                httpx.get(f"{address}/.well-known/openid-configuration").raise_for_status()
+                httpx.get(f"{address}/.well-known/openid-configuration", timeout=60).raise_for_status()
                 break
             except httpx.HTTPError:
                 assert child.poll() is None and time.monotonic() < give_up_s, "the provider does not start"

@@ -38,6 +38,7 @@ ROUTES: list[Route] = [
     *run.ROUTES,
     *grids.ROUTES,
     *cluster.ROUTES,
+    *acts.ROUTES,
     *dead_letters.ROUTES,
     *acts.ROUTES,
     *reference.ROUTES,

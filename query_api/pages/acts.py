@@ -14,7 +14,7 @@ async def load(request: Request) -> Content:
     """A page of acts. Raises: Forbidden for who is no owner."""
     check_may(request, "owner")
     cursor = request.query_params.get("cursor", "")
-    found, following = await state_of(request).reading.page(ACTS, sort="-at_us", limit=SHOWN, cursor=cursor, kind="")
+    found, following = await state_of(request).reading.page(ACTS, sort="-at_us", limit=SHOWN, cursor=cursor, kind="", about="")
     return {"title": "Acts", "acts": found, "next": following, "cursor": cursor}
 
 

@@ -124,8 +124,8 @@ class Batch(Terms):
     models: tuple[ModelRef, ...] = Field(min_length=1, max_length=100)
 
 
-def submissions_of(batch: Batch) -> list[Submission]:
-    """A batch's evaluations. Their run ids are derived from the campaign, so that the same batch again is the same runs.
+def submissions_of(batch: Batch, *, organisation: str) -> list[Submission]:
+    """A batch's evaluations. Their run ids are derived from campaign and organisation, so that the same batch again is the same runs.
 
     Raises: Invalid where one date is said of several models.
     """
@@ -136,7 +136,9 @@ def submissions_of(batch: Batch) -> list[Submission]:
         )
     terms = batch.model_dump(exclude={"models"})
     return [
-        Submission.model_validate(terms | {"model": model.model_dump(), "run_id": derive_run_id("Batch", batch.campaign, place)})
+        Submission.model_validate(
+            terms | {"model": model.model_dump(), "run_id": derive_run_id("Batch", batch.campaign, place, organisation)}
+        )
         for place, model in enumerate(batch.models)
     ]
 

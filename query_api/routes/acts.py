@@ -1,4 +1,4 @@
-"""Privileged acts: who was let in, what was taken back, which prices hold, what was put back on a topic, which keys seal."""
+"""Privileged acts: who was let in, what was taken back, ended, forgotten or put back, which prices were published, which keys seal."""
 
 from typing import Final, Literal
 
@@ -9,25 +9,26 @@ from query_api.operations.shapes import Nothing, Shape
 from query_api.reading.paging import Listing, Paged
 
 ACTS: Final = Listing("act_list", sorts={"at_us": "Int64"}, key={"act_id": "String"})
-Kind = Literal["", "access", "retraction", "prices", "requeue", "sealing key"]
+Kind = Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
 
 
 class ActsAsked(Paged):
     """Which acts."""
 
-    kind: Kind = Field(default="", description="only those of this kind")
+    kind: Kind | None = Field(default=None, description="only those of this kind")
+    about: str = Field(default="", description="only those about this run, member, organisation, key or version")
     sort: Literal["-at_us", "at_us"] = Field(default="-at_us", description="by when")
 
 
 class Act(Shape):
-    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
+    """An act, as its event says it, which stays in the log."""
 
-    at_us: int
-    kind: str
-    act_id: str
-    said_by: str
-    of: str
-    detail: str
+    act_id: str = Field(description="the event's id; of prices, the version and its source")
+    at_us: int = Field(description="when, by the log's clock")
+    kind: Kind
+    by: str = Field(description="who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached")
+    about: str = Field(description="the run, member, organisation, key, place or version")
+    told: str = Field(description="what was done, or the reason that was given")
 
 
 class ActPage(Shape):
@@ -39,7 +40,7 @@ class ActPage(Shape):
 
 async def acts(call: Call[ActsAsked, Nothing]) -> ActPage:
     """Lists what was done with more rights than a submitter has, the newest first. No key's text or hash is among it."""
-    found, next_page = await call.state.reading.page(ACTS, **call.query.model_dump())
+    found, next_page = await call.state.reading.page(ACTS, **call.query.model_dump() | {"kind": call.query.kind or ""})
     return ActPage.model_validate({"acts": found, "next": next_page})
 
 

@@ -89,7 +89,8 @@ async def submit_batch(call: Call[Nothing, Batch]) -> BatchSubmitted:
     Where one of them cannot be, none is asked for. The same body under the same `campaign` again is the same runs, so that a batch
     whose answer was lost can be sent again. `GET /v1/runs?campaign=` lists its runs.
     """
-    events = [requested(one, organisation=call.state.settings.organisation) for one in submissions_of(call.body)]
+    organisation = call.state.settings.organisation
+    events = [requested(one, organisation=organisation) for one in submissions_of(call.body, organisation=organisation)]
     await call.state.submissions.submit(events, key=_given(call.body, "campaign"))
     return BatchSubmitted(campaign=call.body.campaign, runs=tuple(Asked(run_id=one.run_id, model=one.model.uri) for one in events))
 

@@ -6,7 +6,6 @@ Only what its seal is over, and the builds of its tasks, which its plan names: s
 import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from schemas.builds import TaskBuilt
@@ -15,6 +14,7 @@ from schemas.runs import Plan, PlannedTask
 from schemas.settled import RunSettled
 from schemas.trust import RunSealed
 from streams.errors import Conflict
+from streams.times import moment
 from streams.trust.statements import link, statement
 
 UNSCORED: Final = "no-scores"
@@ -64,7 +64,7 @@ class Results:
     @property
     def ended(self) -> str:
         """When it was over, as RFC 3339 has it."""
-        return datetime.fromtimestamp(self.settled.changed_us / 1e6, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return moment(self.settled.changed_us)
 
     @property
     def samples(self) -> int:

@@ -15,7 +15,7 @@ from infra.kafka import Log, Record
 from infra.settings import Settings
 from schemas.requests import EvaluationRequested
 from streams.topics import REQUESTS
-from tests.flow import get, post, until_state
+from tests.flow import PATIENCE_S, get, post, until_state
 
 # Confluent's registry client leaves its connections to the garbage collector.
 UNCLOSED = ("ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -50,7 +50,7 @@ def test_a_request_from_confluents_serializer_is_read_as_ours(stack: Settings) -
     payload = serializer(stack)(BODY | {"run_id": run_id}, SerializationContext(REQUESTS.name, MessageField.VALUE))
     producer = Producer({"bootstrap.servers": stack.kafka})
     producer.produce(REQUESTS.name, payload, key=run_id.encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     event = asyncio.run(request_of(stack, run_id)).event
     assert isinstance(event, EvaluationRequested)
     assert (event.model.uri, event.tasks[0].limit, event.priority, event.budget.usd_nano) == ("echo", 4, 0, None)
@@ -65,7 +65,7 @@ def test_records_are_read_however_their_producer_compresses_them(stack: Settings
     producer = Producer({"bootstrap.servers": stack.kafka, "compression.type": compression})
     for _ in range(50):  # a record alone is not worth compressing
         producer.produce(REQUESTS.name, payload, key=run_id.encode())
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     assert isinstance(asyncio.run(request_of(stack, run_id)).event, EvaluationRequested)
 
 
@@ -75,7 +75,7 @@ def test_a_request_from_confluents_serializer_runs_like_any_other(flow: Settings
     payload = serializer(flow)(BODY | {"run_id": run_id}, SerializationContext(REQUESTS.name, MessageField.VALUE))
     sender = Producer({"bootstrap.servers": flow.kafka})
     sender.produce(REQUESTS.name, payload, key=run_id.encode())
-    assert sender.flush(30) == 0
+    assert sender.flush(PATIENCE_S) == 0
     state = asyncio.run(until_state(flow, run_id, "completed", "rejected", "failed"))
     assert (state["state"], state["expected"]) == ("completed", 4)
 

@@ -48,5 +48,5 @@ def served(command: Sequence[str]) -> Iterator[Server]:
         yield Server(process.stdout.readline().strip())
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()

@@ -47,7 +47,8 @@ def completed(flow: Settings, run_id: str) -> str:
     give_up, told = time.monotonic() + PATIENCE_S, {}
     while time.monotonic() < give_up:
         told = get(f"{flow.api}/v1/runs/{run_id}").json()
-        if told["state"] == "completed" and len(told["scores"]) >= len(told["tasks"]) and told["performance"]:
+        complete = {score["task"] for score in told["scores"] if score["complete"]}
+        if told["state"] == "completed" and complete == {task["task"] for task in told["tasks"]} and told["performance"]:
             return run_id
         time.sleep(0.2)
     raise AssertionError(f"{run_id} is not completed: {told}")

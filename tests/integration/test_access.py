@@ -16,7 +16,7 @@ from query_api.routes import OPERATIONS
 from streams.trust.access import ROLES, covers
 from tests.conftest import environment
 from tests.doors import assay, closed_api
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get, post
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 Keys = dict[str, dict[str, Any]]
@@ -36,7 +36,7 @@ def door(flow: Settings) -> Iterator[Settings]:
 @pytest.fixture(scope="module")
 def keys(door: Settings) -> dict[str, dict[str, Any]]:
     """A key of each role; before, nobody comes in and is told what to do."""
-    told = httpx.get(f"{door.api}/v1/runs")
+    told = get(f"{door.api}/v1/runs")
     assert (told.status_code, told.headers["www-authenticate"]) == (401, 'Bearer realm="assay"')
     assert "there is none yet" in told.json()["detail"] and "assay access create" in told.json()["detail"]
     return {role: assay(door, "access", "create", "--member", f"{role}-ann", "--role", role) for role in ROLES}
@@ -49,7 +49,7 @@ def opened(door: Settings) -> Iterator[Opened]:
 
         def with_key(key: dict[str, Any] | None = None, **headers: str) -> httpx.Client:
             shown = {"Authorization": f"Bearer {key['key']}"} if key else {}
-            found = stack.enter_context(httpx.Client(base_url=door.api, headers=shown | headers, timeout=30))
+            found = stack.enter_context(httpx.Client(base_url=door.api, headers=shown | headers, timeout=60))
             give_up = time.monotonic() + PATIENCE_S
             while key and found.get("/v1/suites").status_code == 401 and time.monotonic() < give_up:
                 time.sleep(0.3)
@@ -82,18 +82,19 @@ def test_every_operation_opens_to_its_roles_and_to_nobody_else(door: Settings, k
 
 def test_a_site_in_a_browser_does_not_get_at_an_api_without_keys(flow: Settings) -> None:
     """By its own name that it leads here, or by a form; programs and this site's own pages come in."""
-    led = httpx.get(f"{flow.api}/v1/runs", headers={"Host": "evil.example:18000"})
+    led = get(f"{flow.api}/v1/runs", headers={"Host": "evil.example:18000"})
     assert (led.status_code, "ASSAY_API_DOOR=closed" in led.json()["detail"]) == (403, True)
     foreign = {"Content-Type": "text/plain", "Origin": "https://evil.example"}
-    assert httpx.post(f"{flow.api}/v1/evaluations", content=json.dumps(RUN), headers=foreign).status_code == 403
+    assert post(f"{flow.api}/v1/evaluations", content=json.dumps(RUN), headers=foreign).status_code == 403
     own = {"Content-Type": "application/json", "Origin": flow.api}
-    assert httpx.post(f"{flow.api}/v1/evaluations", content=json.dumps(RUN), headers=own).status_code == 202
+    assert post(f"{flow.api}/v1/evaluations", content=json.dumps(RUN), headers=own).status_code == 202
     port = flow.api.rpartition(":")[2]
-    assert httpx.get(f"{flow.api}/v1/runs", headers={"Host": f"localhost:{port}"}).status_code == 200
+    assert get(f"{flow.api}/v1/runs", headers={"Host": f"localhost:{port}"}).status_code == 200
 
 
 def test_nobody_acts_in_anothers_name(door: Settings, keys: Keys, opened: Opened) -> None:
     """A run is its key's member's, whatever the body says; the command line shows its key by ASSAY_API_KEY."""
+    opened(keys["reader"])
     asked = opened(keys["submitter"]).post("/v1/evaluations", json=RUN | {"submitter": "mallory"})
     assert asked.status_code == 202, asked.text
     mine = door.model_copy(update={"api_key": Settings.model_validate({"api_key": keys["reader"]["key"]}).api_key})
@@ -150,10 +151,10 @@ def test_privileged_acts_are_told_to_owners(door: Settings, keys: Keys, opened: 
     made = assay(door, "access", "create", "--member", "carol", "--role", "operator")
     assay(door, "access", "revoke", made["key_id"])
     owner, give_up = opened(keys["owner"], **HTML), time.monotonic() + PATIENCE_S
-    while len(found := [one for one in owner.get("/v1/acts?kind=access").json()["acts"] if one["of"].startswith("carol")]) < 2:
+    while len(found := [one for one in owner.get("/v1/acts?kind=access").json()["acts"] if one["about"].startswith("carol")]) < 2:
         assert time.monotonic() < give_up
         time.sleep(0.3)
-    assert [one["detail"].split(" until")[0] for one in found] == [
+    assert [one["told"].split(" until")[0] for one in found] == [
         f"{made['key_id']} opens nothing any more", f"{made['key_id']} opens as operator",
     ]  # fmt: skip
     page = owner.get("/acts")
@@ -179,12 +180,14 @@ def test_no_key_is_in_any_file(door: Settings, keys: Keys) -> None:
 def test_who_asks_too_often_waits(door: Settings, keys: Keys, opened: Opened) -> None:
     """A key by its quota; an address after twenty wrong keys, whatever it shows then."""
     few = opened(assay(door, "access", "create", "--member", "eager", "--quota", "3"))
-    answers = [few.get("/v1/runs") for _ in range(4)]
-    assert answers[-1].status_code == 429 and 1 <= int(answers[-1].headers["retry-after"]) <= 60
-    assert answers[-1].json()["code"] == "too-often"
+    for _ in range(20):  # what it may ask is by the minute, of which another may begin meanwhile
+        if (answer := few.get("/v1/runs")).status_code == 429:
+            break
+    assert answer.status_code == 429 and 1 <= int(answer.headers["retry-after"]) <= 60
+    assert answer.json()["code"] == "too-often"
     right = opened(keys["owner"])
     bad = {"Authorization": "Bearer " + keys["reader"]["key"][:-4] + "AAAA"}
-    told = [httpx.get(f"{door.api}/v1/runs", headers=bad).status_code for _ in range(25)]
+    told = [get(f"{door.api}/v1/runs", headers=bad).status_code for _ in range(25)]
     assert set(told) == {401, 429} and told[-1] == 429
     assert right.get("/v1/runs").status_code == 200, "who is known is not shut out by what others at the address show"
-    assert httpx.get(f"{door.api}/readyz").status_code == 200
+    assert get(f"{door.api}/readyz").status_code == 200

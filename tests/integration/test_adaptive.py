@@ -21,7 +21,8 @@ from schemas.requests import EngineChoice
 from schemas.runs import RunChanged
 from streams.quality.adaptive import FEWEST_RUNS
 from streams.topics import JOBS_PLANNED, RUNS
-from tests.flow import events_of, request, until_state
+from tests.flow import events_of, request, until_listed, until_state
+from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -69,10 +70,11 @@ async def planned(flow: Settings, run_id: str) -> tuple[Any, list[int]]:
     return plan.tasks[0].adaptive, [ordinal for one in made for ordinal in one.job.samples]
 
 
-def row_of(flow: Settings, run_id: str) -> dict[str, Any] | None:
-    """The run's row on the task's board."""
-    board = httpx.get(f"{flow.api}/v1/rankings", params={"board": f"task:{TASK}", "limit": 500}, timeout=60).json()
-    return next((dict(row) for row in board["rows"] if row["run_id"] == run_id), None)
+def row_of(flow: Settings, run_id: str) -> dict[str, Any]:
+    """The run's row on the task's board, once it is there."""
+    path = f"/v1/rankings?board=task:{TASK}&limit=500"
+    board = until(flow.api, path, holds=lambda told: any(row["run_id"] == run_id for row in told["rows"]))
+    return next(dict(row) for row in board["rows"] if row["run_id"] == run_id)
 
 
 def test_an_estimate_from_a_part_holds_what_the_whole_run_gives(flow: Settings, answers: list[Path]) -> None:
@@ -89,13 +91,14 @@ def test_an_estimate_from_a_part_holds_what_the_whole_run_gives(flow: Settings, 
     words = f"adaptive, {ASKED} of 200, IRT from {len(part.fitted_runs)} runs"
     assert score["method"] == words and any(words in warning for warning in told["warnings"])
     row = row_of(flow, told["run_id"])
-    assert row is not None and (row["rank"], row["adaptive"], row["score"]) == (None, words, pytest.approx(score["value"]))
+    assert (row["rank"], row["adaptive"], row["score"]) == (None, words, pytest.approx(score["value"]))
     assert words in httpx.get(f"{flow.api}/runs/{told['run_id']}", timeout=60).text
     assert words in httpx.get(f"{flow.api}/leaderboard", params={"board": f"task:{TASK}"}, timeout=60).text
     whole = document(submitted(flow, answers[-1]))
     (truth,) = whole["scores"]
     assert score["low"] <= truth["value"] <= score["high"]
     assert abs(score["value"] - truth["value"]) < 0.1
+    until_listed(flow, whole["run_id"], samples=200)
     assert words in assay(flow, "compare", told["run_id"], whole["run_id"]).stderr.replace("\n", " ")
     verdict = asyncio.run(verify(flow, run_id=told["run_id"], told=lambda _text: None))
     assert verdict.equal, verdict.difference

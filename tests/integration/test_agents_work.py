@@ -20,16 +20,16 @@ from infra.partitioning import partition_for
 from infra.settings import Settings
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Event, Text
-from schemas.jobs import BuildPlace, DispatcherBeat, DispatcherTook, Job, JobChanged, JobPlanned, JobReleased
+from schemas.jobs import AgentBeat, BuildPlace, DispatcherBeat, DispatcherTook, Job, JobChanged, JobPlanned, JobReleased
 from schemas.measurements import SampleAnswered
 from schemas.requests import CancellationRequested, Chat, EngineChoice, ModelRef
 from schemas.runs import RunChanged
-from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, JOB_PARTITIONS, JOB_STATUS, RUNS, Topic, jobs_topic
+from streams.topics import ANSWERS, DISPATCHER_BEATS, DISPATCHERS, HEARTBEATS, JOB_PARTITIONS, JOB_STATUS, RUNS, Topic, jobs_topic
 from tests.conftest import end, free_ports, spawn
 from tests.flow import PATIENCE_S
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
-PATIENT_US = 15_000_000  # how soon it is where nothing else runs is a benchmark's matter
+PATIENT_US = 60_000_000  # how soon it is where nothing else runs is a benchmark's matter
 
 
 @contextmanager
@@ -100,6 +100,17 @@ async def until(log: Log, topic: Topic, run_id: str, *, holds: Callable[[list[Ev
     raise AssertionError(f"not within {PATIENCE_S} s: {len(events)} events on {topic.name}, the last {events[-1:]}")
 
 
+async def until_heard(log: Log, pool: Settings, *agents: str) -> None:
+    """Waits until these agents of the pool have said that they are there."""
+    missing = set(agents)
+    async with asyncio.timeout(PATIENCE_S):
+        async for record in log.follow([HEARTBEATS]):
+            if isinstance(record.event, AgentBeat) and record.event.pool == pool.pool:
+                missing.discard(record.event.agent_id)
+            if not missing:
+                return
+
+
 def finished(jobs: int) -> Callable[[list[Event]], bool]:
     """That many jobs have finished."""
     return lambda events: len({event.job_id for event in events if isinstance(event, JobChanged) and event.state == "finished"}) == jobs
@@ -116,11 +127,13 @@ def test_two_agents_share_a_run_and_answer_each_sample_once(pool: Settings) -> N
     async def act() -> None:
         with children(pool, agents=2):
             async with Log(pool, client_id="test") as log:
+                await until_heard(log, pool, "agent-0", "agent-1")  # else one of them might have done all of it
                 run_id = await plan(log, pool, samples=80, jobs=8, options={"delay_ms": "10"})
                 status = await until(log, JOB_STATUS, run_id, holds=finished(8))
                 assert answered(await seen(log, ANSWERS, run_id)) == Counter(range(80))
                 assert {event.agent_id for event in status if isinstance(event, JobChanged)} == {"agent-0", "agent-1"}
-                assert [event.state for event in await seen(log, RUNS, run_id) if isinstance(event, RunChanged)] == ["planned", "running"]
+                steps = await until(log, RUNS, run_id, holds=lambda events: len(events) > 1)
+                assert [event.state for event in steps if isinstance(event, RunChanged)] == ["planned", "running"]
 
     asyncio.run(act())
 
@@ -145,6 +158,7 @@ def test_an_agent_that_is_killed_loses_nothing(pool: Settings) -> None:
 
 def test_a_standby_takes_over_from_one_that_died_or_left_and_from_nobody_else(pool: Settings) -> None:
     """It follows and waits; once the active one is killed leases go on, and so they do when it leaves. Nothing is lost."""
+    pool = pool.model_copy(update={"lease_s": 60.0})  # no agent is lost here, however slow it is
 
     async def act() -> None:
         with children(pool) as running:
@@ -200,6 +214,7 @@ def test_terms_that_nobody_took_void_nothing_and_take_nothing(pool: Settings) ->
 
     A `DispatcherTook` where the pool's key does not lie is no term of the pool's.
     """
+    pool = pool.model_copy(update={"lease_s": 60.0})  # no agent is lost here, however slow it is
     huge = 2**63 - 1
 
     async def act() -> None:
@@ -232,7 +247,7 @@ async def standby(pool: Settings) -> subprocess.Popen[bytes]:
     """Another dispatcher of the pool, once it follows the log."""
     own = pool.model_copy(update={"metrics": f"127.0.0.1:{free_ports(1)[0]}"})
     child = spawn("agents", "dispatch", settings=own)
-    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(base_url=f"http://{own.metrics}", timeout=10) as process:
+    async with asyncio.timeout(PATIENCE_S), httpx.AsyncClient(base_url=f"http://{own.metrics}", timeout=60) as process:
         while True:
             with suppress(httpx.HTTPError):
                 if (await process.get("/readyz")).is_success:
@@ -290,7 +305,7 @@ def test_a_cancelled_run_stops_and_keeps_what_it_has(pool: Settings) -> None:
     async def act() -> None:
         with children(pool):
             async with Log(pool, client_id="test") as log:
-                run_id = await plan(log, pool, samples=1000, jobs=1, options={"delay_ms": "10"})
+                run_id = await plan(log, pool, samples=1000, jobs=1, options={"delay_ms": "100"})
                 await until(log, ANSWERS, run_id, holds=lambda events: len(events) > 10)
                 await log.publish(CancellationRequested(occurred_us=now_us(), producer=producer("test"), run_id=run_id, by="me"))
                 await until(log, JOB_STATUS, run_id, holds=lambda events: any(getattr(e, "state", "") == "cancelled" for e in events))

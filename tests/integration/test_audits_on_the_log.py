@@ -139,6 +139,7 @@ def test_another_partys_report_counts_apart_and_a_forged_one_is_told(flow: Setti
         document(assay(theirs, "countersign", audit["run_id"], "--json"))
     key = seal_keys.create(theirs)
     told = document(assay(theirs, "countersign", audit["run_id"], "--json"))
+    assert (told["derived_equal"], told["derived_difference"]) == (True, None)
     assert (told["run_id"], told["equal_ratio"], told["key_id"]) == (run, 1.0, key.key_id)
 
     async def act() -> None:
@@ -191,11 +192,15 @@ def test_the_lottery_has_runs_run_again(flow: Settings) -> None:
     child = spawn("agents", "seal", settings=flow.model_copy(update={"audit_share": 1.0, "audit_part": 0.3}))
     try:
         until(lambda: "sweeps the log" in (flow.home / "logs" / "agents-seal.log").read_text())
-        drawn = list[dict[str, Any]]()
-        while not drawn:  # whoever of the two sealers is first
-            (run_id,) = started(flow, model="drawn")
-            sealed(flow, [run_id])
-            drawn = listed(flow, run_id)
+        every = list[str]()
+
+        def drawn() -> list[str]:
+            every.extend(started(flow, model="drawn"))
+            sealed(flow, every[-1:])
+            return [one for one in every if listed(flow, one)]  # the request for an audit comes after the seal
+
+        until(lambda: bool(drawn()))  # whoever of the two sealers is first
+        run_id = next(one for one in every if listed(flow, one))
         until(lambda: bool(listed(flow, run_id)[0]["reports"]))
         (one,) = listed(flow, run_id)
         assert (one["submitter"], one["share"], one["reports"][0]["samples"], one["reports"][0]["equal_ratio"]) == ("lottery", 0.3, 2, 1.0)

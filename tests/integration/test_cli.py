@@ -13,7 +13,7 @@ import pytest
 
 from infra.settings import Settings
 from tests.conftest import environment
-from tests.flow import PATIENCE_S, get
+from tests.flow import PATIENCE_S, get, until, until_listed
 
 pytestmark = pytest.mark.integration
 ECHO = ("--engine", "echo", "--model", "echo-cli")
@@ -41,8 +41,10 @@ def test_submit_wait_samples_and_rank(flow: Settings) -> None:
     assert (score["task"], score["samples"]) == ("assay_copy", 8)
     run = document(assay(flow, "run", told["run_id"], "--json"))
     assert (run["state"], run["progress"]) == ("completed", 1.0)
+    until_listed(flow, told["run_id"], samples=8)
     lines = assay(flow, "samples", told["run_id"], "--json").stdout.splitlines()
     assert [json.loads(line)["doc_id"] for line in lines] == list(range(8))
+    until(lambda: told["run_id"] in {row["run_id"] for row in get(f"{flow.api}/v1/rankings?task=assay_copy").json().get("rows", ())})
     board = document(assay(flow, "rank", "--task", "assay_copy", "--json"))
     assert {"rank", "model", "score", "low", "high", "sealed", "audited"} <= board["rows"][0].keys()
     assert told["run_id"] in {one["run_id"] for one in document(assay(flow, "runs", "--json"))["runs"]}

@@ -3,8 +3,7 @@
 import asyncio
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from assay_client.models import Run
 from uuid6 import uuid7
 
 from infra.settings import Settings
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, until, until_listed
 from tests.integration.test_api import publish
 from tests.integration.test_lists import TASKS
 
@@ -25,20 +24,14 @@ SDK = Path(__file__).parents[2] / "query_api" / "sdk"
 ECHO = {"name": "echo"}
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Waits for it."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < give_up
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def run(flow: Settings) -> Run:
     """A completed run, asked for and waited for by the client."""
     with Client(flow.api) as assay:
         asked = assay.submit("client-echo", TASKS, engine=ECHO, submitter="client")
-        return assay.wait(asked.run_id, timeout_s=PATIENCE_S)
+        run = assay.wait(asked.run_id, timeout_s=PATIENCE_S)
+    until_listed(flow, run.run_id, samples=12)
+    return run
 
 
 def test_a_run_from_its_submission_to_its_frames(flow: Settings, run: Run) -> None:
@@ -52,10 +45,12 @@ def test_a_run_from_its_submission_to_its_frames(flow: Settings, run: Run) -> No
         assert first.requests[0].answers[0].output == first.requests[0].context.splitlines()[-1]
         scores = assay.scores(run.run_id, task="assay_copy")
         assert run.run_id in {row.run_id for row in assay.runs(submitter="client")}
+        until(lambda: any(board.board == "task:assay_copy" for board in assay.boards(match="assay_copy")))
         assert assay.ranking(task="assay_copy").board == "task:assay_copy"
         one, two = assay.suites(match="financial")[0], assay.suite_tasks("financial", sort="-task", most=2)
         assert [task.task for task in two] == sorted((task.task for task in one.tasks), reverse=True)[:2]
-        assert {"agent-1", "agent-2"} <= {agent.agent_id for agent in assay.agents()}  # beside any that another test has just ended
+        # Beside any that another test has just ended, and when both have said that they are there.
+        until(lambda: {"agent-1", "agent-2"} <= {agent.agent_id for agent in assay.agents()})
     pandas, polars, arrow = scores.to_pandas(), scores.to_polars(), scores.to_arrow()
     assert len(scores) == len(pandas) == len(polars) == arrow.num_rows == 6
     assert list(pandas.columns) == polars.columns == arrow.column_names
@@ -98,7 +93,7 @@ def test_prices_and_costs(flow: Settings, run: Run) -> None:
 def test_a_run_that_fails_or_takes_too_long_says_so(flow: Settings) -> None:
     """Its error has the run."""
     with Client(flow.api) as assay:
-        slow = assay.submit("slow", ["assay_copy"], engine={"name": "echo", "options": {"delay_ms": "50"}})
+        slow = assay.submit("slow", ["assay_copy"], engine={"name": "echo", "options": {"delay_ms": "1000"}})
         with pytest.raises(TimedOut, match="wait longer"):
             assay.wait(slow.run_id, timeout_s=0)
         assay.cancel(slow.run_id, message="enough")
@@ -117,6 +112,7 @@ def test_the_awaiting_client_does_the_same(flow: Settings, run: Run) -> None:
             assert [one.model for one in ended] == ["async-a", "async-b"]
             listed = await assay.runs(campaign=batch.campaign, sort="model")
             assert [row.model for row in listed] == ["async-a", "async-b"]
+            await asyncio.to_thread(until_listed, flow, *(one.run_id for one in batch.runs), samples=2)
             compared = await assay.compare(*(one.run_id for one in batch.runs), task="assay_copy")
             assert compared.summary and {one.task for one in compared.tasks} | {one.task for one in compared.skipped} == {"assay_copy"}
             assert (await assay.run(run.run_id)).scores == run.scores
@@ -174,7 +170,7 @@ def test_live_events_go_on_where_a_broken_connection_ended(flow: Settings) -> No
             assert made[0] > 5
         return heard
 
-    with httpx.stream("GET", f"{flow.api}/v1/live") as answer:
+    with httpx.stream("GET", f"{flow.api}/v1/live", timeout=60) as answer:
         start = next(line for line in answer.iter_lines() if line.startswith("id: ")).removeprefix("id: ")
     heard = asyncio.run(asyncio.wait_for(act(), PATIENCE_S))
     assert len(set(heard)) == count
@@ -196,5 +192,6 @@ def test_its_wheel_works_alone(flow: Settings, run: Run, tmp_path: Path) -> None
         "assert not any(importlib.util.find_spec(name) for name in ('schemas', 'streams', 'infra', 'query_api', 'pandas')); "
         "print(Client(sys.argv[1]).run(sys.argv[2]).state)"
     )
-    done = subprocess.run([python, "-c", script, flow.api, run.run_id], capture_output=True, text=True, check=True, cwd=tmp_path)
+    told = [python, "-I", "-c", script, flow.api, run.run_id]  # nor by a PYTHONPATH
+    done = subprocess.run(told, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "completed\n"

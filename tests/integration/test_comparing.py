@@ -14,7 +14,7 @@ from infra.settings import Settings
 from schemas.measurements import Answer
 from schemas.requests import Chat, TaskChoice
 from streams.boards.comparison import Measured, Sample, compare, in_words
-from tests.flow import get, post, until
+from tests.flow import get, post, until, until_listed
 from tests.integration.test_cli import assay, document
 from tests.integration.test_harness import on_the_wire
 
@@ -30,6 +30,7 @@ def runs(flow: Settings) -> tuple[str, str]:
         document(assay(flow, "submit", "--engine", "echo", "--model", name, *TASKS, "--wait", "--json"))
         for name in ("echo-one", "echo-two")
     ]
+    until_listed(flow, *(one["run_id"] for one in told), samples=120)
     return told[0]["run_id"], told[1]["run_id"]
 
 
@@ -88,6 +89,7 @@ def test_a_group_has_a_row_and_counts_as_one(flow: Settings, tmp_path: Path) -> 
         tasks = [{"name": name, "group": group, "limit": limit} for name, group, limit in GROUPED]
         request.write_text(json.dumps({"model": {"uri": model}, "engine": {"name": "echo"}, "tasks": tasks}))
         runs.append(document(assay(flow, "submit", str(request), "--wait", "--json"))["run_id"])
+    until_listed(flow, *runs, samples=120)
     told = document(assay(flow, "compare", *runs, "--json"))
     parts, (group,) = {one["task"]: one["weight"] for one in told["tasks"]}, told["groups"]
     assert parts == pytest.approx({"assay_agreement": 0.375, "assay_arithmetic": 0.125, "assay_copy": 0.5})
@@ -129,6 +131,7 @@ def test_runs_that_share_no_sample_are_refused(flow: Settings, runs: tuple[str, 
     """With the reason of each task."""
     other = document(assay(flow, "submit", "--engine", "echo", "--model", "echo", "--task", "assay_agreement", "--fewshot", "2",
                            "--limit", "5", "--wait", "--json"))  # fmt: skip
+    until_listed(flow, other["run_id"], samples=5)
     answer = get(f"{flow.api}/v1/compare", params={"a": runs[0], "b": other["run_id"]})
     assert (answer.status_code, answer.json()["code"]) == (422, "nothing-shared")
     assert "assay_agreement: built differently" in answer.json()["detail"]

@@ -52,7 +52,6 @@ def test_one_that_stands_by_keeps_what_it_has_folded(stack: Settings, ends: str)
 def test_one_whose_work_stands_still_beats_no_more_and_ends(stack: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nobody would take the pool from it."""
     settings = stack.model_copy(update={"pool": f"p-{uuid.uuid4().hex[:8]}"})
-    monkeypatch.setattr("agents.dispatch.STUCK_S", 2.0)
 
     async def act() -> None:
         async with Log(settings, client_id="test") as log:
@@ -62,6 +61,7 @@ def test_one_whose_work_stands_still_beats_no_more_and_ends(stack: Settings, mon
             while not stuck.active:
                 assert time.monotonic() < give_up and not running.done()
                 await asyncio.sleep(0.05)
+            monkeypatch.setattr("agents.dispatch.STUCK_S", 2.0)  # before it is active, a slow machine may stand still for longer
             monkeypatch.setattr(stuck, "_decide", lambda *, tells: asyncio.Event().wait())
             with pytest.raises(RuntimeError, match="nothing was decided for 2 s while the log answered"):
                 await asyncio.wait_for(running, PATIENCE_S)

@@ -43,7 +43,7 @@ def submit(stack: Stack, *, delay_ms: int = 25) -> str:
 
 def under_way(stack: Stack) -> str:
     """A run with some of its answers given, and most not."""
-    run_id = submit(stack)
+    run_id = submit(stack, delay_ms=150)  # slow enough to be met on the way, however slow the machine
     stack.until(lambda: 0 < answered(stack, run_id) < SAMPLES // 2, what="first answers")
     return run_id
 
@@ -77,7 +77,7 @@ def whole(stack: Stack, run_id: str) -> None:
 
 def waits(stack: Stack, name: str) -> list[str]:
     """What a process says that it waits for."""
-    return list(httpx.get(f"http://{stack.metrics[name]}/readyz", timeout=10).json()["waits_for_s"])
+    return list(httpx.get(f"http://{stack.metrics[name]}/readyz", timeout=60).json()["waits_for_s"])
 
 
 def measured(stack: Stack) -> dict[str, float]:
@@ -85,7 +85,7 @@ def measured(stack: Stack) -> dict[str, float]:
     addresses = [f"http://{stack.metrics[name]}" for name in PROCESSES if name != "query_api"] + [stack.settings.api]
     found: dict[str, float] = {}
     for address in addresses:
-        for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", timeout=10).text):
+        for family in text_string_to_metric_families(httpx.get(f"{address}/metrics", timeout=60).text):
             for sample in family.samples:
                 found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return found

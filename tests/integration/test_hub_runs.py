@@ -15,6 +15,7 @@ from schemas.requests import EngineChoice, ModelRef
 from streams.errors import Permanent
 from streams.hub_names import Named
 from tests.conftest import HUB, HUB_PORT
+from tests.flow import get, until
 from tests.hub_server import Hub, repository, serving
 from tests.integration.test_cli import assay, document
 from tests.models import tiny_llama
@@ -48,6 +49,7 @@ def test_a_model_runs_by_its_name_and_its_commit_is_in_the_record(flow: Settings
     commit = hub.repositories["org/tiny"].references["main"]
     told = document(assay(flow, "submit", "--model", "org/tiny@main", "--licence", "Apache-2.0,mit", *ASKED))
     assert told["scores"] == document(assay(flow, "submit", "--model", str(folder), *ASKED))["scores"]
+    until(lambda: get(f"{flow.api}/v1/runs/{told['run_id']}").json()["origin"] is not None)
     run = document(assay(flow, "run", told["run_id"], "--json"))
     assert (run["model"], run["revision"], run["licence"]) == ("org/tiny", commit, "apache-2.0")
     fetched = {"fetched_bytes": 0, "peer_bytes": 0}  # the planner had fetched it

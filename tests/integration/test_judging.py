@@ -145,8 +145,8 @@ def test_a_judges_board_ranks_the_judged(flow: Settings, parent: str) -> None:
     fewer = submitted(flow, model={"uri": "writer-c"}, tasks=[{"name": "assay_copy", "limit": 3}], judgements=[judge("strict", STRICT)])
     for run_id in (same, fewer):
         judged(flow, run_id, judgements=1)
-    boards = [row["board"] for row in get(f"{flow.api}/v1/boards").json()["boards"]]
-    (board,) = [name for name in boards if name.startswith(f"task:{ON} by strict (")]
+    told = until(flow.api, f"/v1/boards?match=task:{ON} by strict (", holds=lambda told: told["boards"])
+    (board,) = [row["board"] for row in told["boards"]]
     found = until(flow.api, f"/v1/rankings?board={board}", holds=lambda told: len(told["rows"]) >= 1)
     assert {row["model"] for row in found["rows"]} <= {"writer-a", "writer-b", "writer-c"}
     assert not {"strict"} & {row["model"] for row in get(f"{flow.api}/v1/rankings?board={board}").json()["rows"]}
@@ -180,8 +180,8 @@ def test_two_runs_are_compared_in_both_orders(flow: Settings, parent: str) -> No
     }  # fmt: skip
     assert (told["subject"]["model"], told["against"]["model"]) == ("writer-a", "writer-d")
     assert child in [one["run_id"] for one in get(f"{flow.api}/v1/runs/{other}/judgements").json()["judgements"]]
-    boards = [row["board"] for row in get(f"{flow.api}/v1/boards").json()["boards"]]
-    assert any(name.startswith("task:assay_judge_pairwise:assay_copy by biased (") and " against writer-d (" in name for name in boards)
+    told = until(flow.api, "/v1/boards?match=task:assay_judge_pairwise:assay_copy by biased (", holds=lambda told: told["boards"])
+    assert all(" against writer-d (" in row["board"] for row in told["boards"])
 
 
 def test_models_of_other_kinds_judge(flow: Settings, parent: str, tmp_path: Path) -> None:

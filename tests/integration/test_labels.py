@@ -16,7 +16,7 @@ from assay_client.errors import Invalid
 from infra.harness.bundled.documents import copying
 from infra.settings import Settings
 from query_api.cli.label_files import unguarded
-from tests.flow import get, post
+from tests.flow import get, post, until_listed
 from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 from tests.integration.test_judging import over, submitted
@@ -52,6 +52,7 @@ def runs(flow: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     points = submitted(flow, model={"uri": "rates"}, parent_run=a, tasks=[{"name": WRITING}], chat={"template": RATES})
     pairs = submitted(flow, model={"uri": "prefers"}, parent_run=a, against_run=b, tasks=[{"name": PAIRWISE}], chat={"template": PREFERS})
     over(flow, points), over(flow, pairs)
+    until_listed(flow, a, b, points, pairs, samples=LIMIT)
     yield a, b
 
 
@@ -91,7 +92,8 @@ def test_a_judge_is_held_to_people(flow: Settings, runs: tuple[str, str], tmp_pa
     first = document(assay(flow, *asked, "--by", "ada", "--json"))
     again = document(assay(flow, *asked, "--by", "ada", "--json"))
     assert (first, again) == ({"published": 30, "known": 0, "without_label": 0}, {"published": 0, "known": 30, "without_label": 0})
-    (found,) = until(flow.api, f"/v1/runs/{run_id}/corrections", holds=lambda told: told["corrections"])["corrections"]
+    all_there = until(flow.api, f"/v1/runs/{run_id}/corrections", holds=lambda told: [one["labels"] for one in told["corrections"]] == [30])
+    (found,) = all_there["corrections"]
     mean = sum(judged.values()) / LIMIT
     assert (found["judge"], found["task"], found["metric"], found["labels"], found["persons"]) == (
         "rates", f"{WRITING}:assay_copy", "rating", 30, 1,
@@ -162,7 +164,9 @@ def test_models_are_compared_in_pairs_by_judge_and_people(flow: Settings, runs: 
     rows = filled(path, prefers)
     assert {row["swapped"] for row in rows} == {"yes", "no"}
     assert document(assay(flow, "judge", "labels", str(path), *about, "--by", "ada", "--json"))["published"] == 40
-    told = until(flow.api, f"/v1/runs/{runs[1]}/strengths", holds=lambda told: len(told["strengths"]) == 2)["strengths"]
+    told = until(
+        flow.api, f"/v1/runs/{runs[1]}/strengths", holds=lambda told: {one["documents"] for one in told["strengths"]} == {LIMIT, 40}
+    )["strengths"]
     by = {one["judge"].partition(" ")[0]: one for one in told}
     judge, people = by["prefers"], by["people"]
     assert (judge["bouts"], judge["documents"], people["bouts"], people["documents"]) == (2 * LIMIT, LIMIT, 40, 40)

@@ -17,6 +17,7 @@ from infra.settings import Settings
 from schemas.avro import avro_schema
 from schemas.requests import CancellationRequested, EvaluationRequested
 from streams.topics import CANCELLATIONS, REQUESTS
+from tests.flow import PATIENCE_S
 
 pytestmark = pytest.mark.integration
 
@@ -59,7 +60,7 @@ def test_a_foreign_avro_producer_is_understood(stack: Settings) -> None:
         payload = serializer(request.model_dump(), SerializationContext(REQUESTS.name, MessageField.VALUE))
     foreign = ForeignProducer({"bootstrap.servers": stack.kafka})
     foreign.produce(REQUESTS.name, value=payload, key=run_id)
-    assert foreign.flush(20) == 0
+    assert foreign.flush(PATIENCE_S) == 0
 
     async def act() -> list[object]:
         async with Log(stack, client_id="test") as log:

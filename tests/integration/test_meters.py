@@ -249,3 +249,25 @@ def test_what_a_device_draws_without_a_job_is_its_mean_power() -> None:
     seconds(5, 6, 7)
     assert idle.watts() == pytest.approx({("rapl-package", "p"): 12.5, ("nvml-device", "g"): 56.0})
     assert idle.watts() == {}
+
+
+def test_reading_all_meters_ten_times_a_second_takes_less_than_a_hundredth_of_a_core(tmp_path: Path) -> None:
+    """By the processor time of a reading of each: the machine's, a process's, a card's and four counters'."""
+    for number in range(4):
+        zone(tmp_path, f"{number}", name=f"package-{number}", uj=number)
+    with cards(Card("GPU-a", energy_mj=1)):
+        meters, _ = find_meters(os.getpid, rated_w=None, sys=tmp_path)
+        assert {"nvml-total-energy", "rapl-package", "psutil-host", "psutil-process"} <= {one["sensor"] for one in read_all(meters)}
+        began = time.process_time()
+        for _ in range(200):
+            read_all(meters)
+    assert (time.process_time() - began) / 200 < 0.01 / 10
+
+
+def test_a_known_allocation_is_told_within_2_percent() -> None:
+    """Of a process, by what it grew by."""
+    size = 128 * 2**20
+    (before,) = read((process(os.getpid), ""))
+    held = bytearray(os.urandom(2**20)) * (size // 2**20)
+    (after,) = read((process(os.getpid), ""))
+    assert len(held) == size and after["memory_bytes"] - before["memory_bytes"] == pytest.approx(size, rel=0.02)

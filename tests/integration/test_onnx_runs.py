@@ -10,7 +10,7 @@ import pytest
 
 from infra.settings import Settings
 from tests.conftest import environment
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, until_listed
 from tests.models import tiny_llama
 from tests.onnx_models import onnx_of
 
@@ -37,6 +37,7 @@ def test_a_run_has_the_scores_of_the_transformers_engine(flow: Settings, tmp_pat
     folder = tiny_llama(tmp_path / "m")
     asked = ((onnx_of(folder, tmp_path / "o"), "onnx"), (folder, "transformers"))
     own, its = (assay(flow, "submit", "--model", str(model), "--engine", engine, *TASKS, "--wait")["run_id"] for model, engine in asked)
+    until_listed(flow, own, its, samples=6 + 6 + 6)
     found, wanted = values(flow, own), values(flow, its)
     assert found.keys() == wanted.keys()
     assert {task for task, *_ in found} == {"assay_agreement", "assay_copy", "assay_text"}

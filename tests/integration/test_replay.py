@@ -84,7 +84,7 @@ def test_what_was_said_of_a_run_is_what_the_folds_give(flow: Settings) -> None:
 
 def of_every_kind() -> dict[str, EvaluationRequested]:
     """Runs of tasks and of a load, in set-ups, that stop early, are cancelled and fail; each with the state that it ends in."""
-    slow, broken = EngineChoice(name="echo", options={"delay_ms": "300"}), EngineChoice(name="echo", options={"fail": "load"})
+    slow, broken = EngineChoice(name="echo", options={"delay_ms": "1000"}), EngineChoice(name="echo", options={"fail": "load"})
     varied = TaskChoice(name="assay_copy", limit=8, fewshot=2, repeats=4, vary=("seed", "format"))
     return {
         "completed quality": request("assay_agreement", "assay_text", limit=10),
@@ -137,7 +137,7 @@ def test_a_row_that_was_changed_by_hand_is_named(flow: Settings) -> None:
 
     run_id = asyncio.run(act())
     find = f"SELECT event_id FROM fact_scores WHERE run_id = '{run_id}' ORDER BY log_offset LIMIT 1"
-    event_id = asyncio.run(asked_of(flow, find))[0]["event_id"]
+    event_id = asyncio.run(until_row(flow, find, holds=bool))[0]["event_id"]
 
     async def change(by: float) -> None:
         where = f"run_id = '{run_id}' AND event_id = '{event_id}'"

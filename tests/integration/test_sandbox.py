@@ -169,7 +169,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
 
 def stays() -> list[int]:
     """Processes of the sandbox that still run after a moment: what is killed with its namespace is killed soon, not at once."""
-    give_up, found = time.monotonic() + 5, [0]
+    give_up, found = time.monotonic() + 60, [0]
     while found and time.monotonic() < give_up:
         every = psutil.process_iter(["cmdline"])
         found = [process.pid for process in every if any(WITHIN in part for part in process.info["cmdline"] or ())]

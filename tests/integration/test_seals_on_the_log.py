@@ -169,7 +169,7 @@ def second(flow: Settings) -> Iterator[None]:
     runs = started(flow, 3)
     asyncio.run(until_state(flow, runs[0], "completed"))
     child.kill()
-    child.wait(10)
+    child.wait()
     again = spawn("agents", "seal", settings=flow)
     try:
         sealed(flow, runs)
@@ -215,6 +215,7 @@ def test_a_lost_key_is_waited_for_and_another_begins_a_chain_that_names_the_old(
     (flow.home / "keys" / f"{key.key_id}.pem").rename(flow.home / "lost.pem")
     (run_id,) = started(flow)
     until(lambda: "`assay keys create` makes another" in (flow.home / "logs" / "agents-seal.log").read_text())
+    asyncio.run(until_state(flow, run_id, "completed"))
     with pytest.raises(Conflict, match="not sealed yet"):
         exported(flow, run_id, "none.zip")
     seal_keys.create(flow)
@@ -236,7 +237,8 @@ def test_a_retracted_run_has_no_rank_and_stays_where_it_was(flow: Settings) -> N
 
     until(lambda: row().get("rank") is not None)
     document(assay(flow, "retract", newest, "--reason", "the answers were in the prompts", "--json"))
-    until(lambda: row()["rank"] is None)
+    until(lambda: bool(row()) and row()["rank"] is None)
+    until(lambda: get(f"{flow.api}/v1/runs/{newest}").json()["retraction"] is not None)
     assert (row()["retracted"], row()["sealed"]) == (True, True)
     shown = get(f"{flow.api}/v1/runs/{newest}").json()
     assert (shown["state"], shown["retraction"]["reason"]) == ("completed", "the answers were in the prompts")

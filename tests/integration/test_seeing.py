@@ -85,7 +85,7 @@ def facts(one: Planted) -> Iterator[Event]:
     header = {"organisation_id": one.organisation, "visibility": one.visibility, "occurred_us": now_us()}
     own: dict[str, Any] = {"mark": one.mark, "of_run": one.run_id, **header}
     for kind in EVENTS.values():
-        if kind in (*MACHINES, AgentBeat, RankingChanged, RunChanged, AccessChanged):
+        if kind in (*MACHINES, AgentBeat, RankingChanged, RunChanged):
             continue
         yield event(kind, **own | ({"jobs_active": (f"{one.run_id}/{one.mark}/0/0",)} if kind is ResourceRead else {}))
     plan = filled(Plan, {}, mark=one.mark, of_run=one.run_id)
@@ -362,6 +362,16 @@ def test_no_page_tells_of_it(world: World, path: str) -> None:
             assert told.status_code < 500
             text = told.text.replace(one.run_id, "") if "{run_id}" in path else told.text
             assert not marks_in(text)
+
+
+def test_acts_are_told_to_owners(world: World) -> None:
+    """Of their own organisation: who got access, what was retracted and cancelled, which prices there are."""
+    with world.client(OURS, "owner") as ours, world.client(OURS, "submitter") as lesser:
+        told = ours.get("/v1/acts").json()["acts"]
+        assert {one["kind"] for one in told if HIDDEN.mark in one["told"]} >= {"access", "retraction", "cancellation"}
+        assert {one["about"] for one in told if one["kind"] == "retraction"} == {one.run_id for one in (PRIVATE, HIDDEN, PUBLIC)}
+        assert {one["kind"] for one in ours.get("/v1/acts", params={"kind": "prices"}).json()["acts"]} == {"prices"}
+        assert (lesser.get("/v1/acts").status_code, lesser.get("/acts").status_code) == (403, 403)
 
 
 def heard(client: httpx.Client, until: str, **asked: str) -> list[tuple[str, str]]:

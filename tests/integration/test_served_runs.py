@@ -6,13 +6,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from infra.settings import Settings
 from tests.conftest import end, free_ports, tied
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get, post, until, until_listed
 from tests.integration.test_cli import assay, document
 from tests.models import tiny_llama
 from tests.openai_server import NAME
@@ -41,7 +42,7 @@ def url(folder: Path, flow: Settings) -> Iterator[str]:
     try:
         while True:
             try:
-                httpx.get(f"{address}/version")
+                httpx.get(f"{address}/version", timeout=60)
                 break
             except httpx.TransportError:
                 assert time.monotonic() < give_up and child.poll() is None, "the server does not start"
@@ -49,6 +50,11 @@ def url(folder: Path, flow: Settings) -> Iterator[str]:
         yield address
     finally:
         end(child)
+
+
+def ranked(flow: Settings) -> dict[str, dict[str, Any]]:
+    """The rows of the task's board by their runs."""
+    return {row["run_id"]: row for row in document(assay(flow, "rank", "--task", "assay_copy", "--json"))["rows"]}
 
 
 def values(flow: Settings, run_id: str) -> dict[tuple[str, int, str], float]:
@@ -61,9 +67,10 @@ def test_a_served_model_has_the_scores_of_its_files(flow: Settings, url: str, fo
     """By likelihoods and by texts, sample by sample; its row says what is not known, and is not the other's. The server fails midway."""
     served = ("submit", "--url", url, "--credential", "mine", "--model", NAME, *TASKS, "--option", "retries=0", "--wait", "--json")
     # What is asked first is what the server can do; then it ends one connection of the first job's, which is then tried again.
-    httpx.post(f"{url}/faults", json={"faults": [*[""] * 16, "drop"]})
+    post(f"{url}/faults", json={"faults": [*[""] * 16, "drop"]})
     own, its = document(assay(flow, *served)), document(assay(flow, "submit", "--model", str(folder), *TASKS, "--wait", "--json"))
-    assert httpx.post(f"{url}/faults", json={"faults": []}).is_success
+    assert post(f"{url}/faults", json={"faults": []}).is_success
+    until_listed(flow, own["run_id"], its["run_id"], samples=24)
     found, wanted = values(flow, own["run_id"]), values(flow, its["run_id"])
     assert found == wanted
     assert {task for task, *_ in found} == {"assay_agreement", "assay_copy"}
@@ -78,7 +85,8 @@ def test_a_served_model_has_the_scores_of_its_files(flow: Settings, url: str, fo
     assert "weights, dtype, quantisation and hardware are unknown" in told
     page = httpx.get(f"{flow.api}/runs/{own['run_id']}", timeout=60).text
     assert "likelihoods by echo" in page
-    rows = {row["run_id"]: row for row in document(assay(flow, "rank", "--task", "assay_copy", "--json"))["rows"]}
+    until(lambda: {own["run_id"], its["run_id"]} <= ranked(flow).keys())
+    rows = ranked(flow)
     assert (rows[own["run_id"]]["hardware"], rows[own["run_id"]]["model_sha"]) == ("", "unknown")
     assert rows[its["run_id"]]["hardware"]
     assert "weights, dtype, quantisation unknown" in httpx.get(f"{flow.api}/leaderboard?board=task:assay_copy", timeout=60).text
@@ -92,7 +100,7 @@ def test_a_chat_is_asked_for_as_one(flow: Settings, url: str) -> None:
     chat = ("submit", "--url", url, "--credential", "mine", "--model", NAME, "--chat", "--wait", "--json")
     told = document(assay(flow, *chat, "--task", "assay_copy", "--limit", "3", "--fewshot", "1", "--multiturn"))
     assert told["scores"][0]["samples"] == 3
-    asked = [one["messages"] for one in httpx.get(f"{url}/seen").json()["seen"] if "messages" in one]
+    asked = [one["messages"] for one in get(f"{url}/seen").json()["seen"] if "messages" in one]
     assert [one["role"] for one in asked[-1]] == ["user", "assistant", "user"]
     done = assay(flow, *chat, "--task", "assay_agreement", "--limit", "3")
     assert done.returncode != 0

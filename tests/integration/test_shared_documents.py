@@ -15,6 +15,7 @@ from schemas.requests import Chat, TaskChoice
 from streams.quality.matching import Asked, matched
 from streams.statistics.intervals import joint_interval, ratio_of
 from streams.statistics.joining import covariance
+from tests.flow import until_listed
 from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
 
@@ -55,19 +56,21 @@ def run(flow: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     for name, text in FILES.items():
         (folder / name).write_text(text)
     asked = ("--engine", "echo", "--model", "echo-one", "--task-file", str(folder / "twins.yaml"), "--trust-code")
-    return document(assay(flow, "submit", *asked, "--wait", "--json"))
+    told = document(assay(flow, "submit", *asked, "--wait", "--json"))
+    until_listed(flow, told["run_id"], samples=80)
+    return told
 
 
 def values(flow: Settings, run_id: str, task: str) -> dict[str, float]:
     """What the run has of each question."""
-    samples = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", params={"task": task, "limit": 50}, timeout=30).json()["samples"]
+    samples = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", params={"task": task, "limit": 50}, timeout=60).json()["samples"]
     return {one["document"]["question"]: next(own["value"] for own in one["scores"] if own["metric"] == "acc") for one in samples}
 
 
 def test_a_groups_interval_is_the_one_that_what_its_tasks_share_gives(flow: Settings, run: dict[str, Any]) -> None:
     """Document by document: the same answers to the same questions are no surer twice than once."""
     assert run["state"] == "completed", run
-    told = httpx.get(f"{flow.api}/v1/runs/{run['run_id']}", timeout=30).json()
+    told = httpx.get(f"{flow.api}/v1/runs/{run['run_id']}", timeout=60).json()
     scores, (group,) = {one["task"]: one for one in told["scores"]}, told["groups"]
     forth, back = (next(one for task, one in scores.items() if name in task) for name in ("forth", "back"))
     first, second = (values(flow, run["run_id"], one["task"]) for one in (forth, back))

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from infra.settings import Settings
 from tests.doors import assay, closed_api
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, get, post
 from tests.identity import provider
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -42,7 +42,7 @@ def signed_in(browser: httpx.Client, door: Settings, sub: str, *, action: str = 
     left = browser.get(f"{door.api}/signin/leave?next=%2Fcosts")
     asked = parse_qs(urlsplit(left.headers["location"]).query)
     assert (asked["code_challenge_method"], asked["redirect_uri"]) == (["S256"], [f"{door.api}/signin/back"])
-    back = httpx.post(left.headers["location"], data={"sub": sub, "action": action} if action else {"sub": sub})
+    back = post(left.headers["location"], data={"sub": sub, "action": action} if action else {"sub": sub})
     return browser.get(back.headers["location"])
 
 
@@ -57,7 +57,7 @@ def come_in(browser: httpx.Client, door: Settings, sub: str) -> None:
 
 def test_a_person_signs_in_by_the_provider_and_is_shut_out(door: Settings) -> None:
     """A page is theirs and in their name, and so is what they ask for; once they are shut out, within seconds nothing is."""
-    with httpx.Client(timeout=30) as browser:
+    with httpx.Client(timeout=60) as browser:
         come_in(browser, door, "1")
         assert "ann@example.org" in browser.get(f"{door.api}/costs").text
         run = {"model": {"uri": "m"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_copy", "limit": 1}], "submitter": "mallory"}
@@ -75,7 +75,7 @@ def test_a_person_signs_in_by_the_provider_and_is_shut_out(door: Settings) -> No
 
 def test_who_was_not_admitted_who_is_not_who_they_say_and_who_says_no(door: Settings) -> None:
     """None of them comes in, and each is told why; nor does a browser that began its sign-in elsewhere."""
-    with httpx.Client(timeout=30) as browser:
+    with httpx.Client(timeout=60) as browser:
         stranger = signed_in(browser, door, "2")
         assert stranger.status_code == 401 and "assay access admit eve@elsewhere.org" in stranger.text
         unverified = signed_in(browser, door, "3")
@@ -84,8 +84,8 @@ def test_who_was_not_admitted_who_is_not_who_they_say_and_who_says_no(door: Sett
         assert denied.status_code == 401 and "signed nobody in" in denied.text
         assert browser.get(f"{door.api}/v1/runs").status_code == 401
         left = browser.get(f"{door.api}/signin/leave?next=//evil.example")
-        back = httpx.post(left.headers["location"], data={"sub": "1"}).headers["location"]
-    with httpx.Client(timeout=30) as other:
+        back = post(left.headers["location"], data={"sub": "1"}).headers["location"]
+    with httpx.Client(timeout=60) as other:
         assert "began elsewhere" in other.get(back).text
         assert other.get(back.replace("code=", "code=x")).status_code == 401
         assert other.get(f"{door.api}/signin/back?state=%C3%A9&code=1").status_code == 401
@@ -93,21 +93,21 @@ def test_who_was_not_admitted_who_is_not_who_they_say_and_who_says_no(door: Sett
 
 def test_a_program_shows_a_token_of_the_provider(door: Settings, issuer: str) -> None:
     """One that was made out for this API; one for another opens nothing."""
-    with httpx.Client(timeout=30) as browser:
+    with httpx.Client(timeout=60) as browser:
         come_in(browser, door, "1")
     token, foreign = (_token(issuer, client) for client in ("assay", "another"))
     mine = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{door.api}/v1/runs", headers=mine).status_code == 200
-    retracted = httpx.post(f"{door.api}/v1/runs/00000000-0000-7000-8000-000000000000/retraction", json={"reason": "x"}, headers=mine)
+    assert get(f"{door.api}/v1/runs", headers=mine).status_code == 200
+    retracted = post(f"{door.api}/v1/runs/00000000-0000-7000-8000-000000000000/retraction", json={"reason": "x"}, headers=mine)
     assert retracted.status_code in (403, 404), retracted.text
-    refused = httpx.get(f"{door.api}/v1/runs", headers={"Authorization": f"Bearer {foreign}"})
+    refused = get(f"{door.api}/v1/runs", headers={"Authorization": f"Bearer {foreign}"})
     assert refused.status_code == 401 and "no token of" in refused.json()["detail"]
 
 
 def _token(issuer: str, client: str) -> str:
     """A token that a program gets for Ann."""
     asked = {"response_type": "code", "client_id": client, "redirect_uri": "http://127.0.0.1:1/", "scope": "openid email", "nonce": "n"}
-    back = httpx.post(f"{issuer}/oauth2/authorize", params=asked, data={"sub": "1"}).headers["location"]
+    back = post(f"{issuer}/oauth2/authorize", params=asked, data={"sub": "1"}).headers["location"]
     code = parse_qs(urlsplit(back).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": asked["redirect_uri"]}
-    return str(httpx.post(f"{issuer}/oauth2/token", data=form, auth=(client, "any")).raise_for_status().json()["id_token"])
+    return str(post(f"{issuer}/oauth2/token", data=form, auth=(client, "any")).raise_for_status().json()["id_token"])

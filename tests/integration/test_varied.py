@@ -11,6 +11,7 @@ from infra.harness.chat import Dress
 from infra.settings import Settings
 from schemas.requests import Chat, TaskChoice
 from streams.errors import Invalid
+from tests.flow import until_listed
 from tests.integration.test_cli import ECHO, assay, document
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -71,14 +72,16 @@ def test_a_run_of_set_ups_says_where_its_variance_comes_from(flow: Settings) -> 
     assert (score["samples"], score["repeats"], score["setups"]) == (8, 4, 4)
     assert {score[name] is None for name in ("between_documents", "within_documents", "between_setups", "half_width_setups")} == {False}
     run_id = told["run_id"]
-    samples = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", params={"limit": 50}, timeout=30).json()["samples"]
+    until_listed(flow, run_id, samples=32)
+    samples = httpx.get(f"{flow.api}/v1/runs/{run_id}/samples", params={"limit": 50}, timeout=60).json()["samples"]
     by_repeat = {sample["repeat"]: sample["build_id"] for sample in samples}
     assert len(samples) == 32 and len(set(by_repeat.values())) == 4
-    page = httpx.get(f"{flow.api}/runs/{run_id}", timeout=30).text
+    page = httpx.get(f"{flow.api}/runs/{run_id}", timeout=60).text
     assert "4 repeats in 4 set-ups" in page and "format capitals" in page
     shown = assay(flow, "run", run_id).stdout
     assert "4 repeats in 4 set-ups" in " ".join(shown.split())
     plain = document(assay(flow, "submit", *ECHO, "--task", "assay_copy", "--limit", "8", "--fewshot", "2", "--wait", "--json"))
+    until_listed(flow, plain["run_id"], samples=8)
     assert "built differently" in assay(flow, "compare", run_id, plain["run_id"]).stderr  # the same task, asked otherwise
 
 

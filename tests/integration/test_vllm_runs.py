@@ -10,7 +10,7 @@ import pytest
 
 from infra.settings import Settings
 from tests.conftest import environment
-from tests.flow import PATIENCE_S
+from tests.flow import PATIENCE_S, until_listed
 from tests.models import tiny_llama
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800), pytest.mark.filterwarnings("ignore")]
@@ -37,6 +37,7 @@ def test_a_run_has_the_scores_of_the_transformers_engine(flow: Settings, tmp_pat
     own, its = (
         assay(flow, "submit", "--model", model, "--engine", engine, *TASKS, "--wait")["run_id"] for engine in ("vllm", "transformers")
     )
+    until_listed(flow, own, its, samples=24)
     found, wanted = values(flow, own), values(flow, its)
     assert found == wanted
     assert {task for task, *_ in found} == {"assay_agreement", "assay_copy"}

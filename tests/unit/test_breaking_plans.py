@@ -48,7 +48,9 @@ class Prepared:
             raise Invalid("no model m", code="no-model")
         return request, None
 
-    async def plan(self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int) -> tuple[Plan, planning.Jobs]:
+    async def plan(
+        self, request: EvaluationRequested, facts: ModelFacts | None, *, asked_us: int, before: Plan | None = None
+    ) -> tuple[Plan, planning.Jobs]:
         """The plan, and its jobs."""
         jobs = planning.jobs(request, [planning.Chosen(request.tasks[0], PLACE, 600)], per_job=1, need=Need())
         plan = planned(R, samples=600).plan

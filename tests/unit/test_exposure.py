@@ -60,8 +60,11 @@ def test_one_date_is_not_said_of_several_models() -> None:
     """Each has its own."""
     one, other = ModelRef(uri="a"), ModelRef(uri="b")
     with pytest.raises(Invalid, match="is one model's date, and there are 2: ask for each by itself"):
-        submissions_of(Batch(models=(one, other), tasks=TASKS, model_published="2024-07"))
-    assert [asked.model_published for asked in submissions_of(Batch(models=(one,), tasks=TASKS, model_published="2024-07"))] == ["2024-07"]
+        submissions_of(Batch(models=(one, other), tasks=TASKS, model_published="2024-07"), organisation="o")
+    batch = Batch(models=(one,), tasks=TASKS, model_published="2024-07", campaign="c")
+    (ours,), (theirs,) = (submissions_of(batch, organisation=name) for name in ("ours", "theirs"))
+    assert ours.model_published == "2024-07"
+    assert ours.run_id != theirs.run_id  # a campaign's name is nobody's alone
 
 
 def test_a_run_says_what_was_older_newer_and_not_known() -> None:

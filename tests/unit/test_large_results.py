@@ -173,7 +173,7 @@ def test_the_bound_of_an_event_leaves_room_in_a_record() -> None:
 
 def test_a_plan_that_leaves_no_room_for_what_comes_of_it_is_refused() -> None:
     """It is in the run's result too."""
-    with pytest.raises(Invalid, match="its plan has 1,221,053 bytes: give at most 1,048,576"):
+    with pytest.raises(Invalid, match="its plan has 1,221,054 bytes: give at most 1,048,576"):
         bounds.check_plan(many_figures(60)[0])
     bounds.check_plan(many_figures(10)[0])
 

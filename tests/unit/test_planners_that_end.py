@@ -41,11 +41,11 @@ class Ending(Prepared):
             os.abort()
         return await super().brought(request)
 
-    async def plan(self, request: EvaluationRequested, facts: Any, *, asked_us: int) -> Any:
+    async def plan(self, request: EvaluationRequested, facts: Any, *, asked_us: int, before: Any = None) -> Any:
         """Never comes to an end."""
         while not self.dies and request.run_id == R:
             pass
-        return await super().plan(request, facts, asked_us=asked_us)
+        return await super().plan(request, facts, asked_us=asked_us, before=before)
 
 
 async def planned(home: Path, dies: bool, hang_s: float = HANG_S) -> dict[str, RunChanged]:

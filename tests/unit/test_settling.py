@@ -4,13 +4,13 @@ import json
 import math
 import random
 import zlib
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.event import Event
+from schemas.event import Event, Visibility
 from schemas.jobs import EngineUsed, JobChanged
 from schemas.released import released_codec
 from schemas.requests import CancellationRequested
@@ -22,6 +22,7 @@ from streams.boards import keeping
 from streams.boards.books import Books
 from streams.boards.ranking import Chosen, rank
 from streams.errors import Invalid
+from streams.money.costs import Summary
 from streams.quality.ranges import LARGEST
 from streams.quality.scores import TaskScores
 from streams.queue.bits import pack
@@ -73,6 +74,20 @@ def partitions(values: list[float], again: list[int]) -> list[list[Event]]:
         [metered(1, 50, ANSWER), metered(2, 150, ANSWER), metered(3, 950, ANSWER, attempt=2), metered(4, 1000, ANSWER, attempt=2),
          reading(0, 0), reading(3000, 700)],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("visibility", get_args(Visibility))
+def test_all_that_is_said_of_a_run_is_its_organisations_and_seen_by_who_may_see_the_run(visibility: Visibility) -> None:
+    """Its plan says both; also after a snapshot, and of what it costs."""
+    header, runs = {"organisation_id": "acme", "visibility": visibility}, OpenRuns()
+    for event in (event for part in partitions([1.0, 0.0], []) for event in part):
+        runs.fold(event.model_copy(update=header))
+    *told, _ = said(loaded(dumped(runs)).run(R))
+    told += [results.changed(runs.run(R), "failed", stamp=STAMP)]
+    told += [results.cost(told[2], Summary("1", (), "d", 1), stamp=STAMP)]
+    names = ["RunScored", "PerformanceSummarised", "RunSettled", "RunChanged", "CostSummarised"]
+    assert [type(one).__name__ for one in told] == names
+    assert {(one.organisation_id, one.visibility) for one in told} == {("acme", visibility)}
 
 
 @given(seed=st.integers(0, 10**6), values=st.lists(st.sampled_from([0.0, 1.0, 0.5]), min_size=2, max_size=8), data=st.data())
@@ -345,6 +360,22 @@ def test_boards_are_the_same_in_whatever_order_results_come(order: list[int]) ->
         books.fold(events[place])
     assert rows(books) == {"task:t": [(run_named("2"), 1.0, None), (run_named("3"), 0.5, None), (run_named("5"), 0.0, None)]}
     assert {run for run, result in books.results.items() if result.documents} == {run_named(name) for name in ("2", "3", "5")}
+
+
+def test_of_one_model_each_organisation_has_a_row_and_its_public_runs_another() -> None:
+    """Nobody's newer run takes the place of what others see, or lends it a speed; runs are counted apart."""
+    books, header = Books(), {"organisation_id": "acme", "visibility": "organisation"}
+    told = {
+        "1": ([1.0] * 4, header),
+        "2": ([0.0] * 4, header | {"visibility": "public"}),
+        "3": ([0.5] * 4, header | {"organisation_id": "umbra"}),
+        "4": ([1.0, 1.0, 1.0, 0.0], header),
+    }
+    for place, (name, (values, own)) in enumerate(told.items()):
+        for event in result_events(name, values, model="a", changed_us=place, speed=name == "3"):
+            books.fold(event.model_copy(update=own))
+    assert rows(books)["task:t"] == [(run_named("4"), 0.75, None), (run_named("3"), 0.5, 100.0), (run_named("2"), 0.0, None)]
+    assert {entry.run.run_id: entry.runs for entry in books.entries("task:t")} == {run_named("4"): 2, run_named("3"): 1, run_named("2"): 1}
 
 
 @pytest.mark.parametrize(("engine", "shown"), [("echo", 100.0), ("other", None)])

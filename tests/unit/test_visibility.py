@@ -6,18 +6,25 @@ from itertools import product
 from typing import Any, cast, get_args
 
 import pytest
+from jinja2 import DictLoader, Environment
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.templating import Jinja2Templates
 
 from agents.judged import Judging
 from agents.repeating import planned_again
 from infra.identity import producer
 from infra.row_policies import statements
+from query_api.access.callers import PLACE, Caller, caller_of
+from query_api.pages.lasting import lasting
 from query_api.reading.runs import narrowed, queries
 from schemas.catalogue import EVENTS
 from schemas.event import Visibility
 from schemas.requests import EvaluationRequested, ModelRef
 from schemas.results import RankingChanged
 from schemas.runs import Plan, RunChanged
-from streams.errors import Invalid
+from streams.errors import Invalid, Unavailable
 from streams.projection import table_of
 from streams.trust.visibility import ALL, NARROWED, OF_RUNS, SHARED, Seen, conditions, seen_by
 from tests.filled import event, filled
@@ -99,3 +106,26 @@ def test_nobody_judges_or_audits_what_they_may_not_see(visibility: Visibility, o
             asyncio.run(judged)
     with pytest.raises(Invalid, match="had another model" if seen else not_there):
         asyncio.run(planned_again(asked(audit_of=R, visibility=visibility), log=log, seals=nothing, bring=nothing))
+
+
+def test_a_page_that_outlasts_clickhouse_is_shown_to_those_who_saw_it_alone() -> None:
+    """Another organisation is not shown what the first one's page was: it is told that nothing answers."""
+    away, shown = [False], Jinja2Templates(env=Environment(loader=DictLoader({"x": "the page of {{ whose }}"}), autoescape=True))
+
+    async def load(request: Request) -> Response:
+        if away[0]:
+            raise Unavailable("away")
+        return shown.TemplateResponse(request, "x", {"whose": caller_of(request).organisation})
+
+    def asked(organisation: str) -> Response:
+        scope = {"type": "http", "method": "GET", "path": "/x", "headers": [], "query_string": b"", "server": ("a", 80), "scheme": "http"}
+        caller = Caller("reader", "ann", organisation)
+        return cast("Response", asyncio.run(cast("Any", route.endpoint)(Request({**scope, PLACE: caller}))))
+
+    (route,) = lasting([Route("/x", load)])
+    assert asked("ours").body == b"the page of ours"
+    away[0] = True
+    told = asked("ours")
+    assert (told.status_code, told.body) == (503, b"the page of ours")
+    with pytest.raises(Unavailable):
+        asked("theirs")

@@ -11,14 +11,19 @@ from assay_client.shape import Shape
 
 
 class Act(Shape):
-    """An act, as its event says it. `said_by`: who did it, or says so; empty where the event names nobody. `at_us`: by the log's clock."""
+    """An act, as its event says it, which stays in the log."""
 
-    at_us: int
-    kind: str
     act_id: str
-    said_by: str
-    of: str
-    detail: str
+    """the event's id; of prices, the version and its source"""
+    at_us: int
+    """when, by the log's clock"""
+    kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
+    by: str
+    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    about: str
+    """the run, member, organisation, key, place or version"""
+    told: str
+    """what was done, or the reason that was given"""
 
 
 class ActPage(Shape):
