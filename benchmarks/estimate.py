@@ -21,7 +21,7 @@ from benchmarks.harness import RESULTS, show, write
 from infra.engine_environments import offered, place_of
 from infra.models import inspect, read_by
 from infra.preparing import estimate_of
-from infra.settings import Settings
+from infra.settings import of_process
 from schemas.requests import EngineChoice, ModelRef
 from tests.models import gguf_of, tiny_tokenizer
 from tests.onnx_models import onnx_of
@@ -51,7 +51,7 @@ def made(millions: int, into: Path) -> Path:
 
 def measured(engine: str, model: Path) -> dict[str, Any]:
     """The same, from a process of its own."""
-    python = place_of(engine, Settings().home).python
+    python = place_of(engine, of_process().home).python
     done = subprocess.run(
         [str(python), "-m", "benchmarks.taken", engine, str(model)], capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")]))},
@@ -87,7 +87,7 @@ def main() -> None:
     file = RESULTS / "estimate.json"
     known = {(one["engine"], one["millions"]): one for one in (json.loads(file.read_text())["rows"] if file.exists() else ())}
     for millions in map(int, given.sizes.split(",")):
-        for engine in (name for name in given.engines.split(",") if name in offered(Settings().home)):
+        for engine in (name for name in given.engines.split(",") if name in offered(of_process().home)):
             with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as into:
                 known[engine, millions] = row(engine, millions, made(millions, Path(folder)), Path(into))
     rows = [known[key] for key in sorted(known)]
