@@ -19,10 +19,10 @@ INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
 not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm and not mlx and not tensorflow $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow fuzz weaknesses bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth conformance schemas sbom lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow fuzz weaknesses bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth bench-estimate conformance schemas sbom lock clean
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(installed) ## Makes .venv from the hashed lock (once per lock)
 
@@ -70,7 +70,7 @@ test-suites: setup ## Every task of every suite, real tasks beside lm-eval, ever
 test-faults: setup ## The tests on stacks of their own: stores go away, disks are full, private texts are looked for everywhere
 	$(bin)/pytest -m faults
 
-fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, YAML, cursors (INPUTS=1000000)
+fuzz: setup ## A million mutated inputs into all that takes others' bytes: events, requests, task files, YAML, cursors (INPUTS=1000000)
 	$(bin)/python -m tests.fuzzing --inputs $(INPUTS)
 
 weaknesses: setup ## Known weaknesses of what the locks name, by a database in OSV's form that is here (ADVISORIES=folder or zip)
@@ -81,6 +81,9 @@ bench: setup ## Projector, live stream, replay and query API, measured; writes b
 
 bench-quality: setup ## The transformers engine against lm-eval's HFLM at its best batch size, with the floor; writes benchmarks/results
 	$(bin)/python -m benchmarks.quality
+
+bench-estimate: setup ## What planning estimates of a model's memory beside what it takes, by engine and size (a few minutes)
+	$(bin)/python -m benchmarks.estimate
 
 conformance: setup ## Every task of every suite against lm-eval, sample by sample, on the data of ASSAY_DATASETS; writes docs/conformance.md
 	$(bin)/python -m benchmarks.conformance

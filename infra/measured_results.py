@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import yaml
 
-from infra.builds import Builds, contents_of, samples_of
+from infra.builds import contents_of
 from infra.exporting import check_said, sealed_of
 from infra.identity import release
 from infra.kafka import Log
 from infra.sealed_events import events, tree_of
 from infra.settings import Settings
-from schemas.builds import SampleBuilt
+from schemas.builds import SampleBuilt, TaskBuilt
 from schemas.event import Event
 from schemas.measurements import SampleAnswered
 from schemas.results import RunScored, SampleScored
@@ -29,7 +29,7 @@ from streams.external.hugging_face import eval_results, model_index
 from streams.external.in_toto import in_toto
 from streams.external.results import Results, Scored, results
 from streams.quality.ranges import countable
-from streams.topics import ANSWERS, RESULTS, RUN_SCORES, SCORES, Topic
+from streams.topics import ANSWERS, BUILDS, RESULTS, RUN_SCORES, SAMPLES, SCORES, Topic
 from streams.trust.privacy import PRIVATE, told
 
 ROWS: Final = "every-eval-ever"
@@ -87,9 +87,8 @@ async def _results(log: Log, seal: RunSealed) -> Results:
         async for event in every:
             if isinstance(event, RunScored) and event.complete:
                 scored.setdefault((event.task, event.scorer_version), event)
-    builds = Builds(log)
     named = [task.build_id for task in settled.plan.tasks] if settled and settled.plan else []
-    found = {build_id: built for build_id in named if (built := await builds.of(build_id)) is not None}
+    found = {build_id: built for build_id in named if (built := await _built(log, build_id)) is not None}
     return results(seal, settled, scored, found, release=release())
 
 
@@ -122,6 +121,26 @@ class Rows:
         self._out.close()
 
 
+async def _built(log: Log, build_id: str) -> TaskBuilt | None:
+    """The build as it lies in the log: of a private one nothing is read that is sealed, so it may be forgotten, or its key be elsewhere."""
+    async with aclosing(log.of_key(BUILDS, build_id.encode())) as records:
+        async for record in records:
+            if isinstance(record.event, TaskBuilt) and record.event.build_id == build_id:
+                return told(record.event)
+    return None
+
+
+async def _samples(log: Log, built: TaskBuilt) -> dict[int, SampleBuilt]:
+    """Ordinal → sample, as it may be told."""
+    found = dict[int, SampleBuilt]()
+    span = log.read_span(SAMPLES, partition=built.partition, first=built.first_offset, last=built.last_offset)
+    async with aclosing(span) as records:
+        async for record in records:
+            if isinstance(record.event, SampleBuilt) and record.event.build_id == built.build_id:
+                found.setdefault(record.event.ordinal, told(record.event))
+    return found
+
+
 async def _rows(log: Log, settings: Settings, found: Results, folder: Path) -> list[Path]:
     """The record and its rows, written."""
     with closing(Rows(folder, found)) as rows:
@@ -146,10 +165,9 @@ async def _of_task(log: Log, found: Results, task: Scored) -> AsyncGenerator[dic
             ):
                 values.setdefault((event.ordinal, event.repeat), event.value)
     samples, contents = dict[str, dict[int, SampleBuilt]](), dict[str, str]()
-    builds = Builds(log)
     for build_id in task.planned.builds:
-        if (built := await builds.of(build_id)) is not None:
-            samples[build_id] = await samples_of(log, built)
+        if (built := await _built(log, build_id)) is not None:
+            samples[build_id] = await _samples(log, built)
             contents |= {} if built.visibility == PRIVATE else await contents_of(log, built.contents)
     async with aclosing(_of(log, found.seal, ANSWERS)) as every:
         async for event in every:
@@ -158,7 +176,7 @@ async def _of_task(log: Log, found: Results, task: Scored) -> AsyncGenerator[dic
             sample = samples.get(event.build_id, {}).get(event.ordinal)
             value = values.pop((event.ordinal, event.repeat), None)
             if sample is not None and value is not None:
-                yield row(found, task, sample=told(sample), answered=event, value=value, contents=contents)
+                yield row(found, task, sample=sample, answered=event, value=value, contents=contents)
 
 
 def _of(log: Log, seal: RunSealed, topic: Topic) -> AsyncGenerator[Event, None]:

@@ -79,7 +79,7 @@ class Kind:
     `requirements_cpu`: in the place of `requirements` on machines without an NVIDIA GPU. `once`: its process bears one model, and another
     model wants another process.
     `runtime_bytes`: what its process takes with a model of no size: 905 to 1,010 MiB measured with torch 2.13 and
-    transformers 5.19 on Linux, by the machine; 70 MiB with cyllama 0.2.18.
+    transformers 5.19 on Linux, by the machine; 70 MiB with cyllama 0.2.18, 97 MiB with mlx-lm 0.32, 667 MiB with TensorFlow 2.21.
     """
 
     what: str
@@ -116,13 +116,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
         "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
     ),
+    "mlx": Kind(
+        "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),
+        LIKELIHOODS | TEXTS, ("mps", "cpu"), MLX, "mlx.txt", arguments=SAMPLED, options=UNTHREADED, runtime_bytes=192 * MIB,
+    ),
     "onnx": Kind(
         "language models as ONNX files, by ONNX Runtime", "gpu_agent.engines.onnx.engine:Onnx", frozenset({"onnx"}), LIKELIHOODS | TEXTS,
         ("cpu", "cuda"), ONNX, "onnx.txt", arguments=SAMPLED, options=USUAL,
-    ),
-    "mlx": Kind(
-        "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),
-        LIKELIHOODS | TEXTS, ("mps", "cpu"), MLX, "mlx.txt", arguments=SAMPLED, options=UNTHREADED, runtime_bytes=512 * MIB,
     ),
     "openai": Kind(
         "models behind an address with OpenAI's interface", "gpu_agent.engines.served.engine:Served", frozenset(), LIKELIHOODS | TEXTS,

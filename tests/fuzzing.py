@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.harness.definition_files import Files
+from infra.harness.definitions import checked
 from infra.marked_yaml import composed, plainly
 from query_api.operations.parsing import validated
 from query_api.positions import position_of
@@ -29,6 +31,7 @@ STORED = Path(__file__).parent / "stored" / "events.json"
 EXTREMES = (
     b"\x00", b"\xff" * 9, b"\x80" * 12, b"-1", b"1e999", b"99999999999999999999", b"NaN", b"[" * 3000, b'{"a":' * 500, b"\xed\xa0\x80",
     b"&a [*a]", b"!!python/object:os.system", b"\r\n\r\n", b"'", b"\\u0000",
+    b"{{ " + b"(" * 3000, b"{% if a %}" * 1000, b"{{ a" + b".b" * 5000 + b" }}",
 )  # fmt: skip
 REQUEST = {
     "model": {"uri": "org/name", "revision": "main"}, "engine": {"name": "echo", "options": {"a": "b"}}, "campaign": "c",
@@ -36,6 +39,19 @@ REQUEST = {
     "workload": {"profile": "constant", "rate_per_s": 2.0, "duration_s": 3.0}, "budget": {"s": 3.5, "usd_nano": 7}, "labels": {"k": "v"},
 }  # fmt: skip
 YAML = b"model: &m {uri: ./a, trust_code: no}\ntasks:\n  - {name: gsm8k, limit: 5}\n  - mmlu\nchat: {system: |\n  text\n}\nother: *m\n"
+
+
+TASK = b"""task: capitals
+dataset_path: me/capitals
+test_split: test
+output_type: generate_until
+doc_to_text: "{% for one in words %}{{ one|trim }} {% endfor %}of {{country}} is"
+doc_to_target: answer
+generation_kwargs: {until: ["\\n"], max_gen_toks: 8}
+metric_list:
+  - metric: exact_match
+metadata: {version: 1.0}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +71,16 @@ def targets() -> Iterator[Target]:
         payloads = tuple(base64.b64decode(row["payload"]) for row in json.loads(STORED.read_text()) if row["event"] == name)
         yield Target(f"codec, {name}", payloads, lambda raw, event=event: codec.decode(raw, event), (Undecodable,))  # type: ignore[misc]
     yield Target("request", (json.dumps(REQUEST).encode(),), lambda raw: validated(raw, Submission), (AssayError,))
+    yield Target("task file", (TASK,), _task, (AssayError,))
     yield Target("YAML", (YAML, json.dumps(REQUEST).encode()), _yaml, (AssayError,))
     page = base64.urlsafe_b64encode(json.dumps(["0123456789ab", "x", 1.5, 7]).encode()).rstrip(b"=")
     yield Target("cursor of a list", (page,), lambda raw: cursor_of(raw.decode(errors="replace")), (AssayError,))
     live = b"2.1790000000000000.runs-0_7-3_12.scores-1_0"
     yield Target("cursor of the stream", (live,), lambda raw: position_of(raw.decode(errors="replace"), topics=BY_NAME), (AssayError,))
+
+
+def _task(raw: bytes) -> object:
+    return checked(Files("task.yaml", {"task.yaml": raw.decode(errors="replace")}), trust_code=False)
 
 
 def _yaml(raw: bytes) -> object:

@@ -24,7 +24,7 @@ CODEC: Final = released_codec()
 
 
 class InMemory:
-    """As much of a log as is followed: `read` has the ends of what somebody read up to.
+    """As much of a log as is followed: `ends_read` has the ends of what somebody read up to.
 
     `passed` counts the records that were read, `given` those of them that were wanted.
     """
@@ -37,7 +37,7 @@ class InMemory:
     def __init__(self) -> None:
         self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
         self.more = asyncio.Event()
-        self.read: list[Ends] = []
+        self.ends_read: list[Ends] = []
         self.passed = 0
         self.given = 0
 
@@ -92,6 +92,11 @@ class InMemory:
             if record.key == key:
                 yield record
 
+    async def read(self, topics: Sequence[Topic], *, until: Ends | None = None, since: Ends | None = None) -> AsyncGenerator[Record, None]:
+        """Every record up to there, or to now."""
+        async for record in self.follow(topics, since=since, until=until if until is not None else await self.ends(topics)):
+            yield record
+
     async def read_span(self, topic: Topic, *, partition: int, first: int, last: int) -> AsyncGenerator[Record, None]:
         """The records of one partition between two offsets, both included."""
         for record in self.records[topic.name, partition][first : last + 1]:
@@ -126,7 +131,7 @@ class InMemory:
         """As the log does; a record that is not wanted is not given."""
         position = {place: (since or {}).get(place, 0) for place in until or since or {}}
         if until:
-            self.read.append(until)
+            self.ends_read.append(until)
         while until is None or any(position[place] < until[place] for place in until):
             self.more.clear()
             for place, records in list(self.records.items()):

@@ -1,6 +1,6 @@
 """Connections to one server, each with one request at a time: kept and used again, and made anew where none is free.
 
-Bytes are stamped the moment they come, before anything is made of them.
+Bytes are stamped the moment they come (stamped.py), before anything is made of them.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from gpu_agent.workloads.asking import Place
 from gpu_agent.workloads.http1 import Malformed, Response
+from gpu_agent.workloads.stamped import Stamped, connected
 from infra.addresses import Askable
 from streams.errors import Invalid
 
@@ -53,8 +54,8 @@ class Exchange:
 class Connection(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, pool: "Connections") -> None:
-        self._pool = pool
+    def __init__(self, pool: "Connections", stamped: Stamped) -> None:
+        self._pool, self._stamped = pool, stamped
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._idle_ns = self.kept_ns = 0
@@ -73,23 +74,22 @@ class Connection(asyncio.Protocol):
         self._transport.write(exchange.request)
 
     def data_received(self, data: bytes) -> None:
-        """Stamps, then takes the framing off; what the bytes say is read later."""
-        now_ns = time.perf_counter_ns()
-        exchange = self._exchange
+        """Takes the framing off; what the bytes say is read later."""
+        came_ns, exchange = self._stamped.came_ns, self._exchange
         if exchange is None:  # nobody asked: whatever it is, it is no answer to the next request
             self._pool.forget(self)
             self.abort()
             return
-        exchange.last_ns = now_ns
+        exchange.last_ns = came_ns
         try:
             body = exchange.response.feed(data)
         except Malformed as error:
             return self._finish(f"not-http: {error}")
         if body:
-            exchange.pieces.append((now_ns, body))
+            exchange.pieces.append((came_ns, body))
             exchange.bytes += len(body)
         if exchange.response.finished:
-            exchange.closed_ns = now_ns
+            exchange.closed_ns = came_ns
             self._finish(None)
         elif exchange.bytes > exchange.most_bytes:
             self._finish(f"endless: {exchange.bytes} bytes came, and no end; the answer was given up")
@@ -153,9 +153,10 @@ class Connections:
         loop, place, began = asyncio.get_running_loop(), self._place, time.perf_counter_ns()
         try:
             async with asyncio.timeout(CONNECT_S):
-                transport, connection = await loop.create_connection(lambda: Connection(self), place.host, place.port)
+                stamped = await connected(place.host, place.port)
+                stamped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                transport, connection = await loop.create_connection(lambda: Connection(self, stamped), sock=stamped)
                 self._check(transport)
-                transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 exchange.connect_ns = time.perf_counter_ns() - began
                 if self._context:
                     secured = await loop.start_tls(transport, connection, self._context, server_hostname=place.host)

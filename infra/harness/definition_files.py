@@ -147,10 +147,9 @@ def _names(files: Files, path: str) -> set[str]:
     """The names in a module; nothing where it makes some that are not written there. Raises: Invalid where it is no Python."""
     try:
         tree = ast.parse(files.texts[path])
-    except (SyntaxError, ValueError) as error:
-        raise Invalid(
-            f"{path}, line {getattr(error, 'lineno', None) or 1}: not Python: {getattr(error, 'msg', error)}", code=CODE
-        ) from error
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: it is nested too deep
+        line, what = getattr(error, "lineno", None) or 1, getattr(error, "msg", error) or "it is nested too deep"
+        raise Invalid(f"{path}, line {line}: not Python: {what}", code=CODE) from error
     found = set[str]()
     for node in ast.walk(tree):
         match node:

@@ -197,10 +197,11 @@ def _templates(told: Fields) -> Iterator[tuple[str, Any]]:
 
 def _check_template(name: str, node: Any) -> None:
     try:
-        parsed = SandboxedEnvironment().parse(node.value)
+        found: list[Any] = list(SandboxedEnvironment().parse(node.value).find_all((nodes_of.Filter, nodes_of.Test, *LEANING)))
     except TemplateSyntaxError as error:
         raise wrong(node, f"not a Jinja template: {error.message}", code=CODE, below=_below(node, error.lineno)) from error
-    found: Iterator[Any] = parsed.find_all((nodes_of.Filter, nodes_of.Test, *LEANING))
+    except RecursionError as error:
+        raise wrong(node, "not a Jinja template: it is nested too deep", code=CODE) from error
     for one in found:
         if isinstance(one, LEANING):
             told = f"{name} leans on another template, and there is none beside it; write it out"

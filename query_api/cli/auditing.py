@@ -132,19 +132,26 @@ def countersign(
     """Compares an audit with its run from the log, oneself, and reports what comes of it under one's own key.
 
     The key is the one that `assay keys create` made (ASSAY_SEAL_KEYS). Where that is none of those that seal runs here, the report counts
-    as another party's, apart.
+    as another party's, apart. Beside it the run's figures are recomputed from its own answers, as `assay replay --derive --run` does.
 
     Example: `ASSAY_SEAL_KEYS=~/my-keys assay countersign AUDIT_ID`
     """
     told = asyncio.run(_countersigned(Settings(), audit_run))
-    showing.document(told) if as_json else showing.say(f"{headline(told)}: reported under key {told['key_id']}")
+    if as_json:
+        showing.document(told)
+        return
+    showing.say(f"{headline(told)}: reported under key {told['key_id']}")
+    what = "follows from its own answers" if told["derived_equal"] else f"was said otherwise than follows: {told['derived_difference']}"
+    showing.say(f"what run {told['run_id']} came to {what}")
 
 
 async def _countersigned(settings: Settings, audit_run: str) -> dict[str, Any]:
     from infra.countersigning import countersigned
+    from infra.deriving import recompute
     from query_api.cli.logs import opened
 
     async with opened(settings) as log:
         said = await countersigned(log, settings, audit_run)
+        derived = await recompute(log, settings, told=lambda _: None, run_id=said.run_id)
     names = ("run_id", "audit_run", "state", "equal_ratio", "samples", "equal", "failed", "unmatched", "asked", "key_id")
-    return {name: getattr(said, name) for name in names}
+    return {name: getattr(said, name) for name in names} | {"derived_equal": derived.equal, "derived_difference": derived.difference}

@@ -10,8 +10,8 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import AsJson
-from query_api.cli.recommending import named
 from query_api.cli.request_files import mapping_of
+from query_api.cli.requirement_files import named
 from query_api.drawing.calculating import as_csv, as_markdown, told
 from streams.visible import plain
 

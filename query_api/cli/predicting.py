@@ -113,6 +113,8 @@ def shown(told: Mapping[str, Any]) -> None:
         showing.note(
             f"intervals kept {percent(first['level'])} of the {first['left_out']} that were left out; learned from {first['loads']} loads"
         )
+        for method in dict.fromkeys(one["method"] for one in told["figures"]):
+            showing.note(f"{', '.join(WORDS[one['figure']] for one in told['figures'] if one['method'] == method)}: by {method}")
     for one in told["unpredicted"]:
         showing.note(f"{WORDS[one['figure']]}: {one['why']}")
 

@@ -10,7 +10,7 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import ME, AsJson
-from query_api.cli.request_files import mapping_of
+from query_api.cli.requirement_files import requirement_from
 from query_api.drawing.deciding import figure_told, interval_told
 from streams.deciding.candidates import FIGURES
 from streams.deciding.drawing import SEED
@@ -41,8 +41,8 @@ def ask(
 
     Examples: `assay recommend requirement.yaml` · `assay recommend ask requirement.yaml --by ada --json`
     """
-    _, requirement = mapping_of(file, fields="tasks and traffic")
-    told = Client(Settings()).post("/v1/recommendations", {"requirement": named(requirement), "by": by, "seed": seed})
+    requirement = requirement_from(file)
+    told = Client(Settings()).post("/v1/recommendations", {"requirement": requirement, "by": by, "seed": seed})
     showing.document(told) if as_json else shown(told)
 
 
@@ -72,11 +72,6 @@ def read(
         showing.say(told["yaml"].rstrip())
     else:
         showing.say(f"{file} is written; look it over, then: assay recommend {file}")
-
-
-def named(value: Any) -> Any:
-    """The same with every key a text, as JSON has it: hours of a curve are numbers in YAML."""
-    return {str(key): named(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 def show(recommendation_id: RecommendationId, as_json: AsJson = False) -> None:

@@ -10,8 +10,7 @@ from infra.settings import Settings
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.options import AsJson, RunId
-from query_api.cli.recommending import named
-from query_api.cli.request_files import mapping_of
+from query_api.cli.requirement_files import requirement_from
 from query_api.drawing.charts import number
 from streams.deciding.savings import MARGIN
 
@@ -30,8 +29,8 @@ def savings(
 
     Examples: `assay recommend savings RUN requirement.yaml` · `assay recommend savings RUN requirement.yaml --margin 0 --json`
     """
-    _, requirement = mapping_of(file, fields="tasks and traffic")
-    told = Client(Settings()).post("/v1/savings", {"run": run, "requirement": named(requirement), "margin": margin})
+    requirement = requirement_from(file)
+    told = Client(Settings()).post("/v1/savings", {"run": run, "requirement": requirement, "margin": margin})
     showing.document(told) if as_json else _shown(told)
 
 

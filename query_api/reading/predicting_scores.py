@@ -60,7 +60,8 @@ class PredictingScores:
 
     async def reckoned(self, wanted: ScoreWanted) -> ScorePredicted:
         """The prediction, said to nobody."""
-        learned = await self._refreshed()
+        async with self._measurements.alone:
+            learned = await self._refreshed()
         known, told = await asyncio.to_thread(foretold, wanted, learned)
         about = {name: getattr(wanted, name) for name in ("model", "model_sha", "parameters")} | {"family": family(wanted)}
         asked = (FORMULA_VERSION, sorted(about.items(), key=repr), sorted(known.items()), wanted.tasks)
@@ -91,8 +92,9 @@ class PredictingScores:
 
     async def came(self, made: Sequence[ScorePredicted]) -> list[ScoreCame]:
         """What came of these predictions."""
-        evidence = (await self._refreshed()).evidence
-        return await asyncio.to_thread(lambda: [one for prediction in made for one in came_of(prediction, evidence)])
+        async with self._measurements.alone:
+            evidence = (await self._refreshed()).evidence
+            return await asyncio.to_thread(lambda: [one for prediction in made for one in came_of(prediction, evidence)])
 
     async def record(self) -> ScoresKept | None:
         """How good predictions of scores have been; of very many the newest. None where nothing was measured since."""
@@ -101,18 +103,19 @@ class PredictingScores:
 
     async def tasks(self) -> Sequence[str]:
         """The tasks, and groups, whose scores can be predicted."""
-        return (await self._refreshed()).tasks
+        async with self._measurements.alone:
+            return (await self._refreshed()).tasks
 
     async def _refreshed(self) -> Learned:
-        async with self._measurements.alone:
-            await self._measurements.refresh()
-            evidence = self._measurements.evidence
-            if self._learned is None or self._learned.evidence is not evidence:
-                sizes = await sizes_of(self._reading)
-                known = await asyncio.to_thread(known_of, evidence, sizes)
-                digest = hashlib.sha256(repr([(one, sorted(one.scores.items())) for one in known]).encode()).hexdigest()
-                self._learned = Learned(evidence, known, groups_of(evidence), list(tasks_of(evidence)), digest)
-            return self._learned
+        """What was learned of all that is known."""
+        await self._measurements.refresh()
+        evidence = self._measurements.evidence
+        if self._learned is None or self._learned.evidence is not evidence:
+            sizes = await sizes_of(self._reading)
+            known = await asyncio.to_thread(known_of, evidence, sizes)
+            digest = hashlib.sha256(repr([(one, sorted(one.scores.items())) for one in known]).encode()).hexdigest()
+            self._learned = Learned(evidence, known, groups_of(evidence), list(tasks_of(evidence)), digest)
+        return self._learned
 
     async def _known(self, prediction_id: str) -> ScorePredicted | None:
         if prediction_id in self._made:

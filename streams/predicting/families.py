@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 FACTORS: Final = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
-SIZE: Final = re.compile(r"(?<![a-z0-9.])(\d+(?:\.\d+)?)([kmbt])(?![a-z0-9])")
+SIZE: Final = re.compile(r"(?<![a-z0-9.])(\d{1,6}(?:\.\d{1,6})?)([kmbt])(?![a-z0-9])")
 EXPERTS: Final = re.compile(r"(?<![a-z0-9.])\d+x\d+(?:\.\d+)?b|(?<![a-z0-9])a\d+(?:\.\d+)?b(?![a-z0-9])|moe")
 
 
@@ -25,4 +25,4 @@ def parameters_of(name: str) -> float | None:
     found = SIZE.search(last)
     if found is None or EXPERTS.search(last):
         return None
-    return float(found[1]) * FACTORS[found[2]]
+    return float(found[1]) * FACTORS[found[2]] or None

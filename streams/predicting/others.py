@@ -6,6 +6,7 @@ lengths; and a mixture of experts has no size in its name that says what a token
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from streams.predicting.machines import machine_of, sheet_of
 from streams.predicting.subjects import Load, Model, Row, Subject
 
 FORM: Final = "inferencex"
+MOST: Final = 1e9  # of requests, tokens and devices
 # Bytes of a parameter by the precision that a file names.
 BYTES: Final[Mapping[str, float]] = {"fp4": 0.5, "int4": 0.5, "fp8": 1.0, "int8": 1.0, "bf16": 2.0, "fp16": 2.0, "fp32": 4.0}
 # Its metrics and ours; a rate a device is one of all of them.
@@ -49,7 +51,7 @@ def rows_of(published: Iterable[Published]) -> list[Row]:
 
 def _row(file_sha256: str, place: str, own: Sequence[Published]) -> Iterator[Row]:
     first = own[0]
-    told = json.loads(first.conditions)
+    told = _conditions(first.conditions)
     parameters, width = parameters_of(first.model), BYTES.get(str(told.get("precision", "")).lower())
     load, count = [_positive(told.get(name)) for name in ("conc", "isl", "osl")], _positive(told.get("tp")) or 1.0
     if parameters is None or width is None or not all(load) or not first.hardware or not first.engine or sheet_of(first.hardware) is None:
@@ -57,10 +59,19 @@ def _row(file_sha256: str, place: str, own: Sequence[Published]) -> Iterator[Row
     devices = round(count)
     machine = machine_of(f"{devices} × {first.hardware}" if devices > 1 else first.hardware, devices={first.hardware: devices}, cores=0)
     figures = {FIGURES[one.metric]: one.value * (count if one.metric.endswith("_per_gpu") else 1) for one in own if one.metric in FIGURES}
-    if machine is not None and (known := {name: value for name, value in figures.items() if value > 0}):
+    if machine is not None and (known := {name: value for name, value in figures.items() if 0 < value < math.inf}):
         model = Model(f"{first.model} ({told['precision']})", parameters, parameters * width, 0.0)
         yield Row(f"{file_sha256}{place}", Subject(model, first.engine.lower(), machine, Load(*load)), known, source=first.source)
 
 
+def _conditions(text: str) -> Mapping[str, Any]:
+    """What a figure says of how it was measured; nothing where whoever wrote it wrote no object."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
 def _positive(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
+    return float(value) if isinstance(value, int | float) and 0 < value < MOST else 0.0

@@ -139,6 +139,7 @@ def test_another_partys_report_counts_apart_and_a_forged_one_is_told(flow: Setti
         document(assay(theirs, "countersign", audit["run_id"], "--json"))
     key = seal_keys.create(theirs)
     told = document(assay(theirs, "countersign", audit["run_id"], "--json"))
+    assert (told["derived_equal"], told["derived_difference"]) == (True, None)
     assert (told["run_id"], told["equal_ratio"], told["key_id"]) == (run, 1.0, key.key_id)
 
     async def act() -> None:

@@ -192,5 +192,6 @@ def test_its_wheel_works_alone(flow: Settings, run: Run, tmp_path: Path) -> None
         "assert not any(importlib.util.find_spec(name) for name in ('schemas', 'streams', 'infra', 'query_api', 'pandas')); "
         "print(Client(sys.argv[1]).run(sys.argv[2]).state)"
     )
-    done = subprocess.run([python, "-c", script, flow.api, run.run_id], capture_output=True, text=True, check=True, cwd=tmp_path)
+    told = [python, "-I", "-c", script, flow.api, run.run_id]  # nor by a PYTHONPATH
+    done = subprocess.run(told, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout == "completed\n"

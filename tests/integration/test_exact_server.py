@@ -31,7 +31,7 @@ def answer(url: str, *, chat: bool, tokens: int, usage: bool) -> tuple[int, dict
     """What a server sends to a request: its status, its headers and its body."""
     prompt = {"messages": [{"role": "user", "content": PROMPT}]} if chat else {"prompt": PROMPT}
     asked = {"model": MODEL, "stream": True, "max_tokens": tokens, "stream_options": {"include_usage": usage}, **prompt}
-    told = httpx.post(url + path(chat=chat), json=asked, headers={"X-Request-Id": f"r-{tokens}"})
+    told = httpx.post(url + path(chat=chat), json=asked, headers={"X-Request-Id": f"r-{tokens}"}, timeout=60)
     return told.status_code, dict(told.headers), told.content
 
 
@@ -60,5 +60,6 @@ def test_the_exact_server_refuses_what_its_script_has_not() -> None:
     with exact_delays(MODEL, tokens=4, requests=2) as server:
         assert answer(server.url, chat=False, tokens=5, usage=True)[0] == 400
         assert answer(server.url, chat=True, tokens=4, usage=True)[0] == 400
-        assert httpx.post(f"{server.url}/v1/completions", json={"model": "other", "stream": True, "max_tokens": 4}).status_code == 400
+        asked = {"model": "other", "stream": True, "max_tokens": 4}
+        assert httpx.post(f"{server.url}/v1/completions", json=asked, timeout=60).status_code == 400
         assert [answer(server.url, chat=False, tokens=4, usage=True)[0] for _ in range(3)] == [200, 200, 400]

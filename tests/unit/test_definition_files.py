@@ -243,6 +243,8 @@ FUNCTIONS = {"a.yaml": WHOLE.replace("answer", "!function code.answer"), "code.p
     [
         ({"code.py": "def anser(doc):\n    return 0\n"}, "a.yaml, line 7: !function code.answer: code.py has no 'answer'; did you mean"),
         ({"code.py": "x = 1\ndef answer(:\n"}, "code.py, line 2: not Python: "),
+        ({"code.py": f"x = {'-' * 100_000}1\n"}, "code.py, line 1: not Python: "),
+        ({"code.py": f"x = 1{'+1' * 100_000}\n"}, "code.py, line 1: not Python: "),
         ({"a.yaml": WHOLE.replace("answer", "!function cod3.answer")}, "a.yaml, line 7: !function cod3.answer: there is no cod3.py beside"),
         ({"a.yaml": WHOLE.replace("answer", "!function answer")}, "a.yaml, line 7: !function 'answer' names no module"),
         ({"a.yaml": WHOLE.replace("answer", "!!python/name:os.system")}, "is not understood; a function is written !function"),

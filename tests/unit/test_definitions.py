@@ -136,6 +136,13 @@ def test_a_trusted_definition_says_which_files_it_reads(path: str, says: str) ->
         checked(alone(WHOLE.replace("me/capitals", path)), trust_code=True)
 
 
+@pytest.mark.parametrize("nested", ["{{ " + "(" * 5000 + "a" + ")" * 5000 + " }}", "{{ a" + ".b" * 5000 + " }}", "{% if a %}" * 3000])
+def test_a_template_that_is_nested_without_end_is_refused(nested: str) -> None:
+    """Whether reading it ends, or looking through it: a request has it from whoever sends it."""
+    with pytest.raises(Invalid, match="not a Jinja template"):
+        checked(alone(re.sub(r"doc_to_text: .*", lambda _: f"doc_to_text: '{nested}'", WHOLE)), trust_code=False)
+
+
 GENERATED = WHOLE.replace("multiple_choice", "generate_until").replace('doc_to_choice: "{{choices}}"\n', "").replace("acc", "exact_match")
 FILTER = "filter_list:\n  - name: own\n    filter:\n      - function: "
 

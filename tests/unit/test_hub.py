@@ -456,4 +456,4 @@ def test_what_is_gated_is_given_to_nobody(gated: Hub) -> None:
     hash_ = hashlib.sha256(WEIGHTS).hexdigest()
     with given(Settings().home) as address:
         for path in (f"/files/{hash_}", "/files/../../credentials/mine", "/files/", "/"):
-            assert httpx.get(f"{address}{path}").status_code == 404
+            assert httpx.get(f"{address}{path}", timeout=60).status_code == 404

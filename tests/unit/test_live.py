@@ -168,7 +168,7 @@ def test_wherever_a_stream_is_cut_nothing_is_missed_and_nothing_comes_twice(step
             cursor = told[-1][1]
         task.cancel()
         assert sorted(map(str, got)) == sorted(str(record.event.occurred_us) for record in expected if record.event)
-        assert all(set(read) <= set(wish.places(standing().next)) for read in log.read)
+        assert all(set(read) <= set(wish.places(standing().next)) for read in log.ends_read)
 
     asyncio.run(act())
 
@@ -189,7 +189,7 @@ def test_a_listener_is_told_how_far_it_has_come_while_nothing_is_for_it() -> Non
         _, (kind, moved, data) = await listening
         assert (kind, data, position_of(moved, topics=BY_NAME).next) == ("cursor", {}, {(RUNS.name, partition_for(ONE_RUN.encode(), 4)): 5})
         await heard(live, wish, cursor=moved, at_most=1)
-        assert log.read == []
+        assert log.ends_read == []
         task.cancel()
 
     asyncio.run(act())

@@ -55,7 +55,7 @@ def test_a_plan_is_found_from_its_runs_own_time_on_even_where_its_clock_was_ahea
     found = asyncio.run(Plans(cast("Log", log)).beside(mine, BUILT))  # as much of a log as it needs
     assert found == (("none", "rouge"),)
     assert (log.passed, log.given) == (reads, 1)
-    assert {place for ends in log.read for place in ends} == {(RUNS.name, 1)}
+    assert {place for ends in log.ends_read for place in ends} == {(RUNS.name, 1)}
 
 
 def test_a_plan_that_is_nowhere_costs_its_partition_once() -> None:

@@ -207,6 +207,9 @@ def test_loads_that_others_published_are_read_where_they_name_enough() -> None:
         ("b-7B", {"isl": 0}),
     ):
         assert rows_of_others(others(model, 64, **told)) == [], (model, told)
+    for conditions in ("", "[]", "nonsense", '{"precision": 8}'):
+        assert rows_of_others([replace(one, conditions=conditions) for one in others("b-7B", 64)]) == []
+    assert rows_of_others([replace(one, value=math.inf) for one in others("b-7B", 64)]) == []
 
 
 def test_others_loads_are_learned_from_where_our_own_say_nothing() -> None:

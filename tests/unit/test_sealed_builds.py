@@ -9,20 +9,29 @@ import pytest
 
 from agents.aggregating import gathered
 from agents.building import Building
+from agents.repeating import planned_again
 from infra.builds import Builds, contents_of, samples_of
+from infra.first_seals import FirstSeals
 from infra.harness.building import Build, BuiltCall, BuiltSample
 from infra.kafka import Log
 from infra.settings import Settings
 from infra.vault import Vault
 from schemas.builds import ContentPublished, SampleBuilt, TaskBuilt
 from schemas.event import Event, Producer
+from schemas.jobs import JobPlanned
+from schemas.requests import Chat, EvaluationRequested
 from schemas.results import SampleScored
+from schemas.runs import RunChanged
 from streams import planning
 from streams.errors import Permanent
 from streams.quality.scores import TaskScores
+from streams.trust.answers import held
 from streams.trust.privacy import PRIVATE
 from tests.in_memory import InMemory
 from tests.runs import run_named
+from tests.sealed import STAMP
+from tests.unit.test_audits import A, asked, jobs, plan
+from tests.unit.test_sealed_texts import answered
 
 SECRET, R = "the dog walks at midnight", run_named("r")
 SHA = hashlib.sha256(SECRET.encode()).hexdigest()
@@ -91,9 +100,9 @@ def test_a_forgotten_build_says_so_and_only_its_means_are_still_known(tmp_path: 
     async def act() -> None:
         builds = Builds(cast("Log", log))
         assert await builds.config_of("mine") == "{}" == await builds.config_of("none")
-        for asked in (builds.of("mine"), samples_of(cast("Log", log), own), contents_of(cast("Log", log), own.contents)):
+        for wanted in (builds.of("mine"), samples_of(cast("Log", log), own), contents_of(cast("Log", log), own.contents)):
             with pytest.raises(Permanent, match="were forgotten on") as refused:
-                await asked
+                await wanted
             assert refused.value.code == "forgotten"
 
     asyncio.run(act())
@@ -117,3 +126,34 @@ def test_parts_that_the_settler_holds_sealed_are_aggregated_as_they_were(tmp_pat
     vault.keys.forget("acme", by="ann", reason="")
     with pytest.raises(Permanent, match="were forgotten on"):
         gathered(scores, frozenset(), opened)
+
+
+def test_a_private_run_is_audited_by_what_it_was_asked(tmp_path: Path) -> None:
+    """Its jobs once more, sealed as the audit's own; equal answers are equal, though no byte of them is. Forgotten, it cannot be."""
+    log = Sealing(tmp_path)
+    told: dict[str, Any] = {"organisation_id": "acme", "visibility": PRIVATE}
+    was = plan().model_copy(update={"chat": Chat(system=SECRET)})
+    for state in ("planned", "completed"):
+        change = {"occurred_us": 1, "producer": STAMP, "run_id": R, "state": state, "plan": was if state == "planned" else None}
+        log.write(RunChanged.model_validate(change | told))
+    job = jobs()[0].model_copy(update={"run_id": R, "job_id": f"{R}/t/0/0", "chat": was.chat, **told})
+    log.write(JobPlanned(occurred_us=1, producer=STAMP, pool="p", run_id=R, job_id=job.job_id, job=job, **told))
+    request = asked(**told, audit_of=R)
+
+    async def bring(own: EvaluationRequested) -> tuple[EvaluationRequested, None]:
+        assert own.chat == was.chat
+        return own, None
+
+    async def planned() -> Any:
+        return await planned_again(request, log=cast("Log", log), seals=cast("FirstSeals", None), bring=bring)
+
+    again, audited = asyncio.run(planned())
+    (one,) = audited.each
+    assert (again.chat, one.chat, one.job_id) == (was.chat, was.chat, f"{A}/t/0/0")
+    own, other = answered(run_id=R, **told), answered(run_id=A, job_id=one.job_id, **told)
+    sealed, theirs = log.vault.sealed(own), log.vault.sealed(other)
+    assert held(sealed) != held(theirs)
+    assert held(log.vault.opened(sealed)) == held(log.vault.opened(theirs)) == held(own)
+    log.vault.keys.forget("acme", by="ann", reason="")
+    with pytest.raises(Permanent, match="were forgotten on"):
+        asyncio.run(planned())

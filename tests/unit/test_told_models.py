@@ -1,5 +1,6 @@
 """What a request says of its model is done, held to the model's files, or refused: never passed over in silence."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from infra.models import inspect
-from infra.preparing import estimate_of, facts_of, remarks_of
+from infra.preparing import estimate_of, facts_of, placed, put, remarks_of
 from schemas.requests import Adapter, Chat, EngineChoice, EvaluationRequested, Generation, ModelRef, Objective, TaskChoice, Workload
 from streams.errors import Invalid
-from streams.planning import check
+from streams.placing.ways import Machine
+from streams.planning import check, need_of
 from tests.models import causal
 from tests.pool import STAMP
 from tests.runs import run_named
@@ -103,6 +105,39 @@ def test_a_window_that_is_told_smaller_counts_for_loads_and_memory(folder: Path)
     assert (whole, less) == (2 * less, less)
     with pytest.raises(Invalid, match=r"10 \+ 6 tokens, and the model's window 8; give fewer"):
         facts_of(load.model_copy(update={"engine": narrow}))
+
+
+def test_a_model_goes_where_there_is_room_and_is_refused_with_figures_where_there_is_none(folder: Path) -> None:
+    """What was chosen is in the request from then on, and in the need of its jobs."""
+    request, facts = asked(ModelRef(uri=str(folder))), facts_of(asked(ModelRef(uri=str(folder))))
+    able = frozenset({"engine:transformers", "device:cpu"})
+    found = placed(request, facts, [Machine("a", able, (), 2**34), Machine("b", able, (), 2**20)])
+    assert found is not None and (found.agents, found.device, found.dtype) == (("a",), "cpu", "float32")
+    assert put(request, facts, found) == request  # nothing was left open that had to be said
+    need = need_of(request, estimate_of(facts, engine=request.engine, placement=found), found)
+    assert need.memory_bytes == found.needed_bytes and frozenset(need.capabilities) == able
+    with pytest.raises(Invalid, match=r"the model fits no agent: does not fit b: needs 1\.1 GiB, has 0\.0\. Take a smaller"):
+        placed(request, facts, [Machine("b", able, (), 2**20)])
+    assert placed(request, facts, []) is None
+
+
+@pytest.mark.parametrize(("method", "engine", "says"), [
+    ("fp8", "transformers", "are quantised by fp8, which engine transformers does not read; give engine vllm"),
+    ("mlx", "vllm", "are quantised by mlx, which engine vllm does not read; give engine mlx"),
+    ("rot13", "transformers", "does not read; name weights that are not quantised"),
+])  # fmt: skip
+def test_quantised_weights_that_an_engine_does_not_read_are_refused(
+    folder: Path, tmp_path: Path, method: str, engine: str, says: str
+) -> None:
+    """When they are planned, with who does; their memory is what their files take."""
+    own = Path(shutil.copytree(folder, tmp_path / "m"))
+    told = json.loads((own / "config.json").read_text())
+    said = {"quantization": {"bits": 4, "group_size": 32}} if method == "mlx" else {"quantization_config": {"quant_method": method}}
+    (own / "config.json").write_text(json.dumps(told | said))
+    facts = inspect(ModelRef(uri=str(own)))
+    assert (facts.weights_type, facts.shape.quantised) == (method, True)
+    with pytest.raises(Invalid, match=says):
+        facts_of(asked(ModelRef(uri=str(own)), engine=engine))
 
 
 def test_a_token_that_the_model_does_not_have_is_refused(folder: Path) -> None:

@@ -32,6 +32,7 @@ from streams.external.reading import figures_of
 from streams.topics import ANSWERS, RESULTS, RUN_SCORES, SCORES
 from streams.trust.chains import Chains
 from streams.trust.merkle import Tree, leaf_hash
+from streams.trust.sealing import Key, sealed
 from tests.in_memory import CODEC, InMemory
 from tests.runs import run_named
 from tests.sealed import STAMP, key_of, link_of
@@ -40,6 +41,7 @@ R = run_named("published")
 KEY = key_of(3)
 MAIN = Figure(metric="exact_match", value=0.75, stderr=0.25, low=0.3, high=0.95, n=4, method="Wilson")
 PERPLEXITY = Figure(metric="perplexity", filter="x", value=12.5, n=4)
+GONE = Key("forgotten", bytes(32))  # which nobody has any more
 SEALED_TOPICS = (ANSWERS, SCORES, RUN_SCORES, RESULTS)
 
 
@@ -110,7 +112,7 @@ def log_of(source: str = "hub:org/sums", **told: Any) -> InMemory:
             occurred_us=1, producer=STAMP, build_id="b", ordinal=n, doc_id=n, document=Text.plain("{}"), requests=requests,
             arguments_sha="s", target=Text.plain(str(n + n)), visibility=told.get("of_build", "organisation"),
         )  # fmt: skip
-        log.write(sample, partition=0)
+        log.write(sealed(sample, GONE) if told.get("of_build") else sample, partition=0)
     log.write(built(source, visibility=told.get("of_build", "organisation")))
     every = events(**told)
     for event in every:
@@ -240,6 +242,6 @@ def test_what_has_no_scores_or_is_private_is_refused(form: str, tmp_path: Path) 
 
 
 def test_rows_of_a_private_build_have_none_of_its_texts(tmp_path: Path) -> None:
-    """The run is open, and what it was asked is not."""
+    """The run is open, and what it was asked is not, nor can it be read any more: its figures, answers and scores are told."""
     _, rows = written("every-eval-ever", tmp_path / "records", log_of(of_build="private"))
-    assert "+ 1" not in rows.read_text() and "withheld" in rows.read_text()
+    assert "+ 1" not in rows.read_text() and "withheld" in rows.read_text() and len(rows.read_text().splitlines()) == 4
