@@ -75,7 +75,7 @@ def test_all_that_is_said_of_a_run_is_its_organisation_s_and_as_public_as_the_ru
     assert [(row["run_id"], row["rank"]) for row in seen] == [(asked["public"], 1)]
     assert umbra.get(f"/v1/runs/{asked['public']}").json()["organisation_id"] == "acme"
     assert umbra.get(f"/v1/runs/{asked['organisation']}").status_code == 404
-    until(lambda: bool(umbra.get(f"/v1/runs/{asked['public']}/samples").json()["samples"][0]["answers"]))
+    until(lambda: bool(umbra.get(f"/v1/runs/{asked['public']}/samples").json()["samples"][0]["requests"][0]["answers"]))
     assert umbra.post(f"/v1/runs/{asked['public']}/cancel", json={}).status_code == 403
     judged = {"model": {"uri": "judge"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_judge"}]}
     refused = str(umbra.post("/v1/evaluations", json=judged | {"parent_run": asked["organisation"]}).json()["run_id"])
