@@ -60,6 +60,9 @@ def _stops(pool: Pool, now: Moment) -> Iterator[Step]:
             yield Step(run_id, run.organisation_id, "cancelled", limit.code, told, run.visibility)
 
 
+NOBODYS = ""
+
+
 def _cancels(pool: Pool, ending: Collection[str], now: Moment) -> Iterator[Cancel]:
     """Leases of runs that are about to be over, or are; also those of which only the agents know any more."""
     for entry in _decided(pool, pool.shelves.leased.values()):
@@ -82,7 +85,8 @@ def _let_go(pool: Pool, now: Moment) -> None:
             key, run_id = (running.job_id, running.attempt), run_of(running.job_id)
             if key not in pool.leaving and run_id in pool.over:
                 names = run_id, *key, beat.agent_id, beat.incarnation
-                pool.leaving[key] = Leaving(*names, beat.organisation_id, beat.visibility, now.steady_us)
+                # Whose run it was is forgotten here: it is nobody's, rather than the agent's organisation's to see.
+                pool.leaving[key] = Leaving(*names, NOBODYS, "organisation", now.steady_us)
 
 
 def _failures(pool: Pool, ending: Collection[str]) -> Iterator[Step]:
