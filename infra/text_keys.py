@@ -2,6 +2,7 @@
 
 <folder>/<key id>.json   key_id, organisation, made_us, master, nonce, wrapped: the data key under AES-256-GCM, by that master key;
                          of one that is gone wrapped_sha256, forgotten_us, by and reason in the place of the last two
+<folder>/<key id>.gone   the same of one that is being forgotten, until it takes that file's place: it counts before the other
 
 The folder is ASSAY_TEXT_KEYS, or the home's text-keys/. The master keys are in ASSAY_MASTER_KEY or the file ASSAY_MASTER_KEY_FILE, 64 hex
 digits a line: the first wraps, the others unwrap what they wrapped before. Where neither is set and Kafka is this machine's own, the home's
@@ -35,6 +36,7 @@ NO_MASTER, WRONG_MASTER, FORGOTTEN = "no-master-key", "master-key", "forgotten"
 MASTER_NAME: Final = "assay-master-1"
 HOW: Final = "`assay keys master` prints a new one"
 MOST_BYTES: Final = 64 * 1024
+GONE: Final = ".gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +126,15 @@ class TextKeys:
             told = f"no text of organisation {organisation!r} is sealed under a key in {self.folder}"
             raise NotFound(f"{told}; `assay keys texts` lists those that have one", code="no-text-key")
         for one in own:
+            path = self._path(one.key_id)
+            gone = path.with_suffix(GONE)
             if one.forgotten_us is None:
                 wrapped = hashlib.sha256(bytes.fromhex(one.wrapped)).hexdigest()
-                gone = replace(one, nonce="", wrapped="", wrapped_sha256=wrapped, forgotten_us=now_us(), by=by, reason=reason)
-                path = self._path(one.key_id)
+                _put(gone, replace(one, nonce="", wrapped="", wrapped_sha256=wrapped, forgotten_us=now_us(), by=by, reason=reason))
+            if gone.exists():  # also of one over whose end a process died
                 _overwritten(path)
-                _put(path, gone)
+                gone.replace(path)
+                _synced(self.folder)
         self._open.clear()
         return [one for one in self.every() if one.organisation == organisation]
 
@@ -184,10 +189,13 @@ class TextKeys:
     def _kept(self, key_id: str) -> Kept | None:
         """A key's file, read again where it is another one than it was."""
         path = self._path(key_id)
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
+        for told in (path.with_suffix(GONE), path):
+            with suppress(FileNotFoundError):
+                return self._read_from(told, key_id)
+        return None
+
+    def _read_from(self, path: Path, key_id: str) -> Kept:
+        found = path.stat()
         mark = (found.st_mtime_ns, found.st_ino, found.st_size)
         if (known := self._read.get(key_id)) and known[0] == mark:
             return known[1]

@@ -40,7 +40,7 @@ def forget(
     if as_json:
         showing.document({"forgotten": told})
         return
-    showing.table(["run", "made", "forgotten", "by"], [(one["text_key"], one["made"], one["forgotten"], one["by"]) for one in told])
+    showing.table(["key", "made", "forgotten", "by"], [(one["text_key"], one["made"], one["forgotten"], one["by"]) for one in told])
     showing.say("what was sealed under them cannot be read; backups of their files: docs/privacy.md")
 
 
@@ -70,7 +70,7 @@ def texts(as_json: AsJson = False) -> None:
         showing.say(f"no key in {keys.folder}; the first private text of an organisation makes it")
     else:
         rows = [(one["organisation"], one["text_key"], one["master_key"], one["made"], one["forgotten"]) for one in told]
-        showing.table(["organisation", "run", "master key", "made", "forgotten"], rows)
+        showing.table(["organisation", "key", "master key", "made", "forgotten"], rows)
 
 
 def master() -> None:

@@ -26,7 +26,7 @@ BARS = 12
 REACHED = {"slo_rate_per_s": "highest rate under the service level", "knee_rate_per_s": "knee", "cliff_rate_per_s": "cliff",
            "capacity_requests_per_s": "capacity"}  # fmt: skip
 SAID = {"alone": "of one stream alone", "capacity": "at capacity"}
-IDS = ("run", "audit of", "prediction")  # columns of ids, which are copied: each in one line
+IDS = ("run", "audit of", "prediction", "key")  # columns of ids, which are copied: each in one line
 NARROWEST, GAP = 16, 2  # of a column of names, and between two columns
 Part = str | tuple[str, str]  # a text, or a text and its style
 # Texts of users and of models are texts: no markup is read in them.

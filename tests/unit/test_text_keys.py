@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from infra import text_keys
 from infra.forgetting import forget
 from infra.kafka import Log
 from infra.settings import Settings
@@ -140,6 +141,33 @@ def test_a_forgotten_key_is_gone_and_told(tmp_path: Path) -> None:
     assert one.forget("acme", by="bob", reason="")[0] == gone  # its end stands
     with pytest.raises(NotFound, match="no text of organisation 'nobody'"):
         one.forget("nobody", by="ann", reason="")
+
+
+@pytest.mark.parametrize("step", ["written over", "put in its place"])
+def test_a_process_that_dies_as_it_forgets_has_forgotten(tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads next is told so, and the file is written over by who asks again, with the words of the first."""
+    keys = TextKeys(settings(tmp_path))
+    key = keys.current("acme")
+    path = keys.folder / f"{key.key_id}.json"
+    wrapped = json.loads(path.read_text())["wrapped"]
+
+    def dies(*told: Path) -> Path:
+        if step == "put in its place" and told[0].suffix != ".gone":
+            return own(*told)
+        raise KeyboardInterrupt
+
+    own = Path.replace
+    with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
+        where, name = (text_keys, "_overwritten") if step == "written over" else (Path, "replace")
+        dying.setattr(where, name, dies)
+        keys.forget("acme", by="ann", reason="asked")
+    assert (wrapped in path.read_text()) == (step == "written over")
+    others = TextKeys(settings(tmp_path))
+    with pytest.raises(Permanent, match=r"were forgotten on .* by ann: asked"):
+        others.of(key.key_id)
+    (gone,) = others.forget("acme", by="bob", reason="again")
+    assert (gone.by, gone.reason) == ("ann", "asked")
+    assert [one.name for one in keys.folder.iterdir()] == [path.name] and wrapped not in path.read_text()
 
 
 @pytest.mark.parametrize("name", ["", "../x", "0123456789abcdef-1", "x" * 200, "a\nb"])
