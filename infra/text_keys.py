@@ -1,7 +1,7 @@
 """The keys of private texts: one for each organisation, a file each, wrapped by a master key; and how one is forgotten.
 
 <folder>/<key id>.json   key_id, organisation, made_us, master, nonce, wrapped: the data key under AES-256-GCM, by that master key;
-                         of one that is gone wrapped_sha256, forgotten_us, by and reason in the place of the last two
+                         of one that is gone these are empty, and wrapped_sha256, forgotten_us, by and reason are not
 <folder>/<key id>.gone   the same of one that is being forgotten, until it takes that file's place: it counts before the other
 
 The folder is ASSAY_TEXT_KEYS, or the home's text-keys/. The master keys are in ASSAY_MASTER_KEY or the file ASSAY_MASTER_KEY_FILE, 64 hex
@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -281,8 +281,7 @@ def _about(kept: Kept) -> bytes:
 
 
 def _put(path: Path, kept: Kept, *, first: bool = False) -> None:
-    told: dict[str, Any] = {name: value for name, value in asdict(kept).items() if value not in ("", None)}
-    _write(path, json.dumps(told, indent=1).encode(), first=first)
+    _write(path, json.dumps(asdict(kept), indent=1).encode(), first=first)
 
 
 def _write(path: Path, content: bytes, *, first: bool = False) -> None:

@@ -52,6 +52,16 @@ def test_an_organisation_has_one_key_which_every_process_finds(tmp_path: Path) -
     assert [path.name for path in one.folder.iterdir() if path.suffix != ".json"] == []
 
 
+@pytest.mark.parametrize("organisation", ["", "/", "..", "ü\x00", "x" * 1000, "\ud800"])
+def test_whatever_an_organisation_is_called_it_has_a_key(tmp_path: Path, organisation: str) -> None:
+    """Whoever writes to Kafka names it; another process finds its key, and it is forgotten like any other."""
+    key = TextKeys(settings(tmp_path)).current(organisation)
+    keys = TextKeys(settings(tmp_path))
+    assert keys.current(organisation) == key == keys.of(key.key_id)
+    assert [one.organisation for one in keys.forget(organisation, by="ann", reason="asked")] == [organisation]
+    assert TextKeys(settings(tmp_path)).current(organisation).secret != key.secret
+
+
 def test_a_home_on_loopback_makes_its_master_key_once(tmp_path: Path) -> None:
     """Where Kafka is another machine's it makes none, and private texts are refused with what to do."""
     (made,) = masters(settings(tmp_path / "here"))
