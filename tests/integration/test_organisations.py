@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -32,12 +33,13 @@ def door(flow: Settings) -> Iterator[Settings]:
         yield settings
 
 
-def client(door: Settings, organisation: str) -> httpx.Client:
+@contextmanager
+def client(door: Settings, organisation: str) -> Iterator[httpx.Client]:
     """A submitter of that organisation, once the API knows the key."""
     key = assay(door, "access", "create", "--member", "ann", "--role", "submitter", "--organisation", organisation)["key"]
-    made = httpx.Client(base_url=door.api, headers={"Authorization": f"Bearer {key}"}, timeout=60)
-    until(lambda: made.get("/v1/suites").status_code == 200)
-    return made
+    with httpx.Client(base_url=door.api, headers={"Authorization": f"Bearer {key}"}, timeout=60) as made:
+        until(lambda: made.get("/v1/suites").status_code == 200)
+        yield made
 
 
 async def headers(settings: Settings, run_id: str) -> dict[str, list[tuple[str, str]]]:
@@ -53,7 +55,11 @@ async def headers(settings: Settings, run_id: str) -> dict[str, list[tuple[str, 
 
 def test_all_that_is_said_of_a_run_is_its_organisation_s_and_as_public_as_the_run(door: Settings) -> None:
     """Of a public run, and of one that is not; each organisation sees its own and the public one, on boards too."""
-    acme, umbra = client(door, "acme"), client(door, "umbra")
+    with client(door, "acme") as acme, client(door, "umbra") as umbra:
+        _said_and_seen(door, acme, umbra)
+
+
+def _said_and_seen(door: Settings, acme: httpx.Client, umbra: httpx.Client) -> None:
     asked = dict[str, str]()
     for visibility in ("public", "organisation"):
         body = RUN | {"model": {"uri": f"m-{visibility}"}, "visibility": visibility}
@@ -77,7 +83,7 @@ def test_all_that_is_said_of_a_run_is_its_organisation_s_and_as_public_as_the_ru
     assert umbra.get(f"/v1/runs/{asked['organisation']}").status_code == 404
     until(lambda: bool(umbra.get(f"/v1/runs/{asked['public']}/samples").json()["samples"][0]["requests"][0]["answers"]))
     assert umbra.post(f"/v1/runs/{asked['public']}/cancel", json={}).status_code == 403
-    judged = {"model": {"uri": "judge"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_judge"}]}
+    judged = {"model": {"uri": "judge"}, "engine": {"name": "echo"}, "tasks": [{"name": "assay_judge_writing"}]}
     refused = str(umbra.post("/v1/evaluations", json=judged | {"parent_run": asked["organisation"]}).json()["run_id"])
     until(lambda: umbra.get(f"/v1/runs/{refused}").json().get("state") == "rejected")
     assert "is not in the log" in umbra.get(f"/v1/runs/{refused}").json()["message"]
