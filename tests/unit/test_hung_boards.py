@@ -32,6 +32,8 @@ from tests.in_memory import CODEC, InMemory
 from tests.processes import ended
 from tests.runs import run_named
 
+pytestmark = pytest.mark.slow  # half a minute: processes hang here for as long as a limit lets them
+
 HANG_S: Final = 1.0
 HERE = measured.environment("L40S")
 TASK, OTHER = measured.planned("a", documents=4), measured.planned("z", documents=4)
