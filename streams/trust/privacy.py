@@ -46,8 +46,8 @@ OURS: Final = frozenset({
     "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
-# No text of the client's; "model" is the tokenizer's own template, the last are our words.
-NOBODYS: Final = (None, "", b"", "{}", "model", PASSED)
+# No text of the client's; "model" is the tokenizer's own template, the others are our words.
+NOBODYS: Final = (None, "", b"", "{}", "model", PASSED, WITHHELD)
 E = TypeVar("E", bound=Event)
 # Whose a text is: an event, by its type and what its id is made from, or the job that it carries, which is the same in plan and lease.
 Owner = tuple[object, ...]

@@ -16,7 +16,7 @@ from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement,
 from schemas.results import SampleScored
 from streams.errors import Permanent
 from streams.fitting import answered_within
-from streams.trust.privacy import NOBODYS, PRIVATE, replaced, told
+from streams.trust.privacy import NOBODYS, PRIVATE, WITHHELD, replaced, told
 from streams.trust.sealing import ALTERED, MARK, Key, is_sealed, keyed, opened, part_opened, room, sealed
 from tests.runs import run_named
 from tests.strategies import events
@@ -97,6 +97,17 @@ def test_nothing_of_a_text_is_left_in_what_is_sealed() -> None:
     assert str(closed.tasks[0].definition).startswith(f"{MARK}{KEY.key_id}:")
     assert opened(closed, keys) == request
     assert all(one in NOBODYS for one in (None, "model"))
+
+
+def test_what_stands_in_a_text_s_place_is_no_text() -> None:
+    """It is not sealed: who recomputes what was said finds it equal, without a key too."""
+    asked = EvaluationRequested(
+        occurred_us=1, producer=STAMP, run_id=run_named("r"), model=ModelRef(uri="m"), visibility=PRIVATE,
+        tasks=(TaskChoice(name="t", definition=SECRET),), chat=Chat(system=SECRET, template=SECRET),
+    )  # fmt: skip
+    bare = told(asked)
+    assert bare.chat.system == bare.chat.template == bare.tasks[0].definition == WITHHELD
+    assert sealed(bare, KEY) == bare
 
 
 def test_the_same_text_at_the_same_place_is_sealed_alike_and_elsewhere_otherwise() -> None:
