@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from query_api.drawing.deciding import percent
 from query_api.drawing.deciding import told as amount
-from query_api.pages.rendering import Content, page
+from query_api.pages.rendering import Content, page, wrong_field
 from query_api.reading.predicting import LISTING
 from query_api.routes.predictions import PredictionAsked, wanted
 from query_api.state import state_of
@@ -42,8 +42,7 @@ async def load(request: Request) -> Content:
         else:
             return shown
     except ValidationError as error:
-        first = error.errors()[0]
-        return shown | {"why": f"{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"}
+        return shown | {"why": wrong_field(error)}
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"why": str(error)}
     return shown | {"made": made, "came": {one.figure: one for one in await state.came([made])}}

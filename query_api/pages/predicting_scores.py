@@ -11,7 +11,7 @@ from query_api.drawing.charts import Span
 from query_api.drawing.deciding import percent
 from query_api.drawing.scores import interval, points, score
 from query_api.pages.recommending import pairs
-from query_api.pages.rendering import Content, page
+from query_api.pages.rendering import Content, page, wrong_field
 from query_api.reading.predicting_scores import LISTING
 from query_api.routes.score_predictions import ScorePrediction, ScorePredictionAsked, tasks_of, told, wanted
 from query_api.state import state_of
@@ -53,8 +53,7 @@ async def load(request: Request) -> Content:
         else:
             return shown
     except ValidationError as error:
-        first = error.errors()[0]
-        return shown | {"why": f"{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"}
+        return shown | {"why": wrong_field(error)}
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"why": str(error)}
     answer = told(made, await state.came([made]))

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -81,3 +82,9 @@ def page(path: str, template: str, load: Load, *, live: bool = True) -> list[Rou
     name = template.removesuffix(".html")
     routes = [Route(path, whole, name=f"page-{name}")]
     return [*routes, Route(f"/fragments{path}", alone, name=f"fragment-{name}")] if live else routes
+
+
+def wrong_field(error: ValidationError) -> str:
+    """Which field of a form is wrong, the first of them, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg'][:1].lower()}{first['msg'][1:]}"
