@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     oidc_claim: str = Field(
         default="email", description="Claim of the identity provider's tokens that names a member; an email must be verified."
     )
+    reader_url: str = Field(
+        default="",
+        description="Address of a server with OpenAI's interface whose model reads sentences into requirements; empty: rules alone.",
+    )
+    reader_model: str = Field(default="", description="Name of that model at its server.")
+    reader_key: SecretStr = Field(default=SecretStr(""), description="The key that its server wants, where it wants one; never logged.")
     datasets: Path | None = Field(
         default=None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
     )
@@ -216,7 +222,9 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
+    @field_serializer(
+        "kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "reader_key", "master_key"
+    )
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
 

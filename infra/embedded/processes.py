@@ -71,7 +71,7 @@ TEXTS = ("query_api", "agents.plan", "agents.score", "agents.code", "agents.sett
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
     "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
-    "master_key": TEXTS,
+    "reader_key": ("query_api", "supervisor"), "master_key": TEXTS,
 }  # fmt: skip
 STORES = ("broker", "registry", "clickhouse")
 PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")

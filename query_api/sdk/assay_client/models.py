@@ -500,6 +500,15 @@ class ExternalTold(Shape):
     figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
 
 
+class FieldRead(Shape):
+    """A field by both readers; null where one has nothing there."""
+
+    field: str
+    rules: str | None
+    model: str | None
+    same: bool
+
+
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
@@ -897,6 +906,16 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NextAsked(Shape):
+    """Which of a recommendation's next runs is asked for, and by whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    place: Annotated[int, Field(ge=0, lt=100)] = 0
+    """its place in `next`: 0 is the first"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks; a member's key says its own name"""
+
+
 class NextRun(Shape):
     """
     A measurement worth taking: what it costs and brings, and the commands that ask for it.
@@ -1032,6 +1051,17 @@ class OwnFigure(Shape):
     high: float | None
     method: str | None
     """what made the interval; null without one"""
+
+
+class PaidOtherwise(Shape):
+    """A month of what runs now on spot machines or under a reservation; nothing of it was measured anew."""
+
+    way: str
+    """spot, reserved for 1 year, reserved for 3 years"""
+    usd_per_month: float
+    redone_ratio: float
+    """of the work, by interruptions: an assumption of the price book (`spot_redone`)"""
+    sources: list[str]
 
 
 class PairedDifference(Shape):
@@ -1265,6 +1295,13 @@ class Reached(Shape):
     """what made the interval; null without one"""
 
 
+class ReadOtherwise(Shape):
+    """A part that a model said and that no requirement can have."""
+
+    part: str
+    why: str
+
+
 class Ready(Shape):
     """It reaches ClickHouse and follows the log."""
 
@@ -1386,15 +1423,6 @@ class Reported(Shape):
     revision: int
 
 
-class RequirementRead(Shape):
-    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
-
-    requirement: dict[str, Any]
-    yaml: str
-    understood: list[Phrase]
-    left: list[str]
-
-
 class Retracted(Shape):
     """A run that was retracted."""
 
@@ -1432,6 +1460,13 @@ class Rules(Shape):
     scenario: str
     note: str
     checks: list[RuleCheck]
+
+
+class RunAsked(Shape):
+    """A run that carries out a part of it."""
+
+    run_id: str
+    command: str
 
 
 class RunRow(Shape):
@@ -1668,6 +1703,32 @@ class ScoreRecord(Shape):
     method: str
 
 
+class ScoreThen(Shape):
+    """A score at a time. `measured here`: of a run, at its end; `reported elsewhere`: what others have published, and nobody here saw."""
+
+    origin: Literal["measured here", "reported elsewhere"]
+    at_us: int | None
+    """when the run ended, or when others measured or published it; null where they do not say"""
+    model: str
+    task: str
+    metric: str
+    filter: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval"""
+    n: int | None
+    """samples"""
+    unit: str | None
+    run_id: str | None
+    engine: str | None
+    form: str | None
+    """of the file that was imported"""
+    source: str | None
+    licence: str | None
+
+
 class Seal(Shape):
     """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
 
@@ -1682,6 +1743,8 @@ class SentenceTold(Shape):
     model_config = ConfigDict(extra="forbid")
     sentence: Annotated[str, Field(max_length=1000, min_length=1)]
     """in English"""
+    reader: bool = False
+    """let the model of ASSAY_READER_URL read it too, and tell in what it differs"""
 
 
 class Server(Shape):
@@ -2511,6 +2574,18 @@ class LoadsCompared(Shape):
     """in what the two were asked for differently, in words"""
 
 
+class NextBought(Shape):
+    """The runs of a next run. `new`: they are asked for now; else they were before, and nothing was."""
+
+    recommendation_id: str
+    place: int
+    what: str
+    usd: float | None
+    """what it is expected to cost; null where nobody has measured that"""
+    new: bool
+    runs: list[RunAsked]
+
+
 class Prediction(Shape):
     """What was predicted, of which figures nothing is said and why, and what was measured since. It is no measurement."""
 
@@ -2616,6 +2691,18 @@ class RankingRow(Shape):
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
 
+class ReadByModel(Shape):
+    """What a model understood of the same sentence: validated, and not acted on. `said`: what it wrote, as text."""
+
+    model: str
+    requirement: dict[str, Any]
+    yaml: str
+    refused: list[ReadOtherwise]
+    compared: list[FieldRead]
+    """every field that either reader has"""
+    said: str
+
+
 class RecommendationPage(Shape):
     """Recommendations, in the order asked for."""
 
@@ -2666,6 +2753,17 @@ class Requirement(Shape):
         "order": [],
     }
     threshold_ratio: float = 0.8
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: list[Phrase]
+    left: list[str]
+    by_model: ReadByModel | None
+    """where a model was to read it too"""
 
 
 class RunCost(Shape):
@@ -2765,10 +2863,18 @@ class SavingsTold(Shape):
     margin: float
     savings: list[Saving]
     """the first 50"""
+    otherwise: list[PaidOtherwise]
+    """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScoreHistory(Shape):
+    """Scores of a task, the newest first; those without a time are last."""
+
+    scores: list[ScoreThen]
 
 
 class ScorePrediction(Shape):
