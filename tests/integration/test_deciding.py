@@ -209,7 +209,8 @@ def test_scores_over_time_are_told_with_their_origin(flow: Settings, runs: list[
     assert [one["model"] for one in get(f"{flow.api}/v1/score-history?task=assay_copy&model=other").json()["scores"]] == ["org/other"]
     page = get(f"{flow.api}/history?task=assay_copy").text
     assert "<circle" in page and "◇<title>" in page and "a &lt;b&gt;lab&lt;/b&gt;" in page and "2023-11-14" in page
-    assert "reported elsewhere" in assay(flow, "external", "history", "assay_copy").stdout
+    assert "org/other" not in assay(flow, "external", "history", "assay_copy", "--model", "quick-echo").stdout
+    assert document(assay(flow, "external", "history", "assay_copy", "--model", "other", "--json"))["scores"] == [other]
 
 
 def test_a_decision_and_its_outcome_are_kept_and_counted(flow: Settings, runs: list[str]) -> None:
