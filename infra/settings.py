@@ -72,10 +72,23 @@ class Settings(BaseSettings):
         default=None, ge=65_536,
         description="Bytes that a client of Kafka may write, and read, a second, where it has no quota of its own there; unset: as it is.",
     )  # fmt: skip
-    registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
-    clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
+    registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry; https: by TLS.")
+    registry_ca: Path | None = Field(
+        default=None, description="PEM file of who signs the registry's certificate; unset: the system's list."
+    )
+    registry_user: str = Field(default="", description="User of the schema registry; empty: it asks for none.")
+    registry_password: SecretStr = Field(default=SecretStr(""), description="Password of the schema registry's user; never logged.")
+    registry_password_file: Path | None = Field(default=None, description="File that holds that password; it counts before the other.")
+    registry_certificate: Path | None = Field(
+        default=None, description="PEM file of key and certificate that our own registry shows, where its address is https."
+    )
+    clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface; https: by TLS.")
+    clickhouse_ca: Path | None = Field(
+        default=None, description="PEM file of who signs ClickHouse's certificate; unset: the system's list."
+    )
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
     clickhouse_password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password; never logged.")
+    clickhouse_password_file: Path | None = Field(default=None, description="File that holds that password; it counts before the other.")
     database: str = Field(default="assay", description="ClickHouse database of the projections.")
     api: str = Field(default="http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
     api_door: Literal["auto", "open", "closed"] = Field(
@@ -102,6 +115,9 @@ class Settings(BaseSettings):
     )
     oidc_claim: str = Field(
         default="email", description="Claim of the identity provider's tokens that names a member; an email must be verified."
+    )
+    oidc_groups_claim: str = Field(
+        default="groups", description="Claim of the identity provider's tokens that names a member's groups, which may be admitted whole."
     )
     datasets: Path | None = Field(
         default=None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
@@ -216,7 +232,10 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
+    @field_serializer(
+        "kafka_password", "registry_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret",
+        "master_key",
+    )  # fmt: skip
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
 
