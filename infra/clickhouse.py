@@ -24,7 +24,7 @@ MIGRATIONS = "migrations"
 # The tables of a database that a user may see, and an empty name where it is there.
 TABLES = (
     "SELECT name FROM system.tables WHERE database = {database:String}"
-    " UNION ALL SELECT '' AS name FROM system.databases WHERE name = {database:String}"
+    " UNION ALL SELECT '' AS name FROM system.databases AS one WHERE one.name = {database:String}"
 )
 # After so long, who began to migrate has ended.
 MIGRATING_S = 300
