@@ -224,7 +224,7 @@ class TextKeys:
             mark = (found.st_mtime_ns, found.st_ino, found.st_size)
             if (known := self._read.get(key_id)) and known[0] == mark:
                 return known[1]
-            kept = _told(path.read_bytes()[:MOST_BYTES])
+            kept = kept_of(path.read_bytes()[:MOST_BYTES])
         except FileNotFoundError:
             raise
         except (OSError, ValueError, TypeError, RecursionError) as error:
@@ -292,7 +292,7 @@ def _is_name(key_id: str) -> bool:
     return len(key_id) < 40 and all(one in "0123456789abcdef-" for one in key_id)
 
 
-def _told(content: bytes) -> Kept:
+def kept_of(content: bytes) -> Kept:
     """A key's file. Raises: ValueError, TypeError, RecursionError where it is none."""
     kept = Kept(**json.loads(content))
     for name, value in asdict(kept).items():
