@@ -333,10 +333,26 @@ def test_the_command_line_asks_before_it_destroys(
     assert TextKeys(Settings()).of(key.key_id) == key
     monkeypatch.setenv("ASSAY_MASTER_KEY", f"{SECOND}\n{FIRST}")
     forgetting.rewrap(as_json=True)
-    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1}
+    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1, "broken": []}
     forgetting.texts(as_json=True)
     (told,) = json.loads(capsys.readouterr().out)["keys"]
     assert (told["organisation"], told["text_key"], told["forgotten"]) == ("acme", key.key_id, None)
     assert told["master_key"] == masters(settings(tmp_path, master_key=SECOND))[0].master_id
     forgetting.master()
     assert len(bytes.fromhex(capsys.readouterr().out)) == 32
+
+
+def test_broken_keys_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the others; those are rewrapped, and nobody is told that the older master keys could go."""
+    keys = TextKeys(settings(tmp_path, master_key=FIRST))
+    keys.current("acme")
+    path = keys.folder / f"{keys.current('other').key_id}.json"
+    path.write_text("{")
+    for name, value in (("HOME", str(tmp_path)), ("MASTER_KEY", f"{SECOND}\n{FIRST}")):
+        monkeypatch.setenv(f"ASSAY_{name}", value)
+    forgetting.texts(as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [one["organisation"] for one in told["keys"]] == ["acme"] and str(path) in told["broken"][0]
+    forgetting.rewrap(as_json=False)
+    shown = capsys.readouterr()
+    assert "rewrapped 1 keys; those of these files alone" in shown.out and "holds no key of texts" in shown.out + shown.err
