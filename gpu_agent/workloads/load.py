@@ -24,6 +24,7 @@ from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
+from gpu_agent.workloads.share import WHOLE, Share
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
@@ -54,17 +55,16 @@ class Target:
     asks: Askable = OWN_TOO
 
 
-def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
-    """Every request as it ends, read. `first`: the first one's number.
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0, share: Share = WHOLE) -> Generator[Timed, None, None]:
+    """Every request as it ends, read. `first`: the first one's number; `share`: which of them are sent from here.
 
     Raises: Permanent or Temporary, where the server refuses a first request.
     """
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
+    under_way = _Load(workload, target, share.own(schedule(workload, seed=seed, first=first)), out, stop, seed=seed, share=share)
     with _stamping():
-        thread = threading.Thread(
-            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop, seed=seed), out), daemon=True
-        )
+        thread = threading.Thread(target=_run, args=(under_way, out), daemon=True)
         thread.start()
         try:
             while (sent := out.get()) is not None:
@@ -115,13 +115,14 @@ class _Load:
         stop: threading.Event,
         *,
         seed: int,
+        share: Share,
     ) -> None:
-        self._workload, self._seed = workload, seed
+        self._workload, self._seed, self._share = workload, seed, share
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
         self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
-        self._closed = places_of(workload)
+        self._closed = share.places(places_of(workload))
         self._deadline_s = workload.duration_s if self._closed else None
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
@@ -142,9 +143,9 @@ class _Load:
             await self._find_out()
             for planned in self._warmup:
                 await self._alone(planned)
-            self._began_ns = time.perf_counter_ns()
+            await self._begin()
             self._prepare()
-            for _ in range(self._closed or 1):
+            for _ in range(1 if self._closed is None else self._closed):
                 self._go_on()
             await self._done.wait()
         finally:
@@ -153,6 +154,12 @@ class _Load:
             await asyncio.gather(looking, return_exceptions=True)
             await self._connections.close()
             self._timer.close()
+
+    async def _begin(self) -> None:
+        """Begins a phase: now, or when all processes that share the load may."""
+        began_ns = self._share.begin() if self._share.of == 1 else await asyncio.to_thread(self._share.begin)
+        await asyncio.sleep(max(0, began_ns - time.perf_counter_ns()) / 1e9)
+        self._began_ns = began_ns
 
     async def _find_out(self) -> None:
         """Asks for one token, with ever fewer of the extras while the server does not take them."""
@@ -219,13 +226,14 @@ class _Load:
     def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
         exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
-        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
+        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, self._share.under_way(len(self._under_way) + 1), exchange)
         self._connections.send(exchange)
         if planned.cancel_after_s is not None:
             self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
 
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
+        self._share.under_way(len(self._under_way))
         sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
         self._out.put(sent)
         # Not from within the connection's own call: it is still on its way to be free.
