@@ -1,7 +1,8 @@
 """Every setting of every process, read once in its `__main__` and passed down."""
 
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_serializer, model_validator
 from pydantic.fields import FieldInfo
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streams.numbers import real, shown, whole
 
 PREFIX: Final = "ASSAY_"
+ADDRESSES: Final = ("registry", "clickhouse", "api", "oidc_issuer")
 LARGEST: Final = 10**9  # seconds, or whatever is no whole number: 30 years, which every clock can wait for
 
 
@@ -40,12 +42,22 @@ def wrong(error: ValidationError) -> str:
 class Settings(BaseSettings):
     """Settings of all processes; each is an environment variable `ASSAY_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _in_digits(cls, told: Any) -> Any:
         return {name: _number(name, value, cls.model_fields.get(name)) for name, value in told.items()} if isinstance(told, dict) else told
+
+    @model_validator(mode="after")
+    def _without_passwords(self) -> Self:
+        """Addresses are told in errors, logs and pages; a password has a setting of its own. Raises: ValueError, without it."""
+        for name in ADDRESSES:
+            if urlsplit(getattr(self, name)).password is not None:
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} holds a password: leave it out of the address, and set it where docs/settings.md says"
+                )
+        return self
 
     home: Path = Field(default=Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
     organisation: str = Field(default="local", description="Organisation that this process's own events belong to.")
@@ -98,7 +110,9 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(default=SecretStr(""), description="API key that the command line and clients show; never logged.")
     api_rate: int = Field(default=600, ge=1, description="Requests that a key may make in a minute, where it has no quota of its own.")
     api_rates: str = Field(
-        default="memory://", description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it."
+        default="memory://",
+        repr=False,
+        description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it.",
     )
     session_secret: SecretStr = Field(
         default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
