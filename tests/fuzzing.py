@@ -106,7 +106,7 @@ def _request(raw: bytes) -> object:
     """What comes of a request whose fields have other values: which, the bytes draw."""
     draw, told = random.Random(raw), copy.deepcopy(SOUND)
     for _ in range(draw.randint(1, 3)):
-        at = told
+        at: Any = told
         while inner := [one for one in (at.values() if isinstance(at, dict) else at) if isinstance(one, dict | list) and one]:
             if draw.random() < 0.4:
                 break
