@@ -6,6 +6,7 @@ from gpu_agent.meters.clock import clock
 from gpu_agent.runner import Engines
 from gpu_agent.workloads.schedule import loop_of
 from gpu_agent.workloads.timed import Timed
+from infra.credentials import owned
 from infra.kafka import Log
 from schemas.jobs import Job
 from schemas.measurements import LoadClient, RequestTimed, TokensTimed
@@ -70,8 +71,9 @@ class Measuring:
         told = {"loop": loop_of(workload), **about}
         job = self._job
         timings = self._engines.measure(
-            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first, credential=job.credential_ref
-        )
+            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first,
+            credential=owned(job.credential_ref, job.organisation_id),
+        )  # fmt: skip
         async for timed in timings:
             tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
             request = self._timed(timed, told)

@@ -132,8 +132,8 @@ class Engines:
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
         if not kind_of(engine.name).formats:
-            if credential is not None:
-                engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
+            own = {name: told for name, told in engine.options.items() if name != CREDENTIAL}  # no option names one that is another's
+            engine = engine.model_copy(update={"options": own | ({CREDENTIAL: credential} if credential is not None else {})})
             return await self._load(model, engine, model_sha=model_sha)
         here = await brought(model, credential=credential, bringing=self._bringing)
         try:

@@ -1206,6 +1206,7 @@ CREATE TABLE IF NOT EXISTS fact_access (
     scopes String,
     expires_us Nullable(Int64),
     quota Nullable(Int64),
+    by String,
     log_partition UInt16,
     log_offset UInt64,
     log_version UInt64,

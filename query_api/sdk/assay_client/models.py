@@ -19,7 +19,7 @@ class Act(Shape):
     """when, by the log's clock"""
     kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
     by: str
-    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    """who did it, or says so: of keys, who was at the command line; empty where the event names nobody"""
     about: str
     """the run, member, organisation, key, place or version"""
     told: str
