@@ -340,6 +340,8 @@ def performance(told: Mapping[str, Any]) -> None:
     if told["rules"]:
         rules(told["rules"])
     _not_answered(told)
+    if contradicted := told.get("usage_contradicted"):
+        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))

@@ -1276,6 +1276,13 @@ class Problem(Shape):
     """short and stable"""
 
 
+class Prompt(Shape):
+    """A prompt of a load, as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str
+
+
 class Published(Shape):
     """How many prices were new; the others had been published before, alike."""
 
@@ -2234,7 +2241,10 @@ class Workload(Shape):
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
-    and concurrency are of chats then, `requests` of all their turns.
+    and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
+    known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
+    `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
+    task's documents, the first `prompts_limit` of them, as the task asks them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2247,7 +2257,7 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
-    api: Literal["completions", "chat"] = "completions"
+    api: Literal["completions", "chat", "responses"] = "completions"
     fresh_prompts: bool = True
     burstiness: float | None = None
     rate_to_per_s: float | None = None
@@ -2259,6 +2269,11 @@ class Workload(Shape):
     cancel_after_s: float | None = None
     turns: int = 1
     think_s: float = 0.0
+    stream: bool = True
+    extra_body: str = "{}"
+    prompts: Annotated[list[Prompt], Field(validate_default=True)] = []
+    prompts_task: str | None = None
+    prompts_limit: int | None = None
 
 
 class AgentRow(Shape):
@@ -3243,6 +3258,8 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    usage_contradicted: str | None
+    """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
