@@ -39,5 +39,6 @@ class Timed:
     apportioned: bool = False
     loop_lag_ns: int | None = None
     cpu_ratio: float | None = None
+    unread: int | None = None
     dropped: bool = False
     cancelled: bool = False

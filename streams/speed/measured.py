@@ -26,13 +26,14 @@ import numpy as np
 
 from schemas.requests import Objective
 from schemas.results import Figure
+from streams.speed import stationary
 from streams.speed.client import client
 from streams.speed.columns import ABSENT, Numbers
 from streams.speed.latencies import early, spread
 from streams.speed.loads import UNKNOWN, checks, lasting, load, rates
 from streams.speed.objective import Held, held, levels
 from streams.speed.timings import Arrivals, Requests
-from streams.speed.window import Window, behind_ramp_ns, steady_window
+from streams.speed.window import Window, behind_ramp_ns, is_batch, steady_window
 
 # What MLPerf holds loads to (rules.py).
 EARLY: Final = (("e2e", 90.0), ("ttft", 99.0), ("tpot", 99.0))
@@ -73,6 +74,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         *itertools.chain.from_iterable(spread(name, values, why=why) for name, values in samples.items()),
         *(early(name, samples[name], percent) for name, percent in EARLY),
         *lasting(steady),
+        stationary.steady(samples["e2e"]) if not is_batch(steady) else stationary.of_a_batch(len(good)),
     ]
     figures += load(steady, window, {figure.metric: figure for figure in figures}) + checks(steady, good, window, came)
     figures += levels(beside, window, slo=slo) if slo else []

@@ -74,6 +74,8 @@ class Texts:
         while waiting or under_way:
             begun = self._next(waiting, under_way, count=count, root=root)
             if begun:
+                for text in begun:
+                    text.written.moments.begin()
                 waiting, first = waiting[len(begun) :], len(under_way)
                 logits = slots.begin([text.prompt.tokens for text in begun])
                 under_way += begun
