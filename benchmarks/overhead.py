@@ -143,7 +143,7 @@ async def compared(load: Load, *, rounds: int, folder: Path) -> dict[str, Any]:
         "rounds": rounds, "without_tokens_per_s": median([one.per_s for one, _ in pairs]),
         "with_tokens_per_s": median([one.per_s for _, one in pairs]), "overhead": wall, "overhead_of_processor_time": processor,
         "agent_cores": median([told.cores for _, told in pairs]), "asker_cores": median([one.cores for one, _ in pairs]),
-        "within_aim": wall["median"] < AIM,
+        "within_aim": (wall["median"] or 0) < AIM,
     }  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def test_answers_that_nobody_reads_are_few_and_the_rest_are_not_asked_for(
     assert asked < 20 and len(rest) == 40
     assert len(dropped) == (40 - asked + 1 if profile == "constant" else 0)  # the first request of all is not measured
     assert {one.error for one in dropped} <= {f"client-limit: {loading.FULL.partition(': ')[2]}"}
-    assert 5 <= max(one.unread or 0 for one in rest if not one.dropped) <= 8
+    assert 5 <= max(one.unread or 0 for one in rest if not one.dropped) < 20
 
 
 def test_what_is_offered_is_really_sent(server: Server) -> None:
