@@ -179,6 +179,8 @@ class Texts:
 
     def _prefill(self, begun: Sequence[Text[Dice]], slots: Slots) -> torch.Tensor:
         """Logits behind each prompt, whose keys and values have gone to the next free slots."""
+        for text in begun:
+            text.written.moments.begin()
         pack = pack_of([_chain(text.prompt.tokens, root=slots.base) for text in begun], device=self._device)
         pack.root, pack.keep = slots.root, True
         lengths = [len(text.prompt.tokens) - slots.base for text in begun]

@@ -71,7 +71,7 @@ def survived(event: Event) -> None:
     """Raises, where anything pure breaks over an event that was decoded."""
     assert CODEC.decode(CODEC.encode(event), type(event)) == event
     json.dumps(plain(event), allow_nan=False)
-    assert all(isinstance(cell, str | int | float | None) for cell in row(event, partition=0, offset=1, written_us=2))
+    assert all(isinstance(cell, str | int | float | tuple | None) for cell in row(event, partition=0, offset=1, written_us=2))
     told = Told(Pool("text ü", lease_us=1)).tell(event, event)
     told.decide(2)
     told.waits(3)

@@ -1863,6 +1863,15 @@ class StatedInput(Shape):
     source: str
 
 
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None
+    """null where there are too few requests, or it was not tested"""
+    why: str | None
+    """in which way they did not"""
+
+
 class Step(Shape):
     """A figure of a lexicographic order, and how much of it does not matter, in its unit."""
 
@@ -2153,6 +2162,18 @@ class Traffic(Shape):
     input_tokens: int
     output_tokens: int
     headroom_ratio: float = 0.2
+
+
+class UnderLevel(Shape):
+    """The highest rate of requests at which a server kept a service level; its interval reaches to the next rate that missed it."""
+
+    rate_per_s: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval; null without one"""
+    slo: Level
+    """what it was held to: rates under other levels are not comparable"""
 
 
 class Unpredicted(Shape):
@@ -2692,6 +2713,8 @@ class RankingRow(Shape):
     """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
     """the run that the speed was measured in"""
+    under_slo: UnderLevel | None
+    """capacity under a service level, where the speed was measured by a sweep under one; ttft is latency alone"""
     cost: TokenCost | None
     answers: AnswerCost | None
     chat: ChatOutput
@@ -3269,6 +3292,7 @@ class Speed(Shape):
     e2e_s: Spread
     goodput_per_s: float | None
     """requests a second that kept every limit; null without a service level"""
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None
