@@ -148,6 +148,10 @@ class Settings(BaseSettings):
         description="Seconds in which a stream processor must get on with what it has in hand or to read; else it is started anew.",
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
+    load_processes: int | None = Field(
+        default=None, ge=1, le=64,
+        description="Processes of an agent that send a load on a server; unset: as many as its rate wants, no more than there are cores.",
+    )  # fmt: skip
     build_processes: int = Field(
         default=2, ge=1, description="Processes that build tasks, beside the planner's event loop; one submitter has half of them at most."
     )

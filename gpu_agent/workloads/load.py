@@ -25,6 +25,7 @@ from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
+from gpu_agent.workloads.share import WHOLE, Share
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
@@ -32,7 +33,7 @@ from infra.addresses import Askable
 from schemas.requests import Workload
 
 PATIENCE_S = 120.0
-WHOLE = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
+LONGER = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
 LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
@@ -56,17 +57,16 @@ class Target:
     asks: Askable = OWN_TOO
 
 
-def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
-    """Every request as it ends, read. `first`: the first one's number.
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0, share: Share = WHOLE) -> Generator[Timed, None, None]:
+    """Every request as it ends, read. `first`: the first one's number; `share`: which of them are sent from here.
 
     Raises: Permanent or Temporary, where the server refuses a first request.
     """
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
+    under_way = _Load(workload, target, share.own(schedule(workload, seed=seed, first=first)), out, stop, seed=seed, share=share)
     with _stamping():
-        thread = threading.Thread(
-            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop, seed=seed), out), daemon=True
-        )
+        thread = threading.Thread(target=_run, args=(under_way, out), daemon=True)
         thread.start()
         try:
             while (sent := out.get()) is not None:
@@ -117,16 +117,17 @@ class _Load:
         stop: threading.Event,
         *,
         seed: int,
+        share: Share,
     ) -> None:
-        self._workload, self._seed = workload, seed
+        self._workload, self._seed, self._share = workload, seed, share
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
-        self._patience_s = target.patience_s * (1 if workload.stream else WHOLE)
+        self._patience_s = target.patience_s * (1 if workload.stream else LONGER)
         self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
         self._planned = self._steady
         self._deadline_s: float | None = None
-        self._closed = places_of(workload)
+        self._closed = share.places(places_of(workload))
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
         self._chats: dict[int, list[Message]] = {}  # what was said in those that go on, by their numbers
@@ -157,11 +158,17 @@ class _Load:
         """Sends the requests of a phase in the load's shape, none of them later than `deadline_s`; returns when all have ended."""
         self._planned, self._deadline_s, self._all_sent = planned, deadline_s, False
         self._done.clear()
-        self._began_ns = time.perf_counter_ns()
         self._prepare()
-        for _ in range(self._closed or 1):
+        await self._begin()
+        for _ in range(1 if self._closed is None else self._closed):
             self._go_on()
         await self._done.wait()
+
+    async def _begin(self) -> None:
+        """Begins a phase: now, or when all processes that share the load may."""
+        began_ns = self._share.begin() if self._share.of == 1 else await asyncio.to_thread(self._share.begin)
+        await asyncio.sleep(max(0, began_ns - time.perf_counter_ns()) / 1e9)
+        self._began_ns = began_ns
 
     async def _find_out(self) -> None:
         """Asks for as few tokens as may be, with ever fewer of the extras while the server does not take them."""
@@ -222,13 +229,14 @@ class _Load:
     def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
         exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
-        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
+        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, self._share.under_way(len(self._under_way) + 1), exchange)
         self._connections.send(exchange)
         if planned.cancel_after_s is not None:
             self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
 
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
+        self._share.under_way(len(self._under_way))
         sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
         self._out.put(sent)
         # Not from within the connection's own call: it is still on its way to be free.
