@@ -34,7 +34,7 @@ from infra.addresses import Askable
 from schemas.requests import Workload
 
 PATIENCE_S = 120.0
-WHOLE = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
+LONGER = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
 LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
@@ -126,7 +126,7 @@ class _Load:
         self._workload, self._seed, self._share = workload, seed, share
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
-        self._patience_s = target.patience_s * (1 if workload.stream else WHOLE)
+        self._patience_s = target.patience_s * (1 if workload.stream else LONGER)
         self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
         self._planned = self._steady
@@ -162,14 +162,14 @@ class _Load:
         """Sends the requests of a phase in the load's shape, none of them later than `deadline_s`; returns when all have ended."""
         self._planned, self._deadline_s, self._all_sent = planned, deadline_s, False
         self._done.clear()
-        await self._begin()
         self._prepare()
-        for _ in range(self._closed or 1):
+        await self._begin()
+        for _ in range(1 if self._closed is None else self._closed):
             self._go_on()
         await self._done.wait()
 
     async def _begin(self) -> None:
-        """A phase begins: now, or when all processes that share the load may begin it."""
+        """Begins a phase: now, or when all processes that share the load may."""
         began_ns = self._share.begin() if self._share.of == 1 else await asyncio.to_thread(self._share.begin)
         await asyncio.sleep(max(0, began_ns - time.perf_counter_ns()) / 1e9)
         self._began_ns = began_ns
