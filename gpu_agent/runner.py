@@ -10,6 +10,7 @@ import pickle
 import signal
 import struct
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -315,7 +316,11 @@ class _Server:
         yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        yield from narrowed(self._ready.answer, requests)
+        for reply in narrowed(self._ready.answer, requests):
+            if isinstance(reply, EngineAnswer) and reply.ended_ns is None:
+                yield replace(reply, ended_ns=time.perf_counter_ns())
+            else:
+                yield reply
 
     @property
     def _ready(self) -> Engine:

@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     oidc_claim: str = Field(
         default="email", description="Claim of the identity provider's tokens that names a member; an email must be verified."
     )
+    reader_url: str = Field(
+        default="",
+        description="Address of a server with OpenAI's interface whose model reads sentences into requirements; empty: rules alone.",
+    )
+    reader_model: str = Field(default="", description="Name of that model at its server.")
+    reader_key: SecretStr = Field(default=SecretStr(""), description="The key that its server wants, where it wants one; never logged.")
     oidc_groups_claim: str = Field(
         default="groups", description="Claim of the identity provider's tokens that names a member's groups, which may be admitted whole."
     )
@@ -143,7 +149,7 @@ class Settings(BaseSettings):
         default="",
         description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
     )
-    device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
+    device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps, xpu.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     share_models: str = Field(
         default="",
@@ -252,7 +258,7 @@ class Settings(BaseSettings):
 
     @field_serializer(
         "kafka_password", "registry_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret",
-        "master_key",
+        "reader_key", "master_key",
     )  # fmt: skip
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()

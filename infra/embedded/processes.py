@@ -81,7 +81,7 @@ LOGGING = (
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
     "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
-    "master_key": TEXTS, "registry_password": LOGGING,
+    "reader_key": ("query_api", "supervisor"), "master_key": TEXTS, "registry_password": LOGGING,
 }  # fmt: skip
 
 

@@ -87,17 +87,22 @@ class Log:
         Texts of private ones are sealed first. Raises: Unavailable (they may still arrive), Permanent where one is too large, and what
         `Vault.sealed` raises: then none is written.
         """
-        return await self._producing.deliver([self._outgoing(event) for event in events])
+        return await self.send([self.outgoing(event) for event in events])
 
     async def publish_to(self, event: Event, *, partition: int) -> Place:
         """Like `publish`, to a partition of the caller's choice: leases and marks."""
-        return (await self._producing.deliver([self._outgoing(event, partition=partition)]))[0]
+        return (await self.send([self.outgoing(event, partition=partition)]))[0]
 
     async def publish_raw(self, topic: str, payload: bytes, *, key: bytes | None) -> Place:
         """Puts bytes on a topic as they are: requeued dead letters."""
-        return (await self._producing.deliver([Outgoing(topic, payload, key)]))[0]
+        return (await self.send([Outgoing(topic, payload, key)]))[0]
 
-    def _outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+    async def send(self, records: Sequence[Outgoing]) -> list[Place]:
+        """Where the records lie, in their order, once the broker has acknowledged all. Raises: Unavailable, Permanent as `publish_all`."""
+        return await self._producing.deliver(records)
+
+    def outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+        """The event as it is written, its texts sealed: what is kept until it can be sent. Raises: what `Vault.sealed` raises."""
         event = self.vault.sealed(event)
         return Outgoing(topic_of(event).name, self.codec.encode(event), event.partition_key(), partition)
 

@@ -67,7 +67,7 @@ class Door:
                     "a proxy, set ASSAY_API_DOOR=closed and make keys (`assay access create`), or open if nobody else reaches that"
                 )
             if request.headers.get("origin"):
-                _check_origin(request)
+                check_origin(request)
         except Forbidden as error:
             return await readable(on_error)(request, error)
         return None
@@ -77,7 +77,7 @@ class Door:
         scope, path = request.scope, request.url.path
         scope["assay.door"] = self
         try:
-            _check_origin(request)
+            check_origin(request)
             if path not in OPEN_PATHS and not path.startswith("/static/"):
                 key = await self._key(request)
                 if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
@@ -140,7 +140,7 @@ class Door:
         raise Unauthenticated(f"nobody has admitted {vouched.member} here; where Kafka is reached, say {how}")
 
 
-def _check_origin(request: Request) -> None:
+def check_origin(request: Request) -> None:
     """A form of another site must not act by this browser's session. Raises: Forbidden."""
     if request.method in SAFE or "authorization" in request.headers:
         return

@@ -11,7 +11,7 @@ from schemas.builds import BuiltRequest, TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.jobs import Job
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, Generation, TaskChoice, TaskPart, Traced
+from schemas.requests import Chat, EvaluationRequested, Generation, Prompt, TaskChoice, TaskPart, Traced, Workload
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import AccessChanged, DeadLettered
@@ -30,6 +30,8 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     BuiltRequest: ("generation_json",),
     Job: ("generation_json",),
     Traced: ("text",),
+    Prompt: ("text",),
+    Workload: ("extra_body",),
     TaskBuilt: ("config_json", "questions"),
     Answer: ("error",),
     SampleScored: ("parts_json",),
