@@ -42,7 +42,7 @@ def _kept(running: Any, engine: str, model: str) -> float | None:
             cache = AutoModelForCausalLM.from_pretrained(model)(torch.from_numpy(tokens), use_cache=True).past_key_values
         return float(sum(part.numel() * part.element_size() for layer in cache.layers for part in (layer.keys, layer.values)) / TOKENS)
     if engine in ("onnx", "mlx"):
-        _, past = running._graph.run(tokens)
+        _, past = running.graph.run(tokens)
         size = float(sum(array.nbytes for array in past.arrays()) / TOKENS)
         return size * (2 if engine == "onnx" else 1)  # a past and a present, both there at once
     return None

@@ -7,6 +7,7 @@ from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.workloads.schedule import loop_of
 from gpu_agent.workloads.timed import Timed
+from infra.credentials import owned
 from schemas.jobs import Job
 from schemas.measurements import LoadClient, RequestTimed, TokensTimed
 from schemas.requests import Workload
@@ -19,6 +20,7 @@ ARRIVALS = 1024  # in one record: its header is then no part of what a token tak
 AS_TIMED = (
     "scheduled_ns", "queued_ns", "sent_ns", "ended_ns", "prompt_tokens", "output_tokens", "connect_ns", "tls_ns", "first_answer_ns",
     "last_token_ns", "cached_tokens", "reasoning_tokens", "counted_by", "apportioned", "http_status",
+    "text_tokens", "text_reasoning_tokens", "text_prompt_tokens",
 )  # fmt: skip
 
 
@@ -70,8 +72,9 @@ class Measuring:
         told = {"loop": loop_of(workload), **about}
         job = self._job
         timings = self._engines.measure(
-            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first, credential=job.credential_ref
-        )
+            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first,
+            credential=owned(job.credential_ref, job.organisation_id),
+        )  # fmt: skip
         async for timed in timings:
             tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
             request = self._timed(timed, told)
@@ -84,7 +87,8 @@ class Measuring:
         planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
         chat = {} if planned.session is None else {"session": f"{planned.session}", "turn": planned.turn}
         return RequestTimed.model_validate({**self._header(), **told} | {name: getattr(timed, name) for name in AS_TIMED} | {
-            **chat, "request_index": planned.index, "phase": planned.phase, "clock": self._clock, "first_byte_ns": timed.first_token_ns,
+            **chat, "prompt": planned.prompt, "request_index": planned.index, "phase": planned.phase, "clock": self._clock,
+            "first_byte_ns": timed.first_token_ns,
             "status": "cancelled" if timed.cancelled else "error" if timed.error else "ok", "error_kind": timed.error,
             "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
                                  queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped,

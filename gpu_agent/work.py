@@ -11,6 +11,7 @@ from gpu_agent.metering import Metering
 from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
+from infra.credentials import owned
 from infra.identity import now_us, producer
 from infra.kafka import MOST_BYTES, Log
 from infra.metrics import ATTEMPTS
@@ -123,7 +124,10 @@ class Attempt:
 
     async def _load(self) -> EngineUsed:
         loaded, held = await self._engines.load(
-            self.job.model, self.job.engine, model_sha=self.job.model_sha, credential=self.job.credential_ref
+            self.job.model,
+            self.job.engine,
+            model_sha=self.job.model_sha,
+            credential=owned(self.job.credential_ref, self.job.organisation_id),
         )
         await self._log.publish(self._model_loaded(loaded, held=held))
         return loaded.used

@@ -94,12 +94,16 @@ class RequestTimed(Event):
     """One request of a workload, on its host's monotonic clock. `scheduled_ns` is when it should have been sent.
 
     `first_byte_ns` is when its first token of any channel came, `first_answer_ns` the first one that is no reasoning, `last_token_ns` the
-    last; `ended_ns` when no more could come. What connecting and TLS took is in `connect_ns` and `tls_ns`, where a connection was made for
-    it. `counted_by`: what its tokens are counted by: engine, usage, tokenizer, none (then they are not known, and 0), or chunks (only
-    before this was said). `apportioned`: chunks held several tokens, or parts of one, which are apportioned to them by length.
-    `status` is ok, error or cancelled: the client gave it up on purpose. `loop`: an open load sends by its schedule, a closed one when an
-    answer has ended. `step`: of which step of a sweep it is, from 0, and `step_rate_per_s` its rate; null in the first, one stream alone.
-    `turn`: of a chat, which `session` names, from 0; of chats that begin by a schedule, or with thinking between turns, `loop` is null.
+    last; of an answer that came whole the first two are null. `ended_ns`: when no more could come. What connecting and TLS took is in
+    `connect_ns` and `tls_ns`, where a connection was made for it. `counted_by`: what its tokens are counted by: engine, usage, tokenizer,
+    none (then they are not known, and 0), or chunks (only before this was said). `apportioned`: chunks held several tokens, or
+    parts of one, which are apportioned to them by length. `status` is ok, error or cancelled: the client gave it up on purpose.
+    `loop`: an open load sends by its schedule, a closed one when an answer has ended. `step`: of which step of a sweep it is, from 0, and
+    `step_rate_per_s` its rate; null in the first, one stream alone. `turn`: of a chat, which `session` names, from 0; of chats that begin
+    by a schedule, or with thinking between turns, `loop` is null.
+    `text_tokens`: how many tokens all texts of the answer have by the model's tokenizer, where that is here, `text_reasoning_tokens` how
+    many of them are reasoning, `text_prompt_tokens` how many its prompt has, without what a template adds: beside what the server told.
+    `prompt`: which of a data set's prompts it had, from 0.
     """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index")
@@ -135,6 +139,10 @@ class RequestTimed(Event):
     loop: Literal["open", "closed"] | None = None
     step: int | None = None
     step_rate_per_s: Finite | None = None
+    text_tokens: int | None = None
+    text_reasoning_tokens: int | None = None
+    text_prompt_tokens: int | None = None
+    prompt: int | None = None
 
 
 class TokensTimed(Event):

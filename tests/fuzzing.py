@@ -17,6 +17,7 @@ from pathlib import Path
 from infra.harness.definition_files import Files
 from infra.harness.definitions import checked
 from infra.marked_yaml import composed, plainly
+from infra.text_keys import kept_of
 from query_api.operations.parsing import validated
 from query_api.positions import position_of
 from query_api.producing.submitting import Submission
@@ -54,6 +55,12 @@ metadata: {version: 1.0}
 """
 
 
+KEY = json.dumps({
+    "key_id": "fb3d435851b285a9-1", "organisation": "acme", "made_us": 1, "master": "0123456789abcdef", "nonce": "00" * 12,
+    "wrapped": "ab" * 48, "wrapped_sha256": "", "forgotten_us": None, "by": "", "reason": "",
+}).encode()  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What takes bytes, valid ones, and the refusals that are ours."""
@@ -75,6 +82,7 @@ def targets() -> Iterator[Target]:
     yield Target("YAML", (YAML, json.dumps(REQUEST).encode()), _yaml, (AssayError,))
     page = base64.urlsafe_b64encode(json.dumps(["0123456789ab", "x", 1.5, 7]).encode()).rstrip(b"=")
     yield Target("cursor of a list", (page,), lambda raw: cursor_of(raw.decode(errors="replace")), (AssayError,))
+    yield Target("key of texts", (KEY,), kept_of, (ValueError, TypeError, RecursionError))
     live = b"2.1790000000000000.runs-0_7-3_12.scores-1_0"
     yield Target("cursor of the stream", (live,), lambda raw: position_of(raw.decode(errors="replace"), topics=BY_NAME), (AssayError,))
 
@@ -132,8 +140,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked, every, broken = parser.parse_args(), list(targets()), 0
     for target in every:
-        began, found = time.perf_counter(), list(crashes(target, inputs=asked.inputs // len(every), seed=asked.seed))
-        print(f"{target.name:40} {asked.inputs // len(every):9,} inputs  {len(found):5} crashes  {time.perf_counter() - began:6.1f} s")
+        inputs, began = asked.inputs // len(every), time.perf_counter()
+        found = list(crashes(target, inputs=inputs, seed=asked.seed))
+        took_s = time.perf_counter() - began
+        print(f"{target.name:40} {inputs:9,} inputs  {len(found):5} crashes  {took_s:6.1f} s  {inputs / took_s:9,.0f} a second", flush=True)
         for raw, error in found[:3]:
             print(f"    {error!r:.300}\n    {base64.b64encode(raw).decode()[:400]}")
         broken += len(found)

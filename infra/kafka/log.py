@@ -21,6 +21,7 @@ from infra.vault import Vault
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.trust import DeadLettered, Stretch
+from streams.errors import Unavailable
 from streams.topics import TOPICS, Topic, topic_of
 
 
@@ -33,10 +34,10 @@ class Log:
     """
 
     def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None, attempts: int | None = None) -> None:
-        connection = Connection(settings, client_id)
+        self._connection = connection = Connection(settings, client_id)
         self._client_id = client_id
         self._attempts = attempts
-        self._decoding = Decoding(settings.registry)
+        self._decoding = Decoding(settings)
         self._producing = Producing(connection, patience_s=patience_s)
         self._partitions = Partitions(self._producing.counts)
         self._reading = Reading(connection, self._decoding, self._partitions)
@@ -67,6 +68,10 @@ class Log:
     async def check(self) -> None:
         """Returns once the broker has answered. Raises: Unavailable."""
         await self._producing.counts(())
+
+    def away(self, error: BaseException) -> Unavailable:
+        """The error for a broker that does not answer, or does not let this process's user, with what to do."""
+        return self._connection.away(error)
 
     async def partitions(self, topics: Sequence[Topic]) -> Mapping[str, int]:
         """How many partitions each topic has, by its name, as the broker says. Raises: Unavailable where one is not there."""

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from infra.kafka.connection import Connection
+from infra.kafka.connection import DENIED, Connection
 from infra.kafka.decoding import Decoding, place_of
 from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
@@ -97,6 +97,8 @@ class Reading:
                     end = until[tp.topic, tp.partition] if until is not None else None
                     async for record in self._records(tp, messages, end, wanted):
                         yield record
+        except DENIED as error:
+            raise self._connection.away(error) from error
         finally:
             await stop(consumer)
 

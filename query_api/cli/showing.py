@@ -348,8 +348,15 @@ def performance(told: Mapping[str, Any]) -> None:
     if told["rules"]:
         rules(told["rules"])
     _not_answered(told)
+    _flagged(told)
+
+
+def _flagged(told: Mapping[str, Any]) -> None:
+    """Prints why a load's figures are to be read with care."""
     if told["steady"]["steady"] is False:
         remark((f"the load was not steady: {told['steady']['why']}; its figures depend on how long it was", "yellow"))
+    if contradicted := told.get("usage_contradicted"):
+        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))

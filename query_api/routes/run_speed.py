@@ -129,6 +129,10 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    usage_contradicted: str | None = Field(
+        default=None,
+        description="how the tokens that the server counted contradict those of its texts; null where they do not, or are not known",
+    )
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread

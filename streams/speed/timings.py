@@ -22,6 +22,7 @@ from streams.speed.sensors import micro_watts
 TIMES: Final = (
     "request_index", "scheduled_ns", "queued_ns", "sent_ns", "first_byte_ns", "first_answer_ns", "last_token_ns", "ended_ns", "connect_ns",
     "tls_ns", "prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "step", "turn",
+    "text_tokens", "text_reasoning_tokens", "text_prompt_tokens", "prompt",
 )  # fmt: skip
 CLIENT: Final = ("pacing_error_ns", "in_flight", "client_queued_ns", "loop_lag_ns", "dropped", "unread", "unsent")
 TEXTS: Final = ("phase", "status", "error_kind", "counted_by", "loop", "boot_id")
@@ -53,6 +54,13 @@ class Requests(Table):
         """When the last token of each came; where that is not told, when it ended."""
         last = self.column("last_token_ns")
         return np.where(last == ABSENT, self.column("ended_ns"), last)
+
+    @property
+    def came_whole(self) -> NDArray[np.bool_]:
+        """Which were answered in one piece: nothing is known of when their tokens came."""
+        found: NDArray[np.bool_] = self.are("status", "ok") & (self.column("first_byte_ns") == ABSENT)
+        found &= self.column("last_token_ns") != ABSENT
+        return found
 
     @property
     def took_ns(self) -> Numbers:

@@ -3,15 +3,14 @@
 import json
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Thinking, engine_named
+from gpu_agent.engines.engine import Engine, EngineRequest, Thinking, engine_named
 from gpu_agent.engines.failures import OfRequest, narrowed
 from gpu_agent.engines.gguf.tokenizer import letters
 from infra import gguf_files, model_fitness, pulled_models
@@ -19,6 +18,7 @@ from infra.harness.chat import renderer
 from infra.models import inspect
 from schemas.requests import ModelRef
 from streams.errors import Invalid, Permanent
+from tests.engine_cases import GREEDY, PAIRS, QUESTION, alike, all_alike, farthest, scored, texts
 from tests.models import gguf_of, overflowing, tiny_llama
 from tests.reference import ours
 
@@ -27,12 +27,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 LENGTH = 128
 # Nats, or shares of the value, of one continuation: by what the weights, and the keys and values, are.
 TOLERANCES = {"float32": 0.0002, "float16": 0.02, "Q8_0": 0.05, "Q4_1": 0.25, "file": 0.000001}
-QUESTION = "Question: What is it that grows in the garden, and why? Answer:"
-PAIRS = [
-    (QUESTION, " a tree"), (QUESTION, " a flower"), (QUESTION, " 12 apples, or more of them than that"), (QUESTION + "  ", "b"),
-    ("", " alone"), ("", "x"), ("ünïcödé — ok", " schön 🌱"), ("one", "\n\n"), ("<s>sum: 1+2=", "3"), ("a b c " * 100, " cut on the left"),
-    ("a b c " * 100, "cut"), ("q", "w " * 40), (QUESTION, " a tree and a flower"), (QUESTION, " a tree"), ("a b", "c d " * 200),
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,27 +64,6 @@ def exact(file: Path) -> Iterator[Engine]:
     engine.close()
 
 
-def scored(pairs: Sequence[tuple[str, str]]) -> list[EngineRequest]:
-    """Requests for likelihoods."""
-    return [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(pairs)]
-
-
-def texts(told: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> list[EngineRequest]:
-    """Requests for texts."""
-    return [EngineRequest(n, "generate_until", context, generation=told, **more) for n, (context, told) in enumerate(told)]
-
-
-def alike(found: EngineAnswer, wanted: EngineAnswer, *, tolerance: float) -> None:
-    """All is equal but likelihoods, which are close."""
-    assert (found.loglikelihood is None) == (wanted.loglikelihood is None)
-    if wanted.loglikelihood is not None:
-        assert found.loglikelihood == pytest.approx(wanted.loglikelihood, rel=tolerance, abs=tolerance)
-    if wanted.token_logprobs is not None:
-        own, its = (np.frombuffer(one.token_logprobs or b"", "<f4") for one in (found, wanted))
-        assert own == pytest.approx(its, rel=tolerance, abs=tolerance)
-    assert replace(found, loglikelihood=None, token_logprobs=None) == replace(wanted, loglikelihood=None, token_logprobs=None)
-
-
 def test_the_bounds_are_those_of_the_page() -> None:
     """docs/engines.md has each of them in its table, and no other of these engines."""
     page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
@@ -100,16 +73,13 @@ def test_the_bounds_are_those_of_the_page() -> None:
 
 def test_likelihoods_are_those_of_transformers(exact: Engine, reference: Engine) -> None:
     """Shared contexts, trailing spaces, no context, special tokens in the text, too long ones, and one cut itself: also what is counted."""
-    for found, wanted in zip(ours(exact, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
-        alike(found, wanted, tolerance=TOLERANCES["float32"])
+    all_alike(ours(exact, scored(PAIRS)), ours(reference, scored(PAIRS)), tolerance=TOLERANCES["float32"])
 
 
 def test_likelihoods_with_keys_and_values_as_llama_cpp_keeps_them(file: Path, reference: Engine) -> None:
     """float16, within what is said of it."""
     engine = loaded("gguf", file)
-    for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
-        if wanted.loglikelihood is not None:
-            assert found.loglikelihood == pytest.approx(wanted.loglikelihood, rel=TOLERANCES["float16"], abs=TOLERANCES["float16"])
+    assert farthest(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS))) <= TOLERANCES["float16"]
     engine.close()
 
 
@@ -127,27 +97,12 @@ def test_rolling_likelihoods_are_those_of_transformers(exact: Engine, reference:
     """Texts below, at and far above the model's length, and an empty one."""
     told = ["short", QUESTION * 3, "the dogs near the cat run. " * 60, "x", ""]
     requests = [EngineRequest(index=n, request_type="loglikelihood_rolling", context=text) for n, text in enumerate(told)]
-    for found, wanted in zip(ours(exact, requests), ours(reference, requests), strict=True):
-        alike(found, wanted, tolerance=TOLERANCES["float32"])
-
-
-GREEDY: list[tuple[str, dict[str, Any]]] = [
-    (QUESTION, {"until": ["\n"], "max_gen_toks": 24, "do_sample": False}),
-    (QUESTION, {"until": ["e"], "max_gen_toks": 24}),
-    ("copy: abc=", {"until": ["\n\n", "the"], "max_new_tokens": 16, "temperature": 0.0}),
-    ("a b c " * 100, {"until": ["zzz"], "max_gen_toks": 32}),
-    (QUESTION, {"until": [""], "max_gen_toks": 24}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "max_length": 60}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "repetition_penalty": 1.5}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "no_repeat_ngram_size": 2}),
-    (QUESTION, {"until": ["a"], "max_gen_toks": 24, "min_new_tokens": 5, "suppress_tokens": [40, 41, 300]}),
-]  # fmt: skip
+    all_alike(ours(exact, requests), ours(reference, requests), tolerance=TOLERANCES["float32"])
 
 
 def test_greedy_texts_are_those_of_transformers(exact: Engine, reference: Engine) -> None:
     """Stop texts, lengths, prompts that must be cut, and what alters which token is the likeliest."""
-    for found, wanted in zip(ours(exact, texts(GREEDY)), ours(reference, texts(GREEDY)), strict=True):
-        assert found == wanted
+    assert ours(exact, texts(GREEDY)) == ours(reference, texts(GREEDY))
 
 
 def test_thinking_is_told_apart_and_ended(exact: Engine, reference: Engine) -> None:
@@ -308,17 +263,14 @@ def test_a_model_that_llama_cpp_refuses_is_told_in_words(file: Path, tmp_path: P
 def test_transformers_reads_the_same_file(file: Path, reference: Engine, folder: Path, tmp_path: Path) -> None:
     """Dequantised: a file of float32 is the folder's own model; of quantised weights both engines say the same, and that they were."""
     engine = loaded("transformers", file)
-    for found, wanted in zip(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), strict=True):
-        alike(found, wanted, tolerance=TOLERANCES["file"])
+    all_alike(ours(engine, scored(PAIRS)), ours(reference, scored(PAIRS)), tolerance=TOLERANCES["file"])
     assert ours(engine, texts(GREEDY)) == ours(reference, texts(GREEDY))
     engine.close()
     small = gguf_of(folder, tmp_path / "small.gguf", quantised=True)
     dequantised, quantised = engine_named("transformers"), loaded("gguf", small, kv="float32")
     told = dequantised.load(ModelRef(uri=str(small)), options={}, device="cpu")
     assert (told.used.dtype, told.used.quantisation) == ("float32", "Q8_0, dequantised")
-    for found, wanted in zip(ours(quantised, scored(PAIRS)), ours(dequantised, scored(PAIRS)), strict=True):
-        if wanted.loglikelihood is not None:
-            assert found.loglikelihood == pytest.approx(wanted.loglikelihood, rel=TOLERANCES["Q8_0"], abs=TOLERANCES["Q8_0"])
+    assert farthest(ours(quantised, scored(PAIRS)), ours(dequantised, scored(PAIRS))) <= TOLERANCES["Q8_0"]
     quantised.close()
 
 

@@ -3,33 +3,32 @@
 import asyncio
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Thinking, engine_named
+from gpu_agent.engines.engine import Engine, EngineRequest, Thinking, engine_named
 from infra.models import inspect
 from schemas.requests import ModelRef, Workload
 from streams.errors import Permanent
-from tests.engine_cases import Child
+from tests.engine_cases import GREEDY as SHARED
+from tests.engine_cases import PAIRS, QUESTION, Child, all_alike, scored, texts
 from tests.models import adapter_of, overflowing, tiny_llama
+from tests.reference import ours
 
 # What transformers and torch warn of is not ours to mend.
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900), pytest.mark.filterwarnings("ignore")]
 LENGTH = 128
 # Nats, or the same share of the value: the order of sums; an adapter beside its base and not merged into it.
 TOLERANCE, ADAPTED = 0.0002, 0.002
-QUESTION = "Question: What is it that grows in the garden, and why? Answer:"
 PREFIX = "the dogs near the cat run. " * 6
-PAIRS = [
-    (QUESTION, " a tree"), (QUESTION, " a flower"), (QUESTION, " 12 apples, or more of them than that"), (QUESTION + "  ", "b"),
-    ("", " alone"), ("", "x"), ("ünïcödé — ok", " schön 🌱"), ("one", "\n\n"), ("<s>sum: 1+2=", "3"), ("a b c " * 100, " cut on the left"),
-    ("a b c " * 100, "cut"), ("q", "w " * 40), (QUESTION, " a tree and a flower"), (QUESTION, " a tree"), ("a b", "c d " * 200),
-]  # fmt: skip
+# vLLM has no no_repeat_ngram_size.
+GREEDY = [
+    (one, told if "no_repeat_ngram_size" not in told else {"until": [], "max_gen_toks": 24, "min_length": 80}) for one, told in SHARED
+]
 
 
 @pytest.fixture(scope="module")
@@ -63,32 +62,6 @@ def engine(child: Child, folder: Path) -> Child:
     return child
 
 
-def scored(pairs: Sequence[tuple[str, str]]) -> list[EngineRequest]:
-    """Requests for likelihoods."""
-    return [EngineRequest(index=n, request_type="loglikelihood", context=c, continuation=k) for n, (c, k) in enumerate(pairs)]
-
-
-def texts(told: Sequence[tuple[str, dict[str, Any]]], **more: Any) -> list[EngineRequest]:
-    """Requests for texts."""
-    return [EngineRequest(n, "generate_until", context, generation=told, **more) for n, (context, told) in enumerate(told)]
-
-
-def alike(found: Sequence[EngineAnswer], wanted: Sequence[EngineAnswer], *, tolerance: float = TOLERANCE) -> None:
-    """All is equal but likelihoods, which are close."""
-    for own, its in zip(found, wanted, strict=True):
-        told = [-1.0 if one.loglikelihood is None else one.loglikelihood for one in (own, its)]
-        assert told[0] == pytest.approx(told[1], rel=tolerance, abs=tolerance)
-        assert (own.loglikelihood is None) == (its.loglikelihood is None)
-        logprobs = [np.frombuffer(one.token_logprobs or b"", "<f4") for one in (own, its)]
-        assert logprobs[0] == pytest.approx(logprobs[1], rel=tolerance, abs=tolerance)
-        assert replace(own, loglikelihood=None, token_logprobs=None) == replace(its, loglikelihood=None, token_logprobs=None)
-
-
-def of(reference: Engine, requests: Sequence[EngineRequest]) -> list[EngineAnswer]:
-    """What the transformers engine answers."""
-    return sorted((one for one in reference.answer(requests) if isinstance(one, EngineAnswer)), key=lambda answer: answer.index)
-
-
 def test_the_bounds_are_those_of_the_page() -> None:
     """docs/engines.md has both in its table."""
     page = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
@@ -109,47 +82,33 @@ def test_what_was_loaded_is_told(engine: Child, folder: Path) -> None:
 
 def test_likelihoods_are_those_of_transformers(engine: Child, reference: Engine) -> None:
     """Shared contexts, trailing spaces, no context, special tokens in the text, too long ones, and one cut itself: also what is counted."""
-    alike(engine.answer(scored(PAIRS)), of(reference, scored(PAIRS)))
+    all_alike(engine.answer(scored(PAIRS)), ours(reference, scored(PAIRS)), tolerance=TOLERANCE)
 
 
 def test_a_cache_of_prefixes_changes_nothing(engine: Child, reference: Engine) -> None:
     """Hundreds of requests over one prefix, answers that share their beginning, and the same again when all of it is in the cache."""
     pairs = [(f"{PREFIX}{n % 7}", f" {n}") for n in range(200)] + [(PREFIX, " the cat" * n) for n in range(1, 30)]
-    wanted = of(reference, scored(pairs))
+    wanted = ours(reference, scored(pairs))
     for _ in range(2):
-        alike(engine.answer(scored(pairs)), wanted)
+        all_alike(engine.answer(scored(pairs)), wanted, tolerance=TOLERANCE)
 
 
 def test_many_single_tokens_behind_one_context(engine: Child, reference: Engine) -> None:
     """More than one request of vLLM's can ask for."""
     pairs = [(QUESTION, chr(n)) for n in range(33, 240) if chr(n).isprintable()]
-    alike(engine.answer(scored(pairs)), of(reference, scored(pairs)))
+    all_alike(engine.answer(scored(pairs)), ours(reference, scored(pairs)), tolerance=TOLERANCE)
 
 
 def test_rolling_likelihoods_are_those_of_transformers(engine: Child, reference: Engine) -> None:
     """Texts below, at and far above the model's length, and an empty one."""
     told = ["short", QUESTION * 3, "the dogs near the cat run. " * 60, "x", ""]
     requests = [EngineRequest(index=n, request_type="loglikelihood_rolling", context=text) for n, text in enumerate(told)]
-    alike(engine.answer(requests), of(reference, requests))
-
-
-GREEDY: list[tuple[str, dict[str, Any]]] = [
-    (QUESTION, {"until": ["\n"], "max_gen_toks": 24, "do_sample": False}),
-    (QUESTION, {"until": ["e"], "max_gen_toks": 24}),
-    ("copy: abc=", {"until": ["\n\n", "the"], "max_new_tokens": 16, "temperature": 0.0}),
-    ("a b c " * 100, {"until": ["zzz"], "max_gen_toks": 32}),
-    (QUESTION, {"until": [""], "max_gen_toks": 24}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "max_length": 60}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "repetition_penalty": 1.5}),
-    (QUESTION, {"until": [], "max_gen_toks": 24, "min_length": 80}),
-    (QUESTION, {"until": ["a"], "max_gen_toks": 24, "min_new_tokens": 5, "suppress_tokens": [40, 41, 300]}),
-]  # fmt: skip
+    all_alike(engine.answer(requests), ours(reference, requests), tolerance=TOLERANCE)
 
 
 def test_greedy_texts_are_those_of_transformers(engine: Child, reference: Engine) -> None:
     """Stop texts, lengths, prompts that must be cut, and what alters which token is the likeliest."""
-    for found, wanted in zip(engine.answer(texts(GREEDY)), of(reference, texts(GREEDY)), strict=True):
-        assert found == wanted
+    assert engine.answer(texts(GREEDY)) == ours(reference, texts(GREEDY))
 
 
 @pytest.mark.parametrize("tokens", [8, 1, None])
@@ -158,7 +117,7 @@ def test_thinking_is_told_apart_and_ended(engine: Child, reference: Engine, toke
     told = texts(
         [(QUESTION, {"until": ["\n"], "max_gen_toks": 12}), ("one", {"until": [], "max_gen_toks": 6})], thinking=Thinking(" end.", tokens)
     )
-    assert engine.answer(told) == of(reference, told)
+    assert engine.answer(told) == ours(reference, told)
 
 
 def test_draws_are_the_seeds_own(engine: Child) -> None:
@@ -231,7 +190,7 @@ def test_a_model_generates_as_its_own_settings_say(child: Child, tmp_path: Path)
     plain = engine_named("transformers")
     plain.load(ModelRef(uri=str(model)), options={"threads": "1"}, device="cpu")
     child.load(model)
-    assert child.answer(texts(GREEDY[:4])) == of(plain, texts(GREEDY[:4]))
+    assert child.answer(texts(GREEDY[:4])) == ours(plain, texts(GREEDY[:4]))
 
 
 def test_an_adapter_is_served_beside_its_base(child: Child, folder: Path, tmp_path: Path) -> None:
@@ -241,8 +200,8 @@ def test_an_adapter_is_served_beside_its_base(child: Child, folder: Path, tmp_pa
     plain.load(ModelRef(uri=str(adapter)), options={"threads": "1"}, device="cpu")
     told = child.load(adapter)
     assert told.model_sha == inspect(ModelRef(uri=str(adapter))).model_sha
-    wanted = of(plain, scored(PAIRS))
-    alike(child.answer(scored(PAIRS)), wanted, tolerance=ADAPTED)
-    assert child.answer(texts(GREEDY[:4])) == of(plain, texts(GREEDY[:4]))
+    wanted = ours(plain, scored(PAIRS))
+    all_alike(child.answer(scored(PAIRS)), wanted, tolerance=ADAPTED)
+    assert child.answer(texts(GREEDY[:4])) == ours(plain, texts(GREEDY[:4]))
     with pytest.raises(Permanent, match="changes nothing of"):
         child.load(adapter_of(folder, tmp_path / "fresh", trained=False))

@@ -1,6 +1,7 @@
 """The one list of engines: what each can do is refused or offered by it; and where an engine is found."""
 
 import hashlib
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_an_engine_of_the_list_is_there(name: str) -> None:
     module, _, factory = kind.factory.partition(":")
     spec = find_spec(module)
     assert spec is not None and spec.origin is not None
-    assert f"class {factory}:" in Path(spec.origin).read_text()
+    assert re.search(rf"^class {factory}\b", Path(spec.origin).read_text(), re.MULTILINE)
     assert kind.formats <= NAMES.keys()
     files = [one for one in (kind.requirements, kind.requirements_cpu) if one]
     assert files == list(LOCKS.get(name, {}))

@@ -13,8 +13,9 @@ from streams.errors import Invalid
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
-    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch",
-)) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
+    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch", "warmup", "prompts", "prompts_limit",
+    "extra_body",
+)) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False, "stream": True}  # fmt: skip
 
 
 def step(number: int, rate: float | None, served: float, ms: float, *, verdict: str = "kept") -> dict[str, Any]:

@@ -16,6 +16,7 @@ from infra.onnx_files import LOGITS, WHOLE, Onnx
 from infra.onnx_graphs import Port
 from streams.errors import Invalid, Temporary
 
+PROVIDERS: Final = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 NUMBER_TYPES: Final = {1: np.float32, 10: np.float16}
 # Neither what it warns of nor what it raises: the latter is told by whoever asked.
 FATAL: Final = 4
@@ -96,13 +97,12 @@ class Graph:
         return past_of(made, np.zeros((rows, 0), np.int64), MEMORY)
 
 
-def provider_of(device: str) -> str:
-    """What runs a graph on that device; for `auto` CUDA where it can be had. Raises: Invalid where ONNX Runtime is here without it."""
-    there, both = onnxruntime.get_available_providers(), {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
-    wanted = list(both.values()) if device == "auto" else [both[device]] if device in both else []
-    if (found := next((one for one in wanted if one in there), None)) is None:
+def device_of(wanted: str) -> str:
+    """The wanted device; for `auto` CUDA where it can be had. Raises: Invalid where ONNX Runtime is here without a provider for it."""
+    there, named = onnxruntime.get_available_providers(), PROVIDERS if wanted == "auto" else [wanted]
+    if (found := next((one for one in named if PROVIDERS.get(one) in there), None)) is None:
         raise Invalid(
-            f"ONNX Runtime is here without a provider for {device} (it has {', '.join(there)}); give the model to another agent, or start "
+            f"ONNX Runtime is here without a provider for {wanted} (it has {', '.join(there)}); give the model to another agent, or start "
             "this one with ASSAY_DEVICE=cpu", code="engine-cannot",
         )  # fmt: skip
     return found

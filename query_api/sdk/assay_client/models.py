@@ -19,7 +19,7 @@ class Act(Shape):
     """when, by the log's clock"""
     kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
     by: str
-    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    """who did it, or says so: of keys, who was at the command line; empty where the event names nobody"""
     about: str
     """the run, member, organisation, key, place or version"""
     told: str
@@ -500,6 +500,15 @@ class ExternalTold(Shape):
     figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
 
 
+class FieldRead(Shape):
+    """A field by both readers; null where one has nothing there."""
+
+    field: str
+    rules: str | None
+    model: str | None
+    same: bool
+
+
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
@@ -897,6 +906,16 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NextAsked(Shape):
+    """Which of a recommendation's next runs is asked for, and by whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    place: Annotated[int, Field(ge=0, lt=100)] = 0
+    """its place in `next`: 0 is the first"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks; a member's key says its own name"""
+
+
 class NextRun(Shape):
     """
     A measurement worth taking: what it costs and brings, and the commands that ask for it.
@@ -1032,6 +1051,17 @@ class OwnFigure(Shape):
     high: float | None
     method: str | None
     """what made the interval; null without one"""
+
+
+class PaidOtherwise(Shape):
+    """A month of what runs now on spot machines or under a reservation; nothing of it was measured anew."""
+
+    way: str
+    """spot, reserved for 1 year, reserved for 3 years"""
+    usd_per_month: float
+    redone_ratio: float
+    """of the work, by interruptions: an assumption of the price book (`spot_redone`)"""
+    sources: list[str]
 
 
 class PairedDifference(Shape):
@@ -1246,6 +1276,13 @@ class Problem(Shape):
     """short and stable"""
 
 
+class Prompt(Shape):
+    """A prompt of a load, as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str
+
+
 class Published(Shape):
     """How many prices were new; the others had been published before, alike."""
 
@@ -1263,6 +1300,13 @@ class Reached(Shape):
     """what lies at its end, in words"""
     method: str | None
     """what made the interval; null without one"""
+
+
+class ReadOtherwise(Shape):
+    """A part that a model said and that no requirement can have."""
+
+    part: str
+    why: str
 
 
 class Ready(Shape):
@@ -1386,15 +1430,6 @@ class Reported(Shape):
     revision: int
 
 
-class RequirementRead(Shape):
-    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
-
-    requirement: dict[str, Any]
-    yaml: str
-    understood: list[Phrase]
-    left: list[str]
-
-
 class Retracted(Shape):
     """A run that was retracted."""
 
@@ -1432,6 +1467,13 @@ class Rules(Shape):
     scenario: str
     note: str
     checks: list[RuleCheck]
+
+
+class RunAsked(Shape):
+    """A run that carries out a part of it."""
+
+    run_id: str
+    command: str
 
 
 class RunRow(Shape):
@@ -1668,6 +1710,32 @@ class ScoreRecord(Shape):
     method: str
 
 
+class ScoreThen(Shape):
+    """A score at a time. `measured here`: of a run, at its end; `reported elsewhere`: what others have published, and nobody here saw."""
+
+    origin: Literal["measured here", "reported elsewhere"]
+    at_us: int | None
+    """when the run ended, or when others measured or published it; null where they do not say"""
+    model: str
+    task: str
+    metric: str
+    filter: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval"""
+    n: int | None
+    """samples"""
+    unit: str | None
+    run_id: str | None
+    engine: str | None
+    form: str | None
+    """of the file that was imported"""
+    source: str | None
+    licence: str | None
+
+
 class Seal(Shape):
     """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
 
@@ -1682,6 +1750,8 @@ class SentenceTold(Shape):
     model_config = ConfigDict(extra="forbid")
     sentence: Annotated[str, Field(max_length=1000, min_length=1)]
     """in English"""
+    reader: bool = False
+    """let the model of ASSAY_READER_URL read it too, and tell in what it differs"""
 
 
 class Server(Shape):
@@ -2192,7 +2262,10 @@ class Workload(Shape):
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
-    and concurrency are of chats then, `requests` of all their turns.
+    and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
+    known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
+    `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
+    task's documents, the first `prompts_limit` of them, as the task asks them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2205,7 +2278,7 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
-    api: Literal["completions", "chat"] = "completions"
+    api: Literal["completions", "chat", "responses"] = "completions"
     fresh_prompts: bool = True
     burstiness: float | None = None
     rate_to_per_s: float | None = None
@@ -2217,6 +2290,11 @@ class Workload(Shape):
     cancel_after_s: float | None = None
     turns: int = 1
     think_s: float = 0.0
+    stream: bool = True
+    extra_body: str = "{}"
+    prompts: Annotated[list[Prompt], Field(validate_default=True)] = []
+    prompts_task: str | None = None
+    prompts_limit: int | None = None
 
 
 class AgentRow(Shape):
@@ -2532,6 +2610,18 @@ class LoadsCompared(Shape):
     """in what the two were asked for differently, in words"""
 
 
+class NextBought(Shape):
+    """The runs of a next run. `new`: they are asked for now; else they were before, and nothing was."""
+
+    recommendation_id: str
+    place: int
+    what: str
+    usd: float | None
+    """what it is expected to cost; null where nobody has measured that"""
+    new: bool
+    runs: list[RunAsked]
+
+
 class Prediction(Shape):
     """What was predicted, of which figures nothing is said and why, and what was measured since. It is no measurement."""
 
@@ -2639,6 +2729,18 @@ class RankingRow(Shape):
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
 
 
+class ReadByModel(Shape):
+    """What a model understood of the same sentence: validated, and not acted on. `said`: what it wrote, as text."""
+
+    model: str
+    requirement: dict[str, Any]
+    yaml: str
+    refused: list[ReadOtherwise]
+    compared: list[FieldRead]
+    """every field that either reader has"""
+    said: str
+
+
 class RecommendationPage(Shape):
     """Recommendations, in the order asked for."""
 
@@ -2689,6 +2791,17 @@ class Requirement(Shape):
         "order": [],
     }
     threshold_ratio: float = 0.8
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: list[Phrase]
+    left: list[str]
+    by_model: ReadByModel | None
+    """where a model was to read it too"""
 
 
 class RunCost(Shape):
@@ -2788,10 +2901,18 @@ class SavingsTold(Shape):
     margin: float
     savings: list[Saving]
     """the first 50"""
+    otherwise: list[PaidOtherwise]
+    """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScoreHistory(Shape):
+    """Scores of a task, the newest first; those without a time are last."""
+
+    scores: list[ScoreThen]
 
 
 class ScorePrediction(Shape):
@@ -3160,6 +3281,8 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    usage_contradicted: str | None
+    """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
