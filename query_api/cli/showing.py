@@ -383,7 +383,7 @@ def sweep(told: Mapping[str, Any]) -> None:
     rows = [
         ("alone" if step["rate_per_s"] is None else number(step["rate_per_s"], 2), number(step["requests_per_s"], 2),
          number(step["goodput_per_s"], 2), seconds(step["ttft_s"]["p95"]), seconds(step["itl_s"]["p95"]), seconds(step["e2e_s"]["mean"]),
-         step["verdict"] + (f": {step['why']}" if step["why"] else ""))
+         step["verdict"] + (f": {step['why']}" if step["why"] else "") + (f"; not steady: {step['unsteady']}" if step["unsteady"] else ""))
         for step in steps
     ]  # fmt: skip
     table([">asked/s", ">served/s", ">goodput/s", ">TTFT p95", ">ITL p95", ">E2E mean", ""], rows)

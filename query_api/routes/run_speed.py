@@ -62,6 +62,7 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None = Field(default=None, description="the trend that a step had which was not saturated; null where it had none")
 
 
 class Reached(Shape):

@@ -1985,6 +1985,8 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None
+    """the trend that a step had which was not saturated; null where it had none"""
 
 
 class TaskDifference(Shape):
