@@ -3,8 +3,8 @@
 All of it runs in one event loop on a thread of its own. Answers are read (answers.py) by the thread that asks for them, once they have
 ended, so that no reading stands between a byte and its stamp. What this machine cannot send, for want of files or ports, is said as
 dropped; nothing waits silently. So is what would come while 10,000 answers wait to be read; how many wait is in every request. The first
-request of all is a short one that is not measured: it finds out what the server takes. The
-warm-up is sent in the load's own shape, and has ended before the steady phase begins.
+request of all is a short one that is not measured: it finds out what the server takes. The warm-up is sent in the load's own shape, and has
+ended before the steady phase begins.
 """
 
 import asyncio

@@ -348,15 +348,15 @@ def performance(told: Mapping[str, Any]) -> None:
     if told["rules"]:
         rules(told["rules"])
     _not_answered(told)
-    _doubted(told)
+    _flagged(told)
 
 
-def _doubted(told: Mapping[str, Any]) -> None:
-    """Prints why the figures may not mean what they seem to."""
-    if contradicted := told.get("usage_contradicted"):
-        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
+def _flagged(told: Mapping[str, Any]) -> None:
+    """Prints why a load's figures are to be read with care."""
     if told["steady"]["steady"] is False:
         remark((f"the load was not steady: {told['steady']['why']}; its figures depend on how long it was", "yellow"))
+    if contradicted := told.get("usage_contradicted"):
+        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
@@ -383,7 +383,7 @@ def sweep(told: Mapping[str, Any]) -> None:
     rows = [
         ("alone" if step["rate_per_s"] is None else number(step["rate_per_s"], 2), number(step["requests_per_s"], 2),
          number(step["goodput_per_s"], 2), seconds(step["ttft_s"]["p95"]), seconds(step["itl_s"]["p95"]), seconds(step["e2e_s"]["mean"]),
-         step["verdict"] + (f": {step['why']}" if step["why"] else ""))
+         step["verdict"] + (f": {step['why']}" if step["why"] else "") + (f"; not steady: {step['unsteady']}" if step["unsteady"] else ""))
         for step in steps
     ]  # fmt: skip
     table([">asked/s", ">served/s", ">goodput/s", ">TTFT p95", ">ITL p95", ">E2E mean", ""], rows)

@@ -16,11 +16,12 @@ async def under_level(reading: Reading, rows: Iterable[Mapping[str, Any]]) -> di
     measured = {row["run_id"]: row["speed_run"] for row in rows}
     wanted = sorted({run_id for run_id in measured.values() if run_id})
     found = {row["run_id"]: row for row in await reading.rows("rates_under_level", run_ids=wanted)} if wanted else {}
-    told = {run_id: _told(row) for run_id, row in found.items()}
+    told = {run_id: told_of(row) for run_id, row in found.items()}
     return {run_id: told.get(other) if other else None for run_id, other in measured.items()}
 
 
-def _told(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def told_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A run's highest rate that kept its service level; None where it has none."""
     figure = json.loads(row["figure"] or "null")
     if figure is None or figure["value"] is None or not row["slo"]:
         return None

@@ -244,6 +244,7 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
             "why": figures.get("client_overloaded", {}).get("origin"),
             "pacing_error_p99_s": scaled(value.get("pacing_error_p99"), NS),
+            **{name: _whole(value.get(f"client_{name}")) for name in ("unread_max", "unsent_max")},
         },
         "energy": {
             "grade": grade, "boundary": boundary, "why_undefined": energy.get("why_undefined"),

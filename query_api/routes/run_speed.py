@@ -21,6 +21,8 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+    unread_max: int | None = Field(default=None, description="so many answers waited to be read at most; null before this was told")
+    unsent_max: int | None = Field(default=None, description="so many measurements waited at the agent for the log at most")
 
 
 class Energy(Shape):
@@ -62,6 +64,7 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None = Field(default=None, description="the trend that a step had which was not saturated; null where it had none")
 
 
 class Reached(Shape):

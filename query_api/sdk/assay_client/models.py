@@ -856,6 +856,10 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+    unread_max: int | None
+    """so many answers waited to be read at most; null before this was told"""
+    unsent_max: int | None
+    """so many measurements waited at the agent for the log at most"""
 
 
 class Measured(Shape):
@@ -1985,6 +1989,8 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None
+    """the trend that a step had which was not saturated; null where it had none"""
 
 
 class TaskDifference(Shape):
