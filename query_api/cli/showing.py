@@ -340,11 +340,18 @@ def performance(told: Mapping[str, Any]) -> None:
     if told["rules"]:
         rules(told["rules"])
     _not_answered(told)
-    if contradicted := told.get("usage_contradicted"):
-        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
+    _doubtful(told)
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
+
+
+def _doubtful(told: Mapping[str, Any]) -> None:
+    """Prints what of a load's prompts and tokens is to be known beside its figures."""
+    if repeated := told.get("prompts_repeated"):
+        say(f"{repeated} requests had a prompt of the data set that was sent before: a server may have kept it")
+    if contradicted := told.get("usage_contradicted"):
+        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
 
 
 def _not_answered(told: Mapping[str, Any]) -> None:
