@@ -10,6 +10,7 @@ import pickle
 import signal
 import struct
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -132,8 +133,8 @@ class Engines:
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
         if not kind_of(engine.name).formats:
-            if credential is not None:
-                engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
+            own = {name: told for name, told in engine.options.items() if name != CREDENTIAL}  # no option names one that is another's
+            engine = engine.model_copy(update={"options": own | ({CREDENTIAL: credential} if credential is not None else {})})
             return await self._load(model, engine, model_sha=model_sha)
         here = await brought(model, credential=credential, bringing=self._bringing)
         try:
@@ -315,7 +316,11 @@ class _Server:
         yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        yield from narrowed(self._ready.answer, requests)
+        for reply in narrowed(self._ready.answer, requests):
+            if isinstance(reply, EngineAnswer) and reply.ended_ns is None:
+                yield replace(reply, ended_ns=time.perf_counter_ns())
+            else:
+                yield reply
 
     @property
     def _ready(self) -> Engine:

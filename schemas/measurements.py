@@ -1,8 +1,11 @@
 """What a gpu_agent measures as it goes. It never scores, averages or prices."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from schemas.event import Double, Event, Finite, Record, RunId, Text
+from schemas.gaps import packed, times_of, unpacked
 
 Phase = Literal["warmup", "steady", "drain"]
 
@@ -33,7 +36,12 @@ class Answer(Record):
 
 
 class SampleAnswered(Event):
-    """All answers of one sample, together: whoever scores it needs no other event but the sample itself."""
+    """All answers of one sample, together: whoever scores it needs no other event but the sample itself.
+
+    On the host's monotonic clock: `began_ns` is when the engine began to compute the first of them, with all that it computed together,
+    `first_token_ns` when the first token of a text was there, `ended_ns` when the last was known. Null where the engine cannot say, and
+    before this was told.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "build_id", "ordinal", "repeat")
     key: ClassVar[tuple[str, ...]] = ("job_id",)
@@ -48,6 +56,9 @@ class SampleAnswered(Event):
     seed: int
     arguments_sha: str
     answers: tuple[Answer, ...]
+    began_ns: int | None = None
+    first_token_ns: int | None = None
+    ended_ns: int | None = None
 
 
 class Clock(Record):
@@ -64,7 +75,8 @@ class LoadClient(Record):
     """How well the load generator itself kept up. `pacing_error_ns`: how late it turned to the request.
 
     `queued_ns`: what lay between the schedule and the sending, a connection's making too. `loop_lag_ns`: the worst lag of its loop in the
-    second before the request ended; `cpu_ratio`: the cores that it took. `dropped`: it could not send the request at all.
+    second before the request ended; `cpu_ratio`: the cores that it took. `dropped`: it could not send the request at all. `unread`: how
+    many answers had ended before this one's and waited to be read; `unsent`: how many measurements the agent had that the broker had not.
     """
 
     lag_ns: int
@@ -74,6 +86,8 @@ class LoadClient(Record):
     loop_lag_ns: int | None = None
     cpu_ratio: Finite | None = None
     dropped: bool = False
+    unread: int | None = None
+    unsent: int | None = None
 
 
 class RequestTimed(Event):
@@ -132,7 +146,11 @@ class RequestTimed(Event):
 
 
 class TokensTimed(Event):
-    """A run of at most 64 arrivals of one sequence, on the host's monotonic clock."""
+    """A run of arrivals of one sequence, on the host's monotonic clock: when the first came, and the gaps between them.
+
+    `usual_gap_ns` and `gaps`: from each arrival to the next (schemas/gaps.py). `tokens_per_arrival` is empty where each brought one token.
+    `arrival_ns`: when each came, as records tell it that are older than gaps; whoever reads or makes an event has gaps of it.
+    """
 
     identity: ClassVar[tuple[str, ...]] = ("run_id", "job_id", "attempt", "request_index", "sequence", "chunk")
     key: ClassVar[tuple[str, ...]] = ("run_id",)
@@ -144,8 +162,36 @@ class TokensTimed(Event):
     sequence: int
     chunk: int
     first_token: int
-    arrival_ns: tuple[int, ...]
-    tokens_per_arrival: tuple[int, ...]
+    arrival_ns: tuple[int, ...] = ()
+    tokens_per_arrival: tuple[int, ...] = ()
+    first_ns: int | None = None
+    usual_gap_ns: int = 0
+    gaps: bytes = b""
+
+    @model_validator(mode="after")
+    def _in_gaps(self) -> Self:
+        if self.arrival_ns:
+            told = list(zip(self.arrival_ns, self.tokens_per_arrival, strict=False))
+            times, tokens = [at for at, _ in told], tuple(count for _, count in told)
+            usual, gaps = packed(times)
+            made = {"arrival_ns": (), "tokens_per_arrival": () if set(tokens) == {1} else tokens, "first_ns": times[0] if times else None}
+            for name, value in (made | {"usual_gap_ns": usual, "gaps": gaps}).items():
+                object.__setattr__(self, name, value)
+        return self
+
+    @property
+    def gap_ns(self) -> tuple[int, ...]:
+        """From each arrival to the next."""
+        return unpacked(self.usual_gap_ns, self.gaps)
+
+    @property
+    def arrivals(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """When each came, in ns, and how many tokens it brought."""
+        if self.first_ns is None:
+            return (), ()
+        times = times_of(self.first_ns, self.gap_ns)
+        tokens = self.tokens_per_arrival or (1,) * len(times)
+        return times[: len(tokens)], tokens[: len(times)]
 
 
 class ResourceRead(Event):

@@ -2,7 +2,8 @@
 
 All of it runs in one event loop on a thread of its own. Answers are read (answers.py) by the thread that asks for them, once they have
 ended, so that no reading stands between a byte and its stamp. What this machine cannot send, for want of files or ports, is said as
-dropped; nothing waits silently. The first request of all is a short one that is not measured: it finds out what the server takes. The
+dropped; nothing waits silently. So is what would come while 10,000 answers wait to be read; how many wait is in every request. The first
+request of all is a short one that is not measured: it finds out what the server takes. The
 warm-up is sent in the load's own shape, and has ended before the steady phase begins.
 """
 
@@ -26,7 +27,7 @@ from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
-from gpu_agent.workloads.share import WHOLE, Share
+from gpu_agent.workloads.share import ALL, Share
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
@@ -42,6 +43,9 @@ LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
 OWN_TOO = Askable(own=True)
+MOST_UNREAD = 10_000  # answers that wait to be read; more are not asked for
+UNREAD_NS = 10_000_000  # how soon a closed load looks again whether they are fewer
+FULL = "client-limit: so many answers wait to be read here that no more are asked for"
 LISTS = 400, 404, 422  # what a server answers to a parameter that it does not take
 
 
@@ -61,7 +65,7 @@ class Target:
     asks: Askable = OWN_TOO
 
 
-def load(workload: Workload, target: Target, *, seed: int, first: int = 0, share: Share = WHOLE) -> Generator[Timed, None, None]:
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0, share: Share = ALL) -> Generator[Timed, None, None]:
     """Every request as it ends, read. `first`: the first one's number; `share`: which of them are sent from here.
 
     Raises: Permanent or Temporary, where the server refuses a first request.
@@ -226,7 +230,9 @@ class _Load:
             self._finish()
             return
         planned, request = self._next
-        if planned.at_s is None:
+        if planned.at_s is None and self._out.qsize() >= MOST_UNREAD:
+            self._timer.at(time.perf_counter_ns() + UNREAD_NS, self._go_on)
+        elif planned.at_s is None:
             self._send(planned, request, due_ns=time.perf_counter_ns())
             self._prepare()
         else:
@@ -242,6 +248,9 @@ class _Load:
         exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
         self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, self._share.under_way(len(self._under_way) + 1), exchange)
+        if self._out.qsize() >= MOST_UNREAD:
+            asyncio.get_running_loop().call_soon(exchange.end, FULL)
+            return
         self._connections.send(exchange)
         if planned.cancel_after_s is not None:
             self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
@@ -249,7 +258,7 @@ class _Load:
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
         self._share.under_way(len(self._under_way))
-        sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
+        sent.loop_lag_ns, sent.cpu_ratio, sent.unread = self._health.lag_ns(), self._health.cpu_ratio(), self._out.qsize()
         self._out.put(sent)
         # Not from within the connection's own call: it is still on its way to be free.
         loop = asyncio.get_running_loop()

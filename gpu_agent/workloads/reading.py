@@ -29,6 +29,7 @@ class Sent:
     exchange: Exchange
     loop_lag_ns: int = 0
     cpu_ratio: float | None = None
+    unread: int = 0
 
 
 def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
@@ -37,7 +38,8 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     timed = Timed(
         sent.planned, sent.scheduled_ns, sent.begun_ns, exchange.sent_ns or exchange.closed_ns, ended_ns=exchange.closed_ns,
         connect_ns=exchange.connect_ns, tls_ns=exchange.tls_ns, in_flight=sent.in_flight,
-        http_status=exchange.response.status or None, loop_lag_ns=sent.loop_lag_ns, cpu_ratio=sent.cpu_ratio, counted_by="none",
+        http_status=exchange.response.status or None, loop_lag_ns=sent.loop_lag_ns, cpu_ratio=sent.cpu_ratio, unread=sent.unread,
+        counted_by="none",
     )  # fmt: skip
     answer = Answer()
     if exchange.response.status == 200:

@@ -44,5 +44,6 @@ class Timed:
     text_prompt_tokens: int | None = None
     loop_lag_ns: int | None = None
     cpu_ratio: float | None = None
+    unread: int | None = None
     dropped: bool = False
     cancelled: bool = False

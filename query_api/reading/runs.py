@@ -238,6 +238,9 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         **{name: _whole(value.get(name)) for name in ("text_tokens", "prompts_repeated")},
         "usage_contradicted": figures.get("usage_contradicted", {}).get("origin"),
         "undefined": {name: row["why_undefined"] for name, row in figures.items() if row["value"] is None and row["why_undefined"]},
+        "steady": {
+            "steady": bool(value["steady"]) if value.get("steady") is not None else None, "why": figures.get("steady", {}).get("origin"),
+        },
         "client": {
             "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
             "why": figures.get("client_overloaded", {}).get("origin"),

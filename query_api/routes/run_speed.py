@@ -101,6 +101,13 @@ class Rules(Shape):
     checks: tuple[RuleCheck, ...]
 
 
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None = Field(description="null where there are too few requests, or it was not tested")
+    why: str | None = Field(description="in which way they did not")
+
+
 class Speed(Shape):
     """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
@@ -140,6 +147,7 @@ class Speed(Shape):
     tpot_s: Spread
     e2e_s: Spread
     goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None = Field(description="what the load was held to")

@@ -18,6 +18,7 @@ from streams.deciding.drawing import DRAWS
 from streams.deciding.measured import Field
 from streams.deciding.next_runs import Question, lacks
 from streams.deciding.recommending import FORMULA_VERSION, Choice, Recommendation, Refused
+from streams.deciding.requiring import is_air_gapped
 from streams.deciding.screening import Decision
 from streams.errors import Invalid
 
@@ -54,6 +55,7 @@ def digest_of(own: Field) -> str:
         parts.update(repr(told).encode())
     for scores in own.scores:
         parts.update(repr((scores.task, scores.models, scores.values.shape)).encode() + scores.values.tobytes())
+        parts.update(repr(scores.part).encode() if scores.part else b"")
     return parts.hexdigest()
 
 
@@ -90,7 +92,7 @@ def _contender(
         pareto=one.front, confidence=one.confidence, loss=one.loss, why=_why(one, missing), figures=figures, lacks=missing,
         measured_by=tuple(sorted(set(origin.runs.values()))), usd_per_hour=candidate.usd_per_hour,
         capacity=_sized(candidate, own, requirement) if guided else None,
-        guide=guide_of(candidate, origin, requirement.latency) if guided else None,
+        guide=guide_of(candidate, origin, requirement.latency, air_gapped=is_air_gapped(requirement)) if guided else None,
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ import numpy as np
 
 from schemas.requests import Objective
 from schemas.results import Figure
+from streams.speed import stationary
 from streams.speed.client import client
 from streams.speed.columns import ABSENT, Numbers
 from streams.speed.latencies import early, spread
@@ -33,7 +34,7 @@ from streams.speed.loads import UNKNOWN, WHOLE, checks, lasting, load, rates
 from streams.speed.objective import Held, held, levels
 from streams.speed.timings import Arrivals, Requests
 from streams.speed.usage import usage
-from streams.speed.window import Window, behind_ramp_ns, steady_window
+from streams.speed.window import Window, behind_ramp_ns, is_batch, steady_window
 
 # Latencies that are there where answers come whole too, or have their own reason where they are not.
 OF_REQUESTS: Final = frozenset({"e2e", "e2e_scheduled", "queued", "connect", "tls"})
@@ -81,6 +82,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         ),
         *(early(name, samples[name], percent) for name, percent in EARLY),
         *lasting(steady),
+        stationary.steady(samples["e2e"]) if not is_batch(steady) else stationary.of_a_batch(len(good)),
     ]
     figures += load(steady, window, {figure.metric: figure for figure in figures}) + checks(steady, good, window, came)
     figures += levels(beside, window, slo=slo) if slo else []

@@ -5,12 +5,14 @@ import hashlib
 import itertools
 import ssl
 import statistics
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpu_agent.workloads import load as loading
 from gpu_agent.workloads.drive import checked
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
@@ -83,6 +85,29 @@ def test_every_stamp_lies_where_it_must(server: Server) -> None:
         assert one.last_token_ns is not None and one.last_token_ns <= one.ended_ns
     off = [one.arrivals[0][0] - one.sent_ns - (true[one.planned.index].sent_ns[0] - true[one.planned.index].received_ns) for one in timed]
     assert statistics.median(off) < 20e6
+
+
+@pytest.mark.parametrize("profile", ["constant", "concurrent"])
+def test_answers_that_nobody_reads_are_few_and_the_rest_are_not_asked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """Of an open load that is the client's limit, and each such request says so; a closed one waits. How many waited is in each."""
+    monkeypatch.setattr(loading, "MOST_UNREAD", 5)
+    server.forget()
+    workload = Workload.model_validate({
+        "profile": profile, "rate_per_s": 200.0 if profile == "constant" else None, "concurrency": 2 if profile == "concurrent" else None,
+        "requests": 40, "output_tokens": 2, "url": server.url, "warmup_requests": 0,
+    })  # fmt: skip
+    timed = load(workload, Target(QUICK, "m"), seed=1)
+    first = next(timed)
+    time.sleep(1.0)  # all 40 would have been sent
+    asked = len(server.record())
+    rest = [first, *timed]
+    dropped = [one for one in rest if one.dropped]
+    assert asked < 20 and len(rest) == 40
+    assert len(dropped) == (40 - asked + 1 if profile == "constant" else 0)  # the first request of all is not measured
+    assert {one.error for one in dropped} <= {f"client-limit: {loading.FULL.partition(': ')[2]}"}
+    assert 5 <= max(one.unread or 0 for one in rest if not one.dropped) < 20
 
 
 def test_what_is_offered_is_really_sent(server: Server) -> None:

@@ -19,7 +19,7 @@ class Act(Shape):
     """when, by the log's clock"""
     kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
     by: str
-    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    """who did it, or says so: of keys, who was at the command line; empty where the event names nobody"""
     about: str
     """the run, member, organisation, key, place or version"""
     told: str
@@ -500,6 +500,15 @@ class ExternalTold(Shape):
     figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
 
 
+class FieldRead(Shape):
+    """A field by both readers; null where one has nothing there."""
+
+    field: str
+    rules: str | None
+    model: str | None
+    same: bool
+
+
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
@@ -897,6 +906,16 @@ class ModelRef(Shape):
     trust_code: bool = False
 
 
+class NextAsked(Shape):
+    """Which of a recommendation's next runs is asked for, and by whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    place: Annotated[int, Field(ge=0, lt=100)] = 0
+    """its place in `next`: 0 is the first"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks; a member's key says its own name"""
+
+
 class NextRun(Shape):
     """
     A measurement worth taking: what it costs and brings, and the commands that ask for it.
@@ -1032,6 +1051,17 @@ class OwnFigure(Shape):
     high: float | None
     method: str | None
     """what made the interval; null without one"""
+
+
+class PaidOtherwise(Shape):
+    """A month of what runs now on spot machines or under a reservation; nothing of it was measured anew."""
+
+    way: str
+    """spot, reserved for 1 year, reserved for 3 years"""
+    usd_per_month: float
+    redone_ratio: float
+    """of the work, by interruptions: an assumption of the price book (`spot_redone`)"""
+    sources: list[str]
 
 
 class PairedDifference(Shape):
@@ -1272,6 +1302,13 @@ class Reached(Shape):
     """what made the interval; null without one"""
 
 
+class ReadOtherwise(Shape):
+    """A part that a model said and that no requirement can have."""
+
+    part: str
+    why: str
+
+
 class Ready(Shape):
     """It reaches ClickHouse and follows the log."""
 
@@ -1393,15 +1430,6 @@ class Reported(Shape):
     revision: int
 
 
-class RequirementRead(Shape):
-    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
-
-    requirement: dict[str, Any]
-    yaml: str
-    understood: list[Phrase]
-    left: list[str]
-
-
 class Retracted(Shape):
     """A run that was retracted."""
 
@@ -1439,6 +1467,13 @@ class Rules(Shape):
     scenario: str
     note: str
     checks: list[RuleCheck]
+
+
+class RunAsked(Shape):
+    """A run that carries out a part of it."""
+
+    run_id: str
+    command: str
 
 
 class RunRow(Shape):
@@ -1675,6 +1710,32 @@ class ScoreRecord(Shape):
     method: str
 
 
+class ScoreThen(Shape):
+    """A score at a time. `measured here`: of a run, at its end; `reported elsewhere`: what others have published, and nobody here saw."""
+
+    origin: Literal["measured here", "reported elsewhere"]
+    at_us: int | None
+    """when the run ended, or when others measured or published it; null where they do not say"""
+    model: str
+    task: str
+    metric: str
+    filter: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval"""
+    n: int | None
+    """samples"""
+    unit: str | None
+    run_id: str | None
+    engine: str | None
+    form: str | None
+    """of the file that was imported"""
+    source: str | None
+    licence: str | None
+
+
 class Seal(Shape):
     """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
 
@@ -1689,6 +1750,8 @@ class SentenceTold(Shape):
     model_config = ConfigDict(extra="forbid")
     sentence: Annotated[str, Field(max_length=1000, min_length=1)]
     """in English"""
+    reader: bool = False
+    """let the model of ASSAY_READER_URL read it too, and tell in what it differs"""
 
 
 class Server(Shape):
@@ -1798,6 +1861,15 @@ class StatedInput(Shape):
     model_config = ConfigDict(extra="forbid")
     value: float | str
     source: str
+
+
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None
+    """null where there are too few requests, or it was not tested"""
+    why: str | None
+    """in which way they did not"""
 
 
 class Step(Shape):
@@ -2090,6 +2162,18 @@ class Traffic(Shape):
     input_tokens: int
     output_tokens: int
     headroom_ratio: float = 0.2
+
+
+class UnderLevel(Shape):
+    """The highest rate of requests at which a server kept a service level; its interval reaches to the next rate that missed it."""
+
+    rate_per_s: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval; null without one"""
+    slo: Level
+    """what it was held to: rates under other levels are not comparable"""
 
 
 class Unpredicted(Shape):
@@ -2529,6 +2613,18 @@ class LoadsCompared(Shape):
     """in what the two were asked for differently, in words"""
 
 
+class NextBought(Shape):
+    """The runs of a next run. `new`: they are asked for now; else they were before, and nothing was."""
+
+    recommendation_id: str
+    place: int
+    what: str
+    usd: float | None
+    """what it is expected to cost; null where nobody has measured that"""
+    new: bool
+    runs: list[RunAsked]
+
+
 class Prediction(Shape):
     """What was predicted, of which figures nothing is said and why, and what was measured since. It is no measurement."""
 
@@ -2620,6 +2716,8 @@ class RankingRow(Shape):
     """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
     """the run that the speed was measured in"""
+    under_slo: UnderLevel | None
+    """capacity under a service level, where the speed was measured by a sweep under one; ttft is latency alone"""
     cost: TokenCost | None
     answers: AnswerCost | None
     chat: ChatOutput
@@ -2632,6 +2730,18 @@ class RankingRow(Shape):
     """what its score is estimated from, where only a part of a task was asked: it has no rank then"""
     run_count: int
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
+
+
+class ReadByModel(Shape):
+    """What a model understood of the same sentence: validated, and not acted on. `said`: what it wrote, as text."""
+
+    model: str
+    requirement: dict[str, Any]
+    yaml: str
+    refused: list[ReadOtherwise]
+    compared: list[FieldRead]
+    """every field that either reader has"""
+    said: str
 
 
 class RecommendationPage(Shape):
@@ -2684,6 +2794,17 @@ class Requirement(Shape):
         "order": [],
     }
     threshold_ratio: float = 0.8
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: list[Phrase]
+    left: list[str]
+    by_model: ReadByModel | None
+    """where a model was to read it too"""
 
 
 class RunCost(Shape):
@@ -2783,10 +2904,18 @@ class SavingsTold(Shape):
     margin: float
     savings: list[Saving]
     """the first 50"""
+    otherwise: list[PaidOtherwise]
+    """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScoreHistory(Shape):
+    """Scores of a task, the newest first; those without a time are last."""
+
+    scores: list[ScoreThen]
 
 
 class ScorePrediction(Shape):
@@ -3170,6 +3299,7 @@ class Speed(Shape):
     e2e_s: Spread
     goodput_per_s: float | None
     """requests a second that kept every limit; null without a service level"""
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None
