@@ -158,7 +158,9 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _end(self, number: int, failure: str | None) -> None:
-        self._left.pop(number, None)
+        if self._left.pop(number, None) is not None:  # answered before it was asked to its end: the stream is open on this side
+            with suppress(ProtocolError):
+                self._h2.reset_stream(number, ErrorCodes.CANCEL)
         if exchange := self._under_way.pop(number, None):
             exchange.end(failure)
         self._pool.serve()
