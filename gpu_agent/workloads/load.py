@@ -19,6 +19,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 from gpu_agent.workloads.answers import Tokens
 from gpu_agent.workloads.asking import INTERFACES, Message, Place, place_of, request_of, said
@@ -32,6 +33,9 @@ from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
 from infra.addresses import Askable
 from schemas.requests import Workload
+
+if TYPE_CHECKING:
+    from gpu_agent.workloads.http2 import Streams
 
 PATIENCE_S = 120.0
 LONGER = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
@@ -145,7 +149,7 @@ class _Load:
         loop = asyncio.get_running_loop()
         self._timer = Timer(loop)
         self._health = Health(self._timer)
-        self._connections = Connections(self._place, asks=self._target.asks, context=self._target.context)
+        self._connections = self._connecting()
         looking = loop.create_task(self._look())
         try:
             await self._find_out()
@@ -157,6 +161,14 @@ class _Load:
             await asyncio.gather(looking, return_exceptions=True)
             await self._connections.close()
             self._timer.close()
+
+    def _connecting(self) -> "Connections | Streams":
+        asks, context = self._target.asks, self._target.context
+        if self._workload.http != "2":
+            return Connections(self._place, asks=asks, context=context)
+        from gpu_agent.workloads.http2 import Streams  # its package is for these loads alone
+
+        return Streams(self._place, asks=asks, context=context, most=self._workload.streams)
 
     async def _send_all(self, planned: Iterator[Planned], *, deadline_s: float | None) -> None:
         """Sends the requests of a phase in the load's shape, none of them later than `deadline_s`; returns when all have ended."""
