@@ -18,7 +18,12 @@ from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
+<<<<<<< HEAD
 from query_api.access.provider import Provider, Vouched, is_token
+=======
+from query_api.access.origins import SAFE, check_origin
+from query_api.access.provider import Provider, is_token
+>>>>>>> decide31
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
 from query_api.access.uses import Uses
@@ -28,7 +33,6 @@ from schemas.trust import AccessChanged
 from streams.errors import AssayError
 
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signin/leave", "/signin/back", "/signout")
-SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CREATE: Final = "`assay access create --member NAME --role submitter`"
 
 
@@ -138,15 +142,6 @@ class Door:
             return grant
         how = f"`assay access admit {vouched.member} --role reader`, or admit a group of theirs (`assay access admit %GROUP`)"
         raise Unauthenticated(f"nobody has admitted {vouched.member} here; where Kafka is reached, say {how}")
-
-
-def check_origin(request: Request) -> None:
-    """A form of another site must not act by this browser's session. Raises: Forbidden."""
-    if request.method in SAFE or "authorization" in request.headers:
-        return
-    origin = request.headers.get("origin", "")
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise Forbidden(f"what changes something must come from this site, and not from {origin or 'nowhere'}; programs show a key")
 
 
 def _is_page(request: Request) -> bool:

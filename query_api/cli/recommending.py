@@ -105,7 +105,8 @@ def _compared(told: Mapping[str, Any]) -> None:
     rows = [(one["field"], one["rules"], one["model"], "yes" if one["same"] else "differs") for one in told["compared"]]
     showing.table(["field", "rules", told["model"], "same"], rows)
     for one in told["refused"]:
-        showing.remark(f"of what the model said this counts for nothing: {one['part']}: {one['why']}")
+        part = "" if one["why"].startswith(one["part"]) else f"{one['part']}: "
+        showing.remark(f"of what the model said this counts for nothing: {part}{one['why']}")
 
 
 def show(recommendation_id: RecommendationId, as_json: AsJson = False) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from query_api.access.callers import caller_of, check_may
-from query_api.access.door import check_origin
+from query_api.access.origins import check_origin
 from query_api.operations.parsing import bounded
 from query_api.pages.recommending import told_by
 from query_api.pages.rendering import Content, page

@@ -22,15 +22,15 @@ ORDER BY ifNull(measured_us, 0) DESC, model, metric, filter, source
 LIMIT {limit:UInt32}
 
 -- name: measured_history
-SELECT figures.run_id AS run_id, states.model AS model, figures.task AS task, metric, filter, value, low, high, n, figures.method AS method,
-    states.engine AS engine, states.changed_us AS at_us
+SELECT figures.run_id AS run_id, states.model AS model, {task:String} AS task, figures.metric AS metric, figures.filter AS filter,
+    tupleElement(told, 1) AS value, tupleElement(told, 2) AS low, tupleElement(told, 3) AS high, tupleElement(told, 4) AS n,
+    tupleElement(told, 5) AS method, states.engine AS engine, states.changed_us AS at_us
 FROM
 (
-    SELECT run_id, task, metric, filter, argMax((value, low, high, n, method), scorer_version) AS told,
-        tupleElement(told, 1) AS value, tupleElement(told, 2) AS low, tupleElement(told, 3) AS high, tupleElement(told, 4) AS n,
-        tupleElement(told, 5) AS method
-    FROM run_figures WHERE task = {task:String} AND complete AND isNotNull(value)
-    GROUP BY run_id, task, metric, filter
+    SELECT run_id, metric, filter, argMax((value, low, high, n, method), scorer_version) AS told
+    FROM run_figures
+    WHERE task = {task:String} AND complete AND isNotNull(value)
+    GROUP BY run_id, metric, filter
 ) AS figures
 INNER JOIN run_states AS states ON figures.run_id = states.run_id
 WHERE states.state = 'completed'
