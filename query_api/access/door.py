@@ -18,12 +18,8 @@ from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
-<<<<<<< HEAD
-from query_api.access.provider import Provider, Vouched, is_token
-=======
 from query_api.access.origins import SAFE, check_origin
-from query_api.access.provider import Provider, is_token
->>>>>>> decide31
+from query_api.access.provider import Provider, Vouched, is_token
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
 from query_api.access.uses import Uses
